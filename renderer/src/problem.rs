@@ -1,0 +1,167 @@
+//! Problems: faults in what people wrote, each with its place and the way out.
+//!
+//! Knows nothing of what is being checked. Problems are collected, never thrown one at a time.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::path::RepoPath;
+
+/// A position in a text file; line and column start at 1, the column counts characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+impl Position {
+    /// The first character of a file.
+    pub const START: Self = Self { line: 1, column: 1 };
+
+    /// Creates a position from a line and a column that both start at 1.
+    #[must_use]
+    pub const fn new(line: u32, column: u32) -> Self {
+        Self { line, column }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A position in a file of the repository.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Place {
+    /// The file.
+    pub file: RepoPath,
+    /// The position in it.
+    #[serde(flatten)]
+    pub position: Position,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.position)
+    }
+}
+
+/// A fault at a position of a text whose file is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it is.
+    pub position: Position,
+    /// What is wrong: a lower-case fragment with names in backticks.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// Creates a fault without a hint.
+    #[must_use]
+    pub fn new(position: Position, message: impl Into<String>) -> Self {
+        Self { position, message: message.into(), hint: None }
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the file that the fault is in.
+    #[must_use]
+    pub fn in_file(self, file: &RepoPath) -> Problem {
+        Problem {
+            place: Place { file: file.clone(), position: self.position },
+            message: self.message,
+            hint: self.hint,
+        }
+    }
+}
+
+/// A fault in what people wrote, as `file:line:column: message` and a hint on the next line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Problem {
+    /// Where a person must edit.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What is wrong: a lower-case fragment with names in backticks.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Creates a problem at the head of a file, for faults that concern the file as a whole.
+    #[must_use]
+    pub fn in_whole_file(file: &RepoPath, message: impl Into<String>) -> Self {
+        Fault::new(Position::START, message).in_file(file)
+    }
+
+    /// Creates a problem without a hint.
+    #[must_use]
+    pub fn at(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into(), hint: None }
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the candidate nearest to `word`, if one is near enough to be what was meant.
+///
+/// Near means a Jaro-Winkler similarity of at least 0.8, which forgives one or two slips in a short word.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(similarity, _)| *similarity >= 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_as_place_message_and_hint() {
+        let file = RepoPath::parse("environments/prod/eu-1.yaml").unwrap();
+        let problem = Fault::new(Position::new(12, 5), "unknown key `replica`")
+            .hint("did you mean `replicas`?")
+            .in_file(&file);
+        assert_eq!(
+            problem.to_string(),
+            "environments/prod/eu-1.yaml:12:5: unknown key `replica`\n  hint: did you mean `replicas`?"
+        );
+    }
+
+    #[test]
+    fn the_nearest_candidate_is_offered_and_a_far_one_is_not() {
+        let known = ["networks", "labels", "addresses"];
+        assert_eq!(did_you_mean("adresses", known), Some("addresses"));
+        assert_eq!(did_you_mean("zebra", known), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Wire-level fakes and generators for tests.
