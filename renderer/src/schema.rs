@@ -13,6 +13,7 @@ use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::network::AddressPool;
 use crate::problem::did_you_mean;
 use wording::Subject;
 
@@ -76,6 +77,7 @@ impl Schema {
         let validator = jsonschema::options()
             .should_validate_formats(true)
             .with_format("cidr", is_canonical_network)
+            .with_format("address-pool", |text: &str| text.parse::<AddressPool>().is_ok())
             .build(schema)
             .map_err(|error| SchemaError {
                 pointer: error.instance_path().to_string(),
