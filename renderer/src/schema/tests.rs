@@ -123,21 +123,22 @@ fn a_wrong_type_says_what_was_found_and_how_to_write_it() {
 #[test]
 fn a_text_of_the_wrong_form_is_shown_with_what_to_write() {
     let schema = json!({"properties": {
-        "retention": {"pattern": "^[0-9]+d$", "x-hint": "write a number of days such as `15d`"},
+        "days": {"pattern": "^[0-9]+d$"}, "retention": {"pattern": "^[0-9]+d$", "x-hint": "write a number of days such as `15d`"},
         "address": {"format": "ipv4"}, "pods": {"format": "cidr"}, "url": {"format": "uri"}, "odd": {"format": "uuid"},
         "long": {"maxLength": 3}, "short": {"minLength": 2}, "empty": {"minLength": 1},
     }});
     let value = json!({
-        "retention": "15 days\n", "address": "192.168.64", "pods": "10.244.0.1/16", "url": "charts", "odd": "x",
+        "days": "15", "retention": "15 days\n", "address": "192.168.64", "pods": "10.244.0.1/16", "url": "charts", "odd": "x",
         "long": "four", "short": "ü", "empty": "",
     });
     assert_snapshot!(judged(&schema, &value), @r"
     address: `address` must be an IPv4 address such as `192.168.64.100`, not `192.168.64`
+    days: `days` is `15`, which does not match `^[0-9]+d$`
     empty: `empty` must not be empty
     long: `long` must have at most 3 characters, not 4
     odd: `odd` must be a valid `uuid`, not `x`
     pods: `pods` must be a network such as `10.244.0.0/16`, with no bits set after the prefix, not `10.244.0.1/16`
-    retention: `retention` is `15 days\n`, which does not match `^[0-9]+d$`
+    retention: `15 days\n` is not a valid `retention`
       hint: write a number of days such as `15d`
     short: `short` must have at least 2 characters, not 1
     url: `url` must be a complete URL such as `https://example.com/charts`, not `charts`
@@ -174,7 +175,7 @@ fn sizes_and_numbers_out_of_their_limits_are_said_with_the_limit() {
 fn a_key_of_the_wrong_form_is_a_fault_of_the_key() {
     let schema = json!({"propertyNames": {"pattern": "^[a-z]+$", "x-hint": "use lower-case letters"}});
     assert_snapshot!(judged(&schema, &json!({"Aa": 1, "bb": 2})), @"
-    Aa (key): key `Aa` does not match `^[a-z]+$`
+    Aa (key): `Aa` is not a valid key
       hint: use lower-case letters
     ");
 }
