@@ -9,3 +9,5 @@ pub mod schema;
 pub mod yaml;
 
 pub mod snapshot;
+
+pub mod checks;

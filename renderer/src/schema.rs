@@ -138,9 +138,8 @@ impl<'a> Judge<'a> {
 
     fn worded(self, error: &ValidationError) -> Violation {
         let path = self.path(error);
-        let wording = wording::of(error, &Subject::of(&path));
-        let hint = self.written_hint(error).or(wording.hint);
-        Violation { path, on_key: false, message: wording.message, hint }
+        let wording = wording::of(error, &Subject::of(&path), self.written_hint(error));
+        Violation { path, on_key: false, message: wording.message, hint: wording.hint }
     }
 
     fn unknown_key(self, error: &ValidationError, key: &str) -> Violation {
@@ -161,9 +160,9 @@ impl<'a> Judge<'a> {
 
     fn bad_key(self, error: &ValidationError, inner: &ValidationError) -> Violation {
         let key = inner.instance().as_str().unwrap_or_default();
-        let wording = wording::of(inner, &Subject::Key(key.to_owned()));
-        let hint = wording::hint_of(self.subschema(inner)).or(wording.hint);
-        self.on_key(error, key, wording.message, hint)
+        let written = wording::hint_of(self.subschema(inner));
+        let wording = wording::of(inner, &Subject::Key(key.to_owned()), written);
+        self.on_key(error, key, wording.message, wording.hint)
     }
 
     fn forbidden(self, error: &ValidationError) -> Violation {

@@ -1,1 +1,3 @@
 //! Wire-level fakes and generators for tests.
+
+pub mod crds;
