@@ -8,3 +8,5 @@ pub mod problem;
 pub mod yaml;
 
 pub mod snapshot;
+
+pub mod plan;
