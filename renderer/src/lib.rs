@@ -5,6 +5,7 @@
 
 pub mod path;
 pub mod problem;
+pub mod schema;
 pub mod yaml;
 
 pub mod snapshot;

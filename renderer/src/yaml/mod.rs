@@ -5,5 +5,14 @@
 mod node;
 mod value;
 
+mod interpret;
+mod read;
+
+mod json;
+mod write;
+
+pub use interpret::{Ambiguity, Reading, interpret, interpret_plain};
 pub use node::{Node, NodeKind, Scalar, Style};
-pub use value::{Map, Number, Value};
+pub use read::{decode, parse};
+pub use value::{Map, NotFinite, Number, Value};
+pub use write::{Writer, write};

@@ -5,7 +5,7 @@ use crate::problem::Position;
 /// A node of a parsed document with the position of its first character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Where the node starts.
+    /// Where the node starts; for a block scalar, its first line of text.
     pub position: Position,
     /// What it is.
     pub kind: NodeKind,

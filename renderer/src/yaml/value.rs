@@ -1,5 +1,7 @@
 //! A document's content: what the written text means, without positions.
 
+use thiserror::Error;
+
 /// A YAML value. Maps keep their order; numbers keep their spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -39,6 +41,49 @@ impl From<i64> for Number {
     }
 }
 
+impl From<u64> for Number {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl TryFrom<f64> for Number {
+    type Error = NotFinite;
+
+    fn try_from(number: f64) -> Result<Self, NotFinite> {
+        float_spelling(number).map(|spelling| Self(spelling.into())).ok_or(NotFinite)
+    }
+}
+
+/// A float that neither JSON nor YAML's number syntax can hold: an infinity or "not a number".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("infinities and `NaN` are not numbers to YAML and JSON readers")]
+pub struct NotFinite;
+
+/// Integers below this are exact in a float, and so are written as integers.
+const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
+
+/// Returns the shortest spelling that every reader takes for this number.
+///
+/// A number without a fraction is spelled as an integer, as JSON writers do. An exponent has a point before it and a sign,
+/// since `PyYAML` takes `1e21` for text.
+pub(super) fn float_spelling(number: f64) -> Option<String> {
+    if !number.is_finite() {
+        return None;
+    }
+    if number.fract() == 0.0 && number.abs() < EXACT_INTEGERS {
+        return Some((number as i64).to_string());
+    }
+    if (1e-5..1e16).contains(&number.abs()) {
+        return Some(number.to_string());
+    }
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
+    let point = if digits.contains('.') { "" } else { ".0" };
+    let sign = if exponent.starts_with('-') { "" } else { "+" };
+    Some(format!("{digits}{point}e{sign}{exponent}"))
+}
+
 impl Map {
     /// Returns the value of `key`.
     #[must_use]
@@ -61,6 +106,7 @@ impl Map {
     }
 
     /// Returns the entries in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
@@ -75,6 +121,15 @@ impl Map {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = (String, Value);
+    type IntoIter = std::vec::IntoIter<(String, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -123,5 +178,30 @@ impl Value {
     #[must_use]
     pub fn at(&self, keys: &[&str]) -> Option<&Value> {
         keys.iter().try_fold(self, |value, key| value.get(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_float_is_spelled_so_that_every_reader_takes_it_for_the_same_number() {
+        for (number, spelling) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (2.0, "2"),
+            (1.5, "1.5"),
+            (-0.1, "-0.1"),
+            (1e15, "1000000000000000"),
+            (1e21, "1.0e+21"),
+            (-1.5e300, "-1.5e+300"),
+            (1e-7, "1.0e-7"),
+            (0.00001, "0.00001"),
+        ] {
+            assert_eq!(Number::try_from(number).unwrap().as_str(), spelling);
+        }
+        assert_eq!(Number::try_from(f64::NAN), Err(NotFinite));
+        assert_eq!(Number::try_from(f64::NEG_INFINITY), Err(NotFinite));
     }
 }

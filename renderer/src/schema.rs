@@ -1,0 +1,262 @@
+//! The one judge of JSON Schema: which places of a value break its schema, said the way a person would say it.
+//!
+//! Names the `jsonschema` crate; no other module does. Knows nothing of files: a violation has a path inside the value,
+//! and the caller knows which line of which file that path came from.
+
+mod alternatives;
+mod wording;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jsonschema::error::{ValidationError, ValidationErrorKind};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::problem::did_you_mean;
+use wording::Subject;
+
+/// How many names a message or a hint lists before it only counts them.
+const MAX_LISTED: usize = 12;
+
+/// A compiled JSON Schema, draft 2020-12 unless it says otherwise.
+///
+/// A sub-schema may carry `x-hint`: what to write there, for people. The formats of the draft are asserted, and so is
+/// `cidr`, a network in its canonical form.
+#[derive(Debug)]
+pub struct Schema {
+    source: Value,
+    validator: jsonschema::Validator,
+}
+
+/// A schema that is not a valid schema.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the schema is not valid at `{pointer}`: {reason}")]
+pub struct SchemaError {
+    /// Where in the schema, as a JSON pointer; empty for the schema as a whole.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A place where a value breaks its schema.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// The place: for a missing key the map that lacks it, otherwise the value at fault.
+    pub path: Vec<Step>,
+    /// Whether the fault is the last key of the path itself and not its value.
+    pub on_key: bool,
+    /// What is wrong: a lower-case fragment with names in backticks.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// One step from a value into a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Into a list, from 0.
+    Index(usize),
+    /// Into a map.
+    Key(String),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "[{index}]"),
+            Self::Key(key) => f.write_str(key),
+        }
+    }
+}
+
+impl Schema {
+    /// Compiles a schema; fails on one that is not valid or that refers to another document.
+    pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
+        let validator = jsonschema::options()
+            .should_validate_formats(true)
+            .with_format("cidr", is_canonical_network)
+            .build(schema)
+            .map_err(|error| SchemaError {
+                pointer: error.instance_path().to_string(),
+                reason: error.to_string(),
+            })?;
+        Ok(Self { source: schema.clone(), validator })
+    }
+
+    /// Returns every place where `value` breaks the schema, in the order of their paths, each once.
+    #[must_use]
+    pub fn violations(&self, value: &Value) -> Vec<Violation> {
+        if self.validator.is_valid(value) {
+            return Vec::new();
+        }
+        let errors: Vec<_> = self.validator.iter_errors(value).collect();
+        let judge = Judge { schema: &self.source, value };
+        judge.all(&errors).into_iter().collect()
+    }
+}
+
+fn is_canonical_network(text: &str) -> bool {
+    text.parse::<ipnet::IpNet>().is_ok_and(|network| network == network.trunc())
+}
+
+/// Turns the errors of the crate into violations, with both the schema and the value at hand.
+#[derive(Clone, Copy)]
+struct Judge<'a> {
+    schema: &'a Value,
+    value: &'a Value,
+}
+
+impl<'a> Judge<'a> {
+    fn all(self, errors: &[ValidationError]) -> BTreeSet<Violation> {
+        errors
+            .iter()
+            .filter(|error| !is_said_better_by_another(error, errors))
+            .flat_map(|error| self.one(error))
+            .collect()
+    }
+
+    fn one(self, error: &ValidationError) -> Vec<Violation> {
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                unexpected.iter().map(|key| self.unknown_key(error, key)).collect()
+            }
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                self.no_alternative(error, context)
+            }
+            ValidationErrorKind::OneOfMultipleValid { context } => {
+                vec![self.several_alternatives(error, context)]
+            }
+            ValidationErrorKind::PropertyNames { error: inner } => vec![self.bad_key(error, inner)],
+            ValidationErrorKind::FalseSchema => vec![self.forbidden(error)],
+            _ => vec![self.worded(error)],
+        }
+    }
+
+    fn worded(self, error: &ValidationError) -> Violation {
+        let path = self.path(error);
+        let wording = wording::of(error, &Subject::of(&path));
+        let hint = self.written_hint(error).or(wording.hint);
+        Violation { path, on_key: false, message: wording.message, hint }
+    }
+
+    fn unknown_key(self, error: &ValidationError, key: &str) -> Violation {
+        let taken = error.instance().as_ref();
+        let mut known = BTreeSet::new();
+        self.collect_known_keys(self.subschema(error), &mut Vec::new(), &mut known);
+        let free = known.iter().copied().filter(|name| taken.get(name).is_none());
+        let hint = match did_you_mean(key, free) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None if (1..=MAX_LISTED).contains(&known.len()) => {
+                Some(format!("known keys: {}", wording::list(known.iter().copied())))
+            }
+            None => None,
+        };
+        let key_text = key.escape_debug();
+        self.on_key(error, key, format!("unknown key `{key_text}`"), hint)
+    }
+
+    fn bad_key(self, error: &ValidationError, inner: &ValidationError) -> Violation {
+        let key = inner.instance().as_str().unwrap_or_default();
+        let wording = wording::of(inner, &Subject::Key(key.to_owned()));
+        let hint = wording::hint_of(self.subschema(inner)).or(wording.hint);
+        self.on_key(error, key, wording.message, hint)
+    }
+
+    fn forbidden(self, error: &ValidationError) -> Violation {
+        let path = self.path(error);
+        let on_key = matches!(path.last(), Some(Step::Key(_)));
+        let message = format!("{} is not allowed here", Subject::of(&path));
+        Violation { path, on_key, message, hint: None }
+    }
+
+    fn on_key(self, error: &ValidationError, key: &str, message: String, hint: Option<String>) -> Violation {
+        let mut path = self.path(error);
+        path.push(Step::Key(key.to_owned()));
+        Violation { path, on_key: true, message, hint }
+    }
+
+    /// What the schema itself says to write there; for a missing key, what to write for that key.
+    fn written_hint(self, error: &ValidationError) -> Option<String> {
+        let subschema = self.subschema(error);
+        match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                let key = property.as_str()?;
+                wording::hint_of(self.resolve(subschema.get("properties")?.get(key)?))
+            }
+            _ => wording::hint_of(subschema),
+        }
+    }
+
+    /// Walks the value along the error's pointer, since only the value tells the key `0` from the index 0.
+    fn path(self, error: &ValidationError) -> Vec<Step> {
+        let mut at = Some(self.value);
+        pointer_segments(error.instance_path().as_str())
+            .map(|segment| {
+                if let Some(Value::Array(items)) = at {
+                    let index = segment.parse().unwrap_or_default();
+                    at = items.get(index);
+                    Step::Index(index)
+                } else {
+                    at = at.and_then(|value| value.get(&segment));
+                    Step::Key(segment)
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the sub-schema that holds the keyword that failed.
+    fn subschema(self, error: &ValidationError) -> &'a Value {
+        let pointer = error.schema_path().as_str();
+        let keyword = format!("/{}", error.kind().keyword());
+        let holder = pointer.rfind(&keyword).map_or(pointer, |end| &pointer[..end]);
+        self.schema.pointer(holder).unwrap_or(&Value::Null)
+    }
+
+    /// Follows a `$ref` inside the document, once: chains of references do not occur in the schemas at hand.
+    fn resolve(self, schema: &'a Value) -> &'a Value {
+        let target = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+        target.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(schema)
+    }
+
+    /// Collects the keys that a sub-schema names, through the keywords that apply to the same map.
+    fn collect_known_keys(self, schema: &'a Value, seen: &mut Vec<&'a str>, known: &mut BTreeSet<&'a str>) {
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            known.extend(
+                properties.iter().filter(|(_, value)| **value != Value::Bool(false)).map(|(key, _)| &**key),
+            );
+        }
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str)
+            && !seen.contains(&target)
+        {
+            seen.push(target);
+            self.collect_known_keys(self.resolve(schema), seen, known);
+        }
+        for keyword in ["allOf", "anyOf", "oneOf"] {
+            for part in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
+                self.collect_known_keys(part, seen, known);
+            }
+        }
+        for part in ["if", "then", "else"].iter().filter_map(|keyword| schema.get(keyword)) {
+            self.collect_known_keys(part, seen, known);
+        }
+    }
+}
+
+/// A wrong type is not worth saying where the permitted values themselves are said.
+fn is_said_better_by_another(error: &ValidationError, all: &[ValidationError]) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { .. })
+        && all.iter().any(|other| is_choice(other) && other.instance_path() == error.instance_path())
+}
+
+fn is_choice(error: &ValidationError) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. })
+}
+
+fn pointer_segments(pointer: &str) -> impl Iterator<Item = String> {
+    pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! The words for each way in which a value can break its schema.
+//!
+//! Knows nothing of paths beyond the name of the value at fault.
+
+use std::fmt;
+
+use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
+use jsonschema::types::JsonType;
+use serde_json::Value;
+
+use super::{MAX_LISTED, Step};
+use crate::problem::did_you_mean;
+
+/// How many characters of a value a message repeats.
+const MAX_SHOWN: usize = 60;
+
+/// A message and, where the fault itself suggests a way out, a hint.
+pub(super) struct Wording {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// What a message is about.
+pub(super) enum Subject {
+    /// The document as a whole.
+    Document,
+    /// The value at a name, as in `pools[0]`.
+    Value(String),
+    /// A key.
+    Key(String),
+}
+
+impl Subject {
+    /// Names the value at a path: its key, and the indexes that follow it.
+    pub fn of(path: &[Step]) -> Self {
+        let from = path.iter().rposition(|step| matches!(step, Step::Key(_))).unwrap_or(0);
+        if path.is_empty() {
+            return Self::Document;
+        }
+        Self::Value(path[from..].iter().map(Step::to_string).collect())
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document => f.write_str("the document"),
+            Self::Value(name) => write!(f, "`{}`", name.escape_debug()),
+            Self::Key(name) => write!(f, "key `{}`", name.escape_debug()),
+        }
+    }
+}
+
+/// Returns the `x-hint` of a sub-schema.
+pub(super) fn hint_of(schema: &Value) -> Option<String> {
+    schema.get("x-hint").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Says what is wrong with `subject`.
+pub(super) fn of(error: &ValidationError, subject: &Subject) -> Wording {
+    let value = error.instance().as_ref();
+    match error.kind() {
+        Kind::Required { property } => {
+            plain(format!("missing key `{}`", property.as_str().unwrap_or_default()))
+        }
+        Kind::Type { kind } => wrong_type(subject, &expected_types(kind), value),
+        Kind::Enum { options } => {
+            wrong_choice(subject, options.as_array().map_or(&[][..], Vec::as_slice), value)
+        }
+        Kind::Constant { expected_value } => {
+            wrong_choice(subject, std::slice::from_ref(expected_value.as_ref()), value)
+        }
+        Kind::Pattern { pattern } => plain(match subject {
+            Subject::Key(_) => format!("{subject} does not match `{pattern}`"),
+            _ => format!("{subject} is {}, which does not match `{pattern}`", show(value)),
+        }),
+        Kind::Format { format } => {
+            plain(format!("{subject} must be {}, not {}", described_format(format), show(value)))
+        }
+        Kind::Not { schema: refused } => excluded(subject, refused),
+        Kind::UniqueItems => repeated_item(subject, value),
+        Kind::Contains => plain(format!("{subject} lacks an item that it must have")),
+        kind => match limit(kind, value) {
+            Some(rule) => plain(format!("{subject} must {rule}")),
+            None => plain(format!("{subject} does not fit its schema: {error}")),
+        },
+    }
+}
+
+/// Says that a value has none of the expected types.
+pub(super) fn wrong_type(subject: &Subject, expected: &[JsonType], value: &Value) -> Wording {
+    let names = alternatives(expected.iter().map(|kind| expected_name(*kind)));
+    let message = format!("{subject} must be {names}, not {}", found_name(value, expected));
+    Wording { message, hint: type_hint(expected, value) }
+}
+
+/// Says that a value is none of the permitted ones.
+pub(super) fn wrong_choice(subject: &Subject, options: &[Value], value: &Value) -> Wording {
+    let message = match options {
+        [only] => format!("{subject} must be {}, not {}", show(only), show(value)),
+        _ => format!("{subject} must be one of {}", list_shown(options)),
+    };
+    let near = value.as_str().and_then(|text| did_you_mean(text, options.iter().filter_map(Value::as_str)));
+    Wording { message, hint: near.map(|near| format!("did you mean `{near}`?")) }
+}
+
+/// Lists names in backticks, counting those beyond the first few.
+pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    shorten(names.into_iter().map(|name| format!("`{}`", name.escape_debug())).collect())
+}
+
+fn list_shown(values: &[Value]) -> String {
+    shorten(values.iter().map(show).collect())
+}
+
+fn shorten(mut shown: Vec<String>) -> String {
+    let more = shown.len().saturating_sub(MAX_LISTED);
+    shown.truncate(MAX_LISTED);
+    let listed = shown.join(", ");
+    if more > 0 { format!("{listed} and {more} more") } else { listed }
+}
+
+/// Returns the types that a `type` keyword permits.
+pub(super) fn expected_types(kind: &TypeKind) -> Vec<JsonType> {
+    match kind {
+        TypeKind::Single(kind) => vec![*kind],
+        TypeKind::Multiple(kinds) => kinds.iter().collect(),
+    }
+}
+
+fn plain(message: String) -> Wording {
+    Wording { message, hint: None }
+}
+
+fn expected_name(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Null => "null",
+        JsonType::Boolean => "`true` or `false`",
+        JsonType::Integer => "an integer",
+        JsonType::Number => "a number",
+        JsonType::String => "a string",
+        JsonType::Array => "a list",
+        JsonType::Object => "a map",
+    }
+}
+
+fn found_name(value: &Value, expected: &[JsonType]) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
+        Value::Number(number) if expected.contains(&JsonType::Integer) => format!("`{number}`"),
+        Value::Number(_) => "a number".to_owned(),
+        Value::String(_) => "a string".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a map".to_owned(),
+    }
+}
+
+fn type_hint(expected: &[JsonType], value: &Value) -> Option<String> {
+    let hint = match value {
+        Value::Null => "write a value or remove the key",
+        Value::String(text) if is_quoted_literal(expected, text) => "remove the quotes",
+        Value::Bool(_) | Value::Number(_) if expected.contains(&JsonType::String) => {
+            "put the value in quotes"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn is_quoted_literal(expected: &[JsonType], text: &str) -> bool {
+    expected.iter().any(|kind| match kind {
+        JsonType::Integer => text.parse::<i64>().is_ok(),
+        JsonType::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
+        JsonType::Boolean => matches!(text, "true" | "false"),
+        _ => false,
+    })
+}
+
+fn described_format(format: &str) -> String {
+    let known = match format {
+        "ipv4" => "an IPv4 address such as `192.168.64.100`",
+        "ipv6" => "an IPv6 address such as `fd00::64`",
+        "cidr" => "a network such as `10.244.0.0/16`, with no bits set after the prefix",
+        "uri" => "a complete URL such as `https://example.com/charts`",
+        "hostname" => "a host name such as `git.example.com`",
+        "date-time" => "a time such as `2026-01-31T09:00:00Z`",
+        "date" => "a date such as `2026-01-31`",
+        "regex" => "a regular expression",
+        _ => return format!("a valid `{format}`"),
+    };
+    known.to_owned()
+}
+
+/// Says a limit on size as what the value must do, or returns `None` if the fault is no limit.
+fn limit(kind: &Kind, value: &Value) -> Option<String> {
+    let rule = match kind {
+        Kind::Minimum { limit } => format!("be at least {limit}, not {value}"),
+        Kind::Maximum { limit } => format!("be at most {limit}, not {value}"),
+        Kind::ExclusiveMinimum { limit } => format!("be more than {limit}, not {value}"),
+        Kind::ExclusiveMaximum { limit } => format!("be less than {limit}, not {value}"),
+        Kind::MultipleOf { multiple_of } => format!("be a multiple of {multiple_of}, not {value}"),
+        Kind::MinLength { limit: 1 } | Kind::MinItems { limit: 1 } | Kind::MinProperties { limit: 1 } => {
+            "not be empty".to_owned()
+        }
+        Kind::MinLength { limit } => {
+            format!("have at least {}, not {}", counted(*limit, "character"), size(value))
+        }
+        Kind::MaxLength { limit } => {
+            format!("have at most {}, not {}", counted(*limit, "character"), size(value))
+        }
+        Kind::MinItems { limit } => format!("have at least {}, not {}", counted(*limit, "item"), size(value)),
+        Kind::MaxItems { limit } => format!("have at most {}, not {}", counted(*limit, "item"), size(value)),
+        Kind::MinProperties { limit } => {
+            format!("have at least {}, not {}", counted(*limit, "key"), size(value))
+        }
+        Kind::MaxProperties { limit } => {
+            format!("have at most {}, not {}", counted(*limit, "key"), size(value))
+        }
+        _ => return None,
+    };
+    Some(rule)
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.chars().count(),
+        Value::Array(items) => items.len(),
+        Value::Object(entries) => entries.len(),
+        _ => 0,
+    }
+}
+
+fn excluded(subject: &Subject, refused: &Value) -> Wording {
+    let together = refused.get("required").and_then(Value::as_array);
+    match together {
+        Some(keys) if keys.len() > 1 => {
+            plain(format!("{subject} must not have {} together", list(keys.iter().filter_map(Value::as_str))))
+        }
+        Some(keys) => {
+            plain(format!("{subject} must not have {}", list(keys.iter().filter_map(Value::as_str))))
+        }
+        None => plain(format!("{subject} has a value that is ruled out")),
+    }
+}
+
+fn repeated_item(subject: &Subject, value: &Value) -> Wording {
+    let items = value.as_array().map_or(&[][..], Vec::as_slice);
+    let repeated = items.iter().enumerate().find(|(index, item)| items[..*index].contains(item));
+    match repeated {
+        Some((_, item)) => plain(format!("{subject} has {} more than once", show(item))),
+        None => plain(format!("{subject} has an item more than once")),
+    }
+}
+
+/// Joins alternatives the way a sentence does: `a, b or c`.
+fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// Shows a value in backticks, on one line and not too long.
+fn show(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.escape_debug().to_string(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= MAX_SHOWN {
+        return format!("`{text}`");
+    }
+    let head: String = text.chars().take(MAX_SHOWN).collect();
+    format!("`{head}…`")
+}

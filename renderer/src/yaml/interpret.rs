@@ -1,0 +1,458 @@
+//! From what was written to what it means: plain scalars become null, booleans and numbers.
+//!
+//! Helm and Argo CD read YAML with the rules of version 1.1, other tools with those of 1.2. A plain scalar on which they differ is
+//! refused, and so is a number that would not come out as it was written: both are fixed with a pair of quotes. Keys are text,
+//! whatever they look like.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::node::{Node, NodeKind, Scalar, Style};
+use super::value::{Map, Number, Value, float_spelling};
+use crate::problem::{Fault, Position};
+
+/// A plain scalar that has no single meaning: readers differ on it, or lose a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("plain `{text}` {reading}")]
+pub struct Ambiguity {
+    /// The scalar, shortened if it is long.
+    pub text: String,
+    /// What readers make of it.
+    pub reading: Reading,
+}
+
+/// What readers make of an ambiguous plain scalar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// `yes`, `off`: a boolean to YAML 1.1.
+    Boolean,
+    /// `0644`, `0x1F`, `1_000`: a number in another base or with separators to some.
+    OtherNotation,
+    /// `12:30:00`: a number in base 60 to YAML 1.1.
+    Sexagesimal,
+    /// `2001-12-14`: a date to YAML 1.1.
+    Date,
+    /// `=` and `<<`: indicators of YAML 1.1.
+    Indicator,
+    /// `1e3`, `.5`: the number in the field to some and a string to others.
+    NumberOrText(String),
+    /// `1.10`: the number in the field to all, which is spelled differently.
+    OtherSpelling(String),
+    /// An integer beyond 64 bits.
+    TooLarge,
+    /// `.inf`, `.nan`, `1.0e+999`.
+    NotFinite,
+}
+
+/// The longest scalar that is shown in full.
+const SHOWN_CHARS: usize = 40;
+
+impl Ambiguity {
+    fn new(text: &str, reading: Reading) -> Self {
+        let text = match text.char_indices().nth(SHOWN_CHARS) {
+            None => text.to_owned(),
+            Some((end, _)) => format!("{}…", &text[..end]),
+        };
+        Self { text, reading }
+    }
+
+    /// Returns the way out.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let quoted = format!("`\"{}\"`", self.text);
+        match &self.reading {
+            Reading::Boolean => format!("write `true` or `false`, or quote it if text is meant: {quoted}"),
+            Reading::NumberOrText(number) | Reading::OtherSpelling(number) => {
+                format!("quote it if text is meant: {quoted}; write `{number}` if a number is meant")
+            }
+            Reading::OtherNotation => {
+                format!(
+                    "quote it if text is meant: {quoted}; write it in decimal digits if a number is meant"
+                )
+            }
+            _ => format!("quote it: {quoted}"),
+        }
+    }
+
+    /// Returns the fault at the position of the scalar.
+    #[must_use]
+    pub fn at(&self, position: Position) -> Fault {
+        Fault::new(position, self.to_string()).hint(self.hint())
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Boolean => "is a boolean to YAML 1.1 readers and a string to 1.2 ones",
+            Self::OtherNotation => "is one number to some YAML readers and another, or a string, to others",
+            Self::Sexagesimal => "is a number in base 60 to YAML 1.1 readers and a string to 1.2 ones",
+            Self::Date => "is a date to YAML 1.1 readers and a string to 1.2 ones",
+            Self::Indicator => "is an indicator to YAML 1.1 readers and a string to 1.2 ones",
+            Self::NumberOrText(_) => "is a number to some YAML readers and a string to others",
+            Self::OtherSpelling(number) => return write!(f, "is read as the number `{number}`"),
+            Self::TooLarge => "is an integer of more than 64 bits, which readers round",
+            Self::NotFinite => "is not a finite number",
+        })
+    }
+}
+
+/// Interprets a document, or returns every ambiguous scalar in it.
+pub fn interpret(node: &Node) -> Result<Value, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let value = interpret_node(node, &mut faults);
+    if faults.is_empty() {
+        return Ok(value);
+    }
+    // What an alias repeats was written once, so its faults count once.
+    faults.sort_by_key(|fault| fault.position);
+    faults.dedup();
+    Err(faults)
+}
+
+fn interpret_node(node: &Node, faults: &mut Vec<Fault>) -> Value {
+    match &node.kind {
+        NodeKind::Scalar(scalar) => interpret_scalar(scalar).unwrap_or_else(|ambiguity| {
+            faults.push(ambiguity.at(node.position));
+            Value::Null
+        }),
+        NodeKind::List(items) => Value::List(items.iter().map(|item| interpret_node(item, faults)).collect()),
+        NodeKind::Map(entries) => Value::Map(
+            entries
+                .iter()
+                .filter_map(|(key, value)| Some((key.as_scalar()?, value)))
+                .map(|(key, value)| (key.text.clone(), interpret_node(value, faults)))
+                .collect::<Map>(),
+        ),
+    }
+}
+
+fn interpret_scalar(scalar: &Scalar) -> Result<Value, Ambiguity> {
+    match scalar.style {
+        Style::Plain => interpret_plain(&scalar.text),
+        Style::Quoted | Style::Block => Ok(Value::String(scalar.text.clone())),
+    }
+}
+
+/// Interprets the text of one plain scalar.
+pub fn interpret_plain(text: &str) -> Result<Value, Ambiguity> {
+    match text.as_bytes() {
+        [] | b"~" => Ok(Value::Null),
+        [b'0'..=b'9' | b'+' | b'-' | b'.', ..] => interpret_number(text),
+        b"=" | b"<<" => Err(Ambiguity::new(text, Reading::Indicator)),
+        _ => interpret_word(text),
+    }
+}
+
+fn interpret_word(text: &str) -> Result<Value, Ambiguity> {
+    match text {
+        "true" | "True" | "TRUE" => Ok(Value::Bool(true)),
+        "false" | "False" | "FALSE" => Ok(Value::Bool(false)),
+        "null" | "Null" | "NULL" => Ok(Value::Null),
+        _ if is_old_boolean(text) => Err(Ambiguity::new(text, Reading::Boolean)),
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// Returns whether YAML 1.1 takes the word for a boolean and 1.2 does not.
+fn is_old_boolean(word: &str) -> bool {
+    word.len() <= 3 && ["y", "n", "yes", "no", "on", "off"].iter().any(|old| word.eq_ignore_ascii_case(old))
+}
+
+/// Interprets a plain scalar that begins like a number.
+fn interpret_number(text: &str) -> Result<Value, Ambiguity> {
+    if is_integer(text) {
+        return integer(text);
+    }
+    if let Some(reading) = ambiguous_notation(text) {
+        return Err(Ambiguity::new(text, reading));
+    }
+    if !is_decimal(text) {
+        return Ok(Value::String(text.to_owned()));
+    }
+    let Some(spelling) = text.parse().ok().and_then(float_spelling) else {
+        return Err(Ambiguity::new(text, Reading::NotFinite));
+    };
+    if spelling == text {
+        return Ok(Value::Number(Number(spelling.into())));
+    }
+    Err(Ambiguity::new(
+        text,
+        if is_float_to_all(text) {
+            Reading::OtherSpelling(spelling)
+        } else {
+            Reading::NumberOrText(spelling)
+        },
+    ))
+}
+
+fn integer(text: &str) -> Result<Value, Ambiguity> {
+    if text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok() {
+        Ok(Value::Number(Number(text.into())))
+    } else {
+        Err(Ambiguity::new(text, Reading::TooLarge))
+    }
+}
+
+fn ambiguous_notation(text: &str) -> Option<Reading> {
+    if is_date(text) {
+        return Some(Reading::Date);
+    }
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(digits, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN") {
+        return Some(Reading::NotFinite);
+    }
+    if is_sexagesimal(digits) {
+        return Some(Reading::Sexagesimal);
+    }
+    is_other_notation(digits).then_some(Reading::OtherNotation)
+}
+
+/// `0`, `-3`, `42`: no plus sign, no leading zero, no `-0`.
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    match digits {
+        [b'0'] => digits.len() == text.len(),
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// An optional sign, digits with an optional point among or around them, an optional exponent.
+fn is_decimal(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        None => (unsigned, None),
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    are_digits(whole)
+        && are_digits(fraction)
+        && whole.len() + fraction.len() > 0
+        && exponent.is_none_or(|exponent| !exponent.is_empty() && are_digits(exponent))
+}
+
+/// Of the decimals, those that every reader takes for a number: digits on both sides of a point, and a signed exponent.
+fn is_float_to_all(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "+0"));
+    let has_digits_around_point = match mantissa.split_once('.') {
+        None => !unsigned.contains(['e', 'E']),
+        Some((whole, fraction)) => !whole.is_empty() && !fraction.is_empty(),
+    };
+    has_digits_around_point && exponent.starts_with(['+', '-'])
+}
+
+/// `0x1F`, `0b1`, `0o17`, `0644`, `1_000`: YAML 1.1 has all of them but `0o17`, which is YAML 1.2's.
+fn is_other_notation(digits: &str) -> bool {
+    let joined;
+    let digits = if digits.contains('_') {
+        joined = digits.replace('_', "");
+        if is_integer(&joined) || is_decimal(&joined) {
+            return true;
+        }
+        joined.as_str()
+    } else {
+        digits
+    };
+    match digits.as_bytes() {
+        [b'0', b'x' | b'X', hex @ ..] => !hex.is_empty() && hex.iter().all(u8::is_ascii_hexdigit),
+        [b'0', b'o' | b'O' | b'b' | b'B', rest @ ..] => {
+            !rest.is_empty() && rest.iter().all(u8::is_ascii_digit)
+        }
+        [b'0', b'0'..=b'9', ..] => is_decimal(digits),
+        _ => false,
+    }
+}
+
+/// Groups of digits with colons between them, of which all but the first are below 60: `1:30`, `12:30:00`, `1:30.5`.
+fn is_sexagesimal(digits: &str) -> bool {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_digit_or_separator = |byte: u8| byte.is_ascii_digit() || byte == b'_';
+    let mut groups = whole.split(':');
+    let first = groups.next().unwrap_or_default();
+    whole.contains(':')
+        && first.starts_with(|first: char| first.is_ascii_digit())
+        && first.bytes().all(is_digit_or_separator)
+        && fraction.bytes().all(is_digit_or_separator)
+        && groups.all(|group| are_digits(group) && matches!(group.as_bytes(), [_] | [b'0'..=b'5', _]))
+}
+
+/// `2001-12-14`, alone or with a time of day after it.
+fn is_date(text: &str) -> bool {
+    let mut parts = text.splitn(3, '-');
+    let (Some(year), Some(month), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let day_len = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let is_date = year.len() == 4
+        && are_digits(year)
+        && matches!(month.len(), 1 | 2)
+        && are_digits(month)
+        && matches!(day_len, 1 | 2);
+    is_date && (rest.len() == day_len || is_time_of_day(&rest[day_len..]))
+}
+
+fn is_time_of_day(rest: &str) -> bool {
+    rest.starts_with(['T', 't', ' ', '\t'])
+        && rest.contains(':')
+        && rest[1..]
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b':' | b'.' | b'+' | b'-' | b'Z' | b' ' | b'\t'))
+}
+
+fn are_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::parse;
+
+    fn number(text: &str) -> Value {
+        Value::Number(Number(text.into()))
+    }
+
+    #[test]
+    fn what_every_reader_takes_for_the_same_thing_is_taken_for_it() {
+        for text in ["", "~", "null", "Null", "NULL"] {
+            assert_eq!(interpret_plain(text), Ok(Value::Null), "{text:?}");
+        }
+        for text in ["true", "True", "TRUE"] {
+            assert_eq!(interpret_plain(text), Ok(Value::Bool(true)), "{text:?}");
+        }
+        assert_eq!(interpret_plain("false"), Ok(Value::Bool(false)));
+        for text in [
+            "0",
+            "3",
+            "-3",
+            "1.5",
+            "-0.25",
+            "1.0e+21",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "0.00001",
+        ] {
+            assert_eq!(interpret_plain(text), Ok(number(text)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_every_reader_takes_for_text_stays_text() {
+        for text in [
+            "a",
+            "yess",
+            "yn",
+            "1.2.3",
+            "v1.10",
+            "10Gi",
+            "500m",
+            "-",
+            "-x",
+            "+",
+            ".",
+            "..",
+            "...",
+            ".hidden",
+            "1e",
+            "e3",
+            "1ex",
+            "192.168.64.100",
+            "192.168.64.100-192.168.64.110",
+            "10.244.0.0/16",
+            "2001:db8::1",
+            "8080:80",
+            "12:60",
+            "0xZZ",
+            "1-2-3",
+            "2001-12",
+            "2001-12-14-nightly",
+            "2001-12-14 some day",
+            "_1",
+            "==",
+            "<",
+            "~a",
+            "nul",
+        ] {
+            assert_eq!(interpret_plain(text), Ok(Value::String(text.into())), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_readers_take_for_different_things_is_refused() {
+        let readings = [
+            (Reading::Boolean, &["y", "N", "yes", "No", "ON", "off", "oFF"][..]),
+            (
+                Reading::OtherNotation,
+                &[
+                    "0644", "00", "-017", "08", "0o17", "0b101", "0x1F", "0X1f", "-0x1F", "1_000", "1_0.5",
+                    "0x_1F", "01.5",
+                ],
+            ),
+            (Reading::Sexagesimal, &["12:30:00", "1:30", "-1:30", "22:22", "1:30.5", "190:20:30.15", "0:0"]),
+            (
+                Reading::Date,
+                &["2001-12-14", "2001-1-1", "2001-12-14T21:59:43.10-05:00", "2001-12-14 21:59:43.10 -5"],
+            ),
+            (Reading::Indicator, &["=", "<<"]),
+            (Reading::TooLarge, &["18446744073709551616", "-9223372036854775809"]),
+            (Reading::NotFinite, &[".inf", "-.INF", "+.Inf", ".nan", "1.0e+999"]),
+        ];
+        for (reading, texts) in readings {
+            for text in texts {
+                let expected = Err(Ambiguity { text: (*text).into(), reading: reading.clone() });
+                assert_eq!(interpret_plain(text), expected, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_would_lose_its_spelling_is_refused_with_both_ways_out() {
+        for (text, number) in
+            [("1.10", "1.1"), ("2.0", "2"), ("0.12345678901234567890", "0.12345678901234568"), ("+3", "3")]
+        {
+            let ambiguity = interpret_plain(text).unwrap_err();
+            assert_eq!(ambiguity.reading, Reading::OtherSpelling(number.into()), "{text:?}");
+        }
+        for (text, number) in
+            [("1e3", "1000"), (".5", "0.5"), ("5.", "5"), ("1e21", "1.0e+21"), ("1.5e3", "1500")]
+        {
+            let ambiguity = interpret_plain(text).unwrap_err();
+            assert_eq!(ambiguity.reading, Reading::NumberOrText(number.into()), "{text:?}");
+        }
+        let version = interpret_plain("1.10").unwrap_err();
+        assert_eq!(version.to_string(), "plain `1.10` is read as the number `1.1`");
+        assert_eq!(version.hint(), "quote it if text is meant: `\"1.10\"`; write `1.1` if a number is meant");
+    }
+
+    #[test]
+    fn all_faults_are_collected_with_their_positions() {
+        let document = parse("a: yes\nb: [1, 0644]\nc: \"no\"\nyes: {d: 1.10}\n").unwrap().remove(0);
+        let positions: Vec<_> =
+            interpret(&document).unwrap_err().iter().map(|fault| fault.position.to_string()).collect();
+        assert_eq!(positions, ["1:4", "2:8", "4:10"]);
+    }
+
+    #[test]
+    fn a_fault_that_an_alias_repeats_is_told_once() {
+        let document = parse("a: &x {b: yes}\nc: *x\nd: *x\n").unwrap().remove(0);
+        assert_eq!(interpret(&document).unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn keys_and_quoted_text_are_text_whatever_they_look_like() {
+        let document = parse("on: 'yes'\n0644: |\n  no\n1.10: 3\n").unwrap().remove(0);
+        let value = interpret(&document).unwrap();
+        assert_eq!(value.get("on").and_then(Value::as_str), Some("yes"));
+        assert_eq!(value.get("0644").and_then(Value::as_str), Some("no\n"));
+        assert_eq!(value.get("1.10"), Some(&number("3")));
+    }
+
+    #[test]
+    fn a_long_scalar_is_shortened_in_the_message() {
+        let ambiguity = interpret_plain(&"9".repeat(1000)).unwrap_err();
+        assert_eq!(ambiguity.text.chars().count(), SHOWN_CHARS + 1);
+    }
+}
