@@ -96,7 +96,8 @@ impl FromStr for AddressPool {
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let expected = "a range of addresses such as `192.168.64.100-192.168.64.110`, first to last";
-        let range = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        let range =
+            text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
         match range {
             Some((IpAddr::V4(first), IpAddr::V4(last))) if first <= last => {
                 Ok(Self { first: first.into(), last: last.into() })
@@ -140,6 +141,10 @@ macro_rules! text_form {
         impl JsonSchema for $name {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {

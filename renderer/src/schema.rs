@@ -71,6 +71,38 @@ impl fmt::Display for Step {
     }
 }
 
+/// Returns a path as text: `prometheus.prometheusSpec.remoteWrite[0].url`, odd keys in quotes.
+#[must_use]
+pub fn text_of(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Index(_) => {}
+            Step::Key(_) if text.is_empty() => {}
+            Step::Key(_) => text.push('.'),
+        }
+        match step {
+            Step::Key(key) if is_bare(key) => text.push_str(key),
+            Step::Key(key) => text.push_str(&Value::from(key.as_str()).to_string()),
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
+
+fn is_bare(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'))
+}
+
+/// Returns whether a path is the one written as `text`, or leads below it.
+#[must_use]
+pub fn is_at_or_below(path: &[Step], text: &str) -> bool {
+    let whole = text_of(path);
+    whole
+        .strip_prefix(text)
+        .is_some_and(|rest| rest.is_empty() || text.is_empty() || rest.starts_with(['.', '[']))
+}
+
 impl Schema {
     /// Compiles a schema; fails on one that is not valid or that refers to another document.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {

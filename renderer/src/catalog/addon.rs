@@ -120,10 +120,13 @@ pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result
     let value = origin.to_json();
     let violations = ADDON_SCHEMA.violations(&value);
     if !violations.is_empty() {
-        return Err(violations.into_iter().map(|violation| inventory::violation_problem(violation, &origin)).collect());
+        return Err(violations
+            .into_iter()
+            .map(|violation| inventory::violation_problem(violation, &origin))
+            .collect());
     }
-    let facts: AddonFile =
-        serde_json::from_value(value).map_err(|error| vec![Problem::in_whole_file(path, error.to_string())])?;
+    let facts: AddonFile = serde_json::from_value(value)
+        .map_err(|error| vec![Problem::in_whole_file(path, error.to_string())])?;
     let settings = settings_schema(&facts, &origin).map_err(|problem| vec![*problem])?;
     let addon = Addon {
         name: name.clone(),

@@ -71,7 +71,9 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
         (["cluster", rest @ ..], Some(file)) if file.ends_with(".yaml") => {
             let written = rest.join("/");
             let written = written.strip_suffix(SUFFIX).unwrap_or(&written);
-            Place::Cluster(RepoPath::parse(written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?)
+            Place::Cluster(
+                RepoPath::parse(written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?,
+            )
         }
         (["_partials", rest @ ..], Some(_)) => {
             let name = rest.join("/");
@@ -150,7 +152,10 @@ impl Builder {
     fn source(&mut self, path: &RepoPath, source: &Source) -> Option<TemplateSource> {
         self.ids.insert(path.clone(), source.id);
         if source.bytes.len() > MAX_TEMPLATE_BYTES {
-            let message = format!("the template has {} bytes; at most {MAX_TEMPLATE_BYTES} are read", source.bytes.len());
+            let message = format!(
+                "the template has {} bytes; at most {MAX_TEMPLATE_BYTES} are read",
+                source.bytes.len()
+            );
             self.problems.push(Problem::in_whole_file(path, message).hint("split it into partials"));
             return None;
         }
@@ -166,10 +171,14 @@ impl Builder {
     fn build(mut self) -> Result<Catalog, Vec<Problem>> {
         let broken: BTreeSet<_> = self.problems.iter().map(|problem| problem.place.file.clone()).collect();
         for (name, path) in &self.folders {
-            let described = self.addons.contains_key(name) || broken.contains(format!("{TEMPLATES}/addons/{name}/addon.yaml").as_str());
+            let described = self.addons.contains_key(name)
+                || broken.contains(format!("{TEMPLATES}/addons/{name}/addon.yaml").as_str());
             if !described {
                 let message = format!("add-on `{name}` has no `addon.yaml`");
-                self.problems.push(Problem::in_whole_file(path, message).hint("create it beside the templates, with `chart` and `namespace`"));
+                self.problems.push(
+                    Problem::in_whole_file(path, message)
+                        .hint("create it beside the templates, with `chart` and `namespace`"),
+                );
             }
         }
         for (name, addon) in &mut self.addons {
@@ -215,7 +224,11 @@ mod tests {
 
     #[test]
     fn a_file_that_nothing_reads_is_a_problem() {
-        for path in ["templates/a.yaml", "templates/addons/loki/value.yaml.hbs", "templates/addons/loki/manifests/a.yaml"] {
+        for path in [
+            "templates/a.yaml",
+            "templates/addons/loki/value.yaml.hbs",
+            "templates/addons/loki/manifests/a.yaml",
+        ] {
             assert_eq!(of(path).unwrap_err().message, "nothing reads this file");
         }
         assert_eq!(of("templates/addons/Loki/addon.yaml").unwrap_err().message, "`Loki` is not a valid name");

@@ -49,7 +49,8 @@ pub(super) fn addresses_fit_their_pools(inventory: &Inventory, _: &Catalog) -> V
                         .hint("add `loadBalancer: {pool: first-last}`"),
                 ),
                 Some(load_balancer) if !load_balancer.pool.contains(*address) => {
-                    let message = format!("address `{address}` is outside the cluster's pool `{}`", load_balancer.pool);
+                    let message =
+                        format!("address `{address}` is outside the cluster's pool `{}`", load_balancer.pool);
                     problems.push(Problem::at(place, message).hint(pool_owner(inventory, *address)));
                 }
                 Some(_) => {}
@@ -58,7 +59,8 @@ pub(super) fn addresses_fit_their_pools(inventory: &Inventory, _: &Catalog) -> V
                 let message = format!("address `{address}` is given twice");
                 let first = other.origin.place(&at);
                 problems.push(
-                    Problem::at(cluster.origin.place(&path), message).hint(format!("it is also given at {first}")),
+                    Problem::at(cluster.origin.place(&path), message)
+                        .hint(format!("it is also given at {first}")),
                 );
             }
         }
@@ -71,7 +73,9 @@ fn pool_owner(inventory: &Inventory, address: IpAddr) -> String {
         cluster.facts.load_balancer.as_ref().is_some_and(|load_balancer| load_balancer.pool.contains(address))
     });
     match owner {
-        Some(owner) => format!("it lies in the pool of `{}`; choose an address of this cluster's pool", owner.name),
+        Some(owner) => {
+            format!("it lies in the pool of `{}`; choose an address of this cluster's pool", owner.name)
+        }
         None => "choose an address of the pool, or widen `loadBalancer.pool`".to_owned(),
     }
 }
@@ -93,7 +97,8 @@ impl Claim<'_> {
 
 /// Pod networks, service networks and pools must be disjoint over the fleet: clusters of one mesh route to each other.
 pub(super) fn networks_are_disjoint(inventory: &Inventory, _: &Catalog) -> Vec<Problem> {
-    let mut claims: Vec<Claim<'_>> = inventory.clusters.values().flat_map(|cluster| claims(cluster)).collect();
+    let mut claims: Vec<Claim<'_>> =
+        inventory.clusters.values().flat_map(|cluster| claims(cluster)).collect();
     claims.sort_by_key(|claim| (claim.span, claim.place()));
     let mut problems = Vec::new();
     // Sorted by first address, a claim overlaps an earlier one exactly if it starts before the furthest end so far.
@@ -117,7 +122,8 @@ fn overlap(first: &Claim<'_>, second: &Claim<'_>) -> Problem {
         "{} `{}` of `{}` overlaps {} `{}` of `{}`",
         changed.what, changed.text, changed.cluster.name, kept.what, kept.text, kept.cluster.name
     );
-    Problem::at(changed.place(), message).hint(format!("the other one is at {}; make them disjoint", kept.place()))
+    Problem::at(changed.place(), message)
+        .hint(format!("the other one is at {}; make them disjoint", kept.place()))
 }
 
 fn claims(cluster: &Cluster) -> Vec<Claim<'_>> {
@@ -131,7 +137,12 @@ fn claims(cluster: &Cluster) -> Vec<Claim<'_>> {
     };
     let mut claims = vec![
         claim(networks.pods.span(), "pod network", networks.pods.to_string(), ["networks", "pods"]),
-        claim(networks.services.span(), "service network", networks.services.to_string(), ["networks", "services"]),
+        claim(
+            networks.services.span(),
+            "service network",
+            networks.services.to_string(),
+            ["networks", "services"],
+        ),
     ];
     if let Some(load_balancer) = &cluster.facts.load_balancer {
         let pool = load_balancer.pool;
@@ -147,10 +158,15 @@ pub(super) fn machines_stand_outside_pools(inventory: &Inventory, _: &Catalog) -
         let address = machine.address;
         let place = inventory.fleet.origin.place(&[key("machines"), key(name), key("address")]);
         let owner = inventory.clusters.values().find(|cluster| {
-            cluster.facts.load_balancer.as_ref().is_some_and(|load_balancer| load_balancer.pool.contains(address))
+            cluster
+                .facts
+                .load_balancer
+                .as_ref()
+                .is_some_and(|load_balancer| load_balancer.pool.contains(address))
         });
         if let Some(owner) = owner {
-            let message = format!("machine `{name}` has address `{address}` out of the pool of `{}`", owner.name);
+            let message =
+                format!("machine `{name}` has address `{address}` out of the pool of `{}`", owner.name);
             problems.push(Problem::at(place.clone(), message).hint("give it an address outside every pool"));
         }
         if let Some(other) = seen.insert(address, name) {

@@ -163,12 +163,18 @@ pub(super) fn exposed_addresses_are_in_the_pool(document: &Document<'_>) -> Vec<
         match pool {
             Some(pool) if pool.contains(address) => None,
             Some(pool) => Some(
-                Finding::new(&exposed.path, format!("address `{address}` is outside the pool `{pool}` of `{}`", cluster.name))
-                    .hint("MetalLB would leave the Service pending; choose an address of the pool"),
+                Finding::new(
+                    &exposed.path,
+                    format!("address `{address}` is outside the pool `{pool}` of `{}`", cluster.name),
+                )
+                .hint("MetalLB would leave the Service pending; choose an address of the pool"),
             ),
             None => Some(
-                Finding::new(&exposed.path, format!("address `{address}` is asked for, but `{}` has no pool", cluster.name))
-                    .hint("add `loadBalancer: {pool: first-last}` to the cluster"),
+                Finding::new(
+                    &exposed.path,
+                    format!("address `{address}` is asked for, but `{}` has no pool", cluster.name),
+                )
+                .hint("add `loadBalancer: {pool: first-last}` to the cluster"),
             ),
         }
     };
@@ -204,7 +210,10 @@ pub struct FlowFinding {
 
 impl ClusterFlows<'_> {
     fn listeners(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter_map(|(_, telemetry)| telemetry.listener.as_ref()).map(|listener| listener.url.as_str())
+        self.files
+            .iter()
+            .filter_map(|(_, telemetry)| telemetry.listener.as_ref())
+            .map(|listener| listener.url.as_str())
     }
 
     fn finding(&self, file: &RepoPath, finding: Finding) -> FlowFinding {
@@ -275,8 +284,10 @@ pub(super) fn addresses_are_exposed_once(flows: &Flows<'_>) -> Vec<FlowFinding> 
         for (file, telemetry) in &cluster.files {
             for exposed in &telemetry.exposed {
                 if let Some(first) = seen.insert(&exposed.text, file) {
-                    let message = format!("address `{}` is exposed twice on `{}`", exposed.text, cluster.cluster.name);
-                    let hint = format!("it is also asked for in `{first}`; give each Service its own address");
+                    let message =
+                        format!("address `{}` is exposed twice on `{}`", exposed.text, cluster.cluster.name);
+                    let hint =
+                        format!("it is also asked for in `{first}`; give each Service its own address");
                     findings.push(cluster.finding(file, Finding::new(&exposed.path, message).hint(hint)));
                 }
             }
@@ -291,7 +302,8 @@ mod tests {
 
     #[test]
     fn an_address_is_ours_and_a_host_name_is_not() {
-        for url in ["http://192.168.64.102:9090/api/v1/write", "http://[fd00::1]:9090/x", "http://10.0.0.1/x"] {
+        for url in ["http://192.168.64.102:9090/api/v1/write", "http://[fd00::1]:9090/x", "http://10.0.0.1/x"]
+        {
             assert!(!is_outside_the_fleet(url), "{url} was let go");
         }
         for url in ["https://metrics.example.com/api/v1/write", "https://prometheus:9090/"] {

@@ -14,7 +14,9 @@ use crate::problem::Problem;
 use crate::schema::Step;
 use crate::yaml::Value;
 
-pub use flows::{ExposedAddress, Flows, MetricsListener, MetricsSender, Telemetry, telemetry};
+pub use flows::{
+    ClusterFlows, ExposedAddress, FlowFinding, Flows, MetricsListener, MetricsSender, Telemetry, telemetry,
+};
 
 /// A fault at a path of a rendered document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ pub const DOCUMENT_CHECKS: &[Check<fn(&Document<'_>) -> Vec<Finding>>] = &[
 ];
 
 /// Checks of what clusters send to each other.
-pub const FLOW_CHECKS: &[Check<fn(&Flows<'_>) -> Vec<flows::FlowFinding>>] = &[
+pub const FLOW_CHECKS: &[Check<fn(&Flows<'_>) -> Vec<FlowFinding>>] = &[
     Check { name: "metrics", run: flows::metrics_arrive },
     Check { name: "metrics-labels", run: flows::metrics_name_their_cluster },
     Check { name: "exposed-once", run: flows::addresses_are_exposed_once },

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::schema::{Schema, Step, Violation};
 
+use super::{Document, DocumentKind, Finding};
+
 /// What holds for every object.
 static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("schemas/object.json"));
 
@@ -60,6 +62,19 @@ impl EmbeddedSchema {
     }
 }
 
+pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
+    if document.kind != DocumentKind::Object {
+        return Vec::new();
+    }
+    let violations = check_object(&document.value.to_json());
+    let finding = |violation: Violation| Finding {
+        path: violation.path,
+        message: violation.message,
+        hint: violation.hint,
+    };
+    violations.into_iter().map(finding).collect()
+}
+
 /// Returns everything that is wrong with one object, in the order of the paths.
 #[must_use]
 pub fn check_object(object: &Value) -> Vec<Violation> {
@@ -71,12 +86,6 @@ pub fn check_object(object: &Value) -> Vec<Violation> {
     violations.sort();
     violations.dedup();
     violations
-}
-
-/// Returns whether the fields of this object's kind are known, and not only what all kinds have in common.
-#[must_use]
-pub fn is_known_kind(object: &Value) -> bool {
-    kind_of(object).is_some()
 }
 
 fn kind_of(object: &Value) -> Option<&'static Kind> {

@@ -6,18 +6,44 @@ use crate::yaml::Value;
 use super::{Document, Finding};
 
 /// Words that make a key's value a secret.
-const SECRET_WORDS: [&str; 7] = ["password", "passwd", "token", "apikey", "privatekey", "accesskey", "secretkey"];
+const SECRET_WORDS: [&str; 7] =
+    ["password", "passwd", "token", "apikey", "privatekey", "accesskey", "secretkey"];
 
 /// Endings of keys that name where a secret is kept, or something about it, and hold none.
 const REFERENCE_ENDINGS: [&str; 18] = [
-    "key", "keys", "name", "ref", "path", "file", "secret", "enabled", "ttl", "length", "policy", "audience", "url",
-    "namespace", "type", "duration", "version", "mount",
+    "key",
+    "keys",
+    "name",
+    "ref",
+    "path",
+    "file",
+    "secret",
+    "enabled",
+    "ttl",
+    "length",
+    "policy",
+    "audience",
+    "url",
+    "namespace",
+    "type",
+    "duration",
+    "version",
+    "mount",
 ];
 
 /// Beginnings of values that are secrets wherever they stand: PEM keys, cloud, forge and Vault tokens, JSON web tokens.
 const SECRET_BEGINNINGS: [&str; 11] = [
-    "-----BEGIN RSA PRIVATE", "-----BEGIN PRIVATE", "-----BEGIN EC PRIVATE", "-----BEGIN OPENSSH PRIVATE", "AKIA", "ghp_",
-    "gho_", "ghs_", "github_pat_", "xoxb-", "hvs.",
+    "-----BEGIN RSA PRIVATE",
+    "-----BEGIN PRIVATE",
+    "-----BEGIN EC PRIVATE",
+    "-----BEGIN OPENSSH PRIVATE",
+    "AKIA",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "xoxb-",
+    "hvs.",
 ];
 
 /// A secret at least this long is not a placeholder word that happens to start like one.
@@ -75,13 +101,10 @@ fn is_json_web_token(text: &str) -> bool {
 }
 
 fn names_a_secret(key: &str) -> bool {
-    let folded: String = key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let Some((word, end)) =
-        SECRET_WORDS.iter().filter_map(|word| folded.rfind(word).map(|at| (word, at + word.len()))).max_by_key(|found| found.1)
-    else {
-        return false;
-    };
-    let _ = word;
+    let folded: String =
+        key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let ends = SECRET_WORDS.iter().filter_map(|word| folded.rfind(word).map(|at| at + word.len()));
+    let Some(end) = ends.max() else { return false };
     !REFERENCE_ENDINGS.iter().any(|ending| folded[end..].ends_with(ending))
 }
 
@@ -96,17 +119,39 @@ mod tests {
 
     #[test]
     fn a_key_that_names_a_secret_is_told_from_one_that_refers_to_it() {
-        for key in ["password", "adminPassword", "rootPassword", "token", "api_key", "auth-token", "secretKey", "accessKey"] {
+        for key in [
+            "password",
+            "adminPassword",
+            "rootPassword",
+            "token",
+            "api_key",
+            "auth-token",
+            "secretKey",
+            "accessKey",
+        ] {
             assert!(names_a_secret(key), "{key} was passed");
         }
-        for key in ["passwordKey", "tokenPath", "existingSecret", "tokenTtl", "secretName", "userKey", "tokenSecretRef", "port"] {
+        for key in [
+            "passwordKey",
+            "tokenPath",
+            "existingSecret",
+            "tokenTtl",
+            "secretName",
+            "userKey",
+            "tokenSecretRef",
+            "port",
+        ] {
             assert!(!names_a_secret(key), "{key} was refused");
         }
     }
 
     #[test]
     fn a_value_that_is_a_secret_is_found_under_any_key() {
-        for text in ["ghp_0123456789abcdefghij", "-----BEGIN RSA PRIVATE KEY-----\nMII", "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl"] {
+        for text in [
+            "ghp_0123456789abcdefghij",
+            "-----BEGIN RSA PRIVATE KEY-----\nMII",
+            "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl",
+        ] {
             assert!(looks_like_a_secret(text), "{text} was passed");
         }
         for text in ["ghp_", "a.b.c", "http://192.168.64.102:9090/api/v1/write"] {

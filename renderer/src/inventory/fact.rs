@@ -69,9 +69,9 @@ impl Fact {
         match &self.kind {
             FactKind::Scalar(value) => value.clone(),
             FactKind::List(items) => items.iter().map(Self::to_json).collect(),
-            FactKind::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, fact)| (key.clone(), fact.to_json())).collect::<Map<_, _>>())
-            }
+            FactKind::Map(entries) => Json::Object(
+                entries.iter().map(|(key, fact)| (key.clone(), fact.to_json())).collect::<Map<_, _>>(),
+            ),
         }
     }
 
@@ -95,12 +95,24 @@ impl Fact {
         fact.place_at(fact.key.unwrap_or(fact.position))
     }
 
-    /// Returns every scalar (and empty list or map) below this fact with its path.
+    /// Returns every fact below this one, maps and lists included, with its path.
     #[must_use]
-    pub fn leaves(&self) -> Vec<(Vec<Step>, &Self)> {
-        let mut leaves = Vec::new();
-        self.collect_leaves(&mut Vec::new(), &mut leaves);
-        leaves
+    pub fn all(&self) -> Vec<(Vec<Step>, &Self)> {
+        let mut found = Vec::new();
+        self.collect(&mut Vec::new(), &mut found);
+        found
+    }
+
+    /// Returns the file that the fact is written in.
+    #[must_use]
+    pub fn file(&self) -> &RepoPath {
+        &self.file
+    }
+
+    /// Returns the place that the fact itself is written at.
+    #[must_use]
+    pub fn own_place(&self) -> Place {
+        self.place_at(self.position)
     }
 
     /// Returns the paths of the facts directly below this one.
@@ -108,7 +120,9 @@ impl Fact {
     pub fn children(&self) -> Vec<(Step, &Self)> {
         match &self.kind {
             FactKind::Scalar(_) => Vec::new(),
-            FactKind::List(items) => items.iter().enumerate().map(|(at, item)| (Step::Index(at), item)).collect(),
+            FactKind::List(items) => {
+                items.iter().enumerate().map(|(at, item)| (Step::Index(at), item)).collect()
+            }
             FactKind::Map(entries) => {
                 entries.iter().map(|(key, fact)| (Step::Key(key.clone()), fact)).collect()
             }
@@ -138,14 +152,11 @@ impl Fact {
         Place { file: RepoPath::clone(&self.file), position }
     }
 
-    fn collect_leaves<'a>(&'a self, path: &mut Vec<Step>, leaves: &mut Vec<(Vec<Step>, &'a Self)>) {
-        let children = self.children();
-        if children.is_empty() {
-            leaves.push((path.clone(), self));
-        }
-        for (step, child) in children {
+    fn collect<'a>(&'a self, path: &mut Vec<Step>, found: &mut Vec<(Vec<Step>, &'a Self)>) {
+        for (step, child) in self.children() {
             path.push(step);
-            child.collect_leaves(path, leaves);
+            found.push((path.clone(), child));
+            child.collect(path, found);
             path.pop();
         }
     }
@@ -154,7 +165,9 @@ impl Fact {
 fn read(node: &Node, key: Option<Position>, file: &Arc<RepoPath>, faults: &mut Vec<Fault>) -> Fact {
     let kind = match &node.kind {
         NodeKind::Scalar(_) => FactKind::Scalar(scalar(node, faults)),
-        NodeKind::List(items) => FactKind::List(items.iter().map(|item| read(item, None, file, faults)).collect()),
+        NodeKind::List(items) => {
+            FactKind::List(items.iter().map(|item| read(item, None, file, faults)).collect())
+        }
         NodeKind::Map(entries) => {
             let read_entry = |(key, value): &(Node, Node)| {
                 let name = key.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();

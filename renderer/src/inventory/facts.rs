@@ -91,10 +91,8 @@ pub struct MachineGroup {
 #[schemars(inline)]
 pub struct Networks {
     /// The pod network.
-    #[schemars(inline)]
     pub pods: Network,
     /// The service network.
-    #[schemars(inline)]
     pub services: Network,
 }
 
@@ -104,7 +102,6 @@ pub struct Networks {
 #[schemars(inline)]
 pub struct LoadBalancer {
     /// The address pool. It must not overlap with that of any other cluster.
-    #[schemars(inline)]
     pub pool: AddressPool,
 }
 

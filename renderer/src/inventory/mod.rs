@@ -6,7 +6,6 @@
 mod fact;
 mod facts;
 
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
@@ -21,10 +20,9 @@ use crate::yaml;
 
 pub use fact::Fact;
 pub use facts::{
-    AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup, Networks,
-    Role,
+    AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup,
+    Networks, Role,
 };
-
 
 /// The file with facts for every cluster of its folder and below.
 const DEFAULTS_FILE: &str = "_defaults.yaml";
@@ -139,7 +137,12 @@ impl Reader<'_> {
                 Problem::in_whole_file(&file, "the fleet's shared facts are missing")
                     .hint("create the file with `repository: {url: …, branch: main}`, the repository that Argo CD reads"),
             );
-            return Fleet { facts: FleetFile::default(), view: json!({}), origin: Fact::empty(&file), id: SourceId([0; 20]) };
+            return Fleet {
+                facts: FleetFile::default(),
+                view: json!({}),
+                origin: Fact::empty(&file),
+                id: SourceId([0; 20]),
+            };
         };
         let origin = self.parse(&file, source).unwrap_or_else(|| Fact::empty(&file));
         let value = origin.to_json();
@@ -195,7 +198,13 @@ impl Reader<'_> {
         }
     }
 
-    fn cluster(&mut self, snapshot: &Snapshot, name: &ClusterName, path: &RepoPath, source: &Source) -> Option<Arc<Cluster>> {
+    fn cluster(
+        &mut self,
+        snapshot: &Snapshot,
+        name: &ClusterName,
+        path: &RepoPath,
+        source: &Source,
+    ) -> Option<Arc<Cluster>> {
         let chain = defaults_chain(snapshot, path);
         let ids: Vec<SourceId> = chain.iter().map(|(_, source)| source.id).chain([source.id]).collect();
         for (file, source) in chain.iter().copied().chain([(path, source)]) {
@@ -219,11 +228,18 @@ impl Reader<'_> {
         if readable { self.typed(name, file, origin, ids) } else { None }
     }
 
-    fn typed(&mut self, name: &ClusterName, file: Arc<RepoPath>, origin: Fact, ids: Vec<SourceId>) -> Option<Arc<Cluster>> {
+    fn typed(
+        &mut self,
+        name: &ClusterName,
+        file: Arc<RepoPath>,
+        origin: Fact,
+        ids: Vec<SourceId>,
+    ) -> Option<Arc<Cluster>> {
         let value = origin.to_json();
         let violations = CLUSTER_SCHEMA.violations(&value);
         if !violations.is_empty() {
-            self.problems.extend(violations.into_iter().map(|violation| violation_problem(violation, &origin)));
+            self.problems
+                .extend(violations.into_iter().map(|violation| violation_problem(violation, &origin)));
             return None;
         }
         let facts: ClusterFile = match serde_json::from_value(value) {
@@ -238,8 +254,10 @@ impl Reader<'_> {
                 Problem::at(origin.place(&[key("hub")]), error.to_string()).hint(NameError::HINT)
             }),
             (None, Role::Control) => Ok(name.clone()),
-            (None, Role::App) => Err(Problem::in_whole_file(&file, format!("app cluster `{name}` names no `hub`"))
-                .hint("write `hub:` with the control cluster that collects its telemetry")),
+            (None, Role::App) => {
+                Err(Problem::in_whole_file(&file, format!("app cluster `{name}` names no `hub`"))
+                    .hint("write `hub:` with the control cluster that collects its telemetry"))
+            }
         };
         match hub {
             Ok(hub) => {
@@ -283,28 +301,39 @@ fn defaults_chain<'a>(snapshot: &'a Snapshot, path: &RepoPath) -> Vec<(&'a RepoP
 pub(crate) fn parse_file(file: &Arc<RepoPath>, source: &Source) -> Result<Fact, Vec<Problem>> {
     if source.bytes.len() > MAX_FILE_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_FILE_BYTES} are read", source.bytes.len());
-        return Err(vec![Problem::in_whole_file(file, message).hint("facts are written by people: split the file")]);
+        return Err(vec![
+            Problem::in_whole_file(file, message).hint("facts are written by people: split the file"),
+        ]);
     }
-    let in_file = |faults: Vec<crate::problem::Fault>| faults.into_iter().map(|fault| fault.in_file(file)).collect::<Vec<_>>();
+    let in_file = |faults: Vec<crate::problem::Fault>| {
+        faults.into_iter().map(|fault| fault.in_file(file)).collect::<Vec<_>>()
+    };
     let text = yaml::decode(&source.bytes).map_err(|fault| in_file(vec![fault]))?;
     let documents = yaml::parse(text).map_err(in_file)?;
     match documents.as_slice() {
         [] => Ok(Fact::empty(file)),
         [document] if document.as_map().is_some() => Fact::read(document, file).map_err(in_file),
         [document] => Err(vec![
-            Problem::at(Place { file: RepoPath::clone(file), position: document.position }, "the file is not a map")
-                .hint("write `key: value` lines"),
+            Problem::at(
+                Place { file: RepoPath::clone(file), position: document.position },
+                "the file is not a map",
+            )
+            .hint("write `key: value` lines"),
         ]),
         [_, second, ..] => Err(vec![
-            Problem::at(Place { file: RepoPath::clone(file), position: second.position }, "a second document in one file")
-                .hint("remove `---` or split the file"),
+            Problem::at(
+                Place { file: RepoPath::clone(file), position: second.position },
+                "a second document in one file",
+            )
+            .hint("remove `---` or split the file"),
         ]),
     }
 }
 
 /// Says a violation at the place that a person must edit.
 pub(crate) fn violation_problem(violation: Violation, origin: &Fact) -> Problem {
-    let place = if violation.on_key { origin.key_place(&violation.path) } else { origin.place(&violation.path) };
+    let place =
+        if violation.on_key { origin.key_place(&violation.path) } else { origin.place(&violation.path) };
     Problem { place, message: violation.message, hint: violation.hint }
 }
 
@@ -339,7 +368,8 @@ fn hub_problems(clusters: &BTreeMap<ClusterName, Arc<Cluster>>) -> Vec<Problem> 
             }
             Some(hub) if hub.facts.role != Role::Control || !hub.is_hub() => {
                 let message = format!("`{}` is not a hub", cluster.hub);
-                problems.push(Problem::at(place(), message).hint("a hub has `role: control` and is its own hub"));
+                problems
+                    .push(Problem::at(place(), message).hint("a hub has `role: control` and is its own hub"));
             }
             Some(_) => {}
         }

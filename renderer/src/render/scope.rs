@@ -83,7 +83,9 @@ impl PlacedAddon<'_> {
 
     fn place(&self, cluster: &Cluster, path: &[Step]) -> Option<Place> {
         match path {
-            [Step::Key(section), rest @ ..] if section == "settings" => Some(self.addon.setting_place(cluster, rest)),
+            [Step::Key(section), rest @ ..] if section == "settings" => {
+                Some(self.addon.setting_place(cluster, rest))
+            }
             path => Some(self.addon.origin.place(path)),
         }
     }
