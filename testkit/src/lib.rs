@@ -1,3 +1,5 @@
 //! Wire-level fakes and generators for tests.
 
 pub mod crds;
+pub mod hostile;
+pub mod readers;

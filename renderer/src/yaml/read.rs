@@ -32,19 +32,18 @@ pub fn decode(bytes: &[u8]) -> Result<&str, Fault> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (before, after) = bytes.split_at(error.valid_up_to());
-        Fault::new(position_after(before), format!("byte 0x{:02X} is not UTF-8 text", after[0]))
-            .hint("save the file as UTF-8")
+        let at = position_after(&String::from_utf8_lossy(before));
+        Fault::new(at, format!("byte 0x{:02X} is not UTF-8 text", after[0])).hint("save the file as UTF-8")
     })?;
     match memchr::memchr(0, bytes) {
         None => Ok(text),
-        Some(at) => Err(Fault::new(position_after(&bytes[..at]), "a NUL character stands in the file")
+        Some(at) => Err(Fault::new(position_after(&text[..at]), "a NUL character stands in the file")
             .hint("save the file as UTF-8 text, and leave out the character")),
     }
 }
 
-/// Returns the position right after a text that is known to be UTF-8.
-fn position_after(bytes: &[u8]) -> Position {
-    let text = std::str::from_utf8(bytes).expect("the bytes were found to be UTF-8");
+/// Returns the position right after a text.
+fn position_after(text: &str) -> Position {
     let line = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
     let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     Position::new(line as u32, column as u32)
@@ -55,7 +54,7 @@ fn position_after(bytes: &[u8]) -> Position {
 /// Each fault is told: a syntax error ends its document only, and the next one is read.
 pub fn parse(text: &str) -> Result<Vec<Node>, Vec<Fault>> {
     let mut parser = Parser::new_from_str_with_options(text, options());
-    let mut reader = Reader::default();
+    let mut reader = Reader { faults: line_separators(text), ..Reader::default() };
     while reader.faults.len() < MAX_FAULTS {
         let outcome = match parser.next_event() {
             None => break,
@@ -71,6 +70,23 @@ pub fn parse(text: &str) -> Result<Vec<Node>, Vec<Fault>> {
         }
     }
     if reader.faults.is_empty() { Ok(reader.documents) } else { Err(reader.faults) }
+}
+
+/// Returns the characters that YAML 1.1 readers take for line breaks and 1.2 readers for text, written as they are.
+fn line_separators(text: &str) -> Vec<Fault> {
+    const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+    let separator = |at: usize| text[at..].chars().next().filter(|c| SEPARATORS.contains(c)).map(|c| (at, c));
+    // 0xC2 and 0xE2 are the first bytes of these characters, and never inner bytes of others.
+    memchr::memchr2_iter(0xC2, 0xE2, text.as_bytes())
+        .filter_map(separator)
+        .map(|(at, c)| {
+            let code = u32::from(c);
+            let message = format!("the character U+{code:04X} is a line break to some YAML readers");
+            Fault::new(position_after(&text[..at]), message)
+                .hint(format!("leave it out, or write it in double quotes as `\\u{code:04X}`"))
+        })
+        .take(MAX_FAULTS)
+        .collect()
 }
 
 fn options() -> Options {
@@ -645,6 +661,21 @@ mod tests {
             let fault = parse(text).unwrap_err().remove(0);
             assert_eq!(fault.hint.as_deref(), Some(hint), "{text:?}: {fault:?}");
         }
+    }
+
+    #[test]
+    fn characters_that_only_some_readers_take_for_line_breaks_must_be_escaped() {
+        let text = "a: |\n  ü – ©\u{2028}b\nc: 'x\u{85}y'\n";
+        let place = |fault: &Fault| (fault.position.to_string(), fault.message.clone());
+        let told: Vec<_> = parse(text).unwrap_err().iter().map(place).collect();
+        assert_eq!(
+            told,
+            [
+                ("2:8".into(), "the character U+2028 is a line break to some YAML readers".into()),
+                ("3:6".into(), "the character U+0085 is a line break to some YAML readers".to_owned())
+            ]
+        );
+        assert!(parse("a: \"x\\u2028y\"\n").is_ok());
     }
 
     #[test]
