@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::show::count;
 use super::{Action, AddonPlan, ClusterPlan, Digest, FilePlan, Plan, Totals};
 use crate::path::ClusterName;
 
@@ -110,7 +111,7 @@ impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scope, deleted, allowed, published } = self;
         let scope = match scope {
-            Scope::Everything => return write!(f, "all {published} files, which leaves nothing"),
+            Scope::Everything => return write!(f, "everything ({})", count(*published, "file")),
             Scope::Clusters => "clusters",
             Scope::Addons => "add-ons",
             Scope::Objects => "objects",

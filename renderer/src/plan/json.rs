@@ -1,13 +1,14 @@
 //! Values as JSON.
 //!
-//! A number whose spelling JSON cannot carry is written as the nearest number that it can.
+//! Written straight into the output, since a fleet's plan has very many of them. A number keeps its value and not its
+//! spelling.
 
 use std::sync::Arc;
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
-use crate::yaml::{Number, Value};
+use crate::yaml::Value;
 
 /// A value that serialises as what it is.
 struct Json<'a>(&'a Value);
@@ -30,7 +31,7 @@ impl Serialize for Json<'_> {
         match self.0 {
             Value::Null => serializer.serialize_unit(),
             Value::Bool(value) => serializer.serialize_bool(*value),
-            Value::Number(number) => serialize_number(number, serializer),
+            Value::Number(number) => serde_json::Number::from(number).serialize(serializer),
             Value::String(text) => serializer.serialize_str(text),
             Value::List(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
@@ -43,12 +44,5 @@ impl Serialize for Json<'_> {
                 map.end()
             }
         }
-    }
-}
-
-fn serialize_number<S: Serializer>(number: &Number, serializer: S) -> Result<S::Ok, S::Error> {
-    match serde_json::from_str::<serde_json::Number>(number.as_str()) {
-        Ok(number) => number.serialize(serializer),
-        Err(_) => serializer.serialize_str(number.as_str()),
     }
 }

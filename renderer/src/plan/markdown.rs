@@ -4,8 +4,8 @@
 //! mention or a reference.
 
 use super::group::{Event, Group, RiskGroup};
-use super::show::{self, SHORT, count, visible};
-use super::text::{FULL_COMMAND, LineKind, folded, headline, on_clusters};
+use super::show::{self, SHORT, count, on_clusters, on_counted, visible};
+use super::text::{FULL_COMMAND, LineKind, folded, headline};
 use super::{Entry, Plan, Step};
 
 /// The most characters that GitHub takes for the body of a pull request; beyond it the API answers with status 422 and
@@ -72,7 +72,7 @@ fn add_risks(body: &mut Body, risks: &[RiskGroup], left_out: &mut String) {
         let mut heading = format!("- **{}**: {}\n", same[0].risk.kind, same[0].risk.note);
         for group in same {
             let place = code(&show::elide(&visible(&group.place), SHORT.line));
-            if !body.try_push(&format!("{heading}  - {place} {}\n", on_clusters(&group.clusters)), RISK_SHARE)
+            if !body.try_push(&format!("{heading}  - {place} {}\n", on_counted(&group.clusters)), RISK_SHARE)
             {
                 break;
             }
@@ -206,4 +206,178 @@ fn last_keys(steps: &[Step]) -> String {
         })
         .collect();
     keys[keys.len().saturating_sub(2)..].join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::super::{FileChange, Published, plan};
+    use super::*;
+    use crate::path::{AddonName, ClusterName, RepoPath};
+    use crate::yaml::{Value, write};
+
+    /// Plans one changed file on each cluster.
+    fn fleet(clusters: usize, text: impl Fn(usize) -> (String, String)) -> Plan {
+        let addon = AddonName::parse("prometheus").unwrap();
+        let changes: Vec<FileChange> = (0..clusters)
+            .map(|number| {
+                let cluster = ClusterName::parse(&format!("eu-{number:04}")).unwrap();
+                let (old, new) = text(number);
+                FileChange {
+                    path: RepoPath::parse(&format!("argocd-apps/{cluster}/prometheus/values.yaml")).unwrap(),
+                    cluster,
+                    addon: Some(addon.clone()),
+                    old: Some(Arc::from(old.as_bytes())),
+                    new: Some(Arc::from(new.as_bytes())),
+                }
+            })
+            .collect();
+        let published: Published =
+            changes.iter().map(|change| (&change.cluster, change.addon.as_ref())).collect();
+        plan(&changes, &published)
+    }
+
+    fn document(value: &str) -> String {
+        write(&Value::Map([("spec".to_owned(), Value::String(value.to_owned()))].into_iter().collect()))
+    }
+
+    fn remote_write(host: &str) -> String {
+        format!("prometheus:\n  remoteWrite:\n    - url: http://{host}/api/v1/write\n")
+    }
+
+    #[test]
+    fn a_body_for_two_clusters_is_read_at_a_glance() {
+        assert_snapshot!(body(&fleet(2, |_| (remote_write("a"), remote_write("b")))), @"
+        2 files changed on 2 clusters: eu-0000, eu-0001
+
+        ### Risks
+
+        - **exposed address**: an address moves that others may depend on
+          - `prometheus/values.yaml prometheus.remoteWrite[0].url` on eu-0000, eu-0001
+
+        ### On eu-0000, eu-0001
+
+        ```diff
+        # prometheus/values.yaml
+          prometheus.remoteWrite[0].url: http://a/api/v1/write → http://b/api/v1/write
+        ```
+        ");
+    }
+
+    #[test]
+    fn a_body_for_a_fleet_is_as_long_as_one_for_two_clusters() {
+        let plan = fleet(5_000, |_| (remote_write("a"), remote_write("b")));
+        assert_snapshot!(body(&plan), @"
+        5000 files changed on 5000 clusters: eu-0000, eu-0001, eu-0002, eu-0003, eu-0004 and 4995 more
+
+        ### Risks
+
+        - **exposed address**: an address moves that others may depend on
+          - `prometheus/values.yaml prometheus.remoteWrite[0].url` on 5000 clusters
+
+        ### On 5000 clusters (eu-0000, eu-0001, eu-0002, eu-0003, eu-0004 and 4995 more)
+
+        ```diff
+        # prometheus/values.yaml
+          prometheus.remoteWrite[0].url: http://a/api/v1/write → http://b/api/v1/write
+        ```
+        ");
+        assert_snapshot!(title(&plan, "app"), @"Render app: remoteWrite url on 5000 clusters");
+    }
+
+    #[test]
+    fn a_body_that_cannot_hold_everything_counts_the_rest() {
+        let plan = fleet(5_000, |number| {
+            let keys = |value: &str| {
+                (0..5).fold(String::new(), |text, key| text + &format!("k{number}-{key}: {value}\n"))
+            };
+            (keys("a"), keys("b"))
+        });
+        let body = body(&plan);
+        assert!(body.chars().count() <= BODY_LIMIT - BODY_MARGIN);
+        let shown = body.matches("a → b").count();
+        let rest = 25_000 - shown;
+        assert!(shown > 100, "only {shown} changes are shown");
+        assert!(
+            body.trim_end().ends_with(&format!(
+                "… {rest} more changes on {} clusters: `fleetwright diff --full`",
+                rest / 5
+            )),
+            "{}",
+            &body[body.len() - 200..]
+        );
+    }
+
+    #[test]
+    fn nothing_in_a_value_is_markup() {
+        let hostile = "</details> ``` @everyone #123 <b>|\n```\n````\u{202e}\n";
+        let plan = fleet(2, |_| (document("x"), document(hostile)));
+        assert_snapshot!(body(&plan), @r"
+        2 files changed on 2 clusters: eu-0000, eu-0001
+
+        ### On eu-0000, eu-0001
+
+        `````diff
+        # prometheus/values.yaml
+          spec:
+        - x
+        + </details> ``` @everyone #123 <b>|
+        + ```
+        + ````\u{202e}
+        `````
+        ");
+    }
+
+    #[test]
+    fn a_very_long_line_is_cut_in_the_middle() {
+        let plan = fleet(2, |_| (document("x"), document(&"ü".repeat(100_000))));
+        assert!(body(&plan).chars().count() < 600);
+    }
+
+    #[test]
+    fn a_title_has_nothing_that_could_be_a_mention() {
+        let plan = fleet(2, |_| ("\"@all\": 1\n".to_owned(), "\"@all\": 2\n".to_owned()));
+        assert_snapshot!(title(&plan, "app"), @"Render app: 2 files on 2 clusters");
+        let long = "k".repeat(200);
+        let plan = fleet(2, |_| (format!("{long}: 1\n"), format!("{long}: 2\n")));
+        assert!(title(&plan, "app").chars().count() <= TITLE_LIMIT);
+    }
+
+    /// Lines that stand outside fences.
+    fn outside_fences(body: &str) -> Result<Vec<&str>, String> {
+        let mut fence: Option<&str> = None;
+        let mut outside = Vec::new();
+        for line in body.lines() {
+            match fence {
+                Some(open) if line == open => fence = None,
+                Some(_) => {}
+                None if line.starts_with("```") => fence = line.strip_suffix("diff"),
+                None => outside.push(line),
+            }
+        }
+        fence.map_or(Ok(outside), |open| Err(format!("fence {open} is not closed")))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn the_limit_holds_and_no_value_leaves_its_fence(
+            values in prop::collection::vec("([`<>@#|~\n\\\\ -]|</details>|MARK|[a-zü\u{202e}]){1,40}", 1..60),
+            repeat in 1_usize..200,
+        ) {
+            let plan = fleet(values.len(), |number| (document("x"), document(&values[number].repeat(repeat))));
+            let body = body(&plan);
+            prop_assert!(body.chars().count() <= BODY_LIMIT - BODY_MARGIN);
+            let outside = outside_fences(&body).map_err(TestCaseError::fail)?;
+            prop_assert!(outside.iter().all(|line| !line.contains("MARK")), "{body}");
+            let opened = outside.iter().filter(|line| line.contains("<details>")).count();
+            let closed = outside.iter().filter(|line| line.contains("</details>")).count();
+            prop_assert_eq!(opened, closed);
+        }
+    }
 }

@@ -280,10 +280,9 @@ fn namespace_move(leaf: &Leaf<'_>) -> Option<&'static str> {
 
 fn exposed_address(leaf: &Leaf<'_>) -> Option<&'static str> {
     let is_address = match leaf.last() {
-        "loadBalancerIP" | "loadBalancerIPs" | "externalIPs" => true,
+        "loadBalancerIP" | "externalIPs" | "remoteWriteUrl" => true,
         "metallb.io/loadBalancerIPs" | "metallb.universe.tf/loadBalancerIPs" => true,
         "url" => leaf.has("remoteWrite"),
-        "remoteWriteUrl" => true,
         "addresses" => leaf.kind() == "IPAddressPool",
         "type" | "serviceType" => {
             let (old, new) = leaf.texts();
@@ -292,6 +291,9 @@ fn exposed_address(leaf: &Leaf<'_>) -> Option<&'static str> {
         _ => false,
     };
     is_address.then_some(match (leaf.old, leaf.new) {
+        _ if matches!(leaf.last(), "type" | "serviceType") => {
+            "a service becomes reachable from outside or stops being so"
+        }
         (None, _) => "an address appears that others may reach or depend on",
         (_, None) => "an address goes that others may depend on",
         _ => "an address moves that others may depend on",

@@ -39,6 +39,22 @@ pub(super) fn names(clusters: &[ClusterName]) -> String {
     text
 }
 
+/// Names one cluster or a few, and counts many: `on app, control`, `on 412 clusters (a, b, c, d, e and 407 more)`.
+pub(super) fn on_clusters(clusters: &[ClusterName]) -> String {
+    match clusters.len() {
+        0..=3 => format!("on {}", names(clusters)),
+        many => format!("on {many} clusters ({})", names(clusters)),
+    }
+}
+
+/// Names one cluster or a few, and only counts many: `on app, control`, `on 412 clusters`.
+pub(super) fn on_counted(clusters: &[ClusterName]) -> String {
+    match clusters.len() {
+        0..=3 => format!("on {}", names(clusters)),
+        many => format!("on {many} clusters"),
+    }
+}
+
 /// Counts in words: `1 file`, `2 files`.
 pub(super) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

@@ -87,7 +87,7 @@ fn entries(text: &str) -> Option<Entries<'_>> {
             // A blank line or a deeper one belongs to the entry above it.
             starts.last()?;
         } else if depth == indent {
-            starts.push((at, key(content)?));
+            starts.push((at, split_key(content)?.0));
         } else {
             return None;
         }
@@ -105,24 +105,23 @@ fn entries(text: &str) -> Option<Entries<'_>> {
 
 fn entry(text: &str) -> Entry<'_> {
     let (line, below) = text.split_once('\n').unwrap_or((text, ""));
-    let inline = line.trim_start_matches(' ');
-    let inline = match key(inline) {
-        Some(key) => inline[key.len()..].trim_start_matches(['"', ':']).trim(),
-        None => inline,
-    };
+    let inline = split_key(line.trim_start_matches(' ')).map_or(line, |(_, inline)| inline.trim());
     Entry { text, inline, below }
 }
 
-/// Returns the key that a line starts with, if it is bare or in double quotes without an escape.
-fn key(line: &str) -> Option<&str> {
+/// Splits a line at its key, if that is bare or in double quotes without an escape.
+fn split_key(line: &str) -> Option<(&str, &str)> {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-');
     let (key, rest) = match line.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"').filter(|(key, _)| !key.contains('\\'))?,
-        None => line.split_at(line.find(|c: char| !(c.is_ascii_alphanumeric() || "_./-".contains(c)))?),
+        // Documents begin with `---`, end with `...`, and items begin with a dash.
+        None if line.starts_with(['-', '.']) => return None,
+        None => line.split_at(line.find(|c| !is_bare(c))?),
     };
-    let is_bare_start =
-        line.starts_with(|c: char| c == '"' || c == '_' || c == '/' || c.is_ascii_alphanumeric());
     let rest = rest.strip_prefix(':')?;
-    (is_bare_start && (rest.is_empty() || rest.starts_with([' ', '\n']))).then_some(key)
+    let is_key =
+        (line.starts_with('"') || !key.is_empty()) && (rest.is_empty() || rest.starts_with([' ', '\n']));
+    is_key.then_some((key, rest))
 }
 
 struct Skim {
@@ -178,7 +177,10 @@ impl Skim {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::yaml::write;
 
     fn paths(old: &str, new: &str) -> Option<Vec<String>> {
         Some(compare(old, new)?.iter().map(|change| change.path.to_string()).collect())
@@ -187,7 +189,7 @@ mod tests {
     #[test]
     fn the_header_and_what_is_equal_are_passed_over() {
         let old = "# header\na:\n  b: 1\n  c:\n    d: x\ne: 1\n";
-        let new = "# another\na:\n  b: 1\n  c:\n    d: y\ne: 1\n";
+        let new = "# another\na:\n  b: 1\n  c:\n    d: z\ne: 1\n";
         assert_eq!(paths(old, new).unwrap(), ["a.c.d"]);
         assert_eq!(paths(old, old).unwrap(), [""; 0]);
     }
@@ -218,6 +220,35 @@ mod tests {
         ] {
             assert!(compare(text, "a: 5\n").is_none(), "{text:?}");
             assert!(compare("a: 5\n", text).is_none(), "{text:?}");
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let text = "[a-c:#|>\\n \"'-]{0,6}|[a-z]{1,3}|no|[0-9]{1,2}";
+        let leaf =
+            prop_oneof![text.prop_map(Value::String), any::<bool>().prop_map(Value::Bool), Just(Value::Null)];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let key = "[a-c]|a\\.b|x y|\"|no|#";
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+                prop::collection::btree_map(key, inner, 0..4)
+                    .prop_map(|map| Value::Map(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn any_map() -> impl Strategy<Value = Value> {
+        prop::collection::btree_map("[a-d]", any_value(), 1..4)
+            .prop_map(|map| Value::Map(map.into_iter().collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_way_gives_what_parsing_gives(old in any_map(), new in any_map()) {
+            let mut parsed = Vec::new();
+            compare::values(None, KeyPath::default(), Some(&old), Some(&new), &mut parsed);
+            // Our own writer's files are always read the quick way, or it would be no use.
+            prop_assert_eq!(compare(&write(&old), &write(&new)), Some(parsed));
         }
     }
 }

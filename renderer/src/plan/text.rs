@@ -3,7 +3,7 @@
 //! Lines have a kind and no colour; colour is the shell's business.
 
 use super::group::{Event, Group, RiskGroup};
-use super::show::{self, FULL, Limits, SHORT, count, names, visible};
+use super::show::{self, FULL, Limits, SHORT, count, names, on_clusters, on_counted, visible};
 use super::{Action, Change, Entry, FilePlan, Plan};
 use crate::path::ClusterName;
 
@@ -140,8 +140,8 @@ fn add_risks(page: &mut Page, risks: &[RiskGroup]) {
         }
         page.push(LineKind::Risk, format!("  ! {}: {}", same[0].risk.kind, same[0].risk.note));
         for group in same.iter().take(MAX_RISKS - shown) {
-            let (place, on) = (visible(&group.place), on_clusters(&group.clusters));
-            page.push(LineKind::Risk, show::elide(&format!("      {place} {on}"), SHORT.line));
+            let place = show::elide(&visible(&group.place), SHORT.line);
+            page.push(LineKind::Risk, format!("      {place} {}", on_counted(&group.clusters)));
             shown += 1;
         }
     }
@@ -150,14 +150,6 @@ fn add_risks(page: &mut Page, risks: &[RiskGroup]) {
             LineKind::Risk,
             format!("  … {}: `{FULL_COMMAND}`", count(risks.len() - shown, "more risk")),
         );
-    }
-}
-
-/// Names the clusters, and counts them if there are many: `on app, control`, `on 412 clusters (a, b, …)`.
-pub(super) fn on_clusters(clusters: &[ClusterName]) -> String {
-    match clusters.len() {
-        0..=3 => format!("on {}", names(clusters)),
-        many => format!("on {many} clusters ({})", names(clusters)),
     }
 }
 
