@@ -1,6 +1,9 @@
-//! The shell around the renderer: it turns events into runs, and shows people what a run did.
+//! The shell of Fleetwright: the only part that touches the world.
 //!
-//! Everything that touches the world lives here; what is decided, is decided in the core.
+//! It turns events into requests, reads a snapshot from git, calls the renderer, publishes the plan and reports the
+//! outcome. Modules stand in pipeline order and import towards the core.
 
 pub mod events;
+pub mod git;
 pub mod output;
+pub mod working_tree;
