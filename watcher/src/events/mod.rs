@@ -4,7 +4,9 @@
 //! on, so an event too many is harmless and a lost one costs only delay. Nothing here knows what a run does.
 
 mod cancel;
+pub mod poll;
 mod queue;
+pub mod service;
 
 pub use cancel::Cancel;
 pub use queue::{Failure, Outcome, Persistence, Pushed, Queue, Request, Settings, Verdict};
