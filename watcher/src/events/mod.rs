@@ -4,7 +4,11 @@
 //! on, so an event too many is harmless and a lost one costs only delay. Nothing here knows what a run does.
 
 mod cancel;
+pub mod files;
+pub mod poll;
 mod queue;
+pub mod service;
+pub mod signals;
 
 pub use cancel::Cancel;
 pub use queue::{Failure, Outcome, Persistence, Pushed, Queue, Request, Settings, Verdict};
