@@ -453,6 +453,22 @@ mod tests {
         watched.event("a new ref").await;
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_watched_is_looked_at_instead() {
+        let folder = TempDir::new().unwrap();
+        let missing = folder.path().join("later");
+        let (sender, mut events) = mpsc::channel(1);
+        let event = Event { repository: "a", revision: () };
+        tokio::spawn(watch(Places::inputs(&missing), event.clone(), sender));
+        assert_eq!(events.recv().await.as_ref(), Some(&event), "no event of the start");
+
+        let nothing_changed = timeout(FALLBACK_INTERVAL * 5, events.recv()).await;
+        assert!(nothing_changed.is_err(), "{nothing_changed:?}");
+        fs::create_dir_all(missing.join("environments")).unwrap();
+        fs::write(missing.join("environments/a.yaml"), "role: app\n").unwrap();
+        assert_eq!(events.recv().await, Some(event));
+    }
+
     #[tokio::test]
     async fn folders_may_come_and_go() {
         let mut watched = Watched::new().await;
