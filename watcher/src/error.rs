@@ -131,7 +131,9 @@ fn write_hint(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Some("give this user the right to write there".to_owned()),
         io::ErrorKind::ReadOnlyFilesystem => Some("the file system is read-only: work on a copy".to_owned()),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some disk space and try again".to_owned()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("free some disk space and try again".to_owned())
+        }
         _ => None,
     }
 }

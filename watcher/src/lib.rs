@@ -3,7 +3,13 @@
 //! It turns events into requests, reads a snapshot from git, calls the renderer, publishes the plan and reports the
 //! outcome. Modules stand in pipeline order and import towards the core.
 
+pub mod output;
+
 pub mod events;
 pub mod git;
-pub mod output;
 pub mod working_tree;
+
+pub mod error;
+pub mod run;
+
+pub mod cli;

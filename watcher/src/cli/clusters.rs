@@ -12,7 +12,8 @@ const HEADINGS: [&str; 8] = ["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERV
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let rendered = global.render_working_tree()?;
     if global.is_json() {
-        let clusters: Vec<_> = rendered.clusters.values().map(|cluster| as_json(&rendered, cluster)).collect();
+        let clusters: Vec<_> =
+            rendered.clusters.values().map(|cluster| as_json(&rendered, cluster)).collect();
         print_json(&json!({ "clusters": clusters }));
     } else {
         let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
@@ -37,7 +38,10 @@ fn row(rendered: &Rendered, cluster: &RenderedCluster) -> [String; 8] {
         format!("{}+{}", facts.machines.control_plane.count, facts.machines.workers.count),
         facts.networks.pods.to_string(),
         facts.networks.services.to_string(),
-        facts.load_balancer.as_ref().map_or_else(|| "-".to_owned(), |load_balancer| load_balancer.pool.to_string()),
+        facts
+            .load_balancer
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |load_balancer| load_balancer.pool.to_string()),
         addons.join(","),
     ]
 }

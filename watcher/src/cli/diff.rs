@@ -1,14 +1,12 @@
 //! `fleetwright diff`: what a change of templates or facts does to the rendered files.
 
-use clap::ValueEnum;
 use renderer::plan::{self, Plan, markdown, text};
 use renderer::render::{Rendered, Renderer};
 
-use super::{Global, print_json, print_text};
+use super::{Global, painted, print_json, print_text};
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
 use crate::output::Exit;
-use crate::output::style::paint;
 use crate::run::changes;
 use crate::working_tree::read_working_tree;
 
@@ -59,6 +57,6 @@ fn show(global: &Global, args: &Args, plan: &Plan) {
         print_text(&markdown::body(plan));
     } else {
         let lines = if args.full { text::full(plan) } else { text::summary(plan) };
-        print_text(&paint(&lines));
+        print_text(&painted(&lines));
     }
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use renderer::plan::text::{Line, LineKind};
 use renderer::problem::Problem;
 use renderer::render::Rendered;
 use renderer::render::{Progress as Advance, Renderer};
@@ -24,7 +25,7 @@ use tracing::Level;
 
 use crate::error::CommandError;
 use crate::output::logging::{self, LogFormat};
-use crate::output::style::Color;
+use crate::output::style::{self, Color};
 use crate::output::{Exit, Progress};
 use crate::working_tree::read_working_tree;
 
@@ -162,6 +163,18 @@ fn print_text(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Paints the lines of a plan.
+fn painted(lines: &[Line]) -> String {
+    let kind = |kind| match kind {
+        LineKind::Heading => style::Kind::Heading,
+        LineKind::Risk => style::Kind::Risk,
+        LineKind::Added => style::Kind::Added,
+        LineKind::Removed => style::Kind::Removed,
+        LineKind::Plain => style::Kind::Plain,
+    };
+    lines.iter().map(|line| format!("{}\n", style::paint(kind(line.kind), &line.text))).collect()
+}
+
 impl Global {
     fn is_json(&self) -> bool {
         self.format == Format::Json
@@ -174,7 +187,12 @@ impl Global {
     }
 
     /// Renders a snapshot; `found` are the problems that reading it has found already.
-    fn render(&self, renderer: &mut Renderer, snapshot: &Snapshot, found: Vec<Problem>) -> Result<Rendered, CommandError> {
+    fn render(
+        &self,
+        renderer: &mut Renderer,
+        snapshot: &Snapshot,
+        found: Vec<Problem>,
+    ) -> Result<Rendered, CommandError> {
         let progress = Shown { is_shown: !self.is_json(), progress: OnceLock::new() };
         let mut problems = found;
         match renderer.render(snapshot, &progress) {
@@ -198,7 +216,8 @@ struct Shown {
 
 impl Advance for Shown {
     fn advance(&self, total: usize) {
-        let start = || if self.is_shown { Progress::start("render", total as u64) } else { Progress::silent() };
+        let start =
+            || if self.is_shown { Progress::start("render", total as u64) } else { Progress::silent() };
         self.progress.get_or_init(start).advance();
     }
 }

@@ -32,7 +32,8 @@ fn show(global: &Global, args: &Args, changes: &[OutputChange], files: usize) {
         print_json(&json!({ "files": files, "changes": changes, "written": !args.check }));
         return;
     }
-    let mut text: String = changes.iter().map(|change| format!("{:<7} {}\n", change.action(), change.path)).collect();
+    let mut text: String =
+        changes.iter().map(|change| format!("{:<7} {}\n", change.action(), change.path)).collect();
     text.push_str(&match (changes.len(), args.check) {
         (0, _) => format!("{files} files are current\n"),
         (count, true) => format!("{count} of {files} files are not current: run `fleetwright render`\n"),
