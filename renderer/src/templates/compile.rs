@@ -44,6 +44,8 @@ pub(super) struct Compiled {
     pub stretches: Vec<Stretch>,
     /// Every name that occurs as a segment of a path in some template.
     pub names_read: BTreeSet<String>,
+    /// The names that paths end in: what is read as a whole.
+    pub ends_read: BTreeSet<String>,
 }
 
 /// Whether to mark literal text for tracing.
@@ -71,8 +73,13 @@ pub(super) fn compile(
     registry.set_strict_mode(true);
     registry.register_escape_fn(handlebars::no_escape);
     helpers::register(&mut registry);
-    let mut compiled =
-        Compiled { registry, sites: Vec::new(), stretches: Vec::new(), names_read: BTreeSet::new() };
+    let mut compiled = Compiled {
+        registry,
+        sites: Vec::new(),
+        stretches: Vec::new(),
+        names_read: BTreeSet::new(),
+        ends_read: BTreeSet::new(),
+    };
     let mut problems = Vec::new();
     let mut calls: BTreeMap<&str, Vec<PartialCall>> = BTreeMap::new();
     for source in templates.iter().chain(partials) {
@@ -298,9 +305,10 @@ impl Rewriter<'_, '_> {
         match parameter {
             Parameter::Path(_) => {
                 let segments = parameter.as_name().unwrap_or("").split(['.', '/']);
-                self.compiled
-                    .names_read
-                    .extend(segments.map(|name| name.trim_matches(['[', ']']).to_owned()));
+                let names = segments.map(|name| name.trim_matches(['[', ']']).to_owned());
+                let names: Vec<String> = names.collect();
+                self.compiled.ends_read.extend(names.last().cloned());
+                self.compiled.names_read.extend(names);
                 parameter
             }
             Parameter::Subexpression(inner) => self.subexpression(&inner, site),

@@ -74,6 +74,11 @@ impl Scope {
     pub fn facts(&self) -> &Json {
         self.context.data()
     }
+
+    /// Returns the facts for changing.
+    pub fn facts_mut(&mut self) -> &mut Json {
+        self.context.data_mut()
+    }
 }
 
 /// One expansion to make: which template, with which facts, and which of the add-ons is `addon`.
@@ -115,6 +120,12 @@ impl Templates {
         &self.compiled.names_read
     }
 
+    /// Returns every name that some path ends in: a map among them is read as a whole, whatever stands in it.
+    #[must_use]
+    pub fn maps_read(&self) -> &BTreeSet<String> {
+        &self.compiled.ends_read
+    }
+
     /// Expands a template into its documents; none if it renders to nothing.
     pub fn render(&self, expand: Expand<'_>) -> Result<Vec<Value>, Vec<Problem>> {
         let (text, captures) = self.expand(expand)?;
@@ -138,6 +149,14 @@ impl Templates {
         }
         let sites = located.tokens.iter().filter_map(|token| captures.get(*token));
         Some(Origin::Inserted(sites.map(|capture| self.site(capture.site).clone()).collect()))
+    }
+
+    /// Finds where the key of the node at `path` of document `document` is written.
+    #[must_use]
+    pub fn key_place(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Place> {
+        let (text, captures) = self.expand(expand).ok()?;
+        let located = Skeleton::parse(&text).ok()?.locate(document, path, &captures)?;
+        Some(self.place_in_template(expand, located.key?))
     }
 
     fn site(&self, index: u32) -> &Site {
