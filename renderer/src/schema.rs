@@ -84,7 +84,7 @@ pub fn text_of(path: &[Step]) -> String {
         match step {
             Step::Key(key) if is_bare(key) => text.push_str(key),
             Step::Key(key) => text.push_str(&Value::from(key.as_str()).to_string()),
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::Index(_) => text.push_str(&step.to_string()),
         }
     }
     text
