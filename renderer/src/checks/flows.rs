@@ -3,9 +3,11 @@
 //!
 //! Judged on rendered values, so that an override is seen like anything else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+
+use hashbrown::HashMap;
 
 use crate::inventory::{Cluster, key};
 use crate::path::{ClusterName, RepoPath};
@@ -452,24 +454,32 @@ fn is_given_twice(cluster: &Cluster, text: &str) -> bool {
 /// The objects of add-ons land on their own cluster, those of the cluster's own files on its hub.
 pub(super) fn objects_are_written_once(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
-    let mut seen: HashMap<(&ClusterName, &ObjectId), &RepoPath> = HashMap::new();
+    let mut on_hubs: HashMap<(&ClusterName, &ObjectId), &RepoPath> = HashMap::new();
     for cluster in flows.clusters.values() {
+        let mut own: HashMap<&ObjectId, &RepoPath> = HashMap::with_capacity(cluster.documents.len());
         for (file, document, footprint) in &cluster.documents {
             let Some(object) = &footprint.object else { continue };
-            let target = if object.is_on_hub { &cluster.cluster.hub } else { &cluster.cluster.name };
-            if let Some(first) = seen.insert((target, object), file) {
-                let message = format!("{} `{}` is written twice", object.kind, object.name);
-                let hint = if first == *file {
-                    "give each object of this file its own name".to_owned()
-                } else {
-                    format!("`{first}` writes it, too; give each its own name")
-                };
-                let path = ["metadata", "name"].map(key);
-                findings.push(cluster.finding(file, *document, Finding::new(&path, message).hint(hint)));
+            let earlier = if object.is_on_hub {
+                on_hubs.insert((&cluster.cluster.hub, object), file)
+            } else {
+                own.insert(object, file)
+            };
+            if let Some(first) = earlier {
+                findings.push(cluster.finding(file, *document, written_twice(object, first == *file, first)));
             }
         }
     }
     findings
+}
+
+fn written_twice(object: &ObjectId, is_same_file: bool, first: &RepoPath) -> Finding {
+    let message = format!("{} `{}` is written twice", object.kind, object.name);
+    let hint = if is_same_file {
+        "give each object of this file its own name".to_owned()
+    } else {
+        format!("`{first}` writes it, too; give each its own name")
+    };
+    Finding::new(&["metadata", "name"].map(key), message).hint(hint)
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub struct RenderedCluster {
     /// The identity of all files together: equal digests mean equal files.
     pub digest: Digest,
     units: Vec<Arc<Unit>>,
+    /// Which unit and which file of it have footprints: few do, and all of them are looked at in every run.
+    outward: Vec<(usize, usize)>,
 }
 
 impl RenderedCluster {
@@ -65,7 +67,7 @@ impl RenderedCluster {
     }
 
     fn footprints(&self) -> Vec<(&RepoPath, usize, &Footprint)> {
-        let files = self.units.iter().flat_map(|unit| &unit.files);
+        let files = self.outward.iter().map(|(unit, file)| &self.units[*unit].files[*file]);
         files
             .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
             .collect()
@@ -317,6 +319,7 @@ impl<'a> World<'a> {
             role: cluster.facts.role,
             folder: output_folder(&cluster.name),
             digest,
+            outward: outward(&made),
             units: made,
         }))
     }
@@ -353,6 +356,13 @@ impl<'a> World<'a> {
         let template = templates.find(|template| template.writes == found.file)?;
         Some((found.cluster, renderer.problem(template, found.document, found.finding)))
     }
+}
+
+fn outward(units: &[Arc<Unit>]) -> Vec<(usize, usize)> {
+    let files = units.iter().enumerate().flat_map(|(unit, it)| {
+        it.files.iter().enumerate().map(move |(file, rendered)| ((unit, file), rendered))
+    });
+    files.filter(|(_, file)| !file.footprints.is_empty()).map(|(at, _)| at).collect()
 }
 
 fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {

@@ -53,7 +53,9 @@ impl ClusterScope<'_> {
             ("hub", rest) => Some(self.hub.origin.place(rest)),
             ("fleet", rest) => Some(self.fleet.origin.place(rest)),
             ("spokes", [Step::Index(index), rest @ ..]) => Some(self.spokes.get(*index)?.origin.place(rest)),
-            ("addons", [Step::Index(index), rest @ ..]) => self.addons.get(*index)?.place(self.cluster, rest),
+            ("addons", [Step::Index(index), rest @ ..]) => {
+                Some(self.addons.get(*index)?.place(self.cluster, rest))
+            }
             _ => None,
         }
     }
@@ -121,12 +123,12 @@ impl PlacedAddon<'_> {
         })
     }
 
-    fn place(&self, cluster: &Cluster, path: &[Step]) -> Option<Place> {
+    fn place(&self, cluster: &Cluster, path: &[Step]) -> Place {
         match path {
             [Step::Key(section), rest @ ..] if section == "settings" => {
-                Some(self.addon.setting_place(cluster, rest))
+                self.addon.setting_place(cluster, rest)
             }
-            path => Some(self.addon.origin.place(path)),
+            path => self.addon.origin.place(path),
         }
     }
 }
