@@ -3,9 +3,21 @@
 //! No async, clock, network, file system, environment or randomness. Modules stand in pipeline order and import only
 //! what stands above them.
 
+pub mod network;
 pub mod path;
 pub mod problem;
 pub mod schema;
 pub mod yaml;
 
 pub mod snapshot;
+
+pub mod inventory;
+pub mod templates;
+
+pub mod catalog;
+
+pub mod checks;
+pub mod render;
+
+pub mod explain;
+pub mod plan;

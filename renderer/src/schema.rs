@@ -13,6 +13,7 @@ use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::network::AddressPool;
 use crate::problem::did_you_mean;
 use wording::Subject;
 
@@ -70,12 +71,45 @@ impl fmt::Display for Step {
     }
 }
 
+/// Returns a path as text: `prometheus.prometheusSpec.remoteWrite[0].url`, odd keys in quotes.
+#[must_use]
+pub fn text_of(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Index(_) => {}
+            Step::Key(_) if text.is_empty() => {}
+            Step::Key(_) => text.push('.'),
+        }
+        match step {
+            Step::Key(key) if is_bare(key) => text.push_str(key),
+            Step::Key(key) => text.push_str(&Value::from(key.as_str()).to_string()),
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    text
+}
+
+fn is_bare(key: &str) -> bool {
+    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'))
+}
+
+/// Returns whether a path is the one written as `text`, or leads below it.
+#[must_use]
+pub fn is_at_or_below(path: &[Step], text: &str) -> bool {
+    let whole = text_of(path);
+    whole
+        .strip_prefix(text)
+        .is_some_and(|rest| rest.is_empty() || text.is_empty() || rest.starts_with(['.', '[']))
+}
+
 impl Schema {
     /// Compiles a schema; fails on one that is not valid or that refers to another document.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         let validator = jsonschema::options()
             .should_validate_formats(true)
             .with_format("cidr", is_canonical_network)
+            .with_format("address-pool", |text: &str| text.parse::<AddressPool>().is_ok())
             .build(schema)
             .map_err(|error| SchemaError {
                 pointer: error.instance_path().to_string(),
@@ -136,9 +170,8 @@ impl<'a> Judge<'a> {
 
     fn worded(self, error: &ValidationError) -> Violation {
         let path = self.path(error);
-        let wording = wording::of(error, &Subject::of(&path));
-        let hint = self.written_hint(error).or(wording.hint);
-        Violation { path, on_key: false, message: wording.message, hint }
+        let wording = wording::of(error, &Subject::of(&path), self.written_hint(error));
+        Violation { path, on_key: false, message: wording.message, hint: wording.hint }
     }
 
     fn unknown_key(self, error: &ValidationError, key: &str) -> Violation {
@@ -159,9 +192,9 @@ impl<'a> Judge<'a> {
 
     fn bad_key(self, error: &ValidationError, inner: &ValidationError) -> Violation {
         let key = inner.instance().as_str().unwrap_or_default();
-        let wording = wording::of(inner, &Subject::Key(key.to_owned()));
-        let hint = wording::hint_of(self.subschema(inner)).or(wording.hint);
-        self.on_key(error, key, wording.message, hint)
+        let written = wording::hint_of(self.subschema(inner));
+        let wording = wording::of(inner, &Subject::Key(key.to_owned()), written);
+        self.on_key(error, key, wording.message, wording.hint)
     }
 
     fn forbidden(self, error: &ValidationError) -> Violation {

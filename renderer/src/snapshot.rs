@@ -40,6 +40,12 @@ impl Snapshot {
         self.files.get(path)
     }
 
+    /// Returns the file at `path` with the path.
+    #[must_use]
+    pub fn entry(&self, path: &str) -> Option<(&RepoPath, &Source)> {
+        self.files.get_key_value(path)
+    }
+
     /// Returns the files below `folder` in the order of their paths.
     pub fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a RepoPath, &'a Source)> {
         self.files

@@ -1,4 +1,5 @@
 //! Wire-level fakes and generators for tests.
 
+pub mod crds;
 pub mod hostile;
 pub mod readers;

@@ -36,7 +36,7 @@ impl Judge<'_> {
             alternatives.iter().filter(|errors| Some(distance(error, errors)) == nearest).collect();
         if let Some(wording) = self.merged(error, &near, nearest) {
             let path = self.path(error);
-            let hint = wording::hint_of(self.subschema(error)).or(wording.hint);
+            let hint = wording.hint.or_else(|| wording::hint_of(self.subschema(error)));
             return vec![Violation { path, on_key: false, message: wording.message, hint }];
         }
         let best = near.into_iter().min_by_key(|errors| errors.len());

@@ -4,9 +4,9 @@ use serde_json::json;
 use super::*;
 
 /// Judges `value` and writes each violation as `path [key]: message (hint)`.
-fn judged(schema: Value, value: Value) -> String {
-    let schema = Schema::compile(&schema).unwrap();
-    let lines: Vec<_> = schema.violations(&value).iter().map(shown).collect();
+fn judged(schema: &Value, value: &Value) -> String {
+    let schema = Schema::compile(schema).unwrap();
+    let lines: Vec<_> = schema.violations(value).iter().map(shown).collect();
     lines.join("\n")
 }
 
@@ -20,7 +20,7 @@ fn shown(violation: &Violation) -> String {
 #[test]
 fn a_value_that_fits_has_no_violation() {
     let schema = json!({"type": "object", "properties": {"role": {"enum": ["control", "app"]}}});
-    assert_eq!(judged(schema, json!({"role": "app", "more": 1})), "");
+    assert_eq!(judged(&schema, &json!({"role": "app", "more": 1})), "");
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn an_unknown_key_is_answered_with_the_nearest_known_one() {
         "properties": {"replicas": {}, "labels": {}},
         "additionalProperties": false,
     });
-    assert_snapshot!(judged(schema, json!({"replica": 1, "zebra": 2})), @"
+    assert_snapshot!(judged(&schema, &json!({"replica": 1, "zebra": 2})), @"
     replica (key): unknown key `replica`
       hint: did you mean `replicas`?
     zebra (key): unknown key `zebra`
@@ -41,7 +41,7 @@ fn an_unknown_key_is_answered_with_the_nearest_known_one() {
 #[test]
 fn a_key_that_is_there_already_is_not_offered_again() {
     let schema = json!({"properties": {"replicas": {}, "a": {}}, "additionalProperties": false});
-    let told = judged(schema, json!({"replica": 1, "replicas": 2}));
+    let told = judged(&schema, &json!({"replica": 1, "replicas": 2}));
     assert_snapshot!(told, @"
     replica (key): unknown key `replica`
       hint: known keys: `a`, `replicas`
@@ -55,7 +55,7 @@ fn keys_known_through_references_and_combinations_are_offered_too() {
         "allOf": [{"$ref": "#/$defs/base"}, {"properties": {"networks": {}}}],
         "unevaluatedProperties": false,
     });
-    assert_snapshot!(judged(schema, json!({"regoin": 1, "network": 1})), @"
+    assert_snapshot!(judged(&schema, &json!({"regoin": 1, "network": 1})), @"
     network (key): unknown key `network`
       hint: did you mean `networks`?
     regoin (key): unknown key `regoin`
@@ -76,7 +76,7 @@ fn all_violations_come_at_once_in_the_order_of_their_paths() {
         "$defs": {"group": {"type": "object", "properties": {"count": {"type": "integer", "minimum": 1}}}},
     });
     let value = json!({"role": "ap", "machines": {"workers": {"count": "6"}, "control": {"count": 0}}});
-    assert_snapshot!(judged(schema, value), @"
+    assert_snapshot!(judged(&schema, &value), @"
     : missing key `hub`
       hint: name the cluster that runs Argo CD
     machines.control.count: `count` must be at least 1, not 0
@@ -107,7 +107,7 @@ fn a_wrong_type_says_what_was_found_and_how_to_write_it() {
         "d": {"type": "integer"}, "e": {"type": "object"}, "f": {"type": "array", "items": {"type": "string"}},
     }});
     let value = json!({"a": "true", "b": 1.1, "c": [], "d": 1.5, "e": null, "f": ["x", {}]});
-    assert_snapshot!(judged(schema, value), @"
+    assert_snapshot!(judged(&schema, &value), @"
     a: `a` must be `true` or `false`, not a string
       hint: remove the quotes
     b: `b` must be a string, not a number
@@ -123,21 +123,22 @@ fn a_wrong_type_says_what_was_found_and_how_to_write_it() {
 #[test]
 fn a_text_of_the_wrong_form_is_shown_with_what_to_write() {
     let schema = json!({"properties": {
-        "retention": {"pattern": "^[0-9]+d$", "x-hint": "write a number of days such as `15d`"},
+        "days": {"pattern": "^[0-9]+d$"}, "retention": {"pattern": "^[0-9]+d$", "x-hint": "write a number of days such as `15d`"},
         "address": {"format": "ipv4"}, "pods": {"format": "cidr"}, "url": {"format": "uri"}, "odd": {"format": "uuid"},
         "long": {"maxLength": 3}, "short": {"minLength": 2}, "empty": {"minLength": 1},
     }});
     let value = json!({
-        "retention": "15 days\n", "address": "192.168.64", "pods": "10.244.0.1/16", "url": "charts", "odd": "x",
+        "days": "15", "retention": "15 days\n", "address": "192.168.64", "pods": "10.244.0.1/16", "url": "charts", "odd": "x",
         "long": "four", "short": "ü", "empty": "",
     });
-    assert_snapshot!(judged(schema, value), @r"
+    assert_snapshot!(judged(&schema, &value), @r"
     address: `address` must be an IPv4 address such as `192.168.64.100`, not `192.168.64`
+    days: `days` is `15`, which does not match `^[0-9]+d$`
     empty: `empty` must not be empty
     long: `long` must have at most 3 characters, not 4
     odd: `odd` must be a valid `uuid`, not `x`
     pods: `pods` must be a network such as `10.244.0.0/16`, with no bits set after the prefix, not `10.244.0.1/16`
-    retention: `retention` is `15 days\n`, which does not match `^[0-9]+d$`
+    retention: `15 days\n` is not a valid `retention`
       hint: write a number of days such as `15d`
     short: `short` must have at least 2 characters, not 1
     url: `url` must be a complete URL such as `https://example.com/charts`, not `charts`
@@ -155,7 +156,7 @@ fn sizes_and_numbers_out_of_their_limits_are_said_with_the_limit() {
         "a": 6, "b": 0, "c": 1, "d": 3, "e": [], "f": [1], "g": [1, 2], "h": ["x", "y", "x"], "i": {},
         "j": {"x": 1, "y": 2}, "k": [],
     });
-    assert_snapshot!(judged(schema, value), @"
+    assert_snapshot!(judged(&schema, &value), @"
     a: `a` must be at most 5, not 6
     b: `b` must be more than 0, not 0
     c: `c` must be less than 1, not 1
@@ -173,8 +174,8 @@ fn sizes_and_numbers_out_of_their_limits_are_said_with_the_limit() {
 #[test]
 fn a_key_of_the_wrong_form_is_a_fault_of_the_key() {
     let schema = json!({"propertyNames": {"pattern": "^[a-z]+$", "x-hint": "use lower-case letters"}});
-    assert_snapshot!(judged(schema, json!({"Aa": 1, "bb": 2})), @"
-    Aa (key): key `Aa` does not match `^[a-z]+$`
+    assert_snapshot!(judged(&schema, &json!({"Aa": 1, "bb": 2})), @"
+    Aa (key): `Aa` is not a valid key
       hint: use lower-case letters
     ");
 }
@@ -182,7 +183,7 @@ fn a_key_of_the_wrong_form_is_a_fault_of_the_key() {
 #[test]
 fn a_key_that_is_ruled_out_is_a_fault_of_the_key() {
     let schema = json!({"properties": {"data": false, "items": {"items": false}}});
-    assert_snapshot!(judged(schema, json!({"data": {}, "items": [1]})), @"
+    assert_snapshot!(judged(&schema, &json!({"data": {}, "items": [1]})), @"
     data (key): `data` is not allowed here
     items.[0]: `items[0]` is not allowed here
     ");
@@ -199,7 +200,7 @@ fn an_optional_value_is_judged_as_what_it_would_be() {
             "additionalProperties": false,
         }},
     });
-    assert_snapshot!(judged(schema, json!({"pool": {"rang": "x"}})), @"
+    assert_snapshot!(judged(&schema, &json!({"pool": {"rang": "x"}})), @"
     pool: missing key `range`
     pool.rang (key): unknown key `rang`
       hint: did you mean `range`?
@@ -212,7 +213,7 @@ fn alternatives_of_other_types_are_named_together() {
         {"type": "integer"}, {"type": "string"}, {"type": ["null", "string"]},
     ]}}});
     assert_snapshot!(
-        judged(schema, json!({"port": []})),
+        judged(&schema, &json!({"port": []})),
         @"port: `port` must be null, an integer or a string, not a list"
     );
 }
@@ -222,7 +223,7 @@ fn constants_in_alternatives_are_one_choice() {
     let schema = json!({"properties": {"role": {"oneOf": [
         {"const": "control", "description": "…", "type": "string"}, {"const": "app", "type": "string"},
     ]}}});
-    assert_snapshot!(judged(schema, json!({"role": "aps"})), @"
+    assert_snapshot!(judged(&schema, &json!({"role": "aps"})), @"
     role: `role` must be one of `control`, `app`
       hint: did you mean `app`?
     ");
@@ -234,7 +235,7 @@ fn the_alternative_with_the_right_discriminator_is_the_one_judged() {
         {"properties": {"kind": {"const": "git"}, "url": {"type": "string"}}, "required": ["url"]},
         {"properties": {"kind": {"const": "folder"}, "path": {"type": "string"}}, "required": ["path", "mode"]},
     ]});
-    assert_snapshot!(judged(schema, json!({"kind": "folder"})), @"
+    assert_snapshot!(judged(&schema, &json!({"kind": "folder"})), @"
     : missing key `mode`
     : missing key `path`
     ");
@@ -243,14 +244,14 @@ fn the_alternative_with_the_right_discriminator_is_the_one_judged() {
 #[test]
 fn alternatives_that_each_want_another_key_are_said_in_one_line() {
     let schema = json!({"properties": {"route": {"anyOf": [{"required": ["cidr"]}, {"required": ["asn"]}]}}});
-    assert_snapshot!(judged(schema, json!({"route": {}})), @"route: missing one of the keys `cidr`, `asn`");
+    assert_snapshot!(judged(&schema, &json!({"route": {}})), @"route: missing one of the keys `cidr`, `asn`");
 }
 
 #[test]
 fn mixed_alternatives_are_told_apart() {
     let schema =
         json!({"properties": {"source": {"oneOf": [{"required": ["chart"]}, {"required": ["path"]}]}}});
-    assert_snapshot!(judged(schema, json!({"source": {"chart": 1, "path": 2}})), @"
+    assert_snapshot!(judged(&schema, &json!({"source": {"chart": 1, "path": 2}})), @"
     source: `source` fits more than one of its alternatives
       hint: keep only one of `chart`, `path`
     ");
@@ -259,7 +260,7 @@ fn mixed_alternatives_are_told_apart() {
 #[test]
 fn keys_that_exclude_each_other_are_named() {
     let schema = json!({"not": {"required": ["a", "b"]}, "properties": {"c": {"not": {"required": ["d"]}}}});
-    assert_snapshot!(judged(schema, json!({"a": 1, "b": 2, "c": {"d": 1}})), @"
+    assert_snapshot!(judged(&schema, &json!({"a": 1, "b": 2, "c": {"d": 1}})), @"
     : the document must not have `a`, `b` together
     c: `c` must not have `d`
     ");
@@ -269,7 +270,7 @@ fn keys_that_exclude_each_other_are_named() {
 fn a_long_value_and_a_long_list_are_cut() {
     let options: Vec<_> = (0..20).map(|n| format!("o{n}")).collect();
     let schema = json!({"properties": {"a": {"const": "x".repeat(100)}, "b": {"enum": options}}});
-    let told = judged(schema, json!({"a": "y".repeat(100), "b": "zebra"}));
+    let told = judged(&schema, &json!({"a": "y".repeat(100), "b": "zebra"}));
     assert!(told.contains(&format!("`{}…`", "y".repeat(60))), "{told}");
     assert!(told.contains("`o11` and 8 more"), "{told}");
 }
@@ -277,7 +278,7 @@ fn a_long_value_and_a_long_list_are_cut() {
 #[test]
 fn the_same_violation_is_said_once() {
     let part = json!({"required": ["a"]});
-    assert_snapshot!(judged(json!({"allOf": [part, part]}), json!({})), @": missing key `a`");
+    assert_snapshot!(judged(&json!({"allOf": [part, part]}), &json!({})), @": missing key `a`");
 }
 
 #[test]
@@ -287,7 +288,7 @@ fn a_recursive_schema_is_judged_to_the_bottom() {
         "additionalProperties": false,
     }}});
     assert_snapshot!(
-        judged(schema, json!({"child": {"child": {"nam": 1}}})),
+        judged(&schema, &json!({"child": {"child": {"nam": 1}}})),
         @"
     child.child.nam (key): unknown key `nam`
       hint: did you mean `name`?

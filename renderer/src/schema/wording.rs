@@ -56,8 +56,24 @@ pub(super) fn hint_of(schema: &Value) -> Option<String> {
     schema.get("x-hint").and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Says what is wrong with `subject`.
-pub(super) fn of(error: &ValidationError, subject: &Subject) -> Wording {
+/// Says what is wrong with `subject`; `written` is what the schema's author says to write there.
+pub(super) fn of(error: &ValidationError, subject: &Subject, written: Option<String>) -> Wording {
+    let wording = match (error.kind(), &written) {
+        // A pattern is for machines, where there are words for people.
+        (Kind::Pattern { .. }, Some(_)) => plain(invalid(subject, error.instance().as_ref())),
+        _ => without_author(error, subject),
+    };
+    Wording { hint: wording.hint.or(written), ..wording }
+}
+
+fn invalid(subject: &Subject, value: &Value) -> String {
+    match subject {
+        Subject::Key(_) => format!("{} is not a valid key", show(value)),
+        _ => format!("{} is not a valid {subject}", show(value)),
+    }
+}
+
+fn without_author(error: &ValidationError, subject: &Subject) -> Wording {
     let value = error.instance().as_ref();
     match error.kind() {
         Kind::Required { property } => {

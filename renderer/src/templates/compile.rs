@@ -175,7 +175,9 @@ fn follow<'a>(
     let current = *chain.last()?;
     if current == from {
         let path = chain.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" → ");
-        return Some(Fault::new(position, format!("partial `{from}` includes itself: {path}")).hint("break the cycle"));
+        return Some(
+            Fault::new(position, format!("partial `{from}` includes itself: {path}")).hint("break the cycle"),
+        );
     }
     if chain.len() > MAX_PARTIAL_DEPTH {
         let message = format!("more than {MAX_PARTIAL_DEPTH} partials inside each other");
@@ -223,13 +225,13 @@ impl Rewriter<'_, '_> {
 
     fn element(&mut self, element: &mut TemplateElement) {
         match element {
-            TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => self.expression(call),
+            TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
+                self.expression(call)
+            }
             TemplateElement::HelperBlock(call) => self.block(call),
             TemplateElement::PartialExpression(call) => self.partial(call),
             TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
-            TemplateElement::DecoratorExpression(_)
-            | TemplateElement::DecoratorBlock(_)
-            | TemplateElement::PartialBlock(_) => {
+            _ => {
                 let site = self.next_site(&[TagKind::Expression, TagKind::Open, TagKind::Partial]);
                 self.fault(site, "decorators and partial blocks are not supported", "use a plain partial");
             }
@@ -270,7 +272,8 @@ impl Rewriter<'_, '_> {
             return;
         };
         if call.params.is_empty() && call.hash.is_empty() {
-            let hint = format!("pass what it needs, as in `{{{{> {name} cluster}}}}`: it is copied at every call");
+            let hint =
+                format!("pass what it needs, as in `{{{{> {name} cluster}}}}`: it is copied at every call");
             self.fault(site, &format!("partial `{name}` is called without an argument"), &hint);
         }
         let position = self.compiled.sites[site as usize].place.position;
@@ -295,7 +298,9 @@ impl Rewriter<'_, '_> {
         match parameter {
             Parameter::Path(_) => {
                 let segments = parameter.as_name().unwrap_or("").split(['.', '/']);
-                self.compiled.names_read.extend(segments.map(|name| name.trim_matches(['[', ']']).to_owned()));
+                self.compiled
+                    .names_read
+                    .extend(segments.map(|name| name.trim_matches(['[', ']']).to_owned()));
                 parameter
             }
             Parameter::Subexpression(inner) => self.subexpression(&inner, site),
@@ -308,7 +313,8 @@ impl Rewriter<'_, '_> {
     }
 
     fn subexpression(&mut self, inner: &Subexpression, site: u32) -> Parameter {
-        let (TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call)) = inner.as_element() else {
+        let (TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call)) = inner.as_element()
+        else {
             return Parameter::Subexpression(inner.clone());
         };
         if call.params.is_empty() && call.hash.is_empty() {
@@ -335,7 +341,9 @@ impl Rewriter<'_, '_> {
         let kind = if known.len() == BLOCK_HELPERS.len() { "block helper" } else { "helper" };
         let hint = match did_you_mean(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there is {}; values keep their type, so none is needed for quoting", list(known)),
+            None => {
+                format!("there is {}; values keep their type, so none is needed for quoting", list(known))
+            }
         };
         self.fault(site, &format!("unknown {kind} `{name}`"), &hint);
     }

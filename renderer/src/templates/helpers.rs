@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::{
-    BlockContext, BlockParams, Context, Handlebars, Helper, HelperDef, HelperResult, Output, PathAndJson, RenderContext,
-    RenderError, RenderErrorReason, Renderable, ScopedJson, Template,
+    BlockContext, BlockParams, Context, Handlebars, Helper, HelperDef, HelperResult, Output, PathAndJson,
+    RenderContext, RenderError, RenderErrorReason, Renderable, ScopedJson, Template,
 };
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -109,7 +109,9 @@ impl<'a, 'rc> Call<'a, 'rc> {
     }
 
     fn arguments(&self, context: &Context) -> Result<Vec<&'a Json>, RenderError> {
-        (0..self.helper.params().len()).map(|index| self.argument(index, context).map(PathAndJson::value)).collect()
+        (0..self.helper.params().len())
+            .map(|index| self.argument(index, context).map(PathAndJson::value))
+            .collect()
     }
 
     fn missing(&self, argument: &PathAndJson<'_>, context: &Context) -> RenderError {
@@ -136,7 +138,9 @@ fn missing(site: u32, argument: &PathAndJson<'_>, context: &Context) -> RenderEr
     let hint = match did_you_mean(unknown, siblings.iter().copied()) {
         Some(near) if known.is_empty() => format!("did you mean `{near}`?"),
         Some(near) => format!("did you mean `{known}.{near}`?"),
-        None if siblings.is_empty() || siblings.len() > 12 => "write `(default path value)` where it may be absent".into(),
+        None if siblings.is_empty() || siblings.len() > 12 => {
+            "write `(default path value)` where it may be absent".into()
+        }
         None => {
             let list: Vec<_> = siblings.iter().map(|name| format!("`{name}`")).collect();
             format!("there is {}; write `(default path value)` where it may be absent", list.join(", "))
@@ -154,13 +158,16 @@ fn resolve_prefix<'p>(path: &'p str, root: &'p Json) -> (&'p str, &'p str, Vec<&
         let end = at + segment.len();
         let next = match value {
             Json::Object(map) => map.get(segment.trim_matches(['[', ']'])),
-            Json::Array(items) => segment.trim_matches(['[', ']']).parse::<usize>().ok().and_then(|index| items.get(index)),
+            Json::Array(items) => {
+                segment.trim_matches(['[', ']']).parse::<usize>().ok().and_then(|index| items.get(index))
+            }
             _ => None,
         };
         match next {
             Some(next) => value = next,
             None => {
-                let siblings = value.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
+                let siblings =
+                    value.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
                 return (path[..at].trim_end_matches(['.', '/']), segment, siblings);
             }
         }
@@ -171,7 +178,10 @@ fn resolve_prefix<'p>(path: &'p str, root: &'p Json) -> (&'p str, &'p str, Vec<&
 
 /// Registers the helpers that keep nothing from one file to the next.
 pub(super) fn register(registry: &mut Handlebars<'static>) {
-    for name in ["if", "unless", "each", "with", "lookup", "raw", "log", "len", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not"] {
+    for name in [
+        "if", "unless", "each", "with", "lookup", "raw", "log", "len", "eq", "ne", "gt", "gte", "lt", "lte",
+        "and", "or", "not",
+    ] {
         registry.unregister_helper(name);
     }
     registry.register_helper("if", Box::new(Choose { when: true }));
@@ -184,7 +194,10 @@ pub(super) fn register(registry: &mut Handlebars<'static>) {
 }
 
 /// Registers the helpers that record into `recorder`.
-pub(super) fn register_recording<'reg: 'rc, 'rc>(rc: &mut RenderContext<'reg, 'rc>, recorder: &Arc<Recorder>) {
+pub(super) fn register_recording<'reg: 'rc, 'rc>(
+    rc: &mut RenderContext<'reg, 'rc>,
+    recorder: &Arc<Recorder>,
+) {
     rc.register_local_helper(CAPTURE, Box::new(CaptureValue(Arc::clone(recorder))));
     rc.register_local_helper("each", Box::new(Each(Arc::clone(recorder))));
 }
@@ -269,9 +282,10 @@ impl HelperDef for With {
         if !is_truthy(argument.value()) {
             return helper.inverse().map_or(Ok(()), |branch| branch.render(registry, context, rc, out));
         }
-        let mut block = block_for(argument);
+        let standpoint = Standpoint::of(argument);
+        let mut block = standpoint.block();
         if let Some(name) = helper.block_param() {
-            block.set_block_params(block_params(argument, &[(name, None)])?);
+            block.set_block_params(standpoint.params(name, None)?);
         }
         rc.push_block(block);
         let result = render_body(helper.template(), registry, context, rc, out);
@@ -279,6 +293,9 @@ impl HelperDef for With {
         result
     }
 }
+
+/// One turn of a loop: the key or index for templates, the same as a path segment, and the item.
+type Turn<'a> = (Json, String, &'a Json);
 
 struct Each(Arc<Recorder>);
 
@@ -293,11 +310,15 @@ impl HelperDef for Each {
     ) -> HelperResult {
         let call = Call::new(helper);
         let argument = call.argument(0, context)?;
-        let turns: Vec<(Json, String, &Json)> = match argument.value() {
-            Json::Array(items) => {
-                items.iter().enumerate().map(|(index, item)| (Json::from(index), index.to_string(), item)).collect()
+        let turns: Vec<Turn<'_>> = match argument.value() {
+            Json::Array(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| (Json::from(index), index.to_string(), item))
+                .collect(),
+            Json::Object(map) => {
+                map.iter().map(|(key, item)| (Json::from(key.as_str()), key.clone(), item)).collect()
             }
-            Json::Object(map) => map.iter().map(|(key, item)| (Json::from(key.as_str()), key.clone(), item)).collect(),
             other => {
                 let message = format!("`each` needs a list or a map, not {}", kind_of(other));
                 return Err(call.fault(message));
@@ -306,7 +327,7 @@ impl HelperDef for Each {
         if turns.is_empty() {
             return helper.inverse().map_or(Ok(()), |branch| branch.render(registry, context, rc, out));
         }
-        rc.push_block(block_for(argument));
+        rc.push_block(Standpoint::of(argument).block());
         let result = self.turns(&call, argument, turns, registry, context, rc, out);
         rc.pop_block();
         result
@@ -319,7 +340,7 @@ impl Each {
         &self,
         call: &Call<'_, 'rc>,
         list: &PathAndJson<'rc>,
-        turns: Vec<(Json, String, &Json)>,
+        turns: Vec<Turn<'_>>,
         registry: &'reg Handlebars<'reg>,
         context: &'rc Context,
         rc: &mut RenderContext<'reg, 'rc>,
@@ -332,11 +353,11 @@ impl Each {
                 Some(path) => {
                     let mut path = path.clone();
                     path.push(segment);
-                    PathAndJson::new(None, ScopedJson::Context(item, path))
+                    Standpoint::Path(path)
                 }
-                None => PathAndJson::new(None, ScopedJson::Derived(item.clone())),
+                None => Standpoint::Value(item.clone()),
             };
-            let mut block = block_for(&at);
+            let mut block = at.block();
             block.set_local_var("first", Json::Bool(index == 0));
             block.set_local_var("last", Json::Bool(index == last));
             block.set_local_var("index", Json::from(index));
@@ -344,9 +365,9 @@ impl Each {
                 block.set_local_var("key", key.clone());
             }
             if let Some(name) = call.helper.block_param() {
-                block.set_block_params(block_params(&at, &[(name, None)])?);
+                block.set_block_params(at.params(name, None)?);
             } else if let Some((name, key_name)) = call.helper.block_param_pair() {
-                block.set_block_params(block_params(&at, &[(name, None), (key_name, Some(key))])?);
+                block.set_block_params(at.params(name, Some((key_name, key)))?);
             }
             if let Some(current) = rc.block_mut() {
                 *current = block;
@@ -382,28 +403,46 @@ fn render_body<'reg: 'rc, 'rc>(
     template.map_or(Ok(()), |template| template.render(registry, context, rc, out))
 }
 
-fn block_for<'rc>(argument: &PathAndJson<'rc>) -> BlockContext<'rc> {
-    let mut block = BlockContext::new();
-    match argument.context_path() {
-        Some(path) => block.base_path_mut().clone_from(path),
-        None => block.set_base_value(argument.value().clone()),
-    }
-    block
+/// What `this` is inside a block: a path into the facts, or a computed value.
+enum Standpoint {
+    Path(Vec<String>),
+    Value(Json),
 }
 
-fn block_params<'rc>(
-    argument: &PathAndJson<'rc>,
-    names: &[(&'rc str, Option<Json>)],
-) -> Result<BlockParams<'rc>, RenderError> {
-    let mut params = BlockParams::new();
-    for (name, value) in names {
-        match value {
-            Some(value) => params.add_value(name, value.clone())?,
-            None if argument.context_path().is_some() => params.add_path(name, Vec::new())?,
-            None => params.add_value(name, argument.value().clone())?,
+impl Standpoint {
+    fn of(argument: &PathAndJson<'_>) -> Self {
+        match argument.context_path() {
+            Some(path) => Self::Path(path.clone()),
+            None => Self::Value(argument.value().clone()),
         }
     }
-    Ok(params)
+
+    fn block<'rc>(&self) -> BlockContext<'rc> {
+        let mut block = BlockContext::new();
+        match self {
+            Self::Path(path) => block.base_path_mut().clone_from(path),
+            Self::Value(value) => block.set_base_value(value.clone()),
+        }
+        block
+    }
+
+    /// The names of `as |item key|`.
+    fn params<'rc>(
+        &self,
+        item: &'rc str,
+        key: Option<(&'rc str, Json)>,
+    ) -> Result<BlockParams<'rc>, RenderError> {
+        let mut params = BlockParams::new();
+        match self {
+            // A path relative to the block's own: the item itself.
+            Self::Path(_) => params.add_path(item, Vec::new())?,
+            Self::Value(value) => params.add_value(item, value.clone())?,
+        }
+        if let Some((name, key)) = key {
+            params.add_value(name, key)?;
+        }
+        Ok(params)
+    }
 }
 
 /// A helper that computes a value from its arguments alone.
@@ -431,7 +470,9 @@ const FUNCTIONS: [NamedFunction; 9] = [
         let absent = value.is_value_missing() || value.value().is_null();
         Ok(if absent { fallback.value().clone() } else { value.value().clone() })
     }),
-    ("eq", |call, context| Ok((call.argument(0, context)?.value() == call.argument(1, context)?.value()).into())),
+    ("eq", |call, context| {
+        Ok((call.argument(0, context)?.value() == call.argument(1, context)?.value()).into())
+    }),
     ("join", join),
     ("len", |call, context| match call.argument(0, context)?.value() {
         Json::Array(items) => Ok(items.len().into()),
@@ -439,7 +480,9 @@ const FUNCTIONS: [NamedFunction; 9] = [
         other => Err(call.fault(format!("`len` needs a list or a map, not {}", kind_of(other)))),
     }),
     ("lookup", lookup),
-    ("ne", |call, context| Ok((call.argument(0, context)?.value() != call.argument(1, context)?.value()).into())),
+    ("ne", |call, context| {
+        Ok((call.argument(0, context)?.value() != call.argument(1, context)?.value()).into())
+    }),
     ("not", |call, context| Ok((!is_truthy(call.argument(0, context)?.value())).into())),
     ("or", |call, context| Ok(call.arguments(context)?.into_iter().any(is_truthy).into())),
 ];
@@ -462,8 +505,12 @@ fn lookup(call: &Call<'_, '_>, context: &Context) -> Result<Json, RenderError> {
     let key = call.argument(1, context)?.value();
     let found = match (container, key) {
         (Json::Object(map), Json::String(key)) => map.get(key),
-        (Json::Array(items), Json::Number(index)) => index.as_u64().and_then(|index| items.get(index as usize)),
-        (other, _) => return Err(call.fault(format!("`lookup` needs a map or a list, not {}", kind_of(other)))),
+        (Json::Array(items), Json::Number(index)) => {
+            index.as_u64().and_then(|index| items.get(index as usize))
+        }
+        (other, _) => {
+            return Err(call.fault(format!("`lookup` needs a map or a list, not {}", kind_of(other))));
+        }
     };
     found.cloned().ok_or_else(|| {
         let keys = container.as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));

@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position, Problem};
+use crate::schema::Step;
 use crate::yaml::{self, Value};
 
 pub use compile::Site;
@@ -28,7 +29,7 @@ pub use token::MAX as MAX_VALUES;
 use compile::{Compiled, SourceText, Tracing};
 use helpers::{Recorder, SiteFault};
 use scan::LineIndex;
-use skeleton::{LocateStep, Misfit, Skeleton};
+use skeleton::{Misfit, Skeleton};
 
 /// The text that one template may expand to, in bytes. Argo CD and a reviewer both choke on less.
 pub const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
@@ -86,15 +87,6 @@ pub struct Expand<'a> {
     pub addon: Option<usize>,
 }
 
-/// A step into a document: a key of a map or an index of a list.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Step {
-    /// A key of a map.
-    Key(String),
-    /// An index of a list, from 0.
-    Index(usize),
-}
-
 /// Where a rendered value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -130,9 +122,9 @@ impl Templates {
             return Ok(Vec::new());
         }
         let skeleton = self.skeleton(expand, text)?;
-        skeleton
-            .fill(&captures)
-            .map_err(|misfits| misfits.into_iter().map(|misfit| self.misfit(expand, misfit, &captures)).collect())
+        skeleton.fill(&captures).map_err(|misfits| {
+            misfits.into_iter().map(|misfit| self.misfit(expand, misfit, &captures)).collect()
+        })
     }
 
     /// Finds what wrote the node at `path` of document `document`: the insertions in it, or the literal text.
@@ -140,8 +132,7 @@ impl Templates {
     pub fn origin(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Origin> {
         let (text, captures) = self.expand(expand).ok()?;
         let skeleton = Skeleton::parse(&text).ok()?;
-        let steps: Vec<_> = path.iter().map(Step::as_locate).collect();
-        let located = skeleton.locate(document, &steps, &captures)?;
+        let located = skeleton.locate(document, path, &captures)?;
         if located.tokens.is_empty() {
             return Some(Origin::Literal(self.place_in_template(expand, located.position)));
         }
@@ -193,19 +184,26 @@ impl Templates {
             (Some(line), Some(column)) => Position::new(line as u32, column as u32),
             _ => Position::START,
         };
-        let file = error.template_name.as_deref().and_then(|name| self.file_of(name)).unwrap_or(expand.template);
+        let file =
+            error.template_name.as_deref().and_then(|name| self.file_of(name)).unwrap_or(expand.template);
         Fault::new(position, error.reason().to_string().to_lowercase()).in_file(file)
     }
 
     fn file_of(&self, name: &str) -> Option<&RepoPath> {
-        let partial = self.partials.iter().find(|(partial, _)| partial == name).map(|(_, source)| &source.file);
-        partial.or_else(|| self.templates.iter().map(|source| &source.file).find(|file| file.as_str() == name))
+        let partial =
+            self.partials.iter().find(|(partial, _)| partial == name).map(|(_, source)| &source.file);
+        partial
+            .or_else(|| self.templates.iter().map(|source| &source.file).find(|file| file.as_str() == name))
     }
 
     fn misfit(&self, expand: Expand<'_>, misfit: Misfit, captures: &[Capture]) -> Problem {
-        let site = misfit.capture.and_then(|token| captures.get(token)).map(|capture| self.site(capture.site));
+        let site =
+            misfit.capture.and_then(|token| captures.get(token)).map(|capture| self.site(capture.site));
         match site {
-            Some(site) => Problem::at(site.place.clone(), format!("`{{{{{}}}}}` is {}", site.expression, misfit.message)),
+            Some(site) => Problem::at(
+                site.place.clone(),
+                format!("`{{{{{}}}}}` is {}", site.expression, misfit.message),
+            ),
             None => Problem::at(self.place_in_template(expand, misfit.position), misfit.message),
         }
         .hint(misfit.hint)
@@ -231,11 +229,13 @@ impl Templates {
     /// The text is expanded once more from a copy of the templates that marks every stretch of literal text; this
     /// happens only for problems and explanations.
     fn place_in_template(&self, expand: Expand<'_>, position: Position) -> Place {
-        self.trace(expand, position).unwrap_or_else(|| Place { file: expand.template.clone(), position: Position::START })
+        self.trace(expand, position)
+            .unwrap_or_else(|| Place { file: expand.template.clone(), position: Position::START })
     }
 
     fn trace(&self, expand: Expand<'_>, position: Position) -> Option<Place> {
-        let traced = self.traced.get_or_init(|| compile_all(&self.templates, &self.partials, Tracing::On).ok());
+        let traced =
+            self.traced.get_or_init(|| compile_all(&self.templates, &self.partials, Tracing::On).ok());
         let traced = traced.as_ref()?;
         let recorder = Arc::new(Recorder::default());
         let marked = render_with(traced, expand, &recorder, Tracing::On).ok()?;
@@ -262,15 +262,6 @@ impl Templates {
                 };
                 Some(Place { file: stretch.file.clone(), position: Position::new(from.line + rows, column) })
             }
-        }
-    }
-}
-
-impl Step {
-    fn as_locate(&self) -> LocateStep<'_> {
-        match self {
-            Self::Key(key) => LocateStep::Key(key),
-            Self::Index(index) => LocateStep::Index(*index),
         }
     }
 }

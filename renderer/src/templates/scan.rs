@@ -97,7 +97,10 @@ pub fn scan(source: &str) -> Result<Scan, Vec<Fault>> {
     let lines = LineIndex::new(source);
     let scanner = Scanner { source, at: 0, scan: Scan { tags: Vec::new(), texts: Vec::new() } };
     let scan = scanner.run().map_err(|(at, message)| {
-        vec![Fault::new(lines.position(at), message).hint("close it, or write `\\{{` for braces that are meant as text")]
+        vec![
+            Fault::new(lines.position(at), message)
+                .hint("close it, or write `\\{{` for braces that are meant as text"),
+        ]
     })?;
     let faults = check_blocks(&scan, &lines);
     if faults.is_empty() { Ok(scan) } else { Err(faults) }
@@ -182,7 +185,8 @@ fn find_outside_quotes(text: &str, end: &str) -> Option<usize> {
 }
 
 fn classify(inner: &str) -> (TagKind, &str) {
-    let else_rest = inner.strip_prefix("else").filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+    let else_rest =
+        inner.strip_prefix("else").filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
     match inner.as_bytes().first() {
         Some(b'!') => (TagKind::Comment, ""),
         Some(b'#') => (TagKind::Open, &inner[1..]),
@@ -210,7 +214,11 @@ fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
     };
     for tag in &scan.tags {
         if parentheses(&tag.text) > MAX_PARENTHESES {
-            fault(tag.start, format!("more than {MAX_PARENTHESES} parentheses inside each other"), "split the expression");
+            fault(
+                tag.start,
+                format!("more than {MAX_PARENTHESES} parentheses inside each other"),
+                "split the expression",
+            );
             return faults;
         }
         match tag.kind {
@@ -222,7 +230,11 @@ fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
             TagKind::Open => {
                 open.push(OpenBlock { tag, else_ifs: 0 });
                 if open.len() > MAX_NESTING {
-                    fault(tag.start, format!("more than {MAX_NESTING} blocks inside each other"), "move the inner ones into a partial");
+                    fault(
+                        tag.start,
+                        format!("more than {MAX_NESTING} blocks inside each other"),
+                        "move the inner ones into a partial",
+                    );
                     return faults;
                 }
             }
@@ -241,7 +253,8 @@ fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
                 fault(tag.start, "`else` outside a block".into(), "open it with `{{#if …}}`");
             }
             TagKind::Close => match open.pop() {
-                Some(block) if first_word(&block.tag.text).trim_start_matches(['>', '*', ' ']) == tag.text => {}
+                Some(block)
+                    if first_word(&block.tag.text).trim_start_matches(['>', '*', ' ']) == tag.text => {}
                 Some(block) => {
                     let opened = first_word(&block.tag.text);
                     let place = lines.position(block.tag.start);
@@ -251,14 +264,22 @@ fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
                         &format!("write `{{{{/{opened}}}}}` here, or close the inner block first"),
                     );
                 }
-                None => fault(tag.start, format!("`{{{{/{}}}}}` closes nothing", tag.text), "remove it or open the block"),
+                None => fault(
+                    tag.start,
+                    format!("`{{{{/{}}}}}` closes nothing", tag.text),
+                    "remove it or open the block",
+                ),
             },
             _ => {}
         }
     }
     for block in open {
         let name = first_word(&block.tag.text);
-        fault(block.tag.start, format!("`{{{{#{name}}}}}` is never closed"), &format!("close it with `{{{{/{name}}}}}`"));
+        fault(
+            block.tag.start,
+            format!("`{{{{#{name}}}}}` is never closed"),
+            &format!("close it with `{{{{/{name}}}}}`"),
+        );
     }
     faults
 }
@@ -315,7 +336,10 @@ mod tests {
     #[test]
     fn a_block_that_is_not_closed_is_reported_where_it_opens() {
         assert_eq!(fault("a: 1\n  {{#if x}}\nb: 2\n"), "2:3: `{{#if}}` is never closed");
-        assert_eq!(fault("{{#each x}}{{#if y}}\n{{/each}}{{/if}}"), "2:1: `{{/each}}` closes `{{#if}}` of line 1");
+        assert_eq!(
+            fault("{{#each x}}{{#if y}}\n{{/each}}{{/if}}"),
+            "2:1: `{{/each}}` closes `{{#if}}` of line 1"
+        );
         assert_eq!(fault("{{/if}}"), "1:1: `{{/if}}` closes nothing");
         assert_eq!(fault("x\ny {{ a"), "2:3: `{{` is never closed");
     }

@@ -6,6 +6,7 @@
 use serde_json::Value as Json;
 
 use crate::problem::{Fault, Position};
+use crate::schema::Step;
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
 use super::helpers::{Capture, kind_of, scalar_text};
@@ -76,14 +77,14 @@ impl Skeleton {
     }
 
     /// Returns where the node at `steps` of document `document` stands in the expanded text, and the values in it.
-    pub(super) fn locate(&self, document: usize, steps: &[LocateStep<'_>], captures: &[Capture]) -> Option<Located> {
+    pub(super) fn locate(&self, document: usize, steps: &[Step], captures: &[Capture]) -> Option<Located> {
         let mut filler = Filler { captures, misfits: Vec::new() };
         let mut node = self.documents.get(document)?;
         for step in steps {
             node = match (step, &node.kind) {
-                (LocateStep::Index(index), Kind::List(items)) => items.get(*index)?,
-                (LocateStep::Key(key), Kind::Map(entries)) => {
-                    &entries.iter().find(|(name, _)| filler.key(name).as_deref() == Some(*key))?.1
+                (Step::Index(index), Kind::List(items)) => items.get(*index)?,
+                (Step::Key(key), Kind::Map(entries)) => {
+                    &entries.iter().find(|(name, _)| filler.key(name).as_deref() == Some(key))?.1
                 }
                 // The rest of the path lies inside an inserted list or map.
                 (_, Kind::Typed(_)) => break,
@@ -97,13 +98,6 @@ impl Skeleton {
         };
         Some(Located { position: node.position, tokens })
     }
-}
-
-/// One step of a path into a document.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum LocateStep<'a> {
-    Key(&'a str),
-    Index(usize),
 }
 
 /// Where a node of a document stands and which captures it holds.
@@ -127,9 +121,9 @@ fn place(node: Node, faults: &mut Vec<Fault>) -> Place {
     let kind = match node.kind {
         NodeKind::Scalar(scalar) => scalar_place(scalar, position, faults),
         NodeKind::List(items) => Kind::List(items.into_iter().map(|item| place(item, faults)).collect()),
-        NodeKind::Map(entries) => {
-            Kind::Map(entries.into_iter().map(|(key, value)| (key_place(key), place(value, faults))).collect())
-        }
+        NodeKind::Map(entries) => Kind::Map(
+            entries.into_iter().map(|(key, value)| (key_place(key), place(value, faults))).collect(),
+        ),
     };
     Place { position, kind }
 }

@@ -40,7 +40,8 @@ pub(super) fn is_reserved(character: char) -> bool {
 /// Returns whether a text contains a token; quick on text without any.
 pub(super) fn is_in(text: &str) -> bool {
     // Every character from U+F0000 on starts with the byte 0xF3 or 0xF4 in UTF-8.
-    memchr::memchr(0xF3, text.as_bytes()).is_some() && text.chars().any(|character| index(character).is_some())
+    memchr::memchr(0xF3, text.as_bytes()).is_some()
+        && text.chars().any(|character| index(character).is_some())
 }
 
 #[cfg(test)]

@@ -1,0 +1,229 @@
+//! An add-on: a chart at a pinned version, where it runs, and the settings that a cluster may change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::inventory::{self, Cluster, Fact, Role, key};
+use crate::path::{AddonName, RepoPath};
+use crate::problem::{Place, Problem};
+use crate::schema::{Schema, Step};
+use crate::snapshot::{Source, SourceId};
+
+/// What an add-on is: `templates/addons/<addon>/addon.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Fleetwright add-on")]
+pub struct AddonFile {
+    /// The Helm chart.
+    pub chart: Chart,
+    /// The Helm release; the add-on's name if left out.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub release: Option<String>,
+    /// The namespace that it is installed into.
+    pub namespace: String,
+    /// The order of sync: smaller waves first.
+    #[serde(default)]
+    pub wave: i32,
+    /// Where it runs; everywhere if left out.
+    #[serde(default)]
+    pub clusters: Placement,
+    /// Whether it runs where nothing is said about it.
+    #[serde(default = "enabled")]
+    pub enabled_by_default: bool,
+    /// Whether Argo CD applies it on the server: needed for definitions over 262,144 bytes.
+    #[serde(default)]
+    pub server_side_apply: bool,
+    /// What a cluster may set, each a JSON Schema with a default.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Map<String, Json>>")]
+    pub settings: BTreeMap<String, Json>,
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+/// A Helm chart at a pinned version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Chart {
+    /// The chart repository, an `https://` or `oci://` address.
+    #[schemars(regex(pattern = r"^(https|oci)://[^\s/]+"), extend("x-hint" = "write an `https://` or `oci://` address"))]
+    pub repository: String,
+    /// The chart's name in it.
+    pub name: String,
+    /// The exact version; no range.
+    #[schemars(
+        regex(pattern = r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"),
+        extend("x-hint" = "pin one version, such as `88.5.3`: a range renders differently from day to day")
+    )]
+    pub version: String,
+}
+
+/// Where an add-on runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(inline)]
+pub struct Placement {
+    /// On clusters with one of these roles; on all if empty.
+    pub roles: BTreeSet<Role>,
+    /// On clusters with all of these labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Placement {
+    /// Returns whether a cluster is meant.
+    #[must_use]
+    pub fn admits(&self, cluster: &Cluster) -> bool {
+        let facts = &cluster.facts;
+        (self.roles.is_empty() || self.roles.contains(&facts.role))
+            && self.labels.iter().all(|(key, value)| facts.labels.get(key) == Some(value))
+    }
+}
+
+/// An add-on with its templates.
+#[derive(Debug)]
+pub struct Addon {
+    /// The name: its folder's.
+    pub name: AddonName,
+    /// What `addon.yaml` says.
+    pub facts: AddonFile,
+    /// The same with its places.
+    pub origin: Fact,
+    /// The template of the chart's values, if there is one.
+    pub values: Option<RepoPath>,
+    /// The templates of objects that the chart does not write.
+    pub manifests: BTreeSet<RepoPath>,
+    /// The identity of `addon.yaml`.
+    pub id: SourceId,
+    settings: Schema,
+}
+
+/// Returns the JSON Schema of `addon.yaml`.
+#[must_use]
+pub fn addon_schema() -> Json {
+    inventory::schema_of::<AddonFile>()
+}
+
+static ADDON_SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| Schema::compile(&addon_schema()).expect("the schema is made from our own types"));
+
+pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
+    let file = Arc::new(path.clone());
+    let origin = inventory::parse_file(&file, source)?;
+    let value = origin.to_json();
+    let violations = ADDON_SCHEMA.violations(&value);
+    if !violations.is_empty() {
+        return Err(violations
+            .into_iter()
+            .map(|violation| inventory::violation_problem(violation, &origin))
+            .collect());
+    }
+    let facts: AddonFile = serde_json::from_value(value)
+        .map_err(|error| vec![Problem::in_whole_file(path, error.to_string())])?;
+    let settings = settings_schema(&facts, &origin).map_err(|problem| vec![*problem])?;
+    let addon = Addon {
+        name: name.clone(),
+        facts,
+        origin,
+        values: None,
+        manifests: BTreeSet::new(),
+        id: source.id,
+        settings,
+    };
+    let problems = addon.default_problems();
+    if problems.is_empty() { Ok(addon) } else { Err(problems) }
+}
+
+fn settings_schema(facts: &AddonFile, origin: &Fact) -> Result<Schema, Box<Problem>> {
+    let source = json!({ "type": "object", "properties": facts.settings, "additionalProperties": false });
+    Schema::compile(&source).map_err(|error| {
+        let steps: Vec<Step> = error.pointer.split('/').skip(2).map(key).collect();
+        let place = origin.place(&[vec![key("settings")], steps].concat());
+        Box::new(
+            Problem::at(place, format!("not a JSON Schema: {}", error.reason))
+                .hint("write for example `{type: string, default: 15d}`"),
+        )
+    })
+}
+
+impl Addon {
+    /// Returns the Helm release.
+    #[must_use]
+    pub fn release(&self) -> &str {
+        self.facts.release.as_deref().unwrap_or(self.name.as_str())
+    }
+
+    /// Returns whether the add-on runs on a cluster.
+    #[must_use]
+    pub fn is_on(&self, cluster: &Cluster) -> bool {
+        let choice = cluster.facts.addons.get(self.name.as_str()).and_then(|choice| choice.enabled);
+        choice.unwrap_or_else(|| self.facts.enabled_by_default && self.facts.clusters.admits(cluster))
+    }
+
+    /// Returns the settings for a cluster, defaults included, or every problem in what the cluster set.
+    pub fn settings(&self, cluster: &Cluster) -> Result<Json, Vec<Problem>> {
+        let mut settings = self.defaults();
+        if let Some(choice) = cluster.facts.addons.get(self.name.as_str()) {
+            settings.extend(choice.settings.clone());
+        }
+        let settings = Json::Object(settings);
+        let at = [key("addons"), key(self.name.as_str()), key("settings")];
+        let problems: Vec<_> = self
+            .settings
+            .violations(&settings)
+            .into_iter()
+            .map(|mut violation| {
+                violation.path.splice(0..0, at.clone());
+                inventory::violation_problem(violation, &cluster.origin)
+            })
+            .collect();
+        if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+
+    /// Returns where a setting was written: by the cluster, or as the default.
+    #[must_use]
+    pub fn setting_place(&self, cluster: &Cluster, path: &[Step]) -> Place {
+        let chosen = [&[key("addons"), key(self.name.as_str()), key("settings")], path].concat();
+        if cluster.origin.at(&chosen[..chosen.len().min(4)]).is_some() {
+            return cluster.origin.place(&chosen);
+        }
+        let mut declared = vec![key("settings")];
+        declared.extend(path.iter().take(1).cloned());
+        declared.push(key("default"));
+        declared.extend(path.iter().skip(1).cloned());
+        self.origin.place(&declared)
+    }
+
+    fn defaults(&self) -> serde_json::Map<String, Json> {
+        let default = |(name, schema): (&String, &Json)| Some((name.clone(), schema.get("default")?.clone()));
+        self.facts.settings.iter().filter_map(default).collect()
+    }
+
+    fn default_problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<_> = self
+            .facts
+            .settings
+            .iter()
+            .filter(|(_, schema)| schema.get("default").is_none())
+            .map(|(name, _)| {
+                let place = self.origin.key_place(&[key("settings"), key(name)]);
+                Problem::at(place, format!("setting `{name}` has no default")).hint("add `default:`")
+            })
+            .collect();
+        let violations = self.settings.violations(&Json::Object(self.defaults()));
+        problems.extend(violations.into_iter().map(|violation| {
+            let mut path = vec![key("settings")];
+            path.extend(violation.path.iter().take(1).cloned());
+            path.push(key("default"));
+            Problem { place: self.origin.place(&path), message: violation.message, hint: violation.hint }
+        }));
+        problems
+    }
+}

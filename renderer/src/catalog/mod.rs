@@ -1,0 +1,236 @@
+//! The catalog: what can run where, read from `templates/`.
+//!
+//! Knows what each template is for and nothing of a particular cluster.
+
+mod addon;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::path::{AddonName, NameError, RepoPath};
+use crate::problem::Problem;
+use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
+use crate::templates::{TemplateSource, Templates};
+use crate::yaml;
+
+pub use addon::{Addon, AddonFile, Chart, Placement, addon_schema};
+
+/// The largest template that is read, in bytes.
+pub const MAX_TEMPLATE_BYTES: usize = 1024 * 1024;
+
+/// All add-ons and templates.
+#[derive(Debug)]
+pub struct Catalog {
+    /// The add-ons by name.
+    pub addons: BTreeMap<AddonName, Arc<Addon>>,
+    /// The templates that render once a cluster: the name of the file they write, and their path.
+    pub cluster_templates: BTreeMap<RepoPath, RepoPath>,
+    /// All templates, compiled.
+    pub templates: Templates,
+    /// The identity of each template and partial by its path.
+    pub ids: BTreeMap<RepoPath, SourceId>,
+}
+
+/// What a file below `templates/` is for.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    AddonFile(AddonName),
+    Values(AddonName),
+    Manifest(AddonName),
+    /// The file that it writes, below the cluster's folder.
+    Cluster(RepoPath),
+    Partial(String),
+    /// Kept beside the templates for people or for another stage.
+    Other,
+}
+
+/// The suffix of every template.
+const SUFFIX: &str = ".hbs";
+
+/// Reads the catalog, or returns every problem in it.
+pub fn read(snapshot: &Snapshot) -> Result<Catalog, Vec<Problem>> {
+    let mut builder = Builder::default();
+    for (path, source) in snapshot.below(TEMPLATES) {
+        match place(path) {
+            Ok(place) => builder.add(path, source, place),
+            Err(problem) => builder.problems.push(*problem),
+        }
+    }
+    builder.build()
+}
+
+fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
+    let parts: Vec<&str> = path.components().skip(1).collect();
+    let stem = path.file_name().strip_suffix(SUFFIX);
+    let place = match (parts.as_slice(), stem) {
+        (["addons", addon, "addon.yaml"], _) => Place::AddonFile(addon_name(addon, path)?),
+        (["addons", addon, "values.yaml.hbs"], _) => Place::Values(addon_name(addon, path)?),
+        (["addons", addon, "manifests", _], Some(file)) if file.ends_with(".yaml") => {
+            Place::Manifest(addon_name(addon, path)?)
+        }
+        (["cluster", rest @ ..], Some(file)) if file.ends_with(".yaml") => {
+            let written = rest.join("/");
+            let written = written.strip_suffix(SUFFIX).unwrap_or(&written);
+            Place::Cluster(
+                RepoPath::parse(written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?,
+            )
+        }
+        (["_partials", rest @ ..], Some(_)) => {
+            let name = rest.join("/");
+            Place::Partial(name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned())
+        }
+        (["infra", ..] | ["charts.lock"], _) => Place::Other,
+        _ if path.file_name().ends_with(".md") => Place::Other,
+        _ => {
+            let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
+                        `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`";
+            return Err(Box::new(Problem::in_whole_file(path, "nothing reads this file").hint(hint)));
+        }
+    };
+    Ok(place)
+}
+
+fn addon_name(name: &str, path: &RepoPath) -> Result<AddonName, Box<Problem>> {
+    AddonName::parse(name)
+        .map_err(|error| Box::new(Problem::in_whole_file(path, error.to_string()).hint(NameError::HINT)))
+}
+
+#[derive(Default)]
+struct Builder {
+    addons: BTreeMap<AddonName, Addon>,
+    folders: BTreeMap<AddonName, RepoPath>,
+    values: BTreeMap<AddonName, RepoPath>,
+    manifests: BTreeMap<AddonName, BTreeSet<RepoPath>>,
+    cluster_templates: BTreeMap<RepoPath, RepoPath>,
+    templates: Vec<TemplateSource>,
+    partials: Vec<(String, TemplateSource)>,
+    ids: BTreeMap<RepoPath, SourceId>,
+    problems: Vec<Problem>,
+}
+
+impl Builder {
+    fn add(&mut self, path: &RepoPath, source: &Source, place: Place) {
+        match place {
+            Place::AddonFile(name) => match addon::read(&name, path, source) {
+                Ok(addon) => {
+                    self.addons.insert(name, addon);
+                }
+                Err(problems) => {
+                    self.folders.insert(name, path.clone());
+                    self.problems.extend(problems);
+                }
+            },
+            Place::Values(name) => {
+                self.folders.insert(name.clone(), path.clone());
+                self.values.insert(name, path.clone());
+                self.template(path, source);
+            }
+            Place::Manifest(name) => {
+                self.folders.insert(name.clone(), path.clone());
+                self.manifests.entry(name).or_default().insert(path.clone());
+                self.template(path, source);
+            }
+            Place::Cluster(written) => {
+                self.cluster_templates.insert(written, path.clone());
+                self.template(path, source);
+            }
+            Place::Partial(name) => {
+                if let Some(source) = self.source(path, source) {
+                    self.partials.push((name, source));
+                }
+            }
+            Place::Other => {}
+        }
+    }
+
+    fn template(&mut self, path: &RepoPath, source: &Source) {
+        if let Some(source) = self.source(path, source) {
+            self.templates.push(source);
+        }
+    }
+
+    fn source(&mut self, path: &RepoPath, source: &Source) -> Option<TemplateSource> {
+        self.ids.insert(path.clone(), source.id);
+        if source.bytes.len() > MAX_TEMPLATE_BYTES {
+            let message = format!(
+                "the template has {} bytes; at most {MAX_TEMPLATE_BYTES} are read",
+                source.bytes.len()
+            );
+            self.problems.push(Problem::in_whole_file(path, message).hint("split it into partials"));
+            return None;
+        }
+        match yaml::decode(&source.bytes) {
+            Ok(text) => Some(TemplateSource { file: path.clone(), text: text.into() }),
+            Err(fault) => {
+                self.problems.push(fault.in_file(path));
+                None
+            }
+        }
+    }
+
+    fn build(mut self) -> Result<Catalog, Vec<Problem>> {
+        let broken: BTreeSet<_> = self.problems.iter().map(|problem| problem.place.file.clone()).collect();
+        for (name, path) in &self.folders {
+            let described = self.addons.contains_key(name)
+                || broken.contains(format!("{TEMPLATES}/addons/{name}/addon.yaml").as_str());
+            if !described {
+                let message = format!("add-on `{name}` has no `addon.yaml`");
+                self.problems.push(
+                    Problem::in_whole_file(path, message)
+                        .hint("create it beside the templates, with `chart` and `namespace`"),
+                );
+            }
+        }
+        for (name, addon) in &mut self.addons {
+            addon.values = self.values.remove(name);
+            addon.manifests = self.manifests.remove(name).unwrap_or_default();
+        }
+        let templates = match Templates::compile(self.templates, self.partials) {
+            Ok(templates) if self.problems.is_empty() => templates,
+            Ok(_) => return Err(self.problems),
+            Err(problems) => {
+                self.problems.extend(problems);
+                return Err(self.problems);
+            }
+        };
+        Ok(Catalog {
+            addons: self.addons.into_iter().map(|(name, addon)| (name, Arc::new(addon))).collect(),
+            cluster_templates: self.cluster_templates,
+            templates,
+            ids: self.ids,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(path: &str) -> Result<Place, Box<Problem>> {
+        place(&RepoPath::parse(path).unwrap())
+    }
+
+    #[test]
+    fn a_file_is_told_by_where_it_stands() {
+        let name = || AddonName::parse("loki").unwrap();
+        assert_eq!(of("templates/addons/loki/addon.yaml").unwrap(), Place::AddonFile(name()));
+        assert_eq!(of("templates/addons/loki/values.yaml.hbs").unwrap(), Place::Values(name()));
+        assert_eq!(of("templates/addons/loki/manifests/a.yaml.hbs").unwrap(), Place::Manifest(name()));
+        assert_eq!(of("templates/_partials/a/b.hbs").unwrap(), Place::Partial("a/b".to_owned()));
+        let written = RepoPath::parse("x/root.yaml").unwrap();
+        assert_eq!(of("templates/cluster/x/root.yaml.hbs").unwrap(), Place::Cluster(written));
+        assert_eq!(of("templates/README.md").unwrap(), Place::Other);
+    }
+
+    #[test]
+    fn a_file_that_nothing_reads_is_a_problem() {
+        for path in [
+            "templates/a.yaml",
+            "templates/addons/loki/value.yaml.hbs",
+            "templates/addons/loki/manifests/a.yaml",
+        ] {
+            assert_eq!(of(path).unwrap_err().message, "nothing reads this file");
+        }
+        assert_eq!(of("templates/addons/Loki/addon.yaml").unwrap_err().message, "`Loki` is not a valid name");
+    }
+}

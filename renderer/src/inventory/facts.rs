@@ -1,0 +1,158 @@
+//! The typed facts: what may stand in the files below `environments/`.
+//!
+//! The JSON Schema that judges the files and that editors complete by comes from these types and their doc comments.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::network::{AddressPool, Network};
+
+/// What a cluster is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Role {
+    /// Runs Argo CD and collects metrics, logs, traces and secrets for its spokes.
+    Control,
+    /// Runs workloads and sends its telemetry to its hub.
+    App,
+}
+
+impl Role {
+    /// Returns the role as it is written in the inventory.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::App => "app",
+        }
+    }
+}
+
+/// Facts about one cluster; the file's name is the cluster's name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Fleetwright cluster")]
+pub struct ClusterFile {
+    /// What the cluster is for.
+    pub role: Role,
+    /// The cluster that runs Argo CD and collects telemetry for this one. A control cluster is its own hub unless it
+    /// names another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub hub: Option<String>,
+    /// Free labels, for choosing clusters.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The machines that the cluster runs on.
+    #[serde(default)]
+    pub machines: ClusterMachines,
+    /// The networks inside the cluster.
+    pub networks: Networks,
+    /// The addresses that the cluster's load balancers may take.
+    #[serde(default)]
+    #[schemars(with = "LoadBalancer")]
+    pub load_balancer: Option<LoadBalancer>,
+    /// Named addresses, each out of the cluster's own pool.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, IpAddr>,
+    /// What to change about the add-ons that run here.
+    #[serde(default)]
+    pub addons: BTreeMap<String, AddonChoice>,
+}
+
+/// The machines of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(inline)]
+pub struct ClusterMachines {
+    /// Machines that run the Kubernetes control plane.
+    pub control_plane: MachineGroup,
+    /// Machines that run workloads only.
+    pub workers: MachineGroup,
+}
+
+/// Machines of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(inline)]
+pub struct MachineGroup {
+    /// How many there are.
+    pub count: u32,
+}
+
+/// The networks inside a cluster. They must not overlap with those of any other cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Networks {
+    /// The pod network.
+    pub pods: Network,
+    /// The service network.
+    pub services: Network,
+}
+
+/// Where a cluster's load balancers get their addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct LoadBalancer {
+    /// The address pool. It must not overlap with that of any other cluster.
+    pub pool: AddressPool,
+}
+
+/// What a cluster changes about one add-on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(inline)]
+pub struct AddonChoice {
+    /// Whether the add-on runs here, whatever its own placement says.
+    #[schemars(with = "bool")]
+    pub enabled: Option<bool>,
+    /// Settings that the add-on declares in its `addon.yaml`.
+    pub settings: BTreeMap<String, Json>,
+    /// Chart values, merged last into the add-on's rendered values.
+    pub values: serde_json::Map<String, Json>,
+}
+
+/// Facts that all clusters share: `environments/_fleet.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Fleetwright fleet")]
+pub struct FleetFile {
+    /// The git repository that Argo CD reads: this one.
+    pub repository: GitRepository,
+    /// The storage class that volumes are claimed from.
+    #[serde(default)]
+    pub storage_class: String,
+    /// Named ports, each the same on every cluster.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u16>,
+    /// Machines outside every cluster, such as databases.
+    #[serde(default)]
+    pub machines: BTreeMap<String, Machine>,
+}
+
+/// Where Argo CD reads the rendered files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct GitRepository {
+    /// The address of the repository.
+    pub url: String,
+    /// The base branch.
+    pub branch: String,
+}
+
+/// A machine outside every cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Machine {
+    /// The address of the machine.
+    pub address: IpAddr,
+}

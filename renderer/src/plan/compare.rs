@@ -1,0 +1,272 @@
+//! Two versions of a file into the settings that differ.
+//!
+//! Knows nothing of clusters or risks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::sequence::{Edit, edits};
+use super::{Action, Change, KeyPath, ObjectName, Step, read::read, skim};
+use crate::yaml::{Map, Value};
+
+/// The fields that identify the items of a list, in the order they are tried.
+const IDENTITIES: [(&str, &[&[&str]]); 5] = [
+    ("name", &[&["name"]]),
+    ("addon", &[&["addon"]]),
+    ("name", &[&["kind"], &["name"]]),
+    ("name", &[&["kind"], &["metadata", "namespace"], &["metadata", "name"]]),
+    ("key", &[&["key"]]),
+];
+
+/// Compares two versions of a file.
+pub(super) fn files(old: &[u8], new: &[u8]) -> Vec<Change> {
+    let changes = match (std::str::from_utf8(old), std::str::from_utf8(new)) {
+        (Ok(old), Ok(new)) => skim::compare(old, new).or_else(|| texts(old, new)),
+        _ => None,
+    };
+    match changes {
+        Some(changes) if !changes.is_empty() => changes,
+        // Not YAML, or the same values in another spelling: the bytes change, so something must be shown.
+        _ => vec![change(None, KeyPath::default(), Some(lossy(old)), Some(lossy(new)))],
+    }
+}
+
+fn lossy(bytes: &[u8]) -> Value {
+    Value::String(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn texts(old: &str, new: &str) -> Option<Vec<Change>> {
+    Some(documents(&read(old)?, &read(new)?))
+}
+
+/// Returns each document of a file that is created or deleted as one change; a file that is not YAML is one text.
+pub(super) fn whole(bytes: &[u8], action: Action) -> Vec<Change> {
+    let documents = std::str::from_utf8(bytes).ok().and_then(read).unwrap_or_else(|| vec![lossy(bytes)]);
+    documents
+        .into_iter()
+        .map(|document| {
+            let object = object_name(&document).map(Arc::new);
+            match action {
+                Action::Delete => change(object, KeyPath::default(), Some(document), None),
+                _ => change(object, KeyPath::default(), None, Some(document)),
+            }
+        })
+        .collect()
+}
+
+/// Counts the leaves of both sides of a change, of which a whole document has one.
+pub(super) fn count_leaves(change: &Change) -> usize {
+    [&change.old, &change.new].into_iter().flatten().map(leaves).sum()
+}
+
+/// Counts the scalars and the empty lists and maps in a value.
+pub(super) fn leaves(value: &Value) -> usize {
+    match value {
+        Value::List(items) if !items.is_empty() => items.iter().map(leaves).sum(),
+        Value::Map(map) if !map.is_empty() => map.iter().map(|(_, value)| leaves(value)).sum(),
+        _ => 1,
+    }
+}
+
+fn change(object: Option<Arc<ObjectName>>, path: KeyPath, old: Option<Value>, new: Option<Value>) -> Change {
+    Change { object, path, old, new, risk: None }
+}
+
+/// Compares lists of documents, which are aligned by what they describe.
+fn documents(old: &[Value], new: &[Value]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (old, new) in align_documents(old, new) {
+        let object = new.and_then(object_name).or_else(|| old.and_then(object_name)).map(Arc::new);
+        values(object, KeyPath::default(), old, new, &mut changes);
+    }
+    changes
+}
+
+/// Compares two values at `path` and adds what differs.
+pub(super) fn values(
+    object: Option<Arc<ObjectName>>,
+    path: KeyPath,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    changes: &mut Vec<Change>,
+) {
+    Walk { object, path, changes }.value(old, new);
+}
+
+/// Pairs documents: first by full identity, then by kind and name (a namespace move), then by place.
+fn align_documents<'a>(old: &'a [Value], new: &'a [Value]) -> Vec<(Option<&'a Value>, Option<&'a Value>)> {
+    if let ([old], [new]) = (old, new)
+        && object_name(old).map(|name| name.kind) == object_name(new).map(|name| name.kind)
+    {
+        return vec![(Some(old), Some(new))];
+    }
+    let mut left: Vec<Option<&Value>> = old.iter().map(Some).collect();
+    let mut pairs: Vec<(Option<&Value>, Option<&Value>)> = new.iter().map(|new| (None, Some(new))).collect();
+    let full = |value: &Value| object_name(value);
+    let moved = |value: &Value| {
+        object_name(value).map(|name| ObjectName { namespace: None, api_version: String::new(), ..name })
+    };
+    take_partners(&mut left, &mut pairs, full);
+    take_partners(&mut left, &mut pairs, moved);
+    let mut nameless = left.iter_mut().filter(|old| old.is_some_and(|old| object_name(old).is_none()));
+    for pair in pairs
+        .iter_mut()
+        .filter(|(old, new)| old.is_none() && new.is_some_and(|new| object_name(new).is_none()))
+    {
+        pair.0 = nameless.next().and_then(Option::take);
+    }
+    pairs.extend(left.into_iter().flatten().map(|old| (Some(old), None)));
+    pairs
+}
+
+/// Gives each new document that has no partner yet the first old one with the same identity.
+fn take_partners<'a>(
+    left: &mut [Option<&'a Value>],
+    pairs: &mut [(Option<&'a Value>, Option<&'a Value>)],
+    identity: impl Fn(&Value) -> Option<ObjectName>,
+) {
+    let mut by_identity: BTreeMap<ObjectName, Vec<usize>> = BTreeMap::new();
+    for (at, old) in left.iter().enumerate().rev() {
+        if let Some(name) = old.and_then(&identity) {
+            by_identity.entry(name).or_default().push(at);
+        }
+    }
+    for (old, new) in pairs.iter_mut().filter(|(old, _)| old.is_none()) {
+        let partner = new.and_then(&identity).and_then(|name| by_identity.get_mut(&name)?.pop());
+        *old = partner.and_then(|at| left[at].take());
+    }
+}
+
+/// Returns what a document describes, if it is a Kubernetes object with a name.
+pub(super) fn object_name(document: &Value) -> Option<ObjectName> {
+    let text = |keys: &[&str]| document.at(keys).and_then(Value::as_str).map(str::to_owned);
+    Some(ObjectName {
+        api_version: text(&["apiVersion"])?,
+        kind: text(&["kind"])?,
+        namespace: text(&["metadata", "namespace"]),
+        name: text(&["metadata", "name"])?,
+    })
+}
+
+struct Walk<'c> {
+    object: Option<Arc<ObjectName>>,
+    path: KeyPath,
+    changes: &'c mut Vec<Change>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, old: Option<&Value>, new: Option<&Value>) {
+        match (old, new) {
+            (Some(Value::Map(old)), Some(Value::Map(new))) => self.map(old, new),
+            (Some(Value::List(old)), Some(Value::List(new))) => self.list(old, new),
+            (old, new) if old == new => {}
+            (old, new) => {
+                self.changes.push(change(self.object.clone(), self.path.clone(), old.cloned(), new.cloned()));
+            }
+        }
+    }
+
+    fn below(&mut self, step: Step, old: Option<&Value>, new: Option<&Value>) {
+        self.path.push(step);
+        self.value(old, new);
+        self.path.pop();
+    }
+
+    /// Compares two maps key by key in the order of the keys, so that the order of writing does not matter.
+    fn map(&mut self, old: &Map, new: &Map) {
+        let mut keys: BTreeMap<&str, (Option<&Value>, Option<&Value>)> =
+            old.iter().map(|(key, value)| (key, (Some(value), None))).collect();
+        for (key, value) in new.iter() {
+            keys.entry(key).or_default().1 = Some(value);
+        }
+        for (key, (old, new)) in keys {
+            self.below(Step::Key(key.into()), old, new);
+        }
+    }
+
+    fn list(&mut self, old: &[Value], new: &[Value]) {
+        if old == new {
+            return;
+        }
+        match identify(old, new) {
+            Some((field, old_ids, new_ids)) => self.identified(field, &old_ids, &new_ids),
+            None => self.aligned(old, new),
+        }
+    }
+
+    fn identified(&mut self, field: &'static str, old: &[(String, &Value)], new: &[(String, &Value)]) {
+        let old_by_id: BTreeMap<&str, &Value> = old.iter().map(|(id, value)| (&**id, *value)).collect();
+        let new_by_id: BTreeMap<&str, &Value> = new.iter().map(|(id, value)| (&**id, *value)).collect();
+        for (id, item) in new {
+            let step = Step::Item { field, id: id.as_str().into() };
+            self.below(step, old_by_id.get(&**id).copied(), Some(item));
+        }
+        for (id, item) in old.iter().filter(|(id, _)| !new_by_id.contains_key(&**id)) {
+            self.below(Step::Item { field, id: id.as_str().into() }, Some(item), None);
+        }
+    }
+
+    /// Compares items without identity: what stands between two equal items is paired in order, the rest comes or goes.
+    fn aligned(&mut self, old: &[Value], new: &[Value]) {
+        let edits = edits(old, new);
+        for gap in edits.split(|edit| matches!(edit, Edit::Keep { .. })) {
+            let (mut removed, mut added) = (Vec::new(), Vec::new());
+            for edit in gap {
+                match edit {
+                    Edit::Remove { old } => removed.push(*old),
+                    Edit::Add { new } => added.push(*new),
+                    Edit::Keep { .. } => {}
+                }
+            }
+            let paired = removed.len().min(added.len());
+            for (old_at, new_at) in removed.iter().zip(&added) {
+                self.below(Step::Index(*new_at), Some(&old[*old_at]), Some(&new[*new_at]));
+            }
+            for at in &removed[paired..] {
+                self.below(Step::Index(*at), Some(&old[*at]), None);
+            }
+            for at in &added[paired..] {
+                self.below(Step::Index(*at), None, Some(&new[*at]));
+            }
+        }
+    }
+}
+
+type Identified<'a> = Vec<(String, &'a Value)>;
+
+/// Returns the items of both lists with their identities, if one kind of identity tells all items apart.
+///
+/// Items that changed places have none: their order may matter, and by identity it would not be seen.
+fn identify<'a>(
+    old: &'a [Value],
+    new: &'a [Value],
+) -> Option<(&'static str, Identified<'a>, Identified<'a>)> {
+    let (field, old, new) =
+        IDENTITIES.iter().find_map(|(field, parts)| Some((*field, ids(old, parts)?, ids(new, parts)?)))?;
+    is_same_order(&old, &new).then_some((field, old, new))
+}
+
+fn is_same_order(old: &Identified<'_>, new: &Identified<'_>) -> bool {
+    let old_ids: BTreeSet<&str> = old.iter().map(|(id, _)| id.as_str()).collect();
+    let new_ids: BTreeSet<&str> = new.iter().map(|(id, _)| id.as_str()).collect();
+    let kept_old = old.iter().map(|(id, _)| id.as_str()).filter(|id| new_ids.contains(id));
+    kept_old.eq(new.iter().map(|(id, _)| id.as_str()).filter(|id| old_ids.contains(id)))
+}
+
+fn ids<'a>(items: &'a [Value], parts: &[&[&str]]) -> Option<Identified<'a>> {
+    let ids =
+        items.iter().map(|item| Some((identity(item, parts)?, item))).collect::<Option<Identified<'a>>>()?;
+    let mut names: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+    names.sort_unstable();
+    names.windows(2).all(|pair| pair[0] != pair[1]).then_some(ids)
+}
+
+/// Returns the parts joined by a slash; a namespace may be missing, everything else must be a string.
+fn identity(item: &Value, parts: &[&[&str]]) -> Option<String> {
+    let words = parts.iter().map(|keys| match item.at(keys) {
+        Some(Value::String(word)) => Some(word.as_str()),
+        None if keys.last() == Some(&"namespace") && item.get("metadata").is_some() => Some(""),
+        _ => None,
+    });
+    Some(words.collect::<Option<Vec<_>>>()?.join("/"))
+}

@@ -1,0 +1,383 @@
+//! The plan as a pull request: a title, and a body that fits at every fleet size.
+//!
+//! Values are only ever written inside fenced blocks, and paths inside code spans, so that nothing in them is markup, a
+//! mention or a reference.
+
+use super::group::{Event, Group, RiskGroup};
+use super::show::{self, SHORT, count, on_clusters, on_counted, visible};
+use super::text::{FULL_COMMAND, LineKind, folded, headline};
+use super::{Entry, Plan, Step};
+
+/// The most characters that GitHub takes for the body of a pull request; beyond it the API answers with status 422 and
+/// "body is too long (maximum is 65536 characters)".
+pub const BODY_LIMIT: usize = 65_536;
+/// Left free for what a caller adds, such as the revisions and how to allow a deletion.
+pub const BODY_MARGIN: usize = 2_048;
+/// What is kept for the lines that count what does not fit.
+const TAIL_RESERVE: usize = 512;
+/// Risks come first but leave the larger part of the body for the changes.
+const RISK_SHARE: usize = BODY_LIMIT / 3;
+/// The longest group that is shown open; longer ones are folded into `<details>`.
+const MAX_OPEN_LINES: usize = 12;
+/// How many entries of one group are written.
+const MAX_ENTRIES: usize = 60;
+/// The longest title; what a list of pull requests shows without cutting.
+pub const TITLE_LIMIT: usize = 72;
+
+/// A text that does not grow beyond a limit, counted in characters as GitHub does.
+struct Body {
+    text: String,
+    characters: usize,
+}
+
+impl Body {
+    /// Adds a part if it fits below `limit`.
+    fn try_push(&mut self, part: &str, limit: usize) -> bool {
+        let characters = part.chars().count();
+        let fits = self.characters + characters <= limit;
+        if fits {
+            self.text.push_str(part);
+            self.characters += characters;
+        }
+        fits
+    }
+}
+
+/// Returns the body: at most [`BODY_LIMIT`] less [`BODY_MARGIN`] characters, risks first, what is left out counted.
+#[must_use]
+pub fn body(plan: &Plan) -> String {
+    let limit = BODY_LIMIT - BODY_MARGIN;
+    let mut body = Body { text: String::new(), characters: 0 };
+    let mut left_out = String::new();
+    body.try_push(&format!("{}\n", headline(plan)), limit);
+    add_risks(&mut body, &plan.risks(), &mut left_out);
+
+    let groups = plan.groups();
+    let open = limit - TAIL_RESERVE;
+    let shown = groups.iter().take_while(|group| body.try_push(&section(group), open)).count();
+    if shown < groups.len() {
+        left_out.push_str(&format!("\n{}\n", folded(&groups[shown..])));
+    }
+    body.try_push(&left_out, limit);
+    body.text
+}
+
+fn add_risks(body: &mut Body, risks: &[RiskGroup], left_out: &mut String) {
+    if risks.is_empty() {
+        return;
+    }
+    body.try_push("\n### Risks\n\n", RISK_SHARE);
+    let mut shown = 0;
+    for same in risks.chunk_by(|a, b| a.risk == b.risk) {
+        let mut heading = format!("- **{}**: {}\n", same[0].risk.kind, same[0].risk.note);
+        for group in same {
+            let place = code(&show::elide(&visible(&group.place), SHORT.line));
+            if !body.try_push(&format!("{heading}  - {place} {}\n", on_counted(&group.clusters)), RISK_SHARE)
+            {
+                break;
+            }
+            heading.clear();
+            shown += 1;
+        }
+    }
+    if shown < risks.len() {
+        left_out.push_str(&format!("\n… {}: `{FULL_COMMAND}`\n", count(risks.len() - shown, "more risk")));
+    }
+}
+
+/// Writes a group: a heading and a diff, folded if it is long.
+fn section(group: &Group) -> String {
+    let lines = lines(group);
+    let diff = fence(&lines);
+    let on = on_clusters(&group.clusters);
+    if lines.len() <= MAX_OPEN_LINES {
+        return format!("\n### {}\n\n{diff}", capital(&on));
+    }
+    let changes = count(group.entries.len(), "change");
+    // The blank line ends the block of HTML, so that the fence is a fence.
+    format!("\n<details><summary><b>{}</b>: {changes}</summary>\n\n{diff}\n</details>\n", capital(&on))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Writes the entries of a group as the lines of a diff.
+fn lines(group: &Group) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut shown = None;
+    for entry in group.entries.iter().take(MAX_ENTRIES) {
+        if let Event::Setting { file, .. } = &entry.event
+            && shown != Some(file)
+        {
+            lines.push(format!("# {}", visible(file)));
+            shown = Some(file);
+        }
+        lines.extend(show::entry(entry, SHORT).iter().map(|line| {
+            let sign = line.kind.sign();
+            if line.kind == LineKind::Plain {
+                format!("  {}", line.text)
+            } else {
+                format!("{sign} {}", line.text)
+            }
+        }));
+    }
+    if group.entries.len() > MAX_ENTRIES {
+        let more = count(group.entries.len() - MAX_ENTRIES, "more change");
+        lines.push(format!("# … {more}: {FULL_COMMAND}"));
+    }
+    lines
+}
+
+/// Writes lines as a fenced block whose fence is longer than any run of backticks in them.
+fn fence(lines: &[String]) -> String {
+    let fence = "`".repeat(longest_run(lines.iter().map(String::as_str)).max(2) + 1);
+    format!("{fence}diff\n{}\n{fence}\n", lines.join("\n"))
+}
+
+/// Writes a text as a code span.
+fn code(text: &str) -> String {
+    let ticks = "`".repeat(longest_run([text]) + 1);
+    // A space keeps a backtick at either end apart from the delimiter; it is not shown.
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{ticks}{pad}{text}{pad}{ticks}")
+}
+
+fn longest_run<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    let runs = |text: &'a str| text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    texts.into_iter().map(runs).max().unwrap_or(0)
+}
+
+/// Returns the title: what changes where, for example `Render app: remoteWrite url on 412 clusters`.
+#[must_use]
+pub fn title(plan: &Plan, scope: &str) -> String {
+    let on = match plan.clusters.len() {
+        1 => plan.clusters.keys().next().map(|name| format!(" on {name}")).unwrap_or_default(),
+        many => format!(" on {many} clusters"),
+    };
+    // The scope already names a cluster of the same name.
+    let on = if on == format!(" on {scope}") { String::new() } else { on };
+    let candidates = [subject(plan).map(|what| format!("Render {scope}: {what}{on}"))];
+    let short = format!("Render {scope}: {}{on}", count(plan.files().count(), "file"));
+    let title = candidates.into_iter().flatten().find(|title| title.chars().count() <= TITLE_LIMIT);
+    show::elide(&title.unwrap_or(short), TITLE_LIMIT)
+}
+
+/// Names what changes, if one thing can stand for it.
+fn subject(plan: &Plan) -> Option<String> {
+    let groups = plan.groups();
+    let mut subjects: Vec<String> =
+        groups.iter().flat_map(|group| &group.entries).filter_map(entry_subject).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    match subjects.len() {
+        0 => None,
+        1 => subjects.pop(),
+        many => Some(format!("{} and {} more", entry_subject(groups.first()?.entries.first()?)?, many - 1)),
+    }
+}
+
+fn entry_subject(entry: &Entry) -> Option<String> {
+    let subject = match &entry.event {
+        Event::Cluster { action, .. } => format!("cluster {}", action.past()),
+        Event::Addon { addon, action, .. } => format!("{addon} {}", action.past()),
+        Event::File { file, action, .. } => {
+            format!("{} {}", file.rsplit('/').next().unwrap_or(file), action.past())
+        }
+        Event::Setting { file, change } => match last_keys(change.path.steps()) {
+            keys if keys.is_empty() => file.rsplit('/').next().unwrap_or(file).to_owned(),
+            keys => keys,
+        },
+    };
+    // A title is not in a code span: nothing in it may be a mention, a reference or markup.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || " ._-/".contains(c);
+    subject.chars().all(is_plain).then_some(subject)
+}
+
+/// Returns the last two keys, which mostly say what a setting is.
+fn last_keys(steps: &[Step]) -> String {
+    let keys: Vec<&str> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Key(key) => Some(&**key),
+            Step::Item { id, .. } => Some(&**id),
+            Step::Index(_) => None,
+        })
+        .collect();
+    keys[keys.len().saturating_sub(2)..].join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::super::{FileChange, Published, plan};
+    use super::*;
+    use crate::path::{AddonName, ClusterName, RepoPath};
+    use crate::yaml::{Value, write};
+
+    /// Plans one changed file on each cluster.
+    fn fleet(clusters: usize, text: impl Fn(usize) -> (String, String)) -> Plan {
+        let addon = AddonName::parse("prometheus").unwrap();
+        let changes: Vec<FileChange> = (0..clusters)
+            .map(|number| {
+                let cluster = ClusterName::parse(&format!("eu-{number:04}")).unwrap();
+                let (old, new) = text(number);
+                FileChange {
+                    path: RepoPath::parse(&format!("argocd-apps/{cluster}/prometheus/values.yaml")).unwrap(),
+                    cluster,
+                    addon: Some(addon.clone()),
+                    old: Some(Arc::from(old.as_bytes())),
+                    new: Some(Arc::from(new.as_bytes())),
+                }
+            })
+            .collect();
+        let published: Published =
+            changes.iter().map(|change| (&change.cluster, change.addon.as_ref())).collect();
+        plan(&changes, &published)
+    }
+
+    fn document(value: &str) -> String {
+        write(&Value::Map([("spec".to_owned(), Value::String(value.to_owned()))].into_iter().collect()))
+    }
+
+    fn remote_write(host: &str) -> String {
+        format!("prometheus:\n  remoteWrite:\n    - url: http://{host}/api/v1/write\n")
+    }
+
+    #[test]
+    fn a_body_for_two_clusters_is_read_at_a_glance() {
+        assert_snapshot!(body(&fleet(2, |_| (remote_write("a"), remote_write("b")))), @"
+        2 files changed on 2 clusters: eu-0000, eu-0001
+
+        ### Risks
+
+        - **exposed address**: an address moves that others may depend on
+          - `prometheus/values.yaml prometheus.remoteWrite[0].url` on eu-0000, eu-0001
+
+        ### On eu-0000, eu-0001
+
+        ```diff
+        # prometheus/values.yaml
+          prometheus.remoteWrite[0].url: http://a/api/v1/write → http://b/api/v1/write
+        ```
+        ");
+    }
+
+    #[test]
+    fn a_body_for_a_fleet_is_as_long_as_one_for_two_clusters() {
+        let plan = fleet(5_000, |_| (remote_write("a"), remote_write("b")));
+        assert_snapshot!(body(&plan), @"
+        5000 files changed on 5000 clusters: eu-0000, eu-0001, eu-0002, eu-0003, eu-0004 and 4995 more
+
+        ### Risks
+
+        - **exposed address**: an address moves that others may depend on
+          - `prometheus/values.yaml prometheus.remoteWrite[0].url` on 5000 clusters
+
+        ### On 5000 clusters (eu-0000, eu-0001, eu-0002, eu-0003, eu-0004 and 4995 more)
+
+        ```diff
+        # prometheus/values.yaml
+          prometheus.remoteWrite[0].url: http://a/api/v1/write → http://b/api/v1/write
+        ```
+        ");
+        assert_snapshot!(title(&plan, "app"), @"Render app: remoteWrite url on 5000 clusters");
+    }
+
+    #[test]
+    fn a_body_that_cannot_hold_everything_counts_the_rest() {
+        let plan = fleet(5_000, |number| {
+            let keys = |value: &str| {
+                (0..5).fold(String::new(), |text, key| text + &format!("k{number}-{key}: {value}\n"))
+            };
+            (keys("a"), keys("b"))
+        });
+        let body = body(&plan);
+        assert!(body.chars().count() <= BODY_LIMIT - BODY_MARGIN);
+        let shown = body.matches("a → b").count();
+        let rest = 25_000 - shown;
+        assert!(shown > 100, "only {shown} changes are shown");
+        assert!(
+            body.trim_end().ends_with(&format!(
+                "… {rest} more changes on {} clusters: `fleetwright diff --full`",
+                rest / 5
+            )),
+            "{}",
+            &body[body.len() - 200..]
+        );
+    }
+
+    #[test]
+    fn nothing_in_a_value_is_markup() {
+        let hostile = "</details> ``` @everyone #123 <b>|\n```\n````\u{202e}\n";
+        let plan = fleet(2, |_| (document("x"), document(hostile)));
+        assert_snapshot!(body(&plan), @r"
+        2 files changed on 2 clusters: eu-0000, eu-0001
+
+        ### On eu-0000, eu-0001
+
+        `````diff
+        # prometheus/values.yaml
+          spec:
+        - x
+        + </details> ``` @everyone #123 <b>|
+        + ```
+        + ````\u{202e}
+        `````
+        ");
+    }
+
+    #[test]
+    fn a_very_long_line_is_cut_in_the_middle() {
+        let plan = fleet(2, |_| (document("x"), document(&"ü".repeat(100_000))));
+        assert!(body(&plan).chars().count() < 600);
+    }
+
+    #[test]
+    fn a_title_has_nothing_that_could_be_a_mention() {
+        let plan = fleet(2, |_| ("\"@all\": 1\n".to_owned(), "\"@all\": 2\n".to_owned()));
+        assert_snapshot!(title(&plan, "app"), @"Render app: 2 files on 2 clusters");
+        let long = "k".repeat(200);
+        let plan = fleet(2, |_| (format!("{long}: 1\n"), format!("{long}: 2\n")));
+        assert!(title(&plan, "app").chars().count() <= TITLE_LIMIT);
+    }
+
+    /// Lines that stand outside fences.
+    fn outside_fences(body: &str) -> Result<Vec<&str>, String> {
+        let mut fence: Option<&str> = None;
+        let mut outside = Vec::new();
+        for line in body.lines() {
+            match fence {
+                Some(open) if line == open => fence = None,
+                Some(_) => {}
+                None if line.starts_with("```") => fence = line.strip_suffix("diff"),
+                None => outside.push(line),
+            }
+        }
+        fence.map_or(Ok(outside), |open| Err(format!("fence {open} is not closed")))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn the_limit_holds_and_no_value_leaves_its_fence(
+            values in prop::collection::vec("([`<>@#|~\n\\\\ -]|</details>|MARK|[a-zü\u{202e}]){1,40}", 1..60),
+            repeat in 1_usize..200,
+        ) {
+            let plan = fleet(values.len(), |number| (document("x"), document(&values[number].repeat(repeat))));
+            let body = body(&plan);
+            prop_assert!(body.chars().count() <= BODY_LIMIT - BODY_MARGIN);
+            let outside = outside_fences(&body).map_err(TestCaseError::fail)?;
+            prop_assert!(outside.iter().all(|line| !line.contains("MARK")), "{body}");
+            let opened = outside.iter().filter(|line| line.contains("<details>")).count();
+            let closed = outside.iter().filter(|line| line.contains("</details>")).count();
+            prop_assert_eq!(opened, closed);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Values and entries as lines, for text and markdown alike.
+//!
+//! Everything that comes from a value is made visible here: no control character and no character that reorders text
+//! gets through.
+
+use std::fmt::Write as _;
+
+use super::group::{Event, place};
+use super::sequence::{Edit, edits};
+use super::text::{Line, LineKind};
+use super::{Change, Entry, compare};
+use crate::path::ClusterName;
+use crate::yaml::Value;
+
+/// How much of values is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// The longest line, in characters.
+    pub line: usize,
+    /// The most lines of one change.
+    pub lines: usize,
+}
+
+/// What fits a terminal or a pull request.
+pub(super) const SHORT: Limits = Limits { line: 120, lines: 12 };
+/// Everything.
+pub(super) const FULL: Limits = Limits { line: usize::MAX, lines: usize::MAX };
+
+/// How many clusters are named before the rest is counted.
+const NAMED_CLUSTERS: usize = 5;
+
+/// Names some clusters: `app, control` or `a, b, c, d, e and 407 more`.
+pub(super) fn names(clusters: &[ClusterName]) -> String {
+    let shown = if clusters.len() <= NAMED_CLUSTERS + 1 { clusters.len() } else { NAMED_CLUSTERS };
+    let mut text = clusters[..shown].iter().map(ClusterName::as_str).collect::<Vec<_>>().join(", ");
+    if shown < clusters.len() {
+        let _ = write!(text, " and {} more", clusters.len() - shown);
+    }
+    text
+}
+
+/// Names one cluster or a few, and counts many: `on app, control`, `on 412 clusters (a, b, c, d, e and 407 more)`.
+pub(super) fn on_clusters(clusters: &[ClusterName]) -> String {
+    match clusters.len() {
+        0..=3 => format!("on {}", names(clusters)),
+        many => format!("on {many} clusters ({})", names(clusters)),
+    }
+}
+
+/// Names one cluster or a few, and only counts many: `on app, control`, `on 412 clusters`.
+pub(super) fn on_counted(clusters: &[ClusterName]) -> String {
+    match clusters.len() {
+        0..=3 => format!("on {}", names(clusters)),
+        many => format!("on {many} clusters"),
+    }
+}
+
+/// Counts in words: `1 file`, `2 files`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Cuts a text in the middle, where the least is lost.
+pub(super) fn elide(text: &str, limit: usize) -> String {
+    // A character has at most four bytes, so a text of so few bytes need not be counted.
+    if text.len() <= limit || text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let half = limit.saturating_sub(1) / 2;
+    let head_end = text.char_indices().nth(half).map_or(text.len(), |(at, _)| at);
+    let tail_start = text.char_indices().rev().nth(half.saturating_sub(1)).map_or(0, |(at, _)| at);
+    format!("{}…{}", &text[..head_end], &text[tail_start..])
+}
+
+/// Escapes what a reader could not see or would see in another order.
+pub(super) fn visible(text: &str) -> String {
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(is_hidden) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if is_hidden(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+        out
+    })
+}
+
+/// Writes a value on one line.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.as_str().to_owned(),
+        Value::String(text) if is_bare(text) => visible(text),
+        Value::String(text) => visible(&serde_json::Value::from(text.as_str()).to_string()),
+        Value::List(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Map(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{}: {}", visible(key), inline(value))).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+    }
+}
+
+/// Tells whether a string can stand without quotes and still be taken for a string.
+fn is_bare(text: &str) -> bool {
+    let is_word = matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+    text.starts_with(|c: char| c.is_alphabetic() || c == '/')
+        && !text.ends_with(' ')
+        && !text.contains(['\n', '"'])
+        && !is_word
+}
+
+/// Writes what happens as lines without indentation or sign; the kind of each line stands for its sign.
+pub(super) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
+    let lines = match &entry.event {
+        Event::Cluster { action, addons, files, .. } => {
+            let what =
+                format!("cluster {}: {}, {}", action.past(), count(*addons, "add-on"), count(*files, "file"));
+            vec![Line { kind: LineKind::of(*action), text: what }]
+        }
+        Event::Addon { addon, action, files, .. } => {
+            let what = format!("add-on {addon} {}: {}", action.past(), count(*files, "file"));
+            vec![Line { kind: LineKind::of(*action), text: what }]
+        }
+        Event::File { file, action, leaves, .. } => {
+            let what = format!("{} {}: {}", visible(file), action.past(), count(*leaves, "setting"));
+            vec![Line { kind: LineKind::of(*action), text: what }]
+        }
+        Event::Setting { change: setting, .. } => change(setting, limits),
+    };
+    let mut lines = lines;
+    if entry.variants > 1 {
+        let text = format!("({} different values; this is one of them)", entry.variants);
+        lines.push(Line { kind: LineKind::Plain, text });
+    }
+    lines
+}
+
+/// Writes a change: on one line if it fits, else the setting and what goes and comes below it.
+pub(super) fn change(change: &Change, limits: Limits) -> Vec<Line> {
+    let setting = visible(place("", change).trim_start());
+    let lines = match (&change.old, &change.new) {
+        (Some(Value::String(old)), Some(Value::String(new))) if old.contains('\n') || new.contains('\n') => {
+            return text_change(setting, old, new, limits);
+        }
+        (Some(old), Some(new)) => {
+            let (old, new) = (inline(old), inline(new));
+            let line = format!("{setting}: {old} → {new}");
+            if line.chars().count() <= limits.line.min(SHORT.line) {
+                return vec![Line { kind: LineKind::Plain, text: line }];
+            }
+            vec![
+                Line { kind: LineKind::Plain, text: format!("{setting}:") },
+                Line { kind: LineKind::Removed, text: old },
+                Line { kind: LineKind::Added, text: new },
+            ]
+        }
+        (Some(old), None) => vec![whole(LineKind::Removed, &setting, old, limits)],
+        (None, Some(new)) => vec![whole(LineKind::Added, &setting, new, limits)],
+        (None, None) => Vec::new(),
+    };
+    lines.into_iter().map(|line| Line { text: elide(&line.text, limits.line), ..line }).collect()
+}
+
+/// Writes a value that comes or goes as a whole; what is too long for a line is counted.
+fn whole(kind: LineKind, setting: &str, value: &Value, limits: Limits) -> Line {
+    let separator = if setting.is_empty() { "" } else { ": " };
+    let text = format!("{setting}{separator}{}", inline(value));
+    let is_collection = matches!(value, Value::List(_) | Value::Map(_));
+    if is_collection && text.chars().count() > limits.line {
+        let settings = count(compare::leaves(value), "setting");
+        return Line { kind, text: format!("{setting}{separator}{settings}") };
+    }
+    Line { kind, text }
+}
+
+/// Writes the lines that go from a text and those that come.
+fn text_change(setting: String, old: &str, new: &str, limits: Limits) -> Vec<Line> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let changed: Vec<(LineKind, &str)> = edits(&old, &new)
+        .into_iter()
+        .filter_map(|edit| match edit {
+            Edit::Keep { .. } => None,
+            Edit::Remove { old: at } => Some((LineKind::Removed, old[at])),
+            Edit::Add { new: at } => Some((LineKind::Added, new[at])),
+        })
+        .collect();
+    let setting = if setting.is_empty() { "text:".to_owned() } else { format!("{setting}:") };
+    let mut lines = vec![Line { kind: LineKind::Plain, text: elide(&setting, limits.line) }];
+    let shown = if changed.len() <= limits.lines { changed.len() } else { limits.lines - 1 };
+    lines.extend(
+        changed[..shown]
+            .iter()
+            .map(|(kind, text)| Line { kind: *kind, text: elide(&visible(text), limits.line) }),
+    );
+    if changed.is_empty() {
+        lines.push(Line { kind: LineKind::Plain, text: "(only the line breaks differ)".to_owned() });
+    }
+    if shown < changed.len() {
+        let text = format!("… {}", count(changed.len() - shown, "more line"));
+        lines.push(Line { kind: LineKind::Plain, text });
+    }
+    lines
+}

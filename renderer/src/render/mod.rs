@@ -1,0 +1,342 @@
+//! Rendering: a snapshot in, the files of every cluster out, or every problem in what people wrote.
+//!
+//! A [`Renderer`] remembers between runs what has not changed, so that the cost of a run follows the size of the change.
+//! What it remembers never changes a result: equal snapshots give equal bytes with and without it.
+
+mod scope;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::catalog::{self, Catalog};
+use crate::checks::{ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, Flows};
+use crate::inventory::{self, Cluster, Fleet, Inventory, InventoryCache, Role};
+use crate::path::{AddonName, ClusterName, RepoPath};
+use crate::problem::Problem;
+use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
+
+pub use scope::{ClusterScope, PlacedAddon};
+pub use unit::{RenderedFile, Unit, UnitTemplate};
+pub(crate) use unit::{UnitRenderer, templates as unit_templates};
+
+/// The identity of something rendered, made of the identities of all that it depends on.
+pub type Digest = [u8; 32];
+
+/// All rendered files of the fleet, with what they were rendered from.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The clusters by name.
+    pub clusters: BTreeMap<ClusterName, Arc<RenderedCluster>>,
+    /// The facts.
+    pub inventory: Inventory,
+    /// The templates.
+    pub catalog: Arc<Catalog>,
+}
+
+/// The rendered files of one cluster.
+#[derive(Debug)]
+pub struct RenderedCluster {
+    /// The cluster's name.
+    pub name: ClusterName,
+    /// What the cluster is for.
+    pub role: Role,
+    /// The folder, `argocd-apps/<cluster>`.
+    pub folder: RepoPath,
+    /// The identity of all files together: equal digests mean equal files.
+    pub digest: Digest,
+    units: Vec<Arc<Unit>>,
+}
+
+impl RenderedCluster {
+    /// Returns the files in the order of their paths.
+    #[must_use]
+    pub fn files(&self) -> Vec<&RenderedFile> {
+        let mut files: Vec<_> = self.units.iter().flat_map(|unit| &unit.files).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    /// Returns the add-ons that run on the cluster.
+    pub fn addons(&self) -> impl Iterator<Item = &AddonName> {
+        self.units.iter().filter_map(|unit| unit.addon.as_ref())
+    }
+}
+
+impl Rendered {
+    /// Returns how many files there are.
+    #[must_use]
+    pub fn file_count(&self) -> usize {
+        self.clusters.values().flat_map(|cluster| &cluster.units).map(|unit| unit.files.len()).sum()
+    }
+
+    /// Returns what the templates of a cluster see.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster is not one of this rendering.
+    #[must_use]
+    pub fn scope(&self, cluster: &ClusterName) -> ClusterScope<'_> {
+        let world = World::new(&self.inventory, &self.catalog);
+        world.scope(&self.inventory.clusters[cluster]).expect("a rendered cluster has a valid scope")
+    }
+}
+
+/// Hears how far a rendering has come; called from several threads.
+pub trait Progress: Sync {
+    /// One more cluster is rendered, of so many.
+    fn advance(&self, total: usize);
+}
+
+impl Progress for () {
+    fn advance(&self, _: usize) {}
+}
+
+/// Renders snapshots and remembers what has not changed between them.
+#[derive(Debug, Default)]
+pub struct Renderer {
+    inventory: InventoryCache,
+    catalog: Option<(BTreeMap<RepoPath, SourceId>, Arc<Catalog>)>,
+    clusters: HashMap<ClusterName, Arc<RenderedCluster>>,
+}
+
+impl Renderer {
+    /// Creates a renderer that remembers nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Renders a snapshot, or returns every problem in it, sorted by place.
+    pub fn render(&mut self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<Rendered, Vec<Problem>> {
+        let (inventory, mut problems) = inventory::read(snapshot, &mut self.inventory);
+        let catalog = match self.catalog(snapshot) {
+            Ok(catalog) => catalog,
+            Err(found) => {
+                problems.extend(found);
+                return Err(sorted(problems));
+            }
+        };
+        problems.extend(FACT_CHECKS.iter().flat_map(|check| (check.run)(&inventory, &catalog)));
+        let world = World::new(&inventory, &catalog);
+        // A wrong hub would only repeat itself in every template; render what stands on its own feet.
+        let clusters: Vec<_> = inventory
+            .clusters
+            .values()
+            .filter(|cluster| inventory.clusters.contains_key(&cluster.hub))
+            .collect();
+        let total = clusters.len();
+        let results: Vec<_> = clusters
+            .into_par_iter()
+            .map(|cluster| {
+                let result = world.render(cluster, self.clusters.get(&cluster.name).map(Arc::as_ref));
+                progress.advance(total);
+                result.map(Arc::new)
+            })
+            .collect();
+        let mut rendered = BTreeMap::new();
+        for result in results {
+            match result {
+                Ok(cluster) => {
+                    rendered.insert(cluster.name.clone(), cluster);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        problems.extend(world.flow_problems(&rendered));
+        if !problems.is_empty() {
+            return Err(sorted(problems));
+        }
+        self.clusters = rendered.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
+        Ok(Rendered { clusters: rendered, inventory, catalog })
+    }
+
+    fn catalog(&mut self, snapshot: &Snapshot) -> Result<Arc<Catalog>, Vec<Problem>> {
+        let ids: BTreeMap<_, _> =
+            snapshot.below(TEMPLATES).map(|(path, source)| (path.clone(), source.id)).collect();
+        if let Some((known, catalog)) = &self.catalog
+            && *known == ids
+        {
+            return Ok(Arc::clone(catalog));
+        }
+        let catalog = Arc::new(catalog::read(snapshot)?);
+        self.catalog = Some((ids, Arc::clone(&catalog)));
+        Ok(catalog)
+    }
+}
+
+/// Returns the names of all checks, for the documentation and its test.
+#[must_use]
+pub fn check_names() -> BTreeSet<&'static str> {
+    let facts = FACT_CHECKS.iter().map(|check| check.name);
+    let documents = DOCUMENT_CHECKS.iter().map(|check| check.name);
+    facts.chain(documents).chain(FLOW_CHECKS.iter().map(|check| check.name)).collect()
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort();
+    problems.dedup();
+    problems
+}
+
+/// The inventory and the catalog side by side, with what every cluster asks of them worked out once.
+struct World<'a> {
+    inventory: &'a Inventory,
+    catalog: &'a Catalog,
+    spokes: HashMap<&'a ClusterName, Vec<&'a Cluster>>,
+    /// The identity of what all templates of all clusters depend on.
+    shared: Digest,
+}
+
+impl<'a> World<'a> {
+    fn new(inventory: &'a Inventory, catalog: &'a Catalog) -> Self {
+        let mut spokes: HashMap<_, Vec<_>> = HashMap::new();
+        for cluster in inventory.clusters.values().filter(|cluster| !cluster.is_hub()) {
+            spokes.entry(&cluster.hub).or_default().push(Arc::as_ref(cluster));
+        }
+        let shared = shared_digest(&inventory.fleet, catalog);
+        Self { inventory, catalog, spokes, shared }
+    }
+
+    fn spokes(&self, cluster: &Cluster) -> &[&'a Cluster] {
+        self.spokes.get(&cluster.name).map_or(&[], Vec::as_slice)
+    }
+
+    fn scope(&self, cluster: &'a Cluster) -> Result<ClusterScope<'a>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut addons = Vec::new();
+        for addon in self.catalog.addons.values().filter(|addon| addon.is_on(cluster)) {
+            match addon.settings(cluster) {
+                Ok(settings) => addons.push(PlacedAddon { addon: addon.as_ref(), settings }),
+                Err(found) => problems.extend(found),
+            }
+        }
+        addons.sort_by(|a, b| (a.addon.facts.wave, &a.addon.name).cmp(&(b.addon.facts.wave, &b.addon.name)));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(ClusterScope {
+            cluster,
+            hub: &self.inventory.clusters[&cluster.hub],
+            spokes: self.spokes(cluster).to_vec(),
+            fleet: &self.inventory.fleet,
+            addons,
+        })
+    }
+
+    fn render(
+        &self,
+        cluster: &'a Cluster,
+        known: Option<&RenderedCluster>,
+    ) -> Result<RenderedCluster, Vec<Problem>> {
+        let facts = self.facts_digest(cluster);
+        let units = unit::templates(self.catalog, cluster);
+        let keys: Vec<Digest> = units.iter().map(|unit| unit.key(&facts, self.catalog)).collect();
+        let digest = digest_of(keys.iter().map(<[u8; 32]>::as_slice));
+        let known_units: HashMap<_, _> =
+            known.into_iter().flat_map(|known| &known.units).map(|unit| (unit.key, unit)).collect();
+        let is_known = keys.iter().all(|key| known_units.contains_key(key));
+        let rendered = if is_known {
+            keys.iter().map(|key| Arc::clone(known_units[key])).collect()
+        } else {
+            let scope = self.scope(cluster)?;
+            let renderer = UnitRenderer::new(&scope, self.catalog);
+            let mut problems = Vec::new();
+            let mut rendered = Vec::with_capacity(units.len());
+            for (unit, key) in units.iter().zip(&keys) {
+                match known_units.get(key) {
+                    Some(known) => rendered.push(Arc::clone(known)),
+                    None => match renderer.render(unit, *key) {
+                        Ok(unit) => rendered.push(Arc::new(unit)),
+                        Err(found) => problems.extend(found),
+                    },
+                }
+            }
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+            rendered
+        };
+        let folder = output_folder(&cluster.name);
+        Ok(RenderedCluster {
+            name: cluster.name.clone(),
+            role: cluster.facts.role,
+            folder,
+            digest,
+            units: rendered,
+        })
+    }
+
+    /// The identity of every fact that a template of the cluster may read.
+    fn facts_digest(&self, cluster: &Cluster) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.shared);
+        hash_cluster(&mut hasher, cluster);
+        hash_cluster(&mut hasher, &self.inventory.clusters[&cluster.hub]);
+        for spoke in self.spokes(cluster) {
+            hash_cluster(&mut hasher, spoke);
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    fn flow_problems(&self, rendered: &BTreeMap<ClusterName, Arc<RenderedCluster>>) -> Vec<Problem> {
+        let mut flows = Flows::default();
+        for (name, cluster) in rendered {
+            let files = cluster.units.iter().flat_map(|unit| &unit.files);
+            let files: Vec<_> =
+                files.filter_map(|file| Some((&file.path, file.telemetry.as_deref()?))).collect();
+            let of = ClusterFlows { cluster: &self.inventory.clusters[name], files };
+            flows.clusters.insert(name.clone(), of);
+        }
+        let findings = FLOW_CHECKS.iter().flat_map(|check| (check.run)(&flows));
+        findings
+            .flat_map(|found| {
+                let cluster = &self.inventory.clusters[&found.cluster];
+                let Ok(scope) = self.scope(cluster) else { return Vec::new() };
+                let renderer = UnitRenderer::new(&scope, self.catalog);
+                let units = unit::templates(self.catalog, cluster);
+                let written = units
+                    .iter()
+                    .flat_map(|unit| &unit.templates)
+                    .find(|template| template.writes == found.file);
+                written.map(|template| renderer.problem(template, 0, found.finding)).into_iter().collect()
+            })
+            .collect()
+    }
+}
+
+fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&fleet.id.0);
+    for addon in catalog.addons.values() {
+        hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
+        hasher.update(&[u8::from(addon.manifests.is_empty()), 0]);
+    }
+    for (path, id) in catalog.ids.iter().filter(|(path, _)| path.below("templates/_partials").is_some()) {
+        hasher.update(path.as_str().as_bytes()).update(&id.0);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn hash_cluster(hasher: &mut blake3::Hasher, cluster: &Cluster) {
+    hasher.update(cluster.name.as_str().as_bytes()).update(&[0]);
+    for id in &cluster.ids {
+        hasher.update(&id.0);
+    }
+}
+
+fn digest_of<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// Returns the folder that a cluster's files are rendered into.
+#[must_use]
+pub fn output_folder(cluster: &ClusterName) -> RepoPath {
+    RepoPath::parse(&format!("{OUTPUT}/{cluster}")).expect("a cluster's name is a file name")
+}

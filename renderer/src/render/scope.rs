@@ -1,0 +1,92 @@
+//! What the templates of one cluster see, and where each part of it was written.
+
+use serde_json::{Value as Json, json};
+
+use crate::catalog::Addon;
+use crate::inventory::{Cluster, Fleet, key};
+use crate::problem::Place;
+use crate::schema::Step;
+
+/// A cluster with everything its templates may depend on.
+#[derive(Debug)]
+pub struct ClusterScope<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// Its hub; itself on a hub.
+    pub hub: &'a Cluster,
+    /// On a hub: the clusters that it serves, itself left out.
+    pub spokes: Vec<&'a Cluster>,
+    /// The shared facts.
+    pub fleet: &'a Fleet,
+    /// The add-ons that run on it, by wave and name.
+    pub addons: Vec<PlacedAddon<'a>>,
+}
+
+/// An add-on on a cluster with its settings there.
+#[derive(Debug)]
+pub struct PlacedAddon<'a> {
+    /// The add-on.
+    pub addon: &'a Addon,
+    /// The settings, defaults included.
+    pub settings: Json,
+}
+
+impl ClusterScope<'_> {
+    /// Returns the facts as templates see them.
+    #[must_use]
+    pub fn facts(&self) -> Json {
+        json!({
+            "cluster": self.cluster.view,
+            "hub": self.hub.view,
+            "spokes": self.spokes.iter().map(|spoke| &spoke.view).collect::<Vec<_>>(),
+            "fleet": self.fleet.view,
+            "addons": self.addons.iter().map(PlacedAddon::view).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Returns where the fact at `path` of [`Self::facts`] was written.
+    #[must_use]
+    pub fn place(&self, path: &[Step]) -> Option<Place> {
+        let (Step::Key(section), rest) = path.split_first()? else { return None };
+        match (section.as_str(), rest) {
+            ("cluster", rest) => Some(self.cluster.origin.place(rest)),
+            ("hub", rest) => Some(self.hub.origin.place(rest)),
+            ("fleet", rest) => Some(self.fleet.origin.place(rest)),
+            ("spokes", [Step::Index(index), rest @ ..]) => Some(self.spokes.get(*index)?.origin.place(rest)),
+            ("addons", [Step::Index(index), rest @ ..]) => self.addons.get(*index)?.place(self.cluster, rest),
+            _ => None,
+        }
+    }
+
+    /// Returns where the cluster overrides the value at `path` of an add-on's values, if it does.
+    #[must_use]
+    pub fn override_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
+        let at = [&[key("addons"), key(addon.name.as_str()), key("values")], path].concat();
+        self.cluster.origin.at(&at).map(|_| self.cluster.origin.place(&at))
+    }
+}
+
+impl PlacedAddon<'_> {
+    fn view(&self) -> Json {
+        let facts = &self.addon.facts;
+        json!({
+            "name": self.addon.name.as_str(),
+            "namespace": facts.namespace,
+            "release": self.addon.release(),
+            "wave": facts.wave,
+            "serverSideApply": facts.server_side_apply,
+            "chart": facts.chart,
+            "settings": self.settings,
+            "manifests": !self.addon.manifests.is_empty(),
+        })
+    }
+
+    fn place(&self, cluster: &Cluster, path: &[Step]) -> Option<Place> {
+        match path {
+            [Step::Key(section), rest @ ..] if section == "settings" => {
+                Some(self.addon.setting_place(cluster, rest))
+            }
+            path => Some(self.addon.origin.place(path)),
+        }
+    }
+}

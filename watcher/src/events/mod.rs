@@ -1,0 +1,28 @@
+//! Events, and how they become runs.
+//!
+//! An event is only a hint that something may have changed: a run reads everything it needs from the commit it works
+//! on, so an event too many is harmless and a lost one costs only delay. Nothing here knows what a run does.
+
+mod cancel;
+pub mod files;
+pub mod poll;
+mod queue;
+pub mod service;
+pub mod signals;
+
+pub use cancel::Cancel;
+pub use queue::{Failure, Outcome, Persistence, Pushed, Queue, Request, Settings, Verdict};
+
+/// The sources' end of the bounded channel into the service.
+///
+/// A source waits while the channel is full. Nothing is lost by that, since each source remembers one pending hint.
+pub type Events<K, R> = tokio::sync::mpsc::Sender<Event<K, R>>;
+
+/// A hint that a repository may have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<K, R> {
+    /// The repository.
+    pub repository: K,
+    /// What the source knows of the new revision; a run looks for itself all the same.
+    pub revision: R,
+}

@@ -1,0 +1,343 @@
+//! Comparing rendered files with a revision, at a cost that follows the change.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use git2::ObjectType;
+use rayon::prelude::*;
+use renderer::path::RepoPath;
+
+use super::error::{Fault, GitError};
+use super::object::{Kind, hash};
+use super::repository::Repository;
+use super::revision::{BlobId, Revision, oid, raw_id};
+use super::tree::{self, Leaf, REGULAR_FILE};
+
+/// A folder of rendered files, for instance one cluster's.
+#[derive(Clone, Debug)]
+pub struct OutputFolder<'a> {
+    /// The folder, directly below the root.
+    pub path: RepoPath,
+    /// What identifies the content: equal digests mean equal files.
+    pub digest: [u8; 32],
+    /// All its files, sorted by path, with paths from the top of the repository.
+    pub files: &'a [(RepoPath, Arc<[u8]>)],
+}
+
+/// The folder that only Fleetwright writes.
+#[derive(Clone, Debug)]
+pub struct OutputRoot {
+    /// The folder.
+    pub path: RepoPath,
+    /// The names of all folders below it that have an owner; any other folder is deleted.
+    pub owned: BTreeSet<String>,
+}
+
+/// A file that differs from the base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDelta {
+    /// The file.
+    pub path: RepoPath,
+    /// What the base has, or `None` if the file is created.
+    pub old: Option<BlobId>,
+    /// What it becomes, or `None` if it is deleted.
+    pub new: Option<Arc<[u8]>>,
+}
+
+/// What is known of folders that were hashed before: the tree of each content.
+#[derive(Debug, Default)]
+pub struct FolderMemo(HashMap<[u8; 32], Option<[u8; 20]>>);
+
+/// How many contents are remembered before the memory starts anew: several times a large fleet.
+const REMEMBERED_FOLDERS: usize = 20_000;
+
+impl Repository {
+    /// Returns the files that differ between `folders` and `base`, sorted by path.
+    ///
+    /// Folders below the root that are owned but not given stay as they are. Nothing is hashed for a folder whose content
+    /// is remembered and stands in `base`.
+    pub fn compare(
+        &self,
+        base: Revision,
+        root: &OutputRoot,
+        folders: &[OutputFolder<'_>],
+        memo: &mut FolderMemo,
+    ) -> Result<Vec<FileDelta>, GitError> {
+        let published = self.published(base, root)?;
+        let unknown: Vec<_> = folders.iter().filter(|folder| !memo.0.contains_key(&folder.digest)).collect();
+        let hashed: Vec<_> =
+            unknown.par_iter().map(|folder| (folder.digest, tree_of(folder, &hash_files(folder)))).collect();
+        memo.learn(hashed);
+        let mut deltas = Vec::new();
+        for folder in folders {
+            let tree = published.get(folder.path.file_name()).copied();
+            if memo.0.get(&folder.digest) != Some(&tree) {
+                self.compare_folder(&folder.path, tree, folder, &mut deltas)?;
+            }
+        }
+        for (name, tree) in published.iter().filter(|(name, _)| !root.owned.contains(*name)) {
+            let path = self.usable(&format!("{}/{name}", root.path))?;
+            let gone = self.files_below(&path, *tree)?;
+            deltas.extend(gone.into_iter().map(|(path, file)| FileDelta {
+                path,
+                old: Some(file.id),
+                new: None,
+            }));
+        }
+        deltas.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(deltas)
+    }
+
+    /// Returns the content of a blob.
+    pub fn read_blob(&self, id: BlobId) -> Result<Arc<[u8]>, GitError> {
+        let blob = self.inner.find_blob(oid(&id.0)).map_err(self.failed("read a blob"))?;
+        Ok(blob.content().into())
+    }
+
+    /// Returns the file at `path` in `revision`, or `None` if there is none.
+    pub fn read_file(&self, revision: Revision, path: &RepoPath) -> Result<Option<Arc<[u8]>>, GitError> {
+        let tree = self.tree_at(revision)?;
+        match tree.get_path(path.as_str().as_ref()) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
+                self.read_blob(BlobId(raw_id(entry.id()))).map(Some)
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(self.failed(format!("read `{path}` at `{}`", revision.short()))(error)),
+        }
+    }
+
+    /// The folders that stand below the root, by name. Loose files beside them are nobody's and stay.
+    fn published(&self, base: Revision, root: &OutputRoot) -> Result<BTreeMap<String, [u8; 20]>, GitError> {
+        let attempt = || format!("read `{}` at `{}`", root.path, base.short());
+        let tree = self.tree_at(base)?;
+        let Ok(entry) = tree.get_path(root.path.as_str().as_ref()) else {
+            return Ok(BTreeMap::new());
+        };
+        if entry.kind() != Some(ObjectType::Tree) {
+            return Ok(BTreeMap::new());
+        }
+        let tree = self.inner.find_tree(entry.id()).map_err(self.failed(attempt()))?;
+        let folders = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree));
+        Ok(folders.map(|e| (String::from_utf8_lossy(e.name_bytes()).into_owned(), raw_id(e.id()))).collect())
+    }
+
+    fn compare_folder(
+        &self,
+        path: &RepoPath,
+        tree: Option<[u8; 20]>,
+        folder: &OutputFolder<'_>,
+        deltas: &mut Vec<FileDelta>,
+    ) -> Result<(), GitError> {
+        let mut published = tree.map_or(Ok(BTreeMap::new()), |tree| self.files_below(path, tree))?;
+        for ((path, bytes), id) in folder.files.iter().zip(hash_files(folder)) {
+            let old = published.remove(path);
+            if old != Some(PublishedFile { id, mode: REGULAR_FILE }) {
+                let new = Some(Arc::clone(bytes));
+                deltas.push(FileDelta { path: path.clone(), old: old.map(|file| file.id), new });
+            }
+        }
+        deltas.extend(published.into_iter().map(|(path, file)| FileDelta {
+            path,
+            old: Some(file.id),
+            new: None,
+        }));
+        Ok(())
+    }
+
+    fn files_below(
+        &self,
+        folder: &RepoPath,
+        tree: [u8; 20],
+    ) -> Result<BTreeMap<RepoPath, PublishedFile>, GitError> {
+        let mut files = BTreeMap::new();
+        self.collect_files(folder, oid(&tree), &mut files)?;
+        Ok(files)
+    }
+
+    fn collect_files(
+        &self,
+        folder: &RepoPath,
+        tree: git2::Oid,
+        files: &mut BTreeMap<RepoPath, PublishedFile>,
+    ) -> Result<(), GitError> {
+        let tree = self.inner.find_tree(tree).map_err(self.failed(format!("read folder `{folder}`")))?;
+        for entry in &tree {
+            let path = self.usable(&format!("{folder}/{}", String::from_utf8_lossy(entry.name_bytes())))?;
+            if entry.kind() == Some(ObjectType::Tree) {
+                self.collect_files(&path, entry.id(), files)?;
+            } else {
+                let file = PublishedFile { id: BlobId(raw_id(entry.id())), mode: entry.filemode_raw() };
+                files.insert(path, file);
+            }
+        }
+        Ok(())
+    }
+
+    fn usable(&self, path: &str) -> Result<RepoPath, GitError> {
+        RepoPath::parse(path).map_err(|error| {
+            let fault = Fault::UnusablePath { path: error.path, reason: error.reason.into() };
+            self.error("compare the output folder", fault)
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PublishedFile {
+    id: BlobId,
+    mode: i32,
+}
+
+impl FolderMemo {
+    fn learn(&mut self, hashed: Vec<([u8; 32], Option<[u8; 20]>)>) {
+        if self.0.len() + hashed.len() > REMEMBERED_FOLDERS.max(hashed.len() * 4) {
+            self.0.clear();
+        }
+        self.0.extend(hashed);
+    }
+}
+
+fn hash_files(folder: &OutputFolder<'_>) -> Vec<BlobId> {
+    folder.files.iter().map(|(_, bytes)| BlobId(hash(Kind::Blob, bytes))).collect()
+}
+
+/// The tree that the folder has once it is committed; `None` if it has no files.
+fn tree_of(folder: &OutputFolder<'_>, blobs: &[BlobId]) -> Option<[u8; 20]> {
+    let mut leaves: Vec<Leaf<'_>> = folder
+        .files
+        .iter()
+        .zip(blobs)
+        .filter_map(|((path, _), blob)| Some((path.below(folder.path.as_str())?, Some(blob.0))))
+        .collect();
+    leaves.sort_unstable();
+    tree::edit(None, &leaves, &mut Vec::new()).expect("a tree without a base reads nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::scene::{Scene, path};
+
+    type Files = Vec<(RepoPath, Arc<[u8]>)>;
+
+    fn files(list: &[(&str, &str)]) -> Files {
+        list.iter().map(|(file, content)| (path(file), content.as_bytes().into())).collect()
+    }
+
+    fn root(owned: &[&str]) -> OutputRoot {
+        OutputRoot { path: path("out"), owned: owned.iter().map(ToString::to_string).collect() }
+    }
+
+    fn folder<'a>(name: &str, digest: u8, files: &'a Files) -> OutputFolder<'a> {
+        OutputFolder { path: path(&format!("out/{name}")), digest: [digest; 32], files }
+    }
+
+    fn told(deltas: &[FileDelta]) -> Vec<String> {
+        let sign = |delta: &FileDelta| match (&delta.old, &delta.new) {
+            (None, _) => '+',
+            (_, None) => '-',
+            _ => '~',
+        };
+        deltas.iter().map(|delta| format!("{} {}", sign(delta), delta.path)).collect()
+    }
+
+    const START: &[(&str, &str)] = &[
+        ("out/README.md", "kept"),
+        ("out/app/a.yaml", "a"),
+        ("out/app/x/b.yaml", "b"),
+        ("out/old/c.yaml", "c"),
+    ];
+
+    #[test]
+    fn equal_files_are_no_change() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
+        let folders = [folder("app", 1, &app)];
+        let memo = &mut FolderMemo::default();
+        for _ in 0..2 {
+            let deltas = scene.repository().compare(base, &root(&["app", "old"]), &folders, memo).unwrap();
+            assert_eq!(deltas, []);
+        }
+    }
+
+    #[test]
+    fn created_updated_and_deleted_files_are_found_and_folders_without_an_owner_go() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let app = files(&[("out/app/a.yaml", "A"), ("out/app/new.yaml", "n")]);
+        let fresh = files(&[("out/fresh/f.yaml", "f")]);
+        let folders = [folder("app", 1, &app), folder("fresh", 2, &fresh)];
+        let repository = scene.repository();
+        let deltas =
+            repository.compare(base, &root(&["app", "fresh"]), &folders, &mut FolderMemo::default()).unwrap();
+        assert_eq!(
+            told(&deltas),
+            [
+                "~ out/app/a.yaml",
+                "+ out/app/new.yaml",
+                "- out/app/x/b.yaml",
+                "+ out/fresh/f.yaml",
+                "- out/old/c.yaml"
+            ]
+        );
+        assert_eq!(repository.read_blob(deltas[0].old.unwrap()).unwrap().as_ref(), b"a");
+    }
+
+    #[test]
+    fn a_folder_whose_files_are_all_gone_is_deleted() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let none = Files::new();
+        let deltas = scene
+            .repository()
+            .compare(base, &root(&["app", "old"]), &[folder("app", 1, &none)], &mut FolderMemo::default())
+            .unwrap();
+        assert_eq!(told(&deltas), ["- out/app/a.yaml", "- out/app/x/b.yaml"]);
+    }
+
+    #[test]
+    fn a_base_without_the_output_folder_gets_everything() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", &[("README.md", "hi")]);
+        let app = files(&[("out/app/a.yaml", "a")]);
+        let deltas = scene
+            .repository()
+            .compare(base, &root(&["app"]), &[folder("app", 1, &app)], &mut FolderMemo::default())
+            .unwrap();
+        assert_eq!(told(&deltas), ["+ out/app/a.yaml"]);
+    }
+
+    #[test]
+    fn a_remembered_folder_is_compared_without_looking_at_its_files() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let (app, other) = (files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]), files(&[]));
+        let (repository, memo) = (scene.repository(), &mut FolderMemo::default());
+        let root = root(&["app", "old"]);
+        repository.compare(base, &root, &[folder("app", 1, &app)], memo).unwrap();
+        // The digest promises the same files, so the files themselves are not looked at.
+        assert_eq!(repository.compare(base, &root, &[folder("app", 1, &other)], memo).unwrap(), []);
+        assert_eq!(repository.compare(base, &root, &[folder("app", 2, &other)], memo).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_published_file_with_another_mode_is_written_again() {
+        let scene = Scene::with_working_tree();
+        scene.write("out/app/a.yaml", "a");
+        scene.git(&["add", "-A"]);
+        scene.git(&["update-index", "--chmod=+x", "out/app/a.yaml"]);
+        scene.git(&["commit", "-qm", "start"]);
+        let app = files(&[("out/app/a.yaml", "a")]);
+        let deltas = scene
+            .repository()
+            .compare(
+                scene.tip("main"),
+                &root(&["app"]),
+                &[folder("app", 1, &app)],
+                &mut FolderMemo::default(),
+            )
+            .unwrap();
+        assert_eq!(told(&deltas), ["~ out/app/a.yaml"]);
+    }
+}

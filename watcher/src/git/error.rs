@@ -1,0 +1,264 @@
+//! What can go wrong with a repository, told so that a person knows what to do next.
+
+use std::error::Error as StdError;
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorClass, ErrorCode};
+use renderer::problem::did_you_mean;
+use thiserror::Error;
+
+use super::Revision;
+
+/// How many names of branches or files a hint lists before it only counts them.
+const LISTED_NAMES: usize = 8;
+
+/// A git operation that failed and left the repository as it was.
+#[derive(Debug, Error)]
+#[error("failed to {attempt} (repository `{}`)", repository.display())]
+pub struct GitError {
+    /// The repository.
+    pub repository: PathBuf,
+    /// What was attempted, with the ref, path or revision it was attempted on.
+    pub attempt: String,
+    /// What stood in the way.
+    #[source]
+    pub fault: Fault,
+}
+
+/// What stood in the way of a git operation.
+#[derive(Debug, Error)]
+pub enum Fault {
+    /// There is no repository here or in a folder above.
+    #[error("no git repository is here or in a folder above")]
+    NotARepository,
+    /// The repository belongs to someone else and is not declared safe.
+    #[error("the repository belongs to another user")]
+    ForeignOwner,
+    /// The repository has no commit yet.
+    #[error("the repository has no commits yet")]
+    NoCommits,
+    /// HEAD names a commit and not a branch.
+    #[error("HEAD is detached at {}", at.short())]
+    DetachedHead {
+        /// Where HEAD is.
+        at: Revision,
+    },
+    /// There is no such branch.
+    #[error("there is no branch `{branch}`")]
+    UnknownBranch {
+        /// The branch that was asked for.
+        branch: String,
+        /// The branches that exist.
+        existing: Vec<String>,
+    },
+    /// A revision, branch or tag that nothing answers to.
+    #[error("`{name}` names no commit")]
+    UnknownRevision {
+        /// What was asked for.
+        name: String,
+    },
+    /// An object that history refers to is not in the repository.
+    #[error("an object that this needs is missing from the repository")]
+    MissingObject {
+        /// Whether the repository is a shallow clone, so that its history ends early.
+        shallow: bool,
+    },
+    /// The repository may not be written.
+    #[error("the repository is read-only: {reason}")]
+    ReadOnly {
+        /// What the operating system said.
+        reason: String,
+    },
+    /// There is no space left.
+    #[error("there is no space left on the disk")]
+    DiskFull,
+    /// Someone else holds a lock and did not let go of it in time.
+    #[error("{lock} is locked")]
+    Locked {
+        /// What is locked.
+        lock: String,
+    },
+    /// A change outside the folders that may be written.
+    #[error("`{path}` is outside the output folders {}", quoted(roots))]
+    OutsideOutput {
+        /// The path of the change.
+        path: String,
+        /// The folders that may be written.
+        roots: Vec<String>,
+    },
+    /// A file name in the output folder that cannot be handled.
+    #[error("the file name `{path}` cannot be used: {reason}")]
+    UnusablePath {
+        /// The path, escaped.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Both sides of a merge changed the same files.
+    #[error("both sides changed {}", quoted(paths))]
+    Conflict {
+        /// The files.
+        paths: Vec<String>,
+    },
+    /// A branch that is checked out would move over uncommitted changes.
+    #[error("uncommitted changes to {} would be overwritten", quoted(paths))]
+    UncommittedChanges {
+        /// The files with uncommitted changes.
+        paths: Vec<String>,
+    },
+    /// A branch that is checked out in another working tree, or would be deleted while it is checked out.
+    #[error("branch `{branch}` is checked out in `{}`", working_tree.display())]
+    CheckedOut {
+        /// The branch.
+        branch: String,
+        /// The working tree.
+        working_tree: PathBuf,
+    },
+    /// An address of a kind that cannot be spoken to.
+    #[error("`{url}` is not a kind of address that is supported yet")]
+    UnsupportedUrl {
+        /// The address without credentials.
+        url: String,
+    },
+    /// The other repository did not speak as expected.
+    #[error("{message}")]
+    Protocol {
+        /// What went wrong.
+        message: String,
+    },
+    /// Anything else, in libgit2's words.
+    #[error("{message}")]
+    Other {
+        /// The message.
+        message: String,
+        /// The cause.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl GitError {
+    /// Returns what to do next, if something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        self.fault.hint(&self.repository)
+    }
+
+    /// Returns whether trying again later may help without anyone changing anything.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self.fault, Fault::Locked { .. } | Fault::DiskFull | Fault::Protocol { .. })
+    }
+}
+
+impl Fault {
+    fn hint(&self, repository: &Path) -> Option<String> {
+        let hint = match self {
+            Self::NotARepository => "run inside a repository, name one with `--repo DIR`, or create one with `git init`".into(),
+            Self::ForeignOwner => {
+                format!("trust it with `git config --global --add safe.directory {}`", repository.display())
+            }
+            Self::NoCommits => "make a first commit, for instance `git commit --allow-empty -m start`".into(),
+            Self::DetachedHead { .. } => "name the base branch, or check one out with `git switch BRANCH`".into(),
+            Self::UnknownBranch { branch, existing } => branch_hint(branch, existing),
+            Self::UnknownRevision { .. } => "list what there is with `git log --oneline --all`".into(),
+            Self::MissingObject { shallow: true } => {
+                "this is a shallow clone: get the rest of its history with `git fetch --unshallow`".into()
+            }
+            Self::MissingObject { shallow: false } => {
+                "the repository is damaged: see `git fsck`, and fetch the missing objects or clone anew".into()
+            }
+            Self::ReadOnly { .. } => "give the user that runs this write access to the repository".into(),
+            Self::DiskFull => "free some space and run again; nothing was changed".into(),
+            Self::Locked { .. } => {
+                format!("if no git command is running, remove the `.lock` file below `{}`", repository.display())
+            }
+            Self::UnusablePath { .. } => "rename or remove that file in a commit of your own".into(),
+            Self::Conflict { .. } => {
+                "the next run rebuilds the branch on the newest base; merge after that, or merge by hand with `git merge`".into()
+            }
+            Self::UncommittedChanges { .. } => "commit or stash them first, for instance with `git stash`".into(),
+            Self::CheckedOut { .. } => "switch that working tree to another branch with `git switch`".into(),
+            Self::UnsupportedUrl { .. } => "use a path or a `file://` address; `https://` and `ssh://` do not work yet".into(),
+            Self::OutsideOutput { .. } | Self::Protocol { .. } | Self::Other { .. } => return None,
+        };
+        Some(hint)
+    }
+}
+
+fn branch_hint(branch: &str, existing: &[String]) -> String {
+    match did_you_mean(branch, existing.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if existing.is_empty() => "there are no branches yet: make a first commit".into(),
+        None => format!("branches that exist: {}", quoted(existing)),
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    let listed: Vec<_> = names.iter().take(LISTED_NAMES).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(LISTED_NAMES) {
+        0 => listed.join(", "),
+        more => format!("{} and {more} more", listed.join(", ")),
+    }
+}
+
+/// Sorts an error of libgit2 into what a person can do about it.
+pub(super) fn classify(error: git2::Error, shallow: bool) -> Fault {
+    let message = error.message();
+    if message.ends_with("No space left on device") || message.ends_with("Disk quota exceeded") {
+        return Fault::DiskFull;
+    }
+    if let Some(reason) = ["Read-only file system", "Permission denied", "Operation not permitted"]
+        .into_iter()
+        .find(|reason| message.ends_with(reason))
+    {
+        return Fault::ReadOnly { reason: reason.to_lowercase() };
+    }
+    match (error.code(), error.class()) {
+        (ErrorCode::Locked, _) => Fault::Locked { lock: "a file of the repository".into() },
+        (ErrorCode::Owner, _) => Fault::ForeignOwner,
+        (ErrorCode::UnbornBranch, _) => Fault::NoCommits,
+        (ErrorCode::NotFound, ErrorClass::Odb) => Fault::MissingObject { shallow },
+        _ => Fault::Other { message: message.to_owned(), source: Box::new(error) },
+    }
+}
+
+/// Sorts an error of the operating system the same way.
+pub(super) fn classify_io(error: std::io::Error) -> Fault {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::DiskFull,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Fault::ReadOnly { reason: error.kind().to_string() }
+        }
+        _ => Fault::Other { message: "an operation of the system failed".into(), source: Box::new(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(fault: Fault) -> GitError {
+        GitError { repository: "/srv/fleet.git".into(), attempt: "read branch `mian`".into(), fault }
+    }
+
+    #[test]
+    fn an_error_says_which_repository_what_was_attempted_and_the_way_out() {
+        let error = error(Fault::UnknownBranch {
+            branch: "mian".into(),
+            existing: vec!["main".into(), "next".into()],
+        });
+        assert_eq!(error.to_string(), "failed to read branch `mian` (repository `/srv/fleet.git`)");
+        assert_eq!(error.source().unwrap().to_string(), "there is no branch `mian`");
+        assert_eq!(error.hint().as_deref(), Some("did you mean `main`?"));
+        assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn a_far_off_branch_name_is_answered_with_the_list() {
+        let existing = (0..10).map(|n| format!("b{n}")).collect();
+        let hint = error(Fault::UnknownBranch { branch: "zzz".into(), existing }).hint().unwrap();
+        assert!(hint.starts_with("branches that exist: `b0`, "), "{hint}");
+        assert!(hint.ends_with("`b7` and 2 more"), "{hint}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Merging in memory: a real merge commit, or the names of the files that are in each other's way.
+
+use git2::MergeOptions;
+
+use super::commit::Signature;
+use super::error::{Fault, GitError};
+use super::repository::Repository;
+use super::revision::Revision;
+
+impl Repository {
+    /// Makes the commit that merges `head` into `base`, without moving any ref.
+    ///
+    /// Renames are not guessed: rendered files of two clusters look alike, and a guess could merge one into the other.
+    pub fn merge(
+        &self,
+        base: Revision,
+        head: Revision,
+        by: &Signature,
+        message: &str,
+    ) -> Result<Revision, GitError> {
+        let attempt = || format!("merge `{}` into `{}`", head.short(), base.short());
+        let ancestor = match self.merge_base(base, head)? {
+            Some(ancestor) => self.tree_at(ancestor)?,
+            None => {
+                return Err(self.error(
+                    attempt(),
+                    Fault::Other {
+                        message: "the two have no history in common".into(),
+                        source: "one of them was replaced by another history".into(),
+                    },
+                ));
+            }
+        };
+        let (ours, theirs) = (self.tree_at(base)?, self.tree_at(head)?);
+        let mut options = MergeOptions::new();
+        options.find_renames(false);
+        let mut index = self
+            .inner
+            .merge_trees(&ancestor, &ours, &theirs, Some(&options))
+            .map_err(self.failed(attempt()))?;
+        if index.has_conflicts() {
+            let paths = conflicts(&index).map_err(self.failed(attempt()))?;
+            return Err(self.error(attempt(), Fault::Conflict { paths }));
+        }
+        let tree = index.write_tree_to(&self.inner).map_err(self.failed(attempt()))?;
+        self.write_merge(tree, &[base, head], by, message)
+    }
+}
+
+fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
+    let mut paths = Vec::new();
+    for conflict in index.conflicts()? {
+        let conflict = conflict?;
+        let entry = conflict.our.or(conflict.their).or(conflict.ancestor);
+        paths.extend(entry.map(|entry| String::from_utf8_lossy(&entry.path).escape_debug().to_string()));
+    }
+    paths.sort_unstable();
+    paths.dedup();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::git::scene::{Scene, signature};
+
+    #[test]
+    fn changes_of_both_sides_meet_in_a_merge_commit_with_two_parents() {
+        let scene = Scene::bare();
+        let root = scene.commit("main", "root", &[("a", "1"), ("b", "1")]);
+        scene.git(&["update-ref", "refs/heads/side", &root.to_string()]);
+        let base = scene.commit("main", "base", &[("a", "2")]);
+        let head = scene.commit("side", "side", &[("b", "2")]);
+        let repository = scene.repository();
+        let merged = repository.merge(base, head, &signature(), "Merge #1").unwrap();
+        assert_eq!(repository.parents(merged).unwrap(), [base, head]);
+        assert_eq!(scene.git(&["show", &format!("{merged}:a"), &format!("{merged}:b")]), "22");
+        assert_eq!(repository.merge(base, head, &signature(), "Merge #1").unwrap(), merged);
+        assert_eq!(repository.merge_of(head, merged).unwrap(), Some(merged));
+        assert_eq!(repository.merge_of(head, base).unwrap(), None);
+    }
+
+    #[test]
+    fn a_conflict_names_the_files() {
+        let scene = Scene::bare();
+        let root = scene.commit("main", "root", &[("a", "1"), ("b", "1")]);
+        scene.git(&["update-ref", "refs/heads/side", &root.to_string()]);
+        let base = scene.commit("main", "base", &[("a", "2")]);
+        let head = scene.commit("side", "side", &[("a", "3")]);
+        let error = scene.repository().merge(base, head, &signature(), "Merge").unwrap_err();
+        assert_eq!(error.fault.to_string(), "both sides changed `a`");
+        assert!(error.hint().is_some());
+    }
+}

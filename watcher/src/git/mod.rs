@@ -1,0 +1,36 @@
+//! Git: reading a revision, comparing and committing rendered files, and moving refs where they live.
+//!
+//! The only module that names `git2`; its types do not leave it. It knows paths and bytes, not what they mean. Commits
+//! are made in the object database alone: no index file, no working tree, no host configuration. A [`Repository`] may be
+//! moved to another thread but not shared; a blocking task takes one of its own from [`Repository::reopen`].
+
+mod checkout;
+mod commit;
+mod compare;
+mod error;
+mod history;
+mod merge;
+mod object;
+mod pack;
+mod receive_pack;
+mod refs;
+mod repository;
+mod revision;
+mod snapshot;
+mod tree;
+mod upstream;
+
+pub use commit::{CommitRequest, CommitText, RENDERED_BY, SOURCE_REVISION, Signature, TreeChange};
+pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot};
+pub use error::{Fault, GitError};
+pub use history::CommitSummary;
+pub use object::blob_id;
+pub use refs::{PushError, RefUpdate};
+pub use repository::Repository;
+pub use revision::{BlobId, Revision, RevisionError};
+pub use snapshot::{BlobCache, MAX_SOURCE_BYTES};
+pub(crate) use snapshot::{Unreadable, name_problem, problem};
+pub use upstream::Upstream;
+
+#[cfg(test)]
+pub(crate) mod scene;

@@ -1,0 +1,168 @@
+//! Moving refs of this repository, each only if it still stands where it was seen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use git2::{ErrorCode, Transaction};
+use thiserror::Error;
+
+use super::error::{Fault, GitError};
+use super::repository::Repository;
+use super::revision::Revision;
+
+/// A ref holds a lock for well under a millisecond; a second of waiting means that someone died with it.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// A ref that is to move.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefUpdate {
+    /// The full name, for instance `refs/heads/main`.
+    pub name: String,
+    /// Where it was seen, or `None` if it must not exist yet: the lease.
+    pub expected: Option<Revision>,
+    /// Where it goes, or `None` if it is deleted.
+    pub new: Option<Revision>,
+}
+
+impl RefUpdate {
+    /// Returns the update that moves a branch.
+    #[must_use]
+    pub fn branch(branch: &str, expected: Option<Revision>, new: Option<Revision>) -> Self {
+        Self { name: format!("refs/heads/{branch}"), expected, new }
+    }
+}
+
+/// Refs that did not move.
+#[derive(Debug, Error)]
+pub enum PushError {
+    /// Someone else moved the ref first.
+    #[error("`{name}` moved: expected {}, found {}", shown(*expected), shown(*found))]
+    LeaseLost {
+        /// The ref.
+        name: String,
+        /// Where it was expected.
+        expected: Option<Revision>,
+        /// Where it is.
+        found: Option<Revision>,
+    },
+    /// The other side refused, by a hook or a rule of its own.
+    #[error("`{name}` was rejected: {reason}")]
+    Rejected {
+        /// The ref.
+        name: String,
+        /// The reason, with what the hook printed.
+        reason: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl PushError {
+    /// Returns what to do next, if something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::LeaseLost { .. } => Some("read the refs anew and try again".into()),
+            Self::Rejected { .. } => {
+                Some("change what the rule objects to, or allow the user that runs this to push".into())
+            }
+            Self::Git(error) => error.hint(),
+        }
+    }
+
+    /// Returns whether trying again later may help without anyone changing anything.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::LeaseLost { .. } => true,
+            Self::Rejected { .. } => false,
+            Self::Git(error) => error.is_transient(),
+        }
+    }
+}
+
+fn shown(revision: Option<Revision>) -> String {
+    revision.map_or_else(|| "nothing".into(), |revision| format!("`{}`", revision.short()))
+}
+
+impl Repository {
+    /// Moves refs if every one of them still stands where it was expected; otherwise none moves.
+    ///
+    /// A branch that is checked out takes its working tree along, or stays if uncommitted changes are in the way.
+    pub(super) fn update_refs(&self, updates: &[RefUpdate]) -> Result<(), PushError> {
+        let attempt = || format!("move {}", names(updates));
+        let mut transaction = self.inner.transaction().map_err(self.failed(attempt()))?;
+        let mut updates: Vec<&RefUpdate> = updates.iter().collect();
+        // Everyone locks in the same order, so that two runs cannot wait for each other.
+        updates.sort_unstable();
+        for update in &updates {
+            self.lock(&mut transaction, &update.name)?;
+        }
+        for update in &updates {
+            self.check(update)?;
+        }
+        for update in &updates {
+            self.take_working_tree_along(update)?;
+        }
+        for update in &updates {
+            let moved = match update.new {
+                Some(new) => transaction.set_target(&update.name, new.oid(), None, "fleetwright"),
+                None if update.expected.is_some() => transaction.remove(&update.name),
+                None => Ok(()),
+            };
+            moved.map_err(self.failed(attempt()))?;
+        }
+        Ok(transaction.commit().map_err(self.failed(attempt()))?)
+    }
+
+    fn lock(&self, transaction: &mut Transaction<'_>, name: &str) -> Result<(), GitError> {
+        for _ in 0..LOCK_ATTEMPTS {
+            match transaction.lock_ref(name) {
+                Err(error) if error.code() == ErrorCode::Locked => std::thread::sleep(LOCK_PAUSE),
+                result => return result.map_err(self.failed(format!("lock `{name}`"))),
+            }
+        }
+        Err(self.error(format!("lock `{name}`"), Fault::Locked { lock: format!("`{name}`") }))
+    }
+
+    fn check(&self, update: &RefUpdate) -> Result<(), PushError> {
+        let found = self.ref_target(&update.name)?;
+        if found != update.expected {
+            let RefUpdate { name, expected, .. } = update.clone();
+            return Err(PushError::LeaseLost { name, expected, found });
+        }
+        if let Some(new) = update.new {
+            self.commit_at(new)?;
+        }
+        Ok(())
+    }
+
+    /// Returns where a ref is, or `None` if it does not exist.
+    pub(super) fn ref_target(&self, name: &str) -> Result<Option<Revision>, GitError> {
+        match self.inner.refname_to_id(name) {
+            Ok(id) => Ok(Some(Revision::from_oid(id))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(self.failed(format!("read `{name}`"))(error)),
+        }
+    }
+
+    /// Returns the refs below `prefix` that name a commit, by their full names.
+    pub(super) fn refs_below(&self, prefix: &str) -> Result<BTreeMap<String, Revision>, GitError> {
+        let attempt = || format!("list the refs below `{prefix}`");
+        let references = self.inner.references_glob(&format!("{prefix}*")).map_err(self.failed(attempt()))?;
+        let mut refs = BTreeMap::new();
+        for reference in references {
+            let reference = reference.map_err(self.failed(attempt()))?;
+            if let (Ok(name), Some(id)) = (reference.name(), reference.target()) {
+                refs.insert(name.to_owned(), Revision::from_oid(id));
+            }
+        }
+        Ok(refs)
+    }
+}
+
+pub(super) fn names(updates: &[RefUpdate]) -> String {
+    updates.iter().map(|update| format!("`{}`", update.name)).collect::<Vec<_>>().join(", ")
+}

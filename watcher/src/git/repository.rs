@@ -1,0 +1,221 @@
+//! A repository: opening it, and reading what its branches name.
+
+use std::path::{Path, PathBuf};
+
+use git2::ErrorCode;
+
+use super::error::{Fault, GitError, classify};
+use super::revision::Revision;
+
+/// A repository with or without a working tree.
+///
+/// Cheap to open again; each thread has its own.
+pub struct Repository {
+    pub(super) inner: git2::Repository,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Repository").field(&self.path).finish()
+    }
+}
+
+impl Repository {
+    /// Opens the repository that `dir` is in.
+    pub fn open(dir: &Path) -> Result<Self, GitError> {
+        let opened = git2::Repository::discover(dir);
+        let inner = opened.map_err(|error| {
+            let absent = error.code() == ErrorCode::NotFound;
+            let fault = if absent { Fault::NotARepository } else { classify(error, false) };
+            GitError { repository: dir.to_owned(), attempt: "open it".into(), fault }
+        })?;
+        let path = inner.workdir().unwrap_or_else(|| inner.path()).to_owned();
+        Ok(Self { inner, path })
+    }
+
+    /// Opens the same repository once more, for another thread.
+    pub fn reopen(&self) -> Result<Self, GitError> {
+        let inner = git2::Repository::open(self.inner.path()).map_err(self.failed("open it again"))?;
+        Ok(Self { inner, path: self.path.clone() })
+    }
+
+    /// Returns the folder that a person knows the repository by: its working tree, or itself if it is bare.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder that holds refs and objects, whose changes are worth watching.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        self.inner.commondir()
+    }
+
+    /// Returns the working tree, or `None` for a bare repository.
+    #[must_use]
+    pub fn working_tree(&self) -> Option<&Path> {
+        self.inner.workdir()
+    }
+
+    /// Returns whether history ends early because the clone is shallow.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.inner.is_shallow()
+    }
+
+    /// Returns the branch that HEAD is on, even if it has no commit yet.
+    pub fn head_branch(&self) -> Result<String, GitError> {
+        let attempt = "find the branch that HEAD is on";
+        let head = self.inner.find_reference("HEAD").map_err(self.failed(attempt))?;
+        let target = head.symbolic_target().map_err(self.failed(attempt))?;
+        if let Some(branch) = target.and_then(|name| name.strip_prefix("refs/heads/")) {
+            return Ok(branch.to_owned());
+        }
+        let at = head.peel_to_commit().map_err(self.failed(attempt))?.id();
+        Err(self.error(attempt, Fault::DetachedHead { at: Revision::from_oid(at) }))
+    }
+
+    /// Returns the revision that `branch` names.
+    pub fn branch(&self, branch: &str) -> Result<Revision, GitError> {
+        let attempt = || format!("read branch `{branch}`");
+        match self.inner.find_reference(&format!("refs/heads/{branch}")) {
+            Ok(reference) => {
+                let commit = reference.peel_to_commit().map_err(self.failed(attempt()))?;
+                Ok(Revision::from_oid(commit.id()))
+            }
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+                Err(self.error(attempt(), self.unknown_branch(branch)?))
+            }
+            Err(error) => Err(self.failed(attempt())(error)),
+        }
+    }
+
+    /// Returns the names of all branches in order.
+    pub fn branches(&self) -> Result<Vec<String>, GitError> {
+        let attempt = "list the branches";
+        let mut references = self.inner.references_glob("refs/heads/*").map_err(self.failed(attempt))?;
+        let mut branches = Vec::new();
+        for name in references.names() {
+            let name = name.map_err(self.failed(attempt))?;
+            branches.extend(name.strip_prefix("refs/heads/").map(str::to_owned));
+        }
+        branches.sort_unstable();
+        Ok(branches)
+    }
+
+    /// Returns the revision that a branch, tag, id or expression such as `main~2` names.
+    pub fn resolve(&self, name: &str) -> Result<Revision, GitError> {
+        let attempt = || format!("find revision `{name}`");
+        match self.inner.revparse_single(name).and_then(|object| object.peel_to_commit()) {
+            Ok(commit) => Ok(Revision::from_oid(commit.id())),
+            Err(_) if self.branches()?.is_empty() => Err(self.error(attempt(), Fault::NoCommits)),
+            Err(error)
+                if matches!(
+                    error.code(),
+                    ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Ambiguous | ErrorCode::Peel
+                ) =>
+            {
+                Err(self.error(attempt(), Fault::UnknownRevision { name: name.escape_debug().to_string() }))
+            }
+            Err(error) => Err(self.failed(attempt())(error)),
+        }
+    }
+
+    fn unknown_branch(&self, branch: &str) -> Result<Fault, GitError> {
+        let existing = self.branches()?;
+        if existing.is_empty() {
+            return Ok(Fault::NoCommits);
+        }
+        Ok(Fault::UnknownBranch { branch: branch.escape_debug().to_string(), existing })
+    }
+
+    pub(super) fn commit_at(&self, revision: Revision) -> Result<git2::Commit<'_>, GitError> {
+        self.inner.find_commit(revision.oid()).map_err(self.failed(format!("read commit `{revision}`")))
+    }
+
+    pub(super) fn tree_at(&self, revision: Revision) -> Result<git2::Tree<'_>, GitError> {
+        let commit = self.commit_at(revision)?;
+        commit.tree().map_err(self.failed(format!("read the tree of commit `{revision}`")))
+    }
+
+    pub(super) fn error(&self, attempt: impl Into<String>, fault: Fault) -> GitError {
+        GitError { repository: self.path.clone(), attempt: attempt.into(), fault }
+    }
+
+    /// Returns what turns an error of libgit2 into one that names this repository and the attempt.
+    pub(super) fn failed(&self, attempt: impl Into<String>) -> impl FnOnce(git2::Error) -> GitError {
+        move |error| self.error(attempt, classify(error, self.inner.is_shallow()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::git::scene::Scene;
+
+    #[test]
+    fn a_repository_is_found_from_a_folder_inside_it() {
+        let scene = Scene::with_working_tree();
+        scene.write("environments/app.yaml", "role: app\n");
+        let repository = Repository::open(&scene.path().join("environments")).unwrap();
+        assert_eq!(
+            repository.working_tree().unwrap().canonicalize().unwrap(),
+            scene.path().canonicalize().unwrap()
+        );
+        assert_eq!(repository.head_branch().unwrap(), "main");
+    }
+
+    #[test]
+    fn a_folder_without_a_repository_is_told_how_to_get_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Repository::open(folder.path()).unwrap_err();
+        assert_eq!(error.source().unwrap().to_string(), "no git repository is here or in a folder above");
+        assert!(error.hint().unwrap().contains("git init"));
+    }
+
+    #[test]
+    fn an_empty_repository_has_a_branch_name_but_no_commit() {
+        let scene = Scene::bare();
+        let repository = scene.repository();
+        assert_eq!(repository.head_branch().unwrap(), "main");
+        for error in [repository.branch("main").unwrap_err(), repository.resolve("HEAD").unwrap_err()] {
+            assert!(matches!(error.fault, Fault::NoCommits), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_base_branch_is_answered_with_the_nearest_one() {
+        let scene = Scene::bare();
+        scene.commit("main", "start", &[("a", "1")]);
+        let error = scene.repository().branch("mian").unwrap_err();
+        assert!(error.to_string().starts_with("failed to read branch `mian` (repository `"), "{error}");
+        assert_eq!(error.hint().unwrap(), "did you mean `main`?");
+        assert!(scene.repository().branch("a..b").is_err());
+    }
+
+    #[test]
+    fn a_detached_head_is_named_and_every_branch_still_reads() {
+        let scene = Scene::with_working_tree();
+        let tip = scene.commit("main", "start", &[("a", "1")]);
+        scene.git(&["checkout", "-q", "--detach", "main"]);
+        let repository = scene.repository();
+        let error = repository.head_branch().unwrap_err();
+        assert!(matches!(error.fault, Fault::DetachedHead { at } if at == tip), "{error:?}");
+        assert_eq!(repository.branch("main").unwrap(), tip);
+    }
+
+    #[test]
+    fn a_revision_may_be_a_branch_an_expression_or_an_id() {
+        let scene = Scene::bare();
+        let first = scene.commit("main", "one", &[("a", "1")]);
+        let second = scene.commit("main", "two", &[("a", "2")]);
+        let repository = scene.repository();
+        assert_eq!(repository.resolve("main").unwrap(), second);
+        assert_eq!(repository.resolve("main~1").unwrap(), first);
+        assert_eq!(repository.resolve(&first.short()).unwrap(), first);
+        assert!(matches!(repository.resolve("nope").unwrap_err().fault, Fault::UnknownRevision { .. }));
+    }
+}

@@ -1,0 +1,3 @@
+//! A run: from a request to pull requests that show what is rendered.
+
+pub mod changes;

@@ -1,0 +1,148 @@
+//! Reading what people are writing: the same snapshot as from a revision, from the files on disk.
+//!
+//! `.gitignore` has no say: a file that exists is an input, committed or not.
+
+mod output;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use renderer::path::RepoPath;
+use renderer::problem::Problem;
+use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, TEMPLATES};
+use thiserror::Error;
+
+pub use output::{Output, OutputChange};
+
+use crate::git::{MAX_SOURCE_BYTES, Unreadable, blob_id, name_problem, problem};
+
+/// A file or folder of the working tree that could not be read.
+#[derive(Debug, Error)]
+#[error("failed to read `{}`", path.display())]
+pub struct WorkingTreeError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The cause.
+    pub source: io::Error,
+}
+
+/// Reads all files below `environments/` and `templates/` of the working tree at `dir`.
+///
+/// Symbolic links, wherever they lead, and files that are too large are problems, as they are in a commit.
+pub fn read_working_tree(dir: &Path) -> Result<(Snapshot, Vec<Problem>), WorkingTreeError> {
+    let mut walk = Walk::default();
+    for folder in [ENVIRONMENTS, TEMPLATES] {
+        let on_disk = dir.join(folder);
+        if on_disk.symlink_metadata().is_ok() {
+            walk.entry(RepoPath::parse(folder).expect("the folder's name is a path"), &on_disk)?;
+        }
+    }
+    walk.problems.sort();
+    Ok((walk.snapshot, walk.problems))
+}
+
+#[derive(Default)]
+struct Walk {
+    snapshot: Snapshot,
+    problems: Vec<Problem>,
+}
+
+impl Walk {
+    fn entry(&mut self, path: RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
+        let metadata = match on_disk.symlink_metadata() {
+            Ok(metadata) => metadata,
+            // Editors replace files while they save; the next event brings the new one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) => return Err(WorkingTreeError { path: on_disk.to_owned(), source }),
+        };
+        if metadata.is_symlink() {
+            self.problems.push(problem(&path, Unreadable::Symlink));
+        } else if metadata.is_dir() && on_disk.join(".git").symlink_metadata().is_ok() {
+            self.problems.push(problem(&path, Unreadable::Submodule));
+        } else if metadata.is_dir() {
+            self.folder(&path, on_disk)?;
+        } else if !metadata.is_file() {
+            self.problems.push(problem(&path, Unreadable::NotAFile));
+        } else if metadata.len() > MAX_SOURCE_BYTES as u64 {
+            self.problems.push(problem(&path, Unreadable::TooLarge { bytes: metadata.len() }));
+        } else {
+            self.file(path, on_disk)?;
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
+        let failed = |source| WorkingTreeError { path: on_disk.to_owned(), source };
+        for entry in fs::read_dir(on_disk).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            match name.to_str().map(|text| folder.join(text)) {
+                Some(Ok(path)) => self.entry(path, &on_disk.join(&name))?,
+                Some(Err(error)) => {
+                    self.problems.push(name_problem(folder, name.as_encoded_bytes(), error.reason));
+                }
+                None => self.problems.push(name_problem(folder, name.as_encoded_bytes(), "it is not UTF-8")),
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
+        match fs::read(on_disk) {
+            Ok(bytes) => {
+                self.snapshot.insert(path, Source { id: blob_id(&bytes), bytes: bytes.into() });
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(WorkingTreeError { path: on_disk.to_owned(), source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::{BlobCache, Repository};
+
+    fn write(dir: &Path, path: &str, content: &[u8]) {
+        let path = dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    #[test]
+    fn a_working_tree_reads_as_the_commit_that_it_would_become() {
+        let scene = crate::git::scene::Scene::with_working_tree();
+        scene.write("environments/prod/app.yaml", "role: app\n");
+        scene.write("templates/t.hbs", "a\r\nb\r\n");
+        scene.write("elsewhere.yaml", "x");
+        scene.git(&["add", "-A"]);
+        scene.git(&["commit", "-qm", "start"]);
+        let repository = Repository::open(scene.path()).unwrap();
+        let tip = repository.branch("main").unwrap();
+        assert_eq!(
+            read_working_tree(scene.path()).unwrap(),
+            repository.snapshot(tip, &mut BlobCache::default()).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_working_tree_without_inputs_is_an_empty_snapshot() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read_working_tree(dir.path()).unwrap(), (Snapshot::default(), vec![]));
+    }
+
+    #[test]
+    fn links_and_large_files_are_problems_and_ignored_files_are_inputs() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), ".gitignore", b"environments/\n");
+        write(dir.path(), "environments/app.yaml", b"role: app\n");
+        write(dir.path(), "templates/huge", &vec![b'x'; MAX_SOURCE_BYTES + 1]);
+        std::os::unix::fs::symlink("/etc", dir.path().join("environments/etc")).unwrap();
+        std::os::unix::fs::symlink("app.yaml", dir.path().join("environments/near.yaml")).unwrap();
+        let (snapshot, problems) = read_working_tree(dir.path()).unwrap();
+        assert_eq!(snapshot.iter().len(), 1);
+        let places: Vec<_> = problems.iter().map(|problem| problem.place.file.as_str()).collect();
+        assert_eq!(places, ["environments/etc", "environments/near.yaml", "templates/huge"]);
+    }
+}
