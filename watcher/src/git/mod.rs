@@ -12,6 +12,7 @@ mod history;
 mod merge;
 mod object;
 mod pack;
+mod reach;
 mod receive_pack;
 mod refs;
 mod repository;
