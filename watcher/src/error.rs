@@ -8,6 +8,7 @@ use renderer::plan::Refusal;
 use renderer::problem::Problem;
 use thiserror::Error;
 
+use crate::forge::ForgeError;
 use crate::git::{GitError, PushError};
 use crate::output::Exit;
 use crate::working_tree::WorkingTreeError;
@@ -27,6 +28,9 @@ pub enum CommandError {
     /// A ref did not move.
     #[error(transparent)]
     Push(#[from] PushError),
+    /// The forge did not do what it was asked.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
     /// The working tree could not be read.
     #[error(transparent)]
     WorkingTree(#[from] WorkingTreeError),
@@ -77,7 +81,8 @@ impl CommandError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Problems { .. } | Self::Refused(_) => Exit::Problems,
-            Self::Git(_) | Self::Push(_) => Exit::Git,
+            Self::Git(_) | Self::Push(_) | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
+            Self::Forge(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
             Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => Exit::Unexpected,
         }
@@ -89,6 +94,7 @@ impl CommandError {
         match self {
             Self::Git(error) => error.hint(),
             Self::Push(error) => error.hint(),
+            Self::Forge(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Write { source, .. } => write_hint(source),
@@ -102,6 +108,7 @@ impl CommandError {
         match self {
             Self::Git(error) => error.is_transient(),
             Self::Push(error) => error.is_transient(),
+            Self::Forge(error) => error.is_transient(),
             Self::Write { .. } | Self::WorkingTree(_) => true,
             _ => false,
         }
