@@ -114,6 +114,28 @@ impl CommandError {
         }
     }
 
+    /// Wraps a failure that has no kind of its own.
+    #[must_use]
+    pub fn unexpected(attempt: &str, source: impl Into<anyhow::Error>) -> Self {
+        Self::Unexpected { attempt: format!("failed to {attempt}"), source: source.into() }
+    }
+
+    /// Returns the message with its causes; all problems come before it, each as it reads.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = String::new();
+        if let Self::Problems { problems } = self {
+            text.extend(problems.iter().map(|problem| format!("{problem}\n")));
+        }
+        let _ = write!(text, "{self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        text
+    }
+
     /// Returns the message with its causes, and the hint on a line of its own.
     #[must_use]
     pub fn report(&self) -> String {

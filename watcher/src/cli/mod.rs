@@ -4,10 +4,14 @@
 
 mod check;
 mod clusters;
+mod demo;
 mod diff;
 mod explain;
+mod pulls;
 mod render;
+mod run;
 mod schema;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -44,7 +48,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do, 1 unexpected, 2 u
                           4 problems in the inputs, 5 git, 6 forge, 7 cluster.";
 
 /// The arguments that every command takes.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Global {
     /// The repository to work on.
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
@@ -83,8 +87,16 @@ enum Command {
     Diff(diff::Args),
     /// Show which template line and which facts made a rendered value, or what a fact reaches.
     Explain(explain::Args),
+    /// Render into `argocd-apps/` on every save.
+    Watch,
+    /// Propose what the base branch renders to, by one pull request a group; and again whenever it moves.
+    Run(run::Args),
+    /// List, show, merge and close the pull requests of the local forge.
+    Pulls(pulls::Args),
     /// Show the fleet as a table.
     Clusters,
+    /// Show the whole path on a throwaway copy: an edit, a run, the pull request, the merge.
+    Demo(demo::Args),
     /// Print the JSON Schema of a kind of file, for editors.
     Schema(schema::Args),
     /// Print a completion script for a shell.
@@ -97,7 +109,10 @@ enum Command {
 impl Command {
     /// A service says what it does; a command stays quiet unless something is wrong.
     const fn quietest(&self) -> Level {
-        Level::WARN
+        match self {
+            Self::Run(args) if !args.is_once() => Level::INFO,
+            _ => Level::WARN,
+        }
     }
 }
 
@@ -127,7 +142,11 @@ impl Cli {
             Command::Check => check::run(global),
             Command::Diff(args) => diff::run(global, args),
             Command::Explain(args) => explain::run(global, args),
+            Command::Watch => watch::run(global),
+            Command::Run(args) => run::run(global, args),
+            Command::Pulls(args) => pulls::run(global, args),
             Command::Clusters => clusters::run(global),
+            Command::Demo(args) => demo::run(global, args),
             Command::Schema(args) => schema::run(args),
             Command::Completions { shell } => {
                 clap_complete::generate(*shell, &mut Self::command(), "fleetwright", &mut io::stdout());
@@ -193,7 +212,7 @@ impl Global {
         snapshot: &Snapshot,
         found: Vec<Problem>,
     ) -> Result<Rendered, CommandError> {
-        let progress = Shown { is_shown: !self.is_json(), progress: OnceLock::new() };
+        let progress = Shown::new(!self.is_json());
         let mut problems = found;
         match renderer.render(snapshot, &progress) {
             Ok(rendered) if problems.is_empty() => Ok(rendered),
@@ -212,6 +231,12 @@ impl Global {
 struct Shown {
     is_shown: bool,
     progress: OnceLock<Progress>,
+}
+
+impl Shown {
+    const fn new(is_shown: bool) -> Self {
+        Self { is_shown, progress: OnceLock::new() }
+    }
 }
 
 impl Advance for Shown {
