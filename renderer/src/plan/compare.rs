@@ -6,7 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::sequence::{Edit, edits};
-use super::{Action, Change, KeyPath, ObjectName, Step, read::read, skim};
+use super::{
+    Action, Change, KeyPath, ObjectName, Step,
+    read::{Memo, read},
+    skim,
+};
 use crate::yaml::{Map, Value};
 
 /// The fields that identify the items of a list, in the order they are tried.
@@ -19,9 +23,9 @@ const IDENTITIES: [(&str, &[&[&str]]); 5] = [
 ];
 
 /// Compares two versions of a file.
-pub(super) fn files(old: &[u8], new: &[u8]) -> Vec<Change> {
+pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo) -> Vec<Change> {
     let changes = match (std::str::from_utf8(old), std::str::from_utf8(new)) {
-        (Ok(old), Ok(new)) => skim::compare(old, new).or_else(|| texts(old, new)),
+        (Ok(old), Ok(new)) => skim::compare(old, new, memo).or_else(|| texts(old, new)),
         _ => None,
     };
     match changes {
