@@ -44,8 +44,11 @@ fn texts(old: &str, new: &str) -> Option<Vec<Change>> {
 }
 
 /// Returns each document of a file that is created or deleted as one change; a file that is not YAML is one text.
-pub(super) fn whole(bytes: &[u8], action: Action) -> Vec<Change> {
-    let documents = std::str::from_utf8(bytes).ok().and_then(read).unwrap_or_else(|| vec![lossy(bytes)]);
+pub(super) fn whole(bytes: &[u8], action: Action, memo: &mut Memo) -> Vec<Change> {
+    let text = std::str::from_utf8(bytes).ok();
+    let documents =
+        text.and_then(|text| skim::document(text, memo).map(|one| vec![one]).or_else(|| read(text)));
+    let documents = documents.unwrap_or_else(|| vec![lossy(bytes)]);
     documents
         .into_iter()
         .map(|document| {

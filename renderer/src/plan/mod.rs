@@ -275,7 +275,7 @@ fn file_plan(change: &FileChange, fate: risk::Fate, memo: &mut read::Memo) -> Fi
         },
         (old, new) => {
             let action = change.action();
-            let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action);
+            let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action, memo);
             let mut risks = risk::of_file(&changes, action);
             if action == Action::Delete {
                 risks.insert(0, fate.of_file());
