@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::key_path::{Step, is_at_or_below, text_of};
 use crate::path::{ClusterName, RepoPath};
 use crate::problem::{Place, Position};
 use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
-use crate::schema::{Step, is_at_or_below, text_of};
 use crate::templates::{Origin, Scope};
 use crate::yaml::Value;
 

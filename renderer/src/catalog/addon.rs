@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::inventory::{self, Cluster, Fact, Role, key};
+use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::{Place, Problem};
-use crate::schema::{Schema, Step};
+use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
 
 /// What an add-on is: `templates/addons/<addon>/addon.yaml`.

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use crate::catalog::Catalog;
 use crate::inventory::{Cluster, Inventory, key};
+use crate::key_path::Step;
 use crate::network::Span;
 use crate::path::RepoPath;
 use crate::problem::{Place, Problem, did_you_mean};
-use crate::schema::Step;
 use crate::snapshot::ENVIRONMENTS;
 
 pub(super) fn fleet_is_not_empty(inventory: &Inventory, _: &Catalog) -> Vec<Problem> {

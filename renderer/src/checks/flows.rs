@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::inventory::{Cluster, key};
+use crate::key_path::Step;
 use crate::path::{ClusterName, RepoPath};
-use crate::schema::Step;
 use crate::yaml::Value;
 
 use super::{Document, DocumentKind, Finding};

@@ -10,8 +10,8 @@ mod secrets;
 
 use crate::catalog::{Addon, Catalog};
 use crate::inventory::{Cluster, Inventory};
+use crate::key_path::Step;
 use crate::problem::Problem;
-use crate::schema::Step;
 use crate::yaml::Value;
 
 pub use flows::{

@@ -1,6 +1,6 @@
 //! No plaintext secret may be rendered: a repository is read by more people than a Vault.
 
-use crate::schema::Step;
+use crate::key_path::Step;
 use crate::yaml::Value;
 
 use super::{Document, Finding};

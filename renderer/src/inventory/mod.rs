@@ -12,9 +12,10 @@ use std::sync::{Arc, LazyLock};
 use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 
+use crate::key_path::Step;
 use crate::path::{ClusterName, NameError, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
-use crate::schema::{Schema, Step, Violation};
+use crate::schema::{Schema, Violation};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::key_path::write_word;
+
 /// The path of a setting; empty for the document itself.
 ///
 /// It is written with a dot before each key, an index or an identity in brackets for a list's item, and quotes around
@@ -84,13 +86,6 @@ impl fmt::Display for KeyPath {
         }
         Ok(())
     }
-}
-
-/// Writes a word bare if nothing in it could end it, else as a JSON string.
-fn write_word(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
-    let is_bare =
-        !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'));
-    if is_bare { f.write_str(word) } else { write!(f, "{}", serde_json::Value::from(word)) }
 }
 
 impl Serialize for KeyPath {

@@ -7,9 +7,9 @@ use crate::catalog::{Addon, Catalog};
 use crate::checks::{DOCUMENT_CHECKS, Document, DocumentKind, Finding, Telemetry, telemetry};
 use crate::explain;
 use crate::inventory::Cluster;
+use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::Problem;
-use crate::schema::Step;
 use crate::templates::{Expand, Scope, write_file};
 use crate::yaml::{Map, Value};
 

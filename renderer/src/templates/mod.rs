@@ -16,9 +16,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use handlebars::{BlockParamHolder, Context, Output, RenderContext, RenderError, Renderable};
 use serde_json::Value as Json;
 
+use crate::key_path::Step;
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position, Problem};
-use crate::schema::Step;
 use crate::yaml::{self, Value};
 
 pub use compile::Site;

@@ -5,8 +5,8 @@
 
 use serde_json::Value as Json;
 
+use crate::key_path::Step;
 use crate::problem::{Fault, Position};
-use crate::schema::Step;
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
 use super::helpers::{Capture, kind_of, scalar_text};

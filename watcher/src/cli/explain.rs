@@ -53,7 +53,7 @@ fn not_found(args: &Args) -> CommandError {
 }
 
 fn value_text(value: &Provenance) -> String {
-    let mut text = format!("{} {}\n", value.file, renderer::schema::text_of(&value.path));
+    let mut text = format!("{} {}\n", value.file, renderer::key_path::text_of(&value.path));
     for line in &value.templates {
         text.push_str(&match &line.expression {
             Some(expression) => format!("  template  {}  {{{{{expression}}}}}\n", line.place),
