@@ -234,8 +234,6 @@ mod tests {
             "rules": [],
         });
         assert_eq!(told(&role), "");
-        assert!(!is_known_kind(&role));
-        assert!(is_known_kind(&pool()));
     }
 
     #[test]

@@ -373,7 +373,7 @@ mod tests {
             30 27 0:31 / /mnt/share rw shared:1 - nfs4 server:/export rw\n\
             31 30 0:32 / /mnt/share/local rw - xfs /dev/vdb rw\n";
         let table = [
-            ("/home/a", None),
+            ("/srv/a", None),
             ("/mnt/share/fleet", Some("nfs4")),
             ("/mnt/share/local/fleet", None),
             ("/mnt/shared", None),
@@ -381,7 +381,7 @@ mod tests {
         for (path, kind) in table {
             assert_eq!(remote_file_system(mounts, Path::new(path)), kind, "{path}");
         }
-        assert_eq!(remote_file_system("", Path::new("/home")), None);
+        assert_eq!(remote_file_system("", Path::new("/srv")), None);
     }
 
     #[test]
@@ -451,6 +451,22 @@ mod tests {
         fs::write(watched.path(".git/refs/heads/main.lock"), "1").unwrap();
         fs::rename(watched.path(".git/refs/heads/main.lock"), watched.path(".git/refs/heads/main")).unwrap();
         watched.event("a new ref").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_watched_is_looked_at_instead() {
+        let folder = TempDir::new().unwrap();
+        let missing = folder.path().join("later");
+        let (sender, mut events) = mpsc::channel(1);
+        let event = Event { repository: "a", revision: () };
+        tokio::spawn(watch(Places::inputs(&missing), event.clone(), sender));
+        assert_eq!(events.recv().await.as_ref(), Some(&event), "no event of the start");
+
+        let nothing_changed = timeout(FALLBACK_INTERVAL * 5, events.recv()).await;
+        assert!(nothing_changed.is_err(), "{nothing_changed:?}");
+        fs::create_dir_all(missing.join("environments")).unwrap();
+        fs::write(missing.join("environments/a.yaml"), "role: app\n").unwrap();
+        assert_eq!(events.recv().await, Some(event));
     }
 
     #[tokio::test]

@@ -308,7 +308,7 @@ mod tests {
         quiet: Duration::from_secs(2),
         max_wait: Duration::from_secs(10),
         first_retry: Duration::from_secs(4),
-        max_retry: Duration::from_secs(60),
+        max_retry: Duration::from_mins(1),
         capacity: 2,
     };
 

@@ -43,6 +43,9 @@ pub enum Fault {
         /// Where HEAD is.
         at: Revision,
     },
+    /// Nobody is named as the author of commits.
+    #[error("git does not know who you are")]
+    NoIdentity,
     /// There is no such branch.
     #[error("there is no branch `{branch}`")]
     UnknownBranch {
@@ -159,6 +162,9 @@ impl Fault {
             }
             Self::NoCommits => "make a first commit, for instance `git commit --allow-empty -m start`".into(),
             Self::DetachedHead { .. } => "name the base branch, or check one out with `git switch BRANCH`".into(),
+            Self::NoIdentity => {
+                "set `git config user.name \"Your Name\"` and `git config user.email you@example.com`".into()
+            }
             Self::UnknownBranch { branch, existing } => branch_hint(branch, existing),
             Self::UnknownRevision { .. } => "list what there is with `git log --oneline --all`".into(),
             Self::MissingObject { shallow: true } => {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use git2::ErrorCode;
 
+use super::commit::Signature;
 use super::error::{Fault, GitError, classify};
 use super::revision::Revision;
 
@@ -62,6 +63,31 @@ impl Repository {
     #[must_use]
     pub fn is_shallow(&self) -> bool {
         self.inner.is_shallow()
+    }
+
+    /// Creates a bare repository whose HEAD is on `branch`.
+    pub fn init_bare(dir: &Path, branch: &str) -> Result<Self, GitError> {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.bare(true).initial_head(branch).external_template(false);
+        match git2::Repository::init_opts(dir, &options) {
+            Ok(_) => Self::open(dir),
+            Err(error) => Err(GitError {
+                repository: dir.to_owned(),
+                attempt: "create the repository".to_owned(),
+                fault: classify(error, false),
+            }),
+        }
+    }
+
+    /// Returns the person whom git is configured for, now, as the author of a merge that they ask for.
+    pub fn person(&self) -> Result<Signature, GitError> {
+        match self.inner.signature() {
+            Ok(signature) => Ok(Signature::from_git2(&signature)),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                Err(self.error("find out who you are", Fault::NoIdentity))
+            }
+            Err(error) => Err(self.failed("find out who you are")(error)),
+        }
     }
 
     /// Returns the branch that HEAD is on, even if it has no commit yet.

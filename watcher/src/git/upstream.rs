@@ -301,7 +301,9 @@ mod tests {
             let update = RefUpdate::branch("main", Some(tip), Some(commit(&upstream, tip, "1")));
             let error = upstream.update(&[update]).unwrap_err();
             assert!(matches!(error, PushError::Rejected { .. }), "{error:?}");
-            assert!(error.to_string().contains("ask the platform team first"), "{error}");
+            let reason = if hook == "update" { "hook declined" } else { "pre-receive hook declined" };
+            let told = format!("`refs/heads/main` was rejected: {reason}: ask the platform team first");
+            assert!(error.to_string().starts_with(&told), "{error}");
             assert!(!error.is_transient());
             assert_eq!(world.there.tip("main"), tip);
         }

@@ -1,6 +1,11 @@
+//! What people see: colours, progress, logs and exit codes.
 //!
 //! Knows nothing of what is shown; standard output is for results, standard error for everything else.
 
 mod exit;
+pub mod logging;
+mod progress;
+pub mod style;
 
 pub use exit::Exit;
+pub use progress::Progress;

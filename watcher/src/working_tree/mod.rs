@@ -2,6 +2,8 @@
 //!
 //! `.gitignore` has no say: a file that exists is an input, committed or not.
 
+mod output;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use renderer::path::RepoPath;
 use renderer::problem::Problem;
 use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, TEMPLATES};
 use thiserror::Error;
+
+pub use output::{Output, OutputChange};
 
 use crate::git::{MAX_SOURCE_BYTES, Unreadable, blob_id, name_problem, problem};
 

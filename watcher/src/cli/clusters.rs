@@ -1,0 +1,57 @@
+//! `fleetwright clusters`: the fleet as a table.
+
+use renderer::render::{Rendered, RenderedCluster};
+use serde_json::{Value, json};
+
+use super::{Global, print_json, print_text};
+use crate::error::CommandError;
+use crate::output::Exit;
+
+const HEADINGS: [&str; 8] = ["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
+
+pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
+    let rendered = global.render_working_tree()?;
+    if global.is_json() {
+        let clusters: Vec<_> =
+            rendered.clusters.values().map(|cluster| as_json(&rendered, cluster)).collect();
+        print_json(&json!({ "clusters": clusters }));
+    } else {
+        let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
+        print_text(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect()));
+    }
+    Ok(Exit::Done)
+}
+
+fn as_json(rendered: &Rendered, cluster: &RenderedCluster) -> Value {
+    let facts = rendered.scope(&cluster.name).facts();
+    json!({ "facts": facts["cluster"], "addons": cluster.addons().collect::<Vec<_>>(), "files": cluster.files().len() })
+}
+
+fn row(rendered: &Rendered, cluster: &RenderedCluster) -> [String; 8] {
+    let described = &rendered.inventory.clusters[&cluster.name];
+    let facts = &described.facts;
+    let addons: Vec<_> = cluster.addons().map(ToString::to_string).collect();
+    [
+        cluster.name.to_string(),
+        facts.role.as_str().to_owned(),
+        described.hub.to_string(),
+        format!("{}+{}", facts.machines.control_plane.count, facts.machines.workers.count),
+        facts.networks.pods.to_string(),
+        facts.networks.services.to_string(),
+        facts
+            .load_balancer
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |load_balancer| load_balancer.pool.to_string()),
+        addons.join(","),
+    ]
+}
+
+fn table(rows: Vec<[String; 8]>) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..HEADINGS.len()).map(width).collect();
+    let line = |row: [String; 8]| {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.into_iter().map(line).collect()
+}

@@ -1,0 +1,248 @@
+//! The command line: what can be asked, one file a command.
+//!
+//! A command reads its arguments, calls the stages, and shows what came out; it decides nothing of its own.
+
+mod check;
+mod clusters;
+mod demo;
+mod diff;
+mod explain;
+mod pulls;
+mod render;
+mod run;
+mod schema;
+mod watch;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use renderer::plan::text::{Line, LineKind};
+use renderer::problem::Problem;
+use renderer::render::Rendered;
+use renderer::render::{Progress as Advance, Renderer};
+use renderer::snapshot::Snapshot;
+use serde::Serialize;
+use tracing::Level;
+
+use crate::error::CommandError;
+use crate::output::logging::{self, LogFormat};
+use crate::output::style::{self, Color};
+use crate::output::{Exit, Progress};
+use crate::working_tree::read_working_tree;
+
+/// Keeps a fleet of Kubernetes clusters described in one place: renders Helm values and Argo CD ApplicationSets from
+/// templates and facts, and opens pull requests whose change a person can review in a minute.
+#[derive(Debug, Parser)]
+#[command(name = "fleetwright", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do, 1 unexpected, 2 usage, 3 not current or changes found, \
+                          4 problems in the inputs, 5 git, 6 forge, 7 cluster.";
+
+/// The arguments that every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    /// The repository to work on.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub repo: PathBuf,
+    /// The form of what is printed.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub format: Format,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Color,
+    /// The form of the logs.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// Log more; repeat for still more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// The form of what is printed on standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: documented and stable.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Render the working tree into `argocd-apps/`.
+    Render(render::Args),
+    /// Show every problem in what people wrote.
+    Check,
+    /// Show what a change of templates or facts does to the rendered files.
+    Diff(diff::Args),
+    /// Show which template line and which facts made a rendered value, or what a fact reaches.
+    Explain(explain::Args),
+    /// Render into `argocd-apps/` on every save.
+    Watch,
+    /// Propose what the base branch renders to, by one pull request a group; and again whenever it moves.
+    Run(run::Args),
+    /// List, show, merge and close the pull requests of the local forge.
+    Pulls(pulls::Args),
+    /// Show the fleet as a table.
+    Clusters,
+    /// Show the whole path on a throwaway copy: an edit, a run, the pull request, the merge.
+    Demo(demo::Args),
+    /// Print the JSON Schema of a kind of file, for editors.
+    Schema(schema::Args),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Command {
+    /// A service says what it does; a command stays quiet unless something is wrong.
+    const fn quietest(&self) -> Level {
+        match self {
+            Self::Run(args) if !args.is_once() => Level::INFO,
+            _ => Level::WARN,
+        }
+    }
+}
+
+/// Runs the command line that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.global.color.apply();
+    if let Err(error) = logging::start(cli.global.log_format, cli.command.quietest(), cli.global.verbose) {
+        let _ = writeln!(anstream::stderr(), "error: {error}");
+        return Exit::Usage.into();
+    }
+    match cli.run() {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            cli.show_error(&error);
+            error.exit().into()
+        }
+    }
+}
+
+impl Cli {
+    fn run(&self) -> Result<Exit, CommandError> {
+        let global = &self.global;
+        match &self.command {
+            Command::Render(args) => render::run(global, args),
+            Command::Check => check::run(global),
+            Command::Diff(args) => diff::run(global, args),
+            Command::Explain(args) => explain::run(global, args),
+            Command::Watch => watch::run(global),
+            Command::Run(args) => run::run(global, args),
+            Command::Pulls(args) => pulls::run(global, args),
+            Command::Clusters => clusters::run(global),
+            Command::Demo(args) => demo::run(global, args),
+            Command::Schema(args) => schema::run(args),
+            Command::Completions { shell } => {
+                clap_complete::generate(*shell, &mut Self::command(), "fleetwright", &mut io::stdout());
+                Ok(Exit::Done)
+            }
+        }
+    }
+
+    fn show_error(&self, error: &CommandError) {
+        match (self.global.format, error) {
+            (Format::Json, CommandError::Problems { problems }) => print_json(&ProblemList { problems }),
+            _ => {
+                let _ = writeln!(anstream::stderr(), "{}", error.report());
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemList<'a> {
+    problems: &'a [Problem],
+}
+
+/// Prints a value as JSON on standard output, with a line break at the end.
+fn print_json(value: &impl Serialize) {
+    let text = serde_json::to_string_pretty(value).expect("our own types serialise");
+    print_text(&format!("{text}\n"));
+}
+
+/// Prints text on standard output. A reader that has gone away is no failure of ours.
+fn print_text(text: &str) {
+    let mut out = anstream::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Paints the lines of a plan.
+fn painted(lines: &[Line]) -> String {
+    let kind = |kind| match kind {
+        LineKind::Heading => style::Kind::Heading,
+        LineKind::Risk => style::Kind::Risk,
+        LineKind::Added => style::Kind::Added,
+        LineKind::Removed => style::Kind::Removed,
+        LineKind::Plain => style::Kind::Plain,
+    };
+    lines.iter().map(|line| format!("{}\n", style::paint(kind(line.kind), &line.text))).collect()
+}
+
+impl Global {
+    fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Reads and renders the working tree.
+    fn render_working_tree(&self) -> Result<Rendered, CommandError> {
+        let (snapshot, problems) = read_working_tree(&self.repo)?;
+        self.render(&mut Renderer::new(), &snapshot, problems)
+    }
+
+    /// Renders a snapshot; `found` are the problems that reading it has found already.
+    fn render(
+        &self,
+        renderer: &mut Renderer,
+        snapshot: &Snapshot,
+        found: Vec<Problem>,
+    ) -> Result<Rendered, CommandError> {
+        let progress = Shown::new(!self.is_json());
+        let mut problems = found;
+        match renderer.render(snapshot, &progress) {
+            Ok(rendered) if problems.is_empty() => Ok(rendered),
+            Ok(_) => Err(CommandError::Problems { problems }),
+            Err(more) => {
+                problems.extend(more);
+                problems.sort();
+                problems.dedup();
+                Err(CommandError::Problems { problems })
+            }
+        }
+    }
+}
+
+/// Progress that starts when the first step tells how many there are.
+struct Shown {
+    is_shown: bool,
+    progress: OnceLock<Progress>,
+}
+
+impl Shown {
+    const fn new(is_shown: bool) -> Self {
+        Self { is_shown, progress: OnceLock::new() }
+    }
+}
+
+impl Advance for Shown {
+    fn advance(&self, total: usize) {
+        let start =
+            || if self.is_shown { Progress::start("render", total as u64) } else { Progress::silent() };
+        self.progress.get_or_init(start).advance();
+    }
+}

@@ -1,0 +1,34 @@
+//! `fleetwright schema`: the JSON Schema of what people write, for editors.
+
+use clap::ValueEnum;
+use renderer::{catalog, inventory};
+
+use super::print_json;
+use crate::error::CommandError;
+use crate::output::Exit;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The kind of file.
+    #[arg(value_enum)]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// A cluster, `environments/**/<cluster>.yaml`.
+    Inventory,
+    /// The shared facts, `environments/_fleet.yaml`.
+    Fleet,
+    /// An add-on, `templates/addons/<addon>/addon.yaml`.
+    Addon,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    print_json(&match args.kind {
+        Kind::Inventory => inventory::cluster_schema(),
+        Kind::Fleet => inventory::fleet_schema(),
+        Kind::Addon => catalog::addon_schema(),
+    });
+    Ok(Exit::Done)
+}

@@ -1,0 +1,168 @@
+//! How a command fails: what went wrong, what to do about it, and which exit code says so.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+
+use renderer::plan::Refusal;
+use renderer::problem::Problem;
+use thiserror::Error;
+
+use crate::forge::ForgeError;
+use crate::git::{GitError, PushError};
+use crate::output::Exit;
+use crate::working_tree::WorkingTreeError;
+
+/// Everything that can end a command early.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// There are faults in what people wrote.
+    #[error("{}", problems_found(problems.len()))]
+    Problems {
+        /// All of them, sorted by place.
+        problems: Vec<Problem>,
+    },
+    /// Reading from or writing to git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A ref did not move.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// The forge did not do what it was asked.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// The working tree could not be read.
+    #[error(transparent)]
+    WorkingTree(#[from] WorkingTreeError),
+    /// A file could not be written.
+    #[error("failed to write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The plan deletes more than is allowed without a word.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// What was asked for is not there.
+    #[error("{message}")]
+    NotFound {
+        /// What was not found.
+        message: String,
+        /// Where to look.
+        hint: String,
+    },
+    /// The command line asks for something that does not fit together.
+    #[error("{message}")]
+    Usage {
+        /// What does not fit.
+        message: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// Something that has no code of its own.
+    #[error("{attempt}")]
+    Unexpected {
+        /// What was attempted.
+        attempt: String,
+        /// The cause.
+        source: anyhow::Error,
+    },
+}
+
+fn problems_found(count: usize) -> String {
+    if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") }
+}
+
+impl CommandError {
+    /// Returns the exit code that says what kind of failure this is.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Problems { .. } | Self::Refused(_) => Exit::Problems,
+            Self::Git(_) | Self::Push(_) | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
+            Self::Forge(_) => Exit::Forge,
+            Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
+            Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => Exit::Unexpected,
+        }
+    }
+
+    /// Returns what to do about it, if something is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Git(error) => error.hint(),
+            Self::Push(error) => error.hint(),
+            Self::Forge(error) => error.hint(),
+            Self::Refused(refusal) => Some(refusal.hint()),
+            Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Write { source, .. } => write_hint(source),
+            Self::Problems { .. } | Self::WorkingTree(_) | Self::Unexpected { .. } => None,
+        }
+    }
+
+    /// Returns whether trying again later may help without anyone changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Git(error) => error.is_transient(),
+            Self::Push(error) => error.is_transient(),
+            Self::Forge(error) => error.is_transient(),
+            Self::Write { .. } | Self::WorkingTree(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Wraps a failure that has no kind of its own.
+    #[must_use]
+    pub fn unexpected(attempt: &str, source: impl Into<anyhow::Error>) -> Self {
+        Self::Unexpected { attempt: format!("failed to {attempt}"), source: source.into() }
+    }
+
+    /// Returns the message with its causes; all problems come before it, each as it reads.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = String::new();
+        if let Self::Problems { problems } = self {
+            text.extend(problems.iter().map(|problem| format!("{problem}\n")));
+        }
+        let _ = write!(text, "{self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// Returns the message with its causes, and the hint on a line of its own.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let mut text = String::new();
+        if let Self::Problems { problems } = self {
+            text.extend(problems.iter().map(|problem| format!("{problem}\n")));
+        }
+        let _ = write!(text, "error: {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            let _ = write!(text, "\n  hint: {hint}");
+        }
+        text
+    }
+}
+
+fn write_hint(error: &io::Error) -> Option<String> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Some("give this user the right to write there".to_owned()),
+        io::ErrorKind::ReadOnlyFilesystem => Some("the file system is read-only: work on a copy".to_owned()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("free some disk space and try again".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Logs: structured, on standard error, in text for people or JSON for machines.
+//!
+//! Knows nothing of what is logged.
+
+use std::env;
+use std::io;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::ValueEnum;
+use thiserror::Error;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::{MakeWriter, fmt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The form of the logs, as `--log-format` takes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A failure to set up the logs.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// What `RUST_LOG` says is no filter.
+    #[error("`RUST_LOG` is not a valid filter")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Logs have been set up before.
+    #[error("logs are set up already")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sets up the logs of the process.
+///
+/// `verbosity` counts the `-v`; each of them goes one level below `quietest`. `RUST_LOG` outweighs both.
+pub fn start(format: LogFormat, quietest: Level, verbosity: u8) -> Result<(), LogError> {
+    let wanted = env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = EnvFilter::builder().parse(wanted.unwrap_or_else(|| directives(quietest, verbosity)))?;
+    let has_color = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+    Ok(subscriber(format, filter, has_color, io::stderr).try_init()?)
+}
+
+fn subscriber<W>(
+    format: LogFormat,
+    filter: EnvFilter,
+    has_color: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => Box::new(builder.with_ansi(has_color).with_target(false).finish()),
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+    }
+}
+
+/// The filter for `verbosity`: other people's crates stay at warnings until the third `-v`.
+fn directives(quietest: Level, verbosity: u8) -> String {
+    const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let first = LEVELS.iter().position(|level| *level == quietest).unwrap_or_default();
+    let ours = LEVELS[(first + usize::from(verbosity)).min(LEVELS.len() - 1)];
+    let theirs = if verbosity < 3 { Level::WARN } else { ours };
+    format!("{theirs},fleetwright={ours},fleetwright_renderer={ours}").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, has_color: bool) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let filter = EnvFilter::new(directives(Level::INFO, 0));
+        let subscriber = subscriber(format, filter, has_color, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let _run = tracing::info_span!("run", repository = "fleet").entered();
+            tracing::debug!("not at this level");
+            tracing::info!(pull_request.number = 7, "opened pull request #7");
+        });
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn each_v_goes_one_level_down_and_the_third_opens_other_crates() {
+        let table = [
+            (Level::WARN, 0, "warn,fleetwright=warn,fleetwright_renderer=warn"),
+            (Level::WARN, 1, "warn,fleetwright=info,fleetwright_renderer=info"),
+            (Level::INFO, 1, "warn,fleetwright=debug,fleetwright_renderer=debug"),
+            (Level::WARN, 3, "trace,fleetwright=trace,fleetwright_renderer=trace"),
+            (Level::INFO, 200, "trace,fleetwright=trace,fleetwright_renderer=trace"),
+        ];
+        for (quietest, verbosity, expected) in table {
+            assert_eq!(directives(quietest, verbosity), expected);
+        }
+    }
+
+    #[test]
+    fn a_text_line_carries_span_message_and_fields_without_colour_when_piped() {
+        let line = logged(LogFormat::Text, false);
+        assert!(
+            line.ends_with(" INFO run{repository=\"fleet\"}: opened pull request #7 pull_request.number=7\n"),
+            "{line}"
+        );
+        assert_eq!(line.lines().count(), 1);
+        assert!(!line.contains('\x1b'));
+        assert!(logged(LogFormat::Text, true).contains('\x1b'));
+    }
+
+    #[test]
+    fn a_json_line_is_one_object() {
+        let line: serde_json::Value = serde_json::from_str(&logged(LogFormat::Json, false)).unwrap();
+        assert_eq!(line["message"], "opened pull request #7");
+        assert_eq!(line["pull_request.number"], 7);
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["span"]["repository"], "fleet");
+    }
+}
