@@ -27,7 +27,7 @@ pub struct AddonFile {
     pub release: Option<String>,
     /// The namespace that it is installed into.
     pub namespace: String,
-    /// The order of sync: smaller waves first.
+    /// The order among the add-ons of a cluster: smaller waves first. Argo CD does not wait between Applications.
     #[serde(default)]
     pub wave: i32,
     /// Where it runs; everywhere if left out.
