@@ -86,8 +86,15 @@ impl fmt::Display for KeyPath {
     }
 }
 
+/// Returns a word as a path writes it.
+pub(super) fn word(word: &str) -> String {
+    let mut text = String::new();
+    write_word(&mut text, word).expect("writing to a string does not fail");
+    text
+}
+
 /// Writes a word bare if nothing in it could end it, else as a JSON string.
-fn write_word(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
+fn write_word(f: &mut impl fmt::Write, word: &str) -> fmt::Result {
     let is_bare =
         !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'));
     if is_bare { f.write_str(word) } else { write!(f, "{}", serde_json::Value::from(word)) }
