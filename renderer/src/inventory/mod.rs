@@ -3,6 +3,7 @@
 //! Knows nothing of templates. What is known here about a cluster is right on its own; what must fit between clusters
 //! is for `checks`.
 
+mod editors;
 mod fact;
 mod facts;
 
@@ -18,6 +19,7 @@ use crate::schema::{Schema, Step, Violation};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 
+pub use editors::defaults_schema;
 pub use fact::Fact;
 pub use facts::{
     AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup,
@@ -100,7 +102,7 @@ pub fn fleet_schema() -> Json {
 }
 
 pub(crate) fn schema_of<T: JsonSchema>() -> Json {
-    schemars::schema_for!(T).to_value()
+    editors::drop_null_defaults(schemars::schema_for!(T).to_value())
 }
 
 static CLUSTER_SCHEMA: LazyLock<Schema> =
