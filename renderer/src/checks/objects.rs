@@ -264,8 +264,6 @@ mod tests {
           hint: write `v1`, or a group and a version such as `metallb.io/v1beta1`
         kind: `config map` is not a valid `kind`
           hint: write the kind in one word with a capital, such as `ConfigMap`
-        metadata: missing key `name`
-          hint: name the object without `/`, `%` and spaces
         metadata.labels.a b: `a b` must be a string, not a number
           hint: put the value in quotes
         metadata.labels.a b: `a b` is not a valid key

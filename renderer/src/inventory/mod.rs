@@ -3,6 +3,7 @@
 //! Knows nothing of templates. What is known here about a cluster is right on its own; what must fit between clusters
 //! is for `checks`.
 
+mod editors;
 mod fact;
 mod facts;
 
@@ -19,6 +20,7 @@ use crate::schema::{Schema, Violation};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 
+pub use editors::defaults_schema;
 pub use fact::Fact;
 pub use facts::{
     AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup,
@@ -113,7 +115,7 @@ pub fn fleet_schema() -> Json {
 }
 
 pub(crate) fn schema_of<T: JsonSchema>() -> Json {
-    schemars::schema_for!(T).to_value()
+    editors::drop_null_defaults(schemars::schema_for!(T).to_value())
 }
 
 static CLUSTER_SCHEMA: LazyLock<Schema> =

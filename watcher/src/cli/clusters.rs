@@ -3,21 +3,21 @@
 use renderer::render::{Rendered, RenderedCluster};
 use serde_json::{Value, json};
 
-use super::{Global, print_json, print_text};
+use super::{Global, plain, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 
 const HEADINGS: [&str; 8] = ["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
-    let rendered = global.render_working_tree()?;
+    let rendered = global.render_working_tree(&global.working_tree()?)?;
     if global.is_json() {
         let clusters: Vec<_> =
             rendered.clusters.values().map(|cluster| as_json(&rendered, cluster)).collect();
         print_json(&json!({ "clusters": clusters }));
     } else {
         let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
-        print_text(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect()));
+        print_text(&plain(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect())));
     }
     Ok(Exit::Done)
 }

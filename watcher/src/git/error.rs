@@ -31,6 +31,12 @@ pub enum Fault {
     /// There is no repository here or in a folder above.
     #[error("no git repository is here or in a folder above")]
     NotARepository,
+    /// There is not even a folder.
+    #[error("there is no such folder")]
+    NoSuchFolder,
+    /// The repository has refs and objects but no files.
+    #[error("the repository is bare: it has no working tree")]
+    NoWorkingTree,
     /// The repository belongs to someone else and is not declared safe.
     #[error("the repository belongs to another user")]
     ForeignOwner,
@@ -157,6 +163,10 @@ impl Fault {
     fn hint(&self, repository: &Path) -> Option<String> {
         let hint = match self {
             Self::NotARepository => "run inside a repository, name one with `--repo DIR`, or create one with `git init`".into(),
+            Self::NoSuchFolder => "name an existing folder with `--repo DIR`".into(),
+            Self::NoWorkingTree => {
+                "work in a clone of it, or compare two revisions with `fleetwright diff BASE HEAD`".into()
+            }
             Self::ForeignOwner => {
                 format!("trust it with `git config --global --add safe.directory {}`", repository.display())
             }
