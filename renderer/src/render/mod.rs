@@ -59,7 +59,7 @@ impl RenderedCluster {
     /// Returns the files in the order of their paths.
     #[must_use]
     pub fn files(&self) -> Vec<&RenderedFile> {
-        let mut files: Vec<_> = self.units.iter().flat_map(|unit| &unit.files).collect();
+        let mut files: Vec<_> = self.iter_files().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
     }
@@ -69,6 +69,11 @@ impl RenderedCluster {
         files
             .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
             .collect()
+    }
+
+    /// Returns the files in no particular order, at no cost.
+    pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
+        self.units.iter().flat_map(|unit| &unit.files)
     }
 
     /// Returns the add-ons that run on the cluster.
