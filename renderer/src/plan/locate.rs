@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::compare::{object_name, with_identity};
 use super::key_path::word;
 use super::read::read;
+use crate::key_path::{Step, text_of};
 use crate::problem::did_you_mean;
-use crate::schema::{Step, text_of};
 use crate::yaml::Value;
 
 /// A place in a file.

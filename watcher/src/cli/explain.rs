@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use renderer::explain::{self, Influence, Provenance, Reached};
+use renderer::key_path::text_of;
 use renderer::path::RepoPath;
 use renderer::plan;
 use renderer::problem::{Place, did_you_mean};
 use renderer::render::{Rendered, RenderedFile};
-use renderer::schema::text_of;
 use renderer::snapshot::ENVIRONMENTS;
 use serde_json::json;
 
