@@ -22,9 +22,12 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
+/// The merged facts as a template sees them, and what comes of them.
 fn as_json(rendered: &Rendered, cluster: &RenderedCluster) -> Value {
-    let facts = rendered.scope(&cluster.name).facts();
-    json!({ "facts": facts["cluster"], "addons": cluster.addons().collect::<Vec<_>>(), "files": cluster.files().len() })
+    let mut document = rendered.scope(&cluster.name).facts()["cluster"].clone();
+    document["addons"] = json!(cluster.addons().collect::<Vec<_>>());
+    document["files"] = json!(cluster.files().len());
+    document
 }
 
 fn row(rendered: &Rendered, cluster: &RenderedCluster) -> [String; 8] {

@@ -140,10 +140,7 @@ fn explain_fact(
     let found = key.and_then(|key| Some((key, explain::reach(rendered, path, key)?)));
     let Some((key, (place, reached))) = found else {
         let near = did_you_mean(given, own.iter().map(String::as_str));
-        let hint = near.map_or_else(
-            || format!("its keys are {}", listed(&own)),
-            |near| format!("did you mean `{near}`?"),
-        );
+        let hint = near.map_or_else(|| keys_hint(&own), |near| format!("did you mean `{near}`?"));
         return Err(not_found(format!("`{path}` has no `{}`", given.escape_debug()), hint));
     };
     show_reach(global, key, &place, &reached);

@@ -65,6 +65,8 @@ pub enum Fault {
     UnknownRevision {
         /// What was asked for.
         name: String,
+        /// Whether the repository is a shallow clone, so that its history ends early.
+        shallow: bool,
     },
     /// An object that history refers to is not in the repository.
     #[error("an object that this needs is missing from the repository")]
@@ -176,7 +178,10 @@ impl Fault {
                 "set `git config user.name \"Your Name\"` and `git config user.email you@example.com`".into()
             }
             Self::UnknownBranch { branch, existing } => branch_hint(branch, existing),
-            Self::UnknownRevision { .. } => "list what there is with `git log --oneline --all`".into(),
+            Self::UnknownRevision { shallow: true, .. } => {
+                "this is a shallow clone: get the rest of its history with `git fetch --unshallow`".into()
+            }
+            Self::UnknownRevision { shallow: false, .. } => "list what there is with `git log --oneline --all`".into(),
             Self::MissingObject { shallow: true } => {
                 "this is a shallow clone: get the rest of its history with `git fetch --unshallow`".into()
             }

@@ -151,7 +151,8 @@ impl Repository {
                     ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Ambiguous | ErrorCode::Peel
                 ) =>
             {
-                Err(self.error(attempt(), Fault::UnknownRevision { name: name.escape_debug().to_string() }))
+                let name = name.escape_debug().to_string();
+                Err(self.error(attempt(), Fault::UnknownRevision { name, shallow: self.is_shallow() }))
             }
             Err(error) => Err(self.failed(attempt())(error)),
         }
