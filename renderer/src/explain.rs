@@ -142,6 +142,21 @@ pub(crate) fn place_to_edit(
     })
 }
 
+/// Returns the line that a person must edit to change the last key of `path` itself.
+pub(crate) fn key_to_edit(
+    renderer: &UnitRenderer<'_>,
+    template: &UnitTemplate<'_>,
+    document: usize,
+    path: &[Step],
+) -> Place {
+    let overridden = template.addon.and_then(|addon| renderer.scope.override_key_place(addon, path));
+    let written = || {
+        let expand = renderer.expand(template, template.template?, &renderer.facts);
+        renderer.catalog.templates.key_place(expand, document, path)
+    };
+    overridden.or_else(written).unwrap_or_else(|| place_to_edit(renderer, template, document, path))
+}
+
 fn provenance(
     renderer: &UnitRenderer<'_>,
     template: &UnitTemplate<'_>,

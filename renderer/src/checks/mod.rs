@@ -5,6 +5,7 @@
 
 mod facts;
 mod flows;
+mod keys;
 mod objects;
 mod secrets;
 
@@ -18,11 +19,15 @@ pub use flows::{
     ClusterFlows, ExposedAddress, FlowFinding, Flows, MetricsListener, MetricsSender, Telemetry, telemetry,
 };
 
+pub use keys::not_locked;
+
 /// A fault at a path of a rendered document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The path of the value at fault.
     pub path: Vec<Step>,
+    /// Whether the fault is the last key of the path itself and not its value.
+    pub on_key: bool,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -30,11 +35,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(path: &[Step], message: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), message: message.into(), hint: None }
+    pub(crate) fn new(path: &[Step], message: impl Into<String>) -> Self {
+        Self { path: path.to_vec(), on_key: false, message: message.into(), hint: None }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -78,11 +83,14 @@ pub const FACT_CHECKS: &[Check<fn(&Inventory, &Catalog) -> Vec<Problem>>] = &[
     Check { name: "addresses", run: facts::addresses_fit_their_pools },
     Check { name: "networks", run: facts::networks_are_disjoint },
     Check { name: "machines", run: facts::machines_stand_outside_pools },
+    Check { name: "charts", run: keys::charts_are_locked },
     Check { name: "unread", run: facts::facts_are_read },
 ];
 
 /// Checks of one rendered document.
 pub const DOCUMENT_CHECKS: &[Check<fn(&Document<'_>) -> Vec<Finding>>] = &[
+    Check { name: "keys", run: keys::keys_are_in_the_chart },
+    Check { name: "images", run: keys::images_name_one_registry },
     Check { name: "objects", run: objects::objects_fit_their_schema },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
     Check { name: "exposed-addresses", run: flows::exposed_addresses_are_in_the_pool },

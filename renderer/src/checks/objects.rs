@@ -70,6 +70,7 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
     let violations = check_object(&document.value.to_json());
     let finding = |violation: Violation| Finding {
         path: violation.path,
+        on_key: violation.on_key,
         message: violation.message,
         hint: violation.hint,
     };

@@ -61,9 +61,20 @@ impl ClusterScope<'_> {
     /// Returns where the cluster overrides the value at `path` of an add-on's values, if it does.
     #[must_use]
     pub fn override_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
-        let at = [&[key("addons"), key(addon.name.as_str()), key("values")], path].concat();
+        let at = override_path(addon, path);
         self.cluster.origin.at(&at).map(|_| self.cluster.origin.place(&at))
     }
+
+    /// Returns where the key of that override stands.
+    #[must_use]
+    pub fn override_key_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
+        let at = override_path(addon, path);
+        self.cluster.origin.at(&at).map(|_| self.cluster.origin.key_place(&at))
+    }
+}
+
+fn override_path(addon: &Addon, path: &[Step]) -> Vec<Step> {
+    [&[key("addons"), key(addon.name.as_str()), key("values")], path].concat()
 }
 
 impl PlacedAddon<'_> {

@@ -224,8 +224,8 @@ impl<'a> UnitRenderer<'a> {
                 let message = format!("{} `{}` is written twice", identity[1], identity[3]);
                 if !objects.insert(identity) {
                     let path = vec![Step::Key("metadata".to_owned()), Step::Key("name".to_owned())];
-                    let hint = Some("give each object its own name".to_owned());
-                    problems.push(self.problem(template, index, Finding { path, message, hint }));
+                    let finding = Finding::new(&path, message).hint("give each object its own name");
+                    problems.push(self.problem(template, index, finding));
                 }
             }
         }
@@ -234,7 +234,8 @@ impl<'a> UnitRenderer<'a> {
 
     /// Says a finding at the line that a person must edit.
     pub(crate) fn problem(&self, template: &UnitTemplate<'_>, document: usize, finding: Finding) -> Problem {
-        let place = explain::place_to_edit(self, template, document, &finding.path);
+        let to_edit = if finding.on_key { explain::key_to_edit } else { explain::place_to_edit };
+        let place = to_edit(self, template, document, &finding.path);
         Problem { place, message: finding.message, hint: finding.hint }
     }
 }

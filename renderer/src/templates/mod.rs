@@ -140,6 +140,14 @@ impl Templates {
         Some(Origin::Inserted(sites.map(|capture| self.site(capture.site).clone()).collect()))
     }
 
+    /// Finds where the key of the node at `path` of document `document` stands; nothing if a value brought it along.
+    #[must_use]
+    pub fn key_place(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Place> {
+        let (text, captures) = self.expand(expand).ok()?;
+        let located = Skeleton::parse(&text).ok()?.locate(document, path, &captures)?;
+        Some(self.place_in_template(expand, located.key?))
+    }
+
     fn site(&self, index: u32) -> &Site {
         &self.compiled.sites[index as usize]
     }

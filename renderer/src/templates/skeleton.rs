@@ -39,7 +39,7 @@ enum Kind {
 
 #[derive(Debug)]
 enum Key {
-    Literal(String),
+    Literal(Position, String),
     Text(Position, Vec<Piece>),
 }
 
@@ -80,14 +80,20 @@ impl Skeleton {
     pub(super) fn locate(&self, document: usize, steps: &[Step], captures: &[Capture]) -> Option<Located> {
         let mut filler = Filler { captures, misfits: Vec::new() };
         let mut node = self.documents.get(document)?;
+        let mut key_position = None;
         for step in steps {
-            node = match (step, &node.kind) {
-                (Step::Index(index), Kind::List(items)) => items.get(*index)?,
+            (key_position, node) = match (step, &node.kind) {
+                (Step::Index(index), Kind::List(items)) => (None, items.get(*index)?),
                 (Step::Key(key), Kind::Map(entries)) => {
-                    &entries.iter().find(|(name, _)| filler.key(name).as_deref() == Some(key))?.1
+                    let (name, value) =
+                        entries.iter().find(|(name, _)| filler.key(name).as_deref() == Some(key))?;
+                    (Some(name.position()), value)
                 }
                 // The rest of the path lies inside an inserted list or map.
-                (_, Kind::Typed(_)) => break,
+                (_, Kind::Typed(_)) => {
+                    key_position = None;
+                    break;
+                }
                 _ => return None,
             };
         }
@@ -96,7 +102,7 @@ impl Skeleton {
             Kind::Text(pieces) => pieces.iter().filter_map(Piece::token).collect(),
             _ => Vec::new(),
         };
-        Some(Located { position: node.position, tokens })
+        Some(Located { position: node.position, key: key_position, tokens })
     }
 }
 
@@ -104,7 +110,17 @@ impl Skeleton {
 #[derive(Debug)]
 pub(super) struct Located {
     pub position: Position,
+    /// Where its key stands, unless it is part of an inserted value.
+    pub key: Option<Position>,
     pub tokens: Vec<usize>,
+}
+
+impl Key {
+    const fn position(&self) -> Position {
+        match self {
+            Self::Literal(position, _) | Self::Text(position, _) => *position,
+        }
+    }
 }
 
 impl Piece {
@@ -153,7 +169,7 @@ fn key_place(key: Node) -> Key {
         // The reader refuses keys that are not scalars.
         NodeKind::List(_) | NodeKind::Map(_) => String::new(),
     };
-    if token::is_in(&text) { Key::Text(position, pieces(&text)) } else { Key::Literal(text) }
+    if token::is_in(&text) { Key::Text(position, pieces(&text)) } else { Key::Literal(position, text) }
 }
 
 fn pieces(text: &str) -> Vec<Piece> {
@@ -200,7 +216,7 @@ impl Filler<'_> {
             if has_inserted_keys && filled.iter().any(|(other, _)| *other == name) {
                 let (capture, position) = match key {
                     Key::Text(at, pieces) => (pieces.iter().find_map(Piece::token), *at),
-                    Key::Literal(_) => (None, position),
+                    Key::Literal(..) => (None, position),
                 };
                 self.misfits.push(Misfit {
                     capture,
@@ -218,7 +234,7 @@ impl Filler<'_> {
 
     fn key(&mut self, key: &Key) -> Option<String> {
         match key {
-            Key::Literal(text) => Some(text.clone()),
+            Key::Literal(_, text) => Some(text.clone()),
             Key::Text(position, pieces) => Some(self.text(pieces, *position, "a key")),
         }
     }
