@@ -335,6 +335,10 @@ impl<'a> World<'a> {
 fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&fleet.id.0);
+    // What passed by one lock may not pass by another.
+    if let Some(lock) = &catalog.lock {
+        hasher.update(&lock.id.0);
+    }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
         hasher.update(&[u8::from(addon.manifests.is_empty()), 0]);
