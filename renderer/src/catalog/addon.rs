@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::inventory::{self, Cluster, Fact, Role, key};
+use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
-use crate::problem::{Place, Problem};
-use crate::schema::{Schema, Step};
+use crate::problem::{Place, Problem, did_you_mean};
+use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
 
 /// What an add-on is: `templates/addons/<addon>/addon.yaml`.
@@ -22,9 +23,19 @@ pub struct AddonFile {
     pub chart: Chart,
     /// The Helm release; the add-on's name if left out.
     #[serde(default)]
-    #[schemars(with = "String")]
+    #[schemars(
+        with = "String",
+        length(max = 53),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        extend("x-hint" = "use at most 53 lower-case letters, digits and hyphens, with a letter or digit at both ends")
+    )]
     pub release: Option<String>,
     /// The namespace that it is installed into.
+    #[schemars(
+        length(max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        extend("x-hint" = "use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends")
+    )]
     pub namespace: String,
     /// The order of sync: smaller waves first.
     #[serde(default)]
@@ -145,12 +156,24 @@ fn settings_schema(facts: &AddonFile, origin: &Fact) -> Result<Schema, Box<Probl
     let source = json!({ "type": "object", "properties": facts.settings, "additionalProperties": false });
     Schema::compile(&source).map_err(|error| {
         let steps: Vec<Step> = error.pointer.split('/').skip(2).map(key).collect();
-        let place = origin.place(&[vec![key("settings")], steps].concat());
-        Box::new(
-            Problem::at(place, format!("not a JSON Schema: {}", error.reason))
+        let place = origin.place(&[&[key("settings")], steps.as_slice()].concat());
+        let written =
+            source["properties"].pointer(&steps.iter().map(|step| format!("/{step}")).collect::<String>());
+        Box::new(match (steps.last(), written.and_then(Json::as_str)) {
+            (Some(Step::Key(keyword)), Some(written)) if keyword == "type" => unknown_type(place, written),
+            _ => Problem::at(place, format!("not a JSON Schema: {}", error.reason))
                 .hint("write for example `{type: string, default: 15d}`"),
-        )
+        })
     })
+}
+
+fn unknown_type(place: Place, written: &str) -> Problem {
+    const TYPES: [&str; 6] = ["string", "integer", "number", "boolean", "array", "object"];
+    let hint = match did_you_mean(written, TYPES) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known types: `{}`", TYPES.join("`, `")),
+    };
+    Problem::at(place, format!("`{written}` is not a type")).hint(hint)
 }
 
 impl Addon {

@@ -80,7 +80,7 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
             Place::Partial(name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned())
         }
         (["infra", ..] | ["charts.lock"], _) => Place::Other,
-        _ if path.file_name().ends_with(".md") => Place::Other,
+        _ if path.file_name().ends_with(".md") || path.file_name().starts_with('.') => Place::Other,
         _ => {
             let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
                         `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`";
@@ -168,19 +168,25 @@ impl Builder {
         }
     }
 
+    /// Says which folders hold templates and no `addon.yaml`, unless that file itself is the problem.
+    fn undescribed(&self) -> Vec<Problem> {
+        let has_faulty_description = |name: &AddonName| {
+            let beginning = format!("{TEMPLATES}/addons/{name}/addon.");
+            self.problems.iter().any(|problem| problem.place.file.as_str().starts_with(&beginning))
+        };
+        let folders = self.folders.iter();
+        folders
+            .filter(|(name, _)| !self.addons.contains_key(*name) && !has_faulty_description(name))
+            .map(|(name, path)| {
+                Problem::in_whole_file(path, format!("add-on `{name}` has no `addon.yaml`"))
+                    .hint("create it beside the templates, with `chart` and `namespace`")
+            })
+            .collect()
+    }
+
     fn build(mut self) -> Result<Catalog, Vec<Problem>> {
-        let broken: BTreeSet<_> = self.problems.iter().map(|problem| problem.place.file.clone()).collect();
-        for (name, path) in &self.folders {
-            let described = self.addons.contains_key(name)
-                || broken.contains(format!("{TEMPLATES}/addons/{name}/addon.yaml").as_str());
-            if !described {
-                let message = format!("add-on `{name}` has no `addon.yaml`");
-                self.problems.push(
-                    Problem::in_whole_file(path, message)
-                        .hint("create it beside the templates, with `chart` and `namespace`"),
-                );
-            }
-        }
+        let undescribed = self.undescribed();
+        self.problems.extend(undescribed);
         for (name, addon) in &mut self.addons {
             addon.values = self.values.remove(name);
             addon.manifests = self.manifests.remove(name).unwrap_or_default();

@@ -379,7 +379,7 @@ mod tests {
         let scene = Scene::bare();
         let error = Upstream::at(scene.repository(), "/nowhere/fleet.git").unwrap_err();
         assert!(error.to_string().contains("/nowhere/fleet.git"), "{error}");
-        assert!(matches!(error.fault, Fault::NotARepository), "{error:?}");
+        assert!(matches!(error.fault, Fault::NoSuchFolder), "{error:?}");
     }
 
     #[test]
