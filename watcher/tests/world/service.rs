@@ -133,6 +133,26 @@ fn the_service_answers_each_push_with_one_run_and_its_own_moves_with_none() {
 }
 
 #[test]
+fn a_log_line_tells_which_run_and_which_cluster_it_is_about() {
+    let world = World::unpublished();
+    let service = Service::start(&world.path(), &[]);
+    let seen = service.wait_for("run is complete");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut rendered: Vec<_> = seen
+        .iter()
+        .filter(|line| text(&line["message"]).starts_with("rendered "))
+        .map(|line| (&line["spans"][0], &line["spans"][1]))
+        .map(|(run, cluster)| {
+            [&run["name"], &run["revision"], &cluster["name"], &cluster["cluster.name"]].map(text)
+        })
+        .collect();
+    rendered.sort();
+    let revision = world.tip(BASE).to_string();
+    let of = |cluster: &str| ["run", &revision, "cluster", cluster].map(str::to_owned);
+    assert_eq!(rendered, [of("app"), of("control")]);
+}
+
+#[test]
 fn the_service_waits_for_a_person_to_mend_the_inputs_and_then_goes_on() {
     let world = World::new();
     world.edit(APP, "192.168.64.120-192.168.64.140", "192.168.64.90-192.168.64.101");
