@@ -59,7 +59,7 @@ impl RenderedCluster {
     /// Returns the files in the order of their paths.
     #[must_use]
     pub fn files(&self) -> Vec<&RenderedFile> {
-        let mut files: Vec<_> = self.units.iter().flat_map(|unit| &unit.files).collect();
+        let mut files: Vec<_> = self.iter_files().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
     }
@@ -69,6 +69,11 @@ impl RenderedCluster {
         files
             .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
             .collect()
+    }
+
+    /// Returns the files in no particular order, at no cost.
+    pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
+        self.units.iter().flat_map(|unit| &unit.files)
     }
 
     /// Returns the add-ons that run on the cluster.
@@ -330,6 +335,10 @@ impl<'a> World<'a> {
 fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&fleet.id.0);
+    // What passed by one lock may not pass by another.
+    if let Some(lock) = &catalog.lock {
+        hasher.update(&lock.id.0);
+    }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
         hasher.update(&[u8::from(addon.manifests.is_empty()), 0]);

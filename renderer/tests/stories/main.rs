@@ -3,6 +3,7 @@
 mod facts;
 mod files;
 mod flows;
+mod generated;
 mod objects;
 mod placement;
 mod provenance;
