@@ -183,7 +183,8 @@ impl Output {
         let is_new = !root.exists();
         fs::create_dir_all(&root).map_err(write_error(&root))?;
         let staged = tempfile::Builder::new().prefix(STAGED).tempdir_in(&root);
-        let staged = staged.map_err(write_error(&root)).and_then(|staged| {
+        // The name of the temporary folder says nothing to anyone.
+        let staged = staged.map_err(|error| write_error(&root)(error.kind().into())).and_then(|staged| {
             // Should the process be killed, git at least does not take what is left for anyone's work.
             fs::write(staged.path().join(".gitignore"), "*\n").map_err(write_error(&root))?;
             for (number, change) in changes.iter().enumerate() {
