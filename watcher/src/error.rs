@@ -127,6 +127,20 @@ impl CommandError {
         }
     }
 
+    /// Returns whether someone else moved a ref first, so that starting over at once is all there is to do.
+    #[must_use]
+    pub const fn is_overtaken(&self) -> bool {
+        matches!(
+            self,
+            Self::Push(PushError::LeaseLost { .. })
+                | Self::Forge(
+                    ForgeError::Push(PushError::LeaseLost { .. })
+                        | ForgeError::HeadMoved { .. }
+                        | ForgeError::Busy { .. }
+                )
+        )
+    }
+
     /// Wraps a failure that has no kind of its own.
     #[must_use]
     pub fn unexpected(attempt: &str, source: impl Into<anyhow::Error>) -> Self {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
 use crate::checks::{
@@ -163,9 +164,12 @@ impl Renderer {
         let clusters: Vec<_> =
             clusters.filter(|cluster| world.inventory.hub_of(cluster).is_some()).map(Arc::as_ref).collect();
         let total = clusters.len();
+        // Threads of the pool know nothing of the run that they work for.
+        let run = Span::current();
         let results: Vec<_> = clusters
             .into_par_iter()
             .map(|cluster| {
+                let _cluster = info_span!(parent: &run, "cluster", cluster.name = %cluster.name).entered();
                 let result = world.render(cluster, self.clusters.get(&cluster.name));
                 progress.advance(total);
                 (&cluster.name, result)
@@ -289,6 +293,7 @@ impl<'a> World<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
+        debug!(units = rendered.len(), "rendered `{}`", cluster.name);
         Ok(Arc::new(RenderedCluster {
             name: cluster.name.clone(),
             role: cluster.facts.role,
