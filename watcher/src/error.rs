@@ -173,7 +173,10 @@ impl CommandError {
     }
 
     fn told(&self, before: &str) -> String {
-        let mut text: String = self.problems().iter().map(|problem| format!("{problem}\n")).collect();
+        let mut text = String::new();
+        for problem in self.problems() {
+            let _ = writeln!(text, "{problem}");
+        }
         let _ = write!(text, "{before}{self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

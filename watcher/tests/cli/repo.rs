@@ -40,7 +40,9 @@ impl Repo {
     /// The small fleet, rendered and committed.
     pub fn fleet() -> Self {
         let repo = Self::empty();
-        FLEET.iter().for_each(|(path, text)| repo.write(path, text));
+        for (path, text) in FLEET {
+            repo.write(path, text);
+        }
         let told = repo.run(&["render"]);
         assert_eq!(told.code, 0, "{told}");
         repo.commit("Describe the fleet");

@@ -11,13 +11,11 @@ fn on_a_terminal(repo: &Repo, arguments: &str) -> Option<String> {
     let command = format!("{} {arguments}", fleetwright().to_str().unwrap());
     let mut script = Command::new("script");
     bare(script.args(["-qec", &command, "/dev/null"]).current_dir(&repo.top)).env("TERM", "xterm");
-    match script.output() {
-        Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Err(_) => {
-            eprintln!("left out: there is no `script` here to make a terminal");
-            None
-        }
-    }
+    let Ok(output) = script.output() else {
+        eprintln!("left out: there is no `script` here to make a terminal");
+        return None;
+    };
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A fleet that takes long enough to render for progress to be worth showing, even on a fast machine.
