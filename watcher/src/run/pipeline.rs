@@ -137,9 +137,8 @@ impl Pipeline {
         let source = self.upstream.repository().source_of_inputs(base)?;
         let ground = Ground { upstream: &self.upstream, settings: &self.settings, steps, base, source };
         let mut groups = Vec::new();
-        for group in Group::ALL {
-            let unchanged = GroupChanges::default();
-            match publish(&ground, group, changes.get(&group).unwrap_or(&unchanged))? {
+        for (group, changes) in &changes {
+            match publish(&ground, *group, changes)? {
                 Some(report) => groups.push(report),
                 None => return Ok(None),
             }
@@ -163,7 +162,7 @@ impl Pipeline {
         }
     }
 
-    /// Finds what differs from the base branch, by group.
+    /// Finds what differs from the base branch, by group in the order of publishing.
     fn compare(
         &mut self,
         base: Revision,
