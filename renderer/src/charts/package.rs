@@ -95,10 +95,12 @@ impl Package {
     /// Returns what the chart's own files say, subcharts left out.
     fn own_shape(&self, folder: &str) -> Result<Shape, PackageError> {
         let values = self.document(folder, "values.yaml")?;
+        let text = self.files.get(&format!("{folder}values.yaml")).map_or(&[][..], Vec::as_slice);
+        let text = String::from_utf8_lossy(text);
         let mut shape = match &values {
             Some(values) => match values.get(WRAPPED_DEFAULTS) {
-                Some(wrapped) => with_extras(shape_of_values(wrapped)),
-                None => shape_of_values(values),
+                Some(wrapped) => with_extras(shape_of_values(wrapped, &text)),
+                None => shape_of_values(values, &text),
             },
             None => Shape::map(BTreeMap::new()),
         };
