@@ -214,14 +214,14 @@ persistence:
 resources: {}
   # limits: {}
 ";
-        assert_snapshot!(shape(values), @"
-        _any: top.level
+        assert_snapshot!(shape(values), @r#"
+        _any: "\"top.level\""
         _map: resources
         persistence:
           _any: accessMode storageClassName
           _bool: enabled
           _text: size
-        ");
+        "#);
     }
 
     #[test]
@@ -260,7 +260,7 @@ route: {enabled: false, termination_type: edge}
 loki: {auth_enabled: true, podLabels: {}}
 ";
         assert_snapshot!(shape(values), @r#"
-        _map: cm grafana.ini limits_config podSecurityContext resources
+        _map: cm "grafana.ini" limits_config podSecurityContext resources
         loki:
           _bool: auth_enabled
           _map: podLabels

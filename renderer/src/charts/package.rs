@@ -303,6 +303,7 @@ dependencies:
             ("charts/rollout-operator/values.yaml", "replicas: 1\n"),
             ("charts/undeclared/Chart.yaml", "name: undeclared\nversion: 1.0.0\n"),
         ]), @r#"
+        _bool: nodeExporter.enabled
         _map: elsewhere
         _map of bool: tags
         global:
@@ -311,12 +312,7 @@ dependencies:
         node-exporter:
           _map: podLabels
           _number: ours
-          global:
-            _scalar: imageRegistry
-          image:
-            _scalar: tag
-        nodeExporter:
-          _bool: enabled
+          _scalar: global.imageRegistry image.tag
         rollout_operator:
           _bool: enabled
           _number: replicas
@@ -331,9 +327,8 @@ dependencies:
             ("values.yaml", "_internal_defaults_do_not_set: {pilot: {autoscaleMin: 1}}\n"),
         ]);
         assert_snapshot!(values, @"
+        _number: pilot.autoscaleMin
         _text: compatibilityVersion platform profile
-        pilot:
-          _number: autoscaleMin
         ");
     }
 
