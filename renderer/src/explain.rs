@@ -12,10 +12,10 @@ use serde_json::Value as Json;
 
 use crate::checks::{DocumentKind, Finding};
 use crate::inventory::Fact;
+use crate::key_path::{Step, is_at_or_below, text_of};
 use crate::path::{ClusterName, RepoPath};
 use crate::problem::{Place, Position, Problem};
 use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
-use crate::schema::{Step, is_at_or_below, text_of};
 use crate::templates::{Origin, Scope, Site};
 use crate::yaml::Value;
 

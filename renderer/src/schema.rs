@@ -7,12 +7,12 @@ mod alternatives;
 mod wording;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::key_path::Step;
 use crate::network::AddressPool;
 use crate::problem::did_you_mean;
 use wording::Subject;
@@ -51,56 +51,6 @@ pub struct Violation {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-}
-
-/// One step from a value into a part of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// Into a list, from 0.
-    Index(usize),
-    /// Into a map.
-    Key(String),
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Index(index) => write!(f, "[{index}]"),
-            Self::Key(key) => f.write_str(key),
-        }
-    }
-}
-
-/// Returns a path as text: `prometheus.prometheusSpec.remoteWrite[0].url`, odd keys in quotes.
-#[must_use]
-pub fn text_of(path: &[Step]) -> String {
-    let mut text = String::new();
-    for step in path {
-        match step {
-            Step::Index(_) => {}
-            Step::Key(_) if text.is_empty() => {}
-            Step::Key(_) => text.push('.'),
-        }
-        match step {
-            Step::Key(key) if is_bare(key) => text.push_str(key),
-            Step::Key(key) => text.push_str(&Value::from(key.as_str()).to_string()),
-            Step::Index(_) => text.push_str(&step.to_string()),
-        }
-    }
-    text
-}
-
-fn is_bare(key: &str) -> bool {
-    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'))
-}
-
-/// Returns whether a path is the one written as `text`, or leads below it.
-#[must_use]
-pub fn is_at_or_below(path: &[Step], text: &str) -> bool {
-    let whole = text_of(path);
-    whole
-        .strip_prefix(text)
-        .is_some_and(|rest| rest.is_empty() || text.is_empty() || rest.starts_with(['.', '[']))
 }
 
 impl Schema {

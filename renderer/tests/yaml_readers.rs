@@ -122,6 +122,21 @@ fn what_we_take_bare_no_reader_takes_for_anything_else() {
     }
 }
 
+#[test]
+fn a_document_that_breaks_off_is_read_or_told_about_and_nothing_else() {
+    let corpus = corpus();
+    let short = corpus.iter().map(|document| document.written.as_str()).filter(|written| written.len() < 120);
+    for written in short {
+        for (end, _) in written.char_indices() {
+            let Err(faults) = parse(&written[..end]) else { continue };
+            let lines = written[..end].split('\n').count();
+            let is_inside = |line: u32| (1..=lines + 1).contains(&(line as usize));
+            assert!(faults.iter().all(|fault| is_inside(fault.position.line)), "{faults:?} in {written:?}");
+            assert!(!faults.is_empty(), "{written:?} is refused without a reason");
+        }
+    }
+}
+
 fn read_one(text: &str) -> Option<serde_json::Value> {
     match parse(text).ok()?.as_slice() {
         [node] => Some(interpret(node).ok()?.to_json()),

@@ -121,7 +121,7 @@ fn numbers() -> Value {
 #[must_use]
 pub fn random_documents(seed: u64, count: usize) -> Vec<Value> {
     let mut random = Random(seed);
-    (0..count).map(|_| random.tree(3)).collect()
+    (0..count).map(|_| random.map(8, 4)).collect()
 }
 
 /// The `SplitMix64` generator, which is enough to choose test data.
@@ -150,10 +150,13 @@ impl Random {
             2 => json!(self.next().cast_signed() >> self.below(64)),
             3..=5 => json!(self.text()),
             6 | 7 => (0..self.below(4)).map(|_| self.tree(depth - 1)).collect(),
-            _ => {
-                (0..self.below(5)).map(|_| (self.text(), self.tree(depth - 1))).collect::<Map<_, _>>().into()
-            }
+            _ => self.map(5, depth),
         }
+    }
+
+    /// Returns a map of fewer entries than `limit`.
+    fn map(&mut self, limit: usize, depth: usize) -> Value {
+        (0..self.below(limit)).map(|_| (self.text(), self.tree(depth - 1))).collect::<Map<_, _>>().into()
     }
 }
 

@@ -1,13 +1,17 @@
 //! The shell of Fleetwright: the only part that touches the world.
 //!
 //! It turns events into requests, reads a snapshot from git, calls the renderer, publishes the plan and reports the
-//! outcome. Modules stand in pipeline order and import towards the core.
+//! outcome. Modules stand in pipeline order and import towards the core; `git` and `forge` know nothing of what is
+//! rendered.
 
 pub mod output;
 
+pub mod charts;
 pub mod events;
 pub mod git;
 pub mod working_tree;
+
+pub mod forge;
 
 pub mod error;
 pub mod run;

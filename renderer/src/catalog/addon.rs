@@ -7,10 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use crate::charts::{ChartId, LockedChart};
 use crate::inventory::{self, Cluster, Fact, Role, key};
+use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
-use crate::schema::{Schema, Step};
+use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
 
 /// What an add-on is: `templates/addons/<addon>/addon.yaml`.
@@ -48,6 +50,9 @@ pub struct AddonFile {
     /// Whether Argo CD applies it on the server: needed for definitions over 262,144 bytes.
     #[serde(default)]
     pub server_side_apply: bool,
+    /// Places of the values that the chart hands on as they are, though it names some of their keys: any key may stand there.
+    #[serde(default)]
+    pub free_form: BTreeSet<String>,
     /// What a cluster may set, each a JSON Schema with a default.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Map<String, Json>>")]
@@ -74,6 +79,18 @@ pub struct Chart {
         extend("x-hint" = "pin one version, such as `88.5.3`: a range renders differently from day to day")
     )]
     pub version: String,
+}
+
+impl Chart {
+    /// Returns what the chart is called in the lock.
+    #[must_use]
+    pub fn id(&self) -> ChartId {
+        ChartId {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            repository: self.repository.clone(),
+        }
+    }
 }
 
 /// Where an add-on runs.
@@ -110,6 +127,8 @@ pub struct Addon {
     pub values: Option<RepoPath>,
     /// The templates of objects that the chart does not write.
     pub manifests: BTreeSet<RepoPath>,
+    /// What the chart takes as values, if it is locked.
+    pub locked: Option<Arc<LockedChart>>,
     /// The identity of `addon.yaml`.
     pub id: SourceId,
     settings: Schema,
@@ -144,6 +163,7 @@ pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result
         origin,
         values: None,
         manifests: BTreeSet::new(),
+        locked: None,
         id: source.id,
         settings,
     };

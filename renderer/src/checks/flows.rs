@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use crate::inventory::{Cluster, key};
+use crate::key_path::Step;
 use crate::path::{ClusterName, RepoPath};
-use crate::schema::Step;
 use crate::yaml::{Map, Value};
 
 use super::{Document, DocumentKind, Finding, ObjectId, Seen, kept};

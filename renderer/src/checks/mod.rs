@@ -6,19 +6,21 @@
 
 mod facts;
 mod flows;
+mod keys;
 mod objects;
 mod placement;
 mod secrets;
 
 use crate::catalog::{Addon, Catalog};
 use crate::inventory::{Cluster, Inventory};
+use crate::key_path::Step;
 use crate::problem::Problem;
-use crate::schema::Step;
 use crate::yaml::Value;
 
 pub use flows::{
     ClusterFlows, ExposedAddress, FlowFinding, Flows, Footprint, MetricsListener, MetricsSender, footprint,
 };
+pub use keys::not_locked;
 pub use objects::ObjectId;
 
 /// A fault at a path of a rendered document.
@@ -115,12 +117,15 @@ pub const FACT_CHECKS: &[Check<FactCheck>] = &[
 pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
     Check { name: "addons", run: placement::chosen_addons_run },
     Check { name: "settings", run: placement::chosen_settings_fit },
+    Check { name: "charts", run: keys::charts_are_locked },
     Check { name: "placement", run: placement::placement_labels_exist },
     Check { name: "unread", run: placement::facts_are_read },
 ];
 
 /// Checks of one rendered document.
 pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
+    Check { name: "keys", run: keys::keys_are_in_the_chart },
+    Check { name: "images", run: keys::images_name_one_registry },
     Check { name: "objects", run: objects::objects_fit_their_schema },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
     Check { name: "exposed-addresses", run: flows::exposed_addresses_are_in_the_pool },

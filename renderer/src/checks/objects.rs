@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::schema::{Schema, Step, Violation};
+use crate::key_path::Step;
+use crate::schema::{Schema, Violation};
 use crate::yaml;
 
 use super::{Document, DocumentKind, Finding};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{Addon, Catalog};
 use crate::inventory::{Cluster, Fact, Inventory, key};
+use crate::key_path::Step;
 use crate::path::AddonName;
 use crate::problem::{Place, Problem, did_you_mean};
-use crate::schema::Step;
 
 pub(super) fn chosen_addons_run(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
     let mut problems = Vec::new();

@@ -3,6 +3,7 @@
 //! Knows nothing of templates. What is known here about a cluster is right on its own; what must fit between clusters
 //! is for `checks`.
 
+mod editors;
 mod fact;
 mod facts;
 
@@ -14,12 +15,14 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 
+pub(crate) use crate::key_path::key;
 use crate::path::{ClusterName, NameError, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
-use crate::schema::{Schema, Step, Violation};
+use crate::schema::{Schema, Violation};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 
+pub use editors::defaults_schema;
 pub use fact::Fact;
 pub use facts::{
     AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup,
@@ -113,7 +116,7 @@ pub fn fleet_schema() -> Json {
 }
 
 pub(crate) fn schema_of<T: JsonSchema>() -> Json {
-    schemars::schema_for!(T).to_value()
+    editors::drop_null_defaults(schemars::schema_for!(T).to_value())
 }
 
 static CLUSTER_SCHEMA: LazyLock<Schema> =
@@ -455,9 +458,4 @@ fn unknown_hub_hint(inventory: &Inventory, cluster: &Cluster) -> String {
         None if hubs.is_empty() => "describe a cluster with `role: control` first".to_owned(),
         None => format!("known hubs: `{}`", hubs.join("`, `")),
     }
-}
-
-/// Returns a step into a map.
-pub(crate) fn key(name: &str) -> Step {
-    Step::Key(name.to_owned())
 }

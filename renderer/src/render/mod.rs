@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
 use crate::checks::{
@@ -61,7 +62,7 @@ impl RenderedCluster {
     /// Returns the files in the order of their paths.
     #[must_use]
     pub fn files(&self) -> Vec<&RenderedFile> {
-        let mut files: Vec<_> = self.units.iter().flat_map(|unit| &unit.files).collect();
+        let mut files: Vec<_> = self.iter_files().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
     }
@@ -71,6 +72,11 @@ impl RenderedCluster {
         files
             .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
             .collect()
+    }
+
+    /// Returns the files in no particular order, at no cost.
+    pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
+        self.units.iter().flat_map(|unit| &unit.files)
     }
 
     /// Returns the add-ons that run on the cluster.
@@ -172,7 +178,10 @@ impl Renderer {
         let clusters: Vec<_> =
             clusters.filter(|cluster| world.inventory.hub_of(cluster).is_some()).map(Arc::as_ref).collect();
         let total = clusters.len();
+        // Threads of the pool know nothing of the run that they work for.
+        let run = Span::current();
         let attempt = |cluster: &'a Cluster| {
+            let _cluster = info_span!(parent: &run, "cluster", cluster.name = %cluster.name).entered();
             let attempt = world.attempt(cluster, self.clusters.get(&cluster.name));
             progress.advance(total);
             attempt
@@ -314,6 +323,7 @@ impl<'a> World<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
+        debug!(units = made.len(), "rendered `{}`", cluster.name);
         Ok(Arc::new(RenderedCluster {
             name: cluster.name.clone(),
             role: cluster.facts.role,
@@ -368,6 +378,10 @@ fn outward(units: &[Arc<Unit>]) -> Vec<(usize, usize)> {
 fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&fleet.id.0);
+    // What passed by one lock may not pass by another.
+    if let Some(lock) = &catalog.lock {
+        hasher.update(&lock.id.0);
+    }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
         hasher.update(&[u8::from(addon.manifests.is_empty()), 0]);

@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 
 use crate::catalog::Addon;
 use crate::inventory::{Cluster, Fact, Fleet, key};
+use crate::key_path::Step;
 use crate::problem::Place;
-use crate::schema::Step;
 
 /// A cluster with everything its templates may depend on.
 #[derive(Debug)]

@@ -73,10 +73,10 @@ fn a_wrong_setting_of_a_hub_is_not_blamed_on_its_spokes() {
 #[test]
 fn a_setting_needs_a_default_that_fits() {
     assert_snapshot!(shipped().edit(AGENT, "    maximum: 50\n    default: 10\n", "    maximum: 50\n").problems(), @"
-    templates/addons/prometheus-agent/addon.yaml:24:3: setting `maxShards` has no default
+    templates/addons/prometheus-agent/addon.yaml:23:3: setting `maxShards` has no default
       hint: add `default:`
     ");
-    assert_snapshot!(shipped().edit(AGENT, "    default: 10\n", "    default: 51\n").problems(), @"templates/addons/prometheus-agent/addon.yaml:29:14: `maxShards` must be at most 50, not 51");
+    assert_snapshot!(shipped().edit(AGENT, "    default: 10\n", "    default: 51\n").problems(), @"templates/addons/prometheus-agent/addon.yaml:28:14: `maxShards` must be at most 50, not 51");
     assert_snapshot!(shipped().edit(AGENT, "type: integer", "type: intger").problems(), @"
     templates/addons/prometheus-agent/addon.yaml:26:11: `intger` is not a type
       hint: did you mean `integer`?
@@ -113,11 +113,11 @@ fn a_release_and_a_namespace_have_names_that_kubernetes_takes() {
 fn a_placement_label_that_no_cluster_has_is_told() {
     let place = |labels| shipped().and(METALLB, &format!("clusters:\n  labels: {{{labels}}}\n")).problems();
     assert_snapshot!(place("region: locale"), @"
-    templates/addons/metallb/addon.yaml:13:12: no cluster has the label `region: locale`
+    templates/addons/metallb/addon.yaml:10:12: no cluster has the label `region: locale`
       hint: did you mean `local`?
     ");
     assert_snapshot!(place("regoin: local"), @"
-    templates/addons/metallb/addon.yaml:13:12: no cluster has the label `regoin: local`
+    templates/addons/metallb/addon.yaml:10:12: no cluster has the label `regoin: local`
       hint: did you mean `region`?
     ");
     assert_eq!(place("region: local"), "no problems");
@@ -135,7 +135,7 @@ fn a_fact_that_no_template_reads_is_told() {
       hint: did you mean `prometheus`? otherwise remove it
     environments/control.yaml:14:3: no template reads address `zebra`
       hint: remove it, or use it in a template
-    templates/addons/metallb/addon.yaml:13:3: no template reads setting `speed`
+    templates/addons/metallb/addon.yaml:10:3: no template reads setting `speed`
       hint: remove it, or use it in a template
     ");
 }

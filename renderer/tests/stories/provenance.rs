@@ -21,7 +21,7 @@ fn explained(world: &World, file: &str, key: &str) -> String {
     };
     let mut lines = Vec::new();
     for value in values {
-        lines.push(fleetwright_renderer::schema::text_of(&value.path));
+        lines.push(fleetwright_renderer::key_path::text_of(&value.path));
         for line in &value.templates {
             lines.push(format!("  {} {}", line.place, line.expression.as_deref().unwrap_or("(literal)")));
         }
@@ -66,13 +66,13 @@ fn a_value_out_of_a_partial_names_the_partial_and_the_setting() {
       templates/_partials/volume-claim.hbs:5:19 (literal)
     prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
       templates/_partials/volume-claim.hbs:8:18 size
-      environments/control.yaml:24:16 addons[2].settings.storage Value
+      environments/control.yaml:24:16 addons[1].settings.storage Value
     ");
     let file = "argocd-apps/app/prometheus-agent/values.yaml";
     assert_snapshot!(explained(&World::shipped(), file, &format!("{claim}.resources")), @"
     prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
       templates/_partials/volume-claim.hbs:8:18 size
-      templates/addons/prometheus-agent/addon.yaml:23:14 addons[1].settings.buffer Value
+      templates/addons/prometheus-agent/addon.yaml:22:14 addons[1].settings.buffer Value
     ");
 }
 
@@ -100,7 +100,7 @@ fn a_value_out_of_a_loop_names_its_own_item() {
       templates/addons/prometheus-agent/addon.yaml:6:12 addons[1].chart.version Value
     spec.generators[0].list.elements[1].serverSideApply
       templates/cluster/applicationset.yaml.hbs:30:30 serverSideApply
-      templates/addons/prometheus-agent/addon.yaml:15:18 addons[1].serverSideApply Value
+      templates/addons/prometheus-agent/addon.yaml:14:18 addons[1].serverSideApply Value
     spec.generators[0].list.elements[1].manifests
       templates/cluster/applicationset.yaml.hbs:32:24 (literal)
       templates/addons/prometheus-agent/addon.yaml:3:1 addons[1].manifests Value
@@ -206,7 +206,7 @@ fn a_setting_reaches_where_it_is_chosen_or_not() {
     ");
     let addon = "templates/addons/prometheus-agent/addon.yaml";
     assert_snapshot!(reached(&World::shipped(), addon, "settings.buffer.default"), @"
-    templates/addons/prometheus-agent/addon.yaml:23:14
+    templates/addons/prometheus-agent/addon.yaml:22:14
       argocd-apps/app/prometheus-agent/values.yaml prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
     ");
 }

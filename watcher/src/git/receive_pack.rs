@@ -9,15 +9,17 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::error::{Fault, GitError, classify_io};
+use super::error::{Fault, GitError, classify, classify_io};
+use super::pack;
+use super::reach;
 use super::refs::{PushError, RefUpdate, names};
 use super::repository::Repository;
 use super::revision::Revision;
 
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
-/// What the other side must be able to do: report on each ref, tell what hooks print, move all or none.
-const NEEDED: [&str; 3] = ["report-status", "side-band-64k", "atomic"];
+/// What the other side must be able to do: report on each ref, tell what hooks print and nothing else, move all or none.
+const NEEDED: [&str; 4] = ["report-status", "side-band-64k", "quiet", "atomic"];
 
 /// A packet's length stands in four digits before it, which it includes.
 const LENGTH_DIGITS: usize = 4;
@@ -133,32 +135,11 @@ impl Session {
 
     /// Sends every object that the new revisions reach and that no ref of the other side reaches.
     fn send_pack(&mut self, repository: &Repository, updates: &[RefUpdate]) -> Result<(), Fault> {
-        let classify = |error| super::error::classify(error, repository.is_shallow());
-        let mut walk = repository.inner.revwalk().map_err(classify)?;
-        for new in updates.iter().filter_map(|update| update.new) {
-            walk.push(new.oid()).map_err(classify)?;
-        }
-        for there in self.refs.values() {
-            // A commit that is not here cannot be walked from, and hides nothing.
-            if repository.inner.find_commit(there.oid()).is_ok() {
-                walk.hide(there.oid()).map_err(classify)?;
-            }
-        }
-        let mut pack = repository.inner.packbuilder().map_err(classify)?;
-        pack.set_threads(0);
-        pack.insert_walk(&mut walk).map_err(classify)?;
-        let mut failure = None;
-        let written = pack.foreach(|bytes| match self.write(bytes) {
-            Ok(()) => true,
-            Err(fault) => {
-                failure = Some(fault);
-                false
-            }
-        });
-        match (failure, written) {
-            (Some(fault), _) => Err(fault),
-            (None, written) => written.map_err(classify),
-        }
+        let new: Vec<Revision> = updates.iter().filter_map(|update| update.new).collect();
+        let objects = reach::new_objects(&repository.inner, &new, self.refs.values().copied())
+            .map_err(|error| classify(error, repository.is_shallow()))?;
+        let input = self.input.as_mut().ok_or_else(|| protocol("the connection is closed"))?;
+        pack::write(&objects, input).map_err(classify_io)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {

@@ -1,0 +1,330 @@
+//! The local forge: pull requests in the repository's own refs, with no account and no network.
+//!
+//! Each pull request is a ref, `refs/fleetwright/pulls/<number>`, and each of its states a commit: a record and a body,
+//! with the state before and the head commit as parents, so that git keeps what the record names. Everything moves by
+//! compare-and-swap through the [`Upstream`], so any number of runs and people may work at once.
+//!
+//! A kill may fall between any two writes; their order makes what is left behind recognisable:
+//!
+//! - *Open*: the head branch is pushed, then the record is created. A branch without a record gets one from the next run.
+//! - *Merge*: the base branch moves, then the record says so, then the head branch goes. A head that is part of its base
+//!   was merged, whatever the record says; [`LocalForge::settle`] and the next merge write the rest.
+//! - *Close*: the record says so, then the head branch goes. [`LocalForge::settle`] deletes what was left.
+
+use std::collections::BTreeMap;
+
+use super::record;
+use super::{ForgeError, Outcome, Ownership, Proposal, PullRequest, PullState};
+use crate::git::{Fault, GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
+
+const PULLS: &str = "refs/fleetwright/pulls/";
+const BRANCHES: &str = "refs/heads/";
+
+/// How often a step is tried anew when someone else was faster: each loss means that someone else made progress.
+const ATTEMPTS: usize = 20;
+
+type Refs = BTreeMap<String, Revision>;
+
+/// The pull requests of one upstream.
+#[derive(Debug)]
+pub struct LocalForge<'a> {
+    upstream: &'a Upstream,
+}
+
+/// A pull request and the commit that records it.
+#[derive(Clone, Debug)]
+struct Stored {
+    pull: PullRequest,
+    at: Revision,
+}
+
+/// A head that is part of its base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Landed {
+    head: Revision,
+    merge: Revision,
+}
+
+impl<'a> LocalForge<'a> {
+    /// Returns the forge whose pull requests live in `upstream`.
+    #[must_use]
+    pub const fn new(upstream: &'a Upstream) -> Self {
+        Self { upstream }
+    }
+
+    /// Returns all pull requests by number.
+    pub fn list(&self) -> Result<Vec<PullRequest>, ForgeError> {
+        let stored = self.read_all(&self.upstream.fetch()?)?;
+        Ok(stored.into_iter().map(|stored| stored.pull).collect())
+    }
+
+    /// Returns one pull request.
+    pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
+        Ok(self.read(&self.upstream.fetch()?, number)?.pull)
+    }
+
+    /// Returns whose a branch is, so that nothing of a person is overwritten.
+    pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
+        let Some(tip) = branch_in(&self.upstream.fetch()?, branch) else {
+            return Ok(Ownership::Absent);
+        };
+        if self.repository().is_authored_by_us(tip)? {
+            return Ok(Ownership::Ours(tip));
+        }
+        Ok(Ownership::Persons(self.repository().commit_summary(tip)?))
+    }
+
+    /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
+    pub fn open_or_update(&self, proposal: &Proposal) -> Result<Outcome, ForgeError> {
+        for _ in 0..ATTEMPTS {
+            let refs = self.upstream.fetch()?;
+            if branch_in(&refs, &proposal.head) != Some(proposal.head_revision) {
+                let (head, revision) = (proposal.head.clone(), proposal.head_revision);
+                return Err(ForgeError::HeadMoved { head, revision });
+            }
+            let all = self.read_all(&refs)?;
+            let open =
+                all.iter().find(|stored| is_open(stored) && stored.pull.proposal.head == proposal.head);
+            let (number, outcome) = match open {
+                Some(Stored { pull, .. }) if pull.proposal == *proposal => {
+                    return Ok(Outcome::Unchanged(pull.number));
+                }
+                Some(Stored { pull, .. }) => (pull.number, Outcome::Updated(pull.number)),
+                None => (next_number(&refs), Outcome::Opened(next_number(&refs))),
+            };
+            let pull = PullRequest { number, state: PullState::Open, proposal: proposal.clone() };
+            let at = self.moment_of(proposal.head_revision)?;
+            if won(self.record(open.map(|open| open.at), &pull, &at))? {
+                return Ok(outcome);
+            }
+        }
+        Err(busy("the pull requests"))
+    }
+
+    /// Closes an open pull request and deletes its head branch if nobody else committed to it.
+    pub fn close(&self, number: u64, reason: &str) -> Result<(), ForgeError> {
+        for _ in 0..ATTEMPTS {
+            let Stored { mut pull, at } = self.read(&self.upstream.fetch()?, number)?;
+            match &pull.state {
+                PullState::Open => {}
+                PullState::Closed { .. } => return self.delete_head(&pull).map(drop),
+                PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
+            }
+            pull.state = PullState::Closed { reason: reason.to_owned() };
+            let moment = self.moment_of(pull.proposal.head_revision)?;
+            if won(self.record(Some(at), &pull, &moment))? {
+                return self.delete_head(&pull).map(drop);
+            }
+        }
+        Err(busy(&format!("pull request #{number}")))
+    }
+
+    /// Merges an open pull request into its base branch and returns the merge commit.
+    ///
+    /// Merges what is on the head branch now, and only that: if someone commits to it meanwhile, nothing is merged.
+    /// Merging what is merged already finishes what was left undone.
+    pub fn merge(&self, number: u64, by: &Signature) -> Result<Revision, ForgeError> {
+        let (mut landed, mut wanted) = (None, None);
+        for _ in 0..ATTEMPTS {
+            let refs = self.upstream.fetch()?;
+            let Stored { mut pull, at } = self.read(&refs, number)?;
+            match pull.state {
+                PullState::Open => {}
+                PullState::Merged { revision } => {
+                    self.delete_head(&pull)?;
+                    return Ok(revision);
+                }
+                PullState::Closed { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
+            }
+            if landed.is_none() {
+                let tip = branch_in(&refs, &pull.proposal.head);
+                if *wanted.get_or_insert(tip) != tip {
+                    let Proposal { head, head_revision, .. } = pull.proposal;
+                    return Err(ForgeError::HeadMoved {
+                        head,
+                        revision: wanted.flatten().unwrap_or(head_revision),
+                    });
+                }
+                landed = self.move_base(&refs, &pull, by)?;
+            }
+            let Some(Landed { head, merge }) = landed else {
+                continue;
+            };
+            pull.state = PullState::Merged { revision: merge };
+            pull.proposal.head_revision = head;
+            if won(self.record(Some(at), &pull, by))? {
+                self.delete_head(&pull)?;
+                return Ok(merge);
+            }
+        }
+        Err(busy(&format!("pull request #{number}")))
+    }
+
+    /// Puts right what a run that was killed left behind, and returns the numbers of the pull requests concerned.
+    pub fn settle(&self) -> Result<Vec<u64>, ForgeError> {
+        let refs = self.upstream.fetch()?;
+        let all = self.read_all(&refs)?;
+        let in_use: Vec<&str> = all
+            .iter()
+            .filter(|stored| is_open(stored))
+            .map(|stored| stored.pull.proposal.head.as_str())
+            .collect();
+        let mut settled = Vec::new();
+        for stored in &all {
+            let head = &stored.pull.proposal.head;
+            let is_done = match stored.pull.state {
+                PullState::Open => self.settle_open(&refs, stored)?,
+                _ if in_use.contains(&head.as_str()) || branch_in(&refs, head).is_none() => false,
+                _ => self.delete_head(&stored.pull)?,
+            };
+            settled.extend(is_done.then_some(stored.pull.number));
+        }
+        Ok(settled)
+    }
+
+    fn settle_open(&self, refs: &Refs, Stored { pull, at }: &Stored) -> Result<bool, ForgeError> {
+        let head = branch_in(refs, &pull.proposal.head);
+        let landed = match branch_in(refs, &pull.proposal.base) {
+            Some(base) => self.landed(head.unwrap_or(pull.proposal.head_revision), base)?,
+            None => None,
+        };
+        let mut pull = pull.clone();
+        pull.state = match (landed, head) {
+            (Some(landed), _) => {
+                pull.proposal.head_revision = landed.head;
+                PullState::Merged { revision: landed.merge }
+            }
+            (None, None) => PullState::Closed { reason: "its branch was deleted".into() },
+            (None, Some(_)) => return Ok(false),
+        };
+        let moment = self.moment_of(pull.proposal.head_revision)?;
+        if won(self.record(Some(*at), &pull, &moment))? {
+            self.delete_head(&pull)?;
+        }
+        Ok(true)
+    }
+
+    /// Moves the base branch to a commit that merges the head; `None` if someone else moved it first.
+    fn move_base(
+        &self,
+        refs: &Refs,
+        pull: &PullRequest,
+        by: &Signature,
+    ) -> Result<Option<Landed>, ForgeError> {
+        let Proposal { base, head, head_revision, .. } = &pull.proposal;
+        let base_tip = branch_in(refs, base).ok_or_else(|| ForgeError::NoBase { base: base.clone() })?;
+        let head_tip = branch_in(refs, head);
+        if let Some(landed) = self.landed(head_tip.unwrap_or(*head_revision), base_tip)? {
+            return Ok(Some(landed));
+        }
+        let Some(head_tip) = head_tip else {
+            return Err(ForgeError::HeadMoved { head: head.clone(), revision: *head_revision });
+        };
+        let message = format!("Merge pull request #{} from {head}\n\n{}", pull.number, pull.proposal.title);
+        let merge = self.repository().merge(base_tip, head_tip, by, &message)?;
+        let moved = won(self.upstream.update(&[RefUpdate::branch(base, Some(base_tip), Some(merge))]))?;
+        Ok(moved.then_some(Landed { head: head_tip, merge }))
+    }
+
+    /// Tells whether a head is part of its base, and by which commit.
+    fn landed(&self, head: Revision, base: Revision) -> Result<Option<Landed>, GitError> {
+        if !self.repository().is_ancestor(head, base)? {
+            return Ok(None);
+        }
+        // Without a merge commit someone fast-forwarded the base; then the head itself is what landed.
+        let merge = self.repository().merge_of(head, base)?.unwrap_or(head);
+        Ok(Some(Landed { head, merge }))
+    }
+
+    /// Writes a state of a pull request on top of the one that was read.
+    fn record(
+        &self,
+        previous: Option<Revision>,
+        pull: &PullRequest,
+        at: &Signature,
+    ) -> Result<(), ForgeError> {
+        let mut parents: Vec<Revision> = previous.into_iter().collect();
+        parents.push(pull.proposal.head_revision);
+        if let PullState::Merged { revision } = pull.state
+            && !parents.contains(&revision)
+        {
+            parents.push(revision);
+        }
+        let message = format!("#{} {}: {}", pull.number, pull.state.word(), pull.proposal.title);
+        let new = self.repository().commit_record(&record::write(pull)?, &parents, at, &message)?;
+        let name = format!("{PULLS}{}", pull.number);
+        Ok(self.upstream.update(&[RefUpdate { name, expected: previous, new: Some(new) }])?)
+    }
+
+    /// Deletes the head branch if it still is where the record says, and tells whether it did.
+    ///
+    /// A branch that moved belongs to whoever moved it, and one that a person has checked out is in use.
+    fn delete_head(&self, pull: &PullRequest) -> Result<bool, ForgeError> {
+        let Proposal { head, head_revision, .. } = &pull.proposal;
+        match won(self.upstream.update(&[RefUpdate::branch(head, Some(*head_revision), None)])) {
+            Err(ForgeError::Push(PushError::Git(error)))
+                if matches!(error.fault, Fault::CheckedOut { .. }) =>
+            {
+                Ok(false)
+            }
+            result => result,
+        }
+    }
+
+    /// Fleetwright at the moment of a commit, so that the same history is recorded by the same commits.
+    fn moment_of(&self, revision: Revision) -> Result<Signature, GitError> {
+        Ok(Signature::fleetwright(&self.repository().commit_summary(revision)?.committer))
+    }
+
+    fn read_all(&self, refs: &Refs) -> Result<Vec<Stored>, ForgeError> {
+        let mut all =
+            numbered(refs).map(|(number, at)| self.read_at(number, at)).collect::<Result<Vec<_>, _>>()?;
+        all.sort_by_key(|stored| stored.pull.number);
+        Ok(all)
+    }
+
+    fn read(&self, refs: &Refs, number: u64) -> Result<Stored, ForgeError> {
+        let at = refs.get(&format!("{PULLS}{number}")).ok_or(ForgeError::Unknown { number })?;
+        self.read_at(number, *at)
+    }
+
+    fn read_at(&self, number: u64, at: Revision) -> Result<Stored, ForgeError> {
+        Ok(Stored { pull: record::read(self.repository(), number, at)?, at })
+    }
+
+    const fn repository(&self) -> &Repository {
+        self.upstream.repository()
+    }
+}
+
+fn numbered(refs: &Refs) -> impl Iterator<Item = (u64, Revision)> {
+    refs.iter().filter_map(|(name, at)| Some((name.strip_prefix(PULLS)?.parse().ok()?, *at)))
+}
+
+fn next_number(refs: &Refs) -> u64 {
+    numbered(refs).map(|(number, _)| number).max().unwrap_or_default() + 1
+}
+
+fn branch_in(refs: &Refs, branch: &str) -> Option<Revision> {
+    refs.get(&format!("{BRANCHES}{branch}")).copied()
+}
+
+fn is_open(stored: &Stored) -> bool {
+    stored.pull.state == PullState::Open
+}
+
+fn busy(what: &str) -> ForgeError {
+    ForgeError::Busy { what: what.to_owned() }
+}
+
+/// Tells whether refs moved; `false` means that someone else was faster.
+fn won<E: Into<ForgeError>>(result: Result<(), E>) -> Result<bool, ForgeError> {
+    match result.map_err(Into::into) {
+        Ok(()) => Ok(true),
+        Err(ForgeError::Push(PushError::LeaseLost { .. })) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;
