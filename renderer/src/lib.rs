@@ -3,6 +3,7 @@
 //! No async, clock, network, file system, environment or randomness. Modules stand in pipeline order and import only
 //! what stands above them.
 
+pub mod key_path;
 pub mod network;
 pub mod path;
 pub mod problem;
@@ -10,6 +11,8 @@ pub mod schema;
 pub mod yaml;
 
 pub mod snapshot;
+
+pub mod charts;
 
 pub mod inventory;
 pub mod templates;

@@ -7,12 +7,12 @@ mod alternatives;
 mod wording;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::key_path::Step;
 use crate::network::AddressPool;
 use crate::problem::did_you_mean;
 use wording::Subject;
@@ -51,56 +51,6 @@ pub struct Violation {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-}
-
-/// One step from a value into a part of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// Into a list, from 0.
-    Index(usize),
-    /// Into a map.
-    Key(String),
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Index(index) => write!(f, "[{index}]"),
-            Self::Key(key) => f.write_str(key),
-        }
-    }
-}
-
-/// Returns a path as text: `prometheus.prometheusSpec.remoteWrite[0].url`, odd keys in quotes.
-#[must_use]
-pub fn text_of(path: &[Step]) -> String {
-    let mut text = String::new();
-    for step in path {
-        match step {
-            Step::Index(_) => {}
-            Step::Key(_) if text.is_empty() => {}
-            Step::Key(_) => text.push('.'),
-        }
-        match step {
-            Step::Key(key) if is_bare(key) => text.push_str(key),
-            Step::Key(key) => text.push_str(&Value::from(key.as_str()).to_string()),
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
-        }
-    }
-    text
-}
-
-fn is_bare(key: &str) -> bool {
-    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'))
-}
-
-/// Returns whether a path is the one written as `text`, or leads below it.
-#[must_use]
-pub fn is_at_or_below(path: &[Step], text: &str) -> bool {
-    let whole = text_of(path);
-    whole
-        .strip_prefix(text)
-        .is_some_and(|rest| rest.is_empty() || text.is_empty() || rest.starts_with(['.', '[']))
 }
 
 impl Schema {
@@ -277,10 +227,26 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// A wrong type is not worth saying where the permitted values themselves are said.
+/// A wrong type is not worth saying where the permitted values themselves are said, nor a missing key where it is
+/// there and misspelt.
 fn is_said_better_by_another(error: &ValidationError, all: &[ValidationError]) -> bool {
-    matches!(error.kind(), ValidationErrorKind::Type { .. })
-        && all.iter().any(|other| is_choice(other) && other.instance_path() == error.instance_path())
+    let mut here = all.iter().filter(|other| other.instance_path() == error.instance_path());
+    match error.kind() {
+        ValidationErrorKind::Type { .. } => here.any(is_choice),
+        ValidationErrorKind::Required { property } => {
+            property.as_str().is_some_and(|missing| here.any(|other| is_slip_of(other, missing)))
+        }
+        _ => false,
+    }
+}
+
+fn is_slip_of(error: &ValidationError, missing: &str) -> bool {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            unexpected.iter().any(|key| did_you_mean(key, [missing]).is_some())
+        }
+        _ => false,
+    }
 }
 
 fn is_choice(error: &ValidationError) -> bool {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Number, Value as Json};
 
+use crate::key_path::Step;
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position};
-use crate::schema::Step;
 use crate::yaml::{self, Node, NodeKind, Value};
 
 /// A fact, or a map or list of them, with the place it was written at.

@@ -163,7 +163,9 @@ impl Canonical {
             Value::List(items) => {
                 self.tag(5);
                 self.number(items.len());
-                items.iter().for_each(|item| self.value(item));
+                for item in items {
+                    self.value(item);
+                }
             }
             Value::Map(entries) => {
                 self.tag(6);

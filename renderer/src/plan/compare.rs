@@ -6,7 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::sequence::{Edit, edits};
-use super::{Action, Change, KeyPath, ObjectName, Step, read::read, skim};
+use super::{
+    Action, Change, KeyPath, ObjectName, Step,
+    read::{Memo, read},
+    skim,
+};
 use crate::yaml::{Map, Value};
 
 /// The fields that identify the items of a list, in the order they are tried.
@@ -19,9 +23,9 @@ const IDENTITIES: [(&str, &[&[&str]]); 5] = [
 ];
 
 /// Compares two versions of a file.
-pub(super) fn files(old: &[u8], new: &[u8]) -> Vec<Change> {
+pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo) -> Vec<Change> {
     let changes = match (std::str::from_utf8(old), std::str::from_utf8(new)) {
-        (Ok(old), Ok(new)) => skim::compare(old, new).or_else(|| texts(old, new)),
+        (Ok(old), Ok(new)) => skim::compare(old, new, memo).or_else(|| texts(old, new)),
         _ => None,
     };
     match changes {
@@ -40,8 +44,11 @@ fn texts(old: &str, new: &str) -> Option<Vec<Change>> {
 }
 
 /// Returns each document of a file that is created or deleted as one change; a file that is not YAML is one text.
-pub(super) fn whole(bytes: &[u8], action: Action) -> Vec<Change> {
-    let documents = std::str::from_utf8(bytes).ok().and_then(read).unwrap_or_else(|| vec![lossy(bytes)]);
+pub(super) fn whole(bytes: &[u8], action: Action, memo: &mut Memo) -> Vec<Change> {
+    let text = std::str::from_utf8(bytes).ok();
+    let documents =
+        text.and_then(|text| skim::document(text, memo).map(|one| vec![one]).or_else(|| read(text)));
+    let documents = documents.unwrap_or_else(|| vec![lossy(bytes)]);
     documents
         .into_iter()
         .map(|document| {
@@ -259,6 +266,15 @@ fn ids<'a>(items: &'a [Value], parts: &[&[&str]]) -> Option<Identified<'a>> {
     let mut names: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
     names.sort_unstable();
     names.windows(2).all(|pair| pair[0] != pair[1]).then_some(ids)
+}
+
+/// Returns the index and the identity of each item that `field` identifies.
+pub(super) fn with_identity(items: &[Value], field: &str) -> Vec<(usize, String)> {
+    let kinds = IDENTITIES.iter().filter(|(name, _)| *name == field);
+    let items = items.iter().enumerate();
+    kinds
+        .flat_map(|(_, parts)| items.clone().filter_map(|(at, item)| Some((at, identity(item, parts)?))))
+        .collect()
 }
 
 /// Returns the parts joined by a slash; a namespace may be missing, everything else must be a string.

@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -130,10 +131,10 @@ pub(super) fn file_label(path: &RepoPath, cluster: &ClusterName) -> String {
 pub(super) fn place(file: &str, change: &Change) -> String {
     let mut place = file.to_owned();
     if let Some(object) = &change.object {
-        place.push_str(&format!(" {object}"));
+        let _ = write!(place, " {object}");
     }
     if !change.path.is_root() {
-        place.push_str(&format!(" {}", change.path));
+        let _ = write!(place, " {}", change.path);
     }
     place
 }

@@ -14,11 +14,13 @@ use crate::yaml::Value;
 struct Json<'a>(&'a Value);
 
 /// Serialises a value that may be absent.
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 pub(super) fn optional<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
     value.as_ref().map(Json).serialize(serializer)
 }
 
 /// Serialises what is shared and may be absent.
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 pub(super) fn shared<T: Serialize, S: Serializer>(
     value: &Option<Arc<T>>,
     serializer: S,

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::key_path::write_word;
+
 /// The path of a setting; empty for the document itself.
 ///
 /// It is written with a dot before each key, an index or an identity in brackets for a list's item, and quotes around
@@ -86,11 +88,11 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// Writes a word bare if nothing in it could end it, else as a JSON string.
-fn write_word(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
-    let is_bare =
-        !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'));
-    if is_bare { f.write_str(word) } else { write!(f, "{}", serde_json::Value::from(word)) }
+/// Returns a word as a path writes it.
+pub(super) fn word(word: &str) -> String {
+    let mut text = String::new();
+    write_word(&mut text, word).expect("writing to a string does not fail");
+    text
 }
 
 impl Serialize for KeyPath {

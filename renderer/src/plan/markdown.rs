@@ -3,6 +3,8 @@
 //! Values are only ever written inside fenced blocks, and paths inside code spans, so that nothing in them is markup, a
 //! mention or a reference.
 
+use std::fmt::Write as _;
+
 use super::group::{Event, Group, RiskGroup};
 use super::show::{self, SHORT, count, on_clusters, on_counted, visible};
 use super::text::{FULL_COMMAND, LineKind, folded, headline};
@@ -56,7 +58,7 @@ pub fn body(plan: &Plan) -> String {
     let open = limit - TAIL_RESERVE;
     let shown = groups.iter().take_while(|group| body.try_push(&section(group), open)).count();
     if shown < groups.len() {
-        left_out.push_str(&format!("\n{}\n", folded(&groups[shown..])));
+        let _ = write!(left_out, "\n{}\n", folded(&groups[shown..]));
     }
     body.try_push(&left_out, limit);
     body.text
@@ -81,7 +83,7 @@ fn add_risks(body: &mut Body, risks: &[RiskGroup], left_out: &mut String) {
         }
     }
     if shown < risks.len() {
-        left_out.push_str(&format!("\n… {}: `{FULL_COMMAND}`\n", count(risks.len() - shown, "more risk")));
+        let _ = write!(left_out, "\n… {}: `{FULL_COMMAND}`\n", count(risks.len() - shown, "more risk"));
     }
 }
 

@@ -12,6 +12,7 @@ mod compare;
 mod group;
 mod json;
 mod key_path;
+mod locate;
 mod read;
 mod risk;
 mod sequence;
@@ -35,6 +36,7 @@ pub use budget::{Allowance, Budget, Excess, Refusal, Scope};
 pub use canonical::Digest;
 pub use group::{Entry, Event, Group, RiskGroup};
 pub use key_path::{KeyPath, Step};
+pub use locate::{Located, Missing, locate};
 pub use risk::{Risk, RiskKind};
 
 /// A file whose published and rendered bytes differ.
@@ -92,8 +94,10 @@ pub enum Action {
 
 /// What will change: cluster → add-on → file → settings.
 ///
-/// As JSON it is an object with `clusters` (by name), `published` and `deleted`; `Plan::groups` is the folded form.
+/// As JSON it is an object with `clusters` (by name), `published`, `deleted` and `remainingFiles`; `Plan::groups` is the
+/// folded form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The clusters that change, by name.
     pub clusters: BTreeMap<ClusterName, ClusterPlan>,
@@ -196,8 +200,9 @@ pub fn plan(changes: &[FileChange], published: &Published) -> Plan {
     let by_cluster: Vec<&[&FileChange]> = changes.chunk_by(|a, b| a.cluster == b.cluster).collect();
     let clusters: BTreeMap<_, _> = by_cluster
         .par_iter()
-        .map(|files| {
-            (files[0].cluster.clone(), cluster_plan(files, published.clusters.get(&files[0].cluster)))
+        .map_init(read::Memo::default, |memo, files| {
+            let name = &files[0].cluster;
+            (name.clone(), cluster_plan(files, published.clusters.get(name), memo))
         })
         .collect::<Vec<_>>()
         .into_iter()
@@ -213,13 +218,17 @@ pub fn plan(changes: &[FileChange], published: &Published) -> Plan {
 }
 
 /// Plans one cluster; its files stand in the order of their paths.
-fn cluster_plan(changes: &[&FileChange], published: Option<&PublishedCluster>) -> ClusterPlan {
+fn cluster_plan(
+    changes: &[&FileChange],
+    published: Option<&PublishedCluster>,
+    memo: &mut read::Memo,
+) -> ClusterPlan {
     let action = action_of(changes.iter().copied(), published.map_or(0, |cluster| cluster.files));
     let fate = risk::Fate::of(changes);
     let mut addons: BTreeMap<AddonName, AddonPlan> = BTreeMap::new();
     let mut files = Vec::new();
     for change in changes {
-        let file = file_plan(change, fate);
+        let file = file_plan(change, fate, memo);
         match &change.addon {
             Some(addon) => addons.entry(addon.clone()).or_insert_with(AddonPlan::unchanged).files.push(file),
             None => files.push(file),
@@ -253,7 +262,7 @@ fn action_of<'a>(changes: impl Iterator<Item = &'a FileChange>, published: usize
     }
 }
 
-fn file_plan(change: &FileChange, fate: risk::Fate) -> FilePlan {
+fn file_plan(change: &FileChange, fate: risk::Fate, memo: &mut read::Memo) -> FilePlan {
     let path = change.path.clone();
     let content = canonical::content(change.old.as_deref(), change.new.as_deref());
     match (&change.old, &change.new) {
@@ -262,7 +271,7 @@ fn file_plan(change: &FileChange, fate: risk::Fate) -> FilePlan {
             action: Action::Update,
             leaves: 0,
             risks: Vec::new(),
-            changes: compare::files(old, new)
+            changes: compare::files(old, new, memo)
                 .into_iter()
                 .map(|change| Change { risk: risk::of_change(&change), ..change })
                 .collect(),
@@ -270,7 +279,7 @@ fn file_plan(change: &FileChange, fate: risk::Fate) -> FilePlan {
         },
         (old, new) => {
             let action = change.action();
-            let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action);
+            let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action, memo);
             let mut risks = risk::of_file(&changes, action);
             if action == Action::Delete {
                 risks.insert(0, fate.of_file());

@@ -138,7 +138,9 @@ fn visit<'v>(value: Option<&'v Value>, keys: &mut Vec<&'v str>, look: &mut impl 
             }
         }
         Some(Value::List(items)) if !items.is_empty() => {
-            items.iter().for_each(|item| visit(Some(item), keys, look));
+            for item in items {
+                visit(Some(item), keys, look);
+            }
         }
         Some(leaf) => look(keys, leaf),
         None => {}
@@ -280,8 +282,11 @@ fn namespace_move(leaf: &Leaf<'_>) -> Option<&'static str> {
 
 fn exposed_address(leaf: &Leaf<'_>) -> Option<&'static str> {
     let is_address = match leaf.last() {
-        "loadBalancerIP" | "externalIPs" | "remoteWriteUrl" => true,
-        "metallb.io/loadBalancerIPs" | "metallb.universe.tf/loadBalancerIPs" => true,
+        "loadBalancerIP"
+        | "externalIPs"
+        | "remoteWriteUrl"
+        | "metallb.io/loadBalancerIPs"
+        | "metallb.universe.tf/loadBalancerIPs" => true,
         "url" => leaf.has("remoteWrite"),
         "addresses" => leaf.kind() == "IPAddressPool",
         "type" | "serviceType" => {
@@ -330,7 +335,7 @@ fn breaking_part(version: &str) -> Option<(u64, u64)> {
 
 /// What Argo CD does with what is no longer rendered, as far as the plan shows it.
 ///
-/// It is read from the cluster's own ApplicationSet, which changes whenever an add-on comes or goes.
+/// It is read from the cluster's own `ApplicationSet`, which changes whenever an add-on comes or goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fate {
     rules: Option<Rules>,
@@ -360,7 +365,7 @@ impl Fate {
         Self { rules }
     }
 
-    /// Returns the risk of deleting a cluster: its ApplicationSet goes.
+    /// Returns the risk of deleting a cluster: its `ApplicationSet` goes.
     pub(super) fn of_cluster(self) -> Risk {
         let note = match self.rules {
             Some(Rules { keeps_objects: true, .. }) => {
@@ -376,7 +381,7 @@ impl Fate {
         Risk { kind: RiskKind::Deletion, note }
     }
 
-    /// Returns the risk of deleting an add-on: its element goes from the ApplicationSet.
+    /// Returns the risk of deleting an add-on: its element goes from the `ApplicationSet`.
     pub(super) fn of_addon(self) -> Risk {
         let note = match self.rules {
             Some(Rules { keeps_applications: true, .. }) => {

@@ -83,9 +83,9 @@ pub(super) fn visible(text: &str) -> String {
     }
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if is_hidden(c) {
-            out.extend(c.escape_default())
+            out.extend(c.escape_default());
         } else {
-            out.push(c)
+            out.push(c);
         }
         out
     })
@@ -148,7 +148,7 @@ pub(super) fn change(change: &Change, limits: Limits) -> Vec<Line> {
     let setting = visible(place("", change).trim_start());
     let lines = match (&change.old, &change.new) {
         (Some(Value::String(old)), Some(Value::String(new))) if old.contains('\n') || new.contains('\n') => {
-            return text_change(setting, old, new, limits);
+            return text_change(&setting, old, new, limits);
         }
         (Some(old), Some(new)) => {
             let (old, new) = (inline(old), inline(new));
@@ -182,7 +182,7 @@ fn whole(kind: LineKind, setting: &str, value: &Value, limits: Limits) -> Line {
 }
 
 /// Writes the lines that go from a text and those that come.
-fn text_change(setting: String, old: &str, new: &str, limits: Limits) -> Vec<Line> {
+fn text_change(setting: &str, old: &str, new: &str, limits: Limits) -> Vec<Line> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let changed: Vec<(LineKind, &str)> = edits(&old, &new)
         .into_iter()

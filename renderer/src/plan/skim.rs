@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Change, KeyPath, ObjectName, Step, compare, read::read};
+use super::{Change, KeyPath, ObjectName, Step, compare, read::Memo};
 use crate::yaml::{Map, Value};
 
 /// An entry of a block map as it is written.
@@ -24,7 +24,7 @@ struct Entry<'a> {
 type Entries<'a> = BTreeMap<&'a str, Entry<'a>>;
 
 /// Compares two texts of one document each; `None` if either has to be parsed as a whole.
-pub(super) fn compare(old: &str, new: &str) -> Option<Vec<Change>> {
+pub(super) fn compare(old: &str, new: &str, memo: &mut Memo) -> Option<Vec<Change>> {
     if has_far_effects(old) || has_far_effects(new) {
         return None;
     }
@@ -32,14 +32,25 @@ pub(super) fn compare(old: &str, new: &str) -> Option<Vec<Change>> {
     let object = match (old.contains_key("kind"), new.contains_key("kind")) {
         (false, false) => None,
         (true, true) => {
-            let name = object_name(&new)?;
-            (object_name(&old)?.kind == name.kind).then_some(Some(Arc::new(name)))?
+            let name = object_name(&new, memo)?;
+            (object_name(&old, memo)?.kind == name.kind).then_some(Some(Arc::new(name)))?
         }
         _ => return None,
     };
-    let mut skim = Skim { object, path: KeyPath::default(), changes: Vec::new() };
+    let mut skim = Skim { object, path: KeyPath::default(), changes: Vec::new(), memo };
     skim.maps(&old, &new)?;
     Some(skim.changes)
+}
+
+/// Reads a text of one document entry by entry; `None` if it has to be parsed as a whole.
+pub(super) fn document(text: &str, memo: &mut Memo) -> Option<Value> {
+    if has_far_effects(text) {
+        return None;
+    }
+    let entries = entries(without_header(text))?;
+    let map: Option<Map> =
+        entries.iter().map(|(key, entry)| Some(((*key).to_owned(), memo.read_entry(entry.text)?))).collect();
+    map.map(Value::Map)
 }
 
 /// Tells whether a line may change what another line means: anchors and aliases; also carriage returns and tabs, which
@@ -59,20 +70,12 @@ fn without_header(mut text: &str) -> &str {
     text
 }
 
-fn object_name(entries: &Entries<'_>) -> Option<ObjectName> {
+fn object_name(entries: &Entries<'_>, memo: &mut Memo) -> Option<ObjectName> {
     let header: Map = ["apiVersion", "kind", "metadata"]
         .into_iter()
-        .map(|key| Some((key.to_owned(), parse(key, entries.get(key)?)?)))
+        .map(|key| Some((key.to_owned(), memo.read_entry(entries.get(key)?.text)?)))
         .collect::<Option<_>>()?;
     compare::object_name(&Value::Map(header))
-}
-
-/// Parses one entry by itself.
-fn parse(key: &str, entry: &Entry<'_>) -> Option<Value> {
-    match read(entry.text)?.as_slice() {
-        [document] => document.get(key).cloned(),
-        _ => None,
-    }
 }
 
 /// Splits a block map into its entries; `None` if it is not plainly one.
@@ -124,13 +127,14 @@ fn split_key(line: &str) -> Option<(&str, &str)> {
     is_key.then_some((key, rest))
 }
 
-struct Skim {
+struct Skim<'m> {
     object: Option<Arc<ObjectName>>,
     path: KeyPath,
     changes: Vec<Change>,
+    memo: &'m mut Memo,
 }
 
-impl Skim {
+impl Skim<'_> {
     fn maps(&mut self, old: &Entries<'_>, new: &Entries<'_>) -> Option<()> {
         let mut keys: BTreeMap<&str, (Option<&Entry>, Option<&Entry>)> =
             old.iter().map(|(key, entry)| (*key, (Some(entry), None))).collect();
@@ -140,14 +144,14 @@ impl Skim {
         keys.retain(|_, (old, new)| old.map(|entry| entry.text) != new.map(|entry| entry.text));
         for (key, (old, new)) in keys {
             self.path.push(Step::Key(key.into()));
-            let compared = self.entry(key, old, new);
+            let compared = self.entry(old, new);
             self.path.pop();
             compared?;
         }
         Some(())
     }
 
-    fn entry(&mut self, key: &str, old: Option<&Entry<'_>>, new: Option<&Entry<'_>>) -> Option<()> {
+    fn entry(&mut self, old: Option<&Entry<'_>>, new: Option<&Entry<'_>>) -> Option<()> {
         let mark = self.changes.len();
         if let (Some(old), Some(new)) = (old, new)
             && old.inline.is_empty()
@@ -159,8 +163,8 @@ impl Skim {
             }
             self.changes.truncate(mark);
         }
-        let parse = |entry: Option<&Entry<'_>>| match entry {
-            Some(entry) => parse(key, entry).map(Some),
+        let mut parse = |entry: Option<&Entry<'_>>| match entry {
+            Some(entry) => self.memo.read_entry(entry.text).map(Some),
             None => Some(None),
         };
         let (old, new) = (parse(old)?, parse(new)?);
@@ -183,7 +187,7 @@ mod tests {
     use crate::yaml::write;
 
     fn paths(old: &str, new: &str) -> Option<Vec<String>> {
-        Some(compare(old, new)?.iter().map(|change| change.path.to_string()).collect())
+        Some(compare(old, new, &mut Memo::default())?.iter().map(|change| change.path.to_string()).collect())
     }
 
     #[test]
@@ -218,8 +222,8 @@ mod tests {
             "",
             "x\n",
         ] {
-            assert!(compare(text, "a: 5\n").is_none(), "{text:?}");
-            assert!(compare("a: 5\n", text).is_none(), "{text:?}");
+            assert!(compare(text, "a: 5\n", &mut Memo::default()).is_none(), "{text:?}");
+            assert!(compare("a: 5\n", text, &mut Memo::default()).is_none(), "{text:?}");
         }
     }
 
@@ -247,8 +251,9 @@ mod tests {
         fn the_quick_way_gives_what_parsing_gives(old in any_map(), new in any_map()) {
             let mut parsed = Vec::new();
             compare::values(None, KeyPath::default(), Some(&old), Some(&new), &mut parsed);
+            prop_assert_eq!(document(&write(&new), &mut Memo::default()), Some(new.clone()));
             // Our own writer's files are always read the quick way, or it would be no use.
-            prop_assert_eq!(compare(&write(&old), &write(&new)), Some(parsed));
+            prop_assert_eq!(compare(&write(&old), &write(&new), &mut Memo::default()), Some(parsed));
         }
     }
 }

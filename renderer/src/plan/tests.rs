@@ -334,12 +334,10 @@ fn an_object_that_moves_to_another_namespace_is_a_move() {
 }
 
 fn application_set(addons: &[&str], sync_policy: &str) -> String {
-    let elements: String = addons.iter().map(|addon| format!("        - addon: {addon}\n")).collect();
+    let elements = addons.join("}, {addon: ");
     format!(
-        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata:\n  name: app\nspec:\n  generators:\n    - list:\n        elements:\n{elements}{sync_policy}"
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata:\n  name: app\nspec:\n  generators:\n    - list:\n        elements: [{{addon: {elements}}}]\n{sync_policy}"
     )
-    .replace("        elements:\n        -", "        elements:\n          -")
-    .replace("\n        - addon", "\n          - addon")
 }
 
 #[test]
@@ -507,7 +505,7 @@ fn json_keeps_types_and_paths() {
         "addons": 0,
         "files": 0
       },
-      "remaining_files": 1
+      "remainingFiles": 1
     }
     "#);
 }

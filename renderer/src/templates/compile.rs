@@ -41,6 +41,8 @@ pub(super) struct Compiled {
     pub stretches: Vec<Stretch>,
     /// Every name that occurs as a segment of a path in some template.
     pub names_read: BTreeSet<String>,
+    /// The names that paths end in: what is read as a whole.
+    pub ends_read: BTreeSet<String>,
 }
 
 /// Whether to mark literal text for tracing.
@@ -72,8 +74,13 @@ pub(super) fn compile(sources: &[SourceText<'_>], tracing: Tracing) -> Result<Co
     registry.set_strict_mode(true);
     registry.register_escape_fn(handlebars::no_escape);
     helpers::unregister_foreign(&mut registry);
-    let mut compiled =
-        Compiled { registry, sites: Vec::new(), stretches: Vec::new(), names_read: BTreeSet::new() };
+    let mut compiled = Compiled {
+        registry,
+        sites: Vec::new(),
+        stretches: Vec::new(),
+        names_read: BTreeSet::new(),
+        ends_read: BTreeSet::new(),
+    };
     let mut problems = Vec::new();
     let mut calls = BTreeMap::new();
     for source in sources {

@@ -28,9 +28,9 @@ use handlebars::{
 };
 use serde_json::Value as Json;
 
+use crate::key_path::Step;
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position, Problem};
-use crate::schema::Step;
 use crate::yaml::{self, Value};
 
 pub use compile::Site;
@@ -86,6 +86,11 @@ impl Scope {
     pub fn facts(&self) -> &Json {
         self.context.data()
     }
+
+    /// Returns the facts for changing.
+    pub fn facts_mut(&mut self) -> &mut Json {
+        self.context.data_mut()
+    }
 }
 
 /// One expansion to make: which template, with which facts, and which of the add-ons is `addon`.
@@ -127,6 +132,12 @@ impl Templates {
         &self.compiled.names_read
     }
 
+    /// Returns every name that some path ends in: a map among them is read as a whole, whatever stands in it.
+    #[must_use]
+    pub fn maps_read(&self) -> &BTreeSet<String> {
+        &self.compiled.ends_read
+    }
+
     /// Expands a template into its documents; none if it renders to nothing.
     pub fn render(&self, expand: Expand<'_>) -> Result<Vec<Value>, Vec<Problem>> {
         let (text, captures) = self.expand(expand)?;
@@ -152,6 +163,15 @@ impl Templates {
         }
         let sites = located.tokens.iter().filter_map(|token| self.captured_at(&captures, *token));
         Some(Origin::Inserted(sites.cloned().collect()))
+    }
+
+    /// Finds where the key of the node at `path` of document `document` is written.
+    #[must_use]
+    pub fn key_place(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Place> {
+        let (text, captures) = self.expand(expand).ok()?;
+        let skeleton = self.skeletons.skeleton(text, Skeleton::parse).ok()?;
+        let located = skeleton.locate(document, path, &captures)?;
+        Some(self.place_in_template(expand, located.key?))
     }
 
     fn captured_at(&self, captures: &[Capture], token: usize) -> Option<&Site> {

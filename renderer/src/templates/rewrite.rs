@@ -303,6 +303,7 @@ impl<'a, 's> Rewriter<'a, 's> {
         let path = PathText::parse(raw);
         let names = path.segments.iter().map(|segment| segment.name.to_owned());
         self.compiled.names_read.extend(names);
+        self.compiled.ends_read.extend(path.segments.last().map(|segment| segment.name.to_owned()));
         if path.up > self.scopes {
             let around = match self.source.kind {
                 Kind::Template => "the template",

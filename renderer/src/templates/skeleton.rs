@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
+use crate::key_path::Step;
 use crate::problem::{Fault, Position};
-use crate::schema::Step;
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
 use super::MAX_OUTPUT_BYTES;
@@ -27,6 +27,8 @@ pub(super) struct Skeleton {
 #[derive(Debug)]
 struct Place {
     position: Position,
+    /// Where its key stands, if it has one.
+    key: Option<Position>,
     kind: Kind,
 }
 
@@ -71,7 +73,7 @@ impl Skeleton {
     pub(super) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         let nodes = yaml::parse(text)?;
         let mut faults = escaped_tokens(text);
-        let documents = nodes.into_iter().map(|node| place(node, &mut faults)).collect();
+        let documents = nodes.into_iter().map(|node| place(node, None, &mut faults)).collect();
         if faults.is_empty() { Ok(Self { documents }) } else { Err(faults) }
     }
 
@@ -102,7 +104,7 @@ impl Skeleton {
             Kind::Text(pieces) => pieces.iter().filter_map(Piece::token).collect(),
             _ => Vec::new(),
         };
-        Some(Located { position: node.position, tokens })
+        Some(Located { position: node.position, key: node.key, tokens })
     }
 }
 
@@ -110,6 +112,7 @@ impl Skeleton {
 #[derive(Debug)]
 pub(super) struct Located {
     pub position: Position,
+    pub key: Option<Position>,
     pub tokens: Vec<usize>,
 }
 
@@ -122,16 +125,24 @@ impl Piece {
     }
 }
 
-fn place(node: Node, faults: &mut Vec<Fault>) -> Place {
+fn place(node: Node, key: Option<Position>, faults: &mut Vec<Fault>) -> Place {
     let position = node.position;
     let kind = match node.kind {
         NodeKind::Scalar(scalar) => scalar_place(scalar, position, faults),
-        NodeKind::List(items) => Kind::List(items.into_iter().map(|item| place(item, faults)).collect()),
+        NodeKind::List(items) => {
+            Kind::List(items.into_iter().map(|item| place(item, None, faults)).collect())
+        }
         NodeKind::Map(entries) => Kind::Map(
-            entries.into_iter().map(|(key, value)| (key_place(key), place(value, faults))).collect(),
+            entries
+                .into_iter()
+                .map(|(key, value)| {
+                    let at = Some(key.position);
+                    (key_place(key), place(value, at, faults))
+                })
+                .collect(),
         ),
     };
-    Place { position, kind }
+    Place { position, key, kind }
 }
 
 fn scalar_place(scalar: Scalar, position: Position, faults: &mut Vec<Fault>) -> Kind {

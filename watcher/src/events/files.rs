@@ -373,7 +373,7 @@ mod tests {
             30 27 0:31 / /mnt/share rw shared:1 - nfs4 server:/export rw\n\
             31 30 0:32 / /mnt/share/local rw - xfs /dev/vdb rw\n";
         let table = [
-            ("/home/a", None),
+            ("/srv/a", None),
             ("/mnt/share/fleet", Some("nfs4")),
             ("/mnt/share/local/fleet", None),
             ("/mnt/shared", None),
@@ -381,7 +381,7 @@ mod tests {
         for (path, kind) in table {
             assert_eq!(remote_file_system(mounts, Path::new(path)), kind, "{path}");
         }
-        assert_eq!(remote_file_system("", Path::new("/home")), None);
+        assert_eq!(remote_file_system("", Path::new("/srv")), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod commit;
 mod compare;
 mod error;
 mod history;
+mod inputs;
 mod merge;
 mod object;
 mod pack;

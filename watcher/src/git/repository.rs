@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use git2::ErrorCode;
 
+use super::commit::Signature;
 use super::error::{Fault, GitError, classify};
 use super::revision::Revision;
 
@@ -26,8 +27,11 @@ impl Repository {
     pub fn open(dir: &Path) -> Result<Self, GitError> {
         let opened = git2::Repository::discover(dir);
         let inner = opened.map_err(|error| {
-            let absent = error.code() == ErrorCode::NotFound;
-            let fault = if absent { Fault::NotARepository } else { classify(error, false) };
+            let fault = match error.code() {
+                ErrorCode::NotFound if !dir.exists() => Fault::NoSuchFolder,
+                ErrorCode::NotFound => Fault::NotARepository,
+                _ => classify(error, false),
+            };
             GitError { repository: dir.to_owned(), attempt: "open it".into(), fault }
         })?;
         let path = inner.workdir().unwrap_or_else(|| inner.path()).to_owned();
@@ -58,10 +62,41 @@ impl Repository {
         self.inner.workdir()
     }
 
+    /// Returns the error of a command that needs a working tree and has none.
+    #[must_use]
+    pub fn without_working_tree(&self) -> GitError {
+        self.error("read the working tree", Fault::NoWorkingTree)
+    }
+
     /// Returns whether history ends early because the clone is shallow.
     #[must_use]
     pub fn is_shallow(&self) -> bool {
         self.inner.is_shallow()
+    }
+
+    /// Creates a bare repository whose HEAD is on `branch`.
+    pub fn init_bare(dir: &Path, branch: &str) -> Result<Self, GitError> {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.bare(true).initial_head(branch).external_template(false);
+        match git2::Repository::init_opts(dir, &options) {
+            Ok(_) => Self::open(dir),
+            Err(error) => Err(GitError {
+                repository: dir.to_owned(),
+                attempt: "create the repository".to_owned(),
+                fault: classify(error, false),
+            }),
+        }
+    }
+
+    /// Returns the person whom git is configured for, now, as the author of a merge that they ask for.
+    pub fn person(&self) -> Result<Signature, GitError> {
+        match self.inner.signature() {
+            Ok(signature) => Ok(Signature::from_git2(&signature)),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                Err(self.error("find out who you are", Fault::NoIdentity))
+            }
+            Err(error) => Err(self.failed("find out who you are")(error)),
+        }
     }
 
     /// Returns the branch that HEAD is on, even if it has no commit yet.
@@ -116,7 +151,8 @@ impl Repository {
                     ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Ambiguous | ErrorCode::Peel
                 ) =>
             {
-                Err(self.error(attempt(), Fault::UnknownRevision { name: name.escape_debug().to_string() }))
+                let name = name.escape_debug().to_string();
+                Err(self.error(attempt(), Fault::UnknownRevision { name, shallow: self.is_shallow() }))
             }
             Err(error) => Err(self.failed(attempt())(error)),
         }

@@ -1,0 +1,222 @@
+//! `fleetwright demo`: the whole path on a throwaway copy of the two-cluster platform.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use include_dir::{Dir, include_dir};
+use renderer::path::RepoPath;
+use renderer::plan::{Budget, text};
+use renderer::problem::Position;
+use renderer::render::Renderer;
+
+use super::{Exit, Global, painted, print_text};
+use crate::error::CommandError;
+use crate::events::Cancel;
+use crate::forge::LocalForge;
+use crate::git::{BlobCache, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
+use crate::output::style::{self, Kind};
+use crate::run::{Pipeline, Published, RunReport, Settings};
+
+static ENVIRONMENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../environments");
+static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../templates");
+
+const BASE: &str = "main";
+/// The fact that the demo edits: where the hub's Prometheus listens.
+const FILE: &str = "environments/control.yaml";
+const KEY: &str = "prometheus: 192.168.64.102";
+const NEW: &str = "prometheus: 192.168.64.109";
+/// The demo's clock stands still, so that it prints the same every time: 2026-01-01 12:00 UTC.
+const NOON: i64 = 1_767_268_800;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Keep the repository in this folder, to look around in it; it must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+pub(super) fn run(_: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let throwaway = tempfile::tempdir().map_err(|error| CommandError::unexpected("make a folder", error))?;
+    let dir = match &args.keep {
+        Some(dir) if dir.exists() => {
+            return Err(CommandError::Usage {
+                message: format!("`{}` is there already", dir.display()),
+                hint: "name a folder that does not exist yet".to_owned(),
+            });
+        }
+        Some(dir) => dir.clone(),
+        None => throwaway.path().join("fleet.git"),
+    };
+    Demo::start(&dir)?.play()?;
+    if args.keep.is_some() {
+        let dir = dir.display();
+        print_text(&format!(
+            "\nThe repository is in {dir}: try `git -C {dir} log --graph --all` and `fleetwright --repo {dir} pulls list --all`.\n"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+struct Demo {
+    repository: Repository,
+    pipeline: Pipeline,
+    scene: u32,
+}
+
+impl Demo {
+    fn start(dir: &std::path::Path) -> Result<Self, CommandError> {
+        let repository = Repository::init_bare(dir, BASE)?;
+        let upstream = Upstream::own(repository.reopen()?);
+        let settings = Settings { base: BASE.to_owned(), budget: Budget::default(), allow_deletions: None };
+        Ok(Self { repository, pipeline: Pipeline::new(upstream, settings), scene: 0 })
+    }
+
+    fn play(mut self) -> Result<(), CommandError> {
+        self.heading("Two clusters are described in `environments/`, what runs on them in `templates/`");
+        let files = shipped_files();
+        let first = self.commit(&files, None, "Describe the platform")?;
+        print_text(&format!("{} files, committed to `{BASE}` as {}\n", files.len(), first.short()));
+
+        self.heading("The first run renders them and opens a pull request a group; both are merged");
+        let report = self.run_once()?;
+        self.merge_all(&report)?;
+
+        self.heading("Someone moves the hub's Prometheus: one edit of one fact");
+        let tip = self.repository.branch(BASE)?;
+        let edited = self.edit(tip)?;
+        let (old, new) = (KEY, NEW);
+        print_text(&paint(Kind::Plain, &format!("{FILE}:{}\n", edited.at.line)));
+        print_text(&paint(Kind::Removed, &format!("- {old}\n")));
+        print_text(&paint(Kind::Added, &format!("+ {new}\n")));
+        print_text(&format!("committed to `{BASE}` as {}\n", edited.revision.short()));
+
+        self.heading("The run notices, renders both clusters, and shows what will change");
+        let report = self.run_once()?;
+        for group in &report.groups {
+            print_text(&format!("\n{}", painted(&text::summary(&group.plan))));
+        }
+
+        self.heading("The pull request that a person reviews");
+        let forge_upstream = self.pipeline.upstream().reopen()?;
+        let forge = LocalForge::new(&forge_upstream);
+        let numbers = numbers(&report);
+        if let Some(number) = numbers.last() {
+            let pull = forge.show(*number)?;
+            print_text(&format!("#{number} {}\n\n{}\n", pull.proposal.title, pull.proposal.body.trim_end()));
+        }
+
+        self.heading("It is merged, and Argo CD syncs what is on the base branch");
+        self.merge_all(&report)?;
+
+        self.heading("The next run finds nothing to do");
+        self.run_once()?;
+        Ok(())
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.scene += 1;
+        let line = format!("{}{}. {text}\n", if self.scene == 1 { "" } else { "\n" }, self.scene);
+        print_text(&paint(Kind::Heading, &line));
+    }
+
+    fn run_once(&mut self) -> Result<RunReport, CommandError> {
+        let report = self.pipeline.run(&Cancel::default(), &())?;
+        let report = report.expect("nothing asks the demo to stop");
+        print_text(&report.to_string());
+        Ok(report)
+    }
+
+    fn merge_all(&self, report: &RunReport) -> Result<(), CommandError> {
+        let upstream = self.pipeline.upstream().reopen()?;
+        let forge = LocalForge::new(&upstream);
+        for number in numbers(report) {
+            let revision = forge.merge(number, &person())?;
+            print_text(&format!("merged pull request #{number} as {}\n", revision.short()));
+        }
+        Ok(())
+    }
+
+    /// Commits files as the whole content of a revision, as a person would.
+    fn commit(
+        &self,
+        files: &[TreeChange],
+        parent: Option<Revision>,
+        message: &str,
+    ) -> Result<Revision, CommandError> {
+        let parents: Vec<_> = parent.into_iter().collect();
+        let revision = self.repository.commit_record(files, &parents, &person(), message)?;
+        self.pipeline.upstream().update(&[RefUpdate::branch(BASE, parent, Some(revision))])?;
+        Ok(revision)
+    }
+
+    fn edit(&self, tip: Revision) -> Result<Edited, CommandError> {
+        let mut files = self.files_at(tip)?;
+        let mut at = Position::START;
+        for file in files.iter_mut().filter(|file| file.path.as_str() == FILE) {
+            let text = file.content.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+            let line =
+                text.lines().position(|line| line.contains(KEY)).expect("the shipped hub has the fact");
+            at = Position::new(line as u32 + 1, 1);
+            file.content = Some(text.replacen(KEY, NEW, 1).into_bytes().into());
+        }
+        let revision = self.commit(&files, Some(tip), "Move the hub's Prometheus")?;
+        Ok(Edited { revision, at })
+    }
+
+    /// Everything at a revision: what people wrote and what was rendered from it.
+    fn files_at(&self, tip: Revision) -> Result<Vec<TreeChange>, CommandError> {
+        let (snapshot, _) = self.repository.snapshot(tip, &mut BlobCache::default())?;
+        let written = snapshot.iter().map(|(path, source)| (path.clone(), Arc::clone(&source.bytes)));
+        let mut files: Vec<_> =
+            written.map(|(path, bytes)| TreeChange { path, content: Some(bytes) }).collect();
+        let rendered =
+            Renderer::new().render(&snapshot, &()).map_err(|problems| CommandError::Problems { problems })?;
+        for file in rendered.clusters.values().flat_map(|cluster| cluster.files()) {
+            files.push(TreeChange { path: file.path.clone(), content: Some(Arc::clone(&file.bytes)) });
+        }
+        Ok(files)
+    }
+}
+
+struct Edited {
+    revision: Revision,
+    at: Position,
+}
+
+fn numbers(report: &RunReport) -> Vec<u64> {
+    use crate::forge::Outcome::{Opened, Unchanged, Updated};
+    let proposed = report.groups.iter().filter_map(|group| match group.done {
+        Published::Proposed(Opened(number) | Updated(number) | Unchanged(number)) => Some(number),
+        _ => None,
+    });
+    proposed.collect()
+}
+
+fn person() -> Signature {
+    Signature {
+        name: "Ada Lovelace".to_owned(),
+        email: "ada@example.com".to_owned(),
+        seconds: NOON,
+        offset_minutes: 0,
+    }
+}
+
+fn paint(kind: Kind, text: &str) -> String {
+    style::paint(kind, text).to_string()
+}
+
+fn shipped_files() -> Vec<TreeChange> {
+    let mut files = Vec::new();
+    collect("environments", &ENVIRONMENTS, &mut files);
+    collect("templates", &TEMPLATES, &mut files);
+    files
+}
+
+fn collect(folder: &str, dir: &Dir<'_>, files: &mut Vec<TreeChange>) {
+    for file in dir.files() {
+        let path = format!("{folder}/{}", file.path().to_string_lossy().replace('\\', "/"));
+        let path = RepoPath::parse(&path).expect("the repository's own paths are valid");
+        files.push(TreeChange { path, content: Some(file.contents().into()) });
+    }
+    dir.dirs().for_each(|dir| collect(folder, dir, files));
+}

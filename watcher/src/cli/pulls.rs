@@ -1,0 +1,115 @@
+//! `fleetwright pulls`: the pull requests of the local forge.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Exit, Global, print_json, print_text};
+use crate::error::CommandError;
+use crate::forge::{LocalForge, PullRequest, PullState};
+use crate::git::{Repository, Upstream};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The repository in which the pull requests live; the one that is worked on if left out.
+    #[arg(long, global = true, value_name = "URL")]
+    upstream: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the open pull requests.
+    List {
+        /// List the merged and closed ones, too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show a pull request.
+    Show {
+        /// Its number.
+        number: u64,
+    },
+    /// Merge a pull request into its base branch.
+    Merge {
+        /// Its number.
+        number: u64,
+    },
+    /// Close a pull request without merging it.
+    Close {
+        /// Its number.
+        number: u64,
+        /// Why.
+        #[arg(long, value_name = "TEXT", default_value = "closed by hand")]
+        reason: String,
+    },
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let repository = Repository::open(&global.repo)?;
+    let upstream = match &args.upstream {
+        Some(url) => Upstream::at(repository, url)?,
+        None => Upstream::own(repository),
+    };
+    let forge = LocalForge::new(&upstream);
+    match &args.command {
+        Command::List { all } => {
+            let mut pulls = forge.list()?;
+            pulls.retain(|pull| *all || pull.state == PullState::Open);
+            show_list(global, &pulls);
+        }
+        Command::Show { number } => show(global, &forge.show(*number)?),
+        Command::Merge { number } => {
+            let revision = forge.merge(*number, &upstream.repository().person()?)?;
+            if global.is_json() {
+                print_json(&json!({ "number": number, "revision": revision.to_string() }));
+            } else {
+                print_text(&format!("merged pull request #{number} as {}\n", revision.short()));
+            }
+        }
+        Command::Close { number, reason } => {
+            forge.close(*number, reason)?;
+            if global.is_json() {
+                print_json(&json!({ "number": number, "reason": reason }));
+            } else {
+                print_text(&format!("closed pull request #{number}: {reason}\n"));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn show_list(global: &Global, pulls: &[PullRequest]) {
+    if global.is_json() {
+        print_json(&json!({ "pullRequests": pulls }));
+    } else if pulls.is_empty() {
+        print_text("no pull requests\n");
+    } else {
+        print_text(&pulls.iter().map(line).collect::<String>());
+    }
+}
+
+fn line(pull: &PullRequest) -> String {
+    let proposal = &pull.proposal;
+    format!(
+        "#{:<4} {:<7} {} → {}  {}\n",
+        pull.number,
+        pull.state.word(),
+        proposal.head,
+        proposal.base,
+        proposal.title
+    )
+}
+
+fn show(global: &Global, pull: &PullRequest) {
+    if global.is_json() {
+        print_json(pull);
+        return;
+    }
+    let state = match &pull.state {
+        PullState::Open => String::new(),
+        PullState::Merged { revision } => format!("merged as {}\n", revision.short()),
+        PullState::Closed { reason } => format!("closed: {reason}\n"),
+    };
+    print_text(&format!("{}{state}\n{}\n", line(pull), pull.proposal.body.trim_end()));
+}

@@ -1,0 +1,203 @@
+//! `fleetwright run`: the service, or one run of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use renderer::plan::Budget;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+use super::{Global, Shown, print_json, print_text};
+use crate::error::CommandError;
+use crate::events::files::{self, Places};
+use crate::events::poll::poll;
+use crate::events::signals::stop_on_signals;
+use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
+use crate::git::{Repository, Upstream};
+use crate::run::{Pipeline, RunReport, Settings};
+
+use super::Exit;
+
+/// Hints that may wait while a run is under way; sources keep one more each.
+const CHANNEL_CAPACITY: usize = 64;
+
+/// How often a single run starts over when someone else was faster: each loss means that someone else made progress.
+const ATTEMPTS: usize = 5;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Make one run and end.
+    #[arg(long)]
+    once: bool,
+    /// The base branch; the one that is checked out if left out.
+    #[arg(long, value_name = "BRANCH")]
+    base: Option<String>,
+    /// The repository in which branches and pull requests live, as a path or a `file://` address; the one that is
+    /// worked on if left out.
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// How often to look for changes that no event told of, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    poll: u64,
+    /// Allow one plan to delete more than the budget: its digest, or the beginning of it.
+    #[arg(long, value_name = "DIGEST")]
+    allow_deletions: Option<String>,
+}
+
+impl Args {
+    pub(super) const fn is_once(&self) -> bool {
+        self.once
+    }
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let pipeline = pipeline(global, args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::unexpected("start the runtime", error))?;
+    runtime.block_on(async {
+        let cancel = Cancel::default();
+        stop_on_signals(cancel.clone())
+            .map_err(|error| CommandError::unexpected("listen for signals", error))?;
+        if args.once {
+            once(global, pipeline, &cancel).await
+        } else {
+            serve(global, args, pipeline, &cancel).await
+        }
+    })
+}
+
+fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
+    let repository = Repository::open(&global.repo)?;
+    let base = match &args.base {
+        Some(base) => base.clone(),
+        None => repository.head_branch()?,
+    };
+    let upstream = match &args.upstream {
+        Some(url) => Upstream::at(repository, url)?,
+        None => Upstream::own(repository),
+    };
+    let settings =
+        Settings { base, budget: Budget::default(), allow_deletions: args.allow_deletions.clone() };
+    Ok(Pipeline::new(upstream, settings))
+}
+
+async fn once(global: &Global, pipeline: Pipeline, cancel: &Cancel) -> Result<Exit, CommandError> {
+    let (runner, result) = (Runner::new(global, pipeline), Arc::new(Mutex::new(None)));
+    let kept = Arc::clone(&result);
+    let run = move |_: &Request, cancel: &Cancel| {
+        let result = runner.run_to_end(cancel);
+        let outcome = outcome(&result);
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        outcome
+    };
+    let outcome = service::once(request(global), run, cancel).await;
+    let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (outcome, result) {
+        (_, Some(Err(error))) => Err(error),
+        (_, Some(Ok(Some(report)))) => {
+            if global.is_json() {
+                print_json(&report.to_json());
+            } else {
+                print_text(&report.to_string());
+            }
+            report.refusal().map_or(Ok(Exit::Done), |refusal| Err(refusal.clone().into()))
+        }
+        (_, Some(Ok(None))) => {
+            warn!("stopped before the run was complete; the next run continues");
+            Ok(Exit::Unexpected)
+        }
+        (Outcome::Failed(failure), None) => {
+            Err(CommandError::unexpected("make the run", std::io::Error::other(failure.message)))
+        }
+        (Outcome::Done | Outcome::Abandoned, None) => unreachable!("a run that ended has a result"),
+    }
+}
+
+type Request = events::Request<String, ()>;
+type RunResult = Result<Option<RunReport>, CommandError>;
+
+fn request(global: &Global) -> Request {
+    Request { repository: global.repo.display().to_string(), revision: () }
+}
+
+/// A pipeline that is lent to one run at a time.
+struct Runner {
+    pipeline: Mutex<Pipeline>,
+    shows_progress: bool,
+}
+
+impl Runner {
+    fn new(global: &Global, pipeline: Pipeline) -> Self {
+        Self { pipeline: Mutex::new(pipeline), shows_progress: !global.is_json() }
+    }
+
+    fn run(&self, cancel: &Cancel) -> RunResult {
+        self.lend().run(cancel, &Shown::new(self.shows_progress))
+    }
+
+    /// Makes a run, and starts over if someone else moved a ref meanwhile.
+    fn run_to_end(&self, cancel: &Cancel) -> RunResult {
+        for _ in 1..ATTEMPTS {
+            match self.run(cancel) {
+                Err(error) if error.is_overtaken() => info!("{error}; starting over"),
+                result => return result,
+            }
+        }
+        self.run(cancel)
+    }
+
+    fn lend(&self) -> MutexGuard<'_, Pipeline> {
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn outcome(result: &RunResult) -> Outcome {
+    match result {
+        Ok(Some(report)) => {
+            let refusal = report.refusal().map(|refusal| CommandError::Refused(refusal.clone()));
+            refusal.map_or(Outcome::Done, |refusal| Outcome::Failed(failure(&refusal)))
+        }
+        Ok(None) => Outcome::Abandoned,
+        Err(error) => Outcome::Failed(failure(error)),
+    }
+}
+
+fn failure(error: &CommandError) -> Failure {
+    let persistence = if error.is_transient() { Persistence::Transient } else { Persistence::Stalled };
+    Failure { persistence, exit: error.exit(), message: error.message(), hint: error.hint() }
+}
+
+async fn serve(
+    global: &Global,
+    args: &Args,
+    pipeline: Pipeline,
+    cancel: &Cancel,
+) -> Result<Exit, CommandError> {
+    let Request { repository, revision } = request(global);
+    let event = Event { repository, revision };
+    let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
+    let upstream = pipeline.upstream().reopen()?;
+    let git_dir = upstream.git_dir().to_owned();
+    info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
+    let look = move || upstream.refs();
+    tokio::spawn(poll(Duration::from_secs(args.poll), event.clone(), events.clone(), look));
+    tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), event, events));
+    // The seed only spreads retries of several services over time.
+    let queue = Queue::new(events::Settings::default(), u64::from(std::process::id()));
+    let (runner, last) = (Runner::new(global, pipeline), Mutex::new(None));
+    let run = move |_: &Request, cancel: &Cancel| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_news = runner.lend().has_news();
+        match (has_news, last.as_ref()) {
+            // What a run moved comes back as an event; there is nothing more to say than it said.
+            (Ok(false), Some(outcome)) => {
+                debug!("nothing has moved since the last run");
+                Outcome::clone(outcome)
+            }
+            _ => last.insert(outcome(&runner.run(cancel))).clone(),
+        }
+    };
+    service::serve(queue, receiver, run, cancel).await;
+    info!("stopped");
+    Ok(Exit::Done)
+}

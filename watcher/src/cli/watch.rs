@@ -1,0 +1,74 @@
+//! `fleetwright watch`: renders on every save.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use renderer::render::Renderer;
+use tokio::sync::mpsc;
+
+use super::{Exit, Global, painted_report, print_text, render};
+use crate::error::CommandError;
+use crate::events::files::{self, Places};
+use crate::events::signals::stop_on_signals;
+use crate::events::{Cancel, Event, Failure, Outcome, Persistence, Queue, Settings, service};
+use crate::working_tree::read_working_tree;
+
+/// An editor's save is over after this long; a person waits for what comes then.
+const SETTINGS: Settings = Settings {
+    quiet: Duration::from_millis(50),
+    max_wait: Duration::from_millis(500),
+    first_retry: Duration::from_secs(1),
+    max_retry: Duration::from_secs(10),
+    capacity: 1,
+};
+
+pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
+    let top = global.working_tree()?;
+    tell(&format!("watching `{}`; Ctrl-C ends\n", top.display()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::unexpected("start the runtime", error))?;
+    runtime.block_on(async {
+        let cancel = Cancel::default();
+        stop_on_signals(cancel.clone())
+            .map_err(|error| CommandError::unexpected("listen for signals", error))?;
+        let (events, receiver) = mpsc::channel(1);
+        let event = Event { repository: top.display().to_string(), revision: () };
+        tokio::spawn(files::watch(Places::inputs(&top), event, events));
+        let renderer = Mutex::new(Renderer::new());
+        let watched = global.clone();
+        let render = move |_: &_, _: &Cancel| match renderer.lock() {
+            Ok(mut renderer) => outcome(render(&watched, &top, &mut renderer)),
+            Err(_) => Outcome::Abandoned,
+        };
+        service::serve(Queue::new(SETTINGS, 0), receiver, render, &cancel).await;
+        Ok(Exit::Done)
+    })
+}
+
+fn render(global: &Global, top: &Path, renderer: &mut Renderer) -> Result<String, CommandError> {
+    let (snapshot, problems) = read_working_tree(top)?;
+    render::write(top, &global.render(renderer, &snapshot, problems)?)
+}
+
+fn outcome(result: Result<String, CommandError>) -> Outcome {
+    match result {
+        Ok(text) => print_text(&text),
+        // A person is at the keyboard: what they wrote is shown as `check` shows it, not as a line of a log.
+        Err(error) if !error.problems().is_empty() => tell(&format!("{}\n", painted_report(&error.report()))),
+        Err(error) => {
+            return Outcome::Failed(Failure {
+                persistence: if error.is_transient() { Persistence::Transient } else { Persistence::Stalled },
+                exit: error.exit(),
+                message: error.message(),
+                hint: error.hint(),
+            });
+        }
+    }
+    Outcome::Done
+}
+
+fn tell(text: &str) {
+    let _ = anstream::stderr().write_all(text.as_bytes());
+}

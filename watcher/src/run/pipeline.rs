@@ -1,0 +1,226 @@
+//! The pipeline: what is on the base branch is rendered, compared with what is published, and proposed.
+//!
+//! A run reads everything from the base branch, so running twice is harmless. Each step may be the last one; the next
+//! run starts from what it finds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use renderer::path::RepoPath;
+use renderer::plan::Budget;
+use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
+use renderer::snapshot::OUTPUT;
+use tracing::{Span, field, info};
+
+use super::changes::{self, GroupChanges};
+use super::group::{Group, Groups, LastRoles};
+use super::publish::{BRANCH_PREFIX, Ground, publish};
+use super::report::RunReport;
+use crate::error::CommandError;
+use crate::forge::LocalForge;
+use crate::git::{BlobCache, FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, Upstream};
+
+const BRANCHES: &str = "refs/heads/";
+
+type Refs = BTreeMap<String, Revision>;
+
+/// What a run may do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The base branch.
+    pub base: String,
+    /// How much a plan may delete without a word.
+    pub budget: Budget,
+    /// The plan that may delete more: its digest, or the beginning of it.
+    pub allow_deletions: Option<String>,
+}
+
+/// A point between two steps of a run, at which it can be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Before anything is read.
+    Start,
+    /// The base branch is rendered.
+    Rendered,
+    /// A group's plan is made.
+    Planned(Group),
+    /// The commit of a group is made, but no ref names it.
+    Committed(Group),
+    /// The head branch of a group is pushed.
+    Pushed(Group),
+    /// The pull request of a group is as it should be.
+    Proposed(Group),
+}
+
+/// Tells a run at each step whether to go on.
+pub trait Steps {
+    /// Returns whether to go on after `step`.
+    fn may_go_on(&self, step: Step) -> bool;
+}
+
+impl Steps for crate::events::Cancel {
+    fn may_go_on(&self, _: Step) -> bool {
+        !self.is_requested()
+    }
+}
+
+/// Runs of one repository. It remembers what has not changed, never what must be done.
+#[derive(Debug)]
+pub struct Pipeline {
+    upstream: Upstream,
+    settings: Settings,
+    renderer: Renderer,
+    blobs: BlobCache,
+    folders: FolderMemo,
+    roles: LastRoles,
+    /// Where all that a run depends on was when the last run was complete.
+    settled: Option<Refs>,
+}
+
+impl Pipeline {
+    /// Creates the pipeline of the repository whose refs live in `upstream`.
+    #[must_use]
+    pub fn new(upstream: Upstream, settings: Settings) -> Self {
+        Self {
+            upstream,
+            settings,
+            renderer: Renderer::new(),
+            blobs: BlobCache::default(),
+            folders: FolderMemo::default(),
+            roles: LastRoles::default(),
+            settled: None,
+        }
+    }
+
+    /// Returns where refs live, for looking whether anything moved.
+    #[must_use]
+    pub const fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Returns whether anything that a run depends on is elsewhere than the last complete run left it.
+    ///
+    /// What the run itself moved is no news; what others moved meanwhile is, even if it was moved during the run.
+    pub fn has_news(&self) -> Result<bool, CommandError> {
+        let Some(settled) = &self.settled else { return Ok(true) };
+        Ok(*settled != self.relevant(self.upstream.refs()?))
+    }
+
+    /// Makes one run: from the base branch to one pull request a group.
+    ///
+    /// Returns nothing if a step said to stop. A group whose plan is refused does not keep the others from being
+    /// published.
+    pub fn run(
+        &mut self,
+        steps: &dyn Steps,
+        progress: &dyn Progress,
+    ) -> Result<Option<RunReport>, CommandError> {
+        self.settled = None;
+        self.upstream.take_moves();
+        if !steps.may_go_on(Step::Start) {
+            return Ok(None);
+        }
+        let seen = self.upstream.fetch()?;
+        let base = match seen.get(&format!("{BRANCHES}{}", self.settings.base)) {
+            Some(base) => *base,
+            None => self.upstream.existing_branch(&self.settings.base)?,
+        };
+        Span::current().record("revision", field::display(base));
+        for number in LocalForge::new(&self.upstream).settle()? {
+            info!(pull_request.number = number, "put pull request #{number} right after an interrupted step");
+        }
+        let rendered = self.render(base, progress)?;
+        if !steps.may_go_on(Step::Rendered) {
+            return Ok(None);
+        }
+        let changes = self.compare(base, &rendered)?;
+        let source = self.upstream.repository().source_of_inputs(base)?;
+        let ground = Ground { upstream: &self.upstream, settings: &self.settings, steps, base, source };
+        let mut groups = Vec::new();
+        for (group, changes) in &changes {
+            match publish(&ground, *group, changes)? {
+                Some(report) => groups.push(report),
+                None => return Ok(None),
+            }
+        }
+        info!(clusters = rendered.clusters.len(), files = rendered.file_count(), "run is complete");
+        self.settled = Some(self.relevant(after(seen, self.upstream.take_moves())));
+        Ok(Some(RunReport { base, source, groups }))
+    }
+
+    fn render(&mut self, base: Revision, progress: &dyn Progress) -> Result<Rendered, CommandError> {
+        let (snapshot, mut problems) = self.upstream.repository().snapshot(base, &mut self.blobs)?;
+        match self.renderer.render(&snapshot, progress) {
+            Ok(rendered) if problems.is_empty() => Ok(rendered),
+            Ok(_) => Err(CommandError::Problems { problems }),
+            Err(found) => {
+                problems.extend(found);
+                problems.sort();
+                problems.dedup();
+                Err(CommandError::Problems { problems })
+            }
+        }
+    }
+
+    /// Finds what differs from the base branch, by group in the order of publishing.
+    fn compare(
+        &mut self,
+        base: Revision,
+        rendered: &Rendered,
+    ) -> Result<BTreeMap<Group, GroupChanges>, CommandError> {
+        let deltas = self.deltas(base, rendered)?;
+        let repository = self.upstream.repository();
+        let owners = deltas.iter().filter_map(|delta| changes::owner(&delta.path));
+        let mut gone: Vec<_> = owners.map(|(cluster, _)| cluster).collect();
+        gone.dedup();
+        gone.retain(|cluster| !rendered.clusters.contains_key(cluster));
+        let groups = Groups::find(repository, base, rendered, gone.into_iter(), &mut self.roles)?;
+        Ok(changes::by_group(repository, rendered, &groups, &deltas)?)
+    }
+
+    fn deltas(&mut self, base: Revision, rendered: &Rendered) -> Result<Vec<FileDelta>, CommandError> {
+        let repository = self.upstream.repository();
+        let root = RepoPath::parse(OUTPUT).expect("a constant path");
+        let digests = rendered.clusters.values().map(|cluster| (&cluster.folder, cluster.digest));
+        let unknown = repository.unknown_folders(base, &root, digests, &self.folders)?;
+        let changed: Vec<_> =
+            rendered.clusters.values().filter(|cluster| unknown.contains(&cluster.folder)).collect();
+        let files: Vec<Vec<_>> = changed.iter().map(|cluster| list(cluster)).collect();
+        let folders: Vec<_> = changed
+            .iter()
+            .zip(&files)
+            .map(|(cluster, files)| OutputFolder {
+                path: cluster.folder.clone(),
+                digest: cluster.digest,
+                files,
+            })
+            .collect();
+        let owned: BTreeSet<String> = rendered.clusters.keys().map(ToString::to_string).collect();
+        let root = OutputRoot { path: root, owned };
+        Ok(repository.compare(base, &root, &folders, &mut self.folders)?)
+    }
+
+    /// Leaves out the branches that no run reads or writes.
+    fn relevant(&self, mut refs: Refs) -> Refs {
+        refs.retain(|name, _| match name.strip_prefix(BRANCHES) {
+            Some(branch) => branch == self.settings.base || branch.starts_with(BRANCH_PREFIX),
+            None => true,
+        });
+        refs
+    }
+}
+
+fn list(cluster: &RenderedCluster) -> Vec<(RepoPath, Arc<[u8]>)> {
+    cluster.files().into_iter().map(|file| (file.path.clone(), Arc::clone(&file.bytes))).collect()
+}
+
+/// Returns where refs are after they were moved.
+fn after(mut refs: Refs, moves: Vec<RefUpdate>) -> Refs {
+    for RefUpdate { name, new, .. } in moves {
+        match new {
+            Some(new) => drop(refs.insert(name, new)),
+            None => drop(refs.remove(&name)),
+        }
+    }
+    refs
+}

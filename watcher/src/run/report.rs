@@ -1,0 +1,152 @@
+//! What a run did, as people and machines read it.
+
+use std::fmt;
+
+use renderer::plan::{Plan, Refusal, text};
+use serde_json::{Value, json};
+
+use super::group::Group;
+use crate::forge::Outcome;
+use crate::git::{CommitSummary, Revision};
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The tip of the base branch.
+    pub base: Revision,
+    /// The commit that made the inputs what they are.
+    pub source: Revision,
+    /// What became of each group.
+    pub groups: Vec<GroupReport>,
+}
+
+/// What became of a group.
+#[derive(Clone, Debug)]
+pub struct GroupReport {
+    /// The group.
+    pub group: Group,
+    /// What changes.
+    pub plan: Plan,
+    /// What was done about it.
+    pub done: Published,
+}
+
+/// What was done about a plan.
+#[derive(Clone, Debug)]
+pub enum Published {
+    /// There was nothing to do.
+    Nothing,
+    /// There is an open pull request.
+    Proposed(Outcome),
+    /// The pull request was closed, since nothing is left to change.
+    Closed(u64),
+    /// A person closed the pull request with this very plan; it stays closed until the plan changes.
+    Declined(u64),
+    /// A person has committed to the head branch; it is left as it is.
+    LeftAlone {
+        /// The branch.
+        branch: String,
+        /// The commit at its tip.
+        commit: CommitSummary,
+    },
+    /// The plan deletes more than is allowed.
+    Refused(Refusal),
+}
+
+impl Published {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Proposed(Outcome::Opened(_)) => "opened",
+            Self::Proposed(Outcome::Updated(_)) => "updated",
+            Self::Proposed(Outcome::Unchanged(_)) => "unchanged",
+            Self::Closed(_) => "closed",
+            Self::Declined(_) => "declined",
+            Self::LeftAlone { .. } => "leftAlone",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    const fn number(&self) -> Option<u64> {
+        match self {
+            Self::Proposed(
+                Outcome::Opened(number) | Outcome::Updated(number) | Outcome::Unchanged(number),
+            )
+            | Self::Closed(number)
+            | Self::Declined(number) => Some(*number),
+            Self::Nothing | Self::LeftAlone { .. } | Self::Refused(_) => None,
+        }
+    }
+}
+
+impl RunReport {
+    /// Returns the first refusal, by which the run counts as failed.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.groups.iter().find_map(|group| match &group.done {
+            Published::Refused(refusal) => Some(refusal),
+            _ => None,
+        })
+    }
+
+    /// Returns the report for machines.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let groups: Vec<_> = self
+            .groups
+            .iter()
+            .map(|report| {
+                let mut group =
+                    json!({ "group": report.group, "outcome": report.done.word(), "plan": report.plan });
+                if let Some(number) = report.done.number() {
+                    group["pullRequest"] = number.into();
+                }
+                if let Published::LeftAlone { branch, commit } = &report.done {
+                    group["branch"] = branch.as_str().into();
+                    group["commit"] = commit.revision.to_string().into();
+                }
+                group
+            })
+            .collect();
+        json!({ "base": self.base.to_string(), "source": self.source.to_string(), "groups": groups })
+    }
+}
+
+impl fmt::Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "base {} rendered from {}", self.base.short(), self.source.short())?;
+        self.groups.iter().try_for_each(|group| writeln!(f, "{group}"))
+    }
+}
+
+impl fmt::Display for GroupReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headline = text::headline(&self.plan);
+        write!(f, "{:<8} ", self.group)?;
+        match &self.done {
+            Published::Nothing => write!(f, "nothing to do"),
+            Published::Proposed(Outcome::Opened(number)) => {
+                write!(f, "opened pull request #{number}: {headline}")
+            }
+            Published::Proposed(Outcome::Updated(number)) => {
+                write!(f, "updated pull request #{number}: {headline}")
+            }
+            Published::Proposed(Outcome::Unchanged(number)) => {
+                write!(f, "pull request #{number} is current: {headline}")
+            }
+            Published::Closed(number) => {
+                write!(f, "closed pull request #{number}: nothing is left to change")
+            }
+            Published::Declined(number) => {
+                write!(
+                    f,
+                    "pull request #{number} was closed with this very change; it stays closed until the change differs"
+                )
+            }
+            Published::LeftAlone { branch, commit } => {
+                write!(f, "left `{branch}` alone: {} committed `{}` to it", commit.author.name, commit.title)
+            }
+            Published::Refused(refusal) => write!(f, "{refusal}"),
+        }
+    }
+}
