@@ -174,7 +174,27 @@ fn parts<'h, 'rc>(helper: &'h Helper<'rc>) -> (&'h str, &'h [PathAndJson<'rc>]) 
 struct Values<'r>(&'r Recorder);
 
 impl HelperDef for Values<'_> {
-    // `call_inner` and not `call`: the default `call` writes with the indent of a partial.
+    // The default writes with the indent of a partial, and copies the text three times; most tokens need no indent.
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        registry: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        rc: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        if rc.get_indent_before_write() {
+            return Indented(self).call(helper, registry, context, rc, out);
+        }
+        let value = self.call_inner(helper, registry, context, rc)?;
+        if let Some(text) = value.as_json().as_str().filter(|text| !text.is_empty()) {
+            out.write(text)?;
+            rc.set_content_produced(true);
+            rc.set_trailing_newline(false);
+        }
+        Ok(())
+    }
+
     fn call_inner<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -207,6 +227,21 @@ impl HelperDef for Values<'_> {
                 Ok(ScopedJson::Derived(functions::call(name, &values)?))
             }
         }
+    }
+}
+
+/// Writes what [`Values`] computes in handlebars' own way.
+struct Indented<'v, 'r>(&'v Values<'r>);
+
+impl HelperDef for Indented<'_, '_> {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        registry: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        rc: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        self.0.call_inner(helper, registry, context, rc)
     }
 }
 
