@@ -91,6 +91,9 @@ fn key_hint(near: Option<&[Step]>, known: &[String], addon: &Addon) -> String {
 
 /// Says types the way a person would: `true` or `false`, `a number or text`.
 fn in_words(types: Types) -> String {
+    if types == Types::SCALAR {
+        return "a single value".to_owned();
+    }
     let words = [
         (Types::BOOL, "`true` or `false`"),
         (Types::NUMBER, "a number"),
@@ -110,7 +113,7 @@ fn type_hint(wanted: Types, given: Types) -> Option<&'static str> {
     if wanted.has(Types::TEXT) && Types::SCALAR.has(given) {
         return Some("put the value in quotes");
     }
-    if wanted.has(Types::TEXT) && given == Types::MAP {
+    if wanted == Types::TEXT && given == Types::MAP {
         return Some("write it as text: `|` after the key, and the lines below");
     }
     if given == Types::TEXT && (wanted.has(Types::BOOL) || wanted.has(Types::NUMBER)) {

@@ -1,5 +1,6 @@
 //! Stories about whole repositories: what people write, and what they are told or get for it.
 
+mod charts;
 mod facts;
 mod files;
 mod flows;
