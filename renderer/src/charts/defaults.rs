@@ -9,8 +9,8 @@ use std::ops::Range;
 use super::shape::{Others, Shape, Types};
 use crate::yaml::{Node, NodeKind, Reading, Scalar, Style, Value, interpret_plain};
 
-/// Endings of keys whose map goes into a Kubernetes object as it is. Its fields are the cluster's business.
-const PASSED_ON: [&str; 16] = [
+/// Endings of keys whose map goes as it is into a Kubernetes object, or into Istio's configuration. Its fields are their business.
+const PASSED_ON: [&str; 17] = [
     "affinity",
     "annotations",
     "behavior",
@@ -20,6 +20,7 @@ const PASSED_ON: [&str; 16] = [
     "labels",
     "lifecycle",
     "limits",
+    "meshconfig",
     "nodeselector",
     "probe",
     "requests",

@@ -118,12 +118,17 @@ impl Judge<'_> {
         self.misfits.push(Misfit { path: path(at), kind });
     }
 
-    /// Finds what was meant by a key that is not there: a sibling, the same key in a like-named place, or further up.
+    /// Finds what was meant by a key that is not there: the same key in a like-named place or further up, or a sibling.
     fn near(&self, path: &[Step], name: &str, shape: &Shape) -> Option<Vec<Step>> {
+        self.same_key(path, name).or_else(|| {
+            let (_, above) = path.split_last()?;
+            let sibling = did_you_mean(name, shape.entries.keys().map(AsRef::as_ref))?;
+            Some([above, &[key(sibling)]].concat())
+        })
+    }
+
+    fn same_key(&self, path: &[Step], name: &str) -> Option<Vec<Step>> {
         let (_, above) = path.split_last()?;
-        if let Some(sibling) = did_you_mean(name, shape.entries.keys().map(AsRef::as_ref)) {
-            return Some([above, &[key(sibling)]].concat());
-        }
         let keys: Vec<&str> = above.iter().map(name_of).collect::<Option<_>>()?;
         let (parent, grand) = keys.split_last()?;
         let parents = self.root.at(grand.iter().copied())?;

@@ -5,7 +5,7 @@ use crate::charts::{self, Misfit, MisfitKind, Types, begins_with_registry, is_re
 use crate::inventory::Inventory;
 use crate::key_path::{Step, is_at_or_below, key, text_of};
 use crate::problem::Problem;
-use crate::yaml::Value;
+use crate::yaml::{self, Value};
 
 use super::{Document, DocumentKind, Finding};
 
@@ -55,12 +55,16 @@ fn finding(addon: &Addon, misfit: Misfit, values: &Value) -> Finding {
         MisfitKind::UnknownKey { is_refused, near, known } => {
             let says = if *is_refused { "refuses this key" } else { "has no such key" };
             let message = format!("unknown key `{path}`: {chart} {says}");
-            let hint = key_hint(near.as_deref(), known, addon);
+            let hint = match near {
+                Some(near) => format!("did you mean `{}`?", text_of(near)),
+                None => key_hint(known, *is_refused, addon),
+            };
             Finding { on_key: true, ..Finding::new(&misfit.path, message).hint(hint) }
         }
         MisfitKind::WrongType { wanted } => {
-            let given = value_at(values, &misfit.path).map_or(Types::NONE, Types::from);
-            let message = format!("`{path}` must be {}, not {}: {chart}", in_words(*wanted), in_words(given));
+            let given = value_at(values, &misfit.path).unwrap_or(&Value::Null);
+            let message =
+                format!("`{path}` must be {}, not {}: {chart}", in_words(*wanted), in_words(given.into()));
             let found = Finding::new(&misfit.path, message);
             match type_hint(*wanted, given) {
                 Some(hint) => found.hint(hint),
@@ -75,22 +79,25 @@ fn finding(addon: &Addon, misfit: Misfit, values: &Value) -> Finding {
     }
 }
 
-fn key_hint(near: Option<&[Step]>, known: &[String], addon: &Addon) -> String {
-    match near {
-        Some(near) => format!("did you mean `{}`?", text_of(near)),
-        None if !known.is_empty() && known.len() <= MAX_LISTED => {
-            let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
-            format!("known keys: {}", known.join(", "))
-        }
-        None => format!(
-            "leave it out; if the chart hands this place on as it is, name it under `freeForm` in `{}`",
-            addon.origin.place(&[]).file
-        ),
+fn key_hint(known: &[String], is_refused: bool, addon: &Addon) -> String {
+    let first = if (1..=MAX_LISTED).contains(&known.len()) {
+        let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
+        format!("known keys: {}", known.join(", "))
+    } else {
+        "leave it out".to_owned()
+    };
+    if is_refused {
+        return first;
     }
+    let file = addon.origin.place(&[]).file;
+    format!("{first}; if the chart takes any key here, name the place under `freeForm` in `{file}`")
 }
 
 /// Says types the way a person would: `true` or `false`, `a number or text`.
 fn in_words(types: Types) -> String {
+    if types == Types::SCALAR {
+        return "a single value".to_owned();
+    }
     let words = [
         (Types::BOOL, "`true` or `false`"),
         (Types::NUMBER, "a number"),
@@ -106,17 +113,20 @@ fn in_words(types: Types) -> String {
     }
 }
 
-fn type_hint(wanted: Types, given: Types) -> Option<&'static str> {
-    if wanted.has(Types::TEXT) && Types::SCALAR.has(given) {
-        return Some("put the value in quotes");
+fn type_hint(wanted: Types, given: &Value) -> Option<&'static str> {
+    match given {
+        Value::Bool(_) | Value::Number(_) if wanted.has(Types::TEXT) => Some("put the value in quotes"),
+        Value::Map(_) if wanted == Types::TEXT => {
+            Some("write it as text: `|` after the key, and the lines below")
+        }
+        Value::String(text) => {
+            let unquoted = yaml::interpret_plain(text).ok()?;
+            (!matches!(unquoted, Value::String(_)) && wanted.has(Types::from(&unquoted)))
+                .then_some("write the value without quotes")
+        }
+        _ if wanted == Types::LIST => Some("start each item with `- `"),
+        _ => None,
     }
-    if wanted.has(Types::TEXT) && given == Types::MAP {
-        return Some("write it as text: `|` after the key, and the lines below");
-    }
-    if given == Types::TEXT && (wanted.has(Types::BOOL) || wanted.has(Types::NUMBER)) {
-        return Some("write the value without quotes");
-    }
-    (wanted == Types::LIST).then_some("start each item with `- `")
 }
 
 fn value_at<'v>(value: &'v Value, path: &[Step]) -> Option<&'v Value> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use fleetwright_renderer::charts::LOCK;
 use fleetwright_renderer::path::RepoPath;
 use fleetwright_renderer::problem::Problem;
 use fleetwright_renderer::render::{Rendered, Renderer};
@@ -16,8 +17,14 @@ pub struct World {
 }
 
 impl World {
-    /// The shipped `environments/` and `templates/`.
+    /// The shipped `environments/` and `templates/`, without the chart lock: a story about something else may then write keys
+    /// that no chart knows.
     pub fn shipped() -> Self {
+        Self::locked().without(LOCK)
+    }
+
+    /// The shipped `environments/` and `templates/`.
+    pub fn locked() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut world = Self::default();
         for folder in [ENVIRONMENTS, TEMPLATES] {

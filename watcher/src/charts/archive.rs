@@ -1,9 +1,11 @@
 //! Reading packages: gzipped tar archives, read as a stream, of which a few small files are kept.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use flate2::read::GzDecoder;
 use renderer::charts::Package;
@@ -24,8 +26,7 @@ const MAX_DEPTH: usize = 4;
 
 /// Reads a package, or says why it is none.
 pub(super) fn read(bytes: &[u8]) -> Result<Package, String> {
-    let mut reading =
-        Reading { package: Package::default(), seen: BTreeSet::new(), left: MAX_UNPACKED_BYTES, entries: 0 };
+    let mut reading = Reading::new();
     reading.archive(bytes, "", 0)?;
     Ok(reading.package)
 }
@@ -74,8 +75,7 @@ fn sorted(path: &Path) -> Result<Vec<PathBuf>, ChartError> {
 }
 
 fn read_chart(path: &Path) -> Result<Package, ChartError> {
-    let mut reading =
-        Reading { package: Package::default(), seen: BTreeSet::new(), left: MAX_UNPACKED_BYTES, entries: 0 };
+    let mut reading = Reading::new();
     reading.folder(path, "", 0)?;
     Ok(reading.package)
 }
@@ -84,35 +84,54 @@ struct Reading {
     package: Package,
     seen: BTreeSet<String>,
     /// How many bytes may still be unpacked.
-    left: u64,
+    left: Rc<Cell<u64>>,
     entries: usize,
 }
 
+/// A stream that ends with an error where no more may be unpacked.
+struct Bounded<R> {
+    inner: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let left = self.left.get().checked_sub(count as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.left.set(left);
+        Ok(count)
+    }
+}
+
 impl Reading {
+    fn new() -> Self {
+        Self {
+            package: Package::default(),
+            seen: BTreeSet::new(),
+            left: Rc::new(Cell::new(MAX_UNPACKED_BYTES)),
+            entries: 0,
+        }
+    }
+
     /// Reads an archive whose chart lies at `below` in the whole.
     fn archive(&mut self, bytes: &[u8], below: &str, depth: usize) -> Result<(), String> {
         if depth >= MAX_DEPTH {
             return Err(format!("has packages in packages, more than {MAX_DEPTH} deep"));
         }
-        let unreadable = |error: io::Error| format!("is not a gzipped tar archive: {error}");
-        let limited = GzDecoder::new(bytes).take(self.left + 1);
-        let mut archive = Archive::new(limited);
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::FileTooLarge => format!("unpacks to more than {} MiB", MAX_UNPACKED_BYTES >> 20),
+            _ => format!("is not a gzipped tar archive: {error}"),
+        };
+        let mut archive = Archive::new(Bounded { inner: GzDecoder::new(bytes), left: Rc::clone(&self.left) });
         for entry in archive.entries().map_err(unreadable)? {
             let mut entry = entry.map_err(unreadable)?;
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
                 return Err(format!("has more than {MAX_ENTRIES} files"));
             }
-            let path = inner_path(&entry)?;
-            if let Some(path) = path {
+            if let Some(path) = inner_path(&entry)? {
                 self.entry(&mut entry, &path, below, depth)?;
             }
-        }
-        let limited = archive.into_inner();
-        // What is left of the limit is what was not read.
-        match limited.limit().checked_sub(1) {
-            Some(left) => self.left = left,
-            None => return Err(format!("unpacks to more than {} MiB", MAX_UNPACKED_BYTES >> 20)),
         }
         Ok(())
     }

@@ -10,6 +10,10 @@ mod error;
 mod lock;
 mod oci;
 mod repository;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod tests;
 
 use renderer::charts::{ChartId, Package};
 use semver::Version;

@@ -78,7 +78,8 @@ fn releases(client: &Client, repository: &Address, name: &str) -> Result<Vec<Rel
         },
     };
     let index: Index = serde_yaml::from_slice_with_options(&bytes, options).map_err(|error| {
-        let reason = error.to_string().lines().next().unwrap_or_default().to_owned();
+        let reason = error.to_string();
+        let reason = reason.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         ChartError::Answer { address: address.to_string(), what: "the index of a chart repository", reason }
     })?;
     let mut entries = index.entries;
