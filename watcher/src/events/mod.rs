@@ -7,11 +7,15 @@ mod cancel;
 pub mod files;
 pub mod poll;
 mod queue;
+mod repository_name;
+pub mod server;
 pub mod service;
 pub mod signals;
+pub mod webhook;
 
 pub use cancel::Cancel;
 pub use queue::{Failure, Outcome, Persistence, Pushed, Queue, Request, Settings, Verdict};
+pub use repository_name::{RepositoryName, RepositoryNameError};
 
 /// The sources' end of the bounded channel into the service.
 ///
