@@ -4,7 +4,9 @@
 //! on, so an event too many is harmless and a lost one costs only delay. Nothing here knows what a run does.
 
 mod cancel;
+pub mod deliveries;
 pub mod files;
+pub mod forge_look;
 pub mod poll;
 mod queue;
 mod repository_name;
