@@ -5,6 +5,8 @@
 //! conditional requests"). The client that asks keeps the `ETag`s; this is only which pages to ask for and how to tell a
 //! change. The look is made for [`poll`](super::poll::poll).
 
+use std::fmt::Write as _;
+
 use super::RepositoryName;
 
 /// What a page looked like: equal marks stand for the same content.
@@ -44,7 +46,8 @@ fn escape(branch: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
         }
     }
     escaped

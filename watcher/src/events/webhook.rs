@@ -132,9 +132,10 @@ impl Webhook {
         let verdict = self.take_in(head, body);
         self.metrics.count_delivery(head.event.as_str(), verdict.as_str());
         let (event, delivery) = (head.event.as_str(), head.id.as_str());
-        match verdict.hint() {
-            Some(hint) => warn!(event, delivery, hint, "refused a delivery: {}", verdict.reason()),
-            None => debug!(event, delivery, "received a delivery: {}", verdict.reason()),
+        if let Some(hint) = verdict.hint() {
+            warn!(event, delivery, hint, "refused a delivery: {}", verdict.reason());
+        } else {
+            debug!(event, delivery, "received a delivery: {}", verdict.reason());
         }
         verdict
     }

@@ -168,7 +168,7 @@ mod tests {
         let text = metrics.encode().unwrap();
         // Buckets say where a duration lies between limits, which the sum says as well.
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
-        lines.map(|line| format!("{line}\n")).collect()
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
