@@ -7,6 +7,7 @@ mod clusters;
 mod demo;
 mod diff;
 mod explain;
+mod listen;
 mod pulls;
 mod render;
 mod run;

@@ -8,10 +8,11 @@ use renderer::plan::Budget;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::{Global, Shown, print_json, print_text};
+use super::{Global, Shown, listen, print_json, print_text};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
+use crate::events::server::Monitor;
 use crate::events::signals::stop_on_signals;
 use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
 use crate::git::{Repository, Revision, Upstream};
@@ -40,6 +41,8 @@ pub(super) struct Args {
     /// Allow one plan to delete more than the budget: its digest, or the beginning of it.
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
+    #[command(flatten)]
+    listen: listen::Args,
 }
 
 impl Args {
@@ -164,6 +167,8 @@ async fn serve(
 ) -> Result<Exit, CommandError> {
     let event = Event { repository: global.repo.display().to_string(), revision: () };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
+    let monitor = Monitor::default();
+    let server = args.listen.start(&monitor, &event, &events, cancel).await?;
     let upstream = pipeline.upstream().reopen()?;
     let git_dir = upstream.repository().git_dir().to_owned();
     info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
@@ -173,7 +178,12 @@ async fn serve(
     let runner = Runner::new(global, pipeline);
     // The seed only spreads retries of several services over time.
     let queue = Queue::new(events::Settings::default(), u64::from(std::process::id()));
-    service::serve(queue, receiver, move |_, cancel| runner.run(cancel), cancel).await;
+    let run = move |_: &_, cancel: &Cancel| monitor.observe(|| runner.run(cancel));
+    service::serve(queue, receiver, run, cancel).await;
+    if let Some(server) = server {
+        // It panics on nothing that anyone sends, and a panic would have been shown.
+        let _ = server.await;
+    }
     info!("stopped");
     Ok(Exit::Done)
 }
