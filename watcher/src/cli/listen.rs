@@ -12,7 +12,7 @@ use crate::events::webhook::{SECRET_VARIABLE, Secrets, SecretsError, Webhook};
 use crate::events::{Cancel, Event, Events, RepositoryName};
 
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Args {
+pub(super) struct Listen {
     /// Answer HTTP on this address: `/healthz`, `/readyz`, `/metrics` and, with a secret, GitHub's `/webhook`. TLS is up
     /// to the ingress in front of it.
     #[arg(long, value_name = "ADDRESS")]
@@ -26,7 +26,7 @@ pub(super) struct Args {
     webhook_repository: Option<RepositoryName>,
 }
 
-impl Args {
+impl Listen {
     /// Starts the server if an address was given. It ends by itself after a stop was requested.
     pub(super) async fn start<K, R>(
         &self,
@@ -93,11 +93,13 @@ impl From<ListenError> for CommandError {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::cli::Cli;
 
-    async fn start(args: Args) -> Result<Option<JoinHandle<()>>, CommandError> {
+    async fn start(args: Listen) -> Result<Option<JoinHandle<()>>, CommandError> {
         let (events, _hints) = mpsc::channel(1);
         let event = Event { repository: "a", revision: () };
         let cancel = Cancel::default();
@@ -105,13 +107,22 @@ mod tests {
         args.start(&Monitor::default(), &event, &events, &cancel).await
     }
 
-    fn loopback() -> Args {
-        Args { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Args::default() }
+    fn loopback() -> Listen {
+        Listen { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Listen::default() }
+    }
+
+    #[test]
+    fn the_options_fit_into_the_command_line() {
+        Cli::command().debug_assert();
+        let alone = ["fleetwright", "run", "--webhook-secret-file", "secret"];
+        let error = Cli::command().try_get_matches_from(alone).unwrap_err().to_string();
+        assert!(error.contains("--listen <ADDRESS>"), "{error}");
+        assert!(error.contains("--webhook-repository <OWNER/NAME>"), "{error}");
     }
 
     #[tokio::test]
     async fn without_an_address_nothing_listens() {
-        assert!(start(Args::default()).await.unwrap().is_none());
+        assert!(start(Listen::default()).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -122,14 +133,14 @@ mod tests {
     #[tokio::test]
     async fn a_webhook_without_a_secret_is_refused() {
         let repository = Some("acme/fleet".parse().unwrap());
-        let error = start(Args { webhook_repository: repository, ..loopback() }).await.unwrap_err();
+        let error = start(Listen { webhook_repository: repository, ..loopback() }).await.unwrap_err();
         assert_eq!(error.to_string(), "the webhook has no secret, so anyone could pretend to be GitHub");
     }
 
     #[tokio::test]
     async fn a_secret_that_cannot_be_read_is_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = Args { webhook_secret_file: Some(folder.path().join("secret")), ..loopback() };
+        let missing = Listen { webhook_secret_file: Some(folder.path().join("secret")), ..loopback() };
         let error = start(missing).await.unwrap_err();
         assert!(error.to_string().contains("No such file"), "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("readable")), "{error}");
@@ -139,7 +150,7 @@ mod tests {
     async fn an_address_that_is_taken_is_named() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = taken.local_addr().unwrap();
-        let error = start(Args { listen: Some(listen), ..Args::default() }).await.unwrap_err();
+        let error = start(Listen { listen: Some(listen), ..Listen::default() }).await.unwrap_err();
         assert_eq!(error.to_string(), format!("failed to listen on `{listen}`"));
     }
 }

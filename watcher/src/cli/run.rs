@@ -8,7 +8,8 @@ use renderer::plan::Budget;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::{Global, Shown, listen, print_json, print_text};
+use super::listen::Listen;
+use super::{Global, Shown, print_json, print_text};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
@@ -42,7 +43,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
     #[command(flatten)]
-    listen: listen::Args,
+    listen: Listen,
 }
 
 impl Args {
