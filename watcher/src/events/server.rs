@@ -272,6 +272,7 @@ impl Desk {
 
     fn metrics(&self) -> Answer {
         let metrics = &self.site.monitor.metrics;
+        metrics.set_buffered_bytes(self.limits.buffered_bytes - self.buffer.available_permits());
         metrics.set_pending_hints((self.site.pending_hints)());
         match metrics.encode() {
             Ok(encoded) => with_type(Response::new(Full::from(encoded)), metrics::CONTENT_TYPE),

@@ -30,6 +30,7 @@ struct Inner {
     redelivered: Counter,
     lost: Counter,
     connections_cut: Counter,
+    buffered_bytes: Gauge,
     pending_hints: Gauge,
     runs: Family<Run, Counter>,
     run_duration: Histogram,
@@ -57,6 +58,7 @@ impl Metrics {
             redelivered: Counter::default(),
             lost: Counter::default(),
             connections_cut: Counter::default(),
+            buffered_bytes: Gauge::default(),
             pending_hints: Gauge::default(),
             runs: Family::default(),
             // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
@@ -85,6 +87,11 @@ impl Metrics {
     /// Counts a connection that was not done within its time.
     pub fn count_connection_cut(&self) {
         self.0.connections_cut.inc();
+    }
+
+    /// Notes how many bytes of deliveries are held.
+    pub fn set_buffered_bytes(&self, bytes: usize) {
+        self.0.buffered_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Notes how many hints wait to be taken in.
@@ -141,6 +148,12 @@ impl Inner {
             "Connections that were not done within their time",
             self.connections_cut.clone(),
         );
+        registry.register_with_unit(
+            "webhook_buffered",
+            "How much of deliveries on their way is held",
+            Unit::Bytes,
+            self.buffered_bytes.clone(),
+        );
         registry.register("pending_hints", "Hints that wait to be taken in", self.pending_hints.clone());
         registry.register("runs", "Runs by how they ended", self.runs.clone());
         registry.register_with_unit(
@@ -177,6 +190,7 @@ mod tests {
         fleetwright_webhook_deliveries_redelivered_total 0
         fleetwright_webhook_deliveries_lost_total 0
         fleetwright_http_connections_cut_total 0
+        fleetwright_webhook_buffered_bytes 0
         fleetwright_pending_hints 0
         fleetwright_run_duration_seconds_sum 0.0
         fleetwright_run_duration_seconds_count 0
@@ -191,6 +205,7 @@ mod tests {
         metrics.count_redelivered();
         metrics.count_lost(2);
         metrics.count_connection_cut();
+        metrics.set_buffered_bytes(512);
         metrics.set_pending_hints(3);
         metrics.count_run("done", Duration::from_millis(1_500));
         metrics.set_last_success(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
@@ -199,6 +214,7 @@ mod tests {
         fleetwright_webhook_deliveries_redelivered_total 1
         fleetwright_webhook_deliveries_lost_total 2
         fleetwright_http_connections_cut_total 1
+        fleetwright_webhook_buffered_bytes 512
         fleetwright_pending_hints 3
         fleetwright_runs_total{outcome="done"} 1
         fleetwright_run_duration_seconds_sum 1.5
