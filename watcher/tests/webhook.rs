@@ -233,9 +233,9 @@ fn bodies_on_their_way_share_a_bounded_memory_and_give_it_back() {
     let head = format!("{}transfer-encoding: chunked\r\n\r\n", head("push", "1", &signature));
     let portions = format!("a\r\n{first}\r\n{:x}\r\n{second}\r\n", second.len());
     slow.write_all(format!("{head}{portions}").as_bytes()).unwrap();
-    let held = format!("fleetwright_webhook_buffered_bytes {}\n", PUSH.len());
+    let all_of_it = format!("fleetwright_webhook_buffered_bytes {}\n", PUSH.len());
     let since = Instant::now();
-    while !front.get("/metrics").contains(&held) {
+    while !front.get("/metrics").contains(&all_of_it) {
         assert!(since.elapsed() < PATIENCE, "the body did not arrive");
     }
     assert_eq!(status(&front.push("2")), "503");
@@ -314,6 +314,16 @@ fn metrics_show_what_waits_and_what_was_done() {
     ] {
         assert!(metrics.contains(line), "{line:?} is not in\n{metrics}");
     }
+}
+
+#[test]
+fn only_a_look_that_succeeds_is_noted() {
+    let front = Front::start();
+    let has_looked = || !front.get("/metrics").contains("fleetwright_last_look_timestamp_seconds 0.0\n");
+    assert_eq!(front.monitor.observe_look(Err::<(), _>("no answer")), Err("no answer"));
+    assert!(!has_looked());
+    assert_eq!(front.monitor.observe_look(Ok::<_, ()>("a tip")), Ok("a tip"));
+    assert!(has_looked());
 }
 
 #[test]

@@ -15,14 +15,14 @@ use crate::events::{Cancel, Event, Events, RepositoryName};
 pub(super) struct Listen {
     /// Answer HTTP on this address: `/healthz`, `/readyz`, `/metrics` and, with a secret, GitHub's `/webhook`. TLS is up
     /// to the ingress in front of it.
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
+    #[arg(long = "listen", value_name = "ADDRESS")]
+    address: Option<SocketAddr>,
     /// The file with the webhook's secret, one a line while one replaces another; the environment variable
-    /// FLEETWRIGHT_WEBHOOK_SECRET can hold it instead.
-    #[arg(long, value_name = "FILE", requires = "listen", requires = "webhook_repository")]
+    /// `FLEETWRIGHT_WEBHOOK_SECRET` can hold it instead.
+    #[arg(long, value_name = "FILE", requires = "address", requires = "webhook_repository")]
     webhook_secret_file: Option<PathBuf>,
     /// The repository on GitHub whose deliveries count.
-    #[arg(long, value_name = "OWNER/NAME", requires = "listen")]
+    #[arg(long, value_name = "OWNER/NAME", requires = "address")]
     webhook_repository: Option<RepositoryName>,
 }
 
@@ -39,7 +39,7 @@ impl Listen {
         K: Clone + Send + Sync + 'static,
         R: Clone + Send + Sync + 'static,
     {
-        let Some(address) = self.listen else { return Ok(None) };
+        let Some(address) = self.address else { return Ok(None) };
         let mut site = Site::new(monitor.clone(), events);
         let webhook = self.webhook()?;
         let receives_webhooks = webhook.is_some();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn loopback() -> Listen {
-        Listen { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Listen::default() }
+        Listen { address: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Listen::default() }
     }
 
     #[test]
@@ -149,8 +149,8 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_is_taken_is_named() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = taken.local_addr().unwrap();
-        let error = start(Listen { listen: Some(listen), ..Listen::default() }).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("failed to listen on `{listen}`"));
+        let address = taken.local_addr().unwrap();
+        let error = start(Listen { address: Some(address), ..Listen::default() }).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("failed to listen on `{address}`"));
     }
 }

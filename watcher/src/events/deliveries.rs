@@ -303,9 +303,9 @@ mod tests {
             self.list.borrow_mut().insert(0, record);
         }
 
-        fn answer(&self, call: &Call) -> Result<Reply, io::Error> {
+        fn answer(&self, call: &Call) -> Reply {
             self.calls.borrow_mut().push(call.clone());
-            let Call::Get(route) = call else { return Ok(Reply::default()) };
+            let Call::Get(route) = call else { return Reply::default() };
             let from: usize =
                 route.split_once("&cursor=v1_").map_or(0, |(_, position)| position.parse().unwrap());
             let list = self.list.borrow();
@@ -315,11 +315,11 @@ mod tests {
                 "<https://api.github.com/repositories/1/hooks/7/deliveries?per_page=100&cursor=v1_{to}>; rel=\"next\""
             );
             let link = (to < list.len()).then_some(link);
-            Ok(Reply { link, body: serde_json::to_vec(page).unwrap() })
+            Reply { link, body: serde_json::to_vec(page).unwrap() }
         }
 
         fn look(&self) -> impl FnMut() -> Result<u64, SweepError<io::Error>> {
-            sweep(self.hook.clone(), self.metrics.clone(), |call| self.answer(call))
+            sweep(self.hook.clone(), self.metrics.clone(), |call| Ok(self.answer(call)))
         }
 
         /// Takes out the attempts that were asked for since the last time.
@@ -427,7 +427,7 @@ mod tests {
         let scene = Scene::new([first(2, "b", 500), first(1, "a", 500)]);
         let refuse = |call: &Call| match call {
             Call::Post(route) if route.contains("/2/") => Err(io::Error::other("unprocessable")),
-            _ => scene.answer(call),
+            _ => Ok(scene.answer(call)),
         };
         let mut look = sweep(hook(), Metrics::new(), refuse);
         assert!(matches!(look(), Err(SweepError::Call(_))));

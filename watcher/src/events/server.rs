@@ -111,6 +111,14 @@ impl Monitor {
         }
         outcome
     }
+
+    /// Notes whether a look for changes succeeded, and passes it on.
+    pub fn observe_look<T, E>(&self, look: Result<T, E>) -> Result<T, E> {
+        if look.is_ok() {
+            self.metrics.set_last_look(SystemTime::now());
+        }
+        look
+    }
 }
 
 const fn name_of(outcome: &Outcome) -> &'static str {

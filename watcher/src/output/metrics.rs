@@ -35,6 +35,7 @@ struct Inner {
     runs: Family<Run, Counter>,
     run_duration: Histogram,
     last_success: Gauge<f64, AtomicU64>,
+    last_look: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,6 +65,7 @@ impl Metrics {
             // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
             run_duration: Histogram::new(exponential_buckets(0.01, 2.0, 13)),
             last_success: Gauge::default(),
+            last_look: Gauge::default(),
         };
         inner.register();
         Self(Arc::new(inner))
@@ -107,8 +109,12 @@ impl Metrics {
 
     /// Notes that a run succeeded at `time`.
     pub fn set_last_success(&self, time: SystemTime) {
-        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.0.last_success.set(since_epoch.as_secs_f64());
+        self.0.last_success.set(unix_seconds(time));
+    }
+
+    /// Notes that a look for changes succeeded at `time`.
+    pub fn set_last_look(&self, time: SystemTime) {
+        self.0.last_look.set(unix_seconds(time));
     }
 
     /// Returns everything that was counted, as text.
@@ -117,6 +123,10 @@ impl Metrics {
         encode(&mut text, &self.0.registry)?;
         Ok(text)
     }
+}
+
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 impl Default for Metrics {
@@ -168,6 +178,12 @@ impl Inner {
             Unit::Seconds,
             self.last_success.clone(),
         );
+        registry.register_with_unit(
+            "last_look_timestamp",
+            "When a look for changes last succeeded, in Unix time; 0 before the first",
+            Unit::Seconds,
+            self.last_look.clone(),
+        );
     }
 }
 
@@ -195,6 +211,7 @@ mod tests {
         fleetwright_run_duration_seconds_sum 0.0
         fleetwright_run_duration_seconds_count 0
         fleetwright_last_success_timestamp_seconds 0.0
+        fleetwright_last_look_timestamp_seconds 0.0
         ");
     }
 
@@ -209,6 +226,7 @@ mod tests {
         metrics.set_pending_hints(3);
         metrics.count_run("done", Duration::from_millis(1_500));
         metrics.set_last_success(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        metrics.set_last_look(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_001));
         assert_snapshot!(counted(&metrics), @r#"
         fleetwright_webhook_deliveries_total{event="push",verdict="queued"} 1
         fleetwright_webhook_deliveries_redelivered_total 1
@@ -220,6 +238,7 @@ mod tests {
         fleetwright_run_duration_seconds_sum 1.5
         fleetwright_run_duration_seconds_count 1
         fleetwright_last_success_timestamp_seconds 1700000000.0
+        fleetwright_last_look_timestamp_seconds 1700000001.0
         "#);
     }
 }
