@@ -4,3 +4,4 @@ pub mod crds;
 pub mod fleet;
 pub mod hostile;
 pub mod readers;
+pub mod webhooks;

@@ -8,6 +8,7 @@ mod clusters;
 mod demo;
 mod diff;
 mod explain;
+mod listen;
 mod pulls;
 mod render;
 mod run;

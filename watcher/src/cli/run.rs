@@ -7,10 +7,12 @@ use renderer::plan::Budget;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::listen::Listen;
 use super::{Global, Shown, print_json, print_text};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
+use crate::events::server::Monitor;
 use crate::events::signals::stop_on_signals;
 use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
 use crate::git::{Repository, Upstream};
@@ -42,6 +44,8 @@ pub(super) struct Args {
     /// Allow one plan to delete more than the budget: its digest, or the beginning of it.
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
+    #[command(flatten)]
+    listen: Listen,
 }
 
 impl Args {
@@ -176,10 +180,13 @@ async fn serve(
     let Request { repository, revision } = request(global);
     let event = Event { repository, revision };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
+    let monitor = Monitor::default();
+    let server = args.listen.start(&monitor, &event, &events, cancel).await?;
     let upstream = pipeline.upstream().reopen()?;
     let git_dir = upstream.git_dir().to_owned();
     info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
-    let look = move || upstream.refs();
+    let looks = monitor.clone();
+    let look = move || looks.observe_look(upstream.refs());
     tokio::spawn(poll(Duration::from_secs(args.poll), event.clone(), events.clone(), look));
     tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), event, events));
     // The seed only spreads retries of several services over time.
@@ -194,10 +201,14 @@ async fn serve(
                 debug!("nothing has moved since the last run");
                 Outcome::clone(outcome)
             }
-            _ => last.insert(outcome(&runner.run(cancel))).clone(),
+            _ => last.insert(monitor.observe(|| outcome(&runner.run(cancel)))).clone(),
         }
     };
     service::serve(queue, receiver, run, cancel).await;
+    if let Some(server) = server {
+        // It panics on nothing that anyone sends, and a panic would have been shown.
+        let _ = server.await;
+    }
     info!("stopped");
     Ok(Exit::Done)
 }
