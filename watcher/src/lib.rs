@@ -6,6 +6,9 @@
 
 pub mod output;
 
+pub mod http;
+pub mod identity;
+
 pub mod events;
 pub mod git;
 pub mod working_tree;
