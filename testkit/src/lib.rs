@@ -3,3 +3,4 @@
 pub mod crds;
 pub mod hostile;
 pub mod readers;
+pub mod smart_http;

@@ -119,3 +119,6 @@ impl HttpConversation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,12 @@ impl Upstream {
         Ok(Self { repository, location })
     }
 
+    /// Returns the upstream at a remote that a test has set up.
+    #[cfg(test)]
+    pub(super) const fn over(repository: Repository, remote: Remote) -> Self {
+        Self { repository, location: Location::Other(remote) }
+    }
+
     /// Opens the same upstream once more, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
         Ok(Self { repository: self.repository.reopen()?, location: self.location.clone() })
