@@ -154,3 +154,6 @@ fn parse<T: serde::de::DeserializeOwned>(
     // The cause could quote the answer, in which there is a token.
     serde_json::from_reader(answer.into_reader()).map_err(|_| IdentityError::Answer { attempt })
 }
+
+#[cfg(test)]
+mod tests;
