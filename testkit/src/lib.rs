@@ -1,6 +1,7 @@
 //! Wire-level fakes and generators for tests.
 
 pub mod crds;
+pub mod fleet;
 pub mod hostile;
 pub mod readers;
 pub mod smart_http;

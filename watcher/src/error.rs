@@ -22,6 +22,14 @@ pub enum CommandError {
         /// All of them, sorted by place.
         problems: Vec<Problem>,
     },
+    /// There are faults in what people wrote, in a revision that is only compared with.
+    #[error("{} in revision `{revision}`", problems_found(problems.len()))]
+    ProblemsIn {
+        /// The revision, as it was named.
+        revision: String,
+        /// All of them, sorted by place.
+        problems: Vec<Problem>,
+    },
     /// Reading from or writing to git failed.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -80,7 +88,7 @@ impl CommandError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Problems { .. } | Self::Refused(_) => Exit::Problems,
+            Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Refused(_) => Exit::Problems,
             Self::Git(_) | Self::Push(_) | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
             Self::Forge(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
@@ -98,7 +106,11 @@ impl CommandError {
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Write { source, .. } => write_hint(source),
-            Self::Problems { .. } | Self::WorkingTree(_) | Self::Unexpected { .. } => None,
+            Self::WorkingTree(error) => error.hint(),
+            Self::ProblemsIn { .. } => {
+                Some("compare with a revision without problems, or mend them there first".to_owned())
+            }
+            Self::Problems { .. } | Self::Unexpected { .. } => None,
         }
     }
 
@@ -109,7 +121,8 @@ impl CommandError {
             Self::Git(error) => error.is_transient(),
             Self::Push(error) => error.is_transient(),
             Self::Forge(error) => error.is_transient(),
-            Self::Write { .. } | Self::WorkingTree(_) => true,
+            Self::WorkingTree(error) => error.is_transient(),
+            Self::Write { .. } => true,
             _ => false,
         }
     }
@@ -120,37 +133,38 @@ impl CommandError {
         Self::Unexpected { attempt: format!("failed to {attempt}"), source: source.into() }
     }
 
+    /// Returns the problems in what people wrote, if that is what is wrong.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Problems { problems } | Self::ProblemsIn { problems, .. } => problems,
+            _ => &[],
+        }
+    }
+
     /// Returns the message with its causes; all problems come before it, each as it reads.
     #[must_use]
     pub fn message(&self) -> String {
-        let mut text = String::new();
-        if let Self::Problems { problems } = self {
-            text.extend(problems.iter().map(|problem| format!("{problem}\n")));
-        }
-        let _ = write!(text, "{self}");
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
+        self.told("")
     }
 
     /// Returns the message with its causes, and the hint on a line of its own.
     #[must_use]
     pub fn report(&self) -> String {
-        let mut text = String::new();
-        if let Self::Problems { problems } = self {
-            text.extend(problems.iter().map(|problem| format!("{problem}\n")));
+        let mut text = self.told("error: ");
+        if let Some(hint) = self.hint() {
+            let _ = write!(text, "\n  hint: {hint}");
         }
-        let _ = write!(text, "error: {self}");
+        text
+    }
+
+    fn told(&self, before: &str) -> String {
+        let mut text: String = self.problems().iter().map(|problem| format!("{problem}\n")).collect();
+        let _ = write!(text, "{before}{self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             let _ = write!(text, ": {error}");
             cause = error.source();
-        }
-        if let Some(hint) = self.hint() {
-            let _ = write!(text, "\n  hint: {hint}");
         }
         text
     }

@@ -18,6 +18,8 @@ pub(super) struct Args {
 enum Kind {
     /// A cluster, `environments/**/<cluster>.yaml`.
     Inventory,
+    /// What holds for the clusters of a folder, `environments/**/_defaults.yaml`.
+    Defaults,
     /// The shared facts, `environments/_fleet.yaml`.
     Fleet,
     /// An add-on, `templates/addons/<addon>/addon.yaml`.
@@ -27,6 +29,7 @@ enum Kind {
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     print_json(&match args.kind {
         Kind::Inventory => inventory::cluster_schema(),
+        Kind::Defaults => inventory::defaults_schema(),
         Kind::Fleet => inventory::fleet_schema(),
         Kind::Addon => catalog::addon_schema(),
     });

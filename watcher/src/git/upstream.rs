@@ -2,6 +2,7 @@
 //!
 //! Both are read and written the same way. Every write carries a lease: a ref moves only from where it was seen.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -27,6 +28,8 @@ const PREFIXES: [&str; 2] = ["refs/heads/", "refs/fleetwright/pulls/"];
 pub struct Upstream {
     repository: Repository,
     location: Location,
+    /// What was moved through this value, by which one's own moves are told from those of others.
+    moved: RefCell<Vec<RefUpdate>>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ impl Upstream {
     /// Returns the repository as its own upstream.
     #[must_use]
     pub const fn own(repository: Repository) -> Self {
-        Self { repository, location: Location::Own }
+        Self { repository, location: Location::Own, moved: RefCell::new(Vec::new()) }
     }
 
     /// Returns the upstream at an address that needs no credential: a path, `file://` or `ssh://`, or what is public.
@@ -65,18 +68,19 @@ impl Upstream {
             Remote::Path(path) => Location::on_this_machine(&repository, &path)?,
             remote => Location::Other(remote),
         };
-        Ok(Self { repository, location })
+        Ok(Self { repository, location, moved: RefCell::default() })
     }
 
     /// Returns the upstream at a remote that a test has set up.
     #[cfg(test)]
     pub(super) const fn over(repository: Repository, remote: Remote) -> Self {
-        Self { repository, location: Location::Other(remote) }
+        Self { repository, location: Location::Other(remote), moved: RefCell::new(Vec::new()) }
     }
 
     /// Opens the same upstream once more, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
-        Ok(Self { repository: self.repository.reopen()?, location: self.location.clone() })
+        let (repository, location) = (self.repository.reopen()?, self.location.clone());
+        Ok(Self { repository, location, moved: RefCell::default() })
     }
 
     /// Returns the repository in which commits are made.
@@ -114,12 +118,46 @@ impl Upstream {
         self.repository.ref_target(&format!("{prefix}{branch}"))
     }
 
+    /// Returns the revision that `branch` has upstream, after a fetch; the error says which branches there are.
+    pub fn existing_branch(&self, branch: &str) -> Result<Revision, GitError> {
+        match (self.branch(branch)?, &self.location) {
+            (Some(revision), _) => Ok(revision),
+            (None, Location::Own) => self.repository.branch(branch),
+            (None, Location::Other(Remote::Path(path))) => Repository::open(path)?.branch(branch),
+            (None, Location::Other(remote)) => {
+                let [prefix, _] = PREFIXES;
+                let refs = self.refs()?.into_keys();
+                let existing: Vec<_> =
+                    refs.filter_map(|name| name.strip_prefix(prefix).map(str::to_owned)).collect();
+                Err(self.failed(&format!("read branch `{branch}` of"), remote)(Fault::unknown_branch(
+                    branch, existing,
+                )))
+            }
+        }
+    }
+
     /// Moves refs if every one still stands where it was expected; otherwise none moves.
     pub fn update(&self, updates: &[RefUpdate]) -> Result<(), PushError> {
         match &self.location {
             _ if updates.is_empty() => Ok(()),
             Location::Own => self.repository.update_refs(updates),
             Location::Other(remote) => receive_pack::push(&self.repository, remote, updates),
+        }?;
+        self.moved.borrow_mut().extend_from_slice(updates);
+        Ok(())
+    }
+
+    /// Returns the refs that were moved through this value since the last time it was asked, in order.
+    pub fn take_moves(&self) -> Vec<RefUpdate> {
+        self.moved.take()
+    }
+
+    /// Returns the folder in which the refs live, whose changes are worth watching; here, if they live elsewhere.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        match &self.location {
+            Location::Other(Remote::Path(path)) => path,
+            _ => self.repository.git_dir(),
         }
     }
 
@@ -339,7 +377,7 @@ mod tests {
         let scene = Scene::bare();
         let error = Upstream::at(scene.repository(), "/nowhere/fleet.git").unwrap_err();
         assert!(error.to_string().contains("/nowhere/fleet.git"), "{error}");
-        assert!(matches!(error.fault, Fault::NotARepository), "{error:?}");
+        assert!(matches!(error.fault, Fault::NoSuchFolder), "{error:?}");
     }
 
     #[test]

@@ -1,0 +1,184 @@
+//! What a chart's `values.yaml` says: which keys there are, and of which type each default is.
+//!
+//! A default shows one value of those that are allowed, so the type that is read from it is the widest that it could mean.
+
+use std::collections::BTreeMap;
+
+use super::shape::{Others, Shape, Types};
+use crate::yaml::{Node, NodeKind, Reading, Scalar, Style, Value, interpret_plain};
+
+/// Endings of keys whose map goes into a Kubernetes object as it is. Its fields are the cluster's business.
+const PASSED_ON: [&str; 16] = [
+    "affinity",
+    "annotations",
+    "behavior",
+    "dnsconfig",
+    "emptydir",
+    "env",
+    "labels",
+    "lifecycle",
+    "limits",
+    "nodeselector",
+    "probe",
+    "requests",
+    "resources",
+    "securitycontext",
+    "selector",
+    "strategy",
+];
+
+/// Endings of keys that take a number or text: names of ports, percentages, quantities.
+const NUMBER_OR_TEXT: [&str; 7] =
+    ["cpu", "maxsurge", "maxunavailable", "memory", "minavailable", "port", "storage"];
+
+/// Returns the shape of a chart's values as a whole, whose keys are never passed on unseen.
+pub(super) fn shape_of_values(values: &Node) -> Shape {
+    let entries = values.as_map().unwrap_or_default();
+    Shape::map(shapes_of(entries))
+}
+
+fn shapes_of(entries: &[(Node, Node)]) -> BTreeMap<Box<str>, Shape> {
+    let shape = |(key, value): &(Node, Node)| {
+        let key = &key.as_scalar()?.text;
+        Some((key.as_str().into(), shape_of(key, value)))
+    };
+    entries.iter().filter_map(shape).collect()
+}
+
+fn shape_of(key: &str, value: &Node) -> Shape {
+    match &value.kind {
+        NodeKind::Scalar(scalar) => Shape::of(scalar_types(key, scalar)),
+        NodeKind::List(_) => Shape::of(Types::LIST),
+        NodeKind::Map(entries) if is_passed_on(key, entries) => Shape::of(Types::MAP),
+        NodeKind::Map(entries) => Shape::map(shapes_of(entries)),
+    }
+}
+
+fn scalar_types(key: &str, scalar: &Scalar) -> Types {
+    let types = match scalar.style {
+        // Text that looks like a number is quoted for the sake of some reader; most take the number as well.
+        Style::Quoted | Style::Block => match plain_types(&scalar.text) {
+            Types::ANY => Types::SCALAR,
+            types => types.or(Types::TEXT),
+        },
+        Style::Plain => plain_types(&scalar.text),
+    };
+    let is_number_or_text =
+        has_ending(key, &NUMBER_OR_TEXT) && types != Types::BOOL && Types::SCALAR.has(types);
+    if is_number_or_text { types.or(Types::NUMBER).or(Types::TEXT) } else { types }
+}
+
+fn plain_types(text: &str) -> Types {
+    match interpret_plain(text) {
+        Ok(Value::Bool(_)) => Types::BOOL,
+        Ok(Value::Number(_)) => Types::NUMBER,
+        Ok(Value::String(text)) if !text.is_empty() => Types::TEXT,
+        Ok(_) => Types::ANY,
+        // Helm reads by the rules of YAML 1.1.
+        Err(ambiguity) => match ambiguity.reading {
+            Reading::Boolean => Types::BOOL,
+            Reading::Date | Reading::Indicator => Types::TEXT,
+            Reading::Sexagesimal => Types::NUMBER.or(Types::TEXT),
+            _ => Types::NUMBER,
+        },
+    }
+}
+
+/// Returns whether a map's keys are not the chart's own but those of whatever it hands the map to.
+fn is_passed_on(key: &str, entries: &[(Node, Node)]) -> bool {
+    entries.is_empty()
+        || has_ending(key, &PASSED_ON)
+        || is_file_name(key)
+        || has_names_of_data(entries)
+        || is_configuration(entries)
+}
+
+fn has_ending(key: &str, endings: &[&str]) -> bool {
+    let key = key.to_ascii_lowercase();
+    endings.iter().any(|ending| key.ends_with(ending))
+}
+
+/// `grafana.ini`, `config.yml`: the content of a file.
+fn is_file_name(key: &str) -> bool {
+    key.contains('.')
+}
+
+/// A key with a dot or a slash can't be written as a path in a chart's template: it is a label, or a key of a `ConfigMap`.
+fn has_names_of_data(entries: &[(Node, Node)]) -> bool {
+    names(entries).any(|name| name.contains(['.', '/']))
+}
+
+/// Charts name their own settings `likeThis`, and the programs that they install are set `like_this`. A switch is the chart's.
+fn is_configuration(entries: &[(Node, Node)]) -> bool {
+    names(entries).any(|name| name.contains('_'))
+        && names(entries).all(|name| name != "enabled" && !name.contains(|c: char| c.is_ascii_uppercase()))
+}
+
+fn names(entries: &[(Node, Node)]) -> impl Iterator<Item = &str> {
+    entries.iter().filter_map(|(key, _)| Some(key.as_scalar()?.text.as_str()))
+}
+
+/// Returns whether only the type is known of a place, and the place takes any key.
+pub(super) fn is_free(shape: &Shape) -> bool {
+    shape.entries.is_empty() && shape.others == Others::Free
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::charts::notation;
+    use crate::yaml;
+
+    fn shape(values: &str) -> String {
+        let nodes = yaml::parse(values).unwrap();
+        yaml::write(&notation::write(&shape_of_values(&nodes[0])))
+    }
+
+    #[test]
+    fn a_default_shows_the_type_and_an_empty_one_shows_little() {
+        let values = "a: true\nb: 3\nc: x\nd: ''\ne: ~\nf: []\ng: {}\nh: [1]\ni: yes\nj: 0644\nk: '12'\nl: |\n  x\nm:\n";
+        assert_snapshot!(shape(values), @"
+        _any: e m
+        _bool: a i
+        _list: f h
+        _map: g
+        _number: b j
+        _number|text: k
+        _scalar: d
+        _text: c l
+        ");
+    }
+
+    #[test]
+    fn ports_and_quantities_are_numbers_or_text() {
+        assert_snapshot!(shape("port: 80\nmaxSurge: 25%\ncpu: 100m\nreplicas: 1\nenabledPort: true\n"), @"
+        _bool: enabledPort
+        _number: replicas
+        _number|text: cpu maxSurge port
+        ");
+    }
+
+    #[test]
+    fn what_a_chart_hands_on_is_free() {
+        let values = "\
+resources: {limits: {cpu: 1}}
+podSecurityContext: {runAsUser: 1}
+grafana.ini: {server: {domain: x}}
+cm: {create: true, admin.enabled: true}
+limits_config: {reject_old_samples: true, period: 7d}
+route: {enabled: false, termination_type: edge}
+loki: {auth_enabled: true, podLabels: {}}
+";
+        assert_snapshot!(shape(values), @r#"
+        _map: cm grafana.ini limits_config podSecurityContext resources
+        loki:
+          _bool: auth_enabled
+          _map: podLabels
+        route:
+          _bool: enabled
+          _text: termination_type
+        "#);
+    }
+}
