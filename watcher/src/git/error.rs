@@ -175,6 +175,24 @@ pub enum Fault {
         /// The program.
         program: String,
     },
+    /// A pack that does not add up: it was damaged, or leans on an object here that is.
+    #[error("the objects that the other side sent are not sound: {message}")]
+    UnsoundPack {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A folder in which there is something else than a mirror.
+    #[error("the folder is not empty and not a mirror")]
+    NotAMirror,
+    /// A mirror of another repository.
+    #[error("it is the mirror of `{of}`")]
+    OtherMirror {
+        /// What it is the mirror of.
+        of: String,
+    },
+    /// Another process works in the mirror.
+    #[error("another process works in it")]
+    MirrorInUse,
     /// The other repository is itself a shallow clone.
     #[error("the other repository is a shallow clone, which lacks history that is needed here")]
     ShallowRemote,
@@ -212,6 +230,19 @@ impl GitError {
     pub const fn is_transient(&self) -> bool {
         self.fault.is_transient()
     }
+
+    /// Returns whether something in the repository itself is damaged, so that a fresh clone would help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match &self.fault {
+            Fault::MissingObject { .. } | Fault::UnsoundPack { .. } => true,
+            Fault::Other { source, .. } => source.downcast_ref::<git2::Error>().is_some_and(|error| {
+                use ErrorClass::{Indexer, Object, Odb, Reference, Tree, Zlib};
+                matches!(error.class(), Indexer | Object | Odb | Reference | Tree | Zlib)
+            }),
+            _ => false,
+        }
+    }
 }
 
 impl Fault {
@@ -225,7 +256,11 @@ impl Fault {
 
     const fn is_transient(&self) -> bool {
         match self {
-            Self::Locked { .. } | Self::DiskFull | Self::Protocol { .. } => true,
+            Self::Locked { .. }
+            | Self::DiskFull
+            | Self::Protocol { .. }
+            | Self::UnsoundPack { .. }
+            | Self::MirrorInUse => true,
             Self::Http(error) => error.is_transient(),
             Self::Identity(error) => error.is_transient(),
             _ => false,
@@ -284,7 +319,9 @@ impl Fault {
             Self::NoSuchRemote { .. } => "check the spelling, and that the key may read the repository".into(),
             Self::NoProgram { program } => format!("install `{program}`, or use an `https://` address"),
             Self::ShallowRemote => "name the repository that it was cloned from, or complete it with `git fetch --unshallow`".into(),
-            Self::OutsideOutput { .. } | Self::Protocol { .. } | Self::ObjectFormat { .. } | Self::Other { .. } => return None,
+            Self::NotAMirror | Self::OtherMirror { .. } => "name another folder with `--mirror DIR`, or an empty one".into(),
+            Self::MirrorInUse => "each service needs a mirror of its own: name one with `--mirror DIR`".into(),
+            Self::OutsideOutput { .. } | Self::UnsoundPack { .. } | Self::Protocol { .. } | Self::ObjectFormat { .. } | Self::Other { .. } => return None,
         };
         Some(hint)
     }

@@ -13,6 +13,7 @@ mod error;
 mod history;
 mod inputs;
 mod merge;
+mod mirror;
 mod object;
 mod pack;
 mod packet;
@@ -33,6 +34,7 @@ pub use commit::{CommitRequest, CommitText, RENDERED_BY, SOURCE_REVISION, Signat
 pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot};
 pub use error::{Fault, GitError};
 pub use history::CommitSummary;
+pub use mirror::mirror_folder;
 pub use object::blob_id;
 pub use refs::{PushError, RefUpdate};
 pub use repository::Repository;

@@ -39,6 +39,18 @@ pub(super) fn list(remote: &Remote, prefixes: &[&str]) -> Result<Refs, Fault> {
     }
 }
 
+/// Returns the branch that the other side's HEAD is on, if it says so.
+pub(super) fn head_branch(remote: &Remote) -> Result<Option<String>, Fault> {
+    let mut conversation = remote.converse(Service::UploadPack)?;
+    match Dialect::hear(&mut conversation).and_then(|dialect| dialect.head(&mut conversation)) {
+        Ok(head) => {
+            conversation.leave();
+            Ok(head.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)))
+        }
+        Err(fault) => Err(conversation.explain(fault)),
+    }
+}
+
 /// Brings what the refs below `prefixes` reach into `repository`, and returns where they are.
 pub(super) fn fetch(remote: &Remote, repository: &Repository, prefixes: &[&str]) -> Result<Refs, Fault> {
     let mut conversation = remote.converse(Service::UploadPack)?;
@@ -148,8 +160,28 @@ impl Dialect {
         Ok(refs)
     }
 
+    /// Returns the ref that HEAD stands for.
+    fn head(&self, conversation: &mut Conversation) -> Result<Option<String>, Fault> {
+        if let Self::Zero { capabilities, .. } = self {
+            return Ok(capabilities
+                .iter()
+                .find_map(|line| line.strip_prefix("symref=HEAD:"))
+                .map(str::to_owned));
+        }
+        conversation.ask(|out| self.write_ls_refs(&["HEAD"], out).map_err(|error| broken_off(&error)))?;
+        let mut head = None;
+        while let Some(line) = Packet::read_line(conversation.reader())? {
+            let mut words = line.split(' ').skip(1);
+            if words.next() == Some("HEAD") {
+                head = words.find_map(|word| word.strip_prefix("symref-target:")).map(str::to_owned);
+            }
+        }
+        Ok(head)
+    }
+
     fn write_ls_refs(&self, prefixes: &[&str], out: &mut dyn Write) -> std::io::Result<()> {
         self.write_command("ls-refs", out)?;
+        write_line(out, "symrefs\n")?;
         for prefix in prefixes {
             write_line(out, &format!("ref-prefix {prefix}\n"))?;
         }
@@ -242,9 +274,7 @@ fn store_pack(conversation: &mut Conversation, repository: &Repository) -> Resul
         writer.write_all(chunk).map_err(|error| unusable_pack(&error))?;
     }
     writer.commit().map_err(|error| match classify(error, repository.is_shallow()) {
-        Fault::Other { message, .. } => {
-            protocol(format!("the other side sent objects that are not sound: {message}"))
-        }
+        Fault::Other { message, .. } => Fault::UnsoundPack { message },
         fault => fault,
     })?;
     Ok(())
@@ -254,7 +284,7 @@ fn unusable_pack(error: &std::io::Error) -> Fault {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Fault::DiskFull,
         _ if error.to_string().contains("No space left on device") => Fault::DiskFull,
-        _ => protocol(format!("the other side sent objects that are not sound: {error}")),
+        _ => Fault::UnsoundPack { message: error.to_string() },
     }
 }
 
@@ -286,7 +316,8 @@ impl Greeting {
 }
 
 fn read_ref(line: &str) -> Option<(String, Revision)> {
-    let (id, name) = line.split_once(' ')?;
+    let mut words = line.split(' ');
+    let (id, name) = words.next().zip(words.next())?;
     let revision = Revision::parse(id).ok()?;
     let is_usable = name.starts_with("refs/") && git2::Reference::is_valid_name(name);
     is_usable.then(|| (name.to_owned(), revision))

@@ -10,6 +10,7 @@ use crate::identity::Identity;
 
 use super::conversation::Remote;
 use super::error::{Fault, GitError};
+use super::mirror::Mirror;
 use super::receive_pack;
 use super::refs::{PushError, RefUpdate};
 use super::repository::Repository;
@@ -28,6 +29,8 @@ const PREFIXES: [&str; 2] = ["refs/heads/", "refs/fleetwright/pulls/"];
 pub struct Upstream {
     repository: Repository,
     location: Location,
+    /// What the repository is, if it is one's own to throw away.
+    mirror: Option<Mirror>,
     /// What was moved through this value, by which one's own moves are told from those of others.
     moved: RefCell<Vec<RefUpdate>>,
 }
@@ -52,7 +55,7 @@ impl Upstream {
     /// Returns the repository as its own upstream.
     #[must_use]
     pub const fn own(repository: Repository) -> Self {
-        Self { repository, location: Location::Own, moved: RefCell::new(Vec::new()) }
+        Self { repository, location: Location::Own, mirror: None, moved: RefCell::new(Vec::new()) }
     }
 
     /// Returns the upstream at an address that needs no credential: a path, `file://` or `ssh://`, or what is public.
@@ -68,19 +71,32 @@ impl Upstream {
             Remote::Path(path) => Location::on_this_machine(&repository, &path)?,
             remote => Location::Other(remote),
         };
-        Ok(Self { repository, location, moved: RefCell::default() })
+        Ok(Self { repository, location, mirror: None, moved: RefCell::default() })
     }
 
     /// Returns the upstream at a remote that a test has set up.
     #[cfg(test)]
     pub(super) const fn over(repository: Repository, remote: Remote) -> Self {
-        Self { repository, location: Location::Other(remote), moved: RefCell::new(Vec::new()) }
+        Self { repository, location: Location::Other(remote), mirror: None, moved: RefCell::new(Vec::new()) }
+    }
+
+    pub(super) const fn in_mirror(repository: Repository, remote: Remote, mirror: Mirror) -> Self {
+        let moved = RefCell::new(Vec::new());
+        Self { repository, location: Location::Other(remote), mirror: Some(mirror), moved }
+    }
+
+    /// Returns the mirror that is worked in, and what it is the mirror of.
+    pub(super) fn mirror(&self) -> Option<(&Mirror, &Remote)> {
+        match (&self.mirror, &self.location) {
+            (Some(mirror), Location::Other(remote)) => Some((mirror, remote)),
+            _ => None,
+        }
     }
 
     /// Opens the same upstream once more, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
         let (repository, location) = (self.repository.reopen()?, self.location.clone());
-        Ok(Self { repository, location, moved: RefCell::default() })
+        Ok(Self { repository, location, mirror: self.mirror.clone(), moved: RefCell::default() })
     }
 
     /// Returns the repository in which commits are made.
@@ -116,6 +132,13 @@ impl Upstream {
         let [(there, here), _] = NAMESPACES;
         let prefix = if matches!(self.location, Location::Own) { there } else { here };
         self.repository.ref_target(&format!("{prefix}{branch}"))
+    }
+
+    /// Returns the branch that is worked on if none is named: that of HEAD, of a mirror's upstream or else here.
+    pub fn head_branch(&self) -> Result<String, GitError> {
+        let Some((_, remote)) = self.mirror() else { return self.repository.head_branch() };
+        let failed = || self.failed("find the branch that HEAD is on in", remote);
+        upload_pack::head_branch(remote).map_err(failed())?.ok_or_else(|| failed()(Fault::NoCommits))
     }
 
     /// Returns the revision that `branch` has upstream, after a fetch; the error says which branches there are.
