@@ -87,10 +87,11 @@ pub struct Reached {
 pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Option<Vec<Provenance>> {
     let cluster = cluster_of(rendered, file)?;
     let scope = rendered.scope(&cluster);
-    let renderer = UnitRenderer::new(&scope, &rendered.catalog);
-    let units = unit_templates(&rendered.catalog, scope.cluster);
-    let template = units.iter().flat_map(|unit| &unit.templates).find(|template| template.writes == *file)?;
-    let documents = renderer.documents(template, &renderer.facts).ok()?;
+    let units = UnitRenderer::new(&scope, &rendered.catalog);
+    let templates = unit_templates(&rendered.catalog, scope.cluster);
+    let template =
+        templates.iter().flat_map(|unit| &unit.templates).find(|template| template.writes == *file)?;
+    let documents = units.documents(template, &units.facts).ok()?;
     let mut targets = Vec::new();
     for (document, value) in documents.iter().enumerate() {
         let paths = leaves(value).into_iter().map(|(path, _)| path);
@@ -100,8 +101,8 @@ pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Opti
     if targets.is_empty() {
         return None;
     }
-    let mut found: Vec<_> = targets.iter().map(|target| written_at(&renderer, template, target)).collect();
-    add_facts(&renderer, template, &documents, &mut found);
+    let mut found: Vec<_> = targets.iter().map(|target| written_at(&units, template, target)).collect();
+    add_facts(&units, template, &documents, &mut found);
     Some(found)
 }
 
@@ -127,23 +128,23 @@ pub fn reach(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<(Place, 
 
 fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<Place>) -> Vec<Reached> {
     let scope = rendered.scope(name);
-    let renderer = UnitRenderer::new(&scope, &rendered.catalog);
+    let units = UnitRenderer::new(&scope, &rendered.catalog);
     let mut hits = Vec::new();
-    find_facts(&renderer, &mut Vec::new(), renderer.facts.facts(), targets, &mut hits);
-    let mut facts = renderer.facts.facts().clone();
+    find_facts(&units, &mut Vec::new(), units.facts.facts(), targets, &mut hits);
+    let mut facts = units.facts.facts().clone();
     for path in &hits {
         if let Some(fact) = part_mut(&mut facts, path) {
             perturb(fact);
         }
     }
     let changed = Scope::new(facts);
-    let units = unit_templates(&rendered.catalog, scope.cluster);
+    let templates = unit_templates(&rendered.catalog, scope.cluster);
     let mut reached = Vec::new();
-    for template in units.iter().flat_map(|unit| &unit.templates) {
+    for template in templates.iter().flat_map(|unit| &unit.templates) {
         if !hits.is_empty() {
-            reached.extend(differences(&renderer, template, &changed));
+            reached.extend(differences(&units, template, &changed));
         }
-        reached.extend(overridden(&renderer, template, targets));
+        reached.extend(overridden(&units, template, targets));
     }
     reached
 }
@@ -413,7 +414,7 @@ fn perturb_scalar(value: &mut Json, by: i64) {
         Json::Number(number) => {
             *value = number.as_i64().map_or_else(|| Json::from(0.5), |n| Json::from(n.wrapping_add(by)));
         }
-        Json::String(text) => text.push_str(&format!("~{by}")),
+        Json::String(text) => *text = format!("{text}~{by}"),
         Json::Array(_) | Json::Object(_) => {}
     }
 }

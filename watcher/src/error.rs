@@ -127,6 +127,20 @@ impl CommandError {
         }
     }
 
+    /// Returns whether someone else moved a ref first, so that starting over at once is all there is to do.
+    #[must_use]
+    pub const fn is_overtaken(&self) -> bool {
+        matches!(
+            self,
+            Self::Push(PushError::LeaseLost { .. })
+                | Self::Forge(
+                    ForgeError::Push(PushError::LeaseLost { .. })
+                        | ForgeError::HeadMoved { .. }
+                        | ForgeError::Busy { .. }
+                )
+        )
+    }
+
     /// Wraps a failure that has no kind of its own.
     #[must_use]
     pub fn unexpected(attempt: &str, source: impl Into<anyhow::Error>) -> Self {
@@ -159,7 +173,10 @@ impl CommandError {
     }
 
     fn told(&self, before: &str) -> String {
-        let mut text: String = self.problems().iter().map(|problem| format!("{problem}\n")).collect();
+        let mut text = String::new();
+        for problem in self.problems() {
+            let _ = writeln!(text, "{problem}");
+        }
         let _ = write!(text, "{before}{self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

@@ -1,11 +1,11 @@
 //! Checks of the facts: what each cluster says of itself must fit what the others say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::inventory::{Cluster, Inventory, key};
-use crate::key_path::Step;
+use crate::inventory::{Cluster, Inventory, LoadBalancer, Networks, key};
 use crate::network::Span;
 use crate::path::RepoPath;
 use crate::problem::{Place, Problem};
@@ -22,35 +22,32 @@ pub(super) fn fleet_is_not_empty(inventory: &Inventory) -> Vec<Problem> {
 
 pub(super) fn addresses_fit_their_pools(inventory: &Inventory) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut seen: BTreeMap<IpAddr, Place> = BTreeMap::new();
+    let mut seen: HashMap<IpAddr, (&Cluster, &str)> = HashMap::new();
     for cluster in inventory.clusters.values() {
         for (name, address) in &cluster.facts.addresses {
-            let place = cluster.origin.place(&[key("addresses"), key(name)]);
-            if let Some(problem) = pool_problem(inventory, cluster, name, *address, &place) {
+            if let Some(problem) = pool_problem(inventory, cluster, name, *address) {
                 problems.push(problem);
-                continue;
-            }
-            if let Some(first) = seen.get(address) {
-                let problem = Problem::at(place, format!("address `{address}` is given twice"));
-                problems.push(problem.hint(format!("it is also given at {first}")));
+            } else if let Some((other, first)) = seen.get(address) {
+                let message = format!("address `{address}` is given twice");
+                let problem = Problem::at(address_place(cluster, name), message);
+                problems.push(problem.hint(format!("it is also given at {}", address_place(other, first))));
             } else {
-                seen.insert(*address, place);
+                seen.insert(*address, (cluster, name));
             }
         }
     }
     problems
 }
 
-fn pool_problem(
-    inventory: &Inventory,
-    cluster: &Cluster,
-    name: &str,
-    address: IpAddr,
-    place: &Place,
-) -> Option<Problem> {
+fn address_place(cluster: &Cluster, name: &str) -> Place {
+    cluster.origin.place(&[key("addresses"), key(name)])
+}
+
+fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: IpAddr) -> Option<Problem> {
+    let place = || address_place(cluster, name);
     let Some(load_balancer) = &cluster.facts.load_balancer else {
         let message = format!("address `{name}` is given, but `{}` has no pool", cluster.name);
-        return Some(Problem::at(place.clone(), message).hint("add `loadBalancer: {pool: first-last}`"));
+        return Some(Problem::at(place(), message).hint("add `loadBalancer: {pool: first-last}`"));
     };
     if load_balancer.pool.contains(address) {
         return None;
@@ -63,7 +60,7 @@ fn pool_problem(
         }
         None => "choose an address of the pool, or widen `loadBalancer.pool`".to_owned(),
     };
-    Some(Problem::at(place.clone(), message).hint(hint))
+    Some(Problem::at(place(), message).hint(hint))
 }
 
 fn pool_owner(inventory: &Inventory, address: IpAddr) -> Option<&Cluster> {
@@ -77,14 +74,14 @@ fn pool_owner(inventory: &Inventory, address: IpAddr) -> Option<&Cluster> {
 struct Claim<'a> {
     span: Span,
     what: &'static str,
-    text: String,
+    network: &'a dyn fmt::Display,
     cluster: &'a Cluster,
-    path: Vec<Step>,
+    path: [&'static str; 2],
 }
 
 impl Claim<'_> {
     fn place(&self) -> Place {
-        self.cluster.origin.place(&self.path)
+        self.cluster.origin.place(&self.path.map(key))
     }
 }
 
@@ -92,7 +89,7 @@ impl Claim<'_> {
 pub(super) fn networks_are_disjoint(inventory: &Inventory) -> Vec<Problem> {
     let mut claims: Vec<Claim<'_>> =
         inventory.clusters.values().flat_map(|cluster| claims(cluster)).collect();
-    claims.sort_by_cached_key(|claim| (claim.span, claim.place(), claim.what));
+    claims.sort_by_key(|claim| (claim.span, &*claim.cluster.file, claim.what));
     let mut problems = BTreeMap::new();
     // Sorted by first address, a claim overlaps an earlier one exactly if it starts before the furthest end so far.
     let mut furthest: Option<&Claim<'_>> = None;
@@ -119,7 +116,7 @@ fn overlap(first: &Claim<'_>, second: &Claim<'_>) -> ([Place; 2], Problem) {
     let places = [kept.place(), changed.place()];
     let message = format!(
         "{} `{}` of `{}` overlaps {} `{}` of `{}`",
-        changed.what, changed.text, changed.cluster.name, kept.what, kept.text, kept.cluster.name
+        changed.what, changed.network, changed.cluster.name, kept.what, kept.network, kept.cluster.name
     );
     let hint = if places[0] == places[1] {
         "both take it from here; give each cluster its own, in its own file".to_owned()
@@ -130,29 +127,25 @@ fn overlap(first: &Claim<'_>, second: &Claim<'_>) -> ([Place; 2], Problem) {
     (places, problem)
 }
 
-fn claims(cluster: &Cluster) -> Vec<Claim<'_>> {
-    let networks = &cluster.facts.networks;
-    let claim = |span, what, text: String, path: [&str; 2]| Claim {
-        span,
-        what,
-        text,
+fn claims(cluster: &Cluster) -> impl Iterator<Item = Claim<'_>> {
+    let Networks { pods, services } = &cluster.facts.networks;
+    let pods =
+        Claim { span: pods.span(), what: "pod network", network: pods, cluster, path: ["networks", "pods"] };
+    let services = Claim {
+        span: services.span(),
+        what: "service network",
+        network: services,
         cluster,
-        path: path.into_iter().map(key).collect(),
+        path: ["networks", "services"],
     };
-    let mut claims = vec![
-        claim(networks.pods.span(), "pod network", networks.pods.to_string(), ["networks", "pods"]),
-        claim(
-            networks.services.span(),
-            "service network",
-            networks.services.to_string(),
-            ["networks", "services"],
-        ),
-    ];
-    if let Some(load_balancer) = &cluster.facts.load_balancer {
-        let pool = load_balancer.pool;
-        claims.push(claim(pool.span(), "address pool", pool.to_string(), ["loadBalancer", "pool"]));
-    }
-    claims
+    let pool = cluster.facts.load_balancer.as_ref().map(|LoadBalancer { pool }| Claim {
+        span: pool.span(),
+        what: "address pool",
+        network: pool,
+        cluster,
+        path: ["loadBalancer", "pool"],
+    });
+    [pods, services].into_iter().chain(pool)
 }
 
 pub(super) fn machines_stand_apart(inventory: &Inventory) -> Vec<Problem> {
@@ -164,7 +157,7 @@ pub(super) fn machines_stand_apart(inventory: &Inventory) -> Vec<Problem> {
         if let Some(claim) = claim_on(inventory, address) {
             let message = format!(
                 "machine `{name}` has address `{address}`, which lies in the {} `{}` of `{}`",
-                claim.what, claim.text, claim.cluster.name
+                claim.what, claim.network, claim.cluster.name
             );
             let hint = "give it an address outside every pool and every cluster's networks";
             problems.push(Problem::at(place.clone(), message).hint(hint));

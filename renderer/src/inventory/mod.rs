@@ -7,9 +7,11 @@ mod editors;
 mod fact;
 mod facts;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 
@@ -95,10 +97,9 @@ impl Cluster {
     }
 }
 
-/// Parsed files and merged clusters, remembered by the identity of what they were read from.
+/// Merged clusters, remembered by the identity of what they were read from.
 #[derive(Debug, Default)]
 pub struct InventoryCache {
-    files: HashMap<(RepoPath, SourceId), Result<Fact, Vec<Problem>>>,
     clusters: HashMap<ClusterName, Arc<Cluster>>,
 }
 
@@ -125,12 +126,10 @@ static FLEET_SCHEMA: LazyLock<Schema> =
 
 /// Reads the inventory. Problems are collected over all files; a cluster with a problem of its own is left out.
 pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<Problem>) {
-    let mut reader = Reader { snapshot, cache, problems: Vec::new(), used: HashSet::new() };
+    let mut reader = Reader { snapshot, cache, problems: Vec::new() };
     let fleet = Arc::new(reader.fleet());
     let (clusters, broken) = reader.clusters();
-    let Reader { cache, mut problems, used, .. } = reader;
-    // Only what this snapshot uses is worth remembering.
-    cache.files.retain(|key, _| used.contains(key));
+    let mut problems = reader.problems;
     cache.clusters = clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
     let inventory = Inventory { fleet, clusters, broken };
     problems.extend(hub_problems(&inventory));
@@ -141,12 +140,17 @@ pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<
 
 struct Reader<'a> {
     snapshot: &'a Snapshot,
-    cache: &'a mut InventoryCache,
+    cache: &'a InventoryCache,
     problems: Vec<Problem>,
-    used: HashSet<(RepoPath, SourceId)>,
 }
 
-impl Reader<'_> {
+/// A file that describes a cluster, with the defaults that apply to it before it, outermost first.
+struct Described<'a> {
+    name: ClusterName,
+    chain: Vec<(&'a RepoPath, &'a Source)>,
+}
+
+impl<'a> Reader<'a> {
     fn fleet(&mut self) -> Fleet {
         let file = Arc::new(RepoPath::parse(FLEET_FILE).expect("a constant path"));
         let Some(source) = self.snapshot.get(FLEET_FILE) else {
@@ -156,7 +160,13 @@ impl Reader<'_> {
             );
             return Fleet::unknown(&file, SourceId([0; 20]));
         };
-        let Some(origin) = self.parse(&file, source) else { return Fleet::unknown(&file, source.id) };
+        let origin = match parse_file(&file, source) {
+            Ok(origin) => origin,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return Fleet::unknown(&file, source.id);
+            }
+        };
         let value = origin.to_json();
         let violations = FLEET_SCHEMA.violations(&value);
         let is_valid = violations.is_empty();
@@ -166,33 +176,23 @@ impl Reader<'_> {
         Fleet { facts, view, origin, id: source.id, is_valid }
     }
 
+    /// Returns the clusters that can be read, and the names of those that can't.
     fn clusters(&mut self) -> (BTreeMap<ClusterName, Arc<Cluster>>, BTreeSet<ClusterName>) {
-        let mut described: BTreeMap<ClusterName, &RepoPath> = BTreeMap::new();
+        let (described, mut broken) = self.described();
+        let defaults = self.defaults(&described);
+        let cache = self.cache;
+        let read: Vec<_> = described
+            .into_par_iter()
+            .map(|file| (file.name.clone(), cluster(file, &defaults, cache)))
+            .collect();
         let mut clusters = BTreeMap::new();
-        let mut broken = BTreeSet::new();
-        for (path, source) in self.snapshot.below(ENVIRONMENTS) {
-            let name = match cluster_name(path) {
-                Ok(Some(name)) => name,
-                Ok(None) => continue,
-                Err(misnamed) => {
-                    broken.extend(misnamed.meant);
-                    self.problems.push(misnamed.problem);
-                    continue;
-                }
-            };
-            if let Some(first) = described.get(&name) {
-                self.problems.push(
-                    Problem::in_whole_file(path, format!("cluster `{name}` is described twice"))
-                        .hint(format!("it is also described by `{first}`; rename or remove one")),
-                );
-                continue;
-            }
-            described.insert(name.clone(), path);
-            match self.cluster(&name, path, source) {
-                Some(cluster) => {
+        for (name, result) in read {
+            match result {
+                Ok(cluster) => {
                     clusters.insert(name, cluster);
                 }
-                None => {
+                Err(problems) => {
+                    self.problems.extend(problems);
                     broken.insert(name);
                 }
             }
@@ -200,42 +200,93 @@ impl Reader<'_> {
         (clusters, broken)
     }
 
-    fn cluster(&mut self, name: &ClusterName, path: &RepoPath, source: &Source) -> Option<Arc<Cluster>> {
-        let mut chain = defaults_chain(self.snapshot, path);
-        chain.push((path, source));
-        let sources: Vec<_> = chain.iter().map(|(file, source)| (RepoPath::clone(file), source.id)).collect();
-        if let Some(known) = self.cache.clusters.get(name)
-            && known.sources == sources
-        {
-            self.used.extend(sources);
-            return Some(Arc::clone(known));
-        }
-        // All files are read before any is given up, so that each tells its problems.
-        let facts: Vec<_> =
-            chain.into_iter().map(|(file, source)| self.parse(&Arc::new(file.clone()), source)).collect();
-        let file = Arc::new(path.clone());
-        let origin = facts.into_iter().try_fold(Fact::empty(&file), |base, fact| Some(base.merged(fact?)))?;
-        match typed(name, file, origin, sources) {
-            Ok(cluster) => Some(Arc::new(cluster)),
-            Err(problems) => {
-                self.problems.extend(problems);
-                None
+    /// Finds the files that describe clusters, and the clusters whose files have a wrong name.
+    fn described(&mut self) -> (Vec<Described<'a>>, BTreeSet<ClusterName>) {
+        let mut described: BTreeMap<ClusterName, (&'a RepoPath, &'a Source)> = BTreeMap::new();
+        let mut broken = BTreeSet::new();
+        for (path, source) in self.snapshot.below(ENVIRONMENTS) {
+            match cluster_name(path) {
+                Ok(None) => {}
+                Ok(Some(name)) => match described.entry(name) {
+                    Entry::Vacant(entry) => {
+                        entry.insert((path, source));
+                    }
+                    Entry::Occupied(entry) => {
+                        let message = format!("cluster `{}` is described twice", entry.key());
+                        let hint =
+                            format!("it is also described by `{}`; rename or remove one", entry.get().0);
+                        self.problems.push(Problem::in_whole_file(path, message).hint(hint));
+                    }
+                },
+                Err(misnamed) => {
+                    broken.extend(misnamed.meant);
+                    self.problems.push(misnamed.problem);
+                }
             }
         }
+        let snapshot = self.snapshot;
+        let with_defaults = described.into_iter().map(|(name, file)| {
+            let mut chain = defaults_chain(snapshot, file.0);
+            chain.push(file);
+            Described { name, chain }
+        });
+        (with_defaults.collect(), broken)
     }
 
-    fn parse(&mut self, file: &Arc<RepoPath>, source: &Source) -> Option<Fact> {
-        let key = (RepoPath::clone(file), source.id);
-        self.used.insert(key.clone());
-        let parsed = self.cache.files.entry(key).or_insert_with(|| parse_file(file, source));
-        match parsed {
-            Ok(fact) => Some(fact.clone()),
-            Err(problems) => {
-                self.problems.extend(problems.iter().cloned());
-                None
-            }
+    /// Parses each file of defaults that some cluster needs, once.
+    fn defaults(&self, described: &[Described<'_>]) -> Defaults {
+        let is_known = |file: &&Described<'_>| known(file, self.cache).is_some();
+        let unknown = described.iter().filter(|file| !is_known(file));
+        let files = unknown.flat_map(|file| &file.chain[..file.chain.len() - 1]);
+        let files: BTreeMap<_, _> = files.map(|(path, source)| (*path, *source)).collect();
+        files
+            .into_iter()
+            .map(|(path, source)| (path.clone(), parse_file(&Arc::new(path.clone()), source)))
+            .collect()
+    }
+}
+
+/// Parsed files of defaults.
+type Defaults = BTreeMap<RepoPath, Result<Fact, Vec<Problem>>>;
+
+/// Returns the cluster that was read from exactly these files before.
+fn known<'c>(file: &Described<'_>, cache: &'c InventoryCache) -> Option<&'c Arc<Cluster>> {
+    let known = cache.clusters.get(&file.name)?;
+    let is_same = |((known_path, id), (path, source)): (&(RepoPath, SourceId), &(&RepoPath, &Source))| {
+        known_path == *path && *id == source.id
+    };
+    let is_whole = known.sources.len() == file.chain.len();
+    (is_whole && known.sources.iter().zip(&file.chain).all(is_same)).then_some(known)
+}
+
+fn cluster(
+    described: Described<'_>,
+    defaults: &Defaults,
+    cache: &InventoryCache,
+) -> Result<Arc<Cluster>, Vec<Problem>> {
+    if let Some(known) = known(&described, cache) {
+        return Ok(Arc::clone(known));
+    }
+    let Described { name, chain } = described;
+    let [outer @ .., (path, source)] = chain.as_slice() else { return Err(Vec::new()) };
+    let file = Arc::new(RepoPath::clone(path));
+    let mut origin = Fact::empty(&file);
+    let mut problems = Vec::new();
+    for (path, _) in outer {
+        match &defaults[*path] {
+            Ok(fact) => origin = origin.merged(fact.clone()),
+            Err(found) => problems.extend(found.iter().cloned()),
         }
     }
+    match parse_file(&file, source) {
+        Ok(fact) => origin = origin.merged(fact),
+        Err(found) => problems.extend(found),
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let sources = chain.iter().map(|(file, source)| (RepoPath::clone(file), source.id)).collect();
+    typed(&name, file, origin, sources).map(Arc::new)
 }
 
 impl Fleet {
@@ -255,11 +306,10 @@ struct Misnamed {
 /// Returns the cluster that a file describes, if it describes one.
 fn cluster_name(path: &RepoPath) -> Result<Option<ClusterName>, Misnamed> {
     let file = path.file_name();
-    if file.starts_with('.') || file.ends_with(".md") || file == DEFAULTS_FILE || path.as_str() == FLEET_FILE
-    {
+    let (stem, ending) = file.rsplit_once('.').unwrap_or((file, ""));
+    if file.starts_with('.') || ending == "md" || file == DEFAULTS_FILE || path.as_str() == FLEET_FILE {
         return Ok(None);
     }
-    let (stem, ending) = file.rsplit_once('.').unwrap_or((file, ""));
     let misnamed = |message: String, hint: String| Misnamed {
         problem: Problem::in_whole_file(path, message).hint(hint),
         meant: ClusterName::parse(&stem.to_lowercase()).ok(),

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
 use crate::checks::{
@@ -116,7 +117,22 @@ impl Progress for () {
 pub struct Renderer {
     inventory: InventoryCache,
     catalog: Option<(BTreeMap<RepoPath, SourceId>, Arc<Catalog>)>,
-    clusters: HashMap<ClusterName, Arc<RenderedCluster>>,
+    clusters: HashMap<ClusterName, Known>,
+}
+
+/// A cluster that was rendered before.
+#[derive(Debug)]
+struct Known {
+    /// The identity of all facts and templates that its files could depend on.
+    inputs: Digest,
+    cluster: Arc<RenderedCluster>,
+}
+
+/// What became of a cluster.
+struct Attempt<'a> {
+    name: &'a ClusterName,
+    inputs: Digest,
+    result: Result<Arc<RenderedCluster>, Vec<Problem>>,
 }
 
 impl Renderer {
@@ -143,45 +159,32 @@ impl Renderer {
             return Err(sorted(problems));
         }
         let world = World::new(&inventory, &catalog);
-        let (clusters, mut found) = self.clusters(&world, progress);
-        found.extend(world.flow_problems(&clusters));
-        problems.extend(told_once(found, &problems));
+        let attempts = self.clusters(&world, progress);
+        let clusters: BTreeMap<_, _> = attempts.iter().filter_map(Attempt::rendered).collect();
+        let found = attempts.iter().flat_map(Attempt::problems).chain(world.flow_problems(&clusters));
+        problems.extend(told_once(found.collect(), &problems));
         if !problems.is_empty() {
             return Err(sorted(problems));
         }
-        self.clusters = clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
+        self.clusters = attempts.into_iter().filter_map(Attempt::into_known).collect();
         Ok(Rendered { clusters, inventory, catalog })
     }
 
     /// Renders every cluster that stands on its own feet: what is wrong with a hub would repeat itself in each spoke.
-    fn clusters(
-        &self,
-        world: &World<'_>,
-        progress: &dyn Progress,
-    ) -> (BTreeMap<ClusterName, Arc<RenderedCluster>>, Vec<ClusterProblem>) {
+    fn clusters<'a>(&self, world: &World<'a>, progress: &dyn Progress) -> Vec<Attempt<'a>> {
         let clusters = world.inventory.clusters.values();
         let clusters: Vec<_> =
             clusters.filter(|cluster| world.inventory.hub_of(cluster).is_some()).map(Arc::as_ref).collect();
         let total = clusters.len();
-        let results: Vec<_> = clusters
-            .into_par_iter()
-            .map(|cluster| {
-                let result = world.render(cluster, self.clusters.get(&cluster.name));
-                progress.advance(total);
-                (&cluster.name, result)
-            })
-            .collect();
-        let mut rendered = BTreeMap::new();
-        let mut problems = Vec::new();
-        for (name, result) in results {
-            match result {
-                Ok(cluster) => {
-                    rendered.insert(name.clone(), cluster);
-                }
-                Err(found) => problems.extend(found.into_iter().map(|problem| (name.clone(), problem))),
-            }
-        }
-        (rendered, problems)
+        // Threads of the pool know nothing of the run that they work for.
+        let run = Span::current();
+        let attempt = |cluster: &'a Cluster| {
+            let _cluster = info_span!(parent: &run, "cluster", cluster.name = %cluster.name).entered();
+            let attempt = world.attempt(cluster, self.clusters.get(&cluster.name));
+            progress.advance(total);
+            attempt
+        };
+        clusters.into_par_iter().map(attempt).collect()
     }
 
     fn catalog(&mut self, snapshot: &Snapshot) -> Result<Arc<Catalog>, Vec<Problem>> {
@@ -195,6 +198,22 @@ impl Renderer {
         let catalog = Arc::new(catalog::read(snapshot)?);
         self.catalog = Some((ids, Arc::clone(&catalog)));
         Ok(catalog)
+    }
+}
+
+impl Attempt<'_> {
+    fn rendered(&self) -> Option<(ClusterName, Arc<RenderedCluster>)> {
+        let cluster = self.result.as_ref().ok()?;
+        Some((self.name.clone(), Arc::clone(cluster)))
+    }
+
+    fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
+        let problems = self.result.as_ref().err().into_iter().flatten();
+        problems.map(|problem| (self.name.clone(), problem.clone()))
+    }
+
+    fn into_known(self) -> Option<(ClusterName, Known)> {
+        Some((self.name.clone(), Known { inputs: self.inputs, cluster: self.result.ok()? }))
     }
 }
 
@@ -220,6 +239,8 @@ struct World<'a> {
     spokes: HashMap<&'a ClusterName, Vec<&'a Cluster>>,
     /// The identity of what all templates of all clusters depend on.
     shared: Digest,
+    /// The identity of all templates.
+    templates: Digest,
 }
 
 impl<'a> World<'a> {
@@ -229,7 +250,7 @@ impl<'a> World<'a> {
             spokes.entry(&cluster.hub).or_default().push(Arc::as_ref(cluster));
         }
         let shared = shared_digest(&inventory.fleet, catalog);
-        Self { inventory, catalog, spokes, shared }
+        Self { inventory, catalog, spokes, shared, templates: templates_digest(catalog) }
     }
 
     fn spokes(&self, cluster: &Cluster) -> &[&'a Cluster] {
@@ -258,13 +279,24 @@ impl<'a> World<'a> {
         })
     }
 
+    /// Renders a cluster, or takes it over if nothing has changed that it could depend on.
+    fn attempt(&self, cluster: &'a Cluster, known: Option<&Known>) -> Attempt<'a> {
+        let facts = self.facts_digest(cluster);
+        let inputs = digest_of([facts.as_slice(), self.templates.as_slice()].into_iter());
+        let result = match known {
+            Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
+            known => self.render(cluster, facts, known.map(|known| &known.cluster)),
+        };
+        Attempt { name: &cluster.name, inputs, result }
+    }
+
     /// Renders a cluster, taking over the units of which nothing has changed.
     fn render(
         &self,
         cluster: &'a Cluster,
+        facts: Digest,
         known: Option<&Arc<RenderedCluster>>,
     ) -> Result<Arc<RenderedCluster>, Vec<Problem>> {
-        let facts = self.facts_digest(cluster);
         let units = unit::templates(self.catalog, cluster);
         let keys: Vec<Digest> = units.iter().map(|unit| unit.key(&facts, self.catalog)).collect();
         let digest = digest_of(keys.iter().map(<[u8; 32]>::as_slice));
@@ -276,12 +308,12 @@ impl<'a> World<'a> {
         let scope = self.scope(cluster)?;
         let renderer = UnitRenderer::new(&scope, self.catalog);
         let mut problems = Vec::new();
-        let mut rendered = Vec::with_capacity(units.len());
+        let mut made = Vec::with_capacity(units.len());
         for (unit, key) in units.iter().zip(&keys) {
             match known_units.get(key) {
-                Some(known) => rendered.push(Arc::clone(known)),
+                Some(known) => made.push(Arc::clone(known)),
                 None => match renderer.render(unit, *key) {
-                    Ok(unit) => rendered.push(Arc::new(unit)),
+                    Ok(unit) => made.push(Arc::new(unit)),
                     Err(found) => problems.extend(found),
                 },
             }
@@ -289,12 +321,13 @@ impl<'a> World<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
+        debug!(units = made.len(), "rendered `{}`", cluster.name);
         Ok(Arc::new(RenderedCluster {
             name: cluster.name.clone(),
             role: cluster.facts.role,
             folder: output_folder(&cluster.name),
             digest,
-            units: rendered,
+            units: made,
         }))
     }
 
@@ -347,6 +380,11 @@ fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
         hasher.update(path.as_str().as_bytes()).update(&id.0);
     }
     *hasher.finalize().as_bytes()
+}
+
+fn templates_digest(catalog: &Catalog) -> Digest {
+    let ids = catalog.ids.iter().flat_map(|(path, id)| [path.as_str().as_bytes(), &[0], &id.0]);
+    digest_of(ids)
 }
 
 fn hash_cluster(hasher: &mut blake3::Hasher, cluster: &Cluster) {

@@ -128,8 +128,8 @@ fn syntax_faults(error: &TemplateError, scan: &Scan, lines: &LineIndex<'_>) -> V
     let unreadable = scan.tags.iter().filter(|tag| !is_readable(tag));
     let faults: Vec<_> = unreadable
         .map(|tag| {
-            let message = format!("cannot read `{}` as an expression", shown(&tag.text));
-            Fault::new(lines.position(tag.start), message).hint(expression_hint(&tag.text))
+            Fault::new(lines.position(tag.start), format!("cannot read `{}`", shown(&as_written(tag))))
+                .hint(expression_hint(tag))
         })
         .collect();
     if !faults.is_empty() {
@@ -141,44 +141,62 @@ fn syntax_faults(error: &TemplateError, scan: &Scan, lines: &LineIndex<'_>) -> V
 }
 
 fn is_readable(tag: &Tag) -> bool {
-    let text = &tag.text;
-    let alone = match tag.kind {
-        TagKind::Expression => format!("{{{{{text}}}}}"),
-        TagKind::Partial => format!("{{{{> {text}}}}}"),
+    let alone = as_written(tag);
+    match tag.kind {
+        // With `~` in front it is no comment to handlebars, and nothing else either.
+        TagKind::Expression if tag.text.starts_with('!') => false,
+        TagKind::Expression | TagKind::Partial => Template::compile(&alone).is_ok(),
         TagKind::Open | TagKind::ElseIf => {
-            let name = text.split_whitespace().next().unwrap_or("");
-            format!("{{{{#{text}}}}}{{{{/{name}}}}}")
+            let name = tag.text.split_whitespace().next().unwrap_or("");
+            let open = alone.replacen("else ", "#", 1);
+            Template::compile(&format!("{open}{{{{/{name}}}}}")).is_ok()
         }
-        TagKind::Else | TagKind::Close | TagKind::Comment => return true,
-    };
-    Template::compile(&alone).is_ok()
+        TagKind::Else | TagKind::Close | TagKind::Comment => true,
+    }
 }
 
-/// Shortens an expression for a message.
-fn shown(expression: &str) -> String {
+fn as_written(tag: &Tag) -> String {
+    let sign = match tag.kind {
+        TagKind::Expression | TagKind::Else | TagKind::Comment => "",
+        TagKind::Open => "#",
+        TagKind::ElseIf => "else ",
+        TagKind::Close => "/",
+        TagKind::Partial => "> ",
+    };
+    format!("{{{{{sign}{}}}}}", tag.text)
+}
+
+/// Shortens a tag for a message.
+fn shown(tag: &str) -> String {
     const SHOWN_CHARS: usize = 60;
-    match expression.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &expression[..end]),
-        None => expression.to_owned(),
+    match tag.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &tag[..end]),
+        None => tag.to_owned(),
     }
 }
 
 /// Returns the way out for what people write by habit from other template languages.
-fn expression_hint(expression: &str) -> &'static str {
-    let is_foreign = expression.starts_with(['.', '$', '-']) && !expression.starts_with("..");
-    if expression.is_empty() {
-        "write a path (`cluster.name`) between the braces"
-    } else if expression == "." || expression == ".." {
-        "write `this` for the item of a loop, and `../this` for what stands around it"
-    } else if is_foreign && expression != "." {
-        "braces that are meant for Argo CD or Helm are written `\\{{ … }}`, in quotes"
-    } else if expression.contains("../@") {
-        "write `@../index` for the index of the outer loop"
-    } else if ["==", "!=", "&&", "||", " > ", " < "].iter().any(|operator| expression.contains(operator)) {
-        "there are no operators: write `(eq a b)`, `(ne a b)`, `(and a b)`, `(or a b)` or `(not a)`"
-    } else if expression.contains('|') && !expression.contains(" as |") {
-        "there are no filters, and none is needed for quoting or indentation: values keep their type"
-    } else {
-        "an expression is a path (`cluster.name`), or a helper with arguments (`default cluster.labels.zone \"a\"`)"
+fn expression_hint(tag: &Tag) -> &'static str {
+    let text = tag.text.as_str();
+    let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    match text {
+        "" if tag.kind == TagKind::Partial => "name the partial and its argument: `{{> name cluster}}`",
+        "" => "write a path between the braces: `{{cluster.name}}`",
+        "." | ".." => "write `this` for the item of a loop, and `../this` for what stands around it",
+        _ if text.starts_with('!') => "a comment is written `{{! … }}`, without `~`",
+        _ if text.starts_with(['.', '$', '-']) && !text.starts_with("..") => {
+            "braces that are meant for Argo CD or Helm are written `\\{{ … }}`, in quotes"
+        }
+        _ if has(&["../@"]) => "write `@../index` for the index of the outer loop",
+        _ if has(&["==", "!=", "&&", "||", " > ", " < "]) => {
+            "there are no operators: write `(eq a b)`, `(ne a b)`, `(and a b)`, `(or a b)` or `(not a)`"
+        }
+        _ if has(&["|"]) && !has(&[" as |"]) => {
+            "there are no filters, and none is needed for quoting or indentation: values keep their type"
+        }
+        _ => {
+            "write a path, as in `{{cluster.name}}`, or a helper with its arguments, as in \
+             `{{default cluster.labels.zone \"a\"}}`"
+        }
     }
 }

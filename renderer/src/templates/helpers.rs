@@ -42,7 +42,7 @@ pub const BLOCK_HELPERS: [&str; 5] = ["each", "if", "raw", "unless", "with"];
 /// A large real file (a hub with 1,000 spokes) takes some 20,000.
 pub const MAX_STEPS: usize = 1_000_000;
 /// The size of values that counts for one step.
-const STEP_BYTES: usize = 4_096;
+const STEP_BYTES: usize = 512;
 /// What a value weighs besides its text, in bytes.
 const VALUE_BYTES: usize = 8;
 
@@ -321,10 +321,10 @@ impl<'reg: 'rc, 'rc> Block<'_, 'reg, 'rc> {
         result
     }
 
-    fn turns(&mut self, list: &Standpoint, turns: Vec<Turn<'_>>) -> HelperResult {
+    fn turns(&mut self, around: &Standpoint, turns: Vec<Turn<'_>>) -> HelperResult {
         let last = turns.len() - 1;
         for (index, (key, segment, item)) in turns.into_iter().enumerate() {
-            let standpoint = list.below(segment, item);
+            let standpoint = around.below(segment, item);
             self.recorder.step(standpoint.copied_bytes())?;
             let mut block = standpoint.block();
             block.set_local_var("first", Json::Bool(index == 0));

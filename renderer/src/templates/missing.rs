@@ -16,6 +16,10 @@ const MAY_BE_ABSENT: &str = "write `(default path value)` where it may be absent
 /// Refuses a path that leads nowhere from the block in which it stands.
 pub(super) fn refusal<'rc>(raw: &str, context: &'rc Context, rc: &RenderContext<'_, 'rc>) -> Refusal {
     let path = PathText::parse(raw);
+    if raw == "@root" {
+        return Refusal::new("`@root` stands for nothing by itself")
+            .hint("write the whole path: `@root.cluster.name`");
+    }
     if path.is_local {
         return Refusal::new(format!("unknown value `{raw}`")).hint(
             "`@index`, `@key`, `@first` and `@last` are set inside `{{#each …}}`, and `@key` only for a map",

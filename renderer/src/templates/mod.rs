@@ -36,7 +36,7 @@ use crate::yaml::{self, Value};
 pub use compile::Site;
 pub use functions::VALUE_HELPERS;
 pub use helpers::{BLOCK_HELPERS, MAX_STEPS};
-pub use scan::{MAX_BRACKETS, MAX_NESTING};
+pub use scan::{MAX_BRACKETS, MAX_NESTING, MAX_SOURCE_BYTES, MAX_TAGS};
 pub use token::MAX as MAX_VALUES;
 
 use compile::{Compiled, Kind, SourceText, Tracing};
@@ -62,7 +62,7 @@ pub struct TemplateSource {
 pub struct Templates {
     compiled: Compiled,
     sources: HashMap<RepoPath, Arc<str>>,
-    templates: Vec<TemplateSource>,
+    files: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
     skeletons: Memory,
     traced: OnceLock<Option<Compiled>>,
@@ -123,7 +123,7 @@ impl Templates {
         let all = templates.iter().chain(partials.iter().map(|(_, partial)| partial));
         let sources = all.map(|source| (source.file.clone(), Arc::clone(&source.text))).collect();
         let (skeletons, traced) = (Memory::default(), OnceLock::new());
-        Ok(Self { compiled, sources, templates, partials, skeletons, traced })
+        Ok(Self { compiled, sources, files: templates, partials, skeletons, traced })
     }
 
     /// Returns every name that a template reads, wherever it stands in a path. What is not in here is read by nothing.
@@ -145,10 +145,10 @@ impl Templates {
             return Ok(Vec::new());
         }
         let skeleton = self.skeletons.skeleton(text, Skeleton::parse).map_err(|faults| {
-            faults.into_iter().map(|fault| self.yaml_problem(expand, fault)).collect::<Vec<_>>()
+            once_each(faults.into_iter().map(|fault| self.yaml_problem(expand, fault, &captures)))
         })?;
         skeleton.fill(&captures).map_err(|misfits| {
-            misfits.into_iter().map(|misfit| self.misfit_problem(expand, misfit, &captures)).collect()
+            once_each(misfits.into_iter().map(|misfit| self.misfit_problem(expand, misfit, &captures)))
         })
     }
 
@@ -209,10 +209,30 @@ impl Templates {
         .hint(misfit.hint)
     }
 
-    fn yaml_problem(&self, expand: Expand<'_>, fault: Fault) -> Problem {
+    fn yaml_problem(&self, expand: Expand<'_>, fault: Fault, captures: &[Capture]) -> Problem {
         let place = self.place_in_template(expand, fault.position);
-        let message = without_tokens(&fault.message);
-        Problem { place, message, hint: fault.hint.map(|hint| without_tokens(&hint)) }
+        let message = self.with_expressions(&fault.message, captures);
+        let message = match fault.first.map(|first| self.place_in_template(expand, first)) {
+            None => message,
+            Some(first) if first == place => format!("{message}, written by the same line"),
+            Some(first) if first.file == place.file => {
+                format!("{message}, first on line {}", first.position.line)
+            }
+            Some(first) => format!("{message}, first at {first}"),
+        };
+        Problem { place, message, hint: fault.hint.map(|hint| self.with_expressions(&hint, captures)) }
+    }
+
+    /// Writes the expressions where a message quotes the tokens that stand for their values.
+    fn with_expressions(&self, message: &str, captures: &[Capture]) -> String {
+        let mut text = String::with_capacity(message.len());
+        for character in message.chars() {
+            match token::index(character).and_then(|token| self.captured_at(captures, token)) {
+                Some(site) => text.extend(["{{", &site.expression, "}}"]),
+                None => text.push(character),
+            }
+        }
+        text
     }
 
     fn place_in_template(&self, expand: Expand<'_>, position: Position) -> Place {
@@ -226,7 +246,7 @@ impl Templates {
     }
 
     fn traced(&self) -> Option<&Compiled> {
-        self.traced.get_or_init(|| compile_all(&self.templates, &self.partials, Tracing::On).ok()).as_ref()
+        self.traced.get_or_init(|| compile_all(&self.files, &self.partials, Tracing::On).ok()).as_ref()
     }
 }
 
@@ -240,13 +260,10 @@ fn not_in_a_list(name: &str, site: Option<&Site>) -> Refusal {
         .hint("loop over the list with `{{#each …}}`, or take an item by its number, as in `list.0`")
 }
 
-/// Writes `{{…}}` where a message quotes a token.
-fn without_tokens(message: &str) -> String {
-    let mut text = String::with_capacity(message.len());
-    for character in message.chars() {
-        if token::index(character).is_some() { text.push_str("{{…}}") } else { text.push(character) }
-    }
-    text
+/// Leaves out what a loop repeats.
+fn once_each(problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
+    let mut told = BTreeSet::new();
+    problems.filter(|problem| told.insert(problem.clone())).collect()
 }
 
 fn compile_all(
@@ -302,7 +319,7 @@ impl Output for BoundedOutput {
     }
 }
 
-fn find_cause<'e, E: std::error::Error + 'static>(error: &'e RenderError) -> Option<&'e E> {
+fn find_cause<E: std::error::Error + 'static>(error: &RenderError) -> Option<&E> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.reason());
     while let Some(current) = cause {
         if let Some(found) = current.downcast_ref::<E>() {

@@ -82,11 +82,15 @@ impl PartialCalls<'_> {
 
     /// Returns how many blocks and partials stand inside each other below `name`, or a little more than `limit`.
     ///
-    /// Each round goes one call further from `name`, so that a cycle ends at the limit too.
+    /// Nothing below a cycle is counted: it is told where it is.
     fn depth(&self, name: &str, limit: usize) -> usize {
         let mut deepest = 0;
         let mut reached = BTreeMap::from([(name, 0)]);
-        while !reached.is_empty() && deepest <= limit {
+        // Each round goes one call further from `name`: without a cycle, no more rounds than there are partials.
+        for _ in 0..=self.partials.len() {
+            if reached.is_empty() || deepest > limit {
+                return deepest;
+            }
             let mut next = BTreeMap::new();
             for (name, depth) in reached {
                 for call in self.made_by(name) {
@@ -98,7 +102,7 @@ impl PartialCalls<'_> {
             }
             reached = next;
         }
-        deepest
+        0
     }
 }
 

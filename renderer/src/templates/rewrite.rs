@@ -256,9 +256,9 @@ impl<'a, 's> Rewriter<'a, 's> {
             if call.hash.is_empty() && !wanted.contains(&call.params.len()) {
                 let least = if wanted.start() == wanted.end() { "" } else { "at least " };
                 let message = format!(
-                    "`{name}` takes {least}{}, and {} given",
+                    "`{name}` takes {least}{}, and {}",
                     count(*wanted.start(), "argument"),
-                    verb(call.params.len())
+                    given(call.params.len())
                 );
                 self.fault(message, format!("write it like `{example}`"));
             }
@@ -324,14 +324,13 @@ impl<'a, 's> Rewriter<'a, 's> {
     }
 
     fn unknown_helper(&mut self, kind: &str, name: &str, known: &[&str]) {
-        let hint = match did_you_mean(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                format!(
-                    "there is {names}; none is needed for quoting or indentation, since values keep their type"
-                )
-            }
+        let hint = if let Some(near) = did_you_mean(name, known.iter().copied()) {
+            format!("did you mean `{near}`?")
+        } else {
+            let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            format!(
+                "there is {names}; none is needed for quoting or indentation, since values keep their type"
+            )
         };
         self.fault(format!("unknown {kind} `{name}`"), hint);
     }
@@ -393,6 +392,6 @@ fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("{number} {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn verb(number: usize) -> String {
-    if number == 1 { "1 is".to_owned() } else { format!("{number} are") }
+fn given(number: usize) -> String {
+    if number == 1 { "1 is given".to_owned() } else { format!("{number} are given") }
 }

@@ -10,6 +10,10 @@ use crate::problem::{Fault, Position};
 /// Blocks, `else if` branches and partials inside each other, at most: each is one more level of the parsed tree. Deeper
 /// nesting is unreadable long before it is dangerous.
 pub const MAX_NESTING: usize = 64;
+/// The size of a template, in bytes. Handlebars counts lines anew for each tag, so that its time grows with size times tags.
+pub const MAX_SOURCE_BYTES: usize = 128 * 1024;
+/// The tags of a template, at most.
+pub const MAX_TAGS: usize = 4_096;
 /// Opening brackets of any kind in one expression, at most.
 pub const MAX_BRACKETS: usize = 32;
 
@@ -106,14 +110,25 @@ impl<'a> LineIndex<'a> {
 
 /// Scans a source, or returns everything about its tags that handlebars would choke on or explain badly.
 pub fn scan(source: &str) -> Result<Scan, Vec<Fault>> {
+    if source.len() > MAX_SOURCE_BYTES {
+        let message = format!("the template is larger than {} KiB", MAX_SOURCE_BYTES >> 10);
+        return Err(vec![
+            Fault::new(Position::START, message).hint("split it, or move data into the inventory"),
+        ]);
+    }
     let lines = LineIndex::new(source);
     let scanner = Scanner { source, at: 0, scan: Scan { tags: Vec::new(), texts: Vec::new() } };
     let scan = scanner.run().map_err(|(at, message)| {
         vec![
             Fault::new(lines.position(at), message)
-                .hint("close it, or write `\\{{` for braces that are meant as text"),
+                .hint("close it and the quotes in it, or write `\\{{` for braces that are meant as text"),
         ]
     })?;
+    if let Some(tag) = scan.tags.get(MAX_TAGS) {
+        let fault =
+            Fault::new(lines.position(tag.start), format!("more than {MAX_TAGS} tags in one template"));
+        return Err(vec![fault.hint("loop over a list of the inventory, or insert a map as a whole")]);
+    }
     let faults = check_blocks(&scan, &lines);
     if faults.is_empty() { Ok(scan) } else { Err(faults) }
 }
@@ -203,11 +218,10 @@ fn find_end(tag: &str) -> Option<usize> {
         match (closes_with, bytes[at]) {
             (Some(b'"' | b'\''), b'\\') => at += 1,
             (Some(close), byte) if byte == close => closes_with = None,
-            (Some(_), _) => {}
             (None, b'[') if matches!(bytes[at - 1], b'.' | b'/' | b'{' | b'~') => closes_with = Some(b']'),
             (None, quote @ (b'"' | b'\'')) => closes_with = Some(quote),
-            (None, _) if bytes[at..].starts_with(b"}}") => return Some(at),
-            (None, _) => {}
+            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => return Some(at),
+            (Some(_) | None, _) => {}
         }
         at += 1;
     }
@@ -253,24 +267,16 @@ struct OpenBlock<'a> {
     tag: &'a Tag,
     /// How many levels its end takes away: itself and its `else if` branches, each of which stands inside the one before.
     levels: usize,
+    has_else: bool,
 }
 
 impl<'a> Blocks<'a> {
     fn tag(&mut self, tag: &'a Tag) {
         match tag.kind {
             TagKind::Open => self.open(tag),
-            TagKind::ElseIf => match self.open.last_mut() {
-                Some(block) => {
-                    block.levels += 1;
-                    self.levels += 1;
-                }
-                None => self.fault(tag, "`else if` outside a block", "open it with `{{#if …}}`"),
-            },
-            TagKind::Else if self.open.is_empty() => {
-                self.fault(tag, "`else` outside a block", "open it with `{{#if …}}`");
-            }
+            TagKind::ElseIf | TagKind::Else => self.branch(tag),
             TagKind::Close => self.close(tag),
-            TagKind::Else | TagKind::Expression | TagKind::Partial | TagKind::Comment => {}
+            TagKind::Expression | TagKind::Partial | TagKind::Comment => {}
         }
     }
 
@@ -279,8 +285,25 @@ impl<'a> Blocks<'a> {
             let message = format!("`{{{{#{} …}}}}` is not supported", &tag.text[..1]);
             self.fault(tag, message, "put the text into a file of its own under `templates/_partials/`");
         }
-        self.open.push(OpenBlock { tag, levels: 1 });
+        self.open.push(OpenBlock { tag, levels: 1, has_else: false });
         self.levels += 1;
+    }
+
+    fn branch(&mut self, tag: &Tag) {
+        let name = if tag.kind == TagKind::Else { "else" } else { "else if" };
+        match self.open.last_mut() {
+            None => self.fault(tag, format!("`{name}` outside a block"), "open it with `{{#if …}}`"),
+            Some(block) if block.has_else => {
+                let line = self.lines.position(block.tag.start).line;
+                let message = format!("`{name}` after the `else` of the block of line {line}");
+                self.fault(tag, message, "write `{{else}}` once, as the last branch");
+            }
+            Some(block) if tag.kind == TagKind::Else => block.has_else = true,
+            Some(block) => {
+                block.levels += 1;
+                self.levels += 1;
+            }
+        }
     }
 
     fn close(&mut self, tag: &Tag) {
@@ -377,13 +400,13 @@ mod tests {
 
     #[test]
     fn nesting_that_would_overflow_the_parser_is_refused() {
-        let deep = "{{#if a}}".repeat(20_000) + &"{{/if}}".repeat(20_000);
+        let deep = "{{#if a}}".repeat(2_000) + &"{{/if}}".repeat(2_000);
         assert_eq!(fault(&deep), "1:577: more than 64 blocks and `else if` branches inside each other");
-        let parentheses = format!("{{{{len {}a{}}}}}", "(".repeat(50_000), ")".repeat(50_000));
+        let parentheses = format!("{{{{len {}a{}}}}}", "(".repeat(5_000), ")".repeat(5_000));
         assert_eq!(fault(&parentheses), "1:1: more than 32 brackets in one expression");
-        let chain = format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(10_000));
+        let chain = format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(4_000));
         assert!(fault(&chain).ends_with("more than 64 blocks and `else if` branches inside each other"));
-        let maps = format!("{{{{len {}1{}}}}}", "{\"a\": ".repeat(50_000), " }".repeat(50_000));
+        let maps = format!("{{{{len {}1{}}}}}", "{\"a\": ".repeat(5_000), " }".repeat(5_000));
         assert_eq!(fault(&maps), "1:1: more than 32 brackets in one expression");
     }
 

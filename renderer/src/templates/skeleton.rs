@@ -245,10 +245,10 @@ impl<'a> Filler<'a> {
 
     /// Counts bytes that are about to be inserted; says so once if they are too many.
     fn has_room(&mut self, bytes: usize, token: usize, position: Position) -> bool {
-        let had_room = self.bytes <= MAX_OUTPUT_BYTES;
+        let was_full = self.bytes > MAX_OUTPUT_BYTES;
         self.bytes += bytes;
-        let has_room = self.bytes <= MAX_OUTPUT_BYTES;
-        if had_room && !has_room {
+        let is_full = self.bytes > MAX_OUTPUT_BYTES;
+        if is_full && !was_full {
             let refusal = too_large();
             self.misfits.push(Misfit {
                 capture: Some(token),
@@ -257,7 +257,7 @@ impl<'a> Filler<'a> {
                 hint: refusal.hint.unwrap_or_default(),
             });
         }
-        has_room
+        !is_full
     }
 
     fn map(&mut self, entries: &[(Key, Place)]) -> Map {

@@ -42,6 +42,12 @@ impl Trail {
         trail
     }
 
+    /// Returns the text without marks: what the templates expand to when nobody traces them.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns the place in a template that wrote the character at `position`.
     pub(super) fn place(
         &self,

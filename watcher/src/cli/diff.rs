@@ -47,13 +47,12 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         global.render(&mut renderer, &snapshot, problems).map_err(|error| in_revision(error, name))
     };
     let base = at(&args.base)?;
-    let head = match &args.head {
-        Some(head) => at(head)?,
-        None => {
-            let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
-            let (snapshot, problems) = read_working_tree(top)?;
-            global.render(&mut renderer, &snapshot, problems)?
-        }
+    let head = if let Some(head) = &args.head {
+        at(head)?
+    } else {
+        let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
+        let (snapshot, problems) = read_working_tree(top)?;
+        global.render(&mut renderer, &snapshot, problems)?
     };
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base));
     show(global, args, &plan);

@@ -1,6 +1,7 @@
 //! `fleetwright explain`: where a rendered value comes from, or what a fact reaches.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use renderer::explain::{self, Influence, Provenance, Reached};
@@ -203,24 +204,24 @@ fn value_text(value: &Provenance, is_numbered: bool) -> String {
     let document = if is_numbered { format!("[{}].", value.document) } else { String::new() };
     let mut text = format!("{} {document}{}\n", value.file, text_of(&value.path));
     for line in &value.templates {
-        text.push_str(&match &line.expression {
-            Some(expression) => format!("  template  {}  {{{{{expression}}}}}\n", line.place),
-            None => format!("  template  {}\n", line.place),
-        });
+        let expression = line.expression.iter().map(|expression| format!("  {{{{{expression}}}}}"));
+        let _ = writeln!(text, "  template  {}{}", line.place, expression.collect::<String>());
     }
     for fact in &value.facts {
         let influence = match fact.influence {
             Influence::Value => "fact    ",
             Influence::Presence => "decides ",
         };
-        text.push_str(&format!("  {influence}  {}  {}\n", fact.place, fact.fact));
+        let _ = writeln!(text, "  {influence}  {}  {}", fact.place, fact.fact);
     }
     text
 }
 
 fn reach_text(key: &str, place: &Place, reached: &[Reached]) -> String {
     let mut text = format!("{place}  {key}\n");
-    text.extend(reached.iter().map(|place| format!("  {} {}\n", place.file, place.path)));
+    for place in reached {
+        let _ = writeln!(text, "  {} {}", place.file, place.path);
+    }
     if reached.is_empty() {
         text.push_str("  reaches no rendered file\n");
     }

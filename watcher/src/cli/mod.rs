@@ -35,8 +35,8 @@ use crate::working_tree::{find_working_tree, read_working_tree};
 
 /// Keeps a fleet of Kubernetes clusters described in one place.
 ///
-/// Renders Helm values and Argo CD ApplicationSets from templates and facts, and opens pull requests whose change a
-/// person can review in a minute.
+/// Renders Helm values and objects of Argo CD from templates and facts, and opens pull requests whose change a person can
+/// review in a minute.
 #[derive(Debug, Parser)]
 #[command(name = "fleetwright", version, max_term_width = 100, after_help = EXIT_CODES)]
 #[command(disable_help_subcommand = true)]
@@ -180,7 +180,7 @@ impl Cli {
             Command::Pulls(args) => pulls::run(global, args),
             Command::Clusters => clusters::run(global),
             Command::Demo(args) => demo::run(global, args),
-            Command::Schema(args) => schema::run(args),
+            Command::Schema(args) => Ok(schema::run(args)),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "fleetwright", &mut script);
@@ -255,7 +255,9 @@ fn painted(lines: &[Line]) -> String {
         LineKind::Removed => style::Kind::Removed,
         LineKind::Plain => style::Kind::Plain,
     };
-    lines.iter().map(|line| format!("{}\n", style::paint(kind(line.kind), &line.text))).collect()
+    let painted: Vec<_> =
+        lines.iter().map(|line| style::paint(kind(line.kind), &line.text).to_string()).collect();
+    painted.join("\n") + "\n"
 }
 
 impl Global {
@@ -284,7 +286,7 @@ impl Global {
         let progress = Shown::new(!self.is_json());
         let mut problems = found;
         match renderer.render(snapshot, &progress) {
-            Ok(rendered) if problems.is_empty() => Ok(rendered),
+            Ok(files) if problems.is_empty() => Ok(files),
             Ok(_) => Err(CommandError::Problems { problems }),
             Err(more) => {
                 problems.extend(more);

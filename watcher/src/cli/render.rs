@@ -1,5 +1,6 @@
 //! `fleetwright render`: the working tree's facts and templates into `argocd-apps/`.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use renderer::render::Rendered;
@@ -52,10 +53,12 @@ fn show_json(args: &Args, changes: &[OutputChange], files: usize) {
 }
 
 fn list(changes: &[OutputChange]) -> String {
-    let line = |change: &OutputChange| format!("{}  {}\n", change.action().word(), change.path.display());
-    let mut text: String = changes.iter().take(MAX_LISTED).map(line).collect();
+    let mut text = String::new();
+    for change in changes.iter().take(MAX_LISTED) {
+        let _ = writeln!(text, "{}  {}", change.action().word(), change.path.display());
+    }
     if let Some(more @ 1..) = changes.len().checked_sub(MAX_LISTED) {
-        text.push_str(&format!("… and {more} more\n"));
+        let _ = writeln!(text, "… and {more} more");
     }
     plain(&text)
 }

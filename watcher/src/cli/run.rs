@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use renderer::plan::Budget;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Global, Shown, print_json, print_text};
 use crate::error::CommandError;
@@ -20,6 +20,9 @@ use super::Exit;
 
 /// Hints that may wait while a run is under way; sources keep one more each.
 const CHANNEL_CAPACITY: usize = 64;
+
+/// How often a single run starts over when someone else was faster: each loss means that someone else made progress.
+const ATTEMPTS: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -82,7 +85,7 @@ async fn once(global: &Global, pipeline: Pipeline, cancel: &Cancel) -> Result<Ex
     let (runner, result) = (Runner::new(global, pipeline), Arc::new(Mutex::new(None)));
     let kept = Arc::clone(&result);
     let run = move |_: &Request, cancel: &Cancel| {
-        let result = runner.run(cancel);
+        let result = runner.run_to_end(cancel);
         let outcome = outcome(&result);
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         outcome
@@ -132,6 +135,17 @@ impl Runner {
         self.lend().run(cancel, &Shown::new(self.shows_progress))
     }
 
+    /// Makes a run, and starts over if someone else moved a ref meanwhile.
+    fn run_to_end(&self, cancel: &Cancel) -> RunResult {
+        for _ in 1..ATTEMPTS {
+            match self.run(cancel) {
+                Err(error) if error.is_overtaken() => info!("{error}; starting over"),
+                result => return result,
+            }
+        }
+        self.run(cancel)
+    }
+
     fn lend(&self) -> MutexGuard<'_, Pipeline> {
         self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,9 +187,13 @@ async fn serve(
     let (runner, last) = (Runner::new(global, pipeline), Mutex::new(None));
     let run = move |_: &Request, cancel: &Cancel| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        match (runner.lend().has_news(), last.as_ref()) {
+        let has_news = runner.lend().has_news();
+        match (has_news, last.as_ref()) {
             // What a run moved comes back as an event; there is nothing more to say than it said.
-            (Ok(false), Some(outcome)) => Outcome::clone(outcome),
+            (Ok(false), Some(outcome)) => {
+                debug!("nothing has moved since the last run");
+                Outcome::clone(outcome)
+            }
             _ => last.insert(outcome(&runner.run(cancel))).clone(),
         }
     };

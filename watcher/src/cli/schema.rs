@@ -4,7 +4,6 @@ use clap::ValueEnum;
 use renderer::{catalog, inventory};
 
 use super::print_json;
-use crate::error::CommandError;
 use crate::output::Exit;
 
 #[derive(Debug, clap::Args)]
@@ -26,12 +25,12 @@ enum Kind {
     Addon,
 }
 
-pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+pub(super) fn run(args: &Args) -> Exit {
     print_json(&match args.kind {
         Kind::Inventory => inventory::cluster_schema(),
         Kind::Defaults => inventory::defaults_schema(),
         Kind::Fleet => inventory::fleet_schema(),
         Kind::Addon => catalog::addon_schema(),
     });
-    Ok(Exit::Done)
+    Exit::Done
 }

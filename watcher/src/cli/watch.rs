@@ -49,8 +49,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
 
 fn render(global: &Global, top: &Path, renderer: &mut Renderer) -> Result<String, CommandError> {
     let (snapshot, problems) = read_working_tree(top)?;
-    let rendered = global.render(renderer, &snapshot, problems)?;
-    render::write(top, &rendered)
+    render::write(top, &global.render(renderer, &snapshot, problems)?)
 }
 
 fn outcome(result: Result<String, CommandError>) -> Outcome {

@@ -283,11 +283,8 @@ impl Fault {
                 "set `git config user.name \"Your Name\"` and `git config user.email you@example.com`".into()
             }
             Self::UnknownBranch { branch, existing } => branch_hint(branch, existing),
-            Self::UnknownRevision { shallow: true, .. } => {
-                "this is a shallow clone: get the rest of its history with `git fetch --unshallow`".into()
-            }
             Self::UnknownRevision { shallow: false, .. } => "list what there is with `git log --oneline --all`".into(),
-            Self::MissingObject { shallow: true } => {
+            Self::UnknownRevision { shallow: true, .. } | Self::MissingObject { shallow: true } => {
                 "this is a shallow clone: get the rest of its history with `git fetch --unshallow`".into()
             }
             Self::MissingObject { shallow: false } => {

@@ -74,3 +74,37 @@ impl Repository {
         Ok([ENVIRONMENTS, TEMPLATES].map(|folder| tree.get_name(folder).map(|entry| entry.id())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::git::scene::Scene;
+
+    #[test]
+    fn the_source_is_the_newest_commit_that_changed_the_inputs() {
+        let scene = Scene::bare();
+        let first = scene.commit("main", "describe", &[("environments/app.yaml", "a"), ("README.md", "1")]);
+        let repository = scene.repository();
+        assert_eq!(repository.source_of_inputs(first).unwrap(), first);
+        let later = scene.commit("main", "publish", &[("argocd-apps/app/values.yaml", "a")]);
+        assert_eq!(repository.source_of_inputs(later).unwrap(), first);
+        let edited = scene.commit("main", "edit", &[("templates/cluster/x.yaml.hbs", "x")]);
+        let tip = scene.commit("main", "explain", &[("README.md", "2")]);
+        assert_eq!(repository.source_of_inputs(tip).unwrap(), edited);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_found_where_it_stood_last() {
+        let scene = Scene::with_working_tree();
+        scene.commit("main", "describe", &[("environments/eu/app.yaml", "1"), ("environments/us.yaml", "1")]);
+        let last = scene.commit("main", "edit", &[("environments/eu/app.yaml", "2")]);
+        scene.git(&["rm", "-q", "environments/eu/app.yaml"]);
+        scene.git(&["commit", "-qm", "retire"]);
+        let tip = scene.commit("main", "explain", &[("README.md", "1")]);
+        let repository = scene.repository();
+        let find = |name: &str| repository.newest_with_file(tip, "environments", name).unwrap();
+        assert_eq!(find("app.yaml"), Some(last));
+        assert_eq!(find("us.yaml"), Some(tip));
+        assert_eq!(find("never.yaml"), None);
+        assert_eq!(repository.newest_with_file(tip, "nowhere", "app.yaml").unwrap(), None);
+    }
+}

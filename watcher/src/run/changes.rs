@@ -20,20 +20,26 @@ pub(super) struct GroupChanges {
     pub published: Published,
 }
 
-/// Sorts what differs from the base branch by the groups that it is published with.
+/// Sorts what differs from the base branch by the groups that it is published with; no group is left out.
 pub(super) fn by_group(
     repository: &Repository,
     rendered: &Rendered,
     groups: &Groups<'_>,
     deltas: &[FileDelta],
 ) -> Result<BTreeMap<Group, GroupChanges>, GitError> {
-    let mut changes: BTreeMap<Group, GroupChanges> = BTreeMap::new();
+    let mut changes: BTreeMap<Group, GroupChanges> =
+        Group::ALL.into_iter().map(|group| (group, GroupChanges::default())).collect();
     for delta in deltas {
         let Some((cluster, addon)) = owner(&delta.path) else { continue };
         let old = delta.old.map(|id| repository.read_blob(id)).transpose()?;
         let (path, new) = (delta.path.clone(), delta.new.clone());
-        let group = changes.entry(groups.of(&cluster)).or_default();
-        group.files.push(FileChange { path, cluster, addon, old, new });
+        changes.entry(groups.of(&cluster)).or_default().files.push(FileChange {
+            path,
+            cluster,
+            addon,
+            old,
+            new,
+        });
     }
     for (group, changes) in &mut changes {
         changes.published = published_of_group(rendered, groups, *group, &changes.files);

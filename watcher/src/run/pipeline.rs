@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
-use renderer::render::{Progress, Rendered, Renderer};
+use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
 use renderer::snapshot::OUTPUT;
 use tracing::{Span, field, info};
 
@@ -137,9 +137,8 @@ impl Pipeline {
         let source = self.upstream.repository().source_of_inputs(base)?;
         let ground = Ground { upstream: &self.upstream, settings: &self.settings, steps, base, source };
         let mut groups = Vec::new();
-        for group in Group::ALL {
-            let unchanged = GroupChanges::default();
-            match publish(&ground, group, changes.get(&group).unwrap_or(&unchanged))? {
+        for (group, changes) in &changes {
+            match publish(&ground, *group, changes)? {
                 Some(report) => groups.push(report),
                 None => return Ok(None),
             }
@@ -163,7 +162,7 @@ impl Pipeline {
         }
     }
 
-    /// Finds what differs from the base branch, by group.
+    /// Finds what differs from the base branch, by group in the order of publishing.
     fn compare(
         &mut self,
         base: Revision,
@@ -180,15 +179,15 @@ impl Pipeline {
     }
 
     fn deltas(&mut self, base: Revision, rendered: &Rendered) -> Result<Vec<FileDelta>, CommandError> {
-        let clusters = rendered.clusters.values();
-        let files: Vec<Vec<_>> = clusters
-            .clone()
-            .map(|cluster| {
-                let files = cluster.files().into_iter();
-                files.map(|file| (file.path.clone(), Arc::clone(&file.bytes))).collect()
-            })
-            .collect();
-        let folders: Vec<_> = clusters
+        let repository = self.upstream.repository();
+        let root = RepoPath::parse(OUTPUT).expect("a constant path");
+        let digests = rendered.clusters.values().map(|cluster| (&cluster.folder, cluster.digest));
+        let unknown = repository.unknown_folders(base, &root, digests, &self.folders)?;
+        let changed: Vec<_> =
+            rendered.clusters.values().filter(|cluster| unknown.contains(&cluster.folder)).collect();
+        let files: Vec<Vec<_>> = changed.iter().map(|cluster| list(cluster)).collect();
+        let folders: Vec<_> = changed
+            .iter()
             .zip(&files)
             .map(|(cluster, files)| OutputFolder {
                 path: cluster.folder.clone(),
@@ -197,8 +196,8 @@ impl Pipeline {
             })
             .collect();
         let owned: BTreeSet<String> = rendered.clusters.keys().map(ToString::to_string).collect();
-        let root = OutputRoot { path: RepoPath::parse(OUTPUT).expect("a constant path"), owned };
-        Ok(self.upstream.repository().compare(base, &root, &folders, &mut self.folders)?)
+        let root = OutputRoot { path: root, owned };
+        Ok(repository.compare(base, &root, &folders, &mut self.folders)?)
     }
 
     /// Leaves out the branches that no run reads or writes.
@@ -209,6 +208,10 @@ impl Pipeline {
         });
         refs
     }
+}
+
+fn list(cluster: &RenderedCluster) -> Vec<(RepoPath, Arc<[u8]>)> {
+    cluster.files().into_iter().map(|file| (file.path.clone(), Arc::clone(&file.bytes))).collect()
 }
 
 /// Returns where refs are after they were moved.

@@ -15,7 +15,9 @@ use super::pipeline::{Settings, Step, Steps};
 use super::report::{GroupReport, Published};
 use crate::error::CommandError;
 use crate::forge::{LocalForge, Outcome, Ownership, Proposal, PullRequest, PullState};
-use crate::git::{CommitRequest, CommitSummary, CommitText, RefUpdate, Revision, TreeChange, Upstream};
+use crate::git::{
+    CommitRequest, CommitSummary, CommitText, PushError, RefUpdate, Revision, TreeChange, Upstream,
+};
 
 /// The prefix of every branch that is pushed; no other branch is ever written.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
@@ -69,7 +71,9 @@ pub(super) fn publish(
     let forge = LocalForge::new(ground.upstream);
     let mut pulls = forge.list()?;
     pulls.retain(|pull| pull.proposal.head == wanted.head);
-    let done = match decide(ground, &wanted, forge.ownership(&wanted.head)?, &pulls) {
+    let ownership = forge.ownership(&wanted.head)?;
+    ground.check_base()?;
+    let done = match decide(ground, &wanted, ownership, &pulls) {
         Decision::Nothing => Published::Nothing,
         Decision::Decline(number) => Published::Declined(number),
         Decision::Refuse(refusal) => Published::Refused(refusal),
@@ -83,6 +87,18 @@ pub(super) fn publish(
     };
     let goes_on = ground.steps.may_go_on(Step::Proposed(group));
     Ok(goes_on.then_some(GroupReport { group, plan: wanted.plan, done }))
+}
+
+impl Ground<'_> {
+    /// Fails if the base branch has moved on: what a run on its newest revision did is not to be undone.
+    fn check_base(&self) -> Result<(), PushError> {
+        let found = self.upstream.branch(&self.settings.base)?;
+        if found == Some(self.base) {
+            return Ok(());
+        }
+        let name = format!("refs/heads/{}", self.settings.base);
+        Err(PushError::LeaseLost { name, expected: Some(self.base), found })
+    }
 }
 
 /// Decides what to do; `pulls` are those of the group's head branch in order.

@@ -1,6 +1,7 @@
 //! The rendered files on disk: what is there, what differs, and writing only that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,9 +24,12 @@ const STAGED: &str = ".fleetwright-";
 #[derive(Debug)]
 pub struct Output {
     top: PathBuf,
-    files: BTreeMap<PathBuf, Found>,
-    loose: BTreeSet<PathBuf>,
+    files: BTreeMap<Name, Found>,
+    loose: BTreeSet<Name>,
 }
+
+/// A path from the top, with `/` between its parts: far quicker to compare than a `Path`.
+type Name = OsString;
 
 /// Something that is not a folder.
 #[derive(Debug)]
@@ -85,7 +89,7 @@ impl Output {
     /// Reads the rendered files of the working tree at `top`.
     pub fn read(top: &Path) -> Result<Self, WorkingTreeError> {
         let mut output = Self { top: top.to_owned(), files: BTreeMap::new(), loose: BTreeSet::new() };
-        let root = Path::new(OUTPUT);
+        let root = OsStr::new(OUTPUT);
         match top.join(root).symlink_metadata() {
             Ok(metadata) if !metadata.is_dir() => return Err(output.in_the_way(root)),
             Ok(_) => {}
@@ -104,7 +108,7 @@ impl Output {
         Ok(output)
     }
 
-    fn folder(&mut self, folder: &Path) -> Result<(), WorkingTreeError> {
+    fn folder(&mut self, folder: &OsStr) -> Result<(), WorkingTreeError> {
         for (path, kind) in self.entries(folder)? {
             if kind.is_dir() {
                 self.folder(&path)?;
@@ -118,43 +122,44 @@ impl Output {
         Ok(())
     }
 
-    fn entries(&self, folder: &Path) -> Result<Vec<(PathBuf, fs::FileType)>, WorkingTreeError> {
+    fn entries(&self, folder: &OsStr) -> Result<Vec<(Name, fs::FileType)>, WorkingTreeError> {
+        let named = |entry: fs::DirEntry| {
+            let name = [folder, OsStr::new("/"), &entry.file_name()].into_iter().collect();
+            Ok((name, entry.file_type()?))
+        };
         let entries = fs::read_dir(self.top.join(folder)).map_err(self.unreadable(folder))?;
-        entries
-            .map(|entry| entry.and_then(|entry| Ok((folder.join(entry.file_name()), entry.file_type()?))))
-            .collect::<io::Result<_>>()
-            .map_err(self.unreadable(folder))
+        entries.map(|entry| entry.and_then(named)).collect::<io::Result<_>>().map_err(self.unreadable(folder))
     }
 
-    fn unreadable(&self, path: &Path) -> impl FnOnce(io::Error) -> WorkingTreeError + use<> {
+    fn unreadable(&self, path: &OsStr) -> impl FnOnce(io::Error) -> WorkingTreeError + use<> {
         let path = self.top.join(path);
         move |source| WorkingTreeError::Read { path, source }
     }
 
-    fn in_the_way(&self, path: &Path) -> WorkingTreeError {
+    fn in_the_way(&self, path: &OsStr) -> WorkingTreeError {
         WorkingTreeError::InTheWay { path: self.top.join(path) }
     }
 
     /// Returns what differs from a rendering, in the order of the paths.
     pub fn changes(&self, rendered: &Rendered) -> Result<Vec<OutputChange>, WorkingTreeError> {
-        let folders = rendered.clusters.values().map(|cluster| Path::new(cluster.folder.as_str()));
+        let folders = rendered.clusters.values().map(|cluster| OsStr::new(cluster.folder.as_str()));
         if let Some(taken) = folders.into_iter().find(|folder| self.loose.contains(*folder)) {
             return Err(self.in_the_way(taken));
         }
         let mut wanted = BTreeSet::new();
         let mut changes = Vec::new();
         for file in rendered.clusters.values().flat_map(|cluster| cluster.files()) {
-            let path = Path::new(file.path.as_str());
+            let path = OsStr::new(file.path.as_str());
             let old = self.files.get(path);
             if !matches!(old, Some(Found::File(bytes)) if bytes[..] == file.bytes[..]) {
                 let new = Some(Arc::clone(&file.bytes));
-                changes.push(OutputChange { path: path.to_owned(), exists: old.is_some(), new });
+                changes.push(OutputChange { path: path.into(), exists: old.is_some(), new });
             }
             wanted.insert(path);
         }
-        let gone = self.files.keys().filter(|path| !wanted.contains(path.as_path()));
-        changes.extend(gone.map(|path| OutputChange { path: path.clone(), exists: true, new: None }));
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let gone = self.files.keys().filter(|path| !wanted.contains(path.as_os_str()));
+        changes.extend(gone.map(|path| OutputChange { path: path.into(), exists: true, new: None }));
+        changes.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
         Ok(changes)
     }
 
@@ -183,7 +188,8 @@ impl Output {
         let is_new = !root.exists();
         fs::create_dir_all(&root).map_err(write_error(&root))?;
         let staged = tempfile::Builder::new().prefix(STAGED).tempdir_in(&root);
-        let staged = staged.map_err(write_error(&root)).and_then(|staged| {
+        // The name of the temporary folder says nothing to anyone.
+        let staged = staged.map_err(|error| write_error(&root)(error.kind().into())).and_then(|staged| {
             // Should the process be killed, git at least does not take what is left for anyone's work.
             fs::write(staged.path().join(".gitignore"), "*\n").map_err(write_error(&root))?;
             for (number, change) in changes.iter().enumerate() {
@@ -206,8 +212,8 @@ fn write_error(path: &Path) -> impl FnOnce(io::Error) -> CommandError + use<> {
     move |source| CommandError::Write { path, source }
 }
 
-fn is_staged(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(STAGED.as_bytes()))
+fn is_staged(path: &OsStr) -> bool {
+    Path::new(path).file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(STAGED.as_bytes()))
 }
 
 fn staged_file(staged: &TempDir, number: usize) -> PathBuf {

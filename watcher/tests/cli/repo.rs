@@ -40,7 +40,9 @@ impl Repo {
     /// The small fleet, rendered and committed.
     pub fn fleet() -> Self {
         let repo = Self::empty();
-        FLEET.iter().for_each(|(path, text)| repo.write(path, text));
+        for (path, text) in FLEET {
+            repo.write(path, text);
+        }
         let told = repo.run(&["render"]);
         assert_eq!(told.code, 0, "{told}");
         repo.commit("Describe the fleet");
@@ -179,7 +181,9 @@ fn note(path: &Path, state: &mut BTreeMap<PathBuf, String>) {
         fs::read_dir(path).into_iter().flatten().for_each(|entry| note(&entry.unwrap().path(), state));
         "folder".to_owned()
     } else {
-        format!("{:?} {:?}", metadata.modified().unwrap(), fs::read(path).ok())
+        // A large file is told by its time and size; what else there is, by its content, too.
+        let text = if metadata.len() < 100_000 { fs::read(path).unwrap_or_default() } else { Vec::new() };
+        format!("{:?} {} {}", metadata.modified().unwrap(), metadata.len(), String::from_utf8_lossy(&text))
     };
     state.insert(path.to_owned(), what);
 }

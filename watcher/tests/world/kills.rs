@@ -1,15 +1,6 @@
 //! A run that ends in the middle: what it leaves behind, the next run puts right.
 
-use fleetwright::run::{Group, Step};
-
-use crate::platform::{CONTROL, World};
-
-/// Every point between two steps.
-fn steps() -> Vec<Step> {
-    let of_group =
-        |group| [Step::Planned(group), Step::Committed(group), Step::Pushed(group), Step::Proposed(group)];
-    [Step::Start, Step::Rendered].into_iter().chain(Group::ALL.into_iter().flat_map(of_group)).collect()
-}
+use crate::platform::{CONTROL, World, steps};
 
 /// What is to be done when the process ends.
 type Scene = fn() -> World;
@@ -21,7 +12,7 @@ fn opening() -> World {
 
 /// Both pull requests are to be updated.
 fn updating() -> World {
-    let mut world = World::new();
+    let world = World::new();
     world.edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109");
     world.run();
     world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
@@ -37,7 +28,7 @@ fn closing() -> World {
 
 /// One pull request is merged, the other one is to be rebuilt.
 fn rebuilding() -> World {
-    let mut world = World::unpublished();
+    let world = World::unpublished();
     world.run();
     world.merge(1);
     world
@@ -53,11 +44,11 @@ fn a_run_that_is_cut_short_between_any_two_steps_is_finished_by_the_next() {
         ("rebuilding", rebuilding, 8),
     ];
     for (name, scene, passed) in scenes {
-        let mut whole = scene();
+        let whole = scene();
         whole.run();
         let mut cuts = 0;
         for step in steps() {
-            let mut world = scene();
+            let world = scene();
             if !world.run_until(step) {
                 continue;
             }

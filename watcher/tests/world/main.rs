@@ -6,4 +6,6 @@
 
 mod kills;
 mod platform;
+mod service;
 mod stories;
+mod together;

@@ -3,7 +3,7 @@
 //! Time stands still but for commits, each of which is a minute later than the one before; so equal stories give equal
 //! commits. The `git` command sets the scene and judges the result.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{LocalForge, PullRequest, PullState};
 use fleetwright::git::{Repository, Revision, Signature, Upstream};
-use fleetwright::run::{GroupReport, Pipeline, Published, RunReport, Settings, Step, Steps};
+use fleetwright::run::{Group, GroupReport, Pipeline, Published, RunReport, Settings, Step, Steps};
 use fleetwright::working_tree::read_working_tree;
 use renderer::plan::Budget;
 use renderer::render::Renderer;
@@ -55,26 +55,32 @@ static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| {
 /// A repository with the shipped platform, and the runs of one process on it.
 pub struct World {
     folder: TempDir,
-    pipeline: Pipeline,
+    pipeline: RefCell<Pipeline>,
     seconds: Cell<i64>,
 }
 
 impl World {
     /// The platform as it is described, with nothing rendered yet.
     pub fn unpublished() -> Self {
-        Self::with(&[&SHIPPED.inputs])
+        Self::with(&["--bare"], &[&SHIPPED.inputs])
     }
 
     /// The platform with everything rendered and merged: a run has nothing to do.
     pub fn new() -> Self {
-        Self::with(&[&SHIPPED.inputs, &SHIPPED.rendered])
+        Self::with(&["--bare"], &[&SHIPPED.inputs, &SHIPPED.rendered])
     }
 
-    fn with(files: &[&Files]) -> Self {
+    /// The same with the base branch checked out.
+    pub fn checked_out() -> Self {
+        Self::with(&[], &[&SHIPPED.inputs, &SHIPPED.rendered])
+    }
+
+    fn with(options: &[&str], files: &[&Files]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fleet.git");
-        Repository::init_bare(&path, BASE).unwrap();
-        let world = Self { folder, pipeline: pipeline(&path), seconds: Cell::new(START) };
+        let path = folder.path().join("fleet");
+        std::fs::create_dir(&path).unwrap();
+        git(&path, &[&["init", "-q", "-b", BASE, "--template="], options].concat(), "").unwrap();
+        let world = Self { folder, pipeline: RefCell::new(pipeline(&path)), seconds: Cell::new(START) };
         world.describe(BASE, files);
         world
     }
@@ -92,7 +98,7 @@ impl World {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("fleet.git")
+        self.folder.path().join("fleet")
     }
 
     /// A place beside the repository.
@@ -112,7 +118,7 @@ impl World {
             self.seconds.replace(self.seconds.get() + 60),
             title.len()
         );
-        if self.try_git(&["rev-parse", "-q", "--verify", &format!("refs/heads/{branch}")], "").is_ok() {
+        if git(&self.path(), &["rev-parse", "-q", "--verify", &format!("refs/heads/{branch}")], "").is_ok() {
             writeln!(stream, "from refs/heads/{branch}^0").unwrap();
         }
         for (path, text) in files {
@@ -121,7 +127,10 @@ impl World {
                 None => writeln!(stream, "D {path}").unwrap(),
             }
         }
-        self.try_git(&["fast-import", "--quiet"], &stream).unwrap();
+        git(&self.path(), &["fast-import", "--quiet"], &stream).unwrap();
+        if self.path().join(".git").exists() && branch == BASE {
+            self.git(&["reset", "-q", "--hard"]);
+        }
         self.tip(branch)
     }
 
@@ -137,29 +146,39 @@ impl World {
     }
 
     /// Makes a run and returns what it says of each group.
-    pub fn run(&mut self) -> String {
+    pub fn run(&self) -> String {
         told(&self.report().unwrap())
     }
 
-    pub fn report(&mut self) -> Result<RunReport, CommandError> {
-        let report = self.pipeline.run(&Cancel::default(), &())?;
+    pub fn report(&self) -> Result<RunReport, CommandError> {
+        let report = self.pipeline.borrow_mut().run(&Cancel::default(), &())?;
         Ok(report.expect("nothing asks the run to stop"))
     }
 
     /// Makes a run that ends at `step`, as if the process had ended there; tells whether it came that far.
-    pub fn run_until(&mut self, step: Step) -> bool {
-        self.pipeline.run(&Until(step), &()).unwrap().is_none()
+    pub fn run_until(&self, step: Step) -> bool {
+        self.pipeline.borrow_mut().run(&Until(step), &()).unwrap().is_none()
+    }
+
+    /// Makes a run during which `meanwhile` happens at `step`.
+    pub fn run_while(&self, step: Step, meanwhile: impl Fn()) -> Result<(), CommandError> {
+        self.pipeline.borrow_mut().run(&While(step, meanwhile), &()).map(drop)
+    }
+
+    /// Returns whether the process would make a run.
+    pub fn has_news(&self) -> bool {
+        self.pipeline.borrow().has_news().unwrap()
     }
 
     /// Starts the process anew: what it remembered is gone.
-    pub fn restart(&mut self) {
-        self.pipeline = pipeline(&self.path());
+    pub fn restart(&self) {
+        self.pipeline.replace(pipeline(&self.path()));
     }
 
     /// Starts the process anew with leave to make one plan's deletions.
-    pub fn allow_deletions(&mut self, digest: &str) {
+    pub fn allow_deletions(&self, digest: &str) {
         let settings = Settings { allow_deletions: Some(digest.to_owned()), ..settings() };
-        self.pipeline = Pipeline::new(self.upstream(), settings);
+        self.pipeline.replace(Pipeline::new(self.upstream(), settings));
     }
 
     /// Returns all pull requests, one a line.
@@ -214,31 +233,51 @@ impl World {
         self.git(&["cat-file", "--batch-all-objects", "--batch-check"])
     }
 
+    /// Lists every branch with its target.
+    pub fn branches(&self) -> String {
+        self.git(&["for-each-ref", "--format=%(objectname:short) %(refname:short)", "refs/heads"])
+    }
+
+    /// Removes the locks of a process that was killed while it held one, as git asks a person to.
+    pub fn remove_locks(&self) {
+        let mut folders = vec![self.path()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "lock") {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+        }
+    }
+
     pub fn assert_sound(&self) {
         let told = self.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]);
         assert_eq!(told, "", "git finds fault with the repository");
     }
 
     pub fn git(&self, arguments: &[&str]) -> String {
-        self.try_git(arguments, "").unwrap_or_else(|error| panic!("git {arguments:?}: {error}"))
+        git(&self.path(), arguments, "").unwrap_or_else(|error| panic!("git {arguments:?}: {error}"))
     }
+}
 
-    fn try_git(&self, arguments: &[&str], input: &str) -> Result<String, String> {
-        let mut child = without_host("git")
-            .args(arguments)
-            .current_dir(self.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        if output.status.success() {
-            Ok(String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
+fn git(folder: &Path, arguments: &[&str], input: &str) -> Result<String, String> {
+    let mut child = without_host("git")
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
 
@@ -260,6 +299,25 @@ pub fn pipeline(path: &Path) -> Pipeline {
 
 pub fn settings() -> Settings {
     Settings { base: BASE.into(), budget: Budget::default(), allow_deletions: None }
+}
+
+/// Every point between two steps.
+pub fn steps() -> Vec<Step> {
+    let of_group =
+        |group| [Step::Planned(group), Step::Committed(group), Step::Pushed(group), Step::Proposed(group)];
+    [Step::Start, Step::Rendered].into_iter().chain(Group::ALL.into_iter().flat_map(of_group)).collect()
+}
+
+/// Lets something happen at a step.
+struct While<F>(Step, F);
+
+impl<F: Fn()> Steps for While<F> {
+    fn may_go_on(&self, step: Step) -> bool {
+        if step == self.0 {
+            (self.1)();
+        }
+        true
+    }
 }
 
 /// Ends a run at a step.

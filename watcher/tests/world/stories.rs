@@ -23,7 +23,7 @@ fn take_back(world: &World, [file, old, new]: [&str; 3]) {
 
 #[test]
 fn a_run_on_what_is_published_does_nothing() {
-    let mut world = World::new();
+    let world = World::new();
     let before = (world.refs(), world.objects());
     assert_snapshot!(world.run(), @r"
     control  nothing to do
@@ -34,7 +34,7 @@ fn a_run_on_what_is_published_does_nothing() {
 
 #[test]
 fn the_first_run_proposes_everything_by_one_pull_request_a_group() {
-    let mut world = World::unpublished();
+    let world = World::unpublished();
     assert_snapshot!(world.run(), @r"
     control  opened pull request #1
     app      opened pull request #2
@@ -53,7 +53,7 @@ fn the_first_run_proposes_everything_by_one_pull_request_a_group() {
 
 #[test]
 fn a_fact_of_one_cluster_reaches_only_its_group() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     assert_snapshot!(world.run(), @r"
     control  nothing to do
@@ -64,7 +64,7 @@ fn a_fact_of_one_cluster_reaches_only_its_group() {
 
 #[test]
 fn a_fact_of_the_hub_reaches_both_groups() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, PROMETHEUS);
     assert_snapshot!(world.run(), @r"
     control  opened pull request #1
@@ -77,7 +77,7 @@ fn a_fact_of_the_hub_reaches_both_groups() {
 
 #[test]
 fn a_second_edit_updates_the_pull_request_in_place() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     world.run();
     let (first, head) = (world.pull(1), world.tip(APP_HEAD));
@@ -102,7 +102,7 @@ fn a_second_edit_updates_the_pull_request_in_place() {
 
 #[test]
 fn an_edit_that_is_taken_back_closes_its_pull_request_and_a_new_one_opens_when_it_comes_back() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     world.run();
     take_back(&world, POOL);
@@ -124,7 +124,7 @@ fn an_edit_that_is_taken_back_closes_its_pull_request_and_a_new_one_opens_when_i
 
 #[test]
 fn a_pull_request_that_a_person_closes_stays_closed_until_the_plan_changes() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     world.run();
     world.close(1);
@@ -146,7 +146,7 @@ fn a_pull_request_that_a_person_closes_stays_closed_until_the_plan_changes() {
 
 #[test]
 fn a_head_branch_that_a_person_deletes_is_a_pull_request_that_a_person_closes() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     world.run();
     world.git(&["update-ref", "-d", "refs/heads/fleetwright/app"]);
@@ -159,7 +159,7 @@ fn a_head_branch_that_a_person_deletes_is_a_pull_request_that_a_person_closes() 
 
 #[test]
 fn a_persons_commit_on_a_head_branch_is_left_alone_and_the_other_group_is_published() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, PROMETHEUS);
     world.run();
     let own = world.commit(APP_HEAD, "Fix it by hand", &[("argocd-apps/app/extra.yaml", Some("a: 1\n"))]);
@@ -185,7 +185,7 @@ fn a_persons_commit_on_a_head_branch_is_left_alone_and_the_other_group_is_publis
 
 #[test]
 fn what_is_merged_leaves_nothing_to_do_and_a_merge_is_no_new_source() {
-    let mut world = World::unpublished();
+    let world = World::unpublished();
     let source = world.tip(BASE);
     world.run();
     let before = world.tip(APP_HEAD);
@@ -211,7 +211,7 @@ fn what_is_merged_leaves_nothing_to_do_and_a_merge_is_no_new_source() {
 
 #[test]
 fn an_unrelated_commit_moves_the_pull_request_to_the_newest_base() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     world.run();
     let body = world.pull(1).proposal.body;
@@ -228,7 +228,7 @@ fn an_unrelated_commit_moves_the_pull_request_to_the_newest_base() {
 
 #[test]
 fn a_base_that_is_set_back_takes_its_pull_requests_along() {
-    let mut world = World::new();
+    let world = World::new();
     let start = world.tip(BASE);
     edit(&world, POOL);
     world.run();
@@ -242,7 +242,7 @@ fn a_base_that_is_set_back_takes_its_pull_requests_along() {
 
 #[test]
 fn a_base_with_another_history_gets_its_pull_request_rebuilt_on_it() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     world.run();
     world.begin_again();
@@ -272,7 +272,7 @@ const MORE: [(&str, &str); 2] = [
 
 /// The platform with three app clusters, published.
 fn with_three_apps() -> World {
-    let mut world = World::new();
+    let world = World::new();
     world.commit(BASE, "Add two clusters", &MORE.map(|(path, text)| (path, Some(text))));
     world.run();
     world.merge_all();
@@ -281,7 +281,7 @@ fn with_three_apps() -> World {
 
 #[test]
 fn a_deleted_cluster_is_a_risk_that_the_pull_request_names() {
-    let mut world = with_three_apps();
+    let world = with_three_apps();
     world.commit(BASE, "Retire app-3", &[(MORE[1].0, None)]);
     let report = world.report().unwrap();
     let app = report.groups.last().unwrap();
@@ -298,7 +298,7 @@ fn a_deleted_cluster_is_a_risk_that_the_pull_request_names() {
 
 #[test]
 fn more_deletions_than_the_budget_allows_are_refused_until_that_one_plan_is_allowed() {
-    let mut world = with_three_apps();
+    let world = with_three_apps();
     world.commit(BASE, "Retire both", &MORE.map(|(path, _)| (path, None)));
     let refusal = world.report().unwrap().refusal().unwrap().clone();
     assert!(!world.refs().contains(APP_HEAD), "a refused plan is pushed");
@@ -316,7 +316,7 @@ fn more_deletions_than_the_budget_allows_are_refused_until_that_one_plan_is_allo
 
 #[test]
 fn an_inventory_without_clusters_is_refused() {
-    let mut world = World::new();
+    let world = World::new();
     world.commit(BASE, "Oops", &[(CONTROL, None), (APP, None)]);
     let before = (world.refs(), world.objects());
     match world.report() {
@@ -328,7 +328,7 @@ fn an_inventory_without_clusters_is_refused() {
 
 #[test]
 fn a_cluster_that_was_a_hub_is_deleted_with_the_control_group() {
-    let mut world = World::new();
+    let world = World::new();
     let (path, text) = MORE[0];
     let hub = text.replace(
         "role: app\nhub: control\n",
@@ -350,7 +350,7 @@ fn a_cluster_that_was_a_hub_is_deleted_with_the_control_group() {
 
 #[test]
 fn problems_in_the_inputs_are_reported_and_nothing_is_written() {
-    let mut world = World::new();
+    let world = World::new();
     edit(&world, POOL);
     world.run();
     world.edit(APP, "192.168.64.139", "192.168.64.99");
@@ -370,7 +370,7 @@ fn problems_in_the_inputs_are_reported_and_nothing_is_written() {
 #[test]
 fn the_same_history_gives_the_same_commits_whether_the_process_is_warm_or_cold() {
     let story = |is_warm: bool| {
-        let mut world = World::unpublished();
+        let world = World::unpublished();
         for change in [None, Some(PROMETHEUS), Some(POOL)] {
             if let Some(change) = change {
                 edit(&world, change);
