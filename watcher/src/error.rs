@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::forge::ForgeError;
 use crate::git::{GitError, PushError};
+use crate::identity::IdentityError;
 use crate::output::Exit;
 use crate::working_tree::WorkingTreeError;
 
@@ -33,6 +34,9 @@ pub enum CommandError {
     /// Reading from or writing to git failed.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// There is no credential to be had.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A ref did not move.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -89,7 +93,10 @@ impl CommandError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Refused(_) => Exit::Problems,
-            Self::Git(_) | Self::Push(_) | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
+            Self::Git(_)
+            | Self::Identity(_)
+            | Self::Push(_)
+            | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
             Self::Forge(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
             Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => Exit::Unexpected,
@@ -101,6 +108,7 @@ impl CommandError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
+            Self::Identity(error) => error.hint(),
             Self::Push(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
@@ -114,11 +122,23 @@ impl CommandError {
         }
     }
 
+    /// Returns the failure of git that this is, if it is one.
+    #[must_use]
+    pub const fn as_git(&self) -> Option<&GitError> {
+        match self {
+            Self::Git(error)
+            | Self::Push(PushError::Git(error))
+            | Self::Forge(ForgeError::Git(error) | ForgeError::Push(PushError::Git(error))) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Returns whether trying again later may help without anyone changing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Git(error) => error.is_transient(),
+            Self::Identity(error) => error.is_transient(),
             Self::Push(error) => error.is_transient(),
             Self::Forge(error) => error.is_transient(),
             Self::WorkingTree(error) => error.is_transient(),

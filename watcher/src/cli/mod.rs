@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod explain;
 mod pulls;
+mod remote;
 mod render;
 mod run;
 mod schema;

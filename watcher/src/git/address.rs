@@ -12,6 +12,12 @@ use super::error::Fault;
 use super::smart_http::HttpRemote;
 use super::ssh::SshRemote;
 
+/// Returns whether an address is of another machine, or reached as if it were.
+#[must_use]
+pub fn is_elsewhere(address: &str) -> bool {
+    SshRemote::parse(address).is_some() || (address.contains("://") && !address.starts_with("file://"))
+}
+
 impl Remote {
     /// Returns the repository at `address`, to which `identity` says who we are. Nothing is sent yet.
     pub(super) fn parse(address: &str, identity: &Identity) -> Result<Self, Fault> {
@@ -73,6 +79,16 @@ mod tests {
             ("http://127.0.0.1:80/acme/fleet.git/", "http://127.0.0.1:80/acme/fleet.git"),
         ] {
             assert_eq!(parse(address).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn only_paths_are_of_this_machine() {
+        for address in ["/srv/fleet.git", "fleet", "./a:b", "file:///srv/fleet.git"] {
+            assert!(!is_elsewhere(address), "{address}");
+        }
+        for address in ["https://h/a", "http://127.0.0.1/a", "ssh://h/a", "git@h:a", "git://h/a"] {
+            assert!(is_elsewhere(address), "{address}");
         }
     }
 

@@ -30,6 +30,7 @@ mod tree;
 mod upload_pack;
 mod upstream;
 
+pub use address::is_elsewhere;
 pub use commit::{CommitRequest, CommitText, RENDERED_BY, SOURCE_REVISION, Signature, TreeChange};
 pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot};
 pub use error::{Fault, GitError};

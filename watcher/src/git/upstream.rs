@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::http::{Client, Url};
 use crate::identity::Identity;
 
 use super::conversation::Remote;
@@ -15,6 +16,7 @@ use super::receive_pack;
 use super::refs::{PushError, RefUpdate};
 use super::repository::Repository;
 use super::revision::Revision;
+use super::smart_http::HttpRemote;
 use super::upload_pack;
 
 /// What an upstream's refs are called there, and what they are called here once they are fetched.
@@ -91,6 +93,13 @@ impl Upstream {
             (Some(mirror), Location::Other(remote)) => Some((mirror, remote)),
             _ => None,
         }
+    }
+
+    /// Returns the upstream at an address of a web server, spoken to by a client that was made for it.
+    #[must_use]
+    pub fn through(repository: Repository, url: Url, client: Client, identity: &Identity) -> Self {
+        let location = Location::Other(Remote::Http(HttpRemote::new(url, client, identity.clone())));
+        Self { repository, location, mirror: None, moved: RefCell::default() }
     }
 
     /// Opens the same upstream once more, for another thread.

@@ -16,13 +16,20 @@ use std::time::SystemTime;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-use crate::http::HttpError;
+use crate::http::{HttpError, Url};
 
 pub use app::{App, AppSettings};
 pub use key::{AppKey, KeyFault};
 
-/// Where a token is looked for in the environment; the first that is set counts.
-pub const TOKEN_VARIABLES: [&str; 2] = ["FLEETWRIGHT_TOKEN", "GITHUB_TOKEN"];
+/// Where a token is looked for first. Whoever sets it means it for the upstream, whatever that is.
+const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";
+
+/// Where a token for GitHub is looked for next. Many tools set it, so it goes to GitHub alone.
+const GITHUB_VARIABLE: &str = "GITHUB_TOKEN";
+
+/// Where GitHub Actions says which GitHub the token is for; without it, it is the public one.
+const GITHUB_SERVER_VARIABLE: &str = "GITHUB_SERVER_URL";
+const GITHUB_SERVER: &str = "https://github.com";
 
 /// Tokens and keys are well below this; a larger file is another one.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -84,6 +91,9 @@ pub enum IdentityError {
         /// The cause.
         source: HttpError,
     },
+    /// The forge cannot be spoken to at all.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The forge's answer is not as documented.
     #[error("failed to {attempt}: the answer is not as expected")]
     Answer {
@@ -108,7 +118,7 @@ impl IdentityError {
             Self::App { source, .. } if source.is_rejected_credential() => {
                 "check that the id and the private key belong to the same App, and that this machine's clock is right"
             }
-            Self::App { source, .. } => return source.hint(),
+            Self::App { source, .. } | Self::Http(source) => return source.hint(),
             Self::Answer { .. } => return None,
         };
         Some(hint.to_owned())
@@ -118,7 +128,7 @@ impl IdentityError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::App { source, .. } => source.is_transient(),
+            Self::App { source, .. } | Self::Http(source) => source.is_transient(),
             Self::Answer { .. } => true,
             _ => false,
         }
@@ -142,14 +152,21 @@ impl Identity {
         Self(Arc::new(Source::Token(token)))
     }
 
-    /// Returns the identity that the environment gives, or nobody's. `variable` reads a variable.
-    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, IdentityError> {
-        for name in TOKEN_VARIABLES {
-            if let Some(text) = variable(name).filter(|text| !text.trim().is_empty()) {
-                return Ok(Self::of_token(checked(&text, || format!("`{name}`"))?));
-            }
+    /// Returns the identity that the environment gives at `host`, or nobody's. `variable` reads a variable.
+    pub fn from_environment(
+        host: Option<&str>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, IdentityError> {
+        let set = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
+        if let Some(text) = set(OWN_VARIABLE) {
+            return Ok(Self::of_token(checked(&text, || format!("`{OWN_VARIABLE}`"))?));
         }
-        Ok(Self::anonymous())
+        let server = Url::parse(&set(GITHUB_SERVER_VARIABLE).unwrap_or_else(|| GITHUB_SERVER.to_owned()));
+        let is_github = server.is_ok_and(|server| host == Some(server.host()));
+        match set(GITHUB_VARIABLE).filter(|_| is_github) {
+            Some(text) => Ok(Self::of_token(checked(&text, || format!("`{GITHUB_VARIABLE}`"))?)),
+            None => Ok(Self::anonymous()),
+        }
     }
 
     /// Returns the identity whose token a file holds. The file is read for each use, so that it may change at any time.
@@ -220,18 +237,33 @@ mod tests {
         identity.token(NOW).unwrap().map(|token| token.expose_secret().to_owned())
     }
 
-    #[test]
-    fn nobody_has_no_token() {
-        assert_eq!(shown(&Identity::from_environment(|_| None).unwrap()), None);
-        assert_eq!(shown(&Identity::from_environment(|_| Some("  ".into())).unwrap()), None);
+    fn at(host: &str, variables: &[(&str, &str)]) -> Option<String> {
+        let variable =
+            |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned());
+        shown(&Identity::from_environment(Some(host), variable).unwrap())
     }
 
     #[test]
-    fn our_own_variable_goes_before_that_of_the_forge() {
-        let both = |name: &str| Some(format!("{name}-value\n"));
-        assert_eq!(shown(&Identity::from_environment(both).unwrap()).unwrap(), "FLEETWRIGHT_TOKEN-value");
-        let one = |name: &str| (name == "GITHUB_TOKEN").then(|| "two".to_owned());
-        assert_eq!(shown(&Identity::from_environment(one).unwrap()).unwrap(), "two");
+    fn nobody_has_no_token() {
+        assert_eq!(at("github.com", &[]), None);
+        assert_eq!(at("github.com", &[("FLEETWRIGHT_TOKEN", "  "), ("GITHUB_TOKEN", "")]), None);
+    }
+
+    #[test]
+    fn our_own_variable_goes_before_that_of_github_and_to_any_host() {
+        let both = [("FLEETWRIGHT_TOKEN", "one\n"), ("GITHUB_TOKEN", "two")];
+        assert_eq!(at("github.com", &both).unwrap(), "one");
+        assert_eq!(at("git.example.com", &both).unwrap(), "one");
+    }
+
+    #[test]
+    fn a_token_for_github_goes_nowhere_else() {
+        assert_eq!(at("github.com", &[("GITHUB_TOKEN", "two")]).unwrap(), "two");
+        assert_eq!(at("git.example.com", &[("GITHUB_TOKEN", "two")]), None);
+        assert_eq!(at("github.com.example.com", &[("GITHUB_TOKEN", "two")]), None);
+        let enterprise = [("GITHUB_TOKEN", "two"), ("GITHUB_SERVER_URL", "https://ghe.example.com")];
+        assert_eq!(at("ghe.example.com", &enterprise).unwrap(), "two");
+        assert_eq!(at("github.com", &enterprise), None);
     }
 
     #[test]
