@@ -4,4 +4,5 @@ pub mod crds;
 pub mod fleet;
 pub mod hostile;
 pub mod readers;
+pub mod smart_http;
 pub mod webhooks;

@@ -9,6 +9,8 @@ pub mod output;
 pub mod charts;
 pub mod events;
 pub mod git;
+pub mod http;
+pub mod identity;
 pub mod working_tree;
 
 pub mod forge;

@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod listen;
 mod pulls;
+mod remote;
 mod render;
 mod run;
 mod schema;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::listen::Listen;
+use super::remote::RemoteArgs;
 use super::{Global, Shown, print_json, print_text};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
@@ -15,7 +16,6 @@ use crate::events::poll::poll;
 use crate::events::server::Monitor;
 use crate::events::signals::stop_on_signals;
 use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
-use crate::git::{Repository, Upstream};
 use crate::run::{Pipeline, RunReport, Settings};
 
 use super::Exit;
@@ -34,10 +34,8 @@ pub(super) struct Args {
     /// The base branch; the one that is checked out if left out.
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
-    /// The repository in which branches and pull requests live, as a path or a `file://` address; the one that is
-    /// worked on if left out.
-    #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
+    #[command(flatten)]
+    upstream: RemoteArgs,
     /// How often to look for changes that no event told of, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     poll: u64,
@@ -71,14 +69,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 }
 
 fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
-    let repository = Repository::open(&global.repo)?;
+    let upstream = args.upstream.open(global)?;
     let base = match &args.base {
         Some(base) => base.clone(),
-        None => repository.head_branch()?,
-    };
-    let upstream = match &args.upstream {
-        Some(url) => Upstream::at(repository, url)?,
-        None => Upstream::own(repository),
+        None => upstream.head_branch()?,
     };
     let settings =
         Settings { base, budget: Budget::default(), allow_deletions: args.allow_deletions.clone() };
@@ -135,8 +129,17 @@ impl Runner {
         Self { pipeline: Mutex::new(pipeline), shows_progress: !global.is_json() }
     }
 
+    /// Makes a run; a mirror that turns out to be damaged is cloned again, once.
     fn run(&self, cancel: &Cancel) -> RunResult {
-        self.lend().run(cancel, &Shown::new(self.shows_progress))
+        let mut pipeline = self.lend();
+        let result = match pipeline.run(cancel, &Shown::new(self.shows_progress)) {
+            Err(error) if pipeline.recover(&error)? => pipeline.run(cancel, &Shown::new(self.shows_progress)),
+            result => result,
+        };
+        if let Err(error) = pipeline.tidy() {
+            warn!(%error, "failed to repack the mirror; it is only slower");
+        }
+        result
     }
 
     /// Makes a run, and starts over if someone else moved a ref meanwhile.

@@ -9,3 +9,4 @@ mod platform;
 mod service;
 mod stories;
 mod together;
+mod transport;
