@@ -8,6 +8,7 @@ use renderer::plan::Refusal;
 use renderer::problem::Problem;
 use thiserror::Error;
 
+use crate::charts::ChartError;
 use crate::forge::ForgeError;
 use crate::git::{GitError, PushError};
 use crate::identity::IdentityError;
@@ -43,6 +44,9 @@ pub enum CommandError {
     /// The forge did not do what it was asked.
     #[error(transparent)]
     Forge(#[from] ForgeError),
+    /// A chart could not be fetched or read.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     /// The working tree could not be read.
     #[error(transparent)]
     WorkingTree(#[from] WorkingTreeError),
@@ -99,7 +103,9 @@ impl CommandError {
             | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
             Self::Forge(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
-            Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => Exit::Unexpected,
+            Self::Chart(_) | Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => {
+                Exit::Unexpected
+            }
         }
     }
 
@@ -111,6 +117,7 @@ impl CommandError {
             Self::Identity(error) => error.hint(),
             Self::Push(error) => error.hint(),
             Self::Forge(error) => error.hint(),
+            Self::Chart(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Write { source, .. } => write_hint(source),
@@ -141,6 +148,7 @@ impl CommandError {
             Self::Identity(error) => error.is_transient(),
             Self::Push(error) => error.is_transient(),
             Self::Forge(error) => error.is_transient(),
+            Self::Chart(error) => error.is_transient(),
             Self::WorkingTree(error) => error.is_transient(),
             Self::Write { .. } => true,
             _ => false,

@@ -9,6 +9,7 @@ pub mod output;
 pub mod http;
 pub mod identity;
 
+pub mod charts;
 pub mod events;
 pub mod git;
 pub mod working_tree;

@@ -176,8 +176,7 @@ fn settings_schema(facts: &AddonFile, origin: &Fact) -> Result<Schema, Box<Probl
     Schema::compile(&source).map_err(|error| {
         let steps: Vec<Step> = error.pointer.split('/').skip(2).map(key).collect();
         let place = origin.place(&[&[key("settings")], steps.as_slice()].concat());
-        let written =
-            source["properties"].pointer(&steps.iter().map(|step| format!("/{step}")).collect::<String>());
+        let written = source.pointer(&error.pointer);
         Box::new(match (steps.last(), written.and_then(Json::as_str)) {
             (Some(Step::Key(keyword)), Some(written)) if keyword == "type" => unknown_type(place, written),
             _ => Problem::at(place, format!("not a JSON Schema: {}", error.reason))

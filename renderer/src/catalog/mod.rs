@@ -59,6 +59,10 @@ enum Place {
 
 /// The suffix of every template.
 const SUFFIX: &str = ".hbs";
+/// The suffix of a template that writes a file.
+const WRITES_SUFFIX: &str = ".yaml.hbs";
+/// The suffix of what is kept for people.
+const NOTES_SUFFIX: &str = ".md";
 
 /// Reads the catalog, or returns every problem in it.
 pub fn read(snapshot: &Snapshot) -> Result<Catalog, Vec<Problem>> {
@@ -78,14 +82,13 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
     let place = match (parts.as_slice(), stem) {
         (["addons", addon, "addon.yaml"], _) => Place::AddonFile(addon_name(addon, path)?),
         (["addons", addon, "values.yaml.hbs"], _) => Place::Values(addon_name(addon, path)?),
-        (["addons", addon, "manifests", _], Some(file)) if file.ends_with(".yaml") => {
+        (["addons", addon, "manifests", file], _) if file.ends_with(WRITES_SUFFIX) => {
             Place::Manifest(addon_name(addon, path)?)
         }
-        (["cluster", rest @ ..], Some(file)) if file.ends_with(".yaml") => {
-            let written = rest.join("/");
-            let written = written.strip_suffix(SUFFIX).unwrap_or(&written);
+        (["cluster", rest @ .., file], _) if file.ends_with(WRITES_SUFFIX) => {
+            let written = [rest, &[file.strip_suffix(SUFFIX).unwrap_or(file)]].concat().join("/");
             Place::Cluster(
-                RepoPath::parse(written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?,
+                RepoPath::parse(&written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?,
             )
         }
         (["_partials", rest @ ..], Some(_)) => {
@@ -94,7 +97,7 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
         }
         _ if path.as_str() == charts::LOCK => Place::ChartLock,
         (["infra", ..], _) => Place::Other,
-        _ if path.file_name().ends_with(".md") || path.file_name().starts_with('.') => Place::Other,
+        _ if path.file_name().ends_with(NOTES_SUFFIX) || path.file_name().starts_with('.') => Place::Other,
         _ => {
             let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
                         `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`";

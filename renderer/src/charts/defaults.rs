@@ -1,8 +1,10 @@
 //! What a chart's `values.yaml` says: which keys there are, and of which type each default is.
 //!
 //! A default shows one value of those that are allowed, so the type that is read from it is the widest that it could mean.
+//! A key that is commented out has no default, and is known all the same.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::shape::{Others, Shape, Types};
 use crate::yaml::{Node, NodeKind, Reading, Scalar, Style, Value, interpret_plain};
@@ -31,27 +33,82 @@ const PASSED_ON: [&str; 16] = [
 const NUMBER_OR_TEXT: [&str; 7] =
     ["cpu", "maxsurge", "maxunavailable", "memory", "minavailable", "port", "storage"];
 
+/// Words before a colon in a comment that are no keys.
+const PROSE: [&str; 8] = ["default", "defaults", "e.g.", "example", "examples", "note", "ref", "see"];
+
 /// Returns the shape of a chart's values as a whole, whose keys are never passed on unseen.
-pub(super) fn shape_of_values(values: &Node) -> Shape {
+///
+/// `values` is the map of them, `text` the file that it stands in.
+pub(super) fn shape_of_values(values: &Node, text: &str) -> Shape {
+    let reader = Reader { commented: commented_keys(text) };
     let entries = values.as_map().unwrap_or_default();
-    Shape::map(shapes_of(entries))
+    Shape::map(reader.shapes(entries, values.position.line..u32::MAX))
 }
 
-fn shapes_of(entries: &[(Node, Node)]) -> BTreeMap<Box<str>, Shape> {
-    let shape = |(key, value): &(Node, Node)| {
-        let key = &key.as_scalar()?.text;
-        Some((key.as_str().into(), shape_of(key, value)))
-    };
-    entries.iter().filter_map(shape).collect()
+/// A line such as `# storageClassName: fast`.
+struct CommentedKey<'a> {
+    line: u32,
+    /// Where the `#` stands, which is where the key would stand.
+    column: u32,
+    key: &'a str,
 }
 
-fn shape_of(key: &str, value: &Node) -> Shape {
-    match &value.kind {
-        NodeKind::Scalar(scalar) => Shape::of(scalar_types(key, scalar)),
-        NodeKind::List(_) => Shape::of(Types::LIST),
-        NodeKind::Map(entries) if is_passed_on(key, entries) => Shape::of(Types::MAP),
-        NodeKind::Map(entries) => Shape::map(shapes_of(entries)),
+struct Reader<'a> {
+    commented: Vec<CommentedKey<'a>>,
+}
+
+impl Reader<'_> {
+    /// Returns the shapes of a map's entries, and of those that are commented out within its lines.
+    fn shapes(&self, entries: &[(Node, Node)], lines: Range<u32>) -> BTreeMap<Box<str>, Shape> {
+        let mut shapes = BTreeMap::new();
+        let Some((first, _)) = entries.first() else { return shapes };
+        let start = self.commented.partition_point(|commented| commented.line < lines.start);
+        let within = self.commented[start..].iter().take_while(|commented| commented.line < lines.end);
+        for commented in within.filter(|commented| commented.column == first.position.column) {
+            shapes.insert(commented.key.into(), Shape::of(Types::ANY));
+        }
+        for (index, (key, value)) in entries.iter().enumerate() {
+            let Some(name) = key.as_scalar().map(|scalar| scalar.text.as_str()) else { continue };
+            let end = entries.get(index + 1).map_or(lines.end, |(next, _)| next.position.line);
+            shapes.insert(name.into(), self.shape(name, value, key.position.line..end));
+        }
+        shapes
     }
+
+    fn shape(&self, key: &str, value: &Node, lines: Range<u32>) -> Shape {
+        match &value.kind {
+            NodeKind::Scalar(scalar) => Shape::of(scalar_types(key, scalar)),
+            NodeKind::List(_) => Shape::of(Types::LIST),
+            NodeKind::Map(entries) if is_passed_on(key, entries) => Shape::of(Types::MAP),
+            NodeKind::Map(entries) => Shape::map(self.shapes(entries, lines)),
+        }
+    }
+}
+
+fn commented_keys(text: &str) -> Vec<CommentedKey<'_>> {
+    let mut found = Vec::new();
+    // Between two such marks stands a schema for a tool, and no values.
+    let mut is_schema = false;
+    for (line, text) in (1..).zip(text.lines()) {
+        let comment = text.trim_start();
+        if comment.trim_end() == "# @schema" {
+            is_schema = !is_schema;
+        }
+        if let Some(key) = commented_key(comment).filter(|_| !is_schema) {
+            found.push(CommentedKey { line, column: (text.len() - comment.len()) as u32 + 1, key });
+        }
+    }
+    found
+}
+
+fn commented_key(comment: &str) -> Option<&str> {
+    let text = comment.strip_prefix('#')?;
+    let text = text.strip_prefix(' ').unwrap_or(text);
+    let (key, value) = text.split_once(':')?;
+    let is_word = key.starts_with(|c: char| c.is_ascii_lowercase())
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let is_key = is_word && (value.is_empty() || value.starts_with(' ')) && !PROSE.contains(&key);
+    is_key.then_some(key)
 }
 
 fn scalar_types(key: &str, scalar: &Scalar) -> Types {
@@ -133,7 +190,38 @@ mod tests {
 
     fn shape(values: &str) -> String {
         let nodes = yaml::parse(values).unwrap();
-        yaml::write(&notation::write(&shape_of_values(&nodes[0])))
+        yaml::write(&notation::write(&shape_of_values(&nodes[0], values)))
+    }
+
+    #[test]
+    fn a_key_that_is_commented_out_is_known() {
+        let values = "\
+# Ref: https://example.com
+persistence:
+  enabled: true
+  # storageClassName: fast
+  # A note: this is prose, as is what follows.
+  # see: https://example.com
+  ## ref: x
+  #   nested: true
+  # - item: x
+  #accessMode:
+  # @schema
+  # type: string
+  # @schema
+  size: 1Gi
+# top.level: 1
+resources: {}
+  # limits: {}
+";
+        assert_snapshot!(shape(values), @r#"
+        _any: "\"top.level\""
+        _map: resources
+        persistence:
+          _any: accessMode storageClassName
+          _bool: enabled
+          _text: size
+        "#);
     }
 
     #[test]
@@ -172,7 +260,7 @@ route: {enabled: false, termination_type: edge}
 loki: {auth_enabled: true, podLabels: {}}
 ";
         assert_snapshot!(shape(values), @r#"
-        _map: cm grafana.ini limits_config podSecurityContext resources
+        _map: cm "grafana.ini" limits_config podSecurityContext resources
         loki:
           _bool: auth_enabled
           _map: podLabels

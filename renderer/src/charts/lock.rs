@@ -146,9 +146,7 @@ mod tests {
           digest: sha256:00
           values:
             _number: replicas
-            image:
-              keda:
-                _text: x
+            _text: image.keda.x
         "#);
         assert_eq!(ChartLock::read(text.as_bytes()).unwrap().write(), text);
     }

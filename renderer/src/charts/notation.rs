@@ -4,12 +4,13 @@
 //! _bool: enabled paused              # keys that are true or false
 //! _map of text: annotations          # a map from any key to text
 //! _Image: image initImage            # keys of a shape that is written once, under its name
+//! _text: name service.type            # `service` is a map of which only `type` is known
 //! _others: refused                   # what becomes of other keys: `refused`, `any`, or a shape; left out, they have no effect
 //! persistence:                       # a map with keys of its own
 //!   _text: size storageClass
 //! ```
 //!
-//! `_is` names the types of a place that is not only a map (or, with `_items`, not only a list). A key that starts with `_`
+//! A key with a dot, a space or a quote in it stands in quotes. `_is` names the types of a place that is not only a map (or, with `_items`, not only a list). A key that starts with `_`
 //! is written with one more.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ const REFUSED: &str = "refused";
 const IGNORED: &str = "ignored";
 
 /// A shape is given a name if writing it again would take about this many characters.
-const MIN_SHARED_CHARS: usize = 32;
+const MIN_SHARED_CHARS: usize = 20;
 
 /// A shape in writing: the shape itself, and the shapes that it refers to by name.
 #[derive(Debug)]
@@ -144,18 +145,32 @@ impl Writer<'_> {
             map.insert(ITEMS, self.reference(items));
         }
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut nested = Vec::new();
         for (key, entry) in &shape.entries {
-            if let Some(short) = self.short(entry) {
-                groups.entry(short).or_default().push(word(key));
+            match self.grouped(key, entry) {
+                Some((short, word)) => groups.entry(short).or_default().push(word),
+                None => nested.push((key, entry)),
             }
         }
         for (name, keys) in groups {
             map.insert(format!("_{name}"), Value::String(keys.join(" ")));
         }
-        for (key, entry) in shape.entries.iter().filter(|(_, entry)| self.short(entry).is_none()) {
+        for (key, entry) in nested {
             map.insert(escaped(key), self.structure(entry));
         }
         Value::Map(map)
+    }
+
+    /// Returns the group that an entry belongs to, and its word there; a map with one key goes along as a path.
+    fn grouped(&self, key: &str, entry: &Shape) -> Option<(String, String)> {
+        if let Some(short) = self.short(entry) {
+            return Some((short, word(key)));
+        }
+        let (inner, shape) = entry.entries.iter().next().filter(|_| entry.entries.len() == 1)?;
+        let is_nothing_else =
+            entry.types == Types::MAP && entry.others == Others::Ignored && entry.items.is_none();
+        let (short, path) = self.grouped(inner, shape).filter(|_| is_nothing_else)?;
+        (is_bare(key) && !path.starts_with('"')).then(|| (short, format!("{key}.{path}")))
     }
 }
 
@@ -213,24 +228,27 @@ fn read_types(text: &str) -> Option<Types> {
     text.split('|').try_fold(Types::NONE, |all, name| Some(all.or(named(name)?)))
 }
 
-/// Writes a key of a group; one with a space or a quote goes into quotes.
+/// Writes a key of a group; one that could be taken for something else goes into quotes.
 fn word(key: &str) -> String {
-    let is_bare = !key.is_empty() && !key.contains(|c: char| c.is_whitespace() || c == '"');
-    if is_bare { key.to_owned() } else { serde_json::Value::from(key).to_string() }
+    if is_bare(key) { key.to_owned() } else { serde_json::Value::from(key).to_string() }
 }
 
-/// Splits a group into its keys.
-fn words(text: &str) -> Option<Vec<String>> {
+fn is_bare(key: &str) -> bool {
+    !key.is_empty() && !key.contains(|c: char| c.is_whitespace() || c == '"' || c == '.')
+}
+
+/// Splits a group into its keys, each a path of one or more names.
+fn words(text: &str) -> Option<Vec<Vec<String>>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         if rest.starts_with('"') {
             let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<String>();
-            found.push(stream.next()?.ok()?);
+            found.push(vec![stream.next()?.ok()?]);
             rest = rest[stream.byte_offset()..].trim_start();
         } else {
             let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));
-            found.push(word.to_owned());
+            found.push(word.split('.').map(str::to_owned).collect());
             rest = after.trim_start();
         }
     }
@@ -255,6 +273,19 @@ struct Reader<'a> {
     known: BTreeMap<&'a str, Shape>,
     /// The names that are being read.
     open: Vec<&'a str>,
+}
+
+fn insert(shape: &mut Shape, path: &[String], entry: Shape) {
+    match path {
+        [] => {}
+        [key] => {
+            shape.entries.insert(key.as_str().into(), entry);
+        }
+        [key, rest @ ..] => {
+            let new = || Shape::map(BTreeMap::new());
+            insert(shape.entries.entry(key.as_str().into()).or_insert_with(new), rest, entry);
+        }
+    }
 }
 
 fn text(node: &Node) -> Result<&str, Fault> {
@@ -309,7 +340,9 @@ impl<'a> Reader<'a> {
             Some(group) if !group.starts_with('_') => {
                 let entry = self.named(group, key)?;
                 let keys = words(text(value)?).ok_or_else(|| unreadable(value, "expected names of keys"))?;
-                shape.entries.extend(keys.into_iter().map(|key| (key.into(), entry.clone())));
+                for path in keys {
+                    insert(shape, &path, entry.clone());
+                }
             }
             unescaped => {
                 shape.entries.insert(unescaped.unwrap_or(name).into(), self.structure(value)?);
@@ -384,6 +417,8 @@ mod tests {
             "a:\n  _items:\n    _others: refused\n    _text: b\n",
             "a:\n  _is: list|map\n  _others:\n    _others: refused\n  _items: text\n",
             "a:\n  _is: list|map\n  _others: ignored\n  _items: text\n",
+            "_bool: a b.c d.e.f\n",
+            "_map: a \"k8s.io/name\"\nb:\n  _text: \"\\\"k8s.io/name\\\"\"\n",
             "_text: __x a \"two words\"\n__y:\n  _others: refused\n",
         ] {
             assert_eq!(yaml::write(&write(&shape(text))), text);
@@ -400,8 +435,7 @@ mod tests {
         assert_snapshot!(yaml::write(&written.values), @"
         a:
           _LivenessProbe: livenessProbe
-          image:
-            _text: a
+          _text: image.a
         b:
           _LivenessProbe: livenessProbe startup
         ");

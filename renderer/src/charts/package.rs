@@ -95,10 +95,12 @@ impl Package {
     /// Returns what the chart's own files say, subcharts left out.
     fn own_shape(&self, folder: &str) -> Result<Shape, PackageError> {
         let values = self.document(folder, "values.yaml")?;
+        let text = self.files.get(&format!("{folder}values.yaml")).map_or(&[][..], Vec::as_slice);
+        let text = String::from_utf8_lossy(text);
         let mut shape = match &values {
             Some(values) => match values.get(WRAPPED_DEFAULTS) {
-                Some(wrapped) => with_extras(shape_of_values(wrapped)),
-                None => shape_of_values(values),
+                Some(wrapped) => with_extras(shape_of_values(wrapped, &text)),
+                None => shape_of_values(values, &text),
             },
             None => Shape::map(BTreeMap::new()),
         };
@@ -301,6 +303,7 @@ dependencies:
             ("charts/rollout-operator/values.yaml", "replicas: 1\n"),
             ("charts/undeclared/Chart.yaml", "name: undeclared\nversion: 1.0.0\n"),
         ]), @r#"
+        _bool: nodeExporter.enabled
         _map: elsewhere
         _map of bool: tags
         global:
@@ -309,12 +312,7 @@ dependencies:
         node-exporter:
           _map: podLabels
           _number: ours
-          global:
-            _scalar: imageRegistry
-          image:
-            _scalar: tag
-        nodeExporter:
-          _bool: enabled
+          _scalar: global.imageRegistry image.tag
         rollout_operator:
           _bool: enabled
           _number: replicas
@@ -329,9 +327,8 @@ dependencies:
             ("values.yaml", "_internal_defaults_do_not_set: {pilot: {autoscaleMin: 1}}\n"),
         ]);
         assert_snapshot!(values, @"
+        _number: pilot.autoscaleMin
         _text: compatibilityVersion platform profile
-        pilot:
-          _number: autoscaleMin
         ");
     }
 

@@ -209,6 +209,10 @@ fn combined(default: Option<Shape>, saying: Saying) -> Shape {
     if matches!(saying.others, Some(OthersSaying::Free | OthersSaying::Each(_))) {
         known.clear();
     }
+    // A closed place takes what the schema names, whatever else is commented out there.
+    if matches!(saying.others, Some(OthersSaying::Refused)) {
+        known.retain(|key, _| saying.entries.contains_key(key));
+    }
     let says_keys = !saying.entries.is_empty();
     for (key, saying) in saying.entries {
         let default = known.remove(&key);
@@ -250,7 +254,7 @@ mod tests {
 
     fn refined(values: &str, schema: &Json) -> String {
         let nodes = yaml::parse(values).unwrap();
-        yaml::write(&notation::write(&refine(defaults::shape_of_values(&nodes[0]), schema)))
+        yaml::write(&notation::write(&refine(defaults::shape_of_values(&nodes[0], values), schema)))
     }
 
     #[test]

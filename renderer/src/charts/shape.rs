@@ -157,7 +157,10 @@ impl Shape {
     ///
     /// Both read these values, so each adds the keys that it knows. Only the chart's schema can refuse a key here.
     pub(super) fn join(&mut self, over: Self) {
-        self.types = self.types.or(over.types);
+        // A null, or a key that is commented out, says nothing of types.
+        if over.types != Types::ANY {
+            self.types = self.types.or(over.types);
+        }
         for (key, shape) in over.entries {
             match self.entries.get_mut(&key) {
                 Some(known) => known.join(shape),

@@ -3,8 +3,7 @@
 //!
 //! Judged on rendered values, so that an override is seen like anything else.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -13,7 +12,7 @@ use crate::key_path::Step;
 use crate::path::{ClusterName, RepoPath};
 use crate::yaml::{Map, Value};
 
-use super::{Document, DocumentKind, Finding, ObjectId};
+use super::{Document, DocumentKind, Finding, ObjectId, Seen, kept};
 
 /// The chart whose values say where metrics are received and sent to.
 const METRICS_CHART: &str = "kube-prometheus-stack";
@@ -23,7 +22,7 @@ const PROMETHEUS_PORT: u16 = 9090;
 const REMOTE_WRITE_PATH: &str = "/api/v1/write";
 /// The lists of remote writes in the chart's values.
 const REMOTE_WRITES: [&str; 2] = ["remoteWrite", "additionalRemoteWrite"];
-/// The annotations by which MetalLB, Cilium and kube-vip are asked for addresses, with an older name of the first.
+/// The annotations by which load balancers are asked for addresses.
 const ADDRESS_ANNOTATIONS: [&str; 4] = [
     "metallb.io/loadBalancerIPs",
     "metallb.universe.tf/loadBalancerIPs",
@@ -206,13 +205,13 @@ fn senders(values: &Value) -> Vec<MetricsSender> {
     senders
 }
 
-fn collect_exposed(value: &Value, path: &mut Vec<Step>, found: &mut Vec<ExposedAddress>) {
+fn collect_exposed<'v>(value: &'v Value, path: &mut Vec<Seen<'v>>, found: &mut Vec<ExposedAddress>) {
     match value {
         Value::Map(map) => {
             for (name, value) in map.iter() {
-                path.push(Step::Key(name.to_owned()));
+                path.push(Seen::Key(name));
                 match value {
-                    Value::String(text) if exposes(name) => found.extend(exposed(text, path, map)),
+                    Value::String(text) if exposes(name) => found.extend(exposed(text, &kept(path), map)),
                     Value::Map(_) | Value::List(_) => collect_exposed(value, path, found),
                     _ => {}
                 }
@@ -221,7 +220,7 @@ fn collect_exposed(value: &Value, path: &mut Vec<Step>, found: &mut Vec<ExposedA
         }
         Value::List(items) => {
             for (index, item) in items.iter().enumerate() {
-                path.push(Step::Index(index));
+                path.push(Seen::Index(index));
                 collect_exposed(item, path, found);
                 path.pop();
             }
@@ -460,9 +459,10 @@ pub(super) fn objects_are_written_once(flows: &Flows<'_>) -> Vec<FlowFinding> {
             let target = if object.is_on_hub { &cluster.cluster.hub } else { &cluster.cluster.name };
             if let Some(first) = seen.insert((target, object), file) {
                 let message = format!("{} `{}` is written twice", object.kind, object.name);
-                let hint = match first == *file {
-                    true => "give each object of this file its own name".to_owned(),
-                    false => format!("`{first}` writes it, too; give each its own name"),
+                let hint = if first == *file {
+                    "give each object of this file its own name".to_owned()
+                } else {
+                    format!("`{first}` writes it, too; give each its own name")
                 };
                 let path = ["metadata", "name"].map(key);
                 findings.push(cluster.finding(file, *document, Finding::new(&path, message).hint(hint)));

@@ -47,6 +47,22 @@ impl Finding {
     }
 }
 
+/// A step into a document while it is walked: nothing is copied until something is found.
+#[derive(Clone, Copy, Debug)]
+enum Seen<'v> {
+    Key(&'v str),
+    Index(usize),
+}
+
+/// Returns a walked path as one that a finding keeps.
+fn kept(path: &[Seen<'_>]) -> Vec<Step> {
+    let step = |seen: &Seen<'_>| match seen {
+        Seen::Key(key) => Step::Key((*key).to_owned()),
+        Seen::Index(index) => Step::Index(*index),
+    };
+    path.iter().map(step).collect()
+}
+
 /// What a rendered document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentKind {
@@ -80,8 +96,17 @@ pub struct Check<F> {
     pub run: F,
 }
 
+/// Judges the inventory as a whole.
+pub type FactCheck = fn(&Inventory) -> Vec<Problem>;
+/// Judges the inventory beside the catalog.
+pub type PlacementCheck = fn(&Inventory, &Catalog) -> Vec<Problem>;
+/// Judges one rendered document.
+pub type DocumentCheck = fn(&Document<'_>) -> Vec<Finding>;
+/// Judges what all documents do outside themselves.
+pub type FlowCheck = fn(&Flows<'_>) -> Vec<FlowFinding>;
+
 /// Checks of the inventory as a whole.
-pub const FACT_CHECKS: &[Check<fn(&Inventory) -> Vec<Problem>>] = &[
+pub const FACT_CHECKS: &[Check<FactCheck>] = &[
     Check { name: "fleet", run: facts::fleet_is_not_empty },
     Check { name: "addresses", run: facts::addresses_fit_their_pools },
     Check { name: "networks", run: facts::networks_are_disjoint },
@@ -89,7 +114,7 @@ pub const FACT_CHECKS: &[Check<fn(&Inventory) -> Vec<Problem>>] = &[
 ];
 
 /// Checks of the inventory and the catalog beside each other.
-pub const PLACEMENT_CHECKS: &[Check<fn(&Inventory, &Catalog) -> Vec<Problem>>] = &[
+pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
     Check { name: "addons", run: placement::chosen_addons_run },
     Check { name: "settings", run: placement::chosen_settings_fit },
     Check { name: "charts", run: keys::charts_are_locked },
@@ -98,7 +123,7 @@ pub const PLACEMENT_CHECKS: &[Check<fn(&Inventory, &Catalog) -> Vec<Problem>>] =
 ];
 
 /// Checks of one rendered document.
-pub const DOCUMENT_CHECKS: &[Check<fn(&Document<'_>) -> Vec<Finding>>] = &[
+pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "keys", run: keys::keys_are_in_the_chart },
     Check { name: "images", run: keys::images_name_one_registry },
     Check { name: "objects", run: objects::objects_fit_their_schema },
@@ -107,7 +132,7 @@ pub const DOCUMENT_CHECKS: &[Check<fn(&Document<'_>) -> Vec<Finding>>] = &[
 ];
 
 /// Checks of what documents do outside themselves.
-pub const FLOW_CHECKS: &[Check<fn(&Flows<'_>) -> Vec<FlowFinding>>] = &[
+pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "metrics", run: flows::metrics_arrive },
     Check { name: "metrics-labels", run: flows::metrics_name_their_cluster },
     Check { name: "exposed-once", run: flows::addresses_are_exposed_once },

@@ -2,10 +2,9 @@
 //!
 //! A secret is told by the key that it stands under, or by its own shape. What only names or refers to one is let through.
 
-use crate::key_path::Step;
 use crate::yaml::{Map, Value};
 
-use super::{Document, DocumentKind, Finding};
+use super::{Document, DocumentKind, Finding, Seen, kept};
 
 /// Last words of keys whose value is a secret.
 const SECRET_WORDS: [&str; 5] = ["password", "passwd", "passphrase", "token", "apikey"];
@@ -69,35 +68,35 @@ fn is_secret(object: &Map) -> bool {
 }
 
 #[derive(Default)]
-struct Walk {
-    path: Vec<Step>,
+struct Walk<'v> {
+    path: Vec<Seen<'v>>,
     findings: Vec<Finding>,
 }
 
-impl Walk {
-    fn value(&mut self, value: &Value) {
+impl<'v> Walk<'v> {
+    fn value(&mut self, value: &'v Value) {
         match value {
             Value::Map(map) => self.entries(map, |_| true),
             Value::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.path.push(Step::Index(index));
+                    self.path.push(Seen::Index(index));
                     self.value(item);
                     self.path.pop();
                 }
             }
             Value::String(text) if looks_like_a_secret(text) => {
-                self.find("a secret in plain text".to_owned())
+                self.find("a secret in plain text".to_owned());
             }
             _ => {}
         }
     }
 
-    fn entries(&mut self, map: &Map, is_judged: impl Fn(&str) -> bool) {
+    fn entries(&mut self, map: &'v Map, is_judged: impl Fn(&str) -> bool) {
         for (key, value) in map.iter().filter(|(key, _)| is_judged(key)) {
-            self.path.push(Step::Key(key.to_owned()));
+            self.path.push(Seen::Key(key));
             match secret_name(key, map) {
                 Some(name) if holds_a_secret(value) => {
-                    self.find(format!("`{name}` holds a secret in plain text"))
+                    self.find(format!("`{name}` holds a secret in plain text"));
                 }
                 _ => self.value(value),
             }
@@ -106,7 +105,7 @@ impl Walk {
     }
 
     fn find(&mut self, message: String) {
-        self.findings.push(Finding::new(&self.path, message).hint(HINT));
+        self.findings.push(Finding::new(&kept(&self.path), message).hint(HINT));
     }
 }
 
@@ -131,6 +130,9 @@ fn holds_a_secret(value: &Value) -> bool {
 }
 
 fn names_a_secret(key: &str) -> bool {
+    if !may_name_a_secret(key) {
+        return false;
+    }
     let words = words(key);
     let word = |from_end: usize| words.len().checked_sub(from_end).map(|at| words[at].as_str());
     let Some(last) = word(1) else { return false };
@@ -138,6 +140,16 @@ fn names_a_secret(key: &str) -> bool {
     SECRET_WORDS.iter().any(|secret| last.ends_with(secret) || singular.ends_with(secret))
         || SECRET_PAIRS.iter().any(|[first, second]| word(2) == Some(*first) && last == *second)
         || SECRET_PAIRS.iter().any(|[first, second]| last.strip_prefix(first) == Some(*second))
+}
+
+/// Tells quickly that the last word is no secret word: almost every key of a document ends in other letters.
+fn may_name_a_secret(key: &str) -> bool {
+    let letters = key.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+    let letters = letters.strip_suffix(['s', 'S']).unwrap_or(letters).as_bytes();
+    let end = &letters[letters.len().saturating_sub(3)..];
+    // The ends of password, passwd, passphrase (and its plural), token, key and secret.
+    let ends: [&[u8]; 6] = [b"ord", b"swd", b"ase", b"ken", b"key", b"ret"];
+    ends.iter().any(|known| end.eq_ignore_ascii_case(known))
 }
 
 /// Splits `adminPassword`, `admin-password` and `ADMIN_PASSWORD1` into their words in lower case, digits left out.

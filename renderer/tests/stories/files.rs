@@ -114,7 +114,7 @@ fn facts_are_one_map_in_one_document() {
       hint: remove `---` or split the file
     ");
     assert_snapshot!(app("role: app\nhub: control\nhub: control\n"), @"
-    environments/app.yaml:3:1: key `hub` is already on line 2
+    environments/app.yaml:3:1: key `hub` is there twice, first on line 2
       hint: keep one of the two
     ");
     assert_snapshot!(app(""), @"

@@ -76,7 +76,7 @@ fn a_setting_needs_a_default_that_fits() {
     templates/addons/prometheus-agent/addon.yaml:23:3: setting `maxShards` has no default
       hint: add `default:`
     ");
-    assert_snapshot!(shipped().edit(AGENT, "    default: 10\n", "    default: 51\n").problems(), @"templates/addons/prometheus-agent/addon.yaml:29:14: `maxShards` must be at most 50, not 51");
+    assert_snapshot!(shipped().edit(AGENT, "    default: 10\n", "    default: 51\n").problems(), @"templates/addons/prometheus-agent/addon.yaml:28:14: `maxShards` must be at most 50, not 51");
     assert_snapshot!(shipped().edit(AGENT, "type: integer", "type: intger").problems(), @"
     templates/addons/prometheus-agent/addon.yaml:26:11: `intger` is not a type
       hint: did you mean `integer`?
@@ -117,7 +117,7 @@ fn a_placement_label_that_no_cluster_has_is_told() {
       hint: did you mean `local`?
     ");
     assert_snapshot!(place("regoin: local"), @"
-    templates/addons/metallb/addon.yaml:13:12: no cluster has the label `regoin: local`
+    templates/addons/metallb/addon.yaml:10:12: no cluster has the label `regoin: local`
       hint: did you mean `region`?
     ");
     assert_eq!(place("region: local"), "no problems");

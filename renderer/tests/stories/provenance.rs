@@ -72,7 +72,7 @@ fn a_value_out_of_a_partial_names_the_partial_and_the_setting() {
     assert_snapshot!(explained(&World::shipped(), file, &format!("{claim}.resources")), @"
     prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
       templates/_partials/volume-claim.hbs:8:18 size
-      templates/addons/prometheus-agent/addon.yaml:23:14 addons[1].settings.buffer Value
+      templates/addons/prometheus-agent/addon.yaml:22:14 addons[1].settings.buffer Value
     ");
 }
 

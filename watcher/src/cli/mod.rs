@@ -2,6 +2,7 @@
 //!
 //! A command reads its arguments, calls the stages, and shows what came out; it decides nothing of its own.
 
+mod charts;
 mod check;
 mod clusters;
 mod demo;
@@ -120,6 +121,8 @@ enum Command {
     Run(run::Args),
     /// List, show, merge and close the pull requests of the local forge.
     Pulls(pulls::Args),
+    /// Lock the charts that add-ons name, so that every rendered key can be checked.
+    Charts(charts::Args),
     /// Show the fleet as a table.
     Clusters,
     /// Show the whole path on a throwaway copy: an edit, a run, the pull request, the merge.
@@ -179,6 +182,7 @@ impl Cli {
             Command::Watch => watch::run(global),
             Command::Run(args) => run::run(global, args),
             Command::Pulls(args) => pulls::run(global, args),
+            Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),
             Command::Demo(args) => demo::run(global, args),
             Command::Schema(args) => Ok(schema::run(args)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::error::CommandError;
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
 use crate::http::{Client, Url};
-use crate::identity::{App, AppSettings, Identity, IdentityError};
+use crate::identity::{App, AppSettings, Identity};
 
 use super::Global;
 
@@ -71,7 +71,7 @@ impl RemoteArgs {
         };
         let api = self.api.clone().unwrap_or_else(|| default_api(upstream.host()));
         let api = Url::parse(&api).map_err(|error| usage(&error.to_string(), &error.hint()))?;
-        let client = Client::new(&api).map_err(IdentityError::from)?;
+        let client = Client::new(&api);
         let settings = AppSettings { id: id.to_owned(), key_file, api, owner, repository };
         Ok(Identity::of_app(App::new(settings, client)?))
     }

@@ -48,12 +48,6 @@ pub enum HttpError {
         /// What is wrong with it.
         reason: String,
     },
-    /// There are no certificates to trust.
-    #[error("no trusted certificates were found{}", told_in_parentheses(reason.as_deref()))]
-    NoRoots {
-        /// What went wrong in looking for them.
-        reason: Option<String>,
-    },
     /// A header cannot hold what it was given.
     #[error("the credential for `{origin}` holds characters that cannot be sent")]
     Unsendable {
@@ -132,7 +126,7 @@ impl HttpError {
             Self::Redirected { to, .. } => {
                 format!("if that is where the repository lives now, name `{to}` instead")
             }
-            Self::Untrusted { .. } | Self::NoRoots { .. } => {
+            Self::Untrusted { .. } => {
                 "name a file with the certificates to trust in `SSL_CERT_FILE`, or install the system's (`ca-certificates`)".into()
             }
             Self::Unsendable { .. } => "a token is one line of printable characters: look for stray bytes".into(),

@@ -121,26 +121,21 @@ impl Client {
     /// Returns a client for the origin of `url`, through the environment's proxy and with the system's certificates.
     ///
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates, as they do for most programs.
-    pub fn new(url: &Url) -> Result<Self, HttpError> {
-        let loaded = rustls_native_certs::load_native_certs();
-        let roots: Vec<_> =
-            loaded.certs.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned()).collect();
-        if url.is_encrypted() && roots.is_empty() {
-            return Err(HttpError::NoRoots { reason: loaded.errors.first().map(ToString::to_string) });
-        }
-        Ok(Self::with(url, roots, Patience::default()))
+    #[must_use]
+    pub fn new(url: &Url) -> Self {
+        Self::with(url, RootCerts::PlatformVerifier, Patience::default())
     }
 
     /// Returns a client that trusts `roots`, in DER, and nothing else.
     #[must_use]
     pub fn trusting(url: &Url, roots: &[Vec<u8>], patience: Patience) -> Self {
-        let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-        Self::with(url, roots, patience)
+        let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
+        Self::with(url, RootCerts::from(roots), patience)
     }
 
-    fn with(url: &Url, roots: Vec<Certificate<'static>>, patience: Patience) -> Self {
+    fn with(url: &Url, roots: RootCerts, patience: Patience) -> Self {
         let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(roots)))
+            .root_certs(roots)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
         // A proxy cannot reach what listens on this machine alone.

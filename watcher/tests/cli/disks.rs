@@ -31,7 +31,7 @@ fn a_full_disk_leaves_every_file_as_it_was() {
     let repo = Repo::fleet();
     // Four files are to change, and the disk has room for some of them.
     repo.edit("templates/addons/web/values.yaml.hbs", "replicas:", "count:");
-    let long = format!("  annotations: {{long: {}}}\n", "x".repeat(200_000));
+    let long = format!("  annotations: {{long: {}}}\n", "x".repeat(100_000));
     repo.edit(
         "templates/cluster/namespace.yaml.hbs",
         "  name: {{cluster.name}}\n",
@@ -43,7 +43,7 @@ fn a_full_disk_leaves_every_file_as_it_was() {
         cp -r \"$REPO/.\" \"$REPO.disk/\"
         mount --bind \"$REPO.disk\" \"$REPO\"
         cd \"$REPO\"
-        head -c 300k /dev/zero > room
+        head -c 170k /dev/zero > room
         head -c 10m /dev/zero > filler 2> /dev/null || true
         rm room
         files() { find argocd-apps | sort; cat argocd-apps/*/*.yaml argocd-apps/*/*/*.yaml; }
