@@ -52,13 +52,11 @@ impl RemoteArgs {
         if let Some(path) = &self.token_file {
             return Ok(Identity::from_file(path)?);
         }
-        match (&self.app_id, &self.app_key_file) {
-            (Some(id), Some(key_file)) => self.app(id, key_file.clone(), address),
-            _ => {
-                let url = Url::parse(address).ok();
-                Ok(Identity::from_environment(url.as_ref().map(Url::host), |name| env::var(name).ok())?)
-            }
+        if let (Some(id), Some(key_file)) = (&self.app_id, &self.app_key_file) {
+            return self.app(id, key_file.clone(), address);
         }
+        let url = Url::parse(address).ok();
+        Ok(Identity::from_environment(url.as_ref().map(Url::host), |name| env::var(name).ok())?)
     }
 
     fn app(&self, id: &str, key_file: PathBuf, address: &str) -> Result<Identity, CommandError> {

@@ -25,10 +25,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long the other side may be silent, while it answers or while it does not take what is sent. A server that
 /// checks a large push says nothing for a while.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long a whole exchange may take: a first clone over a slow line still ends well before.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(3600);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How much of an answer that refuses is read, to tell people what the other side said.
 const MAX_REFUSAL_BYTES: u64 = 8 * 1024;
@@ -168,7 +168,12 @@ impl Client {
     }
 
     /// Asks with POST, with a body of known length.
-    pub fn post(&self, request: &Request<'_>, upload: Upload<'_>, limit: u64) -> Result<Answer, HttpError> {
+    pub fn post(
+        &self,
+        request: &Request<'_>,
+        upload: &mut Upload<'_>,
+        limit: u64,
+    ) -> Result<Answer, HttpError> {
         let address = self.address(request)?;
         let mut builder = self.agent.post(&address).header("content-length", upload.length);
         for (name, value) in self.headers(request)? {
@@ -180,12 +185,12 @@ impl Client {
     fn address(&self, request: &Request<'_>) -> Result<String, HttpError> {
         // A credential that was made for one origin is never sent to another.
         if request.url.origin() != self.origin {
-            return Err(HttpError::OtherOrigin { origin: self.origin.clone(), url: request.url.clone() });
+            return Err(HttpError::OtherOrigin { origin: self.origin.clone(), url: request.url.to_string() });
         }
         Ok(format!("{}{}", request.url, request.path))
     }
 
-    fn headers<'a>(&self, request: &Request<'a>) -> Result<Vec<(&'static str, HeaderValue)>, HttpError> {
+    fn headers(&self, request: &Request<'_>) -> Result<Vec<(&'static str, HeaderValue)>, HttpError> {
         let mut headers = Vec::with_capacity(request.headers.len() + 1);
         for (name, value) in request.headers {
             headers.push((*name, HeaderValue::try_from(*value).map_err(|_| self.unsendable())?));
@@ -206,7 +211,7 @@ impl Client {
         response: Result<Response<Body>, ureq::Error>,
         limit: u64,
     ) -> Result<Answer, HttpError> {
-        let response = response.map_err(|error| HttpError::of_ureq(&self.origin, error))?;
+        let response = response.map_err(|error| HttpError::of_ureq(&self.origin, &error))?;
         if response.status().is_success() {
             return Ok(Answer { response, limit });
         }

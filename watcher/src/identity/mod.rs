@@ -89,7 +89,7 @@ pub enum IdentityError {
         /// What was attempted.
         attempt: &'static str,
         /// The cause.
-        source: HttpError,
+        source: Box<HttpError>,
     },
     /// The forge's answer is not as documented.
     #[error("failed to {attempt}: the answer is not as expected")]
