@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::error::CommandError;
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
 use crate::http::{Client, Url};
-use crate::identity::{App, AppSettings, Identity, IdentityError};
+use crate::identity::{App, AppSettings, Identity};
 
 use super::Global;
 
@@ -52,13 +52,11 @@ impl RemoteArgs {
         if let Some(path) = &self.token_file {
             return Ok(Identity::from_file(path)?);
         }
-        match (&self.app_id, &self.app_key_file) {
-            (Some(id), Some(key_file)) => self.app(id, key_file.clone(), address),
-            _ => {
-                let url = Url::parse(address).ok();
-                Ok(Identity::from_environment(url.as_ref().map(Url::host), |name| env::var(name).ok())?)
-            }
+        if let (Some(id), Some(key_file)) = (&self.app_id, &self.app_key_file) {
+            return self.app(id, key_file.clone(), address);
         }
+        let url = Url::parse(address).ok();
+        Ok(Identity::from_environment(url.as_ref().map(Url::host), |name| env::var(name).ok())?)
     }
 
     fn app(&self, id: &str, key_file: PathBuf, address: &str) -> Result<Identity, CommandError> {
@@ -71,7 +69,7 @@ impl RemoteArgs {
         };
         let api = self.api.clone().unwrap_or_else(|| default_api(upstream.host()));
         let api = Url::parse(&api).map_err(|error| usage(&error.to_string(), &error.hint()))?;
-        let client = Client::new(&api).map_err(IdentityError::from)?;
+        let client = Client::new(&api);
         let settings = AppSettings { id: id.to_owned(), key_file, api, owner, repository };
         Ok(Identity::of_app(App::new(settings, client)?))
     }

@@ -30,7 +30,7 @@ impl Remote {
         match address.split_once("://") {
             Some(("https" | "http", _)) => {
                 let url = Url::parse(address)?;
-                let client = Client::new(&url)?;
+                let client = Client::new(&url);
                 Ok(Self::Http(HttpRemote::new(url, client, identity.clone())))
             }
             Some((scheme, _)) => Err(Fault::UnsupportedUrl { scheme: scheme.escape_debug().to_string() }),

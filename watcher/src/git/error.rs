@@ -144,10 +144,10 @@ pub enum Fault {
     Url(#[from] UrlError),
     /// A web server gave no good answer.
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Http(Box<HttpError>),
     /// There is no credential to be had.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Identity(Box<IdentityError>),
     /// A web server answered, but not as git.
     #[error("`{url}` answers, but not as a git repository")]
     NotGit {
@@ -216,6 +216,18 @@ pub enum Fault {
         /// The cause.
         source: Box<dyn StdError + Send + Sync>,
     },
+}
+
+impl From<HttpError> for Fault {
+    fn from(error: HttpError) -> Self {
+        Self::Http(Box::new(error))
+    }
+}
+
+impl From<IdentityError> for Fault {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(Box::new(error))
+    }
 }
 
 impl GitError {

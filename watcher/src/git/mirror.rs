@@ -13,6 +13,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha1::{Digest, Sha1};
 use tracing::{info, warn};
@@ -37,6 +38,10 @@ const HEAD: &str = "main";
 /// Git repacks by itself when there are more packs or loose objects than these; so do we.
 const MAX_PACKS: usize = 50;
 const MAX_LOOSE: usize = 6_700;
+
+/// A second is enough for a process that was told to end.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Loose objects spread evenly over this many folders; counting one of them tells.
 const LOOSE_FOLDERS: usize = 256;
@@ -108,11 +113,7 @@ impl Mirror {
         }
         let mut held =
             File::options().read(true).append(true).create(true).open(&marker).map_err(classify_io)?;
-        match held.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Fault::MirrorInUse),
-            Err(TryLockError::Error(error)) => return Err(classify_io(error)),
-        }
+        lock(&held)?;
         let of = fs::read_to_string(&marker).map_err(classify_io)?;
         match of.trim_end() {
             // The marker comes first, so that a mirror that was never finished is known for what it is.
@@ -201,23 +202,36 @@ impl Mirror {
     }
 }
 
+/// Takes the lock that ends with the process; one that is just ending lets go of it in a moment.
+fn lock(file: &File) -> Result<(), Fault> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(classify_io(error)),
+        }
+    }
+    Err(Fault::MirrorInUse)
+}
+
 /// Removes locks and unfinished packs that a killed process has left; nobody else is here.
 fn clear_leftovers(folder: &Path) {
     let is_objects = folder.components().any(|part| part.as_os_str() == "objects");
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            clear_leftovers(&entry.path());
-        } else if name.ends_with(".lock") || (is_objects && is_unfinished(&name)) {
+            clear_leftovers(&path);
+        } else if path.extension() == Some(OsStr::new("lock")) || (is_objects && is_unfinished(&path)) {
             // What stays is found again at the next start, and named when it is in the way.
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(path);
         }
     }
 }
 
 /// Returns whether libgit2 or git gives such names to objects that they are still writing.
-fn is_unfinished(name: &str) -> bool {
+fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.contains("_git2_") || name.starts_with("tmp_")
 }
 

@@ -80,9 +80,10 @@ impl HttpConversation {
         let request = format!("application/x-git-{name}-request");
         let result = format!("application/x-git-{name}-result");
         let headers = [("content-type", request.as_str()), ("accept", result.as_str())];
-        let upload = Upload { reader: &mut question, length };
-        let answer =
-            self.request(&path, &headers, |client, request| client.post(request, upload, MAX_ANSWER_BYTES))?;
+        let mut upload = Upload { reader: &mut question, length };
+        let answer = self.request(&path, &headers, |client, request| {
+            client.post(request, &mut upload, MAX_ANSWER_BYTES)
+        })?;
         self.read(answer, &result)
     }
 
@@ -107,7 +108,7 @@ impl HttpConversation {
             if error.is_rejected_credential() {
                 self.remote.identity.forget();
             }
-            Fault::Http(error)
+            error.into()
         })
     }
 

@@ -35,8 +35,8 @@ impl SshRemote {
     pub(super) fn parse(text: &str) -> Option<Result<Self, Fault>> {
         let parts = match text.strip_prefix("ssh://") {
             Some(rest) => url_parts(rest),
-            None if text.contains("://") => return None,
-            None => short_parts(text)?,
+            None if is_short(text) => short_parts(text),
+            None => return None,
         };
         Some(
             parts
@@ -115,13 +115,15 @@ fn url_parts(rest: &str) -> Option<SshRemote> {
     Some(remote(user, host, port, path))
 }
 
-fn short_parts(text: &str) -> Option<Option<SshRemote>> {
+/// Returns whether this is `host:path`. A path on this machine with a colon in it can be written `./a:b`.
+fn is_short(text: &str) -> bool {
+    !text.contains("://") && text.split_once(':').is_some_and(|(head, _)| !head.contains('/'))
+}
+
+fn short_parts(text: &str) -> Option<SshRemote> {
     let (head, path) = text.split_once(':')?;
-    if head.contains('/') {
-        return None;
-    }
     let (user, host) = user_and_host(head);
-    Some(Some(remote(user, host, None, path)))
+    Some(remote(user, host, None, path))
 }
 
 fn user_and_host(authority: &str) -> (Option<&str>, &str) {

@@ -214,11 +214,10 @@ impl Dialect {
                 write_flush(out)
             }
             Self::Zero { .. } => {
-                let options = ["side-band-64k", "thin-pack", "ofs-delta", "no-progress", "agent"];
-                let options = options.into_iter().filter(|option| self.offers(option));
-                let options: String = options
-                    .map(|option| format!(" {}", if option == "agent" { AGENT } else { option }))
-                    .collect();
+                let offered = ["side-band-64k", "thin-pack", "ofs-delta", "no-progress"].into_iter();
+                let offered =
+                    offered.filter(|option| self.offers(option)).chain(self.offers("agent").then_some(AGENT));
+                let options = offered.fold(String::new(), |options, option| options + " " + option);
                 question.write_wants(&options, out)?;
                 write_flush(out)?;
                 question.write_haves(out)?;

@@ -130,10 +130,21 @@ impl Upstream {
         let Location::Other(remote) = &self.location else {
             return self.refs();
         };
-        let refs = upload_pack::fetch(remote, &self.repository, &PREFIXES)
-            .map_err(self.failed("fetch from", remote))?;
+        let refs = match self.seen_from_here(remote)? {
+            Some(refs) => refs,
+            None => upload_pack::fetch(remote, &self.repository, &PREFIXES)
+                .map_err(self.failed("fetch from", remote))?,
+        };
         self.repository.keep_upstream_refs(&refs)?;
         Ok(refs)
+    }
+
+    /// Returns where the refs of a repository on this machine are, if nothing has to be fetched to have what they name.
+    fn seen_from_here(&self, remote: &Remote) -> Result<Option<BTreeMap<String, Revision>>, GitError> {
+        let Remote::Path(path) = remote else { return Ok(None) };
+        let refs = refs_of(&Repository::open(path)?)?;
+        let odb = self.repository.inner.odb().map_err(self.repository.failed("look for objects"))?;
+        Ok(refs.values().all(|revision| odb.exists(revision.oid())).then_some(refs))
     }
 
     /// Returns the revision that `branch` has upstream, after a fetch.

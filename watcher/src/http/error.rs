@@ -8,7 +8,7 @@ use thiserror::Error;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode};
 
-use super::{Authorization, MAX_REFUSAL_BYTES, Request, Url};
+use super::{Authorization, MAX_REFUSAL_BYTES, Request};
 
 /// Longer texts of the other side are cut.
 const MAX_TOLD_CHARS: usize = 300;
@@ -28,7 +28,7 @@ pub enum HttpError {
     #[error("`{from}` answers with a redirect to `{to}`, which is not followed")]
     Redirected {
         /// Where the question went.
-        from: Url,
+        from: String,
         /// Where the answer points, without anything that may be secret.
         to: String,
     },
@@ -48,12 +48,6 @@ pub enum HttpError {
         /// What is wrong with it.
         reason: String,
     },
-    /// There are no certificates to trust.
-    #[error("no trusted certificates were found{}", told_in_parentheses(reason.as_deref()))]
-    NoRoots {
-        /// What went wrong in looking for them.
-        reason: Option<String>,
-    },
     /// A header cannot hold what it was given.
     #[error("the credential for `{origin}` holds characters that cannot be sent")]
     Unsendable {
@@ -66,7 +60,7 @@ pub enum HttpError {
         /// What the credential is for.
         origin: String,
         /// Where it would have gone.
-        url: Url,
+        url: String,
     },
 }
 
@@ -95,7 +89,7 @@ pub enum Refusal {
     #[error("there is no `{url}`, or the credential may not see it")]
     NotFound {
         /// What was asked for.
-        url: Url,
+        url: String,
     },
     /// 429, or 403 with a time to wait.
     #[error("`{origin}` asks to wait")]
@@ -132,7 +126,7 @@ impl HttpError {
             Self::Redirected { to, .. } => {
                 format!("if that is where the repository lives now, name `{to}` instead")
             }
-            Self::Untrusted { .. } | Self::NoRoots { .. } => {
+            Self::Untrusted { .. } => {
                 "name a file with the certificates to trust in `SSL_CERT_FILE`, or install the system's (`ca-certificates`)".into()
             }
             Self::Unsendable { .. } => "a token is one line of printable characters: look for stray bytes".into(),
@@ -160,9 +154,9 @@ impl HttpError {
         matches!(self, Self::Refused { refusal: Refusal::CredentialRejected { .. }, .. })
     }
 
-    pub(super) fn of_ureq(origin: &str, error: ureq::Error) -> Self {
+    pub(super) fn of_ureq(origin: &str, error: &ureq::Error) -> Self {
         let origin = origin.to_owned();
-        match &error {
+        match error {
             ureq::Error::Rustls(inner) => Self::Untrusted { origin, reason: inner.to_string() },
             ureq::Error::Io(inner) => match certificate_fault(inner) {
                 Some(reason) => Self::Untrusted { origin, reason },
@@ -180,7 +174,7 @@ impl HttpError {
         let status = response.status();
         if status.is_redirection() {
             return Self::Redirected {
-                from: request.url.clone(),
+                from: request.url.to_string(),
                 to: redirect_target(request, response.headers()),
             };
         }
@@ -201,7 +195,7 @@ impl Refusal {
             429 => Self::RateLimited { origin, retry_after },
             403 if retry_after.is_some() || is_spent => Self::RateLimited { origin, retry_after },
             403 => Self::Forbidden { origin },
-            404 | 410 => Self::NotFound { url: request.url.clone() },
+            404 | 410 => Self::NotFound { url: request.url.to_string() },
             status @ 500..=599 => Self::ServerFailed { origin, status },
             status => Self::Unexpected { origin, status },
         }

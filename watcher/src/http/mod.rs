@@ -25,10 +25,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long the other side may be silent, while it answers or while it does not take what is sent. A server that
 /// checks a large push says nothing for a while.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(120);
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long a whole exchange may take: a first clone over a slow line still ends well before.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(3600);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How much of an answer that refuses is read, to tell people what the other side said.
 const MAX_REFUSAL_BYTES: u64 = 8 * 1024;
@@ -121,26 +121,21 @@ impl Client {
     /// Returns a client for the origin of `url`, through the environment's proxy and with the system's certificates.
     ///
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates, as they do for most programs.
-    pub fn new(url: &Url) -> Result<Self, HttpError> {
-        let loaded = rustls_native_certs::load_native_certs();
-        let roots: Vec<_> =
-            loaded.certs.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned()).collect();
-        if url.is_encrypted() && roots.is_empty() {
-            return Err(HttpError::NoRoots { reason: loaded.errors.first().map(ToString::to_string) });
-        }
-        Ok(Self::with(url, roots, Patience::default()))
+    #[must_use]
+    pub fn new(url: &Url) -> Self {
+        Self::with(url, RootCerts::PlatformVerifier, Patience::default())
     }
 
     /// Returns a client that trusts `roots`, in DER, and nothing else.
     #[must_use]
     pub fn trusting(url: &Url, roots: &[Vec<u8>], patience: Patience) -> Self {
-        let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-        Self::with(url, roots, patience)
+        let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
+        Self::with(url, RootCerts::from(roots), patience)
     }
 
-    fn with(url: &Url, roots: Vec<Certificate<'static>>, patience: Patience) -> Self {
+    fn with(url: &Url, roots: RootCerts, patience: Patience) -> Self {
         let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(roots)))
+            .root_certs(roots)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
         // A proxy cannot reach what listens on this machine alone.
@@ -173,7 +168,12 @@ impl Client {
     }
 
     /// Asks with POST, with a body of known length.
-    pub fn post(&self, request: &Request<'_>, upload: Upload<'_>, limit: u64) -> Result<Answer, HttpError> {
+    pub fn post(
+        &self,
+        request: &Request<'_>,
+        upload: &mut Upload<'_>,
+        limit: u64,
+    ) -> Result<Answer, HttpError> {
         let address = self.address(request)?;
         let mut builder = self.agent.post(&address).header("content-length", upload.length);
         for (name, value) in self.headers(request)? {
@@ -185,12 +185,12 @@ impl Client {
     fn address(&self, request: &Request<'_>) -> Result<String, HttpError> {
         // A credential that was made for one origin is never sent to another.
         if request.url.origin() != self.origin {
-            return Err(HttpError::OtherOrigin { origin: self.origin.clone(), url: request.url.clone() });
+            return Err(HttpError::OtherOrigin { origin: self.origin.clone(), url: request.url.to_string() });
         }
         Ok(format!("{}{}", request.url, request.path))
     }
 
-    fn headers<'a>(&self, request: &Request<'a>) -> Result<Vec<(&'static str, HeaderValue)>, HttpError> {
+    fn headers(&self, request: &Request<'_>) -> Result<Vec<(&'static str, HeaderValue)>, HttpError> {
         let mut headers = Vec::with_capacity(request.headers.len() + 1);
         for (name, value) in request.headers {
             headers.push((*name, HeaderValue::try_from(*value).map_err(|_| self.unsendable())?));
@@ -211,7 +211,7 @@ impl Client {
         response: Result<Response<Body>, ureq::Error>,
         limit: u64,
     ) -> Result<Answer, HttpError> {
-        let response = response.map_err(|error| HttpError::of_ureq(&self.origin, error))?;
+        let response = response.map_err(|error| HttpError::of_ureq(&self.origin, &error))?;
         if response.status().is_success() {
             return Ok(Answer { response, limit });
         }

@@ -18,7 +18,7 @@ const GET_TOKEN: &str = "get a token for the App";
 /// An installation token lasts an hour; it is replaced this long after it was made, so that a long push that begins
 /// with the old one still ends in time. Counted by this machine alone, since the forge's clock may differ.
 /// Source: docs.github.com, "Generating an installation access token for a GitHub App".
-const REPLACED_AFTER: Duration = Duration::from_secs(50 * 60);
+const REPLACED_AFTER: Duration = Duration::from_mins(50);
 
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
@@ -121,8 +121,8 @@ impl App {
     ) -> Result<T, IdentityError> {
         let headers = headers();
         let request = self.request(path, claim, &headers);
-        let upload = Upload { reader: &mut body.as_bytes(), length: body.len() as u64 };
-        parse(GET_TOKEN, self.client.post(&request, upload, MAX_ANSWER_BYTES))
+        let mut upload = Upload { reader: &mut body.as_bytes(), length: body.len() as u64 };
+        parse(GET_TOKEN, self.client.post(&request, &mut upload, MAX_ANSWER_BYTES))
     }
 
     const fn request<'a>(
@@ -150,7 +150,7 @@ fn parse<T: serde::de::DeserializeOwned>(
     attempt: &'static str,
     answer: Result<Answer, HttpError>,
 ) -> Result<T, IdentityError> {
-    let answer = answer.map_err(|source| IdentityError::App { attempt, source })?;
+    let answer = answer.map_err(|source| IdentityError::App { attempt, source: Box::new(source) })?;
     // The cause could quote the answer, in which there is a token.
     serde_json::from_reader(answer.into_reader()).map_err(|_| IdentityError::Answer { attempt })
 }

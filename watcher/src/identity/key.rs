@@ -14,10 +14,10 @@ use thiserror::Error;
 
 /// GitHub takes a claim for at most ten minutes. With what is taken off below, nine are left.
 /// Source: docs.github.com, "Generating a JSON Web Token (JWT) for a GitHub App".
-const LIFETIME: Duration = Duration::from_secs(9 * 60);
+const LIFETIME: Duration = Duration::from_mins(9);
 
 /// A claim is dated back, so that it holds where the clock is a little behind; the same page says to.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 
 /// A key that signs as an App.
 pub struct AppKey(RsaKeyPair);

@@ -89,11 +89,8 @@ pub enum IdentityError {
         /// What was attempted.
         attempt: &'static str,
         /// The cause.
-        source: HttpError,
+        source: Box<HttpError>,
     },
-    /// The forge cannot be spoken to at all.
-    #[error(transparent)]
-    Http(#[from] HttpError),
     /// The forge's answer is not as documented.
     #[error("failed to {attempt}: the answer is not as expected")]
     Answer {
@@ -118,7 +115,7 @@ impl IdentityError {
             Self::App { source, .. } if source.is_rejected_credential() => {
                 "check that the id and the private key belong to the same App, and that this machine's clock is right"
             }
-            Self::App { source, .. } | Self::Http(source) => return source.hint(),
+            Self::App { source, .. } => return source.hint(),
             Self::Answer { .. } => return None,
         };
         Some(hint.to_owned())
@@ -128,7 +125,7 @@ impl IdentityError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::App { source, .. } | Self::Http(source) => source.is_transient(),
+            Self::App { source, .. } => source.is_transient(),
             Self::Answer { .. } => true,
             _ => false,
         }

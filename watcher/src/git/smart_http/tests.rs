@@ -1,6 +1,7 @@
 //! Fetch and push against git's own HTTP server, with what the world does to connections.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -18,7 +19,7 @@ const TOKEN: &str = "ghp_S3cretS3cretS3cret";
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(20),
     silence: Duration::from_secs(20),
-    exchange: Duration::from_secs(60),
+    exchange: Duration::from_mins(1),
 };
 
 /// A repository behind a web server that asks for a token, and a repository that fetches from it.
@@ -82,7 +83,7 @@ fn told(error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Stri
     let mut told = format!("{error:?} {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        told.push_str(&format!(": {error}"));
+        write!(told, ": {error}").unwrap();
         cause = error.source();
     }
     format!("{told} hint: {}", hint.unwrap_or_default())
@@ -94,10 +95,17 @@ fn fault_of(error: GitError) -> (Fault, String) {
     (error.fault, told)
 }
 
-fn refusal_of(error: GitError) -> (Refusal, String) {
+fn http_fault_of(error: GitError) -> (HttpError, String) {
     match fault_of(error) {
-        (Fault::Http(HttpError::Refused { refusal, .. }), told) => (refusal, told),
+        (Fault::Http(error), told) => (*error, told),
         (fault, _) => panic!("{fault:?}"),
+    }
+}
+
+fn refusal_of(error: GitError) -> (Refusal, String) {
+    match http_fault_of(error) {
+        (HttpError::Refused { refusal, .. }, told) => (refusal, told),
+        (error, _) => panic!("{error:?}"),
     }
 }
 
@@ -171,7 +179,8 @@ fn a_thousand_new_files_go_out_with_their_length_and_come_in_whole() {
     upstream.fetch().unwrap();
     // Random enough that the pack outgrows what is kept in memory.
     let noise = |n: u64| {
-        (0..150).map(|k| format!("{:016x}", (n * 1_000 + k).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect()
+        let words = (0..150).map(|k| (n * 1_000 + k).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        words.fold(String::new(), |text, word| text + &word.to_string())
     };
     let files: Vec<_> = (0..1_000).map(|n| (format!("app/{n}.yaml"), noise(n))).collect();
     let new = commit(&upstream, world.tip, &files);
@@ -312,7 +321,7 @@ fn each_refusal_is_told_apart() {
         assert!(matches!(refusal, Refusal::ServerFailed { .. }) && is_transient, "{refusal:?}");
     }
     let (refusal, is_transient, _) = refuse(text(403).header("retry-after", "60"));
-    let wait = Some(Duration::from_secs(60));
+    let wait = Some(Duration::from_mins(1));
     assert!(
         matches!(refusal, Refusal::RateLimited { retry_after, .. } if retry_after == wait) && is_transient
     );
@@ -342,8 +351,8 @@ fn a_redirect_is_not_followed_and_its_target_is_named() {
         world.server.trouble("info/refs", Trouble::Reply(reply));
         let error = world.upstream().fetch().unwrap_err();
         assert!(!error.is_transient());
-        let (fault, told) = fault_of(error);
-        let Fault::Http(HttpError::Redirected { to, .. }) = fault else { panic!("{fault:?}") };
+        let (fault, told) = http_fault_of(error);
+        let HttpError::Redirected { to, .. } = fault else { panic!("{fault:?}") };
         assert_eq!(to, elsewhere.url("moved.git"));
         assert!(told.contains("name `http://localhost"), "{told}");
         assert!(!told.contains("pw@") && !told.contains("token=x"), "{told}");
@@ -365,9 +374,12 @@ fn a_push_is_not_redirected_either() {
     assert!(elsewhere.take_requests().is_empty(), "the redirect was followed");
 }
 
-/// Places to cut a reply of this length: close together, and the last byte.
+/// By how much the replies to equal requests may differ in length: `git` packs with several threads.
+const SLACK_BYTES: usize = 64;
+
+/// Places to cut a reply of this length, close together.
 fn cuts(length: usize) -> impl Iterator<Item = usize> {
-    (0..length).step_by(13).chain([length - 1])
+    (0..length.saturating_sub(SLACK_BYTES).max(1)).step_by(13)
 }
 
 /// Does something once to learn how long the reply at `path` is, and then again and again with the reply cut.
@@ -378,7 +390,9 @@ fn with_cut_replies(path: &str, first: Option<&str>, story: impl Fn(&World, Opti
     for cut in cuts(length) {
         let world = World { here: Scene::bare(), ..World::of(Scene::bare(), Server::plain) };
         // What comes before at the same path goes well.
-        first.into_iter().for_each(|part| world.server.trouble(part, Trouble::Pieces(usize::MAX)));
+        for part in first {
+            world.server.trouble(part, Trouble::Pieces(usize::MAX));
+        }
         world.server.trouble(path, Trouble::CutAfter(cut));
         story(&world, Some(cut));
     }
@@ -435,8 +449,8 @@ fn a_server_that_says_nothing_is_not_waited_for() {
     let patience = Patience { silence: Duration::from_millis(300), ..PATIENCE };
     let error = world.upstream_with(&Identity::of_token(TOKEN.into()), patience).fetch().unwrap_err();
     assert!(error.is_transient());
-    let (fault, _) = fault_of(error);
-    assert!(matches!(fault, Fault::Http(HttpError::Unreachable { .. })), "{fault:?}");
+    let (fault, _) = http_fault_of(error);
+    assert!(matches!(fault, HttpError::Unreachable { .. }), "{fault:?}");
 }
 
 #[test]
@@ -448,8 +462,8 @@ fn a_certificate_that_nobody_vouches_for_ends_the_conversation_before_the_creden
     let remote = Remote::Http(HttpRemote::new(url, client, Identity::of_token(TOKEN.into())));
     let error = Upstream::over(world.here.repository(), remote).fetch().unwrap_err();
     assert!(!error.is_transient());
-    let (fault, told) = fault_of(error);
-    assert!(matches!(fault, Fault::Http(HttpError::Untrusted { .. })), "{fault:?}");
+    let (fault, told) = http_fault_of(error);
+    assert!(matches!(fault, HttpError::Untrusted { .. }), "{fault:?}");
     assert!(told.contains("SSL_CERT_FILE"), "{told}");
     assert!(world.server.take_requests().is_empty());
 }
