@@ -12,8 +12,6 @@ pub mod identity;
 pub mod charts;
 pub mod events;
 pub mod git;
-pub mod http;
-pub mod identity;
 pub mod working_tree;
 
 pub mod forge;
