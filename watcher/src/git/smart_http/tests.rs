@@ -390,7 +390,7 @@ fn with_cut_replies(path: &str, first: Option<&str>, story: impl Fn(&World, Opti
     for cut in cuts(length) {
         let world = World { here: Scene::bare(), ..World::of(Scene::bare(), Server::plain) };
         // What comes before at the same path goes well.
-        for part in first {
+        if let Some(part) = first {
             world.server.trouble(part, Trouble::Pieces(usize::MAX));
         }
         world.server.trouble(path, Trouble::CutAfter(cut));
