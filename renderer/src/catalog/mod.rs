@@ -16,8 +16,8 @@ use crate::yaml;
 
 pub use addon::{Addon, AddonFile, Chart, Placement, addon_schema};
 
-/// The largest template that is read, in bytes.
-pub const MAX_TEMPLATE_BYTES: usize = 1024 * 1024;
+/// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.
+pub const MAX_TEMPLATE_BYTES: usize = crate::templates::MAX_SOURCE_BYTES;
 
 /// All add-ons and templates.
 #[derive(Debug)]

@@ -164,7 +164,7 @@ fn a_file_of_50_megabytes_is_not_read() {
     ");
     let template = "templates/addons/metallb/values.yaml.hbs";
     assert_snapshot!(World::shipped().with(template, vec![b'#'; 50 << 20]).problems(), @"
-    templates/addons/metallb/values.yaml.hbs:1:1: the template has 52428800 bytes; at most 1048576 are read
+    templates/addons/metallb/values.yaml.hbs:1:1: the template has 52428800 bytes; at most 131072 are read
       hint: split it into partials
     ");
 }

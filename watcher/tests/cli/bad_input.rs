@@ -355,7 +355,7 @@ fn files_larger_than_anything_people_write_are_not_parsed() {
     assert_snapshot!(problems(&repo), @"
     ! environments/large.yaml:1:1: the file has 2097152 bytes; at most 1048576 are read
     !   hint: facts are written by people: split the file
-    ! templates/addons/web/manifests/large.yaml.hbs:1:1: the template has 2097152 bytes; at most 1048576 are read
+    ! templates/addons/web/manifests/large.yaml.hbs:1:1: the template has 2097152 bytes; at most 131072 are read
     !   hint: split it into partials
     ! error: 2 problems
     => 4
