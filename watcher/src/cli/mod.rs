@@ -31,6 +31,8 @@ use serde::Serialize;
 use tracing::Level;
 
 use crate::error::CommandError;
+use crate::events::Cancel;
+use crate::events::signals::stop_on_signals;
 use crate::output::logging::{self, LogFormat};
 use crate::output::style::{self, Color};
 use crate::output::{Exit, Progress};
@@ -228,6 +230,20 @@ fn painted_report(report: &str) -> String {
 
 /// Why a result did not reach whoever asked for it; the command itself has gone on.
 static LOST_OUTPUT: OnceLock<io::Error> = OnceLock::new();
+
+/// Runs work that goes on until it is done or a signal asks it to stop.
+fn until_stopped(
+    work: impl AsyncFnOnce(&Cancel) -> Result<Exit, CommandError>,
+) -> Result<Exit, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::unexpected("start the runtime", error))?;
+    runtime.block_on(async {
+        let cancel = Cancel::default();
+        stop_on_signals(cancel.clone())
+            .map_err(|error| CommandError::unexpected("listen for signals", error))?;
+        work(&cancel).await
+    })
+}
 
 /// Prints a value as JSON on standard output, with a line break at the end.
 fn print_json(value: &impl Serialize) {

@@ -9,12 +9,11 @@ use tracing::{debug, info, warn};
 
 use super::listen::Listen;
 use super::remote::RemoteArgs;
-use super::{Global, Shown, print_json, print_text};
+use super::{Global, Shown, print_json, print_text, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
 use crate::events::server::Monitor;
-use crate::events::signals::stop_on_signals;
 use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
 use crate::run::{Pipeline, RunReport, Settings};
 
@@ -54,16 +53,11 @@ impl Args {
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let pipeline = pipeline(global, args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| CommandError::unexpected("start the runtime", error))?;
-    runtime.block_on(async {
-        let cancel = Cancel::default();
-        stop_on_signals(cancel.clone())
-            .map_err(|error| CommandError::unexpected("listen for signals", error))?;
+    until_stopped(async |cancel: &Cancel| {
         if args.once {
-            once(global, pipeline, &cancel).await
+            once(global, pipeline, cancel).await
         } else {
-            serve(global, args, pipeline, &cancel).await
+            serve(global, args, pipeline, cancel).await
         }
     })
 }

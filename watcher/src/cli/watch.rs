@@ -8,10 +8,9 @@ use std::time::Duration;
 use renderer::render::Renderer;
 use tokio::sync::mpsc;
 
-use super::{Exit, Global, painted_report, print_text, render};
+use super::{Exit, Global, painted_report, print_text, render, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
-use crate::events::signals::stop_on_signals;
 use crate::events::{Cancel, Event, Failure, Outcome, Persistence, Queue, Settings, service};
 use crate::working_tree::read_working_tree;
 
@@ -27,12 +26,7 @@ const SETTINGS: Settings = Settings {
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
     tell(&format!("watching `{}`; Ctrl-C ends\n", top.display()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| CommandError::unexpected("start the runtime", error))?;
-    runtime.block_on(async {
-        let cancel = Cancel::default();
-        stop_on_signals(cancel.clone())
-            .map_err(|error| CommandError::unexpected("listen for signals", error))?;
+    until_stopped(async |cancel: &Cancel| {
         let (events, receiver) = mpsc::channel(1);
         let event = Event { repository: top.display().to_string(), revision: () };
         tokio::spawn(files::watch(Places::inputs(&top), event, events));
@@ -42,7 +36,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
             Ok(mut renderer) => outcome(render(&watched, &top, &mut renderer)),
             Err(_) => Outcome::Abandoned,
         };
-        service::serve(Queue::new(SETTINGS, 0), receiver, render, &cancel).await;
+        service::serve(Queue::new(SETTINGS, 0), receiver, render, cancel).await;
         Ok(Exit::Done)
     })
 }
