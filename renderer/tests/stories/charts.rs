@@ -112,7 +112,7 @@ fn a_chart_that_is_not_locked_is_told_at_its_version() {
 
 #[test]
 fn without_a_lock_no_key_is_judged() {
-    assert_eq!(World::shipped().and(METALLB_VALUES, "\nnonsense: true\n").problems(), "no problems");
+    assert_eq!(World::platform().and(METALLB_VALUES, "\nnonsense: true\n").problems(), "no problems");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_lock_that_was_damaged_is_told() {
 #[test]
 fn a_lock_that_changes_is_judged_by_even_if_everything_else_is_remembered() {
     let mut renderer = Renderer::new();
-    let world = World::shipped().and(METALLB_VALUES, "\nnonsense: true\n");
+    let world = World::platform().and(METALLB_VALUES, "\nnonsense: true\n");
     assert!(renderer.render(&world.snapshot(), &()).is_ok());
     let locked = world.with(LOCK, World::locked().text(LOCK));
     assert!(renderer.render(&locked.snapshot(), &()).is_err(), "what passed without a lock passed with one");

@@ -9,18 +9,18 @@ const CONTROL: &str = "environments/control.yaml";
 const DEFAULTS: &str = "environments/_defaults.yaml";
 const FLEET: &str = "environments/_fleet.yaml";
 
-fn shipped() -> World {
-    World::shipped()
+fn platform() -> World {
+    World::platform()
 }
 
 #[test]
 fn the_shipped_repository_has_no_problems() {
-    assert_eq!(shipped().problems(), "no problems");
+    assert_eq!(platform().problems(), "no problems");
 }
 
 #[test]
 fn an_address_outside_its_pool_is_told_once_where_it_is_given() {
-    let world = shipped().edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.99");
+    let world = platform().edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.99");
     assert_snapshot!(world.problems(), @"
     environments/control.yaml:16:15: address `192.168.64.99` is outside the pool `192.168.64.100-192.168.64.110` of `control`
       hint: choose an address of the pool, or widen `loadBalancer.pool`
@@ -29,7 +29,7 @@ fn an_address_outside_its_pool_is_told_once_where_it_is_given() {
 
 #[test]
 fn an_address_in_another_clusters_pool_says_whose_it_is() {
-    let world = shipped().edit(CONTROL, "grafana: 192.168.64.101", "grafana: 192.168.64.121");
+    let world = platform().edit(CONTROL, "grafana: 192.168.64.101", "grafana: 192.168.64.121");
     assert_snapshot!(world.problems(), @"
     environments/control.yaml:15:12: address `192.168.64.121` is outside the pool `192.168.64.100-192.168.64.110` of `control`
       hint: it lies in the pool of `app`; choose an address of this cluster's pool
@@ -38,7 +38,7 @@ fn an_address_in_another_clusters_pool_says_whose_it_is() {
 
 #[test]
 fn an_address_under_two_names_is_told_once() {
-    let world = shipped().edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.101");
+    let world = platform().edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.101");
     assert_snapshot!(world.problems(), @"
     environments/control.yaml:16:15: address `192.168.64.101` is given twice
       hint: it is also given at environments/control.yaml:15:12
@@ -47,7 +47,7 @@ fn an_address_under_two_names_is_told_once() {
 
 #[test]
 fn an_address_needs_a_pool() {
-    let world = shipped()
+    let world = platform()
         .edit(CONTROL, "loadBalancer:\n  pool: 192.168.64.100-192.168.64.110\n", "")
         .edit(CONTROL, "  argocd: 192.168.64.100\n  grafana: 192.168.64.101\n", "  argocd: 192.168.64.100\n")
         .edit("templates/addons/kube-prometheus-stack/values.yaml.hbs", "{{cluster.addresses.grafana}}", "")
@@ -68,12 +68,12 @@ fn an_address_needs_a_pool() {
 
 #[test]
 fn an_address_is_one() {
-    assert_snapshot!(shipped().edit(CONTROL, "grafana: 192.168.64.101", "grafana: grafana.local").problems(), @"environments/control.yaml:1:1: invalid IP address syntax");
+    assert_snapshot!(platform().edit(CONTROL, "grafana: 192.168.64.101", "grafana: grafana.local").problems(), @"environments/control.yaml:1:1: invalid IP address syntax");
 }
 
 #[test]
 fn networks_of_two_clusters_must_not_overlap() {
-    let world = shipped().edit(CONTROL, "services: 10.96.0.0/16", "services: 10.96.0.0/12");
+    let world = platform().edit(CONTROL, "services: 10.96.0.0/16", "services: 10.96.0.0/12");
     assert_snapshot!(world.problems(), @"
     environments/control.yaml:7:13: service network `10.96.0.0/12` of `control` overlaps service network `10.97.0.0/16` of `app`
       hint: the other one is at environments/app.yaml:12:13; make them disjoint
@@ -89,7 +89,7 @@ fn a_network_that_all_clusters_inherit_overlaps_once() {
         world.with(path, content)
     };
     let world =
-        inherit(inherit(shipped(), APP), CONTROL).and(DEFAULTS, "\nnetworks:\n  services: 10.96.0.0/16\n");
+        inherit(inherit(platform(), APP), CONTROL).and(DEFAULTS, "\nnetworks:\n  services: 10.96.0.0/16\n");
     let eu =
         world.text(APP).replace("10.245", "10.246").replace(".120-192.168.64.140", ".150-192.168.64.160");
     assert_snapshot!(world.with("environments/eu.yaml", eu).problems(), @"
@@ -100,7 +100,7 @@ fn a_network_that_all_clusters_inherit_overlaps_once() {
 
 #[test]
 fn a_pool_must_not_lie_in_a_pod_network() {
-    let world = shipped().edit(APP, "pods: 10.245.0.0/16", "pods: 192.168.64.0/24");
+    let world = platform().edit(APP, "pods: 10.245.0.0/16", "pods: 192.168.64.0/24");
     assert_snapshot!(world.problems(), @"
     environments/_fleet.yaml:18:14: machine `mysql` has address `192.168.64.21`, which lies in the pod network `192.168.64.0/24` of `app`
       hint: give it an address outside every pool and every cluster's networks
@@ -115,7 +115,7 @@ fn a_pool_must_not_lie_in_a_pod_network() {
 
 #[test]
 fn a_network_has_no_host_bits_and_a_pool_runs_upwards() {
-    let world = shipped().edit(APP, "pods: 10.245.0.0/16", "pods: 10.245.1.0/16").edit(
+    let world = platform().edit(APP, "pods: 10.245.0.0/16", "pods: 10.245.1.0/16").edit(
         APP,
         "pool: 192.168.64.120-192.168.64.140",
         "pool: 192.168.64.140-192.168.64.120",
@@ -130,7 +130,7 @@ fn a_network_has_no_host_bits_and_a_pool_runs_upwards() {
 
 #[test]
 fn a_machine_stands_outside_pools_and_networks_with_an_address_of_its_own() {
-    let world = shipped().edit(FLEET, "192.168.64.21", "192.168.64.130").edit(
+    let world = platform().edit(FLEET, "192.168.64.21", "192.168.64.130").edit(
         FLEET,
         "    address: 192.168.64.20\n",
         "    address: 192.168.64.130\n  old:\n    address: 10.96.3.4\n",
@@ -149,15 +149,15 @@ fn a_machine_stands_outside_pools_and_networks_with_an_address_of_its_own() {
 
 #[test]
 fn an_unknown_hub_is_told_once_and_not_by_every_template() {
-    assert_snapshot!(shipped().edit(APP, "hub: control", "hub: controll").problems(), @"
+    assert_snapshot!(platform().edit(APP, "hub: control", "hub: controll").problems(), @"
     environments/app.yaml:4:6: unknown hub `controll`
       hint: did you mean `control`?
     ");
-    assert_snapshot!(shipped().edit(APP, "hub: control", "hub: zebra").problems(), @"
+    assert_snapshot!(platform().edit(APP, "hub: control", "hub: zebra").problems(), @"
     environments/app.yaml:4:6: unknown hub `zebra`
       hint: known hubs: `control`
     ");
-    assert_snapshot!(shipped().edit(APP, "hub: control", "hub: Control_1").problems(), @"
+    assert_snapshot!(platform().edit(APP, "hub: control", "hub: Control_1").problems(), @"
     environments/app.yaml:4:6: `Control_1` is not a valid name
       hint: use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends
     ");
@@ -165,12 +165,12 @@ fn an_unknown_hub_is_told_once_and_not_by_every_template() {
 
 #[test]
 fn a_hub_is_a_control_cluster_of_its_own() {
-    assert_snapshot!(shipped().edit(APP, "hub: control", "hub: app").problems(), @"
+    assert_snapshot!(platform().edit(APP, "hub: control", "hub: app").problems(), @"
     environments/app.yaml:4:6: `app` is not a hub
       hint: a hub has `role: control` and is its own hub
     ");
     let eu = "role: app\nhub: app\nnetworks: {pods: 10.1.0.0/16, services: 10.2.0.0/16}\nloadBalancer: {pool: 10.9.9.1-10.9.9.9}\n";
-    assert_snapshot!(shipped().with("environments/eu.yaml", eu).problems(), @"
+    assert_snapshot!(platform().with("environments/eu.yaml", eu).problems(), @"
     environments/eu.yaml:2:6: `app` is not a hub
       hint: a hub has `role: control` and is its own hub
     ");
@@ -178,7 +178,7 @@ fn a_hub_is_a_control_cluster_of_its_own() {
 
 #[test]
 fn an_app_cluster_names_its_hub() {
-    assert_snapshot!(shipped().edit(APP, "hub: control\n", "").problems(), @"
+    assert_snapshot!(platform().edit(APP, "hub: control\n", "").problems(), @"
     environments/app.yaml:3:1: app cluster `app` names no `hub`
       hint: write `hub:` with the control cluster that collects its telemetry
     ");
@@ -186,11 +186,11 @@ fn an_app_cluster_names_its_hub() {
 
 #[test]
 fn spokes_of_a_hub_that_cannot_be_read_are_not_blamed() {
-    assert_snapshot!(shipped().edit(CONTROL, "role: control", "role: controll").problems(), @"
+    assert_snapshot!(platform().edit(CONTROL, "role: control", "role: controll").problems(), @"
     environments/control.yaml:3:7: `role` must be one of `control`, `app`
       hint: did you mean `control`?
     ");
-    assert_snapshot!(shipped().moved(CONTROL, "environments/control.yml").problems(), @"
+    assert_snapshot!(platform().moved(CONTROL, "environments/control.yml").problems(), @"
     environments/control.yml:1:1: the file's name ends in `.yml` and is not read
       hint: rename it to `control.yaml`
     ");
@@ -198,7 +198,7 @@ fn spokes_of_a_hub_that_cannot_be_read_are_not_blamed() {
 
 #[test]
 fn a_cluster_is_described_once() {
-    let world = shipped().with("environments/prod/app.yaml", shipped().text(APP));
+    let world = platform().with("environments/prod/app.yaml", platform().text(APP));
     assert_snapshot!(world.problems(), @"
     environments/prod/app.yaml:1:1: cluster `app` is described twice
       hint: it is also described by `environments/app.yaml`; rename or remove one
@@ -207,20 +207,20 @@ fn a_cluster_is_described_once() {
 
 #[test]
 fn a_misspelt_key_is_told_where_it_is_written() {
-    assert_snapshot!(shipped().edit(APP, "networks:", "network:").problems(), @"
+    assert_snapshot!(platform().edit(APP, "networks:", "network:").problems(), @"
     environments/app.yaml:10:1: unknown key `network`
       hint: did you mean `networks`?
     ");
-    assert_snapshot!(shipped().edit(DEFAULTS, "  controlPlane:", "  controlplane:").problems(), @"
+    assert_snapshot!(platform().edit(DEFAULTS, "  controlPlane:", "  controlplane:").problems(), @"
     environments/_defaults.yaml:9:3: unknown key `controlplane`
       hint: did you mean `controlPlane`?
     ");
-    assert_snapshot!(shipped().edit(FLEET, "storageClass:", "storageclass:").problems(), @"
+    assert_snapshot!(platform().edit(FLEET, "storageClass:", "storageclass:").problems(), @"
     environments/_fleet.yaml:9:1: unknown key `storageclass`
       hint: did you mean `storageClass`?
     ");
     let addon = "templates/addons/metallb/addon.yaml";
-    assert_snapshot!(shipped().edit(addon, "namespace:", "namespaces:").problems(), @"
+    assert_snapshot!(platform().edit(addon, "namespace:", "namespaces:").problems(), @"
     templates/addons/metallb/addon.yaml:8:1: unknown key `namespaces`
       hint: did you mean `namespace`?
     ");
@@ -228,7 +228,7 @@ fn a_misspelt_key_is_told_where_it_is_written() {
 
 #[test]
 fn a_misspelt_key_of_an_address_is_told_where_it_is_missing() {
-    assert_snapshot!(shipped().edit(CONTROL, "  prometheus: 192", "  promeheus: 192").problems(), @"
+    assert_snapshot!(platform().edit(CONTROL, "  prometheus: 192", "  promeheus: 192").problems(), @"
     environments/control.yaml:16:3: no template reads address `promeheus`
       hint: did you mean `prometheus`? otherwise remove it
     templates/addons/kube-prometheus-stack/values.yaml.hbs:6:21: unknown value `cluster.addresses.prometheus`: `cluster.addresses` has no `prometheus`
@@ -240,7 +240,7 @@ fn a_misspelt_key_of_an_address_is_told_where_it_is_missing() {
 
 #[test]
 fn all_problems_are_told_at_once_in_the_order_of_their_places() {
-    let world = shipped()
+    let world = platform()
         .edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.99")
         .edit(APP, "services: 10.97.0.0/16", "services: 10.96.0.0/16")
         .edit(FLEET, "192.168.64.21", "192.168.64.20")

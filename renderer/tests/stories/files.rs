@@ -7,7 +7,7 @@ use crate::world::World;
 const APP: &str = "environments/app.yaml";
 
 fn app(content: impl AsRef<[u8]>) -> String {
-    World::shipped().with(APP, content).problems()
+    World::platform().with(APP, content).problems()
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn an_empty_repository_says_what_to_write_first() {
 
 #[test]
 fn a_repository_without_clusters_says_how_to_describe_one() {
-    let world = World::shipped().without(APP).without("environments/control.yaml");
+    let world = World::platform().without(APP).without("environments/control.yaml");
     assert_snapshot!(world.problems(), @"
     environments:1:1: no cluster is described
       hint: describe one in `environments/<cluster>.yaml`, starting with `role: control`
@@ -39,7 +39,7 @@ fn a_repository_without_templates_renders_nothing() {
 
 #[test]
 fn without_shared_facts_no_template_is_blamed() {
-    assert_snapshot!(World::shipped().without("environments/_fleet.yaml").problems(), @"
+    assert_snapshot!(World::platform().without("environments/_fleet.yaml").problems(), @"
     environments/_fleet.yaml:1:1: the fleet's shared facts are missing
       hint: create the file with `repository: {url: …, branch: main}`, the repository that Argo CD reads
     ");
@@ -47,7 +47,7 @@ fn without_shared_facts_no_template_is_blamed() {
 
 #[test]
 fn a_file_with_another_name_is_not_read_and_that_is_said() {
-    let world = World::shipped()
+    let world = World::platform()
         .moved(APP, "environments/app.yml")
         .with("environments/_x.yaml", "")
         .with("environments/eu/_default.yaml", "")
@@ -74,7 +74,7 @@ fn a_file_with_another_name_is_not_read_and_that_is_said() {
 
 #[test]
 fn a_file_that_no_template_is_is_told() {
-    let world = World::shipped()
+    let world = World::platform()
         .with("templates/addons/metallb/value.yaml.hbs", "")
         .with("templates/addons/metallb/manifests/x.yaml", "")
         .with("templates/addons/metallb/README.md", "kept")
@@ -92,12 +92,12 @@ fn a_file_that_no_template_is_is_told() {
 
 #[test]
 fn an_addon_needs_its_description() {
-    assert_snapshot!(World::shipped().without("templates/addons/metallb/addon.yaml").problems(), @"
+    assert_snapshot!(World::platform().without("templates/addons/metallb/addon.yaml").problems(), @"
     templates/addons/metallb/values.yaml.hbs:1:1: add-on `metallb` has no `addon.yaml`
       hint: create it beside the templates, with `chart` and `namespace`
     ");
     let addon = "templates/addons/metallb/addon.yaml";
-    assert_snapshot!(World::shipped().moved(addon, "templates/addons/metallb/addon.yml").problems(), @"
+    assert_snapshot!(World::platform().moved(addon, "templates/addons/metallb/addon.yml").problems(), @"
     templates/addons/metallb/addon.yml:1:1: nothing reads this file
       hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`
     ");
@@ -143,11 +143,11 @@ fn what_is_no_text_is_told_with_its_place() {
 
 #[test]
 fn line_ends_of_windows_and_a_byte_order_mark_change_nothing() {
-    let text = World::shipped().text(APP);
-    let rendered = crate::world::files(&World::shipped().render());
-    let windows = World::shipped().with(APP, text.replace('\n', "\r\n"));
+    let text = World::platform().text(APP);
+    let rendered = crate::world::files(&World::platform().render());
+    let windows = World::platform().with(APP, text.replace('\n', "\r\n"));
     assert_eq!(crate::world::files(&windows.render()), rendered);
-    let marked = World::shipped().with(APP, format!("\u{FEFF}{text}"));
+    let marked = World::platform().with(APP, format!("\u{FEFF}{text}"));
     assert_eq!(crate::world::files(&marked.render()), rendered);
     let wrong = format!("\u{FEFF}{}", text.replace("hub: control", "hub: zebra").replace('\n', "\r\n"));
     assert_snapshot!(app(wrong), @"
@@ -163,7 +163,7 @@ fn a_file_of_50_megabytes_is_not_read() {
       hint: facts are written by people: split the file
     ");
     let template = "templates/addons/metallb/values.yaml.hbs";
-    assert_snapshot!(World::shipped().with(template, vec![b'#'; 50 << 20]).problems(), @"
+    assert_snapshot!(World::platform().with(template, vec![b'#'; 50 << 20]).problems(), @"
     templates/addons/metallb/values.yaml.hbs:1:1: the template has 52428800 bytes; at most 131072 are read
       hint: split it into partials
     ");
@@ -171,7 +171,7 @@ fn a_file_of_50_megabytes_is_not_read() {
 
 #[test]
 fn scalars_that_readers_differ_on_are_quoted() {
-    assert_snapshot!(app(World::shipped().text(APP).replace("role: app", "role: app\nlabels: {a: yes, b: 1.10}")), @r#"
+    assert_snapshot!(app(World::platform().text(APP).replace("role: app", "role: app\nlabels: {a: yes, b: 1.10}")), @r#"
     environments/app.yaml:4:13: plain `yes` is a boolean to YAML 1.1 readers and a string to 1.2 ones
       hint: write `true` or `false`, or quote it if text is meant: `"yes"`
     environments/app.yaml:4:21: plain `1.10` is read as the number `1.1`

@@ -7,21 +7,21 @@ use crate::world::World;
 const POOL: &str = "templates/addons/metallb/manifests/address-pool.yaml.hbs";
 const SET: &str = "templates/cluster/applicationset.yaml.hbs";
 
-fn shipped() -> World {
-    World::shipped()
+fn platform() -> World {
+    World::platform()
 }
 
 fn manifest(text: &str) -> World {
-    shipped().with("templates/addons/metallb/manifests/x.yaml.hbs", text)
+    platform().with("templates/addons/metallb/manifests/x.yaml.hbs", text)
 }
 
 #[test]
 fn a_misspelt_field_is_told_in_its_template_once_for_all_clusters() {
-    assert_snapshot!(shipped().edit(POOL, "avoidBuggyIPs", "avoidBugyIPs").problems(), @"
+    assert_snapshot!(platform().edit(POOL, "avoidBuggyIPs", "avoidBugyIPs").problems(), @"
     templates/addons/metallb/manifests/address-pool.yaml.hbs:15:3: unknown key `avoidBugyIPs` (on `app` and `control`)
       hint: did you mean `avoidBuggyIPs`?
     ");
-    assert_snapshot!(shipped().edit(SET, "          selfHeal:", "          selfheal:").problems(), @"
+    assert_snapshot!(platform().edit(SET, "          selfHeal:", "          selfheal:").problems(), @"
     templates/cluster/applicationset.yaml.hbs:70:11: unknown key `selfheal` (on `app` and `control`)
       hint: did you mean `selfHeal`?
     ");
@@ -29,7 +29,7 @@ fn a_misspelt_field_is_told_in_its_template_once_for_all_clusters() {
 
 #[test]
 fn a_misspelt_field_with_lines_below_it_is_told_at_its_key() {
-    assert_snapshot!(shipped().edit(SET, "      syncPolicy:\n        automated:", "      syncPolicy:\n        automatd:").problems(), @"
+    assert_snapshot!(platform().edit(SET, "      syncPolicy:\n        automated:", "      syncPolicy:\n        automatd:").problems(), @"
     templates/cluster/applicationset.yaml.hbs:68:9: unknown key `automatd` (on `app` and `control`)
       hint: did you mean `automated`?
     ");
@@ -60,7 +60,7 @@ fn an_object_is_written_once() {
     templates/addons/metallb/manifests/x.yaml.hbs:7:18: ConfigMap `a` is written twice (on `app` and `control`)
       hint: give each object of this file its own name
     ");
-    assert_snapshot!(manifest(&shipped().text(POOL)).problems(), @"
+    assert_snapshot!(manifest(&platform().text(POOL)).problems(), @"
     templates/addons/metallb/manifests/x.yaml.hbs:6:9: IPAddressPool `default` is written twice (on `app` and `control`)
       hint: `argocd-apps/app/metallb/manifests/address-pool.yaml` writes it, too; give each its own name
     ");
@@ -86,7 +86,7 @@ fn objects_in_their_own_namespaces_do_not_meet() {
 
 #[test]
 fn the_clusters_of_a_hub_must_not_write_one_object_there() {
-    let world = shipped().edit("templates/_partials/argocd-metadata.hbs", "name: {{name}}", "name: all");
+    let world = platform().edit("templates/_partials/argocd-metadata.hbs", "name: {{name}}", "name: all");
     assert_snapshot!(world.problems(), @"
     templates/_partials/argocd-metadata.hbs:2:7: AppProject `all` is written twice
       hint: `argocd-apps/app/appproject.yaml` writes it, too; give each its own name

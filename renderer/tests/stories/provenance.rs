@@ -45,7 +45,7 @@ fn reached(world: &World, file: &str, key: &str) -> String {
 fn a_value_made_of_two_facts_names_both() {
     let file = "argocd-apps/app/prometheus-agent/values.yaml";
     let key = "prometheus.prometheusSpec.remoteWrite[0].url";
-    assert_snapshot!(explained(&World::shipped(), file, key), @"
+    assert_snapshot!(explained(&World::platform(), file, key), @"
     prometheus.prometheusSpec.remoteWrite[0].url
       templates/addons/prometheus-agent/values.yaml.hbs:11:21 hub.addresses.prometheus
       templates/addons/prometheus-agent/values.yaml.hbs:11:50 fleet.ports.prometheus
@@ -58,7 +58,7 @@ fn a_value_made_of_two_facts_names_both() {
 fn a_value_out_of_a_partial_names_the_partial_and_the_setting() {
     let file = "argocd-apps/control/kube-prometheus-stack/values.yaml";
     let claim = "prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec";
-    assert_snapshot!(explained(&World::shipped(), file, claim), @"
+    assert_snapshot!(explained(&World::platform(), file, claim), @"
     prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.storageClassName
       templates/_partials/volume-claim.hbs:4:23 storageClass
       environments/_fleet.yaml:9:15 fleet.storageClass Value
@@ -69,7 +69,7 @@ fn a_value_out_of_a_partial_names_the_partial_and_the_setting() {
       environments/control.yaml:24:16 addons[1].settings.storage Value
     ");
     let file = "argocd-apps/app/prometheus-agent/values.yaml";
-    assert_snapshot!(explained(&World::shipped(), file, &format!("{claim}.resources")), @"
+    assert_snapshot!(explained(&World::platform(), file, &format!("{claim}.resources")), @"
     prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
       templates/_partials/volume-claim.hbs:8:18 size
       templates/addons/prometheus-agent/addon.yaml:22:14 addons[1].settings.buffer Value
@@ -79,7 +79,7 @@ fn a_value_out_of_a_partial_names_the_partial_and_the_setting() {
 #[test]
 fn a_value_out_of_a_loop_names_its_own_item() {
     let file = "argocd-apps/app/applicationset.yaml";
-    assert_snapshot!(explained(&World::shipped(), file, "spec.generators[0].list.elements[1]"), @"
+    assert_snapshot!(explained(&World::platform(), file, "spec.generators[0].list.elements[1]"), @"
     spec.generators[0].list.elements[1].name
       templates/cluster/applicationset.yaml.hbs:24:19 name
       templates/addons/prometheus-agent/addon.yaml:3:1 addons[1].name Value
@@ -110,7 +110,7 @@ fn a_value_out_of_a_loop_names_its_own_item() {
 #[test]
 fn a_value_behind_a_condition_names_what_decides() {
     let file = "argocd-apps/control/applicationset.yaml";
-    assert_snapshot!(explained(&World::shipped(), file, "spec.template.spec.destination.name"), @"
+    assert_snapshot!(explained(&World::platform(), file, "spec.template.spec.destination.name"), @"
     spec.template.spec.destination.name
       templates/_partials/destination-name.hbs:2:22 (literal)
       environments/control.yaml:3:1 cluster.hub Value
@@ -121,16 +121,16 @@ fn a_value_behind_a_condition_names_what_decides() {
 #[test]
 fn a_key_with_dots_is_written_in_quotes() {
     let file = "argocd-apps/control/argo-cd/values.yaml";
-    assert_snapshot!(explained(&World::shipped(), file, "configs.rbac.\"policy.default\""), @r#"
+    assert_snapshot!(explained(&World::platform(), file, "configs.rbac.\"policy.default\""), @r#"
     configs.rbac."policy.default"
       templates/addons/argo-cd/values.yaml.hbs:13:21 (literal)
     "#);
-    assert_eq!(explained(&World::shipped(), file, "configs.rbac.policy"), "nothing");
+    assert_eq!(explained(&World::platform(), file, "configs.rbac.policy"), "nothing");
 }
 
 #[test]
 fn an_override_is_where_its_value_comes_from() {
-    let world = World::shipped().and(CONTROL, "    values:\n      grafana:\n        replicas: 2\n");
+    let world = World::platform().and(CONTROL, "    values:\n      grafana:\n        replicas: 2\n");
     let file = "argocd-apps/control/kube-prometheus-stack/values.yaml";
     assert_snapshot!(explained(&world, file, "grafana.replicas"), @"
     grafana.replicas
@@ -144,7 +144,7 @@ fn an_override_is_where_its_value_comes_from() {
 
 #[test]
 fn a_default_of_a_folder_is_where_its_value_comes_from() {
-    let world = World::shipped()
+    let world = World::platform()
         .and("templates/addons/metallb/values.yaml.hbs", "\nregion: {{cluster.labels.region}}\n");
     assert_snapshot!(explained(&world, "argocd-apps/app/metallb/values.yaml", "region"), @"
     region
@@ -167,7 +167,7 @@ fn a_default_of_a_folder_is_where_its_value_comes_from() {
 fn a_helper_hides_nothing() {
     let zone = "\nzone: {{default cluster.labels.zone \"none\"}}\n";
     let template = "templates/addons/metallb/values.yaml.hbs";
-    let world = World::shipped().and(template, zone).and(CONTROL, "\nlabels: {zone: a}\n");
+    let world = World::platform().and(template, zone).and(CONTROL, "\nlabels: {zone: a}\n");
     assert_snapshot!(explained(&world, "argocd-apps/control/metallb/values.yaml", "zone"), @r#"
     zone
       templates/addons/metallb/values.yaml.hbs:7:7 default cluster.labels.zone "none"
@@ -181,7 +181,7 @@ fn a_helper_hides_nothing() {
 
 #[test]
 fn a_fact_of_a_hub_reaches_its_spokes() {
-    assert_snapshot!(reached(&World::shipped(), CONTROL, "addresses.prometheus"), @"
+    assert_snapshot!(reached(&World::platform(), CONTROL, "addresses.prometheus"), @"
     environments/control.yaml:16:15
       argocd-apps/app/prometheus-agent/values.yaml prometheus.prometheusSpec.remoteWrite[0].url
       argocd-apps/control/kube-prometheus-stack/values.yaml prometheus.service.loadBalancerIP
@@ -190,7 +190,7 @@ fn a_fact_of_a_hub_reaches_its_spokes() {
 
 #[test]
 fn a_shared_fact_reaches_every_cluster_that_reads_it() {
-    assert_snapshot!(reached(&World::shipped(), "environments/_fleet.yaml", "ports.prometheus"), @"
+    assert_snapshot!(reached(&World::platform(), "environments/_fleet.yaml", "ports.prometheus"), @"
     environments/_fleet.yaml:13:15
       argocd-apps/app/prometheus-agent/values.yaml prometheus.prometheusSpec.remoteWrite[0].url
       argocd-apps/control/kube-prometheus-stack/values.yaml prometheus.service.port
@@ -200,12 +200,12 @@ fn a_shared_fact_reaches_every_cluster_that_reads_it() {
 #[test]
 fn a_setting_reaches_where_it_is_chosen_or_not() {
     let key = "addons.kube-prometheus-stack.settings.retention";
-    assert_snapshot!(reached(&World::shipped(), CONTROL, key), @"
+    assert_snapshot!(reached(&World::platform(), CONTROL, key), @"
     environments/control.yaml:23:18
       argocd-apps/control/kube-prometheus-stack/values.yaml prometheus.prometheusSpec.retention
     ");
     let addon = "templates/addons/prometheus-agent/addon.yaml";
-    assert_snapshot!(reached(&World::shipped(), addon, "settings.buffer.default"), @"
+    assert_snapshot!(reached(&World::platform(), addon, "settings.buffer.default"), @"
     templates/addons/prometheus-agent/addon.yaml:22:14
       argocd-apps/app/prometheus-agent/values.yaml prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
     ");
@@ -213,7 +213,7 @@ fn a_setting_reaches_where_it_is_chosen_or_not() {
 
 #[test]
 fn what_is_not_there_is_not_explained() {
-    let world = World::shipped();
+    let world = World::platform();
     assert_eq!(explained(&world, "argocd-apps/app/metallb/values.yaml", "nothing"), "nothing");
     assert_eq!(explained(&world, "argocd-apps/eu/metallb/values.yaml", "frrk8s"), "nothing");
     assert_eq!(reached(&world, APP, "addresses"), "nothing");
@@ -223,7 +223,7 @@ fn what_is_not_there_is_not_explained() {
 #[test]
 fn one_of_several_documents_is_chosen_by_its_number() {
     let map = |name| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
-    let world = World::shipped().with(
+    let world = World::platform().with(
         "templates/addons/metallb/manifests/x.yaml.hbs",
         format!("{}---\n{}", map("a"), map("\"b-{{cluster.name}}\"")),
     );
@@ -244,7 +244,7 @@ fn one_of_several_documents_is_chosen_by_its_number() {
 
 #[test]
 fn the_json_form_is_stable() {
-    let rendered = World::shipped().render();
+    let rendered = World::platform().render();
     let file = RepoPath::parse("argocd-apps/control/kube-prometheus-stack/values.yaml").unwrap();
     let found = explain(&rendered, &file, Some("prometheus.service.loadBalancerIP")).unwrap();
     assert_snapshot!(json(&found), @r#"

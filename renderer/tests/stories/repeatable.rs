@@ -10,7 +10,7 @@ const CONTROL: &str = "environments/control.yaml";
 
 /// The shipped clusters and three more spokes.
 fn fleet() -> World {
-    (1..=3).fold(World::shipped(), |world, number| {
+    (1..=3).fold(World::platform(), |world, number| {
         let app = world.text(APP);
         let spoke = app
             .replace("10.245", &format!("10.20{number}"))
@@ -83,8 +83,8 @@ fn a_template_of_an_addon_renders_that_addon_only() {
 
 #[test]
 fn moving_the_hubs_prometheus_is_one_edit_that_reaches_both_ends() {
-    let before = files(&World::shipped().render());
-    let moved = World::shipped().edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.105");
+    let before = files(&World::platform().render());
+    let moved = World::platform().edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.105");
     let after = files(&moved.render());
     let paths = |files: &[(String, String)]| files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
     assert_eq!(paths(&before), paths(&after));
@@ -104,7 +104,7 @@ fn moving_the_hubs_prometheus_is_one_edit_that_reaches_both_ends() {
 
 #[test]
 fn a_file_that_moves_takes_its_name_along() {
-    let over = World::shipped().and(APP, "\naddons:\n  plain:\n    values: {a: 1}\n");
+    let over = World::platform().and(APP, "\naddons:\n  plain:\n    values: {a: 1}\n");
     let plain = "chart: {repository: \"https://charts.example.com\", name: plain, version: 1.0.0}\nnamespace: plain\n";
     let world = over.with("templates/addons/plain/addon.yaml", plain);
     let mut renderer = Renderer::new();

@@ -7,7 +7,7 @@ use crate::world::World;
 const CONTROL: &str = "environments/control.yaml";
 
 fn hub_with(values: &str) -> String {
-    World::shipped().and(CONTROL, &format!("    values:\n{values}")).problems()
+    World::platform().and(CONTROL, &format!("    values:\n{values}")).problems()
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn a_password_is_told_where_it_is_written() {
       hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
     ");
     let template = "templates/addons/metallb/values.yaml.hbs";
-    assert_snapshot!(World::shipped().and(template, "\nauth:\n  token: abc\n").problems(), @"
+    assert_snapshot!(World::platform().and(template, "\nauth:\n  token: abc\n").problems(), @"
     templates/addons/metallb/values.yaml.hbs:8:10: `token` holds a secret in plain text (on `app` and `control`)
       hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
     ");
@@ -76,7 +76,7 @@ tokenizer: standard
 passwordPolicy: strong
 tls: {certificate: "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"}
 "#;
-    let world = World::shipped()
+    let world = World::platform()
         .with("templates/addons/metallb/manifests/x.yaml.hbs", manifest)
         .and("templates/addons/metallb/values.yaml.hbs", values);
     assert_eq!(world.problems(), "no problems");

@@ -1,4 +1,4 @@
-//! A small world to tell stories in: the repository's own facts and templates, with edits.
+//! A small world to tell stories in: the facts and templates of `testkit/platform/`, with edits.
 
 use std::fs;
 use std::path::Path;
@@ -17,15 +17,15 @@ pub struct World {
 }
 
 impl World {
-    /// The shipped `environments/` and `templates/`, without the chart lock: a story about something else may then write keys
+    /// The facts and templates of `testkit/platform/`, without the chart lock: a story about something else may then write keys
     /// that no chart knows.
-    pub fn shipped() -> Self {
+    pub fn platform() -> Self {
         Self::locked().without(LOCK)
     }
 
-    /// The shipped `environments/` and `templates/`.
+    /// The facts and templates of `testkit/platform/`.
     pub fn locked() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = &Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform");
         let mut world = Self::default();
         for folder in [ENVIRONMENTS, TEMPLATES] {
             world.read(root, folder);

@@ -1,4 +1,4 @@
-//! A world: a bare repository with the shipped platform on its base branch, people who edit it, and runs.
+//! A world: a bare repository with a small platform (`testkit/platform/`) on its base branch, people who edit it, and runs.
 //!
 //! Time stands still but for commits, each of which is a minute later than the one before; so equal stories give equal
 //! commits. The `git` command sets the scene and judges the result.
@@ -34,25 +34,25 @@ const START: i64 = 1_767_225_600;
 type Files = BTreeMap<String, String>;
 
 /// What people wrote, and what it renders to.
-struct Shipped {
+struct Platform {
     inputs: Files,
     rendered: Files,
 }
 
-static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (snapshot, problems) = read_working_tree(&repository).unwrap();
+static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
+    let platform = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform");
+    let (snapshot, problems) = read_working_tree(&platform).unwrap();
     assert_eq!(problems, []);
     let rendered = Renderer::new().render(&snapshot, &()).unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let files = rendered.clusters.values().flat_map(|cluster| cluster.files());
-    Shipped {
+    Platform {
         inputs: snapshot.iter().map(|(path, source)| (path.to_string(), text(&source.bytes))).collect(),
         rendered: files.map(|file| (file.path.to_string(), text(&file.bytes))).collect(),
     }
 });
 
-/// A repository with the shipped platform, and the runs of one process on it.
+/// A repository with the small platform, and the runs of one process on it.
 pub struct World {
     folder: TempDir,
     pipeline: RefCell<Pipeline>,
@@ -62,17 +62,17 @@ pub struct World {
 impl World {
     /// The platform as it is described, with nothing rendered yet.
     pub fn unpublished() -> Self {
-        Self::with(&["--bare"], &[&SHIPPED.inputs])
+        Self::with(&["--bare"], &[&PLATFORM.inputs])
     }
 
     /// The platform with everything rendered and merged: a run has nothing to do.
     pub fn new() -> Self {
-        Self::with(&["--bare"], &[&SHIPPED.inputs, &SHIPPED.rendered])
+        Self::with(&["--bare"], &[&PLATFORM.inputs, &PLATFORM.rendered])
     }
 
     /// The same with the base branch checked out.
     pub fn checked_out() -> Self {
-        Self::with(&[], &[&SHIPPED.inputs, &SHIPPED.rendered])
+        Self::with(&[], &[&PLATFORM.inputs, &PLATFORM.rendered])
     }
 
     fn with(options: &[&str], files: &[&Files]) -> Self {
@@ -87,7 +87,7 @@ impl World {
 
     /// Replaces the base branch by one that has the same files and no history in common with it.
     pub fn begin_again(&self) {
-        self.describe("anew", &[&SHIPPED.inputs, &SHIPPED.rendered]);
+        self.describe("anew", &[&PLATFORM.inputs, &PLATFORM.rendered]);
         self.git(&["update-ref", "refs/heads/main", "refs/heads/anew"]);
     }
 
