@@ -137,6 +137,21 @@ pub struct FleetFile {
     /// Machines outside every cluster, such as databases.
     #[serde(default)]
     pub machines: BTreeMap<String, Machine>,
+    /// Where secrets are kept. The repository holds their names and never their content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretStore")]
+    pub secrets: Option<SecretStore>,
+}
+
+/// Where External Secrets takes secrets from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct SecretStore {
+    /// The name of the ClusterSecretStore, the same on every cluster.
+    pub store: String,
+    /// The path of the key-value engine (version 2) in Vault. Below it, secrets lie under `<cluster>/<Secret>`.
+    pub engine: String,
 }
 
 /// Where Argo CD reads the rendered files.
