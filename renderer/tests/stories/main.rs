@@ -14,4 +14,5 @@ mod provenance;
 mod repeatable;
 mod secrets;
 mod tables;
+mod traces;
 mod world;

@@ -9,6 +9,7 @@ mod logs;
 mod metrics;
 mod objects_once;
 mod route;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ pub(super) use metrics::metrics_arrive;
 pub(super) use objects_once::objects_are_written_once;
 pub(super) use route::senders_name_their_cluster;
 pub use route::{ClusterLabel, Ends, Login, Receiver, Sender, Signal};
+pub(super) use traces::traces_arrive;
 
 /// What one rendered document does outside itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +66,8 @@ fn ends(document: &Document<'_>, exposed: &[ExposedAddress]) -> Option<Ends> {
     match chart {
         metrics::CHART => metrics::ends(document.value, exposed),
         logs::LOKI => Some(logs::loki(document.value, exposed)),
+        traces::TEMPO => Some(traces::tempo(document.value, exposed)),
+        traces::COLLECTOR => Some(traces::collector(document.value)),
         logs::FLUENT_BIT => Some(logs::fluent_bit(document.value)),
         _ => None,
     }
