@@ -144,6 +144,7 @@ pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "metrics", run: flows::metrics_arrive },
     Check { name: "logs", run: flows::logs_arrive },
     Check { name: "traces", run: flows::traces_arrive },
+    Check { name: "vault", run: flows::secrets_are_reached },
     Check { name: "cluster-labels", run: flows::senders_name_their_cluster },
     Check { name: "exposed-once", run: flows::addresses_are_exposed_once },
     Check { name: "objects-once", run: flows::objects_are_written_once },

@@ -15,4 +15,5 @@ mod repeatable;
 mod secrets;
 mod tables;
 mod traces;
+mod vault;
 mod world;

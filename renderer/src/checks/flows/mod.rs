@@ -9,6 +9,7 @@ mod logs;
 mod metrics;
 mod objects_once;
 mod route;
+mod secrets;
 mod traces;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub(super) use metrics::metrics_arrive;
 pub(super) use objects_once::objects_are_written_once;
 pub(super) use route::senders_name_their_cluster;
 pub use route::{ClusterLabel, Ends, Login, Receiver, Sender, Signal};
+pub(super) use secrets::secrets_are_reached;
 pub(super) use traces::traces_arrive;
 
 /// What one rendered document does outside itself.
@@ -62,13 +64,17 @@ pub fn footprint(document: &Document<'_>) -> Footprint {
 }
 
 fn ends(document: &Document<'_>, exposed: &[ExposedAddress]) -> Option<Ends> {
-    let chart = document.addon.filter(|_| document.kind == DocumentKind::Values)?.facts.chart.name.as_str();
-    match chart {
-        metrics::CHART => metrics::ends(document.value, exposed),
-        logs::LOKI => Some(logs::loki(document.value, exposed)),
-        traces::TEMPO => Some(traces::tempo(document.value, exposed)),
-        traces::COLLECTOR => Some(traces::collector(document.value)),
-        logs::FLUENT_BIT => Some(logs::fluent_bit(document.value)),
+    let value = document.value;
+    if document.kind == DocumentKind::Object {
+        return secrets::store(value);
+    }
+    match document.addon?.facts.chart.name.as_str() {
+        metrics::CHART => metrics::ends(value, exposed),
+        logs::LOKI => Some(logs::loki(value, exposed)),
+        logs::FLUENT_BIT => Some(logs::fluent_bit(value)),
+        traces::TEMPO => Some(traces::tempo(value, exposed)),
+        traces::COLLECTOR => Some(traces::collector(value)),
+        secrets::CHART => Some(secrets::vault(value, exposed)),
         _ => None,
     }
 }
