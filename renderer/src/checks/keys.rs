@@ -7,7 +7,7 @@ use crate::key_path::{Step, is_at_or_below, key, text_of};
 use crate::problem::Problem;
 use crate::yaml::{self, Value};
 
-use super::{Document, DocumentKind, Finding};
+use super::{Document, DocumentKind, Finding, Part, Seen, kept};
 
 /// How many known keys a hint lists.
 const MAX_LISTED: usize = 12;
@@ -59,7 +59,7 @@ fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
                 Some(near) => format!("did you mean `{}`?", text_of(near)),
                 None => key_hint(known, *is_refused, addon),
             };
-            Finding { on_key: true, ..Finding::new(&misfit.path, message).hint(hint) }
+            Finding::new(&misfit.path, message).hint(hint).on(Part::Key)
         }
         MisfitKind::WrongType { wanted } => {
             let given = value_at(values, &misfit.path).unwrap_or(&Value::Null);
@@ -142,42 +142,27 @@ pub(super) fn images_name_one_registry(document: &Document<'_>) -> Vec<Finding> 
     findings
 }
 
-fn find_doubled<'v>(value: &'v Value, path: &mut Vec<Part<'v>>, findings: &mut Vec<Finding>) {
+fn find_doubled<'v>(value: &'v Value, path: &mut Vec<Seen<'v>>, findings: &mut Vec<Finding>) {
     match value {
         Value::Map(map) => {
             for (name, value) in map.iter() {
-                path.push(Part::Key(name));
+                path.push(Seen::Key(name));
                 find_doubled(value, path, findings);
                 path.pop();
             }
         }
         Value::List(items) => {
             for (index, item) in items.iter().enumerate() {
-                path.push(Part::Index(index));
+                path.push(Seen::Index(index));
                 find_doubled(item, path, findings);
                 path.pop();
             }
         }
         Value::String(text) if is_doubled(text) => {
-            let path: Vec<Step> = path.iter().map(Part::step).collect();
             let message = format!("image `{text}` names two registries");
-            findings.push(Finding::new(&path, message).hint("leave one of them out"));
+            findings.push(Finding::new(&kept(path), message).hint("leave one of them out"));
         }
         _ => {}
-    }
-}
-
-enum Part<'v> {
-    Key(&'v str),
-    Index(usize),
-}
-
-impl Part<'_> {
-    fn step(&self) -> Step {
-        match self {
-            Self::Key(name) => key(name),
-            Self::Index(index) => Step::Index(*index),
-        }
     }
 }
 

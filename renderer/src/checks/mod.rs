@@ -18,8 +18,8 @@ use crate::problem::Problem;
 use crate::yaml::Value;
 
 pub use flows::{
-    ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login, Receiver, Sender,
-    Signal, footprint,
+    ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login, MeshPart,
+    Receiver, Sender, Signal, footprint,
 };
 pub use keys::not_locked;
 pub use objects::ObjectId;
@@ -29,24 +29,34 @@ pub use objects::ObjectId;
 pub struct Finding {
     /// The path of the value at fault.
     pub path: Vec<Step>,
-    /// Whether the fault is the last key of the path itself and not its value.
-    pub on_key: bool,
-    /// The line of the text at the path, from 0, where that is a text of several lines.
-    pub line: Option<usize>,
+    /// What there is to edit.
+    pub part: Part,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
+/// What of a value at a path is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The value: the fact that it is, or the line of the template that makes it.
+    Value,
+    /// The last key of the path.
+    Key,
+    /// A line of a text, from 0.
+    Line(usize),
+    /// What the template inserts there: the fact is right, and belongs elsewhere.
+    Insertion,
+}
+
 impl Finding {
     fn new(path: &[Step], message: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), on_key: false, line: None, message: message.into(), hint: None }
+        Self { path: path.to_vec(), part: Part::Value, message: message.into(), hint: None }
     }
 
-    fn on_line(mut self, line: Option<usize>) -> Self {
-        self.line = line;
-        self
+    fn on(self, part: Part) -> Self {
+        Self { part, ..self }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -145,6 +155,7 @@ pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "logs", run: flows::logs_arrive },
     Check { name: "traces", run: flows::traces_arrive },
     Check { name: "vault", run: flows::secrets_are_reached },
+    Check { name: "mesh", run: flows::meshes_fit },
     Check { name: "cluster-labels", run: flows::senders_name_their_cluster },
     Check { name: "exposed-once", run: flows::addresses_are_exposed_once },
     Check { name: "objects-once", run: flows::objects_are_written_once },

@@ -11,7 +11,7 @@ use crate::key_path::Step;
 use crate::schema::{Schema, Violation};
 use crate::yaml;
 
-use super::{Document, DocumentKind, Finding};
+use super::{Document, DocumentKind, Finding, Part};
 
 /// What holds for every object.
 static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("schemas/object.json"));
@@ -114,8 +114,7 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
     let violations = check_object(&document.value.to_json());
     let finding = |violation: Violation| Finding {
         path: violation.path,
-        on_key: violation.on_key,
-        line: None,
+        part: if violation.on_key { Part::Key } else { Part::Value },
         message: violation.message,
         hint: violation.hint,
     };

@@ -6,6 +6,7 @@
 mod endpoint;
 mod exposed;
 mod logs;
+mod mesh;
 mod metrics;
 mod objects_once;
 mod route;
@@ -24,6 +25,8 @@ use super::{Document, DocumentKind, Finding, ObjectId, Seen, kept};
 pub use exposed::ExposedAddress;
 pub(super) use exposed::{addresses_are_exposed_once, exposed_addresses_are_in_the_pool};
 pub(super) use logs::logs_arrive;
+pub use mesh::MeshPart;
+pub(super) use mesh::meshes_fit;
 pub(super) use metrics::metrics_arrive;
 pub(super) use objects_once::objects_are_written_once;
 pub(super) use route::senders_name_their_cluster;
@@ -40,6 +43,8 @@ pub struct Footprint {
     pub exposed: Vec<ExposedAddress>,
     /// What it receives and sends; boxed, since few documents do either.
     pub ends: Option<Box<Ends>>,
+    /// What it says of the mesh.
+    pub mesh: Option<Box<MeshPart>>,
 }
 
 impl Footprint {
@@ -60,7 +65,8 @@ pub fn footprint(document: &Document<'_>) -> Footprint {
         DocumentKind::Values => None,
     };
     let ends = ends(document, &exposed).map(Box::new);
-    Footprint { object, exposed, ends }
+    let mesh = mesh::part(document, &exposed).map(Box::new);
+    Footprint { object, exposed, ends, mesh }
 }
 
 fn ends(document: &Document<'_>, exposed: &[ExposedAddress]) -> Option<Ends> {
