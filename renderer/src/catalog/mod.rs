@@ -14,7 +14,7 @@ use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TemplateSource, Templates};
 use crate::yaml;
 
-pub use addon::{Addon, AddonFile, Chart, Placement, addon_schema};
+pub use addon::{Addon, AddonFile, Chart, Outside, Placement, addon_schema};
 
 /// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.
 pub const MAX_TEMPLATE_BYTES: usize = crate::templates::MAX_SOURCE_BYTES;

@@ -1,12 +1,14 @@
-//! Everything that is judged before anything is committed. A check is one function in one of four tables.
+//! Everything that is judged before anything is committed. A check is one function in one of five tables.
 //!
 //! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one rendered document,
-//! flow checks what all documents do outside themselves. The last two do not know where a value was written: whoever
+//! cluster checks what the documents of one cluster do outside themselves, flow checks what those of all clusters do. The last three do not know where a value was written: whoever
 //! runs them turns the path of a finding into a place.
 
 mod facts;
 mod flows;
+mod images;
 mod keys;
+mod names;
 mod objects;
 mod placement;
 mod secrets;
@@ -18,10 +20,11 @@ use crate::problem::Problem;
 use crate::yaml::Value;
 
 pub use flows::{
-    ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login, MeshPart,
-    Receiver, Sender, Signal, footprint,
+    ClusterContent, ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login,
+    MeshPart, Receiver, Sender, Signal, footprint,
 };
 pub use keys::not_locked;
+pub use names::{NameUse, Named, Names, Provided, ServiceName};
 pub use objects::ObjectId;
 
 /// A fault at a path of a rendered document.
@@ -120,6 +123,8 @@ pub type FactCheck = fn(&Inventory) -> Vec<Problem>;
 pub type PlacementCheck = fn(&Inventory, &Catalog) -> Vec<Problem>;
 /// Judges one rendered document.
 pub type DocumentCheck = fn(&Document<'_>) -> Vec<Finding>;
+/// Judges what one cluster's documents do outside themselves.
+pub type ClusterCheck = fn(&ClusterContent<'_>) -> Vec<FlowFinding>;
 /// Judges what all documents do outside themselves.
 pub type FlowCheck = fn(&Flows<'_>) -> Vec<FlowFinding>;
 
@@ -143,13 +148,20 @@ pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
 /// Checks of one rendered document.
 pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "keys", run: keys::keys_are_in_the_chart },
-    Check { name: "images", run: keys::images_name_one_registry },
+    Check { name: "images", run: images::images_are_pinned },
     Check { name: "objects", run: objects::objects_fit_their_schema },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
     Check { name: "exposed-addresses", run: flows::exposed_addresses_are_in_the_pool },
 ];
 
-/// Checks of what documents do outside themselves.
+/// Checks of what the documents of one cluster do outside themselves. They run when something of the cluster has changed.
+pub const CLUSTER_CHECKS: &[Check<ClusterCheck>] = &[
+    Check { name: "service-names", run: names::services_exist },
+    Check { name: "storage-classes", run: names::storage_classes_are_provided },
+    Check { name: "secret-names", run: names::secrets_are_provided },
+];
+
+/// Checks of what the documents of all clusters do outside themselves.
 pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "metrics", run: flows::metrics_arrive },
     Check { name: "logs", run: flows::logs_arrive },

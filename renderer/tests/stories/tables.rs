@@ -17,7 +17,7 @@ fn every_check_is_documented_and_every_documented_check_exists() {
 }
 
 /// Each check with the story that it fails in; a new check is not done before it has one.
-const STORIES: [(&str, &str, &str); 22] = [
+const STORIES: [(&str, &str, &str); 25] = [
     ("fleet", include_str!("files.rs"), "a_repository_without_clusters_says_how_to_describe_one"),
     ("addresses", include_str!("facts.rs"), "an_address_outside_its_pool_is_told_once_where_it_is_given"),
     ("networks", include_str!("facts.rs"), "networks_of_two_clusters_must_not_overlap"),
@@ -28,10 +28,13 @@ const STORIES: [(&str, &str, &str); 22] = [
     ("unread", include_str!("placement.rs"), "a_fact_that_no_template_reads_is_told"),
     ("charts", include_str!("charts.rs"), "a_chart_that_is_not_locked_is_told_at_its_version"),
     ("keys", include_str!("charts.rs"), "a_key_that_the_chart_has_not_is_told_where_it_is_written"),
-    ("images", include_str!("charts.rs"), "an_image_with_a_doubled_registry_is_told"),
+    ("images", include_str!("images.rs"), "an_image_without_a_version_is_told"),
     ("objects", include_str!("objects.rs"), "a_misspelt_field_is_told_in_its_template"),
     ("secrets", include_str!("secrets.rs"), "a_password_is_told_where_it_is_written"),
     ("exposed-addresses", include_str!("flows.rs"), "an_exposed_address_lies_in_the_pool"),
+    ("service-names", include_str!("names.rs"), "a_service_that_no_release_brings_is_told"),
+    ("storage-classes", include_str!("names.rs"), "a_storage_class_that_nothing_provides_is_told"),
+    ("secret-names", include_str!("names.rs"), "a_secret_that_nothing_provides_is_told"),
     ("metrics", include_str!("flows.rs"), "metrics_sent_to_nobody_are_told"),
     ("logs", include_str!("logs.rs"), "logs_sent_to_nobody_are_told_on_their_line"),
     ("traces", include_str!("traces.rs"), "traces_sent_to_nobody_are_told"),
