@@ -1,5 +1,6 @@
 //! Wire-level fakes and generators for tests.
 
 pub mod crds;
+pub mod github;
 pub mod hostile;
 pub mod readers;
