@@ -5,6 +5,7 @@
 
 pub mod apps;
 pub mod commits;
+pub mod description;
 pub mod issues;
 pub mod limits;
 pub mod moment;

@@ -112,7 +112,7 @@ pub fn repository(state: &State, owner: &str) -> Value {
 pub fn label(state: &State, name: &str) -> Value {
     json!({
         "id": id_of(name), "node_id": node(name), "url": format!("{}/labels/{name}", state.repository_url()),
-        "name": name, "description": null, "color": "ededed", "default": false,
+        "name": name, "description": "", "color": "ededed", "default": false,
     })
 }
 

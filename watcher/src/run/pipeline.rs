@@ -257,11 +257,12 @@ impl Pipeline {
         let outcome = forge.open_or_update(&Proposal {
             title,
             group: group.to_string(),
+            plan: plan.digest().short(),
             base: self.settings.base.clone(),
             base_revision: compared.base,
             head: head.to_owned(),
             head_revision: revision,
-            labels: BTreeSet::from([group.to_string(), plan_label(plan)]),
+            labels: BTreeSet::from([group.to_string()]),
             body: markdown::body(plan),
         })?;
         let (verb, number) = match outcome {
@@ -319,11 +320,7 @@ impl Pipeline {
 
 fn is_declined(pull: &PullRequest, plan: &Plan) -> bool {
     let by_a_person = matches!(&pull.state, PullState::Closed { reason } if reason != NOTHING_LEFT);
-    by_a_person && pull.proposal.labels.contains(&plan_label(plan))
-}
-
-fn plan_label(plan: &Plan) -> String {
-    format!("plan-{}", plan.digest().short())
+    by_a_person && pull.proposal.plan == plan.digest().short()
 }
 
 /// Returns the group that a cluster's files are published with.
