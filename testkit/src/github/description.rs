@@ -71,14 +71,15 @@ impl Description {
         let fits = |route: &str| {
             let names: Vec<&str> = route.split('/').collect();
             let same = |(name, part): (&&str, &&str)| name.starts_with('{') || name == part;
-            names.len() == parts.len() && names.iter().zip(&parts).all(same)
+            // The name of a ref may have slashes in it.
+            let fits = names.len() == parts.len() || (route.ends_with("{ref}") && names.len() < parts.len());
+            fits && names.iter().zip(&parts).all(same)
         };
         let routes = self.document["paths"].as_object()?.iter();
-        // Of two routes that fit, the one with fewer places to fill in is meant.
         let fitting = routes.filter(|(route, _)| fits(route));
-        fitting
-            .min_by_key(|(route, _)| route.matches('{').count())
-            .map(|(route, item)| (route.as_str(), item))
+        // Of two routes that fit, the longer one with fewer places to fill in is meant.
+        let looseness = |route: &str| (parts.len() - route.split('/').count(), route.matches('{').count());
+        fitting.min_by_key(|(route, _)| looseness(route)).map(|(route, item)| (route.as_str(), item))
     }
 
     fn unknown_parameters(&self, exchange: &Exchange, operation: &Value) -> Vec<String> {

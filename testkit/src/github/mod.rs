@@ -193,3 +193,6 @@ impl GitHub {
         writes.map(|write| format!("{} {} {}", write.method, write.path, write.status)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ use super::place::RepositoryPlace;
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for a whole answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// The largest answer that is read: a page of a hundred pull requests, each with a body of 65,536 characters.
 const MAX_ANSWER_BYTES: usize = 32 << 20;
 /// The longest time that a run waits for the budget; beyond it the run ends and comes again.

@@ -3,6 +3,8 @@
 //! The generated part stands between two HTML comments, which GitHub does not show. The second one carries the
 //! [`Marker`]. What people write above or below stays as it is.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
@@ -40,8 +42,12 @@ pub struct Marker {
 /// Returns the digest of a title.
 #[must_use]
 pub fn title_digest(title: &str) -> String {
-    let digest = Sha1::digest(title.as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest: [u8; 20] = Sha1::digest(title.as_bytes()).into();
+    let mut text = String::new();
+    for byte in &digest[..8] {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// Returns the marker in a body; of several, the last.
@@ -76,10 +82,10 @@ pub fn splice(old: &str, generated: &str, marker: &Marker, limit: usize) -> Stri
 
 fn assemble(above: &str, generated: &str, marker: &Marker, below: &str) -> String {
     let line = if generated.ends_with('\n') { "" } else { "\n" };
-    format!("{above}{BEGIN}\n{generated}{line}{}{below}", write(marker))
+    format!("{above}{BEGIN}\n{generated}{line}{}{below}", comment(marker))
 }
 
-fn write(marker: &Marker) -> String {
+fn comment(marker: &Marker) -> String {
     let json = serde_json::to_string(marker).expect("a marker has text only");
     // `-->` would end the comment, and the JSON has these characters only inside strings.
     let json = json.replace('<', "\\u003c").replace('>', "\\u003e");

@@ -162,7 +162,7 @@ fn a_proposal_is_read_back_word_for_word() {
     world.forge().open_or_update(&hostile).unwrap();
     let pull = world.forge().show(1).unwrap();
     assert_eq!(pull, PullRequest { number: 1, state: PullState::Open, proposal: hostile });
-    assert_eq!(world.forge().list_open().unwrap(), [pull.clone()]);
+    assert_eq!(world.forge().list_open().unwrap(), std::slice::from_ref(&pull));
     assert_eq!(world.forge().of_head(HEAD).unwrap(), [pull]);
 }
 
