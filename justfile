@@ -30,4 +30,4 @@ render:
 # Write the JSON Schemas that editors complete with.
 schemas:
     mkdir -p docs/reference/schemas
-    for kind in inventory addon fleet; do cargo run -q -- schema "$kind" >"docs/reference/schemas/$kind.schema.json" || exit 1; done
+    for kind in inventory defaults fleet addon; do cargo run -q -- schema "$kind" >"docs/reference/schemas/$kind.schema.json" || exit 1; done

@@ -6,14 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::checks::{DocumentKind, Finding};
+use crate::inventory::Fact;
 use crate::key_path::{Step, is_at_or_below, text_of};
 use crate::path::{ClusterName, RepoPath};
-use crate::problem::{Place, Position};
+use crate::problem::{Place, Position, Problem};
 use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
-use crate::templates::{Origin, Scope};
+use crate::templates::{Origin, Scope, Site};
 use crate::yaml::Value;
 
 /// Where a rendered value comes from.
@@ -51,6 +54,8 @@ pub struct FactLine {
     pub place: Place,
     /// The fact as templates see it, such as `hub.addresses.prometheus`.
     pub fact: String,
+    #[serde(skip)]
+    path: Vec<Step>,
     /// How the value depends on it.
     pub influence: Influence,
 }
@@ -76,85 +81,143 @@ pub struct Reached {
 
 /// Explains the value at `path` of a rendered file; nothing if the file or the path is not there.
 ///
-/// Without a path every leaf of the file is explained.
+/// Without a path every leaf of the file is explained. Where a file has several documents, `[n].` in front of the path
+/// chooses one.
 #[must_use]
 pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Option<Vec<Provenance>> {
     let cluster = cluster_of(rendered, file)?;
     let scope = rendered.scope(&cluster);
-    let renderer = UnitRenderer::new(&scope, &rendered.catalog);
-    let units = unit_templates(&rendered.catalog, scope.cluster);
-    let template = units.iter().flat_map(|unit| &unit.templates).find(|template| template.writes == *file)?;
-    let documents = renderer.documents(template, &renderer.facts).ok()?;
-    let mut found = Vec::new();
-    for (index, document) in documents.iter().enumerate() {
-        for (steps, _) in leaves(document) {
-            if path.is_none_or(|path| is_at_or_below(&steps, path)) {
-                found.push(provenance(&renderer, template, index, &documents, steps));
-            }
-        }
+    let units = UnitRenderer::new(&scope, &rendered.catalog);
+    let templates = unit_templates(&rendered.catalog, scope.cluster);
+    let template =
+        templates.iter().flat_map(|unit| &unit.templates).find(|template| template.writes == *file)?;
+    let documents = units.documents(template, &units.facts).ok()?;
+    let mut targets = Vec::new();
+    for (document, value) in documents.iter().enumerate() {
+        let paths = leaves(value).into_iter().map(|(path, _)| path);
+        let asked = paths.filter(|steps| path.is_none_or(|path| is_asked(steps, document, path)));
+        targets.extend(asked.map(|path| Target { document, path }));
     }
-    if found.is_empty() { None } else { Some(found) }
+    if targets.is_empty() {
+        return None;
+    }
+    let mut found: Vec<_> = targets.iter().map(|target| written_at(&units, template, target)).collect();
+    add_facts(&units, template, &documents, &mut found);
+    Some(found)
 }
 
-/// Returns every rendered place that the fact at `key` of an inventory file reaches, and where the fact stands.
+fn is_asked(steps: &[Step], document: usize, path: &str) -> bool {
+    let in_document = path.strip_prefix(&format!("[{document}]"));
+    let rest = in_document.map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    is_at_or_below(steps, path) || rest.is_some_and(|path| is_at_or_below(steps, path))
+}
+
+/// Returns every rendered place that the fact at `key` of an inventory file or an `addon.yaml` reaches, and where the
+/// fact stands. A map reaches what the facts in it reach.
 ///
-/// Nothing if the file has no such fact.
+/// Nothing if the file has no such fact that is in force anywhere.
 #[must_use]
 pub fn reach(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<(Place, Vec<Reached>)> {
-    let target = fact_place(rendered, file, key)?;
-    let mut reached = BTreeSet::new();
-    for name in rendered.clusters.keys() {
-        let scope = rendered.scope(name);
-        let renderer = UnitRenderer::new(&scope, &rendered.catalog);
-        let mut facts = renderer.facts.facts().clone();
-        let hits = facts_at(&renderer, &mut Vec::new(), renderer.facts.facts(), &target);
-        for path in &hits {
-            perturb_at(&mut facts, path);
-        }
-        let changed = Scope::new(facts);
-        for template in
-            unit_templates(&rendered.catalog, scope.cluster).iter().flat_map(|unit| &unit.templates)
-        {
-            if !hits.is_empty() {
-                reached.extend(differences(&renderer, template, &changed));
-            }
-            reached.extend(overridden(&renderer, template, &target));
-        }
-    }
-    Some((target, reached.into_iter().collect()))
+    let facts = facts_at_key(rendered, file, key);
+    let place = facts.iter().min_by_key(|(path, place)| (path.len(), place.clone()))?.1.clone();
+    let targets: BTreeSet<Place> = facts.into_iter().map(|(_, place)| place).collect();
+    let names: Vec<_> = rendered.clusters.keys().collect();
+    let reached = names.into_par_iter().flat_map_iter(|name| reach_in_cluster(rendered, name, &targets));
+    Some((place, reached.collect::<BTreeSet<_>>().into_iter().collect()))
 }
 
-/// Returns the line that a person must edit to change the value at `path`: an override, a fact, or the template.
+fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<Place>) -> Vec<Reached> {
+    let scope = rendered.scope(name);
+    let units = UnitRenderer::new(&scope, &rendered.catalog);
+    let mut hits = Vec::new();
+    find_facts(&units, &mut Vec::new(), units.facts.facts(), targets, &mut hits);
+    let mut facts = units.facts.facts().clone();
+    for path in &hits {
+        if let Some(fact) = part_mut(&mut facts, path) {
+            perturb(fact);
+        }
+    }
+    let changed = Scope::new(facts);
+    let templates = unit_templates(&rendered.catalog, scope.cluster);
+    let mut reached = Vec::new();
+    for template in templates.iter().flat_map(|unit| &unit.templates) {
+        if !hits.is_empty() {
+            reached.extend(differences(&units, template, &changed));
+        }
+        reached.extend(overridden(&units, template, targets));
+    }
+    reached
+}
+
+/// Returns the line that a person must edit to set right what a check found: an override, a fact, or the template.
+///
+/// A value that is not just a fact is made in the template: the facts in it may well be right.
 pub(crate) fn place_to_edit(
     renderer: &UnitRenderer<'_>,
     template: &UnitTemplate<'_>,
     document: usize,
-    path: &[Step],
+    finding: &Finding,
 ) -> Place {
-    let documents = renderer.documents(template, &renderer.facts).unwrap_or_default();
-    let provenance = provenance(renderer, template, document, &documents, path.to_vec());
-    let fact =
-        provenance.facts.into_iter().find(|fact| fact.influence == Influence::Value).map(|fact| fact.place);
-    let line = provenance.templates.into_iter().next().map(|line| line.place);
-    fact.or(line).unwrap_or_else(|| {
+    let target = Target { document, path: finding.path.clone() };
+    let place = if finding.on_key { key_place(renderer, template, &target) } else { None };
+    place.or_else(|| value_place(renderer, template, &target)).unwrap_or_else(|| {
         let file = template.template.unwrap_or(&template.writes).clone();
         Place { file, position: Position::START }
     })
 }
 
-fn provenance(
-    renderer: &UnitRenderer<'_>,
-    template: &UnitTemplate<'_>,
+fn key_place(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target: &Target) -> Option<Place> {
+    let overridden = template.addon.and_then(|addon| renderer.scope.override_key_place(addon, &target.path));
+    overridden.or_else(|| {
+        let expand = renderer.expand(template, template.template?, &renderer.facts);
+        renderer.catalog.templates.key_place(expand, target.document, &target.path)
+    })
+}
+
+fn value_place(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target: &Target) -> Option<Place> {
+    let mut found = [written_at(renderer, template, target)];
+    if let [fact] = found[0].facts.as_slice() {
+        return Some(fact.place.clone());
+    }
+    let line = found[0].templates.first()?.clone();
+    if line.expression.is_some() {
+        let documents = renderer.documents(template, &renderer.facts).unwrap_or_default();
+        add_facts(renderer, template, &documents, &mut found);
+        let value = value_at(&documents, target.document, &target.path)?.to_json();
+        let is_all = |fact: &&FactLine| {
+            renderer.scope.is_written(&fact.path) && part(renderer.facts.facts(), &fact.path) == Some(&value)
+        };
+        let [Provenance { facts, .. }] = &found;
+        if let Some(fact) = facts.iter().find(is_all) {
+            return Some(fact.place.clone());
+        }
+    }
+    Some(line.place)
+}
+
+/// A node of a rendered file.
+struct Target {
     document: usize,
-    documents: &[Value],
     path: Vec<Step>,
-) -> Provenance {
-    let file = template.writes.clone();
-    if let Some(place) = template.addon.and_then(|addon| renderer.scope.override_place(addon, &path)) {
-        let name = template.addon.map_or("", |addon| addon.name.as_str());
-        let fact = format!("addons.{name}.values.{}", text_of(&path));
-        let facts = vec![FactLine { place, fact, influence: Influence::Value }];
-        return Provenance { file, document, path, templates: Vec::new(), facts };
+}
+
+/// Finds what wrote a node: the cluster's override, or lines of the template.
+fn written_at(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target: &Target) -> Provenance {
+    let (document, path) = (target.document, &target.path);
+    let mut provenance = Provenance {
+        file: template.writes.clone(),
+        document,
+        path: path.clone(),
+        templates: Vec::new(),
+        facts: Vec::new(),
+    };
+    if let Some(addon) = template.addon
+        && let Some(place) = renderer.scope.override_place(addon, path)
+    {
+        let fact = format!("addons.{}.values.{}", addon.name, text_of(path));
+        let path = path.clone();
+        provenance.facts.push(FactLine { place, fact, path, influence: Influence::Value });
+        return provenance;
     }
     let origin = template.template.and_then(|source| {
         let expand = renderer.expand(template, source, &renderer.facts);
@@ -163,51 +226,87 @@ fn provenance(
             .rev()
             .find_map(|length| renderer.catalog.templates.origin(expand, document, &path[..length]))
     });
-    let (templates, is_inserted) = match origin {
-        Some(Origin::Literal(place)) => (vec![TemplateLine { place, expression: None }], false),
+    provenance.templates = match origin {
+        Some(Origin::Literal(place)) => vec![TemplateLine { place, expression: None }],
         Some(Origin::Inserted(sites)) => {
-            let lines = sites
-                .into_iter()
-                .map(|site| TemplateLine { place: site.place, expression: Some(site.expression) });
-            (lines.collect(), true)
+            let line = |site: Site| TemplateLine { place: site.place, expression: Some(site.expression) };
+            sites.into_iter().map(line).collect()
         }
-        None => (Vec::new(), false),
+        None => Vec::new(),
     };
-    let probe =
-        Probe { renderer, template, document, path: &path, value: value_at(documents, document, &path) };
-    let mut facts = if is_inserted { probe.facts() } else { Vec::new() };
-    facts.sort_by_key(|fact| fact.influence);
-    Provenance { file, document, path, templates, facts }
+    provenance
+}
+
+/// Adds the facts that values depend on; those that a cluster sets itself have theirs already.
+fn add_facts(
+    renderer: &UnitRenderer<'_>,
+    template: &UnitTemplate<'_>,
+    documents: &[Value],
+    found: &mut [Provenance],
+) {
+    let mut probe = Probe {
+        renderer,
+        template,
+        facts: Scope::new(renderer.facts.facts().clone()),
+        lines: BTreeMap::new(),
+    };
+    let open: Vec<_> = (0..found.len()).filter(|index| found[*index].facts.is_empty()).collect();
+    let questions: Vec<_> = open
+        .iter()
+        .map(|index| {
+            let Provenance { document, path, templates, .. } = &found[*index];
+            Question { document: *document, path, templates, value: value_at(documents, *document, path) }
+        })
+        .collect();
+    let all: Vec<_> = (0..questions.len()).collect();
+    probe.narrow(&mut Vec::new(), renderer.facts.facts(), &questions, &all);
+    for (question, lines) in std::mem::take(&mut probe.lines) {
+        let mut lines: Vec<_> = lines.into_iter().collect();
+        lines.sort_by_key(|line| line.influence);
+        found[open[question]].facts = lines;
+    }
 }
 
 /// Asks which facts a rendered value depends on.
-struct Probe<'a> {
-    renderer: &'a UnitRenderer<'a>,
-    template: &'a UnitTemplate<'a>,
+struct Question<'a> {
     document: usize,
     path: &'a [Step],
+    templates: &'a [TemplateLine],
     value: Option<&'a Value>,
 }
 
-impl Probe<'_> {
-    fn facts(&self) -> Vec<FactLine> {
-        let mut found = BTreeMap::new();
-        self.narrow(&mut Vec::new(), self.renderer.facts.facts(), &mut found);
-        found.into_values().collect()
-    }
+/// Changes facts one after the other and looks at what becomes of the values that are asked about.
+struct Probe<'a> {
+    renderer: &'a UnitRenderer<'a>,
+    template: &'a UnitTemplate<'a>,
+    facts: Scope,
+    lines: BTreeMap<usize, BTreeSet<FactLine>>,
+}
 
+impl Probe<'_> {
     /// Changes everything below `at` together; only where that matters, asks about each part.
     ///
-    /// Returns whether some part of `facts` matters on its own.
-    fn narrow(&self, at: &mut Vec<Step>, facts: &Json, found: &mut BTreeMap<Place, FactLine>) -> bool {
-        let mut matters = false;
+    /// Returns the questions for which some part of `facts` matters on its own.
+    fn narrow(
+        &mut self,
+        at: &mut Vec<Step>,
+        facts: &Json,
+        questions: &[Question<'_>],
+        open: &[usize],
+    ) -> BTreeSet<usize> {
+        let mut matters = BTreeSet::new();
         for (step, child) in children(facts) {
             at.push(step);
-            if let Some(influence) = self.influence(at) {
-                matters = true;
+            let influences = self.influences(at, questions, open);
+            if !influences.is_empty() {
+                let narrower: Vec<_> = influences.iter().map(|(question, _)| *question).collect();
+                let answered = self.narrow(at, child, questions, &narrower);
                 // Where parts matter only together, the whole is the answer.
-                if !self.narrow(at, child, found) {
-                    self.add(at, influence, found);
+                for (question, influence) in influences {
+                    matters.insert(question);
+                    if !answered.contains(&question) {
+                        self.add(question, at, influence);
+                    }
                 }
             }
             at.pop();
@@ -215,18 +314,41 @@ impl Probe<'_> {
         matters
     }
 
-    fn add(&self, at: &[Step], influence: Influence, found: &mut BTreeMap<Place, FactLine>) {
+    fn add(&mut self, question: usize, at: &[Step], influence: Influence) {
         if let Some(place) = self.renderer.scope.place(at) {
-            found.entry(place.clone()).or_insert(FactLine { place, fact: text_of(at), influence });
+            let line = FactLine { place, fact: text_of(at), path: at.to_vec(), influence };
+            self.lines.entry(question).or_default().insert(line);
         }
     }
 
-    fn influence(&self, at: &[Step]) -> Option<Influence> {
-        let mut facts = self.renderer.facts.facts().clone();
-        perturb_at(&mut facts, at);
-        match self.renderer.documents(self.template, &Scope::new(facts)) {
-            Err(_) => Some(Influence::Presence),
-            Ok(documents) => match value_at(&documents, self.document, self.path) {
+    fn influences(
+        &mut self,
+        at: &[Step],
+        questions: &[Question<'_>],
+        open: &[usize],
+    ) -> Vec<(usize, Influence)> {
+        let Some(part) = part_mut(self.facts.facts_mut(), at) else { return Vec::new() };
+        let original = part.clone();
+        perturb(part);
+        let result = self.renderer.documents(self.template, &self.facts);
+        if let Some(part) = part_mut(self.facts.facts_mut(), at) {
+            *part = original;
+        }
+        let influence = |index: &usize| Some((*index, questions[*index].influence(&result)?));
+        open.iter().filter_map(influence).collect()
+    }
+}
+
+impl Question<'_> {
+    fn influence(&self, result: &Result<Vec<Value>, Vec<Problem>>) -> Option<Influence> {
+        match result {
+            // What the change breaks elsewhere in the file says nothing about this value.
+            Err(problems) => {
+                let is_own =
+                    |problem: &Problem| self.templates.iter().any(|line| line.place == problem.place);
+                problems.iter().any(is_own).then_some(Influence::Presence)
+            }
+            Ok(documents) => match value_at(documents, self.document, self.path) {
                 None if self.value.is_some() => Some(Influence::Presence),
                 value if value == self.value => None,
                 _ => Some(Influence::Value),
@@ -254,27 +376,46 @@ fn children(facts: &Json) -> Vec<(Step, &Json)> {
     }
 }
 
-fn perturb_at(facts: &mut Json, path: &[Step]) {
-    let target = path.iter().try_fold(facts, |value, step| match step {
+fn part<'f>(facts: &'f Json, path: &[Step]) -> Option<&'f Json> {
+    path.iter().try_fold(facts, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.get(index),
+    })
+}
+
+fn part_mut<'f>(facts: &'f mut Json, path: &[Step]) -> Option<&'f mut Json> {
+    path.iter().try_fold(facts, |value, step| match step {
         Step::Key(key) => value.get_mut(key),
         Step::Index(index) => value.get_mut(index),
-    });
-    if let Some(target) = target {
-        perturb(target);
+    })
+}
+
+/// Changes every scalar to another of its type, each in its own way: facts that were equal must differ afterwards, or
+/// what compares them would notice nothing.
+fn perturb(value: &mut Json) {
+    perturb_each(value, &mut 0);
+}
+
+fn perturb_each(value: &mut Json, count: &mut i64) {
+    match value {
+        Json::Array(items) => items.iter_mut().for_each(|item| perturb_each(item, count)),
+        Json::Object(map) => map.values_mut().for_each(|item| perturb_each(item, count)),
+        scalar => {
+            *count += 1;
+            perturb_scalar(scalar, *count);
+        }
     }
 }
 
-/// Changes every scalar to another of its type.
-fn perturb(value: &mut Json) {
+fn perturb_scalar(value: &mut Json, by: i64) {
     match value {
-        Json::Null => *value = Json::from("perturbed"),
+        Json::Null => *value = Json::from(format!("perturbed{by}")),
         Json::Bool(flag) => *flag = !*flag,
         Json::Number(number) => {
-            *value = number.as_i64().map_or_else(|| Json::from(0.5), |n| Json::from(n.wrapping_add(1)))
+            *value = number.as_i64().map_or_else(|| Json::from(0.5), |n| Json::from(n.wrapping_add(by)));
         }
-        Json::String(text) => text.push('~'),
-        Json::Array(items) => items.iter_mut().for_each(perturb),
-        Json::Object(map) => map.values_mut().for_each(perturb),
+        Json::String(text) => *text = format!("{text}~{by}"),
+        Json::Array(_) | Json::Object(_) => {}
     }
 }
 
@@ -283,29 +424,36 @@ fn cluster_of(rendered: &Rendered, file: &RepoPath) -> Option<ClusterName> {
     rendered.clusters.get(name).map(|cluster| cluster.name.clone())
 }
 
-/// Finds the fact at `key` of an inventory file: in a cluster's own facts, or in those of the fleet.
-fn fact_place(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<Place> {
+/// Finds the facts at or below `key` that are written in a file and in force somewhere, with their places.
+fn facts_at_key(rendered: &Rendered, file: &RepoPath, key: &str) -> BTreeSet<(Vec<Step>, Place)> {
     let fleet = std::iter::once(&rendered.inventory.fleet.origin);
-    let origins = fleet.chain(rendered.inventory.clusters.values().map(|cluster| &cluster.origin));
-    origins
-        .flat_map(crate::inventory::Fact::all)
-        .find(|(path, fact)| text_of(path) == key && fact.file() == file)
-        .map(|(_, fact)| fact.own_place())
+    let clusters = rendered.inventory.clusters.values().map(|cluster| &cluster.origin);
+    let addons = rendered.catalog.addons.values().map(|addon| &addon.origin);
+    let facts = fleet.chain(clusters).chain(addons).flat_map(Fact::all);
+    facts
+        .filter(|(path, fact)| fact.file() == file && is_at_or_below(path, key))
+        .map(|(path, fact)| (path, fact.own_place()))
+        .collect()
 }
 
-/// Returns the paths of the facts that were written at `target`, as the templates of a cluster see them.
-fn facts_at(renderer: &UnitRenderer<'_>, at: &mut Vec<Step>, facts: &Json, target: &Place) -> Vec<Vec<Step>> {
-    let mut found = Vec::new();
+/// Collects the paths of the facts that were written at `targets`, as the templates of a cluster see them.
+fn find_facts(
+    renderer: &UnitRenderer<'_>,
+    at: &mut Vec<Step>,
+    facts: &Json,
+    targets: &BTreeSet<Place>,
+    found: &mut Vec<Vec<Step>>,
+) {
     for (step, child) in children(facts) {
         at.push(step);
-        if at.len() > 1 && renderer.scope.place(at).as_ref() == Some(target) {
+        let is_leaf = !matches!(child, Json::Array(_) | Json::Object(_));
+        if is_leaf && renderer.scope.place(at).is_some_and(|place| targets.contains(&place)) {
             found.push(at.clone());
         } else {
-            found.extend(facts_at(renderer, at, child, target));
+            find_facts(renderer, at, child, targets, found);
         }
         at.pop();
     }
-    found
 }
 
 fn differences(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, changed: &Scope) -> Vec<Reached> {
@@ -340,16 +488,26 @@ fn differences(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, changed
         .collect()
 }
 
-/// Returns the places of a rendered file that an override at `target` writes.
-fn overridden(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target: &Place) -> Vec<Reached> {
-    let Some(addon) = template.addon.filter(|_| template.writes.file_name() == "values.yaml") else {
+/// Returns the places of a rendered file that an override at one of `targets` writes.
+fn overridden(
+    renderer: &UnitRenderer<'_>,
+    template: &UnitTemplate<'_>,
+    targets: &BTreeSet<Place>,
+) -> Vec<Reached> {
+    let Some(addon) = template.addon.filter(|_| template.kind == DocumentKind::Values) else {
         return Vec::new();
     };
+    let is_target = |path: &[Step]| {
+        renderer.scope.override_place(addon, path).is_some_and(|place| targets.contains(&place))
+    };
+    if !renderer.scope.overrides(addon) {
+        return Vec::new();
+    }
     let documents = renderer.documents(template, &renderer.facts).unwrap_or_default();
     let Some(document) = documents.first() else { return Vec::new() };
     leaves(document)
         .into_iter()
-        .filter(|(path, _)| renderer.scope.override_place(addon, path).as_ref() == Some(target))
+        .filter(|(path, _)| is_target(path))
         .map(|(path, _)| Reached { file: template.writes.clone(), path: text_of(&path) })
         .collect()
 }

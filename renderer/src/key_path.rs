@@ -63,7 +63,7 @@ pub fn is_at_or_below(path: &[Step], text: &str) -> bool {
 }
 
 /// Writes a word bare if nothing in it could end it, else as a JSON string.
-pub(crate) fn write_word(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
+pub(crate) fn write_word(f: &mut impl fmt::Write, word: &str) -> fmt::Result {
     let is_bare =
         !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'));
     if is_bare { f.write_str(word) } else { write!(f, "{}", serde_json::Value::from(word)) }

@@ -12,6 +12,8 @@ pub mod yaml;
 
 pub mod snapshot;
 
+pub mod charts;
+
 pub mod inventory;
 pub mod templates;
 

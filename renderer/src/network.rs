@@ -44,6 +44,12 @@ impl Span {
         self.first.is_ipv4() == other.first.is_ipv4() && self.first <= other.last && other.first <= self.last
     }
 
+    /// Returns whether an address lies in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.overlaps(&Self { first: address, last: address })
+    }
+
     /// Returns the first address.
     #[must_use]
     pub fn first(&self) -> IpAddr {
@@ -75,7 +81,7 @@ impl AddressPool {
     /// Returns whether an address belongs to the pool.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.span().overlaps(&Span { first: address, last: address })
+        self.span().contains(address)
     }
 }
 

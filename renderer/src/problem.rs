@@ -59,13 +59,15 @@ pub struct Fault {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Where that stands which it collides with.
+    pub first: Option<Position>,
 }
 
 impl Fault {
     /// Creates a fault without a hint.
     #[must_use]
     pub fn new(position: Position, message: impl Into<String>) -> Self {
-        Self { position, message: message.into(), hint: None }
+        Self { position, message: message.into(), hint: None, first: None }
     }
 
     /// Adds the way out.
@@ -75,14 +77,27 @@ impl Fault {
         self
     }
 
+    /// Adds where that stands which it collides with.
+    #[must_use]
+    pub fn first(mut self, position: Position) -> Self {
+        self.first = Some(position);
+        self
+    }
+
+    /// Returns the message with the line of what the fault collides with.
+    #[must_use]
+    pub fn full_message(&self) -> String {
+        match self.first {
+            Some(first) => format!("{}, first on line {}", self.message, first.line),
+            None => self.message.clone(),
+        }
+    }
+
     /// Names the file that the fault is in.
     #[must_use]
     pub fn in_file(self, file: &RepoPath) -> Problem {
-        Problem {
-            place: Place { file: file.clone(), position: self.position },
-            message: self.message,
-            hint: self.hint,
-        }
+        let message = self.full_message();
+        Problem { place: Place { file: file.clone(), position: self.position }, message, hint: self.hint }
     }
 }
 

@@ -227,10 +227,26 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// A wrong type is not worth saying where the permitted values themselves are said.
+/// A wrong type is not worth saying where the permitted values themselves are said, nor a missing key where it is
+/// there and misspelt.
 fn is_said_better_by_another(error: &ValidationError, all: &[ValidationError]) -> bool {
-    matches!(error.kind(), ValidationErrorKind::Type { .. })
-        && all.iter().any(|other| is_choice(other) && other.instance_path() == error.instance_path())
+    let mut here = all.iter().filter(|other| other.instance_path() == error.instance_path());
+    match error.kind() {
+        ValidationErrorKind::Type { .. } => here.any(is_choice),
+        ValidationErrorKind::Required { property } => {
+            property.as_str().is_some_and(|missing| here.any(|other| is_slip_of(other, missing)))
+        }
+        _ => false,
+    }
+}
+
+fn is_slip_of(error: &ValidationError, missing: &str) -> bool {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            unexpected.iter().any(|key| did_you_mean(key, [missing]).is_some())
+        }
+        _ => false,
+    }
 }
 
 fn is_choice(error: &ValidationError) -> bool {

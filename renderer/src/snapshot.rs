@@ -55,6 +55,7 @@ impl Snapshot {
     }
 
     /// Returns all files in the order of their paths.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&RepoPath, &Source)> {
         self.files.iter()
     }

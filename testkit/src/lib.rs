@@ -1,6 +1,7 @@
 //! Wire-level fakes and generators for tests.
 
 pub mod crds;
+pub mod fleet;
 pub mod github;
 pub mod hostile;
 pub mod readers;

@@ -8,6 +8,7 @@ use renderer::plan::Refusal;
 use renderer::problem::Problem;
 use thiserror::Error;
 
+use crate::charts::ChartError;
 use crate::forge::ForgeError;
 use crate::git::{GitError, PushError};
 use crate::output::Exit;
@@ -22,6 +23,14 @@ pub enum CommandError {
         /// All of them, sorted by place.
         problems: Vec<Problem>,
     },
+    /// There are faults in what people wrote, in a revision that is only compared with.
+    #[error("{} in revision `{revision}`", problems_found(problems.len()))]
+    ProblemsIn {
+        /// The revision, as it was named.
+        revision: String,
+        /// All of them, sorted by place.
+        problems: Vec<Problem>,
+    },
     /// Reading from or writing to git failed.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -31,6 +40,9 @@ pub enum CommandError {
     /// The forge did not do what it was asked.
     #[error(transparent)]
     Forge(#[from] ForgeError),
+    /// A chart could not be fetched or read.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     /// The working tree could not be read.
     #[error(transparent)]
     WorkingTree(#[from] WorkingTreeError),
@@ -80,11 +92,13 @@ impl CommandError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Problems { .. } | Self::Refused(_) => Exit::Problems,
+            Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Refused(_) => Exit::Problems,
             Self::Git(_) | Self::Push(_) | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
             Self::Forge(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
-            Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => Exit::Unexpected,
+            Self::Chart(_) | Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => {
+                Exit::Unexpected
+            }
         }
     }
 
@@ -95,10 +109,15 @@ impl CommandError {
             Self::Git(error) => error.hint(),
             Self::Push(error) => error.hint(),
             Self::Forge(error) => error.hint(),
+            Self::Chart(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Write { source, .. } => write_hint(source),
-            Self::Problems { .. } | Self::WorkingTree(_) | Self::Unexpected { .. } => None,
+            Self::WorkingTree(error) => error.hint(),
+            Self::ProblemsIn { .. } => {
+                Some("compare with a revision without problems, or mend them there first".to_owned())
+            }
+            Self::Problems { .. } | Self::Unexpected { .. } => None,
         }
     }
 
@@ -109,9 +128,25 @@ impl CommandError {
             Self::Git(error) => error.is_transient(),
             Self::Push(error) => error.is_transient(),
             Self::Forge(error) => error.is_transient(),
-            Self::Write { .. } | Self::WorkingTree(_) => true,
+            Self::Chart(error) => error.is_transient(),
+            Self::WorkingTree(error) => error.is_transient(),
+            Self::Write { .. } => true,
             _ => false,
         }
+    }
+
+    /// Returns whether someone else moved a ref first, so that starting over at once is all there is to do.
+    #[must_use]
+    pub const fn is_overtaken(&self) -> bool {
+        matches!(
+            self,
+            Self::Push(PushError::LeaseLost { .. })
+                | Self::Forge(
+                    ForgeError::Push(PushError::LeaseLost { .. })
+                        | ForgeError::HeadMoved { .. }
+                        | ForgeError::Busy { .. }
+                )
+        )
     }
 
     /// Wraps a failure that has no kind of its own.
@@ -120,37 +155,41 @@ impl CommandError {
         Self::Unexpected { attempt: format!("failed to {attempt}"), source: source.into() }
     }
 
+    /// Returns the problems in what people wrote, if that is what is wrong.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Problems { problems } | Self::ProblemsIn { problems, .. } => problems,
+            _ => &[],
+        }
+    }
+
     /// Returns the message with its causes; all problems come before it, each as it reads.
     #[must_use]
     pub fn message(&self) -> String {
-        let mut text = String::new();
-        if let Self::Problems { problems } = self {
-            text.extend(problems.iter().map(|problem| format!("{problem}\n")));
-        }
-        let _ = write!(text, "{self}");
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
+        self.told("")
     }
 
     /// Returns the message with its causes, and the hint on a line of its own.
     #[must_use]
     pub fn report(&self) -> String {
-        let mut text = String::new();
-        if let Self::Problems { problems } = self {
-            text.extend(problems.iter().map(|problem| format!("{problem}\n")));
+        let mut text = self.told("error: ");
+        if let Some(hint) = self.hint() {
+            let _ = write!(text, "\n  hint: {hint}");
         }
-        let _ = write!(text, "error: {self}");
+        text
+    }
+
+    fn told(&self, before: &str) -> String {
+        let mut text = String::new();
+        for problem in self.problems() {
+            let _ = writeln!(text, "{problem}");
+        }
+        let _ = write!(text, "{before}{self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             let _ = write!(text, ": {error}");
             cause = error.source();
-        }
-        if let Some(hint) = self.hint() {
-            let _ = write!(text, "\n  hint: {hint}");
         }
         text
     }

@@ -6,6 +6,7 @@
 
 pub mod output;
 
+pub mod charts;
 pub mod events;
 pub mod git;
 pub mod working_tree;

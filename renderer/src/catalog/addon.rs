@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use crate::charts::{ChartId, LockedChart};
 use crate::inventory::{self, Cluster, Fact, Role, key};
 use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
-use crate::problem::{Place, Problem};
+use crate::problem::{Place, Problem, did_you_mean};
 use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
 
@@ -23,9 +24,19 @@ pub struct AddonFile {
     pub chart: Chart,
     /// The Helm release; the add-on's name if left out.
     #[serde(default)]
-    #[schemars(with = "String")]
+    #[schemars(
+        with = "String",
+        length(max = 53),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        extend("x-hint" = "use at most 53 lower-case letters, digits and hyphens, with a letter or digit at both ends")
+    )]
     pub release: Option<String>,
     /// The namespace that it is installed into.
+    #[schemars(
+        length(max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        extend("x-hint" = "use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends")
+    )]
     pub namespace: String,
     /// The order of sync: smaller waves first.
     #[serde(default)]
@@ -39,6 +50,9 @@ pub struct AddonFile {
     /// Whether Argo CD applies it on the server: needed for definitions over 262,144 bytes.
     #[serde(default)]
     pub server_side_apply: bool,
+    /// Places of the values that the chart hands on as they are, though it names some of their keys: any key may stand there.
+    #[serde(default)]
+    pub free_form: BTreeSet<String>,
     /// What a cluster may set, each a JSON Schema with a default.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Map<String, Json>>")]
@@ -65,6 +79,18 @@ pub struct Chart {
         extend("x-hint" = "pin one version, such as `88.5.3`: a range renders differently from day to day")
     )]
     pub version: String,
+}
+
+impl Chart {
+    /// Returns what the chart is called in the lock.
+    #[must_use]
+    pub fn id(&self) -> ChartId {
+        ChartId {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            repository: self.repository.clone(),
+        }
+    }
 }
 
 /// Where an add-on runs.
@@ -101,6 +127,8 @@ pub struct Addon {
     pub values: Option<RepoPath>,
     /// The templates of objects that the chart does not write.
     pub manifests: BTreeSet<RepoPath>,
+    /// What the chart takes as values, if it is locked.
+    pub locked: Option<Arc<LockedChart>>,
     /// The identity of `addon.yaml`.
     pub id: SourceId,
     settings: Schema,
@@ -135,6 +163,7 @@ pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result
         origin,
         values: None,
         manifests: BTreeSet::new(),
+        locked: None,
         id: source.id,
         settings,
     };
@@ -146,12 +175,23 @@ fn settings_schema(facts: &AddonFile, origin: &Fact) -> Result<Schema, Box<Probl
     let source = json!({ "type": "object", "properties": facts.settings, "additionalProperties": false });
     Schema::compile(&source).map_err(|error| {
         let steps: Vec<Step> = error.pointer.split('/').skip(2).map(key).collect();
-        let place = origin.place(&[vec![key("settings")], steps].concat());
-        Box::new(
-            Problem::at(place, format!("not a JSON Schema: {}", error.reason))
+        let place = origin.place(&[&[key("settings")], steps.as_slice()].concat());
+        let written = source.pointer(&error.pointer);
+        Box::new(match (steps.last(), written.and_then(Json::as_str)) {
+            (Some(Step::Key(keyword)), Some(written)) if keyword == "type" => unknown_type(place, written),
+            _ => Problem::at(place, format!("not a JSON Schema: {}", error.reason))
                 .hint("write for example `{type: string, default: 15d}`"),
-        )
+        })
     })
+}
+
+fn unknown_type(place: Place, written: &str) -> Problem {
+    const TYPES: [&str; 6] = ["string", "integer", "number", "boolean", "array", "object"];
+    let hint = match did_you_mean(written, TYPES) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known types: `{}`", TYPES.join("`, `")),
+    };
+    Problem::at(place, format!("`{written}` is not a type")).hint(hint)
 }
 
 impl Addon {

@@ -7,6 +7,7 @@ mod addon;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::charts::{self, ChartLock};
 use crate::path::{AddonName, NameError, RepoPath};
 use crate::problem::Problem;
 use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
@@ -27,8 +28,19 @@ pub struct Catalog {
     pub cluster_templates: BTreeMap<RepoPath, RepoPath>,
     /// All templates, compiled.
     pub templates: Templates,
+    /// The chart lock, if there is one.
+    pub lock: Option<Lock>,
     /// The identity of each template and partial by its path.
     pub ids: BTreeMap<RepoPath, SourceId>,
+}
+
+/// The chart lock and its identity.
+#[derive(Debug)]
+pub struct Lock {
+    /// The locked charts.
+    pub charts: ChartLock,
+    /// The identity of the file.
+    pub id: SourceId,
 }
 
 /// What a file below `templates/` is for.
@@ -40,12 +52,17 @@ enum Place {
     /// The file that it writes, below the cluster's folder.
     Cluster(RepoPath),
     Partial(String),
+    ChartLock,
     /// Kept beside the templates for people or for another stage.
     Other,
 }
 
 /// The suffix of every template.
 const SUFFIX: &str = ".hbs";
+/// The suffix of a template that writes a file.
+const WRITES_SUFFIX: &str = ".yaml.hbs";
+/// The suffix of what is kept for people.
+const NOTES_SUFFIX: &str = ".md";
 
 /// Reads the catalog, or returns every problem in it.
 pub fn read(snapshot: &Snapshot) -> Result<Catalog, Vec<Problem>> {
@@ -65,22 +82,22 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
     let place = match (parts.as_slice(), stem) {
         (["addons", addon, "addon.yaml"], _) => Place::AddonFile(addon_name(addon, path)?),
         (["addons", addon, "values.yaml.hbs"], _) => Place::Values(addon_name(addon, path)?),
-        (["addons", addon, "manifests", _], Some(file)) if file.ends_with(".yaml") => {
+        (["addons", addon, "manifests", file], _) if file.ends_with(WRITES_SUFFIX) => {
             Place::Manifest(addon_name(addon, path)?)
         }
-        (["cluster", rest @ ..], Some(file)) if file.ends_with(".yaml") => {
-            let written = rest.join("/");
-            let written = written.strip_suffix(SUFFIX).unwrap_or(&written);
+        (["cluster", rest @ .., file], _) if file.ends_with(WRITES_SUFFIX) => {
+            let written = [rest, &[file.strip_suffix(SUFFIX).unwrap_or(file)]].concat().join("/");
             Place::Cluster(
-                RepoPath::parse(written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?,
+                RepoPath::parse(&written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?,
             )
         }
         (["_partials", rest @ ..], Some(_)) => {
             let name = rest.join("/");
             Place::Partial(name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned())
         }
-        (["infra", ..] | ["charts.lock"], _) => Place::Other,
-        _ if path.file_name().ends_with(".md") => Place::Other,
+        _ if path.as_str() == charts::LOCK => Place::ChartLock,
+        (["infra", ..], _) => Place::Other,
+        _ if path.file_name().ends_with(NOTES_SUFFIX) || path.file_name().starts_with('.') => Place::Other,
         _ => {
             let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
                         `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`";
@@ -104,6 +121,7 @@ struct Builder {
     cluster_templates: BTreeMap<RepoPath, RepoPath>,
     templates: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
+    lock: Option<Lock>,
     ids: BTreeMap<RepoPath, SourceId>,
     problems: Vec<Problem>,
 }
@@ -139,6 +157,10 @@ impl Builder {
                     self.partials.push((name, source));
                 }
             }
+            Place::ChartLock => match ChartLock::read(&source.bytes) {
+                Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
+                Err(faults) => self.problems.extend(faults.into_iter().map(|fault| fault.in_file(path))),
+            },
             Place::Other => {}
         }
     }
@@ -168,22 +190,30 @@ impl Builder {
         }
     }
 
+    /// Says which folders hold templates and no `addon.yaml`, unless that file itself is the problem.
+    fn undescribed(&self) -> Vec<Problem> {
+        let has_faulty_description = |name: &AddonName| {
+            let beginning = format!("{TEMPLATES}/addons/{name}/addon.");
+            self.problems.iter().any(|problem| problem.place.file.as_str().starts_with(&beginning))
+        };
+        let folders = self.folders.iter();
+        folders
+            .filter(|(name, _)| !self.addons.contains_key(*name) && !has_faulty_description(name))
+            .map(|(name, path)| {
+                Problem::in_whole_file(path, format!("add-on `{name}` has no `addon.yaml`"))
+                    .hint("create it beside the templates, with `chart` and `namespace`")
+            })
+            .collect()
+    }
+
     fn build(mut self) -> Result<Catalog, Vec<Problem>> {
-        let broken: BTreeSet<_> = self.problems.iter().map(|problem| problem.place.file.clone()).collect();
-        for (name, path) in &self.folders {
-            let described = self.addons.contains_key(name)
-                || broken.contains(format!("{TEMPLATES}/addons/{name}/addon.yaml").as_str());
-            if !described {
-                let message = format!("add-on `{name}` has no `addon.yaml`");
-                self.problems.push(
-                    Problem::in_whole_file(path, message)
-                        .hint("create it beside the templates, with `chart` and `namespace`"),
-                );
-            }
-        }
+        let undescribed = self.undescribed();
+        self.problems.extend(undescribed);
         for (name, addon) in &mut self.addons {
             addon.values = self.values.remove(name);
             addon.manifests = self.manifests.remove(name).unwrap_or_default();
+            let lock = self.lock.as_ref().map(|lock| &lock.charts.charts);
+            addon.locked = lock.and_then(|charts| charts.get(&addon.facts.chart.id())).cloned();
         }
         let templates = match Templates::compile(self.templates, self.partials) {
             Ok(templates) if self.problems.is_empty() => templates,
@@ -197,6 +227,7 @@ impl Builder {
             addons: self.addons.into_iter().map(|(name, addon)| (name, Arc::new(addon))).collect(),
             cluster_templates: self.cluster_templates,
             templates,
+            lock: self.lock,
             ids: self.ids,
         })
     }
@@ -220,6 +251,7 @@ mod tests {
         let written = RepoPath::parse("x/root.yaml").unwrap();
         assert_eq!(of("templates/cluster/x/root.yaml.hbs").unwrap(), Place::Cluster(written));
         assert_eq!(of("templates/README.md").unwrap(), Place::Other);
+        assert_eq!(of("templates/charts.lock").unwrap(), Place::ChartLock);
     }
 
     #[test]

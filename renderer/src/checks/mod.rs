@@ -1,11 +1,14 @@
-//! Everything that is judged before anything is committed. A check is one function in one of three tables.
+//! Everything that is judged before anything is committed. A check is one function in one of four tables.
 //!
-//! Fact checks see the inventory, document checks see one rendered document, flow checks see what clusters send to each
-//! other. None knows where a value was written: whoever runs a check turns its path into a place.
+//! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one rendered document,
+//! flow checks what all documents do outside themselves. The last two do not know where a value was written: whoever
+//! runs them turns the path of a finding into a place.
 
 mod facts;
 mod flows;
+mod keys;
 mod objects;
+mod placement;
 mod secrets;
 
 use crate::catalog::{Addon, Catalog};
@@ -15,14 +18,18 @@ use crate::problem::Problem;
 use crate::yaml::Value;
 
 pub use flows::{
-    ClusterFlows, ExposedAddress, FlowFinding, Flows, MetricsListener, MetricsSender, Telemetry, telemetry,
+    ClusterFlows, ExposedAddress, FlowFinding, Flows, Footprint, MetricsListener, MetricsSender, footprint,
 };
+pub use keys::not_locked;
+pub use objects::ObjectId;
 
 /// A fault at a path of a rendered document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The path of the value at fault.
     pub path: Vec<Step>,
+    /// Whether the fault is the last key of the path itself and not its value.
+    pub on_key: bool,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -31,13 +38,29 @@ pub struct Finding {
 
 impl Finding {
     fn new(path: &[Step], message: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), message: message.into(), hint: None }
+        Self { path: path.to_vec(), on_key: false, message: message.into(), hint: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// A step into a document while it is walked: nothing is copied until something is found.
+#[derive(Clone, Copy, Debug)]
+enum Seen<'v> {
+    Key(&'v str),
+    Index(usize),
+}
+
+/// Returns a walked path as one that a finding keeps.
+fn kept(path: &[Seen<'_>]) -> Vec<Step> {
+    let step = |seen: &Seen<'_>| match seen {
+        Seen::Key(key) => Step::Key((*key).to_owned()),
+        Seen::Index(index) => Step::Index(*index),
+    };
+    path.iter().map(step).collect()
 }
 
 /// What a rendered document is.
@@ -60,6 +83,8 @@ pub struct Document<'a> {
     pub kind: DocumentKind,
     /// Its content.
     pub value: &'a Value,
+    /// What it does outside itself.
+    pub footprint: &'a Footprint,
 }
 
 /// A named check.
@@ -71,26 +96,45 @@ pub struct Check<F> {
     pub run: F,
 }
 
+/// Judges the inventory as a whole.
+pub type FactCheck = fn(&Inventory) -> Vec<Problem>;
+/// Judges the inventory beside the catalog.
+pub type PlacementCheck = fn(&Inventory, &Catalog) -> Vec<Problem>;
+/// Judges one rendered document.
+pub type DocumentCheck = fn(&Document<'_>) -> Vec<Finding>;
+/// Judges what all documents do outside themselves.
+pub type FlowCheck = fn(&Flows<'_>) -> Vec<FlowFinding>;
+
 /// Checks of the inventory as a whole.
-pub const FACT_CHECKS: &[Check<fn(&Inventory, &Catalog) -> Vec<Problem>>] = &[
+pub const FACT_CHECKS: &[Check<FactCheck>] = &[
     Check { name: "fleet", run: facts::fleet_is_not_empty },
-    Check { name: "addons", run: facts::chosen_addons_exist },
     Check { name: "addresses", run: facts::addresses_fit_their_pools },
     Check { name: "networks", run: facts::networks_are_disjoint },
-    Check { name: "machines", run: facts::machines_stand_outside_pools },
-    Check { name: "unread", run: facts::facts_are_read },
+    Check { name: "machines", run: facts::machines_stand_apart },
+];
+
+/// Checks of the inventory and the catalog beside each other.
+pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
+    Check { name: "addons", run: placement::chosen_addons_run },
+    Check { name: "settings", run: placement::chosen_settings_fit },
+    Check { name: "charts", run: keys::charts_are_locked },
+    Check { name: "placement", run: placement::placement_labels_exist },
+    Check { name: "unread", run: placement::facts_are_read },
 ];
 
 /// Checks of one rendered document.
-pub const DOCUMENT_CHECKS: &[Check<fn(&Document<'_>) -> Vec<Finding>>] = &[
+pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
+    Check { name: "keys", run: keys::keys_are_in_the_chart },
+    Check { name: "images", run: keys::images_name_one_registry },
     Check { name: "objects", run: objects::objects_fit_their_schema },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
     Check { name: "exposed-addresses", run: flows::exposed_addresses_are_in_the_pool },
 ];
 
-/// Checks of what clusters send to each other.
-pub const FLOW_CHECKS: &[Check<fn(&Flows<'_>) -> Vec<FlowFinding>>] = &[
+/// Checks of what documents do outside themselves.
+pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "metrics", run: flows::metrics_arrive },
     Check { name: "metrics-labels", run: flows::metrics_name_their_cluster },
     Check { name: "exposed-once", run: flows::addresses_are_exposed_once },
+    Check { name: "objects-once", run: flows::objects_are_written_once },
 ];

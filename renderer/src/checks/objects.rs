@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::key_path::Step;
 use crate::schema::{Schema, Violation};
+use crate::yaml;
 
 use super::{Document, DocumentKind, Finding};
 
@@ -30,6 +31,48 @@ static KINDS: [Kind; 10] = [
 
 const ARGO_CD: &str = "argoproj.io/v1alpha1";
 const METALLB: &str = "metallb.io/v1beta1";
+
+/// Kinds that belong to no namespace, besides `ClusterRole` and the like.
+const WITHOUT_NAMESPACE: [&str; 10] = [
+    "APIService",
+    "CSIDriver",
+    "CustomResourceDefinition",
+    "IngressClass",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "PersistentVolume",
+    "PriorityClass",
+    "StorageClass",
+    "ValidatingWebhookConfiguration",
+];
+
+/// What makes an object the same object, in whatever version it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ObjectId {
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// Whether it lands on the cluster's hub and not on the cluster itself.
+    pub is_on_hub: bool,
+    group: String,
+    namespace: Option<String>,
+}
+
+impl ObjectId {
+    /// Reads the identity of an object; nothing if it has no name.
+    pub(super) fn of(document: &Document<'_>) -> Option<Self> {
+        let text = |keys: &[&str]| document.value.at(keys).and_then(yaml::Value::as_str).map(str::to_owned);
+        let kind = text(&["kind"])?;
+        let name = text(&["metadata", "name"])?;
+        let version = text(&["apiVersion"])?;
+        let group = version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
+        let is_global = is_cluster_kind(&kind) || WITHOUT_NAMESPACE.contains(&kind.as_str());
+        let own = || document.addon.map(|addon| addon.facts.namespace.clone());
+        let namespace = if is_global { None } else { text(&["metadata", "namespace"]).or_else(own) };
+        Some(Self { kind, name, is_on_hub: document.addon.is_none(), group, namespace })
+    }
+}
 
 /// A kind whose fields are known.
 struct Kind {
@@ -63,6 +106,7 @@ impl EmbeddedSchema {
     }
 }
 
+/// A misspelt field is dropped by the cluster without a word.
 pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
     if document.kind != DocumentKind::Object {
         return Vec::new();
@@ -70,6 +114,7 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
     let violations = check_object(&document.value.to_json());
     let finding = |violation: Violation| Finding {
         path: violation.path,
+        on_key: violation.on_key,
         message: violation.message,
         hint: violation.hint,
     };
@@ -87,6 +132,11 @@ pub fn check_object(object: &Value) -> Vec<Violation> {
     violations.sort();
     violations.dedup();
     violations
+}
+
+/// `ClusterRole` and the like; a plain `Cluster` is what operators of databases call theirs, in a namespace.
+fn is_cluster_kind(kind: &str) -> bool {
+    kind.strip_prefix("Cluster").is_some_and(|rest| !rest.is_empty())
 }
 
 fn kind_of(object: &Value) -> Option<&'static Kind> {
@@ -214,8 +264,6 @@ mod tests {
           hint: write `v1`, or a group and a version such as `metallb.io/v1beta1`
         kind: `config map` is not a valid `kind`
           hint: write the kind in one word with a capital, such as `ConfigMap`
-        metadata: missing key `name`
-          hint: name the object without `/`, `%` and spaces
         metadata.labels.a b: `a b` must be a string, not a number
           hint: put the value in quotes
         metadata.labels.a b: `a b` is not a valid key

@@ -39,6 +39,7 @@ impl Role {
 #[schemars(title = "Fleetwright cluster")]
 pub struct ClusterFile {
     /// What the cluster is for.
+    #[schemars(extend("x-hint" = "write `role: control` or `role: app`"))]
     pub role: Role,
     /// The cluster that runs Argo CD and collects telemetry for this one. A control cluster is its own hub unless it
     /// names another.
@@ -52,6 +53,7 @@ pub struct ClusterFile {
     #[serde(default)]
     pub machines: ClusterMachines,
     /// The networks inside the cluster.
+    #[schemars(extend("x-hint" = "write for example `{pods: 10.244.0.0/16, services: 10.96.0.0/16}`"))]
     pub networks: Networks,
     /// The addresses that the cluster's load balancers may take.
     #[serde(default)]

@@ -3,22 +3,26 @@
 //! Knows nothing of templates. What is known here about a cluster is right on its own; what must fit between clusters
 //! is for `checks`.
 
+mod editors;
 mod fact;
 mod facts;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 
-use crate::key_path::Step;
+pub(crate) use crate::key_path::key;
 use crate::path::{ClusterName, NameError, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
 use crate::schema::{Schema, Violation};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 
+pub use editors::defaults_schema;
 pub use fact::Fact;
 pub use facts::{
     AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup,
@@ -39,6 +43,16 @@ pub struct Inventory {
     pub fleet: Arc<Fleet>,
     /// The clusters by name.
     pub clusters: BTreeMap<ClusterName, Arc<Cluster>>,
+    /// Clusters whose own files have problems: that they exist is all that is known of them.
+    pub broken: BTreeSet<ClusterName>,
+}
+
+impl Inventory {
+    /// Returns the hub of a cluster, if it names one that is.
+    #[must_use]
+    pub fn hub_of(&self, cluster: &Cluster) -> Option<&Arc<Cluster>> {
+        self.clusters.get(&cluster.hub).filter(|hub| hub.is_hub())
+    }
 }
 
 /// The facts that all clusters share.
@@ -52,6 +66,8 @@ pub struct Fleet {
     pub origin: Fact,
     /// The identity of the content.
     pub id: SourceId,
+    /// Whether the file is there and has no problem. Nothing is rendered from facts that are in doubt.
+    pub is_valid: bool,
 }
 
 /// One cluster with its merged facts.
@@ -69,22 +85,21 @@ pub struct Cluster {
     pub view: Json,
     /// The merged facts with their places.
     pub origin: Fact,
-    /// The identities of the files that the facts were merged from, outermost first.
-    pub ids: Vec<SourceId>,
+    /// The files that the facts were merged from, outermost first, with the identities of their contents.
+    pub sources: Vec<(RepoPath, SourceId)>,
 }
 
 impl Cluster {
-    /// Returns whether the cluster is a hub, its own.
+    /// Returns whether the cluster is a hub: a control cluster that is its own.
     #[must_use]
     pub fn is_hub(&self) -> bool {
-        self.hub == self.name
+        self.hub == self.name && self.facts.role == Role::Control
     }
 }
 
-/// Parsed files and merged clusters, remembered by the identity of what they were read from.
+/// Merged clusters, remembered by the identity of what they were read from.
 #[derive(Debug, Default)]
 pub struct InventoryCache {
-    files: HashMap<(RepoPath, SourceId), Result<Fact, Vec<Problem>>>,
     clusters: HashMap<ClusterName, Arc<Cluster>>,
 }
 
@@ -101,7 +116,7 @@ pub fn fleet_schema() -> Json {
 }
 
 pub(crate) fn schema_of<T: JsonSchema>() -> Json {
-    schemars::schema_for!(T).to_value()
+    editors::drop_null_defaults(schemars::schema_for!(T).to_value())
 }
 
 static CLUSTER_SCHEMA: LazyLock<Schema> =
@@ -111,177 +126,244 @@ static FLEET_SCHEMA: LazyLock<Schema> =
 
 /// Reads the inventory. Problems are collected over all files; a cluster with a problem of its own is left out.
 pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<Problem>) {
-    let mut reader = Reader { cache, problems: Vec::new(), used: HashMap::new() };
-    let fleet = reader.fleet(snapshot);
-    let clusters = reader.clusters(snapshot);
-    let Reader { cache, mut problems, used } = reader;
-    // Only what this snapshot uses is worth remembering.
-    cache.files.retain(|key, _| used.contains_key(key));
+    let mut reader = Reader { snapshot, cache, problems: Vec::new() };
+    let fleet = Arc::new(reader.fleet());
+    let (clusters, broken) = reader.clusters();
+    let mut problems = reader.problems;
     cache.clusters = clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
-    problems.extend(hub_problems(&clusters));
+    let inventory = Inventory { fleet, clusters, broken };
+    problems.extend(hub_problems(&inventory));
     problems.sort();
     problems.dedup();
-    (Inventory { fleet: Arc::new(fleet), clusters }, problems)
+    (inventory, problems)
 }
 
 struct Reader<'a> {
-    cache: &'a mut InventoryCache,
+    snapshot: &'a Snapshot,
+    cache: &'a InventoryCache,
     problems: Vec<Problem>,
-    used: HashMap<(RepoPath, SourceId), ()>,
 }
 
-impl Reader<'_> {
-    fn fleet(&mut self, snapshot: &Snapshot) -> Fleet {
+/// A file that describes a cluster, with the defaults that apply to it before it, outermost first.
+struct Described<'a> {
+    name: ClusterName,
+    chain: Vec<(&'a RepoPath, &'a Source)>,
+}
+
+impl<'a> Reader<'a> {
+    fn fleet(&mut self) -> Fleet {
         let file = Arc::new(RepoPath::parse(FLEET_FILE).expect("a constant path"));
-        let Some(source) = snapshot.get(FLEET_FILE) else {
+        let Some(source) = self.snapshot.get(FLEET_FILE) else {
             self.problems.push(
                 Problem::in_whole_file(&file, "the fleet's shared facts are missing")
                     .hint("create the file with `repository: {url: …, branch: main}`, the repository that Argo CD reads"),
             );
-            return Fleet {
-                facts: FleetFile::default(),
-                view: json!({}),
-                origin: Fact::empty(&file),
-                id: SourceId([0; 20]),
-            };
+            return Fleet::unknown(&file, SourceId([0; 20]));
         };
-        let origin = self.parse(&file, source).unwrap_or_else(|| Fact::empty(&file));
+        let origin = match parse_file(&file, source) {
+            Ok(origin) => origin,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return Fleet::unknown(&file, source.id);
+            }
+        };
         let value = origin.to_json();
         let violations = FLEET_SCHEMA.violations(&value);
+        let is_valid = violations.is_empty();
         self.problems.extend(violations.into_iter().map(|violation| violation_problem(violation, &origin)));
         let facts: FleetFile = serde_json::from_value(value).unwrap_or_default();
         let view = serde_json::to_value(&facts).unwrap_or_default();
-        Fleet { facts, view, origin, id: source.id }
+        Fleet { facts, view, origin, id: source.id, is_valid }
     }
 
-    fn clusters(&mut self, snapshot: &Snapshot) -> BTreeMap<ClusterName, Arc<Cluster>> {
-        let mut clusters: BTreeMap<ClusterName, Arc<Cluster>> = BTreeMap::new();
-        for (path, source) in snapshot.below(ENVIRONMENTS) {
-            let Some(name) = self.cluster_name(path) else { continue };
-            if let Some(first) = clusters.get(&name) {
-                self.problems.push(
-                    Problem::in_whole_file(path, format!("cluster `{name}` is described twice"))
-                        .hint(format!("it is also described by `{}`; rename or remove one", first.file)),
-                );
-                continue;
-            }
-            if let Some(cluster) = self.cluster(snapshot, &name, path, source) {
-                clusters.insert(name, cluster);
+    /// Returns the clusters that can be read, and the names of those that can't.
+    fn clusters(&mut self) -> (BTreeMap<ClusterName, Arc<Cluster>>, BTreeSet<ClusterName>) {
+        let (described, mut broken) = self.described();
+        let defaults = self.defaults(&described);
+        let cache = self.cache;
+        let read: Vec<_> = described
+            .into_par_iter()
+            .map(|file| (file.name.clone(), cluster(file, &defaults, cache)))
+            .collect();
+        let mut clusters = BTreeMap::new();
+        for (name, result) in read {
+            match result {
+                Ok(cluster) => {
+                    clusters.insert(name, cluster);
+                }
+                Err(problems) => {
+                    self.problems.extend(problems);
+                    broken.insert(name);
+                }
             }
         }
-        clusters
+        (clusters, broken)
     }
 
-    /// Returns the cluster that a file describes, if it describes one.
-    fn cluster_name(&mut self, path: &RepoPath) -> Option<ClusterName> {
-        let file = path.file_name();
-        if let Some(stem) = file.strip_suffix(".yml") {
-            let problem = Problem::in_whole_file(path, "the file's name ends in `.yml` and is not read");
-            self.problems.push(problem.hint(format!("rename it to `{stem}.yaml`")));
-            return None;
-        }
-        let stem = file.strip_suffix(".yaml")?;
-        if file == DEFAULTS_FILE || path.as_str() == FLEET_FILE {
-            return None;
-        }
-        if stem.starts_with('_') {
-            let problem = Problem::in_whole_file(path, format!("`{file}` is not a file that is read"));
-            let hint = format!("there is `{DEFAULTS_FILE}` in every folder and one `{FLEET_FILE}`");
-            self.problems.push(problem.hint(hint));
-            return None;
-        }
-        match ClusterName::parse(stem) {
-            Ok(name) => Some(name),
-            Err(error) => {
-                self.problems.push(Problem::in_whole_file(path, error.to_string()).hint(NameError::HINT));
-                None
+    /// Finds the files that describe clusters, and the clusters whose files have a wrong name.
+    fn described(&mut self) -> (Vec<Described<'a>>, BTreeSet<ClusterName>) {
+        let mut described: BTreeMap<ClusterName, (&'a RepoPath, &'a Source)> = BTreeMap::new();
+        let mut broken = BTreeSet::new();
+        for (path, source) in self.snapshot.below(ENVIRONMENTS) {
+            match cluster_name(path) {
+                Ok(None) => {}
+                Ok(Some(name)) => match described.entry(name) {
+                    Entry::Vacant(entry) => {
+                        entry.insert((path, source));
+                    }
+                    Entry::Occupied(entry) => {
+                        let message = format!("cluster `{}` is described twice", entry.key());
+                        let hint =
+                            format!("it is also described by `{}`; rename or remove one", entry.get().0);
+                        self.problems.push(Problem::in_whole_file(path, message).hint(hint));
+                    }
+                },
+                Err(misnamed) => {
+                    broken.extend(misnamed.meant);
+                    self.problems.push(misnamed.problem);
+                }
             }
         }
+        let snapshot = self.snapshot;
+        let with_defaults = described.into_iter().map(|(name, file)| {
+            let mut chain = defaults_chain(snapshot, file.0);
+            chain.push(file);
+            Described { name, chain }
+        });
+        (with_defaults.collect(), broken)
     }
 
-    fn cluster(
-        &mut self,
-        snapshot: &Snapshot,
-        name: &ClusterName,
-        path: &RepoPath,
-        source: &Source,
-    ) -> Option<Arc<Cluster>> {
-        let chain = defaults_chain(snapshot, path);
-        let ids: Vec<SourceId> = chain.iter().map(|(_, source)| source.id).chain([source.id]).collect();
-        for (file, source) in chain.iter().copied().chain([(path, source)]) {
-            self.used.insert((file.clone(), source.id), ());
-        }
-        if let Some(known) = self.cache.clusters.get(name)
-            && known.ids == ids
-            && *known.file == *path
-        {
-            return Some(Arc::clone(known));
-        }
-        let file = Arc::new(path.clone());
-        let mut origin = Fact::empty(&file);
-        let mut readable = true;
-        for (file, source) in chain.into_iter().chain([(path, source)]) {
-            match self.parse(&Arc::new(file.clone()), source) {
-                Some(fact) => origin = origin.merged(fact),
-                None => readable = false,
-            }
-        }
-        if readable { self.typed(name, file, origin, ids) } else { None }
+    /// Parses each file of defaults that some cluster needs, once.
+    fn defaults(&self, described: &[Described<'_>]) -> Defaults {
+        let is_known = |file: &&Described<'_>| known(file, self.cache).is_some();
+        let unknown = described.iter().filter(|file| !is_known(file));
+        let files = unknown.flat_map(|file| &file.chain[..file.chain.len() - 1]);
+        let files: BTreeMap<_, _> = files.map(|(path, source)| (*path, *source)).collect();
+        files
+            .into_iter()
+            .map(|(path, source)| (path.clone(), parse_file(&Arc::new(path.clone()), source)))
+            .collect()
     }
+}
 
-    fn typed(
-        &mut self,
-        name: &ClusterName,
-        file: Arc<RepoPath>,
-        origin: Fact,
-        ids: Vec<SourceId>,
-    ) -> Option<Arc<Cluster>> {
-        let value = origin.to_json();
-        let violations = CLUSTER_SCHEMA.violations(&value);
-        if !violations.is_empty() {
-            self.problems
-                .extend(violations.into_iter().map(|violation| violation_problem(violation, &origin)));
-            return None;
+/// Parsed files of defaults.
+type Defaults = BTreeMap<RepoPath, Result<Fact, Vec<Problem>>>;
+
+/// Returns the cluster that was read from exactly these files before.
+fn known<'c>(file: &Described<'_>, cache: &'c InventoryCache) -> Option<&'c Arc<Cluster>> {
+    let known = cache.clusters.get(&file.name)?;
+    let is_same = |((known_path, id), (path, source)): (&(RepoPath, SourceId), &(&RepoPath, &Source))| {
+        known_path == *path && *id == source.id
+    };
+    let is_whole = known.sources.len() == file.chain.len();
+    (is_whole && known.sources.iter().zip(&file.chain).all(is_same)).then_some(known)
+}
+
+fn cluster(
+    described: Described<'_>,
+    defaults: &Defaults,
+    cache: &InventoryCache,
+) -> Result<Arc<Cluster>, Vec<Problem>> {
+    if let Some(known) = known(&described, cache) {
+        return Ok(Arc::clone(known));
+    }
+    let Described { name, chain } = described;
+    let [outer @ .., (path, source)] = chain.as_slice() else { return Err(Vec::new()) };
+    let file = Arc::new(RepoPath::clone(path));
+    let mut origin = Fact::empty(&file);
+    let mut problems = Vec::new();
+    for (path, _) in outer {
+        match &defaults[*path] {
+            Ok(fact) => origin = origin.merged(fact.clone()),
+            Err(found) => problems.extend(found.iter().cloned()),
         }
-        let facts: ClusterFile = match serde_json::from_value(value) {
-            Ok(facts) => facts,
-            Err(error) => {
-                self.problems.push(Problem::in_whole_file(&file, error.to_string()));
-                return None;
-            }
+    }
+    match parse_file(&file, source) {
+        Ok(fact) => origin = origin.merged(fact),
+        Err(found) => problems.extend(found),
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let sources = chain.iter().map(|(file, source)| (RepoPath::clone(file), source.id)).collect();
+    typed(&name, file, origin, sources).map(Arc::new)
+}
+
+impl Fleet {
+    /// Stands in for facts that can't be read.
+    fn unknown(file: &Arc<RepoPath>, id: SourceId) -> Self {
+        let origin = Fact::empty(file);
+        Self { facts: FleetFile::default(), view: json!({}), origin, id, is_valid: false }
+    }
+}
+
+/// A file whose name is wrong, and the cluster that it was probably meant to describe.
+struct Misnamed {
+    problem: Problem,
+    meant: Option<ClusterName>,
+}
+
+/// Returns the cluster that a file describes, if it describes one.
+fn cluster_name(path: &RepoPath) -> Result<Option<ClusterName>, Misnamed> {
+    let file = path.file_name();
+    let (stem, ending) = file.rsplit_once('.').unwrap_or((file, ""));
+    if file.starts_with('.') || ending == "md" || file == DEFAULTS_FILE || path.as_str() == FLEET_FILE {
+        return Ok(None);
+    }
+    let misnamed = |message: String, hint: String| Misnamed {
+        problem: Problem::in_whole_file(path, message).hint(hint),
+        meant: ClusterName::parse(&stem.to_lowercase()).ok(),
+    };
+    if ending == "yml" {
+        let message = "the file's name ends in `.yml` and is not read".to_owned();
+        return Err(misnamed(message, format!("rename it to `{stem}.yaml`")));
+    }
+    if ending != "yaml" {
+        let hint = "a cluster is described in `<cluster>.yaml`; remove other files, or make them `.md`";
+        return Err(misnamed("nothing reads this file".to_owned(), hint.to_owned()));
+    }
+    if stem.starts_with('_') {
+        let hint = match did_you_mean(file, [DEFAULTS_FILE, "_fleet.yaml"]) {
+            Some("_fleet.yaml") => format!("there is only one, `{FLEET_FILE}`"),
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there is `{DEFAULTS_FILE}` in every folder and one `{FLEET_FILE}`"),
         };
-        let hub = match (&facts.hub, facts.role) {
-            (Some(hub), _) => ClusterName::parse(hub).map_err(|error| {
-                Problem::at(origin.place(&[key("hub")]), error.to_string()).hint(NameError::HINT)
-            }),
-            (None, Role::Control) => Ok(name.clone()),
-            (None, Role::App) => {
-                Err(Problem::in_whole_file(&file, format!("app cluster `{name}` names no `hub`"))
-                    .hint("write `hub:` with the control cluster that collects its telemetry"))
-            }
-        };
-        match hub {
-            Ok(hub) => {
-                let view = view(name, &hub, &facts);
-                Some(Arc::new(Cluster { name: name.clone(), hub, file, facts, view, origin, ids }))
-            }
-            Err(problem) => {
-                self.problems.push(problem);
-                None
-            }
-        }
+        return Err(misnamed(format!("`{file}` is not a file that is read"), hint));
     }
+    match ClusterName::parse(stem) {
+        Ok(name) => Ok(Some(name)),
+        Err(error) => Err(misnamed(error.to_string(), NameError::HINT.to_owned())),
+    }
+}
 
-    fn parse(&mut self, file: &Arc<RepoPath>, source: &Source) -> Option<Fact> {
-        let key = (RepoPath::clone(file), source.id);
-        self.used.insert(key.clone(), ());
-        let parsed = self.cache.files.entry(key).or_insert_with(|| parse_file(file, source));
-        match parsed {
-            Ok(fact) => Some(fact.clone()),
-            Err(problems) => {
-                self.problems.extend(problems.iter().cloned());
-                None
-            }
+fn typed(
+    name: &ClusterName,
+    file: Arc<RepoPath>,
+    origin: Fact,
+    sources: Vec<(RepoPath, SourceId)>,
+) -> Result<Cluster, Vec<Problem>> {
+    let value = origin.to_json();
+    let violations = CLUSTER_SCHEMA.violations(&value);
+    if !violations.is_empty() {
+        return Err(violations.into_iter().map(|violation| violation_problem(violation, &origin)).collect());
+    }
+    let facts: ClusterFile = serde_json::from_value(value)
+        .map_err(|error| vec![Problem::in_whole_file(&file, error.to_string())])?;
+    let hub = hub_name(name, &facts, &origin).map_err(|problem| vec![*problem])?;
+    let view = view(name, &hub, &facts);
+    Ok(Cluster { name: name.clone(), hub, file, facts, view, origin, sources })
+}
+
+fn hub_name(name: &ClusterName, facts: &ClusterFile, origin: &Fact) -> Result<ClusterName, Box<Problem>> {
+    match (&facts.hub, facts.role) {
+        (Some(hub), _) => ClusterName::parse(hub).map_err(|error| {
+            Problem::at(origin.place(&[key("hub")]), error.to_string()).hint(NameError::HINT).into()
+        }),
+        (None, Role::Control) => Ok(name.clone()),
+        (None, Role::App) => {
+            Err(Problem::at(origin.own_place(), format!("app cluster `{name}` names no `hub`"))
+                .hint("write `hub:` with the control cluster that collects its telemetry")
+                .into())
         }
     }
 }
@@ -351,34 +433,29 @@ fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
     })
 }
 
-fn hub_problems(clusters: &BTreeMap<ClusterName, Arc<Cluster>>) -> Vec<Problem> {
-    let hubs = || clusters.values().filter(|cluster| cluster.is_hub()).map(|cluster| cluster.name.as_str());
-    let mut problems = Vec::new();
-    for cluster in clusters.values().filter(|cluster| !cluster.is_hub()) {
-        let place = || cluster.origin.place(&[key("hub")]);
-        match clusters.get(&cluster.hub) {
-            None => {
-                let problem = Problem::at(place(), format!("unknown hub `{}`", cluster.hub));
-                problems.push(match did_you_mean(cluster.hub.as_str(), hubs()) {
-                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                    None => problem.hint(match hubs().collect::<Vec<_>>().as_slice() {
-                        [] => "describe a cluster with `role: control` first".to_owned(),
-                        known => format!("known hubs: `{}`", known.join("`, `")),
-                    }),
-                });
-            }
-            Some(hub) if hub.facts.role != Role::Control || !hub.is_hub() => {
-                let message = format!("`{}` is not a hub", cluster.hub);
-                problems
-                    .push(Problem::at(place(), message).hint("a hub has `role: control` and is its own hub"));
-            }
-            Some(_) => {}
+fn hub_problems(inventory: &Inventory) -> Vec<Problem> {
+    let clusters = &inventory.clusters;
+    let wrong = clusters
+        .values()
+        .filter(|cluster| inventory.hub_of(cluster).is_none() && !inventory.broken.contains(&cluster.hub));
+    let problem = |cluster: &Arc<Cluster>| {
+        let place = cluster.origin.place(&[key("hub")]);
+        if clusters.contains_key(&cluster.hub) {
+            return Problem::at(place, format!("`{}` is not a hub", cluster.hub))
+                .hint("a hub has `role: control` and is its own hub");
         }
-    }
-    problems
+        Problem::at(place, format!("unknown hub `{}`", cluster.hub))
+            .hint(unknown_hub_hint(inventory, cluster))
+    };
+    wrong.map(problem).collect()
 }
 
-/// Returns a step into a map.
-pub(crate) fn key(name: &str) -> Step {
-    Step::Key(name.to_owned())
+fn unknown_hub_hint(inventory: &Inventory, cluster: &Cluster) -> String {
+    let hubs = inventory.clusters.values().filter(|cluster| cluster.is_hub());
+    let hubs: Vec<_> = hubs.map(|hub| hub.name.as_str()).collect();
+    match did_you_mean(cluster.hub.as_str(), hubs.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if hubs.is_empty() => "describe a cluster with `role: control` first".to_owned(),
+        None => format!("known hubs: `{}`", hubs.join("`, `")),
+    }
 }

@@ -268,6 +268,15 @@ fn ids<'a>(items: &'a [Value], parts: &[&[&str]]) -> Option<Identified<'a>> {
     names.windows(2).all(|pair| pair[0] != pair[1]).then_some(ids)
 }
 
+/// Returns the index and the identity of each item that `field` identifies.
+pub(super) fn with_identity(items: &[Value], field: &str) -> Vec<(usize, String)> {
+    let kinds = IDENTITIES.iter().filter(|(name, _)| *name == field);
+    let items = items.iter().enumerate();
+    kinds
+        .flat_map(|(_, parts)| items.clone().filter_map(|(at, item)| Some((at, identity(item, parts)?))))
+        .collect()
+}
+
 /// Returns the parts joined by a slash; a namespace may be missing, everything else must be a string.
 fn identity(item: &Value, parts: &[&[&str]]) -> Option<String> {
     let words = parts.iter().map(|keys| match item.at(keys) {

@@ -88,6 +88,13 @@ impl fmt::Display for KeyPath {
     }
 }
 
+/// Returns a word as a path writes it.
+pub(super) fn word(word: &str) -> String {
+    let mut text = String::new();
+    write_word(&mut text, word).expect("writing to a string does not fail");
+    text
+}
+
 impl Serialize for KeyPath {
     /// Serialises the path as its text.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -12,6 +12,7 @@ mod compare;
 mod group;
 mod json;
 mod key_path;
+mod locate;
 mod read;
 mod risk;
 mod sequence;
@@ -35,6 +36,7 @@ pub use budget::{Allowance, Budget, Excess, Refusal, Scope};
 pub use canonical::Digest;
 pub use group::{Entry, Event, Group, RiskGroup};
 pub use key_path::{KeyPath, Step};
+pub use locate::{Located, Missing, locate};
 pub use risk::{Risk, RiskKind};
 
 /// A file whose published and rendered bytes differ.
@@ -92,8 +94,10 @@ pub enum Action {
 
 /// What will change: cluster → add-on → file → settings.
 ///
-/// As JSON it is an object with `clusters` (by name), `published` and `deleted`; `Plan::groups` is the folded form.
+/// As JSON it is an object with `clusters` (by name), `published`, `deleted` and `remainingFiles`; `Plan::groups` is the
+/// folded form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The clusters that change, by name.
     pub clusters: BTreeMap<ClusterName, ClusterPlan>,

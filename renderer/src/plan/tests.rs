@@ -505,7 +505,7 @@ fn json_keeps_types_and_paths() {
         "addons": 0,
         "files": 0
       },
-      "remaining_files": 1
+      "remainingFiles": 1
     }
     "#);
 }

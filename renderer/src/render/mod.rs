@@ -4,19 +4,25 @@
 //! What it remembers never changes a result: equal snapshots give equal bytes with and without it.
 
 mod scope;
+mod told;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
-use crate::checks::{ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, Flows};
+use crate::checks::{
+    ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding, Flows, Footprint, PLACEMENT_CHECKS,
+};
 use crate::inventory::{self, Cluster, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::problem::Problem;
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
+
+use told::{ClusterProblem, told_once};
 
 pub use scope::{ClusterScope, PlacedAddon};
 pub use unit::{RenderedFile, Unit, UnitTemplate};
@@ -48,15 +54,29 @@ pub struct RenderedCluster {
     /// The identity of all files together: equal digests mean equal files.
     pub digest: Digest,
     units: Vec<Arc<Unit>>,
+    /// Which unit and which file of it have footprints: few do, and all of them are looked at in every run.
+    outward: Vec<(usize, usize)>,
 }
 
 impl RenderedCluster {
     /// Returns the files in the order of their paths.
     #[must_use]
     pub fn files(&self) -> Vec<&RenderedFile> {
-        let mut files: Vec<_> = self.units.iter().flat_map(|unit| &unit.files).collect();
+        let mut files: Vec<_> = self.iter_files().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
+    }
+
+    fn footprints(&self) -> Vec<(&RepoPath, usize, &Footprint)> {
+        let files = self.outward.iter().map(|(unit, file)| &self.units[*unit].files[*file]);
+        files
+            .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
+            .collect()
+    }
+
+    /// Returns the files in no particular order, at no cost.
+    pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
+        self.units.iter().flat_map(|unit| &unit.files)
     }
 
     /// Returns the add-ons that run on the cluster.
@@ -99,7 +119,22 @@ impl Progress for () {
 pub struct Renderer {
     inventory: InventoryCache,
     catalog: Option<(BTreeMap<RepoPath, SourceId>, Arc<Catalog>)>,
-    clusters: HashMap<ClusterName, Arc<RenderedCluster>>,
+    clusters: HashMap<ClusterName, Known>,
+}
+
+/// A cluster that was rendered before.
+#[derive(Debug)]
+struct Known {
+    /// The identity of all facts and templates that its files could depend on.
+    inputs: Digest,
+    cluster: Arc<RenderedCluster>,
+}
+
+/// What became of a cluster.
+struct Attempt<'a> {
+    name: &'a ClusterName,
+    inputs: Digest,
+    result: Result<Arc<RenderedCluster>, Vec<Problem>>,
 }
 
 impl Renderer {
@@ -112,6 +147,7 @@ impl Renderer {
     /// Renders a snapshot, or returns every problem in it, sorted by place.
     pub fn render(&mut self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<Rendered, Vec<Problem>> {
         let (inventory, mut problems) = inventory::read(snapshot, &mut self.inventory);
+        problems.extend(FACT_CHECKS.iter().flat_map(|check| (check.run)(&inventory)));
         let catalog = match self.catalog(snapshot) {
             Ok(catalog) => catalog,
             Err(found) => {
@@ -119,38 +155,38 @@ impl Renderer {
                 return Err(sorted(problems));
             }
         };
-        problems.extend(FACT_CHECKS.iter().flat_map(|check| (check.run)(&inventory, &catalog)));
-        let world = World::new(&inventory, &catalog);
-        // A wrong hub would only repeat itself in every template; render what stands on its own feet.
-        let clusters: Vec<_> = inventory
-            .clusters
-            .values()
-            .filter(|cluster| inventory.clusters.contains_key(&cluster.hub))
-            .collect();
-        let total = clusters.len();
-        let results: Vec<_> = clusters
-            .into_par_iter()
-            .map(|cluster| {
-                let result = world.render(cluster, self.clusters.get(&cluster.name).map(Arc::as_ref));
-                progress.advance(total);
-                result.map(Arc::new)
-            })
-            .collect();
-        let mut rendered = BTreeMap::new();
-        for result in results {
-            match result {
-                Ok(cluster) => {
-                    rendered.insert(cluster.name.clone(), cluster);
-                }
-                Err(found) => problems.extend(found),
-            }
+        problems.extend(PLACEMENT_CHECKS.iter().flat_map(|check| (check.run)(&inventory, &catalog)));
+        // Every template would only repeat that a shared fact is missing.
+        if !inventory.fleet.is_valid {
+            return Err(sorted(problems));
         }
-        problems.extend(world.flow_problems(&rendered));
+        let world = World::new(&inventory, &catalog);
+        let attempts = self.clusters(&world, progress);
+        let clusters: BTreeMap<_, _> = attempts.iter().filter_map(Attempt::rendered).collect();
+        let found = attempts.iter().flat_map(Attempt::problems).chain(world.flow_problems(&clusters));
+        problems.extend(told_once(found.collect(), &problems));
         if !problems.is_empty() {
             return Err(sorted(problems));
         }
-        self.clusters = rendered.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
-        Ok(Rendered { clusters: rendered, inventory, catalog })
+        self.clusters = attempts.into_iter().filter_map(Attempt::into_known).collect();
+        Ok(Rendered { clusters, inventory, catalog })
+    }
+
+    /// Renders every cluster that stands on its own feet: what is wrong with a hub would repeat itself in each spoke.
+    fn clusters<'a>(&self, world: &World<'a>, progress: &dyn Progress) -> Vec<Attempt<'a>> {
+        let clusters = world.inventory.clusters.values();
+        let clusters: Vec<_> =
+            clusters.filter(|cluster| world.inventory.hub_of(cluster).is_some()).map(Arc::as_ref).collect();
+        let total = clusters.len();
+        // Threads of the pool know nothing of the run that they work for.
+        let run = Span::current();
+        let attempt = |cluster: &'a Cluster| {
+            let _cluster = info_span!(parent: &run, "cluster", cluster.name = %cluster.name).entered();
+            let attempt = world.attempt(cluster, self.clusters.get(&cluster.name));
+            progress.advance(total);
+            attempt
+        };
+        clusters.into_par_iter().map(attempt).collect()
     }
 
     fn catalog(&mut self, snapshot: &Snapshot) -> Result<Arc<Catalog>, Vec<Problem>> {
@@ -167,12 +203,29 @@ impl Renderer {
     }
 }
 
+impl Attempt<'_> {
+    fn rendered(&self) -> Option<(ClusterName, Arc<RenderedCluster>)> {
+        let cluster = self.result.as_ref().ok()?;
+        Some((self.name.clone(), Arc::clone(cluster)))
+    }
+
+    fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
+        let problems = self.result.as_ref().err().into_iter().flatten();
+        problems.map(|problem| (self.name.clone(), problem.clone()))
+    }
+
+    fn into_known(self) -> Option<(ClusterName, Known)> {
+        Some((self.name.clone(), Known { inputs: self.inputs, cluster: self.result.ok()? }))
+    }
+}
+
 /// Returns the names of all checks, for the documentation and its test.
 #[must_use]
 pub fn check_names() -> BTreeSet<&'static str> {
     let facts = FACT_CHECKS.iter().map(|check| check.name);
+    let placement = PLACEMENT_CHECKS.iter().map(|check| check.name);
     let documents = DOCUMENT_CHECKS.iter().map(|check| check.name);
-    facts.chain(documents).chain(FLOW_CHECKS.iter().map(|check| check.name)).collect()
+    facts.chain(placement).chain(documents).chain(FLOW_CHECKS.iter().map(|check| check.name)).collect()
 }
 
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
@@ -188,6 +241,8 @@ struct World<'a> {
     spokes: HashMap<&'a ClusterName, Vec<&'a Cluster>>,
     /// The identity of what all templates of all clusters depend on.
     shared: Digest,
+    /// The identity of all templates.
+    templates: Digest,
 }
 
 impl<'a> World<'a> {
@@ -197,7 +252,7 @@ impl<'a> World<'a> {
             spokes.entry(&cluster.hub).or_default().push(Arc::as_ref(cluster));
         }
         let shared = shared_digest(&inventory.fleet, catalog);
-        Self { inventory, catalog, spokes, shared }
+        Self { inventory, catalog, spokes, shared, templates: templates_digest(catalog) }
     }
 
     fn spokes(&self, cluster: &Cluster) -> &[&'a Cluster] {
@@ -226,47 +281,57 @@ impl<'a> World<'a> {
         })
     }
 
+    /// Renders a cluster, or takes it over if nothing has changed that it could depend on.
+    fn attempt(&self, cluster: &'a Cluster, known: Option<&Known>) -> Attempt<'a> {
+        let facts = self.facts_digest(cluster);
+        let inputs = digest_of([facts.as_slice(), self.templates.as_slice()].into_iter());
+        let result = match known {
+            Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
+            known => self.render(cluster, facts, known.map(|known| &known.cluster)),
+        };
+        Attempt { name: &cluster.name, inputs, result }
+    }
+
+    /// Renders a cluster, taking over the units of which nothing has changed.
     fn render(
         &self,
         cluster: &'a Cluster,
-        known: Option<&RenderedCluster>,
-    ) -> Result<RenderedCluster, Vec<Problem>> {
-        let facts = self.facts_digest(cluster);
+        facts: Digest,
+        known: Option<&Arc<RenderedCluster>>,
+    ) -> Result<Arc<RenderedCluster>, Vec<Problem>> {
         let units = unit::templates(self.catalog, cluster);
         let keys: Vec<Digest> = units.iter().map(|unit| unit.key(&facts, self.catalog)).collect();
         let digest = digest_of(keys.iter().map(<[u8; 32]>::as_slice));
+        if let Some(known) = known.filter(|known| known.digest == digest) {
+            return Ok(Arc::clone(known));
+        }
         let known_units: HashMap<_, _> =
             known.into_iter().flat_map(|known| &known.units).map(|unit| (unit.key, unit)).collect();
-        let is_known = keys.iter().all(|key| known_units.contains_key(key));
-        let rendered = if is_known {
-            keys.iter().map(|key| Arc::clone(known_units[key])).collect()
-        } else {
-            let scope = self.scope(cluster)?;
-            let renderer = UnitRenderer::new(&scope, self.catalog);
-            let mut problems = Vec::new();
-            let mut rendered = Vec::with_capacity(units.len());
-            for (unit, key) in units.iter().zip(&keys) {
-                match known_units.get(key) {
-                    Some(known) => rendered.push(Arc::clone(known)),
-                    None => match renderer.render(unit, *key) {
-                        Ok(unit) => rendered.push(Arc::new(unit)),
-                        Err(found) => problems.extend(found),
-                    },
-                }
+        let scope = self.scope(cluster)?;
+        let renderer = UnitRenderer::new(&scope, self.catalog);
+        let mut problems = Vec::new();
+        let mut made = Vec::with_capacity(units.len());
+        for (unit, key) in units.iter().zip(&keys) {
+            match known_units.get(key) {
+                Some(known) => made.push(Arc::clone(known)),
+                None => match renderer.render(unit, *key) {
+                    Ok(unit) => made.push(Arc::new(unit)),
+                    Err(found) => problems.extend(found),
+                },
             }
-            if !problems.is_empty() {
-                return Err(problems);
-            }
-            rendered
-        };
-        let folder = output_folder(&cluster.name);
-        Ok(RenderedCluster {
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        debug!(units = made.len(), "rendered `{}`", cluster.name);
+        Ok(Arc::new(RenderedCluster {
             name: cluster.name.clone(),
             role: cluster.facts.role,
-            folder,
+            folder: output_folder(&cluster.name),
             digest,
-            units: rendered,
-        })
+            outward: outward(&made),
+            units: made,
+        }))
     }
 
     /// The identity of every fact that a template of the cluster may read.
@@ -281,35 +346,42 @@ impl<'a> World<'a> {
         *hasher.finalize().as_bytes()
     }
 
-    fn flow_problems(&self, rendered: &BTreeMap<ClusterName, Arc<RenderedCluster>>) -> Vec<Problem> {
-        let mut flows = Flows::default();
-        for (name, cluster) in rendered {
-            let files = cluster.units.iter().flat_map(|unit| &unit.files);
-            let files: Vec<_> =
-                files.filter_map(|file| Some((&file.path, file.telemetry.as_deref()?))).collect();
-            let of = ClusterFlows { cluster: &self.inventory.clusters[name], files };
-            flows.clusters.insert(name.clone(), of);
-        }
+    fn flow_problems(&self, rendered: &BTreeMap<ClusterName, Arc<RenderedCluster>>) -> Vec<ClusterProblem> {
+        let clusters = rendered.iter().map(|(name, cluster)| {
+            let cluster_facts = self.inventory.clusters[name].as_ref();
+            (name.clone(), ClusterFlows { cluster: cluster_facts, documents: cluster.footprints() })
+        });
+        let machines = self.inventory.fleet.facts.machines.values().map(|machine| machine.address).collect();
+        let flows = Flows { clusters: clusters.collect(), machines };
         let findings = FLOW_CHECKS.iter().flat_map(|check| (check.run)(&flows));
-        findings
-            .flat_map(|found| {
-                let cluster = &self.inventory.clusters[&found.cluster];
-                let Ok(scope) = self.scope(cluster) else { return Vec::new() };
-                let renderer = UnitRenderer::new(&scope, self.catalog);
-                let units = unit::templates(self.catalog, cluster);
-                let written = units
-                    .iter()
-                    .flat_map(|unit| &unit.templates)
-                    .find(|template| template.writes == found.file);
-                written.map(|template| renderer.problem(template, 0, found.finding)).into_iter().collect()
-            })
-            .collect()
+        findings.filter_map(|found| self.flow_problem(found)).collect()
     }
+
+    fn flow_problem(&self, found: FlowFinding) -> Option<ClusterProblem> {
+        let cluster = &self.inventory.clusters[&found.cluster];
+        let scope = self.scope(cluster).ok()?;
+        let renderer = UnitRenderer::new(&scope, self.catalog);
+        let units = unit::templates(self.catalog, cluster);
+        let mut templates = units.iter().flat_map(|unit| &unit.templates);
+        let template = templates.find(|template| template.writes == found.file)?;
+        Some((found.cluster, renderer.problem(template, found.document, found.finding)))
+    }
+}
+
+fn outward(units: &[Arc<Unit>]) -> Vec<(usize, usize)> {
+    let files = units.iter().enumerate().flat_map(|(unit, it)| {
+        it.files.iter().enumerate().map(move |(file, rendered)| ((unit, file), rendered))
+    });
+    files.filter(|(_, file)| !file.footprints.is_empty()).map(|(at, _)| at).collect()
 }
 
 fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&fleet.id.0);
+    // What passed by one lock may not pass by another.
+    if let Some(lock) = &catalog.lock {
+        hasher.update(&lock.id.0);
+    }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
         hasher.update(&[u8::from(addon.manifests.is_empty()), 0]);
@@ -320,11 +392,19 @@ fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     *hasher.finalize().as_bytes()
 }
 
+fn templates_digest(catalog: &Catalog) -> Digest {
+    let ids = catalog.ids.iter().flat_map(|(path, id)| [path.as_str().as_bytes(), &[0], &id.0]);
+    digest_of(ids)
+}
+
 fn hash_cluster(hasher: &mut blake3::Hasher, cluster: &Cluster) {
     hasher.update(cluster.name.as_str().as_bytes()).update(&[0]);
-    for id in &cluster.ids {
+    // The file names itself in what is rendered from it alone.
+    hasher.update(cluster.file.as_str().as_bytes()).update(&[0]);
+    for (_, id) in &cluster.sources {
         hasher.update(&id.0);
     }
+    hasher.update(&[0]);
 }
 
 fn digest_of<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Digest {

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::catalog::Addon;
-use crate::inventory::{Cluster, Fleet, key};
+use crate::inventory::{Cluster, Fact, Fleet, key};
 use crate::key_path::Step;
 use crate::problem::Place;
 
@@ -53,17 +53,59 @@ impl ClusterScope<'_> {
             ("hub", rest) => Some(self.hub.origin.place(rest)),
             ("fleet", rest) => Some(self.fleet.origin.place(rest)),
             ("spokes", [Step::Index(index), rest @ ..]) => Some(self.spokes.get(*index)?.origin.place(rest)),
-            ("addons", [Step::Index(index), rest @ ..]) => self.addons.get(*index)?.place(self.cluster, rest),
+            ("addons", [Step::Index(index), rest @ ..]) => {
+                Some(self.addons.get(*index)?.place(self.cluster, rest))
+            }
             _ => None,
         }
+    }
+
+    /// Returns whether the fact at `path` of [`Self::facts`] is written on a line of its own.
+    ///
+    /// A cluster's name is not, for one: it is the name of the file.
+    #[must_use]
+    pub fn is_written(&self, path: &[Step]) -> bool {
+        let (origin, rest) = match path {
+            [Step::Key(section), rest @ ..] if section == "cluster" => (&self.cluster.origin, rest),
+            [Step::Key(section), rest @ ..] if section == "hub" => (&self.hub.origin, rest),
+            [Step::Key(section), rest @ ..] if section == "fleet" => (&self.fleet.origin, rest),
+            [Step::Key(section), Step::Index(index), rest @ ..] if section == "spokes" => {
+                let Some(spoke) = self.spokes.get(*index) else { return false };
+                (&spoke.origin, rest)
+            }
+            [_, Step::Index(index), rest @ ..] => {
+                let Some(placed) = self.addons.get(*index) else { return false };
+                let is_setting = matches!(rest, [Step::Key(section), _, ..] if section == "settings");
+                return is_setting || placed.addon.origin.at(rest).is_some();
+            }
+            _ => return false,
+        };
+        origin.at(rest).is_some()
+    }
+
+    /// Returns whether the cluster overrides anything of an add-on's values.
+    #[must_use]
+    pub fn overrides(&self, addon: &Addon) -> bool {
+        self.cluster.facts.addons.get(addon.name.as_str()).is_some_and(|choice| !choice.values.is_empty())
     }
 
     /// Returns where the cluster overrides the value at `path` of an add-on's values, if it does.
     #[must_use]
     pub fn override_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
-        let at = [&[key("addons"), key(addon.name.as_str()), key("values")], path].concat();
-        self.cluster.origin.at(&at).map(|_| self.cluster.origin.place(&at))
+        let at = override_path(addon, path);
+        self.cluster.origin.at(&at).map(Fact::own_place)
     }
+
+    /// Returns where the key of the value at `path` is overridden, if it is.
+    #[must_use]
+    pub fn override_key_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
+        let at = override_path(addon, path);
+        self.cluster.origin.at(&at).map(|_| self.cluster.origin.key_place(&at))
+    }
+}
+
+fn override_path(addon: &Addon, path: &[Step]) -> Vec<Step> {
+    [&[key("addons"), key(addon.name.as_str()), key("values")], path].concat()
 }
 
 impl PlacedAddon<'_> {
@@ -81,12 +123,12 @@ impl PlacedAddon<'_> {
         })
     }
 
-    fn place(&self, cluster: &Cluster, path: &[Step]) -> Option<Place> {
+    fn place(&self, cluster: &Cluster, path: &[Step]) -> Place {
         match path {
             [Step::Key(section), rest @ ..] if section == "settings" => {
-                Some(self.addon.setting_place(cluster, rest))
+                self.addon.setting_place(cluster, rest)
             }
-            path => Some(self.addon.origin.place(path)),
+            path => self.addon.origin.place(path),
         }
     }
 }

@@ -1,13 +1,11 @@
 //! The smallest thing that is rendered and remembered: an add-on on a cluster, or the cluster's own files.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{Addon, Catalog};
-use crate::checks::{DOCUMENT_CHECKS, Document, DocumentKind, Finding, Telemetry, telemetry};
+use crate::checks::{DOCUMENT_CHECKS, Document, DocumentKind, Finding, Footprint, footprint};
 use crate::explain;
 use crate::inventory::Cluster;
-use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::Problem;
 use crate::templates::{Expand, Scope, write_file};
@@ -34,7 +32,8 @@ pub struct RenderedFile {
     pub addon: Option<AddonName>,
     /// The content.
     pub bytes: Arc<[u8]>,
-    pub(super) telemetry: Option<Box<Telemetry>>,
+    /// What its documents do outside themselves, by their number; one that does nothing is left out.
+    pub(super) footprints: Vec<(usize, Footprint)>,
 }
 
 /// The templates of a unit.
@@ -122,18 +121,50 @@ impl<'a> UnitRenderer<'a> {
     pub(super) fn render(&self, unit: &UnitTemplates<'_>, key: Digest) -> Result<Unit, Vec<Problem>> {
         let mut files = Vec::with_capacity(unit.templates.len());
         let mut problems = Vec::new();
-        let mut objects = BTreeSet::new();
         for template in &unit.templates {
-            match self.documents(template, &self.facts) {
-                Ok(documents) => {
-                    problems.extend(self.check(template, &documents, &mut objects));
-                    files.extend(self.file(template, &documents));
-                }
+            match self.file(template) {
+                Ok(file) => files.extend(file),
                 Err(found) => problems.extend(found),
             }
         }
         let addon = unit.addon.map(|addon| addon.name.clone());
         if problems.is_empty() { Ok(Unit { addon, files, key }) } else { Err(problems) }
+    }
+
+    /// Renders and judges one file; none if its template renders to nothing.
+    fn file(&self, template: &UnitTemplate<'_>) -> Result<Option<RenderedFile>, Vec<Problem>> {
+        let documents = self.documents(template, &self.facts)?;
+        if documents.is_empty() {
+            return Ok(None);
+        }
+        let mut problems = Vec::new();
+        let mut footprints = Vec::new();
+        for (index, value) in documents.iter().enumerate() {
+            let (footprint, findings) = self.judge(template, value);
+            problems.extend(findings.into_iter().map(|finding| self.problem(template, index, finding)));
+            if !footprint.is_empty() {
+                footprints.push((index, footprint));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let written_from = template.template.unwrap_or(&self.scope.cluster.file);
+        Ok(Some(RenderedFile {
+            path: template.writes.clone(),
+            addon: template.addon.map(|addon| addon.name.clone()),
+            bytes: write_file(written_from, &documents).into_bytes().into(),
+            footprints,
+        }))
+    }
+
+    fn judge(&self, template: &UnitTemplate<'_>, value: &Value) -> (Footprint, Vec<Finding>) {
+        let nothing = Footprint::default();
+        let (cluster, addon, kind) = (self.scope.cluster, template.addon, template.kind);
+        let footprint = footprint(&Document { cluster, addon, kind, value, footprint: &nothing });
+        let document = Document { cluster, addon, kind, value, footprint: &footprint };
+        let findings = DOCUMENT_CHECKS.iter().flat_map(|check| (check.run)(&document)).collect();
+        (footprint, findings)
     }
 
     /// Renders a template with the given facts, with what the cluster overrides laid on top.
@@ -142,29 +173,30 @@ impl<'a> UnitRenderer<'a> {
         template: &UnitTemplate<'_>,
         facts: &Scope,
     ) -> Result<Vec<Value>, Vec<Problem>> {
-        let mut documents = match template.template {
+        let documents = match template.template {
             Some(path) => self.catalog.templates.render(self.expand(template, path, facts))?,
             None => Vec::new(),
         };
-        if template.kind == DocumentKind::Values {
-            let file = template.template.or(template.addon.and_then(|addon| addon.values.as_ref()));
-            match documents.as_slice() {
-                [] => documents.push(Value::Map(Map::default())),
-                [Value::Map(_)] => {}
-                _ => {
-                    let file = file.unwrap_or(&template.writes);
-                    return Err(vec![
-                        Problem::in_whole_file(file, "chart values must be one map")
-                            .hint("write `key: value` lines"),
-                    ]);
-                }
-            }
-            if let Some(over) = template.addon.and_then(|addon| self.overrides(addon)) {
-                let base = documents.remove(0);
-                documents.push(merged(base, over));
-            }
+        match template.kind {
+            DocumentKind::Values => self.values(template, documents).map(|values| vec![values]),
+            DocumentKind::Object => Ok(documents),
         }
-        Ok(documents)
+    }
+
+    fn values(&self, template: &UnitTemplate<'_>, mut documents: Vec<Value>) -> Result<Value, Vec<Problem>> {
+        let base = match (documents.pop(), documents.is_empty()) {
+            (None, _) => Value::Map(Map::default()),
+            (Some(values @ Value::Map(_)), true) => values,
+            _ => {
+                let file = template.template.unwrap_or(&template.writes);
+                let problem = Problem::in_whole_file(file, "chart values must be one map");
+                return Err(vec![problem.hint("write `key: value` lines")]);
+            }
+        };
+        Ok(match template.addon.and_then(|addon| self.overrides(addon)) {
+            Some(over) => merged(base, over),
+            None => base,
+        })
     }
 
     pub(crate) fn expand<'e>(
@@ -184,57 +216,9 @@ impl<'a> UnitRenderer<'a> {
         (!choice.values.is_empty()).then(|| Value::from(&serde_json::Value::Object(choice.values.clone())))
     }
 
-    fn file(&self, template: &UnitTemplate<'_>, documents: &[Value]) -> Option<RenderedFile> {
-        if documents.is_empty() {
-            return None;
-        }
-        let written_from =
-            template.template.cloned().unwrap_or_else(|| RepoPath::clone(&self.scope.cluster.file));
-        let telemetry =
-            documents.iter().map(|document| telemetry(&self.document(template, document))).next()?;
-        Some(RenderedFile {
-            path: template.writes.clone(),
-            addon: template.addon.map(|addon| addon.name.clone()),
-            bytes: write_file(&written_from, documents).into_bytes().into(),
-            telemetry: (!telemetry.is_empty()).then(|| Box::new(telemetry)),
-        })
-    }
-
-    fn document<'d>(&'d self, template: &UnitTemplate<'d>, value: &'d Value) -> Document<'d> {
-        Document { cluster: self.scope.cluster, addon: template.addon, kind: template.kind, value }
-    }
-
-    fn check(
-        &self,
-        template: &UnitTemplate<'_>,
-        documents: &[Value],
-        objects: &mut BTreeSet<[String; 4]>,
-    ) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        for (index, value) in documents.iter().enumerate() {
-            let document = self.document(template, value);
-            let findings = DOCUMENT_CHECKS.iter().flat_map(|check| (check.run)(&document));
-            problems.extend(findings.map(|finding| self.problem(template, index, finding)));
-            if template.kind == DocumentKind::Object {
-                let identity = ["apiVersion", "kind", "namespace", "name"].map(|field| {
-                    let text =
-                        value.get(field).or_else(|| value.at(&["metadata", field])).and_then(Value::as_str);
-                    text.unwrap_or("").to_owned()
-                });
-                let message = format!("{} `{}` is written twice", identity[1], identity[3]);
-                if !objects.insert(identity) {
-                    let path = vec![Step::Key("metadata".to_owned()), Step::Key("name".to_owned())];
-                    let hint = Some("give each object its own name".to_owned());
-                    problems.push(self.problem(template, index, Finding { path, message, hint }));
-                }
-            }
-        }
-        problems
-    }
-
     /// Says a finding at the line that a person must edit.
     pub(crate) fn problem(&self, template: &UnitTemplate<'_>, document: usize, finding: Finding) -> Problem {
-        let place = explain::place_to_edit(self, template, document, &finding.path);
+        let place = explain::place_to_edit(self, template, document, &finding);
         Problem { place, message: finding.message, hint: finding.hint }
     }
 }

@@ -201,7 +201,6 @@ fn an_optional_value_is_judged_as_what_it_would_be() {
         }},
     });
     assert_snapshot!(judged(&schema, &json!({"pool": {"rang": "x"}})), @"
-    pool: missing key `range`
     pool.rang (key): unknown key `rang`
       hint: did you mean `range`?
     ");

@@ -198,6 +198,8 @@ fn described_format(format: &str) -> String {
         "ipv4" => "an IPv4 address such as `192.168.64.100`",
         "ipv6" => "an IPv6 address such as `fd00::64`",
         "cidr" => "a network such as `10.244.0.0/16`, with no bits set after the prefix",
+        "address-pool" => "a range of addresses, the first before the last",
+        "ip" => "an address such as `192.168.64.100`",
         "uri" => "a complete URL such as `https://example.com/charts`",
         "hostname" => "a host name such as `git.example.com`",
         "date-time" => "a time such as `2026-01-31T09:00:00Z`",

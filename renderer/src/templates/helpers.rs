@@ -1,9 +1,10 @@
-//! The helpers that a template may call. All are ours, so that every one is strict, counted and knows where it stands.
+//! The helpers behind a rewritten template. All are ours, so that every one is strict and counted.
 //!
-//! Each call carries its site in the hash argument `__site`; the rewriting in `compile` puts it there.
+//! `compile` turns each tag into a call of one of two helpers: [`VALUE`] for what has a value, [`BLOCK`] for what has a
+//! body. The first argument says what to do. Both write to the [`Recorder`] of the file that is being expanded.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 use handlebars::{
     BlockContext, BlockParams, Context, Handlebars, Helper, HelperDef, HelperResult, Output, PathAndJson,
@@ -12,247 +13,168 @@ use handlebars::{
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::problem::did_you_mean;
+use super::functions::{self, DEFAULT, is_truthy, kind_of};
+use super::missing;
+use super::{MAX_OUTPUT_BYTES, token};
 
-use super::token;
+/// The helper of everything that has a value.
+pub(super) const VALUE: &str = "__value";
+/// The helper of everything that has a body.
+pub(super) const BLOCK: &str = "__block";
 
-/// The helper that stands in every `{{expression}}` after rewriting.
-pub(super) const CAPTURE: &str = "__value";
-/// The helper that marks literal text in the traced copy of a template.
-pub(super) const MARK: &str = "__mark";
-/// The hash argument that carries the site of a call.
-pub(super) const SITE: &str = "__site";
+/// Inserts a value: `__value "insert" SITE expression`.
+pub(super) const INSERT: &str = "insert";
+/// Marks literal text in the traced copy of a template: `__value "mark" STRETCH`.
+pub(super) const MARK: &str = "mark";
+/// Refuses missing arguments of a partial: `__value "require" argument …`.
+pub(super) const REQUIRE: &str = "require";
+/// As [`REQUIRE`], for a partial with named arguments, which the first argument has to take in.
+pub(super) const REQUIRE_MAP: &str = "require-map";
+/// Shuts a partial's body off from the names that its caller gave to things.
+pub(super) const ENCLOSE: &str = "enclose";
 
 /// The block helpers that people may write.
 pub const BLOCK_HELPERS: [&str; 5] = ["each", "if", "raw", "unless", "with"];
-/// The helpers that people may write in an expression.
-pub const VALUE_HELPERS: [&str; 9] = ["and", "default", "eq", "join", "len", "lookup", "ne", "not", "or"];
 
-/// Helper calls and loop turns that one file may take. A template has no clock; this is what bounds its time.
+/// Steps that one file may take: calls, loop turns, and [`STEP_BYTES`] of values to look through or to copy. A template
+/// has no clock; this is what bounds its time.
 ///
 /// A large real file (a hub with 1,000 spokes) takes some 20,000.
-pub const MAX_STEPS: u32 = 1_000_000;
+pub const MAX_STEPS: usize = 1_000_000;
+/// The size of values that counts for one step.
+const STEP_BYTES: usize = 512;
+/// What a value weighs besides its text, in bytes.
+const VALUE_BYTES: usize = 8;
 
-/// A fault in an expression, on its way through handlebars' own error type.
+/// Why a helper refuses to go on, on its way through handlebars' own error type.
 #[derive(Debug, Error)]
 #[error("{message}")]
-pub(super) struct SiteFault {
-    pub site: u32,
+pub(super) struct Refusal {
     pub message: String,
     pub hint: Option<String>,
 }
 
+impl Refusal {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Refusal> for RenderError {
+    fn from(refusal: Refusal) -> Self {
+        RenderErrorReason::NestedError(Box::new(refusal)).into()
+    }
+}
+
 /// An inserted value and the site that inserted it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Capture {
+pub(super) struct Capture {
     /// The index of the site in the compiled templates.
-    pub site: u32,
+    pub site: usize,
     /// The value with its type.
     pub value: Json,
 }
 
-/// What one file's rendering collects: the inserted values and the steps taken.
+/// What the expansion of one file collects: the inserted values, and what they and the work on them add up to.
 #[derive(Debug, Default)]
-pub(super) struct Recorder {
-    captures: Mutex<Vec<Capture>>,
-    steps: AtomicU32,
+pub(super) struct Recorder(Mutex<Recording>);
+
+#[derive(Debug, Default)]
+struct Recording {
+    captures: Vec<Capture>,
+    steps: usize,
+    bytes: usize,
 }
 
 impl Recorder {
-    pub(super) fn take(&self) -> Vec<Capture> {
-        std::mem::take(&mut *self.captures.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn into_captures(self) -> Vec<Capture> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).captures
     }
 
-    fn step(&self, call: &Call<'_, '_>) -> Result<(), RenderError> {
-        if self.steps.fetch_add(1, Ordering::Relaxed) < MAX_STEPS {
+    fn change<T>(&self, change: impl FnOnce(&mut Recording) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts a step, and more for bytes that are looked through or copied.
+    fn step(&self, bytes: usize) -> Result<(), Refusal> {
+        let steps = self.change(|recording| {
+            recording.steps += 1 + bytes / STEP_BYTES;
+            recording.steps
+        });
+        if steps <= MAX_STEPS {
             return Ok(());
         }
-        Err(call.fault_with_hint(
-            format!("the template takes more than {MAX_STEPS} steps"),
-            "loop over a shorter list, or fewer loops inside each other",
-        ))
-    }
-}
-
-/// A helper call with its site.
-struct Call<'a, 'rc> {
-    helper: &'a Helper<'rc>,
-    site: u32,
-}
-
-impl<'a, 'rc> Call<'a, 'rc> {
-    fn new(helper: &'a Helper<'rc>) -> Self {
-        let site = helper.hash_get(SITE).and_then(|site| site.value().as_u64()).unwrap_or(0) as u32;
-        Self { helper, site }
+        let message = format!("the template takes more than {MAX_STEPS} steps");
+        Err(Refusal::new(message).hint("loop over a shorter list, or use fewer loops inside each other"))
     }
 
-    fn fault(&self, message: impl Into<String>) -> RenderError {
-        fault(self.site, message.into(), None)
-    }
-
-    fn fault_with_hint(&self, message: impl Into<String>, hint: impl Into<String>) -> RenderError {
-        fault(self.site, message.into(), Some(hint.into()))
-    }
-
-    /// Returns argument `index`, which must be there and must not be missing from the inventory.
-    fn argument(&self, index: usize, context: &Context) -> Result<&'a PathAndJson<'rc>, RenderError> {
-        let argument = self.optional_argument(index)?;
-        if argument.is_value_missing() { Err(self.missing(argument, context)) } else { Ok(argument) }
-    }
-
-    /// Returns argument `index`, which must be written but may be missing from the inventory.
-    fn optional_argument(&self, index: usize) -> Result<&'a PathAndJson<'rc>, RenderError> {
-        self.helper.param(index).ok_or_else(|| {
-            let name = self.helper.name();
-            self.fault(format!("`{name}` needs at least {}", count(index + 1, "argument")))
+    /// Keeps a value, and returns the character that stands for it.
+    fn insert(&self, site: usize, value: &Json) -> Result<char, Refusal> {
+        self.change(|recording| {
+            recording.bytes += weight(value);
+            if recording.bytes > MAX_OUTPUT_BYTES {
+                return Err(too_large());
+            }
+            let token = token::of(recording.captures.len()).ok_or_else(|| {
+                Refusal::new(format!("the file inserts more than {} values", token::MAX))
+                    .hint("insert a list or a map as a whole: `{{list}}` as a value of its own")
+            })?;
+            recording.captures.push(Capture { site, value: value.clone() });
+            Ok(token)
         })
     }
-
-    fn arguments(&self, context: &Context) -> Result<Vec<&'a Json>, RenderError> {
-        (0..self.helper.params().len())
-            .map(|index| self.argument(index, context).map(PathAndJson::value))
-            .collect()
-    }
-
-    fn missing(&self, argument: &PathAndJson<'_>, context: &Context) -> RenderError {
-        missing(self.site, argument, context)
-    }
 }
 
-fn fault(site: u32, message: String, hint: Option<String>) -> RenderError {
-    RenderErrorReason::NestedError(Box::new(SiteFault { site, message, hint })).into()
+/// Refuses a file that grows too large.
+pub(super) fn too_large() -> Refusal {
+    let message = format!("the file grows larger than {} MiB", MAX_OUTPUT_BYTES >> 20);
+    Refusal::new(message).hint("split it, or insert less")
 }
 
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("{number} {noun}") } else { format!("{number} {noun}s") }
-}
-
-fn missing(site: u32, argument: &PathAndJson<'_>, context: &Context) -> RenderError {
-    let path = argument.relative_path().map_or("", String::as_str);
-    let (known, unknown, siblings) = resolve_prefix(path, context.data());
-    let whole = if path.is_empty() { "this value".to_owned() } else { format!("`{path}`") };
-    let message = match known {
-        "" => format!("unknown value {whole}"),
-        known => format!("unknown value {whole}: `{known}` has no `{unknown}`"),
-    };
-    let hint = match did_you_mean(unknown, siblings.iter().copied()) {
-        Some(near) if known.is_empty() => format!("did you mean `{near}`?"),
-        Some(near) => format!("did you mean `{known}.{near}`?"),
-        None if siblings.is_empty() || siblings.len() > 12 => {
-            "write `(default path value)` where it may be absent".into()
+/// Returns about how many bytes a value takes.
+pub(super) fn weight(value: &Json) -> usize {
+    VALUE_BYTES
+        + match value {
+            Json::String(text) => text.len(),
+            Json::Array(items) => items.iter().map(weight).sum(),
+            Json::Object(map) => map.iter().map(|(key, value)| key.len() + weight(value)).sum(),
+            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
         }
-        None => {
-            let list: Vec<_> = siblings.iter().map(|name| format!("`{name}`")).collect();
-            format!("there is {}; write `(default path value)` where it may be absent", list.join(", "))
-        }
-    };
-    fault(site, message, Some(hint))
 }
 
-/// Splits a path where it leaves the known values: what is known, the first unknown name, and what stands beside it.
-fn resolve_prefix<'p>(path: &'p str, root: &'p Json) -> (&'p str, &'p str, Vec<&'p str>) {
-    let path = path.trim_start_matches("@root.").trim_start_matches("@root/");
-    let mut value = root;
-    let mut at = 0;
-    for segment in path.split(['.', '/']) {
-        let end = at + segment.len();
-        let next = match value {
-            Json::Object(map) => map.get(segment.trim_matches(['[', ']'])),
-            Json::Array(items) => {
-                segment.trim_matches(['[', ']']).parse::<usize>().ok().and_then(|index| items.get(index))
-            }
-            _ => None,
-        };
-        match next {
-            Some(next) => value = next,
-            None => {
-                let siblings =
-                    value.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
-                return (path[..at].trim_end_matches(['.', '/']), segment, siblings);
-            }
-        }
-        at = (end + 1).min(path.len());
-    }
-    ("", path, Vec::new())
+/// Registers the helpers for one expansion.
+pub(super) fn register<'reg: 'rc, 'rc>(rc: &mut RenderContext<'reg, 'rc>, recorder: &'rc Recorder) {
+    rc.register_local_helper(VALUE, Box::new(Values(recorder)));
+    rc.register_local_helper(BLOCK, Box::new(Blocks(recorder)));
 }
 
-/// Registers the helpers that keep nothing from one file to the next.
-pub(super) fn register(registry: &mut Handlebars<'static>) {
+/// Removes all helpers that come with handlebars: they are lenient where a template must be strict.
+pub(super) fn unregister_foreign(registry: &mut Handlebars<'static>) {
     for name in [
         "if", "unless", "each", "with", "lookup", "raw", "log", "len", "eq", "ne", "gt", "gte", "lt", "lte",
         "and", "or", "not",
     ] {
         registry.unregister_helper(name);
     }
-    registry.register_helper("if", Box::new(Choose { when: true }));
-    registry.register_helper("unless", Box::new(Choose { when: false }));
-    registry.register_helper("with", Box::new(With));
-    registry.register_helper("raw", Box::new(Raw));
-    for (name, function) in FUNCTIONS {
-        registry.register_helper(name, Box::new(Function(function)));
+}
+
+/// Returns what a call does, and its arguments.
+fn parts<'h, 'rc>(helper: &'h Helper<'rc>) -> (&'h str, &'h [PathAndJson<'rc>]) {
+    match helper.params().split_first() {
+        Some((operation, arguments)) => (operation.value().as_str().unwrap_or(""), arguments),
+        None => ("", &[]),
     }
 }
 
-/// Registers the helpers that record into `recorder`.
-pub(super) fn register_recording<'reg: 'rc, 'rc>(
-    rc: &mut RenderContext<'reg, 'rc>,
-    recorder: &Arc<Recorder>,
-) {
-    rc.register_local_helper(CAPTURE, Box::new(CaptureValue(Arc::clone(recorder))));
-    rc.register_local_helper("each", Box::new(Each(Arc::clone(recorder))));
-}
+struct Values<'r>(&'r Recorder);
 
-/// Registers the helper that marks literal text, for the traced copy.
-pub(super) fn register_marking<'reg: 'rc, 'rc>(rc: &mut RenderContext<'reg, 'rc>) {
-    rc.register_local_helper(MARK, Box::new(Mark));
-}
-
-struct CaptureValue(Arc<Recorder>);
-
-impl HelperDef for CaptureValue {
-    // `call_inner` and not `call`: the default `call` writes with the indent of a partial.
-    fn call_inner<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-    ) -> Result<ScopedJson<'rc>, RenderError> {
-        let call = Call::new(helper);
-        self.0.step(&call)?;
-        let argument = call.argument(0, context)?;
-        let mut captures = self.0.captures.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = token::of(captures.len()).ok_or_else(|| {
-            call.fault_with_hint(
-                format!("the file inserts more than {} values", token::MAX),
-                "insert a list or a map as a whole: `{{list}}` as a value of its own",
-            )
-        })?;
-        captures.push(Capture { site: call.site, value: argument.value().clone() });
-        Ok(ScopedJson::Derived(Json::String(token.to_string())))
-    }
-}
-
-struct Mark;
-
-impl HelperDef for Mark {
-    fn call_inner<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        _: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-    ) -> Result<ScopedJson<'rc>, RenderError> {
-        let index = Call::new(helper).site as usize;
-        Ok(ScopedJson::Derived(Json::String(token::mark(index).map(String::from).unwrap_or_default())))
-    }
-}
-
-struct Choose {
-    when: bool,
-}
-
-impl HelperDef for Choose {
+impl HelperDef for Values<'_> {
+    // The default writes with the indent of a partial, and copies the text three times; most tokens need no indent.
     fn call<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -261,15 +183,93 @@ impl HelperDef for Choose {
         rc: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
-        let condition = is_truthy(Call::new(helper).argument(0, context)?.value());
-        let branch = if condition == self.when { helper.template() } else { helper.inverse() };
-        branch.map_or(Ok(()), |branch| branch.render(registry, context, rc, out))
+        if rc.get_indent_before_write() {
+            return Indented(self).call(helper, registry, context, rc, out);
+        }
+        let value = self.call_inner(helper, registry, context, rc)?;
+        if let Some(text) = value.as_json().as_str().filter(|text| !text.is_empty()) {
+            out.write(text)?;
+            rc.set_content_produced(true);
+            rc.set_trailing_newline(false);
+        }
+        Ok(())
+    }
+
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        rc: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let (operation, arguments) = parts(helper);
+        if operation == MARK {
+            return Ok(text(token::mark(number(arguments.first()))));
+        }
+        let optional = usize::from(operation == DEFAULT);
+        if let Some(absent) = arguments.iter().skip(optional).find(|argument| argument.is_value_missing()) {
+            return Err(
+                missing::refusal(absent.relative_path().map_or("", String::as_str), context, rc).into()
+            );
+        }
+        match (operation, arguments) {
+            (INSERT, [site, value]) => {
+                self.0.step(0)?;
+                Ok(text(Some(self.0.insert(number(Some(site)), value.value())?)))
+            }
+            (REQUIRE | REQUIRE_MAP, arguments) => {
+                self.require(operation, arguments)?;
+                Ok(text(None))
+            }
+            (name, arguments) => {
+                let values: Vec<&Json> = arguments.iter().map(PathAndJson::value).collect();
+                self.0.step(values.iter().map(|value| weight(value)).sum())?;
+                Ok(ScopedJson::Derived(functions::call(name, &values)?))
+            }
+        }
     }
 }
 
-struct With;
+/// Writes what [`Values`] computes in handlebars' own way.
+struct Indented<'v, 'r>(&'v Values<'r>);
 
-impl HelperDef for With {
+impl HelperDef for Indented<'_, '_> {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        registry: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        rc: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        self.0.call_inner(helper, registry, context, rc)
+    }
+}
+
+impl Values<'_> {
+    fn require(&self, operation: &str, arguments: &[PathAndJson<'_>]) -> Result<(), Refusal> {
+        // A partial gets a copy of its arguments.
+        self.0.step(arguments.iter().map(|argument| weight(argument.value())).sum())?;
+        match arguments.first().map(PathAndJson::value) {
+            Some(argument) if operation == REQUIRE_MAP && !argument.is_object() => {
+                let message = format!("named arguments cannot be added to {}", kind_of(argument));
+                Err(Refusal::new(message).hint("pass a map first, or name every argument"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn number(argument: Option<&PathAndJson<'_>>) -> usize {
+    argument.and_then(|argument| argument.value().as_u64()).map_or(usize::MAX, |number| number as usize)
+}
+
+fn text<'rc>(character: Option<char>) -> ScopedJson<'rc> {
+    ScopedJson::Derived(Json::String(character.map(String::from).unwrap_or_default()))
+}
+
+struct Blocks<'r>(&'r Recorder);
+
+impl HelperDef for Blocks<'_> {
     fn call<'reg: 'rc, 'rc>(
         &self,
         helper: &Helper<'rc>,
@@ -278,129 +278,146 @@ impl HelperDef for With {
         rc: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
-        let argument = Call::new(helper).argument(0, context)?;
-        if !is_truthy(argument.value()) {
-            return helper.inverse().map_or(Ok(()), |branch| branch.render(registry, context, rc, out));
+        let (operation, arguments) = parts(helper);
+        self.0.step(0)?;
+        let mut block = Block { recorder: self.0, helper, registry, context, rc, out };
+        let argument = match (operation, arguments.first()) {
+            (ENCLOSE, _) => return block.enclose(),
+            (_, Some(argument)) => argument,
+            (_, None) => return block.body(),
+        };
+        if argument.is_value_missing() {
+            let path = argument.relative_path().map_or("", String::as_str);
+            return Err(missing::refusal(path, context, block.rc).into());
         }
-        let standpoint = Standpoint::of(argument);
-        let mut block = standpoint.block();
-        if let Some(name) = helper.block_param() {
-            block.set_block_params(standpoint.params(name, None)?);
+        match operation {
+            "unless" => block.choose(!is_truthy(argument.value())),
+            "with" => block.with(argument),
+            "each" => block.each(argument),
+            _ => block.choose(is_truthy(argument.value())),
         }
-        rc.push_block(block);
-        let result = render_body(helper.template(), registry, context, rc, out);
-        rc.pop_block();
-        result
     }
 }
 
 /// One turn of a loop: the key or index for templates, the same as a path segment, and the item.
 type Turn<'a> = (Json, String, &'a Json);
 
-struct Each(Arc<Recorder>);
-
-impl HelperDef for Each {
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        registry: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        rc: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
-        let call = Call::new(helper);
-        let argument = call.argument(0, context)?;
-        let turns: Vec<Turn<'_>> = match argument.value() {
-            Json::Array(items) => items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| (Json::from(index), index.to_string(), item))
-                .collect(),
-            Json::Object(map) => {
-                map.iter().map(|(key, item)| (Json::from(key.as_str()), key.clone(), item)).collect()
-            }
-            other => {
-                let message = format!("`each` needs a list or a map, not {}", kind_of(other));
-                return Err(call.fault(message));
-            }
-        };
-        if turns.is_empty() {
-            return helper.inverse().map_or(Ok(()), |branch| branch.render(registry, context, rc, out));
-        }
-        rc.push_block(Standpoint::of(argument).block());
-        let result = self.turns(&call, argument, turns, registry, context, rc, out);
-        rc.pop_block();
-        result
-    }
+/// A block that is being expanded.
+struct Block<'b, 'reg: 'rc, 'rc> {
+    recorder: &'b Recorder,
+    helper: &'b Helper<'rc>,
+    registry: &'reg Handlebars<'reg>,
+    context: &'rc Context,
+    rc: &'b mut RenderContext<'reg, 'rc>,
+    out: &'b mut dyn Output,
 }
 
-impl Each {
-    #[expect(clippy::too_many_arguments, reason = "handlebars hands every helper these five")]
-    fn turns<'reg: 'rc, 'rc>(
-        &self,
-        call: &Call<'_, 'rc>,
-        list: &PathAndJson<'rc>,
-        turns: Vec<Turn<'_>>,
-        registry: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        rc: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
+impl<'reg: 'rc, 'rc> Block<'_, 'reg, 'rc> {
+    fn body(&mut self) -> HelperResult {
+        self.expand(self.helper.template())
+    }
+
+    fn otherwise(&mut self) -> HelperResult {
+        self.expand(self.helper.inverse())
+    }
+
+    fn expand(&mut self, template: Option<&'rc Template>) -> HelperResult {
+        template.map_or(Ok(()), |template| template.render(self.registry, self.context, self.rc, self.out))
+    }
+
+    fn choose(&mut self, condition: bool) -> HelperResult {
+        if condition { self.body() } else { self.otherwise() }
+    }
+
+    fn with(&mut self, argument: &PathAndJson<'rc>) -> HelperResult {
+        if !is_truthy(argument.value()) {
+            return self.otherwise();
+        }
+        let standpoint = self.standpoint(argument)?;
+        let mut block = standpoint.block();
+        if let Some(name) = self.helper.block_param() {
+            block.set_block_params(standpoint.params(name, None)?);
+        }
+        self.rc.push_block(block);
+        let result = self.body();
+        self.rc.pop_block();
+        result
+    }
+
+    fn each(&mut self, argument: &PathAndJson<'rc>) -> HelperResult {
+        let turns = turns(argument.value())?;
+        if turns.is_empty() {
+            return self.otherwise();
+        }
+        let standpoint = self.standpoint(argument)?;
+        self.rc.push_block(standpoint.block());
+        let result = self.turns(&standpoint, turns);
+        self.rc.pop_block();
+        result
+    }
+
+    fn turns(&mut self, around: &Standpoint, turns: Vec<Turn<'_>>) -> HelperResult {
         let last = turns.len() - 1;
         for (index, (key, segment, item)) in turns.into_iter().enumerate() {
-            self.0.step(call)?;
-            let at = match list.context_path() {
-                Some(path) => {
-                    let mut path = path.clone();
-                    path.push(segment);
-                    Standpoint::Path(path)
-                }
-                None => Standpoint::Value(item.clone()),
-            };
-            let mut block = at.block();
+            let standpoint = around.below(segment, item);
+            self.recorder.step(standpoint.copied_bytes())?;
+            let mut block = standpoint.block();
             block.set_local_var("first", Json::Bool(index == 0));
             block.set_local_var("last", Json::Bool(index == last));
             block.set_local_var("index", Json::from(index));
             if key.is_string() {
                 block.set_local_var("key", key.clone());
             }
-            if let Some(name) = call.helper.block_param() {
-                block.set_block_params(at.params(name, None)?);
-            } else if let Some((name, key_name)) = call.helper.block_param_pair() {
-                block.set_block_params(at.params(name, Some((key_name, key)))?);
+            if let Some(name) = self.helper.block_param() {
+                block.set_block_params(standpoint.params(name, None)?);
+            } else if let Some((name, key_name)) = self.helper.block_param_pair() {
+                block.set_block_params(standpoint.params(name, Some((key_name, key)))?);
             }
-            if let Some(current) = rc.block_mut() {
+            if let Some(current) = self.rc.block_mut() {
                 *current = block;
             }
-            render_body(call.helper.template(), registry, context, rc, out)?;
+            self.body()?;
         }
         Ok(())
     }
-}
 
-struct Raw;
+    /// Expands the body of a partial with its own block alone: the names that blocks of its callers gave to things and
+    /// what stands around them would otherwise hide facts of the same name.
+    fn enclose(&mut self) -> HelperResult {
+        let mut callers = self.rc.replace_blocks(VecDeque::new());
+        let own = callers.pop_front();
+        self.rc.replace_blocks(own.into_iter().collect());
+        let result = self.body();
+        if let Some(own) = self.rc.replace_blocks(VecDeque::new()).pop_front() {
+            callers.push_front(own);
+        }
+        self.rc.replace_blocks(callers);
+        result
+    }
 
-impl HelperDef for Raw {
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        registry: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        rc: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
-        render_body(helper.template(), registry, context, rc, out)
+    fn standpoint(&self, argument: &PathAndJson<'_>) -> Result<Standpoint, Refusal> {
+        let standpoint = match argument.context_path() {
+            Some(path) => Standpoint::Path(path.clone()),
+            None => Standpoint::Value(argument.value().clone()),
+        };
+        self.recorder.step(standpoint.copied_bytes())?;
+        Ok(standpoint)
     }
 }
 
-fn render_body<'reg: 'rc, 'rc>(
-    template: Option<&'rc Template>,
-    registry: &'reg Handlebars<'reg>,
-    context: &'rc Context,
-    rc: &mut RenderContext<'reg, 'rc>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    template.map_or(Ok(()), |template| template.render(registry, context, rc, out))
+fn turns(value: &Json) -> Result<Vec<Turn<'_>>, Refusal> {
+    match value {
+        Json::Array(items) => Ok(items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (Json::from(index), index.to_string(), item))
+            .collect()),
+        Json::Object(map) => {
+            Ok(map.iter().map(|(key, item)| (Json::from(key.as_str()), key.clone(), item)).collect())
+        }
+        other => Err(Refusal::new(format!("`each` needs a list or a map, not {}", kind_of(other)))
+            .hint("write `{{#if …}}` for a single value")),
+    }
 }
 
 /// What `this` is inside a block: a path into the facts, or a computed value.
@@ -410,10 +427,22 @@ enum Standpoint {
 }
 
 impl Standpoint {
-    fn of(argument: &PathAndJson<'_>) -> Self {
-        match argument.context_path() {
-            Some(path) => Self::Path(path.clone()),
-            None => Self::Value(argument.value().clone()),
+    fn below(&self, segment: String, item: &Json) -> Self {
+        match self {
+            Self::Path(path) => {
+                let mut below = Vec::with_capacity(path.len() + 1);
+                below.extend_from_slice(path);
+                below.push(segment);
+                Self::Path(below)
+            }
+            Self::Value(_) => Self::Value(item.clone()),
+        }
+    }
+
+    fn copied_bytes(&self) -> usize {
+        match self {
+            Self::Path(_) => 0,
+            Self::Value(value) => weight(value),
         }
     }
 
@@ -442,117 +471,5 @@ impl Standpoint {
             params.add_value(name, key)?;
         }
         Ok(params)
-    }
-}
-
-/// A helper that computes a value from its arguments alone.
-struct Function(fn(&Call<'_, '_>, &Context) -> Result<Json, RenderError>);
-
-impl HelperDef for Function {
-    fn call_inner<'reg: 'rc, 'rc>(
-        &self,
-        helper: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        context: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-    ) -> Result<ScopedJson<'rc>, RenderError> {
-        (self.0)(&Call::new(helper), context).map(ScopedJson::Derived)
-    }
-}
-
-type NamedFunction = (&'static str, fn(&Call<'_, '_>, &Context) -> Result<Json, RenderError>);
-
-const FUNCTIONS: [NamedFunction; 9] = [
-    ("and", |call, context| Ok(call.arguments(context)?.into_iter().all(is_truthy).into())),
-    ("default", |call, context| {
-        let value = call.optional_argument(0)?;
-        let fallback = call.argument(1, context)?;
-        let absent = value.is_value_missing() || value.value().is_null();
-        Ok(if absent { fallback.value().clone() } else { value.value().clone() })
-    }),
-    ("eq", |call, context| {
-        Ok((call.argument(0, context)?.value() == call.argument(1, context)?.value()).into())
-    }),
-    ("join", join),
-    ("len", |call, context| match call.argument(0, context)?.value() {
-        Json::Array(items) => Ok(items.len().into()),
-        Json::Object(map) => Ok(map.len().into()),
-        other => Err(call.fault(format!("`len` needs a list or a map, not {}", kind_of(other)))),
-    }),
-    ("lookup", lookup),
-    ("ne", |call, context| {
-        Ok((call.argument(0, context)?.value() != call.argument(1, context)?.value()).into())
-    }),
-    ("not", |call, context| Ok((!is_truthy(call.argument(0, context)?.value())).into())),
-    ("or", |call, context| Ok(call.arguments(context)?.into_iter().any(is_truthy).into())),
-];
-
-fn join(call: &Call<'_, '_>, context: &Context) -> Result<Json, RenderError> {
-    let list = call.argument(0, context)?.value();
-    let separator = call.argument(1, context)?.value();
-    let (Json::Array(items), Json::String(separator)) = (list, separator) else {
-        return Err(call.fault("`join` needs a list and a separator: `(join list \",\")`"));
-    };
-    let texts: Option<Vec<String>> = items.iter().map(scalar_text).collect();
-    match texts {
-        Some(texts) => Ok(texts.join(separator).into()),
-        None => Err(call.fault("`join` needs a list of strings, numbers or booleans")),
-    }
-}
-
-fn lookup(call: &Call<'_, '_>, context: &Context) -> Result<Json, RenderError> {
-    let container = call.argument(0, context)?.value();
-    let key = call.argument(1, context)?.value();
-    let found = match (container, key) {
-        (Json::Object(map), Json::String(key)) => map.get(key),
-        (Json::Array(items), Json::Number(index)) => {
-            index.as_u64().and_then(|index| items.get(index as usize))
-        }
-        (other, _) => {
-            return Err(call.fault(format!("`lookup` needs a map or a list, not {}", kind_of(other))));
-        }
-    };
-    found.cloned().ok_or_else(|| {
-        let keys = container.as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));
-        let key = scalar_text(key).unwrap_or_default();
-        let message = format!("`lookup` finds no `{key}`");
-        match did_you_mean(&key, keys) {
-            Some(near) => call.fault_with_hint(message, format!("did you mean `{near}`?")),
-            None => call.fault(message),
-        }
-    })
-}
-
-/// Returns whether a condition holds: not for `false`, `null`, `0`, the empty string, list and map.
-fn is_truthy(value: &Json) -> bool {
-    match value {
-        Json::Null => false,
-        Json::Bool(flag) => *flag,
-        Json::Number(number) => number.as_f64() != Some(0.0),
-        Json::String(text) => !text.is_empty(),
-        Json::Array(items) => !items.is_empty(),
-        Json::Object(map) => !map.is_empty(),
-    }
-}
-
-/// Returns the text of a scalar as it reads inside a longer string; nothing for `null`, a list or a map.
-pub(super) fn scalar_text(value: &Json) -> Option<String> {
-    match value {
-        Json::Bool(flag) => Some(flag.to_string()),
-        Json::Number(number) => Some(number.to_string()),
-        Json::String(text) => Some(text.clone()),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
-    }
-}
-
-/// Returns how a message calls a value of this kind.
-pub(super) fn kind_of(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "a boolean",
-        Json::Number(_) => "a number",
-        Json::String(_) => "a string",
-        Json::Array(_) => "a list",
-        Json::Object(_) => "a map",
     }
 }

@@ -4,16 +4,28 @@
 //! this folder and nowhere else.
 
 mod compile;
+mod functions;
 mod helpers;
+mod memory;
+mod missing;
+mod partials;
+mod rewrite;
 mod scan;
+mod segments;
 mod skeleton;
 mod token;
+mod trace;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
-use handlebars::{BlockParamHolder, Context, Output, RenderContext, RenderError, Renderable};
+use handlebars::{
+    BlockParamHolder, Context, Output, RenderContext, RenderError, RenderErrorReason, Renderable,
+};
 use serde_json::Value as Json;
 
 use crate::key_path::Step;
@@ -22,19 +34,19 @@ use crate::problem::{Fault, Place, Position, Problem};
 use crate::yaml::{self, Value};
 
 pub use compile::Site;
-pub use helpers::{BLOCK_HELPERS, Capture, MAX_STEPS, VALUE_HELPERS};
-pub use scan::{MAX_ELSE_IF, MAX_NESTING, MAX_PARENTHESES};
+pub use functions::VALUE_HELPERS;
+pub use helpers::{BLOCK_HELPERS, MAX_STEPS};
+pub use scan::{MAX_BRACKETS, MAX_NESTING, MAX_SOURCE_BYTES, MAX_TAGS};
 pub use token::MAX as MAX_VALUES;
 
-use compile::{Compiled, SourceText, Tracing};
-use helpers::{Recorder, SiteFault};
-use scan::LineIndex;
+use compile::{Compiled, Kind, SourceText, Tracing};
+use helpers::{Capture, Recorder, Refusal};
+use memory::Memory;
 use skeleton::{Misfit, Skeleton};
+use trace::Trail;
 
 /// The text that one template may expand to, in bytes. Argo CD and a reviewer both choke on less.
 pub const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
-/// Skeletons remembered for one template; a template that makes more of them varies too much for a memory to help.
-const MAX_SKELETONS: usize = 4_096;
 
 /// The text of a template or partial.
 #[derive(Clone, Debug)]
@@ -50,9 +62,9 @@ pub struct TemplateSource {
 pub struct Templates {
     compiled: Compiled,
     sources: HashMap<RepoPath, Arc<str>>,
-    templates: Vec<TemplateSource>,
+    files: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
-    skeletons: RwLock<HashMap<Box<str>, Arc<Skeleton>>>,
+    skeletons: Memory,
     traced: OnceLock<Option<Compiled>>,
 }
 
@@ -73,6 +85,11 @@ impl Scope {
     #[must_use]
     pub fn facts(&self) -> &Json {
         self.context.data()
+    }
+
+    /// Returns the facts for changing.
+    pub fn facts_mut(&mut self) -> &mut Json {
+        self.context.data_mut()
     }
 }
 
@@ -105,8 +122,8 @@ impl Templates {
         let compiled = compile_all(&templates, &partials, Tracing::Off)?;
         let all = templates.iter().chain(partials.iter().map(|(_, partial)| partial));
         let sources = all.map(|source| (source.file.clone(), Arc::clone(&source.text))).collect();
-        let skeletons = RwLock::default();
-        Ok(Self { compiled, sources, templates, partials, skeletons, traced: OnceLock::new() })
+        let (skeletons, traced) = (Memory::default(), OnceLock::new());
+        Ok(Self { compiled, sources, files: templates, partials, skeletons, traced })
     }
 
     /// Returns every name that a template reads, wherever it stands in a path. What is not in here is read by nothing.
@@ -115,15 +132,23 @@ impl Templates {
         &self.compiled.names_read
     }
 
+    /// Returns every name that some path ends in: a map among them is read as a whole, whatever stands in it.
+    #[must_use]
+    pub fn maps_read(&self) -> &BTreeSet<String> {
+        &self.compiled.ends_read
+    }
+
     /// Expands a template into its documents; none if it renders to nothing.
     pub fn render(&self, expand: Expand<'_>) -> Result<Vec<Value>, Vec<Problem>> {
         let (text, captures) = self.expand(expand)?;
         if text.trim().is_empty() {
             return Ok(Vec::new());
         }
-        let skeleton = self.skeleton(expand, text)?;
+        let skeleton = self.skeletons.skeleton(text, Skeleton::parse).map_err(|faults| {
+            once_each(faults.into_iter().map(|fault| self.yaml_problem(expand, fault, &captures)))
+        })?;
         skeleton.fill(&captures).map_err(|misfits| {
-            misfits.into_iter().map(|misfit| self.misfit(expand, misfit, &captures)).collect()
+            once_each(misfits.into_iter().map(|misfit| self.misfit_problem(expand, misfit, &captures)))
         })
     }
 
@@ -131,139 +156,114 @@ impl Templates {
     #[must_use]
     pub fn origin(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Origin> {
         let (text, captures) = self.expand(expand).ok()?;
-        let skeleton = Skeleton::parse(&text).ok()?;
+        let skeleton = self.skeletons.skeleton(text, Skeleton::parse).ok()?;
         let located = skeleton.locate(document, path, &captures)?;
         if located.tokens.is_empty() {
             return Some(Origin::Literal(self.place_in_template(expand, located.position)));
         }
-        let sites = located.tokens.iter().filter_map(|token| captures.get(*token));
-        Some(Origin::Inserted(sites.map(|capture| self.site(capture.site).clone()).collect()))
+        let sites = located.tokens.iter().filter_map(|token| self.captured_at(&captures, *token));
+        Some(Origin::Inserted(sites.cloned().collect()))
     }
 
-    fn site(&self, index: u32) -> &Site {
-        &self.compiled.sites[index as usize]
+    /// Finds where the key of the node at `path` of document `document` is written.
+    #[must_use]
+    pub fn key_place(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Place> {
+        let (text, captures) = self.expand(expand).ok()?;
+        let skeleton = self.skeletons.skeleton(text, Skeleton::parse).ok()?;
+        let located = skeleton.locate(document, path, &captures)?;
+        Some(self.place_in_template(expand, located.key?))
     }
 
-    fn skeleton(&self, expand: Expand<'_>, text: String) -> Result<Arc<Skeleton>, Vec<Problem>> {
-        let known = self.skeletons.read().unwrap_or_else(PoisonError::into_inner).get(text.as_str()).cloned();
-        if let Some(skeleton) = known {
-            return Ok(skeleton);
-        }
-        let parsed = Skeleton::parse(&text).map_err(|faults| {
-            faults.into_iter().map(|fault| self.yaml_fault(expand, fault)).collect::<Vec<_>>()
-        })?;
-        let skeleton = Arc::new(parsed);
-        let mut memory = self.skeletons.write().unwrap_or_else(PoisonError::into_inner);
-        if memory.len() >= MAX_SKELETONS {
-            memory.clear();
-        }
-        memory.insert(text.into(), Arc::clone(&skeleton));
-        Ok(skeleton)
+    fn captured_at(&self, captures: &[Capture], token: usize) -> Option<&Site> {
+        self.compiled.sites.get(captures.get(token)?.site)
     }
 
     fn expand(&self, expand: Expand<'_>) -> Result<(String, Vec<Capture>), Vec<Problem>> {
-        let recorder = Arc::new(Recorder::default());
-        let result = render_with(&self.compiled, expand, &recorder, Tracing::Off);
-        match result {
-            Ok(text) => Ok((text, recorder.take())),
-            Err(error) => Err(vec![self.render_problem(expand, &error)]),
-        }
+        expand_with(&self.compiled, expand).map_err(|error| vec![self.expansion_problem(expand, &error)])
     }
 
-    fn render_problem(&self, expand: Expand<'_>, error: &RenderError) -> Problem {
-        if let Some(fault) = find_cause::<SiteFault>(error) {
-            let problem = Problem::at(self.site(fault.site).place.clone(), fault.message.clone());
-            return Problem { hint: fault.hint.clone(), ..problem };
+    fn expansion_problem(&self, expand: Expand<'_>, error: &RenderError) -> Problem {
+        // The rewriting put sites where handlebars keeps line numbers.
+        let site = error.line_no.and_then(|site| self.compiled.sites.get(site));
+        if let Some(refusal) = find_cause::<OutputFull>(error).map(|_| helpers::too_large()) {
+            let problem = Problem::in_whole_file(expand.template, refusal.message);
+            return Problem { hint: refusal.hint, ..problem };
         }
-        if find_cause::<OutputFull>(error).is_some() {
-            let message = format!("the template writes more than {} MiB", MAX_OUTPUT_BYTES >> 20);
-            return Problem::in_whole_file(expand.template, message).hint("split it, or loop over less");
-        }
-        // Our helpers say where they stand, so only faults of a partial's argument are left.
-        let position = match (error.line_no, error.column_no) {
-            (Some(line), Some(column)) => Position::new(line as u32, column as u32),
-            _ => Position::START,
+        let refusal = match (find_cause::<Refusal>(error), error.reason()) {
+            (Some(Refusal { message, hint }), _) => Refusal { message: message.clone(), hint: hint.clone() },
+            (None, RenderErrorReason::InvalidJsonIndex(name)) => not_in_a_list(name, site),
+            (None, reason) => Refusal::new(reason.to_string().to_lowercase()),
         };
-        let file =
-            error.template_name.as_deref().and_then(|name| self.file_of(name)).unwrap_or(expand.template);
-        Fault::new(position, error.reason().to_string().to_lowercase()).in_file(file)
+        let place = site.map_or_else(|| start_of(expand.template), |site| site.place.clone());
+        Problem { place, message: refusal.message, hint: refusal.hint }
     }
 
-    fn file_of(&self, name: &str) -> Option<&RepoPath> {
-        let partial =
-            self.partials.iter().find(|(partial, _)| partial == name).map(|(_, source)| &source.file);
-        partial
-            .or_else(|| self.templates.iter().map(|source| &source.file).find(|file| file.as_str() == name))
-    }
-
-    fn misfit(&self, expand: Expand<'_>, misfit: Misfit, captures: &[Capture]) -> Problem {
-        let site =
-            misfit.capture.and_then(|token| captures.get(token)).map(|capture| self.site(capture.site));
-        match site {
-            Some(site) => Problem::at(
-                site.place.clone(),
-                format!("`{{{{{}}}}}` is {}", site.expression, misfit.message),
-            ),
+    fn misfit_problem(&self, expand: Expand<'_>, misfit: Misfit, captures: &[Capture]) -> Problem {
+        match misfit.capture.and_then(|token| self.captured_at(captures, token)) {
+            Some(site) => {
+                let message = format!("`{{{{{}}}}}` {}", site.expression, misfit.message);
+                Problem::at(site.place.clone(), message)
+            }
             None => Problem::at(self.place_in_template(expand, misfit.position), misfit.message),
         }
         .hint(misfit.hint)
     }
 
-    fn yaml_fault(&self, expand: Expand<'_>, fault: Fault) -> Problem {
+    fn yaml_problem(&self, expand: Expand<'_>, fault: Fault, captures: &[Capture]) -> Problem {
         let place = self.place_in_template(expand, fault.position);
-        let message = self.without_tokens(&fault.message);
-        Problem { place, message, hint: fault.hint.map(|hint| self.without_tokens(&hint)) }
+        let message = self.with_expressions(&fault.message, captures);
+        let message = match fault.first.map(|first| self.place_in_template(expand, first)) {
+            None => message,
+            Some(first) if first == place => format!("{message}, written by the same line"),
+            Some(first) if first.file == place.file => {
+                format!("{message}, first on line {}", first.position.line)
+            }
+            Some(first) => format!("{message}, first at {first}"),
+        };
+        Problem { place, message, hint: fault.hint.map(|hint| self.with_expressions(&hint, captures)) }
     }
 
-    /// Writes `{{…}}` where a message quotes a token.
-    fn without_tokens(&self, message: &str) -> String {
+    /// Writes the expressions where a message quotes the tokens that stand for their values.
+    fn with_expressions(&self, message: &str, captures: &[Capture]) -> String {
         let mut text = String::with_capacity(message.len());
         for character in message.chars() {
-            if token::index(character).is_some() { text.push_str("{{…}}") } else { text.push(character) }
+            match token::index(character).and_then(|token| self.captured_at(captures, token)) {
+                Some(site) => text.extend(["{{", &site.expression, "}}"]),
+                None => text.push(character),
+            }
         }
         text
     }
 
-    /// Maps a position in the expanded text back to the template line that wrote it.
-    ///
-    /// The text is expanded once more from a copy of the templates that marks every stretch of literal text; this
-    /// happens only for problems and explanations.
     fn place_in_template(&self, expand: Expand<'_>, position: Position) -> Place {
-        self.trace(expand, position)
-            .unwrap_or_else(|| Place { file: expand.template.clone(), position: Position::START })
+        self.trace(expand, position).unwrap_or_else(|| start_of(expand.template))
     }
 
     fn trace(&self, expand: Expand<'_>, position: Position) -> Option<Place> {
-        let traced =
-            self.traced.get_or_init(|| compile_all(&self.templates, &self.partials, Tracing::On).ok());
-        let traced = traced.as_ref()?;
-        let recorder = Arc::new(Recorder::default());
-        let marked = render_with(traced, expand, &recorder, Tracing::On).ok()?;
-        let captures = recorder.take();
-        let trail = Trail::new(&marked);
-        let lines = LineIndex::new(&trail.text);
-        let offset = lines.offset(position);
-        let (start, source) = trail.at(offset)?;
-        match source {
-            Mark::Token(token) => Some(self.site(captures.get(token)?.site).place.clone()),
-            Mark::Stretch(index) => {
-                let stretch = traced.stretches.get(index)?;
-                let text = self.sources.get(&stretch.file)?;
-                let source_lines = LineIndex::new(text);
-                let from = source_lines.position(stretch.offset);
-                let rows = trail.text[start..offset].matches('\n').count() as u32;
-                let column = if rows == 0 {
-                    from.column + trail.text[start..offset].chars().count() as u32
-                } else {
-                    // A partial may have been indented: count from the first character that is not a space.
-                    let indent = |line: &str| (line.len() - line.trim_start_matches(' ').len()) as u32;
-                    let written = indent(source_lines.line(from.line + rows));
-                    (position.column + written).saturating_sub(indent(lines.line(position.line))).max(1)
-                };
-                Some(Place { file: stretch.file.clone(), position: Position::new(from.line + rows, column) })
-            }
-        }
+        let traced = self.traced()?;
+        let (marked, captures) = expand_with(traced, expand).ok()?;
+        Trail::new(&marked).place(position, traced, &captures, &self.sources)
     }
+
+    fn traced(&self) -> Option<&Compiled> {
+        self.traced.get_or_init(|| compile_all(&self.files, &self.partials, Tracing::On).ok()).as_ref()
+    }
+}
+
+fn start_of(file: &RepoPath) -> Place {
+    Place { file: file.clone(), position: Position::START }
+}
+
+fn not_in_a_list(name: &str, site: Option<&Site>) -> Refusal {
+    let expression = site.map_or("", |site| site.expression.as_str());
+    Refusal::new(format!("`{name}` in `{expression}` is looked up in a list"))
+        .hint("loop over the list with `{{#each …}}`, or take an item by its number, as in `list.0`")
+}
+
+/// Leaves out what a loop repeats.
+fn once_each(problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
+    let mut told = BTreeSet::new();
+    problems.filter(|problem| told.insert(problem.clone())).collect()
 }
 
 fn compile_all(
@@ -271,38 +271,33 @@ fn compile_all(
     partials: &[(String, TemplateSource)],
     tracing: Tracing,
 ) -> Result<Compiled, Vec<Problem>> {
-    let templates: Vec<_> = templates
-        .iter()
-        .map(|source| SourceText { name: source.file.to_string(), file: &source.file, text: &source.text })
+    let templates = templates.iter().map(|source| (Kind::Template, source.file.to_string(), source));
+    let partials = partials.iter().map(|(name, source)| (Kind::Partial, name.clone(), source));
+    let sources: Vec<_> = templates
+        .chain(partials)
+        .map(|(kind, name, source)| SourceText { kind, name, file: &source.file, text: &source.text })
         .collect();
-    let partials: Vec<_> = partials
-        .iter()
-        .map(|(name, source)| SourceText { name: name.clone(), file: &source.file, text: &source.text })
-        .collect();
-    compile::compile(&templates, &partials, tracing)
+    compile::compile(&sources, tracing)
 }
 
-fn render_with(
-    compiled: &Compiled,
-    expand: Expand<'_>,
-    recorder: &Arc<Recorder>,
-    tracing: Tracing,
-) -> Result<String, RenderError> {
+/// Expands a template, and returns the text with a token for each inserted value, and the values.
+fn expand_with(compiled: &Compiled, expand: Expand<'_>) -> Result<(String, Vec<Capture>), RenderError> {
     let template = compiled
         .registry
         .get_template(expand.template.as_str())
-        .ok_or_else(|| handlebars::RenderErrorReason::TemplateNotFound(expand.template.to_string()))?;
-    let mut rc = RenderContext::new(None);
-    helpers::register_recording(&mut rc, recorder);
-    if tracing == Tracing::On {
-        helpers::register_marking(&mut rc);
-    }
-    if let (Some(index), Some(block)) = (expand.addon, rc.block_mut()) {
-        block.set_block_param("addon", BlockParamHolder::Path(vec!["addons".to_owned(), index.to_string()]));
-    }
+        .ok_or_else(|| RenderErrorReason::TemplateNotFound(expand.template.to_string()))?;
+    let recorder = Recorder::default();
     let mut out = BoundedOutput::default();
-    template.render(&compiled.registry, &expand.scope.context, &mut rc, &mut out)?;
-    Ok(out.text)
+    {
+        let mut rc = RenderContext::new(None);
+        helpers::register(&mut rc, &recorder);
+        if let (Some(index), Some(block)) = (expand.addon, rc.block_mut()) {
+            let path = vec!["addons".to_owned(), index.to_string()];
+            block.set_block_param("addon", BlockParamHolder::Path(path));
+        }
+        template.render(&compiled.registry, &expand.scope.context, &mut rc, &mut out)?;
+    }
+    Ok((out.text, recorder.into_captures()))
 }
 
 #[derive(Debug, Default)]
@@ -324,7 +319,7 @@ impl Output for BoundedOutput {
     }
 }
 
-fn find_cause<'e, E: std::error::Error + 'static>(error: &'e RenderError) -> Option<&'e E> {
+fn find_cause<E: std::error::Error + 'static>(error: &RenderError) -> Option<&E> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.reason());
     while let Some(current) = cause {
         if let Some(found) = current.downcast_ref::<E>() {
@@ -338,40 +333,6 @@ fn find_cause<'e, E: std::error::Error + 'static>(error: &'e RenderError) -> Opt
         cause = current.source();
     }
     None
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Mark {
-    Token(usize),
-    Stretch(usize),
-}
-
-/// A traced text without its marks, and which mark each part of it follows.
-struct Trail {
-    text: String,
-    marks: Vec<(usize, Mark)>,
-}
-
-impl Trail {
-    fn new(marked: &str) -> Self {
-        let mut trail = Self { text: String::with_capacity(marked.len()), marks: Vec::new() };
-        for character in marked.chars() {
-            if let Some(index) = token::marked(character) {
-                trail.marks.push((trail.text.len(), Mark::Stretch(index)));
-                continue;
-            }
-            if let Some(index) = token::index(character) {
-                trail.marks.push((trail.text.len(), Mark::Token(index)));
-            }
-            trail.text.push(character);
-        }
-        trail
-    }
-
-    fn at(&self, offset: usize) -> Option<(usize, Mark)> {
-        let after = self.marks.partition_point(|(start, _)| *start <= offset);
-        after.checked_sub(1).map(|index| self.marks[index])
-    }
 }
 
 /// Writes documents as one file under a header that names its template.

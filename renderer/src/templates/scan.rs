@@ -7,12 +7,15 @@ use std::ops::Range;
 
 use crate::problem::{Fault, Position};
 
-/// Blocks inside blocks, at most. Deeper nesting is unreadable long before it is dangerous.
-pub const MAX_NESTING: usize = 32;
-/// `else if` branches of one block, at most: each is one more level of the parsed tree.
-pub const MAX_ELSE_IF: usize = 64;
-/// Parentheses inside parentheses in one expression, at most.
-pub const MAX_PARENTHESES: usize = 16;
+/// Blocks, `else if` branches and partials inside each other, at most: each is one more level of the parsed tree. Deeper
+/// nesting is unreadable long before it is dangerous.
+pub const MAX_NESTING: usize = 64;
+/// The size of a template, in bytes. Handlebars counts lines anew for each tag, so that its time grows with size times tags.
+pub const MAX_SOURCE_BYTES: usize = 128 * 1024;
+/// The tags of a template, at most.
+pub const MAX_TAGS: usize = 4_096;
+/// Opening brackets of any kind in one expression, at most.
+pub const MAX_BRACKETS: usize = 32;
 
 /// What a tag does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,13 @@ pub enum TagKind {
     Partial,
     /// `{{! … }}`.
     Comment,
+}
+
+impl TagKind {
+    /// Returns whether such a tag is an element of its own in handlebars' syntax tree.
+    pub(super) fn is_in_tree(self) -> bool {
+        matches!(self, Self::Expression | Self::Open | Self::ElseIf | Self::Partial)
+    }
 }
 
 /// A tag of a template source.
@@ -68,6 +78,12 @@ impl<'a> LineIndex<'a> {
         Self { text, starts: starts.collect() }
     }
 
+    /// Returns the whole text.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// Returns the position of the character at byte `offset`.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
@@ -94,14 +110,25 @@ impl<'a> LineIndex<'a> {
 
 /// Scans a source, or returns everything about its tags that handlebars would choke on or explain badly.
 pub fn scan(source: &str) -> Result<Scan, Vec<Fault>> {
+    if source.len() > MAX_SOURCE_BYTES {
+        let message = format!("the template is larger than {} KiB", MAX_SOURCE_BYTES >> 10);
+        return Err(vec![
+            Fault::new(Position::START, message).hint("split it, or move data into the inventory"),
+        ]);
+    }
     let lines = LineIndex::new(source);
     let scanner = Scanner { source, at: 0, scan: Scan { tags: Vec::new(), texts: Vec::new() } };
     let scan = scanner.run().map_err(|(at, message)| {
         vec![
             Fault::new(lines.position(at), message)
-                .hint("close it, or write `\\{{` for braces that are meant as text"),
+                .hint("close it and the quotes in it, or write `\\{{` for braces that are meant as text"),
         ]
     })?;
+    if let Some(tag) = scan.tags.get(MAX_TAGS) {
+        let fault =
+            Fault::new(lines.position(tag.start), format!("more than {MAX_TAGS} tags in one template"));
+        return Err(vec![fault.hint("loop over a list of the inventory, or insert a map as a whole")]);
+    }
     let faults = check_blocks(&scan, &lines);
     if faults.is_empty() { Ok(scan) } else { Err(faults) }
 }
@@ -112,8 +139,14 @@ struct Scanner<'a> {
     scan: Scan,
 }
 
+/// What may stand between the braces of a tag and its content.
+const BLANK: [char; 5] = ['~', ' ', '\t', '\r', '\n'];
+
+/// A tag that goes wrong before anything in it can be read.
+type Unclosed = (usize, &'static str);
+
 impl Scanner<'_> {
-    fn run(mut self) -> Result<Scan, (usize, &'static str)> {
+    fn run(mut self) -> Result<Scan, Unclosed> {
         let mut text_start = 0;
         while let Some(found) = self.source[self.at..].find("{{") {
             let open = self.at + found;
@@ -131,177 +164,198 @@ impl Scanner<'_> {
         Ok(self.scan)
     }
 
-    fn tag(&mut self, open: usize) -> Result<(), (usize, &'static str)> {
+    fn tag(&mut self, open: usize) -> Result<(), Unclosed> {
         let rest = &self.source[open..];
         if rest.starts_with("{{{{") {
             return self.raw_block(open);
         }
-        let comment = rest.trim_start_matches(['{', '~']).starts_with('!');
-        let (braces, end) = if comment {
-            let dashes = rest.trim_start_matches(['{', '~']).starts_with("!--");
-            (2, if dashes { rest.find("--}}").or_else(|| rest.find("--~}}")) } else { rest.find("}}") })
-        } else if rest.starts_with("{{{") {
-            (3, find_outside_quotes(rest, "}}}"))
-        } else {
-            (2, find_outside_quotes(rest, "}}"))
-        };
-        let end = end.ok_or((open, "`{{` is never closed"))?;
-        let close = open + end + self.source[open + end..].find("}}").unwrap_or(0) + braces;
-        let inner = rest[braces..end].trim_matches(['~', ' ', '\t', '\r', '\n']);
+        if rest.starts_with("{{!") {
+            return self.comment(open);
+        }
+        let end = find_end(rest).ok_or((open, "`{{` is never closed"))?;
+        let inner = rest[2..end].trim_matches(BLANK);
+        let has_third_brace = inner.starts_with('{') && rest[end + 2..].starts_with('}');
+        let inner = inner.trim_matches(['{', '}']).trim_matches(BLANK);
         let (kind, text) = classify(inner);
         self.scan.tags.push(Tag { kind, start: open, text: text.trim().to_owned() });
-        self.at = close;
+        self.at = open + end + if has_third_brace { 3 } else { 2 };
+        Ok(())
+    }
+
+    fn comment(&mut self, open: usize) -> Result<(), Unclosed> {
+        let rest = &self.source[open..];
+        let long = rest.strip_prefix("{{!--").and_then(|inner| inner.find("--}}")).map(|end| end + 9);
+        let length = long.or_else(|| rest.find("}}").map(|end| end + 2));
+        self.at = open + length.ok_or((open, "this comment is never closed"))?;
+        self.scan.tags.push(Tag { kind: TagKind::Comment, start: open, text: String::new() });
         Ok(())
     }
 
     /// `{{{{name}}}} … {{{{/name}}}}`: nothing inside is a tag.
-    fn raw_block(&mut self, open: usize) -> Result<(), (usize, &'static str)> {
+    fn raw_block(&mut self, open: usize) -> Result<(), Unclosed> {
         let unclosed = (open, "this raw block is never closed");
         let head = self.source[open..].find("}}}}").ok_or(unclosed)? + open;
-        let name = self.source[open + 4..head].trim().to_owned();
+        let name = self.source[open + 4..head].trim_matches(BLANK).to_owned();
         let body = head + 4;
-        let tail = self.source[body..].find("{{{{/").ok_or(unclosed)? + body;
-        let end = self.source[tail..].find("}}}}").ok_or(unclosed)? + tail + 4;
-        self.scan.tags.push(Tag { kind: TagKind::Open, start: open, text: name.clone() });
+        let tail = self.source[body..].find("{{{{").ok_or(unclosed)? + body;
+        let end = self.source[tail..].find("}}}}").ok_or(unclosed)? + tail;
+        let closing = self.source[tail + 4..end].trim_matches(BLANK);
+        let closing = closing.strip_prefix('/').ok_or((tail, "a raw block stands inside a raw block"))?;
         self.scan.texts.push(body..tail);
-        self.scan.tags.push(Tag { kind: TagKind::Close, start: tail, text: name });
-        self.at = end;
+        self.scan.tags.push(Tag { kind: TagKind::Open, start: open, text: name });
+        self.scan.tags.push(Tag { kind: TagKind::Close, start: tail, text: closing.trim().to_owned() });
+        self.at = end + 4;
         Ok(())
     }
 }
 
-fn find_outside_quotes(text: &str, end: &str) -> Option<usize> {
-    let mut quote = None;
-    for (at, byte) in text.bytes().enumerate() {
-        match quote {
-            Some(open) if byte == open => quote = None,
-            Some(_) => {}
-            None if byte == b'"' || byte == b'\'' => quote = Some(byte),
-            None if text.as_bytes()[at..].starts_with(end.as_bytes()) => return Some(at),
-            None => {}
+/// Finds the end of a tag, outside quotes and outside brackets that hold a name: `{{a.[it's]}}`.
+fn find_end(tag: &str) -> Option<usize> {
+    let bytes = tag.as_bytes();
+    let mut closes_with = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        match (closes_with, bytes[at]) {
+            (Some(b'"' | b'\''), b'\\') => at += 1,
+            (Some(close), byte) if byte == close => closes_with = None,
+            (None, b'[') if matches!(bytes[at - 1], b'.' | b'/' | b'{' | b'~') => closes_with = Some(b']'),
+            (None, quote @ (b'"' | b'\'')) => closes_with = Some(quote),
+            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => return Some(at),
+            (Some(_) | None, _) => {}
         }
+        at += 1;
     }
     None
 }
 
 fn classify(inner: &str) -> (TagKind, &str) {
-    let else_rest =
-        inner.strip_prefix("else").filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
     match inner.as_bytes().first() {
-        Some(b'!') => (TagKind::Comment, ""),
         Some(b'#') => (TagKind::Open, &inner[1..]),
         Some(b'/') => (TagKind::Close, &inner[1..]),
         Some(b'>') => (TagKind::Partial, &inner[1..]),
-        Some(b'^') if inner.len() == 1 => (TagKind::Else, ""),
-        _ => match else_rest {
+        Some(b'&') => (TagKind::Expression, &inner[1..]),
+        _ => match inner.strip_prefix("else").or_else(|| inner.strip_prefix('^')) {
             Some(rest) if rest.trim().is_empty() => (TagKind::Else, ""),
-            Some(rest) => (TagKind::ElseIf, rest),
-            None => (TagKind::Expression, inner),
+            // Handlebars needs no space after `else`, and so `elsewhere` is one; only a longer path is not.
+            Some(rest) if !rest.starts_with(['.', '/']) => (TagKind::ElseIf, rest),
+            _ => (TagKind::Expression, inner),
         },
     }
 }
 
+/// Checks that every block is closed where it can be, and that nothing is nested deeper than the parser can bear.
+fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
+    let mut blocks = Blocks { lines, open: Vec::new(), levels: 0, faults: Vec::new() };
+    for tag in &scan.tags {
+        blocks.tag(tag);
+        if blocks.is_too_deep(tag) {
+            return blocks.faults;
+        }
+    }
+    blocks.report_unclosed();
+    blocks.faults
+}
+
+struct Blocks<'a> {
+    lines: &'a LineIndex<'a>,
+    open: Vec<OpenBlock<'a>>,
+    levels: usize,
+    faults: Vec<Fault>,
+}
+
 struct OpenBlock<'a> {
     tag: &'a Tag,
-    else_ifs: usize,
+    /// How many levels its end takes away: itself and its `else if` branches, each of which stands inside the one before.
+    levels: usize,
+    has_else: bool,
 }
 
-fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut open: Vec<OpenBlock<'_>> = Vec::new();
-    let mut fault = |at: usize, message: String, hint: &str| {
-        faults.push(Fault::new(lines.position(at), message).hint(hint));
-    };
-    for tag in &scan.tags {
-        if parentheses(&tag.text) > MAX_PARENTHESES {
-            fault(
-                tag.start,
-                format!("more than {MAX_PARENTHESES} parentheses inside each other"),
-                "split the expression",
-            );
-            return faults;
-        }
+impl<'a> Blocks<'a> {
+    fn tag(&mut self, tag: &'a Tag) {
         match tag.kind {
-            TagKind::Open if tag.text.starts_with(['>', '*']) => {
-                let message = format!("`{{{{#{} …}}}}` is not supported", &tag.text[..1]);
-                fault(tag.start, message, "put the text into a file of its own under `templates/_partials/`");
-                open.push(OpenBlock { tag, else_ifs: 0 });
-            }
-            TagKind::Open => {
-                open.push(OpenBlock { tag, else_ifs: 0 });
-                if open.len() > MAX_NESTING {
-                    fault(
-                        tag.start,
-                        format!("more than {MAX_NESTING} blocks inside each other"),
-                        "move the inner ones into a partial",
-                    );
-                    return faults;
-                }
-            }
-            TagKind::ElseIf => match open.last_mut() {
-                Some(block) => {
-                    block.else_ifs += 1;
-                    if block.else_ifs > MAX_ELSE_IF {
-                        let hint = "use `lookup` in a map of the inventory";
-                        fault(tag.start, format!("more than {MAX_ELSE_IF} `else if` branches"), hint);
-                        return faults;
-                    }
-                }
-                None => fault(tag.start, "`else if` outside a block".into(), "open it with `{{#if …}}`"),
-            },
-            TagKind::Else if open.is_empty() => {
-                fault(tag.start, "`else` outside a block".into(), "open it with `{{#if …}}`");
-            }
-            TagKind::Close => match open.pop() {
-                Some(block)
-                    if first_word(&block.tag.text).trim_start_matches(['>', '*', ' ']) == tag.text => {}
-                Some(block) => {
-                    let opened = first_word(&block.tag.text);
-                    let place = lines.position(block.tag.start);
-                    fault(
-                        tag.start,
-                        format!("`{{{{/{}}}}}` closes `{{{{#{opened}}}}}` of line {}", tag.text, place.line),
-                        &format!("write `{{{{/{opened}}}}}` here, or close the inner block first"),
-                    );
-                }
-                None => fault(
-                    tag.start,
-                    format!("`{{{{/{}}}}}` closes nothing", tag.text),
-                    "remove it or open the block",
-                ),
-            },
-            _ => {}
+            TagKind::Open => self.open(tag),
+            TagKind::ElseIf | TagKind::Else => self.branch(tag),
+            TagKind::Close => self.close(tag),
+            TagKind::Expression | TagKind::Partial | TagKind::Comment => {}
         }
     }
-    for block in open {
-        let name = first_word(&block.tag.text);
-        fault(
-            block.tag.start,
-            format!("`{{{{#{name}}}}}` is never closed"),
-            &format!("close it with `{{{{/{name}}}}}`"),
-        );
+
+    fn open(&mut self, tag: &'a Tag) {
+        if tag.text.starts_with(['>', '*']) {
+            let message = format!("`{{{{#{} …}}}}` is not supported", &tag.text[..1]);
+            self.fault(tag, message, "put the text into a file of its own under `templates/_partials/`");
+        }
+        self.open.push(OpenBlock { tag, levels: 1, has_else: false });
+        self.levels += 1;
     }
-    faults
-}
 
-fn first_word(text: &str) -> &str {
-    text.split_whitespace().next().unwrap_or("")
-}
-
-fn parentheses(text: &str) -> usize {
-    let mut depth = 0_usize;
-    let mut deepest = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
+    fn branch(&mut self, tag: &Tag) {
+        let name = if tag.kind == TagKind::Else { "else" } else { "else if" };
+        match self.open.last_mut() {
+            None => self.fault(tag, format!("`{name}` outside a block"), "open it with `{{#if …}}`"),
+            Some(block) if block.has_else => {
+                let line = self.lines.position(block.tag.start).line;
+                let message = format!("`{name}` after the `else` of the block of line {line}");
+                self.fault(tag, message, "write `{{else}}` once, as the last branch");
             }
-            b')' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
+            Some(block) if tag.kind == TagKind::Else => block.has_else = true,
+            Some(block) => {
+                block.levels += 1;
+                self.levels += 1;
+            }
         }
     }
-    deepest
+
+    fn close(&mut self, tag: &Tag) {
+        let Some(block) = self.open.pop() else {
+            self.fault(tag, format!("`{{{{/{}}}}}` closes nothing", tag.text), "remove it or open the block");
+            return;
+        };
+        self.levels -= block.levels;
+        let opened = block_name(block.tag);
+        if opened != tag.text {
+            let line = self.lines.position(block.tag.start).line;
+            let message = format!("`{{{{/{}}}}}` closes `{{{{#{opened}}}}}` of line {line}", tag.text);
+            let hint = format!("write `{{{{/{opened}}}}}` here, or close the inner block first");
+            self.fault(tag, message, &hint);
+        }
+    }
+
+    fn is_too_deep(&mut self, tag: &Tag) -> bool {
+        if self.levels > MAX_NESTING {
+            let message = format!("more than {MAX_NESTING} blocks and `else if` branches inside each other");
+            self.fault(
+                tag,
+                message,
+                "use `lookup` in a map of the inventory, or move the inner ones into a partial",
+            );
+            return true;
+        }
+        // All of them are counted, not how deep they stand: a bracket in a quoted text must not hide another.
+        if tag.text.matches(['(', '[', '{']).count() > MAX_BRACKETS {
+            let message = format!("more than {MAX_BRACKETS} brackets in one expression");
+            self.fault(tag, message, "split the expression");
+            return true;
+        }
+        false
+    }
+
+    fn report_unclosed(&mut self) {
+        for block in std::mem::take(&mut self.open) {
+            let name = block_name(block.tag);
+            let message = format!("`{{{{#{name}}}}}` is never closed");
+            self.fault(block.tag, message, &format!("close it with `{{{{/{name}}}}}`"));
+        }
+    }
+
+    fn fault(&mut self, tag: &Tag, message: impl Into<String>, hint: &str) {
+        self.faults.push(Fault::new(self.lines.position(tag.start), message).hint(hint));
+    }
+}
+
+/// Returns the name that closes a block.
+fn block_name(open: &Tag) -> &str {
+    open.text.trim_start_matches(['>', '*', ' ']).split_whitespace().next().unwrap_or("")
 }
 
 #[cfg(test)]
@@ -346,12 +400,14 @@ mod tests {
 
     #[test]
     fn nesting_that_would_overflow_the_parser_is_refused() {
-        let deep = "{{#if a}}".repeat(20_000) + &"{{/if}}".repeat(20_000);
-        assert_eq!(fault(&deep), "1:289: more than 32 blocks inside each other");
-        let parentheses = format!("{{{{len {}a{}}}}}", "(".repeat(50_000), ")".repeat(50_000));
-        assert_eq!(fault(&parentheses), "1:1: more than 16 parentheses inside each other");
-        let chain = format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(10_000));
-        assert!(fault(&chain).ends_with("more than 64 `else if` branches"));
+        let deep = "{{#if a}}".repeat(2_000) + &"{{/if}}".repeat(2_000);
+        assert_eq!(fault(&deep), "1:577: more than 64 blocks and `else if` branches inside each other");
+        let parentheses = format!("{{{{len {}a{}}}}}", "(".repeat(5_000), ")".repeat(5_000));
+        assert_eq!(fault(&parentheses), "1:1: more than 32 brackets in one expression");
+        let chain = format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(4_000));
+        assert!(fault(&chain).ends_with("more than 64 blocks and `else if` branches inside each other"));
+        let maps = format!("{{{{len {}1{}}}}}", "{\"a\": ".repeat(5_000), " }".repeat(5_000));
+        assert_eq!(fault(&maps), "1:1: more than 32 brackets in one expression");
     }
 
     #[test]

@@ -3,13 +3,18 @@
 //! The parser never sees a value, so no value can leave its scalar or change the structure. Equal texts have equal
 //! skeletons, which is what makes remembering them worth it: a fleet's files differ in values, hardly in structure.
 
+use std::collections::HashMap;
+
 use serde_json::Value as Json;
 
 use crate::key_path::Step;
 use crate::problem::{Fault, Position};
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
-use super::helpers::{Capture, kind_of, scalar_text};
+use super::MAX_OUTPUT_BYTES;
+use super::functions::{kind_of, scalar_text};
+use super::helpers::{Capture, too_large, weight};
+use super::scan::LineIndex;
 use super::token;
 
 /// A parsed file with places for values.
@@ -22,6 +27,8 @@ pub(super) struct Skeleton {
 #[derive(Debug)]
 struct Place {
     position: Position,
+    /// Where its key stands, if it has one.
+    key: Option<Position>,
     kind: Kind,
 }
 
@@ -56,35 +63,36 @@ pub(super) struct Misfit {
     pub capture: Option<usize>,
     /// Where, in the expanded text.
     pub position: Position,
+    /// What the value does, to follow its name.
     pub message: String,
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 impl Skeleton {
     /// Parses an expanded text. Positions of faults are in that text.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         let nodes = yaml::parse(text)?;
-        let mut faults = Vec::new();
-        let documents = nodes.into_iter().map(|node| place(node, &mut faults)).collect();
+        let mut faults = escaped_tokens(text);
+        let documents = nodes.into_iter().map(|node| place(node, None, &mut faults)).collect();
         if faults.is_empty() { Ok(Self { documents }) } else { Err(faults) }
     }
 
     /// Puts the captured values into their places; one value a document.
     pub(super) fn fill(&self, captures: &[Capture]) -> Result<Vec<Value>, Vec<Misfit>> {
-        let mut filler = Filler { captures, misfits: Vec::new() };
+        let mut filler = Filler::new(captures);
         let documents = self.documents.iter().map(|document| filler.fill(document)).collect();
         if filler.misfits.is_empty() { Ok(documents) } else { Err(filler.misfits) }
     }
 
     /// Returns where the node at `steps` of document `document` stands in the expanded text, and the values in it.
     pub(super) fn locate(&self, document: usize, steps: &[Step], captures: &[Capture]) -> Option<Located> {
-        let mut filler = Filler { captures, misfits: Vec::new() };
+        let mut filler = Filler::new(captures);
         let mut node = self.documents.get(document)?;
         for step in steps {
             node = match (step, &node.kind) {
                 (Step::Index(index), Kind::List(items)) => items.get(*index)?,
                 (Step::Key(key), Kind::Map(entries)) => {
-                    &entries.iter().find(|(name, _)| filler.key(name).as_deref() == Some(key))?.1
+                    &entries.iter().find(|(name, _)| filler.key(name) == *key)?.1
                 }
                 // The rest of the path lies inside an inserted list or map.
                 (_, Kind::Typed(_)) => break,
@@ -96,7 +104,7 @@ impl Skeleton {
             Kind::Text(pieces) => pieces.iter().filter_map(Piece::token).collect(),
             _ => Vec::new(),
         };
-        Some(Located { position: node.position, tokens })
+        Some(Located { position: node.position, key: node.key, tokens })
     }
 }
 
@@ -104,6 +112,7 @@ impl Skeleton {
 #[derive(Debug)]
 pub(super) struct Located {
     pub position: Position,
+    pub key: Option<Position>,
     pub tokens: Vec<usize>,
 }
 
@@ -116,16 +125,24 @@ impl Piece {
     }
 }
 
-fn place(node: Node, faults: &mut Vec<Fault>) -> Place {
+fn place(node: Node, key: Option<Position>, faults: &mut Vec<Fault>) -> Place {
     let position = node.position;
     let kind = match node.kind {
         NodeKind::Scalar(scalar) => scalar_place(scalar, position, faults),
-        NodeKind::List(items) => Kind::List(items.into_iter().map(|item| place(item, faults)).collect()),
+        NodeKind::List(items) => {
+            Kind::List(items.into_iter().map(|item| place(item, None, faults)).collect())
+        }
         NodeKind::Map(entries) => Kind::Map(
-            entries.into_iter().map(|(key, value)| (key_place(key), place(value, faults))).collect(),
+            entries
+                .into_iter()
+                .map(|(key, value)| {
+                    let at = Some(key.position);
+                    (key_place(key), place(value, at, faults))
+                })
+                .collect(),
         ),
     };
-    Place { position, kind }
+    Place { position, key, kind }
 }
 
 fn scalar_place(scalar: Scalar, position: Position, faults: &mut Vec<Fault>) -> Kind {
@@ -173,53 +190,109 @@ fn pieces(text: &str) -> Vec<Piece> {
     pieces
 }
 
+/// Returns the escapes that YAML would turn into characters which stand for values.
+fn escaped_tokens(text: &str) -> Vec<Fault> {
+    let escapes = memchr::memchr_iter(b'\\', text.as_bytes()).filter(|at| is_token_escape(&text[at + 1..]));
+    let lines = LineIndex::new(text);
+    escapes
+        .map(|at| {
+            Fault::new(lines.position(at), "the escape of a private-use character in a template")
+                .hint("remove it, or write it into the inventory")
+        })
+        .collect()
+}
+
+fn is_token_escape(escape: &str) -> bool {
+    let number = |digits: Option<&str>| digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    match escape.as_bytes().first() {
+        Some(b'U') => number(escape.get(1..9)).and_then(char::from_u32).is_some_and(token::is_reserved),
+        // The first halves of the characters from U+F0000 on, where a reader puts halves together.
+        Some(b'u') => number(escape.get(1..5)).is_some_and(|half| (0xDB80..=0xDBFF).contains(&half)),
+        _ => false,
+    }
+}
+
 struct Filler<'a> {
     captures: &'a [Capture],
     misfits: Vec<Misfit>,
+    /// What the text and the inserted values add up to: an alias in the template repeats both.
+    bytes: usize,
 }
 
-impl Filler<'_> {
+impl<'a> Filler<'a> {
+    fn new(captures: &'a [Capture]) -> Self {
+        Self { captures, misfits: Vec::new(), bytes: 0 }
+    }
+
     fn fill(&mut self, place: &Place) -> Value {
         match &place.kind {
             Kind::Literal(value) => value.clone(),
-            Kind::Typed(token) => {
-                self.captures.get(*token).map_or(Value::Null, |capture| Value::from(&capture.value))
-            }
+            Kind::Typed(token) => self.typed(*token, place.position),
             Kind::Text(pieces) => Value::String(self.text(pieces, place.position, "a larger string")),
             Kind::List(items) => Value::List(items.iter().map(|item| self.fill(item)).collect()),
-            Kind::Map(entries) => self.map(entries, place.position),
+            Kind::Map(entries) => Value::Map(self.map(entries)),
         }
     }
 
-    fn map(&mut self, entries: &[(Key, Place)], position: Position) -> Value {
-        // The reader has compared the literal keys; a key from a value is compared here.
-        let mut filled: Vec<(String, Value)> = Vec::with_capacity(entries.len());
-        let has_inserted_keys = entries.iter().any(|(key, _)| matches!(key, Key::Text(..)));
+    fn value(&self, token: usize) -> &'a Json {
+        self.captures.get(token).map_or(&Json::Null, |capture| &capture.value)
+    }
+
+    fn typed(&mut self, token: usize, position: Position) -> Value {
+        let value = self.value(token);
+        if self.has_room(weight(value), token, position) { value.into() } else { Value::Null }
+    }
+
+    /// Counts bytes that are about to be inserted; says so once if they are too many.
+    fn has_room(&mut self, bytes: usize, token: usize, position: Position) -> bool {
+        let was_full = self.bytes > MAX_OUTPUT_BYTES;
+        self.bytes += bytes;
+        let is_full = self.bytes > MAX_OUTPUT_BYTES;
+        if is_full && !was_full {
+            let refusal = too_large();
+            self.misfits.push(Misfit {
+                capture: Some(token),
+                position,
+                message: format!("stands in many places: {}", refusal.message),
+                hint: refusal.hint.unwrap_or_default(),
+            });
+        }
+        !is_full
+    }
+
+    fn map(&mut self, entries: &[(Key, Place)]) -> Map {
+        let mut filled = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let name = self.key(key).unwrap_or_default();
-            if has_inserted_keys && filled.iter().any(|(other, _)| *other == name) {
-                let (capture, position) = match key {
-                    Key::Text(at, pieces) => (pieces.iter().find_map(Piece::token), *at),
-                    Key::Literal(_) => (None, position),
-                };
-                self.misfits.push(Misfit {
-                    capture,
-                    position,
-                    message: format!("key `{name}` is there twice"),
-                    hint: "keys made from values must differ from each other and from the written ones",
-                });
-                continue;
-            }
-            let value = self.fill(value);
-            filled.push((name, value));
+            let name = self.key(key);
+            filled.push((name, self.fill(value)));
         }
-        Value::Map(Map::from_iter(filled))
+        // The reader has compared the literal keys; a key from a value is compared here.
+        if entries.iter().any(|(key, _)| matches!(key, Key::Text(..))) {
+            let keys = entries.iter().map(|(key, _)| key);
+            self.check_duplicates(filled.iter().map(|(name, _)| name.as_str()).zip(keys));
+        }
+        Map::from_iter(filled)
     }
 
-    fn key(&mut self, key: &Key) -> Option<String> {
+    fn check_duplicates<'k>(&mut self, keys: impl Iterator<Item = (&'k str, &'k Key)>) {
+        let mut seen: HashMap<&str, &Key> = HashMap::new();
+        for (name, key) in keys {
+            let Some(first) = seen.insert(name, key) else { continue };
+            let inserted = key.inserted().or_else(|| first.inserted());
+            self.misfits.extend(inserted.map(|(capture, position)| Misfit {
+                capture: Some(capture),
+                position,
+                message: format!("makes the key `{name}`, which is there already"),
+                hint:
+                    "keys made from values must differ from each other and from the written ones".to_owned(),
+            }));
+        }
+    }
+
+    fn key(&mut self, key: &Key) -> String {
         match key {
-            Key::Literal(text) => Some(text.clone()),
-            Key::Text(position, pieces) => Some(self.text(pieces, *position, "a key")),
+            Key::Literal(text) => text.clone(),
+            Key::Text(position, pieces) => self.text(pieces, *position, "a key"),
         }
     }
 
@@ -228,20 +301,28 @@ impl Filler<'_> {
         for piece in pieces {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
-                Piece::Token(token) => {
-                    let value = self.captures.get(*token).map_or(&Json::Null, |capture| &capture.value);
-                    match scalar_text(value) {
-                        Some(scalar) => text.push_str(&scalar),
-                        None => self.misfits.push(Misfit {
-                            capture: Some(*token),
-                            position,
-                            message: format!("{} inside {place}", kind_of(value)),
-                            hint: "give it a scalar of its own, or pick a string or number from it",
-                        }),
-                    }
-                }
+                Piece::Token(token) => match scalar_text(self.value(*token)) {
+                    Some(scalar) if self.has_room(scalar.len(), *token, position) => text.push_str(&scalar),
+                    Some(_) => {}
+                    None => self.misfits.push(Misfit {
+                        capture: Some(*token),
+                        position,
+                        message: format!("is {} inside {place}", kind_of(self.value(*token))),
+                        hint: "give it a scalar of its own, or pick a string or number from it".to_owned(),
+                    }),
+                },
             }
         }
         text
+    }
+}
+
+impl Key {
+    /// Returns a value that the key is made from, and where the key stands.
+    fn inserted(&self) -> Option<(usize, Position)> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Text(position, pieces) => Some((pieces.iter().find_map(Piece::token)?, *position)),
+        }
     }
 }

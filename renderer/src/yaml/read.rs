@@ -371,7 +371,8 @@ fn same_key(a: &Node, b: &Node) -> bool {
 
 fn duplicate_fault(first: &Node, second: &Node) -> Fault {
     let key = second.as_scalar().map_or("", |scalar| &scalar.text);
-    Fault::new(second.position, format!("key `{key}` is already on line {}", first.position.line))
+    Fault::new(second.position, format!("key `{key}` is there twice"))
+        .first(first.position)
         .hint("keep one of the two")
 }
 
@@ -488,7 +489,7 @@ mod tests {
     }
 
     fn faults(text: &str) -> Vec<String> {
-        let told = |fault: &Fault| format!("{}: {}", fault.position, fault.message);
+        let told = |fault: &Fault| format!("{}: {}", fault.position, fault.full_message());
         parse(text).unwrap_err().iter().map(told).collect()
     }
 
@@ -554,10 +555,10 @@ mod tests {
 
     #[test]
     fn a_key_that_is_there_twice_names_both_lines() {
-        assert_eq!(faults("a: 1\nb: 2\n\"a\": 3\n"), ["3:1: key `a` is already on line 1"]);
-        assert_eq!(faults("x: {1: a, '1': b}\n"), ["1:11: key `1` is already on line 1"]);
+        assert_eq!(faults("a: 1\nb: 2\n\"a\": 3\n"), ["3:1: key `a` is there twice, first on line 1"]);
+        assert_eq!(faults("x: {1: a, '1': b}\n"), ["1:11: key `1` is there twice, first on line 1"]);
         let many = (0..100).map(|n| format!("k{n}: x")).collect::<Vec<_>>().join("\n");
-        assert_eq!(faults(&format!("{many}\nk7: y\n")), ["101:1: key `k7` is already on line 8"]);
+        assert_eq!(faults(&format!("{many}\nk7: y\n")), ["101:1: key `k7` is there twice, first on line 8"]);
     }
 
     #[test]
@@ -620,7 +621,7 @@ mod tests {
     fn only_a_plain_merge_key_merges() {
         assert_eq!(shape(&one("\"<<\": {a: 1}\n")), "{\"<<\": {a: 1}}");
         assert_eq!(faults("<<: \u{F0000}\n"), ["1:5: `<<` merges maps, and this is none"]);
-        assert_eq!(faults("<<: {a: 1}\n<<: {b: 1}\n"), ["2:1: key `<<` is already on line 1"]);
+        assert_eq!(faults("<<: {a: 1}\n<<: {b: 1}\n"), ["2:1: key `<<` is there twice, first on line 1"]);
     }
 
     #[test]

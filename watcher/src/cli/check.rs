@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::output::Exit;
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
-    let rendered = global.render_working_tree()?;
+    let rendered = global.render_working_tree(&global.working_tree()?)?;
     let (clusters, files) = (rendered.clusters.len(), rendered.file_count());
     if global.is_json() {
         print_json(&json!({ "problems": [], "clusters": clusters, "files": files }));

@@ -3,28 +3,31 @@
 use renderer::render::{Rendered, RenderedCluster};
 use serde_json::{Value, json};
 
-use super::{Global, print_json, print_text};
+use super::{Global, plain, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 
 const HEADINGS: [&str; 8] = ["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
-    let rendered = global.render_working_tree()?;
+    let rendered = global.render_working_tree(&global.working_tree()?)?;
     if global.is_json() {
         let clusters: Vec<_> =
             rendered.clusters.values().map(|cluster| as_json(&rendered, cluster)).collect();
         print_json(&json!({ "clusters": clusters }));
     } else {
         let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
-        print_text(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect()));
+        print_text(&plain(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect())));
     }
     Ok(Exit::Done)
 }
 
+/// The merged facts as a template sees them, and what comes of them.
 fn as_json(rendered: &Rendered, cluster: &RenderedCluster) -> Value {
-    let facts = rendered.scope(&cluster.name).facts();
-    json!({ "facts": facts["cluster"], "addons": cluster.addons().collect::<Vec<_>>(), "files": cluster.files().len() })
+    let mut document = rendered.scope(&cluster.name).facts()["cluster"].clone();
+    document["addons"] = json!(cluster.addons().collect::<Vec<_>>());
+    document["files"] = json!(cluster.files().len());
+    document
 }
 
 fn row(rendered: &Rendered, cluster: &RenderedCluster) -> [String; 8] {

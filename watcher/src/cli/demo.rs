@@ -154,7 +154,8 @@ impl Demo {
         let mut at = Position::START;
         for file in files.iter_mut().filter(|file| file.path.as_str() == FILE) {
             let text = file.content.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-            let line = text.lines().position(|line| line.contains(KEY)).unwrap_or(0);
+            let line =
+                text.lines().position(|line| line.contains(KEY)).expect("the shipped hub has the fact");
             at = Position::new(line as u32 + 1, 1);
             file.content = Some(text.replacen(KEY, NEW, 1).into_bytes().into());
         }

@@ -1,7 +1,8 @@
-//! `fleetwright diff`: what a change of templates or facts does to the rendered files.
+//! `fleetwright diff`: what an edit of templates or facts changes in the rendered files.
 
-use renderer::plan::{self, Plan, markdown, text};
+use renderer::plan::{self, Digest, Group, Plan, RiskGroup, markdown, text};
 use renderer::render::{Rendered, Renderer};
+use serde::Serialize;
 
 use super::{Global, painted, print_json, print_text};
 use crate::error::CommandError;
@@ -12,7 +13,7 @@ use crate::working_tree::read_working_tree;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The revision to compare with.
+    /// The revision to compare with: a branch, a tag, a commit id or an expression such as `main~2`.
     #[arg(default_value = "HEAD")]
     base: String,
     /// The revision to show; the working tree if left out.
@@ -20,12 +21,21 @@ pub(super) struct Args {
     /// Show every file and every change, nothing folded.
     #[arg(long)]
     full: bool,
-    /// Print the body of a pull request.
-    #[arg(long, conflicts_with = "full")]
+    /// Print the body that a pull request would get.
+    #[arg(long, conflicts_with_all = ["full", "format"])]
     markdown: bool,
     /// End with exit code 3 if there is a change.
     #[arg(long)]
     exit_code: bool,
+}
+
+/// The plan as JSON, with what is folded out of it for people.
+#[derive(Serialize)]
+struct Document<'a> {
+    digest: Digest,
+    risks: Vec<RiskGroup>,
+    groups: Vec<Group>,
+    plan: &'a Plan,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
@@ -33,26 +43,36 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let mut renderer = Renderer::new();
     let mut cache = BlobCache::default();
     let mut at = |name: &str| -> Result<Rendered, CommandError> {
-        let revision = repository.resolve(name)?;
-        let (snapshot, problems) = repository.snapshot(revision, &mut cache)?;
-        global.render(&mut renderer, &snapshot, problems)
+        let (snapshot, problems) = repository.snapshot(repository.resolve(name)?, &mut cache)?;
+        global.render(&mut renderer, &snapshot, problems).map_err(|error| in_revision(error, name))
     };
     let base = at(&args.base)?;
-    let head = match &args.head {
-        Some(head) => at(head)?,
-        None => {
-            let (snapshot, problems) = read_working_tree(repository.working_tree().unwrap_or(&global.repo))?;
-            global.render(&mut renderer, &snapshot, problems)?
-        }
+    let head = if let Some(head) = &args.head {
+        at(head)?
+    } else {
+        let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
+        let (snapshot, problems) = read_working_tree(top)?;
+        global.render(&mut renderer, &snapshot, problems)?
     };
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base));
     show(global, args, &plan);
     Ok(if args.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
 }
 
+/// Says of which revision the problems are, since they are not in the files that a person has before them.
+fn in_revision(error: CommandError, name: &str) -> CommandError {
+    match error {
+        CommandError::Problems { problems } => {
+            CommandError::ProblemsIn { revision: name.escape_debug().to_string(), problems }
+        }
+        other => other,
+    }
+}
+
 fn show(global: &Global, args: &Args, plan: &Plan) {
     if global.is_json() {
-        print_json(plan);
+        let (digest, risks, groups) = (plan.digest(), plan.risks(), plan.groups());
+        print_json(&Document { digest, risks, groups, plan });
     } else if args.markdown {
         print_text(&markdown::body(plan));
     } else {

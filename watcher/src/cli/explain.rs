@@ -1,78 +1,227 @@
 //! `fleetwright explain`: where a rendered value comes from, or what a fact reaches.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Component, Path, PathBuf};
+
 use renderer::explain::{self, Influence, Provenance, Reached};
+use renderer::key_path::text_of;
 use renderer::path::RepoPath;
-use renderer::problem::Place;
-use renderer::snapshot::OUTPUT;
+use renderer::plan;
+use renderer::problem::{Place, did_you_mean};
+use renderer::render::{Rendered, RenderedFile};
+use renderer::snapshot::ENVIRONMENTS;
 use serde_json::json;
 
-use super::{Global, print_json, print_text};
+use super::{Global, plain, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 
+/// How many names a hint lists before it only counts them.
+const MAX_LISTED: usize = 8;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A rendered file, or a file with facts.
+    /// A rendered file or a file with facts, named from this folder or from the top of the repository.
     file: String,
-    /// The key, such as `prometheus.prometheusSpec.remoteWrite[0].url`; a file with facts needs one.
+    /// The key, such as `prometheus.prometheusSpec.remoteWrite[0].url`, or as a plan prints it; a file with facts
+    /// needs one.
     key: Option<String>,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let path = RepoPath::parse(&args.file).map_err(|error| CommandError::Usage {
-        message: error.to_string(),
-        hint: "name the file from the top of the repository".to_owned(),
-    })?;
-    let rendered = global.render_working_tree()?;
-    if path.below(OUTPUT).is_some() {
-        let found = explain::explain(&rendered, &path, args.key.as_deref()).ok_or_else(|| not_found(args))?;
-        if global.is_json() {
-            print_json(&json!({ "values": found }));
-        } else {
-            print_text(&found.iter().map(value_text).collect::<String>());
-        }
-    } else {
-        let key = args.key.as_deref().unwrap_or_default();
-        let (place, reached) = explain::reach(&rendered, &path, key).ok_or_else(|| not_found(args))?;
-        if global.is_json() {
-            print_json(&json!({ "fact": { "key": key, "place": place }, "reached": reached }));
-        } else {
-            print_text(&reach_text(key, &place, &reached));
-        }
+    let top = global.working_tree()?;
+    let rendered = global.render_working_tree(&top)?;
+    let files = Files::of(&rendered);
+    let path = files.find(&global.repo, &top, &args.file)?;
+    match files.rendered.iter().find(|file| file.path == path) {
+        Some(file) => show_values(global, &explain_value(&rendered, file, args)?),
+        None => explain_fact(global, &rendered, &path, args)?,
     }
     Ok(Exit::Done)
 }
 
-fn not_found(args: &Args) -> CommandError {
-    let message = match &args.key {
-        Some(key) => format!("`{}` has no `{key}`", args.file),
-        None => format!("`{}` is not a rendered file", args.file),
+/// The files that can be asked about.
+struct Files<'a> {
+    rendered: Vec<&'a RenderedFile>,
+    facts: BTreeSet<RepoPath>,
+}
+
+impl<'a> Files<'a> {
+    fn of(rendered: &'a Rendered) -> Self {
+        let files = rendered.clusters.values().flat_map(|cluster| cluster.files()).collect();
+        Self { rendered: files, facts: facts(rendered).into_iter().map(|(_, place)| place.file).collect() }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &RepoPath> {
+        self.facts.iter().chain(self.rendered.iter().map(|file| &file.path))
+    }
+
+    /// Finds the file that `given` names, from the current folder or from the top.
+    fn find(&self, from: &Path, top: &Path, given: &str) -> Result<RepoPath, CommandError> {
+        let from_here = from.canonicalize().ok().and_then(|here| below(&here.join(given), top));
+        let from_top = below(&top.join(given), top);
+        let candidates: Vec<_> = from_here.iter().chain(&from_top).collect();
+        match candidates.iter().find(|path| self.names().any(|name| name == **path)) {
+            Some(path) => Ok(RepoPath::clone(path)),
+            None => Err(self.not_found(given, candidates.first().copied())),
+        }
+    }
+
+    fn not_found(&self, given: &str, path: Option<&RepoPath>) -> CommandError {
+        let shown = given.escape_debug();
+        let hint = "name a file below `argocd-apps/`, or one below `environments/` and a key of it";
+        let Some(path) = path else {
+            return usage(format!("`{shown}` is not in this repository"), hint.to_owned());
+        };
+        let inside: Vec<_> = self.names().filter(|name| name.below(path.as_str()).is_some()).collect();
+        if !inside.is_empty() {
+            return usage(format!("`{shown}` is a folder"), format!("name a file in it: {}", listed(inside)));
+        }
+        let near = did_you_mean(path.as_str(), self.names().map(RepoPath::as_str));
+        let hint = near.map_or_else(|| hint.to_owned(), |near| format!("did you mean `{near}`?"));
+        not_found(format!("`{shown}` is neither a rendered file nor one with facts"), hint)
+    }
+}
+
+/// Returns where `path` lies below `top`, judged by the path alone: what it names need not exist.
+fn below(path: &Path, top: &Path) -> Option<RepoPath> {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    let below: Vec<_> =
+        plain.strip_prefix(top).ok()?.iter().map(|part| part.to_str()).collect::<Option<_>>()?;
+    RepoPath::parse(&below.join("/")).ok()
+}
+
+fn explain_value(
+    rendered: &Rendered,
+    file: &RenderedFile,
+    args: &Args,
+) -> Result<Vec<Provenance>, CommandError> {
+    let Some(key) = &args.key else {
+        return Ok(explain::explain(rendered, &file.path, None).unwrap_or_default());
     };
-    let hint = "name a file below `argocd-apps/`, or one below `environments/` and a key of it".to_owned();
+    let places = plan::locate(&file.bytes, key).map_err(|missing| {
+        let hint = match &missing.near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("`fleetwright explain {}` shows every key", file.path),
+        };
+        not_found(format!("{missing} in `{}`", file.path), hint)
+    })?;
+    let explained = places.iter().flat_map(|place| {
+        let found = explain::explain(rendered, &file.path, Some(&text_of(&place.path))).unwrap_or_default();
+        found.into_iter().filter(|value| value.document == place.document)
+    });
+    Ok(explained.collect())
+}
+
+fn explain_fact(
+    global: &Global,
+    rendered: &Rendered,
+    path: &RepoPath,
+    args: &Args,
+) -> Result<(), CommandError> {
+    let own: BTreeSet<_> =
+        facts(rendered).into_iter().filter(|(_, place)| place.file == *path).map(|(key, _)| key).collect();
+    let Some(given) = &args.key else {
+        let message = format!("`{path}` holds facts: name one of them");
+        return Err(usage(message, keys_hint(&own)));
+    };
+    // Shells take quotes away, so a key is understood without them.
+    let bare = |key: &str| key.replace('"', "");
+    let key = own.iter().find(|key| *key == given || bare(key) == bare(given));
+    let found = key.and_then(|key| Some((key, explain::reach(rendered, path, key)?)));
+    let Some((key, (place, reached))) = found else {
+        let near = did_you_mean(given, own.iter().map(String::as_str));
+        let hint = near.map_or_else(|| keys_hint(&own), |near| format!("did you mean `{near}`?"));
+        return Err(not_found(format!("`{path}` has no `{}`", given.escape_debug()), hint));
+    };
+    show_reach(global, key, &place, &reached);
+    Ok(())
+}
+
+/// Returns the key and the place of every fact of the inventory.
+fn facts(rendered: &Rendered) -> Vec<(String, Place)> {
+    let fleet = std::iter::once(&rendered.inventory.fleet.origin);
+    let clusters = rendered.inventory.clusters.values().map(|cluster| &cluster.origin);
+    let all = fleet.chain(clusters).flat_map(|origin| origin.all());
+    all.map(|(path, fact)| (text_of(&path), fact.own_place()))
+        .filter(|(_, place)| place.file.below(ENVIRONMENTS).is_some())
+        .collect()
+}
+
+fn keys_hint(keys: &BTreeSet<String>) -> String {
+    let has_parts = |key: &String| {
+        keys.iter()
+            .any(|other| other.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with(['.', '['])))
+    };
+    format!("its keys are {}", listed(keys.iter().filter(|key| !has_parts(key))))
+}
+
+fn listed<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{}`", name.to_string())).collect();
+    match names.len().checked_sub(MAX_LISTED) {
+        Some(more @ 1..) => format!("{} and {more} more", names[..MAX_LISTED].join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+fn usage(message: String, hint: String) -> CommandError {
+    CommandError::Usage { message, hint }
+}
+
+fn not_found(message: String, hint: String) -> CommandError {
     CommandError::NotFound { message, hint }
 }
 
-fn value_text(value: &Provenance) -> String {
-    let mut text = format!("{} {}\n", value.file, renderer::key_path::text_of(&value.path));
+fn show_values(global: &Global, values: &[Provenance]) {
+    if global.is_json() {
+        print_json(&json!({ "values": values }));
+    } else {
+        let documents: BTreeSet<_> = values.iter().map(|value| value.document).collect();
+        let is_numbered = documents.len() > 1;
+        print_text(&plain(&values.iter().map(|value| value_text(value, is_numbered)).collect::<String>()));
+    }
+}
+
+fn show_reach(global: &Global, key: &str, place: &Place, reached: &[Reached]) {
+    if global.is_json() {
+        print_json(&json!({ "fact": { "key": key, "place": place }, "reached": reached }));
+    } else {
+        print_text(&plain(&reach_text(key, place, reached)));
+    }
+}
+
+fn value_text(value: &Provenance, is_numbered: bool) -> String {
+    let document = if is_numbered { format!("[{}].", value.document) } else { String::new() };
+    let mut text = format!("{} {document}{}\n", value.file, text_of(&value.path));
     for line in &value.templates {
-        text.push_str(&match &line.expression {
-            Some(expression) => format!("  template  {}  {{{{{expression}}}}}\n", line.place),
-            None => format!("  template  {}\n", line.place),
-        });
+        let expression = line.expression.iter().map(|expression| format!("  {{{{{expression}}}}}"));
+        let _ = writeln!(text, "  template  {}{}", line.place, expression.collect::<String>());
     }
     for fact in &value.facts {
         let influence = match fact.influence {
             Influence::Value => "fact    ",
             Influence::Presence => "decides ",
         };
-        text.push_str(&format!("  {influence}  {}  {}\n", fact.place, fact.fact));
+        let _ = writeln!(text, "  {influence}  {}  {}", fact.place, fact.fact);
     }
     text
 }
 
 fn reach_text(key: &str, place: &Place, reached: &[Reached]) -> String {
     let mut text = format!("{place}  {key}\n");
-    text.extend(reached.iter().map(|place| format!("  {} {}\n", place.file, place.path)));
+    for place in reached {
+        let _ = writeln!(text, "  {} {}", place.file, place.path);
+    }
     if reached.is_empty() {
         text.push_str("  reaches no rendered file\n");
     }

@@ -2,6 +2,7 @@
 //!
 //! A command reads its arguments, calls the stages, and shows what came out; it decides nothing of its own.
 
+mod charts;
 mod check;
 mod clusters;
 mod demo;
@@ -14,7 +15,7 @@ mod schema;
 mod watch;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -31,12 +32,15 @@ use crate::error::CommandError;
 use crate::output::logging::{self, LogFormat};
 use crate::output::style::{self, Color};
 use crate::output::{Exit, Progress};
-use crate::working_tree::read_working_tree;
+use crate::working_tree::{find_working_tree, read_working_tree};
 
-/// Keeps a fleet of Kubernetes clusters described in one place: renders Helm values and Argo CD ApplicationSets from
-/// templates and facts, and opens pull requests whose change a person can review in a minute.
+/// Keeps a fleet of Kubernetes clusters described in one place.
+///
+/// Renders Helm values and objects of Argo CD from templates and facts, and opens pull requests whose change a person can
+/// review in a minute.
 #[derive(Debug, Parser)]
 #[command(name = "fleetwright", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -44,23 +48,46 @@ pub struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do, 1 unexpected, 2 usage, 3 not current or changes found, \
-                          4 problems in the inputs, 5 git, 6 forge, 7 cluster.";
+const EXIT_CODES: &str = "\
+Exit codes: 0 done or nothing to do, 1 unexpected, 2 usage, 3 not current or changes found,
+4 problems in the inputs, 5 git, 6 forge, 7 cluster.";
 
 /// The arguments that every command takes.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// The repository to work on.
+    /// The repository to work on: the one that this folder is in.
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     pub repo: PathBuf,
-    /// The form of what is printed.
-    #[arg(long, global = true, value_enum, default_value_t)]
+    /// The form of the result: text, or json for machines.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub format: Format,
-    /// When to use colours.
-    #[arg(long, global = true, value_enum, default_value_t)]
+    /// When to use colours: auto, always or never.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     color: Color,
-    /// The form of the logs.
-    #[arg(long, global = true, value_enum, default_value_t)]
+    /// The form of the logs on standard error: text or json.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     log_format: LogFormat,
     /// Log more; repeat for still more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -83,7 +110,7 @@ enum Command {
     Render(render::Args),
     /// Show every problem in what people wrote.
     Check,
-    /// Show what a change of templates or facts does to the rendered files.
+    /// Show what an edit of templates or facts changes in the rendered files.
     Diff(diff::Args),
     /// Show which template line and which facts made a rendered value, or what a fact reaches.
     Explain(explain::Args),
@@ -93,6 +120,8 @@ enum Command {
     Run(run::Args),
     /// List, show, merge and close the pull requests of the local forge.
     Pulls(pulls::Args),
+    /// Lock the charts that add-ons name, so that every rendered key can be checked.
+    Charts(charts::Args),
     /// Show the fleet as a table.
     Clusters,
     /// Show the whole path on a throwaway copy: an edit, a run, the pull request, the merge.
@@ -125,12 +154,19 @@ pub fn main() -> ExitCode {
         let _ = writeln!(anstream::stderr(), "error: {error}");
         return Exit::Usage.into();
     }
-    match cli.run() {
-        Ok(exit) => exit.into(),
+    let exit = match cli.run() {
+        Ok(exit) => exit,
         Err(error) => {
             cli.show_error(&error);
-            error.exit().into()
+            error.exit()
         }
+    };
+    match LOST_OUTPUT.get() {
+        Some(error) => {
+            let _ = writeln!(anstream::stderr(), "error: failed to write the result: {error}");
+            Exit::Unexpected.into()
+        }
+        None => exit.into(),
     }
 }
 
@@ -145,30 +181,51 @@ impl Cli {
             Command::Watch => watch::run(global),
             Command::Run(args) => run::run(global, args),
             Command::Pulls(args) => pulls::run(global, args),
+            Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),
             Command::Demo(args) => demo::run(global, args),
-            Command::Schema(args) => schema::run(args),
+            Command::Schema(args) => Ok(schema::run(args)),
             Command::Completions { shell } => {
-                clap_complete::generate(*shell, &mut Self::command(), "fleetwright", &mut io::stdout());
+                let mut script = Vec::new();
+                clap_complete::generate(*shell, &mut Self::command(), "fleetwright", &mut script);
+                print_text(&String::from_utf8_lossy(&script));
                 Ok(Exit::Done)
             }
         }
     }
 
     fn show_error(&self, error: &CommandError) {
-        match (self.global.format, error) {
-            (Format::Json, CommandError::Problems { problems }) => print_json(&ProblemList { problems }),
-            _ => {
-                let _ = writeln!(anstream::stderr(), "{}", error.report());
-            }
+        if self.global.is_json() && !error.problems().is_empty() {
+            let revision = match error {
+                CommandError::ProblemsIn { revision, .. } => Some(revision.as_str()),
+                _ => None,
+            };
+            print_json(&ProblemList { revision, problems: error.problems() });
+        } else {
+            let _ = writeln!(anstream::stderr(), "{}", painted_report(&error.report()));
         }
     }
 }
 
 #[derive(Serialize)]
 struct ProblemList<'a> {
+    /// Where the problems are, if not in the working tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<&'a str>,
     problems: &'a [Problem],
 }
+
+fn painted_report(report: &str) -> String {
+    let kind = |line: &str| match line {
+        _ if line.starts_with("error: ") => style::Kind::Fault,
+        _ if line.starts_with("  hint: ") => style::Kind::Hint,
+        _ => style::Kind::Plain,
+    };
+    report.lines().map(|line| style::paint(kind(line), line).to_string()).collect::<Vec<_>>().join("\n")
+}
+
+/// Why a result did not reach whoever asked for it; the command itself has gone on.
+static LOST_OUTPUT: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a value as JSON on standard output, with a line break at the end.
 fn print_json(value: &impl Serialize) {
@@ -179,7 +236,18 @@ fn print_json(value: &impl Serialize) {
 /// Prints text on standard output. A reader that has gone away is no failure of ours.
 fn print_text(text: &str) {
     let mut out = anstream::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            // Only the first failure is worth telling.
+            let _ = LOST_OUTPUT.set(error);
+        }
+        _ => {}
+    }
+}
+
+/// Makes text harmless that may hold what people wrote.
+fn plain(text: &str) -> String {
+    style::paint(style::Kind::Plain, text).to_string()
 }
 
 /// Paints the lines of a plan.
@@ -191,7 +259,9 @@ fn painted(lines: &[Line]) -> String {
         LineKind::Removed => style::Kind::Removed,
         LineKind::Plain => style::Kind::Plain,
     };
-    lines.iter().map(|line| format!("{}\n", style::paint(kind(line.kind), &line.text))).collect()
+    let painted: Vec<_> =
+        lines.iter().map(|line| style::paint(kind(line.kind), &line.text).to_string()).collect();
+    painted.join("\n") + "\n"
 }
 
 impl Global {
@@ -199,9 +269,14 @@ impl Global {
         self.format == Format::Json
     }
 
-    /// Reads and renders the working tree.
-    fn render_working_tree(&self) -> Result<Rendered, CommandError> {
-        let (snapshot, problems) = read_working_tree(&self.repo)?;
+    /// Returns the top of the working tree to work on.
+    fn working_tree(&self) -> Result<PathBuf, CommandError> {
+        Ok(find_working_tree(&self.repo)?)
+    }
+
+    /// Reads and renders the working tree at `top`.
+    fn render_working_tree(&self, top: &Path) -> Result<Rendered, CommandError> {
+        let (snapshot, problems) = read_working_tree(top)?;
         self.render(&mut Renderer::new(), &snapshot, problems)
     }
 
@@ -215,7 +290,7 @@ impl Global {
         let progress = Shown::new(!self.is_json());
         let mut problems = found;
         match renderer.render(snapshot, &progress) {
-            Ok(rendered) if problems.is_empty() => Ok(rendered),
+            Ok(files) if problems.is_empty() => Ok(files),
             Ok(_) => Err(CommandError::Problems { problems }),
             Err(more) => {
                 problems.extend(more);

@@ -1,12 +1,11 @@
 //! `fleetwright run`: the service, or one run of it.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use renderer::plan::Budget;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Global, Shown, print_json, print_text};
 use crate::error::CommandError;
@@ -14,13 +13,16 @@ use crate::events::files::{self, Places};
 use crate::events::poll::poll;
 use crate::events::signals::stop_on_signals;
 use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
-use crate::git::{Repository, Revision, Upstream};
+use crate::git::{Repository, Upstream};
 use crate::run::{Pipeline, RunReport, Settings};
 
 use super::Exit;
 
 /// Hints that may wait while a run is under way; sources keep one more each.
 const CHANNEL_CAPACITY: usize = 64;
+
+/// How often a single run starts over when someone else was faster: each loss means that someone else made progress.
+const ATTEMPTS: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -79,49 +81,84 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
     Ok(Pipeline::new(upstream, settings))
 }
 
-/// A pipeline that is lent to one run at a time, with what the last run said.
-struct Runner {
-    pipeline: Mutex<Pipeline>,
-    last: Mutex<Last>,
-    shows_progress: bool,
+async fn once(global: &Global, pipeline: Pipeline, cancel: &Cancel) -> Result<Exit, CommandError> {
+    let (runner, result) = (Runner::new(global, pipeline), Arc::new(Mutex::new(None)));
+    let kept = Arc::clone(&result);
+    let run = move |_: &Request, cancel: &Cancel| {
+        let result = runner.run_to_end(cancel);
+        let outcome = outcome(&result);
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        outcome
+    };
+    let outcome = service::once(request(global), run, cancel).await;
+    let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (outcome, result) {
+        (_, Some(Err(error))) => Err(error),
+        (_, Some(Ok(Some(report)))) => {
+            if global.is_json() {
+                print_json(&report.to_json());
+            } else {
+                print_text(&report.to_string());
+            }
+            report.refusal().map_or(Ok(Exit::Done), |refusal| Err(refusal.clone().into()))
+        }
+        (_, Some(Ok(None))) => {
+            warn!("stopped before the run was complete; the next run continues");
+            Ok(Exit::Unexpected)
+        }
+        (Outcome::Failed(failure), None) => {
+            Err(CommandError::unexpected("make the run", std::io::Error::other(failure.message)))
+        }
+        (Outcome::Done | Outcome::Abandoned, None) => unreachable!("a run that ended has a result"),
+    }
 }
 
-#[derive(Default)]
-struct Last {
-    result: Option<Result<RunReport, CommandError>>,
-    /// Where all refs were when the last complete run ended: while they stay there, a run would find nothing.
-    refs: Option<BTreeMap<String, Revision>>,
+type Request = events::Request<String, ()>;
+type RunResult = Result<Option<RunReport>, CommandError>;
+
+fn request(global: &Global) -> Request {
+    Request { repository: global.repo.display().to_string(), revision: () }
+}
+
+/// A pipeline that is lent to one run at a time.
+struct Runner {
+    pipeline: Mutex<Pipeline>,
+    shows_progress: bool,
 }
 
 impl Runner {
     fn new(global: &Global, pipeline: Pipeline) -> Self {
-        Self { pipeline: Mutex::new(pipeline), last: Mutex::default(), shows_progress: !global.is_json() }
+        Self { pipeline: Mutex::new(pipeline), shows_progress: !global.is_json() }
     }
 
-    fn run(&self, cancel: &Cancel) -> Outcome {
-        let mut pipeline = self.pipeline.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let refs = pipeline.upstream().refs().ok();
-        if refs.is_some() && refs == last.refs {
-            return Outcome::Done;
-        }
-        let progress = Shown::new(self.shows_progress);
-        match pipeline.run(cancel, &progress) {
-            Ok(Some(report)) => {
-                last.refs = pipeline.upstream().refs().ok();
-                let outcome = report.refusal().map_or(Outcome::Done, |refusal| {
-                    Outcome::Failed(failure(&CommandError::Refused(refusal.clone())))
-                });
-                last.result = Some(Ok(report));
-                outcome
-            }
-            Ok(None) => Outcome::Abandoned,
-            Err(error) => {
-                let outcome = Outcome::Failed(failure(&error));
-                last.result = Some(Err(error));
-                outcome
+    fn run(&self, cancel: &Cancel) -> RunResult {
+        self.lend().run(cancel, &Shown::new(self.shows_progress))
+    }
+
+    /// Makes a run, and starts over if someone else moved a ref meanwhile.
+    fn run_to_end(&self, cancel: &Cancel) -> RunResult {
+        for _ in 1..ATTEMPTS {
+            match self.run(cancel) {
+                Err(error) if error.is_overtaken() => info!("{error}; starting over"),
+                result => return result,
             }
         }
+        self.run(cancel)
+    }
+
+    fn lend(&self) -> MutexGuard<'_, Pipeline> {
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn outcome(result: &RunResult) -> Outcome {
+    match result {
+        Ok(Some(report)) => {
+            let refusal = report.refusal().map(|refusal| CommandError::Refused(refusal.clone()));
+            refusal.map_or(Outcome::Done, |refusal| Outcome::Failed(failure(&refusal)))
+        }
+        Ok(None) => Outcome::Abandoned,
+        Err(error) => Outcome::Failed(failure(error)),
     }
 }
 
@@ -130,50 +167,37 @@ fn failure(error: &CommandError) -> Failure {
     Failure { persistence, exit: error.exit(), message: error.message(), hint: error.hint() }
 }
 
-async fn once(global: &Global, pipeline: Pipeline, cancel: &Cancel) -> Result<Exit, CommandError> {
-    let runner = std::sync::Arc::new(Runner::new(global, pipeline));
-    let request = events::Request { repository: global.repo.display().to_string(), revision: () };
-    let lent = std::sync::Arc::clone(&runner);
-    let outcome = service::once(request, move |_, cancel| lent.run(cancel), cancel).await;
-    let result = runner.last.lock().unwrap_or_else(PoisonError::into_inner).result.take();
-    match (outcome, result) {
-        (_, Some(Err(error))) => Err(error),
-        (_, Some(Ok(report))) => {
-            if global.is_json() {
-                print_json(&report.to_json());
-            } else {
-                print_text(&report.to_string());
-            }
-            report.refusal().map_or(Ok(Exit::Done), |refusal| Err(refusal.clone().into()))
-        }
-        (Outcome::Abandoned, None) => {
-            warn!("stopped before the run was complete; the next run continues");
-            Ok(Exit::Unexpected)
-        }
-        (outcome, None) => {
-            Err(CommandError::unexpected("run", std::io::Error::other(format!("{outcome:?}"))))
-        }
-    }
-}
-
 async fn serve(
     global: &Global,
     args: &Args,
     pipeline: Pipeline,
     cancel: &Cancel,
 ) -> Result<Exit, CommandError> {
-    let event = Event { repository: global.repo.display().to_string(), revision: () };
+    let Request { repository, revision } = request(global);
+    let event = Event { repository, revision };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let upstream = pipeline.upstream().reopen()?;
-    let git_dir = upstream.repository().git_dir().to_owned();
+    let git_dir = upstream.git_dir().to_owned();
     info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
     let look = move || upstream.refs();
     tokio::spawn(poll(Duration::from_secs(args.poll), event.clone(), events.clone(), look));
     tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), event, events));
-    let runner = Runner::new(global, pipeline);
     // The seed only spreads retries of several services over time.
     let queue = Queue::new(events::Settings::default(), u64::from(std::process::id()));
-    service::serve(queue, receiver, move |_, cancel| runner.run(cancel), cancel).await;
+    let (runner, last) = (Runner::new(global, pipeline), Mutex::new(None));
+    let run = move |_: &Request, cancel: &Cancel| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_news = runner.lend().has_news();
+        match (has_news, last.as_ref()) {
+            // What a run moved comes back as an event; there is nothing more to say than it said.
+            (Ok(false), Some(outcome)) => {
+                debug!("nothing has moved since the last run");
+                Outcome::clone(outcome)
+            }
+            _ => last.insert(outcome(&runner.run(cancel))).clone(),
+        }
+    };
+    service::serve(queue, receiver, run, cancel).await;
     info!("stopped");
     Ok(Exit::Done)
 }

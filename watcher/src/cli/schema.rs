@@ -4,7 +4,6 @@ use clap::ValueEnum;
 use renderer::{catalog, inventory};
 
 use super::print_json;
-use crate::error::CommandError;
 use crate::output::Exit;
 
 #[derive(Debug, clap::Args)]
@@ -18,17 +17,20 @@ pub(super) struct Args {
 enum Kind {
     /// A cluster, `environments/**/<cluster>.yaml`.
     Inventory,
+    /// What holds for the clusters of a folder, `environments/**/_defaults.yaml`.
+    Defaults,
     /// The shared facts, `environments/_fleet.yaml`.
     Fleet,
     /// An add-on, `templates/addons/<addon>/addon.yaml`.
     Addon,
 }
 
-pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+pub(super) fn run(args: &Args) -> Exit {
     print_json(&match args.kind {
         Kind::Inventory => inventory::cluster_schema(),
+        Kind::Defaults => inventory::defaults_schema(),
         Kind::Fleet => inventory::fleet_schema(),
         Kind::Addon => catalog::addon_schema(),
     });
-    Ok(Exit::Done)
+    Exit::Done
 }

@@ -1,6 +1,6 @@
 //! Comparing rendered files with a revision, at a cost that follows the change.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use git2::ObjectType;
@@ -52,6 +52,23 @@ pub struct FolderMemo(HashMap<[u8; 32], Option<[u8; 20]>>);
 const REMEMBERED_FOLDERS: usize = 20_000;
 
 impl Repository {
+    /// Returns those of the folders, given by path and digest, whose content is not known to stand in `base`.
+    ///
+    /// For the others there is nothing to compare, so nobody has to list their files.
+    pub fn unknown_folders<'a>(
+        &self,
+        base: Revision,
+        root: &RepoPath,
+        folders: impl Iterator<Item = (&'a RepoPath, [u8; 32])>,
+        memo: &FolderMemo,
+    ) -> Result<HashSet<&'a RepoPath>, GitError> {
+        let published = self.published(base, root)?;
+        let is_known = |folder: &RepoPath, digest: [u8; 32]| {
+            memo.0.get(&digest) == Some(&published.get(folder.file_name()).copied())
+        };
+        Ok(folders.filter(|(folder, digest)| !is_known(folder, *digest)).map(|(folder, _)| folder).collect())
+    }
+
     /// Returns the files that differ between `folders` and `base`, sorted by path.
     ///
     /// Folders below the root that are owned but not given stay as they are. Nothing is hashed for a folder whose content
@@ -63,7 +80,7 @@ impl Repository {
         folders: &[OutputFolder<'_>],
         memo: &mut FolderMemo,
     ) -> Result<Vec<FileDelta>, GitError> {
-        let published = self.published(base, root)?;
+        let published = self.published(base, &root.path)?;
         let unknown: Vec<_> = folders.iter().filter(|folder| !memo.0.contains_key(&folder.digest)).collect();
         let hashed: Vec<_> =
             unknown.par_iter().map(|folder| (folder.digest, tree_of(folder, &hash_files(folder)))).collect();
@@ -108,10 +125,10 @@ impl Repository {
     }
 
     /// The folders that stand below the root, by name. Loose files beside them are nobody's and stay.
-    fn published(&self, base: Revision, root: &OutputRoot) -> Result<BTreeMap<String, [u8; 20]>, GitError> {
-        let attempt = || format!("read `{}` at `{}`", root.path, base.short());
+    fn published(&self, base: Revision, root: &RepoPath) -> Result<BTreeMap<String, [u8; 20]>, GitError> {
+        let attempt = || format!("read `{root}` at `{}`", base.short());
         let tree = self.tree_at(base)?;
-        let Ok(entry) = tree.get_path(root.path.as_str().as_ref()) else {
+        let Ok(entry) = tree.get_path(root.as_str().as_ref()) else {
             return Ok(BTreeMap::new());
         };
         if entry.kind() != Some(ObjectType::Tree) {
@@ -318,6 +335,10 @@ mod tests {
         repository.compare(base, &root, &[folder("app", 1, &app)], memo).unwrap();
         // The digest promises the same files, so the files themselves are not looked at.
         assert_eq!(repository.compare(base, &root, &[folder("app", 1, &other)], memo).unwrap(), []);
+        let (known, unknown) = (path("out/app"), path("out/old"));
+        let folders = [(&known, [1; 32]), (&unknown, [1; 32])].into_iter();
+        let found = repository.unknown_folders(base, &root.path, folders, memo).unwrap();
+        assert_eq!(found, [&unknown].into());
         assert_eq!(repository.compare(base, &root, &[folder("app", 2, &other)], memo).unwrap().len(), 2);
     }
 

@@ -31,6 +31,12 @@ pub enum Fault {
     /// There is no repository here or in a folder above.
     #[error("no git repository is here or in a folder above")]
     NotARepository,
+    /// There is not even a folder.
+    #[error("there is no such folder")]
+    NoSuchFolder,
+    /// The repository has refs and objects but no files.
+    #[error("the repository is bare: it has no working tree")]
+    NoWorkingTree,
     /// The repository belongs to someone else and is not declared safe.
     #[error("the repository belongs to another user")]
     ForeignOwner,
@@ -59,6 +65,8 @@ pub enum Fault {
     UnknownRevision {
         /// What was asked for.
         name: String,
+        /// Whether the repository is a shallow clone, so that its history ends early.
+        shallow: bool,
     },
     /// An object that history refers to is not in the repository.
     #[error("an object that this needs is missing from the repository")]
@@ -157,6 +165,10 @@ impl Fault {
     fn hint(&self, repository: &Path) -> Option<String> {
         let hint = match self {
             Self::NotARepository => "run inside a repository, name one with `--repo DIR`, or create one with `git init`".into(),
+            Self::NoSuchFolder => "name an existing folder with `--repo DIR`".into(),
+            Self::NoWorkingTree => {
+                "work in a clone of it, or compare two revisions with `fleetwright diff BASE HEAD`".into()
+            }
             Self::ForeignOwner => {
                 format!("trust it with `git config --global --add safe.directory {}`", repository.display())
             }
@@ -166,8 +178,8 @@ impl Fault {
                 "set `git config user.name \"Your Name\"` and `git config user.email you@example.com`".into()
             }
             Self::UnknownBranch { branch, existing } => branch_hint(branch, existing),
-            Self::UnknownRevision { .. } => "list what there is with `git log --oneline --all`".into(),
-            Self::MissingObject { shallow: true } => {
+            Self::UnknownRevision { shallow: false, .. } => "list what there is with `git log --oneline --all`".into(),
+            Self::UnknownRevision { shallow: true, .. } | Self::MissingObject { shallow: true } => {
                 "this is a shallow clone: get the rest of its history with `git fetch --unshallow`".into()
             }
             Self::MissingObject { shallow: false } => {

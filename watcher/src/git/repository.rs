@@ -27,8 +27,11 @@ impl Repository {
     pub fn open(dir: &Path) -> Result<Self, GitError> {
         let opened = git2::Repository::discover(dir);
         let inner = opened.map_err(|error| {
-            let absent = error.code() == ErrorCode::NotFound;
-            let fault = if absent { Fault::NotARepository } else { classify(error, false) };
+            let fault = match error.code() {
+                ErrorCode::NotFound if !dir.exists() => Fault::NoSuchFolder,
+                ErrorCode::NotFound => Fault::NotARepository,
+                _ => classify(error, false),
+            };
             GitError { repository: dir.to_owned(), attempt: "open it".into(), fault }
         })?;
         let path = inner.workdir().unwrap_or_else(|| inner.path()).to_owned();
@@ -57,6 +60,12 @@ impl Repository {
     #[must_use]
     pub fn working_tree(&self) -> Option<&Path> {
         self.inner.workdir()
+    }
+
+    /// Returns the error of a command that needs a working tree and has none.
+    #[must_use]
+    pub fn without_working_tree(&self) -> GitError {
+        self.error("read the working tree", Fault::NoWorkingTree)
     }
 
     /// Returns whether history ends early because the clone is shallow.
@@ -142,7 +151,8 @@ impl Repository {
                     ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Ambiguous | ErrorCode::Peel
                 ) =>
             {
-                Err(self.error(attempt(), Fault::UnknownRevision { name: name.escape_debug().to_string() }))
+                let name = name.escape_debug().to_string();
+                Err(self.error(attempt(), Fault::UnknownRevision { name, shallow: self.is_shallow() }))
             }
             Err(error) => Err(self.failed(attempt())(error)),
         }

@@ -2,6 +2,7 @@
 //!
 //! Both are read and written the same way. Every write carries a lease: a ref moves only from where it was seen.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,8 @@ const NAMESPACES: [(&str, &str); 2] = [
 pub struct Upstream {
     repository: Repository,
     location: Location,
+    /// What was moved through this value, by which one's own moves are told from those of others.
+    moved: RefCell<Vec<RefUpdate>>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +39,7 @@ impl Upstream {
     /// Returns the repository as its own upstream.
     #[must_use]
     pub const fn own(repository: Repository) -> Self {
-        Self { repository, location: Location::Own }
+        Self { repository, location: Location::Own, moved: RefCell::new(Vec::new()) }
     }
 
     /// Returns the upstream at a path or a `file://` address.
@@ -48,12 +51,13 @@ impl Upstream {
         let other = Repository::open(&path)?;
         let is_own = same_folder(other.git_dir(), repository.git_dir());
         let location = if is_own { Location::Own } else { Location::Other(other.inner.path().to_owned()) };
-        Ok(Self { repository, location })
+        Ok(Self { repository, location, moved: RefCell::default() })
     }
 
     /// Opens the same upstream once more, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
-        Ok(Self { repository: self.repository.reopen()?, location: self.location.clone() })
+        let (repository, location) = (self.repository.reopen()?, self.location.clone());
+        Ok(Self { repository, location, moved: RefCell::default() })
     }
 
     /// Returns the repository in which commits are made.
@@ -97,12 +101,37 @@ impl Upstream {
         self.repository.ref_target(&format!("{prefix}{branch}"))
     }
 
+    /// Returns the revision that `branch` has upstream, after a fetch; the error says which branches there are.
+    pub fn existing_branch(&self, branch: &str) -> Result<Revision, GitError> {
+        match (self.branch(branch)?, &self.location) {
+            (Some(revision), _) => Ok(revision),
+            (None, Location::Own) => self.repository.branch(branch),
+            (None, Location::Other(path)) => Repository::open(path)?.branch(branch),
+        }
+    }
+
     /// Moves refs if every one still stands where it was expected; otherwise none moves.
     pub fn update(&self, updates: &[RefUpdate]) -> Result<(), PushError> {
         match &self.location {
             _ if updates.is_empty() => Ok(()),
             Location::Own => self.repository.update_refs(updates),
             Location::Other(path) => receive_pack::push(&self.repository, path, updates),
+        }?;
+        self.moved.borrow_mut().extend_from_slice(updates);
+        Ok(())
+    }
+
+    /// Returns the refs that were moved through this value since the last time it was asked, in order.
+    pub fn take_moves(&self) -> Vec<RefUpdate> {
+        self.moved.take()
+    }
+
+    /// Returns the folder in which the refs live, whose changes are worth watching.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        match &self.location {
+            Location::Own => self.repository.git_dir(),
+            Location::Other(path) => path,
         }
     }
 
@@ -350,7 +379,7 @@ mod tests {
         let scene = Scene::bare();
         let error = Upstream::at(scene.repository(), "/nowhere/fleet.git").unwrap_err();
         assert!(error.to_string().contains("/nowhere/fleet.git"), "{error}");
-        assert!(matches!(error.fault, Fault::NotARepository), "{error:?}");
+        assert!(matches!(error.fault, Fault::NoSuchFolder), "{error:?}");
     }
 
     #[test]

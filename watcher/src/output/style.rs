@@ -49,6 +49,8 @@ pub enum Kind {
     Risk,
     /// Everything else.
     Plain,
+    /// What went wrong.
+    Fault,
     /// What to do next.
     Hint,
 }
@@ -61,6 +63,7 @@ impl Kind {
             Self::Heading => Style::new().bold(),
             Self::Risk => AnsiColor::Yellow.on_default().bold(),
             Self::Plain => Style::new(),
+            Self::Fault => AnsiColor::Red.on_default().bold(),
             Self::Hint => AnsiColor::Cyan.on_default(),
         }
     }

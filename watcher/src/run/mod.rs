@@ -1,8 +1,12 @@
 //! A run: from a request to pull requests that show what is rendered.
 
 pub mod changes;
+mod group;
 mod pipeline;
+mod publish;
 mod report;
 
-pub use pipeline::{BRANCH_PREFIX, Pipeline, Settings, Step, Steps};
-pub use report::{Group, GroupReport, Published, RunReport};
+pub use group::Group;
+pub use pipeline::{Pipeline, Settings, Step, Steps};
+pub use publish::BRANCH_PREFIX;
+pub use report::{GroupReport, Published, RunReport};

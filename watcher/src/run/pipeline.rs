@@ -1,30 +1,28 @@
 //! The pipeline: what is on the base branch is rendered, compared with what is published, and proposed.
 //!
-//! A run reads everything from the base branch, so running twice is harmless. It writes in an order that a kill cannot
-//! break: objects nobody refers to, then the head branch, then the pull request. Each step may be the last one; the next
+//! A run reads everything from the base branch, so running twice is harmless. Each step may be the last one; the next
 //! run starts from what it finds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use renderer::inventory::Role;
-use renderer::path::{AddonName, ClusterName, RepoPath};
-use renderer::plan::{self, Budget, FileChange, Plan, Published, markdown};
-use renderer::render::{Progress, Rendered, Renderer};
+use renderer::path::RepoPath;
+use renderer::plan::Budget;
+use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
 use renderer::snapshot::OUTPUT;
-use tracing::{Span, info, warn};
+use tracing::{Span, field, info};
 
-use super::report::{Group, GroupReport, Published as Done, RunReport};
+use super::changes::{self, GroupChanges};
+use super::group::{Group, Groups, LastRoles};
+use super::publish::{BRANCH_PREFIX, Ground, publish};
+use super::report::RunReport;
 use crate::error::CommandError;
-use crate::forge::{LocalForge, Outcome, Ownership, Proposal, PullRequest, PullState};
-use crate::git::{
-    BlobCache, CommitRequest, CommitText, FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate,
-    Revision, TreeChange, Upstream,
-};
+use crate::forge::LocalForge;
+use crate::git::{BlobCache, FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, Upstream};
 
-/// The prefix of every branch that is pushed; no other branch is ever written.
-pub const BRANCH_PREFIX: &str = "fleetwright/";
-/// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
-const NOTHING_LEFT: &str = "nothing is left to change";
+const BRANCHES: &str = "refs/heads/";
+
+type Refs = BTreeMap<String, Revision>;
 
 /// What a run may do.
 #[derive(Clone, Debug)]
@@ -74,28 +72,38 @@ pub struct Pipeline {
     renderer: Renderer,
     blobs: BlobCache,
     folders: FolderMemo,
-}
-
-/// A rendering beside what is published.
-struct Compared<'a> {
-    base: Revision,
-    source: Revision,
-    rendered: &'a Rendered,
-    deltas: Vec<FileDelta>,
+    roles: LastRoles,
+    /// Where all that a run depends on was when the last run was complete.
+    settled: Option<Refs>,
 }
 
 impl Pipeline {
     /// Creates the pipeline of the repository whose refs live in `upstream`.
     #[must_use]
     pub fn new(upstream: Upstream, settings: Settings) -> Self {
-        let (renderer, blobs, folders) = (Renderer::new(), BlobCache::default(), FolderMemo::default());
-        Self { upstream, settings, renderer, blobs, folders }
+        Self {
+            upstream,
+            settings,
+            renderer: Renderer::new(),
+            blobs: BlobCache::default(),
+            folders: FolderMemo::default(),
+            roles: LastRoles::default(),
+            settled: None,
+        }
     }
 
     /// Returns where refs live, for looking whether anything moved.
     #[must_use]
     pub const fn upstream(&self) -> &Upstream {
         &self.upstream
+    }
+
+    /// Returns whether anything that a run depends on is elsewhere than the last complete run left it.
+    ///
+    /// What the run itself moved is no news; what others moved meanwhile is, even if it was moved during the run.
+    pub fn has_news(&self) -> Result<bool, CommandError> {
+        let Some(settled) = &self.settled else { return Ok(true) };
+        Ok(*settled != self.relevant(self.upstream.refs()?))
     }
 
     /// Makes one run: from the base branch to one pull request a group.
@@ -107,60 +115,79 @@ impl Pipeline {
         steps: &dyn Steps,
         progress: &dyn Progress,
     ) -> Result<Option<RunReport>, CommandError> {
+        self.settled = None;
+        self.upstream.take_moves();
         if !steps.may_go_on(Step::Start) {
             return Ok(None);
         }
-        let base = self.base()?;
-        Span::current().record("revision", base.short());
+        let seen = self.upstream.fetch()?;
+        let base = match seen.get(&format!("{BRANCHES}{}", self.settings.base)) {
+            Some(base) => *base,
+            None => self.upstream.existing_branch(&self.settings.base)?,
+        };
+        Span::current().record("revision", field::display(base));
         for number in LocalForge::new(&self.upstream).settle()? {
             info!(pull_request.number = number, "put pull request #{number} right after an interrupted step");
         }
-        let (snapshot, mut problems) = self.upstream.repository().snapshot(base, &mut self.blobs)?;
-        let rendered = match self.renderer.render(&snapshot, progress) {
-            Ok(rendered) if problems.is_empty() => rendered,
-            Ok(_) => return Err(CommandError::Problems { problems }),
-            Err(found) => {
-                problems.extend(found);
-                problems.sort();
-                return Err(CommandError::Problems { problems });
-            }
-        };
+        let rendered = self.render(base, progress)?;
         if !steps.may_go_on(Step::Rendered) {
             return Ok(None);
         }
-        let compared = self.compare(base, &rendered)?;
-        let mut reports = Vec::new();
-        for group in Group::ALL {
-            match self.publish(&compared, group, steps)? {
-                Some(report) => reports.push(report),
+        let changes = self.compare(base, &rendered)?;
+        let source = self.upstream.repository().source_of_inputs(base)?;
+        let ground = Ground { upstream: &self.upstream, settings: &self.settings, steps, base, source };
+        let mut groups = Vec::new();
+        for (group, changes) in &changes {
+            match publish(&ground, *group, changes)? {
+                Some(report) => groups.push(report),
                 None => return Ok(None),
             }
         }
         info!(clusters = rendered.clusters.len(), files = rendered.file_count(), "run is complete");
-        Ok(Some(RunReport { base, source: compared.source, groups: reports }))
+        self.settled = Some(self.relevant(after(seen, self.upstream.take_moves())));
+        Ok(Some(RunReport { base, source, groups }))
     }
 
-    fn base(&self) -> Result<Revision, CommandError> {
-        self.upstream.fetch()?;
-        match self.upstream.branch(&self.settings.base)? {
-            Some(base) => Ok(base),
-            // The repository's own error knows which branches there are.
-            None => Ok(self.upstream.repository().branch(&self.settings.base)?),
+    fn render(&mut self, base: Revision, progress: &dyn Progress) -> Result<Rendered, CommandError> {
+        let (snapshot, mut problems) = self.upstream.repository().snapshot(base, &mut self.blobs)?;
+        match self.renderer.render(&snapshot, progress) {
+            Ok(rendered) if problems.is_empty() => Ok(rendered),
+            Ok(_) => Err(CommandError::Problems { problems }),
+            Err(found) => {
+                problems.extend(found);
+                problems.sort();
+                problems.dedup();
+                Err(CommandError::Problems { problems })
+            }
         }
     }
 
-    fn compare<'a>(&mut self, base: Revision, rendered: &'a Rendered) -> Result<Compared<'a>, CommandError> {
+    /// Finds what differs from the base branch, by group in the order of publishing.
+    fn compare(
+        &mut self,
+        base: Revision,
+        rendered: &Rendered,
+    ) -> Result<BTreeMap<Group, GroupChanges>, CommandError> {
+        let deltas = self.deltas(base, rendered)?;
         let repository = self.upstream.repository();
-        let files: Vec<Vec<_>> = rendered
-            .clusters
-            .values()
-            .map(|cluster| {
-                cluster.files().into_iter().map(|file| (file.path.clone(), file.bytes.clone())).collect()
-            })
-            .collect();
-        let folders: Vec<_> = rendered
-            .clusters
-            .values()
+        let owners = deltas.iter().filter_map(|delta| changes::owner(&delta.path));
+        let mut gone: Vec<_> = owners.map(|(cluster, _)| cluster).collect();
+        gone.dedup();
+        gone.retain(|cluster| !rendered.clusters.contains_key(cluster));
+        let groups = Groups::find(repository, base, rendered, gone.into_iter(), &mut self.roles)?;
+        Ok(changes::by_group(repository, rendered, &groups, &deltas)?)
+    }
+
+    fn deltas(&mut self, base: Revision, rendered: &Rendered) -> Result<Vec<FileDelta>, CommandError> {
+        let repository = self.upstream.repository();
+        let root = RepoPath::parse(OUTPUT).expect("a constant path");
+        let digests = rendered.clusters.values().map(|cluster| (&cluster.folder, cluster.digest));
+        let unknown = repository.unknown_folders(base, &root, digests, &self.folders)?;
+        let changed: Vec<_> =
+            rendered.clusters.values().filter(|cluster| unknown.contains(&cluster.folder)).collect();
+        let files: Vec<Vec<_>> = changed.iter().map(|cluster| list(cluster)).collect();
+        let folders: Vec<_> = changed
+            .iter()
             .zip(&files)
             .map(|(cluster, files)| OutputFolder {
                 path: cluster.folder.clone(),
@@ -169,189 +196,31 @@ impl Pipeline {
             })
             .collect();
         let owned: BTreeSet<String> = rendered.clusters.keys().map(ToString::to_string).collect();
-        let root = OutputRoot { path: RepoPath::parse(OUTPUT).expect("a constant path"), owned };
-        let deltas = repository.compare(base, &root, &folders, &mut self.folders)?;
-        let source = repository.source_of_inputs(base)?;
-        Ok(Compared { base, source, rendered, deltas })
+        let root = OutputRoot { path: root, owned };
+        Ok(repository.compare(base, &root, &folders, &mut self.folders)?)
     }
 
-    fn publish(
-        &self,
-        compared: &Compared<'_>,
-        group: Group,
-        steps: &dyn Steps,
-    ) -> Result<Option<GroupReport>, CommandError> {
-        let changes = self.changes(compared, group)?;
-        let plan = plan::plan(&changes, &published(compared, group));
-        if !steps.may_go_on(Step::Planned(group)) {
-            return Ok(None);
-        }
-        let head = format!("{BRANCH_PREFIX}{group}");
-        let done = if plan.is_empty() {
-            self.close(&head)?
-        } else if let Err(refusal) =
-            plan.refuse(&self.settings.budget, self.settings.allow_deletions.as_deref())
-        {
-            warn!(group = %group, "{refusal}");
-            Done::Refused(refusal)
-        } else if let Some(number) = self.declined(&head, &plan)? {
-            Done::Declined(number)
-        } else {
-            match self.propose(compared, group, &head, &plan, &changes, steps)? {
-                Some(done) => done,
-                None => return Ok(None),
-            }
-        };
-        Ok(steps.may_go_on(Step::Proposed(group)).then_some(GroupReport { group, plan, done }))
-    }
-
-    fn changes(&self, compared: &Compared<'_>, group: Group) -> Result<Vec<FileChange>, CommandError> {
-        let mut changes = Vec::new();
-        for delta in &compared.deltas {
-            let Some((cluster, addon)) = owner(&delta.path) else { continue };
-            if group_of(compared.rendered, &cluster) != group {
-                continue;
-            }
-            let old = delta.old.map(|id| self.upstream.repository().read_blob(id)).transpose()?;
-            changes.push(FileChange {
-                path: delta.path.clone(),
-                cluster,
-                addon,
-                old,
-                new: delta.new.clone(),
-            });
-        }
-        Ok(changes)
-    }
-
-    /// Commits, pushes and proposes a group's changes.
-    fn propose(
-        &self,
-        compared: &Compared<'_>,
-        group: Group,
-        head: &str,
-        plan: &Plan,
-        changes: &[FileChange],
-        steps: &dyn Steps,
-    ) -> Result<Option<Done>, CommandError> {
-        let forge = LocalForge::new(&self.upstream);
-        let tip = match forge.ownership(head)? {
-            Ownership::Persons(commit) => {
-                warn!(group = %group, branch = head, "`{}` by {} is on `{head}`: left alone", commit.title, commit.author.name);
-                return Ok(Some(Done::LeftAlone { branch: head.to_owned(), commit }));
-            }
-            Ownership::Ours(tip) => Some(tip),
-            Ownership::Absent => None,
-        };
-        let title = markdown::title(plan, group.as_str());
-        let revision = self.commit(compared, changes, &title)?;
-        if !steps.may_go_on(Step::Committed(group)) {
-            return Ok(None);
-        }
-        if tip != Some(revision) {
-            self.upstream.update(&[RefUpdate::branch(head, tip, Some(revision))])?;
-        }
-        if !steps.may_go_on(Step::Pushed(group)) {
-            return Ok(None);
-        }
-        let outcome = forge.open_or_update(&Proposal {
-            title,
-            group: group.to_string(),
-            plan: plan.digest().short(),
-            base: self.settings.base.clone(),
-            base_revision: compared.base,
-            head: head.to_owned(),
-            head_revision: revision,
-            labels: BTreeSet::from([group.to_string()]),
-            body: markdown::body(plan),
-        })?;
-        let (verb, number) = match outcome {
-            Outcome::Opened(number) => ("opened", number),
-            Outcome::Updated(number) => ("updated", number),
-            Outcome::Unchanged(number) => ("kept", number),
-        };
-        info!(group = %group, pull_request.number = number, "{verb} pull request #{number} for `{group}`");
-        Ok(Some(Done::Proposed(outcome)))
-    }
-
-    fn commit(
-        &self,
-        compared: &Compared<'_>,
-        changes: &[FileChange],
-        title: &str,
-    ) -> Result<Revision, CommandError> {
-        let changes: Vec<_> = changes
-            .iter()
-            .map(|change| TreeChange { path: change.path.clone(), content: change.new.clone() })
-            .collect();
-        Ok(self.upstream.repository().commit(&CommitRequest {
-            base: compared.base,
-            changes: &changes,
-            roots: &[OUTPUT],
-            text: &CommitText::rendered(title, compared.source),
-            source: compared.source,
-        })?)
-    }
-
-    /// Closes the pull request of a head branch whose plan has become empty.
-    fn close(&self, head: &str) -> Result<Done, CommandError> {
-        let forge = LocalForge::new(&self.upstream);
-        let open = forge
-            .list()?
-            .into_iter()
-            .find(|pull| pull.state == PullState::Open && pull.proposal.head == head);
-        match open {
-            Some(PullRequest { number, .. }) => {
-                forge.close(number, NOTHING_LEFT)?;
-                info!(pull_request.number = number, "closed pull request #{number}: {NOTHING_LEFT}");
-                Ok(Done::Closed(number))
-            }
-            None => Ok(Done::Nothing),
-        }
-    }
-
-    /// Returns the pull request by which a person has turned down this very plan, if one has.
-    fn declined(&self, head: &str, plan: &Plan) -> Result<Option<u64>, CommandError> {
-        let pulls = LocalForge::new(&self.upstream).list()?;
-        let last = pulls.into_iter().rfind(|pull| pull.proposal.head == head);
-        Ok(last.filter(|pull| is_declined(pull, plan)).map(|pull| pull.number))
+    /// Leaves out the branches that no run reads or writes.
+    fn relevant(&self, mut refs: Refs) -> Refs {
+        refs.retain(|name, _| match name.strip_prefix(BRANCHES) {
+            Some(branch) => branch == self.settings.base || branch.starts_with(BRANCH_PREFIX),
+            None => true,
+        });
+        refs
     }
 }
 
-fn is_declined(pull: &PullRequest, plan: &Plan) -> bool {
-    let by_a_person = matches!(&pull.state, PullState::Closed { reason } if reason != NOTHING_LEFT);
-    by_a_person && pull.proposal.plan == plan.digest().short()
+fn list(cluster: &RenderedCluster) -> Vec<(RepoPath, Arc<[u8]>)> {
+    cluster.files().into_iter().map(|file| (file.path.clone(), Arc::clone(&file.bytes))).collect()
 }
 
-/// Returns the group that a cluster's files are published with.
-///
-/// A cluster that is no longer described has no role; it goes with the apps, as all but a few clusters do.
-fn group_of(rendered: &Rendered, cluster: &ClusterName) -> Group {
-    match rendered.clusters.get(cluster).map(|cluster| cluster.role) {
-        Some(Role::Control) => Group::Control,
-        Some(Role::App) | None => Group::App,
+/// Returns where refs are after they were moved.
+fn after(mut refs: Refs, moves: Vec<RefUpdate>) -> Refs {
+    for RefUpdate { name, new, .. } in moves {
+        match new {
+            Some(new) => drop(refs.insert(name, new)),
+            None => drop(refs.remove(&name)),
+        }
     }
-}
-
-/// Returns the cluster and the add-on that a rendered file belongs to.
-fn owner(path: &RepoPath) -> Option<(ClusterName, Option<AddonName>)> {
-    let parts: Vec<&str> = path.components().skip(1).collect();
-    let cluster = ClusterName::parse(parts.first()?).ok()?;
-    let addon = if parts.len() > 2 { AddonName::parse(parts[1]).ok() } else { None };
-    Some((cluster, addon))
-}
-
-/// Returns what is published of a group: what is rendered, less what is new, and what is to be deleted.
-fn published(compared: &Compared<'_>, group: Group) -> Published {
-    let deltas: BTreeMap<&RepoPath, &FileDelta> =
-        compared.deltas.iter().map(|delta| (&delta.path, delta)).collect();
-    let rendered = compared.rendered.clusters.values().flat_map(|cluster| {
-        cluster.files().into_iter().map(|file| (&file.path, cluster.name.clone(), file.addon.clone()))
-    });
-    let kept = rendered.filter(|(path, ..)| deltas.get(path).is_none_or(|delta| delta.old.is_some()));
-    let deleted = compared.deltas.iter().filter(|delta| delta.new.is_none());
-    let deleted = deleted.filter_map(|delta| owner(&delta.path)).map(|(cluster, addon)| (cluster, addon));
-    let all: Vec<_> = kept.map(|(_, cluster, addon)| (cluster, addon)).chain(deleted).collect();
-    let of_group = all.iter().filter(|(cluster, _)| group_of(compared.rendered, cluster) == group);
-    of_group.map(|(cluster, addon)| (cluster, addon.as_ref())).collect()
+    refs
 }

@@ -3,41 +3,11 @@
 use std::fmt;
 
 use renderer::plan::{Plan, Refusal, text};
-use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::group::Group;
 use crate::forge::Outcome;
 use crate::git::{CommitSummary, Revision};
-
-/// Clusters that are published together, by one pull request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Group {
-    /// The hubs.
-    Control,
-    /// The clusters that run workloads.
-    App,
-}
-
-impl Group {
-    /// All groups, in the order in which they are published.
-    pub const ALL: [Self; 2] = [Self::Control, Self::App];
-
-    /// Returns the group's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Control => "control",
-            Self::App => "app",
-        }
-    }
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// What a run did.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! `.gitignore` has no say: a file that exists is an input, committed or not.
 
+mod find;
 mod output;
 
 use std::fs;
@@ -13,18 +14,50 @@ use renderer::problem::Problem;
 use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, TEMPLATES};
 use thiserror::Error;
 
-pub use output::{Output, OutputChange};
+pub use find::find_working_tree;
+pub use output::{Output, OutputAction, OutputChange};
 
 use crate::git::{MAX_SOURCE_BYTES, Unreadable, blob_id, name_problem, problem};
 
-/// A file or folder of the working tree that could not be read.
+/// What stands in the way of reading the working tree.
 #[derive(Debug, Error)]
-#[error("failed to read `{}`", path.display())]
-pub struct WorkingTreeError {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// The cause.
-    pub source: io::Error,
+pub enum WorkingTreeError {
+    /// A file or folder could not be read.
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A link or a file stands where a folder of rendered files belongs.
+    #[error("`{}` is not a folder", path.display())]
+    InTheWay {
+        /// What is in the way.
+        path: PathBuf,
+    },
+}
+
+impl WorkingTreeError {
+    /// Returns what to do about it, if something is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("give this user the right to read it".to_owned())
+            }
+            Self::Read { .. } => None,
+            Self::InTheWay { .. } => Some(
+                "move it away: the rendered files go into a folder there, and no link is followed".to_owned(),
+            ),
+        }
+    }
+
+    /// Returns whether trying again later may help: a file may be in the middle of being replaced.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Read { .. })
+    }
 }
 
 /// Reads all files below `environments/` and `templates/` of the working tree at `dir`.
@@ -54,7 +87,7 @@ impl Walk {
             Ok(metadata) => metadata,
             // Editors replace files while they save; the next event brings the new one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => return Err(WorkingTreeError { path: on_disk.to_owned(), source }),
+            Err(source) => return Err(WorkingTreeError::Read { path: on_disk.to_owned(), source }),
         };
         if metadata.is_symlink() {
             self.problems.push(problem(&path, Unreadable::Symlink));
@@ -73,7 +106,7 @@ impl Walk {
     }
 
     fn folder(&mut self, folder: &RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
-        let failed = |source| WorkingTreeError { path: on_disk.to_owned(), source };
+        let failed = |source| WorkingTreeError::Read { path: on_disk.to_owned(), source };
         for entry in fs::read_dir(on_disk).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             match name.to_str().map(|text| folder.join(text)) {
@@ -94,7 +127,7 @@ impl Walk {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(WorkingTreeError { path: on_disk.to_owned(), source }),
+            Err(source) => Err(WorkingTreeError::Read { path: on_disk.to_owned(), source }),
         }
     }
 }

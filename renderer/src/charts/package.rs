@@ -1,0 +1,343 @@
+//! A chart's own files, and the shape that they give together: defaults, schema and subcharts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+use super::defaults::shape_of_values;
+use super::lock::LockedChart;
+use super::schema::refine;
+use super::shape::{Others, Shape, Types};
+use crate::problem::Fault;
+use crate::yaml::{self, Node};
+
+/// Istio's charts keep their defaults one level down, and take the same keys at the top.
+const WRAPPED_DEFAULTS: &str = "_internal_defaults_do_not_set";
+
+/// What Istio's charts read besides their defaults.
+const WRAPPED_EXTRAS: [&str; 3] = ["compatibilityVersion", "platform", "profile"];
+
+/// How many subcharts may stand in each other.
+const MAX_DEPTH: usize = 8;
+
+/// The files of a chart that say which values it takes, by their path in the chart's folder.
+#[derive(Clone, Debug, Default)]
+pub struct Package {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// What a chart says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The version of what it installs.
+    pub app_version: Option<String>,
+}
+
+/// A file of a chart that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{file}` of the chart {reason}")]
+pub struct PackageError {
+    /// The file, by its path in the chart's folder.
+    pub file: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Package {
+    /// Returns whether a file of a chart's folder says something about values.
+    #[must_use]
+    pub fn wants(path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+        let mut parts = folder.split('/').filter(|part| !part.is_empty());
+        let is_in_subchart = std::iter::from_fn(|| Some((parts.next()?, parts.next())))
+            .all(|(charts, name)| charts == "charts" && name.is_some());
+        is_in_subchart && ["Chart.yaml", "values.yaml", "values.schema.json"].contains(&name)
+    }
+
+    /// Adds a file; one that [`Self::wants`] not is left out.
+    pub fn add(&mut self, path: &str, bytes: Vec<u8>) {
+        if Self::wants(path) {
+            self.files.insert(path.to_owned(), bytes);
+        }
+    }
+
+    /// Returns what the chart says of itself.
+    pub fn metadata(&self) -> Result<Metadata, PackageError> {
+        Ok(Chart::read(self, "")?.metadata)
+    }
+
+    /// Works out which values the chart takes.
+    pub fn locked(&self, digest: Option<String>) -> Result<LockedChart, PackageError> {
+        let chart = Chart::read(self, "")?;
+        let values = self.shape("", &chart, 0)?;
+        Ok(LockedChart { app_version: chart.metadata.app_version, digest, values })
+    }
+
+    fn shape(&self, folder: &str, chart: &Chart, depth: usize) -> Result<Shape, PackageError> {
+        let mut shape = self.own_shape(folder)?;
+        for dependency in self.dependencies(folder, chart) {
+            let below = format!("{folder}charts/{}/", dependency.name);
+            let is_here = depth < MAX_DEPTH && self.files.contains_key(&format!("{below}Chart.yaml"));
+            let subchart = if is_here {
+                Some(self.shape(&below, &Chart::read(self, &below)?, depth + 1)?)
+            } else {
+                None
+            };
+            add_subchart(&mut shape, &dependency, subchart);
+        }
+        Ok(shape)
+    }
+
+    /// Returns what the chart's own files say, subcharts left out.
+    fn own_shape(&self, folder: &str) -> Result<Shape, PackageError> {
+        let values = self.document(folder, "values.yaml")?;
+        let text = self.files.get(&format!("{folder}values.yaml")).map_or(&[][..], Vec::as_slice);
+        let text = String::from_utf8_lossy(text);
+        let mut shape = match &values {
+            Some(values) => match values.get(WRAPPED_DEFAULTS) {
+                Some(wrapped) => with_extras(shape_of_values(wrapped, &text)),
+                None => shape_of_values(values, &text),
+            },
+            None => Shape::map(BTreeMap::new()),
+        };
+        let schema = format!("{folder}values.schema.json");
+        if let Some(bytes) = self.files.get(&schema) {
+            let schema = serde_json::from_slice(bytes)
+                .map_err(|error| PackageError { file: schema, reason: format!("is not JSON: {error}") })?;
+            shape = refine(shape, &schema);
+        }
+        shape.entries.remove(WRAPPED_DEFAULTS);
+        Ok(shape)
+    }
+
+    /// Returns the declared subcharts, and those that are only there: Helm loads both.
+    fn dependencies(&self, folder: &str, chart: &Chart) -> Vec<Dependency> {
+        let mut found = chart.dependencies.clone();
+        let declared: BTreeSet<_> = found.iter().map(|dependency| dependency.name.clone()).collect();
+        let prefix = format!("{folder}charts/");
+        let below = self.files.keys().filter_map(|path| path.strip_prefix(&prefix)?.split('/').next());
+        let below: BTreeSet<_> = below.filter(|name| !declared.contains(*name)).collect();
+        found.extend(below.into_iter().map(Dependency::named));
+        found
+    }
+
+    fn document(&self, folder: &str, name: &str) -> Result<Option<Node>, PackageError> {
+        let file = format!("{folder}{name}");
+        let Some(bytes) = self.files.get(&file) else { return Ok(None) };
+        let parsed = yaml::decode(bytes).map_err(|fault| vec![fault]).and_then(yaml::parse);
+        match parsed {
+            Ok(documents) => Ok(documents.into_iter().next()),
+            Err(faults) => Err(PackageError { reason: first(&faults), file }),
+        }
+    }
+}
+
+fn first(faults: &[Fault]) -> String {
+    faults
+        .first()
+        .map_or_else(String::new, |fault| format!("is not YAML at {}: {}", fault.position, fault.message))
+}
+
+fn with_extras(mut shape: Shape) -> Shape {
+    for key in WRAPPED_EXTRAS {
+        shape.entries.entry(key.into()).or_insert_with(|| Shape::of(Types::TEXT));
+    }
+    shape
+}
+
+/// What `Chart.yaml` says.
+struct Chart {
+    metadata: Metadata,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Dependency {
+    name: String,
+    /// The key of its values in those of the chart.
+    alias: String,
+    /// Values of the chart that switch it on or off.
+    conditions: Vec<String>,
+    has_tags: bool,
+}
+
+impl Dependency {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), alias: name.to_owned(), ..Self::default() }
+    }
+
+    fn read(node: &Node) -> Option<Self> {
+        let name = text(node, "name")?;
+        let conditions = text(node, "condition").unwrap_or_default();
+        let conditions = conditions.split(',').map(str::trim).filter(|path| !path.is_empty());
+        Some(Self {
+            alias: text(node, "alias").unwrap_or_else(|| name.clone()),
+            conditions: conditions.map(str::to_owned).collect(),
+            has_tags: node.get("tags").is_some(),
+            name,
+        })
+    }
+}
+
+impl Chart {
+    fn read(package: &Package, folder: &str) -> Result<Self, PackageError> {
+        let missing =
+            |reason: &str| PackageError { file: format!("{folder}Chart.yaml"), reason: reason.to_owned() };
+        let node = package.document(folder, "Chart.yaml")?.ok_or_else(|| missing("is missing"))?;
+        let field = |name: &str| text(&node, name).ok_or_else(|| missing(&format!("has no `{name}`")));
+        let metadata = Metadata {
+            name: field("name")?,
+            version: field("version")?,
+            app_version: text(&node, "appVersion"),
+        };
+        let dependencies = node.get("dependencies").and_then(Node::as_list).unwrap_or_default();
+        Ok(Self { metadata, dependencies: dependencies.iter().filter_map(Dependency::read).collect() })
+    }
+}
+
+fn text(node: &Node, key: &str) -> Option<String> {
+    let text = &node.get(key)?.as_scalar()?.text;
+    (!text.is_empty()).then(|| text.clone())
+}
+
+/// Lays a subchart's values below its key. One whose files are not there takes any key.
+fn add_subchart(shape: &mut Shape, dependency: &Dependency, subchart: Option<Shape>) {
+    let mut below = subchart.unwrap_or_else(|| Shape::of(Types::MAP));
+    // What is `global` to the chart is `global` to its subcharts, whichever of them reads it.
+    if let Some(global) = below.entries.get("global").cloned() {
+        match shape.entries.get_mut("global") {
+            Some(known) => known.join(global),
+            None => {
+                shape.entries.insert("global".into(), global);
+            }
+        }
+    }
+    if let Some(own) = shape.entries.remove(dependency.alias.as_str()) {
+        below.join(own);
+    }
+    below.types = Types::MAP;
+    shape.entries.insert(dependency.alias.as_str().into(), below);
+    for condition in &dependency.conditions {
+        add_switch(shape, condition);
+    }
+    if dependency.has_tags {
+        let tags = Shape { others: Others::Each(Shape::of(Types::BOOL).into()), ..Shape::of(Types::MAP) };
+        shape.entries.entry("tags".into()).or_insert(tags);
+    }
+}
+
+/// Makes sure that a switch is known, though nothing but Helm reads it.
+fn add_switch(shape: &mut Shape, path: &str) {
+    let Some((first, rest)) = path.split_once('.') else {
+        shape.entries.entry(path.into()).or_insert_with(|| Shape::of(Types::BOOL));
+        return;
+    };
+    let below = shape.entries.entry(first.into()).or_insert_with(|| Shape::map(BTreeMap::new()));
+    if below.others != Others::Free {
+        add_switch(below, rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::charts::notation;
+
+    fn package(files: &[(&str, &str)]) -> Package {
+        let mut package = Package::default();
+        for (path, text) in files {
+            package.add(path, text.as_bytes().to_vec());
+        }
+        package
+    }
+
+    fn values(files: &[(&str, &str)]) -> String {
+        yaml::write(&notation::write(&package(files).locked(None).unwrap().values))
+    }
+
+    const CHART: &str = "name: parent\nversion: 1.2.3\nappVersion: '4.5'\n";
+
+    #[test]
+    fn a_chart_says_its_name_and_versions() {
+        let metadata = package(&[("Chart.yaml", CHART)]).metadata().unwrap();
+        assert_eq!(
+            (metadata.name.as_str(), metadata.version.as_str(), metadata.app_version.as_deref()),
+            ("parent", "1.2.3", Some("4.5"))
+        );
+    }
+
+    #[test]
+    fn only_files_that_say_something_about_values_are_kept() {
+        for path in
+            ["Chart.yaml", "values.schema.json", "charts/a/values.yaml", "charts/a/charts/b/Chart.yaml"]
+        {
+            assert!(Package::wants(path), "{path} was left out");
+        }
+        for path in ["README.md", "templates/values.yaml", "charts/values.yaml", "charts/a/ci/values.yaml"] {
+            assert!(!Package::wants(path), "{path} was kept");
+        }
+    }
+
+    #[test]
+    fn subcharts_are_merged_under_their_name_or_alias() {
+        let chart = "
+name: parent
+version: 1.2.3
+dependencies:
+  - {name: node-exporter, condition: nodeExporter.enabled}
+  - {name: rollout-operator, alias: rollout_operator, condition: 'rollout_operator.enabled, global.all', tags: [x]}
+  - {name: elsewhere, condition: elsewhere.enabled}
+";
+        assert_snapshot!(values(&[
+            ("Chart.yaml", chart),
+            ("values.yaml", "nodeExporter: {enabled: true}\nnode-exporter: {podLabels: {a: b}, ours: 1}\n"),
+            ("charts/node-exporter/Chart.yaml", "name: node-exporter\nversion: 1.0.0\n"),
+            ("charts/node-exporter/values.yaml", "image: {tag: ''}\nglobal: {imageRegistry: ''}\n"),
+            ("charts/rollout-operator/Chart.yaml", "name: rollout-operator\nversion: 1.0.0\n"),
+            ("charts/rollout-operator/values.yaml", "replicas: 1\n"),
+            ("charts/undeclared/Chart.yaml", "name: undeclared\nversion: 1.0.0\n"),
+        ]), @r#"
+        _bool: nodeExporter.enabled
+        _map: elsewhere
+        _map of bool: tags
+        global:
+          _bool: all
+          _scalar: imageRegistry
+        node-exporter:
+          _map: podLabels
+          _number: ours
+          _scalar: global.imageRegistry image.tag
+        rollout_operator:
+          _bool: enabled
+          _number: replicas
+        undeclared: {}
+        "#);
+    }
+
+    #[test]
+    fn defaults_that_are_kept_one_level_down_are_taken_at_the_top() {
+        let values = values(&[
+            ("Chart.yaml", CHART),
+            ("values.yaml", "_internal_defaults_do_not_set: {pilot: {autoscaleMin: 1}}\n"),
+        ]);
+        assert_snapshot!(values, @"
+        _number: pilot.autoscaleMin
+        _text: compatibilityVersion platform profile
+        ");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = |files: &[(&str, &str)]| package(files).locked(None).unwrap_err().to_string();
+        assert_eq!(error(&[]), "`Chart.yaml` of the chart is missing");
+        assert_eq!(error(&[("Chart.yaml", "name: a\n")]), "`Chart.yaml` of the chart has no `version`");
+        let broken = error(&[("Chart.yaml", CHART), ("values.schema.json", "{")]);
+        assert!(broken.starts_with("`values.schema.json` of the chart is not JSON"), "{broken}");
+    }
+}

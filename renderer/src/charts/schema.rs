@@ -1,0 +1,323 @@
+//! What a chart's `values.schema.json` says: it refines the types of the defaults, names keys that have none, and closes places.
+//!
+//! Only what tells one shape from another is read; ranges, patterns and conditions stay with Helm. Whatever is not understood is
+//! taken to say nothing, so that no value is refused by mistake.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::defaults::is_free;
+use super::shape::{Others, Shape, Types};
+
+/// How deep a schema is followed. A schema that refers to itself says nothing below that.
+const MAX_DEPTH: usize = 48;
+
+/// What a schema says of one place. What is left out, it does not say.
+#[derive(Clone, Debug, Default)]
+struct Saying {
+    types: Option<Types>,
+    entries: BTreeMap<Box<str>, Saying>,
+    others: Option<OthersSaying>,
+    items: Option<Box<Saying>>,
+}
+
+#[derive(Clone, Debug)]
+enum OthersSaying {
+    Refused,
+    Free,
+    Each(Box<Saying>),
+}
+
+/// Refines the shape of a chart's values by its schema.
+pub(super) fn refine(defaults: Shape, schema: &Json) -> Shape {
+    let mut saying = Reader { root: schema, open: Vec::new() }.read(schema);
+    // Whatever a schema allows at the top, a chart's templates read the keys that they name and no others.
+    saying.others = saying.others.filter(|others| matches!(others, OthersSaying::Refused));
+    saying.types = Some(Types::MAP);
+    combined(Some(defaults), saying)
+}
+
+struct Reader<'a> {
+    root: &'a Json,
+    /// The references that are being followed.
+    open: Vec<&'a str>,
+}
+
+impl<'a> Reader<'a> {
+    fn read(&mut self, schema: &'a Json) -> Saying {
+        let mut saying = self.own(schema);
+        if let Some(reference) = schema.get("$ref").and_then(Json::as_str)
+            && let Some(target) = self.target(reference)
+        {
+            self.open.push(reference);
+            saying = both(saying, self.read(target));
+            self.open.pop();
+        }
+        for part in list(schema, "allOf") {
+            saying = both(saying, self.read(part));
+        }
+        for key in ["anyOf", "oneOf"] {
+            let parts: Vec<_> = list(schema, key).iter().map(|part| self.read(part)).collect();
+            if let Some(any) = parts.into_iter().reduce(either) {
+                saying = both(saying, any);
+            }
+        }
+        saying
+    }
+
+    fn target(&self, reference: &'a str) -> Option<&'a Json> {
+        if self.open.contains(&reference) || self.open.len() >= MAX_DEPTH {
+            return None;
+        }
+        self.root.pointer(reference.strip_prefix('#')?)
+    }
+
+    /// Reads what stands in the schema itself.
+    fn own(&mut self, schema: &'a Json) -> Saying {
+        let types = types(schema);
+        let entries = schema.get("properties").and_then(Json::as_object).into_iter().flatten();
+        let entries: BTreeMap<_, _> =
+            entries.map(|(key, schema)| (Box::from(key.as_str()), self.read(schema))).collect();
+        let patterns = schema.get("patternProperties").and_then(Json::as_object);
+        let others = match (patterns, schema.get("additionalProperties")) {
+            (Some(patterns), _) if patterns.len() == 1 => {
+                patterns.values().next().map(|each| OthersSaying::Each(self.read(each).into()))
+            }
+            (Some(_), _) | (_, Some(Json::Bool(true))) => Some(OthersSaying::Free),
+            (_, Some(Json::Bool(false))) => Some(OthersSaying::Refused),
+            (_, Some(each)) => Some(OthersSaying::Each(self.read(each).into())),
+            // A map of which nothing is said is free; references and parts say more elsewhere.
+            (None, None) if entries.is_empty() && types == Some(Types::MAP) => Some(OthersSaying::Free),
+            (None, None) => None,
+        };
+        let items = schema.get("items").filter(|items| items.is_object());
+        let items = items.map(|items| Box::new(self.read(items)));
+        Saying { types, entries, others, items }
+    }
+}
+
+fn list<'a>(schema: &'a Json, key: &str) -> &'a [Json] {
+    schema.get(key).and_then(Json::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn types(schema: &Json) -> Option<Types> {
+    match schema.get("type") {
+        Some(Json::String(name)) => type_named(name),
+        Some(Json::Array(names)) => {
+            let mut names = names.iter().filter_map(Json::as_str);
+            names.try_fold(Types::NONE, |all, name| Some(all.or(type_named(name)?)))
+        }
+        _ => {
+            let values = schema.get("enum").and_then(Json::as_array).map(Vec::as_slice);
+            let values = values.or(schema.get("const").map(std::slice::from_ref))?;
+            Some(values.iter().map(type_of).fold(Types::NONE, Types::or))
+        }
+    }
+}
+
+fn type_named(name: &str) -> Option<Types> {
+    Some(match name {
+        "boolean" => Types::BOOL,
+        "integer" | "number" => Types::NUMBER,
+        "string" => Types::TEXT,
+        "array" => Types::LIST,
+        "object" => Types::MAP,
+        "null" => Types::NONE,
+        _ => return None,
+    })
+}
+
+fn type_of(value: &Json) -> Types {
+    match value {
+        Json::Null => Types::NONE,
+        Json::Bool(_) => Types::BOOL,
+        Json::Number(_) => Types::NUMBER,
+        Json::String(_) => Types::TEXT,
+        Json::Array(_) => Types::LIST,
+        Json::Object(_) => Types::MAP,
+    }
+}
+
+/// Returns what holds if both hold.
+fn both(mut a: Saying, b: Saying) -> Saying {
+    let types = match (a.types, b.types) {
+        (Some(a), Some(b)) if a.and(b) != Types::NONE => Some(a.and(b)),
+        (a, b) => a.or(b),
+    };
+    let names_keys = !a.entries.is_empty() || !b.entries.is_empty();
+    for (key, saying) in b.entries {
+        let known = a.entries.remove(&key).unwrap_or_default();
+        a.entries.insert(key, both(known, saying));
+    }
+    let others = match (a.others, b.others) {
+        (Some(OthersSaying::Refused), _) | (_, Some(OthersSaying::Refused)) => Some(OthersSaying::Refused),
+        // Beside a part that names keys, one that only says `object` adds nothing.
+        (Some(OthersSaying::Free), None) | (None, Some(OthersSaying::Free)) if names_keys => None,
+        (Some(OthersSaying::Each(a)), Some(OthersSaying::Each(b))) => {
+            Some(OthersSaying::Each(both(*a, *b).into()))
+        }
+        (Some(each @ OthersSaying::Each(_)), _) | (_, Some(each @ OthersSaying::Each(_))) => Some(each),
+        (a, b) => a.or(b),
+    };
+    let items = match (a.items, b.items) {
+        (Some(a), Some(b)) => Some(both(*a, *b).into()),
+        (a, b) => a.or(b),
+    };
+    Saying { types, entries: a.entries, others, items }
+}
+
+/// Returns what holds if one of both holds.
+fn either(mut a: Saying, b: Saying) -> Saying {
+    // A null may stand anywhere, so a part that only allows it says nothing.
+    if a.types == Some(Types::NONE) {
+        return b;
+    }
+    if b.types == Some(Types::NONE) {
+        return a;
+    }
+    let types = a.types.zip(b.types).map(|(a, b)| a.or(b));
+    // A part that is no map says nothing about keys.
+    let a_is_map = a.types.is_none_or(|types| types.has(Types::MAP));
+    let b_is_map = b.types.is_none_or(|types| types.has(Types::MAP));
+    for (key, saying) in b.entries {
+        let merged = match a.entries.remove(&key) {
+            Some(known) => either(known, saying),
+            None => saying,
+        };
+        a.entries.insert(key, merged);
+    }
+    let others = match (a.others, b.others) {
+        (a, _) if a_is_map && !b_is_map => a,
+        (_, b) if b_is_map && !a_is_map => b,
+        (Some(OthersSaying::Refused), b) => b,
+        (a, Some(OthersSaying::Refused)) => a,
+        (None, None) => None,
+        _ => Some(OthersSaying::Free),
+    };
+    let items = a.items.zip(b.items).map(|(a, b)| either(*a, *b).into());
+    Saying { types, entries: a.entries, others, items }
+}
+
+fn combined(default: Option<Shape>, saying: Saying) -> Shape {
+    let default_is_free = default.as_ref().is_some_and(|shape| shape.types.has(Types::MAP) && is_free(shape));
+    let (default_types, mut known, default_others, default_items) = match default {
+        Some(shape) => (Some(shape.types), shape.entries, Some(shape.others), shape.items),
+        None => (None, BTreeMap::new(), None, None),
+    };
+    // A free place keeps only what the schema itself names: its defaults are examples.
+    if matches!(saying.others, Some(OthersSaying::Free | OthersSaying::Each(_))) {
+        known.clear();
+    }
+    // A closed place takes what the schema names, whatever else is commented out there.
+    if matches!(saying.others, Some(OthersSaying::Refused)) {
+        known.retain(|key, _| saying.entries.contains_key(key));
+    }
+    let says_keys = !saying.entries.is_empty();
+    for (key, saying) in saying.entries {
+        let default = known.remove(&key);
+        known.insert(key, combined(default, saying));
+    }
+    let others = match saying.others {
+        Some(OthersSaying::Refused) => Others::Refused,
+        Some(OthersSaying::Free) => Others::Free,
+        Some(OthersSaying::Each(saying)) => match combined(None, *saying) {
+            each if each == Shape::of(Types::ANY) => Others::Free,
+            each => Others::Each(each.into()),
+        },
+        None if default_is_free => Others::Free,
+        None if says_keys => Others::Ignored,
+        None => default_others.unwrap_or(Others::Free),
+    };
+    let items =
+        saying.items.map(|items| combined(None, *items)).filter(|items| *items != Shape::of(Types::ANY));
+    let types = saying.types.filter(|types| *types != Types::NONE).or(default_types).unwrap_or(Types::ANY);
+    let mut shape = Shape { types, entries: known, others, items: items.map(Box::new).or(default_items) };
+    if !types.has(Types::LIST) {
+        shape.items = None;
+    }
+    if !types.has(Types::MAP) {
+        shape.entries.clear();
+        shape.others = Others::Free;
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    use super::*;
+    use crate::charts::{defaults, notation};
+    use crate::yaml;
+
+    fn refined(values: &str, schema: &Json) -> String {
+        let nodes = yaml::parse(values).unwrap();
+        yaml::write(&notation::write(&refine(defaults::shape_of_values(&nodes[0], values), schema)))
+    }
+
+    #[test]
+    fn a_schema_says_types_that_defaults_leave_open() {
+        let schema = json!({"type": "object", "properties": {
+            "a": {"type": ["string", "null"]},
+            "b": {"anyOf": [{"type": "integer"}, {"type": "null"}, {"type": "string"}]},
+            "c": {"enum": ["x", 3]},
+            "d": {"type": "array", "items": {"type": "string"}},
+            "e": {"type": "object", "additionalProperties": {"type": "string"}},
+            "f": {"description": "nothing"},
+        }});
+        assert_snapshot!(refined("a:\nb: 1\nc:\nd: []\ne: {}\nf: x\ng: true\n", &schema), @"
+        _bool: g
+        _list of text: d
+        _map of text: e
+        _number|text: b c
+        _text: a f
+        ");
+    }
+
+    #[test]
+    fn a_schema_closes_and_opens_places() {
+        let schema = json!({"type": "object", "additionalProperties": false, "properties": {
+            "closed": {"type": "object", "additionalProperties": false, "properties": {"a": {"type": "string"}}},
+            "config": {"type": "object"},
+            "ports": {"type": "object", "patternProperties": {"^p": {"$ref": "#/$defs/port"}}},
+        }, "$defs": {"port": {"type": "object", "additionalProperties": false, "properties": {"up": {"type": "boolean"}}}}});
+        assert_snapshot!(refined("closed: {a: x}\nconfig: {known: {x: 1}}\nports: {p: {up: true}}\n", &schema), @"
+        _others: refused
+        _map: config
+        closed:
+          _others: refused
+          _text: a
+        ports:
+          _others:
+            _others: refused
+            _bool: up
+        ");
+    }
+
+    #[test]
+    fn parts_of_a_schema_add_up_and_one_that_refers_to_itself_ends() {
+        let schema = json!({"properties": {
+            "speaker": {"allOf": [{"$ref": "#/definitions/component"}, {"type": "object", "properties": {"b": {"type": "boolean"}}}]},
+            "tree": {"$ref": "#/definitions/tree"},
+        }, "definitions": {
+            "component": {"type": "object", "properties": {"a": {"type": "string"}}},
+            "tree": {"type": "object", "properties": {"child": {"$ref": "#/definitions/tree"}, "name": {"type": "string"}}},
+        }});
+        assert_snapshot!(refined("speaker: {}\n", &schema), @"
+        speaker:
+          _others: any
+          _bool: b
+          _text: a
+        tree:
+          _any: child
+          _text: name
+        ");
+    }
+
+    #[test]
+    fn the_top_is_never_free() {
+        assert_snapshot!(refined("a: 1\n", &json!({"type": "object", "additionalProperties": true})), @"_number: a");
+    }
+}

@@ -1,0 +1,99 @@
+//! One mistake is told once: a line that many clusters are rendered from is one place to edit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::path::ClusterName;
+use crate::problem::{Place, Problem};
+
+/// A problem of one cluster's files.
+pub(super) type ClusterProblem = (ClusterName, Problem);
+
+/// The problems at one place, as the first cluster has them.
+struct AtPlace {
+    first: ClusterName,
+    problems: Vec<Problem>,
+    others: BTreeSet<ClusterName>,
+}
+
+/// Leaves out places where something is wrong already, and folds clusters that have problems at the same place.
+pub(super) fn told_once(found: Vec<ClusterProblem>, told: &[Problem]) -> Vec<Problem> {
+    let told: BTreeSet<&Place> = told.iter().map(|problem| &problem.place).collect();
+    let mut places: BTreeMap<Place, AtPlace> = BTreeMap::new();
+    for (cluster, problem) in found {
+        if told.contains(&problem.place) {
+            continue;
+        }
+        match places.get_mut(&problem.place) {
+            None => {
+                let (place, problems) = (problem.place.clone(), vec![problem]);
+                places.insert(place, AtPlace { first: cluster, problems, others: BTreeSet::new() });
+            }
+            Some(known) if known.first == cluster => known.problems.push(problem),
+            Some(known) => {
+                known.others.insert(cluster);
+            }
+        }
+    }
+    places.into_values().flat_map(AtPlace::tell).collect()
+}
+
+impl AtPlace {
+    fn tell(mut self) -> Vec<Problem> {
+        self.problems.sort();
+        self.problems.dedup();
+        let clusters = match self.others.iter().collect::<Vec<_>>().as_slice() {
+            [] => return self.problems,
+            [other] => format!(" (on `{}` and `{other}`)", self.first),
+            others => format!(" (on `{}` and {} more clusters)", self.first, others.len()),
+        };
+        for problem in &mut self.problems {
+            problem.message.push_str(&clusters);
+        }
+        self.problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::RepoPath;
+    use crate::problem::{Fault, Position};
+
+    fn problem(line: u32, message: &str) -> Problem {
+        Fault::new(Position::new(line, 1), message).in_file(&RepoPath::parse("templates/t.hbs").unwrap())
+    }
+
+    fn on(cluster: &str, line: u32, message: &str) -> ClusterProblem {
+        (ClusterName::parse(cluster).unwrap(), problem(line, message))
+    }
+
+    fn told(found: Vec<ClusterProblem>, known: &[Problem]) -> Vec<String> {
+        told_once(found, known).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_problem_of_one_cluster_is_told_as_it_is() {
+        assert_eq!(
+            told(vec![on("a", 1, "x"), on("a", 1, "y")], &[]),
+            ["templates/t.hbs:1:1: x", "templates/t.hbs:1:1: y"]
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_wrong_for_many_clusters_is_told_for_the_first() {
+        let found = vec![on("a", 1, "x of a"), on("b", 1, "x of b"), on("b", 2, "y"), on("c", 1, "x of c")];
+        assert_eq!(
+            told(found, &[]),
+            ["templates/t.hbs:1:1: x of a (on `a` and 2 more clusters)", "templates/t.hbs:2:1: y"]
+        );
+        assert_eq!(
+            told(vec![on("a", 1, "x"), on("b", 1, "x")], &[]),
+            ["templates/t.hbs:1:1: x (on `a` and `b`)"]
+        );
+    }
+
+    #[test]
+    fn a_place_that_is_wrong_already_is_left_alone() {
+        assert_eq!(told(vec![on("a", 1, "x")], &[problem(1, "the cause")]), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,220 @@
+//! The functions that a template may call in an expression: values in, a value out.
+//!
+//! Knows nothing of handlebars. What is given here is there: a path that leads nowhere is refused before.
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value as Json;
+
+use crate::problem::did_you_mean;
+use crate::yaml::Number;
+
+use super::helpers::Refusal;
+
+/// The functions that people may call in an expression.
+pub const VALUE_HELPERS: [&str; 9] = ["and", "default", "eq", "join", "len", "lookup", "ne", "not", "or"];
+
+/// The function whose first argument may lead nowhere.
+pub(super) const DEFAULT: &str = "default";
+
+/// Returns how many arguments a function takes, and an example of a call.
+pub(super) fn arity(name: &str) -> (RangeInclusive<usize>, &'static str) {
+    match name {
+        "and" => (2..=usize::MAX, "(and a b)"),
+        "or" => (2..=usize::MAX, "(or a b)"),
+        "default" => (2..=2, "(default cluster.labels.zone \"a\")"),
+        "eq" => (2..=2, "(eq cluster.role \"app\")"),
+        "ne" => (2..=2, "(ne cluster.role \"app\")"),
+        "join" => (2..=2, "(join list \",\")"),
+        "lookup" => (2..=2, "(lookup map \"key\")"),
+        "len" => (1..=1, "(len list)"),
+        _ => (1..=1, "(not a)"),
+    }
+}
+
+/// Calls a function with as many arguments as it takes.
+pub(super) fn call(name: &str, arguments: &[&Json]) -> Result<Json, Refusal> {
+    match (name, arguments) {
+        ("and", all) => Ok(all.iter().all(|value| is_truthy(value)).into()),
+        ("or", all) => Ok(all.iter().any(|value| is_truthy(value)).into()),
+        ("not", [value]) => Ok((!is_truthy(value)).into()),
+        ("eq", [left, right]) => Ok(is_equal(left, right).into()),
+        ("ne", [left, right]) => Ok((!is_equal(left, right)).into()),
+        (DEFAULT, [value, fallback]) => Ok(Json::clone(if value.is_null() { fallback } else { value })),
+        ("len", [value]) => len(value),
+        ("join", [list, separator]) => join(list, separator),
+        ("lookup", [container, key]) => lookup(container, key),
+        _ => Err(Refusal::new(format!("`{name}` cannot be called with {} arguments", arguments.len()))),
+    }
+}
+
+/// Compares values; numbers by what they are and not by how they are spelled, so that `1` equals `1.0`.
+fn is_equal(left: &Json, right: &Json) -> bool {
+    match (left, right) {
+        (Json::Number(a), Json::Number(b)) => {
+            a == b || ((a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64())
+        }
+        _ => left == right,
+    }
+}
+
+fn len(value: &Json) -> Result<Json, Refusal> {
+    match value {
+        Json::Array(items) => Ok(items.len().into()),
+        Json::Object(map) => Ok(map.len().into()),
+        other => Err(Refusal::new(format!("`len` needs a list or a map, not {}", kind_of(other)))),
+    }
+}
+
+fn join(list: &Json, separator: &Json) -> Result<Json, Refusal> {
+    const HINT: &str = "write `(join list \",\")`";
+    let Json::Array(items) = list else {
+        return Err(Refusal::new(format!("`join` needs a list, not {}", kind_of(list))).hint(HINT));
+    };
+    let Json::String(separator) = separator else {
+        let message = format!("`join` needs a string between the items, not {}", kind_of(separator));
+        return Err(Refusal::new(message).hint(HINT));
+    };
+    let text = |item| {
+        scalar_text(item).ok_or_else(|| {
+            Refusal::new(format!(
+                "`join` needs a list of strings, numbers or booleans, and {} is in it",
+                kind_of(item)
+            ))
+        })
+    };
+    let texts: Vec<String> = items.iter().map(text).collect::<Result<_, _>>()?;
+    Ok(texts.join(separator).into())
+}
+
+fn lookup(container: &Json, key: &Json) -> Result<Json, Refusal> {
+    let found = match (container, key) {
+        (Json::Object(map), Json::String(key)) => map.get(key),
+        (Json::Array(items), Json::Number(index)) => {
+            index.as_u64().and_then(|index| items.get(usize::try_from(index).ok()?))
+        }
+        (Json::Object(_), key) => {
+            return Err(Refusal::new(format!("`lookup` in a map needs a string, not {}", kind_of(key))));
+        }
+        (Json::Array(_), key) => {
+            return Err(Refusal::new(format!("`lookup` in a list needs a number, not {}", kind_of(key))));
+        }
+        (other, _) => {
+            return Err(Refusal::new(format!("`lookup` needs a map or a list, not {}", kind_of(other))));
+        }
+    };
+    found.cloned().ok_or_else(|| not_found(container, key))
+}
+
+fn not_found(container: &Json, key: &Json) -> Refusal {
+    let key = scalar_text(key).unwrap_or_default();
+    let known = container.as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));
+    let refusal = Refusal::new(format!("`lookup` finds no `{key}`"));
+    match (did_you_mean(&key, known), container.as_array()) {
+        (Some(near), _) => refusal.hint(format!("did you mean `{near}`?")),
+        (None, Some(items)) => {
+            refusal.hint(format!("the list has {} items, and the first is number 0", items.len()))
+        }
+        (None, None) => refusal.hint("write `(default path value)` where it may be absent"),
+    }
+}
+
+/// Returns whether a condition holds: not for `false`, `null`, `0`, the empty string, list and map.
+pub(super) fn is_truthy(value: &Json) -> bool {
+    match value {
+        Json::Null => false,
+        Json::Bool(flag) => *flag,
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::String(text) => !text.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(map) => !map.is_empty(),
+    }
+}
+
+/// Returns the text of a scalar as it reads inside a longer string, spelled as it is on its own; nothing for `null`, a list or a map.
+pub(super) fn scalar_text(value: &Json) -> Option<String> {
+    match value {
+        Json::Bool(flag) => Some(flag.to_string()),
+        Json::Number(number) => Some(Number::from(number).as_str().to_owned()),
+        Json::String(text) => Some(text.clone()),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+/// Returns how a message calls a value of this kind.
+pub(super) fn kind_of(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a string",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "a map",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn called(name: &str, arguments: &[Json]) -> Result<Json, String> {
+        call(name, &arguments.iter().collect::<Vec<_>>()).map_err(|refusal| refusal.message)
+    }
+
+    #[test]
+    fn each_function_computes_a_typed_value() {
+        for (name, arguments, value) in [
+            ("and", json!([1, "a", true]), json!(true)),
+            ("and", json!([1, ""]), json!(false)),
+            ("or", json!([0, [], {}, null]), json!(false)),
+            ("or", json!([0, [0]]), json!(true)),
+            ("not", json!([{}]), json!(true)),
+            ("eq", json!([1, 1.0]), json!(true)),
+            ("eq", json!([1, "1"]), json!(false)),
+            ("eq", json!([u64::MAX, u64::MAX - 1]), json!(false)),
+            ("ne", json!(["a", "b"]), json!(true)),
+            ("default", json!([null, [1]]), json!([1])),
+            ("default", json!([false, 1]), json!(false)),
+            ("len", json!([{"a": 1, "b": 2}]), json!(2)),
+            ("join", json!([["a", 1, true], ", "]), json!("a, 1, true")),
+            ("lookup", json!([{"a": {"b": 1}}, "a"]), json!({"b": 1})),
+            ("lookup", json!([[10, 20], 1]), json!(20)),
+        ] {
+            assert_eq!(called(name, arguments.as_array().unwrap()), Ok(value), "{name} {arguments}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_makes_no_sense_says_what_is_needed() {
+        for (name, arguments, message) in [
+            ("len", json!(["a"]), "`len` needs a list or a map, not a string"),
+            ("join", json!(["a", ","]), "`join` needs a list, not a string"),
+            ("join", json!([[], 1]), "`join` needs a string between the items, not a number"),
+            (
+                "join",
+                json!([[null], ","]),
+                "`join` needs a list of strings, numbers or booleans, and null is in it",
+            ),
+            ("lookup", json!([{}, 1]), "`lookup` in a map needs a string, not a number"),
+            ("lookup", json!([[], "a"]), "`lookup` in a list needs a number, not a string"),
+            ("lookup", json!([1, 1]), "`lookup` needs a map or a list, not a number"),
+            ("lookup", json!([[1], 1]), "`lookup` finds no `1`"),
+            ("lookup", json!([[1], -1]), "`lookup` finds no `-1`"),
+        ] {
+            assert_eq!(called(name, arguments.as_array().unwrap()), Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_function_has_its_number_of_arguments() {
+        for name in VALUE_HELPERS {
+            let (count, example) = arity(name);
+            assert!(example.starts_with(&format!("({name} ")), "{name}");
+            let arguments = vec![json!({}); *count.start()];
+            let refused = called(name, &arguments).err().unwrap_or_default();
+            assert!(!refused.contains("cannot be called"), "{name}: {refused}");
+        }
+    }
+}

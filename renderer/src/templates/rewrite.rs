@@ -1,0 +1,397 @@
+//! Rewrites a parsed template into calls of our own helpers, and says what in it makes no sense.
+//!
+//! Walks handlebars' syntax tree beside the scanned tags, which alone know the true positions. Each element of the
+//! rewritten tree carries its site in the place of a line number, so that every error knows where it happened.
+
+use std::collections::HashMap;
+use std::slice;
+
+use handlebars::Template;
+use handlebars::template::{
+    BlockParam, DecoratorTemplate, HelperTemplate, Parameter, Subexpression, TemplateElement, TemplateMapping,
+};
+use serde_json::Value as Json;
+
+use crate::problem::{Fault, Place, Position, did_you_mean};
+
+use super::compile::{Compiled, Kind, Site, SourceText, Stretch, Tracing};
+use super::functions::{VALUE_HELPERS, arity};
+use super::helpers::{BLOCK, BLOCK_HELPERS, ENCLOSE, INSERT, MARK, REQUIRE, REQUIRE_MAP, VALUE};
+use super::partials::PartialCall;
+use super::scan::{LineIndex, Scan, Tag, TagKind};
+use super::segments::PathText;
+
+pub(super) struct Rewriter<'a, 's> {
+    compiled: &'a mut Compiled,
+    source: &'a SourceText<'s>,
+    lines: LineIndex<'a>,
+    tags: slice::Iter<'a, Tag>,
+    texts: slice::Iter<'a, std::ops::Range<usize>>,
+    tracing: Tracing,
+    /// What handlebars lets no one build from nothing.
+    blank: Blank,
+    /// How many blocks stand around.
+    level: usize,
+    /// How many of them change what a path starts from.
+    scopes: usize,
+    calls: Vec<PartialCall>,
+    faults: Vec<Fault>,
+}
+
+/// Elements of a syntax tree that cannot be built from outside handlebars, to be cloned and filled.
+struct Blank {
+    call: HelperTemplate,
+    mapping: TemplateMapping,
+}
+
+impl Blank {
+    fn new() -> Self {
+        let template = Template::compile("{{x}}").expect("`{{x}}` is a valid template");
+        let mapping = template.mapping.into_iter().next();
+        match (template.elements.into_iter().next(), mapping) {
+            (Some(TemplateElement::Expression(call)), Some(mapping)) => Self { call: *call, mapping },
+            _ => unreachable!("`{{{{x}}}}` compiles to one expression"),
+        }
+    }
+
+    fn call(&self, helper: &str, params: Vec<Parameter>) -> HelperTemplate {
+        let mut call = self.call.clone();
+        call.name = Parameter::Name(helper.to_owned());
+        call.params = params;
+        call
+    }
+
+    fn value(&self, params: Vec<Parameter>) -> TemplateElement {
+        TemplateElement::Expression(Box::new(self.call(VALUE, params)))
+    }
+}
+
+impl<'a, 's> Rewriter<'a, 's> {
+    pub(super) fn new(
+        compiled: &'a mut Compiled,
+        source: &'a SourceText<'s>,
+        scan: &'a Scan,
+        lines: LineIndex<'a>,
+        tracing: Tracing,
+    ) -> Self {
+        Self {
+            compiled,
+            source,
+            lines,
+            tags: scan.tags.iter(),
+            texts: scan.texts.iter(),
+            tracing,
+            blank: Blank::new(),
+            level: 0,
+            scopes: 0,
+            calls: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Returns the rewritten template and the partials that it calls.
+    pub(super) fn rewrite(
+        mut self,
+        mut template: Template,
+    ) -> Result<(Template, Vec<PartialCall>), Vec<Fault>> {
+        self.template(&mut template);
+        if let Some(tag) = self.tags.find(|tag| tag.kind.is_in_tree()) {
+            let message = format!("cannot tell what `{}` belongs to", tag.text);
+            self.faults
+                .push(Fault::new(self.lines.position(tag.start), message).hint("check the braces before it"));
+        }
+        if self.source.kind == Kind::Partial {
+            template = self.enclosed(template);
+        }
+        if self.faults.is_empty() { Ok((template, self.calls)) } else { Err(self.faults) }
+    }
+
+    /// Makes a partial's body a block of its own, which sees nothing of its callers' blocks.
+    fn enclosed(&self, mut partial: Template) -> Template {
+        let mut body = Template::new();
+        body.elements = std::mem::take(&mut partial.elements);
+        body.mapping = std::mem::take(&mut partial.mapping);
+        let mut call = self.blank.call(BLOCK, vec![literal(ENCLOSE)]);
+        call.block = true;
+        call.template = Some(body);
+        partial.elements = vec![TemplateElement::HelperBlock(Box::new(call))];
+        partial
+    }
+
+    fn template(&mut self, template: &mut Template) {
+        let elements = std::mem::take(&mut template.elements);
+        template.mapping.clear();
+        for mut element in elements {
+            let first = self.compiled.sites.len();
+            let before = self.element(&mut element);
+            for element in before.into_iter().chain([element]) {
+                template.elements.push(element);
+                let mut mapping = self.blank.mapping.clone();
+                mapping.0 = first;
+                template.mapping.push(mapping);
+            }
+        }
+    }
+
+    /// Rewrites an element, and returns what is to stand before it.
+    fn element(&mut self, element: &mut TemplateElement) -> Option<TemplateElement> {
+        match element {
+            TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
+                let inserted = self.expression(call);
+                *element = inserted;
+            }
+            TemplateElement::HelperBlock(call) => self.block(call),
+            TemplateElement::PartialExpression(call) => return self.partial(call),
+            TemplateElement::RawString(text) if self.tracing == Tracing::On && !text.is_empty() => {
+                return Some(self.mark(text));
+            }
+            TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
+            _ => {
+                self.next_site(&[TagKind::Expression, TagKind::Open, TagKind::Partial]);
+                self.fault("decorators and partial blocks are not supported", "use a plain partial");
+            }
+        }
+        None
+    }
+
+    fn expression(&mut self, call: &mut HelperTemplate) -> TemplateElement {
+        let site = self.next_site(&[TagKind::Expression]);
+        let value = if call.params.is_empty() && call.hash.is_empty() {
+            self.parameter(call.name.clone())
+        } else {
+            self.function(call)
+        };
+        self.blank.value(vec![literal(INSERT), literal(site), value])
+    }
+
+    fn block(&mut self, call: &mut HelperTemplate) {
+        self.next_site(&[TagKind::Open, TagKind::ElseIf]);
+        let name = call.name.as_name().unwrap_or("").to_owned();
+        self.check_block(&name, call);
+        let params = std::mem::take(&mut call.params).into_iter().map(|param| self.parameter(param));
+        call.params = std::iter::once(literal(name.as_str())).chain(params).collect();
+        call.name = Parameter::Name(BLOCK.to_owned());
+        let scopes = usize::from(matches!(name.as_str(), "each" | "with"));
+        self.level += 1;
+        self.scopes += scopes;
+        if let Some(body) = &mut call.template {
+            self.template(body);
+        }
+        self.scopes -= scopes;
+        if let Some(body) = &mut call.inverse {
+            self.template(body);
+        }
+        self.level -= 1;
+    }
+
+    fn check_block(&mut self, name: &str, call: &mut HelperTemplate) {
+        if !BLOCK_HELPERS.contains(&name) {
+            self.unknown_helper("block helper", name, &BLOCK_HELPERS);
+            return;
+        }
+        self.refuse_named_arguments(call);
+        let wanted = usize::from(name != "raw");
+        if call.params.len() != wanted {
+            let given = count(call.params.len(), "argument");
+            let message =
+                format!("`{{{{#{name}}}}}` takes {}, and {given} is given", count(wanted, "argument"));
+            self.fault(message, "put a function and its arguments in parentheses: `{{#if (eq a b)}}`");
+        }
+        let names = match (&call.block_param, name) {
+            (None, _)
+            | (Some(BlockParam::Single(_)), "each" | "with")
+            | (Some(BlockParam::Pair(_)), "each") => return,
+            (Some(_), "with") => "one name",
+            (Some(_), _) => "no name",
+        };
+        let hint = "write `{{#each map as |value key|}}` or `{{#with value as |name|}}`";
+        self.fault(format!("`{{{{#{name}}}}}` takes {names} after `as`"), hint);
+    }
+
+    /// Rewrites a call of a partial, and returns the check of its arguments.
+    fn partial(&mut self, call: &mut DecoratorTemplate) -> Option<TemplateElement> {
+        self.next_site(&[TagKind::Partial]);
+        let Some(name) = call.name.as_name().map(str::to_owned) else {
+            self.fault("the name of a partial must be written out", "choose with `{{#if}}` instead");
+            return None;
+        };
+        self.check_arguments(&name, call);
+        self.calls.push(PartialCall { name, position: self.position(), level: self.level });
+        call.params =
+            std::mem::take(&mut call.params).into_iter().map(|param| self.parameter(param)).collect();
+        call.hash = std::mem::take(&mut call.hash)
+            .into_iter()
+            .map(|(key, value)| (key, self.parameter(value)))
+            .collect();
+        let is_merged = !call.params.is_empty() && !call.hash.is_empty();
+        let operation = literal(if is_merged { REQUIRE_MAP } else { REQUIRE });
+        let arguments = call.params.iter().chain(call.hash.values()).cloned();
+        let required = self.blank.value(std::iter::once(operation).chain(arguments).collect());
+        if call.params.is_empty() {
+            // Without a first argument handlebars would copy everything into the partial.
+            call.params.push(Parameter::Literal(Json::Object(serde_json::Map::new())));
+        }
+        Some(required)
+    }
+
+    fn check_arguments(&mut self, name: &str, call: &DecoratorTemplate) {
+        match call.params.len() {
+            0 if call.hash.is_empty() => {
+                let message = format!("partial `{name}` is called without an argument");
+                self.fault(message, format!("pass what it needs, as in `{{{{> {name} cluster}}}}`"));
+            }
+            0 | 1 => {}
+            _ => {
+                let message = format!("partial `{name}` is called with more than one argument");
+                self.fault(message, format!("name the others, as in `{{{{> {name} cluster size=2}}}}`"));
+            }
+        }
+    }
+
+    fn function(&mut self, call: &HelperTemplate) -> Parameter {
+        let name = call.name.as_name().unwrap_or("").to_owned();
+        if VALUE_HELPERS.contains(&name.as_str()) {
+            self.refuse_named_arguments(call);
+            let (wanted, example) = arity(&name);
+            if call.hash.is_empty() && !wanted.contains(&call.params.len()) {
+                let least = if wanted.start() == wanted.end() { "" } else { "at least " };
+                let message = format!(
+                    "`{name}` takes {least}{}, and {}",
+                    count(*wanted.start(), "argument"),
+                    given(call.params.len())
+                );
+                self.fault(message, format!("write it like `{example}`"));
+            }
+        } else {
+            self.unknown_helper("helper", &name, &VALUE_HELPERS);
+        }
+        let params = call.params.iter().cloned().map(|param| self.parameter(param));
+        let params = std::iter::once(literal(name.as_str())).chain(params).collect();
+        Parameter::Subexpression(Subexpression::new(
+            Parameter::Name(VALUE.to_owned()),
+            params,
+            HashMap::new(),
+        ))
+    }
+
+    fn parameter(&mut self, parameter: Parameter) -> Parameter {
+        match &parameter {
+            Parameter::Name(name) => match Parameter::parse(name) {
+                Ok(path @ Parameter::Path(_)) => self.parameter(path),
+                _ => parameter,
+            },
+            Parameter::Path(_) => {
+                self.path(parameter.as_name().unwrap_or(""));
+                parameter
+            }
+            Parameter::Subexpression(inner) => match inner.as_element() {
+                TemplateElement::Expression(call) if call.params.is_empty() && call.hash.is_empty() => {
+                    self.parameter(call.name.clone())
+                }
+                TemplateElement::Expression(call) => self.function(call),
+                _ => parameter,
+            },
+            Parameter::Literal(Json::String(text)) => {
+                self.compiled.names_read.insert(text.clone());
+                parameter
+            }
+            _ => parameter,
+        }
+    }
+
+    fn path(&mut self, raw: &str) {
+        let path = PathText::parse(raw);
+        let names = path.segments.iter().map(|segment| segment.name.to_owned());
+        self.compiled.names_read.extend(names);
+        self.compiled.ends_read.extend(path.segments.last().map(|segment| segment.name.to_owned()));
+        if path.up > self.scopes {
+            let around = match self.source.kind {
+                Kind::Template => "the template",
+                Kind::Partial => "the partial",
+            };
+            let message = format!("`{raw}` leads out of {around}");
+            self.fault(
+                message,
+                "write one `../` for each `{{#each}}` and `{{#with}}` around it, and none for `{{#if}}`",
+            );
+        }
+    }
+
+    fn refuse_named_arguments(&mut self, call: &HelperTemplate) {
+        if !call.hash.is_empty() {
+            self.fault("helpers take no named arguments", "give the values one after the other");
+        }
+    }
+
+    fn unknown_helper(&mut self, kind: &str, name: &str, known: &[&str]) {
+        let hint = if let Some(near) = did_you_mean(name, known.iter().copied()) {
+            format!("did you mean `{near}`?")
+        } else {
+            let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            format!(
+                "there is {names}; none is needed for quoting or indentation, since values keep their type"
+            )
+        };
+        self.fault(format!("unknown {kind} `{name}`"), hint);
+    }
+
+    fn next_site(&mut self, kinds: &[TagKind]) -> usize {
+        let tag = self.tags.find(|tag| tag.kind.is_in_tree());
+        let (position, expression) = match tag {
+            Some(tag) => (self.lines.position(tag.start), tag.text.clone()),
+            None => (Position::START, String::new()),
+        };
+        let place = Place { file: self.source.file.clone(), position };
+        self.compiled.sites.push(Site { place, expression });
+        if tag.is_none_or(|tag| !kinds.contains(&tag.kind)) {
+            self.fault("cannot tell what this belongs to", "check the braces before it");
+        }
+        self.compiled.sites.len() - 1
+    }
+
+    /// Returns the position of the tag that is being rewritten.
+    fn position(&self) -> Position {
+        self.compiled.sites.last().map_or(Position::START, |site| site.place.position)
+    }
+
+    fn mark(&mut self, text: &str) -> TemplateElement {
+        let offset = self.stretch_offset(text);
+        let index = self.compiled.stretches.len();
+        self.compiled.stretches.push(Stretch { file: self.source.file.clone(), offset });
+        self.blank.value(vec![literal(MARK), literal(index)])
+    }
+
+    /// Finds the source of a stretch of text: handlebars trims white space around tags, so it is part of a scanned one.
+    fn stretch_offset(&mut self, text: &str) -> usize {
+        // Escaped braces have lost their backslash in the tree, so look for what stands before them.
+        let needle = match text.find("{{") {
+            Some(0) => "\\{{",
+            Some(braces) => &text[..braces],
+            None => text,
+        };
+        let mut ahead = self.texts.clone();
+        while let Some(range) = ahead.next() {
+            if let Some(at) = self.source.text[range.clone()].find(needle) {
+                self.texts = ahead;
+                return range.start + at;
+            }
+        }
+        self.texts.as_slice().first().map_or(self.source.text.len(), |range| range.start)
+    }
+
+    fn fault(&mut self, message: impl Into<String>, hint: impl Into<String>) {
+        self.faults.push(Fault::new(self.position(), message).hint(hint));
+    }
+}
+
+fn literal(value: impl Into<Json>) -> Parameter {
+    Parameter::Literal(value.into())
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("{number} {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn given(number: usize) -> String {
+    if number == 1 { "1 is given".to_owned() } else { format!("{number} are given") }
+}

@@ -1,0 +1,16 @@
+//! Stories about whole repositories: what people write, and what they are told or get for it.
+
+#![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
+
+mod charts;
+mod facts;
+mod files;
+mod flows;
+mod generated;
+mod objects;
+mod placement;
+mod provenance;
+mod repeatable;
+mod secrets;
+mod tables;
+mod world;

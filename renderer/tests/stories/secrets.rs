@@ -1,0 +1,83 @@
+//! No secret gets into a rendered file.
+
+use insta::assert_snapshot;
+
+use crate::world::World;
+
+const CONTROL: &str = "environments/control.yaml";
+
+fn hub_with(values: &str) -> String {
+    World::shipped().and(CONTROL, &format!("    values:\n{values}")).problems()
+}
+
+#[test]
+fn a_password_is_told_where_it_is_written() {
+    assert_snapshot!(hub_with("      grafana:\n        adminPassword: hunter2\n"), @"
+    environments/control.yaml:27:24: `adminPassword` holds a secret in plain text
+      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+    ");
+    let template = "templates/addons/metallb/values.yaml.hbs";
+    assert_snapshot!(World::shipped().and(template, "\nauth:\n  token: abc\n").problems(), @"
+    templates/addons/metallb/values.yaml.hbs:8:10: `token` holds a secret in plain text (on `app` and `control`)
+      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+    ");
+}
+
+#[test]
+fn a_password_in_an_environment_variable_is_told() {
+    assert_snapshot!(hub_with("      env:\n        - name: DB_PASSWORD\n          value: hunter2\n"), @"
+    environments/control.yaml:28:18: `DB_PASSWORD` holds a secret in plain text
+      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+    ");
+}
+
+#[test]
+fn a_secret_is_known_by_its_shape() {
+    assert_snapshot!(hub_with("      a: ghp_0123456789abcdefghij0123\n      b: mysql://app:hunter2@192.168.64.21/app\n      c: |\n        -----BEGIN RSA PRIVATE KEY-----\n        MII\n"), @"
+    environments/control.yaml:26:10: a secret in plain text
+      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+    environments/control.yaml:27:10: a secret in plain text
+      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+    environments/control.yaml:29:9: a secret in plain text
+      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+    ");
+}
+
+#[test]
+fn what_platforms_write_to_refer_to_secrets_is_let_through() {
+    let manifest = r"apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: grafana-admin}
+spec:
+  secretStoreRef: {kind: ClusterSecretStore, name: vault}
+  target: {name: grafana-admin}
+  data:
+    - secretKey: admin-password
+      remoteRef: {key: grafana, property: password}
+";
+    let values = r#"
+existingSecret: db
+existingSecretPasswordKey: password
+passwordSecretRef: {name: db, key: password}
+secretName: token
+tokenReviewAudience: vault
+automountServiceAccountToken: true
+oidc: {clientSecret: $oidc.clientSecret}
+env:
+  - name: DB_PASSWORD
+    valueFrom: {secretKeyRef: {name: db, key: password}}
+  - name: DB_PASSWORD_FILE
+    value: /run/secrets/db
+  - name: TOKEN
+    value: $(OTHER)
+adminPassword: ""
+maxTokens: 5
+tokenizer: standard
+passwordPolicy: strong
+tls: {certificate: "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"}
+"#;
+    let world = World::shipped()
+        .with("templates/addons/metallb/manifests/x.yaml.hbs", manifest)
+        .and("templates/addons/metallb/values.yaml.hbs", values);
+    assert_eq!(world.problems(), "no problems");
+}

@@ -1,0 +1,131 @@
+//! A small world to tell stories in: the repository's own facts and templates, with edits.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use fleetwright_renderer::charts::LOCK;
+use fleetwright_renderer::path::RepoPath;
+use fleetwright_renderer::problem::Problem;
+use fleetwright_renderer::render::{Rendered, Renderer};
+use fleetwright_renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
+
+/// Files that people wrote, ready to be rendered.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl World {
+    /// The shipped `environments/` and `templates/`, without the chart lock: a story about something else may then write keys
+    /// that no chart knows.
+    pub fn shipped() -> Self {
+        Self::locked().without(LOCK)
+    }
+
+    /// The shipped `environments/` and `templates/`.
+    pub fn locked() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut world = Self::default();
+        for folder in [ENVIRONMENTS, TEMPLATES] {
+            world.read(root, folder);
+        }
+        world
+    }
+
+    fn read(&mut self, root: &Path, path: &str) {
+        let on_disk = root.join(path);
+        if on_disk.is_file() {
+            self.files.push((path.to_owned(), fs::read(on_disk).unwrap()));
+            return;
+        }
+        for entry in fs::read_dir(on_disk).unwrap() {
+            let name = entry.unwrap().file_name();
+            self.read(root, &format!("{path}/{}", name.to_str().unwrap()));
+        }
+    }
+
+    /// Adds or replaces a file.
+    pub fn with(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files.retain(|(other, _)| other != path);
+        self.files.push((path.to_owned(), content.as_ref().to_vec()));
+        self
+    }
+
+    /// Adds lines to the end of a file.
+    pub fn and(self, path: &str, lines: &str) -> Self {
+        let content = format!("{}{lines}", self.text(path));
+        self.with(path, content)
+    }
+
+    /// Replaces the only place in a file where `old` stands.
+    pub fn edit(self, path: &str, old: &str, new: &str) -> Self {
+        let text = self.text(path);
+        assert_eq!(text.matches(old).count(), 1, "`{old}` in {path}");
+        let content = text.replace(old, new);
+        self.with(path, content)
+    }
+
+    /// Removes a file.
+    pub fn without(mut self, path: &str) -> Self {
+        let before = self.files.len();
+        self.files.retain(|(other, _)| other != path);
+        assert_ne!(self.files.len(), before, "there is no {path}");
+        self
+    }
+
+    /// Moves a file.
+    pub fn moved(self, from: &str, to: &str) -> Self {
+        let content = self.text(from);
+        self.without(from).with(to, content)
+    }
+
+    /// Puts the files into another order.
+    pub fn reversed(mut self) -> Self {
+        self.files.reverse();
+        self
+    }
+
+    pub fn text(&self, path: &str) -> String {
+        let found = self.files.iter().find(|(other, _)| other == path);
+        let (_, bytes) = found.unwrap_or_else(|| panic!("there is no {path}"));
+        String::from_utf8(bytes.clone()).unwrap()
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let source = |bytes: &[u8]| {
+            let mut id = [0; 20];
+            id.copy_from_slice(&blake3::hash(bytes).as_bytes()[..20]);
+            Source { id: SourceId(id), bytes: Arc::from(bytes) }
+        };
+        let mut snapshot = Snapshot::default();
+        for (path, bytes) in &self.files {
+            snapshot.insert(RepoPath::parse(path).unwrap(), source(bytes));
+        }
+        snapshot
+    }
+
+    /// Renders with nothing remembered.
+    pub fn try_render(&self) -> Result<Rendered, Vec<Problem>> {
+        Renderer::new().render(&self.snapshot(), &())
+    }
+
+    pub fn render(&self) -> Rendered {
+        self.try_render().unwrap_or_else(|problems| panic!("{}", told(&problems)))
+    }
+
+    /// What a person reads who checks these files.
+    pub fn problems(&self) -> String {
+        self.try_render().map_or_else(|problems| told(&problems), |_| "no problems".to_owned())
+    }
+}
+
+fn told(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Every rendered file as text, by path.
+pub fn files(rendered: &Rendered) -> Vec<(String, String)> {
+    let files = rendered.clusters.values().flat_map(|cluster| cluster.files());
+    files.map(|file| (file.path.to_string(), String::from_utf8(file.bytes.to_vec()).unwrap())).collect()
+}

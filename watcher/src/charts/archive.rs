@@ -1,0 +1,247 @@
+//! Reading packages: gzipped tar archives, read as a stream, of which a few small files are kept.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use flate2::read::GzDecoder;
+use renderer::charts::Package;
+use tar::{Archive, Entry, EntryType};
+
+use super::error::ChartError;
+
+/// The largest package that is read, in bytes.
+pub(super) const MAX_PACKAGE_BYTES: u64 = 32 << 20;
+/// How many bytes of a package are unpacked, subcharts in packages of their own included.
+const MAX_UNPACKED_BYTES: u64 = 128 << 20;
+/// The largest file that is kept.
+const MAX_FILE_BYTES: u64 = 8 << 20;
+/// How many files a package may have.
+const MAX_ENTRIES: usize = 20_000;
+/// How deep packages may lie in each other.
+const MAX_DEPTH: usize = 4;
+
+/// Reads a package, or says why it is none.
+pub(super) fn read(bytes: &[u8]) -> Result<Package, String> {
+    let mut reading = Reading::new();
+    reading.archive(bytes, "", 0)?;
+    Ok(reading.package)
+}
+
+/// Reads the charts in a folder: the folder itself if it is one, or else each folder and package in it.
+pub(super) fn read_folder(path: &Path) -> Result<Vec<Package>, ChartError> {
+    if path.join("Chart.yaml").is_file() {
+        return Ok(vec![read_chart(path)?]);
+    }
+    let mut packages = Vec::new();
+    for entry in sorted(path)? {
+        if entry.join("Chart.yaml").is_file() {
+            packages.push(read_chart(&entry)?);
+        } else if is_package(&entry) {
+            packages.push(read_file(&entry)?.0);
+        }
+    }
+    if packages.is_empty() { Err(ChartError::NoChart { path: path.to_owned() }) } else { Ok(packages) }
+}
+
+/// Reads a package on disk, and returns its bytes with it.
+pub(super) fn read_file(path: &Path) -> Result<(Package, Vec<u8>), ChartError> {
+    let failed = |source| ChartError::Read { path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_PACKAGE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let name = || path.display().to_string();
+    if bytes.len() as u64 > MAX_PACKAGE_BYTES {
+        return Err(ChartError::TooLarge { address: name(), limit: MAX_PACKAGE_BYTES });
+    }
+    let package = read(&bytes).map_err(|reason| ChartError::Archive { name: name(), reason })?;
+    Ok((package, bytes))
+}
+
+fn is_package(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "tgz") && path.is_file()
+}
+
+fn sorted(path: &Path) -> Result<Vec<PathBuf>, ChartError> {
+    let failed = |source| ChartError::Read { path: path.to_owned(), source };
+    let entries = fs::read_dir(path).map_err(failed)?;
+    let mut entries: Vec<_> =
+        entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map_err(failed)?;
+    entries.sort();
+    Ok(entries)
+}
+
+fn read_chart(path: &Path) -> Result<Package, ChartError> {
+    let mut reading = Reading::new();
+    reading.folder(path, "", 0)?;
+    Ok(reading.package)
+}
+
+struct Reading {
+    package: Package,
+    seen: BTreeSet<String>,
+    /// How many bytes may still be unpacked.
+    left: Rc<Cell<u64>>,
+    entries: usize,
+}
+
+/// A stream that ends with an error where no more may be unpacked.
+struct Bounded<R> {
+    inner: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let left = self.left.get().checked_sub(count as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.left.set(left);
+        Ok(count)
+    }
+}
+
+impl Reading {
+    fn new() -> Self {
+        Self {
+            package: Package::default(),
+            seen: BTreeSet::new(),
+            left: Rc::new(Cell::new(MAX_UNPACKED_BYTES)),
+            entries: 0,
+        }
+    }
+
+    /// Reads an archive whose chart lies at `below` in the whole.
+    fn archive(&mut self, bytes: &[u8], below: &str, depth: usize) -> Result<(), String> {
+        if depth >= MAX_DEPTH {
+            return Err(format!("has packages in packages, more than {MAX_DEPTH} deep"));
+        }
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::FileTooLarge => format!("unpacks to more than {} MiB", MAX_UNPACKED_BYTES >> 20),
+            _ => format!("is not a gzipped tar archive: {error}"),
+        };
+        let mut archive = Archive::new(Bounded { inner: GzDecoder::new(bytes), left: Rc::clone(&self.left) });
+        for entry in archive.entries().map_err(unreadable)? {
+            let mut entry = entry.map_err(unreadable)?;
+            self.entries += 1;
+            if self.entries > MAX_ENTRIES {
+                return Err(format!("has more than {MAX_ENTRIES} files"));
+            }
+            if let Some(path) = inner_path(&entry)? {
+                self.entry(&mut entry, &path, below, depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        path: &str,
+        below: &str,
+        depth: usize,
+    ) -> Result<(), String> {
+        let whole = format!("{below}{path}");
+        let nested = nested_package(path);
+        if !Package::wants(&whole) && nested.is_none() {
+            return Ok(());
+        }
+        if entry.header().entry_type() != EntryType::Regular {
+            return Err(format!("has `{whole}` as something else than a file"));
+        }
+        if !self.seen.insert(whole.clone()) {
+            return Err(format!("has `{whole}` twice"));
+        }
+        let mut bytes = Vec::new();
+        entry
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| format!("breaks off in `{whole}`: {error}"))?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(format!("has `{whole}` with more than {} MiB", MAX_FILE_BYTES >> 20));
+        }
+        match nested {
+            Some(folder) => self.archive(&bytes, &format!("{below}{folder}"), depth + 1),
+            None => {
+                self.package.add(&whole, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn folder(&mut self, path: &Path, below: &str, depth: usize) -> Result<(), ChartError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ChartError::Read { path, source }
+        };
+        for name in ["Chart.yaml", "values.yaml", "values.schema.json"] {
+            let file = path.join(name);
+            // A link may lead out of the folder.
+            if file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+                self.package.add(&format!("{below}{name}"), fs::read(&file).map_err(failed(&file))?);
+            }
+        }
+        let charts = path.join("charts");
+        if depth >= MAX_DEPTH || !charts.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Ok(());
+        }
+        for entry in sorted(&charts)? {
+            let Some(name) = entry.file_name().and_then(|name| name.to_str()) else { continue };
+            let kind = entry.symlink_metadata().map_err(failed(&entry))?;
+            if kind.is_dir() {
+                self.folder(&entry, &format!("{below}charts/{name}/"), depth + 1)?;
+            } else if let Some(folder) = nested_package(&format!("charts/{name}")).filter(|_| kind.is_file())
+            {
+                let bytes = fs::read(&entry).map_err(failed(&entry))?;
+                let archive = self.archive(&bytes, &format!("{below}{folder}"), depth + 1);
+                archive
+                    .map_err(|reason| ChartError::Archive { name: entry.display().to_string(), reason })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns an entry's path below the chart's own folder, which every package has at its top.
+fn inner_path<R: Read>(entry: &Entry<'_, R>) -> Result<Option<String>, String> {
+    let bytes = entry.path_bytes();
+    let path = String::from_utf8_lossy(&bytes);
+    let leaves = path.starts_with('/') || path.contains('\\') || path.split('/').any(|part| part == "..");
+    if leaves {
+        return Err(format!("has a path that leads out of it: `{}`", path.escape_debug()));
+    }
+    let path = path.trim_start_matches("./");
+    Ok(path.split_once('/').map(|(_, inner)| inner.to_owned()))
+}
+
+/// `charts/redis-1.2.3.tgz` is the chart in `charts/redis/`.
+fn nested_package(path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/')?;
+    let stem = name.strip_suffix(".tgz")?;
+    let is_at_charts = folder == "charts" || folder.ends_with("/charts");
+    // The version starts at the first hyphen with a digit (or a `v` and a digit) behind it.
+    let starts_version = |rest: &str| rest.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+    let end = stem.match_indices('-').find(|(at, _)| starts_version(&stem[at + 1..])).map(|(at, _)| at);
+    is_at_charts.then(|| format!("{folder}/{}/", &stem[..end.unwrap_or(stem.len())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_in_a_package_is_the_chart_of_its_name() {
+        assert_eq!(
+            nested_package("charts/kube-state-metrics-8.4.0.tgz").unwrap(),
+            "charts/kube-state-metrics/"
+        );
+        assert_eq!(
+            nested_package("charts/a/charts/frr-k8s-v0.0.25.tgz").unwrap(),
+            "charts/a/charts/frr-k8s/"
+        );
+        assert_eq!(nested_package("charts/plain.tgz").unwrap(), "charts/plain/");
+        assert_eq!(nested_package("files/a-1.0.0.tgz"), None);
+    }
+}

@@ -1,0 +1,191 @@
+//! How a chart can fail to come, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use renderer::charts::PackageError;
+use thiserror::Error;
+
+/// A chart that could not be fetched or read.
+#[derive(Debug, Error)]
+pub enum ChartError {
+    /// An address that is not fetched from.
+    #[error("`{address}` {reason}")]
+    Address {
+        /// The address, without what may be secret.
+        address: String,
+        /// What is wrong with it.
+        reason: Refused,
+    },
+    /// The other side could not be reached, or did not answer in time.
+    #[error("failed to fetch `{address}`")]
+    Transport {
+        /// What was fetched.
+        address: String,
+        /// The cause.
+        source: Box<ureq::Error>,
+    },
+    /// The other side refused.
+    #[error("`{address}` answered with status {status}")]
+    Status {
+        /// What was fetched.
+        address: String,
+        /// The status.
+        status: u16,
+    },
+    /// More came than is read.
+    #[error("`{address}` is larger than {} MiB", limit >> 20)]
+    TooLarge {
+        /// What was fetched.
+        address: String,
+        /// How many bytes are read at most.
+        limit: u64,
+    },
+    /// One redirect led to the next.
+    #[error("`{address}` redirects more than {limit} times")]
+    Redirects {
+        /// What was fetched.
+        address: String,
+        /// How many redirects are followed.
+        limit: usize,
+    },
+    /// What came is not what was announced.
+    #[error("`{what}` has the digest `{found}`, not `{expected}`")]
+    Digest {
+        /// What was fetched.
+        what: String,
+        /// The digest that was announced or locked.
+        expected: String,
+        /// The digest of what came.
+        found: String,
+    },
+    /// The answer is not what a repository or registry answers.
+    #[error("`{address}` is not {what}: {reason}")]
+    Answer {
+        /// What was fetched.
+        address: String,
+        /// What was expected.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The repository does not have the chart at this version.
+    #[error("there is no chart `{name}` {version} in `{repository}`")]
+    NotFound {
+        /// The chart.
+        name: String,
+        /// The version.
+        version: String,
+        /// Where it was looked for.
+        repository: String,
+    },
+    /// Charts were given, but not these.
+    #[error("not given and not locked: {}", charts.join(", "))]
+    NotGiven {
+        /// The charts with their versions.
+        charts: Vec<String>,
+    },
+    /// A package that is not one.
+    #[error("the package of `{name}` {reason}")]
+    Archive {
+        /// The chart or address.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A package of something else.
+    #[error("the package of `{name}` {version} says that it is `{found}`")]
+    OtherChart {
+        /// The chart that was asked for.
+        name: String,
+        /// Its version.
+        version: String,
+        /// What came.
+        found: String,
+    },
+    /// A file of the chart that could not be read.
+    #[error("failed to read the values of `{name}`")]
+    Package {
+        /// The chart.
+        name: String,
+        /// The cause.
+        source: PackageError,
+    },
+    /// A folder or package on disk that could not be read.
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A folder without a chart in it.
+    #[error("there is no chart in `{}`", path.display())]
+    NoChart {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// Why an address is not fetched from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is not an address.
+    Malformed,
+    /// It is neither `https` nor `oci`.
+    Scheme,
+    /// It is not encrypted and leads to another machine.
+    Plain,
+    /// It has a user or a password in it.
+    Credentials,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "is not an address",
+            Self::Scheme => "is neither an `https://` nor an `oci://` address",
+            Self::Plain => "is not encrypted",
+            Self::Credentials => "holds credentials",
+        })
+    }
+}
+
+impl ChartError {
+    /// Returns what to do about it, if something is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Address { reason: Refused::Credentials, .. } | Self::Status { status: 401 | 403, .. } => {
+                "fetch the package with your own tools, and give it by `--from FILE.tgz`"
+            }
+            Self::Address { .. } => "write an `https://` or `oci://` address",
+            Self::Transport { .. } | Self::Status { .. } => {
+                "check the address and the network, or give the chart by `--from`"
+            }
+            Self::Digest { .. } => {
+                "find out why the package changed before you trust it; `--refresh` does not accept another one either"
+            }
+            Self::NotFound { .. } => {
+                "check `chart` in `addon.yaml`; `fleetwright charts outdated` lists newer versions"
+            }
+            Self::NotGiven { .. } => {
+                "give them by another `--from`, or leave `--from` out to fetch from repositories"
+            }
+            Self::NoChart { .. } => "give a chart's folder, a folder of charts, or a `.tgz`",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Returns whether trying again later may help without anyone changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || [408, 429].contains(status),
+            _ => false,
+        }
+    }
+}

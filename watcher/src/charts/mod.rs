@@ -1,0 +1,103 @@
+//! Where charts come from: repositories over HTTP, OCI registries, packages and folders on disk.
+//!
+//! Only the files of a chart that say something about its values are read, out of the stream; nothing is unpacked to disk.
+//! What they mean is the renderer's business, and so is the lock's form.
+
+mod address;
+mod archive;
+mod client;
+mod error;
+mod lock;
+mod oci;
+mod repository;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod tests;
+
+use renderer::charts::{ChartId, Package};
+use semver::Version;
+use sha2::{Digest as _, Sha256};
+
+use address::Address;
+pub use client::Client;
+pub use error::{ChartError, Refused};
+pub use lock::{Action, Given, Relocked, Wanted, relock};
+
+/// A chart's files, and the digest of the package that they came in.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The files.
+    pub package: Package,
+    /// The digest, `sha256:…`; none for a folder.
+    pub digest: Option<String>,
+}
+
+/// Fetches the package of a chart from its repository, or from one that stands in for it.
+pub fn fetch(client: &Client, chart: &ChartId, repository: &str) -> Result<Fetched, ChartError> {
+    let bytes = match oci::name(repository) {
+        Some(registry) => oci::package(client, &registry?, chart)?,
+        None => repository::package(client, &Address::parse(repository)?, chart)?,
+    };
+    let digest = digest(&bytes);
+    let package =
+        archive::read(&bytes).map_err(|reason| ChartError::Archive { name: chart.name.clone(), reason })?;
+    Ok(Fetched { package, digest: Some(digest) })
+}
+
+/// Fetches the package at an address.
+pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartError> {
+    let address = Address::parse(address)?;
+    let bytes = repository::download(client, &address)?;
+    let package =
+        archive::read(&bytes).map_err(|reason| ChartError::Archive { name: address.to_string(), reason })?;
+    Ok(Fetched { package, digest: Some(digest(&bytes)) })
+}
+
+/// Returns the versions of a chart that its repository has and that are newer than the given one, the newest first.
+///
+/// A version before its release counts only for one that is itself before its release.
+pub fn newer(client: &Client, chart: &ChartId) -> Result<Vec<String>, ChartError> {
+    let all = match oci::name(&chart.repository) {
+        Some(registry) => oci::versions(client, &registry?, chart)?,
+        None => repository::versions(client, &Address::parse(&chart.repository)?, chart)?,
+    };
+    let Some(current) = version(&chart.version) else { return Ok(Vec::new()) };
+    let mut newer: Vec<_> = all
+        .into_iter()
+        .filter_map(|text| Some((version(&text)?, text)))
+        .filter(|(version, _)| *version > current && (version.pre.is_empty() || !current.pre.is_empty()))
+        .collect();
+    newer.sort_by(|a, b| b.cmp(a));
+    newer.dedup();
+    Ok(newer.into_iter().map(|(_, text)| text).collect())
+}
+
+fn version(text: &str) -> Option<Version> {
+    Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
+}
+
+/// Some charts write a `v` before their version where their repository does not, or the other way round.
+fn is_same_version(a: &str, b: &str) -> bool {
+    a.strip_prefix('v').unwrap_or(a) == b.strip_prefix('v').unwrap_or(b)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Compares the digest of what came with the one that was announced; repositories leave out the algorithm.
+fn check_digest(what: &Address, bytes: &[u8], announced: &str) -> Result<(), ChartError> {
+    let found = digest(bytes);
+    let expected = announced.strip_prefix("sha256:").unwrap_or(announced).to_ascii_lowercase();
+    if found.strip_prefix("sha256:") == Some(expected.as_str()) {
+        Ok(())
+    } else {
+        Err(ChartError::Digest { what: what.to_string(), expected: format!("sha256:{expected}"), found })
+    }
+}

@@ -1,0 +1,259 @@
+//! Charts are fetched from real servers on this machine, good ones and bad ones.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use renderer::charts::{ChartLock, Shape, Types};
+
+use super::scene::{Reply, Server, client, demo, id, package, package_with_link};
+use super::*;
+
+/// A repository with `demo` 1.2.3, whose index says this digest.
+fn repository(digest: &str, url: &str) -> Server {
+    let index = format!(
+        "apiVersion: v1\nentries:\n  demo:\n    - {{version: 1.10.0, urls: [demo-1.10.0.tgz]}}\n    \
+         - {{version: 1.2.3, digest: {digest}, urls: [{url}], description: x}}\n    - {{version: 2.0.0-rc.1, urls: []}}\n"
+    );
+    Server::of(vec![
+        ("/charts/index.yaml", Reply::ok(index)),
+        ("/charts/demo-1.2.3.tgz", Reply::ok(demo("1.2.3"))),
+    ])
+}
+
+fn error(outcome: Result<Fetched, ChartError>) -> String {
+    // Ports differ from run to run.
+    let text = outcome.expect_err("it was accepted").to_string();
+    let Some((before, rest)) = text.split_once("127.0.0.1:") else { return text };
+    format!("{before}HOST{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+fn keys(fetched: &Fetched) -> Vec<String> {
+    let locked = fetched.package.locked(fetched.digest.clone()).unwrap();
+    locked.values.entries.iter().map(|(key, shape)| format!("{key}: {}", shape.types)).collect()
+}
+
+#[test]
+fn a_chart_comes_from_its_repository_and_is_held_against_the_index() {
+    let digest = digest(&demo("1.2.3"));
+    for announced in [&digest, digest.strip_prefix("sha256:").unwrap()] {
+        let server = repository(announced, "demo-1.2.3.tgz");
+        for repository in [server.url("/charts"), server.url("/charts/")] {
+            let fetched = fetch(&client(), &id(&repository, "1.2.3"), &repository).unwrap();
+            assert_eq!(keys(&fetched), ["enabled: bool", "replicas: number"]);
+            assert_eq!(fetched.digest.as_ref(), Some(&digest));
+        }
+    }
+}
+
+#[test]
+fn a_package_with_another_digest_is_refused() {
+    let server = repository(&"0".repeat(64), "demo-1.2.3.tgz");
+    let repository = server.url("/charts");
+    let outcome = fetch(&client(), &id(&repository, "1.2.3"), &repository);
+    assert!(matches!(outcome, Err(ChartError::Digest { .. })), "{outcome:?}");
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let server = repository("", "demo-1.2.3.tgz");
+    let repository = server.url("/charts");
+    assert_snapshot!(error(fetch(&client(), &id(&repository, "9.9.9"), &repository)), @"there is no chart `demo` 9.9.9 in `http://HOST/charts`");
+    let elsewhere = server.url("/nowhere");
+    assert_snapshot!(error(fetch(&client(), &id(&elsewhere, "1.2.3"), &elsewhere)), @"`http://HOST/nowhere/index.yaml` answered with status 404");
+    let server = Server::of(vec![("/index.yaml", Reply::ok("<html>"))]);
+    assert_snapshot!(error(fetch(&client(), &id("x", "1.2.3"), &server.url(""))), @"`http://HOST/index.yaml` is not the index of a chart repository: line 1 column 1: expected mapping start");
+}
+
+#[test]
+fn a_redirect_is_followed_on_this_machine_and_nowhere_in_the_open() {
+    let server = repository("", "demo-1.2.3.tgz");
+    let there = server.url("/charts/demo-1.2.3.tgz");
+    let fetched = |location: &str| {
+        let server = Server::of(vec![("/a.tgz", Reply::redirect(location))]);
+        fetch_package(&client(), &server.url("/a.tgz"))
+    };
+    assert_eq!(keys(&fetched(&there).unwrap()).len(), 2);
+    assert_snapshot!(error(fetched("http://charts.example.com/a.tgz?token=secret")), @"`http://charts.example.com/a.tgz` is not encrypted");
+    assert_snapshot!(error(fetched("file:///etc/passwd")), @"`file:///etc/passwd` is not an address");
+    assert_snapshot!(error(fetched("/a.tgz")), @"`http://HOST/a.tgz` redirects more than 5 times");
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_not_read_to_its_end() {
+    let server = Server::start(|_, _| Reply::ok(vec![0; 33 << 20]));
+    assert_snapshot!(error(fetch_package(&client(), &server.url("/a.tgz"))), @"`http://HOST/a.tgz` is larger than 32 MiB");
+}
+
+#[test]
+fn a_package_that_unpacks_to_too_much_is_refused() {
+    let zeros = "0".repeat(9 << 20);
+    let read = |path: &str| archive::read(&package(&[(path, &zeros)])).unwrap_err();
+    assert_eq!(read("demo/values.yaml"), "has `values.yaml` with more than 8 MiB");
+    let files: Vec<_> = (0..16).map(|number| (format!("demo/files/{number}"), &zeros)).collect();
+    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(archive::read(&package(&files)).unwrap_err(), "unpacks to more than 128 MiB");
+}
+
+#[test]
+fn a_package_cannot_reach_out_of_itself() {
+    for path in ["../values.yaml", "demo/../../values.yaml", "/etc/values.yaml", "demo\\..\\values.yaml"] {
+        let error = archive::read(&package(&[(path, "a: 1")])).unwrap_err();
+        assert!(error.starts_with("has a path that leads out of it"), "{path}: {error}");
+    }
+    let link = archive::read(&package_with_link("demo/values.yaml", "/etc/passwd")).unwrap_err();
+    assert_eq!(link, "has `values.yaml` as something else than a file");
+    let twice = archive::read(&package(&[("demo/values.yaml", "a: 1"), ("demo/values.yaml", "b: 1")]));
+    assert_eq!(twice.unwrap_err(), "has `values.yaml` twice");
+    assert!(archive::read(b"not gzip").unwrap_err().starts_with("is not a gzipped tar archive"));
+}
+
+#[test]
+fn subcharts_that_are_packages_themselves_are_read() {
+    let inner =
+        package(&[("sub/Chart.yaml", "name: sub\nversion: 0.1.0\n"), ("sub/values.yaml", "port: 80\n")]);
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("charts")).unwrap();
+    fs::write(dir.path().join("Chart.yaml"), "name: demo\nversion: 1.2.3\n").unwrap();
+    fs::write(dir.path().join("charts/sub-0.1.0.tgz"), inner).unwrap();
+    let packages = archive::read_folder(dir.path()).unwrap();
+    let values = packages[0].locked(None).unwrap().values;
+    assert_eq!(values.at(["sub", "port"]), Some(&Shape::of(Types::NUMBER.or(Types::TEXT))));
+}
+
+/// A registry that wants a token, and keeps its blobs elsewhere.
+fn registry(storage: &Server) -> Server {
+    let blob = digest(&demo("1.2.3"));
+    let location = storage.url("/blob");
+    let manifest = format!(
+        r#"{{"layers":[{{"mediaType":"application/x.prov","digest":"x"}},{{"mediaType":"application/vnd.cncf.helm.chart.content.v1.tar+gzip","digest":"{blob}"}}]}}"#
+    );
+    let realm = std::sync::OnceLock::new();
+    let shared = std::sync::Arc::new(realm);
+    let inner = std::sync::Arc::clone(&shared);
+    let server = Server::start(move |path, token| {
+        let challenge = format!(
+            r#"Bearer realm="{}/token",service="registry",scope="repository:charts/demo:pull""#,
+            inner.get().map_or("", String::as_str)
+        );
+        match (path.split('?').next().unwrap(), token) {
+            ("/token", _) => Reply::ok(r#"{"token":"anonymous"}"#),
+            (_, None) => {
+                Reply { status: 401, headers: vec![("WWW-Authenticate", challenge)], body: Vec::new() }
+            }
+            ("/v2/charts/demo/manifests/1.2.3_build", _) => Reply::ok(manifest.clone()),
+            ("/v2/charts/demo/tags/list", _) if path.ends_with("last=b") => {
+                Reply::ok(r#"{"tags":["1.3.0","latest"]}"#)
+            }
+            ("/v2/charts/demo/tags/list", _) => Reply {
+                headers: vec![("Link", "</v2/charts/demo/tags/list?last=b>; rel=\"next\"".to_owned())],
+                ..Reply::ok(r#"{"tags":["1.2.3_build","1.2.4"]}"#)
+            },
+            (path, _) if path.starts_with("/v2/charts/demo/blobs/") => Reply::redirect(&location),
+            _ => Reply { status: 404, headers: Vec::new(), body: Vec::new() },
+        }
+    });
+    let _ = shared.set(server.url(""));
+    server
+}
+
+#[test]
+fn a_chart_comes_from_a_registry_with_a_token_that_nobody_else_sees() {
+    let storage = Server::of(vec![("/blob", Reply::ok(demo("1.2.3+build")))]);
+    let registry = registry(&storage);
+    let address = format!("oci://{}/charts", registry.authority);
+    let outcome = fetch(&client(), &id(&address, "1.2.3+build"), &address);
+    assert!(matches!(outcome, Err(ChartError::Digest { .. })), "another blob was accepted: {outcome:?}");
+
+    let storage = Server::of(vec![("/blob", Reply::ok(demo("1.2.3")))]);
+    let registry = self::registry(&storage);
+    let address = format!("oci://{}/charts", registry.authority);
+    let fetched = fetch(&client(), &id(&address, "1.2.3+build"), &address).unwrap();
+    assert_eq!(keys(&fetched), ["enabled: bool", "replicas: number"]);
+    let token = Some("Bearer anonymous".to_owned());
+    let asked: Vec<_> = registry.asked();
+    assert_eq!(asked[1].0, "/token?service=registry&scope=repository:charts/demo:pull");
+    assert_eq!(asked.last().unwrap().1, token);
+    assert_eq!(storage.asked(), [("/blob".to_owned(), None)]);
+
+    assert_eq!(newer(&client(), &id(&address, "1.2.3+build")).unwrap(), ["1.3.0", "1.2.4"]);
+    assert_snapshot!(error(fetch(&client(), &id(&address, "7.0.0"), &address)).replace(&registry.authority, "HOST"), @"there is no chart `demo` 7.0.0 in `oci://HOST/charts`");
+}
+
+#[test]
+fn newer_versions_come_first_and_unfinished_ones_only_for_unfinished_ones() {
+    let server = repository("", "demo-1.2.3.tgz");
+    let newer = |version: &str| newer(&client(), &id(&server.url("/charts"), version)).unwrap();
+    assert_eq!(newer("1.2.3"), ["1.10.0"]);
+    assert_eq!(newer("v1.10.0"), Vec::<String>::new());
+    assert_eq!(newer("1.10.0-rc.1"), ["2.0.0-rc.1", "1.10.0"]);
+}
+
+#[test]
+fn what_is_locked_is_not_fetched_again_and_locking_again_changes_nothing() {
+    let server = repository("", "demo-1.2.3.tgz");
+    let wanted = Wanted::from([id(&server.url("/charts"), "1.2.3")]);
+    let first = relock(&client(), &ChartLock::default(), &wanted, &[], false).unwrap();
+    assert_eq!(first.actions.values().collect::<Vec<_>>(), [&Action::Fetched]);
+    let asked = server.asked().len();
+    let second = relock(&client(), &first.lock, &wanted, &[], false).unwrap();
+    assert_eq!(second.actions.values().collect::<Vec<_>>(), [&Action::Kept]);
+    assert_eq!(server.asked().len(), asked, "the repository was asked again");
+    let refreshed = relock(&client(), &first.lock, &wanted, &[], true).unwrap();
+    assert_eq!(refreshed.actions.values().collect::<Vec<_>>(), [&Action::Fetched]);
+    for lock in [second.lock, refreshed.lock, ChartLock::read(first.lock.write().as_bytes()).unwrap()] {
+        assert_eq!(lock.write(), first.lock.write());
+    }
+    let nothing = relock(&client(), &first.lock, &Wanted::new(), &[], false).unwrap();
+    assert!(nothing.lock.charts.is_empty());
+}
+
+#[test]
+fn another_package_under_a_locked_version_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = Wanted::from([id("https://charts.example.com", "1.2.3")]);
+    let file = dir.path().join("demo.tgz");
+    let given = |bytes: &[u8]| {
+        fs::write(&file, bytes).unwrap();
+        [Given::open(&client(), file.to_str().unwrap()).unwrap()]
+    };
+    let first = relock(&client(), &ChartLock::default(), &wanted, &given(&demo("1.2.3")), false).unwrap();
+    assert_eq!(first.actions.values().collect::<Vec<_>>(), [&Action::Given]);
+    let changed = package(&[("demo/Chart.yaml", "name: demo\nversion: 1.2.3\n")]);
+    let outcome = relock(&client(), &first.lock, &wanted, &given(&changed), true);
+    assert!(matches!(outcome, Err(ChartError::Digest { .. })), "{outcome:?}");
+}
+
+#[test]
+fn charts_that_are_not_given_are_told_together() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("demo.tgz"), demo("1.2.3")).unwrap();
+    let given = [Given::open(&client(), dir.path().to_str().unwrap()).unwrap()];
+    let other = ChartId { name: "other".to_owned(), ..id("https://charts.example.com", "3.0.0") };
+    let wanted = Wanted::from([
+        id("https://charts.example.com", "1.2.3"),
+        id("https://charts.example.com", "1.2.4"),
+        other,
+    ]);
+    let error = relock(&client(), &ChartLock::default(), &wanted, &given, false).unwrap_err();
+    assert_eq!(error.to_string(), "not given and not locked: `demo` 1.2.4, `other` 3.0.0");
+}
+
+#[test]
+fn a_package_of_another_chart_is_refused() {
+    let server = Server::of(vec![
+        ("/index.yaml", Reply::ok("entries: {demo: [{version: 1.2.4, urls: [a.tgz]}]}")),
+        ("/a.tgz", Reply::ok(demo("1.2.3"))),
+    ]);
+    let wanted = Wanted::from([id(&server.url(""), "1.2.4")]);
+    let error = relock(&client(), &ChartLock::default(), &wanted, &[], false).unwrap_err();
+    assert_eq!(error.to_string(), "the package of `demo` 1.2.4 says that it is `demo 1.2.3`");
+}
+
+#[test]
+fn a_repository_may_stand_in_for_the_charts_own() {
+    let server = repository("", "demo-1.2.3.tgz");
+    let wanted = Wanted::from([id("https://charts.example.com", "v1.2.3")]);
+    let given = [Given::open(&client(), &server.url("/charts")).unwrap()];
+    let relocked = relock(&client(), &ChartLock::default(), &wanted, &given, false).unwrap();
+    assert_eq!(relocked.lock.charts.keys().collect::<Vec<_>>(), wanted.iter().collect::<Vec<_>>());
+}

@@ -1,0 +1,221 @@
+//! `fleetwright charts`: the chart lock, by which every rendered key is checked without the charts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use clap::Subcommand;
+use renderer::catalog::{self, Catalog};
+use renderer::charts::{ChartId, ChartLock, LOCK, Shape};
+use renderer::checks::not_locked;
+use renderer::path::RepoPath;
+use renderer::problem::Problem;
+use renderer::snapshot::Snapshot;
+use serde_json::{Value, json};
+
+use super::{Global, plain, print_json, print_text};
+use crate::charts::{self, Action, Client, Given, Wanted};
+use crate::error::CommandError;
+use crate::output::{Exit, Progress};
+use crate::working_tree::read_working_tree;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Charts,
+}
+
+#[derive(Debug, Subcommand)]
+enum Charts {
+    /// Lock the charts that add-ons name: write which values each takes into `templates/charts.lock`.
+    ///
+    /// A chart that is locked is not fetched again. Charts that no add-on names any more are left out.
+    Lock {
+        /// Take charts from here and not from their repositories: a chart's folder, a folder of charts, a package, or the
+        /// address of a package, a repository or a registry.
+        #[arg(long, value_name = "DIR|TGZ|URL")]
+        from: Vec<String>,
+        /// Fetch charts again that are locked already; another package under the same version is refused.
+        #[arg(long)]
+        refresh: bool,
+    },
+    /// Say whether every chart that an add-on names is locked.
+    Check,
+    /// List newer versions of the charts that add-ons name.
+    Outdated {
+        /// End with exit code 3 if there is one.
+        #[arg(long)]
+        exit_code: bool,
+    },
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let top = global.working_tree()?;
+    match &args.command {
+        Charts::Lock { from, refresh } => lock(global, &top, from, *refresh),
+        Charts::Check => check(global, &top),
+        Charts::Outdated { exit_code } => outdated(global, &top, *exit_code),
+    }
+}
+
+/// The add-ons of a working tree, and the lock apart from them: it may be missing or broken.
+struct Described {
+    catalog: Catalog,
+    lock: Result<ChartLock, Vec<Problem>>,
+    /// The text of the lock.
+    text: Option<Vec<u8>>,
+}
+
+impl Described {
+    fn read(top: &Path) -> Result<Self, CommandError> {
+        let (snapshot, problems) = read_working_tree(top)?;
+        if !problems.is_empty() {
+            return Err(CommandError::Problems { problems });
+        }
+        let path = RepoPath::parse(LOCK).expect("a constant path");
+        let text = snapshot.get(LOCK).map(|source| source.bytes.to_vec());
+        let lock = ChartLock::read(text.as_deref().unwrap_or_default())
+            .map_err(|faults| faults.into_iter().map(|fault| fault.in_file(&path)).collect());
+        let others = snapshot.iter().filter(|(path, _)| path.as_str() != LOCK);
+        let others: Snapshot = others.map(|(path, source)| (path.clone(), source.clone())).collect();
+        let catalog = catalog::read(&others).map_err(|problems| CommandError::Problems { problems })?;
+        Ok(Self { catalog, lock, text })
+    }
+
+    fn wanted(&self) -> Wanted {
+        self.catalog.addons.values().map(|addon| addon.facts.chart.id()).collect()
+    }
+}
+
+fn lock(global: &Global, top: &Path, from: &[String], is_refreshed: bool) -> Result<Exit, CommandError> {
+    let described = Described::read(top)?;
+    let wanted = described.wanted();
+    let old = match described.lock {
+        Ok(lock) => lock,
+        // What can't be read is no loss to somebody who asks for it to be written anew.
+        Err(_) if is_refreshed => ChartLock::default(),
+        Err(problems) => return Err(CommandError::Problems { problems }),
+    };
+    let client = Client::new();
+    let given = from.iter().map(|text| Given::open(&client, text)).collect::<Result<Vec<_>, _>>()?;
+    let relocked = charts::relock(&client, &old, &wanted, &given, is_refreshed)?;
+    let text = relocked.lock.write();
+    let is_written = described.text.as_deref() != Some(text.as_bytes());
+    if is_written {
+        write(&top.join(LOCK), &text)?;
+    }
+    let dropped = old.charts.keys().filter(|id| !wanted.contains(id));
+    show_lock(global, &relocked.lock, &relocked.actions, dropped, is_written);
+    Ok(Exit::Done)
+}
+
+/// Writes beside the place and moves, so that nobody reads half a lock.
+fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+    let staged = path.with_file_name(".charts.lock");
+    let written = fs::write(&staged, text).and_then(|()| fs::rename(&staged, path));
+    written.map_err(|source| CommandError::Write { path: path.to_owned(), source })
+}
+
+fn show_lock<'a>(
+    global: &Global,
+    lock: &ChartLock,
+    actions: &BTreeMap<ChartId, Action>,
+    dropped: impl Iterator<Item = &'a ChartId>,
+    is_written: bool,
+) {
+    let word = |action: &Action| match action {
+        Action::Kept => "kept",
+        Action::Given => "given",
+        Action::Fetched => "fetched",
+    };
+    let mut rows: Vec<_> = actions.iter().map(|(id, action)| (word(action), id)).collect();
+    rows.extend(dropped.map(|id| ("dropped", id)));
+    if global.is_json() {
+        let charts: Vec<_> =
+            rows.iter().map(|(action, id)| as_json(id, &[("action", json!(action))])).collect();
+        print_json(&json!({ "charts": charts, "written": is_written }));
+        return;
+    }
+    let mut text = String::new();
+    for (action, id) in rows {
+        let keys = lock.charts.get(id).map(|chart| format!(", {} keys", key_count(&chart.values)));
+        text.push_str(&format!("{action:<7} {} {}{}\n", id.name, id.version, keys.unwrap_or_default()));
+    }
+    let count = lock.charts.len();
+    text.push_str(&if is_written {
+        format!("wrote `{LOCK}`: {count} charts\n")
+    } else {
+        format!("`{LOCK}` is current: {count} charts\n")
+    });
+    print_text(&plain(&text));
+}
+
+fn as_json(id: &ChartId, more: &[(&str, Value)]) -> Value {
+    let mut json = json!({ "name": id.name, "version": id.version, "repository": id.repository });
+    for (key, value) in more {
+        json[key] = value.clone();
+    }
+    json
+}
+
+fn key_count(shape: &Shape) -> usize {
+    shape.entries.values().map(|entry| 1 + key_count(entry)).sum()
+}
+
+fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
+    let described = Described::read(top)?;
+    let wanted = described.wanted();
+    let lock = described.lock.map_err(|problems| CommandError::Problems { problems })?;
+    let addons = described.catalog.addons.values();
+    let problems: Vec<_> = addons
+        .filter(|addon| !lock.charts.contains_key(&addon.facts.chart.id()))
+        .map(|addon| not_locked(addon))
+        .collect();
+    if !problems.is_empty() {
+        return Err(CommandError::Problems { problems });
+    }
+    let idle: Vec<_> = lock.charts.keys().filter(|id| !wanted.contains(id)).collect();
+    if global.is_json() {
+        let idle: Vec<_> = idle.iter().map(|id| as_json(id, &[])).collect();
+        print_json(&json!({ "problems": [], "charts": wanted.len(), "idle": idle }));
+    } else {
+        let mut text = format!("{} charts are locked\n", wanted.len());
+        for id in idle {
+            text.push_str(&format!(
+                "no add-on names {} {} any more: run `fleetwright charts lock`\n",
+                id.name, id.version
+            ));
+        }
+        print_text(&plain(&text));
+    }
+    Ok(Exit::Done)
+}
+
+fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, CommandError> {
+    let wanted = Described::read(top)?.wanted();
+    let client = Client::new();
+    let progress =
+        if global.is_json() { Progress::silent() } else { Progress::start("charts", wanted.len() as u64) };
+    let mut found = Vec::new();
+    for id in &wanted {
+        found.push((id, charts::newer(&client, id)?));
+        progress.advance();
+    }
+    progress.finish();
+    let is_any = found.iter().any(|(_, newer)| !newer.is_empty());
+    if global.is_json() {
+        let charts: Vec<_> =
+            found.iter().map(|(id, newer)| as_json(id, &[("newer", json!(newer))])).collect();
+        print_json(&json!({ "charts": charts }));
+    } else {
+        let line = |(id, newer): &(&ChartId, Vec<String>)| match newer.as_slice() {
+            [] => format!("{} {} is the newest\n", id.name, id.version),
+            [newest] => format!("{} {}: there is {newest}\n", id.name, id.version),
+            [newest, rest @ ..] => {
+                format!("{} {}: there is {newest}, and {} between\n", id.name, id.version, rest.len())
+            }
+        };
+        print_text(&plain(&found.iter().map(line).collect::<String>()));
+    }
+    Ok(if has_exit_code && is_any { Exit::Changes } else { Exit::Done })
+}

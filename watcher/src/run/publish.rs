@@ -1,0 +1,214 @@
+//! Publishing: from what changes for a group to its pull request.
+//!
+//! First it is decided what to do, from what is seen; then it is done. It writes in an order that a kill cannot break:
+//! objects nobody refers to, then the head branch, then the pull request.
+
+use std::collections::BTreeSet;
+
+use renderer::plan::{self, FileChange, Plan, Refusal, markdown};
+use renderer::snapshot::OUTPUT;
+use tracing::{info, warn};
+
+use super::changes::GroupChanges;
+use super::group::Group;
+use super::pipeline::{Settings, Step, Steps};
+use super::report::{GroupReport, Published};
+use crate::error::CommandError;
+use crate::forge::{LocalForge, Outcome, Ownership, Proposal, PullRequest, PullState};
+use crate::git::{
+    CommitRequest, CommitSummary, CommitText, PushError, RefUpdate, Revision, TreeChange, Upstream,
+};
+
+/// The prefix of every branch that is pushed; no other branch is ever written.
+pub const BRANCH_PREFIX: &str = "fleetwright/";
+/// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
+const NOTHING_LEFT: &str = "nothing is left to change";
+
+/// What all groups of a run have in common.
+pub(super) struct Ground<'a> {
+    pub upstream: &'a Upstream,
+    pub settings: &'a Settings,
+    pub steps: &'a dyn Steps,
+    /// The tip of the base branch.
+    pub base: Revision,
+    /// The commit that made the inputs what they are.
+    pub source: Revision,
+}
+
+/// What there is to do about a plan.
+#[derive(Debug)]
+enum Decision {
+    Nothing,
+    Close(u64),
+    Decline(u64),
+    LeaveAlone(CommitSummary),
+    Refuse(Refusal),
+    /// There is a pull request that says all this already.
+    Keep(u64),
+    /// The head branch moves on from where it is, and the pull request with it.
+    Propose(Option<Revision>),
+}
+
+/// A plan as a pull request presents it.
+struct Presented {
+    group: Group,
+    head: String,
+    plan: Plan,
+    title: String,
+    body: String,
+}
+
+/// Publishes what changes for a group; returns nothing if a step said to stop.
+pub(super) fn publish(
+    ground: &Ground<'_>,
+    group: Group,
+    changes: &GroupChanges,
+) -> Result<Option<GroupReport>, CommandError> {
+    let wanted = Presented::new(group, plan::plan(&changes.files, &changes.published));
+    if !ground.steps.may_go_on(Step::Planned(group)) {
+        return Ok(None);
+    }
+    let forge = LocalForge::new(ground.upstream);
+    let mut pulls = forge.list()?;
+    pulls.retain(|pull| pull.proposal.head == wanted.head);
+    let ownership = forge.ownership(&wanted.head)?;
+    ground.check_base()?;
+    let done = match decide(ground, &wanted, ownership, &pulls) {
+        Decision::Nothing => Published::Nothing,
+        Decision::Decline(number) => Published::Declined(number),
+        Decision::Refuse(refusal) => Published::Refused(refusal),
+        Decision::Keep(number) => Published::Proposed(Outcome::Unchanged(number)),
+        Decision::LeaveAlone(commit) => leave_alone(&wanted, commit),
+        Decision::Close(number) => close(&forge, number)?,
+        Decision::Propose(tip) => match propose(ground, &wanted, tip, &changes.files)? {
+            Some(outcome) => Published::Proposed(outcome),
+            None => return Ok(None),
+        },
+    };
+    let goes_on = ground.steps.may_go_on(Step::Proposed(group));
+    Ok(goes_on.then_some(GroupReport { group, plan: wanted.plan, done }))
+}
+
+impl Ground<'_> {
+    /// Fails if the base branch has moved on: what a run on its newest revision did is not to be undone.
+    fn check_base(&self) -> Result<(), PushError> {
+        let found = self.upstream.branch(&self.settings.base)?;
+        if found == Some(self.base) {
+            return Ok(());
+        }
+        let name = format!("refs/heads/{}", self.settings.base);
+        Err(PushError::LeaseLost { name, expected: Some(self.base), found })
+    }
+}
+
+/// Decides what to do; `pulls` are those of the group's head branch in order.
+fn decide(ground: &Ground<'_>, wanted: &Presented, head: Ownership, pulls: &[PullRequest]) -> Decision {
+    let open = pulls.iter().find(|pull| pull.state == PullState::Open);
+    let plan = &wanted.plan;
+    if plan.is_empty() && open.is_none() {
+        return Decision::Nothing;
+    }
+    if let Some(last) = pulls.last().filter(|last| is_declined(last, plan)) {
+        return Decision::Decline(last.number);
+    }
+    let tip = match head {
+        Ownership::Persons(commit) => return Decision::LeaveAlone(commit),
+        Ownership::Ours(tip) => Some(tip),
+        Ownership::Absent => None,
+    };
+    if plan.is_empty() {
+        return open.map_or(Decision::Nothing, |open| Decision::Close(open.number));
+    }
+    let Settings { budget, allow_deletions, .. } = ground.settings;
+    if let Err(refusal) = plan.refuse(budget, allow_deletions.as_deref()) {
+        return Decision::Refuse(refusal);
+    }
+    match (open, tip) {
+        (Some(open), Some(tip)) if open.proposal == wanted.proposal(ground, tip) => {
+            Decision::Keep(open.number)
+        }
+        _ => Decision::Propose(tip),
+    }
+}
+
+/// Tells whether a person has turned down this very plan.
+fn is_declined(pull: &PullRequest, plan: &Plan) -> bool {
+    let by_a_person = matches!(&pull.state, PullState::Closed { reason } if reason != NOTHING_LEFT);
+    by_a_person && pull.proposal.plan == plan.digest().short()
+}
+
+fn leave_alone(wanted: &Presented, commit: CommitSummary) -> Published {
+    let (group, branch) = (wanted.group, wanted.head.clone());
+    warn!(%group, branch, "`{}` by {} is on `{branch}`: left alone", commit.title, commit.author.name);
+    Published::LeftAlone { branch, commit }
+}
+
+fn close(forge: &LocalForge<'_>, number: u64) -> Result<Published, CommandError> {
+    forge.close(number, NOTHING_LEFT)?;
+    info!(pull_request.number = number, "closed pull request #{number}: {NOTHING_LEFT}");
+    Ok(Published::Closed(number))
+}
+
+/// Commits, pushes and proposes a group's changes; returns nothing if a step said to stop.
+fn propose(
+    ground: &Ground<'_>,
+    wanted: &Presented,
+    tip: Option<Revision>,
+    changes: &[FileChange],
+) -> Result<Option<Outcome>, CommandError> {
+    let group = wanted.group;
+    let revision = commit(ground, &wanted.title, changes)?;
+    if !ground.steps.may_go_on(Step::Committed(group)) {
+        return Ok(None);
+    }
+    if tip != Some(revision) {
+        ground.upstream.update(&[RefUpdate::branch(&wanted.head, tip, Some(revision))])?;
+    }
+    if !ground.steps.may_go_on(Step::Pushed(group)) {
+        return Ok(None);
+    }
+    let forge = LocalForge::new(ground.upstream);
+    let outcome = forge.open_or_update(&wanted.proposal(ground, revision))?;
+    let (verb, number) = match outcome {
+        Outcome::Opened(number) => ("opened", number),
+        Outcome::Updated(number) => ("updated", number),
+        Outcome::Unchanged(number) => ("kept", number),
+    };
+    info!(%group, pull_request.number = number, "{verb} pull request #{number} for `{group}`");
+    Ok(Some(outcome))
+}
+
+fn commit(ground: &Ground<'_>, title: &str, changes: &[FileChange]) -> Result<Revision, CommandError> {
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|change| TreeChange { path: change.path.clone(), content: change.new.clone() })
+        .collect();
+    Ok(ground.upstream.repository().commit(&CommitRequest {
+        base: ground.base,
+        changes: &changes,
+        roots: &[OUTPUT],
+        text: &CommitText::rendered(title, ground.source),
+        source: ground.source,
+    })?)
+}
+
+impl Presented {
+    fn new(group: Group, plan: Plan) -> Self {
+        let (title, body) = (markdown::title(&plan, group.as_str()), markdown::body(&plan));
+        Self { group, head: format!("{BRANCH_PREFIX}{group}"), plan, title, body }
+    }
+
+    fn proposal(&self, ground: &Ground<'_>, head_revision: Revision) -> Proposal {
+        Proposal {
+            title: self.title.clone(),
+            group: self.group.to_string(),
+            plan: self.plan.digest().short(),
+            base: ground.settings.base.clone(),
+            base_revision: ground.base,
+            head: self.head.clone(),
+            head_revision,
+            labels: BTreeSet::from([self.group.to_string()]),
+            body: self.body.clone(),
+        }
+    }
+}

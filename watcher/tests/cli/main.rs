@@ -1,0 +1,17 @@
+//! The command line as a person or a script meets it: the real binary in real repositories.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
+
+mod fleet;
+mod repo;
+
+mod bad_input;
+mod commands;
+mod diff;
+mod disks;
+mod documents;
+mod explain;
+mod output;
+mod terminal;
+mod watch;

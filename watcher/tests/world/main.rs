@@ -1,0 +1,11 @@
+//! The whole path on real repositories: an edit on the base branch, a run, pull requests, a merge.
+//!
+//! Each story starts from the platform that is shipped here, changes one thing and shows what a person would see.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
+
+mod kills;
+mod platform;
+mod service;
+mod stories;
+mod together;

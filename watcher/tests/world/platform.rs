@@ -1,0 +1,350 @@
+//! A world: a bare repository with the shipped platform on its base branch, people who edit it, and runs.
+//!
+//! Time stands still but for commits, each of which is a minute later than the one before; so equal stories give equal
+//! commits. The `git` command sets the scene and judges the result.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use fleetwright::error::CommandError;
+use fleetwright::events::Cancel;
+use fleetwright::forge::{LocalForge, PullRequest, PullState};
+use fleetwright::git::{Repository, Revision, Signature, Upstream};
+use fleetwright::run::{Group, GroupReport, Pipeline, Published, RunReport, Settings, Step, Steps};
+use fleetwright::working_tree::read_working_tree;
+use renderer::plan::Budget;
+use renderer::render::Renderer;
+use tempfile::TempDir;
+
+pub const BASE: &str = "main";
+pub const CONTROL: &str = "environments/control.yaml";
+pub const APP: &str = "environments/app.yaml";
+/// The head branches of the two groups.
+pub const CONTROL_HEAD: &str = "fleetwright/control";
+pub const APP_HEAD: &str = "fleetwright/app";
+
+/// 2026-01-01 in UTC.
+const START: i64 = 1_767_225_600;
+
+type Files = BTreeMap<String, String>;
+
+/// What people wrote, and what it renders to.
+struct Shipped {
+    inputs: Files,
+    rendered: Files,
+}
+
+static SHIPPED: LazyLock<Shipped> = LazyLock::new(|| {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (snapshot, problems) = read_working_tree(&repository).unwrap();
+    assert_eq!(problems, []);
+    let rendered = Renderer::new().render(&snapshot, &()).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let files = rendered.clusters.values().flat_map(|cluster| cluster.files());
+    Shipped {
+        inputs: snapshot.iter().map(|(path, source)| (path.to_string(), text(&source.bytes))).collect(),
+        rendered: files.map(|file| (file.path.to_string(), text(&file.bytes))).collect(),
+    }
+});
+
+/// A repository with the shipped platform, and the runs of one process on it.
+pub struct World {
+    folder: TempDir,
+    pipeline: RefCell<Pipeline>,
+    seconds: Cell<i64>,
+}
+
+impl World {
+    /// The platform as it is described, with nothing rendered yet.
+    pub fn unpublished() -> Self {
+        Self::with(&["--bare"], &[&SHIPPED.inputs])
+    }
+
+    /// The platform with everything rendered and merged: a run has nothing to do.
+    pub fn new() -> Self {
+        Self::with(&["--bare"], &[&SHIPPED.inputs, &SHIPPED.rendered])
+    }
+
+    /// The same with the base branch checked out.
+    pub fn checked_out() -> Self {
+        Self::with(&[], &[&SHIPPED.inputs, &SHIPPED.rendered])
+    }
+
+    fn with(options: &[&str], files: &[&Files]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fleet");
+        std::fs::create_dir(&path).unwrap();
+        git(&path, &[&["init", "-q", "-b", BASE, "--template="], options].concat(), "").unwrap();
+        let world = Self { folder, pipeline: RefCell::new(pipeline(&path)), seconds: Cell::new(START) };
+        world.describe(BASE, files);
+        world
+    }
+
+    /// Replaces the base branch by one that has the same files and no history in common with it.
+    pub fn begin_again(&self) {
+        self.describe("anew", &[&SHIPPED.inputs, &SHIPPED.rendered]);
+        self.git(&["update-ref", "refs/heads/main", "refs/heads/anew"]);
+    }
+
+    fn describe(&self, branch: &str, files: &[&Files]) {
+        let files = files.iter().flat_map(|files| files.iter());
+        let files: Vec<_> = files.map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
+        self.commit(branch, "Describe the platform", &files);
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("fleet")
+    }
+
+    /// A place beside the repository.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn upstream(&self) -> Upstream {
+        Upstream::own(Repository::open(&self.path()).unwrap())
+    }
+
+    /// Commits files on top of a branch as a person does; what has no content is deleted.
+    pub fn commit(&self, branch: &str, title: &str, files: &[(&str, Option<&str>)]) -> Revision {
+        let mut stream = format!(
+            "commit refs/heads/{branch}\ncommitter {} {} +0100\ndata {}\n{title}\n",
+            "Ann <ann@example.com>",
+            self.seconds.replace(self.seconds.get() + 60),
+            title.len()
+        );
+        if git(&self.path(), &["rev-parse", "-q", "--verify", &format!("refs/heads/{branch}")], "").is_ok() {
+            writeln!(stream, "from refs/heads/{branch}^0").unwrap();
+        }
+        for (path, text) in files {
+            match text {
+                Some(text) => writeln!(stream, "M 644 inline {path}\ndata {}\n{text}", text.len()).unwrap(),
+                None => writeln!(stream, "D {path}").unwrap(),
+            }
+        }
+        git(&self.path(), &["fast-import", "--quiet"], &stream).unwrap();
+        if self.path().join(".git").exists() && branch == BASE {
+            self.git(&["reset", "-q", "--hard"]);
+        }
+        self.tip(branch)
+    }
+
+    /// Replaces a text of a file on the base branch.
+    pub fn edit(&self, file: &str, old: &str, new: &str) -> Revision {
+        let text = self.read(BASE, file);
+        assert!(text.contains(old), "`{file}` does not say `{old}`");
+        self.commit(BASE, &format!("Edit {file}"), &[(file, Some(&text.replacen(old, new, 1)))])
+    }
+
+    pub fn read(&self, revision: &str, file: &str) -> String {
+        format!("{}\n", self.git(&["show", &format!("{revision}:{file}")]))
+    }
+
+    /// Makes a run and returns what it says of each group.
+    pub fn run(&self) -> String {
+        told(&self.report().unwrap())
+    }
+
+    pub fn report(&self) -> Result<RunReport, CommandError> {
+        let report = self.pipeline.borrow_mut().run(&Cancel::default(), &())?;
+        Ok(report.expect("nothing asks the run to stop"))
+    }
+
+    /// Makes a run that ends at `step`, as if the process had ended there; tells whether it came that far.
+    pub fn run_until(&self, step: Step) -> bool {
+        self.pipeline.borrow_mut().run(&Until(step), &()).unwrap().is_none()
+    }
+
+    /// Makes a run during which `meanwhile` happens at `step`.
+    pub fn run_while(&self, step: Step, meanwhile: impl Fn()) -> Result<(), CommandError> {
+        self.pipeline.borrow_mut().run(&While(step, meanwhile), &()).map(drop)
+    }
+
+    /// Returns whether the process would make a run.
+    pub fn has_news(&self) -> bool {
+        self.pipeline.borrow().has_news().unwrap()
+    }
+
+    /// Starts the process anew: what it remembered is gone.
+    pub fn restart(&self) {
+        self.pipeline.replace(pipeline(&self.path()));
+    }
+
+    /// Starts the process anew with leave to make one plan's deletions.
+    pub fn allow_deletions(&self, digest: &str) {
+        let settings = Settings { allow_deletions: Some(digest.to_owned()), ..settings() };
+        self.pipeline.replace(Pipeline::new(self.upstream(), settings));
+    }
+
+    /// Returns all pull requests, one a line.
+    pub fn pulls(&self) -> String {
+        let pulls = LocalForge::new(&self.upstream()).list().unwrap();
+        pulls.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    pub fn pull(&self, number: u64) -> PullRequest {
+        LocalForge::new(&self.upstream()).show(number).unwrap()
+    }
+
+    pub fn merge(&self, number: u64) -> Revision {
+        let seconds = self.seconds.replace(self.seconds.get() + 60);
+        let by =
+            Signature { name: "Mia".into(), email: "mia@example.com".into(), seconds, offset_minutes: 0 };
+        LocalForge::new(&self.upstream()).merge(number, &by).unwrap()
+    }
+
+    pub fn pulls_open(&self) -> Vec<PullRequest> {
+        let pulls = LocalForge::new(&self.upstream()).list().unwrap();
+        pulls.into_iter().filter(|pull| pull.state == PullState::Open).collect()
+    }
+
+    /// Merges all open pull requests in order.
+    pub fn merge_all(&self) {
+        for pull in self.pulls_open() {
+            self.merge(pull.number);
+        }
+    }
+
+    pub fn close(&self, number: u64) {
+        LocalForge::new(&self.upstream()).close(number, "not now").unwrap();
+    }
+
+    pub fn tip(&self, branch: &str) -> Revision {
+        Revision::parse(&self.git(&["rev-parse", &format!("refs/heads/{branch}")])).unwrap()
+    }
+
+    /// Lists the files that a branch changes, by what happens to them.
+    pub fn changed_by(&self, branch: &str) -> String {
+        self.git(&["diff", "--name-status", &format!("{BASE}...{branch}")])
+    }
+
+    /// Lists every ref with its target.
+    pub fn refs(&self) -> String {
+        self.git(&["for-each-ref", "--format=%(objectname:short) %(refname)"])
+    }
+
+    /// Lists every object.
+    pub fn objects(&self) -> String {
+        self.git(&["cat-file", "--batch-all-objects", "--batch-check"])
+    }
+
+    /// Lists every branch with its target.
+    pub fn branches(&self) -> String {
+        self.git(&["for-each-ref", "--format=%(objectname:short) %(refname:short)", "refs/heads"])
+    }
+
+    /// Removes the locks of a process that was killed while it held one, as git asks a person to.
+    pub fn remove_locks(&self) {
+        let mut folders = vec![self.path()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "lock") {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+        }
+    }
+
+    pub fn assert_sound(&self) {
+        let told = self.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]);
+        assert_eq!(told, "", "git finds fault with the repository");
+    }
+
+    pub fn git(&self, arguments: &[&str]) -> String {
+        git(&self.path(), arguments, "").unwrap_or_else(|error| panic!("git {arguments:?}: {error}"))
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str], input: &str) -> Result<String, String> {
+    let mut child = without_host("git")
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// A process that knows nothing of the host's git configuration.
+pub fn without_host(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
+        .envs([("HOME", "/dev/null"), ("XDG_CONFIG_HOME", "/dev/null")]);
+    command
+}
+
+/// The runs of a process that has just started.
+pub fn pipeline(path: &Path) -> Pipeline {
+    Pipeline::new(Upstream::own(Repository::open(path).unwrap()), settings())
+}
+
+pub fn settings() -> Settings {
+    Settings { base: BASE.into(), budget: Budget::default(), allow_deletions: None }
+}
+
+/// Every point between two steps.
+pub fn steps() -> Vec<Step> {
+    let of_group =
+        |group| [Step::Planned(group), Step::Committed(group), Step::Pushed(group), Step::Proposed(group)];
+    [Step::Start, Step::Rendered].into_iter().chain(Group::ALL.into_iter().flat_map(of_group)).collect()
+}
+
+/// Lets something happen at a step.
+struct While<F>(Step, F);
+
+impl<F: Fn()> Steps for While<F> {
+    fn may_go_on(&self, step: Step) -> bool {
+        if step == self.0 {
+            (self.1)();
+        }
+        true
+    }
+}
+
+/// Ends a run at a step.
+struct Until(Step);
+
+impl Steps for Until {
+    fn may_go_on(&self, step: Step) -> bool {
+        step != self.0
+    }
+}
+
+/// What a run says of each group, up to the size of what it proposes, which grows with the platform.
+pub fn told(report: &RunReport) -> String {
+    let line = |group: &GroupReport| {
+        let line = group.to_string();
+        match &group.done {
+            Published::Proposed(_) => line.split(": ").next().unwrap().to_owned(),
+            _ => line,
+        }
+    };
+    report.groups.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(pull: &PullRequest) -> String {
+    let state = match &pull.state {
+        PullState::Closed { reason } => format!("closed ({reason})"),
+        state => state.word().to_owned(),
+    };
+    format!("#{} {} {state}", pull.number, pull.proposal.head)
+}
