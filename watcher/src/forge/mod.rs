@@ -62,6 +62,17 @@ impl Forge<'_> {
         }
     }
 
+    /// Returns the numbers of the open pull requests of `heads` that no ref of the repository tells of.
+    pub fn open_elsewhere(&self, heads: &[String]) -> Result<Vec<u64>, ForgeError> {
+        let Self::GitHub(forge) = self else { return Ok(Vec::new()) };
+        let mut numbers = Vec::new();
+        for head in heads {
+            let pulls = forge.of_head(head)?;
+            numbers.extend(pulls.iter().filter(|pull| pull.state == PullState::Open).map(|pull| pull.number));
+        }
+        Ok(numbers)
+    }
+
     /// Returns whose a branch is, so that nothing of a person is overwritten.
     pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
         match self {
