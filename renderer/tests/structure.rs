@@ -3,6 +3,8 @@
 //!
 //! Where none of them is there, our own reader judges alone, and the test says so.
 
+#![expect(clippy::unwrap_used, reason = "a judgement that cannot be made fails")]
+
 use fleetwright_renderer::path::RepoPath;
 use fleetwright_renderer::templates::{
     Expand, MAX_OUTPUT_BYTES, Scope, TemplateSource, Templates, write_file,

@@ -5,3 +5,5 @@ pub mod fleet;
 pub mod github;
 pub mod hostile;
 pub mod readers;
+pub mod smart_http;
+pub mod webhooks;

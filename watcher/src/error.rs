@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::charts::ChartError;
 use crate::forge::ForgeError;
 use crate::git::{GitError, PushError};
+use crate::identity::IdentityError;
 use crate::output::Exit;
 use crate::working_tree::WorkingTreeError;
 
@@ -35,6 +36,9 @@ pub enum CommandError {
     /// Reading from or writing to git failed.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// There is no credential to be had.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A ref did not move.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -94,7 +98,10 @@ impl CommandError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Refused(_) => Exit::Problems,
-            Self::Git(_) | Self::Push(_) | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
+            Self::Git(_)
+            | Self::Identity(_)
+            | Self::Push(_)
+            | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
             Self::Forge(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
             Self::Chart(_) | Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => {
@@ -108,6 +115,7 @@ impl CommandError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
+            Self::Identity(error) => error.hint(),
             Self::Push(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Chart(error) => error.hint(),
@@ -122,11 +130,23 @@ impl CommandError {
         }
     }
 
+    /// Returns the failure of git that this is, if it is one.
+    #[must_use]
+    pub const fn as_git(&self) -> Option<&GitError> {
+        match self {
+            Self::Git(error)
+            | Self::Push(PushError::Git(error))
+            | Self::Forge(ForgeError::Git(error) | ForgeError::Push(PushError::Git(error))) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Returns whether trying again later may help without anyone changing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Git(error) => error.is_transient(),
+            Self::Identity(error) => error.is_transient(),
             Self::Push(error) => error.is_transient(),
             Self::Forge(error) => error.is_transient(),
             Self::Chart(error) => error.is_transient(),

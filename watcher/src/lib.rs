@@ -6,6 +6,9 @@
 
 pub mod output;
 
+pub mod http;
+pub mod identity;
+
 pub mod charts;
 pub mod events;
 pub mod git;

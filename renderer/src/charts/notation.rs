@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
         for (key, value) in entries {
             match text(key)? {
                 IS => {
-                    types = Some(read_types(text(value)?).ok_or_else(|| unreadable(value, "unknown type"))?)
+                    types = Some(read_types(text(value)?).ok_or_else(|| unreadable(value, "unknown type"))?);
                 }
                 ITEMS => shape.items = Some(self.reference(value)?.into()),
                 OTHERS => {

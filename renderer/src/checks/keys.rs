@@ -45,10 +45,10 @@ pub(super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Finding> {
     let misfits = misfits
         .into_iter()
         .filter(|misfit| !addon.facts.free_form.iter().any(|place| is_at_or_below(&misfit.path, place)));
-    misfits.map(|misfit| finding(addon, misfit, document.value)).collect()
+    misfits.map(|misfit| finding(addon, &misfit, document.value)).collect()
 }
 
-fn finding(addon: &Addon, misfit: Misfit, values: &Value) -> Finding {
+fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
     let chart = format!("chart `{}` {}", addon.facts.chart.name, addon.facts.chart.version);
     let path = text_of(&misfit.path);
     match &misfit.kind {

@@ -36,7 +36,7 @@ pub(super) const ENCLOSE: &str = "enclose";
 /// The block helpers that people may write.
 pub const BLOCK_HELPERS: [&str; 5] = ["each", "if", "raw", "unless", "with"];
 
-/// Steps that one file may take: calls, loop turns, and [`STEP_BYTES`] of values to look through or to copy. A template
+/// Steps that one file may take: calls, loop turns, and 512 bytes of values to look through or to copy. A template
 /// has no clock; this is what bounds its time.
 ///
 /// A large real file (a hub with 1,000 spokes) takes some 20,000.

@@ -47,7 +47,7 @@ fn a_key_that_only_a_fact_fills_is_told_in_the_template_and_not_at_the_fact() {
     let world = World::locked().and(METALLB_VALUES, "\nclusterName: {{cluster.name}}\n");
     assert_snapshot!(world.problems(), @"
     templates/addons/metallb/values.yaml.hbs:7:1: unknown key `clusterName`: chart `metallb` 0.16.1 has no such key (on `app` and `control`)
-      hint: leave it out; if the chart hands this place on as it is, name it under `freeForm` in `templates/addons/metallb/addon.yaml`
+      hint: leave it out; if the chart takes any key here, name the place under `freeForm` in `templates/addons/metallb/addon.yaml`
     ");
 }
 

@@ -78,7 +78,7 @@ fn a_setting_needs_a_default_that_fits() {
     ");
     assert_snapshot!(shipped().edit(AGENT, "    default: 10\n", "    default: 51\n").problems(), @"templates/addons/prometheus-agent/addon.yaml:28:14: `maxShards` must be at most 50, not 51");
     assert_snapshot!(shipped().edit(AGENT, "type: integer", "type: intger").problems(), @"
-    templates/addons/prometheus-agent/addon.yaml:26:11: `intger` is not a type
+    templates/addons/prometheus-agent/addon.yaml:25:11: `intger` is not a type
       hint: did you mean `integer`?
     ");
 }

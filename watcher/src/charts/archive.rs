@@ -162,13 +162,11 @@ impl Reading {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(format!("has `{whole}` with more than {} MiB", MAX_FILE_BYTES >> 20));
         }
-        match nested {
-            Some(folder) => self.archive(&bytes, &format!("{below}{folder}"), depth + 1),
-            None => {
-                self.package.add(&whole, bytes);
-                Ok(())
-            }
+        if let Some(folder) = nested {
+            return self.archive(&bytes, &format!("{below}{folder}"), depth + 1);
         }
+        self.package.add(&whole, bytes);
+        Ok(())
     }
 
     fn folder(&mut self, path: &Path, below: &str, depth: usize) -> Result<(), ChartError> {

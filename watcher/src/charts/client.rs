@@ -13,7 +13,7 @@ use super::address::Address;
 use super::error::ChartError;
 
 /// How long one answer may take, its body included.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 /// How long it may take to be connected.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many redirects are followed.

@@ -47,7 +47,8 @@ impl Given {
     /// Reads what a person names: a folder, a package on disk, a package's address, or a repository's.
     pub fn open(client: &Client, text: &str) -> Result<Self, ChartError> {
         if text.contains("://") {
-            let is_package = text.split('?').next().is_some_and(|path| path.ends_with(".tgz"));
+            let path = text.split('?').next().unwrap_or(text);
+            let is_package = Path::new(path).extension().is_some_and(|extension| extension == "tgz");
             return if is_package && !text.starts_with("oci://") {
                 Ok(Self::Charts(vec![fetch_package(client, text)?]))
             } else {
@@ -157,6 +158,8 @@ fn locked(
     }
     let mut chart = fetched.package.locked(fetched.digest.clone()).map_err(failed)?;
     if let Some(expected) = known.and_then(|known| known.digest.as_ref()) {
+        // A folder has no digest. If it says the same, the one that is known still holds.
+        let says_the_same = known.is_some_and(|known| known.values == chart.values);
         match &chart.digest {
             Some(found) if found != expected => {
                 return Err(ChartError::Digest {
@@ -165,12 +168,8 @@ fn locked(
                     found: found.clone(),
                 });
             }
-            Some(_) => {}
-            // A folder has no digest. If it says the same, the one that is known still holds.
-            None if known.is_some_and(|known| known.values == chart.values) => {
-                chart.digest = Some(expected.clone());
-            }
-            None => {}
+            None if says_the_same => chart.digest = Some(expected.clone()),
+            _ => {}
         }
     }
     Ok(Arc::new(chart))

@@ -168,12 +168,10 @@ impl Session<'_> {
     }
 
     fn token(&self, challenge: &Challenge) -> Result<Option<String>, ChartError> {
-        let mut address = challenge.realm.clone();
-        for (separator, (name, value)) in "?&&&".chars().zip(&challenge.parameters) {
-            address.push(separator);
-            address.push_str(&format!("{name}={}", encoded(value)));
-        }
-        let address = Address::parse(&address)?;
+        let query = challenge.parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+        let query = query.collect::<Vec<_>>().join("&");
+        let separator = if challenge.realm.contains('?') { '&' } else { '?' };
+        let address = Address::parse(&format!("{}{separator}{query}", challenge.realm))?;
         let request =
             Request { address: &address, accept: "application/json", token: None, limit: MAX_DOCUMENT_BYTES };
         let body = self.client.get(request)?.ok(&address)?;

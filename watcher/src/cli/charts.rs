@@ -136,18 +136,17 @@ fn show_lock<'a>(
         print_json(&json!({ "charts": charts, "written": is_written }));
         return;
     }
-    let mut text = String::new();
-    for (action, id) in rows {
-        let keys = lock.charts.get(id).map(|chart| format!(", {} keys", key_count(&chart.values)));
-        text.push_str(&format!("{action:<7} {} {}{}\n", id.name, id.version, keys.unwrap_or_default()));
-    }
+    let mut lines: Vec<_> = rows
+        .into_iter()
+        .map(|(action, id)| {
+            let keys = lock.charts.get(id).map(|chart| format!(", {} keys", key_count(&chart.values)));
+            format!("{action:<7} {} {}{}\n", id.name, id.version, keys.unwrap_or_default())
+        })
+        .collect();
     let count = lock.charts.len();
-    text.push_str(&if is_written {
-        format!("wrote `{LOCK}`: {count} charts\n")
-    } else {
-        format!("`{LOCK}` is current: {count} charts\n")
-    });
-    print_text(&plain(&text));
+    let end = if is_written { format!("wrote `{LOCK}`") } else { format!("`{LOCK}` is current") };
+    lines.push(format!("{end}: {count} charts\n"));
+    print_text(&plain(&lines.concat()));
 }
 
 fn as_json(id: &ChartId, more: &[(&str, Value)]) -> Value {
@@ -179,14 +178,11 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
         let idle: Vec<_> = idle.iter().map(|id| as_json(id, &[])).collect();
         print_json(&json!({ "problems": [], "charts": wanted.len(), "idle": idle }));
     } else {
-        let mut text = format!("{} charts are locked\n", wanted.len());
-        for id in idle {
-            text.push_str(&format!(
-                "no add-on names {} {} any more: run `fleetwright charts lock`\n",
-                id.name, id.version
-            ));
-        }
-        print_text(&plain(&text));
+        let line = |id: &&ChartId| {
+            format!("no add-on names {} {}: `fleetwright charts lock` leaves it out\n", id.name, id.version)
+        };
+        let idle: String = idle.iter().map(line).collect();
+        print_text(&plain(&format!("{} charts are locked\n{idle}", wanted.len())));
     }
     Ok(Exit::Done)
 }

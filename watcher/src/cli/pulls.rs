@@ -3,16 +3,15 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::remote::RemoteArgs;
 use super::{Exit, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::forge::{LocalForge, PullRequest, PullState};
-use crate::git::{Repository, Upstream};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The repository in which the pull requests live; the one that is worked on if left out.
-    #[arg(long, global = true, value_name = "URL")]
-    upstream: Option<String>,
+    #[command(flatten)]
+    upstream: RemoteArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -46,11 +45,7 @@ enum Command {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let repository = Repository::open(&global.repo)?;
-    let upstream = match &args.upstream {
-        Some(url) => Upstream::at(repository, url)?,
-        None => Upstream::own(repository),
-    };
+    let upstream = args.upstream.open(global)?;
     let forge = LocalForge::new(&upstream);
     match &args.command {
         Command::List { all } => {

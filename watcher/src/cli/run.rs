@@ -7,13 +7,15 @@ use renderer::plan::Budget;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::listen::Listen;
+use super::remote::{ForgeName, RemoteArgs};
 use super::{Global, Shown, print_json, print_text};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
+use crate::events::server::Monitor;
 use crate::events::signals::stop_on_signals;
 use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
-use crate::git::{Repository, Upstream};
 use crate::run::{Pipeline, RunReport, Settings};
 
 use super::Exit;
@@ -32,16 +34,19 @@ pub(super) struct Args {
     /// The base branch; the one that is checked out if left out.
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
-    /// The repository in which branches and pull requests live, as a path or a `file://` address; the one that is
-    /// worked on if left out.
-    #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
+    #[command(flatten)]
+    upstream: RemoteArgs,
+    /// Where pull requests live; on GitHub if the upstream is on github.com, else in the repository's own refs.
+    #[arg(long, value_enum, value_name = "FORGE")]
+    forge: Option<ForgeName>,
     /// How often to look for changes that no event told of, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     poll: u64,
     /// Allow one plan to delete more than the budget: its digest, or the beginning of it.
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
+    #[command(flatten)]
+    listen: Listen,
 }
 
 impl Args {
@@ -67,18 +72,18 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 }
 
 fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
-    let repository = Repository::open(&global.repo)?;
+    let (upstream, github) = args.upstream.open_with_forge(global, args.forge)?;
     let base = match &args.base {
         Some(base) => base.clone(),
-        None => repository.head_branch()?,
-    };
-    let upstream = match &args.upstream {
-        Some(url) => Upstream::at(repository, url)?,
-        None => Upstream::own(repository),
+        None => upstream.head_branch()?,
     };
     let settings =
         Settings { base, budget: Budget::default(), allow_deletions: args.allow_deletions.clone() };
-    Ok(Pipeline::new(upstream, settings))
+    let pipeline = Pipeline::new(upstream, settings);
+    Ok(match github {
+        Some(client) => pipeline.on_github(client),
+        None => pipeline,
+    })
 }
 
 async fn once(global: &Global, pipeline: Pipeline, cancel: &Cancel) -> Result<Exit, CommandError> {
@@ -131,8 +136,17 @@ impl Runner {
         Self { pipeline: Mutex::new(pipeline), shows_progress: !global.is_json() }
     }
 
+    /// Makes a run; a mirror that turns out to be damaged is cloned again, once.
     fn run(&self, cancel: &Cancel) -> RunResult {
-        self.lend().run(cancel, &Shown::new(self.shows_progress))
+        let mut pipeline = self.lend();
+        let result = match pipeline.run(cancel, &Shown::new(self.shows_progress)) {
+            Err(error) if pipeline.recover(&error)? => pipeline.run(cancel, &Shown::new(self.shows_progress)),
+            result => result,
+        };
+        if let Err(error) = pipeline.tidy() {
+            warn!(%error, "failed to repack the mirror; it is only slower");
+        }
+        result
     }
 
     /// Makes a run, and starts over if someone else moved a ref meanwhile.
@@ -176,10 +190,13 @@ async fn serve(
     let Request { repository, revision } = request(global);
     let event = Event { repository, revision };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
+    let monitor = Monitor::default();
+    let server = args.listen.start(&monitor, &event, &events, cancel).await?;
     let upstream = pipeline.upstream().reopen()?;
     let git_dir = upstream.git_dir().to_owned();
     info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
-    let look = move || upstream.refs();
+    let looks = monitor.clone();
+    let look = move || looks.observe_look(upstream.refs());
     tokio::spawn(poll(Duration::from_secs(args.poll), event.clone(), events.clone(), look));
     tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), event, events));
     // The seed only spreads retries of several services over time.
@@ -194,10 +211,14 @@ async fn serve(
                 debug!("nothing has moved since the last run");
                 Outcome::clone(outcome)
             }
-            _ => last.insert(outcome(&runner.run(cancel))).clone(),
+            _ => last.insert(monitor.observe(|| outcome(&runner.run(cancel)))).clone(),
         }
     };
     service::serve(queue, receiver, run, cancel).await;
+    if let Some(server) = server {
+        // It panics on nothing that anyone sends, and a panic would have been shown.
+        let _ = server.await;
+    }
     info!("stopped");
     Ok(Exit::Done)
 }

@@ -4,14 +4,20 @@
 //! on, so an event too many is harmless and a lost one costs only delay. Nothing here knows what a run does.
 
 mod cancel;
+pub mod deliveries;
 pub mod files;
+pub mod forge_look;
 pub mod poll;
 mod queue;
+mod repository_name;
+pub mod server;
 pub mod service;
 pub mod signals;
+pub mod webhook;
 
 pub use cancel::Cancel;
 pub use queue::{Failure, Outcome, Persistence, Pushed, Queue, Request, Settings, Verdict};
+pub use repository_name::{RepositoryName, RepositoryNameError};
 
 /// The sources' end of the bounded channel into the service.
 ///

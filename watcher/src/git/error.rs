@@ -8,6 +8,8 @@ use renderer::problem::did_you_mean;
 use thiserror::Error;
 
 use super::Revision;
+use crate::http::{HttpError, UrlError};
+use crate::identity::IdentityError;
 
 /// How many names of branches or files a hint lists before it only counts them.
 const LISTED_NAMES: usize = 8;
@@ -126,10 +128,79 @@ pub enum Fault {
         working_tree: PathBuf,
     },
     /// An address of a kind that cannot be spoken to.
-    #[error("`{url}` is not a kind of address that is supported yet")]
+    #[error("`{scheme}` addresses are not supported")]
     UnsupportedUrl {
-        /// The address without credentials.
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// An address that cannot be read. It is not repeated: it may hold a password.
+    #[error("the address cannot be used: {reason}")]
+    MalformedUrl {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An address of a web server that is not spoken to.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// A web server gave no good answer.
+    #[error(transparent)]
+    Http(Box<HttpError>),
+    /// There is no credential to be had.
+    #[error(transparent)]
+    Identity(Box<IdentityError>),
+    /// A web server answered, but not as git.
+    #[error("`{url}` answers, but not as a git repository")]
+    NotGit {
+        /// The address.
         url: String,
+    },
+    /// `ssh` was not let in.
+    #[error("`ssh` was not let in: {told}")]
+    SshRefused {
+        /// Its last words.
+        told: String,
+    },
+    /// `ssh` does not know the other side's key, or knows another one.
+    #[error("`ssh` does not trust the host's key")]
+    UnknownHostKey,
+    /// The other side has no such repository, or none that may be seen.
+    #[error("there is no such repository, or it may not be seen: {told}")]
+    NoSuchRemote {
+        /// What the other side said.
+        told: String,
+    },
+    /// A program that is needed is not installed.
+    #[error("the program `{program}` is not installed")]
+    NoProgram {
+        /// The program.
+        program: String,
+    },
+    /// A pack that does not add up: it was damaged, or leans on an object here that is.
+    #[error("the objects that the other side sent are not sound: {message}")]
+    UnsoundPack {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A folder in which there is something else than a mirror.
+    #[error("the folder is not empty and not a mirror")]
+    NotAMirror,
+    /// A mirror of another repository.
+    #[error("it is the mirror of `{of}`")]
+    OtherMirror {
+        /// What it is the mirror of.
+        of: String,
+    },
+    /// Another process works in the mirror.
+    #[error("another process works in it")]
+    MirrorInUse,
+    /// The other repository is itself a shallow clone.
+    #[error("the other repository is a shallow clone, which lacks history that is needed here")]
+    ShallowRemote,
+    /// The other repository names its objects in another way.
+    #[error("the other repository names its objects by `{format}`, and only `sha1` is supported")]
+    ObjectFormat {
+        /// The way it does.
+        format: String,
     },
     /// The other repository did not speak as expected.
     #[error("{message}")]
@@ -147,6 +218,18 @@ pub enum Fault {
     },
 }
 
+impl From<HttpError> for Fault {
+    fn from(error: HttpError) -> Self {
+        Self::Http(Box::new(error))
+    }
+}
+
+impl From<IdentityError> for Fault {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(Box::new(error))
+    }
+}
+
 impl GitError {
     /// Returns what to do next, if something can be done.
     #[must_use]
@@ -157,11 +240,45 @@ impl GitError {
     /// Returns whether trying again later may help without anyone changing anything.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self.fault, Fault::Locked { .. } | Fault::DiskFull | Fault::Protocol { .. })
+        self.fault.is_transient()
+    }
+
+    /// Returns whether something in the repository itself is damaged, so that a fresh clone would help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match &self.fault {
+            Fault::MissingObject { .. } | Fault::UnsoundPack { .. } => true,
+            Fault::Other { source, .. } => source.downcast_ref::<git2::Error>().is_some_and(|error| {
+                use ErrorClass::{Indexer, Object, Odb, Reference, Tree, Zlib};
+                matches!(error.class(), Indexer | Object | Odb | Reference | Tree | Zlib)
+            }),
+            _ => false,
+        }
     }
 }
 
 impl Fault {
+    /// Returns the fault of a branch that is not among `existing`.
+    pub(super) fn unknown_branch(branch: &str, existing: Vec<String>) -> Self {
+        if existing.is_empty() {
+            return Self::NoCommits;
+        }
+        Self::UnknownBranch { branch: branch.escape_debug().to_string(), existing }
+    }
+
+    const fn is_transient(&self) -> bool {
+        match self {
+            Self::Locked { .. }
+            | Self::DiskFull
+            | Self::Protocol { .. }
+            | Self::UnsoundPack { .. }
+            | Self::MirrorInUse => true,
+            Self::Http(error) => error.is_transient(),
+            Self::Identity(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     fn hint(&self, repository: &Path) -> Option<String> {
         let hint = match self {
             Self::NotARepository => "run inside a repository, name one with `--repo DIR`, or create one with `git init`".into(),
@@ -196,8 +313,24 @@ impl Fault {
             }
             Self::UncommittedChanges { .. } => "commit or stash them first, for instance with `git stash`".into(),
             Self::CheckedOut { .. } => "switch that working tree to another branch with `git switch`".into(),
-            Self::UnsupportedUrl { .. } => "use a path or a `file://` address; `https://` and `ssh://` do not work yet".into(),
-            Self::OutsideOutput { .. } | Self::Protocol { .. } | Self::Other { .. } => return None,
+            Self::UnsupportedUrl { .. } => "use `https://`, `ssh://`, `file://` or a path".into(),
+            Self::MalformedUrl { .. } => {
+                "write it like `https://github.com/acme/fleet.git` or `git@github.com:acme/fleet.git`".into()
+            }
+            Self::Url(error) => error.hint(),
+            Self::Http(error) => return error.hint(),
+            Self::Identity(error) => return error.hint(),
+            Self::NotGit { .. } => "check the address; a page for people, such as a login, is no repository".into(),
+            Self::SshRefused { .. } => {
+                "give the user that runs this a key that the other side knows, or name one in `~/.ssh/config`".into()
+            }
+            Self::UnknownHostKey => "verify the host's key and add it to `~/.ssh/known_hosts`".into(),
+            Self::NoSuchRemote { .. } => "check the spelling, and that the key may read the repository".into(),
+            Self::NoProgram { program } => format!("install `{program}`, or use an `https://` address"),
+            Self::ShallowRemote => "name the repository that it was cloned from, or complete it with `git fetch --unshallow`".into(),
+            Self::NotAMirror | Self::OtherMirror { .. } => "name another folder with `--mirror DIR`, or an empty one".into(),
+            Self::MirrorInUse => "each service needs a mirror of its own: name one with `--mirror DIR`".into(),
+            Self::OutsideOutput { .. } | Self::UnsoundPack { .. } | Self::Protocol { .. } | Self::ObjectFormat { .. } | Self::Other { .. } => return None,
         };
         Some(hint)
     }

@@ -4,28 +4,38 @@
 //! are made in the object database alone: no index file, no working tree, no host configuration. A [`Repository`] may be
 //! moved to another thread but not shared; a blocking task takes one of its own from [`Repository::reopen`].
 
+mod address;
 mod checkout;
 mod commit;
 mod compare;
+mod conversation;
 mod error;
 mod history;
 mod inputs;
 mod merge;
+mod mirror;
 mod object;
 mod pack;
+mod packet;
+mod process;
 mod reach;
 mod receive_pack;
 mod refs;
 mod repository;
 mod revision;
+mod smart_http;
 mod snapshot;
+mod ssh;
 mod tree;
+mod upload_pack;
 mod upstream;
 
+pub use address::is_elsewhere;
 pub use commit::{CommitRequest, CommitText, RENDERED_BY, SOURCE_REVISION, Signature, TreeChange};
 pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot};
 pub use error::{Fault, GitError};
 pub use history::CommitSummary;
+pub use mirror::mirror_folder;
 pub use object::blob_id;
 pub use refs::{PushError, RefUpdate};
 pub use repository::Repository;

@@ -18,7 +18,7 @@ const LEVEL: u32 = 1;
 const BATCH: usize = 4096;
 
 /// Writes `objects` as a pack, piece by piece.
-pub(super) fn write(objects: &[NewObject], out: &mut impl Write) -> std::io::Result<()> {
+pub(super) fn write(objects: &[NewObject], out: &mut (impl Write + ?Sized)) -> std::io::Result<()> {
     let mut out = Hashing { out, hasher: Sha1::new() };
     out.put(&header(objects.len()))?;
     for batch in objects.chunks(BATCH) {
@@ -59,12 +59,12 @@ fn entry_head(kind: u8, size: usize) -> Vec<u8> {
     head
 }
 
-struct Hashing<'a, W> {
+struct Hashing<'a, W: ?Sized> {
     out: &'a mut W,
     hasher: Sha1,
 }
 
-impl<W: Write> Hashing<'_, W> {
+impl<W: Write + ?Sized> Hashing<'_, W> {
     fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.hasher.update(bytes);
         self.out.write_all(bytes)

@@ -1,50 +1,56 @@
-//! Pushing to a repository on this machine through its own `git receive-pack`.
+//! Pushing to another repository: all refs move, each from where it was seen, or none does.
 //!
-//! libgit2's local push writes the other repository's refs itself: without its hooks, without comparing what it
-//! overwrites, and only into bare ones. `git receive-pack` is what every git server runs: it compares and swaps, moves
-//! all refs or none, and runs the hooks and rules of its owner. It is spoken to in git's pack protocol, version 0.
+//! libgit2's own push writes a repository on this machine behind the back of its hooks, compares nothing with what it
+//! overwrites, and takes a hook's refusal for success. `git receive-pack` is what every git server runs: it compares
+//! and swaps, moves all refs or none, and runs the hooks and rules of its owner. It is spoken to in git's pack
+//! protocol, of which there is only version 0 for pushing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::Write;
 
-use super::error::{Fault, GitError, classify, classify_io};
+use super::conversation::{Conversation, Remote, Service};
+use super::error::{Fault, GitError, classify};
 use super::pack;
+use super::packet::{self, Packet, SideBand, broken_off, protocol, write_flush, write_line};
 use super::reach;
 use super::refs::{PushError, RefUpdate, names};
 use super::repository::Repository;
 use super::revision::Revision;
+use super::upload_pack::{Greeting, Refs};
 
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
-/// What the other side must be able to do: report on each ref, tell what hooks print and nothing else, move all or none.
-const NEEDED: [&str; 4] = ["report-status", "side-band-64k", "quiet", "atomic"];
+/// What the other side must be able to do: report on each ref, and keep apart what hooks print.
+const NEEDED: [&str; 2] = ["report-status", "side-band-64k"];
 
-/// A packet's length stands in four digits before it, which it includes.
-const LENGTH_DIGITS: usize = 4;
+/// What it must be able to do when several refs move together: move all or none.
+const NEEDED_FOR_SEVERAL: &str = "atomic";
 
-/// Pushes `updates` from `repository` to the repository at `path`; all of them, or none.
-pub(super) fn push(repository: &Repository, path: &Path, updates: &[RefUpdate]) -> Result<(), PushError> {
-    let failed = |fault| repository.error(format!("push {} to `{}`", names(updates), path.display()), fault);
-    let mut session = Session::start(path).map_err(failed)?;
-    if let Some(lost) = lost_lease(updates, &session.refs) {
-        session.leave();
+/// What keeps its progress to itself, if it can.
+const WANTED: &str = "quiet";
+
+/// A report has a line a ref; this is far more than any push moves.
+const MAX_REPORT_BYTES: usize = 4 << 20;
+
+/// Pushes `updates` from `repository` to `remote`; all of them, or none.
+pub(super) fn push(repository: &Repository, remote: &Remote, updates: &[RefUpdate]) -> Result<(), PushError> {
+    let failed = |fault| repository.error(format!("push {} to `{remote}`", names(updates)), fault);
+    let session = Session::start(remote).map_err(failed)?;
+    if let Some(lost) = lost_lease(updates, &session.greeting.refs) {
+        session.conversation.leave();
         return Err(lost);
     }
     let report = session.send(repository, updates).map_err(failed)?;
-    report.verdict(
-        updates,
-        || {
-            let mut session = Session::start(path)?;
-            session.leave();
-            Ok(std::mem::take(&mut session.refs))
-        },
-        failed,
-    )
+    report.verdict(updates, || look(remote), failed)
 }
 
-fn lost_lease(updates: &[RefUpdate], refs: &BTreeMap<String, Revision>) -> Option<PushError> {
+fn look(remote: &Remote) -> Result<Refs, Fault> {
+    let session = Session::start(remote)?;
+    session.conversation.leave();
+    Ok(session.greeting.refs)
+}
+
+fn lost_lease(updates: &[RefUpdate], refs: &Refs) -> Option<PushError> {
     updates.iter().find_map(|update| {
         let found = refs.get(&update.name).copied();
         (found != update.expected).then(|| PushError::LeaseLost {
@@ -56,135 +62,76 @@ fn lost_lease(updates: &[RefUpdate], refs: &BTreeMap<String, Revision>) -> Optio
 }
 
 struct Session {
-    child: Child,
-    input: Option<BufWriter<ChildStdin>>,
-    output: BufReader<ChildStdout>,
-    errors: std::fs::File,
-    refs: BTreeMap<String, Revision>,
+    conversation: Conversation,
+    greeting: Greeting,
 }
 
 impl Session {
-    fn start(path: &Path) -> Result<Self, Fault> {
-        let errors = tempfile::tempfile().map_err(classify_io)?;
-        let stderr = errors.try_clone().map_err(classify_io)?;
-        let mut child = Command::new("git")
-            .arg("receive-pack")
-            .arg(path)
-            // These would point the other side at this repository, or change the protocol.
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_WORK_TREE")
-            .env_remove("GIT_INDEX_FILE")
-            .env_remove("GIT_OBJECT_DIRECTORY")
-            .env_remove("GIT_PROTOCOL")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .map_err(no_git)?;
-        let input = child.stdin.take().map(BufWriter::new);
-        let output = child.stdout.take().map(BufReader::new).expect("standard output is piped");
-        let mut session = Self { child, input, output, errors, refs: BTreeMap::new() };
-        session.read_refs().map_err(|fault| session.explain(fault))?;
-        Ok(session)
-    }
-
-    fn read_refs(&mut self) -> Result<(), Fault> {
-        let mut capabilities = BTreeSet::new();
-        while let Some(packet) = read_packet(&mut self.output)? {
-            let line = String::from_utf8_lossy(&packet).trim_end().to_owned();
-            let (line, offered) = line.split_once('\0').unwrap_or((&line, ""));
-            capabilities.extend(offered.split(' ').map(str::to_owned));
-            if let Some((id, name)) = line.split_once(' ')
-                && let Ok(revision) = Revision::parse(id)
-                && name.starts_with("refs/")
-            {
-                self.refs.insert(name.to_owned(), revision);
-            }
-        }
-        match NEEDED.iter().find(|needed| !capabilities.contains(**needed)) {
-            Some(missing) => Err(protocol(format!("the other side's git does not offer `{missing}`"))),
-            None => Ok(()),
+    fn start(remote: &Remote) -> Result<Self, Fault> {
+        let mut conversation = remote.converse(Service::ReceivePack)?;
+        let reader = conversation.reader();
+        match packet::read_greeting(reader).and_then(|first| Greeting::read(first, reader)) {
+            Ok(greeting) => Ok(Self { conversation, greeting }),
+            Err(fault) => Err(conversation.explain(fault)),
         }
     }
 
     fn send(mut self, repository: &Repository, updates: &[RefUpdate]) -> Result<Report, Fault> {
-        let sent = self.send_commands(updates).and_then(|()| {
-            if updates.iter().any(|update| update.new.is_some()) {
-                self.send_pack(repository, updates)?;
-            }
-            Ok(())
+        let Self { conversation, greeting } = &mut self;
+        let sent = capabilities(greeting, updates).and_then(|capabilities| {
+            conversation.ask(|out| {
+                write_commands(updates, &capabilities, out).map_err(|error| broken_off(&error))?;
+                if updates.iter().any(|update| update.new.is_some()) {
+                    write_pack(repository, updates, &greeting.refs, out)?;
+                }
+                Ok(())
+            })
         });
         // The other side may hang up early; its own words say more than the broken pipe.
-        self.input = None;
-        let report = sent.and_then(|()| Report::read(&mut self.output)).map_err(|fault| self.explain(fault));
-        self.child.wait().map_err(classify_io)?;
-        report
-    }
-
-    fn send_commands(&mut self, updates: &[RefUpdate]) -> Result<(), Fault> {
-        let agent = concat!("agent=fleetwright/", env!("CARGO_PKG_VERSION"));
-        let mut capabilities = format!("\0{} {agent}", NEEDED.join(" "));
-        for update in updates {
-            let id = |revision: Option<Revision>| revision.map_or_else(|| NOTHING.into(), String::from);
-            let line = format!("{} {} {}{capabilities}\n", id(update.expected), id(update.new), update.name);
-            capabilities.clear();
-            self.write(format!("{:04x}{line}", line.len() + LENGTH_DIGITS).as_bytes())?;
-        }
-        self.write(b"0000")
-    }
-
-    /// Sends every object that the new revisions reach and that no ref of the other side reaches.
-    fn send_pack(&mut self, repository: &Repository, updates: &[RefUpdate]) -> Result<(), Fault> {
-        let new: Vec<Revision> = updates.iter().filter_map(|update| update.new).collect();
-        let objects = reach::new_objects(&repository.inner, &new, self.refs.values().copied())
-            .map_err(|error| classify(error, repository.is_shallow()))?;
-        let input = self.input.as_mut().ok_or_else(|| protocol("the connection is closed"))?;
-        pack::write(&objects, input).map_err(classify_io)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let input = self.input.as_mut().ok_or_else(|| protocol("the connection is closed"))?;
-        input.write_all(bytes).map_err(classify_io)
-    }
-
-    /// Ends a session in which nothing is pushed.
-    fn leave(&mut self) {
-        // Whether the goodbye arrives makes no difference: the other side also stops at the end of its input.
-        let _ = self.write(b"0000");
-        self.input = None;
-        let _ = self.child.wait();
-    }
-
-    /// Prefers what the other side printed over what was seen of it here.
-    fn explain(&mut self, fault: Fault) -> Fault {
-        use std::io::Seek;
-        self.input = None;
-        let _ = self.child.wait();
-        let mut told = String::new();
-        let read = self.errors.rewind().and_then(|()| self.errors.read_to_string(&mut told));
-        match told.trim() {
-            "" => fault,
-            _ if read.is_err() => fault,
-            told if told.contains("dubious ownership") => Fault::ForeignOwner,
-            told if told.contains("not appear to be a git repository") => Fault::NotARepository,
-            told => protocol(told.to_owned()),
+        match sent.and_then(|()| Report::read(conversation)) {
+            Ok(report) => Ok(report),
+            Err(fault) => Err(self.conversation.explain(fault)),
         }
     }
 }
 
-fn no_git(error: std::io::Error) -> Fault {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        return Fault::Other {
-            message: "the `git` program, which receives a push to another repository, is not installed"
-                .into(),
-            source: Box::new(error),
-        };
+/// Returns what is asked of the other side, if it can do it.
+fn capabilities(greeting: &Greeting, updates: &[RefUpdate]) -> Result<String, Fault> {
+    let offers = |wanted: &str| greeting.capabilities.iter().any(|offered| offered == wanted);
+    let needed: Vec<_> =
+        NEEDED.into_iter().chain((updates.len() > 1).then_some(NEEDED_FOR_SEVERAL)).collect();
+    if let Some(missing) = needed.iter().find(|needed| !offers(needed)) {
+        return Err(protocol(format!("the other side's git does not offer `{missing}`")));
     }
-    classify_io(error)
+    let wanted = offers(WANTED).then_some(WANTED);
+    let agent = concat!("agent=fleetwright/", env!("CARGO_PKG_VERSION"));
+    Ok(needed.into_iter().chain(wanted).chain([agent]).collect::<Vec<_>>().join(" "))
 }
 
-fn protocol(message: impl Into<String>) -> Fault {
-    Fault::Protocol { message: message.into() }
+fn write_commands(updates: &[RefUpdate], capabilities: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    let id = |revision: Option<Revision>| revision.map_or_else(|| NOTHING.into(), String::from);
+    let mut capabilities = format!("\0{capabilities}");
+    for update in updates {
+        write_line(
+            out,
+            &format!("{} {} {}{capabilities}\n", id(update.expected), id(update.new), update.name),
+        )?;
+        capabilities.clear();
+    }
+    write_flush(out)
+}
+
+/// Writes every object that the new revisions reach and that no ref of the other side reaches.
+fn write_pack(
+    repository: &Repository,
+    updates: &[RefUpdate],
+    there: &Refs,
+    out: &mut dyn Write,
+) -> Result<(), Fault> {
+    let new: Vec<Revision> = updates.iter().filter_map(|update| update.new).collect();
+    let objects = reach::new_objects(&repository.inner, &new, there.values().copied())
+        .map_err(|error| classify(error, repository.is_shallow()))?;
+    pack::write(&objects, out).map_err(|error| broken_off(&error))
 }
 
 /// What the other side says after a push.
@@ -197,20 +144,14 @@ struct Report {
 }
 
 impl Report {
-    fn read(output: &mut impl Read) -> Result<Self, Fault> {
+    fn read(conversation: &mut Conversation) -> Result<Self, Fault> {
         let mut report = Self::default();
-        let mut status = Vec::new();
-        while let Some(packet) = read_packet(output)? {
-            match packet.split_first() {
-                Some((1, bytes)) => status.extend_from_slice(bytes),
-                Some((2, bytes)) => report.told.push_str(&String::from_utf8_lossy(bytes)),
-                Some((_, bytes)) => return Err(protocol(String::from_utf8_lossy(bytes).trim())),
-                None => {}
-            }
-        }
-        let mut status = status.as_slice();
-        while let Some(packet) = read_packet(&mut status)? {
-            report.take(String::from_utf8_lossy(&packet).trim_end());
+        let mut band = SideBand::new(conversation.reader());
+        let lines = band.read_to_end(MAX_REPORT_BYTES)?;
+        report.told = band.told();
+        let mut lines = lines.as_slice();
+        while let Some(line) = Packet::read_line(&mut lines)? {
+            report.take(&line);
         }
         Ok(report)
     }
@@ -229,7 +170,7 @@ impl Report {
     fn verdict(
         &self,
         updates: &[RefUpdate],
-        look_again: impl FnOnce() -> Result<BTreeMap<String, Revision>, Fault>,
+        look_again: impl FnOnce() -> Result<Refs, Fault>,
         failed: impl Fn(Fault) -> GitError,
     ) -> Result<(), PushError> {
         if updates.iter().all(|update| self.accepted.contains(&update.name)) {
@@ -255,35 +196,9 @@ impl Report {
     }
 }
 
-/// Reads one packet, or `None` at a flush.
-fn read_packet(input: &mut impl Read) -> Result<Option<Vec<u8>>, Fault> {
-    let mut digits = [0; LENGTH_DIGITS];
-    input.read_exact(&mut digits).map_err(|_| protocol("the other side ended the conversation early"))?;
-    let length = std::str::from_utf8(&digits).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
-    match length {
-        Some(0) => Ok(None),
-        Some(length) if length >= LENGTH_DIGITS => {
-            let mut packet = vec![0; length - LENGTH_DIGITS];
-            input.read_exact(&mut packet).map_err(classify_io)?;
-            Ok(Some(packet))
-        }
-        _ => Err(protocol("the other side does not speak git's pack protocol")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn packets_carry_their_length_and_a_flush_ends_them() {
-        let mut input: &[u8] = b"0009hello0000";
-        assert_eq!(read_packet(&mut input).unwrap().as_deref(), Some(b"hello".as_slice()));
-        assert_eq!(read_packet(&mut input).unwrap(), None);
-        for bad in ["", "00", "0009hel", "000", "0001", "zzzz"] {
-            assert!(read_packet(&mut bad.as_bytes()).is_err(), "{bad:?} was accepted");
-        }
-    }
 
     #[test]
     fn a_ref_that_the_report_leaves_out_did_not_move() {

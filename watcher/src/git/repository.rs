@@ -159,11 +159,7 @@ impl Repository {
     }
 
     fn unknown_branch(&self, branch: &str) -> Result<Fault, GitError> {
-        let existing = self.branches()?;
-        if existing.is_empty() {
-            return Ok(Fault::NoCommits);
-        }
-        Ok(Fault::UnknownBranch { branch: branch.escape_debug().to_string(), existing })
+        Ok(Fault::unknown_branch(branch, self.branches()?))
     }
 
     pub(super) fn commit_at(&self, revision: Revision) -> Result<git2::Commit<'_>, GitError> {

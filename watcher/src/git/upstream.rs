@@ -4,27 +4,35 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use git2::{AutotagOption, FetchOptions, FetchPrune};
+use crate::http::{Client, Url};
+use crate::identity::Identity;
 
+use super::conversation::Remote;
 use super::error::{Fault, GitError};
+use super::mirror::Mirror;
 use super::receive_pack;
 use super::refs::{PushError, RefUpdate};
 use super::repository::Repository;
 use super::revision::Revision;
+use super::smart_http::HttpRemote;
+use super::upload_pack;
 
 /// What an upstream's refs are called there, and what they are called here once they are fetched.
-const NAMESPACES: [(&str, &str); 2] = [
-    ("refs/heads/", "refs/fleetwright/upstream/heads/"),
-    ("refs/fleetwright/pulls/", "refs/fleetwright/upstream/pulls/"),
-];
+const NAMESPACES: [(&str, &str); 2] =
+    [(PREFIXES[0], "refs/fleetwright/upstream/heads/"), (PREFIXES[1], "refs/fleetwright/upstream/pulls/")];
+
+/// What is read of an upstream; the rest, such as tags and the forge's own refs, may be large and is not needed.
+const PREFIXES: [&str; 2] = ["refs/heads/", "refs/fleetwright/pulls/"];
 
 /// The repository in which branches and pull requests live, seen from the one in which commits are made.
 #[derive(Debug)]
 pub struct Upstream {
     repository: Repository,
     location: Location,
+    /// What the repository is, if it is one's own to throw away.
+    mirror: Option<Mirror>,
     /// What was moved through this value, by which one's own moves are told from those of others.
     moved: RefCell<Vec<RefUpdate>>,
 }
@@ -32,32 +40,72 @@ pub struct Upstream {
 #[derive(Clone, Debug)]
 enum Location {
     Own,
-    Other(PathBuf),
+    Other(Remote),
+}
+
+impl Location {
+    fn on_this_machine(repository: &Repository, path: &Path) -> Result<Self, GitError> {
+        let other = Repository::open(path)?;
+        if same_folder(other.git_dir(), repository.git_dir()) {
+            return Ok(Self::Own);
+        }
+        Ok(Self::Other(Remote::Path(other.inner.path().to_owned())))
+    }
 }
 
 impl Upstream {
     /// Returns the repository as its own upstream.
     #[must_use]
     pub const fn own(repository: Repository) -> Self {
-        Self { repository, location: Location::Own, moved: RefCell::new(Vec::new()) }
+        Self { repository, location: Location::Own, mirror: None, moved: RefCell::new(Vec::new()) }
     }
 
-    /// Returns the upstream at a path or a `file://` address.
+    /// Returns the upstream at an address that needs no credential: a path, `file://` or `ssh://`, or what is public.
     pub fn at(repository: Repository, url: &str) -> Result<Self, GitError> {
-        let Some(path) = local_path(url) else {
-            let fault = Fault::UnsupportedUrl { url: without_credentials(url) };
-            return Err(repository.error("open its upstream", fault));
+        Self::connect(repository, url, &Identity::anonymous())
+    }
+
+    /// Returns the upstream at an address, to which `identity` says who we are. Nothing is sent yet.
+    pub fn connect(repository: Repository, url: &str, identity: &Identity) -> Result<Self, GitError> {
+        let remote =
+            Remote::parse(url, identity).map_err(|fault| repository.error("open its upstream", fault))?;
+        let location = match remote {
+            Remote::Path(path) => Location::on_this_machine(&repository, &path)?,
+            remote => Location::Other(remote),
         };
-        let other = Repository::open(&path)?;
-        let is_own = same_folder(other.git_dir(), repository.git_dir());
-        let location = if is_own { Location::Own } else { Location::Other(other.inner.path().to_owned()) };
-        Ok(Self { repository, location, moved: RefCell::default() })
+        Ok(Self { repository, location, mirror: None, moved: RefCell::default() })
+    }
+
+    /// Returns the upstream at a remote that a test has set up.
+    #[cfg(test)]
+    pub(super) const fn over(repository: Repository, remote: Remote) -> Self {
+        Self { repository, location: Location::Other(remote), mirror: None, moved: RefCell::new(Vec::new()) }
+    }
+
+    pub(super) const fn in_mirror(repository: Repository, remote: Remote, mirror: Mirror) -> Self {
+        let moved = RefCell::new(Vec::new());
+        Self { repository, location: Location::Other(remote), mirror: Some(mirror), moved }
+    }
+
+    /// Returns the mirror that is worked in, and what it is the mirror of.
+    pub(super) fn mirror(&self) -> Option<(&Mirror, &Remote)> {
+        match (&self.mirror, &self.location) {
+            (Some(mirror), Location::Other(remote)) => Some((mirror, remote)),
+            _ => None,
+        }
+    }
+
+    /// Returns the upstream at an address of a web server, spoken to by a client that was made for it.
+    #[must_use]
+    pub fn through(repository: Repository, url: Url, client: Client, identity: &Identity) -> Self {
+        let location = Location::Other(Remote::Http(HttpRemote::new(url, client, identity.clone())));
+        Self { repository, location, mirror: None, moved: RefCell::default() }
     }
 
     /// Opens the same upstream once more, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
         let (repository, location) = (self.repository.reopen()?, self.location.clone());
-        Ok(Self { repository, location, moved: RefCell::default() })
+        Ok(Self { repository, location, mirror: self.mirror.clone(), moved: RefCell::default() })
     }
 
     /// Returns the repository in which commits are made.
@@ -68,30 +116,35 @@ impl Upstream {
 
     /// Returns where branches and pull requests are now; their objects may not be here yet.
     pub fn refs(&self) -> Result<BTreeMap<String, Revision>, GitError> {
-        let mut refs = BTreeMap::new();
-        for (prefix, _) in NAMESPACES {
-            match &self.location {
-                Location::Own => refs.append(&mut self.repository.refs_below(prefix)?),
-                Location::Other(path) => refs.append(&mut Repository::open(path)?.refs_below(prefix)?),
+        match &self.location {
+            Location::Own => refs_of(&self.repository),
+            Location::Other(Remote::Path(path)) => refs_of(&Repository::open(path)?),
+            Location::Other(remote) => {
+                upload_pack::list(remote, &PREFIXES).map_err(self.failed("read the refs of", remote))
             }
         }
-        Ok(refs)
     }
 
     /// Brings everything that branches and pull requests name into the repository and returns where they are.
     pub fn fetch(&self) -> Result<BTreeMap<String, Revision>, GitError> {
-        let Location::Other(path) = &self.location else {
+        let Location::Other(remote) = &self.location else {
             return self.refs();
         };
-        self.download(path)?;
-        let mut refs = BTreeMap::new();
-        for (there, here) in NAMESPACES {
-            let fetched = self.repository.refs_below(here)?;
-            refs.extend(fetched.into_iter().filter_map(|(name, revision)| {
-                Some((format!("{there}{}", name.strip_prefix(here)?), revision))
-            }));
-        }
+        let refs = match self.seen_from_here(remote)? {
+            Some(refs) => refs,
+            None => upload_pack::fetch(remote, &self.repository, &PREFIXES)
+                .map_err(self.failed("fetch from", remote))?,
+        };
+        self.repository.keep_upstream_refs(&refs)?;
         Ok(refs)
+    }
+
+    /// Returns where the refs of a repository on this machine are, if nothing has to be fetched to have what they name.
+    fn seen_from_here(&self, remote: &Remote) -> Result<Option<BTreeMap<String, Revision>>, GitError> {
+        let Remote::Path(path) = remote else { return Ok(None) };
+        let refs = refs_of(&Repository::open(path)?)?;
+        let odb = self.repository.inner.odb().map_err(self.repository.failed("look for objects"))?;
+        Ok(refs.values().all(|revision| odb.exists(revision.oid())).then_some(refs))
     }
 
     /// Returns the revision that `branch` has upstream, after a fetch.
@@ -101,12 +154,28 @@ impl Upstream {
         self.repository.ref_target(&format!("{prefix}{branch}"))
     }
 
+    /// Returns the branch that is worked on if none is named: that of HEAD, of a mirror's upstream or else here.
+    pub fn head_branch(&self) -> Result<String, GitError> {
+        let Some((_, remote)) = self.mirror() else { return self.repository.head_branch() };
+        let failed = || self.failed("find the branch that HEAD is on in", remote);
+        upload_pack::head_branch(remote).map_err(failed())?.ok_or_else(|| failed()(Fault::NoCommits))
+    }
+
     /// Returns the revision that `branch` has upstream, after a fetch; the error says which branches there are.
     pub fn existing_branch(&self, branch: &str) -> Result<Revision, GitError> {
         match (self.branch(branch)?, &self.location) {
             (Some(revision), _) => Ok(revision),
             (None, Location::Own) => self.repository.branch(branch),
-            (None, Location::Other(path)) => Repository::open(path)?.branch(branch),
+            (None, Location::Other(Remote::Path(path))) => Repository::open(path)?.branch(branch),
+            (None, Location::Other(remote)) => {
+                let [prefix, _] = PREFIXES;
+                let refs = self.refs()?.into_keys();
+                let existing: Vec<_> =
+                    refs.filter_map(|name| name.strip_prefix(prefix).map(str::to_owned)).collect();
+                Err(self.failed(&format!("read branch `{branch}` of"), remote)(Fault::unknown_branch(
+                    branch, existing,
+                )))
+            }
         }
     }
 
@@ -115,7 +184,7 @@ impl Upstream {
         match &self.location {
             _ if updates.is_empty() => Ok(()),
             Location::Own => self.repository.update_refs(updates),
-            Location::Other(path) => receive_pack::push(&self.repository, path, updates),
+            Location::Other(remote) => receive_pack::push(&self.repository, remote, updates),
         }?;
         self.moved.borrow_mut().extend_from_slice(updates);
         Ok(())
@@ -126,72 +195,59 @@ impl Upstream {
         self.moved.take()
     }
 
-    /// Returns the folder in which the refs live, whose changes are worth watching.
+    /// Returns the folder in which the refs live, whose changes are worth watching; here, if they live elsewhere.
     #[must_use]
     pub fn git_dir(&self) -> &Path {
         match &self.location {
-            Location::Own => self.repository.git_dir(),
-            Location::Other(path) => path,
+            Location::Other(Remote::Path(path)) => path,
+            _ => self.repository.git_dir(),
         }
     }
 
-    fn download(&self, path: &Path) -> Result<(), GitError> {
-        let failed = || self.repository.failed(format!("fetch from `{}`", path.display()));
-        let url = path.to_string_lossy();
-        let mut remote = self.repository.inner.remote_anonymous(&url).map_err(failed())?;
-        let mut options = FetchOptions::new();
-        options.download_tags(AutotagOption::None).update_fetchhead(false).prune(FetchPrune::On);
-        let refspecs = NAMESPACES.map(|(there, here)| format!("+{there}*:{here}*"));
-        remote.fetch(&refspecs, Some(&mut options), Some("fleetwright")).map_err(failed())
+    fn failed(&self, attempt: &str, remote: &Remote) -> impl FnOnce(Fault) -> GitError {
+        let attempt = format!("{attempt} `{remote}`");
+        move |fault| self.repository.error(attempt, fault)
     }
+}
+
+impl Repository {
+    /// Lets the copies of an upstream's refs stand where `refs` are, and removes those that are gone.
+    fn keep_upstream_refs(&self, refs: &BTreeMap<String, Revision>) -> Result<(), GitError> {
+        for (there, here) in NAMESPACES {
+            let wanted: BTreeMap<String, Revision> = refs
+                .iter()
+                .filter_map(|(name, revision)| {
+                    Some((format!("{here}{}", name.strip_prefix(there)?), *revision))
+                })
+                .collect();
+            let held = self.refs_below(here)?;
+            let failed = |name: &str| self.failed(format!("keep `{name}`"));
+            // First what goes: `a` has to make room for `a/b`.
+            for name in held.keys().filter(|name| !wanted.contains_key(*name)) {
+                let removed = self.inner.find_reference(name).and_then(|mut reference| reference.delete());
+                removed.map_err(failed(name))?;
+            }
+            for (name, revision) in wanted.iter().filter(|(name, revision)| held.get(*name) != Some(revision))
+            {
+                self.inner.reference(name, revision.oid(), true, "fleetwright").map_err(failed(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refs_of(repository: &Repository) -> Result<BTreeMap<String, Revision>, GitError> {
+    let mut refs = BTreeMap::new();
+    for prefix in PREFIXES {
+        refs.append(&mut repository.refs_below(prefix)?);
+    }
+    Ok(refs)
 }
 
 fn same_folder(one: &Path, two: &Path) -> bool {
     match (one.canonicalize(), two.canonicalize()) {
         (Ok(one), Ok(two)) => one == two,
         _ => false,
-    }
-}
-
-/// Returns the path that an address names on this machine, or `None` if it names another machine.
-fn local_path(url: &str) -> Option<PathBuf> {
-    if let Some(path) = url.strip_prefix("file://") {
-        return Some(percent_decoded(path.strip_prefix("localhost").unwrap_or(path)));
-    }
-    let head = url.split('/').next().unwrap_or_default();
-    // `https:` and `ssh:`, and `host:path`; a path with a colon in it can be written `./a:b`.
-    (!head.contains(':')).then(|| PathBuf::from(url))
-}
-
-fn percent_decoded(path: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-/// Takes out what stands between `://` and `@`, which may be a password or a token.
-fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((credentials, _)) => format!("{scheme}://{}", &rest[credentials.len() + 1..]),
-        None => url.to_owned(),
     }
 }
 
@@ -357,21 +413,6 @@ mod tests {
         scene.commit("main", "start", &[("a", "1")]);
         let upstream = Upstream::at(scene.repository(), scene.path().to_str().unwrap()).unwrap();
         assert!(matches!(upstream.location, Location::Own));
-    }
-
-    #[test]
-    fn addresses_of_other_machines_are_refused_without_showing_a_password() {
-        let scene = Scene::bare();
-        for url in
-            ["https://user:secret@example.com/a@b.git", "ssh://git@example.com/a.git", "example.com:a.git"]
-        {
-            let error = Upstream::at(scene.repository(), url).unwrap_err();
-            let Fault::UnsupportedUrl { url } = &error.fault else { panic!("{error:?}") };
-            assert!(!url.contains("secret"), "{url}");
-            assert!(error.hint().unwrap().contains("file://"));
-        }
-        assert_eq!(local_path("file:///srv/a%20b.git"), Some("/srv/a b.git".into()));
-        assert_eq!(without_credentials("https://u:p@example.com/a@b"), "https://example.com/a@b");
     }
 
     #[test]

@@ -39,9 +39,19 @@ pub enum LogError {
 /// `verbosity` counts the `-v`; each of them goes one level below `quietest`. `RUST_LOG` outweighs both.
 pub fn start(format: LogFormat, quietest: Level, verbosity: u8) -> Result<(), LogError> {
     let wanted = env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    let filter = EnvFilter::builder().parse(wanted.unwrap_or_else(|| directives(quietest, verbosity)))?;
+    let filter = filter(&wanted.unwrap_or_else(|| directives(quietest, verbosity)))?;
     let has_color = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
     Ok(subscriber(format, filter, has_color, io::stderr).try_init()?)
+}
+
+/// A crate that, at its lowest level, writes out every byte that goes over the wire, credentials and all.
+const CHATTERER: &str = "ureq_proto";
+
+/// Reads a filter, and holds back what no log may have in it, whatever is asked for.
+fn filter(directives: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    let kept = directives.split(',').filter(|directive| !directive.trim_start().starts_with(CHATTERER));
+    let quiet = format!("{CHATTERER}=warn");
+    EnvFilter::builder().parse(kept.chain([quiet.as_str()]).collect::<Vec<_>>().join(","))
 }
 
 fn subscriber<W>(

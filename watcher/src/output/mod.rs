@@ -4,6 +4,7 @@
 
 mod exit;
 pub mod logging;
+pub mod metrics;
 mod progress;
 pub mod style;
 

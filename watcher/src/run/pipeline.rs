@@ -114,6 +114,20 @@ impl Pipeline {
         &self.upstream
     }
 
+    /// Clones the mirror again if `error` says that it is damaged, and tells whether it did.
+    pub fn recover(&mut self, error: &CommandError) -> Result<bool, CommandError> {
+        let recovered = error.as_git().map(|error| self.upstream.recovered(error)).transpose()?.flatten();
+        Ok(recovered.map(|upstream| self.upstream = upstream).is_some())
+    }
+
+    /// Repacks the mirror if it has become slow; between runs, since nothing may be read from it meanwhile.
+    pub fn tidy(&mut self) -> Result<(), CommandError> {
+        if let Some(upstream) = self.upstream.tidied()? {
+            self.upstream = upstream;
+        }
+        Ok(())
+    }
+
     /// Returns whether anything that a run depends on is elsewhere than the last complete run left it.
     ///
     /// What the run itself moved is no news; what others moved meanwhile is, even if it was moved during the run.

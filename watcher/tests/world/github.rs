@@ -6,6 +6,7 @@ use std::time::Duration;
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
 use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
+use fleetwright::identity::Identity;
 use fleetwright::run::{Pipeline, Step, Steps};
 use insta::assert_snapshot;
 use testkit::github::{self, FaultKind, GitHub};
@@ -89,7 +90,7 @@ impl OnGitHub {
 fn process(world: &World, github: &GitHub) -> Pipeline {
     let place = RepositoryPlace::new(&github.url(), github::OWNER, github::NAME).unwrap();
     let (now, wait) = github.clock();
-    let client = Client::new(place, Box::new(|| Ok(github::TOKEN.into())), Clock::new(now, wait)).unwrap();
+    let client = Client::new(place, Identity::of_token(github::TOKEN.into()), Clock::new(now, wait)).unwrap();
     pipeline(&world.path()).on_github(client)
 }
 
@@ -135,7 +136,7 @@ fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
     let on = OnGitHub::edited();
     on.run();
     let sent = on.github.state().exchanges.len();
-    assert_eq!((sent, on.github.writes().len()), (15, 5), "{:?}", on.github.writes());
+    assert_eq!((sent, on.github.writes().len()), (14, 5), "{:?}", on.github.writes());
     on.run();
     let used = || on.github.state().spending[github::TOKEN].used;
     let spent = used();

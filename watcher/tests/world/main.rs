@@ -10,3 +10,4 @@ mod platform;
 mod service;
 mod stories;
 mod together;
+mod transport;

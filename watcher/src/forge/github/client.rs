@@ -27,6 +27,7 @@ use super::budget::{Budget, Cost, Left};
 use super::clock::Clock;
 use super::error::{Cause, GitHubError, GitHubFault};
 use super::place::RepositoryPlace;
+use crate::identity::Identity;
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,16 +46,13 @@ const REMEMBERED_ANSWERS: usize = 128;
 /// The most pages of a list that are read.
 const MAX_PAGES: usize = 20;
 
-/// Gives the token to come in with, each time anew: an app's token lives for an hour only.
-pub type TokenSource = Box<dyn Fn() -> Result<SecretString, Cause> + Send + Sync>;
-
 /// A client of one repository on GitHub.
 pub struct Client {
     place: RepositoryPlace,
     crab: Octocrab,
     /// Taken out only when the client is dropped.
     runtime: Option<Runtime>,
-    token: TokenSource,
+    identity: Identity,
     clock: Clock,
     memory: Mutex<Memory>,
 }
@@ -145,7 +143,7 @@ impl Drop for Client {
 
 impl Client {
     /// Creates a client of `place`. Nothing is sent yet.
-    pub fn new(place: RepositoryPlace, token: TokenSource, clock: Clock) -> Result<Self, GitHubError> {
+    pub fn new(place: RepositoryPlace, identity: Identity, clock: Clock) -> Result<Self, GitHubError> {
         let failed = |source: Cause| GitHubError {
             attempt: "get ready to work".into(),
             fault: GitHubFault::Unreachable { source },
@@ -166,7 +164,7 @@ impl Client {
             .build()
             .map_err(|error| failed(error.into()))?;
         drop(guard);
-        Ok(Self { place, crab, runtime: Some(runtime), token, clock, memory: Mutex::default() })
+        Ok(Self { place, crab, runtime: Some(runtime), identity, clock, memory: Mutex::default() })
     }
 
     /// Returns the repository that the client is for.
@@ -248,9 +246,13 @@ impl Client {
     fn send_once(&self, call: &Call<'_>) -> Result<Answer, GitHubFault> {
         let known =
             if call.may_be_cached && call.method == Method::GET { self.known(&call.route) } else { None };
-        let token = (self.token)().map_err(|source| GitHubFault::NoToken { source })?;
+        let token = self.identity.token(self.clock.now())?.ok_or(GitHubFault::Anonymous)?;
         let answer = self.exchange(call, &token, known.as_ref())?;
-        let answer = self.judge(call, answer)?;
+        let answer = self.judge(call, answer).inspect_err(|fault| {
+            if matches!(fault, GitHubFault::Unauthorized) {
+                self.identity.forget();
+            }
+        })?;
         if answer.status == StatusCode::NOT_MODIFIED {
             return known.ok_or_else(|| GitHubFault::Unreadable { reason: "304 to a first question".into() });
         }
@@ -286,7 +288,7 @@ impl Client {
         known: Option<&Answer>,
     ) -> Result<http::Request<octocrab::OctoBody>, GitHubFault> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| GitHubFault::NoToken { source: "it has characters that no token has".into() })?;
+            .map_err(|_| GitHubFault::Unauthorized)?;
         authorization.set_sensitive(true);
         let mut request = http::Request::builder()
             .method(call.method.clone())

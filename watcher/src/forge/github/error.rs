@@ -5,6 +5,8 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
+use crate::identity::IdentityError;
+
 /// Any error of another crate.
 pub type Cause = Box<dyn StdError + Send + Sync>;
 
@@ -22,12 +24,12 @@ pub struct GitHubError {
 /// Why something failed on GitHub.
 #[derive(Debug, Error)]
 pub enum GitHubFault {
-    /// There is no token to come in with.
+    /// Nobody said who we are.
     #[error("there is no token")]
-    NoToken {
-        /// Why.
-        source: Cause,
-    },
+    Anonymous,
+    /// The token cannot be had.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The token is not accepted (401).
     #[error("the token is not accepted")]
     Unauthorized,
@@ -90,7 +92,11 @@ impl GitHubFault {
     /// Returns whether trying again later may help without anyone changing anything.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. })
+        match self {
+            Self::Identity(error) => error.is_transient(),
+            Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. } => true,
+            _ => false,
+        }
     }
 
     /// Returns whether nobody knows whether the request was carried out.
@@ -103,7 +109,11 @@ impl GitHubFault {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoToken { .. } | Self::Unauthorized => {
+            Self::Anonymous => {
+                Some("set `FLEETWRIGHT_TOKEN` or `GITHUB_TOKEN`, or name a token file or an App".into())
+            }
+            Self::Identity(error) => error.hint(),
+            Self::Unauthorized => {
                 Some("check that the token is complete, has not expired and was not revoked".into())
             }
             Self::Forbidden { needed: Some(needed), .. } => {

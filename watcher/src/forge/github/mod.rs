@@ -26,7 +26,7 @@ use super::{BRANCHES, ForgeError, Outcome, Ownership, Proposal, PullRequest, Pul
 use crate::git::{Fault, PushError, RefUpdate, Revision, Upstream};
 
 pub use budget::{Budget, Cost, Left};
-pub use client::{Client, TokenSource};
+pub use client::Client;
 pub use clock::Clock;
 pub use error::{Cause, GitHubError, GitHubFault};
 pub use place::{PlaceError, RepositoryPlace};

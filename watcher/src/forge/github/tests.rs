@@ -1,13 +1,13 @@
 //! Stories on the test kit's GitHub, whose repository is a real bare one.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use testkit::github::{self, FaultKind, GitHub};
 
 use super::*;
 use crate::git::scene::{Scene, path};
 use crate::git::{CommitRequest, CommitText, TreeChange};
+use crate::identity::Identity;
 
 const HEAD: &str = "fleetwright/app";
 const FIRST: &str = "fleetwright/control";
@@ -97,7 +97,7 @@ impl Drop for World {
 fn client(github: &GitHub, url: &str) -> Client {
     let place = RepositoryPlace::new(url, github::OWNER, github::NAME).unwrap();
     let (now, wait) = github.clock();
-    Client::new(place, Box::new(|| Ok(SECRET.into())), Clock::new(now, wait)).unwrap()
+    Client::new(place, Identity::of_token(SECRET.into()), Clock::new(now, wait)).unwrap()
 }
 
 fn proposal(head: &str, head_revision: Revision, base_revision: Revision) -> Proposal {
@@ -341,17 +341,21 @@ fn a_token_that_may_not_write_or_not_see_the_repository_is_told_apart() {
 fn a_token_that_cannot_be_had_is_said_and_no_token_is_ever_shown() {
     let world = World::new();
     let place = world.client.place().clone();
-    let fails = Client::new(
-        place.clone(),
-        Box::new(|| Err("the file is gone".into())),
-        Clock::new(|| SystemTime::UNIX_EPOCH, |_| ()),
-    );
-    let fails = fails.unwrap();
-    let error = GitHubForge::new(&fails, &world.upstream).list_open().unwrap_err();
-    assert!(matches!(&error, ForgeError::GitHub(GitHubError { fault: GitHubFault::NoToken { .. }, .. })));
+    let nobody = Client::new(place.clone(), Identity::anonymous(), Clock::system()).unwrap();
+    let error = GitHubForge::new(&nobody, &world.upstream).list_open().unwrap_err();
+    assert!(matches!(&error, ForgeError::GitHub(GitHubError { fault: GitHubFault::Anonymous, .. })));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, SECRET).unwrap();
+    let identity = Identity::from_file(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let gone = Client::new(place.clone(), identity, Clock::system()).unwrap();
+    let error = GitHubForge::new(&gone, &world.upstream).list_open().unwrap_err();
+    assert!(matches!(&error, ForgeError::GitHub(GitHubError { fault: GitHubFault::Identity(_), .. })));
+    assert!(!error.is_transient() && error.hint().unwrap().contains("path"), "{error:?}");
     assert_eq!(world.requests(), 0);
 
-    let broken = Client::new(place, Box::new(|| Ok("a\nb-secret".into())), Clock::system()).unwrap();
+    let broken = Client::new(place, Identity::of_token("a\nb-secret".into()), Clock::system()).unwrap();
     let error = GitHubForge::new(&broken, &world.upstream).list_open().unwrap_err();
     assert!(!format!("{error:?} {error} {:?} {:?}", broken, world.client).contains("secret"));
     world.github.state().tokens.clear();
@@ -574,19 +578,17 @@ fn an_enterprise_server_is_reached_below_its_own_path() {
 }
 
 #[test]
-fn the_token_is_asked_for_anew_with_each_request() {
+fn a_token_that_is_renewed_in_its_file_is_used_from_the_next_request_on() {
     let world = World::new();
-    let asked = Arc::new(Mutex::new(0));
-    let counter = Arc::clone(&asked);
-    let source: TokenSource = Box::new(move || {
-        *counter.lock().unwrap() += 1;
-        Ok(SECRET.into())
-    });
-    let client = Client::new(world.client.place().clone(), source, Clock::system()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "github_pat_old").unwrap();
+    let identity = Identity::from_file(&file).unwrap();
+    let client = Client::new(world.client.place().clone(), identity, Clock::system()).unwrap();
     let forge = GitHubForge::new(&client, &world.upstream);
-    forge.list_open().unwrap();
-    forge.list_open().unwrap();
-    assert_eq!(*asked.lock().unwrap(), 2);
+    assert!(!forge.list_open().unwrap_err().is_transient());
+    std::fs::write(&file, SECRET).unwrap();
+    assert_eq!(forge.list_open().unwrap(), []);
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! The options of the service's HTTP side, and its start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::error::CommandError;
+use crate::events::server::{Limits, ListenError, Monitor, Server, Site};
+use crate::events::webhook::{SECRET_VARIABLE, Secrets, SecretsError, Webhook};
+use crate::events::{Cancel, Event, Events, RepositoryName};
+
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Listen {
+    /// Answer HTTP on this address: `/healthz`, `/readyz`, `/metrics` and, with a secret, GitHub's `/webhook`. TLS is up
+    /// to the ingress in front of it.
+    #[arg(long = "listen", value_name = "ADDRESS")]
+    address: Option<SocketAddr>,
+    /// The file with the webhook's secret, one a line while one replaces another; the environment variable
+    /// `FLEETWRIGHT_WEBHOOK_SECRET` can hold it instead.
+    #[arg(long, value_name = "FILE", requires = "address", requires = "webhook_repository")]
+    webhook_secret_file: Option<PathBuf>,
+    /// The repository on GitHub whose deliveries count.
+    #[arg(long, value_name = "OWNER/NAME", requires = "address")]
+    webhook_repository: Option<RepositoryName>,
+}
+
+impl Listen {
+    /// Starts the server if an address was given. It ends by itself after a stop was requested.
+    pub(super) async fn start<K, R>(
+        &self,
+        monitor: &Monitor,
+        event: &Event<K, R>,
+        events: &Events<K, R>,
+        cancel: &Cancel,
+    ) -> Result<Option<JoinHandle<()>>, CommandError>
+    where
+        K: Clone + Send + Sync + 'static,
+        R: Clone + Send + Sync + 'static,
+    {
+        let Some(address) = self.address else { return Ok(None) };
+        let mut site = Site::new(monitor.clone(), events);
+        let webhook = self.webhook()?;
+        let receives_webhooks = webhook.is_some();
+        if let Some((secrets, repository)) = webhook {
+            let source = (event.clone(), events.clone());
+            site = site.with_webhook(Webhook::new(secrets, repository, source, monitor.metrics.clone()));
+        }
+        let server = Server::bind(address, Limits::default()).await?;
+        info!(address = %server.address().unwrap_or(address), receives_webhooks, "listening");
+        let cancel = cancel.clone();
+        Ok(Some(tokio::spawn(async move { server.serve(site, &cancel).await })))
+    }
+
+    fn webhook(&self) -> Result<Option<(Secrets, RepositoryName)>, CommandError> {
+        let secrets = match &self.webhook_secret_file {
+            Some(path) => Some(Secrets::from_file(path)?),
+            None => Secrets::from_environment()?,
+        };
+        match (secrets, &self.webhook_repository) {
+            (Some(secrets), Some(repository)) => Ok(Some((secrets, repository.clone()))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(usage(
+                "the webhook has a secret and no repository",
+                "name the repository with `--webhook-repository OWNER/NAME`",
+            )),
+            (None, Some(_)) => Err(usage(
+                "the webhook has no secret, so anyone could pretend to be GitHub",
+                &format!("give it with `--webhook-secret-file FILE` or in `{SECRET_VARIABLE}`"),
+            )),
+        }
+    }
+}
+
+fn usage(message: &str, hint: &str) -> CommandError {
+    CommandError::Usage { message: message.to_owned(), hint: hint.to_owned() }
+}
+
+impl From<SecretsError> for CommandError {
+    fn from(error: SecretsError) -> Self {
+        let hint = error.hint().to_owned();
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self::Usage { message: format!("{error}{cause}"), hint }
+    }
+}
+
+impl From<ListenError> for CommandError {
+    fn from(error: ListenError) -> Self {
+        Self::Unexpected { attempt: error.to_string(), source: error.source.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    async fn start(args: Listen) -> Result<Option<JoinHandle<()>>, CommandError> {
+        let (events, _hints) = mpsc::channel(1);
+        let event = Event { repository: "a", revision: () };
+        let cancel = Cancel::default();
+        cancel.request();
+        args.start(&Monitor::default(), &event, &events, &cancel).await
+    }
+
+    fn loopback() -> Listen {
+        Listen { address: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Listen::default() }
+    }
+
+    #[test]
+    fn the_options_fit_into_the_command_line() {
+        Cli::command().debug_assert();
+        let alone = ["fleetwright", "run", "--webhook-secret-file", "secret"];
+        let error = Cli::command().try_get_matches_from(alone).unwrap_err().to_string();
+        assert!(error.contains("--listen <ADDRESS>"), "{error}");
+        assert!(error.contains("--webhook-repository <OWNER/NAME>"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn without_an_address_nothing_listens() {
+        assert!(start(Listen::default()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn with_an_address_alone_only_the_service_is_shown() {
+        start(loopback()).await.unwrap().unwrap().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_webhook_without_a_secret_is_refused() {
+        let repository = Some("acme/fleet".parse().unwrap());
+        let error = start(Listen { webhook_repository: repository, ..loopback() }).await.unwrap_err();
+        assert_eq!(error.to_string(), "the webhook has no secret, so anyone could pretend to be GitHub");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_read_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Listen { webhook_secret_file: Some(folder.path().join("secret")), ..loopback() };
+        let error = start(missing).await.unwrap_err();
+        assert!(error.to_string().contains("No such file"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("readable")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = start(Listen { address: Some(address), ..Listen::default() }).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("failed to listen on `{address}`"));
+    }
+}

@@ -1,0 +1,242 @@
+//! What a delivery tells, as far as it matters: whether something may have changed in our repository.
+//!
+//! Pure, and only called for deliveries whose signature is right. Reads a few fields and skips the rest, since a run
+//! looks for itself.
+
+use serde::Deserialize;
+
+use crate::events::RepositoryName;
+
+/// The kinds of event that GitHub sends, as far as they are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EventKind {
+    CheckRun,
+    CheckSuite,
+    Installation,
+    InstallationRepositories,
+    Ping,
+    PullRequest,
+    Push,
+    /// An event that nobody asked for.
+    Other,
+}
+
+/// What a delivery means for our repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It may have changed.
+    MayHaveChanged,
+    /// Nothing changed that a run looks at.
+    Irrelevant,
+    /// It is about other repositories.
+    OtherRepository,
+}
+
+impl EventKind {
+    /// Reads the value of `X-GitHub-Event`.
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "check_run" => Self::CheckRun,
+            "check_suite" => Self::CheckSuite,
+            "installation" => Self::Installation,
+            "installation_repositories" => Self::InstallationRepositories,
+            "ping" => Self::Ping,
+            "pull_request" => Self::PullRequest,
+            "push" => Self::Push,
+            _ => Self::Other,
+        }
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::CheckRun => "check_run",
+            Self::CheckSuite => "check_suite",
+            Self::Installation => "installation",
+            Self::InstallationRepositories => "installation_repositories",
+            Self::Ping => "ping",
+            Self::PullRequest => "pull_request",
+            Self::Push => "push",
+            Self::Other => "other",
+        }
+    }
+
+    /// Returns whether an event of this kind with that action may be worth a look.
+    fn is_relevant(self, action: Option<&str>) -> bool {
+        match self {
+            Self::Push | Self::Ping | Self::Installation | Self::InstallationRepositories => true,
+            // What else can happen to a pull request changes neither its content nor what a maintainer asked for.
+            Self::PullRequest => matches!(
+                action,
+                Some(
+                    "opened"
+                        | "reopened"
+                        | "synchronize"
+                        | "edited"
+                        | "closed"
+                        | "labeled"
+                        | "unlabeled"
+                        | "ready_for_review"
+                        | "converted_to_draft"
+                )
+            ),
+            Self::CheckRun | Self::CheckSuite => action == Some("rerequested"),
+            Self::Other => false,
+        }
+    }
+}
+
+/// The fields that are read; everything else in a payload is skipped.
+#[derive(Debug, Deserialize)]
+struct Payload {
+    action: Option<String>,
+    repository: Option<Repository>,
+    installation: Option<Installation>,
+    /// The repositories of a new installation; those of a changed one are in the two lists below.
+    repositories: Option<Vec<Repository>>,
+    repositories_added: Option<Vec<Repository>>,
+    repositories_removed: Option<Vec<Repository>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Installation {
+    account: Option<Account>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Account {
+    /// An enterprise has none.
+    login: Option<String>,
+}
+
+/// Reads what a delivery means for `repository`.
+pub(super) fn meaning(
+    event: EventKind,
+    body: &[u8],
+    repository: &RepositoryName,
+) -> Result<Meaning, serde_json::Error> {
+    if event == EventKind::Other {
+        return Ok(Meaning::Irrelevant);
+    }
+    let payload: Payload = serde_json::from_slice(body)?;
+    Ok(if !payload.concerns(repository) {
+        Meaning::OtherRepository
+    } else if event.is_relevant(payload.action.as_deref()) {
+        Meaning::MayHaveChanged
+    } else {
+        Meaning::Irrelevant
+    })
+}
+
+impl Payload {
+    /// Returns whether the payload is about `repository`. One that names no repository is about all that its sender
+    /// sees, so the account of the installation decides, if there is one.
+    fn concerns(&self, repository: &RepositoryName) -> bool {
+        let lists = [&self.repositories, &self.repositories_added, &self.repositories_removed];
+        let mut named = self.repository.iter().chain(lists.into_iter().flatten().flatten()).peekable();
+        if named.peek().is_some() {
+            return named.any(|named| repository.is(&named.full_name));
+        }
+        let account = self.installation.as_ref().and_then(|installation| installation.account.as_ref());
+        let login = account.and_then(|account| account.login.as_deref());
+        login.is_none_or(|login| repository.is_owned_by(login))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(event: &str, payload: &serde_json::Value) -> Meaning {
+        let repository = "acme/fleet".parse().unwrap();
+        meaning(EventKind::parse(event), payload.to_string().as_bytes(), &repository).unwrap()
+    }
+
+    /// Reads a payload about our repository with that action.
+    fn ours(event: &str, action: &str) -> Meaning {
+        read(event, &json!({"action": action, "repository": {"full_name": "Acme/fleet"}}))
+    }
+
+    #[test]
+    fn an_event_that_nobody_asked_for_means_nothing() {
+        assert_eq!(ours("star", "created"), Meaning::Irrelevant);
+        assert_eq!(read("gollum", &json!("whatever it is")), Meaning::Irrelevant);
+    }
+
+    #[test]
+    fn only_actions_that_can_change_what_a_run_finds_are_hints() {
+        let table = [
+            ("pull_request", "synchronize", Meaning::MayHaveChanged),
+            ("pull_request", "labeled", Meaning::MayHaveChanged),
+            ("pull_request", "closed", Meaning::MayHaveChanged),
+            ("pull_request", "assigned", Meaning::Irrelevant),
+            ("check_run", "rerequested", Meaning::MayHaveChanged),
+            ("check_run", "completed", Meaning::Irrelevant),
+            ("check_suite", "rerequested", Meaning::MayHaveChanged),
+            ("check_suite", "requested", Meaning::Irrelevant),
+            ("installation", "new_permissions_accepted", Meaning::MayHaveChanged),
+        ];
+        for (event, action, expected) in table {
+            assert_eq!(ours(event, action), expected, "{event} {action}");
+        }
+    }
+
+    #[test]
+    fn a_push_to_another_repository_is_not_ours() {
+        let push = |full_name| read("push", &json!({"repository": {"full_name": full_name}}));
+        assert_eq!(push("acme/fleet"), Meaning::MayHaveChanged);
+        assert_eq!(push("acme/fleet-fork"), Meaning::OtherRepository);
+    }
+
+    #[test]
+    fn an_installation_is_ours_if_it_lists_our_repository_or_lists_none_and_has_our_owner() {
+        let installed = |login, repositories: serde_json::Value| {
+            read(
+                "installation",
+                &json!({
+                    "action": "created",
+                    "installation": {"account": {"login": login}},
+                    "repositories": repositories,
+                }),
+            )
+        };
+        let (ours, other) = (json!([{"full_name": "acme/fleet"}]), json!([{"full_name": "acme/site"}]));
+        assert_eq!(installed("acme", ours), Meaning::MayHaveChanged);
+        assert_eq!(installed("acme", other), Meaning::OtherRepository);
+        assert_eq!(installed("acme", json!(null)), Meaning::MayHaveChanged);
+        assert_eq!(installed("umbrella", json!([])), Meaning::OtherRepository);
+    }
+
+    #[test]
+    fn a_repository_taken_out_of_an_installation_is_worth_a_look() {
+        let payload = json!({
+            "action": "removed",
+            "installation": {"account": {"login": "acme"}},
+            "repositories_added": [],
+            "repositories_removed": [{"full_name": "acme/fleet"}],
+        });
+        assert_eq!(read("installation_repositories", &payload), Meaning::MayHaveChanged);
+    }
+
+    #[test]
+    fn the_ping_of_an_app_names_no_repository() {
+        assert_eq!(read("ping", &json!({"zen": "Speak like a human."})), Meaning::MayHaveChanged);
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_fault_and_deep_nesting_is_no_danger() {
+        let repository = "acme/fleet".parse().unwrap();
+        let read = |body: &[u8]| meaning(EventKind::Push, body, &repository);
+        assert!(read(b"payload=%7B%7D").is_err());
+        assert!(read(b"{\"repository\":").is_err());
+        assert!(read(b"[]").is_err());
+        let deep = format!("{{\"x\":{}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert!(read(deep.as_bytes()).is_ok());
+    }
+}

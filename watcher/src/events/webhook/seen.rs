@@ -1,0 +1,88 @@
+//! Deliveries that were taken in lately.
+//!
+//! A delivery's id is no proof: it is not covered by the signature. The memory only saves needless looks.
+
+use std::collections::{BTreeSet, VecDeque};
+
+/// The deliveries that are remembered; GitHub keeps 3 days of them, and this is more than most repositories have in that time.
+pub(super) const CAPACITY: usize = 4_096;
+
+/// The longest id that is accepted; GitHub's are GUIDs of 36 characters.
+const MAX_ID_LENGTH: usize = 64;
+
+/// What a forge calls one delivery; a repeated delivery has the id of the first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DeliveryId(String);
+
+impl DeliveryId {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (!text.is_empty() && text.len() <= MAX_ID_LENGTH && is_plain).then(|| Self(text.to_owned()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The ids of the last deliveries; the oldest is forgotten first.
+#[derive(Debug)]
+pub(super) struct Seen {
+    capacity: usize,
+    order: VecDeque<DeliveryId>,
+    ids: BTreeSet<DeliveryId>,
+}
+
+impl Seen {
+    pub(super) const fn new(capacity: usize) -> Self {
+        Self { capacity, order: VecDeque::new(), ids: BTreeSet::new() }
+    }
+
+    pub(super) fn contains(&self, id: &DeliveryId) -> bool {
+        self.ids.contains(id)
+    }
+
+    pub(super) fn remember(&mut self, id: DeliveryId) {
+        if !self.ids.insert(id.clone()) {
+            return;
+        }
+        self.order.push_back(id);
+        if self.order.len() > self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> DeliveryId {
+        DeliveryId::parse(text).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_known_at_first() {
+        assert!(!Seen::new(2).contains(&id("a")));
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_first() {
+        let mut seen = Seen::new(2);
+        for text in ["a", "b", "b", "c"] {
+            seen.remember(id(text));
+        }
+        assert_eq!(["a", "b", "c"].map(|text| seen.contains(&id(text))), [false, true, true]);
+        assert_eq!((seen.order.len(), seen.ids.len()), (2, 2));
+    }
+
+    #[test]
+    fn an_id_is_short_and_plain() {
+        assert!(DeliveryId::parse("72d3162e-cc78-11e3-81ab-4c9367dc0958").is_some());
+        for text in ["", "a b", "a\n", "ä", &"a".repeat(65)] {
+            assert_eq!(DeliveryId::parse(text), None, "{text:?}");
+        }
+    }
+}

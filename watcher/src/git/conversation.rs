@@ -1,0 +1,117 @@
+//! Conversations with the git of another repository: through HTTP, through `ssh`, or with a process on this machine.
+//!
+//! The other side greets with what it has and what it can; then one asks and it answers, in turn. What is said is up to
+//! the two sides of it, `upload_pack` and `receive_pack`; here it is only carried.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use super::error::Fault;
+use super::process::Process;
+use super::smart_http::{HttpConversation, HttpRemote};
+use super::ssh::SshRemote;
+
+/// The two programs that a git server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Sends objects.
+    UploadPack,
+    /// Receives objects and moves refs.
+    ReceivePack,
+}
+
+impl Service {
+    /// Returns the name without `git` before it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "upload-pack",
+            Self::ReceivePack => "receive-pack",
+        }
+    }
+
+    /// Returns the version of the protocol to ask for, if it is not the first.
+    ///
+    /// The second lets a reader name the refs that it cares for, of which a busy repository has few among thousands.
+    /// There is none for pushing.
+    pub(super) const fn protocol(self) -> Option<&'static str> {
+        match self {
+            Self::UploadPack => Some("version=2"),
+            Self::ReceivePack => None,
+        }
+    }
+}
+
+/// Another repository.
+#[derive(Clone, Debug)]
+pub(super) enum Remote {
+    /// On this machine.
+    Path(PathBuf),
+    /// Behind `ssh`.
+    Ssh(SshRemote),
+    /// Behind a web server.
+    Http(HttpRemote),
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Ssh(ssh) => ssh.fmt(f),
+            Self::Http(http) => http.fmt(f),
+        }
+    }
+}
+
+impl Remote {
+    /// Starts a conversation; the greeting is the first thing to read.
+    pub(super) fn converse(&self, service: Service) -> Result<Conversation, Fault> {
+        match self {
+            Self::Path(path) => Process::git(path, service).map(Conversation::Process),
+            Self::Ssh(ssh) => ssh.converse(service).map(Conversation::Process),
+            Self::Http(http) => http.converse(service).map(Conversation::Http),
+        }
+    }
+}
+
+/// A conversation under way.
+pub(super) enum Conversation {
+    Process(Process),
+    Http(HttpConversation),
+}
+
+impl Conversation {
+    /// Returns what the other side says: the greeting first, after a question the answer.
+    pub(super) fn reader(&mut self) -> &mut dyn Read {
+        match self {
+            Self::Process(process) => process.reader(),
+            Self::Http(http) => http.reader(),
+        }
+    }
+
+    /// Asks with what `write` writes; the answer can be read when this returns.
+    pub(super) fn ask(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        match self {
+            Self::Process(process) => process.ask(write),
+            Self::Http(http) => http.ask(write),
+        }
+    }
+
+    /// Ends a conversation in which nothing more is asked.
+    pub(super) fn leave(self) {
+        if let Self::Process(process) = self {
+            process.leave();
+        }
+    }
+
+    /// Prefers what the other side printed over what was seen of it here.
+    pub(super) fn explain(self, fault: Fault) -> Fault {
+        match self {
+            Self::Process(process) => process.explain(fault),
+            Self::Http(_) => fault,
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Reading from another repository: where its refs are, and the objects that are missing here.
+//!
+//! libgit2 brings its own way to fetch, but reaches no server over TLS without OpenSSL, takes seconds where git takes
+//! tenths of one, and tells a wrong password and a lost connection apart by the words of a message. The part of git's
+//! protocol that a reader needs is small: version 2, and version 0 for servers that know no other.
+//!
+//! Everything that is here is offered at once, so there is one question and one answer. A server whose history was
+//! rewritten further back than what is offered sends more than it needed to, and nothing worse.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use git2::Sort;
+
+use super::conversation::{Conversation, Remote, Service};
+use super::error::{Fault, classify, classify_io};
+use super::packet::{self, Packet, SideBand, broken_off, protocol, write_delimiter, write_flush, write_line};
+use super::repository::Repository;
+use super::revision::Revision;
+
+/// How many commits are offered as known. Fewer than the bytes that a pipe holds, so that neither side waits for the
+/// other to read.
+const MAX_HAVES: usize = 256;
+
+const AGENT: &str = concat!("agent=fleetwright/", env!("CARGO_PKG_VERSION"));
+
+/// Where refs are, by their full names.
+pub(super) type Refs = BTreeMap<String, Revision>;
+
+/// Returns where the refs below `prefixes` are.
+pub(super) fn list(remote: &Remote, prefixes: &[&str]) -> Result<Refs, Fault> {
+    let mut conversation = remote.converse(Service::UploadPack)?;
+    match Dialect::hear(&mut conversation).and_then(|mut dialect| dialect.refs(&mut conversation, prefixes)) {
+        Ok(refs) => {
+            conversation.leave();
+            Ok(refs)
+        }
+        Err(fault) => Err(conversation.explain(fault)),
+    }
+}
+
+/// Returns the branch that the other side's HEAD is on, if it says so.
+pub(super) fn head_branch(remote: &Remote) -> Result<Option<String>, Fault> {
+    let mut conversation = remote.converse(Service::UploadPack)?;
+    match Dialect::hear(&mut conversation).and_then(|dialect| dialect.head(&mut conversation)) {
+        Ok(head) => {
+            conversation.leave();
+            Ok(head.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)))
+        }
+        Err(fault) => Err(conversation.explain(fault)),
+    }
+}
+
+/// Brings what the refs below `prefixes` reach into `repository`, and returns where they are.
+pub(super) fn fetch(remote: &Remote, repository: &Repository, prefixes: &[&str]) -> Result<Refs, Fault> {
+    let mut conversation = remote.converse(Service::UploadPack)?;
+    match fetch_in(&mut conversation, repository, prefixes) {
+        Ok((refs, is_asked)) => {
+            if !is_asked {
+                conversation.leave();
+            }
+            Ok(refs)
+        }
+        Err(fault) => Err(conversation.explain(fault)),
+    }
+}
+
+fn fetch_in(
+    conversation: &mut Conversation,
+    repository: &Repository,
+    prefixes: &[&str],
+) -> Result<(Refs, bool), Fault> {
+    let mut dialect = Dialect::hear(conversation)?;
+    let refs = dialect.refs(conversation, prefixes)?;
+    let question = Question::new(repository, &refs)?;
+    if question.wants.is_empty() {
+        return Ok((refs, false));
+    }
+    conversation.ask(|out| dialect.write(&question, out).map_err(|error| broken_off(&error)))?;
+    dialect.skip_to_pack(conversation)?;
+    store_pack(conversation, repository)?;
+    Ok((refs, true))
+}
+
+/// What is missing here, and what is here already.
+struct Question {
+    wants: BTreeSet<Revision>,
+    haves: Vec<Revision>,
+    /// Commits whose parents a shallow clone leaves out.
+    shallow: Vec<String>,
+}
+
+impl Question {
+    fn new(repository: &Repository, refs: &Refs) -> Result<Self, Fault> {
+        let failed = |error| classify(error, repository.is_shallow());
+        let odb = repository.inner.odb().map_err(failed)?;
+        let wants: BTreeSet<_> =
+            refs.values().filter(|revision| !odb.exists(revision.oid())).copied().collect();
+        let haves = if wants.is_empty() { Vec::new() } else { haves(&repository.inner).map_err(failed)? };
+        let shallow = match std::fs::read_to_string(repository.git_dir().join("shallow")) {
+            Ok(text) => text.lines().map(str::to_owned).collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(classify_io(error)),
+        };
+        Ok(Self { wants, haves, shallow })
+    }
+}
+
+/// Returns the newest commits that any ref here reaches.
+fn haves(repository: &git2::Repository) -> Result<Vec<Revision>, git2::Error> {
+    let mut walk = repository.revwalk()?;
+    walk.set_sorting(Sort::TIME)?;
+    for reference in repository.references()? {
+        // Refs that name no commit, or one that is gone, have nothing to offer.
+        if let Ok(commit) = reference.and_then(|reference| reference.peel_to_commit()) {
+            walk.push(commit.id())?;
+        }
+    }
+    walk.take(MAX_HAVES).map(|id| id.map(Revision::from_oid)).collect()
+}
+
+/// How the other side speaks, which its greeting shows.
+enum Dialect {
+    /// Version 2 shows refs when asked, and takes commands.
+    Two { capabilities: Vec<String> },
+    /// Version 0 shows all refs in its greeting.
+    Zero { capabilities: Vec<String>, refs: Refs },
+}
+
+impl Dialect {
+    fn hear(conversation: &mut Conversation) -> Result<Self, Fault> {
+        let reader = conversation.reader();
+        let first = packet::read_greeting(reader)?;
+        if first.as_deref() == Some("version 2") {
+            let mut capabilities = Vec::new();
+            while let Some(line) = Packet::read_line(reader)? {
+                capabilities.push(line);
+            }
+            return only_sha1(&capabilities).map(|()| Self::Two { capabilities });
+        }
+        let Greeting { refs, capabilities } = Greeting::read(first, reader)?;
+        only_sha1(&capabilities).map(|()| Self::Zero { capabilities, refs })
+    }
+
+    fn refs(&mut self, conversation: &mut Conversation, prefixes: &[&str]) -> Result<Refs, Fault> {
+        let mut refs = match self {
+            Self::Zero { refs, .. } => std::mem::take(refs),
+            Self::Two { .. } => {
+                conversation
+                    .ask(|out| self.write_ls_refs(prefixes, out).map_err(|error| broken_off(&error)))?;
+                let mut refs = Refs::new();
+                while let Some(line) = Packet::read_line(conversation.reader())? {
+                    refs.extend(read_ref(&line));
+                }
+                refs
+            }
+        };
+        // A prefix is a wish; the other side may show more.
+        refs.retain(|name, _| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+        Ok(refs)
+    }
+
+    /// Returns the ref that HEAD stands for.
+    fn head(&self, conversation: &mut Conversation) -> Result<Option<String>, Fault> {
+        if let Self::Zero { capabilities, .. } = self {
+            return Ok(capabilities
+                .iter()
+                .find_map(|line| line.strip_prefix("symref=HEAD:"))
+                .map(str::to_owned));
+        }
+        conversation.ask(|out| self.write_ls_refs(&["HEAD"], out).map_err(|error| broken_off(&error)))?;
+        let mut head = None;
+        while let Some(line) = Packet::read_line(conversation.reader())? {
+            let mut words = line.split(' ').skip(1);
+            if words.next() == Some("HEAD") {
+                head = words.find_map(|word| word.strip_prefix("symref-target:")).map(str::to_owned);
+            }
+        }
+        Ok(head)
+    }
+
+    fn write_ls_refs(&self, prefixes: &[&str], out: &mut dyn Write) -> std::io::Result<()> {
+        self.write_command("ls-refs", out)?;
+        write_line(out, "symrefs\n")?;
+        for prefix in prefixes {
+            write_line(out, &format!("ref-prefix {prefix}\n"))?;
+        }
+        write_flush(out)
+    }
+
+    fn write_command(&self, command: &str, out: &mut dyn Write) -> std::io::Result<()> {
+        write_line(out, &format!("command={command}\n"))?;
+        if self.offers("agent") {
+            write_line(out, &format!("{AGENT}\n"))?;
+        }
+        write_delimiter(out)
+    }
+
+    fn offers(&self, wanted: &str) -> bool {
+        let (Self::Two { capabilities } | Self::Zero { capabilities, .. }) = self;
+        capabilities.iter().any(|offered| offered.split('=').next() == Some(wanted))
+    }
+
+    fn write(&self, question: &Question, out: &mut dyn Write) -> std::io::Result<()> {
+        match self {
+            Self::Two { .. } => {
+                self.write_command("fetch", out)?;
+                for option in ["thin-pack\n", "ofs-delta\n", "no-progress\n"] {
+                    write_line(out, option)?;
+                }
+                question.write_wants("", out)?;
+                question.write_haves(out)?;
+                write_line(out, "done\n")?;
+                write_flush(out)
+            }
+            Self::Zero { .. } => {
+                let offered = ["side-band-64k", "thin-pack", "ofs-delta", "no-progress"].into_iter();
+                let offered =
+                    offered.filter(|option| self.offers(option)).chain(self.offers("agent").then_some(AGENT));
+                let options = offered.fold(String::new(), |options, option| options + " " + option);
+                question.write_wants(&options, out)?;
+                write_flush(out)?;
+                question.write_haves(out)?;
+                write_line(out, "done\n")
+            }
+        }
+    }
+
+    /// Reads up to where the pack begins.
+    fn skip_to_pack(&self, conversation: &mut Conversation) -> Result<(), Fault> {
+        let reader = conversation.reader();
+        loop {
+            let line = match Packet::read(reader)? {
+                Packet::Line(line) => String::from_utf8_lossy(&line).trim_end().to_owned(),
+                Packet::Delimiter => continue,
+                Packet::Flush | Packet::End => return Err(protocol("the other side sends no objects")),
+            };
+            match (self, line.as_str()) {
+                (Self::Two { .. }, "packfile") => return Ok(()),
+                (Self::Zero { .. }, line) if line == "NAK" || line.starts_with("ACK ") => return Ok(()),
+                (_, line) if line.starts_with("shallow ") => return Err(Fault::ShallowRemote),
+                (_, line) if line.starts_with("ERR ") => {
+                    return Err(protocol(format!("the other side says: {}", &line[4..])));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Question {
+    fn write_wants(&self, options: &str, out: &mut dyn Write) -> std::io::Result<()> {
+        let mut options = options;
+        for want in &self.wants {
+            write_line(out, &format!("want {want}{options}\n"))?;
+            options = "";
+        }
+        self.shallow.iter().try_for_each(|id| write_line(out, &format!("shallow {id}\n")))
+    }
+
+    fn write_haves(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        self.haves.iter().try_for_each(|have| write_line(out, &format!("have {have}\n")))
+    }
+}
+
+/// Feeds the pack to libgit2's indexer, which checks every object and completes what leans on objects that are here.
+fn store_pack(conversation: &mut Conversation, repository: &Repository) -> Result<(), Fault> {
+    let failed = |error| classify(error, repository.is_shallow());
+    let odb = repository.inner.odb().map_err(failed)?;
+    let mut writer = odb.packwriter().map_err(failed)?;
+    let mut band = SideBand::new(conversation.reader());
+    while let Some(chunk) = band.next_chunk()? {
+        writer.write_all(chunk).map_err(|error| unusable_pack(&error))?;
+    }
+    writer.commit().map_err(|error| match classify(error, repository.is_shallow()) {
+        Fault::Other { message, .. } => Fault::UnsoundPack { message },
+        fault => fault,
+    })?;
+    Ok(())
+}
+
+fn unusable_pack(error: &std::io::Error) -> Fault {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Fault::DiskFull,
+        _ if error.to_string().contains("No space left on device") => Fault::DiskFull,
+        _ => Fault::UnsoundPack { message: error.to_string() },
+    }
+}
+
+/// The greeting of version 0: refs, and behind the first of them what the other side can do.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    pub(super) refs: Refs,
+    pub(super) capabilities: Vec<String>,
+}
+
+impl Greeting {
+    /// Reads a greeting whose first line was read already.
+    pub(super) fn read(first: Option<String>, reader: &mut dyn std::io::Read) -> Result<Self, Fault> {
+        let mut greeting = Self::default();
+        let mut next = first;
+        while let Some(line) = next {
+            let (line, offered) = line.split_once('\0').unwrap_or((&line, ""));
+            greeting
+                .capabilities
+                .extend(offered.split(' ').filter(|word| !word.is_empty()).map(str::to_owned));
+            if line.starts_with("shallow ") {
+                return Err(Fault::ShallowRemote);
+            }
+            greeting.refs.extend(read_ref(line));
+            next = Packet::read_line(reader)?;
+        }
+        Ok(greeting)
+    }
+}
+
+fn read_ref(line: &str) -> Option<(String, Revision)> {
+    let mut words = line.split(' ');
+    let (id, name) = words.next().zip(words.next())?;
+    let revision = Revision::parse(id).ok()?;
+    let is_usable = name.starts_with("refs/") && git2::Reference::is_valid_name(name);
+    is_usable.then(|| (name.to_owned(), revision))
+}
+
+fn only_sha1(capabilities: &[String]) -> Result<(), Fault> {
+    match capabilities.iter().find_map(|line| line.strip_prefix("object-format=")) {
+        None | Some("sha1") => Ok(()),
+        Some(format) => Err(Fault::ObjectFormat { format: format.to_owned() }),
+    }
+}

@@ -1,0 +1,295 @@
+//! Who we are to a forge: a token from the environment or a file, or a GitHub App that gets its tokens itself.
+//!
+//! The same identity serves git and the forge's interface. A token leaves this module only as a `SecretString`, which
+//! shows nothing of itself; no error, log or address has it in it.
+
+mod app;
+mod key;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+use crate::http::{HttpError, Url};
+
+pub use app::{App, AppSettings};
+pub use key::{AppKey, KeyFault};
+
+/// Where a token is looked for first. Whoever sets it means it for the upstream, whatever that is.
+const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";
+
+/// Where a token for GitHub is looked for next. Many tools set it, so it goes to GitHub alone.
+const GITHUB_VARIABLE: &str = "GITHUB_TOKEN";
+
+/// Where GitHub Actions says which GitHub the token is for; without it, it is the public one.
+const GITHUB_SERVER_VARIABLE: &str = "GITHUB_SERVER_URL";
+const GITHUB_SERVER: &str = "https://github.com";
+
+/// Tokens and keys are well below this; a larger file is another one.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// Who we are. Cheap to clone; clones share what they know.
+#[derive(Clone)]
+pub struct Identity(Arc<Source>);
+
+enum Source {
+    Anonymous,
+    Token(SecretString),
+    TokenFile(PathBuf),
+    App(Box<App>),
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self.0 {
+            Source::Anonymous => "Identity(anonymous)",
+            Source::Token(_) => "Identity(token)",
+            Source::TokenFile(_) => "Identity(token file)",
+            Source::App(_) => "Identity(app)",
+        })
+    }
+}
+
+/// There is no token to be had.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// A file with a token or a key cannot be read.
+    #[error("failed to read `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// What should be a token is none.
+    #[error("{place} holds no token: {reason}")]
+    NoToken {
+        /// Where it was looked for.
+        place: String,
+        /// What is there instead.
+        reason: &'static str,
+    },
+    /// What should be an App's private key is none.
+    #[error("`{}` holds no private key of a GitHub App", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyFault,
+    },
+    /// The forge does not give the App a token.
+    #[error("failed to {attempt}")]
+    App {
+        /// What was attempted.
+        attempt: &'static str,
+        /// The cause.
+        source: Box<HttpError>,
+    },
+    /// The forge's answer is not as documented.
+    #[error("failed to {attempt}: the answer is not as expected")]
+    Answer {
+        /// What was attempted.
+        attempt: &'static str,
+    },
+}
+
+impl IdentityError {
+    /// Returns what to do next, if something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreadable { .. } => "check the path, and that the user that runs this may read it",
+            Self::NoToken { .. } => "write the token alone, on one line",
+            Self::Key { .. } => {
+                "use the file that the App's settings page gives under `Private keys`, as it is"
+            }
+            Self::App { attempt: app::FIND_INSTALLATION, source } if is_not_found(source) => {
+                "install the App on the repository, and check the App's id"
+            }
+            Self::App { source, .. } if source.is_rejected_credential() => {
+                "check that the id and the private key belong to the same App, and that this machine's clock is right"
+            }
+            Self::App { source, .. } => return source.hint(),
+            Self::Answer { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Returns whether trying again later may help without anyone changing anything.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::App { source, .. } => source.is_transient(),
+            Self::Answer { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+const fn is_not_found(error: &HttpError) -> bool {
+    matches!(error, HttpError::Refused { refusal: crate::http::Refusal::NotFound { .. }, .. })
+}
+
+impl Identity {
+    /// Returns the identity of nobody: enough to read what is public.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self(Arc::new(Source::Anonymous))
+    }
+
+    /// Returns the identity that a token gives.
+    #[must_use]
+    pub fn of_token(token: SecretString) -> Self {
+        Self(Arc::new(Source::Token(token)))
+    }
+
+    /// Returns the identity that the environment gives at `host`, or nobody's. `variable` reads a variable.
+    pub fn from_environment(
+        host: Option<&str>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, IdentityError> {
+        let set = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
+        if let Some(text) = set(OWN_VARIABLE) {
+            return Ok(Self::of_token(checked(&text, || format!("`{OWN_VARIABLE}`"))?));
+        }
+        let server = Url::parse(&set(GITHUB_SERVER_VARIABLE).unwrap_or_else(|| GITHUB_SERVER.to_owned()));
+        let is_github = server.is_ok_and(|server| host == Some(server.host()));
+        match set(GITHUB_VARIABLE).filter(|_| is_github) {
+            Some(text) => Ok(Self::of_token(checked(&text, || format!("`{GITHUB_VARIABLE}`"))?)),
+            None => Ok(Self::anonymous()),
+        }
+    }
+
+    /// Returns the identity whose token a file holds. The file is read for each use, so that it may change at any time.
+    pub fn from_file(path: &Path) -> Result<Self, IdentityError> {
+        read_token(path)?;
+        Ok(Self(Arc::new(Source::TokenFile(path.to_owned()))))
+    }
+
+    /// Returns the identity of a GitHub App.
+    #[must_use]
+    pub fn of_app(app: App) -> Self {
+        Self(Arc::new(Source::App(Box::new(app))))
+    }
+
+    /// Returns the token to use at `now`, or `None` for nobody.
+    pub fn token(&self, now: SystemTime) -> Result<Option<SecretString>, IdentityError> {
+        match &*self.0 {
+            Source::Anonymous => Ok(None),
+            Source::Token(token) => Ok(Some(token.clone())),
+            Source::TokenFile(path) => read_token(path).map(Some),
+            Source::App(app) => app.token(now).map(Some),
+        }
+    }
+
+    /// Forgets a token that was turned down; an App gets a new one at the next use.
+    pub fn forget(&self) {
+        if let Source::App(app) = &*self.0 {
+            app.forget();
+        }
+    }
+}
+
+fn read_token(path: &Path) -> Result<SecretString, IdentityError> {
+    let text = read(path)?;
+    checked(text.expose_secret(), || format!("`{}`", path.display()))
+}
+
+fn read(path: &Path) -> Result<SecretString, IdentityError> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text.into()),
+        Err(source) => Err(IdentityError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+fn checked(text: &str, place: impl Fn() -> String) -> Result<SecretString, IdentityError> {
+    let token = text.trim();
+    let reason = if token.is_empty() {
+        "it is empty"
+    } else if token.lines().count() > 1 {
+        "it has more than one line"
+    } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        "it has spaces or characters that no token has"
+    } else {
+        return Ok(token.into());
+    };
+    Err(IdentityError::NoToken { place: place(), reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn shown(identity: &Identity) -> Option<String> {
+        identity.token(NOW).unwrap().map(|token| token.expose_secret().to_owned())
+    }
+
+    fn at(host: &str, variables: &[(&str, &str)]) -> Option<String> {
+        let variable =
+            |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, text)| (*text).to_owned());
+        shown(&Identity::from_environment(Some(host), variable).unwrap())
+    }
+
+    #[test]
+    fn nobody_has_no_token() {
+        assert_eq!(at("github.com", &[]), None);
+        assert_eq!(at("github.com", &[("FLEETWRIGHT_TOKEN", "  "), ("GITHUB_TOKEN", "")]), None);
+    }
+
+    #[test]
+    fn our_own_variable_goes_before_that_of_github_and_to_any_host() {
+        let both = [("FLEETWRIGHT_TOKEN", "one\n"), ("GITHUB_TOKEN", "two")];
+        assert_eq!(at("github.com", &both).unwrap(), "one");
+        assert_eq!(at("git.example.com", &both).unwrap(), "one");
+    }
+
+    #[test]
+    fn a_token_for_github_goes_nowhere_else() {
+        assert_eq!(at("github.com", &[("GITHUB_TOKEN", "two")]).unwrap(), "two");
+        assert_eq!(at("git.example.com", &[("GITHUB_TOKEN", "two")]), None);
+        assert_eq!(at("github.com.example.com", &[("GITHUB_TOKEN", "two")]), None);
+        let enterprise = [("GITHUB_TOKEN", "two"), ("GITHUB_SERVER_URL", "https://ghe.example.com")];
+        assert_eq!(at("ghe.example.com", &enterprise).unwrap(), "two");
+        assert_eq!(at("github.com", &enterprise), None);
+    }
+
+    #[test]
+    fn a_token_file_counts_as_it_is_at_each_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "one\n").unwrap();
+        let identity = Identity::from_file(&path).unwrap();
+        assert_eq!(shown(&identity).unwrap(), "one");
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(shown(&identity).unwrap(), "two");
+        std::fs::remove_file(&path).unwrap();
+        let error = identity.token(NOW).unwrap_err();
+        assert!(!error.is_transient());
+        assert!(error.to_string().contains("token"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_without_being_repeated() {
+        for text in ["", " \n", "ghp_secret two", "ghp_secret\nmore", "ghp_secret\u{7f}", "ghp_sécret"] {
+            let Err(error) = checked(text, || "`T`".into()) else { panic!("{text:?} was taken") };
+            let told = format!("{error}{error:?}{:?}", error.hint());
+            assert!(!told.contains("ghp"), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_identity_shows_nothing_of_its_token() {
+        let identity = Identity::of_token("ghp_secret".into());
+        assert_eq!(format!("{identity:?}"), "Identity(token)");
+    }
+}

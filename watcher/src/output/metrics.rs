@@ -1,0 +1,244 @@
+//! Metrics: what the service counts about itself, in the text format that Prometheus reads.
+//!
+//! Knows nothing of what is counted beyond its name. Every label comes from a closed set in the code, so nobody outside
+//! can make the number of series grow.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The media type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The counters of one service; clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    deliveries: Family<Delivery, Counter>,
+    redelivered: Counter,
+    lost: Counter,
+    connections_cut: Counter,
+    buffered_bytes: Gauge,
+    pending_hints: Gauge,
+    runs: Family<Run, Counter>,
+    run_duration: Histogram,
+    last_success: Gauge<f64, AtomicU64>,
+    last_look: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Delivery {
+    event: &'static str,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Run {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// Creates the metrics of a service that has just started.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("fleetwright"),
+            deliveries: Family::default(),
+            redelivered: Counter::default(),
+            lost: Counter::default(),
+            connections_cut: Counter::default(),
+            buffered_bytes: Gauge::default(),
+            pending_hints: Gauge::default(),
+            runs: Family::default(),
+            // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
+            run_duration: Histogram::new(exponential_buckets(0.01, 2.0, 13)),
+            last_success: Gauge::default(),
+            last_look: Gauge::default(),
+        };
+        inner.register();
+        Self(Arc::new(inner))
+    }
+
+    /// Counts a webhook delivery by its event and what became of it.
+    pub fn count_delivery(&self, event: &'static str, verdict: &'static str) {
+        self.0.deliveries.get_or_create(&Delivery { event, verdict }).inc();
+    }
+
+    /// Counts a failed delivery that the forge was asked to repeat.
+    pub fn count_redelivered(&self) {
+        self.0.redelivered.inc();
+    }
+
+    /// Counts deliveries that failed again when they were repeated.
+    pub fn count_lost(&self, deliveries: u64) {
+        self.0.lost.inc_by(deliveries);
+    }
+
+    /// Counts a connection that was not done within its time.
+    pub fn count_connection_cut(&self) {
+        self.0.connections_cut.inc();
+    }
+
+    /// Notes how many bytes of deliveries are held.
+    pub fn set_buffered_bytes(&self, bytes: usize) {
+        self.0.buffered_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Notes how many hints wait to be taken in.
+    pub fn set_pending_hints(&self, hints: usize) {
+        self.0.pending_hints.set(i64::try_from(hints).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a run by how it ended and how long it took.
+    pub fn count_run(&self, outcome: &'static str, took: Duration) {
+        self.0.runs.get_or_create(&Run { outcome }).inc();
+        self.0.run_duration.observe(took.as_secs_f64());
+    }
+
+    /// Notes that a run succeeded at `time`.
+    pub fn set_last_success(&self, time: SystemTime) {
+        self.0.last_success.set(unix_seconds(time));
+    }
+
+    /// Notes that a look for changes succeeded at `time`.
+    pub fn set_last_look(&self, time: SystemTime) {
+        self.0.last_look.set(unix_seconds(time));
+    }
+
+    /// Returns everything that was counted, as text.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.0.registry)?;
+        Ok(text)
+    }
+}
+
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "webhook_deliveries",
+            "Webhook deliveries by event and by what became of them",
+            self.deliveries.clone(),
+        );
+        registry.register(
+            "webhook_deliveries_redelivered",
+            "Failed deliveries that the forge was asked to repeat",
+            self.redelivered.clone(),
+        );
+        registry.register(
+            "webhook_deliveries_lost",
+            "Deliveries that failed again when they were repeated",
+            self.lost.clone(),
+        );
+        registry.register(
+            "http_connections_cut",
+            "Connections that were not done within their time",
+            self.connections_cut.clone(),
+        );
+        registry.register_with_unit(
+            "webhook_buffered",
+            "How much of deliveries on their way is held",
+            Unit::Bytes,
+            self.buffered_bytes.clone(),
+        );
+        registry.register("pending_hints", "Hints that wait to be taken in", self.pending_hints.clone());
+        registry.register("runs", "Runs by how they ended", self.runs.clone());
+        registry.register_with_unit(
+            "run_duration",
+            "How long runs took",
+            Unit::Seconds,
+            self.run_duration.clone(),
+        );
+        registry.register_with_unit(
+            "last_success_timestamp",
+            "When a run last succeeded, in Unix time; 0 before the first",
+            Unit::Seconds,
+            self.last_success.clone(),
+        );
+        registry.register_with_unit(
+            "last_look_timestamp",
+            "When a look for changes last succeeded, in Unix time; 0 before the first",
+            Unit::Seconds,
+            self.last_look.clone(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn counted(metrics: &Metrics) -> String {
+        let text = metrics.encode().unwrap();
+        // Buckets say where a duration lies between limits, which the sum says as well.
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_service_that_has_just_started_counted_nothing() {
+        assert_snapshot!(counted(&Metrics::new()), @r"
+        fleetwright_webhook_deliveries_redelivered_total 0
+        fleetwright_webhook_deliveries_lost_total 0
+        fleetwright_http_connections_cut_total 0
+        fleetwright_webhook_buffered_bytes 0
+        fleetwright_pending_hints 0
+        fleetwright_run_duration_seconds_sum 0.0
+        fleetwright_run_duration_seconds_count 0
+        fleetwright_last_success_timestamp_seconds 0.0
+        fleetwright_last_look_timestamp_seconds 0.0
+        ");
+    }
+
+    #[test]
+    fn what_was_counted_has_the_names_that_the_documentation_gives() {
+        let metrics = Metrics::new();
+        metrics.count_delivery("push", "queued");
+        metrics.count_redelivered();
+        metrics.count_lost(2);
+        metrics.count_connection_cut();
+        metrics.set_buffered_bytes(512);
+        metrics.set_pending_hints(3);
+        metrics.count_run("done", Duration::from_millis(1_500));
+        metrics.set_last_success(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        metrics.set_last_look(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_001));
+        assert_snapshot!(counted(&metrics), @r#"
+        fleetwright_webhook_deliveries_total{event="push",verdict="queued"} 1
+        fleetwright_webhook_deliveries_redelivered_total 1
+        fleetwright_webhook_deliveries_lost_total 2
+        fleetwright_http_connections_cut_total 1
+        fleetwright_webhook_buffered_bytes 512
+        fleetwright_pending_hints 3
+        fleetwright_runs_total{outcome="done"} 1
+        fleetwright_run_duration_seconds_sum 1.5
+        fleetwright_run_duration_seconds_count 1
+        fleetwright_last_success_timestamp_seconds 1700000000.0
+        fleetwright_last_look_timestamp_seconds 1700000001.0
+        "#);
+    }
+}
