@@ -52,6 +52,7 @@ struct Told<'a> {
     app_id: u64,
     slug: &'a str,
     key_file: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
     webhook_secret_file: Option<&'a Path>,
     install: &'a str,
 }

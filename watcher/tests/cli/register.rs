@@ -135,7 +135,6 @@ fn an_app_without_a_webhook_gets_a_key_alone() {
       "appId": 2,
       "slug": "fleetwright",
       "keyFile": "~/secrets/fleetwright-2.private-key.pem",
-      "webhookSecretFile": null,
       "install": "https://github/apps/fleetwright/installations/new"
     }
     "#);
