@@ -7,6 +7,7 @@ mod facts;
 mod files;
 mod flows;
 mod generated;
+mod mirror;
 mod objects;
 mod placement;
 mod provenance;
