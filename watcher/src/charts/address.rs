@@ -96,7 +96,7 @@ impl Address {
     }
 
     fn origin(&self) -> String {
-        let authority = self.uri.authority().map(ureq::http::uri::Authority::as_str);
+        let authority = self.uri.authority().map(http::uri::Authority::as_str);
         format!("{}://{}", self.scheme(), authority.unwrap_or_default())
     }
 }
