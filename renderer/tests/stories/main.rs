@@ -7,7 +7,11 @@ mod facts;
 mod files;
 mod flows;
 mod generated;
+<<<<<<< HEAD
 mod logs;
+=======
+mod mirror;
+>>>>>>> r
 mod objects;
 mod placement;
 mod provenance;
