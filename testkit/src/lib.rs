@@ -2,7 +2,9 @@
 
 pub mod crds;
 pub mod fleet;
+pub mod github;
 pub mod hostile;
 pub mod readers;
+pub mod real;
 pub mod smart_http;
 pub mod webhooks;

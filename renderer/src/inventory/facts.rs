@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::ChartSources;
 use crate::network::{AddressPool, Network};
 
 /// What a cluster is for.
@@ -128,6 +129,9 @@ pub struct AddonChoice {
 pub struct FleetFile {
     /// The git repository that Argo CD reads: this one.
     pub repository: GitRepository,
+    /// Where charts are drawn from, if not from the repositories that add-ons name.
+    #[serde(default, skip_serializing_if = "ChartSources::is_empty")]
+    pub charts: ChartSources,
     /// The storage class that volumes are claimed from.
     #[serde(default)]
     pub storage_class: String,
@@ -137,10 +141,28 @@ pub struct FleetFile {
     /// Machines outside every cluster, such as databases.
     #[serde(default)]
     pub machines: BTreeMap<String, Machine>,
+    /// What hubs and spokes agree on about logs. Left out, Loki knows no tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Logs")]
+    pub logs: Option<Logs>,
     /// Where secrets are kept. The repository holds their names and never their content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretStore")]
     pub secrets: Option<SecretStore>,
+}
+
+/// What hubs and spokes agree on about logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Logs {
+    /// The tenant that logs are written and read as.
+    #[schemars(
+        length(max = 150),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        extend("x-hint" = "use lower-case letters, digits and hyphens, with a letter or digit at both ends")
+    )]
+    pub tenant: String,
 }
 
 /// Where External Secrets takes secrets from.
@@ -148,7 +170,7 @@ pub struct FleetFile {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct SecretStore {
-    /// The name of the ClusterSecretStore, the same on every cluster.
+    /// The name of the `ClusterSecretStore`, the same on every cluster.
     pub store: String,
     /// The path of the key-value engine (version 2) in Vault. Below it, secrets lie under `<cluster>/<Secret>`.
     pub engine: String,

@@ -10,6 +10,7 @@ mod generated;
 mod images;
 mod logs;
 mod mesh;
+mod mirror;
 mod names;
 mod objects;
 mod placement;
