@@ -8,12 +8,13 @@ mod facts;
 mod flows;
 mod images;
 mod keys;
+mod kinds;
 mod names;
 mod objects;
 mod placement;
 mod secrets;
 
-use crate::catalog::{Addon, Catalog};
+use crate::catalog::{Addon, Catalog, ObjectSchemas};
 use crate::inventory::{Cluster, Inventory};
 use crate::key_path::Step;
 use crate::problem::Problem;
@@ -106,6 +107,8 @@ pub struct Document<'a> {
     pub value: &'a Value,
     /// What it does outside itself.
     pub footprint: &'a Footprint,
+    /// Schemas of objects beside those that are built in.
+    pub schemas: &'a ObjectSchemas,
 }
 
 /// A named check.

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
+use crate::charts::LOCK;
 use crate::checks::{
     CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding,
     Flows, Footprint, PLACEMENT_CHECKS,
@@ -91,6 +92,15 @@ impl Rendered {
     #[must_use]
     pub fn file_count(&self) -> usize {
         self.clusters.values().flat_map(|cluster| &cluster.units).map(|unit| unit.files.len()).sum()
+    }
+
+    /// Returns what could not be judged, though nothing is wrong with it: told beside the verdict, so that nobody takes it for one.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let is_unlocked = self.catalog.lock.is_none() && !self.catalog.addons.is_empty();
+        let note =
+            format!("chart values are not judged, since there is no `{LOCK}`: run `fleetwright charts lock`");
+        is_unlocked.then_some(note).into_iter().collect()
     }
 
     /// Returns what the templates of a cluster see.
@@ -405,6 +415,9 @@ fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     // What passed by one lock may not pass by another.
     if let Some(lock) = &catalog.lock {
         hasher.update(&lock.id.0);
+    }
+    for (path, id) in &catalog.schemas.ids {
+        hasher.update(path.as_str().as_bytes()).update(&id.0);
     }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
