@@ -141,6 +141,7 @@ pub const FACT_CHECKS: &[Check<FactCheck>] = &[
 
 /// Checks of the inventory and the catalog beside each other.
 pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
+    Check { name: "templates", run: placement::there_are_templates },
     Check { name: "addons", run: placement::chosen_addons_run },
     Check { name: "settings", run: placement::chosen_settings_fit },
     Check { name: "charts", run: keys::charts_are_locked },

@@ -22,6 +22,7 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("addresses", include_str!("facts.rs"), "an_address_outside_its_pool_is_told_once_where_it_is_given"),
     ("networks", include_str!("facts.rs"), "networks_of_two_clusters_must_not_overlap"),
     ("machines", include_str!("facts.rs"), "a_machine_stands_outside_pools_and_networks"),
+    ("templates", include_str!("placement.rs"), "a_repository_without_templates_is_told"),
     ("addons", include_str!("placement.rs"), "an_unknown_addon_is_told"),
     ("settings", include_str!("placement.rs"), "a_setting_must_be_known_and_of_its_type"),
     ("placement", include_str!("placement.rs"), "a_placement_label_that_no_cluster_has_is_told"),
