@@ -2,6 +2,7 @@
 
 pub mod crds;
 pub mod fleet;
+pub mod github;
 pub mod hostile;
 pub mod readers;
 pub mod smart_http;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use renderer::plan::Refusal;
 use renderer::problem::Problem;
@@ -167,6 +168,15 @@ impl CommandError {
                         | ForgeError::Busy { .. }
                 )
         )
+    }
+
+    /// Returns the moment before which trying again is of no use, if the forge named one.
+    #[must_use]
+    pub const fn come_again(&self) -> Option<SystemTime> {
+        match self {
+            Self::Forge(error) => error.come_again(),
+            _ => None,
+        }
     }
 
     /// Wraps a failure that has no kind of its own.

@@ -215,7 +215,7 @@ pub enum MeshTopology {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct SecretStore {
-    /// The name of the ClusterSecretStore, the same on every cluster.
+    /// The name of the `ClusterSecretStore`, the same on every cluster.
     pub store: String,
     /// The path of the key-value engine (version 2) in Vault. Below it, secrets lie under `<cluster>/<Secret>`.
     pub engine: String,

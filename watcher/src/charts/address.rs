@@ -76,7 +76,7 @@ impl Address {
     }
 
     fn origin(&self) -> String {
-        let authority = self.0.authority().map(ureq::http::uri::Authority::as_str);
+        let authority = self.0.authority().map(http::uri::Authority::as_str);
         format!("{}://{}", self.scheme(), authority.unwrap_or_default())
     }
 }

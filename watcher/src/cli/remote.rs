@@ -4,11 +4,25 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::error::CommandError;
+use crate::forge::ForgeError;
+use crate::forge::github::{self, Clock, RepositoryPlace};
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
 use crate::http::{Client, Url};
 use crate::identity::{App, AppSettings, Identity};
 
 use super::Global;
+
+/// The interface of the public GitHub.
+const PUBLIC_API: &str = "https://api.github.com";
+
+/// Where pull requests live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ForgeName {
+    /// In the repository's own refs.
+    Local,
+    /// On GitHub or a GitHub Enterprise Server.
+    Github,
+}
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Where branches live, and who asks")]
@@ -30,22 +44,77 @@ pub(super) struct RemoteArgs {
     #[arg(long, global = true, value_name = "FILE", requires = "app_id")]
     app_key_file: Option<PathBuf>,
     /// The address of the forge's interface; that of GitHub, or of a GitHub Enterprise Server, if left out.
-    #[arg(long, global = true, value_name = "URL", requires = "app_id")]
+    #[arg(long, global = true, value_name = "URL", requires = "upstream")]
     api: Option<String>,
 }
 
 impl RemoteArgs {
     /// Opens the upstream, with a mirror of it if it is on another machine.
     pub(super) fn open(&self, global: &Global) -> Result<Upstream, CommandError> {
+        match &self.upstream {
+            None => Ok(Upstream::own(Repository::open(&global.repo)?)),
+            Some(address) => self.open_as(global, address, &self.identity(address)?),
+        }
+    }
+
+    /// Opens the upstream, and a client of GitHub if its pull requests live there: if `forge` says so, or if it is
+    /// silent and the upstream is on `github.com`.
+    pub(super) fn open_with_forge(
+        &self,
+        global: &Global,
+        forge: Option<ForgeName>,
+    ) -> Result<(Upstream, Option<github::Client>), CommandError> {
         let Some(address) = &self.upstream else {
-            return Ok(Upstream::own(Repository::open(&global.repo)?));
+            if forge == Some(ForgeName::Github) {
+                return Err(usage(
+                    "GitHub keeps pull requests of an upstream only",
+                    "name it with `--upstream URL`",
+                ));
+            }
+            return Ok((Upstream::own(Repository::open(&global.repo)?), None));
         };
         let identity = self.identity(address)?;
+        let upstream = self.open_as(global, address, &identity)?;
+        let client = match self.place(address, forge)? {
+            Some(place) => {
+                Some(github::Client::new(place, identity, Clock::system()).map_err(ForgeError::from)?)
+            }
+            None => None,
+        };
+        Ok((upstream, client))
+    }
+
+    /// Returns where the upstream is on GitHub, if its pull requests live there.
+    fn place(
+        &self,
+        address: &str,
+        forge: Option<ForgeName>,
+    ) -> Result<Option<RepositoryPlace>, CommandError> {
+        let found = RepositoryPlace::of_remote(address);
+        let found = match (forge, found) {
+            (Some(ForgeName::Local), _) => return Ok(None),
+            (None, found) => return Ok(found.ok().filter(|place| place.api == PUBLIC_API)),
+            (Some(ForgeName::Github), found) => found,
+        };
+        let place = found.map_err(|error| {
+            usage(&error.to_string(), "write it like `https://github.com/acme/fleet.git`")
+        })?;
+        let Some(api) = &self.api else { return Ok(Some(place)) };
+        let place = RepositoryPlace::new(api, &place.owner, &place.name);
+        place.map(Some).ok_or_else(|| {
+            usage(
+                &format!("`{api}` is no address of an interface"),
+                "write it like `https://ghe.example.com/api/v3`",
+            )
+        })
+    }
+
+    fn open_as(&self, global: &Global, address: &str, identity: &Identity) -> Result<Upstream, CommandError> {
         if !is_elsewhere(address) && self.mirror.is_none() {
-            return Ok(Upstream::connect(Repository::open(&global.repo)?, address, &identity)?);
+            return Ok(Upstream::connect(Repository::open(&global.repo)?, address, identity)?);
         }
         let folder = self.mirror.clone().map_or_else(|| default_mirror(address), Ok)?;
-        Ok(Upstream::mirrored(&folder, address, &identity)?)
+        Ok(Upstream::mirrored(&folder, address, identity)?)
     }
 
     fn identity(&self, address: &str) -> Result<Identity, CommandError> {
@@ -85,7 +154,7 @@ fn owner_and_name(url: &Url) -> Option<(String, String)> {
 
 /// A GitHub Enterprise Server has its interface below its own name.
 fn default_api(host: &str) -> String {
-    if host == "github.com" { "https://api.github.com".to_owned() } else { format!("https://{host}/api/v3") }
+    if host == "github.com" { PUBLIC_API.to_owned() } else { format!("https://{host}/api/v3") }
 }
 
 fn default_mirror(address: &str) -> Result<PathBuf, CommandError> {
@@ -123,5 +192,30 @@ mod tests {
     fn the_interface_of_an_enterprise_server_is_its_own() {
         assert_eq!(default_api("github.com"), "https://api.github.com");
         assert_eq!(default_api("ghe.example.com"), "https://ghe.example.com/api/v3");
+    }
+
+    #[test]
+    fn pull_requests_live_on_github_if_the_upstream_does_or_someone_says_so() {
+        let named = |api: Option<&str>, address: &str, forge| {
+            let arguments = RemoteArgs {
+                upstream: Some(address.to_owned()),
+                mirror: None,
+                token_file: None,
+                app_id: None,
+                app_key_file: None,
+                api: api.map(str::to_owned),
+            };
+            arguments.place(address, forge).ok().map(|place| place.map(|place| place.api))
+        };
+        let (public, own) = ("https://github.com/acme/fleet.git", "https://ghe.example.com/acme/fleet.git");
+        let at = |api: &str| Some(Some(api.to_owned()));
+        assert_eq!(named(None, public, None), at("https://api.github.com"));
+        assert_eq!(named(None, public, Some(ForgeName::Local)), Some(None));
+        assert_eq!(named(None, own, None), Some(None));
+        assert_eq!(named(None, own, Some(ForgeName::Github)), at("https://ghe.example.com/api/v3"));
+        let api = Some("https://api.ghe.example.com");
+        assert_eq!(named(api, own, Some(ForgeName::Github)), at("https://api.ghe.example.com"));
+        assert_eq!(named(Some("http://ghe.example.com"), own, Some(ForgeName::Github)), None);
+        assert_eq!(named(None, "/srv/fleet.git", Some(ForgeName::Github)), None);
     }
 }

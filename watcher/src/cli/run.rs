@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::listen::Listen;
-use super::remote::RemoteArgs;
+use super::remote::{ForgeName, RemoteArgs};
 use super::{Global, Shown, print_json, print_text, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
@@ -35,6 +35,9 @@ pub(super) struct Args {
     base: Option<String>,
     #[command(flatten)]
     upstream: RemoteArgs,
+    /// Where pull requests live; on GitHub if the upstream is on github.com, else in the repository's own refs.
+    #[arg(long, value_enum, value_name = "FORGE")]
+    forge: Option<ForgeName>,
     /// How often to look for changes that no event told of, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     poll: u64,
@@ -63,14 +66,18 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 }
 
 fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
-    let upstream = args.upstream.open(global)?;
+    let (upstream, github) = args.upstream.open_with_forge(global, args.forge)?;
     let base = match &args.base {
         Some(base) => base.clone(),
         None => upstream.head_branch()?,
     };
     let settings =
         Settings { base, budget: Budget::default(), allow_deletions: args.allow_deletions.clone() };
-    Ok(Pipeline::new(upstream, settings))
+    let pipeline = Pipeline::new(upstream, settings);
+    Ok(match github {
+        Some(client) => pipeline.on_github(client),
+        None => pipeline,
+    })
 }
 
 async fn once(global: &Global, pipeline: Pipeline, cancel: &Cancel) -> Result<Exit, CommandError> {

@@ -14,11 +14,10 @@
 use std::collections::BTreeMap;
 
 use super::record;
-use super::{ForgeError, Outcome, Ownership, Proposal, PullRequest, PullState};
+use super::{BRANCHES, ForgeError, Outcome, Ownership, Proposal, PullRequest, PullState};
 use crate::git::{Fault, GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
 
 const PULLS: &str = "refs/fleetwright/pulls/";
-const BRANCHES: &str = "refs/heads/";
 
 /// How often a step is tried anew when someone else was faster: each loss means that someone else made progress.
 const ATTEMPTS: usize = 20;
@@ -65,13 +64,7 @@ impl<'a> LocalForge<'a> {
 
     /// Returns whose a branch is, so that nothing of a person is overwritten.
     pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
-        let Some(tip) = branch_in(&self.upstream.fetch()?, branch) else {
-            return Ok(Ownership::Absent);
-        };
-        if self.repository().is_authored_by_us(tip)? {
-            return Ok(Ownership::Ours(tip));
-        }
-        Ok(Ownership::Persons(self.repository().commit_summary(tip)?))
+        super::ownership(self.upstream, branch)
     }
 
     /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.

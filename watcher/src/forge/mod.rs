@@ -1,18 +1,139 @@
 //! Forges: where pull requests are kept, shown and merged.
 //!
-//! This module has what every forge shares. It knows branches and revisions, not what was rendered.
+//! This module has what every forge shares, and [`Forge`], which is any one of them: the set is closed, so it is an enum.
+//! It knows branches and revisions, not what was rendered.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::git::{CommitSummary, GitError, PushError, Revision};
+use crate::git::{CommitSummary, GitError, PushError, Revision, Upstream};
 
+pub mod github;
 pub mod local;
 mod record;
 
+pub use github::{GitHubError, GitHubFault, GitHubForge};
 pub use local::LocalForge;
+
+const BRANCHES: &str = "refs/heads/";
+
+/// Where the pull requests of a repository are kept.
+#[derive(Debug)]
+pub enum Home {
+    /// In the repository itself.
+    Local,
+    /// On GitHub.
+    GitHub(Box<github::Client>),
+}
+
+impl Home {
+    /// Returns the forge there, for the repository whose branches are reached by `upstream`.
+    #[must_use]
+    pub const fn forge<'a>(&'a self, upstream: &'a Upstream) -> Forge<'a> {
+        match self {
+            Self::Local => Forge::Local(LocalForge::new(upstream)),
+            Self::GitHub(client) => Forge::GitHub(GitHubForge::new(client, upstream)),
+        }
+    }
+}
+
+/// A forge, whichever it is.
+#[derive(Debug)]
+pub enum Forge<'a> {
+    /// Pull requests in the repository's own refs.
+    Local(LocalForge<'a>),
+    /// Pull requests on GitHub.
+    GitHub(GitHubForge<'a>),
+}
+
+impl Forge<'_> {
+    /// Returns all pull requests of a head branch, by number.
+    pub fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
+        match self {
+            Self::Local(forge) => {
+                let mut pulls = forge.list()?;
+                pulls.retain(|pull| pull.proposal.head == head);
+                Ok(pulls)
+            }
+            Self::GitHub(forge) => forge.of_head(head),
+        }
+    }
+
+    /// Returns the numbers of the open pull requests of `heads` that no ref of the repository tells of.
+    pub fn open_elsewhere(&self, heads: &[String]) -> Result<Vec<u64>, ForgeError> {
+        let Self::GitHub(forge) = self else { return Ok(Vec::new()) };
+        let mut numbers = Vec::new();
+        for head in heads {
+            let pulls = forge.of_head(head)?;
+            numbers.extend(pulls.iter().filter(|pull| pull.state == PullState::Open).map(|pull| pull.number));
+        }
+        Ok(numbers)
+    }
+
+    /// Returns whose a branch is, so that nothing of a person is overwritten.
+    pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
+        match self {
+            Self::Local(forge) => forge.ownership(branch),
+            Self::GitHub(forge) => forge.ownership(branch),
+        }
+    }
+
+    /// Waits until a push is within the forge's limits, or says when it will be.
+    pub fn admit_push(&self) -> Result<(), ForgeError> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::GitHub(forge) => forge.admit_push(),
+        }
+    }
+
+    /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
+    pub fn open_or_update(&self, proposal: &Proposal) -> Result<Outcome, ForgeError> {
+        match self {
+            Self::Local(forge) => forge.open_or_update(proposal),
+            Self::GitHub(forge) => forge.open_or_update(proposal),
+        }
+    }
+
+    /// Closes an open pull request and deletes its head branch if nobody else committed to it.
+    pub fn close(&self, number: u64, reason: &str) -> Result<(), ForgeError> {
+        match self {
+            Self::Local(forge) => forge.close(number, reason),
+            Self::GitHub(forge) => forge.close(number, reason),
+        }
+    }
+
+    /// Puts right what was left behind on branches that start with `prefix`, and returns the numbers of the pull
+    /// requests concerned.
+    pub fn settle(&self, prefix: &str) -> Result<Vec<u64>, ForgeError> {
+        match self {
+            Self::Local(forge) => forge.settle(),
+            Self::GitHub(forge) => forge.settle(prefix),
+        }
+    }
+
+    /// Lets the pull request of the head branch `then` wait while that of `first` is open, by a commit status named
+    /// `context`. The local forge has no commit statuses: who merges there sees both.
+    pub fn hold_back(&self, context: &str, first: &str, then: &str) -> Result<(), ForgeError> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::GitHub(forge) => forge.hold_back(context, first, then),
+        }
+    }
+}
+
+/// Returns whose a branch is.
+fn ownership(upstream: &Upstream, branch: &str) -> Result<Ownership, ForgeError> {
+    let Some(tip) = upstream.fetch()?.get(&format!("{BRANCHES}{branch}")).copied() else {
+        return Ok(Ownership::Absent);
+    };
+    if upstream.repository().is_authored_by_us(tip)? {
+        return Ok(Ownership::Ours(tip));
+    }
+    Ok(Ownership::Persons(upstream.repository().commit_summary(tip)?))
+}
 
 /// A request to merge a head branch into a base branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,6 +156,9 @@ pub struct Proposal {
     pub title: String,
     /// The group of clusters that it is for.
     pub group: String,
+    /// The digest of the plan, as short as people read it.
+    #[serde(default)]
+    pub plan: String,
     /// The branch that it wants to change.
     pub base: String,
     /// The revision of the base branch that the head was built on.
@@ -154,6 +278,9 @@ pub enum ForgeError {
     /// Git.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// GitHub.
+    #[error(transparent)]
+    GitHub(#[from] GitHubError),
 }
 
 impl ForgeError {
@@ -173,6 +300,7 @@ impl ForgeError {
             )),
             Self::Push(error) => error.hint(),
             Self::Git(error) => error.hint(),
+            Self::GitHub(error) => error.fault.hint(),
         }
     }
 
@@ -186,6 +314,16 @@ impl ForgeError {
             }
             Self::Push(error) => error.is_transient(),
             Self::Git(error) => error.is_transient(),
+            Self::GitHub(error) => error.fault.is_transient(),
+        }
+    }
+
+    /// Returns the moment before which trying again is of no use, if the forge named one.
+    #[must_use]
+    pub const fn come_again(&self) -> Option<SystemTime> {
+        match self {
+            Self::GitHub(GitHubError { fault: GitHubFault::Limited { until }, .. }) => Some(*until),
+            _ => None,
         }
     }
 }

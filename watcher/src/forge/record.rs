@@ -27,6 +27,7 @@ struct Written<'a> {
     state: &'a PullState,
     title: &'a str,
     group: &'a str,
+    plan: &'a str,
     base: &'a str,
     base_revision: &'a Revision,
     head: &'a str,
@@ -36,7 +37,7 @@ struct Written<'a> {
 
 impl<'a> Written<'a> {
     fn new(pull: &'a PullRequest) -> Self {
-        let Proposal { title, group, base, base_revision, head, head_revision, labels, body: _ } =
+        let Proposal { title, group, plan, base, base_revision, head, head_revision, labels, body: _ } =
             &pull.proposal;
         let labels = labels.iter().map(String::as_str).collect();
         Self {
@@ -44,6 +45,7 @@ impl<'a> Written<'a> {
             state: &pull.state,
             title,
             group,
+            plan,
             base,
             base_revision,
             head,

@@ -14,10 +14,11 @@ use tracing::{Span, field, info};
 
 use super::changes::{self, GroupChanges};
 use super::group::{Group, Groups, LastRoles};
-use super::publish::{BRANCH_PREFIX, Ground, publish};
+use super::publish::{BRANCH_PREFIX, CONTROL_FIRST, Ground, head_of, publish};
 use super::report::RunReport;
 use crate::error::CommandError;
-use crate::forge::LocalForge;
+use crate::forge::github::Client;
+use crate::forge::{Forge, ForgeError, Home};
 use crate::git::{BlobCache, FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, Upstream};
 
 const BRANCHES: &str = "refs/heads/";
@@ -68,13 +69,21 @@ impl Steps for crate::events::Cancel {
 #[derive(Debug)]
 pub struct Pipeline {
     upstream: Upstream,
+    home: Home,
     settings: Settings,
     renderer: Renderer,
     blobs: BlobCache,
     folders: FolderMemo,
     roles: LastRoles,
     /// Where all that a run depends on was when the last run was complete.
-    settled: Option<Refs>,
+    settled: Option<Settled>,
+}
+
+/// What a complete run left: where refs were, and which pull requests were open on a forge that has them elsewhere.
+#[derive(Debug, PartialEq, Eq)]
+struct Settled {
+    refs: Refs,
+    open: Vec<u64>,
 }
 
 impl Pipeline {
@@ -83,6 +92,7 @@ impl Pipeline {
     pub fn new(upstream: Upstream, settings: Settings) -> Self {
         Self {
             upstream,
+            home: Home::Local,
             settings,
             renderer: Renderer::new(),
             blobs: BlobCache::default(),
@@ -90,6 +100,12 @@ impl Pipeline {
             roles: LastRoles::default(),
             settled: None,
         }
+    }
+
+    /// Lets the pull requests live on GitHub.
+    #[must_use]
+    pub fn on_github(self, client: Client) -> Self {
+        Self { home: Home::GitHub(Box::new(client)), ..self }
     }
 
     /// Returns where refs live, for looking whether anything moved.
@@ -117,7 +133,8 @@ impl Pipeline {
     /// What the run itself moved is no news; what others moved meanwhile is, even if it was moved during the run.
     pub fn has_news(&self) -> Result<bool, CommandError> {
         let Some(settled) = &self.settled else { return Ok(true) };
-        Ok(*settled != self.relevant(self.upstream.refs()?))
+        let refs = self.relevant(self.upstream.refs()?);
+        Ok(*settled != Settled { refs, open: self.open_pulls()? })
     }
 
     /// Makes one run: from the base branch to one pull request a group.
@@ -140,7 +157,7 @@ impl Pipeline {
             None => self.upstream.existing_branch(&self.settings.base)?,
         };
         Span::current().record("revision", field::display(base));
-        for number in LocalForge::new(&self.upstream).settle()? {
+        for number in self.forge().settle(BRANCH_PREFIX)? {
             info!(pull_request.number = number, "put pull request #{number} right after an interrupted step");
         }
         let rendered = self.render(base, progress)?;
@@ -149,7 +166,8 @@ impl Pipeline {
         }
         let changes = self.compare(base, &rendered)?;
         let source = self.upstream.repository().source_of_inputs(base)?;
-        let ground = Ground { upstream: &self.upstream, settings: &self.settings, steps, base, source };
+        let (upstream, settings, forge) = (&self.upstream, &self.settings, self.forge());
+        let ground = Ground { upstream, forge, settings, steps, base, source };
         let mut groups = Vec::new();
         for (group, changes) in &changes {
             match publish(&ground, *group, changes)? {
@@ -157,9 +175,20 @@ impl Pipeline {
                 None => return Ok(None),
             }
         }
+        let open = self.open_pulls()?;
+        self.forge().hold_back(CONTROL_FIRST, &head_of(Group::Control), &head_of(Group::App))?;
         info!(clusters = rendered.clusters.len(), files = rendered.file_count(), "run is complete");
-        self.settled = Some(self.relevant(after(seen, self.upstream.take_moves())));
+        let refs = self.relevant(after(seen, self.upstream.take_moves()));
+        self.settled = Some(Settled { refs, open });
         Ok(Some(RunReport { base, source, groups }))
+    }
+
+    fn forge(&self) -> Forge<'_> {
+        self.home.forge(&self.upstream)
+    }
+
+    fn open_pulls(&self) -> Result<Vec<u64>, ForgeError> {
+        self.forge().open_elsewhere(&Group::ALL.map(head_of))
     }
 
     fn render(&mut self, base: Revision, progress: &dyn Progress) -> Result<Rendered, CommandError> {

@@ -14,19 +14,22 @@ use super::group::Group;
 use super::pipeline::{Settings, Step, Steps};
 use super::report::{GroupReport, Published};
 use crate::error::CommandError;
-use crate::forge::{LocalForge, Outcome, Ownership, Proposal, PullRequest, PullState};
+use crate::forge::{Forge, Outcome, Ownership, Proposal, PullRequest, PullState};
 use crate::git::{
     CommitRequest, CommitSummary, CommitText, PushError, RefUpdate, Revision, TreeChange, Upstream,
 };
 
 /// The prefix of every branch that is pushed; no other branch is ever written.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
+/// The commit status by which the pull request of the apps waits for that of the hubs.
+pub const CONTROL_FIRST: &str = "fleetwright/control-first";
 /// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
 const NOTHING_LEFT: &str = "nothing is left to change";
 
 /// What all groups of a run have in common.
 pub(super) struct Ground<'a> {
     pub upstream: &'a Upstream,
+    pub forge: Forge<'a>,
     pub settings: &'a Settings,
     pub steps: &'a dyn Steps,
     /// The tip of the base branch.
@@ -58,6 +61,11 @@ struct Presented {
     body: String,
 }
 
+/// Returns the head branch of a group.
+pub(super) fn head_of(group: Group) -> String {
+    format!("{BRANCH_PREFIX}{group}")
+}
+
 /// Publishes what changes for a group; returns nothing if a step said to stop.
 pub(super) fn publish(
     ground: &Ground<'_>,
@@ -68,10 +76,8 @@ pub(super) fn publish(
     if !ground.steps.may_go_on(Step::Planned(group)) {
         return Ok(None);
     }
-    let forge = LocalForge::new(ground.upstream);
-    let mut pulls = forge.list()?;
-    pulls.retain(|pull| pull.proposal.head == wanted.head);
-    let ownership = forge.ownership(&wanted.head)?;
+    let pulls = ground.forge.of_head(&wanted.head)?;
+    let ownership = ground.forge.ownership(&wanted.head)?;
     ground.check_base()?;
     let done = match decide(ground, &wanted, ownership, &pulls) {
         Decision::Nothing => Published::Nothing,
@@ -79,7 +85,7 @@ pub(super) fn publish(
         Decision::Refuse(refusal) => Published::Refused(refusal),
         Decision::Keep(number) => Published::Proposed(Outcome::Unchanged(number)),
         Decision::LeaveAlone(commit) => leave_alone(&wanted, commit),
-        Decision::Close(number) => close(&forge, number)?,
+        Decision::Close(number) => close(&ground.forge, number)?,
         Decision::Propose(tip) => match propose(ground, &wanted, tip, &changes.files)? {
             Some(outcome) => Published::Proposed(outcome),
             None => return Ok(None),
@@ -134,11 +140,7 @@ fn decide(ground: &Ground<'_>, wanted: &Presented, head: Ownership, pulls: &[Pul
 /// Tells whether a person has turned down this very plan.
 fn is_declined(pull: &PullRequest, plan: &Plan) -> bool {
     let by_a_person = matches!(&pull.state, PullState::Closed { reason } if reason != NOTHING_LEFT);
-    by_a_person && pull.proposal.labels.contains(&plan_label(plan))
-}
-
-fn plan_label(plan: &Plan) -> String {
-    format!("plan-{}", plan.digest().short())
+    by_a_person && pull.proposal.plan == plan.digest().short()
 }
 
 fn leave_alone(wanted: &Presented, commit: CommitSummary) -> Published {
@@ -147,7 +149,7 @@ fn leave_alone(wanted: &Presented, commit: CommitSummary) -> Published {
     Published::LeftAlone { branch, commit }
 }
 
-fn close(forge: &LocalForge<'_>, number: u64) -> Result<Published, CommandError> {
+fn close(forge: &Forge<'_>, number: u64) -> Result<Published, CommandError> {
     forge.close(number, NOTHING_LEFT)?;
     info!(pull_request.number = number, "closed pull request #{number}: {NOTHING_LEFT}");
     Ok(Published::Closed(number))
@@ -166,13 +168,13 @@ fn propose(
         return Ok(None);
     }
     if tip != Some(revision) {
+        ground.forge.admit_push()?;
         ground.upstream.update(&[RefUpdate::branch(&wanted.head, tip, Some(revision))])?;
     }
     if !ground.steps.may_go_on(Step::Pushed(group)) {
         return Ok(None);
     }
-    let forge = LocalForge::new(ground.upstream);
-    let outcome = forge.open_or_update(&wanted.proposal(ground, revision))?;
+    let outcome = ground.forge.open_or_update(&wanted.proposal(ground, revision))?;
     let (verb, number) = match outcome {
         Outcome::Opened(number) => ("opened", number),
         Outcome::Updated(number) => ("updated", number),
@@ -199,18 +201,19 @@ fn commit(ground: &Ground<'_>, title: &str, changes: &[FileChange]) -> Result<Re
 impl Presented {
     fn new(group: Group, plan: Plan) -> Self {
         let (title, body) = (markdown::title(&plan, group.as_str()), markdown::body(&plan));
-        Self { group, head: format!("{BRANCH_PREFIX}{group}"), plan, title, body }
+        Self { group, head: head_of(group), plan, title, body }
     }
 
     fn proposal(&self, ground: &Ground<'_>, head_revision: Revision) -> Proposal {
         Proposal {
             title: self.title.clone(),
             group: self.group.to_string(),
+            plan: self.plan.digest().short(),
             base: ground.settings.base.clone(),
             base_revision: ground.base,
             head: self.head.clone(),
             head_revision,
-            labels: BTreeSet::from([self.group.to_string(), plan_label(&self.plan)]),
+            labels: BTreeSet::from([self.group.to_string()]),
             body: self.body.clone(),
         }
     }

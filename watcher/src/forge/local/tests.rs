@@ -43,6 +43,7 @@ fn proposal(head: &str, head_revision: Revision, base_revision: Revision) -> Pro
     Proposal {
         title: "Render app: `url` on 2 clusters".into(),
         group: "app".into(),
+        plan: "0a1b2c3d".into(),
         base: "main".into(),
         base_revision,
         head: head.into(),

@@ -1,0 +1,139 @@
+//! The address: HTTP/1.1 on loopback, one thread, each request answered by the state.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::api::{self, Outcome};
+use super::state::State;
+use super::wire::{Reply, Request, parse_query};
+
+/// The largest body that is read.
+const BODY_LIMIT: usize = 32 << 20;
+/// Where GitHub Enterprise Server has its API.
+const ENTERPRISE_PREFIX: &str = "/api/v3";
+
+/// A server that ends when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A connection that is ended on purpose.
+#[derive(Debug)]
+struct CutOff;
+
+impl std::fmt::Display for CutOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is cut")
+    }
+}
+
+impl std::error::Error for CutOff {}
+
+impl Server {
+    /// Starts a server that answers from `state`, which is told the address.
+    pub fn start(state: Arc<Mutex<State>>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = listener.local_addr()?;
+        state.lock().unwrap_or_else(PoisonError::into_inner).root = format!("http://{address}");
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = stopped => {}
+                    result = accept(&listener, &state) => match result {
+                        Ok(never) => match never {},
+                        Err(error) => eprintln!("the fake GitHub ended: {error}"),
+                    },
+                }
+            });
+        };
+        let thread =
+            std::thread::Builder::new().name("github".into()).spawn(serve).context("start a thread")?;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread may have ended already; then there is nothing to stop.
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, state: &Arc<Mutex<State>>) -> std::io::Result<Infallible> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let state = Arc::clone(state);
+        tokio::spawn(async move {
+            // A client may go away at any time, and a cut is an error on purpose.
+            let _ = serve(stream, state).await;
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> hyper::Result<()> {
+    let answer = service_fn(move |request| {
+        let state = Arc::clone(&state);
+        async move {
+            let request = read(request).await.map_err(|_| CutOff)?;
+            let outcome = api::exchange(&mut state.lock().unwrap_or_else(PoisonError::into_inner), &request);
+            match outcome {
+                Outcome::Reply(reply) => Ok(write(&reply)),
+                Outcome::Cut => Err(CutOff),
+            }
+        }
+    });
+    http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await
+}
+
+async fn read(request: hyper::Request<Incoming>) -> Result<Request> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(anyhow::Error::from_boxed)?;
+    let path = parts.uri.path();
+    let headers: BTreeMap<String, String> = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
+    Ok(Request {
+        method: parts.method.to_string(),
+        path: path.strip_prefix(ENTERPRISE_PREFIX).unwrap_or(path).to_owned(),
+        query: parse_query(parts.uri.query().unwrap_or_default()),
+        headers,
+        body: body.to_bytes().to_vec(),
+    })
+}
+
+fn write(reply: &Reply) -> hyper::Response<Full<Bytes>> {
+    let mut response = hyper::Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        response = response.header(name, value);
+    }
+    let body = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
+    response
+        .header("content-type", "application/json; charset=utf-8")
+        .body(Full::from(body))
+        .unwrap_or_else(|error| hyper::Response::new(Full::from(error.to_string())))
+}

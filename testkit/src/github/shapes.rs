@@ -1,0 +1,241 @@
+//! What GitHub's objects look like in JSON, with every field that its description requires.
+
+use serde_json::{Map, Value, json};
+
+use super::moment;
+use super::state::{CheckRun, Comment, Pull, State, Status};
+
+/// Folders below a repository that it links to, by the name of the field.
+const REPOSITORY_LINKS: [(&str, &str); 37] = [
+    ("archive_url", "{archive_format}{/ref}"),
+    ("assignees_url", "assignees{/user}"),
+    ("blobs_url", "git/blobs{/sha}"),
+    ("branches_url", "branches{/branch}"),
+    ("collaborators_url", "collaborators{/collaborator}"),
+    ("comments_url", "comments{/number}"),
+    ("commits_url", "commits{/sha}"),
+    ("compare_url", "compare/{base}...{head}"),
+    ("contents_url", "contents/{+path}"),
+    ("contributors_url", "contributors"),
+    ("deployments_url", "deployments"),
+    ("downloads_url", "downloads"),
+    ("events_url", "events"),
+    ("forks_url", "forks"),
+    ("git_commits_url", "git/commits{/sha}"),
+    ("git_refs_url", "git/refs{/sha}"),
+    ("git_tags_url", "git/tags{/sha}"),
+    ("hooks_url", "hooks"),
+    ("issue_comment_url", "issues/comments{/number}"),
+    ("issue_events_url", "issues/events{/number}"),
+    ("issues_url", "issues{/number}"),
+    ("keys_url", "keys{/key_id}"),
+    ("labels_url", "labels{/name}"),
+    ("languages_url", "languages"),
+    ("merges_url", "merges"),
+    ("milestones_url", "milestones{/number}"),
+    ("notifications_url", "notifications{?since,all,participating}"),
+    ("pulls_url", "pulls{/number}"),
+    ("releases_url", "releases{/id}"),
+    ("stargazers_url", "stargazers"),
+    ("statuses_url", "statuses/{sha}"),
+    ("subscribers_url", "subscribers"),
+    ("subscription_url", "subscription"),
+    ("tags_url", "tags"),
+    ("teams_url", "teams"),
+    ("trees_url", "git/trees{/sha}"),
+    ("git_url", "git"),
+];
+
+const COUNTS: [&str; 12] = [
+    "forks",
+    "forks_count",
+    "network_count",
+    "open_issues",
+    "open_issues_count",
+    "size",
+    "stargazers_count",
+    "subscribers_count",
+    "watchers",
+    "watchers_count",
+    "comments",
+    "review_comments",
+];
+
+/// Returns a person, an organization or a bot.
+#[must_use]
+pub fn user(root: &str, login: &str) -> Value {
+    let url = format!("{root}/users/{login}");
+    let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
+    let mut user = json!({
+        "login": login, "id": id_of(login), "node_id": node(login), "avatar_url": format!("{root}/avatars/{login}"),
+        "gravatar_id": "", "url": url, "html_url": format!("{root}/{login}"), "type": kind, "site_admin": false,
+        "gists_url": format!("{url}/gists{{/gist_id}}"), "starred_url": format!("{url}/starred{{/owner}}{{/repo}}"),
+        "subscriptions_url": format!("{url}/subscriptions"), "organizations_url": format!("{url}/orgs"),
+        "events_url": format!("{url}/events{{/privacy}}"),
+    });
+    for field in ["followers", "following", "repos", "received_events"] {
+        user[format!("{field}_url")] = format!("{url}/{field}").into();
+    }
+    user
+}
+
+/// Returns the repository.
+#[must_use]
+pub fn repository(state: &State, owner: &str) -> Value {
+    let (root, name) = (&state.root, &state.name);
+    let url = format!("{root}/repos/{owner}/{name}");
+    let page = format!("{root}/{owner}/{name}");
+    let at = moment::text(state.start);
+    let mut fields: Map<String, Value> = REPOSITORY_LINKS
+        .iter()
+        .map(|(field, rest)| ((*field).into(), format!("{url}/{rest}").into()))
+        .collect();
+    fields.extend(COUNTS[..10].iter().map(|field| ((*field).into(), 0.into())));
+    let flags = ["fork", "private", "has_pages", "has_discussions", "archived", "disabled"];
+    fields.extend(flags.map(|field| (field.into(), (field == "fork" && owner != state.owner).into())));
+    let flags = ["has_downloads", "has_issues", "has_projects", "has_wiki"];
+    fields.extend(flags.map(|field| (field.into(), true.into())));
+    let absent = ["description", "homepage", "language", "mirror_url", "license"];
+    fields.extend(absent.map(|field| (field.into(), Value::Null)));
+    let rest = json!({
+        "id": id_of(&page), "node_id": node(&page), "name": name, "full_name": format!("{owner}/{name}"),
+        "owner": user(root, owner), "url": url, "html_url": page, "clone_url": format!("{page}.git"),
+        "ssh_url": format!("git@example.com:{owner}/{name}.git"), "svn_url": page,
+        "default_branch": state.default_branch, "created_at": at, "updated_at": at, "pushed_at": at,
+    });
+    fields.extend(rest.as_object().cloned().unwrap_or_default());
+    fields.into()
+}
+
+/// Returns a label.
+#[must_use]
+pub fn label(state: &State, name: &str) -> Value {
+    json!({
+        "id": id_of(name), "node_id": node(name), "url": format!("{}/labels/{name}", state.repository_url()),
+        "name": name, "description": "", "color": "ededed", "default": false,
+    })
+}
+
+/// Returns a pull request as lists have it.
+#[must_use]
+pub fn pull(state: &State, pull: &Pull) -> Value {
+    let number = pull.number;
+    let (url, page) = (
+        format!("{}/pulls/{number}", state.repository_url()),
+        format!("{}/{}/{}/pull/{number}", state.root, state.owner, state.name),
+    );
+    let issue = format!("{}/issues/{number}", state.repository_url());
+    let links = [
+        ("commits_url", "commits", format!("{url}/commits")),
+        ("review_comments_url", "review_comments", format!("{url}/comments")),
+        (
+            "review_comment_url",
+            "review_comment",
+            format!("{}/pulls/comments{{/number}}", state.repository_url()),
+        ),
+        ("comments_url", "comments", format!("{issue}/comments")),
+        ("statuses_url", "statuses", format!("{}/statuses/{}", state.repository_url(), pull.head_sha)),
+        ("issue_url", "issue", issue.clone()),
+        ("url", "self", url.clone()),
+        ("html_url", "html", page.clone()),
+    ];
+    let mut value = json!({
+        "id": 1_000 + number, "node_id": node(&url), "diff_url": format!("{page}.diff"),
+        "patch_url": format!("{page}.patch"), "number": number, "state": if pull.is_open() { "open" } else { "closed" },
+        "locked": false, "title": pull.title, "user": user(&state.root, &pull.author), "body": pull.body,
+        "labels": pull.labels.iter().map(|name| label(state, name)).collect::<Vec<_>>(), "milestone": null,
+        "created_at": moment::text(pull.created), "updated_at": moment::text(pull.updated),
+        "closed_at": pull.closed.map(moment::text), "merged_at": pull.merged.as_ref().and(pull.closed).map(moment::text),
+        "merge_commit_sha": pull.merged, "assignee": null, "assignees": [], "draft": pull.draft,
+        "requested_reviewers": pull.reviewers.iter().map(|login| user(&state.root, login)).collect::<Vec<_>>(),
+        "requested_teams": [], "author_association": "CONTRIBUTOR", "auto_merge": null,
+        "head": side(state, &pull.head_owner, &pull.head, &pull.head_sha),
+        "base": side(state, &state.owner, &pull.base, &pull.base_sha), "_links": {},
+    });
+    for (field, link, target) in links {
+        value["_links"][link] = json!({ "href": target });
+        value[field] = target.into();
+    }
+    value
+}
+
+/// Returns a pull request as it is alone: with what takes GitHub a computation.
+#[must_use]
+pub fn pull_in_full(state: &State, one: &Pull) -> Value {
+    let mut value = pull(state, one);
+    let size = state.origin.size(&one.base_sha, &one.head_sha).unwrap_or_default();
+    let rest = json!({
+        "merged": one.merged.is_some(), "mergeable": one.is_open().then_some(true), "rebaseable": null,
+        "mergeable_state": if one.is_open() { "clean" } else { "unknown" },
+        "merged_by": one.merged.as_ref().map(|_| user(&state.root, "mia")),
+        "comments": state.comments.iter().filter(|comment| comment.pull == one.number).count(), "review_comments": 0,
+        "maintainer_can_modify": false, "commits": size.commits, "additions": size.additions,
+        "deletions": size.deletions, "changed_files": size.files,
+    });
+    if let (Some(fields), Some(more)) = (value.as_object_mut(), rest.as_object()) {
+        fields.extend(more.clone());
+    }
+    value
+}
+
+fn side(state: &State, owner: &str, branch: &str, sha: &str) -> Value {
+    json!({
+        "label": format!("{owner}:{branch}"), "ref": branch, "sha": sha, "user": user(&state.root, owner),
+        "repo": repository(state, owner),
+    })
+}
+
+/// Returns a comment.
+#[must_use]
+pub fn comment(state: &State, comment: &Comment) -> Value {
+    let issue = format!("{}/issues/{}", state.repository_url(), comment.pull);
+    json!({
+        "id": comment.id, "node_id": node(&comment.id.to_string()),
+        "url": format!("{}/issues/comments/{}", state.repository_url(), comment.id),
+        "html_url": format!("{}/{}/{}/pull/{}#issuecomment-{}", state.root, state.owner, state.name, comment.pull, comment.id),
+        "issue_url": issue, "user": user(&state.root, &comment.author), "body": comment.body,
+        "created_at": moment::text(comment.created), "updated_at": moment::text(comment.updated),
+        "author_association": "CONTRIBUTOR",
+    })
+}
+
+/// Returns a commit status.
+#[must_use]
+pub fn status(state: &State, status: &Status) -> Value {
+    json!({
+        "url": format!("{}/statuses/{}", state.repository_url(), status.sha), "avatar_url": null, "id": status.id,
+        "node_id": node(&status.id.to_string()), "state": status.state, "description": status.description,
+        "target_url": status.target_url, "context": status.context, "created_at": moment::text(status.created),
+        "updated_at": moment::text(status.created), "creator": user(&state.root, &status.author),
+    })
+}
+
+/// Returns a check run.
+#[must_use]
+pub fn check_run(state: &State, run: &CheckRun) -> Value {
+    let url = format!("{}/check-runs/{}", state.repository_url(), run.id);
+    let text = |key: &str| run.fields.get(key).cloned().unwrap_or(Value::Null);
+    let output = |key: &str| run.fields["output"].get(key).cloned().unwrap_or(Value::Null);
+    json!({
+        "id": run.id, "node_id": node(&url), "head_sha": run.sha, "name": text("name"), "url": url, "html_url": null,
+        "details_url": text("details_url"), "status": run.fields.get("status").cloned().unwrap_or_else(|| "queued".into()),
+        "conclusion": text("conclusion"), "started_at": moment::text(run.created),
+        "completed_at": run.fields.get("conclusion").map(|_| moment::text(run.created)),
+        "external_id": run.fields.get("external_id").cloned().unwrap_or_else(|| "".into()), "check_suite": { "id": 1 },
+        "output": {
+            "title": output("title"), "summary": output("summary"), "text": output("text"),
+            "annotations_count": run.annotations.len(), "annotations_url": format!("{url}/annotations"),
+        },
+        "app": null, "pull_requests": [],
+    })
+}
+
+/// Returns a number that stays the same for the same text.
+#[must_use]
+pub fn id_of(text: &str) -> u64 {
+    text.bytes().fold(7, |id, byte| (id * 31 + u64::from(byte)) % 1_000_000_007)
+}
+
+fn node(text: &str) -> String {
+    format!("N_{:x}", id_of(text))
+}

@@ -1,0 +1,268 @@
+//! What may still be asked of GitHub, and when: its documented limits as one budget.
+//!
+//! A pure type; time is passed in. The figures come from "Rate limits for the REST API", "Best practices for using the
+//! REST API" and "Repository limits" in GitHub's documentation. The primary limit (requests an hour) depends on the
+//! account, so it is learned from the replies.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+/// Points a minute for the REST API (secondary limit).
+pub const POINTS_A_MINUTE: u32 = 900;
+/// Points that a request costs which only reads.
+pub const POINTS_TO_READ: u32 = 1;
+/// Points that a request costs which writes.
+pub const POINTS_TO_WRITE: u32 = 5;
+/// Requests that create content, a minute (secondary limit). Every request that writes is counted as one.
+pub const CONTENT_A_MINUTE: usize = 80;
+/// Requests that create content, an hour (secondary limit).
+pub const CONTENT_AN_HOUR: usize = 500;
+/// Pushes a minute to one repository (repository limit).
+pub const PUSHES_A_MINUTE: usize = 6;
+/// The pause that GitHub asks for between two requests that write, when there are many of them.
+pub const WRITE_SPACING: Duration = Duration::from_secs(1);
+/// So many writes in a minute are not yet "many": a usual run opens its pull requests without a pause.
+pub const WRITES_WITHOUT_PAUSE: usize = 20;
+/// How long to wait at least after a refusal that does not say how long.
+pub const WAIT_AFTER_REFUSAL: Duration = Duration::from_mins(1);
+/// The longest wait, however many refusals there were: the window of the primary limit.
+pub const LONGEST_WAIT: Duration = HOUR;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What is to be spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// A request that only reads.
+    Read,
+    /// A request that writes.
+    Write,
+    /// A push.
+    Push,
+}
+
+/// What was spent in the last hour, and what GitHub said about the rest.
+#[derive(Clone, Debug, Default)]
+pub struct Budget {
+    requests: VecDeque<(SystemTime, u32)>,
+    writes: VecDeque<SystemTime>,
+    pushes: VecDeque<SystemTime>,
+    /// Requests left of the primary limit, and when it begins anew.
+    primary: Option<(u64, SystemTime)>,
+    blocked_until: Option<SystemTime>,
+    refusals: u32,
+}
+
+/// What is left of the budget, to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Left {
+    /// Requests until the primary limit begins anew, once GitHub told.
+    pub requests: Option<u64>,
+    /// Points in this minute.
+    pub points: u32,
+    /// Writes in this minute.
+    pub writes_in_minute: usize,
+    /// Writes in this hour.
+    pub writes_in_hour: usize,
+    /// Pushes in this minute.
+    pub pushes: usize,
+}
+
+impl Budget {
+    /// Spends `cost`, or returns the moment from which on it can be spent.
+    pub fn spend(&mut self, cost: Cost, now: SystemTime) -> Result<(), SystemTime> {
+        self.forget(now);
+        if let Some(until) = self.earliest(cost, now).filter(|until| *until > now) {
+            return Err(until);
+        }
+        match cost {
+            Cost::Push => self.pushes.push_back(now),
+            Cost::Read => self.requests.push_back((now, POINTS_TO_READ)),
+            Cost::Write => {
+                self.requests.push_back((now, POINTS_TO_WRITE));
+                self.writes.push_back(now);
+            }
+        }
+        if let Some((left, _)) = self.primary.as_mut().filter(|_| cost != Cost::Push) {
+            *left = left.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Takes in what a reply said about the primary limit.
+    pub const fn learn(&mut self, left: u64, reset: SystemTime) {
+        self.primary = Some((left, reset));
+    }
+
+    /// Takes in that a request was carried out, so that the next refusal is a first one again.
+    pub const fn accepted(&mut self) {
+        self.refusals = 0;
+    }
+
+    /// Takes in a refusal for the sake of a limit, and returns when to come again.
+    ///
+    /// `told` is the moment that GitHub named. Without one the wait doubles with each refusal, as it asks for; a moment
+    /// that has passed means that the clocks differ, and counts as none.
+    pub fn refused(&mut self, told: Option<SystemTime>, now: SystemTime) -> SystemTime {
+        let doubled = WAIT_AFTER_REFUSAL * 2_u32.saturating_pow(self.refusals.min(8));
+        self.refusals += 1;
+        let until = told.filter(|told| *told > now).unwrap_or(now + doubled.min(LONGEST_WAIT));
+        let until = until.min(now + LONGEST_WAIT);
+        self.blocked_until = Some(until);
+        until
+    }
+
+    /// Returns what is left.
+    #[must_use]
+    pub fn left(&mut self, now: SystemTime) -> Left {
+        self.forget(now);
+        Left {
+            requests: self.primary.filter(|(_, reset)| *reset > now).map(|(left, _)| left),
+            points: POINTS_A_MINUTE.saturating_sub(self.points()),
+            writes_in_minute: CONTENT_A_MINUTE.saturating_sub(within(&self.writes, MINUTE, now)),
+            writes_in_hour: CONTENT_AN_HOUR.saturating_sub(self.writes.len()),
+            pushes: PUSHES_A_MINUTE.saturating_sub(self.pushes.len()),
+        }
+    }
+
+    fn earliest(&self, cost: Cost, now: SystemTime) -> Option<SystemTime> {
+        if cost == Cost::Push {
+            return free_at(&self.pushes, PUSHES_A_MINUTE, MINUTE);
+        }
+        let primary = self.primary.filter(|(left, _)| *left == 0).map(|(_, reset)| reset);
+        let points = if cost == Cost::Read { POINTS_TO_READ } else { POINTS_TO_WRITE };
+        let mut all = vec![self.blocked_until, primary, self.points_free_at(points)];
+        if cost == Cost::Write {
+            let is_burst = within(&self.writes, MINUTE, now) >= WRITES_WITHOUT_PAUSE;
+            all.push(self.writes.back().filter(|_| is_burst).map(|last| *last + WRITE_SPACING));
+            all.push(free_at(&self.writes, CONTENT_A_MINUTE, MINUTE));
+            all.push(free_at(&self.writes, CONTENT_AN_HOUR, HOUR));
+        }
+        all.into_iter().flatten().max()
+    }
+
+    fn points(&self) -> u32 {
+        self.requests.iter().map(|(_, points)| points).sum()
+    }
+
+    /// Returns when so many points can be spent.
+    fn points_free_at(&self, points: u32) -> Option<SystemTime> {
+        let mut excess =
+            (self.points() + points).checked_sub(POINTS_A_MINUTE).filter(|excess| *excess > 0)?;
+        for (at, points) in &self.requests {
+            excess = excess.saturating_sub(*points);
+            if excess == 0 {
+                return Some(*at + MINUTE);
+            }
+        }
+        None
+    }
+
+    fn forget(&mut self, now: SystemTime) {
+        while self.requests.front().is_some_and(|(at, _)| *at + MINUTE <= now) {
+            self.requests.pop_front();
+        }
+        for (times, window) in [(&mut self.writes, HOUR), (&mut self.pushes, MINUTE)] {
+            while times.front().is_some_and(|at| *at + window <= now) {
+                times.pop_front();
+            }
+        }
+        self.blocked_until = self.blocked_until.filter(|until| *until > now);
+        self.primary = self.primary.filter(|(_, reset)| *reset > now);
+    }
+}
+
+fn within(times: &VecDeque<SystemTime>, window: Duration, now: SystemTime) -> usize {
+    times.iter().rev().take_while(|at| **at + window > now).count()
+}
+
+/// Returns when one more fits among at most `limit` in each `window`.
+fn free_at(times: &VecDeque<SystemTime>, limit: usize, window: Duration) -> Option<SystemTime> {
+    let nth = times.len().checked_sub(limit)?;
+    times.get(nth).map(|at| *at + window)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn at(seconds: u64) -> SystemTime {
+        START + Duration::from_secs(seconds)
+    }
+
+    /// Spends one cost after the other, each as soon as the budget lets it, and returns the moments.
+    fn spend_as_soon_as_possible(budget: &mut Budget, cost: Cost, times: usize) -> Vec<u64> {
+        let mut now = START;
+        let mut moments = Vec::new();
+        while moments.len() < times {
+            match budget.spend(cost, now) {
+                Ok(()) => moments.push(now.duration_since(START).unwrap().as_secs()),
+                Err(until) => {
+                    assert!(until > now, "a wait leads nowhere");
+                    now = until;
+                }
+            }
+        }
+        moments
+    }
+
+    #[test]
+    fn a_usual_run_waits_for_nothing() {
+        let mut budget = Budget::default();
+        assert_eq!(spend_as_soon_as_possible(&mut budget, Cost::Write, 20), [0; 20]);
+        assert_eq!(spend_as_soon_as_possible(&mut budget, Cost::Read, 100), [0; 100]);
+        let left = budget.left(START);
+        assert_eq!((left.requests, left.points), (None, 900 - 200));
+        assert_eq!((left.writes_in_minute, left.writes_in_hour, left.pushes), (60, 480, 6));
+    }
+
+    #[test]
+    fn many_writes_are_spread_so_that_no_window_holds_more_than_its_limit() {
+        let moments = spend_as_soon_as_possible(&mut Budget::default(), Cost::Write, 1_200);
+        assert_eq!(moments[19..23], [0, 1, 2, 3]);
+        for (window, limit) in [(60, CONTENT_A_MINUTE), (3_600, CONTENT_AN_HOUR)] {
+            for pair in moments.windows(limit + 1) {
+                assert!(pair[limit] - pair[0] >= window, "more than {limit} in {window} s");
+            }
+        }
+    }
+
+    #[test]
+    fn reads_and_pushes_stay_within_their_minutes() {
+        let reads = spend_as_soon_as_possible(&mut Budget::default(), Cost::Read, 1_801);
+        assert_eq!((reads[899], reads[900], reads[1_800]), (0, 60, 120));
+        let pushes = spend_as_soon_as_possible(&mut Budget::default(), Cost::Push, 13);
+        assert_eq!((pushes[5], pushes[6], pushes[12]), (0, 60, 120));
+    }
+
+    #[test]
+    fn when_the_hour_is_spent_nothing_is_asked_before_it_begins_anew() {
+        let mut budget = Budget::default();
+        budget.learn(1, at(1_000));
+        budget.spend(Cost::Read, at(10)).unwrap();
+        assert_eq!(budget.spend(Cost::Read, at(11)), Err(at(1_000)));
+        assert_eq!(budget.spend(Cost::Push, at(11)), Ok(()));
+        assert_eq!(budget.spend(Cost::Read, at(1_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_refusal_is_waited_out_for_as_long_as_it_says_or_twice_as_long_each_time() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.refused(Some(at(30)), at(0)), at(30));
+        assert_eq!(budget.spend(Cost::Read, at(29)), Err(at(30)));
+        budget.spend(Cost::Read, at(30)).unwrap();
+        budget.accepted();
+        let waits: Vec<_> = (0..9).map(|_| budget.refused(None, at(0))).collect();
+        assert_eq!(waits[..3], [at(60), at(120), at(240)]);
+        assert_eq!(waits[8], at(3_600));
+        budget.accepted();
+        assert_eq!(budget.refused(Some(at(5)), at(9)), at(69), "a moment in the past is no moment");
+        assert_eq!(budget.refused(Some(at(1_000_000)), at(0)), at(3_600), "no wait is endless");
+    }
+}

@@ -1,0 +1,132 @@
+//! How GitHub fails, in our words.
+
+use std::error::Error as StdError;
+use std::time::SystemTime;
+
+use thiserror::Error;
+
+use crate::identity::IdentityError;
+
+/// Any error of another crate.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Something that GitHub did not do.
+#[derive(Debug, Error)]
+#[error("failed to {attempt} on GitHub")]
+pub struct GitHubError {
+    /// What was attempted, such as `open a pull request`.
+    pub attempt: String,
+    /// Why it failed.
+    #[source]
+    pub fault: GitHubFault,
+}
+
+/// Why something failed on GitHub.
+#[derive(Debug, Error)]
+pub enum GitHubFault {
+    /// Nobody said who we are.
+    #[error("there is no token")]
+    Anonymous,
+    /// The token cannot be had.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The token is not accepted (401).
+    #[error("the token is not accepted")]
+    Unauthorized,
+    /// The token may not do this (403).
+    #[error("{message}")]
+    Forbidden {
+        /// What GitHub says.
+        message: String,
+        /// The permissions that would do, as GitHub names them.
+        needed: Option<String>,
+    },
+    /// There is nothing of this name, or the token does not see it (404, 410).
+    #[error("there is no such thing, or the token does not see it")]
+    NotFound,
+    /// It is somewhere else now (301, 302, 307, 308).
+    #[error("it has moved to `{to}`")]
+    Moved {
+        /// Where to.
+        to: String,
+    },
+    /// What was asked for does not fit what is there (400, 422).
+    #[error("{}", messages.join("; "))]
+    Invalid {
+        /// What GitHub says.
+        messages: Vec<String>,
+    },
+    /// It cannot be merged now (405, 409): a rule of the branch forbids it, or something changed meanwhile.
+    #[error("{message}")]
+    NotMergeable {
+        /// What GitHub says.
+        message: String,
+    },
+    /// A limit is reached.
+    #[error("its rate limit is reached")]
+    Limited {
+        /// When to come again.
+        until: SystemTime,
+    },
+    /// GitHub is not well (5xx).
+    #[error("it answered with status {status}")]
+    Unavailable {
+        /// The status.
+        status: u16,
+    },
+    /// There was no answer.
+    #[error("there was no answer")]
+    Unreachable {
+        /// Why.
+        source: Cause,
+    },
+    /// The answer is not what was agreed on.
+    #[error("its answer cannot be read: {reason}")]
+    Unreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl GitHubFault {
+    /// Returns whether trying again later may help without anyone changing anything.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Identity(error) => error.is_transient(),
+            Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Returns whether nobody knows whether the request was carried out.
+    #[must_use]
+    pub const fn is_ambiguous(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Unreachable { .. })
+    }
+
+    /// Returns what to do next, if something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Anonymous => {
+                Some("set `FLEETWRIGHT_TOKEN` or `GITHUB_TOKEN`, or name a token file or an App".into())
+            }
+            Self::Identity(error) => error.hint(),
+            Self::Unauthorized => {
+                Some("check that the token is complete, has not expired and was not revoked".into())
+            }
+            Self::Forbidden { needed: Some(needed), .. } => {
+                Some(format!("give the token or the app this permission: {needed}"))
+            }
+            Self::Forbidden { needed: None, .. } => Some(
+                "give the token or the app these permissions: contents, pull requests and commit statuses, all read and write".into(),
+            ),
+            Self::NotFound => Some("check the name of the repository, and that the token or the app has access to it".into()),
+            Self::Moved { .. } => Some("the repository was renamed or transferred: use its new address".into()),
+            Self::NotMergeable { .. } => Some("merge it by hand once its branch's rules are met".into()),
+            Self::Invalid { .. } | Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreadable { .. } => None,
+            Self::Unreachable { .. } => Some("check the network, the proxy and the address of the API".into()),
+        }
+    }
+}

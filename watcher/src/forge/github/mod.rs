@@ -1,0 +1,442 @@
+//! Pull requests on GitHub.
+//!
+//! Everything is found by what it is: a pull request by its head branch, a comment by its hidden mark, a status by its
+//! context. So nothing is made twice, whether a run was killed, an answer was lost after the request was carried out, or
+//! another replica was faster. A branch's rules and required reviews are reported, never worked around.
+//!
+//! Drafts count as open pull requests: GitHub takes no second one beside them. Pull requests from forks are not ours,
+//! whatever their branches are called. GitHub asks the owners named in `CODEOWNERS` for their review by itself.
+
+mod budget;
+mod client;
+mod clock;
+mod error;
+mod marker;
+mod place;
+mod pulls;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde_json::json;
+use tracing::info;
+
+use super::{BRANCHES, ForgeError, Outcome, Ownership, Proposal, PullRequest, PullState};
+use crate::git::{Fault, PushError, RefUpdate, Revision, Upstream};
+
+pub use budget::{Budget, Cost, Left};
+pub use client::Client;
+pub use clock::Clock;
+pub use error::{Cause, GitHubError, GitHubFault};
+pub use place::{PlaceError, RepositoryPlace};
+
+use client::Call;
+use place::encoded;
+
+/// How often a step is tried anew whose answer was lost.
+const ATTEMPTS: u32 = 3;
+/// The longest description of a commit status, in characters.
+const STATUS_DESCRIPTION_LIMIT: usize = 140;
+
+/// What is said of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// What it is about, such as `fleetwright/control-first`.
+    pub context: String,
+    /// How it stands.
+    pub state: StatusState,
+    /// One line for people; what is longer than GitHub takes is cut.
+    pub description: String,
+    /// Where more is said.
+    pub target_url: Option<String>,
+}
+
+/// How a commit status stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusState {
+    /// It is not decided yet.
+    Pending,
+    /// All is well.
+    Success,
+    /// Something is wrong with the commit.
+    Failure,
+    /// It could not be decided.
+    Error,
+}
+
+impl StatusState {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The pull requests of one repository on GitHub, whose branches are reached by `upstream`.
+#[derive(Clone, Copy, Debug)]
+pub struct GitHubForge<'a> {
+    client: &'a Client,
+    upstream: &'a Upstream,
+}
+
+impl<'a> GitHubForge<'a> {
+    /// Returns the forge of a client's repository.
+    #[must_use]
+    pub const fn new(client: &'a Client, upstream: &'a Upstream) -> Self {
+        Self { client, upstream }
+    }
+
+    /// Returns all open pull requests of this repository's own branches, by number.
+    pub fn list_open(&self) -> Result<Vec<PullRequest>, ForgeError> {
+        let route = self.route("/pulls?state=open&per_page=100");
+        self.read_own(self.client.list(Call::get("list the pull requests", route))?)
+    }
+
+    /// Returns all pull requests of a head branch, by number.
+    pub fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
+        let pulls = self.pulls_of(head, "all", true)?;
+        pulls.iter().map(pulls::read).collect()
+    }
+
+    /// Returns one pull request.
+    pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
+        pulls::read(&self.pull(number)?)
+    }
+
+    /// Returns whose a branch is, so that nothing of a person is overwritten.
+    pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
+        super::ownership(self.upstream, branch)
+    }
+
+    /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
+    pub fn open_or_update(&self, proposal: &Proposal) -> Result<Outcome, ForgeError> {
+        let mut is_lost = false;
+        for attempt in 0..ATTEMPTS {
+            // After an answer was lost only a fresh look can tell what was done.
+            if let Some(pull) = self.open_pull_of(proposal, !is_lost)? {
+                let changed = self.update(&pull, proposal)?;
+                return Ok(match (is_lost, changed) {
+                    (true, _) => Outcome::Opened(pull.number),
+                    (false, true) => Outcome::Updated(pull.number),
+                    (false, false) => Outcome::Unchanged(pull.number),
+                });
+            }
+            match self.create(proposal) {
+                Ok(pull) => {
+                    self.update(&pull, proposal)?;
+                    return Ok(Outcome::Opened(pull.number));
+                }
+                Err(error) if is_lost_or_raced(&error) && attempt + 1 < ATTEMPTS => {
+                    info!(branch = proposal.head, "looking whether the pull request was opened after all");
+                    self.client.pause(attempt);
+                    is_lost = error.fault.is_ambiguous();
+                }
+                Err(error) => return Err(refused(error, proposal)),
+            }
+        }
+        Err(ForgeError::Busy { what: "the pull requests".into() })
+    }
+
+    /// Closes an open pull request with a comment that says why, and deletes its head branch if nobody else committed
+    /// to it.
+    pub fn close(&self, number: u64, reason: &str) -> Result<(), ForgeError> {
+        let pull = self.pull(number)?;
+        let request = pulls::read(&pull)?;
+        match request.state {
+            PullState::Open => {
+                self.comment(number, "closed", &format!("Closed by Fleetwright: {reason}."))?;
+                let edit = wire::PullEdit {
+                    state: Some("closed"),
+                    body: pulls::closed_body(&pull, reason),
+                    ..wire::PullEdit::default()
+                };
+                self.edit("close a pull request", number, &edit)?;
+            }
+            PullState::Closed { .. } => {}
+            PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: request.state }),
+        }
+        self.delete_head(&request).map(drop)
+    }
+
+    /// Merges an open pull request whose head is `head` still, and returns the merge commit.
+    pub fn merge(&self, number: u64, head: Revision) -> Result<Revision, ForgeError> {
+        let route = self.route(&format!("/pulls/{number}/merge"));
+        let body = json!({ "sha": head.to_string() });
+        let mut call = Call::set("merge a pull request", Method::PUT, route, &body);
+        // A second merge would be refused, so only a look at the pull request can tell what became of the first.
+        call.is_repeatable = false;
+        let error = match self.client.call::<wire::Merge>(&call) {
+            Ok(merge) => {
+                return Revision::parse(&merge.sha)
+                    .map_err(|error| ForgeError::Unreadable { number, reason: error.to_string() });
+            }
+            Err(error) => error,
+        };
+        let is_unclear =
+            error.fault.is_ambiguous() || matches!(error.fault, GitHubFault::NotMergeable { .. });
+        if !is_unclear {
+            return Err(error.into());
+        }
+        let now = self.show(number)?;
+        match now.state {
+            PullState::Merged { revision } => Ok(revision),
+            PullState::Closed { .. } => Err(ForgeError::NotOpen { number, state: now.state }),
+            PullState::Open if now.proposal.head_revision != head => {
+                Err(ForgeError::HeadMoved { head: now.proposal.head, revision: head })
+            }
+            PullState::Open => Err(error.into()),
+        }
+    }
+
+    /// Deletes branches that start with `prefix` and were left behind by pull requests that are merged or that
+    /// Fleetwright closed, and returns the numbers of those pull requests.
+    pub fn settle(&self, prefix: &str) -> Result<Vec<u64>, ForgeError> {
+        let refs = self.upstream.fetch()?;
+        let mut settled = Vec::new();
+        for (head, tip) in heads(&refs, prefix) {
+            let pulls = self.of_head(head)?;
+            let Some(last) = pulls.last().filter(|_| pulls.iter().all(|pull| pull.state != PullState::Open))
+            else {
+                continue;
+            };
+            // The branch of a pull request that a person closed stays, so that it can be opened again.
+            let is_done = match &last.state {
+                PullState::Merged { .. } => true,
+                PullState::Closed { reason } => reason != pulls::CLOSED_BY_A_PERSON,
+                PullState::Open => false,
+            };
+            if is_done && last.proposal.head_revision == tip && self.delete_head(last)? {
+                settled.push(last.number);
+            }
+        }
+        settled.sort_unstable();
+        Ok(settled)
+    }
+
+    /// Makes sure that the one comment of ours of this `kind` says `text`: adds it, or edits the one that is there.
+    ///
+    /// `kind` is a word; it stands hidden in the comment.
+    pub fn comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
+        let mark = format!("<!-- fleetwright:{kind} -->");
+        let body = format!("{text}\n{mark}");
+        for attempt in 0..ATTEMPTS {
+            match self.find_comment(number, &mark, attempt == 0)? {
+                Some(comment) if comment.body.replace("\r\n", "\n") == body => return Ok(()),
+                Some(comment) => {
+                    let route = self.route(&format!("/issues/comments/{}", comment.id));
+                    let call = Call::set("edit a comment", Method::PATCH, route, &json!({ "body": body }));
+                    return Ok(self.client.run(&call)?);
+                }
+                None => {}
+            }
+            let route = self.route(&format!("/issues/{number}/comments"));
+            let call = Call::create("add a comment", route, &json!({ "body": body }));
+            match self.client.run(&call) {
+                Err(error) if error.fault.is_ambiguous() && attempt + 1 < ATTEMPTS => {
+                    self.client.pause(attempt);
+                }
+                result => return Ok(result?),
+            }
+        }
+        Err(ForgeError::Busy { what: format!("the comments of pull request #{number}") })
+    }
+
+    /// Makes sure that a status of a commit says this.
+    pub fn set_status(&self, revision: Revision, status: &CommitStatus) -> Result<(), ForgeError> {
+        let description: String = status.description.chars().take(STATUS_DESCRIPTION_LIMIT).collect();
+        let route = self.route(&format!("/commits/{revision}/status?per_page=100"));
+        let current: wire::CombinedStatus = self.client.call(&Call::get("read a commit status", route))?;
+        let is_said = current.statuses.iter().any(|said| {
+            said.context == status.context
+                && said.state == status.state.word()
+                && said.description.as_deref() == Some(description.as_str())
+        });
+        if is_said {
+            return Ok(());
+        }
+        let body = json!({
+            "state": status.state.word(), "context": status.context, "description": description,
+            "target_url": status.target_url,
+        });
+        let route = self.route(&format!("/statuses/{revision}"));
+        Ok(self.client.run(&Call::set("set a commit status", Method::POST, route, &body))?)
+    }
+
+    /// Lets the pull request of `then` wait, by a commit status, while that of `first` is open.
+    pub fn hold_back(&self, context: &str, first: &str, then: &str) -> Result<(), ForgeError> {
+        let Some(held) = self.pulls_of(then, "open", true)?.into_iter().next() else { return Ok(()) };
+        let revision = pulls::read(&held)?.proposal.head_revision;
+        let (state, description, target_url) = match self.pulls_of(first, "open", true)?.into_iter().next() {
+            Some(open) => {
+                let description = format!("waits until #{} is merged", open.number);
+                (StatusState::Pending, description, Some(open.html_url))
+            }
+            None => (StatusState::Success, "nothing has to be merged first".to_owned(), None),
+        };
+        self.set_status(
+            revision,
+            &CommitStatus { context: context.to_owned(), state, description, target_url },
+        )
+    }
+
+    /// Waits until a push is within GitHub's limits, or says when it will be.
+    pub fn admit_push(&self) -> Result<(), ForgeError> {
+        Ok(self.client.admit_push()?)
+    }
+
+    fn create(&self, proposal: &Proposal) -> Result<wire::Pull, GitHubError> {
+        let body = marker::splice("", &proposal.body, &pulls::marker_of(proposal), pulls::BODY_LIMIT);
+        let new = wire::NewPull {
+            title: &proposal.title,
+            head: self.qualified(&proposal.head),
+            base: &proposal.base,
+            body: &body,
+            maintainer_can_modify: false,
+        };
+        self.client.call(&Call::create("open a pull request", self.route("/pulls"), &new))
+    }
+
+    /// Makes an open pull request say what the proposal says, and tells whether anything had to change.
+    fn update(&self, pull: &wire::Pull, proposal: &Proposal) -> Result<bool, ForgeError> {
+        let difference = pulls::difference(pull, proposal);
+        if difference.edit != wire::PullEdit::default() {
+            self.edit("update a pull request", pull.number, &difference.edit)
+                .map_err(|error| refused(error, proposal))?;
+        }
+        let labels = self.route(&format!("/issues/{}/labels", pull.number));
+        if !difference.missing_labels.is_empty() {
+            let body = json!({ "labels": difference.missing_labels });
+            self.client.run(&Call::set("label a pull request", Method::POST, labels.clone(), &body))?;
+        }
+        for label in &difference.stale_labels {
+            let route = format!("{labels}/{}", encoded(label));
+            let mut call = Call::get("take a label off a pull request", route);
+            call.method = Method::DELETE;
+            match self.client.run(&call) {
+                // A person was faster.
+                Err(GitHubError { fault: GitHubFault::NotFound, .. }) => {}
+                result => result?,
+            }
+        }
+        Ok(!difference.is_empty())
+    }
+
+    fn edit(&self, attempt: &str, number: u64, edit: &wire::PullEdit) -> Result<(), GitHubError> {
+        let route = self.route(&format!("/pulls/{number}"));
+        self.client.run(&Call::set(attempt, Method::PATCH, route, edit))
+    }
+
+    fn pull(&self, number: u64) -> Result<wire::Pull, ForgeError> {
+        let route = self.route(&format!("/pulls/{number}"));
+        match self.client.call(&Call::get("read a pull request", route)) {
+            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Err(ForgeError::Unknown { number }),
+            result => Ok(result?),
+        }
+    }
+
+    /// Returns the open pull request that a proposal is for: the one to its base, else the oldest.
+    fn open_pull_of(
+        &self,
+        proposal: &Proposal,
+        may_be_cached: bool,
+    ) -> Result<Option<wire::Pull>, ForgeError> {
+        let open = self.pulls_of(&proposal.head, "open", may_be_cached)?;
+        let to_base = open.iter().find(|pull| pull.base.branch == proposal.base);
+        Ok(to_base.or(open.first()).cloned())
+    }
+
+    /// Returns the pull requests of a head branch in this very repository, by number.
+    fn pulls_of(&self, head: &str, state: &str, may_be_cached: bool) -> Result<Vec<wire::Pull>, ForgeError> {
+        let filter = encoded(&self.qualified(head));
+        let route = self.route(&format!("/pulls?state={state}&head={filter}&per_page=100"));
+        let mut call = Call::get("find the pull requests of a branch", route);
+        call.may_be_cached = may_be_cached;
+        let mut pulls: Vec<wire::Pull> = self.client.list(call)?;
+        // A filter that GitHub does not understand is ignored there: everything would be ours.
+        pulls.retain(|pull| pull.head.branch == head && self.is_own(pull));
+        pulls.sort_by_key(|pull| pull.number);
+        Ok(pulls)
+    }
+
+    fn read_own(&self, mut pulls: Vec<wire::Pull>) -> Result<Vec<PullRequest>, ForgeError> {
+        pulls.retain(|pull| self.is_own(pull));
+        pulls.sort_by_key(|pull| pull.number);
+        pulls.iter().map(pulls::read).collect()
+    }
+
+    fn is_own(&self, pull: &wire::Pull) -> bool {
+        let name = self.client.place().to_string();
+        pull.head.repo.as_ref().is_some_and(|repository| repository.full_name.eq_ignore_ascii_case(&name))
+    }
+
+    fn find_comment(
+        &self,
+        number: u64,
+        mark: &str,
+        may_be_cached: bool,
+    ) -> Result<Option<wire::Comment>, ForgeError> {
+        let route = self.route(&format!("/issues/{number}/comments?per_page=100"));
+        let mut call = Call::get("read the comments of a pull request", route);
+        call.may_be_cached = may_be_cached;
+        let comments: Vec<wire::Comment> = self.client.list(call)?;
+        Ok(comments.into_iter().find(|comment| comment.body.trim_end().ends_with(mark)))
+    }
+
+    /// Deletes the head branch if it still is where the pull request says, and tells whether it did.
+    fn delete_head(&self, pull: &PullRequest) -> Result<bool, ForgeError> {
+        let Proposal { head, head_revision, .. } = &pull.proposal;
+        match self.upstream.update(&[RefUpdate::branch(head, Some(*head_revision), None)]) {
+            Ok(()) => Ok(true),
+            // It moved, it is gone already, or a person has it checked out.
+            Err(PushError::LeaseLost { .. }) => Ok(false),
+            Err(PushError::Git(error)) if matches!(error.fault, Fault::CheckedOut { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn qualified(&self, head: &str) -> String {
+        format!("{}:{head}", self.client.place().owner)
+    }
+
+    fn route(&self, rest: &str) -> String {
+        self.client.place().route(rest)
+    }
+}
+
+fn heads<'r>(
+    refs: &'r BTreeMap<String, Revision>,
+    prefix: &'r str,
+) -> impl Iterator<Item = (&'r str, Revision)> {
+    refs.iter().filter_map(move |(name, tip)| {
+        Some((name.strip_prefix(BRANCHES).filter(|branch| branch.starts_with(prefix))?, *tip))
+    })
+}
+
+/// Returns whether the pull request may be there although it was not this request that is known to have opened it.
+fn is_lost_or_raced(error: &GitHubError) -> bool {
+    error.fault.is_ambiguous() || says(error, "already exists")
+}
+
+fn says(error: &GitHubError, part: &str) -> bool {
+    matches!(&error.fault, GitHubFault::Invalid { messages } if messages.iter().any(|message| message.contains(part)))
+}
+
+/// Says in the words of all forges why a proposal was refused.
+fn refused(error: GitHubError, proposal: &Proposal) -> ForgeError {
+    let (head, revision) = (proposal.head.clone(), proposal.head_revision);
+    match () {
+        () if says(&error, "`base`") => ForgeError::NoBase { base: proposal.base.clone() },
+        // The branch was deleted, or its base took it in meanwhile: the next run sees what is there now.
+        () if says(&error, "`head`") || says(&error, "No commits between") => {
+            ForgeError::HeadMoved { head, revision }
+        }
+        () => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

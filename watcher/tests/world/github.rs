@@ -1,0 +1,260 @@
+//! Runs whose pull requests live on GitHub: the test kit's, on the very repository that the runs push to.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use fleetwright::error::CommandError;
+use fleetwright::events::Cancel;
+use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
+use fleetwright::identity::Identity;
+use fleetwright::run::{Pipeline, Step, Steps};
+use insta::assert_snapshot;
+use testkit::github::{self, FaultKind, GitHub};
+
+use crate::platform::{APP_HEAD, CONTROL, World, pipeline, steps, told};
+
+const MOVED: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
+
+/// A world whose pull requests live on GitHub, and the runs of one process.
+struct OnGitHub {
+    github: GitHub,
+    pipeline: RefCell<Pipeline>,
+    world: World,
+}
+
+struct Until(Step);
+
+impl Steps for Until {
+    fn may_go_on(&self, step: Step) -> bool {
+        step != self.0
+    }
+}
+
+impl OnGitHub {
+    fn new(world: World) -> Self {
+        let github = GitHub::start(&world.path()).unwrap();
+        let pipeline = RefCell::new(process(&world, &github));
+        Self { github, pipeline, world }
+    }
+
+    /// The platform with a change that concerns both groups.
+    fn edited() -> Self {
+        let on = Self::new(World::new());
+        on.world.edit(MOVED[0], MOVED[1], MOVED[2]);
+        on
+    }
+
+    fn run(&self) -> String {
+        told(&self.try_run().unwrap())
+    }
+
+    fn try_run(&self) -> Result<fleetwright::run::RunReport, CommandError> {
+        let report = self.pipeline.borrow_mut().run(&Cancel::default(), &())?;
+        Ok(report.expect("nothing asks the run to stop"))
+    }
+
+    fn restart(&self) {
+        self.pipeline.replace(process(&self.world, &self.github));
+    }
+
+    fn has_news(&self) -> bool {
+        self.pipeline.borrow().has_news().unwrap()
+    }
+
+    /// Returns all pull requests, one a line.
+    fn pulls(&self) -> String {
+        let pulls = self.github.pulls().unwrap();
+        let line = |pull: &github::Pull| {
+            let state = match (pull.is_open(), &pull.merged) {
+                (true, _) => "open",
+                (false, Some(_)) => "merged",
+                (false, None) => "closed",
+            };
+            let labels: Vec<_> = pull.labels.iter().map(String::as_str).collect();
+            format!("#{} {} → {} {state} [{}]", pull.number, pull.head, pull.base, labels.join(", "))
+        };
+        pulls.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns what the newest status on the tip of a branch says.
+    fn status(&self, branch: &str) -> String {
+        let tip = self.world.tip(branch).to_string();
+        let state = self.github.state();
+        let newest = state.statuses.iter().rfind(|status| status.sha == tip);
+        newest.map_or_else(String::new, |status| {
+            format!("{} {}: {}", status.context, status.state, status.description.clone().unwrap_or_default())
+        })
+    }
+}
+
+fn process(world: &World, github: &GitHub) -> Pipeline {
+    let place = RepositoryPlace::new(&github.url(), github::OWNER, github::NAME).unwrap();
+    let (now, wait) = github.clock();
+    let client = Client::new(place, Identity::of_token(github::TOKEN.into()), Clock::new(now, wait)).unwrap();
+    pipeline(&world.path()).on_github(client)
+}
+
+#[test]
+fn a_run_on_what_is_published_says_nothing_to_github() {
+    let on = OnGitHub::new(World::new());
+    let before = on.world.refs();
+    assert_snapshot!(on.run(), @r"
+    control  nothing to do
+    app      nothing to do
+    ");
+    assert_eq!((on.world.refs(), on.github.writes()), (before, Vec::new()));
+}
+
+#[test]
+fn each_group_gets_one_pull_request_and_the_apps_wait_for_control() {
+    let on = OnGitHub::edited();
+    assert_snapshot!(on.run(), @r"
+    control  opened pull request #1
+    app      opened pull request #2
+    ");
+    assert_snapshot!(on.pulls(), @r"
+    #1 fleetwright/control → main open [control]
+    #2 fleetwright/app → main open [app]
+    ");
+    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/control-first pending: waits until #1 is merged");
+    assert!(!on.has_news());
+    on.github.merge(1).unwrap();
+    assert!(on.has_news());
+    assert_snapshot!(on.run(), @r"
+    control  nothing to do
+    app      updated pull request #2
+    ");
+    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/control-first success: nothing has to be merged first");
+    on.github.merge(2).unwrap();
+    on.run();
+    assert_snapshot!(on.world.git(&["for-each-ref", "--format=%(refname)"]), @"refs/heads/main");
+    on.world.assert_sound();
+}
+
+#[test]
+fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
+    let on = OnGitHub::edited();
+    on.run();
+    let requests = on.github.state().exchanges.len();
+    assert_eq!((requests, on.github.writes().len()), (14, 5), "{:?}", on.github.writes());
+    on.run();
+    let used = || on.github.state().spending[github::TOKEN].used;
+    let spent = used();
+    on.run();
+    assert!(!on.has_news());
+    assert_eq!((used(), on.github.writes().len()), (spent, 5), "what is known already was paid for");
+}
+
+#[test]
+fn a_run_that_is_cut_short_between_any_two_steps_is_finished_by_the_next_process() {
+    let whole = OnGitHub::edited();
+    whole.run();
+    for step in steps() {
+        let on = OnGitHub::edited();
+        let is_cut = on.pipeline.borrow_mut().run(&Until(step), &()).unwrap().is_none();
+        assert!(is_cut, "{step:?}");
+        on.restart();
+        on.run();
+        assert_eq!(on.pulls(), whole.pulls(), "cut short after {step:?}");
+        assert_eq!(on.world.refs(), whole.world.refs(), "cut short after {step:?}");
+        assert_eq!(on.status(APP_HEAD), whole.status(APP_HEAD), "cut short after {step:?}");
+    }
+}
+
+#[test]
+fn every_answer_may_be_lost_once_and_nothing_is_done_twice() {
+    let whole = OnGitHub::edited();
+    whole.run();
+    for path in ["/pulls", "/labels", "/statuses", "/commits"] {
+        for kind in [FaultKind::After(502), FaultKind::CutAfter, FaultKind::Instead(500)] {
+            let on = OnGitHub::edited();
+            on.github.fail("", path, 1, kind);
+            on.github.fail("POST", path, 1, kind);
+            on.run();
+            assert_eq!(on.pulls(), whole.pulls(), "{path} {kind:?}");
+            assert_eq!(on.status(APP_HEAD), whole.status(APP_HEAD), "{path} {kind:?}");
+            assert!(!on.has_news());
+        }
+    }
+}
+
+#[test]
+fn an_hour_of_refusals_passes_and_the_run_after_it_finishes_the_work() {
+    let on = OnGitHub::edited();
+    on.github.fail("POST", "/pulls", 1, FaultKind::SecondaryLimit(Some(3_600)));
+    let error = on.try_run().unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(error.come_again(), Some(on.github.now() + Duration::from_hours(1)));
+    assert!(on.try_run().unwrap_err().is_transient());
+    assert_eq!(on.pulls(), "");
+    on.github.advance(Duration::from_hours(1));
+    assert_snapshot!(on.run(), @r"
+    control  opened pull request #1
+    app      opened pull request #2
+    ");
+}
+
+#[test]
+fn a_pull_request_that_a_person_closed_stays_closed_until_its_plan_changes() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.github.close(1).unwrap();
+    assert!(on.has_news(), "the apps would wait for ever");
+    assert_snapshot!(on.run(), @r"
+    control  pull request #1 was closed with this very change; it stays closed until the change differs
+    app      pull request #2 is current
+    ");
+    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/control-first success: nothing has to be merged first");
+    assert!(!on.has_news());
+    on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
+    assert_snapshot!(on.run(), @r"
+    control  opened pull request #3
+    app      updated pull request #2
+    ");
+}
+
+#[test]
+fn a_change_that_is_taken_back_closes_its_pull_requests_with_a_comment() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.world.edit(MOVED[0], MOVED[2], MOVED[1]);
+    assert_snapshot!(on.run(), @r"
+    control  closed pull request #1: nothing is left to change
+    app      closed pull request #2: nothing is left to change
+    ");
+    assert_snapshot!(on.pulls(), @r"
+    #1 fleetwright/control → main closed [control]
+    #2 fleetwright/app → main closed [app]
+    ");
+    assert_eq!(on.github.state().comments.len(), 2);
+    assert_snapshot!(on.world.git(&["for-each-ref", "--format=%(refname)"]), @"refs/heads/main");
+}
+
+#[test]
+fn a_title_that_a_person_wrote_survives_the_next_run() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.github.edit(1, |pull| pull.title = "Move Prometheus".into()).unwrap();
+    on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
+    on.run();
+    on.run();
+    assert_eq!(on.github.pull(1).unwrap().title, "Move Prometheus");
+    assert_eq!(on.pulls().lines().count(), 2);
+}
+
+#[test]
+fn a_token_that_was_revoked_stalls_the_run_and_leaves_everything_as_it_is() {
+    let on = OnGitHub::edited();
+    let token = on.github.state().tokens.remove(github::TOKEN).unwrap();
+    let before = on.world.refs();
+    let error = on.try_run().unwrap_err();
+    assert!(!error.is_transient());
+    assert_snapshot!(error.report(), @r"
+    error: failed to find the pull requests of a branch on GitHub: the token is not accepted
+      hint: check that the token is complete, has not expired and was not revoked
+    ");
+    assert_eq!(on.world.refs(), before);
+    on.github.state().tokens.insert(github::TOKEN.into(), token);
+    on.run();
+    assert_eq!(on.pulls().lines().count(), 2);
+}
