@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::listen::Listen;
 use super::remote::{ForgeName, RemoteArgs};
+use super::sources::GitHubSources;
 use super::{Global, Shown, print_json, print_text, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
@@ -190,13 +191,23 @@ async fn serve(
     let event = Event { repository, revision, cause: Cause::Moved };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let monitor = Monitor::default();
-    let server = args.listen.start(&monitor, &event, &events, cancel).await?;
+    let repository = args.upstream.repository_name();
+    let listening = args.listen.start(&monitor, repository, (&event, &events), cancel).await?;
     let upstream = pipeline.upstream().reopen()?;
     let git_dir = upstream.git_dir().to_owned();
     info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
     let looks = monitor.clone();
     let look = move || looks.observe_look(upstream.refs());
-    tokio::spawn(poll(Duration::from_secs(args.poll), event.clone(), events.clone(), look));
+    let every = Duration::from_secs(args.poll);
+    tokio::spawn(poll(every, event.clone(), events.clone(), look));
+    if let Some(client) = pipeline.github() {
+        let (client, monitor) = (Arc::clone(client), monitor.clone());
+        let sources = GitHubSources { client, monitor, event: event.clone(), events: events.clone() };
+        sources.look_at_pages(&pipeline.settings().base, every)?;
+        if listening.as_ref().is_some_and(|listening| listening.receives_webhooks) {
+            sources.sweep_deliveries(args.listen.webhook_id())?;
+        }
+    }
     tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), event, events));
     // The seed only spreads retries of several services over time.
     let queue = Queue::new(events::Settings::default(), u64::from(std::process::id()));
@@ -214,9 +225,9 @@ async fn serve(
         last.insert(monitor.observe(|| outcome(&runner.run(cancel)))).clone()
     };
     service::serve(queue, receiver, run, cancel).await;
-    if let Some(server) = server {
+    if let Some(listening) = listening {
         // It panics on nothing that anyone sends, and a panic would have been shown.
-        let _ = server.await;
+        let _ = listening.server.await;
     }
     info!("stopped");
     Ok(Exit::Done)
