@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 use crate::error::CommandError;
-use crate::events::server::{Limits, ListenError, Monitor, Server, Site};
+use crate::events::server::{Limits, ListenError, Monitor, Refresh, Server, Site};
 use crate::events::webhook::{SECRET_VARIABLE, Secrets, SecretsError, Webhook};
 use crate::events::{Cancel, Event, Events, RepositoryName};
 
@@ -44,12 +44,14 @@ impl Listen {
         self.webhook_id
     }
 
-    /// Starts the server if an address was given; `upstream` is the repository whose deliveries count if none is named.
+    /// Starts the server if an address was given; `upstream` is the repository whose deliveries count if none is named,
+    /// and `refresh` brings metrics up to date.
     pub(super) async fn start<K, R>(
         &self,
         monitor: &Monitor,
         upstream: Option<RepositoryName>,
         (event, events): (&Event<K, R>, &Events<K, R>),
+        refresh: Refresh,
         cancel: &Cancel,
     ) -> Result<Option<Listening>, CommandError>
     where
@@ -57,7 +59,7 @@ impl Listen {
         R: Clone + Send + Sync + 'static,
     {
         let Some(address) = self.address else { return Ok(None) };
-        let mut site = Site::new(monitor.clone(), events);
+        let mut site = Site::new(monitor.clone(), events).with_refresh(refresh);
         let webhook = self.webhook(upstream)?;
         let receives_webhooks = webhook.is_some();
         if let Some((secrets, repository)) = webhook {
@@ -134,7 +136,8 @@ mod tests {
         let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let cancel = Cancel::default();
         cancel.request();
-        let listening = args.start(&Monitor::default(), upstream, (&event, &events), &cancel).await?;
+        let listening =
+            args.start(&Monitor::default(), upstream, (&event, &events), Box::new(|_| {}), &cancel).await?;
         Ok(listening.map(|listening| listening.server))
     }
 

@@ -210,5 +210,14 @@ fn a_delivery_makes_a_run_although_no_ref_moved() {
     assert_eq!(deliver(address, "pull_request", "1", "another secret", body), "401");
     assert_eq!(deliver(address, "pull_request", "1", SECRET, body), "202");
     hosted.wait_until("the label", |hosted| hosted.github.pull(1).unwrap().labels.contains("control"));
+    let shown = metrics(address);
+    for line in [
+        r#"fleetwright_github_budget_left{of="pushes"} 4"#,
+        r#"fleetwright_github_budget_left{of="writes_in_hour"} 49"#,
+        "fleetwright_push_to_pull_request_seconds_count 1",
+        "fleetwright_queue_age_seconds",
+    ] {
+        assert!(shown.contains(line), "{line} is not in\n{shown}");
+    }
     assert_eq!(service.stop().0, Some(0));
 }
