@@ -15,6 +15,7 @@ mod remote;
 mod render;
 mod run;
 mod schema;
+mod sources;
 mod watch;
 
 use std::io::{self, Write as _};
