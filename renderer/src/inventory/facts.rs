@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::ChartSources;
 use crate::network::{AddressPool, Network};
 
 /// What a cluster is for.
@@ -151,6 +152,9 @@ pub struct AddonChoice {
 pub struct FleetFile {
     /// The git repository that Argo CD reads: this one.
     pub repository: GitRepository,
+    /// Where charts are drawn from, if not from the repositories that add-ons name.
+    #[serde(default, skip_serializing_if = "ChartSources::is_empty")]
+    pub charts: ChartSources,
     /// The storage class that volumes are claimed from.
     #[serde(default)]
     pub storage_class: String,

@@ -3,6 +3,7 @@
 //! Knows nothing of templates. What is known here about a cluster is right on its own; what must fit between clusters
 //! is for `checks`.
 
+mod chart_sources;
 mod editors;
 mod fact;
 mod facts;
@@ -22,6 +23,7 @@ use crate::schema::{Schema, Violation};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 
+pub use chart_sources::{ChartAddress, ChartSources, is_same_repository};
 pub use editors::defaults_schema;
 pub use fact::Fact;
 pub use facts::{
@@ -123,6 +125,16 @@ static CLUSTER_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::compile(&cluster_schema()).expect("the schema is made from our own types"));
 static FLEET_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::compile(&fleet_schema()).expect("the schema is made from our own types"));
+
+/// Reads the shared facts alone, or returns every problem in them. A snapshot without them shares none.
+pub fn read_fleet(snapshot: &Snapshot) -> Result<FleetFile, Vec<Problem>> {
+    if snapshot.get(FLEET_FILE).is_none() {
+        return Ok(FleetFile::default());
+    }
+    let mut reader = Reader { snapshot, cache: &InventoryCache::default(), problems: Vec::new() };
+    let fleet = reader.fleet();
+    if reader.problems.is_empty() { Ok(fleet.facts) } else { Err(reader.problems) }
+}
 
 /// Reads the inventory. Problems are collected over all files; a cluster with a problem of its own is left out.
 pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<Problem>) {
