@@ -5,5 +5,6 @@ pub mod fleet;
 pub mod github;
 pub mod hostile;
 pub mod readers;
+pub mod real;
 pub mod smart_http;
 pub mod webhooks;

@@ -57,8 +57,10 @@ fn answer(state: &mut State, request: &Request) -> Answer {
     if let Err(error) = state.follow_branches() {
         return Err(Reply::error(500, &format!("the fake cannot read its repository: {error}")));
     }
-    if request.segments().first() == Some(&"app") {
-        return apps::answer(state, request);
+    match request.segments().first() {
+        Some(&"app") => return apps::answer(state, request),
+        Some(&"app-manifests") => return apps::convert(state, request),
+        _ => {}
     }
     let (name, token) = authenticate(state, request)?;
     let now = state.now;
@@ -120,6 +122,7 @@ fn route(state: &mut State, request: &Request, token: &Token) -> Answer {
     match (method, rest) {
         ("GET", []) => Ok(Reply::ok(200, shapes::repository(state, &state.owner))),
         ("GET", ["branches"]) => commits::branches(state, request),
+        ("GET", ["branches", name]) => commits::branch(state, &decoded(name)),
         ("GET", ["git", "ref", name @ ..]) => commits::get_ref(state, &decoded(&name.join("/"))),
         ("GET", ["commits", reference, "status"]) => commits::combined_status(state, &decoded(reference)),
         ("GET", ["commits", reference, "check-runs"]) => {

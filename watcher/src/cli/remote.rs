@@ -4,6 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::error::CommandError;
+use crate::events::RepositoryName;
 use crate::forge::ForgeError;
 use crate::forge::github::{self, Clock, RepositoryPlace};
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
@@ -84,6 +85,11 @@ impl RemoteArgs {
         Ok((upstream, client))
     }
 
+    /// Returns the owner and the name that the upstream's address ends in, if it does.
+    pub(super) fn repository_name(&self) -> Option<RepositoryName> {
+        RepositoryPlace::of_remote(self.upstream.as_ref()?).ok()?.to_string().parse().ok()
+    }
+
     /// Returns where the upstream is on GitHub, if its pull requests live there.
     fn place(
         &self,
@@ -153,7 +159,7 @@ fn owner_and_name(url: &Url) -> Option<(String, String)> {
 }
 
 /// A GitHub Enterprise Server has its interface below its own name.
-fn default_api(host: &str) -> String {
+pub(super) fn default_api(host: &str) -> String {
     if host == "github.com" { PUBLIC_API.to_owned() } else { format!("https://{host}/api/v3") }
 }
 

@@ -19,11 +19,22 @@ use crate::output::Exit;
 /// Serves events until a stop is requested, or until all sources have ended and nothing is left to do.
 ///
 /// On a stop the run that is under way is waited for; it polls `cancel` and ends at its next step boundary.
-pub async fn serve<K, R, F>(
+pub async fn serve<K, R, F>(queue: Queue<K, R>, events: mpsc::Receiver<Event<K, R>>, run: F, cancel: &Cancel)
+where
+    K: Ord + Clone + Display + Send + 'static,
+    R: Clone + Send + 'static,
+    F: Fn(&Request<K, R>, &Cancel) -> Outcome + Send + Sync + 'static,
+{
+    serve_watched(queue, events, run, cancel, |_| {}).await;
+}
+
+/// Serves events as [`serve`] does, and shows the queue after everything that happens to it.
+pub async fn serve_watched<K, R, F>(
     mut queue: Queue<K, R>,
     mut events: mpsc::Receiver<Event<K, R>>,
     run: F,
     cancel: &Cancel,
+    watch: impl Fn(&Queue<K, R>),
 ) where
     K: Ord + Clone + Display + Send + 'static,
     R: Clone + Send + 'static,
@@ -47,6 +58,7 @@ pub async fn serve<K, R, F>(
                 }
             }
         }
+        watch(&queue);
     }
     while let Some(Ok((repository, outcome))) = running.join_next().await {
         settle(&mut queue, &repository, &outcome);
@@ -87,8 +99,8 @@ fn panicked() -> Failure {
 }
 
 fn take_in<K: Ord + Clone + Display, R: Clone>(queue: &mut Queue<K, R>, event: Event<K, R>) {
-    let Event { repository, revision } = event;
-    match queue.push(repository.clone(), revision, now()) {
+    let repository = event.repository.clone();
+    match queue.push(event, now()) {
         Pushed::Queued => debug!(%repository, "took in an event"),
         Pushed::Refused => warn!(%repository, "refused an event of `{repository}`: the queue is full"),
     }
@@ -135,7 +147,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::events::Settings;
+    use crate::events::{Cause, Settings};
 
     const SETTINGS: Settings = Settings {
         quiet: Duration::from_secs(2),
@@ -174,7 +186,7 @@ mod tests {
 
         async fn event(&self, revision: u32, at: u64) {
             tokio::time::sleep_until(self.start + Duration::from_secs(at)).await;
-            self.sender.send(Event { repository: "a", revision }).await.unwrap();
+            self.sender.send(Event { repository: "a", revision, cause: Cause::Moved }).await.unwrap();
         }
 
         /// Ends the sources, waits until the service has nothing left to do, and returns its runs.
@@ -270,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_single_run_returns_how_it_ended() {
-        let request = || Request { repository: "a", revision: 1 };
+        let request = || Request { repository: "a", revision: 1, cause: Cause::Moved, since: now() };
         let cancel = Cancel::default();
         assert_eq!(once(request(), |_, _| Outcome::Done, &cancel).await, Outcome::Done);
         let ended = once(request(), |_, _| panic!("this panic belongs to the test"), &cancel).await;

@@ -5,6 +5,7 @@
 
 mod app;
 mod key;
+mod registration;
 
 use std::fmt;
 use std::fs::File;
@@ -20,6 +21,7 @@ use crate::http::{HttpError, Url};
 
 pub use app::{App, AppSettings};
 pub use key::{AppKey, KeyFault};
+pub use registration::{Desk, DeskError, Registered, RegistrationError, Wish};
 
 /// Where a token is looked for first. Whoever sets it means it for the upstream, whatever that is.
 const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";
@@ -186,6 +188,20 @@ impl Identity {
             Source::TokenFile(path) => read_token(path).map(Some),
             Source::App(app) => app.token(now).map(Some),
         }
+    }
+
+    /// Returns what an App says of itself where it acts for no repository, or `None` for whoever is no App.
+    pub fn app_claim(&self, now: SystemTime) -> Result<Option<SecretString>, IdentityError> {
+        match &*self.0 {
+            Source::App(app) => app.claim(now).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns whether this is a GitHub App.
+    #[must_use]
+    pub fn is_app(&self) -> bool {
+        matches!(*self.0, Source::App(_))
     }
 
     /// Forgets a token that was turned down; an App gets a new one at the next use.

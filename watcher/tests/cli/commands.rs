@@ -203,6 +203,26 @@ fn clusters_are_a_table_and_a_document() {
 }
 
 #[test]
+fn the_charts_are_listed_with_where_they_are_drawn_from() {
+    let repo = Repo::fleet();
+    assert_snapshot!(repo.run(&["charts", "list"]), @"
+    web 1.2.3 from https://charts.example.com
+    => 0
+    ");
+    let fleet = repo.read("environments/_fleet.yaml");
+    repo.write(
+        "environments/_fleet.yaml",
+        format!("{fleet}charts: {{mirror: 'oci://registry.internal/charts'}}\n"),
+    );
+    assert_snapshot!(repo.run(&["charts", "list"]), @"
+    web 1.2.3 from oci://registry.internal/charts/charts.example.com (a copy of https://charts.example.com)
+    => 0
+    ");
+    let document = repo.run(&["charts", "list", "--format", "json"]).json();
+    assert_eq!(document["charts"][0]["source"], "oci://registry.internal/charts/charts.example.com");
+}
+
+#[test]
 fn a_command_works_from_every_folder_of_the_repository_and_by_name() {
     let repo = Repo::fleet();
     for folder in ["environments/prod", "argocd-apps", ".git/refs"] {
