@@ -194,7 +194,7 @@ pub struct FleetFile {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct Trust {
-    /// The name of the ClusterIssuer, the same on every cluster.
+    /// The name of the cluster-wide issuer, the same on every cluster.
     pub issuer: String,
 }
 
