@@ -159,7 +159,11 @@ pub(crate) fn place_to_edit(
     finding: &Finding,
 ) -> Place {
     let target = Target { document, path: finding.path.clone() };
-    let place = if finding.on_key { key_place(renderer, template, &target) } else { None };
+    let place = match finding.line {
+        _ if finding.on_key => key_place(renderer, template, &target),
+        Some(line) => line_place(renderer, template, &target, line),
+        None => None,
+    };
     place.or_else(|| value_place(renderer, template, &target)).unwrap_or_else(|| {
         let file = template.template.unwrap_or(&template.writes).clone();
         Place { file, position: Position::START }
@@ -172,6 +176,21 @@ fn key_place(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target: &
         let expand = renderer.expand(template, template.template?, &renderer.facts);
         renderer.catalog.templates.key_place(expand, target.document, &target.path)
     })
+}
+
+fn line_place(
+    renderer: &UnitRenderer<'_>,
+    template: &UnitTemplate<'_>,
+    target: &Target,
+    line: usize,
+) -> Option<Place> {
+    if let Some(addon) = template.addon
+        && renderer.scope.override_place(addon, &target.path).is_some()
+    {
+        return None;
+    }
+    let expand = renderer.expand(template, template.template?, &renderer.facts);
+    renderer.catalog.templates.line_place(expand, target.document, &target.path, line)
 }
 
 fn value_place(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target: &Target) -> Option<Place> {

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::charts::ChartError;
 use crate::forge::ForgeError;
 use crate::git::{GitError, PushError};
-use crate::identity::IdentityError;
+use crate::identity::{IdentityError, RegistrationError};
 use crate::output::Exit;
 use crate::working_tree::WorkingTreeError;
 
@@ -39,6 +39,9 @@ pub enum CommandError {
     /// There is no credential to be had.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A GitHub App was not registered.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
     /// A ref did not move.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -102,7 +105,7 @@ impl CommandError {
             | Self::Identity(_)
             | Self::Push(_)
             | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
-            Self::Forge(_) => Exit::Forge,
+            Self::Forge(_) | Self::Registration(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
             Self::Chart(_) | Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => {
                 Exit::Unexpected
@@ -116,6 +119,7 @@ impl CommandError {
         match self {
             Self::Git(error) => error.hint(),
             Self::Identity(error) => error.hint(),
+            Self::Registration(error) => Some(error.hint()),
             Self::Push(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Chart(error) => error.hint(),

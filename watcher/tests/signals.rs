@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use fleetwright::events::service::once;
-use fleetwright::events::{Cancel, Outcome, Request, signals};
+use fleetwright::events::{Cancel, Cause, Outcome, Request, signals};
 
 /// Set in the child, which then is the service and not a test.
 const CHILD: &str = "FLEETWRIGHT_TEST_CHILD";
@@ -20,7 +20,7 @@ fn child() {
     runtime.block_on(async {
         let cancel = Cancel::default();
         signals::stop_on_signals(cancel.clone()).unwrap();
-        let request = Request { repository: "a", revision: () };
+        let request = Request { repository: "a", revision: (), cause: Cause::Moved };
         let outcome = once(request, move |_, cancel| work(&run, cancel), &cancel).await;
         assert_eq!(outcome, Outcome::Abandoned);
     });

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fleetwright::events::server::{Limits, Monitor, Server, Site};
 use fleetwright::events::service::serve;
 use fleetwright::events::webhook::{MAX_BODY_BYTES, Secrets, Webhook};
-use fleetwright::events::{Cancel, Event, Events, Outcome, Queue, Settings};
+use fleetwright::events::{Cancel, Cause, Event, Events, Outcome, Queue, Settings};
 use insta::assert_snapshot;
 use ring::hmac;
 use tokio::runtime::Runtime;
@@ -47,7 +47,7 @@ impl Front {
         let runtime = Runtime::new().unwrap();
         let (sender, hints) = mpsc::channel(1_024);
         let (monitor, cancel) = (Monitor::default(), Cancel::default());
-        let event = Event { repository: "a", revision: () };
+        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let secrets = Secrets::from_text(&SECRET.into()).unwrap();
         let source = (event, sender.clone());
         let webhook = Webhook::new(secrets, repository.parse().unwrap(), source, monitor.metrics.clone());

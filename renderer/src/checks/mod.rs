@@ -18,7 +18,8 @@ use crate::problem::Problem;
 use crate::yaml::Value;
 
 pub use flows::{
-    ClusterFlows, ExposedAddress, FlowFinding, Flows, Footprint, MetricsListener, MetricsSender, footprint,
+    ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login, Receiver, Sender,
+    Signal, footprint,
 };
 pub use keys::not_locked;
 pub use objects::ObjectId;
@@ -30,6 +31,8 @@ pub struct Finding {
     pub path: Vec<Step>,
     /// Whether the fault is the last key of the path itself and not its value.
     pub on_key: bool,
+    /// The line of the text at the path, from 0, where that is a text of several lines.
+    pub line: Option<usize>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -38,7 +41,12 @@ pub struct Finding {
 
 impl Finding {
     fn new(path: &[Step], message: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), on_key: false, message: message.into(), hint: None }
+        Self { path: path.to_vec(), on_key: false, line: None, message: message.into(), hint: None }
+    }
+
+    fn on_line(mut self, line: Option<usize>) -> Self {
+        self.line = line;
+        self
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -135,7 +143,10 @@ pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
 /// Checks of what documents do outside themselves.
 pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "metrics", run: flows::metrics_arrive },
-    Check { name: "metrics-labels", run: flows::metrics_name_their_cluster },
+    Check { name: "logs", run: flows::logs_arrive },
+    Check { name: "traces", run: flows::traces_arrive },
+    Check { name: "vault", run: flows::secrets_are_reached },
+    Check { name: "cluster-labels", run: flows::senders_name_their_cluster },
     Check { name: "exposed-once", run: flows::addresses_are_exposed_once },
     Check { name: "objects-once", run: flows::objects_are_written_once },
 ];

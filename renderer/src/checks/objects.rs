@@ -115,6 +115,7 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
     let finding = |violation: Violation| Finding {
         path: violation.path,
         on_key: violation.on_key,
+        line: None,
         message: violation.message,
         hint: violation.hint,
     };

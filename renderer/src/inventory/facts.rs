@@ -141,10 +141,28 @@ pub struct FleetFile {
     /// Machines outside every cluster, such as databases.
     #[serde(default)]
     pub machines: BTreeMap<String, Machine>,
+    /// What hubs and spokes agree on about logs. Left out, Loki knows no tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Logs")]
+    pub logs: Option<Logs>,
     /// Where secrets are kept. The repository holds their names and never their content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretStore")]
     pub secrets: Option<SecretStore>,
+}
+
+/// What hubs and spokes agree on about logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Logs {
+    /// The tenant that logs are written and read as.
+    #[schemars(
+        length(max = 150),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        extend("x-hint" = "use lower-case letters, digits and hyphens, with a letter or digit at both ends")
+    )]
+    pub tenant: String,
 }
 
 /// Where External Secrets takes secrets from.

@@ -42,6 +42,7 @@ pub use token::MAX as MAX_VALUES;
 use compile::{Compiled, Kind, SourceText, Tracing};
 use helpers::{Capture, Recorder, Refusal};
 use memory::Memory;
+use scan::LineIndex;
 use skeleton::{Misfit, Skeleton};
 use trace::Trail;
 
@@ -174,6 +175,30 @@ impl Templates {
         Some(self.place_in_template(expand, located.key?))
     }
 
+    /// Finds where a line of the text at `path` of document `document` is written, counted from 0.
+    ///
+    /// Nothing unless the text is written with its own lines, as a literal block.
+    #[must_use]
+    pub fn line_place(
+        &self,
+        expand: Expand<'_>,
+        document: usize,
+        path: &[Step],
+        line: usize,
+    ) -> Option<Place> {
+        let (text, captures) = self.expand(expand).ok()?;
+        let lines = LineIndex::new(&text);
+        let skeleton = self.skeletons.skeleton(text.clone(), Skeleton::parse).ok()?;
+        let header = skeleton.locate(document, path, &captures)?.key?;
+        if !opens_literal_block(lines.line(header.line)) {
+            return None;
+        }
+        let row = header.line + 1 + u32::try_from(line).ok()?;
+        let written = lines.line(row);
+        let indent = written.chars().take_while(|character| *character == ' ').count();
+        Some(self.place_in_template(expand, Position::new(row, u32::try_from(indent).ok()? + 1)))
+    }
+
     fn captured_at(&self, captures: &[Capture], token: usize) -> Option<&Site> {
         self.compiled.sites.get(captures.get(token)?.site)
     }
@@ -248,6 +273,12 @@ impl Templates {
     fn traced(&self) -> Option<&Compiled> {
         self.traced.get_or_init(|| compile_all(&self.files, &self.partials, Tracing::On).ok()).as_ref()
     }
+}
+
+/// Returns whether a line such as `key: |-` puts the lines below it into a text as they are.
+fn opens_literal_block(line: &str) -> bool {
+    let line = line.split(" #").next().unwrap_or(line);
+    line.trim_end().rsplit(' ').next().is_some_and(|word| word.starts_with('|'))
 }
 
 fn start_of(file: &RepoPath) -> Place {

@@ -52,6 +52,14 @@ impl World {
         self
     }
 
+    /// Adds an add-on that runs on clusters of a role, in a namespace of its own name.
+    pub fn addon(self, name: &str, chart: &str, role: &str) -> Self {
+        let file = format!(
+            "chart: {{repository: https://charts.example.com, name: {chart}, version: 1.2.3}}\nnamespace: {name}\nclusters: {{roles: [{role}]}}\n"
+        );
+        self.with(&format!("templates/addons/{name}/addon.yaml"), file)
+    }
+
     /// Adds lines to the end of a file.
     pub fn and(self, path: &str, lines: &str) -> Self {
         let content = format!("{}{lines}", self.text(path));

@@ -57,8 +57,10 @@ fn answer(state: &mut State, request: &Request) -> Answer {
     if let Err(error) = state.follow_branches() {
         return Err(Reply::error(500, &format!("the fake cannot read its repository: {error}")));
     }
-    if request.segments().first() == Some(&"app") {
-        return apps::answer(state, request);
+    match request.segments().first() {
+        Some(&"app") => return apps::answer(state, request),
+        Some(&"app-manifests") => return apps::convert(state, request),
+        _ => {}
     }
     let (name, token) = authenticate(state, request)?;
     let now = state.now;

@@ -48,6 +48,8 @@ pub struct Delivery {
 pub const TOKEN_LIFE: u64 = 3_600;
 /// The longest life of a JWT, in seconds.
 const JWT_LIFE: u64 = 600;
+/// The permissions of a repository that this fake knows of.
+const PERMISSIONS: [&str; 6] = ["checks", "contents", "issues", "metadata", "pull_requests", "statuses"];
 /// How far a clock may be off, in seconds.
 const DRIFT: u64 = 60;
 
@@ -101,6 +103,47 @@ fn authenticated(state: &State, request: &Request) -> Result<App, Reply> {
         return Err(refused("'Expiration time' claim ('exp') is too far in the future"));
     }
     Ok(app)
+}
+
+/// Takes in a manifest as the page for new apps does when a person confirms it, and returns the code for it.
+///
+/// Refuses what GitHub refuses: a manifest without a place to go back to, or that asks for what there is not.
+pub fn agree(state: &mut State, manifest: &str) -> anyhow::Result<String> {
+    let manifest: Value = serde_json::from_str(manifest)?;
+    for key in ["name", "url", "redirect_url"] {
+        anyhow::ensure!(manifest[key].is_string(), "`{key}` is missing");
+    }
+    let permissions = manifest["default_permissions"].as_object().into_iter().flatten();
+    for (name, access) in permissions {
+        let is_known =
+            PERMISSIONS.contains(&name.as_str()) && matches!(access.as_str(), Some("read" | "write"));
+        anyhow::ensure!(is_known, "there is no permission `{name}: {access}`");
+    }
+    let code = format!("code{:036}", state.next_id());
+    state.manifests.insert(code.clone(), manifest);
+    Ok(code)
+}
+
+/// Exchanges a code for the app that its manifest describes. A code is good once.
+pub fn convert(state: &mut State, request: &Request) -> Answer {
+    let code = match (request.method.as_str(), &request.segments()[1..]) {
+        ("POST", [code, "conversions"]) => (*code).to_owned(),
+        _ => return Err(Reply::error(404, "Not Found")),
+    };
+    let manifest = state.manifests.remove(&code).ok_or_else(|| Reply::error(404, "Not Found"))?;
+    let has_webhook = manifest["hook_attributes"]["url"].is_string();
+    let (id, at) = (state.next_id(), moment::text(state.now));
+    let slug = manifest["name"].as_str().unwrap_or_default().to_lowercase().replace(' ', "-");
+    let body = json!({
+        "id": id, "slug": slug, "node_id": "A_2", "owner": shapes::user(&state.root, &state.owner),
+        "name": manifest["name"], "description": manifest["description"], "external_url": manifest["url"],
+        "html_url": format!("{}/apps/{slug}", state.root), "created_at": at, "updated_at": at,
+        "permissions": manifest["default_permissions"], "events": manifest["default_events"],
+        "client_id": "Iv1.0000000000000000", "client_secret": "0000",
+        "webhook_secret": if has_webhook { json!("a webhook secret") } else { Value::Null },
+        "pem": "a private key\n",
+    });
+    Ok(Reply::ok(201, body))
 }
 
 /// Returns the claims of a JWT that `key` signed with RS256.

@@ -75,6 +75,7 @@ impl GitHub {
             check_runs: Vec::new(),
             tokens: BTreeMap::from([(TOKEN.to_owned(), token)]),
             app: None,
+            manifests: BTreeMap::new(),
             deliveries: Vec::new(),
             protected: BTreeMap::new(),
             spending: BTreeMap::new(),

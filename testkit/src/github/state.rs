@@ -40,6 +40,8 @@ pub struct State {
     pub tokens: BTreeMap<String, Token>,
     /// The app, if one is registered.
     pub app: Option<App>,
+    /// Manifests that a person agreed to and that wait to be exchanged, by code.
+    pub manifests: BTreeMap<String, Value>,
     /// What the webhook was sent.
     pub deliveries: Vec<Delivery>,
     /// Branches that take a merge only with so many approvals.

@@ -98,10 +98,11 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
+    use crate::events::Cause;
 
     async fn start(args: Listen) -> Result<Option<JoinHandle<()>>, CommandError> {
         let (events, _hints) = mpsc::channel(1);
-        let event = Event { repository: "a", revision: () };
+        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let cancel = Cancel::default();
         cancel.request();
         args.start(&Monitor::default(), &event, &events, &cancel).await

@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod listen;
 mod pulls;
+mod register;
 mod remote;
 mod render;
 mod run;
@@ -124,6 +125,8 @@ enum Command {
     Run(run::Args),
     /// List, show, merge and close the pull requests of the local forge.
     Pulls(pulls::Args),
+    /// Register a GitHub App for the service to act as.
+    Register(register::Args),
     /// Lock the charts that add-ons name, so that every rendered key can be checked.
     Charts(charts::Args),
     /// Show the fleet as a table.
@@ -185,6 +188,7 @@ impl Cli {
             Command::Watch => watch::run(global),
             Command::Run(args) => run::run(global, args),
             Command::Pulls(args) => pulls::run(global, args),
+            Command::Register(args) => register::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),
             Command::Demo(args) => demo::run(global, args),

@@ -153,7 +153,7 @@ fn owner_and_name(url: &Url) -> Option<(String, String)> {
 }
 
 /// A GitHub Enterprise Server has its interface below its own name.
-fn default_api(host: &str) -> String {
+pub(super) fn default_api(host: &str) -> String {
     if host == "github.com" { PUBLIC_API.to_owned() } else { format!("https://{host}/api/v3") }
 }
 

@@ -1,7 +1,7 @@
 //! `fleetwright run`: the service, or one run of it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use renderer::plan::Budget;
 use tokio::sync::mpsc;
@@ -14,7 +14,7 @@ use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
 use crate::events::server::Monitor;
-use crate::events::{self, Cancel, Event, Failure, Outcome, Persistence, Queue, service};
+use crate::events::{self, Cancel, Cause, Event, Failure, Outcome, Persistence, Queue, service};
 use crate::run::{Pipeline, RunReport, Settings};
 
 use super::Exit;
@@ -116,7 +116,7 @@ type Request = events::Request<String, ()>;
 type RunResult = Result<Option<RunReport>, CommandError>;
 
 fn request(global: &Global) -> Request {
-    Request { repository: global.repo.display().to_string(), revision: () }
+    Request { repository: global.repo.display().to_string(), revision: (), cause: Cause::Changed }
 }
 
 /// A pipeline that is lent to one run at a time.
@@ -171,7 +171,12 @@ fn outcome(result: &RunResult) -> Outcome {
 }
 
 fn failure(error: &CommandError) -> Failure {
-    let persistence = if error.is_transient() { Persistence::Transient } else { Persistence::Stalled };
+    let wait = |until: SystemTime| until.duration_since(SystemTime::now()).unwrap_or_default();
+    let persistence = match error.come_again() {
+        Some(until) => Persistence::Limited(wait(until)),
+        None if error.is_transient() => Persistence::Transient,
+        None => Persistence::Stalled,
+    };
     Failure { persistence, exit: error.exit(), message: error.message(), hint: error.hint() }
 }
 
@@ -181,8 +186,8 @@ async fn serve(
     pipeline: Pipeline,
     cancel: &Cancel,
 ) -> Result<Exit, CommandError> {
-    let Request { repository, revision } = request(global);
-    let event = Event { repository, revision };
+    let Request { repository, revision, .. } = request(global);
+    let event = Event { repository, revision, cause: Cause::Moved };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let monitor = Monitor::default();
     let server = args.listen.start(&monitor, &event, &events, cancel).await?;
@@ -196,17 +201,17 @@ async fn serve(
     // The seed only spreads retries of several services over time.
     let queue = Queue::new(events::Settings::default(), u64::from(std::process::id()));
     let (runner, last) = (Runner::new(global, pipeline), Mutex::new(None));
-    let run = move |_: &Request, cancel: &Cancel| {
+    let run = move |request: &Request, cancel: &Cancel| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_news = runner.lend().has_news();
-        match (has_news, last.as_ref()) {
-            // What a run moved comes back as an event; there is nothing more to say than it said.
-            (Ok(false), Some(outcome)) => {
-                debug!("nothing has moved since the last run");
-                Outcome::clone(outcome)
-            }
-            _ => last.insert(monitor.observe(|| outcome(&runner.run(cancel)))).clone(),
+        // What a run moved comes back as an event; there is nothing more to say than it said.
+        if request.cause == Cause::Moved
+            && *last == Some(Outcome::Done)
+            && matches!(runner.lend().has_news(), Ok(false))
+        {
+            debug!("nothing has moved since the last run");
+            return Outcome::Done;
         }
+        last.insert(monitor.observe(|| outcome(&runner.run(cancel)))).clone()
     };
     service::serve(queue, receiver, run, cancel).await;
     if let Some(server) = server {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{Exit, Global, painted_report, print_text, render, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
-use crate::events::{Cancel, Event, Failure, Outcome, Persistence, Queue, Settings, service};
+use crate::events::{Cancel, Cause, Event, Failure, Outcome, Persistence, Queue, Settings, service};
 use crate::working_tree::read_working_tree;
 
 /// An editor's save is over after this long; a person waits for what comes then.
@@ -28,7 +28,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     tell(&format!("watching `{}`; Ctrl-C ends\n", top.display()));
     until_stopped(async |cancel: &Cancel| {
         let (events, receiver) = mpsc::channel(1);
-        let event = Event { repository: top.display().to_string(), revision: () };
+        let event = Event { repository: top.display().to_string(), revision: (), cause: Cause::Moved };
         tokio::spawn(files::watch(Places::inputs(&top), event, events));
         let renderer = Mutex::new(Renderer::new());
         let watched = global.clone();

@@ -312,6 +312,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::events::Cause;
 
     fn repository() -> (TempDir, Places) {
         let folder = TempDir::new().unwrap();
@@ -408,7 +409,7 @@ mod tests {
         async fn new() -> Self {
             let (folder, places) = repository();
             let (sender, events) = mpsc::channel(1);
-            tokio::spawn(watch(places, Event { repository: "a", revision: () }, sender));
+            tokio::spawn(watch(places, Event { repository: "a", revision: (), cause: Cause::Moved }, sender));
             let mut watched = Self { folder, events };
             watched.event("the start").await;
             watched
@@ -458,7 +459,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let missing = folder.path().join("later");
         let (sender, mut events) = mpsc::channel(1);
-        let event = Event { repository: "a", revision: () };
+        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         tokio::spawn(watch(Places::inputs(&missing), event.clone(), sender));
         assert_eq!(events.recv().await.as_ref(), Some(&event), "no event of the start");
 

@@ -31,4 +31,15 @@ pub struct Event<K, R> {
     pub repository: K,
     /// What the source knows of the new revision; a run looks for itself all the same.
     pub revision: R,
+    /// What the source saw.
+    pub cause: Cause,
+}
+
+/// What a source saw, the weaker first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Something may have moved. Whether a ref did can be told without a run.
+    Moved,
+    /// Something may have changed that no ref shows, such as a pull request's text: only a run can tell.
+    Changed,
 }

@@ -4,6 +4,7 @@
 //! at.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -15,7 +16,8 @@ use super::{Event, Events};
 /// Sends `event` whenever `look` sees something else than the last time, until nobody listens any more.
 ///
 /// The first look counts as a change, since nobody knows what happened before it; so a start needs no event of its
-/// own. A look that fails is not a change: it is reported once, and again only after one that succeeded.
+/// own. A look that fails is not a change: it is reported once, and again only after one that succeeded. The one that
+/// succeeds after it counts as a change too: what kept it from succeeding may have kept a run from it as well.
 pub async fn poll<K, R, T, E>(
     every: Duration,
     event: Event<K, R>,
@@ -43,9 +45,10 @@ pub async fn poll<K, R, T, E>(
         });
         let Ok((returned, result)) = looked.await else { return };
         look = returned;
+        let works_again = is_failing && result.is_ok();
         note_health(result.as_ref().err(), &mut is_failing);
         let Ok(state) = result else { continue };
-        if seen.as_ref() != Some(&state) {
+        if works_again || seen.as_ref() != Some(&state) {
             seen = Some(state);
             if events.send(event.clone()).await.is_err() {
                 return;
@@ -56,11 +59,23 @@ pub async fn poll<K, R, T, E>(
 
 fn note_health(error: Option<&impl Error>, is_failing: &mut bool) {
     match error {
-        Some(error) if !*is_failing => warn!(%error, "failed to look for changes, trying on"),
+        Some(error) if !*is_failing => {
+            warn!("{}; looking for changes goes on", with_causes(error));
+        }
         None if *is_failing => info!("looking for changes works again"),
         _ => {}
     }
     *is_failing = error.is_some();
+}
+
+fn with_causes(error: &impl Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]
@@ -73,6 +88,7 @@ mod tests {
     use tokio::time::{Instant, timeout};
 
     use super::*;
+    use crate::events::Cause;
 
     const EVERY: Duration = Duration::from_secs(30);
 
@@ -85,7 +101,12 @@ mod tests {
         };
         let (sender, mut receiver) = mpsc::channel(1);
         let start = Instant::now();
-        let source = tokio::spawn(poll(EVERY, Event { repository: "a", revision: () }, sender, look));
+        let source = tokio::spawn(poll(
+            EVERY,
+            Event { repository: "a", revision: (), cause: Cause::Moved },
+            sender,
+            look,
+        ));
 
         let end = EVERY * states.len() as u32;
         let mut ticks = Vec::new();
@@ -109,7 +130,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_that_fails_is_no_change() {
-        assert_eq!(ticks_with_events(&[None, Some("x"), None, Some("x"), None, Some("y")]).await, [1, 5]);
+    async fn a_look_that_fails_is_no_change_and_one_that_works_again_is() {
+        assert_eq!(ticks_with_events(&[Some("x"), None, None, None]).await, [0]);
+        assert_eq!(ticks_with_events(&[None, Some("x"), Some("x"), None, Some("x"), None]).await, [1, 4]);
+        assert_eq!(ticks_with_events(&[Some("x"), None, Some("y"), Some("y")]).await, [0, 2]);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::{Cause, Event};
 use crate::output::Exit;
 
 /// How long the queue waits, and how much it holds.
@@ -43,6 +44,8 @@ pub struct Request<K, R> {
     pub repository: K,
     /// The newest revision that an event told of.
     pub revision: R,
+    /// The strongest cause among the events that it answers.
+    pub cause: Cause,
 }
 
 /// How a run ended.
@@ -84,6 +87,8 @@ impl fmt::Display for Failure {
 pub enum Persistence {
     /// It may: the run is tried again.
     Transient,
+    /// A limit is reached for so long: the run is tried again after it, and no event makes it start earlier.
+    Limited(Duration),
     /// It does not: the run waits for the next event.
     Stalled,
 }
@@ -127,14 +132,17 @@ pub struct Queue<K, R> {
 #[derive(Debug)]
 struct Repository<R> {
     waiting: Option<Waiting<R>>,
-    running: Option<R>,
+    running: Option<(R, Cause)>,
     failures: u32,
+    /// The time before which a run would only be refused.
+    not_before: Option<Instant>,
     reported: Option<String>,
 }
 
 #[derive(Debug)]
 struct Waiting<R> {
     revision: R,
+    cause: Cause,
     due: Instant,
     /// The time beyond which further events don't move `due`.
     deadline: Instant,
@@ -148,14 +156,19 @@ impl<K: Ord + Clone, R: Clone> Queue<K, R> {
     }
 
     /// Takes an event in: the run is due when the burst is over, and starts the row of retries afresh.
-    pub fn push(&mut self, repository: K, revision: R, now: Instant) -> Pushed {
+    pub fn push(&mut self, event: Event<K, R>, now: Instant) -> Pushed {
+        let Event { repository, revision, cause } = event;
         if !self.make_room_for(&repository) {
             return Pushed::Refused;
         }
         let Settings { quiet, max_wait, .. } = self.settings;
         let entry = self.repositories.entry(repository).or_default();
-        let deadline = entry.waiting.as_ref().map_or(now + max_wait, |old| old.deadline.min(now + max_wait));
-        entry.waiting = Some(Waiting { revision, due: deadline.min(now + quiet), deadline });
+        let old = entry.waiting.take();
+        let cause = old.as_ref().map_or(cause, |old| old.cause.max(cause));
+        let deadline = old.map_or(now + max_wait, |old| old.deadline.min(now + max_wait));
+        let deadline = entry.not_before.map_or(deadline, |not_before| deadline.max(not_before));
+        let due = entry.not_before.map_or(now + quiet, |not_before| not_before.max(now + quiet));
+        entry.waiting = Some(Waiting { revision, cause, due: due.min(deadline), deadline });
         entry.failures = 0;
         Pushed::Queued
     }
@@ -172,23 +185,30 @@ impl<K: Ord + Clone, R: Clone> Queue<K, R> {
             self.ready().filter(|(waiting, _)| waiting.due <= now).min_by_key(|(waiting, _)| waiting.due)?;
         let repository = repository.clone();
         let entry = self.repositories.get_mut(&repository)?;
-        let revision = entry.waiting.take()?.revision;
-        entry.running = Some(revision.clone());
-        Some(Request { repository, revision })
+        let Waiting { revision, cause, .. } = entry.waiting.take()?;
+        entry.running = Some((revision.clone(), cause));
+        entry.not_before = None;
+        Some(Request { repository, revision, cause })
     }
 
     /// Takes in how a run ended, and says what follows. A repository that is not running is left as it is.
     pub fn finished(&mut self, repository: &K, outcome: &Outcome, now: Instant) -> Verdict {
         let Some(entry) = self.repositories.get_mut(repository) else { return Verdict::Settled };
-        let Some(revision) = entry.running.take() else { return Verdict::Settled };
+        let Some(ended) = entry.running.take() else { return Verdict::Settled };
         let verdict = match outcome {
             Outcome::Done => entry.forgive(),
-            Outcome::Abandoned => entry.wait_at_least_until(now, revision),
+            Outcome::Abandoned => entry.wait_at_least_until(now, ended),
             Outcome::Failed(failure) => match failure.persistence {
                 Persistence::Stalled => entry.stall(&failure.message),
                 Persistence::Transient => {
                     let delay = self.jitter.spread(backoff(&self.settings, entry.failures));
-                    entry.retry(delay, now, revision)
+                    entry.retry(delay, now, ended)
+                }
+                Persistence::Limited(wait) => {
+                    // Everyone whom the limit holds up is told the same moment.
+                    let delay = wait + self.jitter.spread(self.settings.first_retry);
+                    entry.not_before = Some(now + delay);
+                    entry.retry(delay, now, ended)
                 }
             },
         };
@@ -225,7 +245,7 @@ impl<K: Ord + Clone, R: Clone> Queue<K, R> {
 
 impl<R> Default for Repository<R> {
     fn default() -> Self {
-        Self { waiting: None, running: None, failures: 0, reported: None }
+        Self { waiting: None, running: None, failures: 0, not_before: None, reported: None }
     }
 }
 
@@ -245,20 +265,20 @@ impl<R> Repository<R> {
         Verdict::Report
     }
 
-    fn retry(&mut self, delay: Duration, now: Instant, revision: R) -> Verdict {
+    fn retry(&mut self, delay: Duration, now: Instant, ended: (R, Cause)) -> Verdict {
         // An event that came during the run asks for a new run, so what waits then is not a mere retry.
         let is_retry = self.waiting.is_none();
-        self.wait_at_least_until(now + delay, revision);
+        self.wait_at_least_until(now + delay, ended);
         let failures = self.failures.saturating_add(1);
         self.failures = if is_retry { failures } else { 0 };
         Verdict::Retry { failures, delay }
     }
 
     /// Puts the revision of a run back, unless an event has brought a newer one.
-    fn wait_at_least_until(&mut self, due: Instant, revision: R) -> Verdict {
-        let waiting = self.waiting.take().unwrap_or(Waiting { revision, due, deadline: due });
-        let due = waiting.due.max(due);
-        self.waiting = Some(Waiting { due, deadline: waiting.deadline.max(due), ..waiting });
+    fn wait_at_least_until(&mut self, due: Instant, (revision, cause): (R, Cause)) -> Verdict {
+        let waiting = self.waiting.take().unwrap_or(Waiting { revision, cause, due, deadline: due });
+        let (due, cause) = (waiting.due.max(due), waiting.cause.max(cause));
+        self.waiting = Some(Waiting { due, cause, deadline: waiting.deadline.max(due), ..waiting });
         Verdict::Settled
     }
 
@@ -324,7 +344,11 @@ mod tests {
         }
 
         fn push(&mut self, repository: &'static str, revision: u32, at: u64) -> Pushed {
-            self.queue.push(repository, revision, self.at(at))
+            self.push_because(Cause::Moved, repository, revision, at)
+        }
+
+        fn push_because(&mut self, cause: Cause, repository: &'static str, revision: u32, at: u64) -> Pushed {
+            self.queue.push(Event { repository, revision, cause }, self.at(at))
         }
 
         fn pop(&mut self, at: u64) -> Option<String> {
@@ -351,6 +375,10 @@ mod tests {
 
     fn transient() -> Outcome {
         failed(Persistence::Transient, "the forge does not answer")
+    }
+
+    fn limited(seconds: u64) -> Outcome {
+        failed(Persistence::Limited(Duration::from_secs(seconds)), "its rate limit is reached")
     }
 
     fn stalled(message: &str) -> Outcome {
@@ -415,7 +443,7 @@ mod tests {
     fn transient_failures_are_retried_ever_later_up_to_the_longest_delay() {
         let mut story = Story::new();
         let mut now = story.at(0);
-        let _ = story.queue.push("a", 1, now);
+        let _ = story.queue.push(Event { repository: "a", revision: 1, cause: Cause::Moved }, now);
         for (failures, longest) in [(1, 4), (2, 8), (3, 16), (4, 32), (5, 60), (6, 60)] {
             now = story.queue.next_due().unwrap();
             let request = story.queue.pop_due(now).unwrap();
@@ -448,6 +476,45 @@ mod tests {
             let _ = story.push("a", 2, 11);
             assert_eq!(story.pop(13).as_deref(), Some("a@2"), "the event waited for the retry");
             assert!(matches!(story.finish("a", &transient(), 13), Verdict::Retry { failures: 1, .. }));
+        }
+    }
+
+    #[test]
+    fn a_limit_is_waited_out_to_its_end_and_no_event_makes_the_run_start_earlier() {
+        let mut story = Story::new();
+        let _ = story.push("a", 1, 0);
+        story.pop(2).unwrap();
+        let verdict = story.finish("a", &limited(3_600), 2);
+        let Verdict::Retry { failures: 1, delay } = verdict else { panic!("{verdict:?}") };
+        let spread = delay - Duration::from_hours(1);
+        assert!((SETTINGS.first_retry / 2..=SETTINGS.first_retry).contains(&spread), "{delay:?}");
+        let due = Some(Duration::from_secs(2) + delay);
+        assert_eq!(story.next_due(), due);
+        for at in (10..3_600).step_by(100) {
+            let _ = story.push("a", 2, at);
+            assert_eq!(story.next_due(), due, "an event at {at} s moved the run");
+        }
+        assert_eq!(story.pop(3_601), None);
+        assert_eq!(story.pop(3_610).as_deref(), Some("a@2"));
+        let _ = story.finish("a", &Outcome::Done, 3_611);
+        let _ = story.push("a", 3, 3_612);
+        assert_eq!(story.next_due(), Some(Duration::from_secs(3_614)), "the limit is over");
+    }
+
+    #[test]
+    fn the_strongest_cause_of_a_burst_survives_weaker_events_and_runs_that_end_early() {
+        for outcome in [Outcome::Abandoned, transient(), limited(1)] {
+            let mut story = Story::new();
+            let _ = story.push_because(Cause::Changed, "a", 1, 0);
+            let _ = story.push("a", 2, 1);
+            assert_eq!(story.queue.pop_due(story.at(3)).unwrap().cause, Cause::Changed);
+            let _ = story.push("a", 3, 4);
+            let _ = story.finish("a", &outcome, 5);
+            let again = story.queue.pop_due(story.at(20)).unwrap();
+            assert_eq!((again.revision, again.cause), (3, Cause::Changed), "{outcome:?}");
+            let _ = story.finish("a", &Outcome::Done, 21);
+            let _ = story.push("a", 4, 22);
+            assert_eq!(story.queue.pop_due(story.at(30)).unwrap().cause, Cause::Moved);
         }
     }
 
@@ -531,6 +598,7 @@ mod tests {
             Just(Outcome::Done),
             Just(Outcome::Abandoned),
             Just(transient()),
+            (0..100_u64).prop_map(limited),
             Just(stalled("no such branch")),
         ];
         let step = prop_oneof![
@@ -549,16 +617,23 @@ mod tests {
         running: bool,
         /// The latest time at which a run must be due, if one is owed.
         due_by: Option<Instant>,
+        /// The earliest time at which a run may start.
+        not_before: Option<Instant>,
     }
 
     impl Debt {
         fn owe_by(&mut self, latest: Instant) {
+            let latest = self.not_before.map_or(latest, |not_before| latest.max(not_before));
             self.due_by = Some(self.due_by.map_or(latest, |due_by| due_by.min(latest)));
         }
 
         fn put_off_to(&mut self, earliest: Instant) {
             self.due_by = Some(self.due_by.map_or(earliest, |due_by| due_by.max(earliest)));
         }
+    }
+
+    fn is_limit(outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Failed(Failure { persistence: Persistence::Limited(_), .. }))
     }
 
     fn longest_retry_at(failures: u32) -> Duration {
@@ -575,7 +650,7 @@ mod tests {
             // Whatever is still owed after the random steps is brought to its end.
             let ending = (0..4).flat_map(|_| {
                 let end = |repository| Step::End(repository, Outcome::Done);
-                [Step::Pass(60_000), Step::Start, Step::Start, end(0), end(1)]
+                [Step::Pass(200_000), Step::Start, Step::Start, end(0), end(1)]
             });
             for step in steps.into_iter().chain(ending) {
                 match step {
@@ -584,7 +659,8 @@ mod tests {
                         let debt = &mut debts[repository];
                         debt.newest += 1;
                         debt.owe_by(now + SETTINGS.max_wait);
-                        prop_assert_eq!(queue.push(repository, debt.newest, now), Pushed::Queued);
+                        let event = Event { repository, revision: debt.newest, cause: Cause::Moved };
+                        prop_assert_eq!(queue.push(event, now), Pushed::Queued);
                     }
                     Step::Start => {
                         let Some(request) = queue.pop_due(now) else { continue };
@@ -592,7 +668,8 @@ mod tests {
                         prop_assert!(!debt.running, "two runs of one repository at a time");
                         prop_assert!(debt.due_by.is_some(), "a run that nobody asked for");
                         prop_assert_eq!(request.revision, debt.newest);
-                        *debt = Debt { newest: debt.newest, running: true, due_by: None };
+                        prop_assert!(debt.not_before.is_none_or(|not_before| not_before <= now), "too early");
+                        *debt = Debt { newest: debt.newest, running: true, ..Debt::default() };
                     }
                     Step::End(repository, outcome) => {
                         let debt = &mut debts[repository];
@@ -600,6 +677,10 @@ mod tests {
                             continue;
                         }
                         match queue.finished(&repository, &outcome, now) {
+                            Verdict::Retry { delay, .. } if is_limit(&outcome) => {
+                                debt.not_before = Some(now + delay);
+                                debt.put_off_to(now + delay);
+                            }
                             Verdict::Retry { failures, .. } => debt.put_off_to(now + longest_retry_at(failures)),
                             _ if outcome == Outcome::Abandoned => debt.put_off_to(now),
                             _ => {}

@@ -87,8 +87,8 @@ fn panicked() -> Failure {
 }
 
 fn take_in<K: Ord + Clone + Display, R: Clone>(queue: &mut Queue<K, R>, event: Event<K, R>) {
-    let Event { repository, revision } = event;
-    match queue.push(repository.clone(), revision, now()) {
+    let repository = event.repository.clone();
+    match queue.push(event, now()) {
         Pushed::Queued => debug!(%repository, "took in an event"),
         Pushed::Refused => warn!(%repository, "refused an event of `{repository}`: the queue is full"),
     }
@@ -135,7 +135,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::events::Settings;
+    use crate::events::{Cause, Settings};
 
     const SETTINGS: Settings = Settings {
         quiet: Duration::from_secs(2),
@@ -174,7 +174,7 @@ mod tests {
 
         async fn event(&self, revision: u32, at: u64) {
             tokio::time::sleep_until(self.start + Duration::from_secs(at)).await;
-            self.sender.send(Event { repository: "a", revision }).await.unwrap();
+            self.sender.send(Event { repository: "a", revision, cause: Cause::Moved }).await.unwrap();
         }
 
         /// Ends the sources, waits until the service has nothing left to do, and returns its runs.
@@ -270,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_single_run_returns_how_it_ended() {
-        let request = || Request { repository: "a", revision: 1 };
+        let request = || Request { repository: "a", revision: 1, cause: Cause::Moved };
         let cancel = Cancel::default();
         assert_eq!(once(request(), |_, _| Outcome::Done, &cancel).await, Outcome::Done);
         let ended = once(request(), |_, _| panic!("this panic belongs to the test"), &cancel).await;

@@ -9,7 +9,8 @@ mod secrets;
 mod seen;
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
@@ -23,7 +24,7 @@ use secrets::Signature;
 pub use secrets::{SECRET_VARIABLE, Secrets, SecretsError};
 use seen::{CAPACITY, DeliveryId, Seen};
 
-use super::{Event, Events, RepositoryName};
+use super::{Cause, Event, Events, RepositoryName};
 use crate::output::metrics::Metrics;
 
 /// The size beyond which GitHub sends no payload: 25 MB.
@@ -38,7 +39,7 @@ const REFUSAL_LOG_INTERVAL: Duration = Duration::from_mins(1);
 pub struct Webhook {
     secrets: Secrets,
     repository: RepositoryName,
-    wake: Box<dyn Fn() -> Woken + Send + Sync>,
+    wake: Box<dyn Fn(Cause) -> Woken + Send + Sync>,
     seen: Mutex<Seen>,
     metrics: Metrics,
     refusal_logged: Mutex<Option<Instant>>,
@@ -107,11 +108,18 @@ impl Webhook {
         K: Clone + Send + Sync + 'static,
         R: Clone + Send + Sync + 'static,
     {
-        // Never waits, since GitHub does not. A full channel holds hints that are not taken in yet, and the run that
-        // they lead to sees what this one tells of.
-        let wake = move || match events.try_send(event.clone()) {
+        let is_behind = Arc::new(AtomicBool::new(false));
+        // Never waits, since GitHub does not.
+        let wake = move |cause| match events.try_send(Event { cause, ..event.clone() }) {
             Ok(()) => Woken::Queued,
-            Err(TrySendError::Full(_)) => Woken::AlreadyAwake,
+            Err(TrySendError::Full(event)) => {
+                // A full channel holds hints that are not taken in yet, and the look that they lead to sees every ref
+                // that this one tells of. What refs do not show goes behind them, once.
+                if cause > Cause::Moved && !is_behind.swap(true, Ordering::AcqRel) {
+                    tokio::spawn(send_behind(event, events.clone(), Arc::clone(&is_behind)));
+                }
+                Woken::AlreadyAwake
+            }
             Err(TrySendError::Closed(_)) => Woken::Stopping,
         };
         Self {
@@ -159,16 +167,16 @@ impl Webhook {
             Err(_) => Verdict::Malformed,
             Ok(Meaning::Irrelevant) => Verdict::Irrelevant,
             Ok(Meaning::OtherRepository) => Verdict::OtherRepository,
-            Ok(Meaning::MayHaveChanged) => self.hint(&head.id),
+            Ok(Meaning::MayHaveChanged(cause)) => self.hint(&head.id, cause),
         }
     }
 
-    fn hint(&self, id: &DeliveryId) -> Verdict {
+    fn hint(&self, id: &DeliveryId, cause: Cause) -> Verdict {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.contains(id) {
             return Verdict::Repeated;
         }
-        let verdict = match (self.wake)() {
+        let verdict = match (self.wake)(cause) {
             Woken::Queued => Verdict::Queued,
             Woken::AlreadyAwake => Verdict::Coalesced,
             Woken::Stopping => return Verdict::Stopping,
@@ -176,6 +184,14 @@ impl Webhook {
         seen.remember(id.clone());
         verdict
     }
+}
+
+/// Waits for room in the channel and sends a hint that may not be lost among others.
+async fn send_behind<K, R>(event: Event<K, R>, events: Events<K, R>, is_behind: Arc<AtomicBool>) {
+    let Ok(room) = events.reserve().await else { return };
+    // Whoever sees this from now on comes after the hint, and needs one of their own.
+    is_behind.store(false, Ordering::Release);
+    room.send(event);
 }
 
 impl fmt::Debug for Webhook {

@@ -142,7 +142,7 @@ impl Token {
     }
 }
 
-const fn headers() -> [(&'static str, &'static str); 2] {
+pub(super) const fn headers() -> [(&'static str, &'static str); 2] {
     [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")]
 }
 

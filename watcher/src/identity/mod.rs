@@ -5,6 +5,7 @@
 
 mod app;
 mod key;
+mod registration;
 
 use std::fmt;
 use std::fs::File;
@@ -20,6 +21,7 @@ use crate::http::{HttpError, Url};
 
 pub use app::{App, AppSettings};
 pub use key::{AppKey, KeyFault};
+pub use registration::{Desk, DeskError, Registered, RegistrationError, Wish};
 
 /// Where a token is looked for first. Whoever sets it means it for the upstream, whatever that is.
 const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";

@@ -13,5 +13,6 @@ mod disks;
 mod documents;
 mod explain;
 mod output;
+mod register;
 mod terminal;
 mod watch;

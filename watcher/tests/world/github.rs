@@ -135,8 +135,8 @@ fn each_group_gets_one_pull_request_and_the_apps_wait_for_control() {
 fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
     let on = OnGitHub::edited();
     on.run();
-    let sent = on.github.state().exchanges.len();
-    assert_eq!((sent, on.github.writes().len()), (14, 5), "{:?}", on.github.writes());
+    let requests = on.github.state().exchanges.len();
+    assert_eq!((requests, on.github.writes().len()), (14, 5), "{:?}", on.github.writes());
     on.run();
     let used = || on.github.state().spending[github::TOKEN].used;
     let spent = used();

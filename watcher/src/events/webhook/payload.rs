@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::events::RepositoryName;
+use crate::events::{Cause, RepositoryName};
 
 /// The kinds of event that GitHub sends, as far as they are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ pub(crate) enum EventKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It may have changed.
-    MayHaveChanged,
+    MayHaveChanged(Cause),
     /// Nothing changed that a run looks at.
     Irrelevant,
     /// It is about other repositories.
@@ -57,6 +57,20 @@ impl EventKind {
             Self::PullRequest => "pull_request",
             Self::Push => "push",
             Self::Other => "other",
+        }
+    }
+
+    /// Returns what an event of this kind is a hint to.
+    const fn cause(self) -> Cause {
+        match self {
+            Self::Push | Self::Ping => Cause::Moved,
+            // What people do to pull requests, to checks and to permissions moves no ref.
+            Self::PullRequest
+            | Self::CheckRun
+            | Self::CheckSuite
+            | Self::Installation
+            | Self::InstallationRepositories
+            | Self::Other => Cause::Changed,
         }
     }
 
@@ -126,7 +140,7 @@ pub(super) fn meaning(
     Ok(if !payload.concerns(repository) {
         Meaning::OtherRepository
     } else if event.is_relevant(payload.action.as_deref()) {
-        Meaning::MayHaveChanged
+        Meaning::MayHaveChanged(event.cause())
     } else {
         Meaning::Irrelevant
     })
@@ -153,6 +167,9 @@ mod tests {
 
     use super::*;
 
+    const CHANGED: Meaning = Meaning::MayHaveChanged(Cause::Changed);
+    const MOVED: Meaning = Meaning::MayHaveChanged(Cause::Moved);
+
     fn read(event: &str, payload: &serde_json::Value) -> Meaning {
         let repository = "acme/fleet".parse().unwrap();
         meaning(EventKind::parse(event), payload.to_string().as_bytes(), &repository).unwrap()
@@ -172,15 +189,15 @@ mod tests {
     #[test]
     fn only_actions_that_can_change_what_a_run_finds_are_hints() {
         let table = [
-            ("pull_request", "synchronize", Meaning::MayHaveChanged),
-            ("pull_request", "labeled", Meaning::MayHaveChanged),
-            ("pull_request", "closed", Meaning::MayHaveChanged),
+            ("pull_request", "synchronize", CHANGED),
+            ("pull_request", "labeled", CHANGED),
+            ("pull_request", "closed", CHANGED),
             ("pull_request", "assigned", Meaning::Irrelevant),
-            ("check_run", "rerequested", Meaning::MayHaveChanged),
+            ("check_run", "rerequested", CHANGED),
             ("check_run", "completed", Meaning::Irrelevant),
-            ("check_suite", "rerequested", Meaning::MayHaveChanged),
+            ("check_suite", "rerequested", CHANGED),
             ("check_suite", "requested", Meaning::Irrelevant),
-            ("installation", "new_permissions_accepted", Meaning::MayHaveChanged),
+            ("installation", "new_permissions_accepted", CHANGED),
         ];
         for (event, action, expected) in table {
             assert_eq!(ours(event, action), expected, "{event} {action}");
@@ -190,7 +207,7 @@ mod tests {
     #[test]
     fn a_push_to_another_repository_is_not_ours() {
         let push = |full_name| read("push", &json!({"repository": {"full_name": full_name}}));
-        assert_eq!(push("acme/fleet"), Meaning::MayHaveChanged);
+        assert_eq!(push("acme/fleet"), MOVED);
         assert_eq!(push("acme/fleet-fork"), Meaning::OtherRepository);
     }
 
@@ -207,9 +224,9 @@ mod tests {
             )
         };
         let (ours, other) = (json!([{"full_name": "acme/fleet"}]), json!([{"full_name": "acme/site"}]));
-        assert_eq!(installed("acme", ours), Meaning::MayHaveChanged);
+        assert_eq!(installed("acme", ours), CHANGED);
         assert_eq!(installed("acme", other), Meaning::OtherRepository);
-        assert_eq!(installed("acme", json!(null)), Meaning::MayHaveChanged);
+        assert_eq!(installed("acme", json!(null)), CHANGED);
         assert_eq!(installed("umbrella", json!([])), Meaning::OtherRepository);
     }
 
@@ -221,12 +238,12 @@ mod tests {
             "repositories_added": [],
             "repositories_removed": [{"full_name": "acme/fleet"}],
         });
-        assert_eq!(read("installation_repositories", &payload), Meaning::MayHaveChanged);
+        assert_eq!(read("installation_repositories", &payload), CHANGED);
     }
 
     #[test]
     fn the_ping_of_an_app_names_no_repository() {
-        assert_eq!(read("ping", &json!({"zen": "Speak like a human."})), Meaning::MayHaveChanged);
+        assert_eq!(read("ping", &json!({"zen": "Speak like a human."})), MOVED);
     }
 
     #[test]

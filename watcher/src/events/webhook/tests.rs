@@ -21,7 +21,7 @@ impl Scene {
         let (sender, hints) = mpsc::channel(capacity);
         let metrics = Metrics::new();
         let secrets = Secrets::from_text(&SECRET.into()).unwrap();
-        let event = Event { repository: "a", revision: () };
+        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let repository = "acme/fleet".parse().unwrap();
         let webhook = Webhook::new(secrets, repository, (event, sender), metrics.clone());
         Self { webhook, hints, metrics }
@@ -30,6 +30,13 @@ impl Scene {
     /// Delivers a push with that id.
     fn push(&self, id: &str) -> Verdict {
         self.webhook.receive(&head(id, PUSH), PUSH)
+    }
+
+    /// Delivers that a person closed a pull request.
+    fn closed(&self, id: &str) -> Verdict {
+        const CLOSED: &[u8] = br#"{"action":"closed","repository":{"full_name":"acme/fleet"}}"#;
+        let head = Head { event: EventKind::PullRequest, ..head(id, CLOSED) };
+        self.webhook.receive(&head, CLOSED)
     }
 }
 
@@ -72,7 +79,7 @@ fn without_a_delivery_there_is_no_hint() {
 fn a_push_becomes_one_hint() {
     let mut scene = Scene::new(4);
     assert_eq!(scene.push("1"), Verdict::Queued);
-    assert_eq!(scene.hints.try_recv(), Ok(Event { repository: "a", revision: () }));
+    assert_eq!(scene.hints.try_recv(), Ok(Event { repository: "a", revision: (), cause: Cause::Moved }));
     assert!(scene.hints.try_recv().is_err());
 }
 
@@ -89,6 +96,23 @@ fn a_repeated_delivery_is_no_further_hint() {
 fn a_full_channel_is_awake_already_and_makes_nobody_wait() {
     let scene = Scene::new(1);
     assert_eq!([scene.push("1"), scene.push("2")], [Verdict::Queued, Verdict::Coalesced]);
+}
+
+#[tokio::test]
+async fn what_no_ref_shows_is_not_lost_in_a_full_channel() {
+    let mut scene = Scene::new(1);
+    let verdicts = [scene.push("1"), scene.closed("2"), scene.closed("3")];
+    assert_eq!(verdicts, [Verdict::Queued, Verdict::Coalesced, Verdict::Coalesced]);
+    let mut causes = Vec::new();
+    for _ in 0..2 {
+        causes.push(scene.hints.recv().await.unwrap().cause);
+    }
+    assert_eq!(causes, [Cause::Moved, Cause::Changed]);
+    assert!(scene.hints.try_recv().is_err(), "one look behind the others is enough");
+    let again = [scene.push("4"), scene.closed("5")];
+    assert_eq!(again, [Verdict::Queued, Verdict::Coalesced]);
+    scene.hints.recv().await.unwrap();
+    assert_eq!(scene.hints.recv().await.unwrap().cause, Cause::Changed);
 }
 
 #[test]

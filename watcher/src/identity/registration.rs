@@ -1,0 +1,136 @@
+//! How a GitHub App comes to be: what it may do is said in a manifest, a person agrees in a browser, and GitHub hands a code
+//! back that is worth the App's key.
+//!
+//! Source: docs.github.com, "Registering a GitHub App from a manifest".
+
+mod desk;
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::app::headers;
+use super::is_not_found;
+use crate::http::{Client, HttpError, Request, Upload, Url};
+
+pub use desk::{Desk, DeskError};
+
+/// What an App of Fleetwright may do, and nothing more.
+const MANIFEST: &str = include_str!("../../../docs/github-app.json");
+
+/// GitHub's answer is the App with its key: a few kilobytes.
+const MAX_ANSWER_BYTES: u64 = 1 << 20;
+/// A code of GitHub's has 40 characters.
+const MAX_CODE_LENGTH: usize = 128;
+
+/// What a person wants to register.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// GitHub, or a GitHub Enterprise Server: `https://github.com`.
+    pub github: Url,
+    /// Its interface: `https://api.github.com`.
+    pub api: Url,
+    /// The organization that owns the App; the person's own account without one.
+    pub organization: Option<String>,
+    /// The App's name, of which there can be only one on all of GitHub.
+    pub name: String,
+    /// Where deliveries go; without it the App has no webhook, and the service polls.
+    pub webhook: Option<Url>,
+}
+
+/// An App that was just registered.
+#[derive(Deserialize)]
+pub struct Registered {
+    /// Its number.
+    pub id: u64,
+    /// Its name in addresses.
+    pub slug: String,
+    /// Its page, below which it is installed.
+    pub html_url: String,
+    /// Its private key. GitHub shows it this once.
+    pub pem: SecretString,
+    /// The secret that its deliveries are signed with, if it has a webhook.
+    pub webhook_secret: Option<SecretString>,
+}
+
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registered").field("id", &self.id).field("slug", &self.slug).finish_non_exhaustive()
+    }
+}
+
+/// An App that was not registered.
+#[derive(Debug, Error)]
+pub enum RegistrationError {
+    /// What came back from the browser is no code.
+    #[error("what came back from GitHub is no code")]
+    Code,
+    /// GitHub did not take the code.
+    #[error("failed to exchange the code for the App's key")]
+    Refused(#[source] Box<HttpError>),
+    /// The answer is not as documented.
+    #[error("failed to exchange the code for the App's key: the answer is not as expected")]
+    Answer,
+}
+
+impl RegistrationError {
+    /// Returns what to do next.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Refused(source) if is_not_found(source) => {
+                "a code is good for one hour and once: delete the App on GitHub if it is there, and register it again".into()
+            }
+            Self::Refused(source) => source.hint().unwrap_or_else(|| "try again".into()),
+            Self::Code | Self::Answer => "delete the App on GitHub if it is there, and register it again".into(),
+        }
+    }
+}
+
+impl Wish {
+    /// Returns the manifest; GitHub sends the browser back to `back`.
+    fn manifest(&self, back: &str) -> Value {
+        let mut manifest: Value = serde_json::from_str(MANIFEST).expect("the manifest is JSON");
+        manifest["name"] = self.name.as_str().into();
+        manifest["redirect_url"] = back.into();
+        if let Some(webhook) = &self.webhook {
+            manifest["hook_attributes"] = json!({ "url": webhook.to_string(), "active": true });
+        }
+        manifest
+    }
+
+    /// Returns where the browser takes the manifest; `state` comes back with the code.
+    fn target(&self, state: &str) -> String {
+        let settings = match &self.organization {
+            Some(organization) => format!("organizations/{organization}/settings"),
+            None => "settings".to_owned(),
+        };
+        format!("{}/{settings}/apps/new?state={state}", self.github)
+    }
+
+    /// Exchanges the code that GitHub handed back for the App. A code is good for one hour, and once.
+    pub fn redeem(&self, client: &Client, code: &str) -> Result<Registered, RegistrationError> {
+        if code.len() > MAX_CODE_LENGTH || !is_plain(code) {
+            return Err(RegistrationError::Code);
+        }
+        let path = format!("/app-manifests/{code}/conversions");
+        let headers = headers();
+        let request = Request { url: &self.api, path: &path, authorization: None, headers: &headers };
+        let mut nothing = Upload { reader: &mut std::io::empty(), length: 0 };
+        let answer = client
+            .post(&request, &mut nothing, MAX_ANSWER_BYTES)
+            .map_err(|source| RegistrationError::Refused(Box::new(source)))?;
+        // The cause could quote the answer, in which there is a key.
+        let registered: Registered =
+            serde_json::from_reader(answer.into_reader()).map_err(|_| RegistrationError::Answer)?;
+        // It becomes part of the names of files.
+        if is_plain(&registered.slug) { Ok(registered) } else { Err(RegistrationError::Answer) }
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
