@@ -16,6 +16,7 @@ mod remote;
 mod render;
 mod run;
 mod schema;
+mod sources;
 mod watch;
 
 use std::io::{self, Write as _};

@@ -26,6 +26,7 @@ use tracing::{debug, info, warn};
 use super::budget::{Budget, Cost, Left};
 use super::clock::Clock;
 use super::error::{Cause, GitHubError, GitHubFault};
+use super::pages::Asker;
 use super::place::RepositoryPlace;
 use crate::identity::Identity;
 
@@ -68,10 +69,10 @@ struct Memory {
 
 /// An answer that was understood as far as HTTP goes.
 #[derive(Clone, Debug)]
-struct Answer {
+pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// A request.
@@ -87,6 +88,7 @@ pub(super) struct Call<'a> {
     pub(super) is_repeatable: bool,
     /// Whether an answer from before may be asked about; not when looking for what a lost answer did.
     pub(super) may_be_cached: bool,
+    pub(super) asker: Asker,
 }
 
 impl<'a> Call<'a> {
@@ -98,6 +100,7 @@ impl<'a> Call<'a> {
             body: None,
             is_repeatable: true,
             may_be_cached: true,
+            asker: Asker::Token,
         }
     }
 
@@ -173,6 +176,12 @@ impl Client {
         &self.place
     }
 
+    /// Returns whether a GitHub App asks.
+    #[must_use]
+    pub fn acts_as_app(&self) -> bool {
+        self.identity.is_app()
+    }
+
     /// Returns what is left of the budget.
     #[must_use]
     pub fn left(&self) -> Left {
@@ -210,7 +219,7 @@ impl Client {
         Ok(items)
     }
 
-    fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
+    pub(super) fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
         let mut repeats = 0;
         loop {
             self.admit(call.attempt, call.cost())?;
@@ -246,7 +255,12 @@ impl Client {
     fn send_once(&self, call: &Call<'_>) -> Result<Answer, GitHubFault> {
         let known =
             if call.may_be_cached && call.method == Method::GET { self.known(&call.route) } else { None };
-        let token = self.identity.token(self.clock.now())?.ok_or(GitHubFault::Anonymous)?;
+        let now = self.clock.now();
+        let token = match call.asker {
+            Asker::Token => self.identity.token(now)?,
+            Asker::App => self.identity.app_claim(now)?,
+        };
+        let token = token.ok_or(GitHubFault::Anonymous)?;
         let answer = self.exchange(call, &token, known.as_ref())?;
         let answer = self.judge(call, answer).inspect_err(|fault| {
             if matches!(fault, GitHubFault::Unauthorized) {
@@ -379,7 +393,7 @@ impl Answer {
             .map_err(|error| GitHubFault::Unreadable { reason: error.to_string() })
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
