@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 use fleetwright::events::service::once;
 use fleetwright::events::{Cancel, Cause, Outcome, Request, signals};
@@ -20,7 +21,7 @@ fn child() {
     runtime.block_on(async {
         let cancel = Cancel::default();
         signals::stop_on_signals(cancel.clone()).unwrap();
-        let request = Request { repository: "a", revision: (), cause: Cause::Moved };
+        let request = Request { repository: "a", revision: (), cause: Cause::Moved, since: Instant::now() };
         let outcome = once(request, move |_, cancel| work(&run, cancel), &cancel).await;
         assert_eq!(outcome, Outcome::Abandoned);
     });

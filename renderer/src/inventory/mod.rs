@@ -27,8 +27,8 @@ pub use chart_sources::{ChartAddress, ChartSources, is_same_repository};
 pub use editors::defaults_schema;
 pub use fact::Fact;
 pub use facts::{
-    AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup,
-    Networks, Role,
+    AddonChoice, ApiServer, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine,
+    MachineGroup, Mesh, MeshTopology, Networks, Role, SecretStore, Trust,
 };
 
 /// The file with facts for every cluster of its folder and below.
@@ -433,7 +433,7 @@ pub(crate) fn violation_problem(violation: Violation, origin: &Fact) -> Problem 
 }
 
 fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
-    json!({
+    let mut view = json!({
         "name": name.as_str(),
         "role": facts.role.as_str(),
         "hub": hub.as_str(),
@@ -442,7 +442,12 @@ fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
         "networks": facts.networks,
         "loadBalancer": facts.load_balancer,
         "addresses": facts.addresses,
-    })
+    });
+    // Left out where it is unknown: a template that needs it is told so, instead of inserting nothing.
+    if let Some(api_server) = &facts.api_server {
+        view["apiServer"] = json!(api_server);
+    }
+    view
 }
 
 fn hub_problems(inventory: &Inventory) -> Vec<Problem> {

@@ -122,6 +122,7 @@ fn route(state: &mut State, request: &Request, token: &Token) -> Answer {
     match (method, rest) {
         ("GET", []) => Ok(Reply::ok(200, shapes::repository(state, &state.owner))),
         ("GET", ["branches"]) => commits::branches(state, request),
+        ("GET", ["branches", name]) => commits::branch(state, &decoded(name)),
         ("GET", ["git", "ref", name @ ..]) => commits::get_ref(state, &decoded(&name.join("/"))),
         ("GET", ["commits", reference, "status"]) => commits::combined_status(state, &decoded(reference)),
         ("GET", ["commits", reference, "check-runs"]) => {

@@ -157,6 +157,24 @@ pub fn branches(state: &State, request: &Request) -> Answer {
     Ok(request.page(&items, &state.root))
 }
 
+/// Returns one branch with its tip.
+pub fn branch(state: &State, name: &str) -> Answer {
+    let sha = state.branches.get(name).ok_or_else(|| Reply::error(404, "Branch not found"))?;
+    let commit = shapes::commit(state, sha)
+        .map_err(|error| Reply::error(500, &format!("the fake cannot read its repository: {error}")))?;
+    let url = format!("{}/branches/{name}", state.repository_url());
+    let is_protected = state.protected.contains_key(name);
+    let links =
+        json!({ "self": url, "html": format!("{}/{}/{}/tree/{name}", state.root, state.owner, state.name) });
+    Ok(Reply::ok(
+        200,
+        json!({
+            "name": name, "commit": commit, "_links": links, "protected": is_protected,
+            "protection": { "enabled": is_protected }, "protection_url": format!("{url}/protection"),
+        }),
+    ))
+}
+
 fn resolve(state: &State, reference: &str) -> Result<String, Reply> {
     if let Some(sha) = state.branches.get(reference) {
         return Ok(sha.clone());

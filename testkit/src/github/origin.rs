@@ -54,6 +54,14 @@ impl Origin {
         self.git(&["cat-file", "-e", &format!("{id}^{{commit}}")]).is_ok()
     }
 
+    /// Returns the tree, the parents and the message of a commit.
+    pub fn commit(&self, id: &str) -> Result<[String; 3]> {
+        let shown = self.git(&["show", "-s", "--format=%T%n%P%n%B", id])?;
+        let mut parts = shown.splitn(3, '\n').map(str::to_owned);
+        let mut next = || parts.next().unwrap_or_default();
+        Ok([next(), next(), next()])
+    }
+
     /// Returns whether `ancestor` is `tip` or comes before it.
     #[must_use]
     pub fn is_ancestor(&self, ancestor: &str, tip: &str) -> bool {

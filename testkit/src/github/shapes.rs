@@ -1,5 +1,6 @@
 //! What GitHub's objects look like in JSON, with every field that its description requires.
 
+use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::moment;
@@ -105,6 +106,27 @@ pub fn repository(state: &State, owner: &str) -> Value {
     });
     fields.extend(rest.as_object().cloned().unwrap_or_default());
     fields.into()
+}
+
+/// Returns a commit.
+pub fn commit(state: &State, sha: &str) -> Result<Value> {
+    let [tree, parents, message] = state.origin.commit(sha)?;
+    let at = moment::text(state.start);
+    let url = |kind: &str, id: &str| format!("{}/{kind}/{id}", state.repository_url());
+    let page = |id: &str| format!("{}/{}/{}/commit/{id}", state.root, state.owner, state.name);
+    let person = json!({ "name": "someone", "email": "someone@example.com", "date": at });
+    let parents: Vec<Value> = parents
+        .split_whitespace()
+        .map(|id| json!({ "sha": id, "url": url("commits", id), "html_url": page(id) }))
+        .collect();
+    Ok(json!({
+        "sha": sha, "node_id": node(sha), "url": url("commits", sha), "html_url": page(sha),
+        "comments_url": format!("{}/comments", url("commits", sha)), "author": null, "committer": null, "parents": parents,
+        "commit": {
+            "url": url("git/commits", sha), "author": person, "committer": person, "message": message,
+            "comment_count": 0, "tree": { "sha": tree, "url": url("git/trees", &tree) },
+        },
+    }))
 }
 
 /// Returns a label.

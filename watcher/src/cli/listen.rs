@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 use crate::error::CommandError;
-use crate::events::server::{Limits, ListenError, Monitor, Server, Site};
+use crate::events::server::{Limits, ListenError, Monitor, Refresh, Server, Site};
 use crate::events::webhook::{SECRET_VARIABLE, Secrets, SecretsError, Webhook};
 use crate::events::{Cancel, Event, Events, RepositoryName};
 
@@ -19,29 +19,48 @@ pub(super) struct Listen {
     address: Option<SocketAddr>,
     /// The file with the webhook's secret, one a line while one replaces another; the environment variable
     /// `FLEETWRIGHT_WEBHOOK_SECRET` can hold it instead.
-    #[arg(long, value_name = "FILE", requires = "address", requires = "webhook_repository")]
+    #[arg(long, value_name = "FILE", requires = "address")]
     webhook_secret_file: Option<PathBuf>,
-    /// The repository on GitHub whose deliveries count.
+    /// The repository on GitHub whose deliveries count; the upstream if left out.
     #[arg(long, value_name = "OWNER/NAME", requires = "address")]
     webhook_repository: Option<RepositoryName>,
+    /// The number of the webhook in the repository's settings, to ask for deliveries that did not arrive; a GitHub App
+    /// has its own webhook and needs none.
+    #[arg(long, value_name = "ID", requires = "address")]
+    webhook_id: Option<u64>,
+}
+
+/// What the service listens with.
+pub(super) struct Listening {
+    /// Ends by itself after a stop was requested.
+    pub(super) server: JoinHandle<()>,
+    /// Whether GitHub's deliveries are taken.
+    pub(super) receives_webhooks: bool,
 }
 
 impl Listen {
-    /// Starts the server if an address was given. It ends by itself after a stop was requested.
+    /// Returns the number of the repository's webhook.
+    pub(super) const fn webhook_id(&self) -> Option<u64> {
+        self.webhook_id
+    }
+
+    /// Starts the server if an address was given; `upstream` is the repository whose deliveries count if none is named,
+    /// and `refresh` brings metrics up to date.
     pub(super) async fn start<K, R>(
         &self,
         monitor: &Monitor,
-        event: &Event<K, R>,
-        events: &Events<K, R>,
+        upstream: Option<RepositoryName>,
+        (event, events): (&Event<K, R>, &Events<K, R>),
+        refresh: Refresh,
         cancel: &Cancel,
-    ) -> Result<Option<JoinHandle<()>>, CommandError>
+    ) -> Result<Option<Listening>, CommandError>
     where
         K: Clone + Send + Sync + 'static,
         R: Clone + Send + Sync + 'static,
     {
         let Some(address) = self.address else { return Ok(None) };
-        let mut site = Site::new(monitor.clone(), events);
-        let webhook = self.webhook()?;
+        let mut site = Site::new(monitor.clone(), events).with_refresh(refresh);
+        let webhook = self.webhook(upstream)?;
         let receives_webhooks = webhook.is_some();
         if let Some((secrets, repository)) = webhook {
             let source = (event.clone(), events.clone());
@@ -50,22 +69,27 @@ impl Listen {
         let server = Server::bind(address, Limits::default()).await?;
         info!(address = %server.address().unwrap_or(address), receives_webhooks, "listening");
         let cancel = cancel.clone();
-        Ok(Some(tokio::spawn(async move { server.serve(site, &cancel).await })))
+        let server = tokio::spawn(async move { server.serve(site, &cancel).await });
+        Ok(Some(Listening { server, receives_webhooks }))
     }
 
-    fn webhook(&self) -> Result<Option<(Secrets, RepositoryName)>, CommandError> {
+    fn webhook(
+        &self,
+        upstream: Option<RepositoryName>,
+    ) -> Result<Option<(Secrets, RepositoryName)>, CommandError> {
         let secrets = match &self.webhook_secret_file {
             Some(path) => Some(Secrets::from_file(path)?),
             None => Secrets::from_environment()?,
         };
-        match (secrets, &self.webhook_repository) {
-            (Some(secrets), Some(repository)) => Ok(Some((secrets, repository.clone()))),
-            (None, None) => Ok(None),
+        let is_wanted = self.webhook_repository.is_some() || self.webhook_id.is_some();
+        match (secrets, self.webhook_repository.clone().or(upstream)) {
+            (Some(secrets), Some(repository)) => Ok(Some((secrets, repository))),
+            (None, _) if !is_wanted => Ok(None),
             (Some(_), None) => Err(usage(
                 "the webhook has a secret and no repository",
                 "name the repository with `--webhook-repository OWNER/NAME`",
             )),
-            (None, Some(_)) => Err(usage(
+            (None, _) => Err(usage(
                 "the webhook has no secret, so anyone could pretend to be GitHub",
                 &format!("give it with `--webhook-secret-file FILE` or in `{SECRET_VARIABLE}`"),
             )),
@@ -101,11 +125,20 @@ mod tests {
     use crate::events::Cause;
 
     async fn start(args: Listen) -> Result<Option<JoinHandle<()>>, CommandError> {
+        start_for(args, None).await
+    }
+
+    async fn start_for(
+        args: Listen,
+        upstream: Option<RepositoryName>,
+    ) -> Result<Option<JoinHandle<()>>, CommandError> {
         let (events, _hints) = mpsc::channel(1);
         let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let cancel = Cancel::default();
         cancel.request();
-        args.start(&Monitor::default(), &event, &events, &cancel).await
+        let listening =
+            args.start(&Monitor::default(), upstream, (&event, &events), Box::new(|_| {}), &cancel).await?;
+        Ok(listening.map(|listening| listening.server))
     }
 
     fn loopback() -> Listen {
@@ -118,7 +151,6 @@ mod tests {
         let alone = ["fleetwright", "run", "--webhook-secret-file", "secret"];
         let error = Cli::command().try_get_matches_from(alone).unwrap_err().to_string();
         assert!(error.contains("--listen <ADDRESS>"), "{error}");
-        assert!(error.contains("--webhook-repository <OWNER/NAME>"), "{error}");
     }
 
     #[tokio::test]
@@ -136,6 +168,31 @@ mod tests {
         let repository = Some("acme/fleet".parse().unwrap());
         let error = start(Listen { webhook_repository: repository, ..loopback() }).await.unwrap_err();
         assert_eq!(error.to_string(), "the webhook has no secret, so anyone could pretend to be GitHub");
+    }
+
+    #[tokio::test]
+    async fn the_upstream_is_the_webhooks_repository_unless_another_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "a secret of the test\n").unwrap();
+        let listen = |named: Option<&str>| Listen {
+            webhook_secret_file: Some(secret.clone()),
+            webhook_repository: named.map(|name| name.parse().unwrap()),
+            ..loopback()
+        };
+        let repository = |named, upstream: Option<&str>| {
+            let upstream = upstream.map(|name| name.parse().unwrap());
+            listen(named).webhook(upstream).map(|webhook| webhook.map(|(_, name)| name.to_string()))
+        };
+        assert_eq!(repository(None, Some("acme/fleet")).unwrap().as_deref(), Some("acme/fleet"));
+        assert_eq!(repository(Some("acme/site"), Some("acme/fleet")).unwrap().as_deref(), Some("acme/site"));
+        let error = repository(None, None).unwrap_err();
+        assert_eq!(error.to_string(), "the webhook has a secret and no repository");
+        let upstream = Some("acme/fleet".parse().unwrap());
+        assert!(
+            start_for(loopback(), upstream).await.unwrap().is_some(),
+            "without a secret nothing is taken"
+        );
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::error::CommandError;
+use crate::events::RepositoryName;
 use crate::forge::ForgeError;
 use crate::forge::github::{self, Clock, RepositoryPlace};
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
@@ -82,6 +83,11 @@ impl RemoteArgs {
             None => None,
         };
         Ok((upstream, client))
+    }
+
+    /// Returns the owner and the name that the upstream's address ends in, if it does.
+    pub(super) fn repository_name(&self) -> Option<RepositoryName> {
+        RepositoryPlace::of_remote(self.upstream.as_ref()?).ok()?.to_string().parse().ok()
     }
 
     /// Returns where the upstream is on GitHub, if its pull requests live there.

@@ -1,7 +1,7 @@
 //! `fleetwright run`: the service, or one run of it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use renderer::plan::Budget;
 use tokio::sync::mpsc;
@@ -9,12 +9,14 @@ use tracing::{debug, info, warn};
 
 use super::listen::Listen;
 use super::remote::{ForgeName, RemoteArgs};
+use super::sources::GitHubSources;
 use super::{Global, Shown, print_json, print_text, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
-use crate::events::server::Monitor;
+use crate::events::server::{Monitor, Refresh};
 use crate::events::{self, Cancel, Cause, Event, Failure, Outcome, Persistence, Queue, service};
+use crate::forge::github::Client;
 use crate::run::{Pipeline, RunReport, Settings};
 
 use super::Exit;
@@ -116,7 +118,12 @@ type Request = events::Request<String, ()>;
 type RunResult = Result<Option<RunReport>, CommandError>;
 
 fn request(global: &Global) -> Request {
-    Request { repository: global.repo.display().to_string(), revision: (), cause: Cause::Changed }
+    Request {
+        repository: global.repo.display().to_string(),
+        revision: (),
+        cause: Cause::Changed,
+        since: Instant::now(),
+    }
 }
 
 /// A pipeline that is lent to one run at a time.
@@ -190,17 +197,29 @@ async fn serve(
     let event = Event { repository, revision, cause: Cause::Moved };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let monitor = Monitor::default();
-    let server = args.listen.start(&monitor, &event, &events, cancel).await?;
+    let repository = args.upstream.repository_name();
+    let refresh = refresh_budget(pipeline.github().cloned());
+    let listening = args.listen.start(&monitor, repository, (&event, &events), refresh, cancel).await?;
     let upstream = pipeline.upstream().reopen()?;
     let git_dir = upstream.git_dir().to_owned();
     info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
     let looks = monitor.clone();
     let look = move || looks.observe_look(upstream.refs());
-    tokio::spawn(poll(Duration::from_secs(args.poll), event.clone(), events.clone(), look));
+    let every = Duration::from_secs(args.poll);
+    tokio::spawn(poll(every, event.clone(), events.clone(), look));
+    if let Some(client) = pipeline.github() {
+        let (client, monitor) = (Arc::clone(client), monitor.clone());
+        let sources = GitHubSources { client, monitor, event: event.clone(), events: events.clone() };
+        sources.look_at_pages(&pipeline.settings().base, every)?;
+        if listening.as_ref().is_some_and(|listening| listening.receives_webhooks) {
+            sources.sweep_deliveries(args.listen.webhook_id())?;
+        }
+    }
     tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), event, events));
     // The seed only spreads retries of several services over time.
     let queue = Queue::new(events::Settings::default(), u64::from(std::process::id()));
     let (runner, last) = (Runner::new(global, pipeline), Mutex::new(None));
+    let observed = monitor.clone();
     let run = move |request: &Request, cancel: &Cancel| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         // What a run moved comes back as an event; there is nothing more to say than it said.
@@ -211,13 +230,35 @@ async fn serve(
             debug!("nothing has moved since the last run");
             return Outcome::Done;
         }
-        last.insert(monitor.observe(|| outcome(&runner.run(cancel)))).clone()
+        let outcome = observed.observe(|| {
+            let result = runner.run(cancel);
+            if matches!(&result, Ok(Some(report)) if report.has_moved_pull_requests()) {
+                observed.metrics.observe_push_to_pull_request(request.since.elapsed());
+            }
+            outcome(&result)
+        });
+        last.insert(outcome).clone()
     };
-    service::serve(queue, receiver, run, cancel).await;
-    if let Some(server) = server {
+    let watch = |queue: &Queue<_, _>| monitor.metrics.set_unanswered_since(queue.unanswered_since());
+    service::serve_watched(queue, receiver, run, cancel, watch).await;
+    if let Some(listening) = listening {
         // It panics on nothing that anyone sends, and a panic would have been shown.
-        let _ = server.await;
+        let _ = listening.server.await;
     }
     info!("stopped");
     Ok(Exit::Done)
+}
+
+/// Shows what is left of GitHub's limits.
+fn refresh_budget(client: Option<Arc<Client>>) -> Refresh {
+    let Some(client) = client else { return Box::new(|_| {}) };
+    Box::new(move |metrics| {
+        let left = client.left();
+        let count = |count: usize| Some(count as u64);
+        metrics.set_github_budget("requests", left.requests);
+        metrics.set_github_budget("points", Some(u64::from(left.points)));
+        metrics.set_github_budget("writes_in_minute", count(left.writes_in_minute));
+        metrics.set_github_budget("writes_in_hour", count(left.writes_in_hour));
+        metrics.set_github_budget("pushes", count(left.pushes));
+    })
 }

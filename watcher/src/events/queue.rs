@@ -46,6 +46,8 @@ pub struct Request<K, R> {
     pub revision: R,
     /// The strongest cause among the events that it answers.
     pub cause: Cause,
+    /// When the first of the events came that it answers, also if earlier runs have tried.
+    pub since: Instant,
 }
 
 /// How a run ended.
@@ -121,6 +123,25 @@ pub enum Verdict {
     AlreadyReported,
 }
 
+/// What events asked for that no run has answered.
+#[derive(Clone, Debug)]
+struct Asked<R> {
+    revision: R,
+    cause: Cause,
+    since: Instant,
+}
+
+impl<R> Asked<R> {
+    /// Takes in what came later.
+    fn and(self, later: Self) -> Self {
+        Self {
+            revision: later.revision,
+            cause: self.cause.max(later.cause),
+            since: self.since.min(later.since),
+        }
+    }
+}
+
 /// Coalesces events into requests, newest revision first, one run at a time a repository.
 #[derive(Debug)]
 pub struct Queue<K, R> {
@@ -132,7 +153,7 @@ pub struct Queue<K, R> {
 #[derive(Debug)]
 struct Repository<R> {
     waiting: Option<Waiting<R>>,
-    running: Option<(R, Cause)>,
+    running: Option<Asked<R>>,
     failures: u32,
     /// The time before which a run would only be refused.
     not_before: Option<Instant>,
@@ -141,8 +162,7 @@ struct Repository<R> {
 
 #[derive(Debug)]
 struct Waiting<R> {
-    revision: R,
-    cause: Cause,
+    asked: Asked<R>,
     due: Instant,
     /// The time beyond which further events don't move `due`.
     deadline: Instant,
@@ -163,12 +183,14 @@ impl<K: Ord + Clone, R: Clone> Queue<K, R> {
         }
         let Settings { quiet, max_wait, .. } = self.settings;
         let entry = self.repositories.entry(repository).or_default();
-        let old = entry.waiting.take();
-        let cause = old.as_ref().map_or(cause, |old| old.cause.max(cause));
-        let deadline = old.map_or(now + max_wait, |old| old.deadline.min(now + max_wait));
+        let asked = Asked { revision, cause, since: now };
+        let (asked, deadline) = match entry.waiting.take() {
+            Some(old) => (old.asked.and(asked), old.deadline.min(now + max_wait)),
+            None => (asked, now + max_wait),
+        };
         let deadline = entry.not_before.map_or(deadline, |not_before| deadline.max(not_before));
         let due = entry.not_before.map_or(now + quiet, |not_before| not_before.max(now + quiet));
-        entry.waiting = Some(Waiting { revision, cause, due: due.min(deadline), deadline });
+        entry.waiting = Some(Waiting { asked, due: due.min(deadline), deadline });
         entry.failures = 0;
         Pushed::Queued
     }
@@ -185,10 +207,11 @@ impl<K: Ord + Clone, R: Clone> Queue<K, R> {
             self.ready().filter(|(waiting, _)| waiting.due <= now).min_by_key(|(waiting, _)| waiting.due)?;
         let repository = repository.clone();
         let entry = self.repositories.get_mut(&repository)?;
-        let Waiting { revision, cause, .. } = entry.waiting.take()?;
-        entry.running = Some((revision.clone(), cause));
+        let asked = entry.waiting.take()?.asked;
+        entry.running = Some(asked.clone());
         entry.not_before = None;
-        Some(Request { repository, revision, cause })
+        let Asked { revision, cause, since } = asked;
+        Some(Request { repository, revision, cause, since })
     }
 
     /// Takes in how a run ended, and says what follows. A repository that is not running is left as it is.
@@ -216,6 +239,16 @@ impl<K: Ord + Clone, R: Clone> Queue<K, R> {
             self.repositories.remove(repository);
         }
         verdict
+    }
+
+    /// Returns when the first event came that no run has answered yet.
+    #[must_use]
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        let asked = |entry: &Repository<R>| {
+            let waiting = entry.waiting.as_ref().map(|waiting| waiting.asked.since);
+            waiting.into_iter().chain(entry.running.as_ref().map(|asked| asked.since)).min()
+        };
+        self.repositories.values().filter_map(asked).min()
     }
 
     /// Returns whether no event is unanswered: no run is under way, and what waits, if anything, is a retry.
@@ -265,7 +298,7 @@ impl<R> Repository<R> {
         Verdict::Report
     }
 
-    fn retry(&mut self, delay: Duration, now: Instant, ended: (R, Cause)) -> Verdict {
+    fn retry(&mut self, delay: Duration, now: Instant, ended: Asked<R>) -> Verdict {
         // An event that came during the run asks for a new run, so what waits then is not a mere retry.
         let is_retry = self.waiting.is_none();
         self.wait_at_least_until(now + delay, ended);
@@ -275,10 +308,14 @@ impl<R> Repository<R> {
     }
 
     /// Puts the revision of a run back, unless an event has brought a newer one.
-    fn wait_at_least_until(&mut self, due: Instant, (revision, cause): (R, Cause)) -> Verdict {
-        let waiting = self.waiting.take().unwrap_or(Waiting { revision, cause, due, deadline: due });
-        let (due, cause) = (waiting.due.max(due), waiting.cause.max(cause));
-        self.waiting = Some(Waiting { due, cause, deadline: waiting.deadline.max(due), ..waiting });
+    fn wait_at_least_until(&mut self, due: Instant, ended: Asked<R>) -> Verdict {
+        let waiting = match self.waiting.take() {
+            Some(Waiting { asked, due: earliest, deadline }) => {
+                Waiting { asked: ended.and(asked), due: earliest.max(due), deadline: deadline.max(due) }
+            }
+            None => Waiting { asked: ended, due, deadline: due },
+        };
+        self.waiting = Some(waiting);
         Verdict::Settled
     }
 
@@ -486,8 +523,9 @@ mod tests {
         story.pop(2).unwrap();
         let verdict = story.finish("a", &limited(3_600), 2);
         let Verdict::Retry { failures: 1, delay } = verdict else { panic!("{verdict:?}") };
-        let spread = delay - Duration::from_hours(1);
-        assert!((SETTINGS.first_retry / 2..=SETTINGS.first_retry).contains(&spread), "{delay:?}");
+        let hour = Duration::from_hours(1);
+        let expected = hour + SETTINGS.first_retry / 2..=hour + SETTINGS.first_retry;
+        assert!(expected.contains(&delay), "{delay:?}");
         let due = Some(Duration::from_secs(2) + delay);
         assert_eq!(story.next_due(), due);
         for at in (10..3_600).step_by(100) {
@@ -516,6 +554,26 @@ mod tests {
             let _ = story.push("a", 4, 22);
             assert_eq!(story.queue.pop_due(story.at(30)).unwrap().cause, Cause::Moved);
         }
+    }
+
+    #[test]
+    fn an_event_is_unanswered_until_a_run_that_began_after_it_has_ended() {
+        let mut story = Story::new();
+        let since =
+            |story: &Story| story.queue.unanswered_since().map(|since| (since - story.start).as_secs());
+        assert_eq!(since(&story), None);
+        let _ = story.push("a", 1, 10);
+        let _ = story.push("a", 2, 11);
+        story.pop(20).unwrap();
+        assert_eq!(since(&story), Some(10));
+        let _ = story.finish("a", &transient(), 21);
+        assert_eq!(story.queue.pop_due(story.at(60)).unwrap().since, story.at(10), "a retry is still owed");
+        let _ = story.push("a", 3, 61);
+        let _ = story.finish("a", &Outcome::Done, 62);
+        assert_eq!(since(&story), Some(61));
+        story.pop(70).unwrap();
+        let _ = story.finish("a", &stalled("no such branch"), 71);
+        assert_eq!(since(&story), None, "a failure that was reported is an answer");
     }
 
     #[test]

@@ -147,10 +147,14 @@ pub struct Server {
     limits: Limits,
 }
 
+/// Brings metrics up to date that nobody tells of as they change.
+pub type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
+
 /// What the server shows.
 pub struct Site {
     monitor: Monitor,
     pending_hints: Box<dyn Fn() -> usize + Send + Sync>,
+    refresh: Option<Refresh>,
     webhook: Option<Webhook>,
 }
 
@@ -166,7 +170,14 @@ impl Site {
         let events = events.downgrade();
         let pending_hints =
             move || events.upgrade().map_or(0, |events| events.max_capacity() - events.capacity());
-        Self { monitor, pending_hints: Box::new(pending_hints), webhook: None }
+        Self { monitor, pending_hints: Box::new(pending_hints), refresh: None, webhook: None }
+    }
+
+    /// Lets `refresh` bring metrics up to date before they are shown.
+    #[must_use]
+    pub fn with_refresh(mut self, refresh: Refresh) -> Self {
+        self.refresh = Some(refresh);
+        self
     }
 
     /// Receives deliveries too.
@@ -282,6 +293,9 @@ impl Desk {
         let metrics = &self.site.monitor.metrics;
         metrics.set_buffered_bytes(self.limits.buffered_bytes - self.buffer.available_permits());
         metrics.set_pending_hints((self.site.pending_hints)());
+        if let Some(refresh) = &self.site.refresh {
+            refresh(metrics);
+        }
         match metrics.encode() {
             Ok(encoded) => with_type(Response::new(Full::from(encoded)), metrics::CONTENT_TYPE),
             Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, plain(StatusCode::INTERNAL_SERVER_ERROR)),

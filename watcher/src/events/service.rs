@@ -19,11 +19,22 @@ use crate::output::Exit;
 /// Serves events until a stop is requested, or until all sources have ended and nothing is left to do.
 ///
 /// On a stop the run that is under way is waited for; it polls `cancel` and ends at its next step boundary.
-pub async fn serve<K, R, F>(
+pub async fn serve<K, R, F>(queue: Queue<K, R>, events: mpsc::Receiver<Event<K, R>>, run: F, cancel: &Cancel)
+where
+    K: Ord + Clone + Display + Send + 'static,
+    R: Clone + Send + 'static,
+    F: Fn(&Request<K, R>, &Cancel) -> Outcome + Send + Sync + 'static,
+{
+    serve_watched(queue, events, run, cancel, |_| {}).await;
+}
+
+/// Serves events as [`serve`] does, and shows the queue after everything that happens to it.
+pub async fn serve_watched<K, R, F>(
     mut queue: Queue<K, R>,
     mut events: mpsc::Receiver<Event<K, R>>,
     run: F,
     cancel: &Cancel,
+    watch: impl Fn(&Queue<K, R>),
 ) where
     K: Ord + Clone + Display + Send + 'static,
     R: Clone + Send + 'static,
@@ -47,6 +58,7 @@ pub async fn serve<K, R, F>(
                 }
             }
         }
+        watch(&queue);
     }
     while let Some(Ok((repository, outcome))) = running.join_next().await {
         settle(&mut queue, &repository, &outcome);
@@ -270,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_single_run_returns_how_it_ended() {
-        let request = || Request { repository: "a", revision: 1, cause: Cause::Moved };
+        let request = || Request { repository: "a", revision: 1, cause: Cause::Moved, since: now() };
         let cancel = Cancel::default();
         assert_eq!(once(request(), |_, _| Outcome::Done, &cancel).await, Outcome::Done);
         let ended = once(request(), |_, _| panic!("this panic belongs to the test"), &cancel).await;

@@ -4,6 +4,7 @@
 //! It knows branches and revisions, not what was rendered.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -26,13 +27,13 @@ pub enum Home {
     /// In the repository itself.
     Local,
     /// On GitHub.
-    GitHub(Box<github::Client>),
+    GitHub(Arc<github::Client>),
 }
 
 impl Home {
     /// Returns the forge there, for the repository whose branches are reached by `upstream`.
     #[must_use]
-    pub const fn forge<'a>(&'a self, upstream: &'a Upstream) -> Forge<'a> {
+    pub fn forge<'a>(&'a self, upstream: &'a Upstream) -> Forge<'a> {
         match self {
             Self::Local => Forge::Local(LocalForge::new(upstream)),
             Self::GitHub(client) => Forge::GitHub(GitHubForge::new(client, upstream)),

@@ -87,13 +87,15 @@ impl App {
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Returns the signed claim to be this App, which is good for some minutes.
+    pub(super) fn claim(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
+        let AppSettings { id, key_file, .. } = &self.settings;
+        self.key.claim(id, now).map_err(|source| IdentityError::Key { path: key_file.clone(), source })
+    }
+
     fn issue(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
-        let AppSettings { id, key_file, owner, repository, .. } = &self.settings;
-        let claim = self
-            .key
-            .claim(id, now)
-            .map_err(|source| IdentityError::Key { path: key_file.clone(), source })?;
-        let claim = Authorization::Bearer(claim);
+        let AppSettings { owner, repository, .. } = &self.settings;
+        let claim = Authorization::Bearer(self.claim(now)?);
         let installation: Installation =
             self.get(&format!("/repos/{owner}/{repository}/installation"), &claim)?;
         // The token is for this repository alone, whatever else the App is installed on.

@@ -190,6 +190,20 @@ impl Identity {
         }
     }
 
+    /// Returns what an App says of itself where it acts for no repository, or `None` for whoever is no App.
+    pub fn app_claim(&self, now: SystemTime) -> Result<Option<SecretString>, IdentityError> {
+        match &*self.0 {
+            Source::App(app) => app.claim(now).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns whether this is a GitHub App.
+    #[must_use]
+    pub fn is_app(&self) -> bool {
+        matches!(*self.0, Source::App(_))
+    }
+
     /// Forgets a token that was turned down; an App gets a new one at the next use.
     pub fn forget(&self) {
         if let Source::App(app) = &*self.0 {

@@ -4,9 +4,9 @@
 //! can make the number of series grow.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -32,6 +32,10 @@ struct Inner {
     connections_cut: Counter,
     buffered_bytes: Gauge,
     pending_hints: Gauge,
+    queue_age: Gauge<f64, AtomicU64>,
+    unanswered_since: Mutex<Option<Instant>>,
+    github_budget: Family<Budget, Gauge>,
+    push_to_pull_request: Histogram,
     runs: Family<Run, Counter>,
     run_duration: Histogram,
     last_success: Gauge<f64, AtomicU64>,
@@ -42,6 +46,11 @@ struct Inner {
 struct Delivery {
     event: &'static str,
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Budget {
+    of: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +70,11 @@ impl Metrics {
             connections_cut: Counter::default(),
             buffered_bytes: Gauge::default(),
             pending_hints: Gauge::default(),
+            queue_age: Gauge::default(),
+            unanswered_since: Mutex::default(),
+            github_budget: Family::default(),
+            // From 100 ms to 1 hour, the longest time that a rate limit holds a run up.
+            push_to_pull_request: Histogram::new(exponential_buckets(0.1, 2.0, 16)),
             runs: Family::default(),
             // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
             run_duration: Histogram::new(exponential_buckets(0.01, 2.0, 13)),
@@ -101,6 +115,27 @@ impl Metrics {
         self.0.pending_hints.set(i64::try_from(hints).unwrap_or(i64::MAX));
     }
 
+    /// Notes since when the first event waits that no run has answered.
+    pub fn set_unanswered_since(&self, since: Option<Instant>) {
+        *self.0.unanswered_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Notes how much is left of a part of GitHub's budget; nothing if that is not known.
+    pub fn set_github_budget(&self, of: &'static str, left: Option<u64>) {
+        let budget = Budget { of };
+        match left {
+            Some(left) => {
+                self.0.github_budget.get_or_create(&budget).set(i64::try_from(left).unwrap_or(i64::MAX));
+            }
+            None => drop(self.0.github_budget.remove(&budget)),
+        }
+    }
+
+    /// Notes how long it took from the first event about a push to the pull requests that show it.
+    pub fn observe_push_to_pull_request(&self, took: Duration) {
+        self.0.push_to_pull_request.observe(took.as_secs_f64());
+    }
+
     /// Counts a run by how it ended and how long it took.
     pub fn count_run(&self, outcome: &'static str, took: Duration) {
         self.0.runs.get_or_create(&Run { outcome }).inc();
@@ -117,11 +152,19 @@ impl Metrics {
         self.0.last_look.set(unix_seconds(time));
     }
 
-    /// Returns everything that was counted, as text.
-    pub fn encode(&self) -> Result<String, fmt::Error> {
+    /// Returns everything that was counted until `now`, as text.
+    pub fn encode_at(&self, now: Instant) -> Result<String, fmt::Error> {
+        let since = *self.0.unanswered_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.0.queue_age.set(age.as_secs_f64());
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)
+    }
+
+    /// Returns everything that was counted until now, as text.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        self.encode_at(Instant::now())
     }
 }
 
@@ -165,6 +208,23 @@ impl Inner {
             self.buffered_bytes.clone(),
         );
         registry.register("pending_hints", "Hints that wait to be taken in", self.pending_hints.clone());
+        registry.register_with_unit(
+            "queue_age",
+            "How long the first event has waited that no run has answered; 0 if there is none",
+            Unit::Seconds,
+            self.queue_age.clone(),
+        );
+        registry.register(
+            "github_budget_left",
+            "How much is left of GitHub's limits",
+            self.github_budget.clone(),
+        );
+        registry.register_with_unit(
+            "push_to_pull_request",
+            "How long it took from the first event about a change to the pull requests that show it",
+            Unit::Seconds,
+            self.push_to_pull_request.clone(),
+        );
         registry.register("runs", "Runs by how they ended", self.runs.clone());
         registry.register_with_unit(
             "run_duration",
@@ -194,7 +254,11 @@ mod tests {
     use super::*;
 
     fn counted(metrics: &Metrics) -> String {
-        let text = metrics.encode().unwrap();
+        counted_at(metrics, Instant::now())
+    }
+
+    fn counted_at(metrics: &Metrics, now: Instant) -> String {
+        let text = metrics.encode_at(now).unwrap();
         // Buckets say where a duration lies between limits, which the sum says as well.
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
         lines.collect::<Vec<_>>().join("\n")
@@ -202,12 +266,15 @@ mod tests {
 
     #[test]
     fn a_service_that_has_just_started_counted_nothing() {
-        assert_snapshot!(counted(&Metrics::new()), @r"
+        assert_snapshot!(counted(&Metrics::new()), @"
         fleetwright_webhook_deliveries_redelivered_total 0
         fleetwright_webhook_deliveries_lost_total 0
         fleetwright_http_connections_cut_total 0
         fleetwright_webhook_buffered_bytes 0
         fleetwright_pending_hints 0
+        fleetwright_queue_age_seconds 0.0
+        fleetwright_push_to_pull_request_seconds_sum 0.0
+        fleetwright_push_to_pull_request_seconds_count 0
         fleetwright_run_duration_seconds_sum 0.0
         fleetwright_run_duration_seconds_count 0
         fleetwright_last_success_timestamp_seconds 0.0
@@ -224,16 +291,26 @@ mod tests {
         metrics.count_connection_cut();
         metrics.set_buffered_bytes(512);
         metrics.set_pending_hints(3);
+        let now = Instant::now();
+        metrics.set_unanswered_since(Some(now));
+        metrics.set_github_budget("requests", Some(4_900));
+        metrics.set_github_budget("pushes", Some(6));
+        metrics.set_github_budget("pushes", None);
+        metrics.observe_push_to_pull_request(Duration::from_millis(2_500));
         metrics.count_run("done", Duration::from_millis(1_500));
         metrics.set_last_success(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         metrics.set_last_look(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_001));
-        assert_snapshot!(counted(&metrics), @r#"
+        assert_snapshot!(counted_at(&metrics, now + Duration::from_secs(90)), @r#"
         fleetwright_webhook_deliveries_total{event="push",verdict="queued"} 1
         fleetwright_webhook_deliveries_redelivered_total 1
         fleetwright_webhook_deliveries_lost_total 2
         fleetwright_http_connections_cut_total 1
         fleetwright_webhook_buffered_bytes 512
         fleetwright_pending_hints 3
+        fleetwright_queue_age_seconds 90.0
+        fleetwright_github_budget_left{of="requests"} 4900
+        fleetwright_push_to_pull_request_seconds_sum 2.5
+        fleetwright_push_to_pull_request_seconds_count 1
         fleetwright_runs_total{outcome="done"} 1
         fleetwright_run_duration_seconds_sum 1.5
         fleetwright_run_duration_seconds_count 1

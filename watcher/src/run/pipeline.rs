@@ -104,8 +104,23 @@ impl Pipeline {
 
     /// Lets the pull requests live on GitHub.
     #[must_use]
-    pub fn on_github(self, client: Client) -> Self {
-        Self { home: Home::GitHub(Box::new(client)), ..self }
+    pub fn on_github(self, client: impl Into<Arc<Client>>) -> Self {
+        Self { home: Home::GitHub(client.into()), ..self }
+    }
+
+    /// Returns the client of GitHub, if the pull requests live there.
+    #[must_use]
+    pub const fn github(&self) -> Option<&Arc<Client>> {
+        match &self.home {
+            Home::Local => None,
+            Home::GitHub(client) => Some(client),
+        }
+    }
+
+    /// Returns what runs may do.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Returns where refs live, for looking whether anything moved.

@@ -89,6 +89,14 @@ impl RunReport {
         })
     }
 
+    /// Returns whether the run opened or updated a pull request.
+    #[must_use]
+    pub fn has_moved_pull_requests(&self) -> bool {
+        self.groups
+            .iter()
+            .any(|group| matches!(group.done, Published::Proposed(Outcome::Opened(_) | Outcome::Updated(_))))
+    }
+
     /// Returns the report for machines.
     #[must_use]
     pub fn to_json(&self) -> Value {

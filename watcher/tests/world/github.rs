@@ -13,7 +13,7 @@ use testkit::github::{self, FaultKind, GitHub};
 
 use crate::platform::{APP_HEAD, CONTROL, World, pipeline, steps, told};
 
-const MOVED: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
+pub const MOVED: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
 
 /// A world whose pull requests live on GitHub, and the runs of one process.
 struct OnGitHub {
@@ -61,30 +61,39 @@ impl OnGitHub {
         self.pipeline.borrow().has_news().unwrap()
     }
 
-    /// Returns all pull requests, one a line.
     fn pulls(&self) -> String {
-        let pulls = self.github.pulls().unwrap();
-        let line = |pull: &github::Pull| {
-            let state = match (pull.is_open(), &pull.merged) {
-                (true, _) => "open",
-                (false, Some(_)) => "merged",
-                (false, None) => "closed",
-            };
-            let labels: Vec<_> = pull.labels.iter().map(String::as_str).collect();
-            format!("#{} {} → {} {state} [{}]", pull.number, pull.head, pull.base, labels.join(", "))
-        };
-        pulls.iter().map(line).collect::<Vec<_>>().join("\n")
+        pulls(&self.github)
     }
 
     /// Returns what the newest status on the tip of a branch says.
     fn status(&self, branch: &str) -> String {
-        let tip = self.world.tip(branch).to_string();
-        let state = self.github.state();
-        let newest = state.statuses.iter().rfind(|status| status.sha == tip);
-        newest.map_or_else(String::new, |status| {
-            format!("{} {}: {}", status.context, status.state, status.description.clone().unwrap_or_default())
-        })
+        status(&self.github, &self.world, branch)
     }
+}
+
+/// Returns all pull requests, one a line.
+pub fn pulls(github: &GitHub) -> String {
+    let pulls = github.pulls().unwrap();
+    let line = |pull: &github::Pull| {
+        let state = match (pull.is_open(), &pull.merged) {
+            (true, _) => "open",
+            (false, Some(_)) => "merged",
+            (false, None) => "closed",
+        };
+        let labels: Vec<_> = pull.labels.iter().map(String::as_str).collect();
+        format!("#{} {} → {} {state} [{}]", pull.number, pull.head, pull.base, labels.join(", "))
+    };
+    pulls.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns what the newest status on the tip of a branch says.
+pub fn status(github: &GitHub, world: &World, branch: &str) -> String {
+    let tip = world.tip(branch).to_string();
+    let state = github.state();
+    let newest = state.statuses.iter().rfind(|status| status.sha == tip);
+    newest.map_or_else(String::new, |status| {
+        format!("{} {}: {}", status.context, status.state, status.description.clone().unwrap_or_default())
+    })
 }
 
 fn process(world: &World, github: &GitHub) -> Pipeline {

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 mod github;
+mod github_service;
 mod kills;
 mod platform;
 mod service;

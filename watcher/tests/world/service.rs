@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::platform::{APP, APP_HEAD, BASE, CONTROL, CONTROL_HEAD, World, without_host};
 
 /// Nothing that is waited for takes a tenth of this, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 fn fleetwright(repository: &Path) -> Command {
     let mut command = without_host(env!("CARGO_BIN_EXE_fleetwright"));
@@ -40,15 +40,20 @@ fn said(output: &Output) -> String {
 }
 
 /// The service as a child, and what it logs.
-struct Service {
+pub struct Service {
     child: Child,
     lines: Receiver<Value>,
 }
 
 impl Service {
     fn start(repository: &Path, arguments: &[&str]) -> Self {
-        let mut child = fleetwright(repository)
-            .args(["--log-format", "json", "-v", "run", "--poll", "1"])
+        Self::of(fleetwright(repository), &[&["--poll", "1"], arguments].concat())
+    }
+
+    /// Starts the service by a command that has the options of all commands.
+    pub fn of(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
+            .args(["--log-format", "json", "-v", "run"])
             .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
@@ -68,7 +73,7 @@ impl Service {
     }
 
     /// Returns what is logged up to a line with this message, and that line.
-    fn wait_for(&self, message: &str) -> Vec<Value> {
+    pub fn wait_for(&self, message: &str) -> Vec<Value> {
         let end = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {
@@ -91,8 +96,14 @@ impl Service {
         run
     }
 
+    /// Ends the service where it stands.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Asks the service to stop and returns its exit code and the rest of what it logs.
-    fn stop(mut self) -> (Option<i32>, Vec<Value>) {
+    pub fn stop(mut self) -> (Option<i32>, Vec<Value>) {
         let sent = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         let code = self.child.wait().unwrap().code();
@@ -259,7 +270,7 @@ fn a_refused_plan_ends_a_single_run_with_problems_and_the_way_to_allow_it() {
 }
 
 /// A small generator, so that every kill falls elsewhere and a failure can be told by its seed.
-fn draw(seed: &mut u64) -> u64 {
+pub fn draw(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *seed >> 33
 }

@@ -5,6 +5,7 @@
 //! what a pull request means.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use http::header::{
     ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use octocrab::Octocrab;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -26,15 +27,20 @@ use tracing::{debug, info, warn};
 use super::budget::{Budget, Cost, Left};
 use super::clock::Clock;
 use super::error::{Cause, GitHubError, GitHubFault};
+use super::pages::Asker;
 use super::place::RepositoryPlace;
+use super::transport;
+use crate::http::{self as http_client, HttpError, Patience, Url};
 use crate::identity::Identity;
 
-/// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for a whole answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long to wait for GitHub, which answers within 10 seconds or not at all.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(10),
+    silence: Duration::from_secs(30),
+    exchange: Duration::from_mins(1),
+};
 /// The largest answer that is read: a page of a hundred pull requests, each with a body of 65,536 characters.
-const MAX_ANSWER_BYTES: usize = 32 << 20;
+const MAX_ANSWER_BYTES: u64 = 32 << 20;
 /// The longest time that a run waits for the budget; beyond it the run ends and comes again.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 /// How often a request is repeated that is safe to repeat.
@@ -68,10 +74,10 @@ struct Memory {
 
 /// An answer that was understood as far as HTTP goes.
 #[derive(Clone, Debug)]
-struct Answer {
+pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// A request.
@@ -87,6 +93,7 @@ pub(super) struct Call<'a> {
     pub(super) is_repeatable: bool,
     /// Whether an answer from before may be asked about; not when looking for what a lost answer did.
     pub(super) may_be_cached: bool,
+    pub(super) asker: Asker,
 }
 
 impl<'a> Call<'a> {
@@ -98,6 +105,7 @@ impl<'a> Call<'a> {
             body: None,
             is_repeatable: true,
             may_be_cached: true,
+            asker: Asker::Token,
         }
     }
 
@@ -144,25 +152,26 @@ impl Drop for Client {
 impl Client {
     /// Creates a client of `place`. Nothing is sent yet.
     pub fn new(place: RepositoryPlace, identity: Identity, clock: Clock) -> Result<Self, GitHubError> {
-        let failed = |source: Cause| GitHubError {
-            attempt: "get ready to work".into(),
-            fault: GitHubFault::Unreachable { source },
-        };
+        let url = Url::parse(&place.api).map_err(|error| unready(error.into()))?;
+        Self::over(&http_client::Client::patient(&url, PATIENCE), place, identity, clock)
+    }
+
+    /// Creates a client of `place` whose API is at `url` and is reached by `http`.
+    pub(super) fn over(
+        http: &http_client::Client,
+        place: RepositoryPlace,
+        identity: Identity,
+        clock: Clock,
+    ) -> Result<Self, GitHubError> {
+        let url = Url::parse(&place.api).map_err(|error| unready(error.into()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("github")
             .enable_all()
             .build()
-            .map_err(|error| failed(error.into()))?;
+            .map_err(|error| unready(error.into()))?;
         let guard = runtime.enter();
-        let crab = Octocrab::builder()
-            .base_uri(place.api.as_str())
-            .map_err(|error| failed(error.into()))?
-            .set_connect_timeout(Some(CONNECT_TIMEOUT))
-            .set_read_timeout(Some(ANSWER_TIMEOUT))
-            .set_write_timeout(Some(ANSWER_TIMEOUT))
-            .build()
-            .map_err(|error| failed(error.into()))?;
+        let crab = transport::octocrab(&url, http, MAX_ANSWER_BYTES);
         drop(guard);
         Ok(Self { place, crab, runtime: Some(runtime), identity, clock, memory: Mutex::default() })
     }
@@ -171,6 +180,12 @@ impl Client {
     #[must_use]
     pub const fn place(&self) -> &RepositoryPlace {
         &self.place
+    }
+
+    /// Returns whether a GitHub App asks.
+    #[must_use]
+    pub fn acts_as_app(&self) -> bool {
+        self.identity.is_app()
     }
 
     /// Returns what is left of the budget.
@@ -210,7 +225,7 @@ impl Client {
         Ok(items)
     }
 
-    fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
+    pub(super) fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
         let mut repeats = 0;
         loop {
             self.admit(call.attempt, call.cost())?;
@@ -246,7 +261,12 @@ impl Client {
     fn send_once(&self, call: &Call<'_>) -> Result<Answer, GitHubFault> {
         let known =
             if call.may_be_cached && call.method == Method::GET { self.known(&call.route) } else { None };
-        let token = self.identity.token(self.clock.now())?.ok_or(GitHubFault::Anonymous)?;
+        let now = self.clock.now();
+        let token = match call.asker {
+            Asker::Token => self.identity.token(now)?,
+            Asker::App => self.identity.app_claim(now)?,
+        };
+        let token = token.ok_or(GitHubFault::Anonymous)?;
         let answer = self.exchange(call, &token, known.as_ref())?;
         let answer = self.judge(call, answer).inspect_err(|fault| {
             if matches!(fault, GitHubFault::Unauthorized) {
@@ -269,16 +289,13 @@ impl Client {
         known: Option<&Answer>,
     ) -> Result<Answer, GitHubFault> {
         let request = self.request(call, token, known)?;
-        let unreachable = |source: Cause| GitHubFault::Unreachable { source };
-        let answer = async {
-            let response = self.crab.execute(request).await.map_err(|error| unreachable(error.into()))?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(unreachable)?;
-            Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes().to_vec() })
-        };
         let runtime = self.runtime.as_ref().expect("the runtime lives as long as the client");
-        let timed = async { tokio::time::timeout(ANSWER_TIMEOUT, answer).await };
-        runtime.block_on(timed).unwrap_or_else(|elapsed| Err(unreachable(elapsed.into())))
+        runtime.block_on(async {
+            let response = self.crab.execute(request).await.map_err(|error| unanswered(error.into()))?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| unanswered(error.into()))?.to_bytes().to_vec();
+            Ok(Answer { status: parts.status, headers: parts.headers, body })
+        })
     }
 
     fn request(
@@ -355,6 +372,22 @@ impl Client {
     }
 }
 
+fn unready(source: Cause) -> GitHubError {
+    GitHubError { attempt: "get ready to work".into(), fault: GitHubFault::Unreachable { source } }
+}
+
+/// Tells why there was no answer. What our HTTP says of it stands somewhere below what `octocrab` says.
+fn unanswered(source: Cause) -> GitHubFault {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&*source);
+    while let Some(error) = cause {
+        if let Some(error @ HttpError::Untrusted { .. }) = error.downcast_ref() {
+            return GitHubFault::Untrusted { reason: error.to_string(), hint: error.hint() };
+        }
+        cause = error.source();
+    }
+    GitHubFault::Unreachable { source }
+}
+
 /// What a refusal says about when to come again.
 #[derive(Clone, Copy, Debug)]
 enum Told {
@@ -379,7 +412,7 @@ impl Answer {
             .map_err(|error| GitHubFault::Unreadable { reason: error.to_string() })
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 

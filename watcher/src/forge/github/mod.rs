@@ -12,8 +12,10 @@ mod client;
 mod clock;
 mod error;
 mod marker;
+mod pages;
 mod place;
 mod pulls;
+mod transport;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ pub use budget::{Budget, Cost, Left};
 pub use client::Client;
 pub use clock::Clock;
 pub use error::{Cause, GitHubError, GitHubFault};
+pub use pages::{Asker, Page};
 pub use place::{PlaceError, RepositoryPlace};
 
 use client::Call;

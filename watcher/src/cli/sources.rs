@@ -1,0 +1,117 @@
+//! What makes the service look at GitHub without being told: pages that changed, and deliveries that did not arrive.
+//!
+//! Joins the looks of `events` to the one client of GitHub, so that all of it is paid from one budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use crate::error::CommandError;
+use crate::events::deliveries::{self, Call, Hook, Reply, SweepError};
+use crate::events::forge_look::{self, Mark};
+use crate::events::poll::poll;
+use crate::events::server::Monitor;
+use crate::events::{Cause, Event, Events, RepositoryName};
+use crate::forge::github::{Asker, Client, GitHubError, GitHubFault};
+use crate::output::metrics::Metrics;
+
+/// How often to ask for deliveries that did not arrive. Polling finds earlier what they would have told.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
+
+/// The sources that ask GitHub.
+pub(super) struct GitHubSources<K, R> {
+    pub(super) client: Arc<Client>,
+    pub(super) monitor: Monitor,
+    pub(super) event: Event<K, R>,
+    pub(super) events: Events<K, R>,
+}
+
+impl<K, R> GitHubSources<K, R>
+where
+    K: Clone + Send + 'static,
+    R: Clone + Send + 'static,
+{
+    /// Looks whether pages changed that show what no ref does.
+    pub(super) fn look_at_pages(&self, base: &str, every: Duration) -> Result<(), CommandError> {
+        let routes = forge_look::routes(&repository_of(&self.client)?, base);
+        let client = Arc::clone(&self.client);
+        let mut look = forge_look::look(routes, move |route| mark(&client, route));
+        let monitor = self.monitor.clone();
+        tokio::spawn(poll(every, self.changed(), self.events.clone(), move || monitor.observe_look(look())));
+        Ok(())
+    }
+
+    /// Looks for deliveries that did not arrive, and asks for them once more.
+    pub(super) fn sweep_deliveries(&self, hook: Option<u64>) -> Result<(), CommandError> {
+        let (client, metrics) = (Arc::clone(&self.client), self.monitor.metrics.clone());
+        let (event, events) = (self.changed(), self.events.clone());
+        match (hook, client.acts_as_app()) {
+            (Some(id), _) => {
+                let hook = Hook::Repository { repository: repository_of(&client)?, id };
+                tokio::spawn(poll(SWEEP_INTERVAL, event, events, sweep(client, hook, metrics)));
+            }
+            (None, true) => {
+                tokio::spawn(poll(SWEEP_INTERVAL, event, events, sweep_of_app(client, metrics)));
+            }
+            (None, false) => {
+                info!(
+                    "deliveries that do not arrive are left to polling; `--webhook-id` lets them come again"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&self) -> Event<K, R> {
+        Event { cause: Cause::Changed, ..self.event.clone() }
+    }
+}
+
+fn repository_of(client: &Client) -> Result<RepositoryName, CommandError> {
+    let name = client.place().to_string();
+    name.parse().map_err(|error| CommandError::unexpected("name the repository", error))
+}
+
+fn mark(client: &Client, route: &str) -> Result<Mark, GitHubError> {
+    let page = client.page("look whether something changed", Asker::Token, route)?;
+    Ok(match page {
+        Some(page) => page.tag.map_or(Mark::Content(page.body), Mark::Tag),
+        None => Mark::Missing,
+    })
+}
+
+type Swept = Result<u64, SweepError<GitHubError>>;
+
+fn sweep(client: Arc<Client>, hook: Hook, metrics: Metrics) -> impl FnMut() -> Swept {
+    let asker = match hook {
+        Hook::Repository { .. } => Asker::Token,
+        Hook::App { .. } => Asker::App,
+    };
+    deliveries::sweep(hook, metrics, move |call| answer(&client, asker, call))
+}
+
+/// The webhook of an App serves many repositories, and its list knows ours by its number, which has to be asked for.
+fn sweep_of_app(client: Arc<Client>, metrics: Metrics) -> impl FnMut() -> Swept {
+    let mut begun = None;
+    move || {
+        if begun.is_none() {
+            let hook = Hook::App { repository_id: client.repository_id().map_err(SweepError::Call)? };
+            begun = Some(sweep(Arc::clone(&client), hook, metrics.clone()));
+        }
+        begun.as_mut().map_or(Ok(0), |look| look())
+    }
+}
+
+fn answer(client: &Client, asker: Asker, call: &Call) -> Result<Reply, GitHubError> {
+    const LIST: &str = "list the webhook's deliveries";
+    match call {
+        Call::Post(route) => {
+            client.send_again("ask for a delivery once more", asker, route).map(|()| Reply::default())
+        }
+        Call::Get(route) => match client.page(LIST, asker, route)? {
+            Some(page) => Ok(Reply { link: page.link, body: page.body }),
+            None => Err(GitHubError { attempt: LIST.into(), fault: GitHubFault::NotFound }),
+        },
+    }
+}

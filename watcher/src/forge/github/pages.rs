@@ -1,0 +1,63 @@
+//! Pages that are read as they are, for those who look whether something changed, and deliveries of the webhook.
+//!
+//! They go through the same client as everything else, so they cost the same budget; a page that has not changed costs
+//! nothing.
+
+use http::Method;
+use http::header::{ETAG, LINK};
+use serde::Deserialize;
+
+use super::client::{Call, Client};
+use super::error::{GitHubError, GitHubFault};
+
+/// A page as GitHub gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// What its content is known by.
+    pub tag: Option<String>,
+    /// Where the list goes on.
+    pub link: Option<String>,
+    /// The content.
+    pub body: Vec<u8>,
+}
+
+/// Who a request comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asker {
+    /// Whoever the token stands for: a person, or an App on one repository.
+    #[default]
+    Token,
+    /// The App itself, for what is not about a repository.
+    App,
+}
+
+#[derive(Debug, Deserialize)]
+struct Repository {
+    id: u64,
+}
+
+impl Client {
+    /// Reads the page at a route; nothing if there is none.
+    pub fn page(&self, attempt: &str, asker: Asker, route: &str) -> Result<Option<Page>, GitHubError> {
+        let call = Call { asker, ..Call::get(attempt, route) };
+        let answer = match self.send(&call) {
+            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => return Ok(None),
+            answer => answer?,
+        };
+        let text = |name| answer.text(name).map(str::to_owned);
+        Ok(Some(Page { tag: text(ETAG.as_str()), link: text(LINK.as_str()), body: answer.body }))
+    }
+
+    /// Asks GitHub to send something once more. A lost answer is not asked after: it would be sent twice.
+    pub fn send_again(&self, attempt: &str, asker: Asker, route: &str) -> Result<(), GitHubError> {
+        let mut call = Call { asker, is_repeatable: false, ..Call::get(attempt, route) };
+        call.method = Method::POST;
+        self.run(&call)
+    }
+
+    /// Returns the number by which GitHub knows the repository.
+    pub fn repository_id(&self) -> Result<u64, GitHubError> {
+        let call = Call::get("find the repository", self.place().route(""));
+        self.call::<Repository>(&call).map(|repository| repository.id)
+    }
+}

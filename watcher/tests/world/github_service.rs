@@ -1,0 +1,253 @@
+//! The program itself as a service on GitHub: the API is the test kit's, git is behind a web server, and both are about
+//! the same repository.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Instant;
+
+use insta::assert_snapshot;
+use ring::hmac;
+use serde_json::Value;
+use testkit::github::{self, Delivery, GitHub};
+use testkit::proxy::Proxy;
+use testkit::smart_http::Server;
+
+use crate::github::{MOVED, pulls, status};
+use crate::platform::{APP_HEAD, World, without_host};
+use crate::service::{PATIENCE, Service};
+
+const SECRET: &str = "a secret of the test";
+const WEBHOOK: u64 = 7;
+const POLL: &str = "1";
+/// As good as not polling.
+const NEVER: &str = "36000";
+
+/// A repository on GitHub, and a user with a cache and nothing else.
+struct Hosted {
+    github: GitHub,
+    git: Server,
+    world: World,
+}
+
+impl Hosted {
+    fn new() -> Self {
+        let world = World::new();
+        let github = GitHub::start(&world.path()).unwrap();
+        // GitHub has its repositories below their owners.
+        let owner = world.beside(github::OWNER);
+        std::fs::create_dir(&owner).unwrap();
+        std::os::unix::fs::symlink(world.path(), owner.join(github::NAME)).unwrap();
+        let git = Server::plain(&world.beside("")).unwrap();
+        git.require("x-access-token", github::TOKEN);
+        std::fs::write(world.beside("secret"), SECRET).unwrap();
+        Self { github, git, world }
+    }
+
+    fn edit(&self) {
+        self.world.edit(MOVED[0], MOVED[1], MOVED[2]);
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.world.beside(name).to_str().unwrap().to_owned()
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let upstream = self.git.url(&format!("{}/{}", github::OWNER, github::NAME));
+        ["--upstream", &upstream, "--forge", "github", "--api", &self.github.url()].map(str::to_owned).into()
+    }
+
+    fn command() -> Command {
+        without_host(env!("CARGO_BIN_EXE_fleetwright"))
+    }
+
+    /// Starts a service that keeps its mirror at `mirror`.
+    fn start(&self, mirror: &str, poll: &str, more: &[&str]) -> Service {
+        let mut command = Self::command();
+        command.current_dir(self.world.beside("")).env("FLEETWRIGHT_TOKEN", github::TOKEN);
+        let (arguments, mirror) = (self.arguments(), self.place(mirror));
+        let mut all: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        all.extend(["--mirror", &mirror, "--poll", poll]);
+        all.extend(more);
+        Service::of(command, &all)
+    }
+
+    /// Starts a service that listens, and returns where.
+    fn listening(&self, poll: &str, more: &[&str]) -> (Service, SocketAddr) {
+        let secret = self.place("secret");
+        let listen = ["--listen", "127.0.0.1:0", "--webhook-secret-file", &secret];
+        let service = self.start("mirror", poll, &[&listen, more].concat());
+        let address = service.wait_for("listening").pop().unwrap();
+        assert_eq!(address["receives_webhooks"], Value::Bool(true));
+        (service, address["address"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// Waits until something holds of what people see.
+    fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !holds(self) {
+            assert!(Instant::now() < end, "{what} did not come about:\n{}", pulls(&self.github));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+/// Every story holds what was said to GitHub's own description, where that is here.
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let Some(description) = github::description::available() else { return };
+        let state = self.github.state();
+        let faults: Vec<String> =
+            state.exchanges.iter().flat_map(|exchange| description.faults(exchange)).collect();
+        drop(state);
+        assert_eq!(faults, [""; 0], "GitHub describes it differently");
+    }
+}
+
+fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn metrics(address: SocketAddr) -> String {
+    exchange(address, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+}
+
+/// Delivers what GitHub would, signed with `secret`, and returns the status of the answer.
+fn deliver(address: SocketAddr, event: &str, id: &str, secret: &str, body: &str) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body.as_bytes());
+    let signature = tag.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let request = format!(
+        "POST /webhook HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-github-event: {event}\r\n\
+         x-github-delivery: {id}\r\nx-hub-signature-256: sha256={signature}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    exchange(address, request.as_bytes()).chars().skip("HTTP/1.1 ".len()).take(3).collect()
+}
+
+#[test]
+fn polling_alone_does_everything() {
+    let hosted = Hosted::new();
+    let service = hosted.start("mirror", POLL, &[]);
+    service.wait_for("run is complete");
+    hosted.edit();
+    hosted.wait_until("a pull request for each group", |hosted| pulls(&hosted.github).lines().count() == 2);
+    hosted.wait_until("the status", |hosted| {
+        status(&hosted.github, &hosted.world, APP_HEAD).contains("waits until #1")
+    });
+    // No ref moves when a person takes a label off or spoils what is written in the text.
+    hosted.github.edit(1, |pull| pull.labels.clear()).unwrap();
+    hosted.wait_until("the label", |hosted| hosted.github.pull(1).unwrap().labels.contains("control"));
+    hosted
+        .github
+        .edit(1, |pull| pull.body = pull.body.take().map(|body| body.replace("192.168.64.109", "?")))
+        .unwrap();
+    hosted.wait_until("the text", |hosted| {
+        hosted.github.pull(1).unwrap().body.is_some_and(|body| body.contains("192.168.64.109"))
+    });
+    hosted.github.merge(1).unwrap();
+    hosted.wait_until("the apps' turn", |hosted| {
+        status(&hosted.github, &hosted.world, APP_HEAD).contains("nothing has to be merged first")
+    });
+    hosted.github.merge(2).unwrap();
+    hosted.wait_until("the end", |hosted| {
+        hosted.world.git(&["for-each-ref", "--format=%(refname)"]) == "refs/heads/main"
+    });
+    assert_snapshot!(pulls(&hosted.github), @r"
+    #1 fleetwright/control → main merged [control]
+    #2 fleetwright/app → main merged [app]
+    ");
+    assert_eq!(service.stop().0, Some(0));
+    hosted.world.assert_sound();
+}
+
+#[test]
+fn a_companys_proxy_and_its_own_authority_are_on_the_way_to_the_api_as_on_that_to_git() {
+    let hosted = Hosted::new();
+    hosted.edit();
+    let hosts = [("git.example.com", hosted.git.address()), ("api.example.com", hosted.github.address())];
+    let proxy = Proxy::start(&hosts).unwrap();
+    let run = |roots: &str| {
+        let mut command = Hosted::command();
+        command
+            .env("FLEETWRIGHT_TOKEN", github::TOKEN)
+            .env("HTTPS_PROXY", proxy.url())
+            .args(["run", "--once", "--forge", "github", "--api", "https://api.example.com"])
+            .args(["--upstream", "https://git.example.com/acme/fleet", "--mirror", &hosted.place("mirror")]);
+        std::fs::write(hosted.place("roots.pem"), roots).unwrap();
+        let output = command.env("SSL_CERT_FILE", hosted.place("roots.pem")).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&Proxy::start(&[]).unwrap().roots_pem());
+    assert_ne!(code, Some(0), "another authority was trusted");
+    assert!(said.contains("is not trusted") && said.contains("SSL_CERT_FILE"), "{said}");
+    let (code, said) = run(&proxy.roots_pem());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(pulls(&hosted.github).lines().count(), 2);
+    let asked = proxy.asked();
+    for host in ["git.example.com:443", "api.example.com:443"] {
+        assert!(asked.iter().any(|target| target == host), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_delivery_that_did_not_arrive_is_asked_for_once_and_counted() {
+    let hosted = Hosted::new();
+    let delivery = |id: u64, status_code: u16| Delivery {
+        id,
+        guid: format!("guid-{id}"),
+        at: github::START,
+        is_redelivery: false,
+        status_code,
+        event: "push".into(),
+        action: None,
+    };
+    hosted.github.state().last_id = 10;
+    hosted.github.state().deliveries = vec![delivery(1, 202), delivery(2, 502)];
+    hosted.github.state().tokens.get_mut(github::TOKEN).unwrap().writes.insert("repository_hooks".into());
+    let (service, address) = hosted.listening(POLL, &["--webhook-id", &WEBHOOK.to_string()]);
+    hosted.wait_until("the redelivery", |hosted| hosted.github.state().deliveries.len() == 3);
+    hosted.wait_until("the count", |_| {
+        metrics(address).contains("fleetwright_webhook_deliveries_redelivered_total 1\n")
+    });
+    service.kill();
+    // What was asked for stands in GitHub's own list, so a restart asks for nothing twice.
+    let (service, address) = hosted.listening(POLL, &["--webhook-id", &WEBHOOK.to_string()]);
+    service.wait_for("run is complete");
+    hosted.wait_until("another sweep", |hosted| {
+        let state = hosted.github.state();
+        state.exchanges.iter().filter(|one| one.path.ends_with("/hooks/7/deliveries")).count() == 2
+    });
+    assert!(metrics(address).contains("fleetwright_webhook_deliveries_redelivered_total 0\n"));
+    assert_eq!(hosted.github.state().deliveries.len(), 3);
+    assert_eq!(service.stop().0, Some(0));
+}
+
+#[test]
+fn a_delivery_makes_a_run_although_no_ref_moved() {
+    let hosted = Hosted::new();
+    hosted.edit();
+    let (service, address) = hosted.listening(NEVER, &[]);
+    service.wait_for("run is complete");
+    hosted.github.edit(1, |pull| pull.labels.clear()).unwrap();
+    let body = r#"{"action":"unlabeled","repository":{"full_name":"acme/fleet"}}"#;
+    assert_eq!(deliver(address, "pull_request", "1", "another secret", body), "401");
+    assert_eq!(deliver(address, "pull_request", "1", SECRET, body), "202");
+    hosted.wait_until("the label", |hosted| hosted.github.pull(1).unwrap().labels.contains("control"));
+    let shown = metrics(address);
+    for line in [
+        r#"fleetwright_github_budget_left{of="pushes"} 4"#,
+        r#"fleetwright_github_budget_left{of="writes_in_hour"} 49"#,
+        "fleetwright_push_to_pull_request_seconds_count 1",
+        "fleetwright_queue_age_seconds",
+    ] {
+        assert!(shown.contains(line), "{line} is not in\n{shown}");
+    }
+    assert_eq!(service.stop().0, Some(0));
+}
