@@ -14,8 +14,10 @@ use rayon::prelude::*;
 use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
+use crate::charts::LOCK;
 use crate::checks::{
-    ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding, Flows, Footprint, PLACEMENT_CHECKS,
+    CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding,
+    Flows, Footprint, PLACEMENT_CHECKS,
 };
 use crate::inventory::{self, Cluster, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
@@ -98,6 +100,15 @@ impl Rendered {
         self.clusters.values().flat_map(|cluster| &cluster.units).map(|unit| unit.files.len()).sum()
     }
 
+    /// Returns what could not be judged, though nothing is wrong with it: told beside the verdict, so that nobody takes it for one.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let is_unlocked = self.catalog.lock.is_none() && !self.catalog.addons.is_empty();
+        let note =
+            format!("chart values are not judged, since there is no `{LOCK}`: run `fleetwright charts lock`");
+        is_unlocked.then_some(note).into_iter().collect()
+    }
+
     /// Returns what the templates of a cluster see.
     ///
     /// # Panics
@@ -141,6 +152,8 @@ struct Attempt<'a> {
     name: &'a ClusterName,
     inputs: Digest,
     result: Result<Arc<RenderedCluster>, Vec<Problem>>,
+    /// What the files say against each other. They are there all the same, for other clusters to be held against.
+    conflicts: Vec<ClusterProblem>,
 }
 
 impl Renderer {
@@ -217,7 +230,8 @@ impl Attempt<'_> {
 
     fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
         let problems = self.result.as_ref().err().into_iter().flatten();
-        problems.map(|problem| (self.name.clone(), problem.clone()))
+        let problems = problems.map(|problem| (self.name.clone(), problem.clone()));
+        problems.chain(self.conflicts.iter().cloned())
     }
 
     fn into_known(self) -> Option<(ClusterName, Known)> {
@@ -231,7 +245,9 @@ pub fn check_names() -> BTreeSet<&'static str> {
     let facts = FACT_CHECKS.iter().map(|check| check.name);
     let placement = PLACEMENT_CHECKS.iter().map(|check| check.name);
     let documents = DOCUMENT_CHECKS.iter().map(|check| check.name);
-    facts.chain(placement).chain(documents).chain(FLOW_CHECKS.iter().map(|check| check.name)).collect()
+    let clusters = CLUSTER_CHECKS.iter().map(|check| check.name);
+    let flows = FLOW_CHECKS.iter().map(|check| check.name);
+    facts.chain(placement).chain(documents).chain(clusters).chain(flows).collect()
 }
 
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
@@ -295,7 +311,25 @@ impl<'a> World<'a> {
             Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
             known => self.render(cluster, facts, known.map(|known| &known.cluster)),
         };
-        Attempt { name: &cluster.name, inputs, result }
+        let conflicts = match &result {
+            Ok(made) if known.is_none_or(|known| !Arc::ptr_eq(&known.cluster, made)) => {
+                self.conflicts(cluster, made)
+            }
+            // What is known has been judged already.
+            _ => Vec::new(),
+        };
+        Attempt { name: &cluster.name, inputs, result, conflicts }
+    }
+
+    /// Holds the files of one cluster against each other.
+    fn conflicts(&self, cluster: &'a Cluster, made: &RenderedCluster) -> Vec<ClusterProblem> {
+        let addons = made.addons().filter_map(|name| self.catalog.addons.get(name)).map(Arc::as_ref);
+        let content = ClusterContent {
+            flows: ClusterFlows { cluster, documents: made.footprints() },
+            addons: addons.collect(),
+        };
+        let findings = CLUSTER_CHECKS.iter().flat_map(|check| (check.run)(&content));
+        findings.filter_map(|found| self.flow_problem(found)).collect()
     }
 
     /// Renders a cluster, taking over the units of which nothing has changed.
@@ -387,6 +421,9 @@ fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     // What passed by one lock may not pass by another.
     if let Some(lock) = &catalog.lock {
         hasher.update(&lock.id.0);
+    }
+    for (path, id) in &catalog.schemas.ids {
+        hasher.update(path.as_str().as_bytes()).update(&id.0);
     }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
