@@ -6,5 +6,6 @@ pub mod github;
 pub mod hostile;
 pub mod proxy;
 pub mod readers;
+pub mod real;
 pub mod smart_http;
 pub mod webhooks;

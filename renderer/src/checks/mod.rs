@@ -126,6 +126,7 @@ pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
     Check { name: "addons", run: placement::chosen_addons_run },
     Check { name: "settings", run: placement::chosen_settings_fit },
     Check { name: "charts", run: keys::charts_are_locked },
+    Check { name: "mirror", run: placement::chart_exceptions_are_used },
     Check { name: "placement", run: placement::placement_labels_exist },
     Check { name: "unread", run: placement::facts_are_read },
 ];

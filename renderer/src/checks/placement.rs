@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Addon, Catalog};
-use crate::inventory::{Cluster, Fact, Inventory, key};
+use crate::inventory::{Cluster, Fact, Inventory, is_same_repository, key};
 use crate::key_path::Step;
 use crate::path::AddonName;
 use crate::problem::{Place, Problem, did_you_mean};
@@ -93,6 +93,23 @@ fn label_hint(inventory: &Inventory, label: &str, value: &str, used: &BTreeSet<&
         Some(near) => format!("did you mean `{near}`?"),
         None => "give the label to a cluster, or remove it here".to_owned(),
     }
+}
+
+/// An exception for a repository that no chart comes from changes nothing, and the one that was meant goes on as before.
+pub(super) fn chart_exceptions_are_used(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
+    let named: BTreeSet<&str> =
+        catalog.addons.values().map(|addon| addon.facts.chart.repository.as_str()).collect();
+    let exceptions = inventory.fleet.facts.charts.exceptions.keys();
+    let idle = exceptions.filter(|written| !named.iter().any(|name| is_same_repository(name, written)));
+    let problem = |written: &String| {
+        let place = inventory.fleet.origin.key_place(&[key("charts"), key("exceptions"), key(written)]);
+        let problem = Problem::at(place, format!("no add-on takes its chart from `{written}`"));
+        problem.hint(match did_you_mean(written, named.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write the repository as `addon.yaml` does, or remove this".to_owned(),
+        })
+    };
+    idle.map(problem).collect()
 }
 
 /// A named fact that no template reads is a setting that does nothing.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::ChartSources;
 use crate::network::{AddressPool, Network};
 
 /// What a cluster is for.
@@ -59,6 +60,10 @@ pub struct ClusterFile {
     #[serde(default)]
     #[schemars(with = "LoadBalancer")]
     pub load_balancer: Option<LoadBalancer>,
+    /// Where the Kubernetes API server is reached from outside the cluster.
+    #[serde(default)]
+    #[schemars(with = "ApiServer")]
+    pub api_server: Option<ApiServer>,
     /// Named addresses, each out of the cluster's own pool.
     #[serde(default)]
     pub addresses: BTreeMap<String, IpAddr>,
@@ -98,6 +103,25 @@ pub struct Networks {
     pub services: Network,
 }
 
+/// Where a cluster's Kubernetes API server is reached from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct ApiServer {
+    /// The address, which outlives the loss of a single node.
+    pub address: IpAddr,
+    /// The port.
+    #[serde(default = "ApiServer::default_port")]
+    pub port: u16,
+}
+
+impl ApiServer {
+    /// Returns the port that kubeadm gives to an API server.
+    const fn default_port() -> u16 {
+        6443
+    }
+}
+
 /// Where a cluster's load balancers get their addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -128,12 +152,18 @@ pub struct AddonChoice {
 pub struct FleetFile {
     /// The git repository that Argo CD reads: this one.
     pub repository: GitRepository,
+    /// Where charts are drawn from, if not from the repositories that add-ons name.
+    #[serde(default, skip_serializing_if = "ChartSources::is_empty")]
+    pub charts: ChartSources,
     /// The storage class that volumes are claimed from.
     #[serde(default)]
     pub storage_class: String,
     /// Named ports, each the same on every cluster.
     #[serde(default)]
     pub ports: BTreeMap<String, u16>,
+    /// The networks that the nodes of all clusters stand in. What a spoke sends leaves it under the address of a node.
+    #[serde(default)]
+    pub node_networks: Vec<Network>,
     /// Machines outside every cluster, such as databases.
     #[serde(default)]
     pub machines: BTreeMap<String, Machine>,
@@ -141,10 +171,55 @@ pub struct FleetFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Logs")]
     pub logs: Option<Logs>,
+    /// Where backups are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Backups")]
+    pub backups: Option<Backups>,
     /// Where secrets are kept. The repository holds their names and never their content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretStore")]
     pub secrets: Option<SecretStore>,
+    /// Who issues certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Trust")]
+    pub trust: Option<Trust>,
+    /// The service mesh that all clusters belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Mesh")]
+    pub mesh: Option<Mesh>,
+}
+
+/// Who issues certificates on each cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Trust {
+    /// The name of the cluster-wide issuer, the same on every cluster.
+    pub issuer: String,
+}
+
+/// The service mesh: what its clusters have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Mesh {
+    /// The name of the mesh.
+    pub id: String,
+    /// The trust domain: the first part of every workload's identity.
+    pub trust_domain: String,
+    /// Where control planes run.
+    pub topology: MeshTopology,
+}
+
+/// Where the control planes of the mesh run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum MeshTopology {
+    /// On the hub only, for itself and for its spokes.
+    PrimaryRemote,
+    /// On each cluster.
+    MultiPrimary,
 }
 
 /// What hubs and spokes agree on about logs.
@@ -159,6 +234,20 @@ pub struct Logs {
         extend("x-hint" = "use lower-case letters, digits and hyphens, with a letter or digit at both ends")
     )]
     pub tenant: String,
+}
+
+/// Where clusters keep their backups: an S3, outside every cluster. Each cluster writes below its own name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Backups {
+    /// The address of the S3, an `http://` or `https://` address.
+    #[schemars(regex(pattern = r"^https?://[^\s/]+$"), extend("x-hint" = "write for example `https://s3.example.com:9000`"))]
+    pub url: String,
+    /// The region, which every S3 wants to be told, also where there is only one.
+    pub region: String,
+    /// The bucket.
+    pub bucket: String,
 }
 
 /// Where External Secrets takes secrets from.
@@ -190,4 +279,12 @@ pub struct GitRepository {
 pub struct Machine {
     /// The address of the machine.
     pub address: IpAddr,
+    /// The port of the service that it offers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16")]
+    pub port: Option<u16>,
+    /// The port of its metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u16")]
+    pub metrics_port: Option<u16>,
 }

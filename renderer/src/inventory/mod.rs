@@ -3,6 +3,7 @@
 //! Knows nothing of templates. What is known here about a cluster is right on its own; what must fit between clusters
 //! is for `checks`.
 
+mod chart_sources;
 mod editors;
 mod fact;
 mod facts;
@@ -22,11 +23,12 @@ use crate::schema::{Schema, Violation};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 
+pub use chart_sources::{ChartAddress, ChartSources, is_same_repository};
 pub use editors::defaults_schema;
 pub use fact::Fact;
 pub use facts::{
-    AddonChoice, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine, MachineGroup,
-    Networks, Role,
+    AddonChoice, ApiServer, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine,
+    MachineGroup, Mesh, MeshTopology, Networks, Role, SecretStore, Trust,
 };
 
 /// The file with facts for every cluster of its folder and below.
@@ -123,6 +125,16 @@ static CLUSTER_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::compile(&cluster_schema()).expect("the schema is made from our own types"));
 static FLEET_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::compile(&fleet_schema()).expect("the schema is made from our own types"));
+
+/// Reads the shared facts alone, or returns every problem in them. A snapshot without them shares none.
+pub fn read_fleet(snapshot: &Snapshot) -> Result<FleetFile, Vec<Problem>> {
+    if snapshot.get(FLEET_FILE).is_none() {
+        return Ok(FleetFile::default());
+    }
+    let mut reader = Reader { snapshot, cache: &InventoryCache::default(), problems: Vec::new() };
+    let fleet = reader.fleet();
+    if reader.problems.is_empty() { Ok(fleet.facts) } else { Err(reader.problems) }
+}
 
 /// Reads the inventory. Problems are collected over all files; a cluster with a problem of its own is left out.
 pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<Problem>) {
@@ -421,7 +433,7 @@ pub(crate) fn violation_problem(violation: Violation, origin: &Fact) -> Problem 
 }
 
 fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
-    json!({
+    let mut view = json!({
         "name": name.as_str(),
         "role": facts.role.as_str(),
         "hub": hub.as_str(),
@@ -430,7 +442,12 @@ fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
         "networks": facts.networks,
         "loadBalancer": facts.load_balancer,
         "addresses": facts.addresses,
-    })
+    });
+    // Left out where it is unknown: a template that needs it is told so, instead of inserting nothing.
+    if let Some(api_server) = &facts.api_server {
+        view["apiServer"] = json!(api_server);
+    }
+    view
 }
 
 fn hub_problems(inventory: &Inventory) -> Vec<Problem> {

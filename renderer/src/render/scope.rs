@@ -40,7 +40,7 @@ impl ClusterScope<'_> {
             "hub": self.hub.view,
             "spokes": self.spokes.iter().map(|spoke| &spoke.view).collect::<Vec<_>>(),
             "fleet": self.fleet.view,
-            "addons": self.addons.iter().map(PlacedAddon::view).collect::<Vec<_>>(),
+            "addons": self.addons.iter().map(|placed| placed.view(self.fleet)).collect::<Vec<_>>(),
         })
     }
 
@@ -54,7 +54,12 @@ impl ClusterScope<'_> {
             ("fleet", rest) => Some(self.fleet.origin.place(rest)),
             ("spokes", [Step::Index(index), rest @ ..]) => Some(self.spokes.get(*index)?.origin.place(rest)),
             ("addons", [Step::Index(index), rest @ ..]) => {
-                Some(self.addons.get(*index)?.place(self.cluster, rest))
+                let placed = self.addons.get(*index)?;
+                let drawn_from = placed.source_fact(self.fleet, rest);
+                Some(
+                    drawn_from
+                        .map_or_else(|| placed.place(self.cluster, rest), |at| self.fleet.origin.place(&at)),
+                )
             }
             _ => None,
         }
@@ -109,7 +114,7 @@ fn override_path(addon: &Addon, path: &[Step]) -> Vec<Step> {
 }
 
 impl PlacedAddon<'_> {
-    fn view(&self) -> Json {
+    fn view(&self, fleet: &Fleet) -> Json {
         let facts = &self.addon.facts;
         json!({
             "name": self.addon.name.as_str(),
@@ -117,10 +122,20 @@ impl PlacedAddon<'_> {
             "release": self.addon.release(),
             "wave": facts.wave,
             "serverSideApply": facts.server_side_apply,
-            "chart": facts.chart,
+            "chart": {
+                "name": facts.chart.name,
+                "version": facts.chart.version,
+                "repository": source(fleet, &facts.chart.repository),
+            },
             "settings": self.settings,
             "manifests": !self.addon.manifests.is_empty(),
         })
+    }
+
+    /// Returns the path of the shared fact that decides on what stands at `path` of the add-on, if one does.
+    fn source_fact(&self, fleet: &Fleet, path: &[Step]) -> Option<Vec<Step>> {
+        let is_repository = path == [key("chart"), key("repository")];
+        is_repository.then(|| fleet.facts.charts.fact_about(&self.addon.facts.chart.repository))?
     }
 
     fn place(&self, cluster: &Cluster, path: &[Step]) -> Place {
@@ -131,4 +146,11 @@ impl PlacedAddon<'_> {
             path => self.addon.origin.place(path),
         }
     }
+}
+
+/// Returns where the charts of a repository are drawn from, in Argo CD's spelling: it takes a chart out of a registry only if
+/// `oci://` is left out, and with it looks for an image of the repository's own name.
+fn source(fleet: &Fleet, repository: &str) -> String {
+    let address = fleet.facts.charts.address_of(repository);
+    address.strip_prefix("oci://").unwrap_or(&address).to_owned()
 }

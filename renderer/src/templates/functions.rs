@@ -12,7 +12,8 @@ use crate::yaml::Number;
 use super::helpers::Refusal;
 
 /// The functions that people may call in an expression.
-pub const VALUE_HELPERS: [&str; 9] = ["and", "default", "eq", "join", "len", "lookup", "ne", "not", "or"];
+pub const VALUE_HELPERS: [&str; 11] =
+    ["and", "default", "eq", "join", "len", "lookup", "ne", "not", "or", "pluck", "where"];
 
 /// The function whose first argument may lead nowhere.
 pub(super) const DEFAULT: &str = "default";
@@ -27,6 +28,8 @@ pub(super) fn arity(name: &str) -> (RangeInclusive<usize>, &'static str) {
         "ne" => (2..=2, "(ne cluster.role \"app\")"),
         "join" => (2..=2, "(join list \",\")"),
         "lookup" => (2..=2, "(lookup map \"key\")"),
+        "where" => (3..=3, "(where addons \"name\" \"minio\")"),
+        "pluck" => (2..=2, "(pluck addons \"namespace\")"),
         "len" => (1..=1, "(len list)"),
         _ => (1..=1, "(not a)"),
     }
@@ -44,6 +47,8 @@ pub(super) fn call(name: &str, arguments: &[&Json]) -> Result<Json, Refusal> {
         ("len", [value]) => len(value),
         ("join", [list, separator]) => join(list, separator),
         ("lookup", [container, key]) => lookup(container, key),
+        ("pluck", [list, key]) => pluck(list, key),
+        ("where", [list, key, value]) => matching(list, key, value),
         _ => Err(Refusal::new(format!("`{name}` cannot be called with {} arguments", arguments.len()))),
     }
 }
@@ -103,13 +108,47 @@ fn lookup(container: &Json, key: &Json) -> Result<Json, Refusal> {
             return Err(Refusal::new(format!("`lookup` needs a map or a list, not {}", kind_of(other))));
         }
     };
-    found.cloned().ok_or_else(|| not_found(container, key))
+    found.cloned().ok_or_else(|| not_found("lookup", container, key))
 }
 
-fn not_found(container: &Json, key: &Json) -> Refusal {
+/// Returns the items of a list that have a value under a key.
+fn matching(list: &Json, key: &Json, wanted: &Json) -> Result<Json, Refusal> {
+    let mut found = Vec::new();
+    for (item, value) in under("where", list, key)? {
+        if is_equal(value, wanted) {
+            found.push(item.clone());
+        }
+    }
+    Ok(found.into())
+}
+
+/// Returns what each item of a list has under a key: each value once, in the order of the list.
+fn pluck(list: &Json, key: &Json) -> Result<Json, Refusal> {
+    let mut values: Vec<Json> = Vec::new();
+    for (_, value) in under("pluck", list, key)? {
+        if !values.contains(value) {
+            values.push(value.clone());
+        }
+    }
+    Ok(values.into())
+}
+
+/// Returns each item of a list with what it has under a key, which each must have.
+fn under<'v>(function: &str, list: &'v Json, key: &Json) -> Result<Vec<(&'v Json, &'v Json)>, Refusal> {
+    let (Json::Array(items), Json::String(name)) = (list, key) else {
+        let given = format!("{} and {}", kind_of(list), kind_of(key));
+        let (_, example) = arity(function);
+        return Err(Refusal::new(format!("`{function}` needs a list and a string, not {given}"))
+            .hint(format!("write `{example}`")));
+    };
+    let value = |item: &'v Json| Ok((item, item.get(name).ok_or_else(|| not_found(function, item, key))?));
+    items.iter().map(value).collect()
+}
+
+fn not_found(function: &str, container: &Json, key: &Json) -> Refusal {
     let key = scalar_text(key).unwrap_or_default();
     let known = container.as_object().into_iter().flat_map(|map| map.keys().map(String::as_str));
-    let refusal = Refusal::new(format!("`lookup` finds no `{key}`"));
+    let refusal = Refusal::new(format!("`{function}` finds no `{key}`"));
     match (did_you_mean(&key, known), container.as_array()) {
         (Some(near), _) => refusal.hint(format!("did you mean `{near}`?")),
         (None, Some(items)) => {
@@ -181,6 +220,10 @@ mod tests {
             ("join", json!([["a", 1, true], ", "]), json!("a, 1, true")),
             ("lookup", json!([{"a": {"b": 1}}, "a"]), json!({"b": 1})),
             ("lookup", json!([[10, 20], 1]), json!(20)),
+            ("pluck", json!([[{"a": 2}, {"a": 1}, {"a": 2, "b": 3}], "a"]), json!([2, 1])),
+            ("pluck", json!([[], "a"]), json!([])),
+            ("where", json!([[{"a": 1}, {"a": 2, "b": 3}], "a", 2]), json!([{"a": 2, "b": 3}])),
+            ("where", json!([[{"a": 1}], "a", "1"]), json!([])),
         ] {
             assert_eq!(called(name, arguments.as_array().unwrap()), Ok(value), "{name} {arguments}");
         }
@@ -202,6 +245,9 @@ mod tests {
             ("lookup", json!([1, 1]), "`lookup` needs a map or a list, not a number"),
             ("lookup", json!([[1], 1]), "`lookup` finds no `1`"),
             ("lookup", json!([[1], -1]), "`lookup` finds no `-1`"),
+            ("pluck", json!([{"a": 1}, "a"]), "`pluck` needs a list and a string, not a map and a string"),
+            ("pluck", json!([[{"a": 1}, {"b": 1}], "a"]), "`pluck` finds no `a`"),
+            ("where", json!([[], 1, 1]), "`where` needs a list and a string, not a list and a number"),
         ] {
             assert_eq!(called(name, arguments.as_array().unwrap()), Err(message.to_owned()));
         }

@@ -8,6 +8,7 @@ mod files;
 mod flows;
 mod generated;
 mod logs;
+mod mirror;
 mod objects;
 mod placement;
 mod provenance;

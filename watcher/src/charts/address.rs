@@ -1,4 +1,5 @@
-//! Addresses to fetch from: `https://` anywhere, `http://` only on this machine, and never with credentials in them.
+//! Addresses to fetch from: `https://` anywhere, `http://` on this machine and on a mirror that the fleet's facts name so, and
+//! never with credentials in them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,10 +10,25 @@ use super::error::{ChartError, Refused};
 
 /// An address that may be fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address(Uri);
+pub(super) struct Address {
+    uri: Uri,
+    /// The server that is spoken to in the open, if somebody decided so.
+    open: Option<String>,
+}
 
 impl Address {
     pub fn parse(text: &str) -> Result<Self, ChartError> {
+        Self::parse_with(text, None)
+    }
+
+    /// Parses the address of a mirror: whoever wrote `http://` into the fleet's facts decided that its server may be spoken to in
+    /// the open. That holds for this server alone.
+    pub fn parse_mirror(text: &str) -> Result<Self, ChartError> {
+        let authority = text.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+        Self::parse_with(text, authority)
+    }
+
+    fn parse_with(text: &str, open: Option<&str>) -> Result<Self, ChartError> {
         // What stands behind `#` is for the reader and not for the server.
         let text = text.split('#').next().unwrap_or(text);
         let refused = |reason| ChartError::Address { address: without_secrets(text), reason };
@@ -21,10 +37,10 @@ impl Address {
         if authority.as_str().contains('@') {
             return Err(refused(Refused::Credentials));
         }
+        let is_open = open == Some(authority.as_str()) || is_loopback(authority.host());
         match uri.scheme_str() {
-            Some("https") => Ok(Self(uri)),
-            Some("http") if is_loopback(authority.host()) => Ok(Self(uri)),
-            Some("http") => Err(refused(Refused::Plain)),
+            Some("http") if !is_open => Err(refused(Refused::Plain)),
+            Some("http" | "https") => Ok(Self { uri, open: open.map(str::to_owned) }),
             _ => Err(refused(Refused::Scheme)),
         }
     }
@@ -34,9 +50,9 @@ impl Address {
         if text.contains("://") {
             return self.elsewhere(text);
         }
-        let folder = self.0.path().trim_end_matches('/');
+        let folder = self.uri.path().trim_end_matches('/');
         let path = if text.starts_with('/') { text.to_owned() } else { format!("{folder}/{text}") };
-        Self::parse(&format!("{}{path}", self.origin()))
+        self.parse_like(&format!("{}{path}", self.origin()))
     }
 
     /// Returns the address that a redirect leads to.
@@ -47,19 +63,23 @@ impl Address {
         if let Some(authority) = location.strip_prefix("//") {
             return self.elsewhere(&format!("{}://{authority}", self.scheme()));
         }
-        let folder = self.0.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = self.uri.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         let path =
             if location.starts_with('/') { location.to_owned() } else { format!("{folder}/{location}") };
-        Self::parse(&format!("{}{path}", self.origin()))
+        self.parse_like(&format!("{}{path}", self.origin()))
     }
 
     /// What began encrypted must not go on in the open, not even to this machine.
     fn elsewhere(&self, text: &str) -> Result<Self, ChartError> {
-        let address = Self::parse(text)?;
+        let address = self.parse_like(text)?;
         if self.scheme() == "https" && address.scheme() != "https" {
             return Err(ChartError::Address { address: without_secrets(text), reason: Refused::Plain });
         }
         Ok(address)
+    }
+
+    fn parse_like(&self, text: &str) -> Result<Self, ChartError> {
+        Self::parse_with(text, self.open.as_deref())
     }
 
     /// Returns whether both are on one server.
@@ -68,15 +88,15 @@ impl Address {
     }
 
     pub fn uri(&self) -> &Uri {
-        &self.0
+        &self.uri
     }
 
     fn scheme(&self) -> &str {
-        self.0.scheme_str().unwrap_or_default()
+        self.uri.scheme_str().unwrap_or_default()
     }
 
     fn origin(&self) -> String {
-        let authority = self.0.authority().map(http::uri::Authority::as_str);
+        let authority = self.uri.authority().map(http::uri::Authority::as_str);
         format!("{}://{}", self.scheme(), authority.unwrap_or_default())
     }
 }
@@ -108,7 +128,7 @@ fn without_secrets(text: &str) -> String {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_secrets(&self.0.to_string()))
+        f.write_str(&without_secrets(&self.uri.to_string()))
     }
 }
 
@@ -138,6 +158,19 @@ mod tests {
         ] {
             assert!(Address::parse(text).is_err(), "{text} was accepted");
         }
+    }
+
+    #[test]
+    fn a_mirror_may_be_spoken_to_in_the_open_and_leads_to_no_other_server_so() {
+        let mirror = Address::parse_mirror("http://10.0.0.5:8081/charts").unwrap();
+        assert!(mirror.below("index.yaml").is_ok());
+        assert!(mirror.below("http://10.0.0.5:8081/a.tgz").is_ok());
+        assert!(mirror.redirect("https://10.0.0.6/a.tgz").is_ok());
+        for elsewhere in ["http://10.0.0.6:8081/a.tgz", "http://10.0.0.5/a.tgz"] {
+            assert!(mirror.below(elsewhere).is_err(), "{elsewhere} was accepted");
+        }
+        let encrypted = Address::parse_mirror("https://10.0.0.5/charts").unwrap();
+        assert!(encrypted.below("http://10.0.0.5/a.tgz").is_err());
     }
 
     #[test]

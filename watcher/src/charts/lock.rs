@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata};
+use renderer::inventory::ChartSources;
 
 use super::archive::{read_file, read_folder};
 use super::client::Client;
 use super::error::ChartError;
-use super::{Fetched, digest, fetch, fetch_package, is_same_version};
+use super::{Fetched, Origin, digest, fetch, fetch_package, is_same_version};
 
 /// The charts that a lock should hold.
 pub type Wanted = BTreeSet<ChartId>;
@@ -21,6 +22,17 @@ pub enum Given {
     Charts(Vec<Fetched>),
     /// The address of a repository or registry that has them all.
     Repository(String),
+}
+
+/// What charts are taken from.
+#[derive(Clone, Copy, Debug)]
+pub struct Supply<'a> {
+    /// What a person gives.
+    pub given: &'a [Given],
+    /// Where the fleet draws its charts from.
+    pub sources: &'a ChartSources,
+    /// Whether what is locked is fetched again.
+    pub is_refreshed: bool,
 }
 
 /// What became of a chart.
@@ -67,17 +79,16 @@ impl Given {
     }
 }
 
-/// Locks what is wanted: from what is given, from the old lock, or from repositories, in this order.
+/// Locks what is wanted: from what is given, from the old lock, or from where the fleet draws it, in this order.
 ///
-/// With `is_refreshed`, what is locked is fetched again; another package under a version that is locked is refused.
+/// Another package under a version that is locked is refused.
 pub fn relock(
     client: &Client,
     old: &ChartLock,
     wanted: &Wanted,
-    given: &[Given],
-    is_refreshed: bool,
+    supply: &Supply<'_>,
 ) -> Result<Relocked, ChartError> {
-    let shelf = Shelf::new(given)?;
+    let shelf = Shelf::new(supply.given)?;
     let absent: Vec<_> =
         wanted.iter().filter(|id| !shelf.can_have(id) && !old.charts.contains_key(id)).collect();
     if !absent.is_empty() {
@@ -89,9 +100,12 @@ pub fn relock(
         let known = old.charts.get(id);
         let (chart, action) = match (shelf.find(id), known) {
             (Some(found), known) => (locked(id, found, known)?, Action::Given),
-            (None, Some(known)) if !is_refreshed || !shelf.can_have(id) => (Arc::clone(known), Action::Kept),
+            (None, Some(known)) if !supply.is_refreshed || !shelf.can_have(id) => {
+                (Arc::clone(known), Action::Kept)
+            }
             (None, known) => {
-                let fetched = fetch(client, id, shelf.repository.unwrap_or(&id.repository))?;
+                let own = || Origin::of(supply.sources, &id.repository);
+                let fetched = fetch(client, id, &shelf.repository.map_or_else(own, Origin::Repository))?;
                 (locked(id, &fetched, known)?, Action::Fetched)
             }
         };

@@ -15,14 +15,17 @@ mod scene;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use renderer::charts::{ChartId, Package};
+use renderer::inventory::ChartSources;
 use semver::Version;
 use sha2::{Digest as _, Sha256};
 
 use address::Address;
 pub use client::Client;
 pub use error::{ChartError, Refused};
-pub use lock::{Action, Given, Relocked, Wanted, relock};
+pub use lock::{Action, Given, Relocked, Supply, Wanted, relock};
 
 /// A chart's files, and the digest of the package that they came in.
 #[derive(Clone, Debug)]
@@ -33,11 +36,45 @@ pub struct Fetched {
     pub digest: Option<String>,
 }
 
-/// Fetches the package of a chart from its repository, or from one that stands in for it.
-pub fn fetch(client: &Client, chart: &ChartId, repository: &str) -> Result<Fetched, ChartError> {
-    let bytes = match oci::name(repository) {
+/// Where a chart is fetched from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// A repository or registry that an add-on or a person names.
+    Repository(&'a str),
+    /// What the fleet's facts name in its place.
+    Mirror(Cow<'a, str>),
+}
+
+impl<'a> Origin<'a> {
+    /// Returns where a fleet draws the charts of a repository from.
+    #[must_use]
+    pub fn of(sources: &'a ChartSources, repository: &'a str) -> Self {
+        match sources.fact_about(repository) {
+            Some(_) => Self::Mirror(sources.address_of(repository)),
+            None => Self::Repository(repository),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Repository(text) => text,
+            Self::Mirror(text) => text,
+        }
+    }
+
+    fn address(&self) -> Result<Address, ChartError> {
+        match self {
+            Self::Repository(text) => Address::parse(text),
+            Self::Mirror(text) => Address::parse_mirror(text),
+        }
+    }
+}
+
+/// Fetches the package of a chart.
+pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Fetched, ChartError> {
+    let bytes = match oci::name(origin.text()) {
         Some(registry) => oci::package(client, &registry?, chart)?,
-        None => repository::package(client, &Address::parse(repository)?, chart)?,
+        None => repository::package(client, &origin.address()?, chart)?,
     };
     let digest = digest(&bytes);
     let package =
@@ -54,13 +91,13 @@ pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartErr
     Ok(Fetched { package, digest: Some(digest(&bytes)) })
 }
 
-/// Returns the versions of a chart that its repository has and that are newer than the given one, the newest first.
+/// Returns the versions of a chart that are there to be fetched and that are newer than the given one, the newest first.
 ///
 /// A version before its release counts only for one that is itself before its release.
-pub fn newer(client: &Client, chart: &ChartId) -> Result<Vec<String>, ChartError> {
-    let all = match oci::name(&chart.repository) {
+pub fn newer(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Vec<String>, ChartError> {
+    let all = match oci::name(origin.text()) {
         Some(registry) => oci::versions(client, &registry?, chart)?,
-        None => repository::versions(client, &Address::parse(&chart.repository)?, chart)?,
+        None => repository::versions(client, &origin.address()?, chart)?,
     };
     let Some(current) = version(&chart.version) else { return Ok(Vec::new()) };
     let mut newer: Vec<_> = all

@@ -1,5 +1,7 @@
 //! OCI registries: a chart is a manifest with one layer, which is the package.
 
+use std::fmt;
+
 use renderer::charts::ChartId;
 use serde::Deserialize;
 use ureq::http::header::{LINK, WWW_AUTHENTICATE};
@@ -71,7 +73,7 @@ pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> 
         return Err(ChartError::NotFound {
             name: chart.name.clone(),
             version: chart.version.clone(),
-            repository: chart.repository.clone(),
+            repository: registry.to_string(),
         });
     }
     let manifest: Manifest = document(&address, &answer.ok(&address)?, "the manifest of a chart")?;
@@ -135,6 +137,12 @@ fn document<T: for<'a> Deserialize<'a>>(
 fn next_page(link: &str) -> Option<&str> {
     let (target, relation) = link.split_once('>')?;
     relation.contains("next").then(|| target.trim_start().strip_prefix('<'))?
+}
+
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "oci://{}/{}", self.authority, self.folder)
+    }
 }
 
 impl Registry {

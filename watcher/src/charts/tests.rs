@@ -1,5 +1,6 @@
 //! Charts are fetched from real servers on this machine, good ones and bad ones.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use insta::assert_snapshot;
@@ -27,6 +28,24 @@ fn error(outcome: Result<Fetched, ChartError>) -> String {
     format!("{before}HOST{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
+fn fetch_from(chart: &ChartId, repository: &str) -> Result<Fetched, ChartError> {
+    fetch(&client(), chart, &Origin::Repository(repository))
+}
+
+fn newer_than(chart: &ChartId) -> Result<Vec<String>, ChartError> {
+    newer(&client(), chart, &Origin::Repository(&chart.repository))
+}
+
+/// Locks without a mirror.
+fn relock_with(
+    old: &ChartLock,
+    wanted: &Wanted,
+    given: &[Given],
+    is_refreshed: bool,
+) -> Result<Relocked, ChartError> {
+    relock(&client(), old, wanted, &Supply { given, sources: &ChartSources::default(), is_refreshed })
+}
+
 fn keys(fetched: &Fetched) -> Vec<String> {
     let locked = fetched.package.locked(fetched.digest.clone()).unwrap();
     locked.values.entries.iter().map(|(key, shape)| format!("{key}: {}", shape.types)).collect()
@@ -38,7 +57,7 @@ fn a_chart_comes_from_its_repository_and_is_held_against_the_index() {
     for announced in [&digest, digest.strip_prefix("sha256:").unwrap()] {
         let server = repository(announced, "demo-1.2.3.tgz");
         for repository in [server.url("/charts"), server.url("/charts/")] {
-            let fetched = fetch(&client(), &id(&repository, "1.2.3"), &repository).unwrap();
+            let fetched = fetch_from(&id(&repository, "1.2.3"), &repository).unwrap();
             assert_eq!(keys(&fetched), ["enabled: bool", "replicas: number"]);
             assert_eq!(fetched.digest.as_ref(), Some(&digest));
         }
@@ -49,7 +68,7 @@ fn a_chart_comes_from_its_repository_and_is_held_against_the_index() {
 fn a_package_with_another_digest_is_refused() {
     let server = repository(&"0".repeat(64), "demo-1.2.3.tgz");
     let repository = server.url("/charts");
-    let outcome = fetch(&client(), &id(&repository, "1.2.3"), &repository);
+    let outcome = fetch_from(&id(&repository, "1.2.3"), &repository);
     assert!(matches!(outcome, Err(ChartError::Digest { .. })), "{outcome:?}");
 }
 
@@ -57,11 +76,11 @@ fn a_package_with_another_digest_is_refused() {
 fn what_is_not_there_is_told() {
     let server = repository("", "demo-1.2.3.tgz");
     let repository = server.url("/charts");
-    assert_snapshot!(error(fetch(&client(), &id(&repository, "9.9.9"), &repository)), @"there is no chart `demo` 9.9.9 in `http://HOST/charts`");
+    assert_snapshot!(error(fetch_from(&id(&repository, "9.9.9"), &repository)), @"there is no chart `demo` 9.9.9 in `http://HOST/charts`");
     let elsewhere = server.url("/nowhere");
-    assert_snapshot!(error(fetch(&client(), &id(&elsewhere, "1.2.3"), &elsewhere)), @"`http://HOST/nowhere/index.yaml` answered with status 404");
+    assert_snapshot!(error(fetch_from(&id(&elsewhere, "1.2.3"), &elsewhere)), @"`http://HOST/nowhere/index.yaml` answered with status 404");
     let server = Server::of(vec![("/index.yaml", Reply::ok("<html>"))]);
-    assert_snapshot!(error(fetch(&client(), &id("x", "1.2.3"), &server.url(""))), @"`http://HOST/index.yaml` is not the index of a chart repository: line 1 column 1: expected mapping start");
+    assert_snapshot!(error(fetch_from(&id("x", "1.2.3"), &server.url(""))), @"`http://HOST/index.yaml` is not the index of a chart repository: line 1 column 1: expected mapping start");
 }
 
 #[test]
@@ -161,13 +180,13 @@ fn a_chart_comes_from_a_registry_with_a_token_that_nobody_else_sees() {
     let storage = Server::of(vec![("/blob", Reply::ok(demo("1.2.3+build")))]);
     let registry = registry(&storage);
     let address = format!("oci://{}/charts", registry.authority);
-    let outcome = fetch(&client(), &id(&address, "1.2.3+build"), &address);
+    let outcome = fetch_from(&id(&address, "1.2.3+build"), &address);
     assert!(matches!(outcome, Err(ChartError::Digest { .. })), "another blob was accepted: {outcome:?}");
 
     let storage = Server::of(vec![("/blob", Reply::ok(demo("1.2.3")))]);
     let registry = self::registry(&storage);
     let address = format!("oci://{}/charts", registry.authority);
-    let fetched = fetch(&client(), &id(&address, "1.2.3+build"), &address).unwrap();
+    let fetched = fetch_from(&id(&address, "1.2.3+build"), &address).unwrap();
     assert_eq!(keys(&fetched), ["enabled: bool", "replicas: number"]);
     let token = Some("Bearer anonymous".to_owned());
     let asked: Vec<_> = registry.asked();
@@ -175,14 +194,14 @@ fn a_chart_comes_from_a_registry_with_a_token_that_nobody_else_sees() {
     assert_eq!(asked.last().unwrap().1, token);
     assert_eq!(storage.asked(), [("/blob".to_owned(), None)]);
 
-    assert_eq!(newer(&client(), &id(&address, "1.2.3+build")).unwrap(), ["1.3.0", "1.2.4"]);
-    assert_snapshot!(error(fetch(&client(), &id(&address, "7.0.0"), &address)).replace(&registry.authority, "HOST"), @"there is no chart `demo` 7.0.0 in `oci://HOST/charts`");
+    assert_eq!(newer_than(&id(&address, "1.2.3+build")).unwrap(), ["1.3.0", "1.2.4"]);
+    assert_snapshot!(error(fetch_from(&id(&address, "7.0.0"), &address)).replace(&registry.authority, "HOST"), @"there is no chart `demo` 7.0.0 in `oci://HOST/charts`");
 }
 
 #[test]
 fn newer_versions_come_first_and_unfinished_ones_only_for_unfinished_ones() {
     let server = repository("", "demo-1.2.3.tgz");
-    let newer = |version: &str| newer(&client(), &id(&server.url("/charts"), version)).unwrap();
+    let newer = |version: &str| newer_than(&id(&server.url("/charts"), version)).unwrap();
     assert_eq!(newer("1.2.3"), ["1.10.0"]);
     assert_eq!(newer("v1.10.0"), Vec::<String>::new());
     assert_eq!(newer("1.10.0-rc.1"), ["2.0.0-rc.1", "1.10.0"]);
@@ -192,18 +211,18 @@ fn newer_versions_come_first_and_unfinished_ones_only_for_unfinished_ones() {
 fn what_is_locked_is_not_fetched_again_and_locking_again_changes_nothing() {
     let server = repository("", "demo-1.2.3.tgz");
     let wanted = Wanted::from([id(&server.url("/charts"), "1.2.3")]);
-    let first = relock(&client(), &ChartLock::default(), &wanted, &[], false).unwrap();
+    let first = relock_with(&ChartLock::default(), &wanted, &[], false).unwrap();
     assert_eq!(first.actions.values().collect::<Vec<_>>(), [&Action::Fetched]);
     let asked = server.asked().len();
-    let second = relock(&client(), &first.lock, &wanted, &[], false).unwrap();
+    let second = relock_with(&first.lock, &wanted, &[], false).unwrap();
     assert_eq!(second.actions.values().collect::<Vec<_>>(), [&Action::Kept]);
     assert_eq!(server.asked().len(), asked, "the repository was asked again");
-    let refreshed = relock(&client(), &first.lock, &wanted, &[], true).unwrap();
+    let refreshed = relock_with(&first.lock, &wanted, &[], true).unwrap();
     assert_eq!(refreshed.actions.values().collect::<Vec<_>>(), [&Action::Fetched]);
     for lock in [second.lock, refreshed.lock, ChartLock::read(first.lock.write().as_bytes()).unwrap()] {
         assert_eq!(lock.write(), first.lock.write());
     }
-    let nothing = relock(&client(), &first.lock, &Wanted::new(), &[], false).unwrap();
+    let nothing = relock_with(&first.lock, &Wanted::new(), &[], false).unwrap();
     assert!(nothing.lock.charts.is_empty());
 }
 
@@ -216,10 +235,10 @@ fn another_package_under_a_locked_version_is_refused() {
         fs::write(&file, bytes).unwrap();
         [Given::open(&client(), file.to_str().unwrap()).unwrap()]
     };
-    let first = relock(&client(), &ChartLock::default(), &wanted, &given(&demo("1.2.3")), false).unwrap();
+    let first = relock_with(&ChartLock::default(), &wanted, &given(&demo("1.2.3")), false).unwrap();
     assert_eq!(first.actions.values().collect::<Vec<_>>(), [&Action::Given]);
     let changed = package(&[("demo/Chart.yaml", "name: demo\nversion: 1.2.3\n")]);
-    let outcome = relock(&client(), &first.lock, &wanted, &given(&changed), true);
+    let outcome = relock_with(&first.lock, &wanted, &given(&changed), true);
     assert!(matches!(outcome, Err(ChartError::Digest { .. })), "{outcome:?}");
 }
 
@@ -234,7 +253,7 @@ fn charts_that_are_not_given_are_told_together() {
         id("https://charts.example.com", "1.2.4"),
         other,
     ]);
-    let error = relock(&client(), &ChartLock::default(), &wanted, &given, false).unwrap_err();
+    let error = relock_with(&ChartLock::default(), &wanted, &given, false).unwrap_err();
     assert_eq!(error.to_string(), "not given and not locked: `demo` 1.2.4, `other` 3.0.0");
 }
 
@@ -245,7 +264,7 @@ fn a_package_of_another_chart_is_refused() {
         ("/a.tgz", Reply::ok(demo("1.2.3"))),
     ]);
     let wanted = Wanted::from([id(&server.url(""), "1.2.4")]);
-    let error = relock(&client(), &ChartLock::default(), &wanted, &[], false).unwrap_err();
+    let error = relock_with(&ChartLock::default(), &wanted, &[], false).unwrap_err();
     assert_eq!(error.to_string(), "the package of `demo` 1.2.4 says that it is `demo 1.2.3`");
 }
 
@@ -254,6 +273,25 @@ fn a_repository_may_stand_in_for_the_charts_own() {
     let server = repository("", "demo-1.2.3.tgz");
     let wanted = Wanted::from([id("https://charts.example.com", "v1.2.3")]);
     let given = [Given::open(&client(), &server.url("/charts")).unwrap()];
-    let relocked = relock(&client(), &ChartLock::default(), &wanted, &given, false).unwrap();
+    let relocked = relock_with(&ChartLock::default(), &wanted, &given, false).unwrap();
     assert_eq!(relocked.lock.charts.keys().collect::<Vec<_>>(), wanted.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_the_fleet_mirrors_is_fetched_from_the_mirror() {
+    let server = repository("", "demo-1.2.3.tgz");
+    let mirror =
+        format!("charts: {{exceptions: {{'https://charts.example.com': '{}'}}}}", server.url("/charts"));
+    let sources =
+        serde_yaml::from_str::<BTreeMap<String, ChartSources>>(&mirror).unwrap().remove("charts").unwrap();
+    let supply = Supply { given: &[], sources: &sources, is_refreshed: false };
+    let chart = id("https://charts.example.com/", "1.2.3");
+    let wanted = Wanted::from([chart.clone()]);
+    let relocked = relock(&client(), &ChartLock::default(), &wanted, &supply).unwrap();
+    // Who draws a chart from where is no business of the lock.
+    assert_eq!(relocked.lock.charts.keys().collect::<Vec<_>>(), [&chart]);
+    let origin = Origin::of(&sources, &chart.repository);
+    assert_eq!(newer(&client(), &chart, &origin).unwrap(), ["1.10.0"]);
+    let absent = ChartId { version: "9.9.9".to_owned(), ..chart.clone() };
+    assert_snapshot!(error(fetch(&client(), &absent, &origin)), @"there is no chart `demo` 9.9.9 in `http://HOST/charts`");
 }

@@ -8,13 +8,14 @@ use clap::Subcommand;
 use renderer::catalog::{self, Catalog};
 use renderer::charts::{ChartId, ChartLock, LOCK, Shape};
 use renderer::checks::not_locked;
+use renderer::inventory::{ChartSources, read_fleet};
 use renderer::path::RepoPath;
 use renderer::problem::Problem;
 use renderer::snapshot::Snapshot;
 use serde_json::{Value, json};
 
 use super::{Global, plain, print_json, print_text};
-use crate::charts::{self, Action, Client, Given, Wanted};
+use crate::charts::{self, Action, Client, Given, Origin, Supply, Wanted};
 use crate::error::CommandError;
 use crate::output::{Exit, Progress};
 use crate::working_tree::read_working_tree;
@@ -41,6 +42,8 @@ enum Charts {
     },
     /// Say whether every chart that an add-on names is locked.
     Check,
+    /// List the charts that add-ons name, and where each is drawn from: what a mirror has to hold.
+    List,
     /// List newer versions of the charts that add-ons name.
     Outdated {
         /// End with exit code 3 if there is one.
@@ -54,6 +57,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     match &args.command {
         Charts::Lock { from, refresh } => lock(global, &top, from, *refresh),
         Charts::Check => check(global, &top),
+        Charts::List => list(global, &top),
         Charts::Outdated { exit_code } => outdated(global, &top, *exit_code),
     }
 }
@@ -61,6 +65,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 /// The add-ons of a working tree, and the lock apart from them: it may be missing or broken.
 struct Described {
     catalog: Catalog,
+    sources: ChartSources,
     lock: Result<ChartLock, Vec<Problem>>,
     /// The text of the lock.
     text: Option<Vec<u8>>,
@@ -79,7 +84,8 @@ impl Described {
         let others = snapshot.iter().filter(|(path, _)| path.as_str() != LOCK);
         let others: Snapshot = others.map(|(path, source)| (path.clone(), source.clone())).collect();
         let catalog = catalog::read(&others).map_err(|problems| CommandError::Problems { problems })?;
-        Ok(Self { catalog, lock, text })
+        let sources = read_fleet(&others).map_err(|problems| CommandError::Problems { problems })?.charts;
+        Ok(Self { catalog, sources, lock, text })
     }
 
     fn wanted(&self) -> Wanted {
@@ -98,7 +104,8 @@ fn lock(global: &Global, top: &Path, from: &[String], is_refreshed: bool) -> Res
     };
     let client = Client::new();
     let given = from.iter().map(|text| Given::open(&client, text)).collect::<Result<Vec<_>, _>>()?;
-    let relocked = charts::relock(&client, &old, &wanted, &given, is_refreshed)?;
+    let supply = Supply { given: &given, sources: &described.sources, is_refreshed };
+    let relocked = charts::relock(&client, &old, &wanted, &supply)?;
     let text = relocked.lock.write();
     let is_written = described.text.as_deref() != Some(text.as_bytes());
     if is_written {
@@ -187,14 +194,33 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
+fn list(global: &Global, top: &Path) -> Result<Exit, CommandError> {
+    let described = Described::read(top)?;
+    let wanted = described.wanted();
+    let source = |id: &ChartId| described.sources.address_of(&id.repository).into_owned();
+    if global.is_json() {
+        let charts: Vec<_> = wanted.iter().map(|id| as_json(id, &[("source", json!(source(id)))])).collect();
+        print_json(&json!({ "charts": charts }));
+    } else {
+        let line = |id: &ChartId| {
+            let own = (source(id) != id.repository).then(|| format!(" (a copy of {})", id.repository));
+            format!("{} {} from {}{}\n", id.name, id.version, source(id), own.unwrap_or_default())
+        };
+        print_text(&plain(&wanted.iter().map(line).collect::<String>()));
+    }
+    Ok(Exit::Done)
+}
+
 fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, CommandError> {
-    let wanted = Described::read(top)?.wanted();
+    let described = Described::read(top)?;
+    let wanted = described.wanted();
     let client = Client::new();
     let progress =
         if global.is_json() { Progress::silent() } else { Progress::start("charts", wanted.len() as u64) };
     let mut found = Vec::new();
     for id in &wanted {
-        found.push((id, charts::newer(&client, id)?));
+        let origin = Origin::of(&described.sources, &id.repository);
+        found.push((id, charts::newer(&client, id, &origin)?));
         progress.advance();
     }
     progress.finish();

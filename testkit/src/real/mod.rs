@@ -1,0 +1,112 @@
+//! Real components for tests: an API server of Kubernetes on its etcd, the definitions of custom resources, Helm.
+//!
+//! They are not part of this repository: `testkit/real/fetch` brings them into a cache.
+
+mod api_server;
+mod helm;
+mod process;
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use ring::digest::{SHA256, digest};
+use serde_json::Value;
+
+pub use api_server::{ApiServer, Refused};
+pub use helm::{Helm, Templated};
+
+/// A folder with binaries of one's own, in place of the cache.
+const OWN_BINARIES: &str = "FLEETWRIGHT_REAL";
+/// A folder with definitions of one's own, in place of the cache.
+const OWN_DEFINITIONS: &str = "FLEETWRIGHT_CRDS";
+
+/// Something that the script brings in.
+struct Component {
+    name: &'static str,
+    /// The file that pins its content, below `testkit/real/`.
+    pinned_by: &'static str,
+}
+
+const ETCD: Component = Component { name: "etcd", pinned_by: "etcd/go.sum" };
+const KUBE: Component = Component { name: "kube", pinned_by: "kube/go.sum" };
+const CRDS: Component = Component { name: "crds", pinned_by: "crds.txt" };
+
+impl Component {
+    /// Returns the folder of the cache that the script fills.
+    fn folder(&self) -> Result<PathBuf> {
+        let pinned_by = Path::new(env!("CARGO_MANIFEST_DIR")).join("real").join(self.pinned_by);
+        let content =
+            fs::read(&pinned_by).with_context(|| format!("failed to read `{}`", pinned_by.display()))?;
+        let folder = cache()?.join(format!("{}-{}", self.name, key(&content)));
+        if !folder.is_dir() {
+            bail!("`{}` is not here; run `testkit/real/fetch {}`", folder.display(), self.name);
+        }
+        Ok(folder)
+    }
+
+    fn binary(&self, binary: &str) -> Result<PathBuf> {
+        match env::var_os(OWN_BINARIES) {
+            Some(folder) => {
+                let path = Path::new(&folder).join(binary);
+                if !path.is_file() {
+                    bail!("`{OWN_BINARIES}` names a folder without `{binary}`");
+                }
+                Ok(path)
+            }
+            None => Ok(self.folder()?.join(binary)),
+        }
+    }
+}
+
+fn cache() -> Result<PathBuf> {
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base =
+        base.or_else(|| Some(env::home_dir()?.join(".cache"))).context("there is no home directory")?;
+    Ok(base.join("fleetwright/real"))
+}
+
+/// The first 16 digits of the SHA-256, as the script names its folders.
+fn key(content: &[u8]) -> String {
+    let mut key = String::new();
+    for byte in &digest(&SHA256, content).as_ref()[..8] {
+        let _ = write!(key, "{byte:02x}");
+    }
+    key
+}
+
+/// Returns the definitions of custom resources, in the order of their files.
+pub fn definitions() -> Result<Vec<Value>> {
+    let folder =
+        env::var_os(OWN_DEFINITIONS).map_or_else(|| CRDS.folder(), |folder| Ok(PathBuf::from(folder)))?;
+    let mut definitions = Vec::new();
+    for file in yaml_files(&folder)? {
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("failed to read `{}`", file.display()))?;
+        let documents: Vec<Value> = serde_yaml::from_multiple(&text)
+            .with_context(|| format!("failed to understand `{}`", file.display()))?;
+        definitions
+            .extend(documents.into_iter().filter(|document| document["kind"] == "CustomResourceDefinition"));
+    }
+    if definitions.is_empty() {
+        bail!("there is no definition of a custom resource in `{}`", folder.display());
+    }
+    Ok(definitions)
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let entries = fs::read_dir(folder).with_context(|| format!("failed to read `{}`", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(yaml_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
