@@ -9,6 +9,7 @@ mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use tracing::{Span, debug, info_span};
@@ -109,6 +110,19 @@ impl Rendered {
         is_unlocked.then_some(note).into_iter().collect()
     }
 
+    /// Returns the digest of everything that is rendered: of paths and bytes alone, so that equal trees have equal digests
+    /// however they came about.
+    #[must_use]
+    pub fn tree_digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for file in self.clusters.values().flat_map(|cluster| cluster.files()) {
+            for part in [file.path.as_str().as_bytes(), &file.bytes] {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// Returns what the templates of a cluster see.
     ///
     /// # Panics
@@ -121,10 +135,16 @@ impl Rendered {
     }
 }
 
-/// Hears how far a rendering has come; called from several threads.
+/// Hears how far a rendering has come, and may end it; called from several threads.
 pub trait Progress: Sync {
     /// One more cluster is rendered, of so many.
     fn advance(&self, total: usize);
+
+    /// Returns whether another cluster may be rendered after so many bytes, which bounds the time and the memory that
+    /// one rendering takes. One template is bounded by itself.
+    fn may_go_on(&self, _rendered_bytes: usize) -> bool {
+        true
+    }
 }
 
 impl Progress for () {
@@ -197,11 +217,16 @@ impl Renderer {
         let clusters: Vec<_> =
             clusters.filter(|cluster| world.inventory.hub_of(cluster).is_some()).map(Arc::as_ref).collect();
         let total = clusters.len();
+        let bytes = AtomicUsize::new(0);
         // Threads of the pool know nothing of the run that they work for.
         let run = Span::current();
         let attempt = |cluster: &'a Cluster| {
             let _cluster = info_span!(parent: &run, "cluster", cluster.name = %cluster.name).entered();
+            if !progress.may_go_on(bytes.load(Ordering::Relaxed)) {
+                return Attempt::refused(cluster);
+            }
             let attempt = world.attempt(cluster, self.clusters.get(&cluster.name));
+            bytes.fetch_add(attempt.size_bytes(), Ordering::Relaxed);
             progress.advance(total);
             attempt
         };
@@ -222,7 +247,26 @@ impl Renderer {
     }
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    /// The attempt on a cluster that may not be rendered any more.
+    fn refused(cluster: &'a Cluster) -> Self {
+        let message =
+            format!("`{}` is not rendered: rendering takes too long or grows too large", cluster.name);
+        let problem = Problem::in_whole_file(&cluster.file, message)
+            .hint("loop over shorter lists, or describe fewer clusters at once");
+        Self {
+            name: &cluster.name,
+            inputs: Digest::default(),
+            result: Err(vec![problem]),
+            conflicts: Vec::new(),
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        let files = self.result.iter().flat_map(|cluster| cluster.iter_files());
+        files.map(|file| file.bytes.len()).sum()
+    }
+
     fn rendered(&self) -> Option<(ClusterName, Arc<RenderedCluster>)> {
         let cluster = self.result.as_ref().ok()?;
         Some((self.name.clone(), Arc::clone(cluster)))

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
 
+mod bounds;
 mod charts;
 mod facts;
 mod files;

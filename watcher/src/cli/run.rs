@@ -51,6 +51,10 @@ pub(super) struct Args {
     /// Allow one plan to delete more than the budget: its digest, or the beginning of it.
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
+    /// Merge a pull request of ours by itself if its very change was read in the review of another one, as soon as no
+    /// rule, status or check is in the way.
+    #[arg(long)]
+    merge_reviewed: bool,
     #[command(flatten)]
     listen: Listen,
 }
@@ -78,8 +82,12 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
         Some(base) => base.clone(),
         None => upstream.head_branch()?,
     };
-    let settings =
-        Settings { base, budget: Budget::default(), allow_deletions: args.allow_deletions.clone() };
+    let settings = Settings {
+        base,
+        budget: Budget::default(),
+        allow_deletions: args.allow_deletions.clone(),
+        merge_reviewed: args.merge_reviewed,
+    };
     let pipeline = Pipeline::new(upstream, settings);
     Ok(match github {
         Some(client) => pipeline.on_github(client),
@@ -240,6 +248,9 @@ async fn serve(
         {
             debug!("nothing has moved since the last run");
             return Outcome::Done;
+        }
+        if request.cause == Cause::Asked {
+            runner.lend().review_again();
         }
         let outcome = observed.observe(|| {
             let result = runner.run(cancel);
