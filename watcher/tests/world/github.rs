@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -151,6 +151,19 @@ fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
     on.run();
     assert!(!on.has_news());
     assert_eq!((used(), on.github.writes().len()), (spent, 5), "what is known already was paid for");
+}
+
+#[test]
+fn a_change_to_a_thousand_clusters_is_one_push_a_group_and_a_handful_of_requests() {
+    let on = OnGitHub::new(World::of(&testkit::fleet::files(1_000, 3)));
+    let client = Arc::clone(on.pipeline.borrow().github().unwrap());
+    let pushes = client.left().pushes;
+    let report = on.try_run().unwrap();
+    let clusters: usize = report.groups.iter().map(|group| group.plan.clusters.len()).sum();
+    assert_eq!(clusters, 1_000);
+    let requests = on.github.state().exchanges.len();
+    let writes = on.github.writes();
+    assert_eq!((pushes - client.left().pushes, requests, writes.len()), (2, 14, 5), "{writes:?}");
 }
 
 #[test]

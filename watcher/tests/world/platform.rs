@@ -74,6 +74,11 @@ impl World {
         Self::with(&["--bare"], &[&PLATFORM.inputs])
     }
 
+    /// A repository with these files, with nothing rendered yet.
+    pub fn of(files: &BTreeMap<String, String>) -> Self {
+        Self::with(&["--bare"], &[files])
+    }
+
     /// The platform with everything rendered and merged: a run has nothing to do.
     pub fn new() -> Self {
         Self::with(&["--bare"], &[&PLATFORM.inputs, &PLATFORM.rendered])
