@@ -106,6 +106,8 @@ fn clusters_of_one_mesh_share_its_name() {
     templates/addons/istiod-remote/values.yaml.hbs:11:16: `app` has the trust domain `example.internal`, and `control` none
       hint: clusters of one mesh share the trust domain
     ");
+    let silent = platform().edit(REMOTE, "meshConfig:\n  trustDomain: example.internal\n", "");
+    assert_eq!(silent.problems(), "no problems");
 }
 
 #[test]

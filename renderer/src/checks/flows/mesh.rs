@@ -99,6 +99,12 @@ pub(super) fn part(document: &Document<'_>, exposed: &[ExposedAddress]) -> Optio
     }
 }
 
+/// Returns whether the proxies of all clusters of a mesh take what the document says: the control plane hands it on.
+pub(super) fn is_shared(document: &Document<'_>) -> bool {
+    document.kind == DocumentKind::Values
+        && document.addon.is_some_and(|addon| addon.facts.chart.name == ISTIOD)
+}
+
 fn control_plane(values: &Value) -> ControlPlane {
     ControlPlane {
         mesh_id: text_at(values, &MESH_ID).map(str::to_owned),
@@ -287,7 +293,9 @@ fn identities_agree(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFindin
         ("mesh ID", &MESH_ID[..], &primary.plane.mesh_id, &member.plane.mesh_id),
         ("trust domain", &TRUST_DOMAIN, &primary.plane.trust_domain, &member.plane.trust_domain),
     ];
-    let others = pairs.into_iter().filter(|(_, _, wanted, given)| wanted != given);
+    // A remote that says nothing takes it from its primary.
+    let is_silent = |given: &Option<String>| member.plane.is_remote && given.is_none();
+    let others = pairs.into_iter().filter(|(_, _, wanted, given)| wanted != given && !is_silent(given));
     let said = |text: &Option<String>| text.as_ref().map_or("none".to_owned(), |text| format!("`{text}`"));
     others
         .map(|(what, path, wanted, given)| {

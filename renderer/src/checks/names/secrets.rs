@@ -29,13 +29,15 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
         return Vec::new();
     }
     let mut findings = Vec::new();
+    let pushed = pushed_by_hub(cluster);
     for (at, used) in cluster.flows.used() {
         let Named::Secret(namespace, name) = &used.named else { continue };
         let namespace = namespace.as_deref();
         let is_it = |(given, other): &(Option<&str>, &str)| {
             other == name && (given.is_none() || namespace.is_none() || *given == namespace)
         };
-        if provided.iter().any(is_it) || is_known(cluster, namespace, name) {
+        if provided.iter().any(is_it) || is_known(cluster, namespace, name) || pushed.contains(&name.as_str())
+        {
             continue;
         }
         let elsewhere =
@@ -55,6 +57,18 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
         findings.push(cluster.flows.finding_in(at, Finding::new(&used.path, message).hint(hint)));
     }
     findings
+}
+
+/// Returns the Secrets that the hub pushes somewhere: to which cluster and namespace says a store that is not followed here.
+fn pushed_by_hub<'a>(cluster: &'a ClusterContent<'_>) -> Vec<&'a str> {
+    let hub = cluster.all.clusters.get(&cluster.flows.cluster.hub);
+    let provided = hub.into_iter().flat_map(|hub| hub.provided());
+    provided
+        .filter_map(|provided| match provided {
+            Provided::Pushed(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn is_known(cluster: &ClusterContent<'_>, namespace: Option<&str>, name: &str) -> bool {

@@ -158,7 +158,7 @@ pub(in super::super) fn services_exist(cluster: &ClusterContent<'_>) -> Vec<Flow
 }
 
 fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String, String)> {
-    let ServiceName { name, namespace, port } = service;
+    let ServiceName { name, namespace, port, .. } = service;
     let whole = format!("{namespace}/{name}");
     let is_from_outside = cluster.addons.iter().any(|addon| addon.facts.outside.services.contains(&whole));
     if is_from_outside || IN_EVERY_CLUSTER.contains(&(namespace, name)) {
@@ -191,7 +191,19 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
     if cluster.addons.iter().any(|addon| may_bring(addon, service)) {
         return None;
     }
+    if service.is_of_mesh && is_elsewhere_in_mesh(cluster, service) {
+        return None;
+    }
     Some(unknown(cluster, service, &beside))
+}
+
+/// Returns whether another cluster of the same hub has the Service.
+fn is_elsewhere_in_mesh(cluster: &ClusterContent<'_>, service: &ServiceName) -> bool {
+    let hub = &cluster.flows.cluster.hub;
+    let others = cluster.all.clusters.values().filter(|other| other.cluster.hub == *hub);
+    others.flat_map(|other| other.provided()).any(|provided| {
+        matches!(provided, Provided::Service { namespace, name, .. } if *namespace == service.namespace && *name == service.name)
+    })
 }
 
 fn wrong_port(service: &ServiceName, port: u16, ports: &[u16]) -> (String, String) {
