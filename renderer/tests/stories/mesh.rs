@@ -194,3 +194,18 @@ fn a_control_plane_has_a_secret_for_each_other_cluster() {
       hint: let an ExternalSecret make `istio-remote-secret-control` with the label `istio/multiCluster: "true"`
     "#);
 }
+
+#[test]
+fn a_hub_may_hand_control_planes_their_secrets() {
+    let push = "apiVersion: external-secrets.io/v1alpha1
+kind: PushSecret
+metadata: {name: hub}
+spec:
+  secretStoreRefs: [{kind: ClusterSecretStore, name: app}]
+  selector: {secret: {name: istio-remote-secret-app}}
+  data:
+    - match: {remoteRef: {remoteKey: \"istio-remote-secret-{{cluster.name}}\"}}
+";
+    let world = multi_primary().with("templates/addons/istiod/manifests/push.yaml.hbs", push);
+    assert_eq!(world.problems(), "no problems");
+}

@@ -3,7 +3,7 @@
 use crate::catalog::Addon;
 
 use super::super::Finding;
-use super::super::flows::{ClusterContent, FlowFinding};
+use super::super::flows::{ClusterContent, ClusterFlows, FlowFinding};
 use super::{Named, Provided, release_of};
 
 /// Secrets that charts, or what they install, make themselves. `*` stands for the release.
@@ -25,7 +25,8 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
             _ => None,
         })
         .collect();
-    if provided.is_empty() {
+    // Of a hub that was not rendered, it is not known what it pushes.
+    if provided.is_empty() || !cluster.all.clusters.contains_key(&cluster.flows.cluster.hub) {
         return Vec::new();
     }
     let mut findings = Vec::new();
@@ -62,7 +63,7 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
 /// Returns the Secrets that the hub pushes somewhere: to which cluster and namespace says a store that is not followed here.
 fn pushed_by_hub<'a>(cluster: &'a ClusterContent<'_>) -> Vec<&'a str> {
     let hub = cluster.all.clusters.get(&cluster.flows.cluster.hub);
-    let provided = hub.into_iter().flat_map(|hub| hub.provided());
+    let provided = hub.into_iter().flat_map(ClusterFlows::provided);
     provided
         .filter_map(|provided| match provided {
             Provided::Pushed(name) => Some(name.as_str()),

@@ -7,7 +7,7 @@ use crate::catalog::Addon;
 use crate::problem::did_you_mean;
 use crate::yaml::Value;
 
-use super::super::flows::{ClusterContent, FlowFinding};
+use super::super::flows::{ClusterContent, ClusterFlows, FlowFinding};
 use super::super::{Finding, Part};
 use super::{Named, Provided, ServiceName, release_of};
 
@@ -183,7 +183,7 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
             | Provided::Services { namespace: other, beginning: name }
                 if other == namespace =>
             {
-                beside.push(name.as_str())
+                beside.push(name.as_str());
             }
             _ => {}
         }
@@ -201,7 +201,7 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
 fn is_elsewhere_in_mesh(cluster: &ClusterContent<'_>, service: &ServiceName) -> bool {
     let hub = &cluster.flows.cluster.hub;
     let others = cluster.all.clusters.values().filter(|other| other.cluster.hub == *hub);
-    others.flat_map(|other| other.provided()).any(|provided| {
+    others.flat_map(ClusterFlows::provided).any(|provided| {
         matches!(provided, Provided::Service { namespace, name, .. } if *namespace == service.namespace && *name == service.name)
     })
 }
