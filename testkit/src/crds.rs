@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
+/// The group whose objects have other names than all others.
+const RBAC: &str = "rbac.authorization.k8s.io";
+
 /// Where the `OpenAPI` description keeps its definitions.
 const DEFINITIONS: &str = "#/definitions/";
 
@@ -59,6 +62,10 @@ pub fn condense_core(description: &str, kinds: &[&str]) -> Result<Vec<KindSchema
         let identity = &definition["x-kubernetes-group-version-kind"][0];
         let (group, version) = (text_at(identity, "/group")?, text_at(identity, "/version")?);
         let mut schema = object_schema(definition);
+        if group == RBAC {
+            // Names of roles are no DNS names: `system:reader` is one.
+            schema["properties"]["metadata"] = json!(true);
+        }
         let mut parts = BTreeMap::new();
         add_parts(&schema, definitions, &mut parts);
         parts.remove(name);

@@ -268,6 +268,13 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_known_is_judged_by_what_all_have_in_common() {
+        let widget =
+            json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}, "size": 1});
+        assert_eq!(told(&widget), "");
+    }
+
+    #[test]
+    fn a_role_may_have_a_colon_in_its_name() {
         let role = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",

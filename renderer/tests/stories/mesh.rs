@@ -106,6 +106,8 @@ fn clusters_of_one_mesh_share_its_name() {
     templates/addons/istiod-remote/values.yaml.hbs:11:16: `app` has the trust domain `example.internal`, and `control` none
       hint: clusters of one mesh share the trust domain
     ");
+    let silent = platform().edit(REMOTE, "meshConfig:\n  trustDomain: example.internal\n", "");
+    assert_eq!(silent.problems(), "no problems");
 }
 
 #[test]
@@ -191,4 +193,19 @@ fn a_control_plane_has_a_secret_for_each_other_cluster() {
     templates/addons/istiod-remote/values.yaml.hbs:1:1: the control plane of `app` has no Secret that leads to `control`
       hint: let an ExternalSecret make `istio-remote-secret-control` with the label `istio/multiCluster: "true"`
     "#);
+}
+
+#[test]
+fn a_hub_may_hand_control_planes_their_secrets() {
+    let push = "apiVersion: external-secrets.io/v1alpha1
+kind: PushSecret
+metadata: {name: hub}
+spec:
+  secretStoreRefs: [{kind: ClusterSecretStore, name: app}]
+  selector: {secret: {name: istio-remote-secret-app}}
+  data:
+    - match: {remoteRef: {remoteKey: \"istio-remote-secret-{{cluster.name}}\"}}
+";
+    let world = multi_primary().with("templates/addons/istiod/manifests/push.yaml.hbs", push);
+    assert_eq!(world.problems(), "no problems");
 }

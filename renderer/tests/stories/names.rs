@@ -176,3 +176,39 @@ fn where_nothing_is_provided_names_are_not_judged() {
     let values = "a: {existingSecret: by-hand, storageClass: of-the-cloud}\n";
     assert_eq!(world.with(USER, values).problems(), "no problems");
 }
+
+#[test]
+fn a_secret_that_the_hub_pushes_is_provided() {
+    let push = "apiVersion: external-secrets.io/v1alpha1
+kind: PushSecret
+metadata: {name: ca}
+spec:
+  secretStoreRefs: [{kind: ClusterSecretStore, name: app}]
+  selector: {secret: {name: user}}
+  data:
+    - match: {remoteRef: {remoteKey: pushed}}
+";
+    let spoke = using("{}\n")
+        .addon("other", "some-chart", "app")
+        .with("templates/addons/other/values.yaml.hbs", "a: {existingSecret: own}\nb: {existingSecret: pushed}\n")
+        .with("templates/addons/other/manifests/own.yaml.hbs", "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: own}\nspec: {dataFrom: [{extract: {key: own}}]}\n");
+    assert!(spoke.problems().contains("nothing provides the Secret `pushed` on `app`"));
+    assert_eq!(spoke.with("templates/addons/user/manifests/push.yaml.hbs", push).problems(), "no problems");
+}
+
+#[test]
+fn what_the_control_plane_says_may_name_a_service_of_another_cluster() {
+    let values = "meshConfig: {extensionProviders: [{name: otel, opentelemetry: {service: collector.tracing.svc.cluster.local, port: 4317}}]}\n";
+    let world = World::platform()
+        .addon("istiod", "istiod", "control")
+        .with("templates/addons/istiod/values.yaml.hbs", values);
+    assert!(
+        world.problems().contains("nothing of `control` is in the namespace `tracing`"),
+        "{}",
+        world.problems()
+    );
+    let world = world
+        .addon("tracing", "opentelemetry-collector", "app")
+        .with("templates/addons/tracing/values.yaml.hbs", "fullnameOverride: collector\n");
+    assert_eq!(world.problems(), "no problems");
+}

@@ -42,6 +42,8 @@ pub enum MeshPart {
     },
     /// A Secret that leads the control plane to another cluster.
     RemoteSecret(Name),
+    /// Such Secrets that are pushed to other clusters, by the clusters that they lead to.
+    PushedSecrets(Vec<String>),
 }
 
 /// A name and where it is written.
@@ -94,9 +96,17 @@ pub(super) fn part(document: &Document<'_>, exposed: &[ExposedAddress]) -> Optio
             }),
             _ => None,
         },
-        (DocumentKind::Object, Some(_)) => network_of_namespace(value).or_else(|| remote_secret(value)),
+        (DocumentKind::Object, Some(_)) => {
+            network_of_namespace(value).or_else(|| remote_secret(value)).or_else(|| pushed_secrets(value))
+        }
         _ => None,
     }
+}
+
+/// Returns whether the proxies of all clusters of a mesh take what the document says: the control plane hands it on.
+pub(super) fn is_shared(document: &Document<'_>) -> bool {
+    document.kind == DocumentKind::Values
+        && document.addon.is_some_and(|addon| addon.facts.chart.name == ISTIOD)
 }
 
 fn control_plane(values: &Value) -> ControlPlane {
@@ -133,6 +143,19 @@ fn remote_secret(object: &Value) -> Option<MeshPart> {
     }
     let annotated = name_at(object, &below(["annotations", REMOTE_ANNOTATION]));
     annotated.or_else(|| without_prefix(name_at(object, name)?)).map(MeshPart::RemoteSecret)
+}
+
+/// Reads which Secrets that lead to clusters an object of External Secrets pushes elsewhere.
+fn pushed_secrets(object: &Value) -> Option<MeshPart> {
+    let data = object
+        .at(&["spec", "data"])?
+        .as_list()
+        .filter(|_| text_at(object, &["kind"]) == Some("PushSecret"))?;
+    let key = |entry: &Value| {
+        text_at(entry, &["match", "remoteRef", "remoteKey"])?.strip_prefix(REMOTE_PREFIX).map(str::to_owned)
+    };
+    let pushed: Vec<_> = data.iter().filter_map(key).collect();
+    (!pushed.is_empty()).then_some(MeshPart::PushedSecrets(pushed))
 }
 
 fn without_prefix(name: Name) -> Option<Name> {
@@ -179,6 +202,15 @@ impl<'a> Member<'a> {
         self.flows.mesh_parts().filter_map(|(at, part)| match part {
             MeshPart::RemoteSecret(cluster) => Some((at, cluster)),
             _ => None,
+        })
+    }
+}
+
+impl Member<'_> {
+    /// Returns whether the cluster hands others the Secret that leads to a cluster.
+    fn pushes(&self, cluster: &str) -> bool {
+        self.flows.mesh_parts().any(|(_, part)| {
+            matches!(part, MeshPart::PushedSecrets(pushed) if pushed.iter().any(|name| name == cluster))
         })
     }
 }
@@ -287,7 +319,9 @@ fn identities_agree(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFindin
         ("mesh ID", &MESH_ID[..], &primary.plane.mesh_id, &member.plane.mesh_id),
         ("trust domain", &TRUST_DOMAIN, &primary.plane.trust_domain, &member.plane.trust_domain),
     ];
-    let others = pairs.into_iter().filter(|(_, _, wanted, given)| wanted != given);
+    // A remote that says nothing takes it from its primary.
+    let is_silent = |given: &Option<String>| member.plane.is_remote && given.is_none();
+    let others = pairs.into_iter().filter(|(_, _, wanted, given)| wanted != given && !is_silent(given));
     let said = |text: &Option<String>| text.as_ref().map_or("none".to_owned(), |text| format!("`{text}`"));
     others
         .map(|(what, path, wanted, given)| {
@@ -350,7 +384,9 @@ fn remote_secrets_are_there(members: &[Member<'_>]) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     for primary in members.iter().filter(|member| !member.plane.is_remote) {
         let others = || members.iter().filter(|other| other.name() != primary.name());
-        let known = |name: &str| primary.remote_secrets().any(|(_, secret)| secret.text == name);
+        let is_handed = |name: &str| others().any(|other| other.pushes(name));
+        let known =
+            |name: &str| primary.remote_secrets().any(|(_, secret)| secret.text == name) || is_handed(name);
         for other in others() {
             let Some(name) = other.plane.cluster.as_ref().filter(|name| !known(&name.text)) else { continue };
             let message = format!(

@@ -101,6 +101,8 @@ struct Gather<'v> {
     exposed: Vec<ExposedAddress>,
     names: Names,
     is_judged: bool,
+    /// Whether the document speaks for the whole mesh.
+    is_of_mesh: bool,
 }
 
 impl<'v> Gather<'v> {
@@ -124,6 +126,7 @@ impl<'v> Gather<'v> {
             exposed: Vec::new(),
             names: Names::default(),
             is_judged: document.addon.is_some() && !is_policy,
+            is_of_mesh: mesh::is_shared(document),
         }
     }
 
@@ -195,6 +198,7 @@ impl<'v> Gather<'v> {
     fn text(&mut self, text: &str) {
         if self.is_judged {
             for service in names::service_names(text) {
+                let service = if self.is_of_mesh { service.of_mesh() } else { service };
                 self.use_name(None, Named::Service(service));
             }
         }
@@ -255,11 +259,13 @@ pub struct ClusterFlows<'a> {
     pub documents: Vec<(&'a RepoPath, usize, &'a Footprint)>,
 }
 
-/// What one cluster's documents do outside themselves, with the add-ons that they belong to.
+/// What one cluster's documents do outside themselves, with the add-ons that they belong to and the other clusters.
 #[derive(Debug)]
 pub struct ClusterContent<'a> {
     /// What the documents do.
-    pub flows: ClusterFlows<'a>,
+    pub flows: &'a ClusterFlows<'a>,
+    /// What those of all clusters do.
+    pub all: &'a Flows<'a>,
     /// The add-ons that run on the cluster.
     pub addons: Vec<&'a Addon>,
 }

@@ -41,15 +41,14 @@ pub(super) fn vault(values: &Value, exposed: &[ExposedAddress]) -> Ends {
         Some((path, url)) => Ends { senders: vec![asking(&keys(path), url)], ..Ends::new(Signal::Secrets) },
         None => server(values, exposed),
     };
-    let mount = ["injector", "authPath"];
-    if let Some(written) = text_at(values, &mount) {
-        match written.strip_prefix("auth/") {
-            Some(written) => ends.logins.push(Login { path: keys(&mount), mount: written.to_owned() }),
-            None => {
-                let message = format!("`{written}` is not a path that Vault's agent can log in at");
-                let hint = format!("write `auth/{written}`");
-                ends.faults.push(Finding::new(&keys(&mount), message).hint(hint));
-            }
+    let at = ["injector", "authPath"];
+    if let Some(written) = text_at(values, &at) {
+        if let Some(mount) = written.strip_prefix("auth/") {
+            ends.logins.push(Login { path: keys(&at), mount: mount.to_owned() });
+        } else {
+            let message = format!("`{written}` is not a path that Vault's agent can log in at");
+            let hint = format!("write `auth/{written}`");
+            ends.faults.push(Finding::new(&keys(&at), message).hint(hint));
         }
     }
     ends

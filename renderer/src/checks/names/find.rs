@@ -92,7 +92,12 @@ fn service_name(before: &str, after: &str) -> Option<ServiceName> {
     }
     let digits = rest.strip_prefix(':').unwrap_or("");
     let digits = &digits[..digits.bytes().take_while(u8::is_ascii_digit).count()];
-    Some(ServiceName { name: name.to_owned(), namespace: namespace.to_owned(), port: digits.parse().ok() })
+    Some(ServiceName {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        port: digits.parse().ok(),
+        is_of_mesh: false,
+    })
 }
 
 /// Returns what a document provides, and what objects in its values do: many charts take extra objects.
@@ -128,10 +133,17 @@ pub(in super::super) fn of_object(object: &Map, own_namespace: &str) -> Vec<Prov
                 target.or_else(|| text(&["spec", "externalSecretName"])).unwrap_or(name),
             )]
         }
+        Some("PushSecret") => pushed(object),
         Some("Certificate") => text(&["spec", "secretName"]).map(secret).unwrap_or_default(),
         Some("Service") => vec![Provided::Service { namespace: namespace(), name, ports: ports_of(object) }],
         _ => Vec::new(),
     }
+}
+
+fn pushed(object: &Map) -> Vec<Provided> {
+    let data = object.get("spec").and_then(|spec| spec.get("data")).and_then(Value::as_list);
+    let key = |entry: &Value| entry.at(&["match", "remoteRef", "remoteKey"])?.as_str().map(str::to_owned);
+    data.unwrap_or_default().iter().filter_map(key).map(Provided::Pushed).collect()
 }
 
 fn ports_of(service: &Map) -> Vec<u16> {

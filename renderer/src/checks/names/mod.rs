@@ -50,6 +50,8 @@ pub struct ServiceName {
     name: String,
     namespace: String,
     port: Option<u16>,
+    /// Whether it may be in any cluster of the mesh: all of them share what the control plane says.
+    is_of_mesh: bool,
 }
 
 /// What a document provides to others of its cluster.
@@ -59,6 +61,8 @@ pub enum Provided {
     StorageClass(String),
     /// A Secret, in a namespace or in several.
     Secret(Option<String>, String),
+    /// A Secret that is pushed to somewhere else, to a spoke for one.
+    Pushed(String),
     /// A Service with the ports that are known of it; any if none are.
     Service {
         /// The namespace.
@@ -75,6 +79,12 @@ pub enum Provided {
         /// What the names begin with.
         beginning: String,
     },
+}
+
+impl ServiceName {
+    pub(super) fn of_mesh(self) -> Self {
+        Self { is_of_mesh: true, ..self }
+    }
 }
 
 impl Names {

@@ -3,7 +3,7 @@
 use crate::catalog::Addon;
 
 use super::super::Finding;
-use super::super::flows::{ClusterContent, FlowFinding};
+use super::super::flows::{ClusterContent, ClusterFlows, FlowFinding};
 use super::{Named, Provided, release_of};
 
 /// Secrets that charts, or what they install, make themselves. `*` stands for the release.
@@ -25,17 +25,20 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
             _ => None,
         })
         .collect();
-    if provided.is_empty() {
+    // Of a hub that was not rendered, it is not known what it pushes.
+    if provided.is_empty() || !cluster.all.clusters.contains_key(&cluster.flows.cluster.hub) {
         return Vec::new();
     }
     let mut findings = Vec::new();
+    let pushed = pushed_by_hub(cluster);
     for (at, used) in cluster.flows.used() {
         let Named::Secret(namespace, name) = &used.named else { continue };
         let namespace = namespace.as_deref();
         let is_it = |(given, other): &(Option<&str>, &str)| {
             other == name && (given.is_none() || namespace.is_none() || *given == namespace)
         };
-        if provided.iter().any(is_it) || is_known(cluster, namespace, name) {
+        if provided.iter().any(is_it) || is_known(cluster, namespace, name) || pushed.contains(&name.as_str())
+        {
             continue;
         }
         let elsewhere =
@@ -55,6 +58,18 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
         findings.push(cluster.flows.finding_in(at, Finding::new(&used.path, message).hint(hint)));
     }
     findings
+}
+
+/// Returns the Secrets that the hub pushes somewhere: to which cluster and namespace says a store that is not followed here.
+fn pushed_by_hub<'a>(cluster: &'a ClusterContent<'_>) -> Vec<&'a str> {
+    let hub = cluster.all.clusters.get(&cluster.flows.cluster.hub);
+    let provided = hub.into_iter().flat_map(ClusterFlows::provided);
+    provided
+        .filter_map(|provided| match provided {
+            Provided::Pushed(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn is_known(cluster: &ClusterContent<'_>, namespace: Option<&str>, name: &str) -> bool {

@@ -7,7 +7,7 @@ use crate::catalog::Addon;
 use crate::problem::did_you_mean;
 use crate::yaml::Value;
 
-use super::super::flows::{ClusterContent, FlowFinding};
+use super::super::flows::{ClusterContent, ClusterFlows, FlowFinding};
 use super::super::{Finding, Part};
 use super::{Named, Provided, ServiceName, release_of};
 
@@ -158,7 +158,7 @@ pub(in super::super) fn services_exist(cluster: &ClusterContent<'_>) -> Vec<Flow
 }
 
 fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String, String)> {
-    let ServiceName { name, namespace, port } = service;
+    let ServiceName { name, namespace, port, .. } = service;
     let whole = format!("{namespace}/{name}");
     let is_from_outside = cluster.addons.iter().any(|addon| addon.facts.outside.services.contains(&whole));
     if is_from_outside || IN_EVERY_CLUSTER.contains(&(namespace, name)) {
@@ -183,7 +183,7 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
             | Provided::Services { namespace: other, beginning: name }
                 if other == namespace =>
             {
-                beside.push(name.as_str())
+                beside.push(name.as_str());
             }
             _ => {}
         }
@@ -191,7 +191,19 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
     if cluster.addons.iter().any(|addon| may_bring(addon, service)) {
         return None;
     }
+    if service.is_of_mesh && is_elsewhere_in_mesh(cluster, service) {
+        return None;
+    }
     Some(unknown(cluster, service, &beside))
+}
+
+/// Returns whether another cluster of the same hub has the Service.
+fn is_elsewhere_in_mesh(cluster: &ClusterContent<'_>, service: &ServiceName) -> bool {
+    let hub = &cluster.flows.cluster.hub;
+    let others = cluster.all.clusters.values().filter(|other| other.cluster.hub == *hub);
+    others.flat_map(ClusterFlows::provided).any(|provided| {
+        matches!(provided, Provided::Service { namespace, name, .. } if *namespace == service.namespace && *name == service.name)
+    })
 }
 
 fn wrong_port(service: &ServiceName, port: u16, ports: &[u16]) -> (String, String) {

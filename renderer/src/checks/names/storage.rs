@@ -1,7 +1,7 @@
 //! Storage classes: a claim of a class that nobody provides stays pending.
 
 use crate::catalog::Addon;
-use crate::yaml::Value;
+use crate::yaml::{Map, Value};
 
 use super::super::flows::{ClusterContent, FlowFinding};
 use super::super::{Finding, Part};
@@ -18,7 +18,7 @@ pub(super) fn of_chart(addon: &Addon, values: &Value) -> Vec<Provided> {
         return Vec::new();
     }
     let more = values.get("storageClassConfigs").and_then(Value::as_map);
-    let more = more.into_iter().flat_map(|classes| classes.iter()).map(|(name, _)| name);
+    let more = more.into_iter().flat_map(Map::iter).map(|(name, _)| name);
     let is_made = values.at(&["storageClass", "create"]) != Some(&Value::Bool(false));
     let name = values.at(&["storageClass", "name"]).and_then(Value::as_str).unwrap_or(LOCAL_PATH_CLASS);
     let first = is_made.then_some(name).into_iter();
