@@ -43,13 +43,12 @@ pub(super) fn vault(values: &Value, exposed: &[ExposedAddress]) -> Ends {
     };
     let mount = ["injector", "authPath"];
     if let Some(written) = text_at(values, &mount) {
-        match written.strip_prefix("auth/") {
-            Some(written) => ends.logins.push(Login { path: keys(&mount), mount: written.to_owned() }),
-            None => {
-                let message = format!("`{written}` is not a path that Vault's agent can log in at");
-                let hint = format!("write `auth/{written}`");
-                ends.faults.push(Finding::new(&keys(&mount), message).hint(hint));
-            }
+        if let Some(written) = written.strip_prefix("auth/") {
+            ends.logins.push(Login { path: keys(&mount), mount: written.to_owned() });
+        } else {
+            let message = format!("`{written}` is not a path that Vault's agent can log in at");
+            let hint = format!("write `auth/{written}`");
+            ends.faults.push(Finding::new(&keys(&mount), message).hint(hint));
         }
     }
     ends

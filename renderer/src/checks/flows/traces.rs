@@ -3,7 +3,7 @@
 
 use crate::inventory::key;
 use crate::key_path::Step;
-use crate::yaml::Value;
+use crate::yaml::{Map, Value};
 
 use super::super::Finding;
 use super::endpoint::Endpoint;
@@ -152,12 +152,12 @@ impl<'v> Collector<'v> {
 
     fn components(&self, section: &str) -> impl Iterator<Item = (&'v str, &'v Value)> {
         let components = self.config.get(section).and_then(Value::as_map);
-        components.into_iter().flat_map(|components| components.iter()).filter(|(_, it)| **it != Value::Null)
+        components.into_iter().flat_map(Map::iter).filter(|(_, it)| **it != Value::Null)
     }
 
     fn pipelines(&self) -> impl Iterator<Item = (&'v str, &'v Value)> {
         let pipelines = self.config.at(&["service", "pipelines"]).and_then(Value::as_map);
-        pipelines.into_iter().flat_map(|pipelines| pipelines.iter()).filter(|(_, it)| **it != Value::Null)
+        pipelines.into_iter().flat_map(Map::iter).filter(|(_, it)| **it != Value::Null)
     }
 
     /// Returns what a section of the pipelines names, with the pipeline and the place in the list.
@@ -187,8 +187,7 @@ impl<'v> Collector<'v> {
             let endpoint = text_at(exporter, &["endpoint"])?;
             Some(("endpoint", url(endpoint, exporter, protocol)))
         })?;
-        let mut headers =
-            exporter.get("headers").and_then(Value::as_map).into_iter().flat_map(|map| map.iter());
+        let mut headers = exporter.get("headers").and_then(Value::as_map).into_iter().flat_map(Map::iter);
         Some(Sender {
             path: self.path(&["exporters", name, field]),
             line: None,
