@@ -147,10 +147,10 @@ fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
     assert_eq!((requests, on.github.writes().len()), (14, 5), "{:?}", on.github.writes());
     on.run();
     let used = || on.github.state().spending[github::TOKEN].used;
-    let spent = used();
+    let used_before = used();
     on.run();
     assert!(!on.has_news());
-    assert_eq!((used(), on.github.writes().len()), (spent, 5), "what is known already was paid for");
+    assert_eq!((used(), on.github.writes().len()), (used_before, 5), "what is known already was paid for");
 }
 
 #[test]
