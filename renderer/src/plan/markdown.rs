@@ -182,7 +182,8 @@ fn fence(lines: &[String]) -> String {
 }
 
 /// Writes a text as a code span.
-fn code(text: &str) -> String {
+#[must_use]
+pub fn code(text: &str) -> String {
     let ticks = "`".repeat(longest_run([text]) + 1);
     // A space keeps a backtick at either end apart from the delimiter; it is not shown.
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };

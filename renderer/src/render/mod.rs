@@ -15,8 +15,10 @@ use rayon::prelude::*;
 use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
+use crate::charts::LOCK;
 use crate::checks::{
-    ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding, Flows, Footprint, PLACEMENT_CHECKS,
+    CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding,
+    Flows, Footprint, PLACEMENT_CHECKS,
 };
 use crate::inventory::{self, Cluster, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
@@ -75,6 +77,12 @@ impl RenderedCluster {
             .collect()
     }
 
+    /// Returns what the cluster sends, each with the URL that it is sent to: metrics, logs, traces, secrets it asks for.
+    pub fn sends(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let ends = self.footprints().into_iter().filter_map(|(_, _, footprint)| footprint.ends.as_deref());
+        ends.flat_map(|ends| ends.senders.iter().map(|sender| (ends.signal.noun(), sender.url.as_str())))
+    }
+
     /// Returns the files in no particular order, at no cost.
     pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
         self.units.iter().flat_map(|unit| &unit.files)
@@ -104,6 +112,15 @@ impl Rendered {
             }
         }
         hasher.finalize().to_hex().to_string()
+    }
+
+    /// Returns what could not be judged, though nothing is wrong with it: told beside the verdict, so that nobody takes it for one.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let is_unlocked = self.catalog.lock.is_none() && !self.catalog.addons.is_empty();
+        let note =
+            format!("chart values are not judged, since there is no `{LOCK}`: run `fleetwright charts lock`");
+        is_unlocked.then_some(note).into_iter().collect()
     }
 
     /// Returns what the templates of a cluster see.
@@ -155,6 +172,8 @@ struct Attempt<'a> {
     name: &'a ClusterName,
     inputs: Digest,
     result: Result<Arc<RenderedCluster>, Vec<Problem>>,
+    /// What the files say against each other. They are there all the same, for other clusters to be held against.
+    conflicts: Vec<ClusterProblem>,
 }
 
 impl Renderer {
@@ -235,7 +254,12 @@ impl<'a> Attempt<'a> {
             format!("`{}` is not rendered: rendering takes too long or grows too large", cluster.name);
         let problem = Problem::in_whole_file(&cluster.file, message)
             .hint("loop over shorter lists, or describe fewer clusters at once");
-        Self { name: &cluster.name, inputs: Digest::default(), result: Err(vec![problem]) }
+        Self {
+            name: &cluster.name,
+            inputs: Digest::default(),
+            result: Err(vec![problem]),
+            conflicts: Vec::new(),
+        }
     }
 
     fn size_bytes(&self) -> usize {
@@ -250,7 +274,8 @@ impl<'a> Attempt<'a> {
 
     fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
         let problems = self.result.as_ref().err().into_iter().flatten();
-        problems.map(|problem| (self.name.clone(), problem.clone()))
+        let problems = problems.map(|problem| (self.name.clone(), problem.clone()));
+        problems.chain(self.conflicts.iter().cloned())
     }
 
     fn into_known(self) -> Option<(ClusterName, Known)> {
@@ -264,7 +289,9 @@ pub fn check_names() -> BTreeSet<&'static str> {
     let facts = FACT_CHECKS.iter().map(|check| check.name);
     let placement = PLACEMENT_CHECKS.iter().map(|check| check.name);
     let documents = DOCUMENT_CHECKS.iter().map(|check| check.name);
-    facts.chain(placement).chain(documents).chain(FLOW_CHECKS.iter().map(|check| check.name)).collect()
+    let clusters = CLUSTER_CHECKS.iter().map(|check| check.name);
+    let flows = FLOW_CHECKS.iter().map(|check| check.name);
+    facts.chain(placement).chain(documents).chain(clusters).chain(flows).collect()
 }
 
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
@@ -328,7 +355,25 @@ impl<'a> World<'a> {
             Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
             known => self.render(cluster, facts, known.map(|known| &known.cluster)),
         };
-        Attempt { name: &cluster.name, inputs, result }
+        let conflicts = match &result {
+            Ok(made) if known.is_none_or(|known| !Arc::ptr_eq(&known.cluster, made)) => {
+                self.conflicts(cluster, made)
+            }
+            // What is known has been judged already.
+            _ => Vec::new(),
+        };
+        Attempt { name: &cluster.name, inputs, result, conflicts }
+    }
+
+    /// Holds the files of one cluster against each other.
+    fn conflicts(&self, cluster: &'a Cluster, made: &RenderedCluster) -> Vec<ClusterProblem> {
+        let addons = made.addons().filter_map(|name| self.catalog.addons.get(name)).map(Arc::as_ref);
+        let content = ClusterContent {
+            flows: ClusterFlows { cluster, documents: made.footprints() },
+            addons: addons.collect(),
+        };
+        let findings = CLUSTER_CHECKS.iter().flat_map(|check| (check.run)(&content));
+        findings.filter_map(|found| self.flow_problem(found)).collect()
     }
 
     /// Renders a cluster, taking over the units of which nothing has changed.
@@ -420,6 +465,9 @@ fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     // What passed by one lock may not pass by another.
     if let Some(lock) = &catalog.lock {
         hasher.update(&lock.id.0);
+    }
+    for (path, id) in &catalog.schemas.ids {
+        hasher.update(path.as_str().as_bytes()).update(&id.0);
     }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);

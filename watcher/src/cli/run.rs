@@ -1,5 +1,6 @@
 //! `fleetwright run`: the service, or one run of it.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,6 +24,10 @@ use super::Exit;
 
 /// Hints that may wait while a run is under way; sources keep one more each.
 const CHANNEL_CAPACITY: usize = 64;
+
+/// How often a failure that needs a person is tried again, since not everything that a person does can be seen from
+/// here, such as a rule that is lifted. While runs succeed it costs a look at the refs.
+const SECOND_CHANCE_INTERVAL: Duration = Duration::from_mins(10);
 
 /// How often a single run starts over when someone else was faster: each loss means that someone else made progress.
 const ATTEMPTS: usize = 5;
@@ -215,6 +220,12 @@ async fn serve(
     let look = move || looks.observe_look(upstream.refs());
     let every = Duration::from_secs(args.poll);
     tokio::spawn(poll(every, event.clone(), events.clone(), look));
+    let mut chances = 0_u64;
+    let give_chance = move || {
+        chances += 1;
+        Ok::<_, Infallible>(chances)
+    };
+    tokio::spawn(poll(SECOND_CHANCE_INTERVAL, event.clone(), events.clone(), give_chance));
     if let Some(client) = pipeline.github() {
         let (client, monitor) = (Arc::clone(client), monitor.clone());
         let sources = GitHubSources { client, monitor, event: event.clone(), events: events.clone() };

@@ -10,7 +10,7 @@ use renderer::path::RepoPath;
 use renderer::plan::Budget;
 use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
 use renderer::snapshot::OUTPUT;
-use tracing::{Span, field, info};
+use tracing::{Span, field, info, warn};
 
 use super::changes::{self, GroupChanges};
 use super::group::{Group, Groups, LastRoles};
@@ -321,7 +321,12 @@ impl Pipeline {
     fn render(&mut self, base: Revision, progress: &dyn Progress) -> Result<Rendered, CommandError> {
         let (snapshot, mut problems) = self.upstream.repository().snapshot(base, &mut self.blobs)?;
         match self.renderer.render(&snapshot, progress) {
-            Ok(rendered) if problems.is_empty() => Ok(rendered),
+            Ok(rendered) if problems.is_empty() => {
+                for note in rendered.notes() {
+                    warn!(revision = %base, "{note}");
+                }
+                Ok(rendered)
+            }
             Ok(_) => Err(CommandError::Problems { problems }),
             Err(found) => {
                 problems.extend(found);

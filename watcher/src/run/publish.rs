@@ -10,6 +10,7 @@ use renderer::snapshot::OUTPUT;
 use tracing::{info, warn};
 
 use super::changes::GroupChanges;
+use super::drift;
 use super::group::Group;
 use super::pipeline::{Settings, Step, Steps};
 use super::report::{GroupReport, Published};
@@ -79,7 +80,14 @@ pub(super) fn publish(
     group: Group,
     changes: &GroupChanges,
 ) -> Result<Option<GroupReport>, CommandError> {
-    let wanted = Presented::new(group, plan::plan(&changes.files, &changes.published), ground.read.as_ref());
+    let plan = plan::plan(&changes.files, &changes.published);
+    let mut wanted = Presented::new(group, plan, ground.read.as_ref());
+    let drift = drift::find(ground, &changes.files)?;
+    for changed in &drift {
+        let (title, author) = (&changed.commit.title, &changed.commit.author.name);
+        info!(%group, commit = %changed.commit.revision, "`{title}` by {author} changed rendered files by hand: putting them back");
+    }
+    wanted.body.push_str(&drift::section(&drift, &ground.settings.base));
     if !ground.steps.may_go_on(Step::Planned(group)) {
         return Ok(None);
     }

@@ -327,7 +327,7 @@ pub fn steps() -> Vec<Step> {
 }
 
 /// Lets something happen at a step.
-struct While<F>(Step, F);
+pub struct While<F>(pub Step, pub F);
 
 impl<F: Fn()> Steps for While<F> {
     fn may_go_on(&self, step: Step) -> bool {
@@ -339,7 +339,7 @@ impl<F: Fn()> Steps for While<F> {
 }
 
 /// Ends a run at a step.
-struct Until(Step);
+pub struct Until(pub Step);
 
 impl Steps for Until {
     fn may_go_on(&self, step: Step) -> bool {

@@ -17,6 +17,7 @@ mod pages;
 mod people;
 mod place;
 mod pulls;
+mod transport;
 mod wire;
 
 use std::collections::BTreeMap;
