@@ -185,6 +185,7 @@ pub fn of_commit(state: &State, request: &Request, sha: &str) -> Answer {
 }
 
 /// Returns what stands in the way of a merge, as GitHub calls it.
+#[must_use]
 pub fn mergeable_state(state: &State, pull: &Pull) -> &'static str {
     let approvals = state.protected.get(&pull.base).copied().unwrap_or_default();
     let mut contexts: BTreeMap<&str, &str> = BTreeMap::new();

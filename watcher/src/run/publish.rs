@@ -80,8 +80,8 @@ pub(super) fn publish(
     group: Group,
     changes: &GroupChanges,
 ) -> Result<Option<GroupReport>, CommandError> {
-    let mut wanted =
-        Presented::new(group, plan::plan(&changes.files, &changes.published), ground.read.as_ref());
+    let plan = plan::plan(&changes.files, &changes.published);
+    let mut wanted = Presented::new(group, plan, ground.read.as_ref());
     let drift = drift::find(ground, &changes.files)?;
     for changed in &drift {
         let (title, author) = (&changed.commit.title, &changed.commit.author.name);

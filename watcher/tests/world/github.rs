@@ -144,7 +144,7 @@ fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
     let on = OnGitHub::edited();
     on.run();
     let requests = on.github.state().exchanges.len();
-    assert_eq!((requests, on.github.writes().len()), (14, 5), "{:?}", on.github.writes());
+    assert_eq!((requests, on.github.writes().len()), (16, 5), "{:?}", on.github.writes());
     on.run();
     let used = || on.github.state().spending[github::TOKEN].used;
     let used_before = used();
@@ -270,8 +270,8 @@ fn a_token_that_was_revoked_stalls_the_run_and_leaves_everything_as_it_is() {
     let before = on.world.refs();
     let error = on.try_run().unwrap_err();
     assert!(!error.is_transient());
-    assert_snapshot!(error.report(), @r"
-    error: failed to find the pull requests of a branch on GitHub: the token is not accepted
+    assert_snapshot!(error.report(), @"
+    error: failed to find the pull request of a commit on GitHub: the token is not accepted
       hint: check that the token is complete, has not expired and was not revoked
     ");
     assert_eq!(on.world.refs(), before);

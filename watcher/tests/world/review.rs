@@ -708,7 +708,7 @@ fn a_change_of_a_thousand_clusters_is_said_within_the_limits_of_one_comment_and_
     let length = |field: &str| output[field].as_str().unwrap().chars().count();
     assert!(comments[0].chars().count() <= 65_536);
     assert!(length("summary") <= 65_535 && length("text") <= 65_535);
-    assert_snapshot!(output["title"].as_str().unwrap(), @"");
+    assert_snapshot!(output["title"].as_str().unwrap(), @"2000 files changed on 1000 clusters: app-0001, app-0002, app-0003, app-0004, app-0005 and 995 more");
     assert!(output["text"].as_str().unwrap().trim_end().ends_with("more lines"));
     assert_eq!(comments[0].matches("<details>").count(), comments[0].matches("</details>").count());
 }
