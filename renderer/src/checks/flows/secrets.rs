@@ -7,7 +7,7 @@ use crate::key_path::{Step, text_of};
 use crate::path::ClusterName;
 use crate::yaml::Value;
 
-use super::super::Finding;
+use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
 use super::route::{self, Ends, Login, Receiver, Sender, Signal};
 use super::{ClusterFlows, ExposedAddress, FlowFinding, Flows, addresses_of, bool_at, port, text_at};
@@ -60,7 +60,12 @@ fn keys(path: &[&str]) -> Vec<Step> {
 }
 
 fn asking(path: &[Step], url: &str) -> Sender {
-    Sender { path: path.to_vec(), line: None, url: url.trim_end_matches('/').to_owned(), names_tenant: true }
+    Sender {
+        path: path.to_vec(),
+        part: Part::Value,
+        url: url.trim_end_matches('/').to_owned(),
+        names_tenant: true,
+    }
 }
 
 fn server(values: &Value, exposed: &[ExposedAddress]) -> Ends {
@@ -129,7 +134,7 @@ fn listener_fault(values: &Value) -> Option<Finding> {
         format!("Vault listens {}, and the chart takes it to listen {}", says(is_off), says(is_plain));
     let hint = format!("make `tls_disable` in `{}` agree with `global.tlsDisable`", text_of(&keys(path)));
     let place = if config.is_some() { keys(path) } else { keys(&["global", "tlsDisable"]) };
-    Some(Finding::new(&place, message).on_line(line).hint(hint))
+    Some(Finding::new(&place, message).on(line.map_or(Part::Value, Part::Line)).hint(hint))
 }
 
 /// Reads whether a listener turns TLS off, and the line that says so or, if none does, opens the listener.

@@ -5,7 +5,7 @@ use crate::inventory::key;
 use crate::key_path::Step;
 use crate::yaml::Value;
 
-use super::super::Finding;
+use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
 use super::route::{self, ClusterLabel, Ends, Receiver, Sender, Signal};
 use super::{ExposedAddress, FlowFinding, Flows, addresses_of, bool_at, text_at};
@@ -191,7 +191,7 @@ impl<'v> Collector<'v> {
             exporter.get("headers").and_then(Value::as_map).into_iter().flat_map(|map| map.iter());
         Some(Sender {
             path: self.path(&["exporters", name, field]),
-            line: None,
+            part: Part::Value,
             url,
             names_tenant: headers.any(|(name, _)| name.eq_ignore_ascii_case("X-Scope-OrgID")),
         })
@@ -212,7 +212,7 @@ impl<'v> Collector<'v> {
         unused.map(|(name, _)| {
             let message = format!("exporter `{name}` is in no pipeline, so that nothing is sent to it");
             let hint = format!("name it in `{}.service.pipelines.traces.exporters`", self.at);
-            Finding { on_key: true, ..Finding::new(&self.path(&["exporters", name]), message).hint(hint) }
+            Finding::new(&self.path(&["exporters", name]), message).hint(hint).on(Part::Key)
         })
     }
 
@@ -245,7 +245,7 @@ impl<'v> Collector<'v> {
         let (path, value) = attribute.unwrap_or_else(|| (self.path(&["processors"]), None));
         Some(ClusterLabel {
             path,
-            line: None,
+            part: Part::Value,
             value,
             hint: "insert the attribute `cluster` with `{{cluster.name}}` by a `resource` processor of the pipeline",
         })
