@@ -31,3 +31,7 @@ render:
 schemas:
     mkdir -p docs/reference/schemas
     for kind in inventory defaults fleet addon; do cargo run -q -- schema "$kind" >"docs/reference/schemas/$kind.schema.json" || exit 1; done
+
+# Draw the shipped platform into ARCHITECTURE.md.
+diagram:
+    .ci/diagram

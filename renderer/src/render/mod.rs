@@ -74,6 +74,12 @@ impl RenderedCluster {
             .collect()
     }
 
+    /// Returns what the cluster sends, each with the URL that it is sent to: metrics, logs, traces, secrets it asks for.
+    pub fn sends(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let ends = self.footprints().into_iter().filter_map(|(_, _, footprint)| footprint.ends.as_deref());
+        ends.flat_map(|ends| ends.senders.iter().map(|sender| (ends.signal.noun(), sender.url.as_str())))
+    }
+
     /// Returns the files in no particular order, at no cost.
     pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
         self.units.iter().flat_map(|unit| &unit.files)

@@ -1,9 +1,10 @@
-//! `fleetwright clusters`: the fleet as a table.
+//! `fleetwright clusters`: the fleet as a table, a document or a diagram.
 
 use renderer::render::{Rendered, RenderedCluster};
 use serde_json::{Value, json};
 
-use super::{Global, plain, print_json, print_text};
+use super::mermaid::diagram;
+use super::{Format, Global, plain, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 
@@ -11,13 +12,17 @@ const HEADINGS: [&str; 8] = ["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERV
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let rendered = global.render_working_tree(&global.working_tree()?)?;
-    if global.is_json() {
-        let clusters: Vec<_> =
-            rendered.clusters.values().map(|cluster| as_json(&rendered, cluster)).collect();
-        print_json(&json!({ "clusters": clusters }));
-    } else {
-        let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
-        print_text(&plain(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect())));
+    match global.format {
+        Format::Json => {
+            let clusters: Vec<_> =
+                rendered.clusters.values().map(|cluster| as_json(&rendered, cluster)).collect();
+            print_json(&json!({ "clusters": clusters }));
+        }
+        Format::Mermaid => print_text(&diagram(&rendered)),
+        Format::Text => {
+            let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
+            print_text(&plain(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect())));
+        }
     }
     Ok(Exit::Done)
 }

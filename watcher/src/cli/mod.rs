@@ -9,6 +9,7 @@ mod demo;
 mod diff;
 mod explain;
 mod listen;
+mod mermaid;
 mod pulls;
 mod register;
 mod remote;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use renderer::plan::text::{Line, LineKind};
 use renderer::problem::Problem;
@@ -65,7 +67,7 @@ pub struct Global {
     /// The repository to work on: the one that this folder is in.
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     pub repo: PathBuf,
-    /// The form of the result: text, or json for machines.
+    /// The form of the result: text, or json for machines; for `clusters` also mermaid, a diagram.
     #[arg(
         long,
         global = true,
@@ -108,6 +110,8 @@ pub enum Format {
     Text,
     /// For machines: documented and stable.
     Json,
+    /// A diagram of the fleet.
+    Mermaid,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,7 +134,7 @@ enum Command {
     Register(register::Args),
     /// Lock the charts that add-ons name, so that every rendered key can be checked.
     Charts(charts::Args),
-    /// Show the fleet as a table.
+    /// Show the fleet as a table, or as a diagram by `--format mermaid`.
     Clusters,
     /// Show the whole path on a throwaway copy: an edit, a run, the pull request, the merge.
     Demo(demo::Args),
@@ -179,7 +183,16 @@ pub fn main() -> ExitCode {
 }
 
 impl Cli {
+    /// Ends with what clap says of a wrong argument if a form is asked for that the command has not.
+    fn refuse_unknown_form(&self) {
+        if self.global.format == Format::Mermaid && !matches!(self.command, Command::Clusters) {
+            let message = "`--format mermaid` is for `fleetwright clusters` only";
+            Self::command().error(ErrorKind::ArgumentConflict, message).exit();
+        }
+    }
+
     fn run(&self) -> Result<Exit, CommandError> {
+        self.refuse_unknown_form();
         let global = &self.global;
         match &self.command {
             Command::Render(args) => render::run(global, args),

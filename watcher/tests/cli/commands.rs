@@ -203,6 +203,51 @@ fn clusters_are_a_table_and_a_document() {
 }
 
 #[test]
+fn the_fleet_is_a_diagram_of_what_flows_where() {
+    let repo = Repo::shipped();
+    let told = repo.run(&["clusters", "--format", "mermaid"]);
+    assert!(told.out.starts_with("flowchart LR\n"), "{told}");
+    // The label of an arrow is made of a rendered URL, and the arrow leads to the address that the hub gives it.
+    let address = told.out.lines().find(|line| line.contains("prometheus<br>")).unwrap();
+    let node = address.trim().split('[').next().unwrap();
+    assert!(told.out.contains(&format!("-- \"metrics :9090\" --> {node}\n")), "{told}");
+    assert_eq!(repo.run(&["clusters", "--format", "mermaid"]).out, told.out);
+}
+
+#[test]
+fn spokes_that_are_alike_are_drawn_as_one() {
+    let repo = Repo::fleet();
+    for number in 2..200 {
+        let networks = format!("networks: {{pods: 172.16.{number}.0/24, services: 172.17.{number}.0/24}}");
+        repo.write(
+            &format!("environments/prod/eu-{number}.yaml"),
+            format!("role: app\nhub: hub\n{networks}\n"),
+        );
+    }
+    assert_snapshot!(repo.run(&["clusters", "--format", "mermaid"]), @r#"
+    flowchart LR
+        subgraph hub1 ["hub: control"]
+            hub1a1["web<br>10.9.0.10"]
+        end
+        hub1s1["eu-1, eu-10, eu-100 and 196 more: app"]
+        hub1 -. "Argo CD deploys" .-> hub1s1
+    => 0
+    "#);
+}
+
+#[test]
+fn only_the_fleet_can_be_drawn() {
+    assert_snapshot!(Repo::fleet().refused(&["check", "--format", "mermaid"]), @"
+    ! error: `--format mermaid` is for `fleetwright clusters` only
+    ! 
+    ! Usage: fleetwright [OPTIONS] <COMMAND>
+    ! 
+    ! For more information, try '--help'.
+    => 2
+    ");
+}
+
+#[test]
 fn the_charts_are_listed_with_where_they_are_drawn_from() {
     let repo = Repo::fleet();
     assert_snapshot!(repo.run(&["charts", "list"]), @"
@@ -322,7 +367,7 @@ fn a_wrong_command_line_is_answered_with_the_nearest_right_one() {
     ");
     assert_snapshot!(repo.refused(&["check", "--format", "yaml"]), @"
     ! error: invalid value 'yaml' for '--format <FORM>'
-    !   [possible values: text, json]
+    !   [possible values: text, json, mermaid]
     ! 
     ! For more information, try '--help'.
     => 2

@@ -93,7 +93,9 @@ impl Signal {
         }
     }
 
-    fn noun(self) -> &'static str {
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",
             Self::Logs => "logs",

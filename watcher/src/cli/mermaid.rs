@@ -1,0 +1,155 @@
+//! The fleet as a Mermaid diagram: hubs with their addresses, spokes, and what flows between them.
+//!
+//! Drawn from what was rendered, so that an arrow is a value in some file. Spokes that are alike are drawn as one, and the size is
+//! bounded: a fleet of thousands still fits a page.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use renderer::inventory::Cluster;
+use renderer::path::ClusterName;
+use renderer::render::Rendered;
+
+/// How many hubs, and how many kinds of spokes of each, are drawn.
+const MAX_DRAWN: usize = 12;
+/// How many clusters of a kind are named.
+const MAX_NAMED: usize = 3;
+
+/// Draws a fleet; equal fleets give equal texts.
+pub(super) fn diagram(rendered: &Rendered) -> String {
+    let mut drawing = Drawing { rendered, text: "flowchart LR\n".to_owned() };
+    let clusters = || rendered.clusters.keys().map(|name| rendered.inventory.clusters[name].as_ref());
+    let hubs: Vec<&Cluster> = clusters().filter(|cluster| cluster.is_hub()).collect();
+    for (number, hub) in hubs.iter().take(MAX_DRAWN).enumerate() {
+        let spokes = clusters().filter(|cluster| cluster.hub == hub.name && !cluster.is_hub()).collect();
+        drawing.hub(&format!("hub{}", number + 1), hub, spokes);
+    }
+    if hubs.len() > MAX_DRAWN {
+        drawing.line(1, &format!("more[\"{} more hubs\"]", hubs.len() - MAX_DRAWN));
+    }
+    drawing.machines();
+    drawing.text
+}
+
+struct Drawing<'a> {
+    rendered: &'a Rendered,
+    text: String,
+}
+
+/// What tells one kind of spoke from another: the role, and what is sent where.
+type Kind<'a> = (&'static str, BTreeSet<(&'static str, &'a str)>);
+
+impl Drawing<'_> {
+    fn line(&mut self, depth: usize, line: &str) {
+        let _ = writeln!(self.text, "{}{line}", "    ".repeat(depth));
+    }
+
+    fn hub(&mut self, id: &str, hub: &Cluster, spokes: Vec<&Cluster>) {
+        self.line(
+            1,
+            &format!("subgraph {id} [\"{}: {}\"]", quoted(hub.name.as_str()), hub.facts.role.as_str()),
+        );
+        for (number, (name, address)) in hub.facts.addresses.iter().enumerate() {
+            self.line(2, &format!("{id}a{}[\"{}<br>{address}\"]", number + 1, quoted(name)));
+        }
+        if hub.facts.addresses.is_empty() {
+            self.line(2, &format!("{id}a0[\"no addresses\"]"));
+        }
+        self.line(1, "end");
+        let mut kinds: BTreeMap<Kind<'_>, Vec<&Cluster>> = BTreeMap::new();
+        let rendered = self.rendered;
+        for spoke in spokes {
+            let sends = rendered.clusters[&spoke.name].sends().collect();
+            kinds.entry((spoke.facts.role.as_str(), sends)).or_default().push(spoke);
+        }
+        let more: usize = kinds.values().skip(MAX_DRAWN).map(Vec::len).sum();
+        for (number, (kind, clusters)) in kinds.iter().take(MAX_DRAWN).enumerate() {
+            self.spokes(&format!("{id}s{}", number + 1), (id, hub), kind, clusters);
+        }
+        if more > 0 {
+            self.line(1, &format!("{id}more[\"{more} more clusters, each sending in its own way\"]"));
+        }
+    }
+
+    fn spokes(&mut self, id: &str, (hub_id, hub): (&str, &Cluster), kind: &Kind<'_>, clusters: &[&Cluster]) {
+        let (role, sends) = kind;
+        self.line(1, &format!("{id}[\"{}: {role}\"]", named(clusters.iter().map(|cluster| &cluster.name))));
+        self.line(1, &format!("{hub_id} -. \"Argo CD deploys\" .-> {id}"));
+        for (what, url) in sends {
+            let to = self.receiver(hub_id, hub, url);
+            let port =
+                authority(url).rsplit_once(':').map(|(_, port)| format!(" :{port}")).unwrap_or_default();
+            self.line(1, &format!("{id} -- \"{what}{port}\" --> {to}"));
+        }
+    }
+
+    /// Returns the node that stands for where a URL leads: an address of the hub, a machine, or a place of its own.
+    fn receiver(&self, hub_id: &str, hub: &Cluster, url: &str) -> String {
+        let host = host(url);
+        let is_it = |address: &IpAddr| host.parse() == Ok(*address);
+        if let Some(number) = hub.facts.addresses.values().position(is_it) {
+            return format!("{hub_id}a{}", number + 1);
+        }
+        let machines = &self.rendered.inventory.fleet.facts.machines;
+        match machines.values().position(|machine| is_it(&machine.address)) {
+            Some(number) => format!("machine{}", number + 1),
+            None => format!("{}[\"{}\"]", id_of(host), quoted(host)),
+        }
+    }
+
+    fn machines(&mut self) {
+        let machines = &self.rendered.inventory.fleet.facts.machines;
+        if machines.is_empty() {
+            return;
+        }
+        self.line(1, "subgraph machines [\"machines outside the clusters\"]");
+        for (number, (name, machine)) in machines.iter().take(MAX_DRAWN).enumerate() {
+            self.line(2, &format!("machine{}[\"{}<br>{}\"]", number + 1, quoted(name), machine.address));
+        }
+        if machines.len() > MAX_DRAWN {
+            self.line(2, &format!("machines_more[\"{} more machines\"]", machines.len() - MAX_DRAWN));
+        }
+        self.line(1, "end");
+    }
+}
+
+fn named<'n>(names: impl Iterator<Item = &'n ClusterName>) -> String {
+    let names: Vec<_> = names.map(ClusterName::as_str).collect();
+    let shown = names[..names.len().min(MAX_NAMED)].join(", ");
+    match names.len().saturating_sub(MAX_NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+fn host(url: &str) -> &str {
+    let authority = authority(url);
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, _)) => host,
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// A node of its own for what is not in the inventory, the same wherever it is named.
+fn id_of(host: &str) -> String {
+    let letters = host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    format!("at_{}", letters.collect::<String>())
+}
+
+/// Names from people may hold what Mermaid would read as its own.
+fn quoted(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '"' => "#quot;".to_owned(),
+        '#' => "#35;".to_owned(),
+        '<' => "#lt;".to_owned(),
+        '>' => "#gt;".to_owned(),
+        c => c.to_string(),
+    });
+    escaped.collect()
+}
