@@ -4,6 +4,7 @@ pub mod crds;
 pub mod fleet;
 pub mod github;
 pub mod hostile;
+pub mod proxy;
 pub mod readers;
 pub mod real;
 pub mod smart_http;

@@ -171,6 +171,10 @@ pub struct FleetFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Logs")]
     pub logs: Option<Logs>,
+    /// Where backups are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Backups")]
+    pub backups: Option<Backups>,
     /// Where secrets are kept. The repository holds their names and never their content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretStore")]
@@ -190,7 +194,7 @@ pub struct FleetFile {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct Trust {
-    /// The name of the ClusterIssuer, the same on every cluster.
+    /// The name of the cluster-wide issuer, the same on every cluster.
     pub issuer: String,
 }
 
@@ -230,6 +234,20 @@ pub struct Logs {
         extend("x-hint" = "use lower-case letters, digits and hyphens, with a letter or digit at both ends")
     )]
     pub tenant: String,
+}
+
+/// Where clusters keep their backups: an S3, outside every cluster. Each cluster writes below its own name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Backups {
+    /// The address of the S3, an `http://` or `https://` address.
+    #[schemars(regex(pattern = r"^https?://[^\s/]+$"), extend("x-hint" = "write for example `https://s3.example.com:9000`"))]
+    pub url: String,
+    /// The region, which every S3 wants to be told, also where there is only one.
+    pub region: String,
+    /// The bucket.
+    pub bucket: String,
 }
 
 /// Where External Secrets takes secrets from.

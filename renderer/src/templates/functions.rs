@@ -12,8 +12,8 @@ use crate::yaml::Number;
 use super::helpers::Refusal;
 
 /// The functions that people may call in an expression.
-pub const VALUE_HELPERS: [&str; 10] =
-    ["and", "default", "eq", "join", "len", "lookup", "ne", "not", "or", "pluck"];
+pub const VALUE_HELPERS: [&str; 11] =
+    ["and", "default", "eq", "join", "len", "lookup", "ne", "not", "or", "pluck", "where"];
 
 /// The function whose first argument may lead nowhere.
 pub(super) const DEFAULT: &str = "default";
@@ -28,6 +28,7 @@ pub(super) fn arity(name: &str) -> (RangeInclusive<usize>, &'static str) {
         "ne" => (2..=2, "(ne cluster.role \"app\")"),
         "join" => (2..=2, "(join list \",\")"),
         "lookup" => (2..=2, "(lookup map \"key\")"),
+        "where" => (3..=3, "(where addons \"name\" \"minio\")"),
         "pluck" => (2..=2, "(pluck addons \"namespace\")"),
         "len" => (1..=1, "(len list)"),
         _ => (1..=1, "(not a)"),
@@ -47,6 +48,7 @@ pub(super) fn call(name: &str, arguments: &[&Json]) -> Result<Json, Refusal> {
         ("join", [list, separator]) => join(list, separator),
         ("lookup", [container, key]) => lookup(container, key),
         ("pluck", [list, key]) => pluck(list, key),
+        ("where", [list, key, value]) => matching(list, key, value),
         _ => Err(Refusal::new(format!("`{name}` cannot be called with {} arguments", arguments.len()))),
     }
 }
@@ -109,21 +111,38 @@ fn lookup(container: &Json, key: &Json) -> Result<Json, Refusal> {
     found.cloned().ok_or_else(|| not_found("lookup", container, key))
 }
 
+/// Returns the items of a list that have a value under a key.
+fn matching(list: &Json, key: &Json, wanted: &Json) -> Result<Json, Refusal> {
+    let mut found = Vec::new();
+    for (item, value) in under("where", list, key)? {
+        if is_equal(value, wanted) {
+            found.push(item.clone());
+        }
+    }
+    Ok(found.into())
+}
+
 /// Returns what each item of a list has under a key: each value once, in the order of the list.
 fn pluck(list: &Json, key: &Json) -> Result<Json, Refusal> {
-    let (Json::Array(items), Json::String(name)) = (list, key) else {
-        let given = format!("{} and {}", kind_of(list), kind_of(key));
-        return Err(Refusal::new(format!("`pluck` needs a list and a string, not {given}"))
-            .hint("write `(pluck addons \"namespace\")`"));
-    };
     let mut values: Vec<Json> = Vec::new();
-    for item in items {
-        let value = item.get(name).ok_or_else(|| not_found("pluck", item, key))?;
+    for (_, value) in under("pluck", list, key)? {
         if !values.contains(value) {
             values.push(value.clone());
         }
     }
     Ok(values.into())
+}
+
+/// Returns each item of a list with what it has under a key, which each must have.
+fn under<'v>(function: &str, list: &'v Json, key: &Json) -> Result<Vec<(&'v Json, &'v Json)>, Refusal> {
+    let (Json::Array(items), Json::String(name)) = (list, key) else {
+        let given = format!("{} and {}", kind_of(list), kind_of(key));
+        let (_, example) = arity(function);
+        return Err(Refusal::new(format!("`{function}` needs a list and a string, not {given}"))
+            .hint(format!("write `{example}`")));
+    };
+    let value = |item: &'v Json| Ok((item, item.get(name).ok_or_else(|| not_found(function, item, key))?));
+    items.iter().map(value).collect()
 }
 
 fn not_found(function: &str, container: &Json, key: &Json) -> Refusal {
@@ -203,6 +222,8 @@ mod tests {
             ("lookup", json!([[10, 20], 1]), json!(20)),
             ("pluck", json!([[{"a": 2}, {"a": 1}, {"a": 2, "b": 3}], "a"]), json!([2, 1])),
             ("pluck", json!([[], "a"]), json!([])),
+            ("where", json!([[{"a": 1}, {"a": 2, "b": 3}], "a", 2]), json!([{"a": 2, "b": 3}])),
+            ("where", json!([[{"a": 1}], "a", "1"]), json!([])),
         ] {
             assert_eq!(called(name, arguments.as_array().unwrap()), Ok(value), "{name} {arguments}");
         }
@@ -226,6 +247,7 @@ mod tests {
             ("lookup", json!([[1], -1]), "`lookup` finds no `-1`"),
             ("pluck", json!([{"a": 1}, "a"]), "`pluck` needs a list and a string, not a map and a string"),
             ("pluck", json!([[{"a": 1}, {"b": 1}], "a"]), "`pluck` finds no `a`"),
+            ("where", json!([[], 1, 1]), "`where` needs a list and a string, not a list and a number"),
         ] {
             assert_eq!(called(name, arguments.as_array().unwrap()), Err(message.to_owned()));
         }

@@ -93,6 +93,12 @@ impl GitHub {
         format!("http://{}", self.server.address)
     }
 
+    /// Returns where the API listens.
+    #[must_use]
+    pub const fn address(&self) -> std::net::SocketAddr {
+        self.server.address
+    }
+
     /// Returns everything that the fake remembers, to look at or to change; nothing is answered meanwhile.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

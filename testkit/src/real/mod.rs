@@ -3,6 +3,7 @@
 //! They are not part of this repository: `testkit/real/fetch` brings them into a cache.
 
 mod api_server;
+mod helm;
 mod process;
 
 use std::env;
@@ -15,6 +16,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
 pub use api_server::{ApiServer, Refused};
+pub use helm::{Helm, Templated};
 
 /// A folder with binaries of one's own, in place of the cache.
 const OWN_BINARIES: &str = "FLEETWRIGHT_REAL";

@@ -6,13 +6,13 @@ use anyhow::Result;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-pub(super) struct Authority {
+pub(crate) struct Authority {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate()?;
@@ -20,19 +20,23 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params, key) })
     }
 
-    pub(super) fn der(&self) -> Vec<u8> {
+    pub(crate) fn der(&self) -> Vec<u8> {
         self.certificate.der().to_vec()
     }
 
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
     /// Returns what a server on this machine needs.
-    pub(super) fn server(&self) -> Result<Arc<rustls::ServerConfig>> {
+    pub(crate) fn server(&self) -> Result<Arc<rustls::ServerConfig>> {
+        self.server_for(vec!["localhost".to_owned()])
+    }
+
+    /// Returns what a server of these names needs.
+    pub(crate) fn server_for(&self, names: Vec<String>) -> Result<Arc<rustls::ServerConfig>> {
         let key = KeyPair::generate()?;
-        let certificate =
-            CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &self.issuer)?;
+        let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config =
             rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

@@ -4,7 +4,7 @@
 //! servers that fail, proxies that redirect, and other people who push at the same moment.
 
 mod backend;
-mod certificate;
+pub(crate) mod certificate;
 mod message;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -95,6 +95,12 @@ impl Server {
     pub fn url(&self, repository: &str) -> String {
         let scheme = if self.authority.is_some() { "https" } else { "http" };
         format!("{scheme}://localhost:{}/{repository}", self.address.port())
+    }
+
+    /// Returns where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Returns the certificates to trust, in DER.

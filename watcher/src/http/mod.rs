@@ -133,6 +133,12 @@ impl Client {
         Self::with(url, RootCerts::from(roots), patience)
     }
 
+    /// Returns a client as [`Self::new`] does that waits as long as `patience` says.
+    #[must_use]
+    pub fn patient(url: &Url, patience: Patience) -> Self {
+        Self::with(url, RootCerts::PlatformVerifier, patience)
+    }
+
     fn with(url: &Url, roots: RootCerts, patience: Patience) -> Self {
         let tls = TlsConfig::builder()
             .root_certs(roots)
@@ -180,6 +186,32 @@ impl Client {
             builder = builder.header(name, value);
         }
         self.judge(request, builder.send(ureq::SendBody::from_reader(upload.reader)), limit)
+    }
+
+    /// Sends a request whose address is a path below `url`, and returns whatever the answer is; a body beyond `limit`
+    /// bytes is an error.
+    pub fn exchange(
+        &self,
+        url: &Url,
+        request: http::Request<Vec<u8>>,
+        limit: u64,
+    ) -> Result<Response<Vec<u8>>, HttpError> {
+        let failed = |error: ureq::Error| HttpError::of_ureq(&self.origin, &error);
+        let path = request.uri().path_and_query().map_or("", |path| path.as_str()).to_owned();
+        let asked = Request { url, path: &path, authorization: None, headers: &[] };
+        let address = self.address(&asked)?;
+        let (mut parts, body) = request.into_parts();
+        parts.uri = address.parse().map_err(|_| self.unsendable())?;
+        let expects_body =
+            matches!(parts.method, http::Method::POST | http::Method::PUT | http::Method::PATCH);
+        let answer = if expects_body {
+            self.agent.run(http::Request::from_parts(parts, body))
+        } else {
+            self.agent.run(http::Request::from_parts(parts, ()))
+        };
+        let (parts, body) = answer.map_err(failed)?.into_parts();
+        let body = body.into_with_config().limit(limit).read_to_vec().map_err(failed)?;
+        Ok(Response::from_parts(parts, body))
     }
 
     fn address(&self, request: &Request<'_>) -> Result<String, HttpError> {

@@ -6,4 +6,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 mod api_server;
+mod helm;
 mod platform;

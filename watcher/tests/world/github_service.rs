@@ -10,6 +10,7 @@ use insta::assert_snapshot;
 use ring::hmac;
 use serde_json::Value;
 use testkit::github::{self, Delivery, GitHub};
+use testkit::proxy::Proxy;
 use testkit::smart_http::Server;
 
 use crate::github::{MOVED, pulls, status};
@@ -164,6 +165,35 @@ fn polling_alone_does_everything() {
     ");
     assert_eq!(service.stop().0, Some(0));
     hosted.world.assert_sound();
+}
+
+#[test]
+fn a_companys_proxy_and_its_own_authority_are_on_the_way_to_the_api_as_on_that_to_git() {
+    let hosted = Hosted::new();
+    hosted.edit();
+    let hosts = [("git.example.com", hosted.git.address()), ("api.example.com", hosted.github.address())];
+    let proxy = Proxy::start(&hosts).unwrap();
+    let run = |roots: &str| {
+        let mut command = Hosted::command();
+        command
+            .env("FLEETWRIGHT_TOKEN", github::TOKEN)
+            .env("HTTPS_PROXY", proxy.url())
+            .args(["run", "--once", "--forge", "github", "--api", "https://api.example.com"])
+            .args(["--upstream", "https://git.example.com/acme/fleet", "--mirror", &hosted.place("mirror")]);
+        std::fs::write(hosted.place("roots.pem"), roots).unwrap();
+        let output = command.env("SSL_CERT_FILE", hosted.place("roots.pem")).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&Proxy::start(&[]).unwrap().roots_pem());
+    assert_ne!(code, Some(0), "another authority was trusted");
+    assert!(said.contains("is not trusted") && said.contains("SSL_CERT_FILE"), "{said}");
+    let (code, said) = run(&proxy.roots_pem());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(pulls(&hosted.github).lines().count(), 2);
+    let asked = proxy.asked();
+    for host in ["git.example.com:443", "api.example.com:443"] {
+        assert!(asked.iter().any(|target| target == host), "{asked:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! what a pull request means.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use http::header::{
     ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use octocrab::Octocrab;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -28,14 +29,18 @@ use super::clock::Clock;
 use super::error::{Cause, GitHubError, GitHubFault};
 use super::pages::Asker;
 use super::place::RepositoryPlace;
+use super::transport;
+use crate::http::{self as http_client, HttpError, Patience, Url};
 use crate::identity::Identity;
 
-/// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for a whole answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long to wait for GitHub, which answers within 10 seconds or not at all.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(10),
+    silence: Duration::from_secs(30),
+    exchange: Duration::from_mins(1),
+};
 /// The largest answer that is read: a page of a hundred pull requests, each with a body of 65,536 characters.
-const MAX_ANSWER_BYTES: usize = 32 << 20;
+const MAX_ANSWER_BYTES: u64 = 32 << 20;
 /// The longest time that a run waits for the budget; beyond it the run ends and comes again.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 /// How often a request is repeated that is safe to repeat.
@@ -147,25 +152,26 @@ impl Drop for Client {
 impl Client {
     /// Creates a client of `place`. Nothing is sent yet.
     pub fn new(place: RepositoryPlace, identity: Identity, clock: Clock) -> Result<Self, GitHubError> {
-        let failed = |source: Cause| GitHubError {
-            attempt: "get ready to work".into(),
-            fault: GitHubFault::Unreachable { source },
-        };
+        let url = Url::parse(&place.api).map_err(|error| unready(error.into()))?;
+        Self::over(&http_client::Client::patient(&url, PATIENCE), place, identity, clock)
+    }
+
+    /// Creates a client of `place` whose API is at `url` and is reached by `http`.
+    pub(super) fn over(
+        http: &http_client::Client,
+        place: RepositoryPlace,
+        identity: Identity,
+        clock: Clock,
+    ) -> Result<Self, GitHubError> {
+        let url = Url::parse(&place.api).map_err(|error| unready(error.into()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("github")
             .enable_all()
             .build()
-            .map_err(|error| failed(error.into()))?;
+            .map_err(|error| unready(error.into()))?;
         let guard = runtime.enter();
-        let crab = Octocrab::builder()
-            .base_uri(place.api.as_str())
-            .map_err(|error| failed(error.into()))?
-            .set_connect_timeout(Some(CONNECT_TIMEOUT))
-            .set_read_timeout(Some(ANSWER_TIMEOUT))
-            .set_write_timeout(Some(ANSWER_TIMEOUT))
-            .build()
-            .map_err(|error| failed(error.into()))?;
+        let crab = transport::octocrab(&url, http, MAX_ANSWER_BYTES);
         drop(guard);
         Ok(Self { place, crab, runtime: Some(runtime), identity, clock, memory: Mutex::default() })
     }
@@ -283,16 +289,13 @@ impl Client {
         known: Option<&Answer>,
     ) -> Result<Answer, GitHubFault> {
         let request = self.request(call, token, known)?;
-        let unreachable = |source: Cause| GitHubFault::Unreachable { source };
-        let answer = async {
-            let response = self.crab.execute(request).await.map_err(|error| unreachable(error.into()))?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(unreachable)?;
-            Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes().to_vec() })
-        };
         let runtime = self.runtime.as_ref().expect("the runtime lives as long as the client");
-        let timed = async { tokio::time::timeout(ANSWER_TIMEOUT, answer).await };
-        runtime.block_on(timed).unwrap_or_else(|elapsed| Err(unreachable(elapsed.into())))
+        runtime.block_on(async {
+            let response = self.crab.execute(request).await.map_err(|error| unanswered(error.into()))?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| unanswered(error.into()))?.to_bytes().to_vec();
+            Ok(Answer { status: parts.status, headers: parts.headers, body })
+        })
     }
 
     fn request(
@@ -367,6 +370,22 @@ impl Client {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unready(source: Cause) -> GitHubError {
+    GitHubError { attempt: "get ready to work".into(), fault: GitHubFault::Unreachable { source } }
+}
+
+/// Tells why there was no answer. What our HTTP says of it stands somewhere below what `octocrab` says.
+fn unanswered(source: Cause) -> GitHubFault {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&*source);
+    while let Some(error) = cause {
+        if let Some(error @ HttpError::Untrusted { .. }) = error.downcast_ref() {
+            return GitHubFault::Untrusted { reason: error.to_string(), hint: error.hint() };
+        }
+        cause = error.source();
+    }
+    GitHubFault::Unreachable { source }
 }
 
 /// What a refusal says about when to come again.

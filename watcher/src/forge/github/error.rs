@@ -80,6 +80,14 @@ pub enum GitHubFault {
         /// Why.
         source: Cause,
     },
+    /// The certificate is not one that is trusted here.
+    #[error("{reason}")]
+    Untrusted {
+        /// What is wrong with it.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// The answer is not what was agreed on.
     #[error("its answer cannot be read: {reason}")]
     Unreadable {
@@ -126,6 +134,7 @@ impl GitHubFault {
             Self::Moved { .. } => Some("the repository was renamed or transferred: use its new address".into()),
             Self::NotMergeable { .. } => Some("merge it by hand once its branch's rules are met".into()),
             Self::Invalid { .. } | Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreadable { .. } => None,
+            Self::Untrusted { hint, .. } => hint.clone(),
             Self::Unreachable { .. } => Some("check the network, the proxy and the address of the API".into()),
         }
     }

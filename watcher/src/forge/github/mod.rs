@@ -15,6 +15,7 @@ mod marker;
 mod pages;
 mod place;
 mod pulls;
+mod transport;
 mod wire;
 
 use std::collections::BTreeMap;
