@@ -32,6 +32,10 @@ schemas:
     mkdir -p docs/reference/schemas
     for kind in inventory defaults fleet addon; do cargo run -q -- schema "$kind" >"docs/reference/schemas/$kind.schema.json" || exit 1; done
 
-# Draw the shipped platform into ARCHITECTURE.md.
-diagram:
-    .ci/diagram
+# Write the tables and diagrams of the documentation anew, from what is rendered.
+tables:
+    UPDATE=1 cargo test -q -p fleetwright --test book
+
+# Build the book below target/book, with its tables anew.
+book: tables
+    .ci/run book

@@ -1,4 +1,5 @@
 """Checks that every relative link in the repository's Markdown files leads to a file and, if it names one, to a heading.
+With `--book FOLDER` it checks the pages of the book that was built there instead.
 
 Links to other sites are not followed: a gate that depends on the network fails for reasons that nobody here can mend.
 """
@@ -7,6 +8,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,7 +23,13 @@ OTHER_SITE = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def main() -> int:
-    faults = [fault for path in markdown_files() for fault in faults_of(path)]
+    match sys.argv[1:]:
+        case []:
+            faults = [fault for path in markdown_files() for fault in faults_of(path)]
+        case ["--book", folder]:
+            faults = [fault for path in sorted(Path(folder).rglob("*.html")) for fault in faults_of_page(path)]
+        case _:
+            sys.exit("usage: links.py [--book FOLDER]")
     print("\n".join(faults) or "every relative link leads somewhere")
     return 1 if faults else 0
 
@@ -65,6 +73,51 @@ def prose(path: Path):
             yield number, line
         elif match and match[1].startswith(fence):
             fence = None
+
+
+class Page(HTMLParser):
+    """A page of the book: where its links lead, and what they can lead to in it."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.targets: set[str] = set()
+        self.anchors: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name in ("id", "name") and value:
+                self.anchors.add(value)
+            elif name in ("href", "src") and value and tag != "base":
+                self.targets.add(value)
+
+
+@cache
+def page(path: Path) -> Page:
+    return Page(path)
+
+
+def faults_of_page(path: Path) -> list[str]:
+    # The page for addresses that are not there is shown at any of them, and the one for printing repeats the others.
+    if path.name in ("404.html", "print.html", "toc.html"):
+        return []
+    return [f"{path}: {fault}" for target in sorted(page(path).targets) if (fault := fault_of_page(path, target))]
+
+
+def fault_of_page(path: Path, target: str) -> str | None:
+    if OTHER_SITE.match(target) or target.startswith("//"):
+        return None
+    name, _, anchor = unquote(target).partition("#")
+    file = path if not name else path.parent / name
+    if file.is_dir():
+        file /= "index.html"
+    if not file.exists():
+        return f"`{target}` leads to no file"
+    # The page of that name only leads on, heading included.
+    shown = file.with_name("index.html") if file.name == "README.html" else file
+    if anchor and shown.suffix == ".html" and anchor not in page(shown.resolve()).anchors:
+        return f"`{target}` leads to no heading"
+    return None
 
 
 @cache
