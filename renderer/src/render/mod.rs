@@ -101,6 +101,15 @@ impl Rendered {
         self.clusters.values().flat_map(|cluster| &cluster.units).map(|unit| unit.files.len()).sum()
     }
 
+    /// Returns what could not be judged, though nothing is wrong with it: told beside the verdict, so that nobody takes it for one.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let is_unlocked = self.catalog.lock.is_none() && !self.catalog.addons.is_empty();
+        let note =
+            format!("chart values are not judged, since there is no `{LOCK}`: run `fleetwright charts lock`");
+        is_unlocked.then_some(note).into_iter().collect()
+    }
+
     /// Returns the digest of everything that is rendered: of paths and bytes alone, so that equal trees have equal digests
     /// however they came about.
     #[must_use]
@@ -112,15 +121,6 @@ impl Rendered {
             }
         }
         hasher.finalize().to_hex().to_string()
-    }
-
-    /// Returns what could not be judged, though nothing is wrong with it: told beside the verdict, so that nobody takes it for one.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        let is_unlocked = self.catalog.lock.is_none() && !self.catalog.addons.is_empty();
-        let note =
-            format!("chart values are not judged, since there is no `{LOCK}`: run `fleetwright charts lock`");
-        is_unlocked.then_some(note).into_iter().collect()
     }
 
     /// Returns what the templates of a cluster see.
@@ -172,8 +172,8 @@ struct Attempt<'a> {
     name: &'a ClusterName,
     inputs: Digest,
     result: Result<Arc<RenderedCluster>, Vec<Problem>>,
-    /// What the files say against each other. They are there all the same, for other clusters to be held against.
-    conflicts: Vec<ClusterProblem>,
+    /// Whether anything has changed that the cluster could depend on.
+    is_changed: bool,
 }
 
 impl Renderer {
@@ -202,7 +202,8 @@ impl Renderer {
         let world = World::new(&inventory, &catalog);
         let attempts = self.clusters(&world, progress);
         let clusters: BTreeMap<_, _> = attempts.iter().filter_map(Attempt::rendered).collect();
-        let found = attempts.iter().flat_map(Attempt::problems).chain(world.flow_problems(&clusters));
+        let found =
+            attempts.iter().flat_map(Attempt::problems).chain(world.flow_problems(&clusters, &attempts));
         problems.extend(told_once(found.collect(), &problems));
         if !problems.is_empty() {
             return Err(sorted(problems));
@@ -254,12 +255,7 @@ impl<'a> Attempt<'a> {
             format!("`{}` is not rendered: rendering takes too long or grows too large", cluster.name);
         let problem = Problem::in_whole_file(&cluster.file, message)
             .hint("loop over shorter lists, or describe fewer clusters at once");
-        Self {
-            name: &cluster.name,
-            inputs: Digest::default(),
-            result: Err(vec![problem]),
-            conflicts: Vec::new(),
-        }
+        Self { name: &cluster.name, inputs: Digest::default(), result: Err(vec![problem]), is_changed: true }
     }
 
     fn size_bytes(&self) -> usize {
@@ -274,8 +270,7 @@ impl<'a> Attempt<'a> {
 
     fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
         let problems = self.result.as_ref().err().into_iter().flatten();
-        let problems = problems.map(|problem| (self.name.clone(), problem.clone()));
-        problems.chain(self.conflicts.iter().cloned())
+        problems.map(|problem| (self.name.clone(), problem.clone()))
     }
 
     fn into_known(self) -> Option<(ClusterName, Known)> {
@@ -355,25 +350,8 @@ impl<'a> World<'a> {
             Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
             known => self.render(cluster, facts, known.map(|known| &known.cluster)),
         };
-        let conflicts = match &result {
-            Ok(made) if known.is_none_or(|known| !Arc::ptr_eq(&known.cluster, made)) => {
-                self.conflicts(cluster, made)
-            }
-            // What is known has been judged already.
-            _ => Vec::new(),
-        };
-        Attempt { name: &cluster.name, inputs, result, conflicts }
-    }
-
-    /// Holds the files of one cluster against each other.
-    fn conflicts(&self, cluster: &'a Cluster, made: &RenderedCluster) -> Vec<ClusterProblem> {
-        let addons = made.addons().filter_map(|name| self.catalog.addons.get(name)).map(Arc::as_ref);
-        let content = ClusterContent {
-            flows: ClusterFlows { cluster, documents: made.footprints() },
-            addons: addons.collect(),
-        };
-        let findings = CLUSTER_CHECKS.iter().flat_map(|check| (check.run)(&content));
-        findings.filter_map(|found| self.flow_problem(found)).collect()
+        let is_changed = known.is_none_or(|known| known.inputs != inputs);
+        Attempt { name: &cluster.name, inputs, result, is_changed }
     }
 
     /// Renders a cluster, taking over the units of which nothing has changed.
@@ -430,15 +408,33 @@ impl<'a> World<'a> {
         *hasher.finalize().as_bytes()
     }
 
-    fn flow_problems(&self, rendered: &BTreeMap<ClusterName, Arc<RenderedCluster>>) -> Vec<ClusterProblem> {
+    fn flow_problems(
+        &self,
+        rendered: &BTreeMap<ClusterName, Arc<RenderedCluster>>,
+        attempts: &[Attempt<'_>],
+    ) -> Vec<ClusterProblem> {
         let clusters = rendered.iter().map(|(name, cluster)| {
             let cluster_facts = self.inventory.clusters[name].as_ref();
             (name.clone(), ClusterFlows { cluster: cluster_facts, documents: cluster.footprints() })
         });
         let machines = self.inventory.fleet.facts.machines.values().map(|machine| machine.address).collect();
         let flows = Flows { clusters: clusters.collect(), machines };
-        let findings = FLOW_CHECKS.iter().flat_map(|check| (check.run)(&flows));
-        findings.filter_map(|found| self.flow_problem(found)).collect()
+        let changed: Vec<_> = attempts.iter().filter(|attempt| attempt.is_changed).collect();
+        let inside = changed.into_par_iter().filter_map(|attempt| {
+            let made = attempt.result.as_ref().ok()?;
+            Some(self.conflicts(made, &flows))
+        });
+        let mut findings: Vec<_> = inside.flatten_iter().collect();
+        findings.extend(FLOW_CHECKS.iter().flat_map(|check| (check.run)(&flows)));
+        findings.into_iter().filter_map(|found| self.flow_problem(found)).collect()
+    }
+
+    /// Holds the files of one cluster against each other. Of a cluster that nothing has changed for, that is known.
+    fn conflicts(&self, made: &RenderedCluster, flows: &Flows<'_>) -> Vec<FlowFinding> {
+        let addons = made.addons().filter_map(|name| self.catalog.addons.get(name)).map(Arc::as_ref);
+        let content =
+            ClusterContent { flows: &flows.clusters[&made.name], all: flows, addons: addons.collect() };
+        CLUSTER_CHECKS.iter().flat_map(|check| (check.run)(&content)).collect()
     }
 
     fn flow_problem(&self, found: FlowFinding) -> Option<ClusterProblem> {
