@@ -422,8 +422,8 @@ fn a_closed_pull_request_is_left_alone() {
 
 #[test]
 fn many_problems_are_sent_in_batches_and_every_answer_may_be_lost() {
-    let many: String = (0..130).map(|n| format!("unknown{n}: 1\n")).collect();
-    let edit = [APP, "role: app\n", &format!("role: app\n{many}")];
+    let many = (0..130).map(|n| format!("unknown{n}: 1")).collect::<Vec<_>>().join("\n");
+    let edit = [APP, "role: app\n", &format!("role: app\n{many}\n")];
     let whole = Office::new();
     let number = whole.propose("broken", edit);
     whole.run();

@@ -74,7 +74,7 @@ impl GitHubForge<'_> {
         let events: Vec<wire::Event> =
             self.client.list(Call::get("read what happened to a pull request", route))?;
         let set = events.iter().rfind(|event| {
-            event.event == "labeled" && event.label.as_ref().is_some_and(|set| set.name == label)
+            event.kind == "labeled" && event.label.as_ref().is_some_and(|set| set.name == label)
         });
         Ok(match set {
             Some(event) if is_after(&event.created_at, pushed_at) => Labelled::SincePush,
@@ -108,7 +108,7 @@ impl GitHubForge<'_> {
     pub fn merge_if_allowed(&self, number: u64, head: Revision) -> Result<(), ForgeError> {
         match self.merge(number, head) {
             Ok(merge) => {
-                info!(pull_request.number = number, %merge, "merged pull request #{number}, as it was read before")
+                info!(pull_request.number = number, %merge, "merged pull request #{number}, as it was read before");
             }
             // GitHub knows better, or someone was faster: the next look sees what became of it.
             Err(

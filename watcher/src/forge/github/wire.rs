@@ -71,8 +71,8 @@ impl Comment {
 /// Something that happened to a pull request.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Event {
-    #[serde(default)]
-    pub(super) event: String,
+    #[serde(rename = "event", default)]
+    pub(super) kind: String,
     #[serde(default)]
     pub(super) created_at: String,
     /// The label, if it is about one.

@@ -169,6 +169,6 @@ impl Desk<'_> {
     }
 
     fn budget(&self) -> (Budget, Option<&str>) {
-        (self.settings.budget.clone(), self.settings.allow_deletions.as_deref())
+        (self.settings.budget, self.settings.allow_deletions.as_deref())
     }
 }
