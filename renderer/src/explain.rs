@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::checks::{DocumentKind, Finding};
+use crate::checks::{DocumentKind, Finding, Part};
 use crate::inventory::Fact;
 use crate::key_path::{Step, is_at_or_below, text_of};
 use crate::path::{ClusterName, RepoPath};
@@ -159,10 +159,13 @@ pub(crate) fn place_to_edit(
     finding: &Finding,
 ) -> Place {
     let target = Target { document, path: finding.path.clone() };
-    let place = match finding.line {
-        _ if finding.on_key => key_place(renderer, template, &target),
-        Some(line) => line_place(renderer, template, &target, line),
-        None => None,
+    let place = match finding.part {
+        Part::Value => None,
+        Part::Key => key_place(renderer, template, &target),
+        Part::Line(line) => line_place(renderer, template, &target, line),
+        Part::Insertion => {
+            written_at(renderer, template, &target).templates.into_iter().next().map(|line| line.place)
+        }
     };
     place.or_else(|| value_place(renderer, template, &target)).unwrap_or_else(|| {
         let file = template.template.unwrap_or(&template.writes).clone();

@@ -1,24 +1,102 @@
 //! Writes the object schemas that the renderer embeds, from the definitions of the projects that own the kinds.
 //!
-//! `cargo run -p testkit --example crd-schemas -- CRD_DIR OUT_DIR`
+//! `cargo run -p testkit --example crd-schemas -- CRD_DIR SWAGGER OUT_DIR`
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
-use testkit::crds::condense;
+use testkit::crds::{KindSchema, condense_all, condense_core};
 
-/// The folders of `CRD_DIR` whose kinds our own templates write.
-const OWNERS: [&str; 2] = ["argo-cd", "metallb"];
+/// The folders of `CRD_DIR` with the kinds that templates of a platform write; all kinds where none are named.
+///
+/// Left out is what only controllers write, and the two kinds that are as large as all others together.
+const OWNERS: [(&str, &[&str]); 9] = [
+    ("argo-cd", &[]),
+    ("cert-manager", &["Certificate", "ClusterIssuer", "Issuer"]),
+    (
+        "external-secrets",
+        &["ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret", "PushSecret", "SecretStore"],
+    ),
+    ("gateway-api", &["Gateway", "HTTPRoute"]),
+    (
+        "istio",
+        &[
+            "AuthorizationPolicy",
+            "DestinationRule",
+            "Gateway",
+            "PeerAuthentication",
+            "RequestAuthentication",
+            "ServiceEntry",
+            "Sidecar",
+            "Telemetry",
+            "VirtualService",
+            "WorkloadEntry",
+        ],
+    ),
+    ("keda", &["ClusterTriggerAuthentication", "ScaledObject", "TriggerAuthentication"]),
+    ("kyverno", &["PolicyException", "ValidatingPolicy"]),
+    ("metallb", &[]),
+    ("monitoring.coreos.com", &["PodMonitor", "Probe", "PrometheusRule", "ScrapeConfig", "ServiceMonitor"]),
+];
+
+/// Kinds of Velero that people write; the folder holds also what it writes itself.
+const VELERO: (&str, &[&str]) = ("velero", &["BackupStorageLocation", "Schedule", "VolumeSnapshotLocation"]);
+
+/// Kinds of Kubernetes itself that templates write, each by the end of its definition's name.
+const CORE: [&str; 18] = [
+    "admissionregistration.v1.ValidatingAdmissionPolicy",
+    "admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+    "batch.v1.CronJob",
+    "batch.v1.Job",
+    "core.v1.ConfigMap",
+    "core.v1.Namespace",
+    "core.v1.PersistentVolumeClaim",
+    "core.v1.Secret",
+    "core.v1.Service",
+    "core.v1.ServiceAccount",
+    "discovery.v1.EndpointSlice",
+    "networking.v1.NetworkPolicy",
+    "policy.v1.PodDisruptionBudget",
+    "rbac.v1.ClusterRole",
+    "rbac.v1.ClusterRoleBinding",
+    "rbac.v1.Role",
+    "rbac.v1.RoleBinding",
+    "storage.v1.StorageClass",
+];
+
+/// Where the table of all kinds is written, beside the folder of the schemas.
+const TABLE: &str = "../kinds.rs";
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [definitions, out] = arguments.as_slice() else { bail!("usage: crd-schemas CRD_DIR OUT_DIR") };
-    for owner in OWNERS {
+    let [definitions, description, out] = arguments.as_slice() else {
+        bail!("usage: crd-schemas CRD_DIR SWAGGER OUT_DIR")
+    };
+    let mut schemas = BTreeMap::new();
+    for (owner, kinds) in OWNERS.iter().chain([&VELERO]) {
         for file in files_in(&definitions.join(owner))? {
-            write_schemas(&file, out).with_context(|| format!("failed to condense `{}`", file.display()))?;
+            let found = condense_all(&fs::read_to_string(&file)?)
+                .with_context(|| format!("failed to condense `{}`", file.display()))?;
+            let wanted = found.into_iter().filter(|it| kinds.is_empty() || kinds.contains(&it.kind.as_str()));
+            schemas.extend(wanted.map(|schema| (schema.file_name.clone(), schema)));
         }
     }
+    let core = condense_core(&fs::read_to_string(description)?, &CORE)?;
+    schemas.extend(core.into_iter().map(|schema| (schema.file_name.clone(), schema)));
+    // Versions of a kind are often equal, and so are a kind and its form for a whole cluster: kept once, under the first.
+    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
+    for schema in schemas.values() {
+        if files
+            .insert(&schema.text, files.get(&*schema.text).copied().unwrap_or(&schema.file_name))
+            .is_none()
+        {
+            println!("{:>7} bytes  {}", schema.text.len(), schema.file_name);
+            fs::write(out.join(&schema.file_name), &schema.text)?;
+        }
+    }
+    fs::write(out.join(TABLE), table(schemas.values().map(|schema| (schema, files[&*schema.text]))))?;
     Ok(())
 }
 
@@ -29,10 +107,17 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn write_schemas(file: &Path, out: &Path) -> Result<()> {
-    for schema in condense(&fs::read_to_string(file)?)? {
-        println!("{:>7} bytes  {}", schema.text.len(), schema.file_name);
-        fs::write(out.join(&schema.file_name), schema.text)?;
-    }
-    Ok(())
+fn table<'a>(schemas: impl Iterator<Item = (&'a KindSchema, &'a str)>) -> String {
+    let rows = schemas.map(|(schema, file_name)| {
+        let KindSchema { api_version, kind, .. } = schema;
+        format!("    Kind::new({api_version:?}, {kind:?}, include_str!(\"schemas/{file_name}\")),\n")
+    });
+    let rows: Vec<String> = rows.collect();
+    let (count, rows) = (rows.len(), rows.concat());
+    format!(
+        "//! The kinds whose fields are known. Written by `crd-schemas` (see `schemas/README.md`); do not edit.\n\n\
+         use super::objects::Kind;\n\n\
+         #[rustfmt::skip]\n\
+         pub(super) static KINDS: [Kind; {count}] = [\n{rows}];\n"
+    )
 }

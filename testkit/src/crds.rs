@@ -1,4 +1,4 @@
-//! Turns the custom resource definitions of Kubernetes into plain JSON Schemas, small enough to embed.
+//! Turns the definitions of Kubernetes' kinds, its own and custom ones, into plain JSON Schemas, small enough to embed.
 //!
 //! A definition repeats itself many times over and describes each field in prose; an object schema needs neither. Knows
 //! nothing of how the schemas are used.
@@ -8,23 +8,149 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
+/// The group whose objects have other names than all others.
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// Where the `OpenAPI` description keeps its definitions.
+const DEFINITIONS: &str = "#/definitions/";
+
 /// A schema shorter than this is repeated rather than shared: a reference would not be shorter.
 const MIN_SHARED_BYTES: usize = 60;
 
 /// The schema of one kind in one served version.
 #[derive(Debug)]
 pub struct KindSchema {
+    /// The group and version, as objects write it.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
     /// The file name to keep it under, as in `argoproj.io_v1alpha1_Application.json`.
     pub file_name: String,
     /// The schema as text: one definition a line, so that a change shows as a few lines.
     pub text: String,
 }
 
+impl KindSchema {
+    fn new(group: &str, version: &str, kind: &str, schema: &Value) -> Self {
+        let (api_version, beginning) = match group {
+            "" => (version.to_owned(), "core".to_owned()),
+            group => (format!("{group}/{version}"), group.to_owned()),
+        };
+        let file_name = format!("{beginning}_{version}_{kind}.json");
+        Self { api_version, kind: kind.to_owned(), file_name, text: written(schema) }
+    }
+}
+
+/// Condenses each custom resource definition of a file into a schema for each version that is served.
+pub fn condense_all(file: &str) -> Result<Vec<KindSchema>> {
+    let mut schemas = Vec::new();
+    for definition in serde_yaml::from_multiple::<Value>(file)? {
+        if definition["kind"] == "CustomResourceDefinition" {
+            schemas.extend(condense_definition(&definition)?);
+        }
+    }
+    Ok(schemas)
+}
+
+/// Condenses kinds of Kubernetes itself out of its `OpenAPI` description.
+pub fn condense_core(description: &str, kinds: &[&str]) -> Result<Vec<KindSchema>> {
+    let description: Value = serde_json::from_str(description)?;
+    let definitions = description["definitions"].as_object().context("it has no definitions")?;
+    let mut schemas = Vec::new();
+    for kind in kinds {
+        let (name, definition) = find_kind(definitions, kind).with_context(|| format!("no `{kind}`"))?;
+        let identity = &definition["x-kubernetes-group-version-kind"][0];
+        let (group, version) = (text_at(identity, "/group")?, text_at(identity, "/version")?);
+        let mut schema = object_schema(definition);
+        if group == RBAC {
+            // Names of roles are no DNS names: `system:reader` is one.
+            schema["properties"]["metadata"] = json!(true);
+        }
+        let mut parts = BTreeMap::new();
+        add_parts(&schema, definitions, &mut parts);
+        parts.remove(name);
+        if !parts.is_empty() {
+            schema["$defs"] = parts.into_iter().map(|(name, part)| (short(&name), part)).collect();
+        }
+        schemas.push(KindSchema::new(group, version, short(name).as_str(), &shortened(&schema)));
+    }
+    Ok(schemas)
+}
+
+/// Finds a kind by `<version>.<Kind>` at the end of its definition's name, as in `networking.v1.NetworkPolicy`.
+fn find_kind<'d>(definitions: &'d Map<String, Value>, kind: &str) -> Option<(&'d String, &'d Value)> {
+    definitions
+        .iter()
+        .find(|(name, _)| name.starts_with("io.k8s.api.") && name.ends_with(&format!(".{kind}")))
+}
+
+/// Adds every definition that a schema refers to, and those that they refer to.
+fn add_parts(schema: &Value, definitions: &Map<String, Value>, parts: &mut BTreeMap<String, Value>) {
+    for name in references(schema) {
+        let Some(definition) = definitions.get(&name).filter(|_| !parts.contains_key(&name)) else {
+            continue;
+        };
+        let part = core_part(&name, definition);
+        parts.insert(name, part.clone());
+        add_parts(&part, definitions, parts);
+    }
+}
+
+fn core_part(name: &str, definition: &Value) -> Value {
+    match short(name).as_str() {
+        // A quantity may be written as a number, too, and a port by its name.
+        "Quantity" => json!({"type": ["number", "string"]}),
+        "IntOrString" => json!({"type": ["integer", "string"]}),
+        _ => plain(definition),
+    }
+}
+
+fn references(schema: &Value) -> Vec<String> {
+    match schema {
+        Value::Object(entries) => entries
+            .iter()
+            .flat_map(|(key, value)| match (key.as_str(), value) {
+                ("$ref", Value::String(to)) => {
+                    to.strip_prefix(DEFINITIONS).map(str::to_owned).into_iter().collect()
+                }
+                (_, value) => references(value),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Rewrites references to the short names of `$defs`.
+fn shortened(schema: &Value) -> Value {
+    match schema {
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| {
+                match (key.as_str(), value.as_str().and_then(|to| to.strip_prefix(DEFINITIONS))) {
+                    ("$ref", Some(to)) => (key.clone(), json!(format!("#/$defs/{}", short(to)))),
+                    _ => (key.clone(), shortened(value)),
+                }
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(shortened).collect(),
+        other => other.clone(),
+    }
+}
+
+fn short(name: &str) -> String {
+    name.rsplit('.').next().unwrap_or(name).to_owned()
+}
+
 /// Condenses one definition into a schema for each version that is served.
-pub fn condense(definition: &str) -> Result<Vec<KindSchema>> {
-    let definition: Value = serde_yaml::from_str(definition)?;
-    let group = text_at(&definition, "/spec/group")?;
-    let kind = text_at(&definition, "/spec/names/kind")?;
+#[cfg(test)]
+fn condense(definition: &str) -> Result<Vec<KindSchema>> {
+    condense_definition(&serde_yaml::from_str(definition)?)
+}
+
+fn condense_definition(definition: &Value) -> Result<Vec<KindSchema>> {
+    let group = text_at(definition, "/spec/group")?;
+    let kind = text_at(definition, "/spec/names/kind")?;
     let versions =
         definition.pointer("/spec/versions").and_then(Value::as_array).context("it has no versions")?;
     let served = versions.iter().filter(|version| version["served"] == true);
@@ -32,10 +158,7 @@ pub fn condense(definition: &str) -> Result<Vec<KindSchema>> {
         .map(|version| {
             let name = text_at(version, "/name")?;
             let schema = version.pointer("/schema/openAPIV3Schema").context("a version has no schema")?;
-            Ok(KindSchema {
-                file_name: format!("{group}_{name}_{kind}.json"),
-                text: written(&share(&object_schema(schema))),
-            })
+            Ok(KindSchema::new(group, name, kind, &share(&object_schema(schema))))
         })
         .collect()
 }
@@ -70,7 +193,7 @@ fn plain(schema: &Value) -> Value {
     let mut plain = Map::new();
     for (keyword, value) in source {
         match keyword.as_str() {
-            "pattern" | "enum" | "minimum" | "maximum" | "minLength" | "maxLength" | "minItems"
+            "$ref" | "pattern" | "enum" | "minimum" | "maximum" | "minLength" | "maxLength" | "minItems"
             | "maxItems" | "required" | "type" => {
                 plain.insert(keyword.clone(), value.clone());
             }

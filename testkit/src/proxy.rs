@@ -100,9 +100,12 @@ impl Shared {
         };
         let host = TcpStream::connect(address)?;
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&self.tls))?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut client)?;
+        }
         client.set_read_timeout(Some(TURN))?;
         host.set_read_timeout(Some(TURN))?;
-        let connection = rustls::ServerConnection::new(Arc::clone(&self.tls))?;
         self.relay(rustls::StreamOwned::new(connection, client), host)
     }
 
@@ -121,8 +124,10 @@ impl Shared {
                 client.flush()?;
                 return Ok(());
             };
-            client.write_all(&buffer[..length])?;
-            client.flush()?;
+            if length > 0 {
+                client.write_all(&buffer[..length])?;
+                client.flush()?;
+            }
         }
         Ok(())
     }

@@ -90,7 +90,12 @@ impl World {
 }
 
 fn pipeline(path: &Path) -> Pipeline {
-    let settings = Settings { base: BASE.to_owned(), budget: Budget::default(), allow_deletions: None };
+    let settings = Settings {
+        base: BASE.to_owned(),
+        budget: Budget::default(),
+        allow_deletions: None,
+        merge_reviewed: false,
+    };
     Pipeline::new(Upstream::own(Repository::open(path).expect("the repository")), settings)
 }
 

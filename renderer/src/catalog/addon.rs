@@ -53,6 +53,9 @@ pub struct AddonFile {
     /// Places of the values that the chart hands on as they are, though it names some of their keys: any key may stand there.
     #[serde(default)]
     pub free_form: BTreeSet<String>,
+    /// Names that its values and objects use of what nothing in this repository provides.
+    #[serde(default)]
+    pub outside: Outside,
     /// What a cluster may set, each a JSON Schema with a default.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Map<String, Json>>")]
@@ -112,6 +115,19 @@ impl Placement {
         (self.roles.is_empty() || self.roles.contains(&facts.role))
             && self.labels.iter().all(|(key, value)| facts.labels.get(key) == Some(value))
     }
+}
+
+/// What comes from elsewhere: by hand, from a cloud, with a workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(inline)]
+pub struct Outside {
+    /// Secrets by name.
+    pub secrets: BTreeSet<String>,
+    /// Services, as `<namespace>/<name>`.
+    pub services: BTreeSet<String>,
+    /// Storage classes by name.
+    pub storage_classes: BTreeSet<String>,
 }
 
 /// An add-on with its templates.

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use crate::charts::{self, ChartLock};
 use crate::path::{AddonName, NameError, RepoPath};
-use crate::problem::Problem;
+use crate::problem::{self, Position, Problem};
+use crate::schema::Schema;
 use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TemplateSource, Templates};
 use crate::yaml;
 
-pub use addon::{Addon, AddonFile, Chart, Placement, addon_schema};
+pub use addon::{Addon, AddonFile, Chart, Outside, Placement, addon_schema};
 
 /// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.
 pub const MAX_TEMPLATE_BYTES: usize = crate::templates::MAX_SOURCE_BYTES;
@@ -30,8 +31,18 @@ pub struct Catalog {
     pub templates: Templates,
     /// The chart lock, if there is one.
     pub lock: Option<Lock>,
+    /// Schemas of kinds of objects beside those that are built in.
+    pub schemas: ObjectSchemas,
     /// The identity of each template and partial by its path.
     pub ids: BTreeMap<RepoPath, SourceId>,
+}
+
+impl Catalog {
+    /// Returns whether there is nothing that could be rendered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.addons.is_empty() && self.cluster_templates.is_empty()
+    }
 }
 
 /// The chart lock and its identity.
@@ -41,6 +52,15 @@ pub struct Lock {
     pub charts: ChartLock,
     /// The identity of the file.
     pub id: SourceId,
+}
+
+/// Schemas of kinds of objects that people keep in `templates/schemas/`.
+#[derive(Debug, Default)]
+pub struct ObjectSchemas {
+    /// By version, as in `example.com/v1`, and kind.
+    pub kinds: BTreeMap<(String, String), Schema>,
+    /// The identity of each file.
+    pub ids: BTreeMap<RepoPath, SourceId>,
 }
 
 /// What a file below `templates/` is for.
@@ -53,6 +73,8 @@ enum Place {
     Cluster(RepoPath),
     Partial(String),
     ChartLock,
+    /// The schema of a kind of objects: version and kind.
+    Schema(String, String),
     /// Kept beside the templates for people or for another stage.
     Other,
 }
@@ -61,6 +83,8 @@ enum Place {
 const SUFFIX: &str = ".hbs";
 /// The suffix of a template that writes a file.
 const WRITES_SUFFIX: &str = ".yaml.hbs";
+/// The suffix of the schemas of objects.
+const SCHEMA_SUFFIX: &str = ".json";
 /// The suffix of what is kept for people.
 const NOTES_SUFFIX: &str = ".md";
 
@@ -96,20 +120,52 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
             Place::Partial(name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned())
         }
         _ if path.as_str() == charts::LOCK => Place::ChartLock,
+        (["schemas", file], _) if file.ends_with(SCHEMA_SUFFIX) => {
+            let (version, kind) = schema_of(file).ok_or_else(|| {
+                let hint = "call it `<group>_<version>_<Kind>.json`, as in `example.com_v1_Pool.json`";
+                Problem::in_whole_file(path, "the file's name does not say which kind it describes")
+                    .hint(hint)
+            })?;
+            Place::Schema(version, kind)
+        }
         (["infra", ..], _) => Place::Other,
         _ if path.file_name().ends_with(NOTES_SUFFIX) || path.file_name().starts_with('.') => Place::Other,
         _ => {
             let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
-                        `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`";
+                        `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; schemas of objects are `schemas/<group>_<version>_<Kind>.json`";
             return Err(Box::new(Problem::in_whole_file(path, "nothing reads this file").hint(hint)));
         }
     };
     Ok(place)
 }
 
+/// Returns the version and the kind that a schema's file is called after; `core` stands for the group without a name.
+fn schema_of(file: &str) -> Option<(String, String)> {
+    let parts: Vec<_> = file.strip_suffix(SCHEMA_SUFFIX)?.split('_').collect();
+    match parts[..] {
+        ["core", version, kind] => Some((version.to_owned(), kind.to_owned())),
+        [group, version, kind] => Some((format!("{group}/{version}"), kind.to_owned())),
+        _ => None,
+    }
+}
+
 fn addon_name(name: &str, path: &RepoPath) -> Result<AddonName, Box<Problem>> {
     AddonName::parse(name)
         .map_err(|error| Box::new(Problem::in_whole_file(path, error.to_string()).hint(NameError::HINT)))
+}
+
+fn object_schema(path: &RepoPath, source: &Source) -> Result<Schema, Box<Problem>> {
+    let schema = serde_json::from_slice(&source.bytes).map_err(|error| {
+        let line = u32::try_from(error.line()).unwrap_or(u32::MAX).max(1);
+        let column = u32::try_from(error.column()).unwrap_or(u32::MAX).max(1);
+        let place = problem::Place { file: path.clone(), position: Position::new(line, column) };
+        Problem::at(place, "this is not JSON").hint("write a JSON Schema of the whole object")
+    })?;
+    Schema::compile(&schema).map_err(|error| {
+        Box::new(
+            Problem::in_whole_file(path, error.to_string()).hint("write a JSON Schema of the whole object"),
+        )
+    })
 }
 
 #[derive(Default)]
@@ -122,6 +178,7 @@ struct Builder {
     templates: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
     lock: Option<Lock>,
+    schemas: ObjectSchemas,
     ids: BTreeMap<RepoPath, SourceId>,
     problems: Vec<Problem>,
 }
@@ -160,6 +217,13 @@ impl Builder {
             Place::ChartLock => match ChartLock::read(&source.bytes) {
                 Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
                 Err(faults) => self.problems.extend(faults.into_iter().map(|fault| fault.in_file(path))),
+            },
+            Place::Schema(version, kind) => match object_schema(path, source) {
+                Ok(schema) => {
+                    self.schemas.kinds.insert((version, kind), schema);
+                    self.schemas.ids.insert(path.clone(), source.id);
+                }
+                Err(problem) => self.problems.push(*problem),
             },
             Place::Other => {}
         }
@@ -228,6 +292,7 @@ impl Builder {
             cluster_templates: self.cluster_templates,
             templates,
             lock: self.lock,
+            schemas: self.schemas,
             ids: self.ids,
         })
     }

@@ -1,13 +1,13 @@
 //! Every rendered value must be one that its chart reads: most charts drop a misspelt key without a word.
 
 use crate::catalog::{Addon, Catalog};
-use crate::charts::{self, Misfit, MisfitKind, Types, begins_with_registry, is_registry};
+use crate::charts::{self, Misfit, MisfitKind, Types};
 use crate::inventory::Inventory;
 use crate::key_path::{Step, is_at_or_below, key, text_of};
 use crate::problem::Problem;
 use crate::yaml::{self, Value};
 
-use super::{Document, DocumentKind, Finding};
+use super::{Document, DocumentKind, Finding, Part};
 
 /// How many known keys a hint lists.
 const MAX_LISTED: usize = 12;
@@ -59,7 +59,7 @@ fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
                 Some(near) => format!("did you mean `{}`?", text_of(near)),
                 None => key_hint(known, *is_refused, addon),
             };
-            Finding { on_key: true, ..Finding::new(&misfit.path, message).hint(hint) }
+            Finding::new(&misfit.path, message).hint(hint).on(Part::Key)
         }
         MisfitKind::WrongType { wanted } => {
             let given = value_at(values, &misfit.path).unwrap_or(&Value::Null);
@@ -136,57 +136,6 @@ fn value_at<'v>(value: &'v Value, path: &[Step]) -> Option<&'v Value> {
     })
 }
 
-pub(super) fn images_name_one_registry(document: &Document<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    find_doubled(document.value, &mut Vec::new(), &mut findings);
-    findings
-}
-
-fn find_doubled<'v>(value: &'v Value, path: &mut Vec<Part<'v>>, findings: &mut Vec<Finding>) {
-    match value {
-        Value::Map(map) => {
-            for (name, value) in map.iter() {
-                path.push(Part::Key(name));
-                find_doubled(value, path, findings);
-                path.pop();
-            }
-        }
-        Value::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                path.push(Part::Index(index));
-                find_doubled(item, path, findings);
-                path.pop();
-            }
-        }
-        Value::String(text) if is_doubled(text) => {
-            let path: Vec<Step> = path.iter().map(Part::step).collect();
-            let message = format!("image `{text}` names two registries");
-            findings.push(Finding::new(&path, message).hint("leave one of them out"));
-        }
-        _ => {}
-    }
-}
-
-enum Part<'v> {
-    Key(&'v str),
-    Index(usize),
-}
-
-impl Part<'_> {
-    fn step(&self) -> Step {
-        match self {
-            Self::Key(name) => key(name),
-            Self::Index(index) => Step::Index(*index),
-        }
-    }
-}
-
-/// `ghcr.io/ghcr.io/…`: a registry right behind the same registry. Addresses start with a scheme and paths with a slash.
-fn is_doubled(text: &str) -> bool {
-    let Some((first, rest)) = text.split_once('/') else { return false };
-    is_registry(first) && begins_with_registry(rest) && rest.split('/').next() == Some(first)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,22 +145,5 @@ mod tests {
         assert_eq!(in_words(Types::BOOL), "`true` or `false`");
         assert_eq!(in_words(Types::NUMBER.or(Types::TEXT)), "a number or text");
         assert_eq!(in_words(Types::ANY), "`true` or `false`, a number, text, a list or a map");
-    }
-
-    #[test]
-    fn a_registry_behind_itself_is_doubled_and_addresses_are_not() {
-        for text in ["ghcr.io/ghcr.io/kedacore/keda", "localhost:5000/localhost:5000/a:1"] {
-            assert!(is_doubled(text), "{text} was passed");
-        }
-        for text in [
-            "ghcr.io/kedacore/keda",
-            "http://a.b/a.b",
-            "10.0.0.0/8",
-            "a/a/b",
-            "quay.io/ghcr.io/x",
-            "v1.2/v1.2",
-        ] {
-            assert!(!is_doubled(text), "{text} was refused");
-        }
     }
 }

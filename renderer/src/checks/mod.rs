@@ -1,27 +1,31 @@
-//! Everything that is judged before anything is committed. A check is one function in one of four tables.
+//! Everything that is judged before anything is committed. A check is one function in one of five tables.
 //!
 //! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one rendered document,
-//! flow checks what all documents do outside themselves. The last two do not know where a value was written: whoever
+//! cluster checks what the documents of one cluster do outside themselves, flow checks what those of all clusters do. The last three do not know where a value was written: whoever
 //! runs them turns the path of a finding into a place.
 
 mod facts;
 mod flows;
+mod images;
 mod keys;
+mod kinds;
+mod names;
 mod objects;
 mod placement;
 mod secrets;
 
-use crate::catalog::{Addon, Catalog};
+use crate::catalog::{Addon, Catalog, ObjectSchemas};
 use crate::inventory::{Cluster, Inventory};
 use crate::key_path::Step;
 use crate::problem::Problem;
 use crate::yaml::Value;
 
 pub use flows::{
-    ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login, Receiver, Sender,
-    Signal, footprint,
+    ClusterContent, ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login,
+    MeshPart, Receiver, Sender, Signal, footprint,
 };
 pub use keys::not_locked;
+pub use names::{NameUse, Named, Names, Provided, ServiceName};
 pub use objects::ObjectId;
 
 /// A fault at a path of a rendered document.
@@ -29,24 +33,34 @@ pub use objects::ObjectId;
 pub struct Finding {
     /// The path of the value at fault.
     pub path: Vec<Step>,
-    /// Whether the fault is the last key of the path itself and not its value.
-    pub on_key: bool,
-    /// The line of the text at the path, from 0, where that is a text of several lines.
-    pub line: Option<usize>,
+    /// What there is to edit.
+    pub part: Part,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
+/// What of a value at a path is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The value: the fact that it is, or the line of the template that makes it.
+    Value,
+    /// The last key of the path.
+    Key,
+    /// A line of a text, from 0.
+    Line(usize),
+    /// What the template inserts there: the fact is right, and belongs elsewhere.
+    Insertion,
+}
+
 impl Finding {
     fn new(path: &[Step], message: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), on_key: false, line: None, message: message.into(), hint: None }
+        Self { path: path.to_vec(), part: Part::Value, message: message.into(), hint: None }
     }
 
-    fn on_line(mut self, line: Option<usize>) -> Self {
-        self.line = line;
-        self
+    fn on(self, part: Part) -> Self {
+        Self { part, ..self }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -93,6 +107,8 @@ pub struct Document<'a> {
     pub value: &'a Value,
     /// What it does outside itself.
     pub footprint: &'a Footprint,
+    /// Schemas of objects beside those that are built in.
+    pub schemas: &'a ObjectSchemas,
 }
 
 /// A named check.
@@ -110,6 +126,8 @@ pub type FactCheck = fn(&Inventory) -> Vec<Problem>;
 pub type PlacementCheck = fn(&Inventory, &Catalog) -> Vec<Problem>;
 /// Judges one rendered document.
 pub type DocumentCheck = fn(&Document<'_>) -> Vec<Finding>;
+/// Judges what one cluster's documents do outside themselves.
+pub type ClusterCheck = fn(&ClusterContent<'_>) -> Vec<FlowFinding>;
 /// Judges what all documents do outside themselves.
 pub type FlowCheck = fn(&Flows<'_>) -> Vec<FlowFinding>;
 
@@ -123,6 +141,7 @@ pub const FACT_CHECKS: &[Check<FactCheck>] = &[
 
 /// Checks of the inventory and the catalog beside each other.
 pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
+    Check { name: "templates", run: placement::there_are_templates },
     Check { name: "addons", run: placement::chosen_addons_run },
     Check { name: "settings", run: placement::chosen_settings_fit },
     Check { name: "charts", run: keys::charts_are_locked },
@@ -134,18 +153,26 @@ pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
 /// Checks of one rendered document.
 pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "keys", run: keys::keys_are_in_the_chart },
-    Check { name: "images", run: keys::images_name_one_registry },
+    Check { name: "images", run: images::images_are_pinned },
     Check { name: "objects", run: objects::objects_fit_their_schema },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
     Check { name: "exposed-addresses", run: flows::exposed_addresses_are_in_the_pool },
 ];
 
-/// Checks of what documents do outside themselves.
+/// Checks of what the documents of one cluster do outside themselves. They run when something of the cluster has changed.
+pub const CLUSTER_CHECKS: &[Check<ClusterCheck>] = &[
+    Check { name: "service-names", run: names::services_exist },
+    Check { name: "storage-classes", run: names::storage_classes_are_provided },
+    Check { name: "secret-names", run: names::secrets_are_provided },
+];
+
+/// Checks of what the documents of all clusters do outside themselves.
 pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "metrics", run: flows::metrics_arrive },
     Check { name: "logs", run: flows::logs_arrive },
     Check { name: "traces", run: flows::traces_arrive },
     Check { name: "vault", run: flows::secrets_are_reached },
+    Check { name: "mesh", run: flows::meshes_fit },
     Check { name: "cluster-labels", run: flows::senders_name_their_cluster },
     Check { name: "exposed-once", run: flows::addresses_are_exposed_once },
     Check { name: "objects-once", run: flows::objects_are_written_once },

@@ -7,30 +7,16 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::catalog::ObjectSchemas;
 use crate::key_path::Step;
 use crate::schema::{Schema, Violation};
 use crate::yaml;
 
-use super::{Document, DocumentKind, Finding};
+use super::kinds::KINDS;
+use super::{Document, DocumentKind, Finding, Part};
 
 /// What holds for every object.
 static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("schemas/object.json"));
-
-static KINDS: [Kind; 10] = [
-    Kind::new(ARGO_CD, "AppProject", include_str!("schemas/argoproj.io_v1alpha1_AppProject.json")),
-    Kind::new(ARGO_CD, "Application", include_str!("schemas/argoproj.io_v1alpha1_Application.json")),
-    Kind::new(ARGO_CD, "ApplicationSet", include_str!("schemas/argoproj.io_v1alpha1_ApplicationSet.json")),
-    Kind::new(METALLB, "BFDProfile", include_str!("schemas/metallb.io_v1beta1_BFDProfile.json")),
-    Kind::new(METALLB, "BGPAdvertisement", include_str!("schemas/metallb.io_v1beta1_BGPAdvertisement.json")),
-    Kind::new(METALLB, "BGPPeer", include_str!("schemas/metallb.io_v1beta1_BGPPeer.json")),
-    Kind::new("metallb.io/v1beta2", "BGPPeer", include_str!("schemas/metallb.io_v1beta2_BGPPeer.json")),
-    Kind::new(METALLB, "Community", include_str!("schemas/metallb.io_v1beta1_Community.json")),
-    Kind::new(METALLB, "IPAddressPool", include_str!("schemas/metallb.io_v1beta1_IPAddressPool.json")),
-    Kind::new(METALLB, "L2Advertisement", include_str!("schemas/metallb.io_v1beta1_L2Advertisement.json")),
-];
-
-const ARGO_CD: &str = "argoproj.io/v1alpha1";
-const METALLB: &str = "metallb.io/v1beta1";
 
 /// Kinds that belong to no namespace, besides `ClusterRole` and the like.
 const WITHOUT_NAMESPACE: [&str; 10] = [
@@ -75,7 +61,7 @@ impl ObjectId {
 }
 
 /// A kind whose fields are known.
-struct Kind {
+pub(super) struct Kind {
     api_version: &'static str,
     name: &'static str,
     schema: EmbeddedSchema,
@@ -88,7 +74,7 @@ struct EmbeddedSchema {
 }
 
 impl Kind {
-    const fn new(api_version: &'static str, name: &'static str, text: &'static str) -> Self {
+    pub(super) const fn new(api_version: &'static str, name: &'static str, text: &'static str) -> Self {
         Self { api_version, name, schema: EmbeddedSchema::new(text) }
     }
 }
@@ -111,11 +97,10 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
     if document.kind != DocumentKind::Object {
         return Vec::new();
     }
-    let violations = check_object(&document.value.to_json());
+    let violations = check_object(&document.value.to_json(), document.schemas);
     let finding = |violation: Violation| Finding {
         path: violation.path,
-        on_key: violation.on_key,
-        line: None,
+        part: if violation.on_key { Part::Key } else { Part::Value },
         message: violation.message,
         hint: violation.hint,
     };
@@ -124,10 +109,10 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
 
 /// Returns everything that is wrong with one object, in the order of the paths.
 #[must_use]
-pub fn check_object(object: &Value) -> Vec<Violation> {
+pub fn check_object(object: &Value, own: &ObjectSchemas) -> Vec<Violation> {
     let mut violations = OBJECT.get().violations(object);
-    if let Some(kind) = kind_of(object) {
-        violations.extend(kind.schema.get().violations(object));
+    if let Some(schema) = schema_of(object, own) {
+        violations.extend(schema.violations(object));
     }
     violations.extend(secret_content(object));
     violations.sort();
@@ -140,9 +125,15 @@ fn is_cluster_kind(kind: &str) -> bool {
     kind.strip_prefix("Cluster").is_some_and(|rest| !rest.is_empty())
 }
 
-fn kind_of(object: &Value) -> Option<&'static Kind> {
+/// Finds the schema of an object's kind; what people keep themselves goes before what is built in.
+fn schema_of<'s>(object: &Value, own: &'s ObjectSchemas) -> Option<&'s Schema> {
     let (api_version, name) = (object.get("apiVersion")?.as_str()?, object.get("kind")?.as_str()?);
-    KINDS.iter().find(|kind| kind.api_version == api_version && kind.name == name)
+    own.kinds.get(&(api_version.to_owned(), name.to_owned())).or_else(|| {
+        KINDS
+            .iter()
+            .find(|kind| kind.api_version == api_version && kind.name == name)
+            .map(|kind| kind.schema.get())
+    })
 }
 
 /// A secret in a rendered file is a secret in git, where it can't be taken back.
@@ -168,7 +159,7 @@ mod tests {
     use super::*;
 
     fn told(object: &Value) -> String {
-        let lines = check_object(object).into_iter().map(|violation| {
+        let lines = check_object(object, &ObjectSchemas::default()).into_iter().map(|violation| {
             let path: Vec<_> = violation.path.iter().map(Step::to_string).collect();
             let hint = violation.hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
             format!("{}: {}{hint}", path.join("."), violation.message)
@@ -277,6 +268,13 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_known_is_judged_by_what_all_have_in_common() {
+        let widget =
+            json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}, "size": 1});
+        assert_eq!(told(&widget), "");
+    }
+
+    #[test]
+    fn a_role_may_have_a_colon_in_its_name() {
         let role = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",

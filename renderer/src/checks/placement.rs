@@ -5,12 +5,25 @@ use std::collections::BTreeSet;
 use crate::catalog::{Addon, Catalog};
 use crate::inventory::{Cluster, Fact, Inventory, is_same_repository, key};
 use crate::key_path::Step;
-use crate::path::AddonName;
+use crate::path::{AddonName, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
+use crate::snapshot::TEMPLATES;
+
+/// Without templates every rendered file would be deleted: more likely the folder is missing than meant.
+pub(super) fn there_are_templates(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
+    if !catalog.is_empty() || inventory.clusters.is_empty() {
+        return Vec::new();
+    }
+    let folder = RepoPath::parse(TEMPLATES).expect("a constant path");
+    let hint = "add an add-on, `templates/addons/<addon>/addon.yaml`; rendering nothing would delete all that is there";
+    vec![Problem::in_whole_file(&folder, "there is no template").hint(hint)]
+}
 
 pub(super) fn chosen_addons_run(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for cluster in inventory.clusters.values() {
+    // That there is no template at all is told once.
+    let clusters = inventory.clusters.values().filter(|_| !catalog.is_empty());
+    for cluster in clusters {
         for name in cluster.facts.addons.keys() {
             let path = [key("addons"), key(name)];
             let place = cluster.origin.key_place(&path);
@@ -114,6 +127,10 @@ pub(super) fn chart_exceptions_are_used(inventory: &Inventory, catalog: &Catalog
 
 /// A named fact that no template reads is a setting that does nothing.
 pub(super) fn facts_are_read(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
+    // That there is no template at all is told once.
+    if catalog.is_empty() {
+        return Vec::new();
+    }
     let mut unread = Unread { catalog, problems: Vec::new() };
     for cluster in inventory.clusters.values() {
         unread.judge("address", "addresses", cluster.facts.addresses.keys(), &cluster.origin);

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::group::{Event, Group, RiskGroup};
 use super::show::{self, SHORT, count, on_clusters, on_counted, visible};
-use super::text::{FULL_COMMAND, LineKind, folded, headline};
+use super::text::{self, FULL_COMMAND, LineKind, folded, headline};
 use super::{Entry, Plan, Step};
 
 /// The most characters that GitHub takes for the body of a pull request; beyond it the API answers with status 422 and
@@ -23,6 +23,8 @@ const RISK_SHARE: usize = BODY_LIMIT / 3;
 const MAX_OPEN_LINES: usize = 12;
 /// How many entries of one group are written.
 const MAX_ENTRIES: usize = 60;
+/// The longest line of a block that shows everything, in characters.
+const MAX_LINE: usize = 1_000;
 /// The longest title; what a list of pull requests shows without cutting.
 pub const TITLE_LIMIT: usize = 72;
 
@@ -132,6 +134,47 @@ fn lines(group: &Group) -> Vec<String> {
     lines
 }
 
+/// Returns every change as one fenced block of at most `limit` characters; lines that do not fit are counted below it.
+#[must_use]
+pub fn full(plan: &Plan, limit: usize) -> String {
+    let lines: Vec<String> = text::full(plan).into_iter().map(|line| flush_sign(line.text)).collect();
+    fenced(&lines, "diff", limit)
+}
+
+/// Moves the sign of an indented line to the first column, where a diff has its colour.
+fn flush_sign(line: String) -> String {
+    let indented = line.trim_start_matches(' ');
+    match indented.chars().next().filter(|_| indented.len() < line.len()) {
+        Some(sign @ ('+' | '-')) => {
+            let indent = line.len() - indented.len();
+            format!("{sign}{}{}", &line[..indent], &indented[1..])
+        }
+        _ => line,
+    }
+}
+
+/// Writes texts as one fenced block of at most `limit` characters; lines that do not fit are counted below it.
+#[must_use]
+pub fn fenced(texts: &[String], language: &str, limit: usize) -> String {
+    let lines: Vec<&str> = texts.iter().flat_map(|text| text.split('\n')).collect();
+    let mut room = limit.saturating_sub(TAIL_RESERVE + 2 * MAX_LINE);
+    let mut shown = Vec::new();
+    for line in &lines {
+        let line = show::elide(line, MAX_LINE);
+        match room.checked_sub(line.chars().count() + 1) {
+            Some(rest) => room = rest,
+            None => break,
+        }
+        shown.push(line);
+    }
+    let fence = "`".repeat(longest_run(shown.iter().map(String::as_str)).max(2) + 1);
+    let block = format!("{fence}{language}\n{}\n{fence}\n", shown.join("\n"));
+    match lines.len() - shown.len() {
+        0 => block,
+        rest => format!("{block}\n… {}\n", count(rest, "more line")),
+    }
+}
+
 /// Writes lines as a fenced block whose fence is longer than any run of backticks in them.
 fn fence(lines: &[String]) -> String {
     let fence = "`".repeat(longest_run(lines.iter().map(String::as_str)).max(2) + 1);
@@ -139,7 +182,8 @@ fn fence(lines: &[String]) -> String {
 }
 
 /// Writes a text as a code span.
-fn code(text: &str) -> String {
+#[must_use]
+pub fn code(text: &str) -> String {
     let ticks = "`".repeat(longest_run([text]) + 1);
     // A space keeps a backtick at either end apart from the delimiter; it is not shown.
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
@@ -349,6 +393,25 @@ mod tests {
         assert!(title(&plan, "app").chars().count() <= TITLE_LIMIT);
     }
 
+    #[test]
+    fn everything_is_one_block_and_what_does_not_fit_is_counted() {
+        let plan = fleet(1, |_| (document("x"), document("y")));
+        assert_snapshot!(full(&plan, BODY_LIMIT), @"
+        ```diff
+        1 file changed on 1 cluster: eu-0000
+
+        cluster eu-0000 changed
+          add-on prometheus changed
+              argocd-apps/eu-0000/prometheus/values.yaml
+                spec: x → y
+        ```
+        ");
+        let plan = fleet(2_000, |number| (document("x"), document(&format!("y{number}"))));
+        let text = full(&plan, BODY_LIMIT);
+        assert!(text.chars().count() <= BODY_LIMIT);
+        assert!(text.trim_end().ends_with(" more lines"), "{}", &text[text.len() - 60..]);
+    }
+
     /// Lines that stand outside fences.
     fn outside_fences(body: &str) -> Result<Vec<&str>, String> {
         let mut fence: Option<&str> = None;
@@ -373,6 +436,10 @@ mod tests {
             repeat in 1_usize..200,
         ) {
             let plan = fleet(values.len(), |number| (document("x"), document(&values[number].repeat(repeat))));
+            let full = full(&plan, BODY_LIMIT);
+            prop_assert!(full.chars().count() <= BODY_LIMIT);
+            let outside = outside_fences(&full).map_err(TestCaseError::fail)?;
+            prop_assert!(outside.iter().all(|line| !line.contains("MARK")), "{full}");
             let body = body(&plan);
             prop_assert!(body.chars().count() <= BODY_LIMIT - BODY_MARGIN);
             let outside = outside_fences(&body).map_err(TestCaseError::fail)?;

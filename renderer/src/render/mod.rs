@@ -9,13 +9,16 @@ mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use tracing::{Span, debug, info_span};
 
 use crate::catalog::{self, Catalog};
+use crate::charts::LOCK;
 use crate::checks::{
-    ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding, Flows, Footprint, PLACEMENT_CHECKS,
+    CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding,
+    Flows, Footprint, PLACEMENT_CHECKS,
 };
 use crate::inventory::{self, Cluster, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
@@ -98,6 +101,28 @@ impl Rendered {
         self.clusters.values().flat_map(|cluster| &cluster.units).map(|unit| unit.files.len()).sum()
     }
 
+    /// Returns the digest of everything that is rendered: of paths and bytes alone, so that equal trees have equal digests
+    /// however they came about.
+    #[must_use]
+    pub fn tree_digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for file in self.clusters.values().flat_map(|cluster| cluster.files()) {
+            for part in [file.path.as_str().as_bytes(), &file.bytes] {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// Returns what could not be judged, though nothing is wrong with it: told beside the verdict, so that nobody takes it for one.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let is_unlocked = self.catalog.lock.is_none() && !self.catalog.addons.is_empty();
+        let note =
+            format!("chart values are not judged, since there is no `{LOCK}`: run `fleetwright charts lock`");
+        is_unlocked.then_some(note).into_iter().collect()
+    }
+
     /// Returns what the templates of a cluster see.
     ///
     /// # Panics
@@ -110,10 +135,16 @@ impl Rendered {
     }
 }
 
-/// Hears how far a rendering has come; called from several threads.
+/// Hears how far a rendering has come, and may end it; called from several threads.
 pub trait Progress: Sync {
     /// One more cluster is rendered, of so many.
     fn advance(&self, total: usize);
+
+    /// Returns whether another cluster may be rendered after so many bytes, which bounds the time and the memory that
+    /// one rendering takes. One template is bounded by itself.
+    fn may_go_on(&self, _rendered_bytes: usize) -> bool {
+        true
+    }
 }
 
 impl Progress for () {
@@ -141,6 +172,8 @@ struct Attempt<'a> {
     name: &'a ClusterName,
     inputs: Digest,
     result: Result<Arc<RenderedCluster>, Vec<Problem>>,
+    /// What the files say against each other. They are there all the same, for other clusters to be held against.
+    conflicts: Vec<ClusterProblem>,
 }
 
 impl Renderer {
@@ -184,11 +217,16 @@ impl Renderer {
         let clusters: Vec<_> =
             clusters.filter(|cluster| world.inventory.hub_of(cluster).is_some()).map(Arc::as_ref).collect();
         let total = clusters.len();
+        let bytes = AtomicUsize::new(0);
         // Threads of the pool know nothing of the run that they work for.
         let run = Span::current();
         let attempt = |cluster: &'a Cluster| {
             let _cluster = info_span!(parent: &run, "cluster", cluster.name = %cluster.name).entered();
+            if !progress.may_go_on(bytes.load(Ordering::Relaxed)) {
+                return Attempt::refused(cluster);
+            }
             let attempt = world.attempt(cluster, self.clusters.get(&cluster.name));
+            bytes.fetch_add(attempt.size_bytes(), Ordering::Relaxed);
             progress.advance(total);
             attempt
         };
@@ -209,7 +247,26 @@ impl Renderer {
     }
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    /// The attempt on a cluster that may not be rendered any more.
+    fn refused(cluster: &'a Cluster) -> Self {
+        let message =
+            format!("`{}` is not rendered: rendering takes too long or grows too large", cluster.name);
+        let problem = Problem::in_whole_file(&cluster.file, message)
+            .hint("loop over shorter lists, or describe fewer clusters at once");
+        Self {
+            name: &cluster.name,
+            inputs: Digest::default(),
+            result: Err(vec![problem]),
+            conflicts: Vec::new(),
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        let files = self.result.iter().flat_map(|cluster| cluster.iter_files());
+        files.map(|file| file.bytes.len()).sum()
+    }
+
     fn rendered(&self) -> Option<(ClusterName, Arc<RenderedCluster>)> {
         let cluster = self.result.as_ref().ok()?;
         Some((self.name.clone(), Arc::clone(cluster)))
@@ -217,7 +274,8 @@ impl Attempt<'_> {
 
     fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
         let problems = self.result.as_ref().err().into_iter().flatten();
-        problems.map(|problem| (self.name.clone(), problem.clone()))
+        let problems = problems.map(|problem| (self.name.clone(), problem.clone()));
+        problems.chain(self.conflicts.iter().cloned())
     }
 
     fn into_known(self) -> Option<(ClusterName, Known)> {
@@ -231,7 +289,9 @@ pub fn check_names() -> BTreeSet<&'static str> {
     let facts = FACT_CHECKS.iter().map(|check| check.name);
     let placement = PLACEMENT_CHECKS.iter().map(|check| check.name);
     let documents = DOCUMENT_CHECKS.iter().map(|check| check.name);
-    facts.chain(placement).chain(documents).chain(FLOW_CHECKS.iter().map(|check| check.name)).collect()
+    let clusters = CLUSTER_CHECKS.iter().map(|check| check.name);
+    let flows = FLOW_CHECKS.iter().map(|check| check.name);
+    facts.chain(placement).chain(documents).chain(clusters).chain(flows).collect()
 }
 
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
@@ -295,7 +355,25 @@ impl<'a> World<'a> {
             Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
             known => self.render(cluster, facts, known.map(|known| &known.cluster)),
         };
-        Attempt { name: &cluster.name, inputs, result }
+        let conflicts = match &result {
+            Ok(made) if known.is_none_or(|known| !Arc::ptr_eq(&known.cluster, made)) => {
+                self.conflicts(cluster, made)
+            }
+            // What is known has been judged already.
+            _ => Vec::new(),
+        };
+        Attempt { name: &cluster.name, inputs, result, conflicts }
+    }
+
+    /// Holds the files of one cluster against each other.
+    fn conflicts(&self, cluster: &'a Cluster, made: &RenderedCluster) -> Vec<ClusterProblem> {
+        let addons = made.addons().filter_map(|name| self.catalog.addons.get(name)).map(Arc::as_ref);
+        let content = ClusterContent {
+            flows: ClusterFlows { cluster, documents: made.footprints() },
+            addons: addons.collect(),
+        };
+        let findings = CLUSTER_CHECKS.iter().flat_map(|check| (check.run)(&content));
+        findings.filter_map(|found| self.flow_problem(found)).collect()
     }
 
     /// Renders a cluster, taking over the units of which nothing has changed.
@@ -387,6 +465,9 @@ fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
     // What passed by one lock may not pass by another.
     if let Some(lock) = &catalog.lock {
         hasher.update(&lock.id.0);
+    }
+    for (path, id) in &catalog.schemas.ids {
+        hasher.update(path.as_str().as_bytes()).update(&id.0);
     }
     for addon in catalog.addons.values() {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);

@@ -159,10 +159,17 @@ impl<'a> UnitRenderer<'a> {
     }
 
     fn judge(&self, template: &UnitTemplate<'_>, value: &Value) -> (Footprint, Vec<Finding>) {
-        let nothing = Footprint::default();
         let (cluster, addon, kind) = (self.scope.cluster, template.addon, template.kind);
-        let footprint = footprint(&Document { cluster, addon, kind, value, footprint: &nothing });
-        let document = Document { cluster, addon, kind, value, footprint: &footprint };
+        let document = Document {
+            cluster,
+            addon,
+            kind,
+            value,
+            footprint: &Footprint::default(),
+            schemas: &self.catalog.schemas,
+        };
+        let footprint = footprint(&document);
+        let document = Document { footprint: &footprint, ..document };
         let findings = DOCUMENT_CHECKS.iter().flat_map(|check| (check.run)(&document)).collect();
         (footprint, findings)
     }

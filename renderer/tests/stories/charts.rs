@@ -133,3 +133,9 @@ fn a_lock_that_changes_is_judged_by_even_if_everything_else_is_remembered() {
     let locked = world.with(LOCK, World::locked().text(LOCK));
     assert!(renderer.render(&locked.snapshot(), &()).is_err(), "what passed without a lock passed with one");
 }
+
+#[test]
+fn without_a_lock_it_is_said_that_values_are_not_judged() {
+    assert_eq!(World::locked().render().notes(), Vec::<String>::new());
+    assert_snapshot!(World::locked().without(LOCK).render().notes().join("\n"), @"chart values are not judged, since there is no `templates/charts.lock`: run `fleetwright charts lock`");
+}

@@ -30,14 +30,6 @@ fn a_repository_without_clusters_says_how_to_describe_one() {
 }
 
 #[test]
-fn a_repository_without_templates_renders_nothing() {
-    let world = World::default()
-        .with("environments/_fleet.yaml", "repository: {url: https://git.example.com/x.git, branch: main}\n")
-        .with("environments/a.yaml", "role: control\nnetworks: {pods: 10.1.0.0/16, services: 10.2.0.0/16}\n");
-    assert_eq!(world.render().file_count(), 0);
-}
-
-#[test]
 fn without_shared_facts_no_template_is_blamed() {
     assert_snapshot!(World::platform().without("environments/_fleet.yaml").problems(), @"
     environments/_fleet.yaml:1:1: the fleet's shared facts are missing
@@ -82,11 +74,11 @@ fn a_file_that_no_template_is_is_told() {
         .with("templates/cluster/x.hbs", "");
     assert_snapshot!(world.problems(), @"
     templates/addons/metallb/manifests/x.yaml:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; schemas of objects are `schemas/<group>_<version>_<Kind>.json`
     templates/addons/metallb/value.yaml.hbs:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; schemas of objects are `schemas/<group>_<version>_<Kind>.json`
     templates/cluster/x.hbs:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; schemas of objects are `schemas/<group>_<version>_<Kind>.json`
     ");
 }
 
@@ -99,7 +91,7 @@ fn an_addon_needs_its_description() {
     let addon = "templates/addons/metallb/addon.yaml";
     assert_snapshot!(World::platform().moved(addon, "templates/addons/metallb/addon.yml").problems(), @"
     templates/addons/metallb/addon.yml:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; schemas of objects are `schemas/<group>_<version>_<Kind>.json`
     ");
 }
 

@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
 
+mod bounds;
 mod charts;
 mod facts;
 mod files;
 mod flows;
 mod generated;
+mod images;
 mod logs;
+mod mesh;
 mod mirror;
+mod names;
 mod objects;
 mod placement;
 mod provenance;

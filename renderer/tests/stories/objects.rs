@@ -94,3 +94,66 @@ fn the_clusters_of_a_hub_must_not_write_one_object_there() {
       hint: `argocd-apps/app/applicationset.yaml` writes it, too; give each its own name
     ");
 }
+
+const SCHEMA: &str = "templates/schemas/example.com_v1_Pool.json";
+
+#[test]
+fn a_kind_of_ones_own_is_judged_by_the_schema_beside_the_templates() {
+    let schema = r#"{"properties": {"apiVersion": true, "kind": true, "metadata": true, "spec": {"properties": {"size": {"type": "integer"}}, "additionalProperties": false}}}"#;
+    let pool = manifest("apiVersion: example.com/v1\nkind: Pool\nmetadata: {name: a}\nspec: {size: 3}\n");
+    assert_eq!(pool.clone().with(SCHEMA, schema).problems(), "no problems");
+    let wrong = pool.edit("templates/addons/metallb/manifests/x.yaml.hbs", "size: 3", "sizes: 3");
+    assert_eq!(wrong.problems(), "no problems");
+    assert_snapshot!(wrong.with(SCHEMA, schema).problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:4:8: unknown key `sizes` (on `app` and `control`)
+      hint: did you mean `size`?
+    ");
+}
+
+#[test]
+fn a_schema_that_is_none_is_told() {
+    assert_snapshot!(platform().with(SCHEMA, "{\n  \"type\": }").problems(), @"
+    templates/schemas/example.com_v1_Pool.json:2:11: this is not JSON
+      hint: write a JSON Schema of the whole object
+    ");
+    assert_snapshot!(platform().with(SCHEMA, r#"{"type": "maps"}"#).problems(), @r#"
+    templates/schemas/example.com_v1_Pool.json:1:1: the schema is not valid at `/type`: "maps" is not valid under any of the schemas listed in the 'anyOf' keyword
+      hint: write a JSON Schema of the whole object
+    "#);
+    assert_snapshot!(platform().with("templates/schemas/pool.json", "{}").problems(), @"
+    templates/schemas/pool.json:1:1: the file's name does not say which kind it describes
+      hint: call it `<group>_<version>_<Kind>.json`, as in `example.com_v1_Pool.json`
+    ");
+}
+
+#[test]
+fn objects_of_kubernetes_itself_have_no_misspelt_field() {
+    let policy = "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: a}
+spec:
+  podSelector: {}
+  ingres: []
+";
+    assert_snapshot!(manifest(policy).problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:6:3: unknown key `ingres` (on `app` and `control`)
+      hint: did you mean `ingress`?
+    ");
+    let job = "apiVersion: batch/v1
+kind: Job
+metadata: {name: a}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: a
+          image: busybox:1.37
+          resources: {limits: {cpu: 1, memory: 64Mi}}
+          ports: [{containerPort: \"80\"}]
+";
+    assert_snapshot!(manifest(job).problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:12:35: `containerPort` must be an integer, not a string (on `app` and `control`)
+      hint: remove the quotes
+    ");
+}

@@ -147,3 +147,11 @@ fn a_template_that_takes_all_addresses_reads_each() {
         .and("templates/addons/metallb/values.yaml.hbs", "\nall: {{cluster.addresses}}\n");
     assert_eq!(world.problems(), "no problems");
 }
+
+#[test]
+fn a_repository_without_templates_is_told() {
+    assert_snapshot!(World::platform().without_folder("templates").problems(), @"
+    templates:1:1: there is no template
+      hint: add an add-on, `templates/addons/<addon>/addon.yaml`; rendering nothing would delete all that is there
+    ");
+}

@@ -78,6 +78,7 @@ tls: {certificate: "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"
 "#;
     let world = World::platform()
         .with("templates/addons/metallb/manifests/x.yaml.hbs", manifest)
+        .and("templates/addons/metallb/addon.yaml", "outside: {secrets: [db, grafana-admin, token]}\n")
         .and("templates/addons/metallb/values.yaml.hbs", values);
     assert_eq!(world.problems(), "no problems");
 }

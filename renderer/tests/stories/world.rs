@@ -82,6 +82,12 @@ impl World {
         self
     }
 
+    /// Removes a folder.
+    pub fn without_folder(mut self, folder: &str) -> Self {
+        self.files.retain(|(path, _)| !path.starts_with(&format!("{folder}/")));
+        self
+    }
+
     /// Moves a file.
     pub fn moved(self, from: &str, to: &str) -> Self {
         let content = self.text(from);

@@ -128,6 +128,8 @@ fn route(state: &mut State, request: &Request, token: &Token) -> Answer {
         ("GET", ["commits", reference, "check-runs"]) => {
             commits::check_runs(state, request, &decoded(reference))
         }
+        ("GET", ["commits", sha, "pulls"]) => pulls::of_commit(state, request, sha),
+        ("GET", ["check-suites", id]) => commits::check_suite(state, number(id)?),
         ("POST", ["statuses", sha]) => commits::set_status(state, request, sha, &token.login),
         ("POST", ["check-runs"]) => commits::create_check_run(state, request, token),
         ("PATCH", ["check-runs", id]) => commits::update_check_run(state, request, number(id)?, token),
@@ -142,6 +144,7 @@ fn route(state: &mut State, request: &Request, token: &Token) -> Answer {
         ("PATCH", ["issues", "comments", id]) => issues::edit_comment(state, request, number(id)?),
         ("GET", ["issues", id, "comments"]) => issues::comments(state, request, number(id)?),
         ("POST", ["issues", id, "comments"]) => issues::comment(state, request, number(id)?, &token.login),
+        ("GET", ["issues", id, "events"]) => issues::events(state, request, number(id)?),
         ("GET", ["issues", id, "labels"]) => issues::labels(state, request, number(id)?),
         ("POST", ["issues", id, "labels"]) => issues::add_labels(state, request, number(id)?),
         ("DELETE", ["issues", id, "labels", label]) => {

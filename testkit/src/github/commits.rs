@@ -102,6 +102,9 @@ pub fn create_check_run(state: &mut State, request: &Request, token: &Token) -> 
         annotations,
         created: state.now,
     };
+    if run.fields["status"] == "completed" {
+        state.rerequested.remove(&run.sha);
+    }
     let shape = shapes::check_run(state, &run);
     state.check_runs.push(run);
     Ok(Reply::ok(201, shape))
@@ -122,7 +125,27 @@ pub fn update_check_run(state: &mut State, request: &Request, id: u64, token: &T
         old.extend(new.clone());
     }
     let run = run.clone();
+    if run.fields["status"] == "completed" {
+        state.rerequested.remove(&run.sha);
+    }
     Ok(Reply::ok(200, shapes::check_run(state, &run)))
+}
+
+/// Returns a check suite: all check runs of one commit.
+pub fn check_suite(state: &State, id: u64) -> Answer {
+    let run = state.check_runs.iter().find(|run| shapes::suite_of(&run.sha) == id);
+    let run = run.ok_or_else(|| Reply::error(404, "Not Found"))?;
+    let is_done = state
+        .check_runs
+        .iter()
+        .filter(|other| other.sha == run.sha)
+        .all(|run| run.fields["status"] == "completed");
+    let status = match () {
+        () if state.rerequested.contains(&run.sha) => "queued",
+        () if is_done => "completed",
+        () => "in_progress",
+    };
+    Ok(Reply::ok(200, shapes::check_suite(state, &run.sha, status)))
 }
 
 /// Lists the check runs of a commit.
@@ -130,8 +153,13 @@ pub fn check_runs(state: &State, request: &Request, reference: &str) -> Answer {
     let sha = resolve(state, reference)?;
     let is_wanted =
         |run: &&CheckRun| request.query.get("check_name").is_none_or(|name| run.fields["name"] == **name);
-    let runs = state.check_runs.iter().filter(|run| run.sha == sha).filter(is_wanted);
-    let runs: Vec<Value> = runs.map(|run| shapes::check_run(state, run)).collect();
+    let mut runs: Vec<&CheckRun> =
+        state.check_runs.iter().filter(|run| run.sha == sha).filter(is_wanted).collect();
+    if request.query.get("filter").is_none_or(|filter| filter == "latest") {
+        let newest = runs.iter().map(|run| run.id).max();
+        runs.retain(|run| Some(run.id) == newest);
+    }
+    let runs: Vec<Value> = runs.into_iter().map(|run| shapes::check_run(state, run)).collect();
     Ok(Reply::ok(200, json!({ "total_count": runs.len(), "check_runs": runs })))
 }
 
@@ -187,6 +215,11 @@ fn resolve(state: &State, reference: &str) -> Result<String, Reply> {
 
 fn check_output(fields: &Value) -> Result<Vec<Value>, Reply> {
     let Some(output) = fields.get("output") else { return Ok(Vec::new()) };
+    for key in ["title", "summary"] {
+        if output.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
+            return Err(Reply::error(422, &format!("Invalid request.\n\n\"{key}\" wasn't supplied.")));
+        }
+    }
     for key in ["summary", "text"] {
         let length = output.get(key).and_then(Value::as_str).map_or(0, |text| text.chars().count());
         if length > OUTPUT_LIMIT {

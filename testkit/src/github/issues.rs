@@ -41,6 +41,14 @@ pub fn edit_comment(state: &mut State, request: &Request, id: u64) -> Answer {
     Ok(Reply::ok(200, shapes::comment(state, &comment)))
 }
 
+/// Lists what happened to a pull request, the oldest first: of all that can, the labels that were set.
+pub fn events(state: &State, request: &Request, pull: u64) -> Answer {
+    exists(state, pull)?;
+    let of_pull = state.labelled.iter().filter(|event| event.pull == pull);
+    let items: Vec<Value> = of_pull.map(|event| shapes::labelled(state, event)).collect();
+    Ok(request.page(&items, &state.root))
+}
+
 /// Lists the labels of a pull request.
 pub fn labels(state: &State, request: &Request, pull: u64) -> Answer {
     let index = exists(state, pull)?;

@@ -18,7 +18,7 @@ mod server;
 mod shapes;
 mod wire;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, ensure};
 
 pub use apps::{App, Delivery};
-pub use state::{CheckRun, Comment, Exchange, Fault, FaultKind, Pull, State, Status, Token};
+pub use state::{CheckRun, Comment, Exchange, Fault, FaultKind, LabelEvent, Pull, State, Status, Token};
 
 use origin::Origin;
 use server::Server;
@@ -41,6 +41,17 @@ pub const TOKEN: &str = "github_pat_fleet";
 pub const START: u64 = 1_767_312_000;
 /// What the product needs to write.
 pub const WRITES: [&str; 5] = ["checks", "contents", "issues", "pull_requests", "statuses"];
+
+/// How a pull request is merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeMethod {
+    /// By a commit with two parents.
+    Merge,
+    /// By one new commit.
+    Squash,
+    /// By a copy of each commit.
+    Rebase,
+}
 
 /// The fake. It ends when it is dropped.
 #[derive(Debug)]
@@ -71,6 +82,8 @@ impl GitHub {
             origin,
             pulls: Vec::new(),
             comments: Vec::new(),
+            labelled: Vec::new(),
+            rerequested: BTreeSet::new(),
             statuses: Vec::new(),
             check_runs: Vec::new(),
             tokens: BTreeMap::from([(TOKEN.to_owned(), token)]),
@@ -161,6 +174,48 @@ impl GitHub {
         Ok(())
     }
 
+    /// Opens a pull request to the default branch as a person does whose branch is in the repository, and returns its
+    /// number.
+    pub fn open(&self, head: &str) -> Result<u64> {
+        let mut state = self.state();
+        state.follow_branches()?;
+        let sha = state.branches.get(head).context("there is no such branch")?.clone();
+        let owner = state.owner.clone();
+        state.open(&owner, head, &sha)
+    }
+
+    /// Opens a pull request from a fork, whose branch `head` is at `sha`, and returns its number.
+    pub fn open_from_fork(&self, owner: &str, head: &str, sha: &str) -> Result<u64> {
+        let mut state = self.state();
+        state.follow_branches()?;
+        let number = state.open(owner, head, sha)?;
+        state.origin.set_pull(number, sha)?;
+        Ok(number)
+    }
+
+    /// Moves the head of a pull request from a fork.
+    pub fn push_to_fork(&self, number: u64, sha: &str) -> Result<()> {
+        self.edit(number, |pull| sha.clone_into(&mut pull.head_sha))?;
+        let now = self.state().now;
+        self.edit(number, |pull| pull.pushed = now)?;
+        self.state().origin.set_pull(number, sha)
+    }
+
+    /// Sets a label as a person with triage rights does.
+    pub fn label(&self, number: u64, label: &str) -> Result<()> {
+        self.edit(number, |pull| pull.labels.extend([label.to_owned()]))?;
+        let mut state = self.state();
+        let (id, created) = (state.next_id(), state.now);
+        let event = LabelEvent { id, pull: number, label: label.to_owned(), author: "mia".into(), created };
+        state.labelled.push(event);
+        Ok(())
+    }
+
+    /// Asks for the checks of a commit once more, as a person does.
+    pub fn rerequest(&self, sha: &str) {
+        self.state().rerequested.insert(sha.to_owned());
+    }
+
     /// Closes a pull request as a person does.
     pub fn close(&self, number: u64) -> Result<()> {
         let now = self.state().now;
@@ -169,13 +224,23 @@ impl GitHub {
 
     /// Merges a pull request as a person does, and returns the merge commit.
     pub fn merge(&self, number: u64) -> Result<String> {
+        self.merge_by(number, MergeMethod::Merge)
+    }
+
+    /// Merges a pull request by one of GitHub's methods, and returns the last commit that it puts onto the base.
+    pub fn merge_by(&self, number: u64, method: MergeMethod) -> Result<String> {
         let mut state = self.state();
         state.follow_branches()?;
         let index = state.pull(number).context("there is no such pull request")?;
         let pull = state.pulls[index].clone();
         ensure!(pull.is_open(), "the pull request is not open");
-        let message = format!("Merge pull request #{number}");
-        let merge = state.origin.merge(&pull.base, &pull.head_sha, &message)?.context("they conflict")?;
+        let (base, head) = (&pull.base, &pull.head_sha);
+        let merge = match method {
+            MergeMethod::Merge => state.origin.merge(base, head, &format!("Merge pull request #{number}"))?,
+            MergeMethod::Squash => state.origin.squash(base, head, &format!("{} (#{number})", pull.title))?,
+            MergeMethod::Rebase => state.origin.rebase(base, head)?,
+        };
+        let merge = merge.context("they conflict")?;
         let now = state.now;
         let pull = &mut state.pulls[index];
         (pull.merged, pull.closed, pull.updated) = (Some(merge.clone()), Some(now), now);

@@ -91,6 +91,37 @@ impl Origin {
         Ok(Some(merge))
     }
 
+    /// Puts what `head` changes onto the branch `base` as one commit, and returns it; `None` if they conflict.
+    pub fn squash(&self, base: &str, head: &str, message: &str) -> Result<Option<String>> {
+        let tip = self.git(&["rev-parse", &format!("refs/heads/{base}")])?;
+        let Ok(tree) = self.git(&["merge-tree", "--write-tree", &tip, head]) else { return Ok(None) };
+        let commit = self.git(&["commit-tree", &tree, "-p", &tip, "-m", message])?;
+        self.git(&["update-ref", &format!("refs/heads/{base}"), &commit, &tip])?;
+        Ok(Some(commit))
+    }
+
+    /// Puts a copy of each commit of `head` onto the branch `base`, and returns the last; `None` if the branch has gone
+    /// on, since this fake copies trees and no differences.
+    pub fn rebase(&self, base: &str, head: &str) -> Result<Option<String>> {
+        let tip = self.git(&["rev-parse", &format!("refs/heads/{base}")])?;
+        if !self.is_ancestor(&tip, head) {
+            return Ok(None);
+        }
+        let commits = self.git(&["rev-list", "--reverse", &format!("{tip}..{head}")])?;
+        let mut last = tip.clone();
+        for commit in commits.lines() {
+            let message = self.git(&["log", "-1", "--format=%B", commit])?;
+            last = self.git(&["commit-tree", &format!("{commit}^{{tree}}"), "-p", &last, "-m", &message])?;
+        }
+        self.git(&["update-ref", &format!("refs/heads/{base}"), &last, &tip])?;
+        Ok(Some(last))
+    }
+
+    /// Keeps the head of a pull request under the ref that GitHub keeps it under.
+    pub fn set_pull(&self, number: u64, sha: &str) -> Result<()> {
+        self.git(&["update-ref", &format!("refs/pull/{number}/head"), sha]).map(drop)
+    }
+
     /// Renames a branch, and lets `HEAD` follow if it named it.
     pub fn rename(&self, old: &str, new: &str) -> Result<()> {
         self.git(&["branch", "-M", old, new]).map(drop)

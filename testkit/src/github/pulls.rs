@@ -1,6 +1,6 @@
 //! Pull requests: listed, opened, edited and merged, and refused as GitHub refuses them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -91,6 +91,7 @@ pub fn create(state: &mut State, request: &Request, login: &str) -> Answer {
         reviewers: BTreeSet::new(),
         draft: body.get("draft").and_then(Value::as_bool).unwrap_or(false),
         approvals: 0,
+        pushed: state.now,
         created: state.now,
         updated: state.now,
         closed: None,
@@ -170,6 +171,36 @@ pub fn request_reviewers(state: &mut State, request: &Request, number: u64) -> A
     state.pulls[index].reviewers.extend(logins);
     let pull = &state.pulls[index];
     Ok(Reply::ok(201, shapes::pull(state, pull)))
+}
+
+/// Lists the pull requests that a commit belongs to or was merged by.
+pub fn of_commit(state: &State, request: &Request, sha: &str) -> Answer {
+    if !state.origin.has_commit(sha) {
+        return Err(Reply::error(422, &format!("No commit found for SHA: {sha}")));
+    }
+    let is_wanted = |pull: &&Pull| pull.merged.as_deref() == Some(sha) || pull.head_sha == sha;
+    let items: Vec<Value> =
+        state.pulls.iter().filter(is_wanted).map(|pull| shapes::pull(state, pull)).collect();
+    Ok(request.page(&items, &state.root))
+}
+
+/// Returns what stands in the way of a merge, as GitHub calls it.
+#[must_use]
+pub fn mergeable_state(state: &State, pull: &Pull) -> &'static str {
+    let approvals = state.protected.get(&pull.base).copied().unwrap_or_default();
+    let mut contexts: BTreeMap<&str, &str> = BTreeMap::new();
+    for status in state.statuses.iter().filter(|status| status.sha == pull.head_sha) {
+        contexts.insert(&status.context, &status.state);
+    }
+    let mut runs = state.check_runs.iter().filter(|run| run.sha == pull.head_sha);
+    match () {
+        () if !pull.is_open() => "unknown",
+        () if pull.draft => "draft",
+        () if pull.approvals < approvals => "blocked",
+        () if contexts.values().any(|state| *state != "success") => "unstable",
+        () if runs.any(|run| run.fields["conclusion"] != "success") => "unstable",
+        () => "clean",
+    }
 }
 
 fn find(state: &State, number: u64) -> Result<usize, Reply> {

@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::moment;
-use super::state::{CheckRun, Comment, Pull, State, Status};
+use super::pulls;
+use super::state::{CheckRun, Comment, LabelEvent, Pull, State, Status};
 
 /// Folders below a repository that it links to, by the name of the field.
 const REPOSITORY_LINKS: [(&str, &str); 37] = [
@@ -171,7 +172,7 @@ pub fn pull(state: &State, pull: &Pull) -> Value {
         "merge_commit_sha": pull.merged, "assignee": null, "assignees": [], "draft": pull.draft,
         "requested_reviewers": pull.reviewers.iter().map(|login| user(&state.root, login)).collect::<Vec<_>>(),
         "requested_teams": [], "author_association": "CONTRIBUTOR", "auto_merge": null,
-        "head": side(state, &pull.head_owner, &pull.head, &pull.head_sha),
+        "head": head(state, pull),
         "base": side(state, &state.owner, &pull.base, &pull.base_sha), "_links": {},
     });
     for (field, link, target) in links {
@@ -188,7 +189,7 @@ pub fn pull_in_full(state: &State, one: &Pull) -> Value {
     let size = state.origin.size(&one.base_sha, &one.head_sha).unwrap_or_default();
     let rest = json!({
         "merged": one.merged.is_some(), "mergeable": one.is_open().then_some(true), "rebaseable": null,
-        "mergeable_state": if one.is_open() { "clean" } else { "unknown" },
+        "mergeable_state": pulls::mergeable_state(state, one),
         "merged_by": one.merged.as_ref().map(|_| user(&state.root, "mia")),
         "comments": state.comments.iter().filter(|comment| comment.pull == one.number).count(), "review_comments": 0,
         "maintainer_can_modify": false, "commits": size.commits, "additions": size.additions,
@@ -198,6 +199,13 @@ pub fn pull_in_full(state: &State, one: &Pull) -> Value {
         fields.extend(more.clone());
     }
     value
+}
+
+/// Returns where the head of a pull request is; a fork's repository also says when it was last pushed to.
+fn head(state: &State, pull: &Pull) -> Value {
+    let mut head = side(state, &pull.head_owner, &pull.head, &pull.head_sha);
+    head["repo"]["pushed_at"] = moment::text(pull.pushed).into();
+    head
 }
 
 fn side(state: &State, owner: &str, branch: &str, sha: &str) -> Value {
@@ -217,7 +225,42 @@ pub fn comment(state: &State, comment: &Comment) -> Value {
         "html_url": format!("{}/{}/{}/pull/{}#issuecomment-{}", state.root, state.owner, state.name, comment.pull, comment.id),
         "issue_url": issue, "user": user(&state.root, &comment.author), "body": comment.body,
         "created_at": moment::text(comment.created), "updated_at": moment::text(comment.updated),
-        "author_association": "CONTRIBUTOR",
+        "author_association": if comment.author == "fleetwright" { "COLLABORATOR" } else { "CONTRIBUTOR" },
+    })
+}
+
+/// Returns the event that a label was set.
+#[must_use]
+pub fn labelled(state: &State, event: &LabelEvent) -> Value {
+    json!({
+        "id": event.id, "node_id": node(&event.id.to_string()), "event": "labeled",
+        "url": format!("{}/issues/events/{}", state.repository_url(), event.id), "actor": user(&state.root, &event.author),
+        "commit_id": null, "commit_url": null, "created_at": moment::text(event.created),
+        "performed_via_github_app": null, "label": { "name": event.label, "color": "ededed" },
+    })
+}
+
+/// Returns the number of the check suite of a commit.
+#[must_use]
+pub fn suite_of(sha: &str) -> u64 {
+    id_of(sha)
+}
+
+/// Returns the check suite of a commit.
+#[must_use]
+pub fn check_suite(state: &State, sha: &str, status: &str) -> Value {
+    let (id, at) = (suite_of(sha), moment::text(state.now));
+    let url = format!("{}/check-suites/{id}", state.repository_url());
+    let person = json!({ "name": "someone", "email": "someone@example.com" });
+    let commit = json!({
+        "id": sha, "tree_id": sha, "message": "", "timestamp": at, "author": person, "committer": person,
+    });
+    let runs = state.check_runs.iter().filter(|run| run.sha == sha).count();
+    json!({
+        "id": id, "node_id": node(&url), "head_branch": null, "head_sha": sha, "status": status, "conclusion": null,
+        "url": url, "before": null, "after": null, "pull_requests": [], "app": null, "created_at": at, "updated_at": at,
+        "repository": repository(state, &state.owner), "head_commit": commit, "latest_check_runs_count": runs,
+        "check_runs_url": format!("{url}/check-runs"),
     })
 }
 
@@ -243,7 +286,7 @@ pub fn check_run(state: &State, run: &CheckRun) -> Value {
         "details_url": text("details_url"), "status": run.fields.get("status").cloned().unwrap_or_else(|| "queued".into()),
         "conclusion": text("conclusion"), "started_at": moment::text(run.created),
         "completed_at": run.fields.get("conclusion").map(|_| moment::text(run.created)),
-        "external_id": run.fields.get("external_id").cloned().unwrap_or_else(|| "".into()), "check_suite": { "id": 1 },
+        "external_id": run.fields.get("external_id").cloned().unwrap_or_else(|| "".into()), "check_suite": { "id": suite_of(&run.sha) },
         "output": {
             "title": output("title"), "summary": output("summary"), "text": output("text"),
             "annotations_count": run.annotations.len(), "annotations_url": format!("{url}/annotations"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::apps::{App, Delivery};
@@ -32,6 +32,10 @@ pub struct State {
     pub pulls: Vec<Pull>,
     /// Comments in the order in which they were made.
     pub comments: Vec<Comment>,
+    /// Labels that people set, in the order in which they did.
+    pub labelled: Vec<LabelEvent>,
+    /// Commits whose check suites a person asked for once more, and that were not completed since.
+    pub rerequested: BTreeSet<String>,
     /// Statuses in the order in which they were set.
     pub statuses: Vec<Status>,
     /// Check runs in the order in which they were made.
@@ -85,6 +89,8 @@ pub struct Pull {
     pub draft: bool,
     /// How many people approved it.
     pub approvals: u64,
+    /// When something was last pushed to the repository that the head is in.
+    pub pushed: u64,
     /// When it was opened.
     pub created: u64,
     /// When it last changed.
@@ -118,6 +124,21 @@ pub struct Comment {
     pub created: u64,
     /// When it was last edited.
     pub updated: u64,
+}
+
+/// A label that was set on a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelEvent {
+    /// Its number.
+    pub id: u64,
+    /// The pull request.
+    pub pull: u64,
+    /// The label.
+    pub label: String,
+    /// Who set it.
+    pub author: String,
+    /// When it was set.
+    pub created: u64,
 }
 
 /// A commit status.
@@ -254,6 +275,34 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Opens a pull request of a person to the default branch.
+    pub fn open(&mut self, owner: &str, head: &str, sha: &str) -> Result<u64> {
+        let base = self.default_branch.clone();
+        let base_sha = self.branches.get(&base).context("there is no default branch")?.clone();
+        let number = self.pulls.len() as u64 + 1;
+        self.pulls.push(Pull {
+            number,
+            title: format!("Change {head}"),
+            body: None,
+            author: "ann".into(),
+            head_owner: owner.to_owned(),
+            head: head.to_owned(),
+            head_sha: sha.to_owned(),
+            base,
+            base_sha,
+            labels: BTreeSet::new(),
+            reviewers: BTreeSet::new(),
+            draft: false,
+            approvals: 0,
+            pushed: self.now,
+            created: self.now,
+            updated: self.now,
+            closed: None,
+            merged: None,
+        });
+        Ok(number)
     }
 
     /// Returns the place of a pull request.

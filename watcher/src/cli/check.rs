@@ -9,10 +9,12 @@ use crate::output::Exit;
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let rendered = global.render_working_tree(&global.working_tree()?)?;
     let (clusters, files) = (rendered.clusters.len(), rendered.file_count());
+    let notes = rendered.notes();
     if global.is_json() {
-        print_json(&json!({ "problems": [], "clusters": clusters, "files": files }));
+        print_json(&json!({ "problems": [], "notes": notes, "clusters": clusters, "files": files }));
     } else {
-        print_text(&format!("no problems in {clusters} clusters, {files} rendered files\n"));
+        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        print_text(&format!("{notes}no problems in {clusters} clusters, {files} rendered files\n"));
     }
     Ok(Exit::Done)
 }

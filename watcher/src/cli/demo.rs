@@ -67,7 +67,12 @@ impl Demo {
     fn start(dir: &std::path::Path) -> Result<Self, CommandError> {
         let repository = Repository::init_bare(dir, BASE)?;
         let upstream = Upstream::own(repository.reopen()?);
-        let settings = Settings { base: BASE.to_owned(), budget: Budget::default(), allow_deletions: None };
+        let settings = Settings {
+            base: BASE.to_owned(),
+            budget: Budget::default(),
+            allow_deletions: None,
+            merge_reviewed: false,
+        };
         Ok(Self { repository, pipeline: Pipeline::new(upstream, settings), scene: 0 })
     }
 

@@ -1,5 +1,6 @@
 //! `fleetwright register`: makes a GitHub App for the service, with a person who agrees in the browser.
 
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -134,10 +135,11 @@ fn told(registered: &Registered, key_file: &Path, secret_file: Option<&Path>, in
     let mut listen = String::new();
     if let Some(file) = secret_file {
         let file = file.display();
-        text += &format!("wrote {file}\n");
+        let _ = writeln!(text, "wrote {file}");
         listen = format!(" \\\n  --listen 0.0.0.0:8080 --webhook-secret-file {file}");
     }
-    text += &format!(
+    let _ = write!(
+        text,
         "\nInstall it on the repository: {install}\n\
          Then start the service:\n\
          fleetwright run --upstream https://HOST/OWNER/NAME.git \\\n  --app-id {id} --app-key-file {key_file}{listen}\n"

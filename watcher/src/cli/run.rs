@@ -1,5 +1,6 @@
 //! `fleetwright run`: the service, or one run of it.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,6 +25,10 @@ use super::Exit;
 /// Hints that may wait while a run is under way; sources keep one more each.
 const CHANNEL_CAPACITY: usize = 64;
 
+/// How often a failure that needs a person is tried again, since not everything that a person does can be seen from
+/// here, such as a rule that is lifted. While runs succeed it costs a look at the refs.
+const SECOND_CHANCE_INTERVAL: Duration = Duration::from_mins(10);
+
 /// How often a single run starts over when someone else was faster: each loss means that someone else made progress.
 const ATTEMPTS: usize = 5;
 
@@ -46,6 +51,10 @@ pub(super) struct Args {
     /// Allow one plan to delete more than the budget: its digest, or the beginning of it.
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
+    /// Merge a pull request of ours by itself if its very change was read in the review of another one, as soon as no
+    /// rule, status or check is in the way.
+    #[arg(long)]
+    merge_reviewed: bool,
     #[command(flatten)]
     listen: Listen,
 }
@@ -73,8 +82,12 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
         Some(base) => base.clone(),
         None => upstream.head_branch()?,
     };
-    let settings =
-        Settings { base, budget: Budget::default(), allow_deletions: args.allow_deletions.clone() };
+    let settings = Settings {
+        base,
+        budget: Budget::default(),
+        allow_deletions: args.allow_deletions.clone(),
+        merge_reviewed: args.merge_reviewed,
+    };
     let pipeline = Pipeline::new(upstream, settings);
     Ok(match github {
         Some(client) => pipeline.on_github(client),
@@ -207,6 +220,12 @@ async fn serve(
     let look = move || looks.observe_look(upstream.refs());
     let every = Duration::from_secs(args.poll);
     tokio::spawn(poll(every, event.clone(), events.clone(), look));
+    let mut chances = 0_u64;
+    let give_chance = move || {
+        chances += 1;
+        Ok::<_, Infallible>(chances)
+    };
+    tokio::spawn(poll(SECOND_CHANCE_INTERVAL, event.clone(), events.clone(), give_chance));
     if let Some(client) = pipeline.github() {
         let (client, monitor) = (Arc::clone(client), monitor.clone());
         let sources = GitHubSources { client, monitor, event: event.clone(), events: events.clone() };
@@ -229,6 +248,9 @@ async fn serve(
         {
             debug!("nothing has moved since the last run");
             return Outcome::Done;
+        }
+        if request.cause == Cause::Asked {
+            runner.lend().review_again();
         }
         let outcome = observed.observe(|| {
             let result = runner.run(cancel);

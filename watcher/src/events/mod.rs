@@ -42,4 +42,6 @@ pub enum Cause {
     Moved,
     /// Something may have changed that no ref shows, such as a pull request's text: only a run can tell.
     Changed,
+    /// A person asked for something to be done once more: what was done before does not count.
+    Asked,
 }

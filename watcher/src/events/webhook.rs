@@ -108,15 +108,16 @@ impl Webhook {
         K: Clone + Send + Sync + 'static,
         R: Clone + Send + Sync + 'static,
     {
-        let is_behind = Arc::new(AtomicBool::new(false));
+        let behind: [Arc<AtomicBool>; 3] = Default::default();
         // Never waits, since GitHub does not.
         let wake = move |cause| match events.try_send(Event { cause, ..event.clone() }) {
             Ok(()) => Woken::Queued,
             Err(TrySendError::Full(event)) => {
                 // A full channel holds hints that are not taken in yet, and the look that they lead to sees every ref
-                // that this one tells of. What refs do not show goes behind them, once.
+                // that this one tells of. What refs do not show goes behind them, each cause once.
+                let is_behind = &behind[cause as usize];
                 if cause > Cause::Moved && !is_behind.swap(true, Ordering::AcqRel) {
-                    tokio::spawn(send_behind(event, events.clone(), Arc::clone(&is_behind)));
+                    tokio::spawn(send_behind(event, events.clone(), Arc::clone(is_behind)));
                 }
                 Woken::AlreadyAwake
             }

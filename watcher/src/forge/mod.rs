@@ -39,6 +39,15 @@ impl Home {
             Self::GitHub(client) => Forge::GitHub(GitHubForge::new(client, upstream)),
         }
     }
+
+    /// Returns the forge if it is GitHub, where people open pull requests of their own.
+    #[must_use]
+    pub fn github<'a>(&'a self, upstream: &'a Upstream) -> Option<GitHubForge<'a>> {
+        match self {
+            Self::Local => None,
+            Self::GitHub(client) => Some(GitHubForge::new(client, upstream)),
+        }
+    }
 }
 
 /// A forge, whichever it is.

@@ -1,5 +1,9 @@
 //! Questions about history: who made a commit, from what, and what comes before what.
 
+use std::collections::BTreeSet;
+
+use renderer::path::RepoPath;
+
 use super::commit::{RENDERED_BY, Signature};
 use super::error::GitError;
 use super::repository::Repository;
@@ -18,7 +22,77 @@ pub struct CommitSummary {
     pub committer: Signature,
 }
 
+/// Files that a commit was the last one to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesChanged {
+    /// The commit.
+    pub commit: CommitSummary,
+    /// The files, in order.
+    pub paths: Vec<RepoPath>,
+}
+
+/// How many commits are looked through for who changed a file.
+const MAX_COMMITS: usize = 500;
+
 impl Repository {
+    /// Returns which commits, of `since` and those after it up to `tip`, were the last ones to change `paths`, the newest
+    /// first. Merges count as little as in `git log`, and so does what is further back than is looked.
+    pub fn newest_changes(
+        &self,
+        tip: Revision,
+        since: Revision,
+        paths: &BTreeSet<RepoPath>,
+    ) -> Result<Vec<FilesChanged>, GitError> {
+        let failed = || self.failed(format!("find who changed files up to `{}`", tip.short()));
+        let mut left: BTreeSet<&RepoPath> = paths.iter().collect();
+        let mut found = Vec::new();
+        for commit in self.after(tip, since).map_err(failed())? {
+            if left.is_empty() {
+                break;
+            }
+            let changed: Vec<RepoPath> = {
+                let touched = self.touched_by(commit).map_err(failed())?;
+                left.iter()
+                    .filter(|path| touched.contains(path.as_str()))
+                    .map(|path| (*path).clone())
+                    .collect()
+            };
+            left.retain(|path| changed.binary_search(path).is_err());
+            if !changed.is_empty() {
+                found.push(FilesChanged { commit: self.commit_summary(commit)?, paths: changed });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns `since` and what came after it up to `tip`, the newest first, without merges.
+    fn after(&self, tip: Revision, since: Revision) -> Result<Vec<Revision>, git2::Error> {
+        let mut walk = self.inner.revwalk()?;
+        walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::TIME)?;
+        walk.push(tip.oid())?;
+        for parent in self.inner.find_commit(since.oid())?.parent_ids() {
+            // It may be beyond the boundary of a shallow clone.
+            let _ = walk.hide(parent);
+        }
+        let mut commits = Vec::new();
+        for id in walk.take(MAX_COMMITS) {
+            let id = id?;
+            if self.inner.find_commit(id)?.parent_count() < 2 {
+                commits.push(Revision::from_oid(id));
+            }
+        }
+        Ok(commits)
+    }
+
+    /// Returns the files that a commit changed against its parent.
+    fn touched_by(&self, revision: Revision) -> Result<BTreeSet<String>, git2::Error> {
+        let commit = self.inner.find_commit(revision.oid())?;
+        let old = commit.parents().next().map(|parent| parent.tree()).transpose()?;
+        let diff = self.inner.diff_tree_to_tree(old.as_ref(), Some(&commit.tree()?), None)?;
+        let files = diff.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
+        Ok(files.flatten().filter_map(|path| path.to_str().map(str::to_owned)).collect())
+    }
+
     /// Returns what a person wants to know of a commit at a glance.
     pub fn commit_summary(&self, revision: Revision) -> Result<CommitSummary, GitError> {
         let commit = self.commit_at(revision)?;
@@ -133,6 +207,26 @@ mod tests {
         let amended = repository.branch("main").unwrap();
         assert!(repository.read_trailer(amended, RENDERED_BY).unwrap().is_some());
         assert!(!repository.is_authored_by_us(amended).unwrap());
+    }
+
+    #[test]
+    fn each_file_is_put_down_to_the_last_commit_that_changed_it() {
+        let scene = Scene::bare();
+        scene.commit("main", "before", &[("out/a", "0"), ("out/b", "0"), ("out/c", "0")]);
+        let since = scene.commit("main", "the inputs", &[("in", "1"), ("out/c", "1")]);
+        scene.commit("main", "first", &[("out/a", "1"), ("out/b", "1")]);
+        let tip = scene.commit("main", "second", &[("out/b", "2"), ("out/x", "2")]);
+        let paths = ["out/a", "out/b", "out/c", "out/d"].map(crate::git::scene::path).into();
+        let found = scene.repository().newest_changes(tip, since, &paths).unwrap();
+        let told: Vec<_> = found
+            .iter()
+            .map(|changed| {
+                (changed.commit.title.as_str(), changed.paths.iter().map(RepoPath::as_str).collect())
+            })
+            .collect();
+        let expected: [(&str, Vec<&str>); 3] =
+            [("second", vec!["out/b"]), ("first", vec!["out/a"]), ("the inputs", vec!["out/c"])];
+        assert_eq!(told, expected);
     }
 
     #[test]

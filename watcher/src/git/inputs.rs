@@ -28,6 +28,11 @@ impl Repository {
         Ok(source)
     }
 
+    /// Returns whether two revisions have the same `environments/` and `templates/`.
+    pub fn has_same_inputs(&self, one: Revision, two: Revision) -> Result<bool, GitError> {
+        Ok(self.input_ids(one)? == self.input_ids(two)?)
+    }
+
     /// Returns the newest commit on the mainline of `tip` that has a file called `name` anywhere below `folder`.
     pub fn newest_with_file(
         &self,

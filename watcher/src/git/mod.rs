@@ -34,7 +34,7 @@ pub use address::is_elsewhere;
 pub use commit::{CommitRequest, CommitText, RENDERED_BY, SOURCE_REVISION, Signature, TreeChange};
 pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot};
 pub use error::{Fault, GitError};
-pub use history::CommitSummary;
+pub use history::{CommitSummary, FilesChanged};
 pub use mirror::mirror_folder;
 pub use object::blob_id;
 pub use refs::{PushError, RefUpdate};

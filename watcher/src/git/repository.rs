@@ -158,6 +158,12 @@ impl Repository {
         }
     }
 
+    /// Returns whether a commit is here.
+    #[must_use]
+    pub fn has(&self, revision: Revision) -> bool {
+        self.inner.find_commit(revision.oid()).is_ok()
+    }
+
     fn unknown_branch(&self, branch: &str) -> Result<Fault, GitError> {
         Ok(Fault::unknown_branch(branch, self.branches()?))
     }

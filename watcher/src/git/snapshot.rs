@@ -17,6 +17,9 @@ use super::revision::{Revision, oid, raw_id};
 /// The largest file that is read: far above anything people write, far below what hurts.
 pub const MAX_SOURCE_BYTES: usize = 10 * 1024 * 1024;
 
+/// The most that is read of one revision, all files together: a fleet of thousands of clusters takes some megabytes.
+pub const MAX_SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
+
 /// The mode of a symbolic link in a tree.
 const SYMLINK: i32 = 0o120_000;
 
@@ -63,6 +66,7 @@ pub(crate) enum Unreadable {
     Submodule,
     NotAFile,
     TooLarge { bytes: u64 },
+    TooMuch,
 }
 
 /// Returns the problem that tells a person about a file that is not read.
@@ -83,6 +87,14 @@ pub(crate) fn problem(path: &RepoPath, reason: Unreadable) -> Problem {
         Unreadable::TooLarge { bytes } => (
             format!("`{}` has {bytes} bytes, more than the {mebibytes} MiB that are read", path.file_name()),
             "split it, or move it out of this folder if it is not an input".to_owned(),
+        ),
+        Unreadable::TooMuch => (
+            format!(
+                "from `{}` on nothing is read: more than {} MiB",
+                path.file_name(),
+                MAX_SNAPSHOT_BYTES >> 20
+            ),
+            "move out of this folder what is not an input".to_owned(),
         ),
     };
     Problem::in_whole_file(path, message).hint(hint)
@@ -106,7 +118,13 @@ impl Repository {
     ) -> Result<(Snapshot, Vec<Problem>), GitError> {
         let tree = self.tree_at(revision)?;
         cache.begin();
-        let mut walk = Walk { repository: self, cache, snapshot: Snapshot::default(), problems: Vec::new() };
+        let mut walk = Walk {
+            repository: self,
+            cache,
+            snapshot: Snapshot::default(),
+            problems: Vec::new(),
+            room: MAX_SNAPSHOT_BYTES,
+        };
         for folder in [ENVIRONMENTS, TEMPLATES] {
             if let Some(entry) = tree.get_name(folder) {
                 walk.entry(RepoPath::parse(folder).expect("the folder's name is a path"), &entry)?;
@@ -121,6 +139,8 @@ struct Walk<'a> {
     cache: &'a mut BlobCache,
     snapshot: Snapshot,
     problems: Vec<Problem>,
+    /// How many bytes may still be read.
+    room: usize,
 }
 
 impl Walk<'_> {
@@ -153,8 +173,7 @@ impl Walk<'_> {
 
     fn file(&mut self, path: RepoPath, id: SourceId) -> Result<(), GitError> {
         if let Some(bytes) = self.cache.get(id) {
-            self.snapshot.insert(path, Source { id, bytes });
-            return Ok(());
+            return self.keep(path, Source { id, bytes });
         }
         let failed = || self.repository.failed(format!("read `{path}`"));
         let odb = self.repository.inner.odb().map_err(failed())?;
@@ -162,10 +181,28 @@ impl Walk<'_> {
         if size > MAX_SOURCE_BYTES {
             return self.refuse(&path, Unreadable::TooLarge { bytes: size as u64 });
         }
+        if size > self.room {
+            return self.fill(&path);
+        }
         let bytes: Arc<[u8]> = odb.read(oid(&id.0)).map_err(failed())?.data().into();
         self.cache.current.insert(id, Arc::clone(&bytes));
-        self.snapshot.insert(path, Source { id, bytes });
+        self.keep(path, Source { id, bytes })
+    }
+
+    fn keep(&mut self, path: RepoPath, source: Source) -> Result<(), GitError> {
+        match self.room.checked_sub(source.bytes.len()) {
+            Some(room) => self.room = room,
+            None => return self.fill(&path),
+        }
+        self.snapshot.insert(path, source);
         Ok(())
+    }
+
+    /// Reads nothing more, and says so once.
+    fn fill(&mut self, path: &RepoPath) -> Result<(), GitError> {
+        let is_first = self.room > 0;
+        self.room = 0;
+        if is_first { self.refuse(path, Unreadable::TooMuch) } else { Ok(()) }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it ends the arms of a match that can fail")]

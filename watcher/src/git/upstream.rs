@@ -139,6 +139,16 @@ impl Upstream {
         Ok(refs)
     }
 
+    /// Brings in what one ref of the upstream names that a fetch of branches leaves out, and returns where it is.
+    pub fn fetch_ref(&self, name: &str) -> Result<Option<Revision>, GitError> {
+        let Location::Other(remote) = &self.location else {
+            return self.repository.ref_target(name);
+        };
+        let refs = upload_pack::fetch(remote, &self.repository, &[name])
+            .map_err(self.failed(&format!("fetch `{name}` from"), remote))?;
+        Ok(refs.get(name).copied())
+    }
+
     /// Returns where the refs of a repository on this machine are, if nothing has to be fetched to have what they name.
     fn seen_from_here(&self, remote: &Remote) -> Result<Option<BTreeMap<String, Revision>>, GitError> {
         let Remote::Path(path) = remote else { return Ok(None) };

@@ -10,15 +10,16 @@ use renderer::path::RepoPath;
 use renderer::plan::Budget;
 use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
 use renderer::snapshot::OUTPUT;
-use tracing::{Span, field, info};
+use tracing::{Span, field, info, warn};
 
 use super::changes::{self, GroupChanges};
 use super::group::{Group, Groups, LastRoles};
 use super::publish::{BRANCH_PREFIX, CONTROL_FIRST, Ground, head_of, publish};
-use super::report::RunReport;
+use super::report::{Published, RunReport};
+use super::review::{self, Desk, Read, Reviews};
 use crate::error::CommandError;
-use crate::forge::github::Client;
-use crate::forge::{Forge, ForgeError, Home};
+use crate::forge::github::{Client, OpenPull};
+use crate::forge::{Forge, ForgeError, Home, Outcome};
 use crate::git::{BlobCache, FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, Upstream};
 
 const BRANCHES: &str = "refs/heads/";
@@ -34,6 +35,8 @@ pub struct Settings {
     pub budget: Budget,
     /// The plan that may delete more: its digest, or the beginning of it.
     pub allow_deletions: Option<String>,
+    /// Whether a pull request of ours is merged whose change was read before, once nothing is in its way.
+    pub merge_reviewed: bool,
 }
 
 /// A point between two steps of a run, at which it can be stopped.
@@ -51,6 +54,12 @@ pub enum Step {
     Pushed(Group),
     /// The pull request of a group is as it should be.
     Proposed(Group),
+    /// What a person's pull request changes is known, and nothing is said yet.
+    Examined(u64),
+    /// The comment on a person's pull request is as it should be.
+    Commented(u64),
+    /// The verdict on a person's pull request is as it should be.
+    Judged(u64),
 }
 
 /// Tells a run at each step whether to go on.
@@ -75,6 +84,10 @@ pub struct Pipeline {
     blobs: BlobCache,
     folders: FolderMemo,
     roles: LastRoles,
+    reviews: Reviews,
+    reviewed_blobs: BlobCache,
+    /// The pull requests of ours that are to be merged as soon as nothing is in their way.
+    waiting: Vec<u64>,
     /// Where all that a run depends on was when the last run was complete.
     settled: Option<Settled>,
 }
@@ -84,6 +97,8 @@ pub struct Pipeline {
 struct Settled {
     refs: Refs,
     open: Vec<u64>,
+    /// The pull requests of people that are to be reviewed, as they were.
+    candidates: Vec<OpenPull>,
 }
 
 impl Pipeline {
@@ -98,6 +113,9 @@ impl Pipeline {
             blobs: BlobCache::default(),
             folders: FolderMemo::default(),
             roles: LastRoles::default(),
+            reviews: Reviews::default(),
+            reviewed_blobs: BlobCache::default(),
+            waiting: Vec::new(),
             settled: None,
         }
     }
@@ -149,13 +167,20 @@ impl Pipeline {
     pub fn has_news(&self) -> Result<bool, CommandError> {
         let Some(settled) = &self.settled else { return Ok(true) };
         let refs = self.relevant(self.upstream.refs()?);
-        Ok(*settled != Settled { refs, open: self.open_pulls()? })
+        let now = Settled { refs, open: self.open_pulls()?, candidates: self.candidates()? };
+        Ok(*settled != now || self.may_merge(&self.waiting)?)
     }
 
-    /// Makes one run: from the base branch to one pull request a group.
+    /// Lets the next run review every pull request of people once more, for instance since a person asked for it.
+    pub fn review_again(&mut self) {
+        self.reviews.forget();
+        self.settled = None;
+    }
+
+    /// Makes one run: from the base branch to one pull request a group, and to a review of each pull request of people.
     ///
     /// Returns nothing if a step said to stop. A group whose plan is refused does not keep the others from being
-    /// published.
+    /// published, and what is wrong on the base branch keeps nobody from seeing whether a pull request mends it.
     pub fn run(
         &mut self,
         steps: &dyn Steps,
@@ -167,6 +192,31 @@ impl Pipeline {
             return Ok(None);
         }
         let seen = self.upstream.fetch()?;
+        let published = self.publish(&seen, steps, progress);
+        let is_fault_of_people = |error: &CommandError| matches!(error, CommandError::Problems { .. });
+        if !published.as_ref().map_or_else(is_fault_of_people, Option::is_some) {
+            return published;
+        }
+        let candidates = self.candidates()?;
+        if !self.review(steps, &candidates)? {
+            return Ok(None);
+        }
+        let report = published?;
+        let open = self.open_pulls()?;
+        self.waiting =
+            report.as_ref().map_or_else(|| Ok(Vec::new()), |report| self.merge_reviewed(report))?;
+        let refs = self.relevant(after(seen, self.upstream.take_moves()));
+        self.settled = Some(Settled { refs, open, candidates });
+        Ok(report)
+    }
+
+    /// Publishes what is on the base branch; returns nothing if a step said to stop.
+    fn publish(
+        &mut self,
+        seen: &Refs,
+        steps: &dyn Steps,
+        progress: &dyn Progress,
+    ) -> Result<Option<RunReport>, CommandError> {
         let base = match seen.get(&format!("{BRANCHES}{}", self.settings.base)) {
             Some(base) => *base,
             None => self.upstream.existing_branch(&self.settings.base)?,
@@ -181,8 +231,10 @@ impl Pipeline {
         }
         let changes = self.compare(base, &rendered)?;
         let source = self.upstream.repository().source_of_inputs(base)?;
+        let has_changes = changes.values().any(|changes| !changes.files.is_empty());
+        let read = if has_changes { self.read_before(source)? } else { None };
         let (upstream, settings, forge) = (&self.upstream, &self.settings, self.forge());
-        let ground = Ground { upstream, forge, settings, steps, base, source };
+        let ground = Ground { upstream, forge, settings, steps, base, source, read };
         let mut groups = Vec::new();
         for (group, changes) in &changes {
             match publish(&ground, *group, changes)? {
@@ -190,12 +242,72 @@ impl Pipeline {
                 None => return Ok(None),
             }
         }
-        let open = self.open_pulls()?;
         self.forge().hold_back(CONTROL_FIRST, &head_of(Group::Control), &head_of(Group::App))?;
         info!(clusters = rendered.clusters.len(), files = rendered.file_count(), "run is complete");
-        let refs = self.relevant(after(seen, self.upstream.take_moves()));
-        self.settled = Some(Settled { refs, open });
         Ok(Some(RunReport { base, source, groups }))
+    }
+
+    /// Reviews what people propose; returns whether no step said to stop.
+    fn review(&mut self, steps: &dyn Steps, candidates: &[OpenPull]) -> Result<bool, CommandError> {
+        let Some(forge) = self.home.github(&self.upstream) else { return Ok(true) };
+        let mut desk = Desk {
+            upstream: &self.upstream,
+            forge,
+            settings: &self.settings,
+            steps,
+            renderer: &mut self.renderer,
+            blobs: &mut self.reviewed_blobs,
+        };
+        self.reviews.run(&mut desk, candidates)
+    }
+
+    /// Returns what was read of the change that `source` made, before it was merged.
+    fn read_before(&self, source: Revision) -> Result<Option<Read>, ForgeError> {
+        match self.home.github(&self.upstream) {
+            Some(forge) => review::read_before(&forge, source, &self.settings.base),
+            None => Ok(None),
+        }
+    }
+
+    /// Merges what was read before and has nothing in its way, and returns what still waits for that.
+    fn merge_reviewed(&self, report: &RunReport) -> Result<Vec<u64>, ForgeError> {
+        let Some(forge) = self.home.github(&self.upstream).filter(|_| self.settings.merge_reviewed) else {
+            return Ok(Vec::new());
+        };
+        let mut waiting = Vec::new();
+        for group in report.groups.iter().filter(|group| group.reviewed.is_some()) {
+            match (&group.done, group.ready) {
+                (Published::Proposed(Outcome::Unchanged(number)), Some(head)) => {
+                    if forge.is_clean(*number)? {
+                        forge.merge_if_allowed(*number, head)?;
+                    }
+                    waiting.push(*number);
+                }
+                (Published::Proposed(Outcome::Opened(number) | Outcome::Updated(number)), _) => {
+                    waiting.push(*number);
+                }
+                _ => {}
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Returns whether something that waits to be merged has nothing in its way any more.
+    fn may_merge(&self, waiting: &[u64]) -> Result<bool, ForgeError> {
+        let Some(forge) = self.home.github(&self.upstream) else { return Ok(false) };
+        for number in waiting {
+            if forge.is_clean(*number)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn candidates(&self) -> Result<Vec<OpenPull>, ForgeError> {
+        match self.home.github(&self.upstream) {
+            Some(forge) => review::candidates(&forge, &self.settings.base),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn forge(&self) -> Forge<'_> {
@@ -209,7 +321,12 @@ impl Pipeline {
     fn render(&mut self, base: Revision, progress: &dyn Progress) -> Result<Rendered, CommandError> {
         let (snapshot, mut problems) = self.upstream.repository().snapshot(base, &mut self.blobs)?;
         match self.renderer.render(&snapshot, progress) {
-            Ok(rendered) if problems.is_empty() => Ok(rendered),
+            Ok(rendered) if problems.is_empty() => {
+                for note in rendered.notes() {
+                    warn!(revision = %base, "{note}");
+                }
+                Ok(rendered)
+            }
             Ok(_) => Err(CommandError::Problems { problems }),
             Err(found) => {
                 problems.extend(found);

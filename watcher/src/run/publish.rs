@@ -10,9 +10,11 @@ use renderer::snapshot::OUTPUT;
 use tracing::{info, warn};
 
 use super::changes::GroupChanges;
+use super::drift;
 use super::group::Group;
 use super::pipeline::{Settings, Step, Steps};
 use super::report::{GroupReport, Published};
+use super::review::Read;
 use crate::error::CommandError;
 use crate::forge::{Forge, Outcome, Ownership, Proposal, PullRequest, PullState};
 use crate::git::{
@@ -23,6 +25,8 @@ use crate::git::{
 pub const BRANCH_PREFIX: &str = "fleetwright/";
 /// The commit status by which the pull request of the apps waits for that of the hubs.
 pub const CONTROL_FIRST: &str = "fleetwright/control-first";
+/// The label of a pull request whose change was read before its merge.
+pub const REVIEWED_LABEL: &str = "fleetwright: reviewed";
 /// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
 const NOTHING_LEFT: &str = "nothing is left to change";
 
@@ -36,6 +40,8 @@ pub(super) struct Ground<'a> {
     pub base: Revision,
     /// The commit that made the inputs what they are.
     pub source: Revision,
+    /// What was read of that commit's change before it was merged.
+    pub read: Option<Read>,
 }
 
 /// What there is to do about a plan.
@@ -59,6 +65,8 @@ struct Presented {
     plan: Plan,
     title: String,
     body: String,
+    /// The pull request in which this very plan was read before its merge.
+    reviewed: Option<u64>,
 }
 
 /// Returns the head branch of a group.
@@ -72,7 +80,14 @@ pub(super) fn publish(
     group: Group,
     changes: &GroupChanges,
 ) -> Result<Option<GroupReport>, CommandError> {
-    let wanted = Presented::new(group, plan::plan(&changes.files, &changes.published));
+    let plan = plan::plan(&changes.files, &changes.published);
+    let mut wanted = Presented::new(group, plan, ground.read.as_ref());
+    let drift = drift::find(ground, &changes.files)?;
+    for changed in &drift {
+        let (title, author) = (&changed.commit.title, &changed.commit.author.name);
+        info!(%group, commit = %changed.commit.revision, "`{title}` by {author} changed rendered files by hand: putting them back");
+    }
+    wanted.body.push_str(&drift::section(&drift, &ground.settings.base));
     if !ground.steps.may_go_on(Step::Planned(group)) {
         return Ok(None);
     }
@@ -92,7 +107,9 @@ pub(super) fn publish(
         },
     };
     let goes_on = ground.steps.may_go_on(Step::Proposed(group));
-    Ok(goes_on.then_some(GroupReport { group, plan: wanted.plan, done }))
+    let ready = ready(ground, &wanted, &done, &changes.files)?;
+    let Presented { plan, reviewed, .. } = wanted;
+    Ok(goes_on.then_some(GroupReport { group, plan, done, reviewed, ready }))
 }
 
 impl Ground<'_> {
@@ -141,6 +158,23 @@ fn decide(ground: &Ground<'_>, wanted: &Presented, head: Ownership, pulls: &[Pul
 fn is_declined(pull: &PullRequest, plan: &Plan) -> bool {
     let by_a_person = matches!(&pull.state, PullState::Closed { reason } if reason != NOTHING_LEFT);
     by_a_person && pull.proposal.plan == plan.digest().short()
+}
+
+/// Returns the head of a pull request that may be merged by itself: what was read before, in the very commit that a run
+/// makes of it. What was only just pushed is left for the next run, so that checks can begin.
+fn ready(
+    ground: &Ground<'_>,
+    wanted: &Presented,
+    done: &Published,
+    changes: &[FileChange],
+) -> Result<Option<Revision>, CommandError> {
+    let is_kept = matches!(done, Published::Proposed(Outcome::Unchanged(_)));
+    if !(is_kept && ground.settings.merge_reviewed && wanted.reviewed.is_some()) {
+        return Ok(None);
+    }
+    // A committer's name can be borrowed; the id of a commit cannot.
+    let revision = commit(ground, &wanted.title, changes)?;
+    Ok((ground.upstream.branch(&wanted.head)? == Some(revision)).then_some(revision))
 }
 
 fn leave_alone(wanted: &Presented, commit: CommitSummary) -> Published {
@@ -199,12 +233,18 @@ fn commit(ground: &Ground<'_>, title: &str, changes: &[FileChange]) -> Result<Re
 }
 
 impl Presented {
-    fn new(group: Group, plan: Plan) -> Self {
-        let (title, body) = (markdown::title(&plan, group.as_str()), markdown::body(&plan));
-        Self { group, head: head_of(group), plan, title, body }
+    fn new(group: Group, plan: Plan, read: Option<&Read>) -> Self {
+        let (title, mut body) = (markdown::title(&plan, group.as_str()), markdown::body(&plan));
+        let reviewed = read.filter(|read| read.has(group, &plan)).map(|read| read.number);
+        if let Some(number) = reviewed {
+            body = format!("This very change was read before the merge of #{number}.\n\n{body}");
+        }
+        Self { group, head: head_of(group), plan, title, body, reviewed }
     }
 
     fn proposal(&self, ground: &Ground<'_>, head_revision: Revision) -> Proposal {
+        let mut labels = BTreeSet::from([self.group.to_string()]);
+        labels.extend(self.reviewed.map(|_| REVIEWED_LABEL.to_owned()));
         Proposal {
             title: self.title.clone(),
             group: self.group.to_string(),
@@ -213,7 +253,7 @@ impl Presented {
             base_revision: ground.base,
             head: self.head.clone(),
             head_revision,
-            labels: BTreeSet::from([self.group.to_string()]),
+            labels,
             body: self.body.clone(),
         }
     }

@@ -29,6 +29,10 @@ pub struct GroupReport {
     pub plan: Plan,
     /// What was done about it.
     pub done: Published,
+    /// The pull request in which this very plan was read before its merge.
+    pub reviewed: Option<u64>,
+    /// The head of the pull request, if that may be merged by itself.
+    pub ready: Option<Revision>,
 }
 
 /// What was done about a plan.
@@ -108,6 +112,9 @@ impl RunReport {
                     json!({ "group": report.group, "outcome": report.done.word(), "plan": report.plan });
                 if let Some(number) = report.done.number() {
                     group["pullRequest"] = number.into();
+                }
+                if let Some(number) = report.reviewed {
+                    group["reviewedIn"] = number.into();
                 }
                 if let Published::LeftAlone { branch, commit } = &report.done {
                     group["branch"] = branch.as_str().into();

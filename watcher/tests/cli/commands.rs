@@ -18,6 +18,7 @@ fn a_current_fleet_is_current_for_every_command() {
     => 0
     ");
     assert_snapshot!(repo.run(&["check"]), @"
+    note: chart values are not judged, since there is no `templates/charts.lock`: run `fleetwright charts lock`
     no problems in 2 clusters, 6 rendered files
     => 0
     ");

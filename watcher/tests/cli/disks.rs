@@ -84,6 +84,7 @@ fn a_read_only_repository_is_read_and_not_written() {
     ";
     let Some(output) = in_namespace(&repo, script) else { return };
     assert_snapshot!(repo.told(output), @"
+    note: chart values are not judged, since there is no `templates/charts.lock`: run `fleetwright charts lock`
     no problems in 2 clusters, 6 rendered files
     => 1
     1 file changed on 1 cluster: eu-1

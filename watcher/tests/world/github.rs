@@ -1,17 +1,21 @@
 //! Runs whose pull requests live on GitHub: the test kit's, on the very repository that the runs push to.
 
 use std::cell::RefCell;
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
 use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
+use fleetwright::git::{Repository, Upstream};
 use fleetwright::identity::Identity;
-use fleetwright::run::{Pipeline, Step, Steps};
+use fleetwright::run::{Group, Pipeline, Step};
 use insta::assert_snapshot;
 use testkit::github::{self, FaultKind, GitHub};
 
-use crate::platform::{APP_HEAD, CONTROL, World, pipeline, steps, told};
+use crate::platform::{APP_HEAD, BASE, CONTROL, Until, While, World, pipeline, settings, steps, told};
 
 pub const MOVED: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
 
@@ -22,18 +26,10 @@ struct OnGitHub {
     world: World,
 }
 
-struct Until(Step);
-
-impl Steps for Until {
-    fn may_go_on(&self, step: Step) -> bool {
-        step != self.0
-    }
-}
-
 impl OnGitHub {
     fn new(world: World) -> Self {
         let github = GitHub::start(&world.path()).unwrap();
-        let pipeline = RefCell::new(process(&world, &github));
+        let pipeline = RefCell::new(process(&world.path(), &github));
         Self { github, pipeline, world }
     }
 
@@ -54,7 +50,7 @@ impl OnGitHub {
     }
 
     fn restart(&self) {
-        self.pipeline.replace(process(&self.world, &self.github));
+        self.pipeline.replace(process(&self.world.path(), &self.github));
     }
 
     fn has_news(&self) -> bool {
@@ -96,11 +92,14 @@ pub fn status(github: &GitHub, world: &World, branch: &str) -> String {
     })
 }
 
-fn process(world: &World, github: &GitHub) -> Pipeline {
+fn process(repository: &Path, github: &GitHub) -> Pipeline {
+    pipeline(repository).on_github(client(github))
+}
+
+fn client(github: &GitHub) -> Client {
     let place = RepositoryPlace::new(&github.url(), github::OWNER, github::NAME).unwrap();
     let (now, wait) = github.clock();
-    let client = Client::new(place, Identity::of_token(github::TOKEN.into()), Clock::new(now, wait)).unwrap();
-    pipeline(&world.path()).on_github(client)
+    Client::new(place, Identity::of_token(github::TOKEN.into()), Clock::new(now, wait)).unwrap()
 }
 
 #[test]
@@ -145,13 +144,26 @@ fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
     let on = OnGitHub::edited();
     on.run();
     let requests = on.github.state().exchanges.len();
-    assert_eq!((requests, on.github.writes().len()), (14, 5), "{:?}", on.github.writes());
+    assert_eq!((requests, on.github.writes().len()), (16, 5), "{:?}", on.github.writes());
     on.run();
     let used = || on.github.state().spending[github::TOKEN].used;
-    let spent = used();
+    let used_before = used();
     on.run();
     assert!(!on.has_news());
-    assert_eq!((used(), on.github.writes().len()), (spent, 5), "what is known already was paid for");
+    assert_eq!((used(), on.github.writes().len()), (used_before, 5), "what is known already was paid for");
+}
+
+#[test]
+fn a_change_to_a_thousand_clusters_is_one_push_a_group_and_a_handful_of_requests() {
+    let on = OnGitHub::new(World::of(&testkit::fleet::files(1_000, 3)));
+    let client = Arc::clone(on.pipeline.borrow().github().unwrap());
+    let pushes = client.left().pushes;
+    let report = on.try_run().unwrap();
+    let clusters: usize = report.groups.iter().map(|group| group.plan.clusters.len()).sum();
+    assert_eq!(clusters, 1_000);
+    let requests = on.github.state().exchanges.len();
+    let writes = on.github.writes();
+    assert_eq!((pushes - client.left().pushes, requests, writes.len()), (2, 14, 5), "{writes:?}");
 }
 
 #[test]
@@ -258,12 +270,202 @@ fn a_token_that_was_revoked_stalls_the_run_and_leaves_everything_as_it_is() {
     let before = on.world.refs();
     let error = on.try_run().unwrap_err();
     assert!(!error.is_transient());
-    assert_snapshot!(error.report(), @r"
-    error: failed to find the pull requests of a branch on GitHub: the token is not accepted
+    assert_snapshot!(error.report(), @"
+    error: failed to find the pull request of a commit on GitHub: the token is not accepted
       hint: check that the token is complete, has not expired and was not revoked
     ");
     assert_eq!(on.world.refs(), before);
     on.github.state().tokens.insert(github::TOKEN.into(), token);
+    on.run();
+    assert_eq!(on.pulls().lines().count(), 2);
+}
+
+#[test]
+fn what_a_person_changed_by_hand_is_put_back_by_a_pull_request_that_names_the_commit() {
+    const POOL: &str = "argocd-apps/app/metallb/manifests/address-pool.yaml";
+    let on = OnGitHub::new(World::new());
+    on.run();
+    let published = on.world.read(BASE, POOL);
+    let by_hand = published.replace("192.168.64.140", "192.168.64.150");
+    let commit = on.world.commit(BASE, "Widen the pool, quickly", &[(POOL, Some(&by_hand))]);
+    assert!(on.has_news());
+    assert_snapshot!(on.run(), @r"
+    control  nothing to do
+    app      opened pull request #1
+    ");
+    let (body, writes) = (on.github.pull(1).unwrap().body.unwrap(), on.github.writes());
+    let told = format!("- {commit} `Widen the pool, quickly` by `Ann`: `{POOL}`\n");
+    assert!(body.contains("### Changed by hand\n") && body.contains(&told), "{body}");
+    on.run();
+    assert_eq!(on.github.writes(), writes, "a second run says nothing else");
+    on.github.merge(1).unwrap();
+    on.run();
+    assert_eq!(on.world.read(BASE, POOL), published);
+    // A file that our own pull request changed is nobody's drift when the inputs change again.
+    on.world.edit(MOVED[0], MOVED[1], MOVED[2]);
+    on.run();
+    assert!(
+        on.github
+            .pulls()
+            .unwrap()
+            .iter()
+            .all(|pull| { !pull.is_open() || !pull.body.as_ref().unwrap().contains("Changed by hand") })
+    );
+}
+
+#[test]
+fn of_two_replicas_on_one_repository_neither_makes_a_pull_request_twice() {
+    let whole = OnGitHub::edited();
+    whole.run();
+    for _ in 0..3 {
+        let on = OnGitHub::edited();
+        let (start, path, github) = (Barrier::new(2), on.world.path(), &on.github);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let mut replica = process(&path, github);
+                    start.wait();
+                    if let Err(error) = replica.run(&Cancel::default(), &()) {
+                        assert!(error.is_transient(), "{error:?}");
+                    }
+                });
+            }
+        });
+        on.run();
+        assert_eq!((on.pulls(), on.world.refs()), (whole.pulls(), whole.world.refs()));
+        assert_eq!(on.status(APP_HEAD), whole.status(APP_HEAD));
+    }
+}
+
+#[test]
+fn a_persons_commit_on_our_branch_is_left_alone_and_told_of() {
+    let on = OnGitHub::edited();
+    on.run();
+    let theirs =
+        on.world.commit(APP_HEAD, "Fix it by hand", &[("argocd-apps/app/extra.yaml", Some("a: 1\n"))]);
+    on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
+    assert_snapshot!(on.run(), @r"
+    control  updated pull request #1
+    app      left `fleetwright/app` alone: Ann committed `Fix it by hand` to it
+    ");
+    assert_eq!(on.world.tip(APP_HEAD), theirs);
+    assert_eq!(on.pulls().lines().count(), 2);
+}
+
+#[test]
+fn a_base_that_is_force_pushed_gets_its_pull_requests_rebuilt_and_no_further_ones() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.world.begin_again();
+    assert_snapshot!(on.run(), @r"
+    control  closed pull request #1: nothing is left to change
+    app      closed pull request #2: nothing is left to change
+    ");
+    on.world.edit(MOVED[0], MOVED[1], MOVED[2]);
+    on.run();
+    on.run();
+    assert_snapshot!(on.pulls(), @"
+    #1 fleetwright/control → main closed [control]
+    #2 fleetwright/app → main closed [app]
+    #3 fleetwright/control → main open [control]
+    #4 fleetwright/app → main open [app]
+    ");
+    on.world.git(&["update-ref", "-d", "refs/heads/anew"]);
+    on.world.assert_sound();
+}
+
+#[test]
+fn a_head_branch_that_a_person_deleted_stays_away_until_the_plan_changes() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.world.git(&["update-ref", "-d", "refs/heads/fleetwright/control"]);
+    assert!(on.has_news());
+    assert_snapshot!(on.run(), @r"
+    control  pull request #1 was closed with this very change; it stays closed until the change differs
+    app      pull request #2 is current
+    ");
+    on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
+    on.run();
+    assert_snapshot!(on.pulls(), @"
+    #1 fleetwright/control → main closed [control]
+    #2 fleetwright/app → main open [app]
+    #3 fleetwright/control → main open [control]
+    ");
+}
+
+#[test]
+fn what_is_merged_during_a_run_is_not_proposed_again() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
+    let merge = While(Step::Pushed(Group::Control), || drop(on.github.merge(1)));
+    let overtaken = on.pipeline.borrow_mut().run(&merge, &()).unwrap_err();
+    assert!(overtaken.is_transient(), "{overtaken:?}");
+    on.run();
+    on.run();
+    assert_snapshot!(on.pulls(), @"
+    #1 fleetwright/control → main merged [control]
+    #2 fleetwright/app → main open [app]
+    ");
+    assert_eq!(
+        on.github.pulls().unwrap().iter().filter(|pull| pull.is_open() && pull.head == APP_HEAD).count(),
+        1
+    );
+}
+
+#[test]
+fn a_base_that_was_renamed_stalls_the_run_and_the_message_names_the_branches() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.github.rename_branch(BASE, "trunk").unwrap();
+    let error = on.try_run().unwrap_err();
+    assert!(!error.is_transient());
+    assert!(error.report().contains("trunk"), "{}", error.report());
+    on.github.rename_branch("trunk", BASE).unwrap();
+    on.run();
+    assert_eq!(on.pulls().lines().count(), 2);
+}
+
+#[test]
+fn a_storm_or_a_cut_network_ends_the_run_and_the_next_one_finishes_the_work() {
+    let whole = OnGitHub::edited();
+    whole.run();
+    for kind in [500, 502, 503].map(FaultKind::Instead).into_iter().chain([FaultKind::Cut]) {
+        let on = OnGitHub::edited();
+        on.github.fail("", "", 40, kind);
+        let error = on.try_run().unwrap_err();
+        assert!(error.is_transient(), "{kind:?}: {error:?}");
+        on.github.state().faults.clear();
+        on.run();
+        assert_eq!((on.pulls(), on.world.refs()), (whole.pulls(), whole.world.refs()), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_push_that_a_rule_refuses_stalls_the_run_in_the_rules_own_words_until_it_is_lifted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let on = OnGitHub::new(World::new());
+    let clone = on.world.beside("clone");
+    on.world.git(&["clone", "-q", "--bare", ".", clone.to_str().unwrap()]);
+    let upstream =
+        Upstream::at(Repository::open(&clone).unwrap(), on.world.path().to_str().unwrap()).unwrap();
+    on.pipeline.replace(Pipeline::new(upstream, settings()).on_github(client(&on.github)));
+    on.world.edit(MOVED[0], MOVED[1], MOVED[2]);
+    let hook = on.world.path().join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\necho 'GH013: Commits must have verified signatures.'\nexit 1\n")
+        .unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let errors = [on.try_run().unwrap_err(), on.try_run().unwrap_err()];
+    assert!(!errors[0].is_transient());
+    assert!(
+        errors[0].message().contains("GH013: Commits must have verified signatures"),
+        "{}",
+        errors[0].message()
+    );
+    assert_eq!(errors[0].message(), errors[1].message(), "the same failure is reported once");
+    assert_eq!(on.pulls(), "");
+    std::fs::remove_file(&hook).unwrap();
     on.run();
     assert_eq!(on.pulls().lines().count(), 2);
 }

@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 use ring::hmac;
@@ -14,8 +14,8 @@ use testkit::proxy::Proxy;
 use testkit::smart_http::Server;
 
 use crate::github::{MOVED, pulls, status};
-use crate::platform::{APP_HEAD, World, without_host};
-use crate::service::{PATIENCE, Service};
+use crate::platform::{APP_HEAD, CONTROL, World, without_host};
+use crate::service::{PATIENCE, Service, draw};
 
 const SECRET: &str = "a secret of the test";
 const WEBHOOK: u64 = 7;
@@ -87,7 +87,7 @@ impl Hosted {
         let end = Instant::now() + PATIENCE;
         while !holds(self) {
             assert!(Instant::now() < end, "{what} did not come about:\n{}", pulls(&self.github));
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
@@ -250,4 +250,104 @@ fn a_delivery_makes_a_run_although_no_ref_moved() {
         assert!(shown.contains(line), "{line} is not in\n{shown}");
     }
     assert_eq!(service.stop().0, Some(0));
+}
+
+#[test]
+fn a_token_that_is_revoked_is_reported_once_and_the_service_goes_on_when_it_works_again() {
+    let hosted = Hosted::new();
+    let service = hosted.start("mirror", POLL, &[]);
+    service.wait_for("run is complete");
+    let token = hosted.github.state().tokens.remove(github::TOKEN).unwrap();
+    hosted.edit();
+    let report = "failed to find the pull requests of a branch on GitHub: the token is not accepted";
+    service.wait_for(report);
+    // More events come, and more runs fail in the same way.
+    hosted.world.edit(CONTROL, "alertmanager: 192.168.64.103", "alertmanager: 192.168.64.107");
+    service.wait_for(&format!("still failing: {report}"));
+    assert_eq!(pulls(&hosted.github), "");
+    hosted.github.state().tokens.insert(github::TOKEN.into(), token);
+    hosted.wait_until("a pull request for each group", |hosted| pulls(&hosted.github).lines().count() == 2);
+    let (code, rest) = service.stop();
+    assert_eq!(code, Some(0));
+    assert!(rest.iter().all(|line| line["level"] != "ERROR"), "{rest:#?}");
+}
+
+#[test]
+fn a_flood_of_deliveries_true_forged_and_repeated_leads_to_few_runs_and_the_right_end() {
+    const DELIVERIES: usize = 10_000;
+    const SENDERS: usize = 4;
+    let hosted = Hosted::new();
+    let (service, address) = hosted.listening(NEVER, &[]);
+    service.wait_for("run is complete");
+    hosted.edit();
+    let push = r#"{"ref":"refs/heads/main","repository":{"full_name":"acme/fleet"}}"#;
+    std::thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            scope.spawn(move || {
+                for number in 0..DELIVERIES / SENDERS {
+                    // Every fourth is forged, every fourth repeats the one before.
+                    let (secret, id, expected) = match number % 4 {
+                        1 => ("another secret", number, "401"),
+                        2 => (SECRET, number - 2, "202"),
+                        _ => (SECRET, number, "202"),
+                    };
+                    let id = format!("{sender}-{id}");
+                    assert_eq!(deliver(address, "push", &id, secret, push), expected);
+                }
+            });
+        }
+    });
+    hosted.wait_until("a pull request for each group", |hosted| pulls(&hosted.github).lines().count() == 2);
+    let shown = metrics(address);
+    let counted = |line: &str| {
+        let found =
+            shown.lines().find_map(|found| found.strip_prefix(line)).map(|rest| rest.trim().parse::<usize>());
+        found.unwrap_or(Ok(0)).unwrap()
+    };
+    let deliveries = |labels: &str| counted(&format!("fleetwright_webhook_deliveries_total{{{labels}}}"));
+    let push = |verdict: &str| deliveries(&format!(r#"event="push",verdict="{verdict}""#));
+    assert_eq!(deliveries(r#"event="unverified",verdict="unsigned""#), DELIVERIES / 4, "{shown}");
+    assert_eq!(push("repeated"), DELIVERIES / 4, "{shown}");
+    assert_eq!(push("queued") + push("coalesced"), DELIVERIES / 2, "{shown}");
+    assert!(counted(r#"fleetwright_runs_total{outcome="done"}"#) <= 3, "{shown}");
+    assert_eq!(service.stop().0, Some(0));
+    assert_eq!(pulls(&hosted.github).lines().count(), 2);
+}
+
+#[test]
+fn services_that_are_killed_at_any_moment_leave_nothing_that_the_next_one_does_not_put_right() {
+    const ROUNDS: u64 = 8;
+    let address =
+        |round: u64| format!("prometheus: 192.168.64.{}", if round == 0 { 102 } else { 104 + round % 5 });
+    let edit = |hosted: &Hosted, round: u64| hosted.world.edit(CONTROL, &address(round), &address(round + 1));
+    let hosted = Hosted::new();
+    let mut seed = 2026;
+    for round in 0..ROUNDS {
+        edit(&hosted, round);
+        // The clock of the fake stands still, and so would its limits.
+        hosted.github.advance(Duration::from_hours(1));
+        let before = hosted.github.state().exchanges.len();
+        let service = hosted.start("mirror", POLL, &[]);
+        let exchanges = before + 1 + (draw(&mut seed) % 18) as usize;
+        hosted.wait_until("the moment of the kill", |hosted| {
+            hosted.github.state().exchanges.len() >= exchanges
+        });
+        service.kill();
+        hosted.world.remove_locks();
+    }
+    hosted.github.advance(Duration::from_hours(1));
+    let service = hosted.start("mirror", POLL, &[]);
+    hosted.wait_until("the end", |hosted| {
+        status(&hosted.github, &hosted.world, APP_HEAD).contains("waits until")
+            && hosted
+                .github
+                .pull(1)
+                .is_ok_and(|pull| pull.body.is_some_and(|body| body.contains(&address(ROUNDS)[12..])))
+    });
+    assert_eq!(service.stop().0, Some(0));
+    assert_snapshot!(pulls(&hosted.github), @"
+    #1 fleetwright/control → main open [control]
+    #2 fleetwright/app → main open [app]
+    ");
+    hosted.world.assert_sound();
 }

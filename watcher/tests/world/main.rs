@@ -8,6 +8,7 @@ mod github;
 mod github_service;
 mod kills;
 mod platform;
+mod review;
 mod service;
 mod stories;
 mod together;

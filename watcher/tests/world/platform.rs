@@ -14,11 +14,13 @@ use std::sync::LazyLock;
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{LocalForge, PullRequest, PullState};
-use fleetwright::git::{Repository, Revision, Signature, Upstream};
+use fleetwright::git::{Repository, Revision, Signature, Upstream, blob_id};
 use fleetwright::run::{Group, GroupReport, Pipeline, Published, RunReport, Settings, Step, Steps};
 use fleetwright::working_tree::read_working_tree;
+use renderer::path::RepoPath;
 use renderer::plan::Budget;
 use renderer::render::Renderer;
+use renderer::snapshot::{Snapshot, Source};
 use tempfile::TempDir;
 
 pub const BASE: &str = "main";
@@ -43,14 +45,21 @@ static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
     let platform = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform");
     let (snapshot, problems) = read_working_tree(&platform).unwrap();
     assert_eq!(problems, []);
-    let rendered = Renderer::new().render(&snapshot, &()).unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let files = rendered.clusters.values().flat_map(|cluster| cluster.files());
     Platform {
         inputs: snapshot.iter().map(|(path, source)| (path.to_string(), text(&source.bytes))).collect(),
-        rendered: files.map(|file| (file.path.to_string(), text(&file.bytes))).collect(),
+        rendered: rendered(&snapshot),
     }
 });
+
+fn rendered(snapshot: &Snapshot) -> Files {
+    let rendered = Renderer::new().render(snapshot, &()).unwrap();
+    let files = rendered.clusters.values().flat_map(|cluster| cluster.files());
+    files.map(|file| (file.path.to_string(), text(&file.bytes))).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
 
 /// A repository with the small platform, and the runs of one process on it.
 pub struct World {
@@ -65,9 +74,23 @@ impl World {
         Self::with(&["--bare"], &[&PLATFORM.inputs])
     }
 
+    /// A repository with these files, with nothing rendered yet.
+    pub fn of(files: &BTreeMap<String, String>) -> Self {
+        Self::with(&["--bare"], &[files])
+    }
+
     /// The platform with everything rendered and merged: a run has nothing to do.
     pub fn new() -> Self {
         Self::with(&["--bare"], &[&PLATFORM.inputs, &PLATFORM.rendered])
+    }
+
+    /// A fleet of so many clusters with everything rendered and merged.
+    pub fn of_fleet(clusters: usize) -> Self {
+        let files = testkit::fleet::files(clusters, 3);
+        let source = |text: &String| Source { id: blob_id(text.as_bytes()), bytes: text.as_bytes().into() };
+        let snapshot: Snapshot =
+            files.iter().map(|(path, text)| (RepoPath::parse(path).unwrap(), source(text))).collect();
+        Self::with(&["--bare"], &[&files, &rendered(&snapshot)])
     }
 
     /// The same with the base branch checked out.
@@ -298,7 +321,7 @@ pub fn pipeline(path: &Path) -> Pipeline {
 }
 
 pub fn settings() -> Settings {
-    Settings { base: BASE.into(), budget: Budget::default(), allow_deletions: None }
+    Settings { base: BASE.into(), budget: Budget::default(), allow_deletions: None, merge_reviewed: false }
 }
 
 /// Every point between two steps.
@@ -309,7 +332,7 @@ pub fn steps() -> Vec<Step> {
 }
 
 /// Lets something happen at a step.
-struct While<F>(Step, F);
+pub struct While<F>(pub Step, pub F);
 
 impl<F: Fn()> Steps for While<F> {
     fn may_go_on(&self, step: Step) -> bool {
@@ -321,7 +344,7 @@ impl<F: Fn()> Steps for While<F> {
 }
 
 /// Ends a run at a step.
-struct Until(Step);
+pub struct Until(pub Step);
 
 impl Steps for Until {
     fn may_go_on(&self, step: Step) -> bool {

@@ -4,7 +4,7 @@ use crate::inventory::key;
 use crate::key_path::Step;
 use crate::yaml::Value;
 
-use super::super::Finding;
+use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
 use super::route::{self, ClusterLabel, Ends, Receiver, Sender, Signal};
 use super::{ExposedAddress, FlowFinding, Flows, addresses_of, bool_at, port, text_at};
@@ -127,7 +127,7 @@ impl Section<'_> {
         let path = self.text("uri").unwrap_or(PUSH_PATH);
         Sender {
             path: Vec::new(),
-            line: Some(line),
+            part: Part::Line(line),
             url: format!("{scheme}://{host}:{port}{path}"),
             names_tenant: self.text("tenant_id").or_else(|| self.text("tenant_id_key")).is_some(),
         }
@@ -143,7 +143,7 @@ impl Section<'_> {
             || self.text("label_keys").is_some_and(|keys| keys.contains("$cluster"));
         (!is_from_record).then(|| ClusterLabel {
             path: path.to_vec(),
-            line: Some(line),
+            part: Part::Line(line),
             value: label.map(str::to_owned),
             hint: "write `cluster={{cluster.name}}` among the `Labels` of the output",
         })
@@ -160,7 +160,7 @@ mod tests {
         let [section] = &sections(text)[..] else { panic!("one output") };
         assert!(section.is_loki());
         assert_eq!(section.sender().url, "https://10.0.0.1:3100/loki/api/v1/push");
-        assert_eq!(section.sender().line, Some(5));
+        assert_eq!(section.sender().part, Part::Line(5));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::inventory::key;
 use crate::key_path::Step;
 use crate::yaml::Value;
 
-use super::super::Finding;
+use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
 use super::route::{self, ClusterLabel, Ends, Receiver, Sender, Signal};
 use super::{ExposedAddress, FlowFinding, Flows, addresses_of, port};
@@ -41,7 +41,7 @@ fn label(values: &Value) -> ClusterLabel {
     let path = ["prometheus", "prometheusSpec", "externalLabels", "cluster"];
     ClusterLabel {
         path: path.map(key).to_vec(),
-        line: None,
+        part: Part::Value,
         value: values.at(&path).and_then(Value::as_str).map(str::to_owned),
         hint: "set `prometheus.prometheusSpec.externalLabels.cluster` to `{{cluster.name}}`",
     }
@@ -83,7 +83,7 @@ fn senders(values: &Value) -> Vec<Sender> {
         for (index, target) in targets.iter().enumerate() {
             if let Some(url) = target.get("url").and_then(Value::as_str) {
                 let path = at.map(key).into_iter().chain([Step::Index(index), key("url")]).collect();
-                senders.push(Sender { path, line: None, url: url.to_owned(), names_tenant: false });
+                senders.push(Sender { path, part: Part::Value, url: url.to_owned(), names_tenant: false });
             }
         }
     }

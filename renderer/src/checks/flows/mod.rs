@@ -6,6 +6,7 @@
 mod endpoint;
 mod exposed;
 mod logs;
+mod mesh;
 mod metrics;
 mod objects_once;
 mod route;
@@ -15,15 +16,19 @@ mod traces;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::catalog::Addon;
 use crate::inventory::{Cluster, key};
 use crate::path::{ClusterName, RepoPath};
-use crate::yaml::Value;
+use crate::yaml::{Map, Value};
 
+use super::names::{self, NameUse, Named, Names, Provided};
 use super::{Document, DocumentKind, Finding, ObjectId, Seen, kept};
 
 pub use exposed::ExposedAddress;
 pub(super) use exposed::{addresses_are_exposed_once, exposed_addresses_are_in_the_pool};
 pub(super) use logs::logs_arrive;
+pub use mesh::MeshPart;
+pub(super) use mesh::meshes_fit;
 pub(super) use metrics::metrics_arrive;
 pub(super) use objects_once::objects_are_written_once;
 pub(super) use route::senders_name_their_cluster;
@@ -40,6 +45,10 @@ pub struct Footprint {
     pub exposed: Vec<ExposedAddress>,
     /// What it receives and sends; boxed, since few documents do either.
     pub ends: Option<Box<Ends>>,
+    /// What it says of the mesh.
+    pub mesh: Option<Box<MeshPart>>,
+    /// The names that it uses and provides.
+    pub names: Option<Box<Names>>,
 }
 
 impl Footprint {
@@ -50,17 +59,21 @@ impl Footprint {
     }
 }
 
-/// Reads what a rendered document does outside itself.
+/// Reads what a rendered document does outside itself, in one walk over its values.
 #[must_use]
 pub fn footprint(document: &Document<'_>) -> Footprint {
-    let mut exposed = Vec::new();
-    collect_exposed(document.value, &mut Vec::new(), &mut exposed);
+    let mut gather = Gather::new(document);
+    gather.value(document.value);
+    let Gather { exposed, mut names, .. } = gather;
+    names.provided.extend(names::provided_by(document));
     let object = match document.kind {
         DocumentKind::Object => ObjectId::of(document),
         DocumentKind::Values => None,
     };
     let ends = ends(document, &exposed).map(Box::new);
-    Footprint { object, exposed, ends }
+    let mesh = mesh::part(document, &exposed).map(Box::new);
+    let names = (!names.is_empty()).then(|| Box::new(names));
+    Footprint { object, exposed, ends, mesh, names }
 }
 
 fn ends(document: &Document<'_>, exposed: &[ExposedAddress]) -> Option<Ends> {
@@ -79,29 +92,126 @@ fn ends(document: &Document<'_>, exposed: &[ExposedAddress]) -> Option<Ends> {
     }
 }
 
-fn collect_exposed<'v>(value: &'v Value, path: &mut Vec<Seen<'v>>, found: &mut Vec<ExposedAddress>) {
-    match value {
-        Value::Map(map) => {
-            for (name, value) in map.iter() {
-                path.push(Seen::Key(name));
-                match value {
-                    Value::String(text) if exposed::exposes(name) => {
-                        found.extend(exposed::exposed(text, &kept(path), map));
-                    }
-                    Value::Map(_) | Value::List(_) => collect_exposed(value, path, found),
-                    _ => {}
+/// Gathers what a document exposes and names while it is walked.
+struct Gather<'v> {
+    /// The namespace that Secrets are looked for in; none if it is not known.
+    namespace: Option<String>,
+    own_namespace: Option<&'v str>,
+    path: Vec<Seen<'v>>,
+    exposed: Vec<ExposedAddress>,
+    names: Names,
+    is_judged: bool,
+    /// Whether the document speaks for the whole mesh.
+    is_of_mesh: bool,
+}
+
+impl<'v> Gather<'v> {
+    fn new(document: &Document<'v>) -> Self {
+        let own_namespace = document.addon.map(|addon| addon.facts.namespace.as_str());
+        let written = text_at(document.value, &["metadata", "namespace"]);
+        let kind = text_at(document.value, &["kind"]).unwrap_or_default();
+        // An object that belongs to no namespace looks for Secrets where its controller does.
+        let namespace = match document.kind {
+            DocumentKind::Object if kind.starts_with("Cluster") => None,
+            DocumentKind::Object => written.or(own_namespace),
+            DocumentKind::Values => own_namespace,
+        };
+        // A policy holds patterns of what others write, and the cluster's own files are for Argo CD.
+        let version = text_at(document.value, &["apiVersion"]).unwrap_or_default();
+        let is_policy = document.kind == DocumentKind::Object && version.contains("kyverno.io/");
+        Self {
+            namespace: namespace.map(str::to_owned),
+            own_namespace,
+            path: Vec::new(),
+            exposed: Vec::new(),
+            names: Names::default(),
+            is_judged: document.addon.is_some() && !is_policy,
+            is_of_mesh: mesh::is_shared(document),
+        }
+    }
+
+    fn value(&mut self, value: &'v Value) {
+        match value {
+            Value::Map(map) => {
+                self.object_in_values(map);
+                for (name, value) in map.iter() {
+                    self.path.push(Seen::Key(name));
+                    self.entry(name, value, map);
+                    self.path.pop();
                 }
-                path.pop();
+            }
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(Seen::Index(index));
+                    self.value(item);
+                    self.path.pop();
+                }
+            }
+            Value::String(text) => self.text(text),
+            _ => {}
+        }
+    }
+
+    fn entry(&mut self, name: &'v str, value: &'v Value, map: &'v Map) {
+        if let Value::String(text) = value
+            && exposed::exposes(name)
+        {
+            self.exposed.extend(exposed::exposed(text, &kept(&self.path), map));
+        }
+        if self.is_judged {
+            if let Some((below, named)) = names::names_in_entry(name, value, map) {
+                self.use_name(below, named);
+            }
+            if let Value::List(items) = value
+                && names::lists_secrets(name)
+            {
+                self.secrets(items);
             }
         }
-        Value::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                path.push(Seen::Index(index));
-                collect_exposed(item, path, found);
-                path.pop();
+        self.value(value);
+    }
+
+    fn secrets(&mut self, items: &'v [Value]) {
+        for (index, item) in items.iter().enumerate() {
+            let (below, name) = match item {
+                Value::String(name) => (None, name.as_str()),
+                item => (Some("name"), text_at(item, &["name"]).unwrap_or_default()),
+            };
+            if names::is_name(name) {
+                self.path.push(Seen::Index(index));
+                self.use_name(below, Named::Secret(None, name.to_owned()));
+                self.path.pop();
             }
         }
-        _ => {}
+    }
+
+    fn use_name(&mut self, below: Option<&str>, named: Named) {
+        let named = match named {
+            Named::Secret(None, name) => Named::Secret(self.namespace.clone(), name),
+            named => named,
+        };
+        let mut path = kept(&self.path);
+        path.extend(below.map(key));
+        self.names.used.push(NameUse { path, named });
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.is_judged {
+            for service in names::service_names(text) {
+                let service = if self.is_of_mesh { service.of_mesh() } else { service };
+                self.use_name(None, Named::Service(service));
+            }
+        }
+    }
+
+    /// Many charts take whole objects among their values.
+    fn object_in_values(&mut self, map: &Map) {
+        if let Some(namespace) = self.own_namespace.filter(|_| !self.path.is_empty())
+            && map.get("apiVersion").is_some()
+            && map.get("kind").is_some()
+        {
+            self.names.provided.extend(names::of_object(map, namespace));
+        }
     }
 }
 
@@ -149,6 +259,17 @@ pub struct ClusterFlows<'a> {
     pub documents: Vec<(&'a RepoPath, usize, &'a Footprint)>,
 }
 
+/// What one cluster's documents do outside themselves, with the add-ons that they belong to and the other clusters.
+#[derive(Debug)]
+pub struct ClusterContent<'a> {
+    /// What the documents do.
+    pub flows: &'a ClusterFlows<'a>,
+    /// What those of all clusters do.
+    pub all: &'a Flows<'a>,
+    /// The add-ons that run on the cluster.
+    pub addons: Vec<&'a Addon>,
+}
+
 /// A finding in a rendered file of some cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowFinding {
@@ -167,8 +288,23 @@ impl ClusterFlows<'_> {
         FlowFinding { cluster: self.cluster.name.clone(), file: file.clone(), document, finding }
     }
 
+    /// Returns the names that the cluster's documents use, with the document.
+    pub(super) fn used(&self) -> impl Iterator<Item = (usize, &NameUse)> {
+        self.names().flat_map(|(at, names)| names.used.iter().map(move |used| (at, used)))
+    }
+
+    /// Returns what the cluster's documents provide.
+    pub(super) fn provided(&self) -> impl Iterator<Item = &Provided> {
+        self.names().flat_map(|(_, names)| &names.provided)
+    }
+
+    fn names(&self) -> impl Iterator<Item = (usize, &Names)> {
+        let documents = self.documents.iter().enumerate();
+        documents.filter_map(|(at, (_, _, footprint))| Some((at, footprint.names.as_deref()?)))
+    }
+
     /// Says a finding in the document at a place of [`Self::documents`].
-    fn finding_in(&self, at: usize, finding: Finding) -> FlowFinding {
+    pub(super) fn finding_in(&self, at: usize, finding: Finding) -> FlowFinding {
         let (file, document, _) = self.documents[at];
         self.finding(file, document, finding)
     }

@@ -4,7 +4,7 @@
 
 use crate::key_path::Step;
 
-use super::super::Finding;
+use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
 use super::{ClusterFlows, FlowFinding, Flows};
 
@@ -53,8 +53,8 @@ pub struct Receiver {
 pub struct Sender {
     /// Where in the document it is written.
     pub path: Vec<Step>,
-    /// The line of the text there, from 0, if it stands among others.
-    pub line: Option<usize>,
+    /// What there is to edit.
+    pub part: Part,
     /// The address as a URL.
     pub url: String,
     /// Whether a tenant is named.
@@ -66,8 +66,8 @@ pub struct Sender {
 pub struct ClusterLabel {
     /// Where in the document it is or should be written.
     pub path: Vec<Step>,
-    /// The line of the text there, from 0, if it stands among others.
-    pub line: Option<usize>,
+    /// What there is to edit.
+    pub part: Part,
     /// The label, if there is one.
     pub value: Option<String>,
     /// How to set it right.
@@ -211,7 +211,7 @@ impl Route<'_> {
             None => "where nobody listens".to_owned(),
         };
         let message = format!("{} `{}`, {where_to}", self.signal.goes_to(), target.url);
-        Some(Finding::new(&target.path, message).on_line(target.line).hint(self.hint()))
+        Some(Finding::new(&target.path, message).on(target.part).hint(self.hint()))
     }
 
     fn hint(&self) -> String {
@@ -235,7 +235,7 @@ impl Route<'_> {
             Signal::Logs => "name one by `Tenant_id`, or set `loki.auth_enabled: false` on the hub",
             _ => "name one by the header `X-Scope-OrgID`, or turn tenants off on the hub",
         };
-        Some(Finding::new(&target.path, message).on_line(target.line).hint(hint))
+        Some(Finding::new(&target.path, message).on(target.part).hint(hint))
     }
 }
 
@@ -253,7 +253,7 @@ pub(in super::super) fn senders_name_their_cluster(flows: &Flows<'_>) -> Vec<Flo
                 None => format!("{noun} of `{name}` carry no `cluster` label"),
             };
             let hint = format!("{}: the hub tells clusters apart by it", label.hint);
-            let finding = Finding::new(&label.path, message).on_line(label.line).hint(hint);
+            let finding = Finding::new(&label.path, message).on(label.part).hint(hint);
             findings.push(cluster.finding_in(at, finding));
         }
     }

@@ -7,7 +7,7 @@ use crate::key_path::{Step, text_of};
 use crate::path::ClusterName;
 use crate::yaml::Value;
 
-use super::super::Finding;
+use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
 use super::route::{self, Ends, Login, Receiver, Sender, Signal};
 use super::{ClusterFlows, ExposedAddress, FlowFinding, Flows, addresses_of, bool_at, port, text_at};
@@ -41,15 +41,14 @@ pub(super) fn vault(values: &Value, exposed: &[ExposedAddress]) -> Ends {
         Some((path, url)) => Ends { senders: vec![asking(&keys(path), url)], ..Ends::new(Signal::Secrets) },
         None => server(values, exposed),
     };
-    let mount = ["injector", "authPath"];
-    if let Some(written) = text_at(values, &mount) {
-        match written.strip_prefix("auth/") {
-            Some(written) => ends.logins.push(Login { path: keys(&mount), mount: written.to_owned() }),
-            None => {
-                let message = format!("`{written}` is not a path that Vault's agent can log in at");
-                let hint = format!("write `auth/{written}`");
-                ends.faults.push(Finding::new(&keys(&mount), message).hint(hint));
-            }
+    let at = ["injector", "authPath"];
+    if let Some(written) = text_at(values, &at) {
+        if let Some(mount) = written.strip_prefix("auth/") {
+            ends.logins.push(Login { path: keys(&at), mount: mount.to_owned() });
+        } else {
+            let message = format!("`{written}` is not a path that Vault's agent can log in at");
+            let hint = format!("write `auth/{written}`");
+            ends.faults.push(Finding::new(&keys(&at), message).hint(hint));
         }
     }
     ends
@@ -60,7 +59,12 @@ fn keys(path: &[&str]) -> Vec<Step> {
 }
 
 fn asking(path: &[Step], url: &str) -> Sender {
-    Sender { path: path.to_vec(), line: None, url: url.trim_end_matches('/').to_owned(), names_tenant: true }
+    Sender {
+        path: path.to_vec(),
+        part: Part::Value,
+        url: url.trim_end_matches('/').to_owned(),
+        names_tenant: true,
+    }
 }
 
 fn server(values: &Value, exposed: &[ExposedAddress]) -> Ends {
@@ -129,7 +133,7 @@ fn listener_fault(values: &Value) -> Option<Finding> {
         format!("Vault listens {}, and the chart takes it to listen {}", says(is_off), says(is_plain));
     let hint = format!("make `tls_disable` in `{}` agree with `global.tlsDisable`", text_of(&keys(path)));
     let place = if config.is_some() { keys(path) } else { keys(&["global", "tlsDisable"]) };
-    Some(Finding::new(&place, message).on_line(line).hint(hint))
+    Some(Finding::new(&place, message).on(line.map_or(Part::Value, Part::Line)).hint(hint))
 }
 
 /// Reads whether a listener turns TLS off, and the line that says so or, if none does, opens the listener.

@@ -3,9 +3,9 @@
 
 use crate::inventory::key;
 use crate::key_path::Step;
-use crate::yaml::Value;
+use crate::yaml::{Map, Value};
 
-use super::super::Finding;
+use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
 use super::route::{self, ClusterLabel, Ends, Receiver, Sender, Signal};
 use super::{ExposedAddress, FlowFinding, Flows, addresses_of, bool_at, text_at};
@@ -152,12 +152,12 @@ impl<'v> Collector<'v> {
 
     fn components(&self, section: &str) -> impl Iterator<Item = (&'v str, &'v Value)> {
         let components = self.config.get(section).and_then(Value::as_map);
-        components.into_iter().flat_map(|components| components.iter()).filter(|(_, it)| **it != Value::Null)
+        components.into_iter().flat_map(Map::iter).filter(|(_, it)| **it != Value::Null)
     }
 
     fn pipelines(&self) -> impl Iterator<Item = (&'v str, &'v Value)> {
         let pipelines = self.config.at(&["service", "pipelines"]).and_then(Value::as_map);
-        pipelines.into_iter().flat_map(|pipelines| pipelines.iter()).filter(|(_, it)| **it != Value::Null)
+        pipelines.into_iter().flat_map(Map::iter).filter(|(_, it)| **it != Value::Null)
     }
 
     /// Returns what a section of the pipelines names, with the pipeline and the place in the list.
@@ -187,11 +187,10 @@ impl<'v> Collector<'v> {
             let endpoint = text_at(exporter, &["endpoint"])?;
             Some(("endpoint", url(endpoint, exporter, protocol)))
         })?;
-        let mut headers =
-            exporter.get("headers").and_then(Value::as_map).into_iter().flat_map(|map| map.iter());
+        let mut headers = exporter.get("headers").and_then(Value::as_map).into_iter().flat_map(Map::iter);
         Some(Sender {
             path: self.path(&["exporters", name, field]),
-            line: None,
+            part: Part::Value,
             url,
             names_tenant: headers.any(|(name, _)| name.eq_ignore_ascii_case("X-Scope-OrgID")),
         })
@@ -212,7 +211,7 @@ impl<'v> Collector<'v> {
         unused.map(|(name, _)| {
             let message = format!("exporter `{name}` is in no pipeline, so that nothing is sent to it");
             let hint = format!("name it in `{}.service.pipelines.traces.exporters`", self.at);
-            Finding { on_key: true, ..Finding::new(&self.path(&["exporters", name]), message).hint(hint) }
+            Finding::new(&self.path(&["exporters", name]), message).hint(hint).on(Part::Key)
         })
     }
 
@@ -245,7 +244,7 @@ impl<'v> Collector<'v> {
         let (path, value) = attribute.unwrap_or_else(|| (self.path(&["processors"]), None));
         Some(ClusterLabel {
             path,
-            line: None,
+            part: Part::Value,
             value,
             hint: "insert the attribute `cluster` with `{{cluster.name}}` by a `resource` processor of the pipeline",
         })

@@ -64,13 +64,12 @@ impl EventKind {
     const fn cause(self) -> Cause {
         match self {
             Self::Push | Self::Ping => Cause::Moved,
-            // What people do to pull requests, to checks and to permissions moves no ref.
-            Self::PullRequest
-            | Self::CheckRun
-            | Self::CheckSuite
-            | Self::Installation
-            | Self::InstallationRepositories
-            | Self::Other => Cause::Changed,
+            // What people do to pull requests moves no ref.
+            Self::PullRequest | Self::Other => Cause::Changed,
+            // What was refused for want of a permission may work now.
+            Self::CheckRun | Self::CheckSuite | Self::Installation | Self::InstallationRepositories => {
+                Cause::Asked
+            }
         }
     }
 
@@ -169,6 +168,7 @@ mod tests {
 
     const CHANGED: Meaning = Meaning::MayHaveChanged(Cause::Changed);
     const MOVED: Meaning = Meaning::MayHaveChanged(Cause::Moved);
+    const ASKED: Meaning = Meaning::MayHaveChanged(Cause::Asked);
 
     fn read(event: &str, payload: &serde_json::Value) -> Meaning {
         let repository = "acme/fleet".parse().unwrap();
@@ -193,11 +193,11 @@ mod tests {
             ("pull_request", "labeled", CHANGED),
             ("pull_request", "closed", CHANGED),
             ("pull_request", "assigned", Meaning::Irrelevant),
-            ("check_run", "rerequested", CHANGED),
+            ("check_run", "rerequested", ASKED),
             ("check_run", "completed", Meaning::Irrelevant),
-            ("check_suite", "rerequested", CHANGED),
+            ("check_suite", "rerequested", ASKED),
             ("check_suite", "requested", Meaning::Irrelevant),
-            ("installation", "new_permissions_accepted", CHANGED),
+            ("installation", "new_permissions_accepted", ASKED),
         ];
         for (event, action, expected) in table {
             assert_eq!(ours(event, action), expected, "{event} {action}");
@@ -224,9 +224,9 @@ mod tests {
             )
         };
         let (ours, other) = (json!([{"full_name": "acme/fleet"}]), json!([{"full_name": "acme/site"}]));
-        assert_eq!(installed("acme", ours), CHANGED);
+        assert_eq!(installed("acme", ours), ASKED);
         assert_eq!(installed("acme", other), Meaning::OtherRepository);
-        assert_eq!(installed("acme", json!(null)), CHANGED);
+        assert_eq!(installed("acme", json!(null)), ASKED);
         assert_eq!(installed("umbrella", json!([])), Meaning::OtherRepository);
     }
 
@@ -238,7 +238,7 @@ mod tests {
             "repositories_added": [],
             "repositories_removed": [{"full_name": "acme/fleet"}],
         });
-        assert_eq!(read("installation_repositories", &payload), CHANGED);
+        assert_eq!(read("installation_repositories", &payload), ASKED);
     }
 
     #[test]

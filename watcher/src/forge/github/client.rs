@@ -47,6 +47,9 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 const REPEATS: u32 = 3;
 /// The wait before the first repetition; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How the tokens of an App's installation begin (GitHub Docs, "GitHub's token formats"); the token that a workflow gets is
+/// one as well.
+const INSTALLATION_TOKEN: &str = "ghs_";
 /// How many answers are remembered with their tags.
 const REMEMBERED_ANSWERS: usize = 128;
 /// The most pages of a list that are read.
@@ -180,6 +183,15 @@ impl Client {
     #[must_use]
     pub const fn place(&self) -> &RepositoryPlace {
         &self.place
+    }
+
+    /// Returns whether the token is that of an App's installation, which alone may make check runs.
+    pub(super) fn is_app(&self) -> Result<bool, GitHubError> {
+        let token = self
+            .identity
+            .token(self.clock.now())
+            .map_err(|error| GitHubError { attempt: "find out who we are".into(), fault: error.into() })?;
+        Ok(token.is_some_and(|token| token.expose_secret().starts_with(INSTALLATION_TOKEN)))
     }
 
     /// Returns whether a GitHub App asks.

@@ -128,7 +128,7 @@ impl GitHubFault {
                 Some(format!("give the token or the app this permission: {needed}"))
             }
             Self::Forbidden { needed: None, .. } => Some(
-                "give the token or the app these permissions: contents, pull requests and commit statuses, all read and write".into(),
+                "give the token or the app these permissions: contents, pull requests, checks and commit statuses, all read and write".into(),
             ),
             Self::NotFound => Some("check the name of the repository, and that the token or the app has access to it".into()),
             Self::Moved { .. } => Some("the repository was renamed or transferred: use its new address".into()),

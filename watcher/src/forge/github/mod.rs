@@ -8,11 +8,13 @@
 //! whatever their branches are called. GitHub asks the owners named in `CODEOWNERS` for their review by itself.
 
 mod budget;
+mod checks;
 mod client;
 mod clock;
 mod error;
 mod marker;
 mod pages;
+mod people;
 mod place;
 mod pulls;
 mod transport;
@@ -28,10 +30,12 @@ use super::{BRANCHES, ForgeError, Outcome, Ownership, Proposal, PullRequest, Pul
 use crate::git::{Fault, PushError, RefUpdate, Revision, Upstream};
 
 pub use budget::{Budget, Cost, Left};
+pub use checks::{Annotation, Conclusion, OUTPUT_LIMIT, Verdict};
 pub use client::Client;
 pub use clock::Clock;
 pub use error::{Cause, GitHubError, GitHubFault};
 pub use pages::{Asker, Page};
+pub use people::{Labelled, OpenPull, Origin};
 pub use place::{PlaceError, RepositoryPlace};
 
 use client::Call;
@@ -224,17 +228,11 @@ impl<'a> GitHubForge<'a> {
     ///
     /// `kind` is a word; it stands hidden in the comment.
     pub fn comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
-        let mark = format!("<!-- fleetwright:{kind} -->");
+        let mark = mark(kind);
         let body = format!("{text}\n{mark}");
         for attempt in 0..ATTEMPTS {
-            match self.find_comment(number, &mark, attempt == 0)? {
-                Some(comment) if comment.body.replace("\r\n", "\n") == body => return Ok(()),
-                Some(comment) => {
-                    let route = self.route(&format!("/issues/comments/{}", comment.id));
-                    let call = Call::set("edit a comment", Method::PATCH, route, &json!({ "body": body }));
-                    return Ok(self.client.run(&call)?);
-                }
-                None => {}
+            if let Some(comment) = self.find_comment(number, &mark, attempt == 0)? {
+                return self.edit_comment(&comment, &body);
             }
             let route = self.route(&format!("/issues/{number}/comments"));
             let call = Call::create("add a comment", route, &json!({ "body": body }));
@@ -248,12 +246,28 @@ impl<'a> GitHubForge<'a> {
         Err(ForgeError::Busy { what: format!("the comments of pull request #{number}") })
     }
 
+    /// Lets the comment of ours of this `kind` say `text`, if there is one.
+    pub fn revise_comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
+        let mark = mark(kind);
+        match self.find_comment(number, &mark, true)? {
+            Some(comment) => self.edit_comment(&comment, &format!("{text}\n{mark}")),
+            None => Ok(()),
+        }
+    }
+
+    fn edit_comment(&self, comment: &wire::Comment, body: &str) -> Result<(), ForgeError> {
+        if comment.body.replace("\r\n", "\n") == body {
+            return Ok(());
+        }
+        let route = self.route(&format!("/issues/comments/{}", comment.id));
+        let call = Call::set("edit a comment", Method::PATCH, route, &json!({ "body": body }));
+        Ok(self.client.run(&call)?)
+    }
+
     /// Makes sure that a status of a commit says this.
     pub fn set_status(&self, revision: Revision, status: &CommitStatus) -> Result<(), ForgeError> {
         let description: String = status.description.chars().take(STATUS_DESCRIPTION_LIMIT).collect();
-        let route = self.route(&format!("/commits/{revision}/status?per_page=100"));
-        let current: wire::CombinedStatus = self.client.call(&Call::get("read a commit status", route))?;
-        let is_said = current.statuses.iter().any(|said| {
+        let is_said = self.statuses(revision)?.iter().any(|said| {
             said.context == status.context
                 && said.state == status.state.word()
                 && said.description.as_deref() == Some(description.as_str())
@@ -267,6 +281,12 @@ impl<'a> GitHubForge<'a> {
         });
         let route = self.route(&format!("/statuses/{revision}"));
         Ok(self.client.run(&Call::set("set a commit status", Method::POST, route, &body))?)
+    }
+
+    fn statuses(&self, revision: Revision) -> Result<Vec<wire::Status>, ForgeError> {
+        let route = self.route(&format!("/commits/{revision}/status?per_page=100"));
+        let current: wire::CombinedStatus = self.client.call(&Call::get("read a commit status", route))?;
+        Ok(current.statuses)
     }
 
     /// Lets the pull request of `then` wait, by a commit status, while that of `first` is open.
@@ -310,22 +330,25 @@ impl<'a> GitHubForge<'a> {
             self.edit("update a pull request", pull.number, &difference.edit)
                 .map_err(|error| refused(error, proposal))?;
         }
-        let labels = self.route(&format!("/issues/{}/labels", pull.number));
         if !difference.missing_labels.is_empty() {
+            let labels = self.route(&format!("/issues/{}/labels", pull.number));
             let body = json!({ "labels": difference.missing_labels });
-            self.client.run(&Call::set("label a pull request", Method::POST, labels.clone(), &body))?;
+            self.client.run(&Call::set("label a pull request", Method::POST, labels, &body))?;
         }
-        for label in &difference.stale_labels {
-            let route = format!("{labels}/{}", encoded(label));
-            let mut call = Call::get("take a label off a pull request", route);
-            call.method = Method::DELETE;
-            match self.client.run(&call) {
-                // A person was faster.
-                Err(GitHubError { fault: GitHubFault::NotFound, .. }) => {}
-                result => result?,
-            }
-        }
+        difference.stale_labels.iter().try_for_each(|label| self.remove_label(pull.number, label))?;
         Ok(!difference.is_empty())
+    }
+
+    /// Takes a label off a pull request, if it is there.
+    pub fn remove_label(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+        let route = self.route(&format!("/issues/{number}/labels/{}", encoded(label)));
+        let mut call = Call::get("take a label off a pull request", route);
+        call.method = Method::DELETE;
+        match self.client.run(&call) {
+            // A person was faster.
+            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Ok(()),
+            result => Ok(result?),
+        }
     }
 
     fn edit(&self, attempt: &str, number: u64, edit: &wire::PullEdit) -> Result<(), GitHubError> {
@@ -386,7 +409,9 @@ impl<'a> GitHubForge<'a> {
         let mut call = Call::get("read the comments of a pull request", route);
         call.may_be_cached = may_be_cached;
         let comments: Vec<wire::Comment> = self.client.list(call)?;
-        Ok(comments.into_iter().find(|comment| comment.body.trim_end().ends_with(mark)))
+        let is_ours =
+            |comment: &wire::Comment| comment.may_be_ours() && comment.body.trim_end().ends_with(mark);
+        Ok(comments.into_iter().find(is_ours))
     }
 
     /// Deletes the head branch if it still is where the pull request says, and tells whether it did.
@@ -408,6 +433,11 @@ impl<'a> GitHubForge<'a> {
     fn route(&self, rest: &str) -> String {
         self.client.place().route(rest)
     }
+}
+
+/// Returns the hidden line by which a comment of ours is found.
+fn mark(kind: &str) -> String {
+    format!("<!-- fleetwright:{kind} -->")
 }
 
 fn heads<'r>(

@@ -11,6 +11,9 @@ pub(super) struct Pull {
     pub(super) html_url: String,
     pub(super) merged_at: Option<String>,
     pub(super) merge_commit_sha: Option<String>,
+    /// How it stands with the base branch's rules; only a pull request that is asked for alone has it.
+    #[serde(default)]
+    pub(super) mergeable_state: Option<String>,
     pub(super) labels: Vec<Label>,
     pub(super) head: Side,
     pub(super) base: Side,
@@ -28,6 +31,9 @@ pub(super) struct Side {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Repository {
     pub(super) full_name: String,
+    /// When anything was last pushed to it.
+    #[serde(default)]
+    pub(super) pushed_at: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +46,66 @@ pub(super) struct Comment {
     pub(super) id: u64,
     #[serde(default)]
     pub(super) body: String,
+    /// What its author is to the repository.
+    #[serde(default)]
+    pub(super) author_association: String,
+    pub(super) user: Option<User>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct User {
+    #[serde(rename = "type", default)]
+    pub(super) kind: String,
+}
+
+impl Comment {
+    /// Returns whether someone wrote it who may be us: an App, or a person of the repository. Anyone else can copy our mark,
+    /// and could later change what we write into their comment.
+    pub(super) fn may_be_ours(&self) -> bool {
+        let is_of_repository =
+            ["OWNER", "MEMBER", "COLLABORATOR"].contains(&self.author_association.as_str());
+        is_of_repository || self.user.as_ref().is_some_and(|user| user.kind == "Bot")
+    }
+}
+
+/// Something that happened to a pull request.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Event {
+    #[serde(default)]
+    pub(super) event: String,
+    #[serde(default)]
+    pub(super) created_at: String,
+    /// The label, if it is about one.
+    pub(super) label: Option<Label>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct CheckRuns {
+    pub(super) check_runs: Vec<CheckRun>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct CheckRun {
+    pub(super) id: u64,
+    pub(super) status: String,
+    pub(super) external_id: Option<String>,
+    pub(super) output: CheckOutput,
+    pub(super) check_suite: Option<CheckSuiteId>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct CheckOutput {
+    pub(super) annotations_count: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct CheckSuiteId {
+    pub(super) id: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct CheckSuite {
+    pub(super) status: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,0 +1,414 @@
+//! The mesh: what the clusters' control planes say of themselves and of each other must agree.
+//!
+//! Istio compares none of it: a wrong name shows as endpoints that are never found.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::inventory::key;
+use crate::key_path::Step;
+use crate::path::ClusterName;
+use crate::yaml::Value;
+
+use super::super::{Document, DocumentKind, Finding, Part};
+use super::{ClusterFlows, ExposedAddress, FlowFinding, Flows, addresses_of, bool_at, text_at};
+
+/// The chart of the control plane.
+const ISTIOD: &str = "istiod";
+/// The chart of gateways.
+const GATEWAY: &str = "gateway";
+/// The label that says which network something lies in.
+const NETWORK_LABEL: &str = "topology.istio.io/network";
+/// The label by which a control plane finds the Secrets that lead to other clusters.
+const REMOTE_LABEL: &str = "istio/multiCluster";
+/// The annotation that says which cluster such a Secret leads to.
+const REMOTE_ANNOTATION: &str = "networking.istio.io/cluster";
+/// How such a Secret is called by Istio's own tool.
+const REMOTE_PREFIX: &str = "istio-remote-secret-";
+
+/// What one document says of the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MeshPart {
+    /// A control plane, or the part of it that a remote cluster runs.
+    ControlPlane(Box<ControlPlane>),
+    /// Where a network is named besides.
+    Network(Name),
+    /// A gateway between networks.
+    Gateway {
+        /// The network that lies behind it.
+        network: Name,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// A Secret that leads the control plane to another cluster.
+    RemoteSecret(Name),
+    /// Such Secrets that are pushed to other clusters, by the clusters that they lead to.
+    PushedSecrets(Vec<String>),
+}
+
+/// A name and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    path: Vec<Step>,
+    text: String,
+}
+
+/// What a control plane says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlPlane {
+    mesh_id: Option<String>,
+    trust_domain: Option<String>,
+    cluster: Option<Name>,
+    network: Option<Name>,
+    /// The address of the control plane elsewhere, where this is a remote.
+    remote_pilot: Option<Name>,
+    injection_path: Option<Name>,
+    is_remote: bool,
+    is_external: bool,
+}
+
+const MESH_ID: [&str; 2] = ["global", "meshID"];
+const TRUST_DOMAIN: [&str; 2] = ["meshConfig", "trustDomain"];
+const CLUSTER_NAME: [&str; 3] = ["global", "multiCluster", "clusterName"];
+const NETWORK: [&str; 2] = ["global", "network"];
+const REMOTE_PILOT: [&str; 2] = ["global", "remotePilotAddress"];
+const INJECTION_PATH: [&str; 2] = ["istiodRemote", "injectionPath"];
+const EXTERNAL_ISTIOD: [&str; 2] = ["global", "externalIstiod"];
+
+fn keys(path: &[&str]) -> Vec<Step> {
+    path.iter().map(|name| key(name)).collect()
+}
+
+fn name_at(value: &Value, path: &[&str]) -> Option<Name> {
+    let text = text_at(value, path).filter(|text| !text.is_empty())?;
+    Some(Name { path: keys(path), text: text.to_owned() })
+}
+
+/// Reads what a document says of the mesh; nothing if it says nothing.
+pub(super) fn part(document: &Document<'_>, exposed: &[ExposedAddress]) -> Option<MeshPart> {
+    let value = document.value;
+    match (document.kind, document.addon) {
+        (DocumentKind::Values, Some(addon)) => match addon.facts.chart.name.as_str() {
+            ISTIOD => Some(MeshPart::ControlPlane(Box::new(control_plane(value)))),
+            GATEWAY => Some(MeshPart::Gateway {
+                network: name_at(value, &["networkGateway"])?,
+                addresses: addresses_of(exposed, &["service"]).collect(),
+            }),
+            _ => None,
+        },
+        (DocumentKind::Object, Some(_)) => {
+            network_of_namespace(value).or_else(|| remote_secret(value)).or_else(|| pushed_secrets(value))
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether the proxies of all clusters of a mesh take what the document says: the control plane hands it on.
+pub(super) fn is_shared(document: &Document<'_>) -> bool {
+    document.kind == DocumentKind::Values
+        && document.addon.is_some_and(|addon| addon.facts.chart.name == ISTIOD)
+}
+
+fn control_plane(values: &Value) -> ControlPlane {
+    ControlPlane {
+        mesh_id: text_at(values, &MESH_ID).map(str::to_owned),
+        trust_domain: text_at(values, &TRUST_DOMAIN).map(str::to_owned),
+        cluster: name_at(values, &CLUSTER_NAME),
+        network: name_at(values, &NETWORK),
+        remote_pilot: name_at(values, &REMOTE_PILOT),
+        injection_path: name_at(values, &INJECTION_PATH),
+        is_remote: text_at(values, &["profile"]) == Some("remote"),
+        is_external: bool_at(values, &EXTERNAL_ISTIOD, false),
+    }
+}
+
+fn network_of_namespace(object: &Value) -> Option<MeshPart> {
+    let is_namespace = text_at(object, &["kind"]) == Some("Namespace");
+    name_at(object, &["metadata", "labels", NETWORK_LABEL]).filter(|_| is_namespace).map(MeshPart::Network)
+}
+
+/// Reads a Secret that leads to another cluster: itself, or what External Secrets makes of it.
+fn remote_secret(object: &Value) -> Option<MeshPart> {
+    let (metadata, name): (&[&str], &[&str]) = match text_at(object, &["kind"])? {
+        "Secret" => (&["metadata"], &["metadata", "name"]),
+        "ExternalSecret" if object.at(&["spec", "target", "name"]).is_some() => {
+            (&["spec", "target", "template", "metadata"], &["spec", "target", "name"])
+        }
+        "ExternalSecret" => (&["spec", "target", "template", "metadata"], &["metadata", "name"]),
+        _ => return None,
+    };
+    let below = |rest: [&'static str; 2]| [metadata, &rest].concat();
+    if text_at(object, &below(["labels", REMOTE_LABEL])) != Some("true") {
+        return None;
+    }
+    let annotated = name_at(object, &below(["annotations", REMOTE_ANNOTATION]));
+    annotated.or_else(|| without_prefix(name_at(object, name)?)).map(MeshPart::RemoteSecret)
+}
+
+/// Reads which Secrets that lead to clusters an object of External Secrets pushes elsewhere.
+fn pushed_secrets(object: &Value) -> Option<MeshPart> {
+    let data = object
+        .at(&["spec", "data"])?
+        .as_list()
+        .filter(|_| text_at(object, &["kind"]) == Some("PushSecret"))?;
+    let key = |entry: &Value| {
+        text_at(entry, &["match", "remoteRef", "remoteKey"])?.strip_prefix(REMOTE_PREFIX).map(str::to_owned)
+    };
+    let pushed: Vec<_> = data.iter().filter_map(key).collect();
+    (!pushed.is_empty()).then_some(MeshPart::PushedSecrets(pushed))
+}
+
+fn without_prefix(name: Name) -> Option<Name> {
+    let text = name.text.strip_prefix(REMOTE_PREFIX)?.to_owned();
+    Some(Name { text, ..name })
+}
+
+/// One cluster's part of the mesh.
+struct Member<'a> {
+    flows: &'a ClusterFlows<'a>,
+    /// Which document describes the control plane.
+    at: usize,
+    plane: &'a ControlPlane,
+}
+
+impl<'a> Member<'a> {
+    fn of(flows: &'a ClusterFlows<'a>) -> Option<Self> {
+        flows.mesh_parts().find_map(|(at, part)| match part {
+            MeshPart::ControlPlane(plane) => Some(Self { flows, at, plane: plane.as_ref() }),
+            _ => None,
+        })
+    }
+
+    fn name(&self) -> &'a ClusterName {
+        &self.flows.cluster.name
+    }
+
+    /// The facts are right that a control plane disagrees by: its template uses the wrong ones.
+    fn finding(&self, path: &[Step], message: String, hint: impl Into<String>) -> FlowFinding {
+        self.flows.finding_in(self.at, Finding::new(path, message).hint(hint).on(Part::Insertion))
+    }
+
+    /// Returns the addresses of the cluster's gateways to other networks.
+    fn gateways(&self) -> Vec<IpAddr> {
+        let addresses = self.flows.mesh_parts().filter_map(|(_, part)| match part {
+            MeshPart::Gateway { addresses, .. } => Some(addresses),
+            _ => None,
+        });
+        addresses.flatten().copied().collect()
+    }
+
+    /// Returns the clusters that the control plane has Secrets for.
+    fn remote_secrets(&self) -> impl Iterator<Item = (usize, &'a Name)> {
+        self.flows.mesh_parts().filter_map(|(at, part)| match part {
+            MeshPart::RemoteSecret(cluster) => Some((at, cluster)),
+            _ => None,
+        })
+    }
+}
+
+impl Member<'_> {
+    /// Returns whether the cluster hands others the Secret that leads to a cluster.
+    fn pushes(&self, cluster: &str) -> bool {
+        self.flows.mesh_parts().any(|(_, part)| {
+            matches!(part, MeshPart::PushedSecrets(pushed) if pushed.iter().any(|name| name == cluster))
+        })
+    }
+}
+
+impl ClusterFlows<'_> {
+    fn mesh_parts(&self) -> impl Iterator<Item = (usize, &MeshPart)> {
+        let documents = self.documents.iter().enumerate();
+        documents.filter_map(|(at, (_, _, footprint))| Some((at, footprint.mesh.as_deref()?)))
+    }
+}
+
+/// Control planes must agree on what they share, and differ in what is their own.
+pub(in super::super) fn meshes_fit(flows: &Flows<'_>) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    let mut meshes: BTreeMap<&ClusterName, Vec<Member<'_>>> = BTreeMap::new();
+    for member in flows.clusters.values().filter_map(Member::of) {
+        findings.extend(networks_agree(&member));
+        findings.extend(injection_path_fits(&member));
+        meshes.entry(&member.flows.cluster.hub).or_default().push(member);
+    }
+    for (hub, mut members) in meshes {
+        // Of two that have one name, the spoke is to change.
+        members.sort_by_key(|member| member.name() != hub);
+        let clashes = names_are_their_own(&members);
+        let has_clash = !clashes.is_empty();
+        findings.extend(clashes);
+        let Some(primary) = members.iter().find(|member| member.name() == hub) else {
+            findings.extend(members.iter().filter_map(|member| has_no_primary(flows, member)));
+            continue;
+        };
+        for member in members.iter().filter(|member| member.name() != hub) {
+            findings.extend(identities_agree(primary, member));
+            if member.plane.is_remote {
+                findings.extend(remote_reaches(primary, member));
+            }
+        }
+        // By a name that two have, no Secret can be told from another.
+        if !has_clash {
+            findings.extend(remote_secrets_are_there(&members));
+        }
+    }
+    findings
+}
+
+/// Gateways and namespaces must lie in the network that the control plane takes them for.
+fn networks_agree(member: &Member<'_>) -> Vec<FlowFinding> {
+    let named = member.flows.mesh_parts().filter_map(|(at, part)| match part {
+        MeshPart::Network(name) => Some((at, name, "the namespace")),
+        MeshPart::Gateway { network, .. } => Some((at, network, "the gateway")),
+        _ => None,
+    });
+    let own = member.plane.network.as_ref().map(|network| network.text.as_str());
+    let others = named.filter(|(_, name, _)| Some(name.text.as_str()) != own);
+    others
+        .map(|(at, name, what)| {
+            let own = own.map_or("none".to_owned(), |own| format!("`{own}`"));
+            let message =
+                format!("{what} lies in the network `{}`, and istiod's `global.network` is {own}", name.text);
+            let hint = "write the same name in both; from a fact, it can't differ";
+            member.flows.finding_in(at, Finding::new(&name.path, message).hint(hint).on(Part::Insertion))
+        })
+        .collect()
+}
+
+/// A remote's webhook asks the control plane for the sidecar of a named cluster and network.
+fn injection_path_fits(member: &Member<'_>) -> Option<FlowFinding> {
+    let ControlPlane { cluster, network, injection_path, .. } = member.plane;
+    let (Some(cluster), Some(network), Some(written)) = (cluster, network, injection_path) else {
+        return None;
+    };
+    let wanted = format!("/inject/cluster/{}/net/{}", cluster.text, network.text);
+    if written.text == wanted {
+        return None;
+    }
+    let message =
+        format!("sidecars would be injected by `{}`, which names another cluster or network", written.text);
+    Some(member.finding(&written.path, message, format!("write `{wanted}`")))
+}
+
+/// Of two clusters with one name, the control plane knows one; two with one network are taken to reach each other's pods.
+fn names_are_their_own(members: &[Member<'_>]) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    let mut clusters: BTreeMap<&str, &ClusterName> = BTreeMap::new();
+    let mut networks: BTreeMap<&str, &ClusterName> = BTreeMap::new();
+    for member in members {
+        let names = [
+            ("cluster", &member.plane.cluster, &mut clusters),
+            ("network", &member.plane.network, &mut networks),
+        ];
+        for (what, name, known) in names {
+            let Some(name) = name else { continue };
+            let first = *known.entry(&name.text).or_insert(member.name());
+            if first != member.name() {
+                let message =
+                    format!("`{}` has the {what} name `{}`, and so has `{first}`", member.name(), name.text);
+                let hint = format!("give each cluster a {what} name of its own");
+                findings.push(member.finding(&name.path, message, hint));
+            }
+        }
+    }
+    findings
+}
+
+fn identities_agree(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFinding> {
+    let pairs = [
+        ("mesh ID", &MESH_ID[..], &primary.plane.mesh_id, &member.plane.mesh_id),
+        ("trust domain", &TRUST_DOMAIN, &primary.plane.trust_domain, &member.plane.trust_domain),
+    ];
+    // A remote that says nothing takes it from its primary.
+    let is_silent = |given: &Option<String>| member.plane.is_remote && given.is_none();
+    let others = pairs.into_iter().filter(|(_, _, wanted, given)| wanted != given && !is_silent(given));
+    let said = |text: &Option<String>| text.as_ref().map_or("none".to_owned(), |text| format!("`{text}`"));
+    others
+        .map(|(what, path, wanted, given)| {
+            let (name, hub) = (member.name(), primary.name());
+            let message = format!("`{name}` has the {what} {}, and `{hub}` {}", said(given), said(wanted));
+            member.finding(&keys(path), message, format!("clusters of one mesh share the {what}"))
+        })
+        .collect()
+}
+
+/// A remote finds its control plane at the hub's gateway, if that lets it in.
+fn remote_reaches(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    let hub = primary.name();
+    if !primary.plane.is_external {
+        let message = format!(
+            "`{}` has its control plane here, and istiod does not serve other clusters",
+            member.name()
+        );
+        findings.push(primary.finding(&keys(&EXTERNAL_ISTIOD), message, "set `global.externalIstiod: true`"));
+    }
+    let gateways = primary.gateways();
+    let written = member.plane.remote_pilot.as_ref();
+    let is_there = written.is_some_and(|it| it.text.parse().is_ok_and(|address| gateways.contains(&address)));
+    // A host name is somebody else's to answer for.
+    let is_name = written.is_some_and(|it| it.text.parse::<IpAddr>().is_err());
+    if is_there || is_name {
+        return findings;
+    }
+    let known: Vec<_> = gateways.iter().map(|address| format!("`{address}`")).collect();
+    let hint = match known.as_slice() {
+        [] => format!("hub `{hub}` has no gateway between networks with an address"),
+        known => format!("the gateway of hub `{hub}` is {}", known.join(", ")),
+    };
+    let message = match written {
+        Some(written) => {
+            format!("the control plane is looked for at `{}`, where no gateway is", written.text)
+        }
+        None => "nothing says where the control plane is".to_owned(),
+    };
+    findings.push(member.finding(&keys(&REMOTE_PILOT), message, hint));
+    findings
+}
+
+/// A remote without a control plane gets no sidecars.
+fn has_no_primary(flows: &Flows<'_>, member: &Member<'_>) -> Option<FlowFinding> {
+    let hub = &member.flows.cluster.hub;
+    let is_elsewhere =
+        member.plane.remote_pilot.as_ref().is_some_and(|it| it.text.parse::<IpAddr>().is_err());
+    // Of a hub that was not rendered, it is not known what runs there.
+    if !member.plane.is_remote || is_elsewhere || !flows.clusters.contains_key(hub) {
+        return None;
+    }
+    let message = format!("the control plane is to be on hub `{hub}`, which runs no istiod");
+    Some(member.finding(&keys(&["profile"]), message, "run istiod there, or leave out `profile: remote`"))
+}
+
+/// A control plane sees the endpoints of another cluster by a Secret that leads there.
+fn remote_secrets_are_there(members: &[Member<'_>]) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    for primary in members.iter().filter(|member| !member.plane.is_remote) {
+        let others = || members.iter().filter(|other| other.name() != primary.name());
+        let is_handed = |name: &str| others().any(|other| other.pushes(name));
+        let known =
+            |name: &str| primary.remote_secrets().any(|(_, secret)| secret.text == name) || is_handed(name);
+        for other in others() {
+            let Some(name) = other.plane.cluster.as_ref().filter(|name| !known(&name.text)) else { continue };
+            let message = format!(
+                "the control plane of `{}` has no Secret that leads to `{}`",
+                primary.name(),
+                name.text
+            );
+            let hint = format!(
+                "let an ExternalSecret make `{REMOTE_PREFIX}{}` with the label `{REMOTE_LABEL}: \"true\"`",
+                name.text
+            );
+            findings.push(primary.finding(&[], message, hint));
+        }
+        let is_member =
+            |name: &str| others().any(|it| it.plane.cluster.as_ref().is_some_and(|it| it.text == name));
+        for (at, secret) in primary.remote_secrets().filter(|(_, secret)| !is_member(&secret.text)) {
+            let message = format!("no cluster of the mesh has the name `{}`", secret.text);
+            let known: Vec<_> =
+                others().filter_map(|it| Some(format!("`{}`", it.plane.cluster.as_ref()?.text))).collect();
+            let hint = format!("it is the `global.multiCluster.clusterName` of {}", known.join(", "));
+            findings.push(primary.flows.finding_in(at, Finding::new(&secret.path, message).hint(hint)));
+        }
+    }
+    findings
+}

@@ -1,0 +1,125 @@
+//! Images: each names one registry, and a version that stays what it is.
+
+use crate::charts::{begins_with_registry, is_registry};
+use crate::yaml::{Map, Value};
+
+use super::{Document, Finding, Seen, kept};
+
+/// The tag that is another image tomorrow.
+const LATEST: &str = "latest";
+const VERSION_HINT: &str = "name a version, as a tag or as a digest: otherwise it is another image tomorrow";
+
+pub(super) fn images_are_pinned(document: &Document<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    walk(document.value, &mut Vec::new(), &mut findings);
+    findings
+}
+
+fn walk<'v>(value: &'v Value, path: &mut Vec<Seen<'v>>, findings: &mut Vec<Finding>) {
+    match value {
+        Value::Map(map) => {
+            for (name, value) in map.iter() {
+                path.push(Seen::Key(name));
+                match value {
+                    Value::String(text) => findings.extend(judge(name, text, map, path)),
+                    value => walk(value, path, findings),
+                }
+                path.pop();
+            }
+        }
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(Seen::Index(index));
+                match item {
+                    Value::String(text) => findings.extend(doubled(text, path)),
+                    item => walk(item, path, findings),
+                }
+                path.pop();
+            }
+        }
+        Value::String(text) => findings.extend(doubled(text, path)),
+        _ => {}
+    }
+}
+
+fn judge(key: &str, text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
+    doubled(text, path).or_else(|| match key {
+        "tag" if text == LATEST => {
+            Some(Finding::new(&kept(path), "the tag `latest` is no version").hint(VERSION_HINT))
+        }
+        "image" => unversioned(text, map, path),
+        _ => None,
+    })
+}
+
+fn doubled(text: &str, path: &[Seen<'_>]) -> Option<Finding> {
+    let message = is_doubled(text).then(|| format!("image `{text}` names two registries"))?;
+    Some(Finding::new(&kept(path), message).hint("leave one of them out"))
+}
+
+fn unversioned(text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
+    let is_container = matches!(path, [.., Seen::Index(_), _]) && map.get("name").is_some();
+    // In values, a name without a slash may be a part that the chart completes; a pattern is no image.
+    let is_image = (is_container || text.contains('/')) && text.chars().all(is_image_character);
+    let has_own_tag = ["tag", "digest", "registry", "repository"].iter().any(|key| map.get(key).is_some());
+    let message = match version(text) {
+        _ if !is_image || has_own_tag => return None,
+        Some(LATEST) => format!("image `{text}` has the tag `latest`, which is no version"),
+        Some(_) => return None,
+        None => format!("image `{text}` names no version"),
+    };
+    Some(Finding::new(&kept(path), message).hint(VERSION_HINT))
+}
+
+fn is_image_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "-._/:@".contains(character)
+}
+
+/// Returns an image's digest or, without one, its tag: what follows a colon behind the last slash.
+fn version(image: &str) -> Option<&str> {
+    if let Some((_, digest)) = image.split_once('@') {
+        return Some(digest);
+    }
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split_once(':').map(|(_, tag)| tag).filter(|tag| !tag.is_empty())
+}
+
+/// `ghcr.io/ghcr.io/…`: a registry right behind the same registry. Addresses start with a scheme and paths with a slash.
+fn is_doubled(text: &str) -> bool {
+    let Some((first, rest)) = text.split_once('/') else { return false };
+    is_registry(first) && begins_with_registry(rest) && rest.split('/').next() == Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_behind_itself_is_doubled_and_addresses_are_not() {
+        for text in ["ghcr.io/ghcr.io/kedacore/keda", "localhost:5000/localhost:5000/a:1"] {
+            assert!(is_doubled(text), "{text} was passed");
+        }
+        for text in [
+            "ghcr.io/kedacore/keda",
+            "http://a.b/a.b",
+            "10.0.0.0/8",
+            "a/a/b",
+            "quay.io/ghcr.io/x",
+            "v1.2/v1.2",
+        ] {
+            assert!(!is_doubled(text), "{text} was refused");
+        }
+    }
+
+    #[test]
+    fn a_version_is_a_tag_or_a_digest() {
+        for (image, found) in [
+            ("busybox:1.37", Some("1.37")),
+            ("localhost:5000/busybox", None),
+            ("localhost:5000/busybox@sha256:ab", Some("sha256:ab")),
+            ("busybox:", None),
+        ] {
+            assert_eq!(version(image), found, "{image}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Finds the names in documents. The spelling of keys differs from chart to chart, their endings hardly.
+
+use crate::yaml::{Map, Value};
+
+use super::super::{Document, DocumentKind};
+use super::{Named, Provided, ServiceName, services, storage};
+
+/// Keys that name a class of volumes.
+const STORAGE_KEYS: [&str; 2] = ["storageClass", "storageClassName"];
+/// Keys whose text names a Secret.
+const SECRET_KEYS: [&str; 4] = ["existingSecret", "existingSecretName", "secretName", "credentialName"];
+/// Keys whose map names a Secret by its `name`.
+const SECRET_MAPS: [&str; 3] = ["secret", "secretKeyRef", "secretRef"];
+/// The end of other keys whose map names a Secret by its `name`.
+const SECRET_MAP_END: &str = "SecretRef";
+/// Where an issuer of certificates writes its own key.
+const WRITTEN_BY_ISSUER: &str = "privateKeySecretRef";
+/// Keys whose list names Secrets.
+const SECRET_LISTS: [&str; 2] = ["secrets", "imagePullSecrets"];
+
+/// Returns what the entry of a map names besides Services; `map` holds the entry.
+pub(in super::super) fn names_in_entry<'v>(
+    key: &'v str,
+    value: &'v Value,
+    map: &'v Map,
+) -> Option<(Option<&'static str>, Named)> {
+    match value {
+        Value::String(text) if STORAGE_KEYS.contains(&key) && is_name(text) => {
+            Some((None, Named::StorageClass(text.clone())))
+        }
+        Value::String(text) if SECRET_KEYS.contains(&key) && is_name(text) && !is_made_here(map) => {
+            Some((None, Named::Secret(None, text.clone())))
+        }
+        Value::Map(inner) if is_secret_map(key, inner) && !is_optional(inner) => {
+            let name = inner.get("name").and_then(Value::as_str).filter(|name| is_name(name))?;
+            let namespace = inner.get("namespace").and_then(Value::as_str).map(str::to_owned);
+            Some((Some("name"), Named::Secret(namespace, name.to_owned())))
+        }
+        _ => None,
+    }
+}
+
+fn is_secret_map(key: &str, map: &Map) -> bool {
+    let is_provider = || {
+        key == "caProvider" && map.get("type").and_then(Value::as_str).is_some_and(|kind| kind == "Secret")
+    };
+    SECRET_MAPS.contains(&key) || (key.ends_with(SECRET_MAP_END) && key != WRITTEN_BY_ISSUER) || is_provider()
+}
+
+fn is_optional(map: &Map) -> bool {
+    map.get("optional") == Some(&Value::Bool(true))
+}
+
+/// A certificate's Secret is made by its issuer, that of an ingress by whoever watches it, and an optional one by nobody.
+fn is_made_here(map: &Map) -> bool {
+    ["issuerRef", "issuer", "hosts"].iter().any(|sibling| map.get(sibling).is_some()) || is_optional(map)
+}
+
+/// Returns whether a key holds a list of names of Secrets.
+pub(in super::super) fn lists_secrets(key: &str) -> bool {
+    SECRET_LISTS.contains(&key)
+}
+
+/// Tells names from patterns and from templates of other tools.
+pub(in super::super) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
+        && text != "-"
+}
+
+/// Returns every name of a Service in a text: `<service>.<namespace>.svc`, with its port.
+pub(in super::super) fn service_names(text: &str) -> Vec<ServiceName> {
+    let ends = memchr::memmem::find_iter(text.as_bytes(), b".svc");
+    ends.filter_map(|end| service_name(&text[..end], &text[end + ".svc".len()..])).collect()
+}
+
+fn service_name(before: &str, after: &str) -> Option<ServiceName> {
+    let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let rest = after.strip_prefix(".cluster.local").unwrap_or(after);
+    if rest.starts_with(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        return None;
+    }
+    let (before, namespace) = before.rsplit_once('.')?;
+    let start = before.rfind(|c: char| !is_label(c)).map_or(0, |at| at + 1);
+    let name = &before[start..];
+    // A name that another tool puts together can't be judged.
+    let is_made = before[..start].ends_with(['}', ')', '*', '$', '%']) || !namespace.chars().all(is_label);
+    if is_made || name.is_empty() || namespace.is_empty() {
+        return None;
+    }
+    let digits = rest.strip_prefix(':').unwrap_or("");
+    let digits = &digits[..digits.bytes().take_while(u8::is_ascii_digit).count()];
+    Some(ServiceName {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        port: digits.parse().ok(),
+        is_of_mesh: false,
+    })
+}
+
+/// Returns what a document provides, and what objects in its values do: many charts take extra objects.
+pub(in super::super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
+    let Some(addon) = document.addon else { return Vec::new() };
+    let mut provided = Vec::new();
+    if document.kind == DocumentKind::Values {
+        provided.extend(services::of_chart(addon, document.value));
+        provided.extend(storage::of_chart(addon, document.value));
+    } else if let Value::Map(map) = document.value {
+        provided.extend(of_object(map, &addon.facts.namespace));
+    }
+    provided
+}
+
+/// Returns what an object provides.
+pub(in super::super) fn of_object(object: &Map, own_namespace: &str) -> Vec<Provided> {
+    let text = |path: &[&str]| {
+        let (first, rest) = path.split_first()?;
+        object.get(first)?.at(rest)?.as_str().map(str::to_owned)
+    };
+    let Some(name) = text(&["metadata", "name"]) else { return Vec::new() };
+    let namespace = || text(&["metadata", "namespace"]).unwrap_or_else(|| own_namespace.to_owned());
+    let secret = |name| vec![Provided::Secret(Some(namespace()), name)];
+    match text(&["kind"]).as_deref() {
+        Some("StorageClass") => vec![Provided::StorageClass(name)],
+        Some("Secret" | "SealedSecret") => secret(name),
+        Some("ExternalSecret") => secret(text(&["spec", "target", "name"]).unwrap_or(name)),
+        Some("ClusterExternalSecret") => {
+            let target = text(&["spec", "externalSecretSpec", "target", "name"]);
+            vec![Provided::Secret(
+                None,
+                target.or_else(|| text(&["spec", "externalSecretName"])).unwrap_or(name),
+            )]
+        }
+        Some("PushSecret") => pushed(object),
+        Some("Certificate") => text(&["spec", "secretName"]).map(secret).unwrap_or_default(),
+        Some("Service") => vec![Provided::Service { namespace: namespace(), name, ports: ports_of(object) }],
+        _ => Vec::new(),
+    }
+}
+
+fn pushed(object: &Map) -> Vec<Provided> {
+    let data = object.get("spec").and_then(|spec| spec.get("data")).and_then(Value::as_list);
+    let key = |entry: &Value| entry.at(&["match", "remoteRef", "remoteKey"])?.as_str().map(str::to_owned);
+    data.unwrap_or_default().iter().filter_map(key).map(Provided::Pushed).collect()
+}
+
+fn ports_of(service: &Map) -> Vec<u16> {
+    let ports = service.get("spec").and_then(|spec| spec.get("ports")).and_then(Value::as_list);
+    let port = |entry: &Value| match entry.get("port")? {
+        Value::Number(port) => port.as_str().parse().ok(),
+        _ => None,
+    };
+    ports.unwrap_or_default().iter().filter_map(port).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        let told = |name: ServiceName| {
+            let port = name.port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}/{}{port}", name.namespace, name.name)
+        };
+        service_names(text).into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn names_of_services_are_found_in_any_text() {
+        assert_eq!(names("http://loki-gateway.logging.svc:80/x"), ["logging/loki-gateway:80"]);
+        assert_eq!(names("tempo.tracing.svc.cluster.local:4317"), ["tracing/tempo:4317"]);
+        assert_eq!(names("vault-0.vault-internal.vault.svc"), ["vault/vault-internal"]);
+        assert_eq!(names("*.vault-internal.vault.svc"), ["vault/vault-internal"]);
+        assert_eq!(names("a.b.svc, \"c.d.svc\""), ["b/a", "d/c"]);
+    }
+
+    #[test]
+    fn what_only_looks_like_the_name_of_a_service_is_not_one() {
+        for text in [
+            "x.svcs",
+            "a.b.svc.example.com",
+            "{{ .Release.Name }}.ns.svc",
+            "$(POD).ns.svc",
+            "b.svc",
+            ".svc",
+            "x.{{ns}}.svc",
+        ] {
+            assert_eq!(names(text), Vec::<String>::new(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Verdicts on a commit: a check run if we are an App, else a commit status, which has room for one line only.
+//!
+//! GitHub takes 50 annotations a request and adds them to those that a run has. So a run with more of them is made
+//! unfinished and completed by its last request, and GitHub's own count says where to go on after a kill or a lost answer.
+//! Annotations cannot be taken back: another verdict on the same commit is another run, and GitHub shows the newest.
+
+use std::fmt::Write as _;
+
+use http::Method;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
+
+use super::client::Call;
+use super::place::encoded;
+use super::{ATTEMPTS, CommitStatus, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, StatusState, wire};
+use crate::forge::ForgeError;
+use crate::git::Revision;
+
+/// The most annotations that one request takes (GitHub Docs, "REST API endpoints for check runs").
+const ANNOTATIONS_A_REQUEST: usize = 50;
+/// The most characters that a check run's summary takes, and its text as well (ibid.).
+pub const OUTPUT_LIMIT: usize = 65_535;
+/// How the external id of every check run of ours begins.
+const OURS: &str = "fleetwright";
+/// What stands before the seal in a commit status.
+const SEAL: &str = " · ";
+
+/// What is found about a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// What it is about, such as `fleetwright/review`.
+    pub name: String,
+    /// What it comes to.
+    pub conclusion: Conclusion,
+    /// One line for people.
+    pub title: String,
+    /// What matters, in Markdown; at most [`OUTPUT_LIMIT`] characters.
+    pub summary: String,
+    /// Everything, in Markdown; at most [`OUTPUT_LIMIT`] characters.
+    pub text: Option<String>,
+    /// What is wrong with which lines.
+    pub annotations: Vec<Annotation>,
+    /// What a later run wants to know of it: words that hold no space and no `:`, with spaces between them.
+    pub seal: String,
+    /// Where people read more.
+    pub url: String,
+}
+
+/// What a verdict comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conclusion {
+    /// All is well.
+    Success,
+    /// Something is wrong with the commit.
+    Failure,
+    /// There is nothing to say for or against it.
+    Neutral,
+}
+
+/// Something wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Annotation {
+    /// The file.
+    pub path: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+}
+
+impl Annotation {
+    fn to_json(&self) -> Value {
+        json!({
+            "path": self.path, "start_line": self.line, "end_line": self.line, "start_column": self.column,
+            "end_column": self.column, "annotation_level": "failure", "message": self.message,
+        })
+    }
+}
+
+impl Conclusion {
+    const fn status(self) -> StatusState {
+        match self {
+            Self::Success | Self::Neutral => StatusState::Success,
+            Self::Failure => StatusState::Failure,
+        }
+    }
+}
+
+impl Verdict {
+    /// Returns the external id by which the run with this very verdict is found.
+    fn id(&self) -> String {
+        let text = serde_json::to_vec(self).expect("a verdict has text only");
+        let digest: [u8; 20] = Sha1::digest(&text).into();
+        let mut id = format!("{OURS}:");
+        for byte in &digest[..8] {
+            let _ = write!(id, "{byte:02x}");
+        }
+        format!("{id}:{}", self.seal)
+    }
+
+    /// Returns what a check run says that has `sent` annotations already, and whether that completes it.
+    fn part(&self, sent: usize) -> (Value, usize) {
+        let rest = self.annotations.get(sent..).unwrap_or_default();
+        let batch = &rest[..rest.len().min(ANNOTATIONS_A_REQUEST)];
+        let annotations: Vec<Value> = batch.iter().map(Annotation::to_json).collect();
+        let mut output = json!({ "title": self.title, "summary": self.summary, "annotations": annotations });
+        if let Some(text) = &self.text {
+            output["text"] = text.as_str().into();
+        }
+        let mut run = json!({
+            "name": self.name, "external_id": self.id(), "details_url": self.url, "status": "in_progress",
+            "output": output,
+        });
+        if batch.len() == rest.len() {
+            run["status"] = "completed".into();
+            run["conclusion"] = json!(self.conclusion);
+        }
+        (run, sent + batch.len())
+    }
+
+    fn to_status(&self) -> CommitStatus {
+        let room = STATUS_DESCRIPTION_LIMIT.saturating_sub(self.seal.chars().count() + SEAL.chars().count());
+        let title: String = self.title.chars().take(room).collect();
+        let seal = if self.seal.is_empty() { String::new() } else { format!("{SEAL}{}", self.seal) };
+        CommitStatus {
+            context: self.name.clone(),
+            state: self.conclusion.status(),
+            description: title + &seal,
+            target_url: Some(self.url.clone()),
+        }
+    }
+}
+
+impl GitHubForge<'_> {
+    /// Makes sure that the newest verdict of this name on a commit is this one.
+    pub fn set_verdict(&self, revision: Revision, verdict: &Verdict) -> Result<(), ForgeError> {
+        if self.client.is_app()? {
+            self.set_check_run(revision, verdict)
+        } else {
+            self.set_status(revision, &verdict.to_status())
+        }
+    }
+
+    /// Returns the seal of the newest verdict of this name on a commit.
+    pub fn seal(&self, revision: Revision, name: &str) -> Result<Option<String>, ForgeError> {
+        if self.client.is_app()? {
+            let run = self.check_runs(revision, name, true)?.into_iter().find(is_completed);
+            return Ok(run.and_then(|run| seal_of(&run.external_id?).map(str::to_owned)));
+        }
+        let statuses = self.statuses(revision)?;
+        let status = statuses.into_iter().find(|status| status.context == name);
+        Ok(status.and_then(|status| Some(status.description?.rsplit_once(SEAL)?.1.to_owned())))
+    }
+
+    fn set_check_run(&self, revision: Revision, verdict: &Verdict) -> Result<(), ForgeError> {
+        let mut run = self.find_check_run(revision, verdict, true)?;
+        if let Some(done) = run.as_ref().filter(|run| is_completed(run)) {
+            return if self.is_rerequested(done)? { self.complete_again(done.id, verdict) } else { Ok(()) };
+        }
+        let (mut sent, mut lost) = (run.as_ref().map_or(0, |run| run.output.annotations_count), 0);
+        loop {
+            let (part, after) = verdict.part(sent);
+            match self.send_part(revision, run.as_ref(), part) {
+                Ok(made) if is_completed(&made) => return Ok(()),
+                Ok(made) => (run, sent) = (Some(made), after),
+                Err(error) if error.fault.is_ambiguous() && lost + 1 < ATTEMPTS => {
+                    self.client.pause(lost);
+                    lost += 1;
+                    // Only GitHub knows how much of it arrived.
+                    run = self.find_check_run(revision, verdict, false)?;
+                    sent = run.as_ref().map_or(0, |run| run.output.annotations_count);
+                    if run.as_ref().is_some_and(is_completed) {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Makes a run, or adds to one. Neither may be repeated blindly: each would add once more.
+    fn send_part(
+        &self,
+        revision: Revision,
+        run: Option<&wire::CheckRun>,
+        mut part: Value,
+    ) -> Result<wire::CheckRun, GitHubError> {
+        let call = if let Some(run) = run {
+            let route = self.route(&format!("/check-runs/{}", run.id));
+            let call = Call::set("add to a check run", Method::PATCH, route, &part);
+            Call { is_repeatable: false, ..call }
+        } else {
+            part["head_sha"] = revision.to_string().into();
+            Call::create("make a check run", self.route("/check-runs"), &part)
+        };
+        self.client.call(&call)
+    }
+
+    /// Returns the newest run with this very verdict, completed or not.
+    fn find_check_run(
+        &self,
+        revision: Revision,
+        verdict: &Verdict,
+        may_be_cached: bool,
+    ) -> Result<Option<wire::CheckRun>, ForgeError> {
+        let newest = self.check_runs(revision, &verdict.name, may_be_cached)?.into_iter().next();
+        Ok(newest.filter(|run| run.external_id.as_deref() == Some(&verdict.id())))
+    }
+
+    /// Returns our check runs of this name on a commit, the newest first.
+    fn check_runs(
+        &self,
+        revision: Revision,
+        name: &str,
+        may_be_cached: bool,
+    ) -> Result<Vec<wire::CheckRun>, ForgeError> {
+        let filter = format!("check_name={}&filter=all&per_page=100", encoded(name));
+        let route = self.route(&format!("/commits/{revision}/check-runs?{filter}"));
+        let call = Call { may_be_cached, ..Call::get("read the check runs of a commit", route) };
+        let mut runs = self.client.call::<wire::CheckRuns>(&call)?.check_runs;
+        runs.retain(|run| run.external_id.as_deref().and_then(seal_of).is_some());
+        runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+        Ok(runs)
+    }
+
+    /// Tells whether a person asked for a completed run once more: its suite is queued then, and the run as it was.
+    fn is_rerequested(&self, run: &wire::CheckRun) -> Result<bool, ForgeError> {
+        let Some(suite) = &run.check_suite else { return Ok(false) };
+        let route = self.route(&format!("/check-suites/{}", suite.id));
+        let suite: wire::CheckSuite = self.client.call(&Call::get("read a check suite", route))?;
+        Ok(suite.status.as_deref() == Some("queued"))
+    }
+
+    fn complete_again(&self, id: u64, verdict: &Verdict) -> Result<(), ForgeError> {
+        let route = self.route(&format!("/check-runs/{id}"));
+        let body = json!({ "status": "completed", "conclusion": verdict.conclusion });
+        Ok(self.client.run(&Call::set("complete a check run again", Method::PATCH, route, &body))?)
+    }
+}
+
+fn is_completed(run: &wire::CheckRun) -> bool {
+    run.status == "completed"
+}
+
+/// Returns the seal in an external id of ours.
+fn seal_of(external_id: &str) -> Option<&str> {
+    external_id.strip_prefix(OURS)?.strip_prefix(':')?.split_once(':').map(|(_, seal)| seal)
+}
