@@ -38,30 +38,34 @@ fn collect(folder: &Path, name: &str, names: &mut Vec<String>) {
 
 /// Fills the places between markers; an error names the line of a marker that is not in order.
 pub fn filled(text: &str, table: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut out = String::new();
+    let mut kept: Vec<String> = Vec::new();
     let mut open: Option<usize> = None;
     for (line, number) in text.lines().zip(1..) {
-        let begins = line.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(" -->"));
-        match (begins, open) {
+        match (name_of(line), open) {
             (Some(_), Some(begun)) => return Err(format!("{number}: the table of line {begun} has no end")),
             (Some(name), None) => {
                 let rows = table(name).ok_or_else(|| format!("{number}: there is no table `{name}`"))?;
-                out += &format!("{line}\n{rows}");
+                kept.push(line.to_owned());
+                kept.extend(rows.lines().map(str::to_owned));
                 open = Some(number);
             }
-            (None, Some(_)) if line != END => continue,
-            (None, Some(_)) => open = None,
             (None, None) if line == END => return Err(format!("{number}: no table ends here")),
-            (None, None) => {}
-        }
-        if begins.is_none() {
-            out += &format!("{line}\n");
+            (None, Some(_)) if line != END => {}
+            (None, _) => {
+                kept.push(line.to_owned());
+                open = None;
+            }
         }
     }
     match open {
         Some(begun) => Err(format!("{begun}: the table has no end")),
-        None => Ok(out),
+        None => Ok(kept.join("\n") + "\n"),
     }
+}
+
+/// Returns the name of the table that begins with a line, if one does.
+fn name_of(line: &str) -> Option<&str> {
+    line.strip_prefix(BEGIN)?.strip_suffix(" -->")
 }
 
 /// Returns a page without its tables.

@@ -18,12 +18,15 @@ const OF_OTHER_FLEETS: [&str; 2] = ["docs/reference/", "docs/design/"];
 fn strange(page: &Page, known: &BTreeSet<String>, rendered: &Rendered) -> Vec<String> {
     let mut strange = Vec::new();
     let mut of_examples = BTreeSet::new();
-    examples(page).iter().for_each(|example| collect(example, &mut of_examples));
+    for example in examples(page) {
+        collect(&example, &mut of_examples);
+    }
     for (number, line) in pages::prose(page) {
         // A command that moves an address has to name one that is free.
         let moves = line.starts_with("sed -i");
         for word in numbers(line).filter(|word| !is_everywhere(word) && !of_examples.contains(*word)) {
-            if !known.contains(word) && !(moves && is_in_a_pool(rendered, word)) {
+            let is_known = known.contains(word) || moves && is_in_a_pool(rendered, word);
+            if !is_known {
                 strange.push(format!("{}:{number}: the fleet has no `{word}`", page.name));
             }
         }
@@ -60,7 +63,8 @@ fn examples(page: &Page) -> Vec<String> {
             indent = None;
         }
         if let (Some(indent), Some(example)) = (indent, examples.last_mut()) {
-            *example += &format!("{}\n", line.get(indent..).unwrap_or_default());
+            example.push_str(line.get(indent..).unwrap_or_default());
+            example.push('\n');
         }
         last = line;
     }

@@ -66,9 +66,9 @@ fn clusters(rendered: &Rendered) -> String {
             facts.role.as_str().to_owned(),
             cluster.hub.to_string(),
             format!("{} + {}", machines.control_plane.count, machines.workers.count),
-            code(&facts.networks.pods),
-            code(&facts.networks.services),
-            facts.load_balancer.as_ref().map_or_else(String::new, |balancer| code(&balancer.pool)),
+            code(facts.networks.pods),
+            code(facts.networks.services),
+            facts.load_balancer.as_ref().map_or_else(String::new, |balancer| code(balancer.pool)),
             facts
                 .api_server
                 .as_ref()
@@ -136,7 +136,7 @@ fn receiver(hub: &Cluster, url: &str) -> Option<String> {
     Some(format!("{name} on {}", hub.name))
 }
 
-/// Who may speak to whom, as NetworkPolicies of our own say; those that charts write are not among them.
+/// Who may speak to whom, as `NetworkPolicies` of our own say; those that charts write are not among them.
 fn policies(rendered: &Rendered) -> String {
     let mut rows = BTreeSet::new();
     for landed in objects::all(rendered) {
@@ -287,7 +287,7 @@ fn secrets(rendered: &Rendered) -> String {
     written(&["path in Vault", "keys", "becomes the Secret"], paths.into_iter().map(row))
 }
 
-/// Returns each path that an ExternalSecret reads, with the key, or without one if it takes all that are there.
+/// Returns each path that an `ExternalSecret` reads, with the key, or without one if it takes all that are there.
 fn read_by(spec: &Value) -> Vec<(&str, Option<&str>)> {
     let items = |key: &str| spec[key].as_array().into_iter().flatten();
     let single = items("data").map(|item| &item["remoteRef"]);
