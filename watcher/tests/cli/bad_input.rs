@@ -82,13 +82,9 @@ fn inputs_that_are_gone_do_not_take_the_rendered_files_along() {
     let repo = Repo::fleet();
     fs::remove_dir_all(repo.path("templates")).unwrap();
     assert_snapshot!(repo.run(&["render", "--check"]), @"
-    ! environments/_fleet.yaml:4:3: no template reads port `web`
-    !   hint: remove it, or use it in a template
-    ! environments/hub.yaml:5:3: no template reads address `web`
-    !   hint: remove it, or use it in a template
-    ! environments/prod/eu-1.yaml:8:3: unknown add-on `web`
-    !   hint: create `templates/addons/web/addon.yaml`
-    ! error: 3 problems
+    ! templates:1:1: there is no template
+    !   hint: add an add-on, `templates/addons/<addon>/addon.yaml`; rendering nothing would delete all that is there
+    ! error: 1 problem
     => 4
     ");
 }

@@ -97,7 +97,7 @@ fn problems_are_shown_all_at_once_and_nothing_is_written() {
     }
     assert_snapshot!(repo.refused(&["check"]), @"
     ! environments/prod/eu-1.yaml:3:1: unknown key `machnies`
-    !   hint: known keys: `addons`, `addresses`, `hub`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
     ! templates/cluster/namespace.yaml.hbs:4:9: unknown value `cluster.nmae`: `cluster` has no `nmae`
     !   hint: did you mean `cluster.name`?
     ! error: 2 problems
@@ -105,7 +105,7 @@ fn problems_are_shown_all_at_once_and_nothing_is_written() {
     ");
     assert_snapshot!(repo.refused(&["render", "--check"]), @"
     ! environments/prod/eu-1.yaml:3:1: unknown key `machnies`
-    !   hint: known keys: `addons`, `addresses`, `hub`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
     ! templates/cluster/namespace.yaml.hbs:4:9: unknown value `cluster.nmae`: `cluster` has no `nmae`
     !   hint: did you mean `cluster.name`?
     ! error: 2 problems
@@ -127,7 +127,8 @@ fn problems_as_json_are_one_document_on_standard_output() {
         assert!(problem["message"].is_string() && problem["hint"].is_string(), "{problem}");
     }
     let sound = Repo::fleet().run(&["check", "--format", "json"]);
-    assert_eq!(sound.json(), json!({ "problems": [], "clusters": 2, "files": 6 }));
+    let note = "chart values are not judged, since there is no `templates/charts.lock`: run `fleetwright charts lock`";
+    assert_eq!(sound.json(), json!({ "problems": [], "notes": [note], "clusters": 2, "files": 6 }));
 }
 
 #[test]
