@@ -17,9 +17,9 @@ impl Progress for Limit {
 }
 
 fn render(renderer: &mut Renderer, limit: usize) -> Result<usize, String> {
-    let rendered = renderer.render(&World::platform().snapshot(), &Limit(limit));
+    let outcome = renderer.render(&World::platform().snapshot(), &Limit(limit));
     let problems = |found: Vec<_>| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    rendered.map(|rendered| rendered.clusters.len()).map_err(problems)
+    outcome.map(|rendered| rendered.clusters.len()).map_err(problems)
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod placement;
 mod provenance;
 mod repeatable;
 mod secrets;
+mod shipped;
 mod tables;
 mod traces;
 mod vault;

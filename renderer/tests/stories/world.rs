@@ -25,7 +25,16 @@ impl World {
 
     /// The facts and templates of `testkit/platform/`.
     pub fn locked() -> Self {
-        let root = &Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform");
+        Self::of("../testkit/platform")
+    }
+
+    /// The facts and templates that this repository ships. They grow: a story about them shows no line numbers.
+    pub fn shipped() -> Self {
+        Self::of("..")
+    }
+
+    fn of(root: &str) -> Self {
+        let root = &Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
         let mut world = Self::default();
         for folder in [ENVIRONMENTS, TEMPLATES] {
             world.read(root, folder);
@@ -98,6 +107,10 @@ impl World {
     pub fn reversed(mut self) -> Self {
         self.files.reverse();
         self
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(path, _)| path.as_str())
     }
 
     pub fn text(&self, path: &str) -> String {

@@ -13,8 +13,10 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     if global.is_json() {
         print_json(&json!({ "problems": [], "notes": notes, "clusters": clusters, "files": files }));
     } else {
-        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
-        print_text(&format!("{notes}no problems in {clusters} clusters, {files} rendered files\n"));
+        for note in notes {
+            print_text(&format!("note: {note}\n"));
+        }
+        print_text(&format!("no problems in {clusters} clusters, {files} rendered files\n"));
     }
     Ok(Exit::Done)
 }

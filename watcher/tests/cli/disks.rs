@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use insta::assert_snapshot;
 
+use crate::fleet::LOCK;
 use crate::repo::{Repo, bare, fleetwright};
 
 /// Runs a script in a mount namespace, with the repository's folder as `$REPO` and the binary as `$FLEETWRIGHT`.
@@ -71,6 +72,7 @@ fn a_full_disk_leaves_every_file_as_it_was() {
 #[test]
 fn a_read_only_repository_is_read_and_not_written() {
     let repo = Repo::fleet();
+    repo.write("templates/charts.lock", LOCK);
     repo.edit("environments/prod/eu-1.yaml", "replicas: 3", "replicas: 4");
     repo.commit("Add a replica");
     let script = "
@@ -84,7 +86,6 @@ fn a_read_only_repository_is_read_and_not_written() {
     ";
     let Some(output) = in_namespace(&repo, script) else { return };
     assert_snapshot!(repo.told(output), @"
-    note: chart values are not judged, since there is no `templates/charts.lock`: run `fleetwright charts lock`
     no problems in 2 clusters, 6 rendered files
     => 1
     1 file changed on 1 cluster: eu-1

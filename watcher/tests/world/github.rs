@@ -163,7 +163,7 @@ fn a_change_to_a_thousand_clusters_is_one_push_a_group_and_a_handful_of_requests
     assert_eq!(clusters, 1_000);
     let requests = on.github.state().exchanges.len();
     let writes = on.github.writes();
-    assert_eq!((pushes - client.left().pushes, requests, writes.len()), (2, 14, 5), "{writes:?}");
+    assert_eq!((pushes - client.left().pushes, requests, writes.len()), (2, 16, 5), "{writes:?}");
 }
 
 #[test]

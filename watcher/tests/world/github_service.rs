@@ -259,7 +259,7 @@ fn a_token_that_is_revoked_is_reported_once_and_the_service_goes_on_when_it_work
     service.wait_for("run is complete");
     let token = hosted.github.state().tokens.remove(github::TOKEN).unwrap();
     hosted.edit();
-    let report = "failed to find the pull requests of a branch on GitHub: the token is not accepted";
+    let report = "failed to find the pull request of a commit on GitHub: the token is not accepted";
     service.wait_for(report);
     // More events come, and more runs fail in the same way.
     hosted.world.edit(CONTROL, "alertmanager: 192.168.64.103", "alertmanager: 192.168.64.107");
