@@ -21,8 +21,8 @@ use crate::problem::Problem;
 use crate::yaml::Value;
 
 pub use flows::{
-    ClusterContent, ClusterFlows, ClusterLabel, Ends, ExposedAddress, FlowFinding, Flows, Footprint, Login,
-    MeshPart, Receiver, Sender, Signal, footprint,
+    ClusterContent, ClusterFlows, ClusterLabel, DocumentNames, Ends, ExposedAddress, FlowFinding, Flows,
+    Footprint, Login, MeshPart, Receiver, Sender, Signal, footprint,
 };
 pub use keys::not_locked;
 pub use names::{NameUse, Named, Names, Provided, ServiceName};

@@ -17,8 +17,8 @@ use tracing::{Span, debug, info_span};
 use crate::catalog::{self, Catalog};
 use crate::charts::LOCK;
 use crate::checks::{
-    CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, FlowFinding,
-    Flows, Footprint, PLACEMENT_CHECKS,
+    CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, DocumentNames, FACT_CHECKS, FLOW_CHECKS,
+    FlowFinding, Flows, Footprint, PLACEMENT_CHECKS,
 };
 use crate::inventory::{self, Cluster, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
@@ -59,6 +59,8 @@ pub struct RenderedCluster {
     units: Vec<Arc<Unit>>,
     /// Which unit and which file of it have footprints: few do, and all of them are looked at in every run.
     outward: Vec<(usize, usize)>,
+    /// The names in its documents: looked at only when something changes for the cluster, or for one beside it.
+    names: Vec<DocumentNames>,
 }
 
 impl RenderedCluster {
@@ -74,6 +76,7 @@ impl RenderedCluster {
         let files = self.outward.iter().map(|(unit, file)| &self.units[*unit].files[*file]);
         files
             .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
+            .filter(|(_, _, footprint)| footprint.is_outward())
             .collect()
     }
 
@@ -392,6 +395,7 @@ impl<'a> World<'a> {
             folder: output_folder(&cluster.name),
             digest,
             outward: outward(&made),
+            names: names(&made),
             units: made,
         }))
     }
@@ -414,8 +418,8 @@ impl<'a> World<'a> {
         attempts: &[Attempt<'_>],
     ) -> Vec<ClusterProblem> {
         let clusters = rendered.iter().map(|(name, cluster)| {
-            let cluster_facts = self.inventory.clusters[name].as_ref();
-            (name.clone(), ClusterFlows { cluster: cluster_facts, documents: cluster.footprints() })
+            let facts = self.inventory.clusters[name].as_ref();
+            (name.clone(), ClusterFlows::new(facts, cluster.footprints(), &cluster.names))
         });
         let machines = self.inventory.fleet.facts.machines.values().map(|machine| machine.address).collect();
         let flows = Flows { clusters: clusters.collect(), machines };
@@ -452,7 +456,20 @@ fn outward(units: &[Arc<Unit>]) -> Vec<(usize, usize)> {
     let files = units.iter().enumerate().flat_map(|(unit, it)| {
         it.files.iter().enumerate().map(move |(file, rendered)| ((unit, file), rendered))
     });
-    files.filter(|(_, file)| !file.footprints.is_empty()).map(|(at, _)| at).collect()
+    let is_outward =
+        |file: &RenderedFile| file.footprints.iter().any(|(_, footprint)| footprint.is_outward());
+    files.filter(|(_, file)| is_outward(file)).map(|(at, _)| at).collect()
+}
+
+fn names(units: &[Arc<Unit>]) -> Vec<DocumentNames> {
+    let files = units.iter().flat_map(|unit| &unit.files);
+    let names = files.flat_map(|file| {
+        file.footprints.iter().filter_map(|(document, footprint)| {
+            let names = Arc::clone(footprint.names.as_ref()?);
+            Some(DocumentNames { file: file.path.clone(), document: *document, names })
+        })
+    });
+    names.collect()
 }
 
 fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {

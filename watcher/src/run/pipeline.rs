@@ -10,7 +10,7 @@ use renderer::path::RepoPath;
 use renderer::plan::Budget;
 use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
 use renderer::snapshot::OUTPUT;
-use tracing::{Span, field, info, warn};
+use tracing::{Span, field, info};
 
 use super::changes::{self, GroupChanges};
 use super::group::{Group, Groups, LastRoles};
@@ -323,7 +323,7 @@ impl Pipeline {
         match self.renderer.render(&snapshot, progress) {
             Ok(rendered) if problems.is_empty() => {
                 for note in rendered.notes() {
-                    warn!(revision = %base, "{note}");
+                    info!(revision = %base, "{note}");
                 }
                 Ok(rendered)
             }

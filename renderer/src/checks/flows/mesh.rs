@@ -215,13 +215,6 @@ impl Member<'_> {
     }
 }
 
-impl ClusterFlows<'_> {
-    fn mesh_parts(&self) -> impl Iterator<Item = (usize, &MeshPart)> {
-        let documents = self.documents.iter().enumerate();
-        documents.filter_map(|(at, (_, _, footprint))| Some((at, footprint.mesh.as_deref()?)))
-    }
-}
-
 /// Control planes must agree on what they share, and differ in what is their own.
 pub(in super::super) fn meshes_fit(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();

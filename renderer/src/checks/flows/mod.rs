@@ -15,6 +15,7 @@ mod traces;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::catalog::Addon;
 use crate::inventory::{Cluster, key};
@@ -47,11 +48,17 @@ pub struct Footprint {
     pub ends: Option<Box<Ends>>,
     /// What it says of the mesh.
     pub mesh: Option<Box<MeshPart>>,
-    /// The names that it uses and provides.
-    pub names: Option<Box<Names>>,
+    /// The names that it uses and provides: shared with the list of all names of its cluster.
+    pub names: Option<Arc<Names>>,
 }
 
 impl Footprint {
+    /// Returns whether the document does anything that matters to other clusters or to the addresses of its own.
+    #[must_use]
+    pub fn is_outward(&self) -> bool {
+        self.object.is_some() || !self.exposed.is_empty() || self.ends.is_some() || self.mesh.is_some()
+    }
+
     /// Returns whether the document does nothing outside itself.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -72,7 +79,7 @@ pub fn footprint(document: &Document<'_>) -> Footprint {
     };
     let ends = ends(document, &exposed).map(Box::new);
     let mesh = mesh::part(document, &exposed).map(Box::new);
-    let names = (!names.is_empty()).then(|| Box::new(names));
+    let names = (!names.is_empty()).then(|| Arc::new(names));
     Footprint { object, exposed, ends, mesh, names }
 }
 
@@ -257,6 +264,22 @@ pub struct ClusterFlows<'a> {
     pub cluster: &'a Cluster,
     /// The documents that do something: file, number in it from 0, and what they do.
     pub documents: Vec<(&'a RepoPath, usize, &'a Footprint)>,
+    /// The documents that name something.
+    pub names: &'a [DocumentNames],
+    /// Which of the documents have ends of flows, and which say something of the mesh: few do, and each check asks for them.
+    with_ends: Vec<usize>,
+    with_mesh: Vec<usize>,
+}
+
+/// The names in one document.
+#[derive(Clone, Debug)]
+pub struct DocumentNames {
+    /// The rendered file.
+    pub file: RepoPath,
+    /// The document in it, from 0.
+    pub document: usize,
+    /// The names.
+    pub names: Arc<Names>,
 }
 
 /// What one cluster's documents do outside themselves, with the add-ons that they belong to and the other clusters.
@@ -283,28 +306,56 @@ pub struct FlowFinding {
     pub finding: Finding,
 }
 
+impl<'a> ClusterFlows<'a> {
+    /// Sorts the documents of a cluster by what they do.
+    #[must_use]
+    pub fn new(
+        cluster: &'a Cluster,
+        documents: Vec<(&'a RepoPath, usize, &'a Footprint)>,
+        names: &'a [DocumentNames],
+    ) -> Self {
+        let indices = |has: fn(&Footprint) -> bool| {
+            let all = documents.iter().enumerate();
+            all.filter(|(_, (_, _, footprint))| has(footprint)).map(|(at, _)| at).collect()
+        };
+        let with_ends = indices(|footprint| footprint.ends.is_some());
+        let with_mesh = indices(|footprint| footprint.mesh.is_some());
+        Self { cluster, documents, names, with_ends, with_mesh }
+    }
+}
+
 impl ClusterFlows<'_> {
     fn finding(&self, file: &RepoPath, document: usize, finding: Finding) -> FlowFinding {
         FlowFinding { cluster: self.cluster.name.clone(), file: file.clone(), document, finding }
     }
 
     /// Returns the names that the cluster's documents use, with the document.
-    pub(super) fn used(&self) -> impl Iterator<Item = (usize, &NameUse)> {
-        self.names().flat_map(|(at, names)| names.used.iter().map(move |used| (at, used)))
+    pub(super) fn used(&self) -> impl Iterator<Item = (&DocumentNames, &NameUse)> {
+        self.names.iter().flat_map(|document| document.names.used.iter().map(move |used| (document, used)))
     }
 
     /// Returns what the cluster's documents provide.
     pub(super) fn provided(&self) -> impl Iterator<Item = &Provided> {
-        self.names().flat_map(|(_, names)| &names.provided)
+        self.names.iter().flat_map(|document| &document.names.provided)
     }
 
-    fn names(&self) -> impl Iterator<Item = (usize, &Names)> {
-        let documents = self.documents.iter().enumerate();
-        documents.filter_map(|(at, (_, _, footprint))| Some((at, footprint.names.as_deref()?)))
+    /// Returns the ends of flows with the documents that they stand in.
+    fn all_ends(&self) -> impl Iterator<Item = (usize, &Ends)> {
+        self.with_ends.iter().filter_map(|at| Some((*at, self.documents[*at].2.ends.as_deref()?)))
+    }
+
+    /// Returns what is said of the mesh with the documents that say it.
+    fn mesh_parts(&self) -> impl Iterator<Item = (usize, &MeshPart)> {
+        self.with_mesh.iter().filter_map(|at| Some((*at, self.documents[*at].2.mesh.as_deref()?)))
+    }
+
+    /// Says a finding in a document that names something.
+    pub(super) fn finding_of(&self, document: &DocumentNames, finding: Finding) -> FlowFinding {
+        self.finding(&document.file, document.document, finding)
     }
 
     /// Says a finding in the document at a place of [`Self::documents`].
-    pub(super) fn finding_in(&self, at: usize, finding: Finding) -> FlowFinding {
+    fn finding_in(&self, at: usize, finding: Finding) -> FlowFinding {
         let (file, document, _) = self.documents[at];
         self.finding(file, document, finding)
     }

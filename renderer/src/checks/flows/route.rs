@@ -141,9 +141,7 @@ impl Ends {
 impl ClusterFlows<'_> {
     /// Returns the cluster's ends of one flow with the documents that they stand in.
     pub(super) fn ends(&self, signal: Signal) -> impl Iterator<Item = (usize, &Ends)> {
-        let documents = self.documents.iter().enumerate();
-        let ends = documents.filter_map(|(at, (_, _, footprint))| Some((at, footprint.ends.as_deref()?)));
-        ends.filter(move |(_, ends)| ends.signal == signal)
+        self.all_ends().filter(move |(_, ends)| ends.signal == signal)
     }
 
     pub(super) fn receivers(&self, signal: Signal) -> impl Iterator<Item = &Receiver> {
@@ -243,8 +241,7 @@ impl Route<'_> {
 pub(in super::super) fn senders_name_their_cluster(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     for cluster in flows.clusters.values() {
-        for (at, (_, _, footprint)) in cluster.documents.iter().enumerate() {
-            let Some(ends) = &footprint.ends else { continue };
+        for (at, ends) in cluster.all_ends() {
             let Some(label) = &ends.cluster_label else { continue };
             let (noun, name) = (ends.signal.noun(), cluster.cluster.name.as_str());
             let message = match &label.value {

@@ -31,7 +31,7 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
     }
     let mut findings = Vec::new();
     let pushed = pushed_by_hub(cluster);
-    for (at, used) in cluster.flows.used() {
+    for (document, used) in cluster.flows.used() {
         let Named::Secret(namespace, name) = &used.named else { continue };
         let namespace = namespace.as_deref();
         let is_it = |(given, other): &(Option<&str>, &str)| {
@@ -55,7 +55,7 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
                 "write an ExternalSecret or a Certificate that makes it; name one that is put there by hand under `outside.secrets` in `addon.yaml`",
             ),
         };
-        findings.push(cluster.flows.finding_in(at, Finding::new(&used.path, message).hint(hint)));
+        findings.push(cluster.flows.finding_of(document, Finding::new(&used.path, message).hint(hint)));
     }
     findings
 }

@@ -147,11 +147,11 @@ fn begins(name: &str, beginning: &str) -> bool {
 
 pub(in super::super) fn services_exist(cluster: &ClusterContent<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
-    for (at, used) in cluster.flows.used() {
+    for (document, used) in cluster.flows.used() {
         let Named::Service(service) = &used.named else { continue };
         if let Some((message, hint)) = fault(cluster, service) {
             let finding = Finding::new(&used.path, message).hint(hint).on(Part::Insertion);
-            findings.push(cluster.flows.finding_in(at, finding));
+            findings.push(cluster.flows.finding_of(document, finding));
         }
     }
     findings

@@ -49,12 +49,14 @@ pub(in super::super) fn storage_classes_are_provided(cluster: &ClusterContent<'_
         (message, hint)
     };
     let mut findings = Vec::new();
-    for (at, used) in cluster.flows.used() {
+    for (document, used) in cluster.flows.used() {
         let Named::StorageClass(name) = &used.named else { continue };
         if !provided.contains(&name.as_str()) {
             let (message, hint) = finding(name);
             findings.push(
-                cluster.flows.finding_in(at, Finding::new(&used.path, message).hint(hint).on(Part::Value)),
+                cluster
+                    .flows
+                    .finding_of(document, Finding::new(&used.path, message).hint(hint).on(Part::Value)),
             );
         }
     }
