@@ -134,11 +134,12 @@ fn lines(group: &Group) -> Vec<String> {
     lines
 }
 
-/// Returns every change as one fenced block of at most `limit` characters; lines that do not fit are counted below it.
+/// Returns every change as fenced blocks of at most `limit` characters, and at most `blocks` of them; lines that do not fit
+/// are counted below the last.
 #[must_use]
-pub fn full(plan: &Plan, limit: usize) -> String {
+pub fn full(plan: &Plan, limit: usize, blocks: usize) -> Vec<String> {
     let lines: Vec<String> = text::full(plan).into_iter().map(|line| flush_sign(line.text)).collect();
-    fenced(&lines, "diff", limit)
+    fenced_blocks(&lines, "diff", limit, blocks)
 }
 
 /// Moves the sign of an indented line to the first column, where a diff has its colour.
@@ -156,10 +157,35 @@ fn flush_sign(line: String) -> String {
 /// Writes texts as one fenced block of at most `limit` characters; lines that do not fit are counted below it.
 #[must_use]
 pub fn fenced(texts: &[String], language: &str, limit: usize) -> String {
+    fenced_blocks(texts, language, limit, 1).concat()
+}
+
+fn fenced_blocks(texts: &[String], language: &str, limit: usize, most: usize) -> Vec<String> {
     let lines: Vec<&str> = texts.iter().flat_map(|text| text.split('\n')).collect();
+    let (mut blocks, mut rest) = (Vec::new(), lines.as_slice());
+    loop {
+        let shown = fitting(rest, limit);
+        rest = &rest[shown.len()..];
+        let fence = "`".repeat(longest_run(shown.iter().map(String::as_str)).max(2) + 1);
+        let block = format!("{fence}{language}\n{}\n{fence}\n", shown.join("\n"));
+        if rest.is_empty() {
+            blocks.push(block);
+            return blocks;
+        }
+        // A limit without room for a single line would never come to an end.
+        if blocks.len() + 1 >= most || shown.is_empty() {
+            blocks.push(format!("{block}\n… {}\n", count(rest.len(), "more line")));
+            return blocks;
+        }
+        blocks.push(block);
+    }
+}
+
+/// Returns the first lines, each cut to a length that people read, as far as they fit into a block of `limit` characters.
+fn fitting(lines: &[&str], limit: usize) -> Vec<String> {
     let mut room = limit.saturating_sub(TAIL_RESERVE + 2 * MAX_LINE);
     let mut shown = Vec::new();
-    for line in &lines {
+    for line in lines {
         let line = show::elide(line, MAX_LINE);
         match room.checked_sub(line.chars().count() + 1) {
             Some(rest) => room = rest,
@@ -167,12 +193,7 @@ pub fn fenced(texts: &[String], language: &str, limit: usize) -> String {
         }
         shown.push(line);
     }
-    let fence = "`".repeat(longest_run(shown.iter().map(String::as_str)).max(2) + 1);
-    let block = format!("{fence}{language}\n{}\n{fence}\n", shown.join("\n"));
-    match lines.len() - shown.len() {
-        0 => block,
-        rest => format!("{block}\n… {}\n", count(rest, "more line")),
-    }
+    shown
 }
 
 /// Writes lines as a fenced block whose fence is longer than any run of backticks in them.
@@ -396,7 +417,7 @@ mod tests {
     #[test]
     fn everything_is_one_block_and_what_does_not_fit_is_counted() {
         let plan = fleet(1, |_| (document("x"), document("y")));
-        assert_snapshot!(full(&plan, BODY_LIMIT), @"
+        assert_snapshot!(full(&plan, BODY_LIMIT, 1).concat(), @"
         ```diff
         1 file changed on 1 cluster: eu-0000
 
@@ -407,9 +428,16 @@ mod tests {
         ```
         ");
         let plan = fleet(2_000, |number| (document("x"), document(&format!("y{number}"))));
-        let text = full(&plan, BODY_LIMIT);
+        let text = full(&plan, BODY_LIMIT, 1).concat();
         assert!(text.chars().count() <= BODY_LIMIT);
         assert!(text.trim_end().ends_with(" more lines"), "{}", &text[text.len() - 60..]);
+        let lines = |blocks: &[String]| {
+            let lines = blocks.iter().flat_map(|block| block.lines());
+            lines.filter(|line| !line.starts_with("```")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (whole, parts) = (full(&plan, usize::MAX, 1), full(&plan, BODY_LIMIT, usize::MAX));
+        assert!(parts.len() > 1 && parts.iter().all(|part| part.chars().count() <= BODY_LIMIT));
+        assert!(lines(&parts) == lines(&whole), "parts lose or repeat lines");
     }
 
     /// Lines that stand outside fences.
@@ -436,7 +464,7 @@ mod tests {
             repeat in 1_usize..200,
         ) {
             let plan = fleet(values.len(), |number| (document("x"), document(&values[number].repeat(repeat))));
-            let full = full(&plan, BODY_LIMIT);
+            let full = full(&plan, BODY_LIMIT, 1).concat();
             prop_assert!(full.chars().count() <= BODY_LIMIT);
             let outside = outside_fences(&full).map_err(TestCaseError::fail)?;
             prop_assert!(outside.iter().all(|line| !line.contains("MARK")), "{full}");

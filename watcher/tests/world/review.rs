@@ -1,6 +1,7 @@
 //! Reviews of pull requests that people open on GitHub: the test kit's, on the very repository that the runs read.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use fleetwright::git::{Repository, Revision, Upstream};
 use fleetwright::identity::Identity;
 use fleetwright::run::{Pipeline, RENDER_LABEL, REVIEWED_LABEL, RunReport, Settings, Step, Steps};
 use insta::assert_snapshot;
-use testkit::github::{self, FaultKind, GitHub, MergeMethod, Token};
+use testkit::github::{self, CheckRun, FaultKind, GitHub, MergeMethod, Token};
 
 use crate::platform::{APP, APP_HEAD, BASE, CONTROL, World, settings};
 
@@ -704,11 +705,30 @@ fn a_change_of_a_thousand_clusters_is_said_within_the_limits_of_one_comment_and_
     let number = office.propose("storage", edit);
     office.run();
     let (comments, state) = (office.comments(number), office.github.state());
-    let output = &state.check_runs[0].fields["output"];
-    let length = |field: &str| output[field].as_str().unwrap().chars().count();
+    let names: Vec<_> = state.check_runs.iter().map(|run| run.fields["name"].as_str().unwrap()).collect();
+    assert_snapshot!(names.join("\n"), @"
+    fleetwright/review 2
+    fleetwright/review 3
+    fleetwright/review 4
+    fleetwright/review 5
+    fleetwright/review 6
+    fleetwright/review 7
+    fleetwright/review 8
+    fleetwright/review 9
+    fleetwright/review 10
+    fleetwright/review
+    ");
+    let text = |run: &CheckRun, field: &str| run.fields["output"][field].as_str().unwrap().to_owned();
+    for run in &state.check_runs {
+        assert!(["summary", "text"].iter().all(|field| text(run, field).chars().count() <= 65_535));
+    }
+    // What one part ends with, the next one goes on after.
+    let parts: Vec<String> = state.check_runs.iter().rev().map(|run| text(run, "text")).collect();
+    assert_eq!(parts.iter().collect::<BTreeSet<_>>().len(), parts.len(), "a part is there twice");
+    let output = &state.check_runs.last().unwrap().fields["output"];
     assert!(comments[0].chars().count() <= 65_536);
-    assert!(length("summary") <= 65_535 && length("text") <= 65_535);
     assert_snapshot!(output["title"].as_str().unwrap(), @"2000 files changed on 1000 clusters: app-0001, app-0002, app-0003, app-0004, app-0005 and 995 more");
-    assert!(output["text"].as_str().unwrap().trim_end().ends_with("more lines"));
+    let is_cut = |run: &&CheckRun| text(run, "text").trim_end().ends_with("more lines");
+    assert_eq!(state.check_runs.iter().filter(is_cut).count(), usize::from(names.len() == 10));
     assert_eq!(comments[0].matches("<details>").count(), comments[0].matches("</details>").count());
 }

@@ -145,6 +145,13 @@ impl GitHubForge<'_> {
         }
     }
 
+    /// Makes sure that a further part of a verdict is there, if we are an App: a commit status has no room for it.
+    pub fn set_part(&self, revision: Revision, part: &Verdict) -> Result<(), ForgeError> {
+        let is_there = !self.client.is_app()?
+            || self.find_check_run(revision, part, true)?.is_some_and(|run| is_completed(&run));
+        if is_there { Ok(()) } else { self.set_check_run(revision, part) }
+    }
+
     /// Returns the seal of the newest verdict of this name on a commit.
     pub fn seal(&self, revision: Revision, name: &str) -> Result<Option<String>, ForgeError> {
         if self.client.is_app()? {

@@ -164,6 +164,9 @@ impl Desk<'_> {
             return Ok(false);
         }
         info!(pull_request.number = number, "reviewed pull request #{number}: {}", page.title);
+        for part in page.further_parts(&pull.url) {
+            self.forge.set_part(subject.head, &part)?;
+        }
         self.forge.set_verdict(subject.head, &page.into_verdict(&pull.url))?;
         Ok(self.steps.may_go_on(Step::Judged(number)))
     }

@@ -15,6 +15,8 @@ const MAX_ANNOTATIONS: usize = 200;
 const MAX_PROBLEM_TEXT: usize = 60_000;
 /// How much of the refusals stands before the plan, in characters: it has to fit into the margin that the plan leaves.
 const MAX_NOTES: usize = 1_200;
+/// How many checks the full diff is split over; beyond them lines are counted.
+const MAX_PARTS: usize = 10;
 /// The longest message of an annotation, in characters: GitHub takes 64 KB.
 const MAX_MESSAGE: usize = 8_000;
 /// How much of the digest of a tree people read.
@@ -28,8 +30,8 @@ pub(super) struct Page {
     /// The comment, and the summary of the check.
     pub comment: String,
     conclusion: Conclusion,
-    /// Everything, nothing folded.
-    full: Option<String>,
+    /// Everything, nothing folded, in parts that a check can hold.
+    full: Vec<String>,
     annotations: Vec<Annotation>,
     seal: String,
 }
@@ -46,7 +48,7 @@ impl Page {
             title: String::new(),
             comment: String::new(),
             conclusion: Conclusion::Success,
-            full: None,
+            full: Vec::new(),
             annotations: Vec::new(),
             seal: seal::write(found),
         };
@@ -69,7 +71,7 @@ impl Page {
                 title: format!("It does not render: {}", counted(problems.len(), "problem")),
                 comment: broken(problems, *inherited, branch),
                 conclusion: Conclusion::Failure,
-                full: Some(listed(problems, OUTPUT_LIMIT)),
+                full: vec![listed(problems, OUTPUT_LIMIT)],
                 annotations: problems.iter().take(MAX_ANNOTATIONS).map(annotation).collect(),
                 ..blank
             },
@@ -84,10 +86,28 @@ impl Page {
             Examination::Compared { plan, groups, tree } => Self {
                 title: text::headline(plan),
                 comment: compared(plan, &refusals(groups.values(), budget), &footer(subject, tree)),
-                full: Some(markdown::full(plan, OUTPUT_LIMIT)),
+                full: markdown::full(plan, OUTPUT_LIMIT, MAX_PARTS),
                 ..blank
             },
         }
+    }
+
+    /// Returns what does not fit into the verdict's own check: one more check for each further part of the full diff.
+    pub(super) fn further_parts(&self, url: &str) -> Vec<Verdict> {
+        let parts = self.full.len();
+        let further = self.full.iter().enumerate().skip(1);
+        further
+            .map(|(index, text)| Verdict {
+                name: format!("{REVIEW} {}", index + 1),
+                conclusion: Conclusion::Neutral,
+                title: format!("Part {} of {parts} of what changes", index + 1),
+                summary: format!("The full diff goes on here, from `{REVIEW}`.\n"),
+                text: Some(text.clone()),
+                annotations: Vec::new(),
+                seal: String::new(),
+                url: url.to_owned(),
+            })
+            .collect()
     }
 
     /// Returns the verdict on the head of a pull request whose page is `url`.
@@ -97,7 +117,7 @@ impl Page {
             conclusion: self.conclusion,
             title: self.title,
             summary: self.comment.chars().take(OUTPUT_LIMIT).collect(),
-            text: self.full,
+            text: self.full.into_iter().next(),
             annotations: self.annotations,
             seal: self.seal,
             url: url.to_owned(),
