@@ -117,6 +117,23 @@ impl GitHub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Holds every exchange so far to GitHub's own description, where that is here.
+    ///
+    /// Made for the end of a story, where a test that fails already has said why.
+    ///
+    /// # Panics
+    ///
+    /// If a request or a reply is not as described.
+    pub fn assert_described(&self) {
+        let Some(description) = description::available().filter(|_| !std::thread::panicking()) else {
+            return;
+        };
+        let exchanges = self.state().exchanges.clone();
+        let faults: Vec<String> =
+            exchanges.iter().flat_map(|exchange| description.faults(exchange)).collect();
+        assert_eq!(faults, [""; 0], "GitHub describes it differently");
+    }
+
     /// Returns the time.
     #[must_use]
     pub fn now(&self) -> SystemTime {

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
 use insta::assert_snapshot;
-use testkit::github::{GitHub, apps, description};
+use testkit::github::{GitHub, apps};
 
 use crate::repo::Repo;
 
@@ -116,11 +116,7 @@ fn an_app_is_registered_by_one_button_and_its_key_is_for_its_owner_alone() {
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
     }
-    if let Some(description) = description::available() {
-        let faults: Vec<_> =
-            scene.github.state().exchanges.iter().flat_map(|exchange| description.faults(exchange)).collect();
-        assert_eq!(faults, Vec::<String>::new());
-    }
+    scene.github.assert_described();
 }
 
 #[test]

@@ -95,15 +95,7 @@ impl Hosted {
 /// Every story holds what was said to GitHub's own description, where that is here.
 impl Drop for Hosted {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        let Some(description) = github::description::available() else { return };
-        let state = self.github.state();
-        let faults: Vec<String> =
-            state.exchanges.iter().flat_map(|exchange| description.faults(exchange)).collect();
-        drop(state);
-        assert_eq!(faults, [""; 0], "GitHub describes it differently");
+        self.github.assert_described();
     }
 }
 

@@ -84,13 +84,7 @@ impl World {
 /// Every story holds its requests and replies to GitHub's own description, where that is here.
 impl Drop for World {
     fn drop(&mut self) {
-        let Some(description) = github::description::available() else { return };
-        if std::thread::panicking() {
-            return;
-        }
-        let faults: Vec<String> =
-            self.github.state().exchanges.iter().flat_map(|exchange| description.faults(exchange)).collect();
-        assert_eq!(faults, [""; 0], "GitHub describes it differently");
+        self.github.assert_described();
     }
 }
 
