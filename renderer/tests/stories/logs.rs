@@ -10,7 +10,7 @@ const FLUENT_BIT: &str = "templates/addons/fluent-bit/values.yaml.hbs";
 /// The platform with Loki on the hub and Fluent Bit on the spoke.
 fn platform() -> World {
     World::platform()
-        .edit("environments/control.yaml", "  alertmanager:", "  loki: 192.168.64.104\n  alertmanager:")
+        .hub_address("loki", "192.168.64.104")
         .addon("loki", "loki", "control")
         .with(
             LOKI,

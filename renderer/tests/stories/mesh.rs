@@ -13,7 +13,7 @@ const SECRETS: &str = "templates/addons/istiod/manifests/remote-secrets.yaml.hbs
 /// The platform with a control plane on the hub, which the spoke uses, too.
 fn platform() -> World {
     World::platform()
-        .edit("environments/control.yaml", "  alertmanager:", "  eastWest: 192.168.64.107\n  alertmanager:")
+        .hub_address("eastWest", "192.168.64.107")
         .and("templates/addons/kube-prometheus-stack/addon.yaml", "outside: {secrets: [grafana-admin]}\n")
         .and("environments/app.yaml", "addresses:\n  eastWest: 192.168.64.120\n")
         .addon("istiod", "istiod", "control")

@@ -10,7 +10,7 @@ const COLLECTOR: &str = "templates/addons/collector/values.yaml.hbs";
 /// The platform with Tempo on the hub and a collector on the spoke.
 fn platform() -> World {
     World::platform()
-        .edit("environments/control.yaml", "  alertmanager:", "  tempo: 192.168.64.105\n  alertmanager:")
+        .hub_address("tempo", "192.168.64.105")
         .addon("tempo", "tempo", "control")
         .with(TEMPO, "service:\n  type: LoadBalancer\n  loadBalancerIP: {{cluster.addresses.tempo}}\n")
         .addon("collector", "opentelemetry-collector", "app")

@@ -11,7 +11,7 @@ const STORE: &str = "templates/addons/external-secrets/manifests/store.yaml.hbs"
 /// The platform with Vault on the hub, and on the spoke the injector and a secret store.
 fn platform() -> World {
     World::platform()
-        .edit("environments/control.yaml", "  alertmanager:", "  vault: 192.168.64.106\n  alertmanager:")
+        .hub_address("vault", "192.168.64.106")
         .addon("vault", "vault", "control")
         .with(
             VAULT,

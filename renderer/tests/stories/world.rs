@@ -61,6 +61,12 @@ impl World {
         self
     }
 
+    /// Gives the hub one more named address.
+    pub fn hub_address(self, name: &str, address: &str) -> Self {
+        let entry = format!("  {name}: {address}\n  alertmanager:");
+        self.edit("environments/control.yaml", "  alertmanager:", &entry)
+    }
+
     /// Adds an add-on that runs on clusters of a role, in a namespace of its own name.
     pub fn addon(self, name: &str, chart: &str, role: &str) -> Self {
         let file = format!(

@@ -10,12 +10,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::remote::default_api;
 use super::{Exit, Global, print_json, print_text, until_stopped};
 use crate::error::CommandError;
 use crate::http::{Client, Url};
 use crate::identity::{Desk, Registered, Wish};
-
-use super::remote::default_api;
 
 /// A code of GitHub's is good for an hour (docs.github.com, "Registering a GitHub App from a manifest"), and nobody takes
 /// longer to press a button.
@@ -65,7 +64,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         .and_then(|()| tempfile::tempfile_in(&args.out))
         .map_err(|source| CommandError::Write { path: args.out.clone(), source })?;
     until_stopped(async |cancel| {
-        let desk = Desk::open(args.port).await.map_err(|error| unexpected("show a page", error))?;
+        let desk =
+            Desk::open(args.port).await.map_err(|error| CommandError::unexpected("show a page", error))?;
         let _ = writeln!(anstream::stderr(), "open {} in a browser on this machine", desk.address());
         let code = tokio::select! {
             code = timeout(PATIENCE, desk.wait_for_code(&wish)) => code.ok(),
@@ -78,7 +78,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let client = Client::new(&wish.api);
         let registered = tokio::task::spawn_blocking(move || wish.redeem(&client, &code))
             .await
-            .map_err(|error| unexpected("register the App", error))?
+            .map_err(|error| CommandError::unexpected("register the App", error))?
             .map_err(CommandError::Registration)?;
         args.keep(global, &registered)
     })
@@ -167,8 +167,4 @@ fn url(text: &str) -> Result<Url, String> {
 fn account_name(text: &str) -> Result<String, String> {
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if is_plain { Ok(text.to_owned()) } else { Err("a name of letters, digits and hyphens".to_owned()) }
-}
-
-fn unexpected(attempt: &str, error: impl Into<anyhow::Error>) -> CommandError {
-    CommandError::unexpected(attempt, error)
 }
