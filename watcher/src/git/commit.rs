@@ -149,13 +149,12 @@ impl Repository {
             return Err(self.error(attempt(), Fault::OutsideOutput { path: outside.path.to_string(), roots }));
         }
         let source = self.commit_at(request.source)?;
-        let author = Signature::from_git2(&source.author());
-        let committer = Signature::fleetwright(&Signature::from_git2(&source.committer()));
+        let committer = Signature::fleetwright(&source.committer);
         self.write_commit(&NewCommit {
             base: Some(request.base),
             changes: request.changes,
             parents: &[request.base],
-            author: &author,
+            author: &source.author,
             committer: &committer,
             message: &request.text.full(),
         })

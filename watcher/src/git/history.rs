@@ -6,6 +6,7 @@ use renderer::path::RepoPath;
 
 use super::commit::{RENDERED_BY, Signature};
 use super::error::GitError;
+use super::graph::Graph;
 use super::repository::Repository;
 use super::revision::Revision;
 
@@ -43,15 +44,15 @@ impl Repository {
         since: Revision,
         paths: &BTreeSet<RepoPath>,
     ) -> Result<Vec<FilesChanged>, GitError> {
-        let failed = || self.failed(format!("find who changed files up to `{}`", tip.short()));
+        let failed = self.failed(format!("find who changed files up to `{}`", tip.short()));
         let mut left: BTreeSet<&RepoPath> = paths.iter().collect();
         let mut found = Vec::new();
-        for commit in self.after(tip, since).map_err(failed())? {
+        for commit in self.after(tip, since).map_err(failed)? {
             if left.is_empty() {
                 break;
             }
             let changed: Vec<RepoPath> = {
-                let touched = self.touched_by(commit).map_err(failed())?;
+                let touched = self.touched_by(commit)?;
                 left.iter()
                     .filter(|path| touched.contains(path.as_str()))
                     .map(|path| (*path).clone())
@@ -67,28 +68,20 @@ impl Repository {
 
     /// Returns `since` and what came after it up to `tip`, the newest first, without merges.
     fn after(&self, tip: Revision, since: Revision) -> Result<Vec<Revision>, git2::Error> {
-        let mut walk = self.inner.revwalk()?;
-        walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::TIME)?;
-        walk.push(tip.oid())?;
-        for parent in self.inner.find_commit(since.oid())?.parent_ids() {
-            // It may be beyond the boundary of a shallow clone.
-            let _ = walk.hide(parent);
-        }
-        let mut commits = Vec::new();
-        for id in walk.take(MAX_COMMITS) {
-            let id = id?;
-            if self.inner.find_commit(id)?.parent_count() < 2 {
-                commits.push(Revision::from_oid(id));
-            }
-        }
+        let mut graph = Graph::new(self)?;
+        let before = graph.parents(since)?;
+        let mut commits = graph.reached(&[tip], &before)?;
+        commits.truncate(MAX_COMMITS);
+        commits.retain(|commit| !graph.is_merge(*commit));
         Ok(commits)
     }
 
     /// Returns the files that a commit changed against its parent.
-    fn touched_by(&self, revision: Revision) -> Result<BTreeSet<String>, git2::Error> {
-        let commit = self.inner.find_commit(revision.oid())?;
-        let old = commit.parents().next().map(|parent| parent.tree()).transpose()?;
-        let diff = self.inner.diff_tree_to_tree(old.as_ref(), Some(&commit.tree()?), None)?;
+    fn touched_by(&self, revision: Revision) -> Result<BTreeSet<String>, GitError> {
+        let new = self.tree_at(revision)?;
+        let old = self.parents(revision)?.first().map(|parent| self.tree_at(*parent)).transpose()?;
+        let diff = self.inner.diff_tree_to_tree(old.as_ref(), Some(&new), None);
+        let diff = diff.map_err(self.failed(format!("find what `{}` changed", revision.short())))?;
         let files = diff.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
         Ok(files.flatten().filter_map(|path| path.to_str().map(str::to_owned)).collect())
     }
@@ -98,16 +91,15 @@ impl Repository {
         let commit = self.commit_at(revision)?;
         Ok(CommitSummary {
             revision,
-            title: String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned(),
-            author: Signature::from_git2(&commit.author()),
-            committer: Signature::from_git2(&commit.committer()),
+            title: commit.title(),
+            author: commit.author,
+            committer: commit.committer,
         })
     }
 
     /// Returns the value of the trailer `key` of a commit; of several, the last.
     pub fn read_trailer(&self, revision: Revision, key: &str) -> Result<Option<String>, GitError> {
-        let commit = self.commit_at(revision)?;
-        Ok(trailer(&String::from_utf8_lossy(commit.message_bytes()), key))
+        Ok(trailer(&self.commit_at(revision)?.message, key))
     }
 
     /// Returns whether Fleetwright made this very commit.
@@ -120,35 +112,21 @@ impl Repository {
 
     /// Returns the parents of a commit, the mainline first.
     pub fn parents(&self, revision: Revision) -> Result<Vec<Revision>, GitError> {
-        Ok(self.commit_at(revision)?.parent_ids().map(Revision::from_oid).collect())
+        Ok(self.commit_at(revision)?.parents)
     }
 
     /// Returns whether `ancestor` is `revision` or comes before it.
     pub fn is_ancestor(&self, ancestor: Revision, revision: Revision) -> Result<bool, GitError> {
-        if ancestor == revision {
-            return Ok(true);
-        }
-        self.inner.graph_descendant_of(revision.oid(), ancestor.oid()).map_err(self.failed(format!(
-            "look for `{}` before `{}`",
-            ancestor.short(),
-            revision.short()
-        )))
+        let attempt = format!("look for `{}` before `{}`", ancestor.short(), revision.short());
+        Graph::new(self)
+            .and_then(|mut graph| graph.is_ancestor(ancestor, revision))
+            .map_err(self.failed(attempt))
     }
 
     /// Returns the newest commit that both have in their history, or `None` if they share none.
     pub fn merge_base(&self, one: Revision, two: Revision) -> Result<Option<Revision>, GitError> {
-        match self.inner.merge_base(one.oid(), two.oid()) {
-            Ok(base) => Ok(Some(Revision::from_oid(base))),
-            Err(error)
-                if error.code() == git2::ErrorCode::NotFound && error.class() == git2::ErrorClass::Merge =>
-            {
-                Ok(None)
-            }
-            Err(error) => {
-                let attempt = format!("find where `{}` and `{}` part", one.short(), two.short());
-                Err(self.failed(attempt)(error))
-            }
-        }
+        let attempt = format!("find where `{}` and `{}` part", one.short(), two.short());
+        Graph::new(self).and_then(|mut graph| graph.merge_base(one, two)).map_err(self.failed(attempt))
     }
 
     /// Returns the commit on the mainline of `tip` that merged `head`, looking no further back than `head` itself.

@@ -7,9 +7,11 @@
 mod address;
 mod checkout;
 mod commit;
+mod commit_object;
 mod compare;
 mod conversation;
 mod error;
+mod graph;
 mod history;
 mod inputs;
 mod merge;

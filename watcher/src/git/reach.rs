@@ -7,43 +7,50 @@ use std::collections::HashSet;
 
 use git2::{ObjectType, Oid, Tree};
 
+use super::commit_object::CommitObject;
+use super::graph::Graph;
 use super::object::{Kind, NewObject};
+use super::repository::Repository;
 use super::revision::{Revision, raw_id};
 
 /// Returns what is reached from `new` and not from `there`; revisions of `there` that are not here hide nothing.
 pub(super) fn new_objects(
-    repository: &git2::Repository,
+    repository: &Repository,
     new: &[Revision],
     there: impl Iterator<Item = Revision>,
 ) -> Result<Vec<NewObject>, git2::Error> {
-    let mut walk = repository.revwalk()?;
-    for revision in new {
-        walk.push(revision.oid())?;
-    }
-    for revision in there.filter(|revision| repository.find_commit(revision.oid()).is_ok()) {
-        walk.hide(revision.oid())?;
-    }
-    let mut reach = Reach { repository, odb: repository.odb()?, seen: HashSet::new(), objects: Vec::new() };
-    for id in walk {
-        reach.commit(id?)?;
+    let odb = repository.inner.odb()?;
+    // A ref whose object is not here does not make libgit2 look for new packs: there may be a hundred thousand.
+    let is_here = |id: &Revision| odb.exists_ext(id.oid(), git2::OdbLookupFlags::NO_REFRESH);
+    let there: Vec<Revision> = there.filter(is_here).filter(|id| repository.has(*id)).collect();
+    let commits = Graph::new(repository)?.reached(new, &there)?;
+    let mut reach = Reach { repository, odb, seen: HashSet::new(), objects: Vec::new() };
+    for id in commits {
+        reach.commit(id)?;
     }
     Ok(reach.objects)
 }
 
 struct Reach<'r> {
-    repository: &'r git2::Repository,
+    repository: &'r Repository,
     odb: git2::Odb<'r>,
     seen: HashSet<Oid>,
     objects: Vec<NewObject>,
 }
 
 impl Reach<'_> {
-    fn commit(&mut self, id: Oid) -> Result<(), git2::Error> {
-        let commit = self.repository.find_commit(id)?;
-        let parents = commit.parents().map(|parent| parent.tree()).collect::<Result<Vec<_>, _>>()?;
-        self.take(Kind::Commit, id)?;
-        if parents.iter().all(|parent| parent.id() != commit.tree_id()) {
-            self.tree(&commit.tree()?, &parents)?;
+    fn commit(&mut self, id: Revision) -> Result<(), git2::Error> {
+        let commit = CommitObject::read(&self.odb, id.oid())?;
+        let tree_of = |parent: &Revision| {
+            let parent = CommitObject::read(&self.odb, parent.oid())?;
+            self.repository.inner.find_tree(parent.tree()?)
+        };
+        let parents = commit.parents.iter().filter(|_| !self.repository.is_boundary(id));
+        let parents = parents.map(tree_of).collect::<Result<Vec<_>, _>>()?;
+        let tree = commit.tree()?;
+        self.take(Kind::Commit, id.oid())?;
+        if parents.iter().all(|parent| parent.id() != tree) {
+            self.tree(&self.repository.inner.find_tree(tree)?, &parents)?;
         }
         Ok(())
     }
@@ -63,9 +70,9 @@ impl Reach<'_> {
                 Some(ObjectType::Tree) => {
                     let folders =
                         before.iter().flatten().filter(|before| before.kind() == Some(ObjectType::Tree));
-                    let parents = folders.map(|folder| self.repository.find_tree(folder.id()));
+                    let parents = folders.map(|folder| self.repository.inner.find_tree(folder.id()));
                     let parents = parents.collect::<Result<Vec<_>, _>>()?;
-                    self.tree(&self.repository.find_tree(entry.id())?, &parents)?;
+                    self.tree(&self.repository.inner.find_tree(entry.id())?, &parents)?;
                 }
                 Some(ObjectType::Blob) => {
                     self.take(Kind::Blob, entry.id())?;
@@ -95,7 +102,7 @@ mod tests {
 
     fn kinds(scene: &Scene, new: &[Revision], there: &[Revision]) -> Vec<&'static str> {
         let repository = scene.repository();
-        let objects = new_objects(&repository.inner, new, there.iter().copied()).unwrap();
+        let objects = new_objects(&repository, new, there.iter().copied()).unwrap();
         objects.iter().map(|object| object.kind.name()).collect()
     }
 

@@ -129,7 +129,7 @@ fn write_pack(
     out: &mut dyn Write,
 ) -> Result<(), Fault> {
     let new: Vec<Revision> = updates.iter().filter_map(|update| update.new).collect();
-    let objects = reach::new_objects(&repository.inner, &new, there.values().copied())
+    let objects = reach::new_objects(repository, &new, there.values().copied())
         .map_err(|error| classify(error, repository.is_shallow()))?;
     pack::write(&objects, out).map_err(|error| broken_off(&error))
 }

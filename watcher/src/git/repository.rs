@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use git2::ErrorCode;
 
 use super::commit::Signature;
+use super::commit_object::CommitObject;
 use super::error::{Fault, GitError, classify};
 use super::revision::Revision;
 
@@ -107,18 +108,15 @@ impl Repository {
         if let Some(branch) = target.and_then(|name| name.strip_prefix("refs/heads/")) {
             return Ok(branch.to_owned());
         }
-        let at = head.peel_to_commit().map_err(self.failed(attempt))?.id();
+        let at = self.inner.refname_to_id("HEAD").map_err(self.failed(attempt))?;
         Err(self.error(attempt, Fault::DetachedHead { at: Revision::from_oid(at) }))
     }
 
     /// Returns the revision that `branch` names.
     pub fn branch(&self, branch: &str) -> Result<Revision, GitError> {
         let attempt = || format!("read branch `{branch}`");
-        match self.inner.find_reference(&format!("refs/heads/{branch}")) {
-            Ok(reference) => {
-                let commit = reference.peel_to_commit().map_err(self.failed(attempt()))?;
-                Ok(Revision::from_oid(commit.id()))
-            }
+        match self.inner.refname_to_id(&format!("refs/heads/{branch}")) {
+            Ok(id) => Ok(Revision::from_oid(id)),
             Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
                 Err(self.error(attempt(), self.unknown_branch(branch)?))
             }
@@ -161,20 +159,40 @@ impl Repository {
     /// Returns whether a commit is here.
     #[must_use]
     pub fn has(&self, revision: Revision) -> bool {
-        self.inner.find_commit(revision.oid()).is_ok()
+        let header = self.inner.odb().and_then(|odb| odb.read_header(revision.oid()));
+        header.is_ok_and(|(_, kind)| kind == git2::ObjectType::Commit)
+    }
+
+    /// Returns whether a shallow clone leaves out what comes before a commit.
+    pub(super) fn is_boundary(&self, revision: Revision) -> bool {
+        self.is_shallow() && self.boundary().is_ok_and(|boundary| boundary.contains(&revision.to_string()))
+    }
+
+    /// Returns the ids of the commits whose parents a shallow clone leaves out.
+    pub(super) fn boundary(&self) -> std::io::Result<Vec<String>> {
+        match std::fs::read_to_string(self.git_dir().join("shallow")) {
+            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     fn unknown_branch(&self, branch: &str) -> Result<Fault, GitError> {
         Ok(Fault::unknown_branch(branch, self.branches()?))
     }
 
-    pub(super) fn commit_at(&self, revision: Revision) -> Result<git2::Commit<'_>, GitError> {
-        self.inner.find_commit(revision.oid()).map_err(self.failed(format!("read commit `{revision}`")))
+    pub(super) fn commit_at(&self, revision: Revision) -> Result<CommitObject, GitError> {
+        let read = self.inner.odb().and_then(|odb| CommitObject::read(&odb, revision.oid()));
+        let mut commit = read.map_err(self.failed(format!("read commit `{revision}`")))?;
+        if self.is_boundary(revision) {
+            commit.parents.clear();
+        }
+        Ok(commit)
     }
 
     pub(super) fn tree_at(&self, revision: Revision) -> Result<git2::Tree<'_>, GitError> {
-        let commit = self.commit_at(revision)?;
-        commit.tree().map_err(self.failed(format!("read the tree of commit `{revision}`")))
+        let tree = self.commit_at(revision)?.tree().and_then(|tree| self.inner.find_tree(tree));
+        tree.map_err(self.failed(format!("read the tree of commit `{revision}`")))
     }
 
     pub(super) fn error(&self, attempt: impl Into<String>, fault: Fault) -> GitError {

@@ -134,6 +134,16 @@ impl Scene {
         self.tip(branch)
     }
 
+    /// Commits nothing on top of `branch`, with what stands behind the parents in the commit's object.
+    pub(crate) fn commit_with_head(&self, branch: &str, head: &[u8]) -> Revision {
+        let tree = self.git(&["rev-parse", &format!("refs/heads/{branch}^{{tree}}")]);
+        let object = [format!("tree {tree}\nparent {}\n", self.tip(branch)).as_bytes(), head].concat();
+        let repository = git2::Repository::open(&self.path).unwrap();
+        let id = repository.odb().unwrap().write(git2::ObjectType::Commit, &object).unwrap();
+        self.git(&["update-ref", &format!("refs/heads/{branch}"), &id.to_string()]);
+        self.tip(branch)
+    }
+
     /// Starts a branch that shares no history with any other.
     pub(crate) fn orphan(&self, branch: &str) -> Revision {
         self.commit(branch, "orphan", &[("orphan", "1")])
@@ -171,7 +181,7 @@ impl Scene {
         self.run(arguments, None).unwrap_or_else(|error| panic!("git {arguments:?}: {error}"))
     }
 
-    fn run(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
+    pub(crate) fn run(&self, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
         use std::io::Write;
         let minutes = i64::from(arguments.contains(&"commit"));
         let date = format!("{} +0100", self.next.fetch_add(minutes * 60, Ordering::Relaxed));

@@ -10,10 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use git2::Sort;
-
 use super::conversation::{Conversation, Remote, Service};
 use super::error::{Fault, classify, classify_io};
+use super::graph::Graph;
 use super::packet::{self, Packet, SideBand, broken_off, protocol, write_delimiter, write_flush, write_line};
 use super::repository::Repository;
 use super::revision::Revision;
@@ -96,27 +95,20 @@ impl Question {
         let odb = repository.inner.odb().map_err(failed)?;
         let wants: BTreeSet<_> =
             refs.values().filter(|revision| !odb.exists(revision.oid())).copied().collect();
-        let haves = if wants.is_empty() { Vec::new() } else { haves(&repository.inner).map_err(failed)? };
-        let shallow = match std::fs::read_to_string(repository.git_dir().join("shallow")) {
-            Ok(text) => text.lines().map(str::to_owned).collect(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(classify_io(error)),
-        };
-        Ok(Self { wants, haves, shallow })
+        let haves = if wants.is_empty() { Vec::new() } else { haves(repository).map_err(failed)? };
+        Ok(Self { wants, haves, shallow: repository.boundary().map_err(classify_io)? })
     }
 }
 
 /// Returns the newest commits that any ref here reaches.
-fn haves(repository: &git2::Repository) -> Result<Vec<Revision>, git2::Error> {
-    let mut walk = repository.revwalk()?;
-    walk.set_sorting(Sort::TIME)?;
-    for reference in repository.references()? {
+fn haves(repository: &Repository) -> Result<Vec<Revision>, git2::Error> {
+    let mut tips = Vec::new();
+    for reference in repository.inner.references()? {
         // Refs that name no commit, or one that is gone, have nothing to offer.
-        if let Ok(commit) = reference.and_then(|reference| reference.peel_to_commit()) {
-            walk.push(commit.id())?;
-        }
+        let tip = reference.ok().and_then(|reference| reference.target()).map(Revision::from_oid);
+        tips.extend(tip.filter(|tip| repository.has(*tip)));
     }
-    walk.take(MAX_HAVES).map(|id| id.map(Revision::from_oid)).collect()
+    Graph::new(repository)?.newest(&tips, MAX_HAVES)
 }
 
 /// How the other side speaks, which its greeting shows.

@@ -1,0 +1,6 @@
+//! What an attacker can write: a module per kind of attack. The same call always gives the same bytes.
+
+pub mod floods;
+mod yaml;
+
+pub use yaml::{handmade_documents, random_documents, strings};
