@@ -8,7 +8,7 @@ use divan::Bencher;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{LocalForge, PullState};
 use fleetwright::git::{CommitRequest, CommitText, RefUpdate, Repository, Signature, TreeChange, Upstream};
-use fleetwright::run::{Pipeline, RunReport, Settings};
+use fleetwright::run::{Pipeline, RunReport, Settings, WorkerSettings};
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
 use tempfile::TempDir;
@@ -95,6 +95,7 @@ fn pipeline(path: &Path) -> Pipeline {
         budget: Budget::default(),
         allow_deletions: None,
         merge_reviewed: false,
+        worker: WorkerSettings::new(env!("CARGO_BIN_EXE_fleetwright").into()),
     };
     Pipeline::new(Upstream::own(Repository::open(path).expect("the repository")), settings)
 }

@@ -11,9 +11,10 @@ use thiserror::Error;
 
 use crate::charts::ChartError;
 use crate::forge::ForgeError;
-use crate::git::{GitError, PushError};
+use crate::git::{GitError, PushError, Revision};
 use crate::identity::{IdentityError, RegistrationError};
 use crate::output::Exit;
+use crate::run::WorkerDeath;
 use crate::working_tree::WorkingTreeError;
 
 /// Everything that can end a command early.
@@ -62,6 +63,15 @@ pub enum CommandError {
         /// The cause.
         source: io::Error,
     },
+    /// A revision could not be rendered, since what rendered it did not survive.
+    #[error("failed to render `{}`", revision.short())]
+    Worker {
+        /// The revision.
+        revision: Revision,
+        /// What ended it.
+        #[source]
+        death: WorkerDeath,
+    },
     /// The plan deletes more than is allowed without a word.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -100,7 +110,9 @@ impl CommandError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Refused(_) => Exit::Problems,
+            Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Worker { .. } | Self::Refused(_) => {
+                Exit::Problems
+            }
             Self::Git(_)
             | Self::Identity(_)
             | Self::Push(_)
@@ -124,6 +136,7 @@ impl CommandError {
             Self::Forge(error) => error.hint(),
             Self::Chart(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
+            Self::Worker { death, .. } => Some(death.hint().to_owned()),
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Write { source, .. } => write_hint(source),
             Self::WorkingTree(error) => error.hint(),
@@ -155,6 +168,7 @@ impl CommandError {
             Self::Forge(error) => error.is_transient(),
             Self::Chart(error) => error.is_transient(),
             Self::WorkingTree(error) => error.is_transient(),
+            Self::Worker { death, .. } => death.is_transient(),
             Self::Write { .. } => true,
             _ => false,
         }

@@ -6,5 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Memory that holds tokens is written nowhere.
+    fleetwright::run::leave_no_core();
     fleetwright::cli::main()
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::show::count;
@@ -14,7 +14,7 @@ use super::{Action, AddonPlan, ClusterPlan, Digest, FilePlan, Plan, Totals};
 use crate::path::ClusterName;
 
 /// How much may be deleted: a share of what is published, or a few if that is more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
     /// The share in percent.
     pub percent: usize,
@@ -26,7 +26,7 @@ pub struct Allowance {
 ///
 /// A deletion counts once, at the highest level: the add-ons of a deleted cluster are not counted again, nor are the
 /// files of a deleted add-on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// Of the clusters.
     pub clusters: Allowance,

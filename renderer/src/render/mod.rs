@@ -86,6 +86,13 @@ impl RenderedCluster {
         ends.flat_map(|ends| ends.senders.iter().map(|sender| (ends.signal.noun(), sender.url.as_str())))
     }
 
+    /// Returns what the files were rendered in: the add-ons, then the cluster's own files. Units that were taken over
+    /// from the rendering before are the very same.
+    #[must_use]
+    pub fn units(&self) -> &[Arc<Unit>] {
+        &self.units
+    }
+
     /// Returns the files in no particular order, at no cost.
     pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
         self.units.iter().flat_map(|unit| &unit.files)

@@ -72,6 +72,7 @@ impl Demo {
             budget: Budget::default(),
             allow_deletions: None,
             merge_reviewed: false,
+            worker: super::worker_settings()?,
         };
         Ok(Self { repository, pipeline: Pipeline::new(upstream, settings), scene: 0 })
     }

@@ -18,6 +18,7 @@ mod run;
 mod schema;
 mod sources;
 mod watch;
+mod worker;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ use crate::events::signals::stop_on_signals;
 use crate::output::logging::{self, LogFormat};
 use crate::output::style::{self, Color};
 use crate::output::{Exit, Progress};
+use crate::run::WorkerSettings;
 use crate::working_tree::{find_working_tree, read_working_tree};
 
 /// Keeps a fleet of Kubernetes clusters described in one place.
@@ -140,6 +142,9 @@ enum Command {
     Demo(demo::Args),
     /// Print the JSON Schema of a kind of file, for editors.
     Schema(schema::Args),
+    /// Render for a service.
+    #[command(hide = true)]
+    Worker(worker::Args),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -207,6 +212,7 @@ impl Cli {
             Command::Clusters => clusters::run(global),
             Command::Demo(args) => demo::run(global, args),
             Command::Schema(args) => Ok(schema::run(args)),
+            Command::Worker(args) => worker::run(args),
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "fleetwright", &mut script);
@@ -261,6 +267,12 @@ fn until_stopped(
             .map_err(|error| CommandError::unexpected("listen for signals", error))?;
         work(&cancel).await
     })
+}
+
+/// Returns how this very program renders in child processes.
+fn worker_settings() -> Result<WorkerSettings, CommandError> {
+    let settings = WorkerSettings::of_this_program();
+    settings.map_err(|error| CommandError::unexpected("find the program that runs", error))
 }
 
 /// Prints a value as JSON on standard output, with a line break at the end.

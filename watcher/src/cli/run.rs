@@ -87,6 +87,7 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
         budget: Budget::default(),
         allow_deletions: args.allow_deletions.clone(),
         merge_reviewed: args.merge_reviewed,
+        worker: super::worker_settings()?,
     };
     let pipeline = Pipeline::new(upstream, settings);
     Ok(match github {

@@ -8,6 +8,7 @@ use renderer::plan::{FileChange, Published};
 use renderer::render::{Rendered, RenderedCluster, RenderedFile};
 use renderer::snapshot::OUTPUT;
 
+use super::files::FleetFiles;
 use super::group::{Group, Groups};
 use crate::git::{FileDelta, GitError, Repository};
 
@@ -23,7 +24,7 @@ pub(super) struct GroupChanges {
 /// Sorts what differs from the base branch by the groups that it is published with; no group is left out.
 pub(super) fn by_group(
     repository: &Repository,
-    rendered: &Rendered,
+    fleet: &FleetFiles,
     groups: &Groups<'_>,
     deltas: &[FileDelta],
 ) -> Result<BTreeMap<Group, GroupChanges>, GitError> {
@@ -42,24 +43,25 @@ pub(super) fn by_group(
         });
     }
     for (group, changes) in &mut changes {
-        changes.published = published_of_group(rendered, groups, *group, &changes.files);
+        changes.published = published_of_group(fleet, groups, *group, &changes.files);
     }
     Ok(changes)
 }
 
 /// Returns what is published of a group: what is rendered, less what is new, and what is to be deleted.
 fn published_of_group(
-    rendered: &Rendered,
+    fleet: &FleetFiles,
     groups: &Groups<'_>,
     group: Group,
     changes: &[FileChange],
 ) -> Published {
     let created: HashSet<&RepoPath> =
         changes.iter().filter(|change| change.old.is_none()).map(|change| &change.path).collect();
-    let clusters = rendered.clusters.values().filter(|cluster| groups.of(&cluster.name) == group);
-    let files = clusters.flat_map(|cluster| cluster.iter_files().map(|file| (&cluster.name, file)));
-    let kept = files.filter(|(_, file)| created.is_empty() || !created.contains(&file.path));
-    let kept = kept.map(|(cluster, file)| (cluster, file.addon.as_ref()));
+    let clusters = fleet.values().filter(|cluster| groups.of(&cluster.name) == group);
+    let files =
+        clusters.flat_map(|cluster| cluster.paths().map(|(path, addon)| (&cluster.name, path, addon)));
+    let kept = files.filter(|(_, path, _)| created.is_empty() || !created.contains(path));
+    let kept = kept.map(|(cluster, _, addon)| (cluster, addon));
     let deleted = changes.iter().filter(|change| change.new.is_none());
     kept.chain(deleted.map(|change| (&change.cluster, change.addon.as_ref()))).collect()
 }

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use renderer::inventory::{self, InventoryCache, Role};
+use renderer::inventory::Role;
 use renderer::path::ClusterName;
-use renderer::render::Rendered;
 use renderer::snapshot::ENVIRONMENTS;
 use serde::Serialize;
 
-use crate::git::{BlobCache, GitError, Repository, Revision};
+use super::files::FleetFiles;
+use super::pipeline::Steps;
+use super::worker::Workers;
+use crate::error::CommandError;
+use crate::git::{Repository, Revision};
 
 /// Clusters that are published together, by one pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -53,27 +56,18 @@ impl fmt::Display for Group {
 /// The groups of all clusters: of those that are described by their role, of those that are gone by their last one.
 #[derive(Debug)]
 pub(super) struct Groups<'a> {
-    rendered: &'a Rendered,
+    fleet: &'a FleetFiles,
     gone: BTreeMap<ClusterName, Group>,
 }
 
 impl<'a> Groups<'a> {
-    /// Finds the groups at `base`; `gone` are the clusters that are published and no longer described.
-    pub(super) fn find(
-        repository: &Repository,
-        base: Revision,
-        rendered: &'a Rendered,
-        gone: impl Iterator<Item = ClusterName>,
-        memory: &mut LastRoles,
-    ) -> Result<Self, GitError> {
-        let gone = gone
-            .map(|cluster| Ok((cluster.clone(), memory.group(repository, base, cluster)?)))
-            .collect::<Result<_, GitError>>()?;
-        Ok(Self { rendered, gone })
+    /// Creates the groups of the clusters of `fleet`, and of those that are published and no longer described.
+    pub(super) const fn new(fleet: &'a FleetFiles, gone: BTreeMap<ClusterName, Group>) -> Self {
+        Self { fleet, gone }
     }
 
     pub(super) fn of(&self, cluster: &ClusterName) -> Group {
-        match self.rendered.clusters.get(cluster) {
+        match self.fleet.get(cluster) {
             Some(cluster) => cluster.role.into(),
             None => self.gone.get(cluster).copied().unwrap_or(Group::App),
         }
@@ -87,28 +81,36 @@ pub(super) struct LastRoles {
 }
 
 impl LastRoles {
-    /// Returns the group in which a cluster was when it was last described before `base`.
+    /// Returns the groups in which clusters were when they were last described before `base`; nothing if a stop was
+    /// requested meanwhile.
     ///
     /// One of which history tells nothing goes with the apps, as all but a few clusters do.
-    fn group(
+    pub(super) fn groups(
         &mut self,
-        repository: &Repository,
-        base: Revision,
-        cluster: ClusterName,
-    ) -> Result<Group, GitError> {
-        let file = format!("{cluster}.yaml");
-        let Some(described) = repository.newest_with_file(base, ENVIRONMENTS, &file)? else {
-            return Ok(Group::App);
-        };
-        let key = (described, cluster);
-        if let Some(group) = self.known.get(&key) {
-            return Ok(*group);
+        (repository, base): (&Repository, Revision),
+        clusters: Vec<ClusterName>,
+        workers: &mut Workers,
+        steps: &dyn Steps,
+    ) -> Result<Option<BTreeMap<ClusterName, Group>>, CommandError> {
+        let mut groups = BTreeMap::new();
+        for cluster in clusters {
+            let file = format!("{cluster}.yaml");
+            let group = match repository.newest_with_file(base, ENVIRONMENTS, &file)? {
+                None => Group::App,
+                Some(described) => {
+                    let key = (described, cluster.clone());
+                    if !self.known.contains_key(&key) {
+                        let roles = workers.roles(repository.git_dir(), described, steps)?;
+                        let Some(roles) = roles else { return Ok(None) };
+                        // Whoever deletes one cluster often deletes several.
+                        self.known
+                            .extend(roles.into_iter().map(|(name, role)| ((described, name), role.into())));
+                    }
+                    *self.known.entry(key).or_insert(Group::App)
+                }
+            };
+            groups.insert(cluster, group);
         }
-        let (snapshot, _) = repository.snapshot(described, &mut BlobCache::default())?;
-        let (inventory, _) = inventory::read(&snapshot, &mut InventoryCache::default());
-        // Whoever deletes one cluster often deletes several.
-        let all = inventory.clusters.values();
-        self.known.extend(all.map(|cluster| ((described, cluster.name.clone()), cluster.facts.role.into())));
-        Ok(*self.known.entry(key).or_insert(Group::App))
+        Ok(Some(groups))
     }
 }

@@ -2,14 +2,17 @@
 
 pub mod changes;
 mod drift;
+mod files;
 mod group;
 mod pipeline;
 mod publish;
 mod report;
 mod review;
+mod worker;
 
 pub use group::Group;
 pub use pipeline::{Pipeline, Settings, Step, Steps};
 pub use publish::{BRANCH_PREFIX, REVIEWED_LABEL};
 pub use report::{GroupReport, Published, RunReport};
 pub use review::{RENDER_LABEL, REVIEW};
+pub use worker::{Limits, Purpose, WorkerDeath, WorkerSettings, leave_no_core, work};

@@ -8,19 +8,21 @@ use std::sync::Arc;
 
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
-use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
+use renderer::render::Progress;
 use renderer::snapshot::OUTPUT;
 use tracing::{Span, field, info};
 
 use super::changes::{self, GroupChanges};
+use super::files::{FleetFiles, file_count};
 use super::group::{Group, Groups, LastRoles};
 use super::publish::{BRANCH_PREFIX, CONTROL_FIRST, Ground, head_of, publish};
 use super::report::{Published, RunReport};
 use super::review::{self, Desk, Read, Reviews};
+use super::worker::{Purpose, WorkerDeath, WorkerSettings, Workers};
 use crate::error::CommandError;
 use crate::forge::github::{Client, OpenPull};
 use crate::forge::{Forge, ForgeError, Home, Outcome};
-use crate::git::{BlobCache, FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, Upstream};
+use crate::git::{FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, Upstream};
 
 const BRANCHES: &str = "refs/heads/";
 
@@ -37,6 +39,8 @@ pub struct Settings {
     pub allow_deletions: Option<String>,
     /// Whether a pull request of ours is merged whose change was read before, once nothing is in its way.
     pub merge_reviewed: bool,
+    /// What renders, and within which limits.
+    pub worker: WorkerSettings,
 }
 
 /// A point between two steps of a run, at which it can be stopped.
@@ -66,11 +70,20 @@ pub enum Step {
 pub trait Steps {
     /// Returns whether to go on after `step`.
     fn may_go_on(&self, step: Step) -> bool;
+
+    /// Returns whether a stop was requested that does not wait for a step.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 impl Steps for crate::events::Cancel {
     fn may_go_on(&self, _: Step) -> bool {
         !self.is_requested()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_requested()
     }
 }
 
@@ -80,12 +93,10 @@ pub struct Pipeline {
     upstream: Upstream,
     home: Home,
     settings: Settings,
-    renderer: Renderer,
-    blobs: BlobCache,
+    workers: Workers,
     folders: FolderMemo,
     roles: LastRoles,
     reviews: Reviews,
-    reviewed_blobs: BlobCache,
     /// The pull requests of ours that are to be merged as soon as nothing is in their way.
     waiting: Vec<u64>,
     /// Where all that a run depends on was when the last run was complete.
@@ -108,13 +119,11 @@ impl Pipeline {
         Self {
             upstream,
             home: Home::Local,
+            workers: Workers::new(settings.worker.clone()),
             settings,
-            renderer: Renderer::new(),
-            blobs: BlobCache::default(),
             folders: FolderMemo::default(),
             roles: LastRoles::default(),
             reviews: Reviews::default(),
-            reviewed_blobs: BlobCache::default(),
             waiting: Vec::new(),
             settled: None,
         }
@@ -171,6 +180,11 @@ impl Pipeline {
         Ok(*settled != now || self.may_merge(&self.waiting)?)
     }
 
+    /// Returns which workers ended before they had answered since the last call, and why.
+    pub fn take_worker_deaths(&mut self) -> Vec<(Purpose, WorkerDeath)> {
+        self.workers.take_deaths()
+    }
+
     /// Lets the next run review every pull request of people once more, for instance since a person asked for it.
     pub fn review_again(&mut self) {
         self.reviews.forget();
@@ -193,7 +207,9 @@ impl Pipeline {
         }
         let seen = self.upstream.fetch()?;
         let published = self.publish(&seen, steps, progress);
-        let is_fault_of_people = |error: &CommandError| matches!(error, CommandError::Problems { .. });
+        let is_fault_of_people = |error: &CommandError| {
+            matches!(error, CommandError::Problems { .. } | CommandError::Worker { .. })
+        };
         if !published.as_ref().map_or_else(is_fault_of_people, Option::is_some) {
             return published;
         }
@@ -225,11 +241,12 @@ impl Pipeline {
         for number in self.forge().settle(BRANCH_PREFIX)? {
             info!(pull_request.number = number, "put pull request #{number} right after an interrupted step");
         }
-        let rendered = self.render(base, progress)?;
+        let git_dir = self.upstream.repository().git_dir();
+        let Some(fleet) = self.workers.render(git_dir, base, steps, progress)? else { return Ok(None) };
         if !steps.may_go_on(Step::Rendered) {
             return Ok(None);
         }
-        let changes = self.compare(base, &rendered)?;
+        let Some(changes) = self.compare(base, &fleet, steps)? else { return Ok(None) };
         let source = self.upstream.repository().source_of_inputs(base)?;
         let has_changes = changes.values().any(|changes| !changes.files.is_empty());
         let read = if has_changes { self.read_before(source)? } else { None };
@@ -243,7 +260,7 @@ impl Pipeline {
             }
         }
         self.forge().hold_back(CONTROL_FIRST, &head_of(Group::Control), &head_of(Group::App))?;
-        info!(clusters = rendered.clusters.len(), files = rendered.file_count(), "run is complete");
+        info!(clusters = fleet.len(), files = file_count(&fleet), "run is complete");
         Ok(Some(RunReport { base, source, groups }))
     }
 
@@ -255,8 +272,7 @@ impl Pipeline {
             forge,
             settings: &self.settings,
             steps,
-            renderer: &mut self.renderer,
-            blobs: &mut self.reviewed_blobs,
+            workers: &mut self.workers,
         };
         self.reviews.run(&mut desk, candidates)
     }
@@ -318,49 +334,32 @@ impl Pipeline {
         self.forge().open_elsewhere(&Group::ALL.map(head_of))
     }
 
-    fn render(&mut self, base: Revision, progress: &dyn Progress) -> Result<Rendered, CommandError> {
-        let (snapshot, mut problems) = self.upstream.repository().snapshot(base, &mut self.blobs)?;
-        match self.renderer.render(&snapshot, progress) {
-            Ok(rendered) if problems.is_empty() => {
-                for note in rendered.notes() {
-                    info!(revision = %base, "{note}");
-                }
-                Ok(rendered)
-            }
-            Ok(_) => Err(CommandError::Problems { problems }),
-            Err(found) => {
-                problems.extend(found);
-                problems.sort();
-                problems.dedup();
-                Err(CommandError::Problems { problems })
-            }
-        }
-    }
-
-    /// Finds what differs from the base branch, by group in the order of publishing.
+    /// Finds what differs from the base branch, by group in the order of publishing; nothing if a stop was requested
+    /// meanwhile.
     fn compare(
         &mut self,
         base: Revision,
-        rendered: &Rendered,
-    ) -> Result<BTreeMap<Group, GroupChanges>, CommandError> {
-        let deltas = self.deltas(base, rendered)?;
+        fleet: &FleetFiles,
+        steps: &dyn Steps,
+    ) -> Result<Option<BTreeMap<Group, GroupChanges>>, CommandError> {
+        let deltas = self.deltas(base, fleet)?;
         let repository = self.upstream.repository();
         let owners = deltas.iter().filter_map(|delta| changes::owner(&delta.path));
         let mut gone: Vec<_> = owners.map(|(cluster, _)| cluster).collect();
         gone.dedup();
-        gone.retain(|cluster| !rendered.clusters.contains_key(cluster));
-        let groups = Groups::find(repository, base, rendered, gone.into_iter(), &mut self.roles)?;
-        Ok(changes::by_group(repository, rendered, &groups, &deltas)?)
+        gone.retain(|cluster| !fleet.contains_key(cluster));
+        let gone = self.roles.groups((repository, base), gone, &mut self.workers, steps)?;
+        let Some(gone) = gone else { return Ok(None) };
+        Ok(Some(changes::by_group(repository, fleet, &Groups::new(fleet, gone), &deltas)?))
     }
 
-    fn deltas(&mut self, base: Revision, rendered: &Rendered) -> Result<Vec<FileDelta>, CommandError> {
+    fn deltas(&mut self, base: Revision, fleet: &FleetFiles) -> Result<Vec<FileDelta>, CommandError> {
         let repository = self.upstream.repository();
         let root = RepoPath::parse(OUTPUT).expect("a constant path");
-        let digests = rendered.clusters.values().map(|cluster| (&cluster.folder, cluster.digest));
+        let digests = fleet.values().map(|cluster| (&cluster.folder, cluster.digest));
         let unknown = repository.unknown_folders(base, &root, digests, &self.folders)?;
-        let changed: Vec<_> =
-            rendered.clusters.values().filter(|cluster| unknown.contains(&cluster.folder)).collect();
-        let files: Vec<Vec<_>> = changed.iter().map(|cluster| list(cluster)).collect();
+        let changed: Vec<_> = fleet.values().filter(|cluster| unknown.contains(&cluster.folder)).collect();
+        let files: Vec<Vec<_>> = changed.iter().map(|cluster| cluster.sorted()).collect();
         let folders: Vec<_> = changed
             .iter()
             .zip(&files)
@@ -370,7 +369,7 @@ impl Pipeline {
                 files,
             })
             .collect();
-        let owned: BTreeSet<String> = rendered.clusters.keys().map(ToString::to_string).collect();
+        let owned: BTreeSet<String> = fleet.keys().map(ToString::to_string).collect();
         let root = OutputRoot { path: root, owned };
         Ok(repository.compare(base, &root, &folders, &mut self.folders)?)
     }
@@ -383,10 +382,6 @@ impl Pipeline {
         });
         refs
     }
-}
-
-fn list(cluster: &RenderedCluster) -> Vec<(RepoPath, Arc<[u8]>)> {
-    cluster.files().into_iter().map(|file| (file.path.clone(), Arc::clone(&file.bytes))).collect()
 }
 
 /// Returns where refs are after they were moved.

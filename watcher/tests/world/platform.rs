@@ -15,7 +15,9 @@ use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{LocalForge, PullRequest, PullState};
 use fleetwright::git::{Repository, Revision, Signature, Upstream, blob_id};
-use fleetwright::run::{Group, GroupReport, Pipeline, Published, RunReport, Settings, Step, Steps};
+use fleetwright::run::{
+    Group, GroupReport, Pipeline, Published, RunReport, Settings, Step, Steps, WorkerSettings,
+};
 use fleetwright::working_tree::read_working_tree;
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
@@ -321,7 +323,13 @@ pub fn pipeline(path: &Path) -> Pipeline {
 }
 
 pub fn settings() -> Settings {
-    Settings { base: BASE.into(), budget: Budget::default(), allow_deletions: None, merge_reviewed: false }
+    Settings {
+        base: BASE.into(),
+        budget: Budget::default(),
+        allow_deletions: None,
+        merge_reviewed: false,
+        worker: WorkerSettings::new(env!("CARGO_BIN_EXE_fleetwright").into()),
+    }
 }
 
 /// Every point between two steps.

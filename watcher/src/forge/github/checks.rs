@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
@@ -48,7 +48,7 @@ pub struct Verdict {
 }
 
 /// What a verdict comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Conclusion {
     /// All is well.
@@ -60,7 +60,7 @@ pub enum Conclusion {
 }
 
 /// Something wrong with a line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Annotation {
     /// The file.
     pub path: String,

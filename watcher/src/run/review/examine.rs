@@ -1,23 +1,35 @@
 //! Examining: both ends of a pull request are rendered and compared.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use renderer::path::ClusterName;
-use renderer::plan::{self, FileChange, Plan, Published};
+use renderer::plan::{self, Budget, FileChange, Plan, Published};
 use renderer::problem::Problem;
-use renderer::render::{Progress, Rendered};
+use renderer::render::Rendered;
+use serde::{Deserialize, Serialize};
 
-use super::{Desk, Subject};
-use crate::error::CommandError;
-use crate::git::Revision;
+use super::Subject;
+use super::page::Page;
+use crate::git::{GitError, Repository, Revision};
 use crate::run::changes;
 use crate::run::group::Group;
 
-/// How long one side of a pull request may be rendered: a fleet of 1,000 clusters takes a second.
-const MAX_RENDERING: Duration = Duration::from_mins(1);
 /// How large what is rendered of one side may grow: ten times a fleet of 1,000 clusters.
-const MAX_RENDERED_BYTES: usize = 512 << 20;
+pub(in crate::run) const MAX_RENDERED_BYTES: usize = 512 << 20;
+
+/// What is asked about a pull request: everything that a review says follows from this and the repository.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::run) struct Question {
+    pub subject: Subject,
+    /// The base branch.
+    pub branch: String,
+    /// How much may be deleted.
+    pub budget: Budget,
+    /// The plan that may delete more.
+    pub allow_deletions: Option<String>,
+    /// Whether what the head started from is known not to render, so that nobody tries.
+    pub is_base_unrenderable: bool,
+}
 
 /// What is found about a pull request.
 #[derive(Debug)]
@@ -47,39 +59,39 @@ pub(super) enum Examination {
     },
 }
 
-type Side = Result<Rendered, Vec<Problem>>;
+/// What one revision renders to, or every problem in it.
+pub(in crate::run) type Side = Result<Rendered, Vec<Problem>>;
 
-impl Desk<'_> {
-    /// Renders a head and what it started from, and compares them.
-    pub(super) fn examine(&mut self, subject: Subject) -> Result<Examination, CommandError> {
-        if self.upstream.repository().has_same_inputs(subject.base, subject.head)? {
-            return Ok(Examination::Untouched);
+/// Finds out what a pull request changes, by rendering its head and what it started from, and writes it down.
+pub(in crate::run) fn examine(
+    repository: &Repository,
+    question: &Question,
+    render: impl FnMut(Revision) -> Result<Side, GitError>,
+) -> Result<Page, GitError> {
+    let examination = find(repository, question, render)?;
+    let budget = (question.budget, question.allow_deletions.as_deref());
+    Ok(Page::new(question.subject, &examination, &question.branch, &budget))
+}
+
+fn find(
+    repository: &Repository,
+    question: &Question,
+    mut render: impl FnMut(Revision) -> Result<Side, GitError>,
+) -> Result<Examination, GitError> {
+    let Subject { base, head } = question.subject;
+    if repository.has_same_inputs(base, head)? {
+        return Ok(Examination::Untouched);
+    }
+    let base = if question.is_base_unrenderable { Err(Vec::new()) } else { render(base)? };
+    Ok(match (base, render(head)?) {
+        (base, Err(problems)) => {
+            let known = base.err().unwrap_or_default();
+            let inherited = problems.iter().filter(|problem| known.contains(problem)).count();
+            Examination::Broken { problems, inherited }
         }
-        let (base, head) = (self.render(subject.base)?, self.render(subject.head)?);
-        Ok(match (base, head) {
-            (base, Err(problems)) => {
-                let known = base.err().unwrap_or_default();
-                let inherited = problems.iter().filter(|problem| known.contains(problem)).count();
-                Examination::Broken { problems, inherited }
-            }
-            (Err(_), Ok(head)) => Examination::Mended { tree: head.tree_digest() },
-            (Ok(base), Ok(head)) => compare(&base, &head),
-        })
-    }
-
-    fn render(&mut self, revision: Revision) -> Result<Side, CommandError> {
-        let (snapshot, mut problems) = self.upstream.repository().snapshot(revision, self.blobs)?;
-        Ok(match self.renderer.render(&snapshot, &Bounds::new()) {
-            Ok(rendered) if problems.is_empty() => Ok(rendered),
-            Ok(_) => Err(problems),
-            Err(found) => {
-                problems.extend(found);
-                problems.sort();
-                problems.dedup();
-                Err(problems)
-            }
-        })
-    }
+        (Err(_), Ok(head)) => Examination::Mended { tree: head.tree_digest() },
+        (Ok(base), Ok(head)) => compare(&base, &head),
+    })
 }
 
 fn compare(base: &Rendered, head: &Rendered) -> Examination {
@@ -104,24 +116,4 @@ fn plan_of(group: Group, base: &Rendered, head: &Rendered, changes: &[FileChange
     let files =
         clusters.flat_map(|cluster| cluster.iter_files().map(|file| (&cluster.name, file.addon.as_ref())));
     plan::plan(&changes, &files.collect::<Published>())
-}
-
-/// Ends a rendering that takes too long or grows too large: what is rendered here is not on the base branch yet.
-#[derive(Debug)]
-struct Bounds {
-    deadline: Instant,
-}
-
-impl Bounds {
-    fn new() -> Self {
-        Self { deadline: Instant::now() + MAX_RENDERING }
-    }
-}
-
-impl Progress for Bounds {
-    fn advance(&self, _: usize) {}
-
-    fn may_go_on(&self, rendered_bytes: usize) -> bool {
-        rendered_bytes <= MAX_RENDERED_BYTES && Instant::now() <= self.deadline
-    }
 }

@@ -10,19 +10,19 @@ mod seal;
 
 use std::collections::BTreeMap;
 
-use renderer::plan::Budget;
-use renderer::render::Renderer;
+use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::pipeline::{Settings, Step, Steps};
 use super::publish::BRANCH_PREFIX;
+use super::worker::Workers;
 use crate::error::CommandError;
 use crate::forge::ForgeError;
 use crate::forge::github::{GitHubForge, Labelled, OpenPull, Origin};
-use crate::git::{BlobCache, Revision, Upstream};
+use crate::git::{Revision, Upstream};
 
-use examine::Examination;
-use page::Page;
+pub(super) use examine::{MAX_RENDERED_BYTES, Question, Side, examine};
+pub(super) use page::Page;
 pub(super) use seal::{Read, read_before};
 
 /// The name of the verdict: of the check run, or of the commit status.
@@ -44,16 +44,15 @@ pub(super) struct Desk<'a> {
     pub forge: GitHubForge<'a>,
     pub settings: &'a Settings,
     pub steps: &'a dyn Steps,
-    pub renderer: &'a mut Renderer,
-    pub blobs: &'a mut BlobCache,
+    pub workers: &'a mut Workers,
 }
 
 /// What a review is about: everything that it says follows from these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Subject {
-    head: Revision,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Subject {
+    pub head: Revision,
     /// The newest commit that the head and the base branch share.
-    base: Revision,
+    pub base: Revision,
 }
 
 /// Returns the open pull requests that are reviewed: those of the repository's own branches, and those from forks that a
@@ -150,15 +149,14 @@ impl Desk<'_> {
     /// Makes and publishes one review; returns whether no step said to stop.
     fn review(&mut self, pull: &OpenPull, subject: Subject) -> Result<bool, CommandError> {
         let number = pull.number;
-        let examination = self.examine(subject)?;
+        let Some(page) = self.examine(subject)? else { return Ok(false) };
         if !self.steps.may_go_on(Step::Examined(number)) {
             return Ok(false);
         }
-        let page = Page::new(subject, &examination, &self.settings.base, &self.budget());
-        if matches!(examination, Examination::Untouched) {
-            self.forge.revise_comment(number, COMMENT, &page.comment)?;
-        } else {
+        if page.is_news {
             self.forge.comment(number, COMMENT, &page.comment)?;
+        } else {
+            self.forge.revise_comment(number, COMMENT, &page.comment)?;
         }
         if !self.steps.may_go_on(Step::Commented(number)) {
             return Ok(false);
@@ -171,7 +169,14 @@ impl Desk<'_> {
         Ok(self.steps.may_go_on(Step::Judged(number)))
     }
 
-    fn budget(&self) -> (Budget, Option<&str>) {
-        (self.settings.budget, self.settings.allow_deletions.as_deref())
+    /// Finds out what a pull request changes; nothing if a stop was requested meanwhile. What cannot be rendered within
+    /// its limits is something to say about it, too.
+    fn examine(&mut self, subject: Subject) -> Result<Option<Page>, CommandError> {
+        let Settings { base, budget, allow_deletions, .. } = self.settings;
+        let (branch, allow_deletions) = (base.clone(), allow_deletions.clone());
+        let question =
+            Question { subject, branch, budget: *budget, allow_deletions, is_base_unrenderable: false };
+        let examined = self.workers.examine(self.upstream.repository().git_dir(), question, self.steps)?;
+        Ok(examined.map(|examined| examined.unwrap_or_else(|death| Page::of_death(&death))))
     }
 }

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use renderer::plan::{Budget, Plan, markdown, text};
 use renderer::problem::Problem;
+use serde::{Deserialize, Serialize};
 
 use super::examine::Examination;
 use super::{RENDER_LABEL, REVIEW, Subject, seal};
 use crate::forge::github::{Annotation, Conclusion, OUTPUT_LIMIT, Verdict};
+use crate::run::worker::WorkerDeath;
 
 /// How many problems become annotations; the others are in the check's text.
 const MAX_ANNOTATIONS: usize = 200;
@@ -23,12 +25,14 @@ const MAX_MESSAGE: usize = 8_000;
 const SHOWN_DIGITS: usize = 12;
 
 /// What a review says.
-#[derive(Debug)]
-pub(super) struct Page {
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::run) struct Page {
     /// One line.
-    pub title: String,
+    pub(super) title: String,
     /// The comment, and the summary of the check.
-    pub comment: String,
+    pub(super) comment: String,
+    /// Whether the comment is worth one where there is none yet.
+    pub(super) is_news: bool,
     conclusion: Conclusion,
     /// Everything, nothing folded, in parts that a check can hold.
     full: Vec<String>,
@@ -47,6 +51,7 @@ impl Page {
         let blank = Self {
             title: String::new(),
             comment: String::new(),
+            is_news: true,
             conclusion: Conclusion::Success,
             full: Vec::new(),
             annotations: Vec::new(),
@@ -56,6 +61,7 @@ impl Page {
             Examination::Untouched => Self {
                 title: "Nothing is touched that is rendered".to_owned(),
                 comment: "This pull request touches nothing that is rendered.\n".to_owned(),
+                is_news: false,
                 ..blank
             },
             Examination::Mended { tree } => Self {
@@ -89,6 +95,28 @@ impl Page {
                 full: markdown::full(plan, OUTPUT_LIMIT, MAX_PARTS),
                 ..blank
             },
+        }
+    }
+
+    /// Writes down that a pull request could not be rendered, since what rendered it did not survive.
+    pub(super) fn of_death(death: &WorkerDeath) -> Self {
+        let title = match death.limit() {
+            Some(limit) => format!("It could not be rendered within {limit}"),
+            None => "It could not be rendered".to_owned(),
+        };
+        let comment = format!(
+            "### This pull request could not be rendered\n\nThe rendering was ended: {death}. It is not tried again \
+             until something is pushed.\n\nThe way out: {}.\n",
+            death.hint()
+        );
+        Self {
+            title,
+            comment,
+            is_news: true,
+            conclusion: Conclusion::Failure,
+            full: Vec::new(),
+            annotations: Vec::new(),
+            seal: String::new(),
         }
     }
 

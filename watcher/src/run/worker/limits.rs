@@ -1,0 +1,119 @@
+//! The limits of the operating system, as a process sets them for itself.
+//!
+//! A process can only lower them for good. On Linux all of them hold; on other systems that are like Unix memory is not
+//! bounded, since anonymous mappings do not count there, and elsewhere there is none. A deadline holds everywhere.
+
+use std::time::Duration;
+
+/// What one worker may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The memory that it may write to, beside the stacks of its threads.
+    pub memory_bytes: u64,
+    /// The stack of each of its threads.
+    pub stack_bytes: usize,
+    /// How long one rendering may take.
+    pub time: Duration,
+}
+
+/// Files, sockets and pipes that a worker may have open at once: it reads one repository, and packs are files.
+#[cfg(unix)]
+const MAX_FILES: u64 = 1024;
+
+/// How much processor time passes unexplained before it counts: the limit is a backstop behind the deadline.
+#[cfg(unix)]
+const SPARE_SECONDS: u64 = 10;
+
+/// Confines a worker before it reads anything: its memory, its files, what a crash leaves behind.
+#[cfg(unix)]
+pub(super) fn confine(limits: &Limits) {
+    use rustix::process::Resource;
+
+    let stacks = (limits.stack_bytes as u64).saturating_mul(rayon::current_num_threads() as u64 + 1);
+    // What has to be killed for want of memory is the worker, and not the service. Only Linux has the file, and only a
+    // process that can be dumped may write it.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    lower(Resource::Data, limits.memory_bytes.saturating_add(stacks));
+    lower(Resource::Nofile, MAX_FILES);
+    lower(Resource::Fsize, 0);
+    leave_no_core();
+}
+
+#[cfg(not(unix))]
+pub(super) fn confine(_: &Limits) {}
+
+/// Keeps the memory of this process, which holds tokens, out of core files and away from other processes of the user.
+#[cfg(unix)]
+pub fn leave_no_core() {
+    lower(rustix::process::Resource::Core, 0);
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
+/// Does nothing: there are no core files.
+#[cfg(not(unix))]
+pub fn leave_no_core() {}
+
+/// Lets the process use processor time for one more rendering, on each of its threads.
+#[cfg(unix)]
+pub(super) fn allow_rendering(time: Duration) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use rustix::time::{ClockId, clock_gettime};
+
+    let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
+    let threads = rayon::current_num_threads() as u64 + 1;
+    let allowed = used + time.as_secs().saturating_mul(threads) + SPARE_SECONDS;
+    let maximum = getrlimit(Resource::Cpu).maximum;
+    let current = Some(maximum.map_or(allowed, |maximum| maximum.min(allowed)));
+    // It fails only above the maximum.
+    let _ = setrlimit(Resource::Cpu, Rlimit { current, maximum });
+}
+
+#[cfg(not(unix))]
+pub(super) fn allow_rendering(_: Duration) {}
+
+/// Lowers a limit for good; one that is lower already stays.
+#[cfg(unix)]
+fn lower(resource: rustix::process::Resource, to: u64) {
+    use rustix::process::{Rlimit, getrlimit, setrlimit};
+
+    let maximum = getrlimit(resource).maximum.map_or(to, |maximum| maximum.min(to));
+    // Lowering never fails on a resource that the system knows; one that it does not know bounds nothing.
+    let _ = setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) });
+}
+
+/// Returns how much memory this process took at most, if the system says so.
+pub(super) fn peak_memory_bytes() -> Option<u64> {
+    status_bytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+fn status_bytes(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+/// Returns how much memory this process and its children can have: what the container or the machine has.
+pub(super) fn available_memory_bytes() -> Option<u64> {
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let container = container.and_then(|text| text.trim().parse().ok());
+    let machine = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.and_then(|text| status_bytes(&text, "MemTotal:"));
+    [container, machine].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_as_the_kernel_writes_it() {
+        let status = "Name:\tfleetwright\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(status_bytes(status, "VmHWM:"), Some(12345 << 10));
+        assert_eq!(status_bytes(status, "VmData:"), None);
+        assert_eq!(status_bytes("VmHWM:\tmuch\n", "VmHWM:"), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! One worker as the service sees it: a child process that is asked, watched and ended.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use renderer::render::Progress;
+use tracing::debug;
+
+use super::death::WorkerDeath;
+use super::frame::{self, FrameError};
+use super::limits::Limits;
+use super::message::{Answer, Cluster, Reply, Request};
+use crate::git::Revision;
+use crate::run::pipeline::Steps;
+
+/// How often it is looked whether a stop was requested while nothing arrives.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How many frames may wait to be taken.
+const WAITING_FRAMES: usize = 4;
+/// How much of a line on standard error is kept, and how many lines: what a crash says comes last.
+const MAX_LINE_BYTES: u64 = 2_000;
+const KEPT_LINES: usize = 20;
+/// What a worker needs of our environment: where git is configured, and nothing that could be a token.
+const ENVIRONMENT: [&str; 3] = ["HOME", "XDG_CONFIG_HOME", "RAYON_NUM_THREADS"];
+
+type Frame = Result<(Reply, Vec<u8>), FrameError>;
+
+/// A worker that waits for a request.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    requests: ChildStdin,
+    replies: Receiver<Frame>,
+    last_words: Option<JoinHandle<Vec<String>>>,
+    limits: Limits,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// A stop was requested.
+    Stopped,
+    /// The worker ended, while it rendered this revision if it rendered any.
+    Died { death: WorkerDeath, rendering: Option<Revision>, last_words: Vec<String> },
+}
+
+/// Takes what arrives before the end of an answer.
+pub(super) trait Take {
+    /// Takes a cluster with the bytes of its files; fails if they do not fit together.
+    fn cluster(&mut self, cluster: Cluster, content: &[u8]) -> Result<(), Misfit>;
+}
+
+/// What arrived is not what a worker sends.
+#[derive(Debug)]
+pub(super) struct Misfit;
+
+impl Process {
+    /// Starts a worker of `program`.
+    pub(super) fn start(program: &Path, limits: Limits) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command
+            .arg("worker")
+            .args(["--memory-bytes", &limits.memory_bytes.to_string()])
+            .args(["--stack-bytes", &limits.stack_bytes.to_string()])
+            .args(["--time-ms", &limits.time.as_millis().to_string()])
+            .env_clear()
+            .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            // The allocator takes address space by the gigabyte. What it does not use must not count.
+            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // Ctrl-C is for the service, which ends the worker.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn()?;
+        let (Some(requests), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            unreachable!("all three are piped");
+        };
+        let (sender, replies) = sync_channel(WAITING_FRAMES);
+        thread::Builder::new().name("worker replies".into()).spawn(move || pass_on(stdout, &sender))?;
+        let last_words =
+            thread::Builder::new().name("worker log".into()).spawn(move || last_lines(stderr))?;
+        Ok(Self { child, requests, replies, last_words: Some(last_words), limits })
+    }
+
+    /// Asks for something and waits for the end of the answer, for as long as each rendering may take.
+    pub(super) fn ask(
+        &mut self,
+        request: &Request,
+        steps: &dyn Steps,
+        progress: &dyn Progress,
+        take: &mut dyn Take,
+    ) -> Result<Answer, Ended> {
+        let mut rendering = None;
+        // If it cannot be written, the worker has ended: the missing answer says how.
+        let _ = frame::write(&mut self.requests, request, std::iter::empty());
+        let _ = self.requests.flush();
+        let mut deadline = Instant::now() + self.limits.time;
+        loop {
+            if steps.is_stopped() {
+                return Err(Ended::Stopped);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let death = WorkerDeath::Time { limit: self.limits.time };
+                return Err(Ended::Died { death, rendering, last_words: Vec::new() });
+            }
+            match self.replies.recv_timeout(left.min(LOOK_INTERVAL)) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Ok((Reply::Begin(revision), _))) => {
+                    rendering = Some(revision);
+                    deadline = Instant::now() + self.limits.time;
+                }
+                Ok(Ok((Reply::Advance { by, total }, _))) => {
+                    (0..by.min(total)).for_each(|_| progress.advance(total));
+                }
+                Ok(Ok((Reply::Cluster(cluster), content))) => {
+                    if take.cluster(cluster, &content).is_err() {
+                        return Err(self.unintelligible(rendering));
+                    }
+                }
+                Ok(Ok((Reply::Done(answer), _))) => return Ok(answer),
+                Ok(Err(FrameError::Pipe(_))) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.died(rendering));
+                }
+                Ok(Err(_)) => return Err(self.unintelligible(rendering)),
+            }
+        }
+    }
+
+    /// The worker still lives, but what it sends is of no use.
+    fn unintelligible(&mut self, rendering: Option<Revision>) -> Ended {
+        let _ = self.child.kill();
+        let death = WorkerDeath::Fault { how: "an answer that cannot be read".to_owned() };
+        Ended::Died { death, rendering, last_words: self.last_words() }
+    }
+
+    fn died(&mut self, rendering: Option<Revision>) -> Ended {
+        let status = self.child.wait();
+        let last_words = self.last_words();
+        let death = match status {
+            Ok(status) => cause(status, &last_words, &self.limits),
+            Err(error) => WorkerDeath::Fault { how: error.to_string() },
+        };
+        Ended::Died { death, rendering, last_words }
+    }
+
+    fn last_words(&mut self) -> Vec<String> {
+        self.last_words.take().and_then(|lines| lines.join().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended before; there is nothing that it could lose.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads frames as they arrive, until there are no more or nobody waits for them.
+fn pass_on(stdout: impl io::Read, frames: &SyncSender<Frame>) {
+    let mut stdout = BufReader::with_capacity(1 << 16, stdout);
+    while let Some(frame) = frame::read(&mut stdout).transpose() {
+        let is_last = frame.is_err();
+        if frames.send(frame).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Logs the lines of standard error, and returns the last ones when it is closed.
+fn last_lines(stderr: impl io::Read) -> Vec<String> {
+    let mut lines = std::collections::VecDeque::new();
+    let mut stderr = BufReader::new(stderr);
+    loop {
+        let mut line = Vec::new();
+        match io::Read::take(&mut stderr, MAX_LINE_BYTES).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return lines.into(),
+            Ok(_) => {}
+        }
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        debug!(?line, "a worker wrote to standard error");
+        lines.push_back(line);
+        if lines.len() > KEPT_LINES {
+            lines.pop_front();
+        }
+    }
+}
+
+/// Tells what ended a worker, by its status and by what the runtime wrote before it aborted.
+fn cause(status: ExitStatus, last_words: &[String], limits: &Limits) -> WorkerDeath {
+    let wrote = |words: &str| last_words.iter().any(|line| line.contains(words));
+    let out_of_memory = WorkerDeath::Memory { bytes: limits.memory_bytes };
+    let how = match (signal(status), status.code()) {
+        (Some(Signal::CpuTime), _) => return WorkerDeath::Time { limit: limits.time },
+        (Some(Signal::Stop), _) => return WorkerDeath::Stopped,
+        (Some(Signal::Kill), _) => return WorkerDeath::Killed,
+        _ if wrote("memory allocation of ") => return out_of_memory,
+        _ if wrote("has overflowed its stack") => return WorkerDeath::Depth,
+        (Some(Signal::Other(number)), _) => format!("signal {number}"),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "neither a code nor a signal".to_owned(),
+    };
+    WorkerDeath::Fault { how }
+}
+
+/// The signals that say why a process ended.
+enum Signal {
+    CpuTime,
+    Kill,
+    Stop,
+    Other(i32),
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<Signal> {
+    use rustix::process::Signal as Number;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let number = status.signal()?;
+    let is = |signal: Number| signal.as_raw() == number;
+    Some(match number {
+        _ if is(Number::XCPU) => Signal::CpuTime,
+        _ if is(Number::KILL) => Signal::Kill,
+        _ if is(Number::TERM) || is(Number::INT) || is(Number::HUP) || is(Number::QUIT) => Signal::Stop,
+        number => Signal::Other(number),
+    })
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<Signal> {
+    None
+}
