@@ -246,11 +246,11 @@ fn bodies_on_their_way_share_a_bounded_memory_and_give_it_back() {
 }
 
 #[test]
-fn slow_clients_are_cut_off_and_keep_nobody_out_for_longer() {
+fn slow_clients_are_cut_off_when_their_time_is_over() {
     let connection_time = Duration::from_millis(500);
     let front = Front::with("acme/fleet", Limits { connections: 8, connection_time, ..Limits::default() });
     let whole = delivery("push", "1", SECRET, PUSH.as_bytes());
-    let slow: Vec<TcpStream> = (0..16)
+    let slow: Vec<TcpStream> = (0..8)
         .map(|number| {
             let mut stream = front.connect();
             // Nothing at all, half a line, half a head, half a body.
@@ -259,15 +259,36 @@ fn slow_clients_are_cut_off_and_keep_nobody_out_for_longer() {
             stream
         })
         .collect();
-    assert_eq!(status(&front.push("honest")), "202");
     for stream in slow {
         assert_eq!(answer(stream), "");
     }
+    assert_eq!(status(&front.push("honest")), "202");
     // A connection is counted just after its end is seen here.
     let since = Instant::now();
-    while !front.monitor.metrics.encode().unwrap().contains("fleetwright_http_connections_cut_total 16\n") {
+    let all_cut = "fleetwright_http_connections_cut_total{reason=\"slow\"} 8\n";
+    while !front.monitor.metrics.encode().unwrap().contains(all_cut) {
         assert!(since.elapsed() < PATIENCE, "{}", front.monitor.metrics.encode().unwrap());
     }
+}
+
+#[test]
+fn slow_clients_however_many_keep_no_probe_and_no_delivery_waiting() {
+    // Their time never ends, so only a newcomer's need can end them.
+    let connection_time = Duration::from_hours(1);
+    let front = Front::with("acme/fleet", Limits { connection_time, ..Limits::default() });
+    let whole = delivery("push", "1", SECRET, PUSH.as_bytes());
+    let slow = testkit::hostile::floods::slow_connections(front.address, &whole, 600).unwrap();
+    for path in ["/healthz", "/metrics"] {
+        assert_eq!(status(&front.get(path)), "200", "{path}");
+    }
+    assert_eq!(status(&front.get("/readyz")), "503");
+    assert_eq!(status(&front.push("honest")), "202");
+    let metrics = front.get("/metrics");
+    let displaced = "fleetwright_http_connections_cut_total{reason=\"displaced\"} ";
+    let displaced: usize =
+        metrics.lines().find_map(|line| line.strip_prefix(displaced)).unwrap().parse().unwrap();
+    assert!((300..700).contains(&displaced), "{metrics}");
+    drop(slow);
 }
 
 #[test]

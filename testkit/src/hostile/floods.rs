@@ -1,5 +1,20 @@
 //! What others can pile up or leave behind until it costs: malformed history, endless answers, many and large things.
 
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+
+/// Opens many connections of which none ever ends its request: they send nothing, half a line, half a head or half a body.
+pub fn slow_connections(to: SocketAddr, request: &[u8], count: usize) -> std::io::Result<Vec<TcpStream>> {
+    let lengths = [0, 10, request.len() / 2, request.len().saturating_sub(10)];
+    let open = |number: usize| {
+        let mut stream = TcpStream::connect(to)?;
+        // The server may have closed it already to make room for a later one.
+        let _ = stream.write_all(&request[..lengths[number % lengths.len()]]);
+        Ok(stream)
+    };
+    (0..count).map(open).collect()
+}
+
 /// Returns what can stand behind the parents in a commit, malformed in a different way each.
 #[must_use]
 pub fn malformed_commit_heads() -> Vec<Vec<u8>> {

@@ -1,8 +1,10 @@
 //! The service's HTTP side: the webhook, health, readiness and metrics.
 //!
 //! Speaks plain HTTP/1.1: TLS ends at the ingress in front of it. A connection carries one request and has one deadline
-//! for everything, so a slow or silent client costs a place for a known time and nothing else.
+//! for everything. Places are bounded, and a newcomer always gets one: the connection that has been open longest makes
+//! room. So slow or silent clients, however many, keep no probe and no delivery from being answered at once.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -21,17 +23,20 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::webhook::{Head, MAX_BODY_BYTES, Verdict, Webhook};
 use super::{Cancel, Events, Outcome};
 use crate::output::Exit;
-use crate::output::metrics::{self, Metrics};
+use crate::output::metrics::{self, Cut, Metrics};
 
 /// How long the server waits after it could not accept a connection, as when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Failures to accept are logged no more often than this; the metrics count each.
+const FAILURE_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long open connections may take to end when the service stops.
 const STOP_TIME: Duration = Duration::from_secs(2);
@@ -49,7 +54,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The bytes of all bodies that are on their way; what comes on top is refused.
     pub buffered_bytes: usize,
-    /// The connections that are open at a time; further ones wait in the system's backlog.
+    /// The connections that are open at a time; for a further one, the one that has been open longest is closed.
     pub connections: usize,
     /// The time that a connection has from its first byte to its last.
     pub connection_time: Duration,
@@ -210,32 +215,67 @@ impl Server {
     pub async fn serve(self, site: Site, cancel: &Cancel) {
         let Self { listener, limits } = self;
         let desk = Arc::new(Desk { site, limits, buffer: Semaphore::new(limits.buffered_bytes) });
-        let mut open = JoinSet::new();
+        let mut open = Places::default();
+        let mut failure_logged = None;
         loop {
-            tokio::select! {
-                stream = accept(&listener), if open.len() < limits.connections => {
-                    open.spawn(converse(stream, Arc::clone(&desk)));
-                }
-                Some(_) = open.join_next() => {}
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(_) = open.tasks.join_next() => continue,
                 () = cancel.requested() => break,
+            };
+            let metrics = &desk.site.monitor.metrics;
+            match accepted {
+                Ok((stream, _)) => {
+                    open.make_room(limits.connections, metrics);
+                    open.take(converse(stream, Arc::clone(&desk)));
+                }
+                // The client did not wait, which says nothing about this side.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    metrics.count_accept_failure();
+                    warn_of_failure(&error, &mut failure_logged);
+                    // If file descriptors are what is missing, this frees one.
+                    open.make_room(0, metrics);
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
         drop(listener);
-        let all_closed = async { while open.join_next().await.is_some() {} };
+        let all_closed = async { while open.tasks.join_next().await.is_some() {} };
         // What is cut here was a failed delivery to GitHub, and is found by the sweep.
         let _ = timeout(STOP_TIME, all_closed).await;
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) => {
-                warn!(%error, "failed to accept a connection, trying on");
-                sleep(ACCEPT_PAUSE).await;
-            }
+/// The connections that are open, the one that has been open longest first.
+#[derive(Default)]
+struct Places {
+    tasks: JoinSet<()>,
+    by_age: VecDeque<AbortHandle>,
+}
+
+impl Places {
+    fn take(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
+        self.by_age.push_back(self.tasks.spawn(connection));
+    }
+
+    /// Closes the oldest connection if there are as many as `limit`.
+    fn make_room(&mut self, limit: usize, metrics: &Metrics) {
+        self.by_age.retain(|connection| !connection.is_finished());
+        if self.by_age.len() >= limit
+            && let Some(oldest) = self.by_age.pop_front()
+        {
+            oldest.abort();
+            metrics.count_connection_cut(Cut::Displaced);
         }
+    }
+}
+
+/// Logs a failure to accept, but not each of many in a row.
+fn warn_of_failure(error: &io::Error, logged: &mut Option<Instant>) {
+    if logged.is_none_or(|at| at.elapsed() >= FAILURE_LOG_INTERVAL) {
+        *logged = Some(Instant::now());
+        warn!(%error, "failed to accept a connection: closing the oldest one and retrying");
     }
 }
 
@@ -255,7 +295,7 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>) {
     match timeout(desk.limits.connection_time, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "a connection broke off"),
-        Err(_) => desk.site.monitor.metrics.count_connection_cut(),
+        Err(_) => desk.site.monitor.metrics.count_connection_cut(Cut::Slow),
     }
 }
 

@@ -29,7 +29,8 @@ struct Inner {
     deliveries: Family<Delivery, Counter>,
     redelivered: Counter,
     lost: Counter,
-    connections_cut: Counter,
+    connections_cut: Family<Connection, Counter>,
+    accept_failures: Counter,
     buffered_bytes: Gauge,
     pending_hints: Gauge,
     queue_age: Gauge<f64, AtomicU64>,
@@ -46,6 +47,20 @@ struct Inner {
 struct Delivery {
     event: &'static str,
     verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Connection {
+    reason: &'static str,
+}
+
+/// Why a connection was closed before its request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It was not done within its time.
+    Slow,
+    /// It was the oldest when a further one needed a place.
+    Displaced,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,7 +82,8 @@ impl Metrics {
             deliveries: Family::default(),
             redelivered: Counter::default(),
             lost: Counter::default(),
-            connections_cut: Counter::default(),
+            connections_cut: Family::default(),
+            accept_failures: Counter::default(),
             buffered_bytes: Gauge::default(),
             pending_hints: Gauge::default(),
             queue_age: Gauge::default(),
@@ -100,9 +116,18 @@ impl Metrics {
         self.0.lost.inc_by(deliveries);
     }
 
-    /// Counts a connection that was not done within its time.
-    pub fn count_connection_cut(&self) {
-        self.0.connections_cut.inc();
+    /// Counts a connection that was closed before its request was answered.
+    pub fn count_connection_cut(&self, cut: Cut) {
+        let reason = match cut {
+            Cut::Slow => "slow",
+            Cut::Displaced => "displaced",
+        };
+        self.0.connections_cut.get_or_create(&Connection { reason }).inc();
+    }
+
+    /// Counts a connection that could not be accepted.
+    pub fn count_accept_failure(&self) {
+        self.0.accept_failures.inc();
     }
 
     /// Notes how many bytes of deliveries are held.
@@ -198,8 +223,13 @@ impl Inner {
         );
         registry.register(
             "http_connections_cut",
-            "Connections that were not done within their time",
+            "Connections that were closed before their request was answered, by reason",
             self.connections_cut.clone(),
+        );
+        registry.register(
+            "http_accept_failures",
+            "Connections that could not be accepted",
+            self.accept_failures.clone(),
         );
         registry.register_with_unit(
             "webhook_buffered",
@@ -269,7 +299,7 @@ mod tests {
         assert_snapshot!(counted(&Metrics::new()), @"
         fleetwright_webhook_deliveries_redelivered_total 0
         fleetwright_webhook_deliveries_lost_total 0
-        fleetwright_http_connections_cut_total 0
+        fleetwright_http_accept_failures_total 0
         fleetwright_webhook_buffered_bytes 0
         fleetwright_pending_hints 0
         fleetwright_queue_age_seconds 0.0
@@ -288,7 +318,8 @@ mod tests {
         metrics.count_delivery("push", "queued");
         metrics.count_redelivered();
         metrics.count_lost(2);
-        metrics.count_connection_cut();
+        metrics.count_connection_cut(Cut::Slow);
+        metrics.count_accept_failure();
         metrics.set_buffered_bytes(512);
         metrics.set_pending_hints(3);
         let now = Instant::now();
@@ -304,7 +335,8 @@ mod tests {
         fleetwright_webhook_deliveries_total{event="push",verdict="queued"} 1
         fleetwright_webhook_deliveries_redelivered_total 1
         fleetwright_webhook_deliveries_lost_total 2
-        fleetwright_http_connections_cut_total 1
+        fleetwright_http_connections_cut_total{reason="slow"} 1
+        fleetwright_http_accept_failures_total 1
         fleetwright_webhook_buffered_bytes 512
         fleetwright_pending_hints 3
         fleetwright_queue_age_seconds 90.0
