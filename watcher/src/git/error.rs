@@ -85,6 +85,12 @@ pub enum Fault {
     /// There is no space left.
     #[error("there is no space left on the disk")]
     DiskFull,
+    /// This process, or all of them together, may open no more files.
+    #[error("too many files are open")]
+    OpenFiles,
+    /// There is not enough memory.
+    #[error("there is not enough memory")]
+    OutOfMemory,
     /// Someone else holds a lock and did not let go of it in time.
     #[error("{lock} is locked")]
     Locked {
@@ -248,9 +254,11 @@ impl GitError {
     pub fn is_damage(&self) -> bool {
         match &self.fault {
             Fault::MissingObject { .. } | Fault::UnsoundPack { .. } => true,
+            // An object whose content cannot be read is none: libgit2 checks that it is the content of that id, so this is
+            // what its author wrote.
             Fault::Other { source, .. } => source.downcast_ref::<git2::Error>().is_some_and(|error| {
-                use ErrorClass::{Indexer, Object, Odb, Reference, Tree, Zlib};
-                matches!(error.class(), Indexer | Object | Odb | Reference | Tree | Zlib)
+                use ErrorClass::{Indexer, Odb, Reference, Zlib};
+                matches!(error.class(), Indexer | Odb | Reference | Zlib)
             }),
             _ => false,
         }
@@ -266,10 +274,17 @@ impl Fault {
         Self::UnknownBranch { branch: branch.escape_debug().to_string(), existing }
     }
 
+    /// Returns whether the operating system stood in the way, whatever the repository is like.
+    pub(super) const fn is_of_system(&self) -> bool {
+        matches!(self, Self::DiskFull | Self::OpenFiles | Self::OutOfMemory | Self::ReadOnly { .. })
+    }
+
     const fn is_transient(&self) -> bool {
         match self {
             Self::Locked { .. }
             | Self::DiskFull
+            | Self::OpenFiles
+            | Self::OutOfMemory
             | Self::Protocol { .. }
             | Self::UnsoundPack { .. }
             | Self::MirrorInUse => true,
@@ -304,6 +319,10 @@ impl Fault {
             }
             Self::ReadOnly { .. } => "give the user that runs this write access to the repository".into(),
             Self::DiskFull => "free some space and run again; nothing was changed".into(),
+            Self::OpenFiles => {
+                "raise the limit on open files: `ulimit -n`, or `LimitNOFILE=` in a unit of systemd".into()
+            }
+            Self::OutOfMemory => "give this process more memory, or run less beside it".into(),
             Self::Locked { .. } => {
                 format!("if no git command is running, remove the `.lock` file below `{}`", repository.display())
             }
@@ -355,19 +374,16 @@ fn quoted(names: &[String]) -> String {
 /// Sorts an error of libgit2 into what a person can do about it.
 pub(super) fn classify(error: git2::Error, shallow: bool) -> Fault {
     let message = error.message();
-    if message.ends_with("No space left on device") || message.ends_with("Disk quota exceeded") {
-        return Fault::DiskFull;
-    }
-    if let Some(reason) = ["Read-only file system", "Permission denied", "Operation not permitted"]
-        .into_iter()
-        .find(|reason| message.ends_with(reason))
-    {
-        return Fault::ReadOnly { reason: reason.to_lowercase() };
+    if let Some(fault) = of_system(message) {
+        return fault;
     }
     match (error.code(), error.class()) {
         (ErrorCode::Locked, _) => Fault::Locked { lock: "a file of the repository".into() },
         (ErrorCode::Owner, _) => Fault::ForeignOwner,
         (ErrorCode::UnbornBranch, _) => Fault::NoCommits,
+        (_, ErrorClass::NoMemory) => Fault::OutOfMemory,
+        // libgit2 takes a pack that it could not open for one that lacks the object.
+        (ErrorCode::NotFound, ErrorClass::Odb) if !can_open_files() => Fault::OpenFiles,
         (ErrorCode::NotFound, ErrorClass::Odb) => Fault::MissingObject { shallow },
         _ => Fault::Other { message: message.to_owned(), source: Box::new(error) },
     }
@@ -375,19 +391,40 @@ pub(super) fn classify(error: git2::Error, shallow: bool) -> Fault {
 
 /// Sorts an error of the operating system the same way.
 pub(super) fn classify_io(error: std::io::Error) -> Fault {
-    use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::DiskFull,
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            Fault::ReadOnly { reason: error.kind().to_string() }
-        }
-        _ => Fault::Other { message: "an operation of the system failed".into(), source: Box::new(error) },
+    of_system(&error.to_string()).unwrap_or_else(|| Fault::Other {
+        message: "an operation of the system failed".into(),
+        source: Box::new(error),
+    })
+}
+
+/// Returns the fault that the operating system names at the end of a message, if it is one that says what to do.
+pub(super) fn of_system(message: &str) -> Option<Fault> {
+    let message = message.rsplit_once(" (os error ").map_or(message, |(message, _)| message);
+    let ends_in = |words: &[&'static str]| words.iter().copied().find(|words| message.ends_with(words));
+    if ends_in(&["No space left on device", "Disk quota exceeded"]).is_some() {
+        return Some(Fault::DiskFull);
     }
+    if ends_in(&["Too many open files", "Too many open files in system"]).is_some() {
+        return Some(Fault::OpenFiles);
+    }
+    if ends_in(&["Cannot allocate memory"]).is_some() {
+        return Some(Fault::OutOfMemory);
+    }
+    let reason = ends_in(&["Read-only file system", "Permission denied", "Operation not permitted"])?;
+    Some(Fault::ReadOnly { reason: reason.to_lowercase() })
+}
+
+/// Returns whether there is room for the few files that reading an object opens.
+fn can_open_files() -> bool {
+    let files: Result<Vec<_>, _> = (0..4).map(|_| std::fs::File::open("/dev/null")).collect();
+    !files.is_err_and(|error| matches!(of_system(&error.to_string()), Some(Fault::OpenFiles)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::BlobCache;
+    use crate::git::scene::{Scene, with_few_files};
 
     fn error(fault: Fault) -> GitError {
         GitError { repository: "/srv/fleet.git".into(), attempt: "read branch `mian`".into(), fault }
@@ -411,5 +448,45 @@ mod tests {
         let hint = error(Fault::UnknownBranch { branch: "zzz".into(), existing }).hint().unwrap();
         assert!(hint.starts_with("branches that exist: `b0`, "), "{hint}");
         assert!(hint.ends_with("`b7` and 2 more"), "{hint}");
+    }
+
+    #[test]
+    fn what_the_operating_system_says_is_reported_as_such_and_never_as_damage() {
+        for (words, hint) in [
+            ("Too many open files", "ulimit -n"),
+            ("Too many open files in system", "ulimit -n"),
+            ("Cannot allocate memory", "more memory"),
+            ("No space left on device", "free some space"),
+            ("Permission denied", "write access"),
+            ("Read-only file system", "write access"),
+        ] {
+            let of_git =
+                git2::Error::new(ErrorCode::GenericError, ErrorClass::Os, format!("open 'x': {words}"));
+            for fault in [classify(of_git, false), of_system(&format!("{words} (os error 1)")).unwrap()] {
+                assert!(fault.is_of_system(), "{fault:?}");
+                let error = error(fault);
+                assert!(!error.is_damage() && error.hint().unwrap().contains(hint), "{error:?}");
+            }
+        }
+        let named = "cannot read `Too many open files`: it is empty";
+        assert!(of_system(named).is_none(), "a file's name was taken for the system's words");
+    }
+
+    #[test]
+    fn a_pack_that_cannot_be_opened_for_lack_of_file_descriptors_is_not_missing() {
+        const TEST: &str =
+            "git::error::tests::a_pack_that_cannot_be_opened_for_lack_of_file_descriptors_is_not_missing";
+        with_few_files(TEST, || {
+            let scene = Scene::bare();
+            let tip = scene.commit("main", "start", &[("environments/a.yaml", "a")]);
+            scene.git(&["gc", "-q"]);
+            let repository = scene.repository();
+            let held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+            let error = repository.snapshot(tip, &mut BlobCache::default()).unwrap_err();
+            drop(held);
+            assert!(matches!(error.fault, Fault::OpenFiles), "{error:?}");
+            assert!(error.is_transient() && !error.is_damage());
+            assert!(repository.snapshot(tip, &mut BlobCache::default()).is_ok());
+        });
     }
 }

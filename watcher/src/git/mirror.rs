@@ -81,7 +81,7 @@ impl Upstream {
     pub fn recovered(&self, error: &GitError) -> Result<Option<Self>, GitError> {
         match self.mirror() {
             Some((mirror, remote)) if error.is_damage() => {
-                warn!(mirror = %mirror.folder.display(), %error, "the mirror is damaged: it is thrown away and cloned again");
+                warn!(mirror = %mirror.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
                 mirror.anew(remote).map(Some)
             }
             _ => Ok(None),
@@ -128,17 +128,24 @@ impl Mirror {
     fn open(&self) -> Result<Repository, GitError> {
         let Some(number) = self.newest() else { return self.begin(1) };
         clear_leftovers(&self.clone_folder(number));
-        self.sound(number).or_else(|error| {
-            warn!(mirror = %self.folder.display(), %error, "the mirror is damaged: it is thrown away and cloned again");
-            self.begin(number + 1)
-        })
+        match self.sound(number) {
+            Err(error) if !error.fault.is_of_system() => {
+                warn!(mirror = %self.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
+                self.begin(number + 1)
+            }
+            result => result,
+        }
     }
 
     /// Opens a clone, and reads what its refs name.
     fn sound(&self, number: u64) -> Result<Repository, GitError> {
         let repository = Repository::open(&self.clone_folder(number))?;
         for revision in repository.refs_below("refs/")?.into_values() {
-            repository.tree_at(revision)?;
+            match repository.tree_at(revision) {
+                // A commit or a tree that its author has malformed is no damage.
+                Err(error) if error.is_damage() || error.fault.is_of_system() => return Err(error),
+                _ => {}
+            }
         }
         Ok(repository)
     }

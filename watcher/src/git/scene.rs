@@ -42,6 +42,21 @@ pub(crate) fn on_a_small_disk(test: &str, story: impl Fn(Scene)) {
     assert!(told.contains("1 passed"), "{told}{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Runs `story` in a child that may open 64 files.
+pub(crate) fn with_few_files(test: &str, story: impl Fn()) {
+    if std::env::var_os("FLEETWRIGHT_TEST_FILES").is_some() {
+        return story();
+    }
+    let output = Command::new("sh")
+        .args(["-c", &format!("ulimit -n 64; exec \"$EXE\" --exact {test} --nocapture")])
+        .env("EXE", std::env::current_exe().unwrap())
+        .env("FLEETWRIGHT_TEST_FILES", "1")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("1 passed"), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A repository and the folder that it lives in.
 pub(crate) struct Scene {
     _folder: tempfile::TempDir,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use super::conversation::{Conversation, Remote, Service};
-use super::error::{Fault, classify, classify_io};
+use super::error::{Fault, classify, classify_io, of_system};
 use super::graph::Graph;
 use super::packet::{self, Packet, SideBand, broken_off, protocol, write_delimiter, write_flush, write_line};
 use super::repository::Repository;
@@ -272,11 +272,8 @@ fn store_pack(conversation: &mut Conversation, repository: &Repository) -> Resul
 }
 
 fn unusable_pack(error: &std::io::Error) -> Fault {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Fault::DiskFull,
-        _ if error.to_string().contains("No space left on device") => Fault::DiskFull,
-        _ => Fault::UnsoundPack { message: error.to_string() },
-    }
+    let message = error.to_string();
+    of_system(&message).unwrap_or(Fault::UnsoundPack { message })
 }
 
 /// The greeting of version 0: refs, and behind the first of them what the other side can do.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::git::Revision;
-use crate::git::scene::Scene;
+use crate::git::scene::{Scene, with_few_files};
 
 struct World {
     there: Scene,
@@ -184,4 +184,54 @@ fn a_mirror_with_many_packs_is_repacked_and_a_tidy_one_is_left_alone() {
     assert!(world.packs() <= 2, "{}", world.packs());
     assert_eq!(upstream.fetch().unwrap()["refs/heads/main"], world.there.tip("main"));
     upstream.repository().tree_at(world.tip).unwrap();
+}
+
+#[test]
+fn what_an_author_has_malformed_is_no_damage() {
+    let world = World::new();
+    for head in testkit::hostile::floods::malformed_commit_heads() {
+        world.there.commit_with_head("main", &head);
+    }
+    let tip = world.there.tip("main");
+    world.open().unwrap().fetch().unwrap();
+    let upstream = world.open().unwrap();
+    assert_eq!(upstream.branch("main").unwrap(), Some(tip));
+    assert!(world.clone_folder().ends_with("1.git"), "the mirror was cloned again");
+
+    let clone = git2::Repository::open(world.clone_folder()).unwrap();
+    let odb = clone.odb().unwrap();
+    let tree = odb.write(git2::ObjectType::Tree, b"not a tree").unwrap();
+    let head = format!("tree {tree}\nauthor A <a@b.c> 1 +0000\ncommitter A <a@b.c> 1 +0000\n\nx\n");
+    let id = odb.write(git2::ObjectType::Commit, head.as_bytes()).unwrap();
+    let error = upstream.repository().tree_at(Revision::parse(&id.to_string()).unwrap()).unwrap_err();
+    assert!(!error.is_damage(), "{error:?}");
+}
+
+#[test]
+fn a_mirror_that_cannot_be_read_for_lack_of_file_descriptors_is_kept() {
+    with_few_files(
+        "git::mirror::tests::a_mirror_that_cannot_be_read_for_lack_of_file_descriptors_is_kept",
+        || {
+            let world = World::new();
+            world.open().unwrap().fetch().unwrap();
+            let mut refused = 0;
+            for free in 0..16 {
+                let mut held: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+                held.truncate(held.len() - free);
+                let opened = world.open();
+                drop(held);
+                match opened {
+                    Err(error) => {
+                        assert!(matches!(error.fault, Fault::OpenFiles), "{free} free: {error:?}");
+                        refused += 1;
+                    }
+                    Ok(upstream) => {
+                        assert_eq!(upstream.branch("main").unwrap(), Some(world.tip), "{free} free");
+                    }
+                }
+                assert!(world.clone_folder().ends_with("1.git"), "{free} free: the mirror was cloned again");
+            }
+            assert!(refused > 1, "the limit had no effect");
+        },
+    );
 }
