@@ -71,6 +71,9 @@ fn answer(state: &mut State, request: &Request) -> Answer {
         return Ok(Reply::ok(200, rate));
     }
     spending.spend(request, now)?;
+    if request.path == "/graphql" {
+        return Ok(viewer(request, &token)?.with("x-ratelimit-resource", "graphql"));
+    }
     let answered = route(state, request, &token);
     let spending = state.spending.entry(name.clone()).or_default();
     let reply = match answered {
@@ -86,6 +89,17 @@ fn answer(state: &mut State, request: &Request) -> Answer {
         Ok(reply) | Err(reply) => reply,
     };
     Ok(spending.label(reply))
+}
+
+/// Answers the one question that is asked in GraphQL: whose token it is. Unlike REST's `/user`, it is answered to an app's
+/// installation as well.
+fn viewer(request: &Request, token: &Token) -> Answer {
+    let query = request.json()?;
+    if query["query"] != "{viewer{login databaseId}}" {
+        return Err(Reply::error(400, "the fake knows another question"));
+    }
+    let viewer = serde_json::json!({ "login": token.login, "databaseId": shapes::id_of(&token.login) });
+    Ok(Reply::ok(200, serde_json::json!({ "data": { "viewer": viewer } })))
 }
 
 fn rate(spending: &Spending) -> serde_json::Value {
@@ -124,6 +138,7 @@ fn route(state: &mut State, request: &Request, token: &Token) -> Answer {
         ("GET", ["branches"]) => commits::branches(state, request),
         ("GET", ["branches", name]) => commits::branch(state, &decoded(name)),
         ("GET", ["git", "ref", name @ ..]) => commits::get_ref(state, &decoded(&name.join("/"))),
+        ("GET", ["commits", reference, "statuses"]) => commits::statuses(state, request, &decoded(reference)),
         ("GET", ["commits", reference, "status"]) => commits::combined_status(state, &decoded(reference)),
         ("GET", ["commits", reference, "check-runs"]) => {
             commits::check_runs(state, request, &decoded(reference))

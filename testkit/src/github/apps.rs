@@ -188,12 +188,9 @@ fn permissions(app: &App) -> Value {
 }
 
 fn integration(state: &State, app: &App) -> Value {
-    let at = moment::text(state.start);
-    json!({
-        "id": app.id, "slug": "fleetwright", "node_id": "A_1", "owner": shapes::user(&state.root, &state.owner),
-        "name": "Fleetwright", "description": null, "external_url": state.root, "html_url": format!("{}/apps/fleetwright", state.root),
-        "created_at": at, "updated_at": at, "permissions": permissions(app), "events": ["push", "pull_request"],
-    })
+    let mut integration = shapes::app(state, "fleetwright");
+    (integration["id"], integration["permissions"]) = (app.id.into(), permissions(app));
+    integration
 }
 
 fn installation(state: &State, app: &App) -> Value {

@@ -79,6 +79,14 @@ pub fn combined_status(state: &State, reference: &str) -> Answer {
     ))
 }
 
+/// Lists the statuses of a commit, the newest first.
+pub fn statuses(state: &State, request: &Request, reference: &str) -> Answer {
+    let sha = resolve(state, reference)?;
+    let of_commit = state.statuses.iter().rev().filter(|status| status.sha == sha);
+    let items: Vec<Value> = of_commit.map(|status| shapes::status(state, status)).collect();
+    Ok(request.page(&items, &state.root))
+}
+
 /// Makes a check run, which only an app may.
 pub fn create_check_run(state: &mut State, request: &Request, token: &Token) -> Answer {
     if !token.is_app {
@@ -98,6 +106,7 @@ pub fn create_check_run(state: &mut State, request: &Request, token: &Token) -> 
     let run = CheckRun {
         id: state.next_id(),
         sha: text("head_sha"),
+        app: token.app().to_owned(),
         fields: completed(fields),
         annotations,
         created: state.now,
@@ -120,6 +129,12 @@ pub fn update_check_run(state: &mut State, request: &Request, id: u64, token: &T
     let Some(run) = state.check_runs.iter_mut().find(|run| run.id == id) else {
         return Err(Reply::error(404, "Not Found"));
     };
+    if run.app != token.app() {
+        return Err(Reply::error(
+            403,
+            "Invalid app_id `1` - check run can only be modified by the GitHub App that created it.",
+        ));
+    }
     run.annotations.extend(annotations);
     if let (Some(old), Some(new)) = (run.fields.as_object_mut(), completed(fields).as_object()) {
         old.extend(new.clone());

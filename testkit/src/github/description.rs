@@ -40,9 +40,9 @@ fn file() -> PathBuf {
 impl Description {
     /// Returns everything that is wrong with an exchange: an unknown route or parameter, and a body that does not fit.
     ///
-    /// Replies with 5xx come from the machines in front of the API, which it does not describe.
+    /// Replies with 5xx come from the machines in front of the API, which it does not describe; nor does it GraphQL.
     pub fn faults(&self, exchange: &Exchange) -> Vec<String> {
-        if exchange.status == 0 || exchange.status >= 500 {
+        if exchange.status == 0 || exchange.status >= 500 || exchange.path == "/graphql" {
             return Vec::new();
         }
         let place = format!("{} {} {}", exchange.method, exchange.path, exchange.status);

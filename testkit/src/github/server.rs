@@ -119,11 +119,22 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request> {
         .collect();
     Ok(Request {
         method: parts.method.to_string(),
-        path: path.strip_prefix(ENTERPRISE_PREFIX).unwrap_or(path).to_owned(),
+        path: below_enterprise(path).to_owned(),
         query: parse_query(parts.uri.query().unwrap_or_default()),
         headers,
         body: body.to_bytes().to_vec(),
     })
+}
+
+/// An Enterprise Server has REST below one path and GraphQL at another.
+fn below_enterprise(path: &str) -> &str {
+    match path.strip_prefix(ENTERPRISE_PREFIX) {
+        // What is asked in the wrong place has no answer.
+        Some("/graphql") => "/api/v3/graphql",
+        Some(path) => path,
+        None if path == "/api/graphql" => "/graphql",
+        None => path,
+    }
 }
 
 fn write(reply: &Reply) -> hyper::Response<Full<Bytes>> {

@@ -291,7 +291,18 @@ pub fn check_run(state: &State, run: &CheckRun) -> Value {
             "title": output("title"), "summary": output("summary"), "text": output("text"),
             "annotations_count": run.annotations.len(), "annotations_url": format!("{url}/annotations"),
         },
-        "app": null, "pull_requests": [],
+        "app": app(state, &run.app), "pull_requests": [],
+    })
+}
+
+/// Returns an app by its name as addresses have it.
+#[must_use]
+pub fn app(state: &State, slug: &str) -> Value {
+    let at = moment::text(state.start);
+    json!({
+        "id": id_of(slug), "slug": slug, "node_id": node(slug), "owner": user(&state.root, &state.owner), "name": slug,
+        "description": null, "external_url": state.root, "html_url": format!("{}/apps/{slug}", state.root),
+        "created_at": at, "updated_at": at, "permissions": {}, "events": ["push", "pull_request"],
     })
 }
 

@@ -169,6 +169,8 @@ pub struct CheckRun {
     pub id: u64,
     /// The commit.
     pub sha: String,
+    /// Which app made it; nothing can be made by anyone else.
+    pub app: String,
     /// What it was given, the newest value of each field.
     pub fields: Value,
     /// All annotations, in the order in which they came.
@@ -235,6 +237,14 @@ pub struct Exchange {
     pub status: u16,
     /// The body of the reply.
     pub reply: Option<Value>,
+}
+
+impl Token {
+    /// Returns the name of the app whose token it is, as addresses have it.
+    #[must_use]
+    pub fn app(&self) -> &str {
+        self.login.strip_suffix("[bot]").unwrap_or(&self.login)
+    }
 }
 
 impl State {

@@ -41,10 +41,10 @@ impl Request {
         self.path.split('/').filter(|part| !part.is_empty()).collect()
     }
 
-    /// Returns whether nothing is changed by it.
+    /// Returns whether nothing is changed by it: what is asked in GraphQL here is a question, too.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        matches!(self.method.as_str(), "GET" | "HEAD")
+        matches!(self.method.as_str(), "GET" | "HEAD") || self.path == "/graphql"
     }
 
     /// Returns the body as JSON.

@@ -1,6 +1,7 @@
 //! What an attacker can write: a module per kind of attack. The same call always gives the same bytes.
 
 pub mod bombs;
+pub mod checks;
 pub mod floods;
 mod yaml;
 

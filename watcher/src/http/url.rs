@@ -96,6 +96,13 @@ impl Url {
         &self.path
     }
 
+    /// Returns the address without the end of its path, if the path ends so.
+    #[must_use]
+    pub fn without_end(&self, end: &str) -> Self {
+        let path = self.path.strip_suffix(end).unwrap_or(&self.path).to_owned();
+        Self { path, ..self.clone() }
+    }
+
     /// Returns whether what is sent is encrypted.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {

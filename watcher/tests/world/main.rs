@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod forged;
 mod github;
 mod github_service;
 mod kills;

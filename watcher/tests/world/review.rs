@@ -17,19 +17,19 @@ use testkit::github::{self, CheckRun, FaultKind, GitHub, MergeMethod, Token};
 use crate::platform::{APP, APP_HEAD, BASE, CONTROL, World, settings};
 
 /// The token of an App's installation.
-const APP_TOKEN: &str = "ghs_fleet";
+pub const APP_TOKEN: &str = "ghs_fleet";
 /// A fact that only the app cluster's files show.
-const POOL: [&str; 3] = [APP, "192.168.64.120-192.168.64.140", "192.168.64.120-192.168.64.139"];
+pub const POOL: [&str; 3] = [APP, "192.168.64.120-192.168.64.140", "192.168.64.120-192.168.64.139"];
 /// A fact of the hub that both clusters' files show.
-const PROMETHEUS: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
+pub const PROMETHEUS: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
 /// A key that there is not.
 const BROKEN: [&str; 3] = [CONTROL, "role: control", "role: control\nlabel: x"];
 
 /// A world with everything published, whose people open pull requests, and the runs of one process.
-struct Office {
-    github: GitHub,
-    pipeline: RefCell<Pipeline>,
-    world: World,
+pub struct Office {
+    pub github: GitHub,
+    pub pipeline: RefCell<Pipeline>,
+    pub world: World,
     token: &'static str,
     settings: Settings,
 }
@@ -44,11 +44,11 @@ impl Steps for Until {
 
 impl Office {
     /// Fleetwright acts as an App.
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(World::new(), APP_TOKEN, settings())
     }
 
-    fn with(world: World, token: &'static str, settings: Settings) -> Self {
+    pub fn with(world: World, token: &'static str, settings: Settings) -> Self {
         let github = GitHub::start(&world.path()).unwrap();
         let app = Token {
             login: "fleetwright[bot]".into(),
@@ -62,7 +62,7 @@ impl Office {
         Self { github, pipeline, world, token, settings }
     }
 
-    fn run(&self) {
+    pub fn run(&self) {
         self.try_run().unwrap().expect("nothing asks the run to stop");
     }
 
@@ -71,7 +71,7 @@ impl Office {
     }
 
     /// Runs as the service does: as long as there is news.
-    fn settle(&self) {
+    pub fn settle(&self) {
         for _ in 0..10 {
             if !self.has_news() {
                 return;
@@ -81,23 +81,23 @@ impl Office {
         panic!("runs make news for ever");
     }
 
-    fn has_news(&self) -> bool {
+    pub fn has_news(&self) -> bool {
         self.pipeline.borrow().has_news().unwrap()
     }
 
-    fn restart(&self) {
+    pub fn restart(&self) {
         let upstream = Upstream::own(open(&self.world));
         self.pipeline.replace(process(upstream, &self.github, self.token, &self.settings));
     }
 
     /// Edits a fact on a branch of its own, and opens a pull request.
-    fn propose(&self, branch: &str, edit: [&str; 3]) -> u64 {
+    pub fn propose(&self, branch: &str, edit: [&str; 3]) -> u64 {
         self.world.git(&["branch", branch, BASE]);
         self.edit(branch, edit);
         self.github.open(branch).unwrap()
     }
 
-    fn edit(&self, branch: &str, [file, old, new]: [&str; 3]) -> Revision {
+    pub fn edit(&self, branch: &str, [file, old, new]: [&str; 3]) -> Revision {
         let text = self.world.read(branch, file);
         assert!(text.contains(old), "`{file}` does not say `{old}`");
         self.world.commit(branch, &format!("Edit {file}"), &[(file, Some(&text.replacen(old, new, 1)))])
@@ -111,7 +111,7 @@ impl Office {
         head.to_string()
     }
 
-    fn comments(&self, number: u64) -> Vec<String> {
+    pub fn comments(&self, number: u64) -> Vec<String> {
         let state = self.github.state();
         state
             .comments
@@ -122,7 +122,7 @@ impl Office {
     }
 
     /// Returns what was found about the head of a pull request, one check run a line.
-    fn checks(&self, number: u64) -> String {
+    pub fn checks(&self, number: u64) -> String {
         let head = self.github.pull(number).unwrap().head_sha;
         let state = self.github.state();
         let mut told = String::new();
@@ -135,7 +135,7 @@ impl Office {
         told.trim_end().to_owned()
     }
 
-    fn statuses(&self, number: u64) -> Vec<String> {
+    pub fn statuses(&self, number: u64) -> Vec<String> {
         let head = self.github.pull(number).unwrap().head_sha;
         let state = self.github.state();
         let line = |status: &github::Status| {
@@ -144,7 +144,7 @@ impl Office {
         state.statuses.iter().filter(|status| status.sha == head).map(line).collect()
     }
 
-    fn labels(&self, number: u64) -> String {
+    pub fn labels(&self, number: u64) -> String {
         self.github.pull(number).unwrap().labels.into_iter().collect::<Vec<_>>().join(", ")
     }
 
@@ -319,11 +319,11 @@ fn a_review_takes_few_requests_and_what_is_said_already_takes_no_write() {
     // Without a pull request a run looks twice at each of its own branches, and once at the list.
     assert_eq!(cost(&|| office.run()), (6, 0, 0));
     office.propose("pool", POOL);
-    assert_eq!(cost(&|| office.run()), (10, 2, 5));
+    assert_eq!(cost(&|| office.run()), (11, 2, 6));
     assert_eq!(cost(&|| assert!(!office.has_news())), (3, 0, 0), "what is known already was paid for");
     assert_eq!(cost(&|| office.run()), (6, 0, 0));
     office.restart();
-    assert_eq!(cost(&|| office.run()), (9, 0, 7), "a new process looks, and says nothing");
+    assert_eq!(cost(&|| office.run()), (10, 0, 8), "a new process looks, and says nothing");
 }
 
 #[test]
@@ -635,7 +635,7 @@ fn merged() -> (Office, u64) {
     (office, number + 1)
 }
 
-fn is_merged(office: &Office, number: u64) -> bool {
+pub fn is_merged(office: &Office, number: u64) -> bool {
     office.github.pull(number).unwrap().merged.is_some()
 }
 

@@ -158,8 +158,9 @@ impl GitHubForge<'_> {
             let run = self.check_runs(revision, name, true)?.into_iter().find(is_completed);
             return Ok(run.and_then(|run| seal_of(&run.external_id?).map(str::to_owned)));
         }
-        let statuses = self.statuses(revision)?;
-        let status = statuses.into_iter().find(|status| status.context == name);
+        let account = self.client.account()?;
+        let mut statuses = self.statuses(revision)?.into_iter();
+        let status = statuses.find(|status| status.context == name && account.is(status.creator.as_ref()));
         Ok(status.and_then(|status| Some(status.description?.rsplit_once(SEAL)?.1.to_owned())))
     }
 
@@ -229,6 +230,8 @@ impl GitHubForge<'_> {
         let route = self.route(&format!("/commits/{revision}/check-runs?{filter}"));
         let call = Call { may_be_cached, ..Call::get("read the check runs of a commit", route) };
         let mut runs = self.client.call::<wire::CheckRuns>(&call)?.check_runs;
+        let account = self.client.account()?;
+        runs.retain(|run| account.is_of(run.app.as_ref()));
         runs.retain(|run| run.external_id.as_deref().and_then(seal_of).is_some());
         runs.sort_by_key(|run| std::cmp::Reverse(run.id));
         Ok(runs)

@@ -24,6 +24,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tracing::{debug, info, warn};
 
+use super::account::{Account, GRAPHQL};
 use super::budget::{Budget, Cost, Left};
 use super::clock::Clock;
 use super::error::{Cause, GitHubError, GitHubFault};
@@ -47,9 +48,6 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 const REPEATS: u32 = 3;
 /// The wait before the first repetition; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// How the tokens of an App's installation begin (GitHub Docs, "GitHub's token formats"); the token that a workflow gets is
-/// one as well.
-const INSTALLATION_TOKEN: &str = "ghs_";
 /// How many answers are remembered with their tags.
 const REMEMBERED_ANSWERS: usize = 128;
 /// The most pages of a list that are read.
@@ -70,6 +68,7 @@ pub struct Client {
 #[derive(Debug, Default)]
 struct Memory {
     budget: Budget,
+    account: Option<Account>,
     answers: BTreeMap<String, Answer>,
     /// The routes of `answers`, the oldest first.
     order: VecDeque<String>,
@@ -129,7 +128,7 @@ impl<'a> Call<'a> {
     }
 
     fn cost(&self) -> Cost {
-        if self.method == Method::GET { Cost::Read } else { Cost::Write }
+        if self.method == Method::GET || self.route == GRAPHQL { Cost::Read } else { Cost::Write }
     }
 
     fn failed(&self, fault: GitHubFault) -> GitHubError {
@@ -183,15 +182,6 @@ impl Client {
     #[must_use]
     pub const fn place(&self) -> &RepositoryPlace {
         &self.place
-    }
-
-    /// Returns whether the token is that of an App's installation, which alone may make check runs.
-    pub(super) fn is_app(&self) -> Result<bool, GitHubError> {
-        let token = self
-            .identity
-            .token(self.clock.now())
-            .map_err(|error| GitHubError { attempt: "find out who we are".into(), fault: error.into() })?;
-        Ok(token.is_some_and(|token| token.expose_secret().starts_with(INSTALLATION_TOKEN)))
     }
 
     /// Returns whether a GitHub App asks.
@@ -283,6 +273,7 @@ impl Client {
         let answer = self.judge(call, answer).inspect_err(|fault| {
             if matches!(fault, GitHubFault::Unauthorized) {
                 self.identity.forget();
+                self.memory().account = None;
             }
         })?;
         if answer.status == StatusCode::NOT_MODIFIED {
@@ -336,7 +327,11 @@ impl Client {
     fn judge(&self, call: &Call<'_>, answer: Answer) -> Result<Answer, GitHubFault> {
         let now = self.clock.now();
         let mut memory = self.memory();
-        if let (Some(left), Some(reset)) = (answer.number("x-ratelimit-remaining"), answer.reset()) {
+        // GraphQL has a limit of its own.
+        let is_core = answer.text("x-ratelimit-resource").is_none_or(|resource| resource == "core");
+        if let (Some(left), Some(reset), true) =
+            (answer.number("x-ratelimit-remaining"), answer.reset(), is_core)
+        {
             memory.budget.learn(left, reset);
         }
         let left = memory.budget.left(now);
@@ -354,6 +349,14 @@ impl Client {
         memory.budget.accepted();
         drop(memory);
         answer.judged()
+    }
+
+    pub(super) fn known_account(&self) -> Option<Account> {
+        self.memory().account.clone()
+    }
+
+    pub(super) fn remember_account(&self, account: Account) {
+        self.memory().account = Some(account);
     }
 
     fn known(&self, route: &str) -> Option<Answer> {

@@ -7,6 +7,7 @@
 //! Drafts count as open pull requests: GitHub takes no second one beside them. Pull requests from forks are not ours,
 //! whatever their branches are called. GitHub asks the owners named in `CODEOWNERS` for their review by itself.
 
+mod account;
 mod budget;
 mod checks;
 mod client;
@@ -267,8 +268,10 @@ impl<'a> GitHubForge<'a> {
     /// Makes sure that a status of a commit says this.
     pub fn set_status(&self, revision: Revision, status: &CommitStatus) -> Result<(), ForgeError> {
         let description: String = status.description.chars().take(STATUS_DESCRIPTION_LIMIT).collect();
-        let is_said = self.statuses(revision)?.iter().any(|said| {
-            said.context == status.context
+        let account = self.client.account()?;
+        let newest = self.statuses(revision)?.into_iter().find(|said| said.context == status.context);
+        let is_said = newest.is_some_and(|said| {
+            account.is(said.creator.as_ref())
                 && said.state == status.state.word()
                 && said.description.as_deref() == Some(description.as_str())
         });
@@ -283,10 +286,10 @@ impl<'a> GitHubForge<'a> {
         Ok(self.client.run(&Call::set("set a commit status", Method::POST, route, &body))?)
     }
 
+    /// Returns the statuses of a commit with who set them, the newest first.
     fn statuses(&self, revision: Revision) -> Result<Vec<wire::Status>, ForgeError> {
-        let route = self.route(&format!("/commits/{revision}/status?per_page=100"));
-        let current: wire::CombinedStatus = self.client.call(&Call::get("read a commit status", route))?;
-        Ok(current.statuses)
+        let route = self.route(&format!("/commits/{revision}/statuses?per_page=100"));
+        Ok(self.client.list(Call::get("read the statuses of a commit", route))?)
     }
 
     /// Lets the pull request of `then` wait, by a commit status, while that of `first` is open.
@@ -409,9 +412,13 @@ impl<'a> GitHubForge<'a> {
         let mut call = Call::get("read the comments of a pull request", route);
         call.may_be_cached = may_be_cached;
         let comments: Vec<wire::Comment> = self.client.list(call)?;
-        let is_ours =
-            |comment: &wire::Comment| comment.may_be_ours() && comment.body.trim_end().ends_with(mark);
-        Ok(comments.into_iter().find(is_ours))
+        let mut marked =
+            comments.into_iter().filter(|comment| comment.body.trim_end().ends_with(mark)).peekable();
+        if marked.peek().is_none() {
+            return Ok(None);
+        }
+        let account = self.client.account()?;
+        Ok(marked.find(|comment| account.is(comment.user.as_ref())))
     }
 
     /// Deletes the head branch if it still is where the pull request says, and tells whether it did.

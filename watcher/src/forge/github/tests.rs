@@ -569,6 +569,9 @@ fn an_enterprise_server_is_reached_below_its_own_path() {
     let forge = GitHubForge::new(&client, &world.upstream);
     assert_eq!(forge.open_or_update(&proposal).unwrap(), Outcome::Opened(1));
     assert_eq!(forge.open_or_update(&proposal).unwrap(), Outcome::Unchanged(1));
+    forge.comment(1, "review", "one").unwrap();
+    forge.comment(1, "review", "two").unwrap();
+    assert_eq!(world.github.state().comments.len(), 1, "GraphQL is beside the path of REST");
 }
 
 #[test]

@@ -9,15 +9,18 @@ use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use tokio::task::spawn_blocking;
 use tower::service_fn;
 
+use super::account::GRAPHQL;
 use super::error::Cause;
 use crate::http::{Client, Url};
 
 /// Returns an `octocrab` whose requests go to `api` by `client`. It has to be called within a runtime, where it keeps a
 /// task.
 pub(super) fn octocrab(api: &Url, client: &Client, answer_limit: u64) -> Octocrab {
-    let (api, client) = (api.clone(), client.clone());
+    // A GitHub Enterprise Server has REST below `/api/v3`, and GraphQL beside it.
+    let (api, graphql, client) = (api.clone(), api.without_end("/v3"), client.clone());
     let service = service_fn(move |request: Request<OctoBody>| {
-        let (api, client) = (api.clone(), client.clone());
+        let is_graphql = request.uri().path() == GRAPHQL;
+        let (api, client) = (if is_graphql { graphql.clone() } else { api.clone() }, client.clone());
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await?.to_bytes().to_vec();

@@ -46,26 +46,19 @@ pub(super) struct Comment {
     pub(super) id: u64,
     #[serde(default)]
     pub(super) body: String,
-    /// What its author is to the repository.
-    #[serde(default)]
-    pub(super) author_association: String,
     pub(super) user: Option<User>,
 }
 
+/// Who wrote something; nothing if the account is gone.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct User {
-    #[serde(rename = "type", default)]
-    pub(super) kind: String,
+    pub(super) id: u64,
 }
 
-impl Comment {
-    /// Returns whether someone wrote it who may be us: an App, or a person of the repository. Anyone else can copy our mark,
-    /// and could later change what we write into their comment.
-    pub(super) fn may_be_ours(&self) -> bool {
-        let is_of_repository =
-            ["OWNER", "MEMBER", "COLLABORATOR"].contains(&self.author_association.as_str());
-        is_of_repository || self.user.as_ref().is_some_and(|user| user.kind == "Bot")
-    }
+/// The App that made something.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct App {
+    pub(super) slug: Option<String>,
 }
 
 /// Something that happened to a pull request.
@@ -91,6 +84,7 @@ pub(super) struct CheckRun {
     pub(super) external_id: Option<String>,
     pub(super) output: CheckOutput,
     pub(super) check_suite: Option<CheckSuiteId>,
+    pub(super) app: Option<App>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -114,15 +108,11 @@ pub(super) struct Merge {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct CombinedStatus {
-    pub(super) statuses: Vec<Status>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Status {
     pub(super) context: String,
     pub(super) state: String,
     pub(super) description: Option<String>,
+    pub(super) creator: Option<User>,
 }
 
 /// A new pull request.

@@ -1,0 +1,90 @@
+//! The account that the token acts as, by which what it wrote is told from what others did.
+//!
+//! A mark, a name or an external id can be copied by anyone who may write at all; who wrote something is GitHub's own word.
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::GitHubError;
+use super::client::{Call, Client};
+use super::wire::{App, User};
+
+/// The route of GraphQL, which alone answers an App's installation who it is.
+pub(super) const GRAPHQL: &str = "/graphql";
+/// How the login of an App ends; no person's can.
+const BOT: &str = "[bot]";
+
+/// The account that a token acts as.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Account {
+    #[serde(rename = "databaseId")]
+    id: u64,
+    login: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    viewer: Account,
+}
+
+impl Account {
+    /// Returns whether `user` is this account.
+    pub(super) fn is(&self, user: Option<&User>) -> bool {
+        user.is_some_and(|user| user.id == self.id)
+    }
+
+    /// Returns whether this account is that of `app`.
+    pub(super) fn is_of(&self, app: Option<&App>) -> bool {
+        self.app().is_some_and(|own| app.is_some_and(|app| app.slug.as_deref() == Some(own)))
+    }
+
+    /// Returns the name of the App that this is, as addresses have it.
+    fn app(&self) -> Option<&str> {
+        self.login.strip_suffix(BOT)
+    }
+}
+
+impl Client {
+    /// Returns the account that the token acts as. It is asked for once.
+    pub(super) fn account(&self) -> Result<Account, GitHubError> {
+        if let Some(account) = self.known_account() {
+            return Ok(account);
+        }
+        let query = json!({ "query": "{viewer{login databaseId}}" });
+        let call = Call::set("find out which account the token is of", Method::POST, GRAPHQL, &query);
+        let account = self.call::<Answer>(&call)?.data.viewer;
+        self.remember_account(account.clone());
+        Ok(account)
+    }
+
+    /// Returns whether the token is that of an App's installation, which alone may make check runs.
+    pub(super) fn is_app(&self) -> Result<bool, GitHubError> {
+        Ok(self.account()?.app().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_is_known_by_its_name_and_a_person_is_none() {
+        let account = |login: &str| Account { id: 1, login: login.into() };
+        let app = |slug: &str| App { slug: Some(slug.into()) };
+        assert!(account("fleet[bot]").is_of(Some(&app("fleet"))));
+        assert!(!account("fleet[bot]").is_of(Some(&app("other"))));
+        assert!(!account("fleet").is_of(Some(&app("fleet"))), "a person may be called like an App");
+        assert!(
+            !account("fleet").is_of(Some(&App { slug: None })),
+            "an App without a name is not that of a person"
+        );
+        assert!(account("x").is(Some(&User { id: 1 })) && !account("x").is(Some(&User { id: 2 })));
+        assert!(!account("x").is(None));
+    }
+}
