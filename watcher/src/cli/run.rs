@@ -255,6 +255,9 @@ async fn serve(
         }
         let outcome = observed.observe(|| {
             let result = runner.run(cancel);
+            for (purpose, death) in runner.lend().take_worker_deaths() {
+                observed.metrics.count_worker_death(purpose.label(), death.label());
+            }
             if matches!(&result, Ok(Some(report)) if report.has_moved_pull_requests()) {
                 observed.metrics.observe_push_to_pull_request(request.since.elapsed());
             }

@@ -39,6 +39,7 @@ struct Inner {
     push_to_pull_request: Histogram,
     runs: Family<Run, Counter>,
     run_duration: Histogram,
+    worker_deaths: Family<WorkerDeath, Counter>,
     last_success: Gauge<f64, AtomicU64>,
     last_look: Gauge<f64, AtomicU64>,
 }
@@ -73,6 +74,12 @@ struct Run {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkerDeath {
+    worker: &'static str,
+    cause: &'static str,
+}
+
 impl Metrics {
     /// Creates the metrics of a service that has just started.
     #[must_use]
@@ -94,6 +101,7 @@ impl Metrics {
             runs: Family::default(),
             // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
             run_duration: Histogram::new(exponential_buckets(0.01, 2.0, 13)),
+            worker_deaths: Family::default(),
             last_success: Gauge::default(),
             last_look: Gauge::default(),
         };
@@ -165,6 +173,11 @@ impl Metrics {
     pub fn count_run(&self, outcome: &'static str, took: Duration) {
         self.0.runs.get_or_create(&Run { outcome }).inc();
         self.0.run_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a process that ended while it rendered, by what it rendered and by why it ended.
+    pub fn count_worker_death(&self, worker: &'static str, cause: &'static str) {
+        self.0.worker_deaths.get_or_create(&WorkerDeath { worker, cause }).inc();
     }
 
     /// Notes that a run succeeded at `time`.
@@ -262,6 +275,11 @@ impl Inner {
             Unit::Seconds,
             self.run_duration.clone(),
         );
+        registry.register(
+            "worker_deaths",
+            "Processes that ended before they had rendered, by what they rendered and by why they ended",
+            self.worker_deaths.clone(),
+        );
         registry.register_with_unit(
             "last_success_timestamp",
             "When a run last succeeded, in Unix time; 0 before the first",
@@ -329,6 +347,7 @@ mod tests {
         metrics.set_github_budget("pushes", None);
         metrics.observe_push_to_pull_request(Duration::from_millis(2_500));
         metrics.count_run("done", Duration::from_millis(1_500));
+        metrics.count_worker_death("review", "memory");
         metrics.set_last_success(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         metrics.set_last_look(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_001));
         assert_snapshot!(counted_at(&metrics, now + Duration::from_secs(90)), @r#"
@@ -346,6 +365,7 @@ mod tests {
         fleetwright_runs_total{outcome="done"} 1
         fleetwright_run_duration_seconds_sum 1.5
         fleetwright_run_duration_seconds_count 1
+        fleetwright_worker_deaths_total{worker="review",cause="memory"} 1
         fleetwright_last_success_timestamp_seconds 1700000000.0
         fleetwright_last_look_timestamp_seconds 1700000001.0
         "#);

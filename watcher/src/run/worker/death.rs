@@ -28,6 +28,12 @@ pub enum WorkerDeath {
     /// Something else asked it to stop, as when all processes of a service are stopped at once.
     #[error("its process was asked to stop")]
     Stopped,
+    /// It could not be started.
+    #[error("its process could not be started: {reason}")]
+    NotStarted {
+        /// What the operating system reported.
+        reason: String,
+    },
     /// It ended in a way in which it never should.
     #[error("its process ended with {how}, which is a bug in Fleetwright")]
     Fault {
@@ -46,6 +52,7 @@ impl WorkerDeath {
             Self::Depth => "depth",
             Self::Killed => "killed",
             Self::Stopped => "stopped",
+            Self::NotStarted { .. } => "not_started",
             Self::Fault { .. } => "fault",
         }
     }
@@ -53,7 +60,12 @@ impl WorkerDeath {
     /// Returns whether trying again later may help without a change of the inputs.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Stopped)
+        matches!(self, Self::Stopped | Self::NotStarted { .. })
+    }
+
+    /// Returns whether another worker would end in the same way, whatever this one had done before.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, Self::Time { .. } | Self::Stopped)
     }
 
     /// Returns the limit in words, if it was a limit that ended the worker.
@@ -62,7 +74,7 @@ impl WorkerDeath {
         match self {
             Self::Memory { bytes } => Some(format!("{} MiB of memory", bytes >> 20)),
             Self::Time { limit } => Some(duration(*limit)),
-            Self::Depth | Self::Killed | Self::Stopped | Self::Fault { .. } => None,
+            _ => None,
         }
     }
 
@@ -77,6 +89,7 @@ impl WorkerDeath {
             Self::Depth => "nest maps, lists, schemas and blocks of templates less deeply",
             Self::Killed => "give the service more memory, and let it review again",
             Self::Stopped => "the next run tries again",
+            Self::NotStarted { .. } => "give the service room for two more processes",
             Self::Fault { .. } => "report it with the log of the service",
         }
     }

@@ -85,9 +85,10 @@ fn lower(resource: rustix::process::Resource, to: u64) {
     let _ = setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) });
 }
 
-/// Returns how much memory this process took at most, if the system says so.
-pub(super) fn peak_memory_bytes() -> Option<u64> {
-    status_bytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+/// Returns how much memory counts for this process, if the system says so. The allocator hands none back, so that this
+/// is what it took at most.
+pub(super) fn memory_bytes() -> Option<u64> {
+    status_bytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmData:")
 }
 
 fn status_bytes(status: &str, field: &str) -> Option<u64> {
@@ -111,9 +112,9 @@ mod tests {
 
     #[test]
     fn memory_is_read_as_the_kernel_writes_it() {
-        let status = "Name:\tfleetwright\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n";
-        assert_eq!(status_bytes(status, "VmHWM:"), Some(12345 << 10));
-        assert_eq!(status_bytes(status, "VmData:"), None);
-        assert_eq!(status_bytes("VmHWM:\tmuch\n", "VmHWM:"), None);
+        let status = "Name:\tfleetwright\nVmData:\t   12345 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(status_bytes(status, "VmData:"), Some(12345 << 10));
+        assert_eq!(status_bytes(status, "VmHWM:"), None);
+        assert_eq!(status_bytes("VmData:\tmuch\n", "VmData:"), None);
     }
 }

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use renderer::render::Progress;
 use tracing::debug;
 
+use super::assembly::Assembly;
 use super::death::WorkerDeath;
 use super::frame::{self, FrameError};
 use super::limits::Limits;
-use super::message::{Answer, Cluster, Reply, Request};
+use super::message::{Answer, Reply, Request};
 use crate::git::Revision;
 use crate::run::pipeline::Steps;
 
@@ -47,16 +48,6 @@ pub(super) enum Ended {
     /// The worker ended, while it rendered this revision if it rendered any.
     Died { death: WorkerDeath, rendering: Option<Revision>, last_words: Vec<String> },
 }
-
-/// Takes what arrives before the end of an answer.
-pub(super) trait Take {
-    /// Takes a cluster with the bytes of its files; fails if they do not fit together.
-    fn cluster(&mut self, cluster: Cluster, content: &[u8]) -> Result<(), Misfit>;
-}
-
-/// What arrived is not what a worker sends.
-#[derive(Debug)]
-pub(super) struct Misfit;
 
 impl Process {
     /// Starts a worker of `program`.
@@ -96,7 +87,7 @@ impl Process {
         request: &Request,
         steps: &dyn Steps,
         progress: &dyn Progress,
-        take: &mut dyn Take,
+        assembly: &mut Assembly<'_>,
     ) -> Result<Answer, Ended> {
         let mut rendering = None;
         // If it cannot be written, the worker has ended: the missing answer says how.
@@ -122,7 +113,7 @@ impl Process {
                     (0..by.min(total)).for_each(|_| progress.advance(total));
                 }
                 Ok(Ok((Reply::Cluster(cluster), content))) => {
-                    if take.cluster(cluster, &content).is_err() {
+                    if assembly.take(cluster, &content).is_err() {
                         return Err(self.unintelligible(rendering));
                     }
                 }
@@ -238,4 +229,116 @@ fn signal(status: ExitStatus) -> Option<Signal> {
 #[cfg(not(unix))]
 fn signal(_: ExitStatus) -> Option<Signal> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
+    use super::super::message::Task;
+    use super::*;
+    use crate::events::Cancel;
+    use crate::run::files::FleetFiles;
+
+    const LIMITS: Limits =
+        Limits { memory_bytes: 512 << 20, stack_bytes: 2 << 20, time: Duration::from_mins(1) };
+
+    /// A program that reads the beginning of a request and then does what a script says.
+    struct Program(TempDir);
+
+    impl Program {
+        fn new(script: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let program = Self(folder);
+            std::fs::write(program.path(), format!("#!/bin/sh\nhead -c 8 >/dev/null\n{script}\n")).unwrap();
+            std::fs::set_permissions(program.path(), PermissionsExt::from_mode(0o700)).unwrap();
+            program
+        }
+
+        fn path(&self) -> std::path::PathBuf {
+            self.0.path().join("program")
+        }
+
+        fn ask(&self, limits: Limits, cancel: &Cancel) -> Ended {
+            let mut process = loop {
+                match Process::start(&self.path(), limits) {
+                    // Another test's child has the file open that was only just written.
+                    Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {}
+                    process => break process.unwrap(),
+                }
+            };
+            let request = Request { git_dir: "/fleet.git".into(), task: Task::Roles(revision()) };
+            process.ask(&request, cancel, &(), &mut Assembly::new(&FleetFiles::new(), 0)).unwrap_err()
+        }
+
+        fn death(&self) -> WorkerDeath {
+            match self.ask(LIMITS, &Cancel::default()) {
+                Ended::Died { death, .. } => death,
+                Ended::Stopped => panic!("no stop was requested"),
+            }
+        }
+    }
+
+    fn revision() -> Revision {
+        Revision::parse(&"a".repeat(40)).unwrap()
+    }
+
+    fn fault(how: &str) -> WorkerDeath {
+        WorkerDeath::Fault { how: how.to_owned() }
+    }
+
+    #[test]
+    fn every_end_of_a_process_is_told_by_its_cause() {
+        let memory = WorkerDeath::Memory { bytes: LIMITS.memory_bytes };
+        let time = WorkerDeath::Time { limit: LIMITS.time };
+        for (script, death) in [
+            ("echo 'memory allocation of 320000 bytes failed' >&2; kill -s ABRT $$", memory),
+            ("echo \"thread 'answers' has overflowed its stack\" >&2; kill -s ABRT $$", WorkerDeath::Depth),
+            ("kill -s XCPU $$", time),
+            ("kill -s KILL $$", WorkerDeath::Killed),
+            ("kill -s TERM $$", WorkerDeath::Stopped),
+            ("kill -s SEGV $$", fault("signal 11")),
+            ("exit 3", fault("exit code 3")),
+            ("exit 0", fault("exit code 0")),
+        ] {
+            assert_eq!(Program::new(script).death(), death, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_ends_the_worker() {
+        for script in [
+            "printf 'rendered files'; exec sleep 1000",
+            "printf '\\002\\0\\0\\0\\0\\0\\0\\0{}'; exec sleep 1000",
+        ] {
+            let death = Program::new(script).death();
+            assert_eq!(death, fault("an answer that cannot be read"), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_does_not_answer_in_time_is_ended() {
+        let limits = Limits { time: Duration::ZERO, ..LIMITS };
+        let ended = Program::new("exec sleep 1000").ask(limits, &Cancel::default());
+        assert!(matches!(ended, Ended::Died { death: WorkerDeath::Time { .. }, rendering: None, .. }));
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_an_answer() {
+        let cancel = Cancel::default();
+        cancel.request();
+        assert!(matches!(Program::new("exec sleep 1000").ask(LIMITS, &cancel), Ended::Stopped));
+    }
+
+    #[test]
+    fn a_worker_gets_nothing_of_the_environment_but_what_it_needs() {
+        let program = Program::new("env | cut -d = -f 1 > \"$(dirname \"$0\")/names\"");
+        program.death();
+        let names = std::fs::read_to_string(program.0.path().join("names")).unwrap();
+        let own = ["MIMALLOC_ARENA_EAGER_COMMIT", "PWD", "SHLVL", "OLDPWD", "_"];
+        let others = names.lines().filter(|name| !ENVIRONMENT.contains(name) && !own.contains(name));
+        assert_eq!(others.collect::<Vec<_>>(), Vec::<&str>::new());
+    }
 }

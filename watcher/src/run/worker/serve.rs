@@ -62,10 +62,7 @@ impl Memory {
                     let page = review::examine(&repository, question, |revision| {
                         self.side(&repository, revision, out, time)
                     })?;
-                    Ok(Ok(Answer::Examined {
-                        page: Box::new(page),
-                        memory_bytes: limits::peak_memory_bytes(),
-                    }))
+                    Ok(Ok(Answer::Examined { page: Box::new(page), memory_bytes: limits::memory_bytes() }))
                 }
                 Task::Roles(revision) => Ok(Ok(Answer::Roles(roles(&repository, *revision)?))),
             });
@@ -96,7 +93,7 @@ impl Memory {
         }
         let known = std::mem::replace(&mut self.answered, rendered.clusters);
         let gone = known.into_keys().filter(|name| !self.answered.contains_key(name)).collect();
-        Ok(Answer::Rendered { gone, notes, memory_bytes: limits::peak_memory_bytes() })
+        Ok(Answer::Rendered { gone, notes, memory_bytes: limits::memory_bytes() })
     }
 
     fn side(

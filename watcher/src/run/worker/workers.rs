@@ -1,0 +1,255 @@
+//! The workers of one repository: which one is asked, what becomes of one that ended, and of what ended it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use renderer::inventory::Role;
+use renderer::path::ClusterName;
+use renderer::render::Progress;
+use tracing::{error, info};
+
+use super::assembly::Assembly;
+use super::message::{Answer, Request, Task};
+use super::process::{Ended, Process};
+use super::{Limits, WorkerDeath, WorkerSettings};
+use crate::error::CommandError;
+use crate::git::Revision;
+use crate::run::files::FleetFiles;
+use crate::run::pipeline::Steps;
+use crate::run::review::{Page, Question};
+
+/// How often what the base branch took has room in a review: for both sides, and as much as that for what is added.
+const REVIEW_GROWTH: u64 = 3;
+
+/// What a worker is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The base branch.
+    Base,
+    /// What people propose.
+    Review,
+}
+
+impl Purpose {
+    /// Returns the name of the purpose, for metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Review => "review",
+        }
+    }
+}
+
+/// The workers of one repository.
+#[derive(Debug)]
+pub(in crate::run) struct Workers {
+    settings: WorkerSettings,
+    base: Option<Worker>,
+    review: Option<Worker>,
+    /// How much memory the base branch took at most.
+    base_memory_bytes: u64,
+    /// The revision of the base branch that is known not to render, and why.
+    unrenderable: Option<(Revision, WorkerDeath)>,
+    deaths: Vec<(Purpose, WorkerDeath)>,
+}
+
+/// A worker, and the files that it rendered last.
+#[derive(Debug)]
+struct Worker {
+    process: Process,
+    fleet: FleetFiles,
+}
+
+/// What became of a request.
+enum Asked {
+    Answered(Answer),
+    Stopped,
+    /// Each worker ends over it; the last one did so while it rendered this revision, if any.
+    Fatal(WorkerDeath, Option<Revision>),
+}
+
+impl Workers {
+    pub(in crate::run) const fn new(settings: WorkerSettings) -> Self {
+        Self {
+            settings,
+            base: None,
+            review: None,
+            base_memory_bytes: 0,
+            unrenderable: None,
+            deaths: Vec::new(),
+        }
+    }
+
+    /// Returns which workers ended before they had answered since the last call, and why.
+    pub(in crate::run) fn take_deaths(&mut self) -> Vec<(Purpose, WorkerDeath)> {
+        std::mem::take(&mut self.deaths)
+    }
+
+    /// Renders a revision of the base branch; nothing if a stop was requested meanwhile.
+    ///
+    /// What ended a worker is not tried again: it would end the next one, too.
+    pub(in crate::run) fn render(
+        &mut self,
+        git_dir: &Path,
+        revision: Revision,
+        steps: &dyn Steps,
+        progress: &dyn Progress,
+    ) -> Result<Option<FleetFiles>, CommandError> {
+        if let Some((_, death)) = self.unrenderable.as_ref().filter(|(known, _)| *known == revision) {
+            return Err(CommandError::Worker { revision, death: death.clone() });
+        }
+        let request = Request { git_dir: git_dir.into(), task: Task::Render(revision) };
+        match self.ask(Purpose::Base, revision, &request, steps, progress)? {
+            Asked::Answered(Answer::Rendered { gone, notes, memory_bytes }) => {
+                for note in notes {
+                    info!(%revision, "{note}");
+                }
+                self.base_memory_bytes = self.base_memory_bytes.max(memory_bytes.unwrap_or_default());
+                Ok(self.base.as_mut().map(|base| {
+                    base.fleet.retain(|name, _| !gone.contains(name));
+                    base.fleet.clone()
+                }))
+            }
+            Asked::Answered(answer) => Err(failed(answer)),
+            Asked::Stopped => Ok(None),
+            Asked::Fatal(death, _) => {
+                if !death.is_transient() {
+                    self.unrenderable = Some((revision, death.clone()));
+                }
+                Err(CommandError::Worker { revision, death })
+            }
+        }
+    }
+
+    /// Finds out what a pull request changes; nothing if a stop was requested meanwhile.
+    ///
+    /// What each worker ends over is something to say about it. If that is what the pull request started from, the head is
+    /// looked at alone.
+    pub(in crate::run) fn examine(
+        &mut self,
+        git_dir: &Path,
+        mut question: Question,
+        steps: &dyn Steps,
+    ) -> Result<Option<Result<Page, WorkerDeath>>, CommandError> {
+        let revision = question.subject.head;
+        loop {
+            let request = Request { git_dir: git_dir.into(), task: Task::Examine(question.clone()) };
+            match self.ask(Purpose::Review, revision, &request, steps, &())? {
+                Asked::Answered(Answer::Examined { page, memory_bytes }) => {
+                    if memory_bytes.is_some_and(|bytes| bytes > self.limits(Purpose::Review).memory_bytes / 2)
+                    {
+                        // What is left over from one pull request must not be in the way of the next.
+                        self.review = None;
+                    }
+                    return Ok(Some(Ok(*page)));
+                }
+                Asked::Answered(answer) => return Err(failed(answer)),
+                Asked::Stopped => return Ok(None),
+                Asked::Fatal(death, _) if death.is_transient() => {
+                    return Err(CommandError::Worker { revision, death });
+                }
+                Asked::Fatal(_, rendering)
+                    if !question.is_base_unrenderable && rendering == Some(question.subject.base) =>
+                {
+                    question.is_base_unrenderable = true;
+                }
+                Asked::Fatal(death, _) => return Ok(Some(Err(death))),
+            }
+        }
+    }
+
+    /// Returns the roles of the clusters that a revision describes; nothing if a stop was requested meanwhile.
+    ///
+    /// A revision that each worker ends over describes none.
+    pub(in crate::run) fn roles(
+        &mut self,
+        git_dir: &Path,
+        revision: Revision,
+        steps: &dyn Steps,
+    ) -> Result<Option<BTreeMap<ClusterName, Role>>, CommandError> {
+        let request = Request { git_dir: git_dir.into(), task: Task::Roles(revision) };
+        match self.ask(Purpose::Review, revision, &request, steps, &())? {
+            Asked::Answered(Answer::Roles(roles)) => Ok(Some(roles)),
+            Asked::Answered(answer) => Err(failed(answer)),
+            Asked::Stopped => Ok(None),
+            Asked::Fatal(..) => Ok(Some(BTreeMap::new())),
+        }
+    }
+
+    /// Asks a worker. If it ends over something after it had done something else, another one is asked.
+    fn ask(
+        &mut self,
+        purpose: Purpose,
+        revision: Revision,
+        request: &Request,
+        steps: &dyn Steps,
+        progress: &dyn Progress,
+    ) -> Result<Asked, CommandError> {
+        loop {
+            let limits = self.limits(purpose);
+            let known = self.worker(purpose).take();
+            let is_new = known.is_none();
+            let mut worker = match known {
+                Some(worker) => worker,
+                None => Worker::start(&self.settings.program, limits, revision)?,
+            };
+            let mut assembly = Assembly::new(&worker.fleet, limits.memory_bytes);
+            match worker.process.ask(request, steps, progress, &mut assembly) {
+                Ok(answer) => {
+                    let changed = assembly.into_changed();
+                    worker.fleet.extend(changed);
+                    *self.worker(purpose) = Some(worker);
+                    return Ok(Asked::Answered(answer));
+                }
+                Err(Ended::Stopped) => return Ok(Asked::Stopped),
+                Err(Ended::Died { death, rendering, last_words }) => {
+                    let (of, cause) = (purpose.label(), death.label());
+                    error!(%revision, worker = of, cause, ?last_words, "a worker ended before it had answered: {death}");
+                    self.deaths.push((purpose, death.clone()));
+                    if is_new || death.is_final() {
+                        return Ok(Asked::Fatal(death, rendering));
+                    }
+                }
+            }
+        }
+    }
+
+    const fn worker(&mut self, purpose: Purpose) -> &mut Option<Worker> {
+        match purpose {
+            Purpose::Base => &mut self.base,
+            Purpose::Review => &mut self.review,
+        }
+    }
+
+    /// Returns the limits of a worker. A review has room for both sides of a fleet of the size that there is.
+    fn limits(&self, purpose: Purpose) -> Limits {
+        let WorkerSettings { base, review, .. } = self.settings;
+        let grown = self.base_memory_bytes.saturating_mul(REVIEW_GROWTH).min(base.memory_bytes);
+        match purpose {
+            Purpose::Base => base,
+            Purpose::Review => Limits { memory_bytes: review.memory_bytes.max(grown), ..review },
+        }
+    }
+}
+
+impl Worker {
+    fn start(program: &Path, limits: Limits, revision: Revision) -> Result<Self, CommandError> {
+        let process = Process::start(program, limits).map_err(|error| {
+            let death = WorkerDeath::NotStarted { reason: error.to_string() };
+            CommandError::Worker { revision, death }
+        })?;
+        Ok(Self { process, fleet: FleetFiles::new() })
+    }
+}
+
+/// The failure that an answer is, to a request that it does not fulfil.
+fn failed(answer: Answer) -> CommandError {
+    match answer {
+        Answer::Problems(problems) => CommandError::Problems { problems },
+        Answer::Unreadable(failure) => CommandError::Git(failure.into()),
+        Answer::Rendered { .. } | Answer::Examined { .. } | Answer::Roles(_) => {
+            CommandError::unexpected("render", std::io::Error::other("a worker answered something else"))
+        }
+    }
+}
