@@ -1,7 +1,8 @@
 //! What others can pile up or leave behind until it costs: malformed history, endless answers, many and large things.
 
-use std::io::Write as _;
-use std::net::{SocketAddr, TcpStream};
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 /// Opens many connections of which none ever ends its request: they send nothing, half a line, half a head or half a body.
 pub fn slow_connections(to: SocketAddr, request: &[u8], count: usize) -> std::io::Result<Vec<TcpStream>> {
@@ -47,4 +48,91 @@ pub fn malformed_commit_heads() -> Vec<Vec<u8>> {
     let invalid =
         b"author \xff\xfe <\xf0> 1 +0000\ncommitter \xff <\xff> 1 +0000\n\nnot \xff UTF-8\n".to_vec();
     texts.into_iter().map(String::into_bytes).chain([invalid]).collect()
+}
+
+/// A server that answers every connection with a beginning and then with one more piece, without end, until the client is gone.
+pub struct Drip {
+    address: SocketAddr,
+}
+
+impl Drip {
+    /// Starts the server, which lives as long as the process.
+    pub fn start(beginning: &'static str, piece: &'static str) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || drip(stream, beginning, piece));
+            }
+        });
+        Ok(Self { address })
+    }
+
+    /// Returns where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn drip(mut stream: TcpStream, beginning: &str, piece: &str) -> std::io::Result<()> {
+    // What is asked makes no difference, but a connection that is closed with input unread is reset.
+    let _ = stream.read(&mut [0; 16 * 1024])?;
+    stream.write_all(beginning.as_bytes())?;
+    loop {
+        stream.write_all(piece.as_bytes())?;
+        stream.flush()?;
+    }
+}
+
+/// Returns the index of a chart repository with so many charts, and with `last` as the last one in version 1.2.3.
+#[must_use]
+pub fn chart_index(charts: usize, last: &str) -> String {
+    let mut index = "apiVersion: v1\nentries:\n".to_owned();
+    for number in 0..charts {
+        let _ = write!(index, "  c{number}:\n  - version: 1.0.0\n    urls: [a.tgz]\n");
+    }
+    index + &format!("  {last}:\n  - version: 1.2.3\n    urls: [{last}-1.2.3.tgz]\n")
+}
+
+/// Returns the gzipped tar archive of a chart with so many empty files.
+pub fn chart_of_files(files: usize) -> std::io::Result<Vec<u8>> {
+    let mut archive = Vec::new();
+    for number in 0..files {
+        archive.extend_from_slice(&tar_header(&format!("demo/templates/{number}.yaml"), 0));
+    }
+    archive.extend_from_slice(&[0; 1024]);
+    gzipped(&archive)
+}
+
+/// Returns the gzipped tar archive of a chart whose one file is named by a header of its own that claims this length.
+pub fn chart_with_long_name(length: u64) -> std::io::Result<Vec<u8>> {
+    let mut header = tar_header("././@LongLink", length);
+    header[156] = b'L';
+    add_checksum(&mut header);
+    gzipped(&[header.to_vec(), vec![b'x'; 1024]].concat())
+}
+
+fn tar_header(path: &str, size: u64) -> [u8; 512] {
+    let mut header = [0; 512];
+    header[..path.len()].copy_from_slice(path.as_bytes());
+    header[100..107].copy_from_slice(b"0000644");
+    header[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+    header[156] = b'0';
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    add_checksum(&mut header);
+    header
+}
+
+/// Writes the sum of a header's bytes into it, which is taken with blanks in the sum's own place.
+fn add_checksum(header: &mut [u8; 512]) {
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+}
+
+fn gzipped(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }

@@ -95,7 +95,8 @@ impl Address {
         self.uri.scheme_str().unwrap_or_default()
     }
 
-    fn origin(&self) -> String {
+    /// Returns the scheme, host and port.
+    pub fn origin(&self) -> String {
         let authority = self.uri.authority().map(http::uri::Authority::as_str);
         format!("{}://{}", self.scheme(), authority.unwrap_or_default())
     }

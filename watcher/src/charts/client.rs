@@ -1,28 +1,49 @@
-//! The HTTP client for charts: bounded in size, time and redirects, and never sent anywhere in the open.
+//! The HTTP client for charts: bounded in size, time and redirects, never sent anywhere in the open, and led nowhere inside.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use rustls::crypto::ring;
+use ureq::config::Config;
 use ureq::http::HeaderMap;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, LOCATION};
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-use ureq::{Agent, Proxy};
+use ureq::tls::RootCerts;
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, Body, BodyReader, Proxy};
 
 use super::address::Address;
-use super::error::ChartError;
+use super::error::{ChartError, Refused};
+use super::guard::{Guard, Inside};
+use crate::http::{self, Patience};
 
-/// How long one answer may take, its body included.
-const TIMEOUT: Duration = Duration::from_mins(2);
-/// How long it may take to be connected.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for one answer, its body included.
+const TIMEOUTS: Patience = Patience {
+    connect: Duration::from_secs(10),
+    silence: Duration::from_mins(1),
+    exchange: Duration::from_mins(2),
+};
+/// How long it may take to fetch one chart, or to list its versions, whatever answers and redirects that takes.
+const TIME: Duration = Duration::from_mins(5);
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
 
 /// Fetches from repositories and registries.
 #[derive(Clone, Debug)]
 pub struct Client {
+    config: Config,
+    time: Duration,
+    /// One for each repository, since what it may lead to depends on where it is.
+    agents: Arc<Mutex<BTreeMap<String, (Agent, Guard)>>>,
+}
+
+/// Fetches what belongs to one repository, and ends when the time is over.
+#[derive(Debug)]
+pub(super) struct Connection {
     agent: Agent,
+    guard: Guard,
+    end: Instant,
 }
 
 /// What to fetch.
@@ -42,35 +63,36 @@ pub(super) struct Request<'a> {
 pub(super) struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
-    pub body: Vec<u8>,
+    body: Body,
+    address: Address,
+    limit: u64,
 }
 
 impl Client {
     /// Creates a client that goes through the proxy of the environment, if there is one, and trusts what this machine trusts.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_proxy(Proxy::try_from_env())
+        Self::with(Proxy::try_from_env(), TIME)
     }
 
-    pub(super) fn with_proxy(proxy: Option<Proxy>) -> Self {
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(proxy)
-            .user_agent(concat!("fleetwright/", env!("CARGO_PKG_VERSION")))
-            .http_status_as_error(false)
-            // Each step is judged here.
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(TIMEOUT))
-            .build();
-        Self { agent: config.into() }
+    pub(super) fn with(proxy: Option<Proxy>, time: Duration) -> Self {
+        let config = http::config(RootCerts::PlatformVerifier, proxy, TIMEOUTS).build();
+        Self { config, time, agents: Arc::default() }
     }
 
+    /// Returns what fetches from the repository at `home`. Its time begins now.
+    pub(super) fn at(&self, home: &Address) -> Connection {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let (agent, guard) = agents.entry(home.origin()).or_insert_with(|| {
+            let guard = Guard::new(home.uri());
+            let agent = Agent::with_parts(self.config.clone(), DefaultConnector::default(), guard.clone());
+            (agent, guard)
+        });
+        Connection { agent: agent.clone(), guard: guard.clone(), end: Instant::now() + self.time }
+    }
+}
+
+impl Connection {
     /// Fetches, following redirects; only a transport failure is an error, whatever the status.
     pub(super) fn get(&self, request: Request<'_>) -> Result<Answer, ChartError> {
         let mut address = request.address.clone();
@@ -87,24 +109,21 @@ impl Client {
     }
 
     fn get_once(&self, address: &Address, request: Request<'_>) -> Result<Answer, ChartError> {
+        self.guard
+            .check(address.uri())
+            .map_err(|inside| failed(address)(ureq::Error::Other(Box::new(inside))))?;
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(failed(address)(ureq::Error::Timeout(ureq::Timeout::Global)));
+        }
         let mut call = self.agent.get(address.uri()).header(ACCEPT, request.accept);
         if let Some(token) = request.token {
             call = call.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let failed = |error| match error {
-            ureq::Error::BodyExceedsLimit(_) => {
-                ChartError::TooLarge { address: address.to_string(), limit: request.limit }
-            }
-            error => ChartError::Transport { address: address.to_string(), source: Box::new(error) },
-        };
-        let response = call.call().map_err(failed)?;
-        let (parts, mut body) = response.into_parts();
-        // A body of exactly the limit is still fine.
-        let body = body.with_config().limit(request.limit + 1).read_to_vec().map_err(failed)?;
-        if body.len() as u64 > request.limit {
-            return Err(ChartError::TooLarge { address: address.to_string(), limit: request.limit });
-        }
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        let call = call.config().timeout_global(Some(left.min(TIMEOUTS.exchange))).build();
+        let (parts, body) = call.call().map_err(failed(address))?.into_parts();
+        let (status, headers) = (parts.status.as_u16(), parts.headers);
+        Ok(Answer { status, headers, body, address: address.clone(), limit: request.limit })
     }
 }
 
@@ -116,10 +135,74 @@ impl Default for Client {
 
 impl Answer {
     /// Returns the body of an answer that succeeded.
-    pub fn ok(self, address: &Address) -> Result<Vec<u8>, ChartError> {
-        match self.status {
-            200 => Ok(self.body),
-            status => Err(ChartError::Status { address: address.to_string(), status }),
+    pub fn ok(self) -> Result<Vec<u8>, ChartError> {
+        self.read("a whole answer", |body| {
+            let mut bytes = Vec::new();
+            body.read_to_end(&mut bytes).map(|_| bytes)
+        })
+    }
+
+    /// Returns what `read` makes of the body of an answer that succeeded, which should be `what`; the body is read as it
+    /// comes.
+    pub fn read<T, E: fmt::Display>(
+        self,
+        what: &'static str,
+        read: impl FnOnce(&mut BoundedBody) -> Result<T, E>,
+    ) -> Result<T, ChartError> {
+        let address = self.address.to_string();
+        if self.status != 200 {
+            return Err(ChartError::Status { address, status: self.status });
         }
+        let mut body = BoundedBody { reader: self.body.into_reader(), left: self.limit, failure: None };
+        read(&mut body).map_err(|error| match body.failure {
+            Some(BodyFailure::TooLarge) => ChartError::TooLarge { address, limit: self.limit },
+            Some(BodyFailure::Transport(source)) => {
+                ChartError::Transport { address, source: Box::new(source) }
+            }
+            None => ChartError::Answer { address, what, reason: error.to_string() },
+        })
+    }
+}
+
+/// A body that is read up to a limit, and notes why it could not be read to its end.
+pub(super) struct BoundedBody {
+    reader: BodyReader<'static>,
+    left: u64,
+    failure: Option<BodyFailure>,
+}
+
+enum BodyFailure {
+    TooLarge,
+    Transport(ureq::Error),
+}
+
+impl Read for BoundedBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.reader.read(buffer) {
+            Ok(count) if count as u64 > self.left => {
+                self.failure = Some(BodyFailure::TooLarge);
+                Err(io::ErrorKind::FileTooLarge.into())
+            }
+            Ok(count) => {
+                self.left -= count as u64;
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(BodyFailure::Transport(error.into()));
+                Err(kind.into())
+            }
+        }
+    }
+}
+
+fn failed(address: &Address) -> impl FnOnce(ureq::Error) -> ChartError {
+    let address = address.to_string();
+    move |error| match error {
+        ureq::Error::Other(inner) if inner.is::<Inside>() => {
+            ChartError::Address { address, reason: Refused::Inside }
+        }
+        error => ChartError::Transport { address, source: Box::new(error) },
     }
 }

@@ -139,6 +139,8 @@ pub enum Refused {
     Plain,
     /// It has a user or a password in it.
     Credentials,
+    /// It is none that this repository may lead to.
+    Inside,
 }
 
 impl fmt::Display for Refused {
@@ -148,6 +150,7 @@ impl fmt::Display for Refused {
             Self::Scheme => "is neither an `https://` nor an `oci://` address",
             Self::Plain => "is not encrypted",
             Self::Credentials => "holds credentials",
+            Self::Inside => "leads to an address of this machine, its link or a private network",
         })
     }
 }
@@ -159,6 +162,9 @@ impl ChartError {
         let hint = match self {
             Self::Address { reason: Refused::Credentials, .. } | Self::Status { status: 401 | 403, .. } => {
                 "fetch the package with your own tools, and give it by `--from FILE.tgz`"
+            }
+            Self::Address { reason: Refused::Inside, .. } => {
+                "a repository may lead to public addresses, and to the network that it is in itself; use one inside, or give the chart by `--from`"
             }
             Self::Address { .. } => "write an `https://` or `oci://` address",
             Self::Transport { .. } | Self::Status { .. } => {

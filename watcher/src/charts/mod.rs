@@ -7,6 +7,7 @@ mod address;
 mod archive;
 mod client;
 mod error;
+mod guard;
 mod lock;
 mod oci;
 mod repository;
@@ -85,7 +86,7 @@ pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Fe
 /// Fetches the package at an address.
 pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartError> {
     let address = Address::parse(address)?;
-    let bytes = repository::download(client, &address)?;
+    let bytes = repository::download(&client.at(&address), &address)?;
     let package =
         archive::read(&bytes).map_err(|reason| ChartError::Archive { name: address.to_string(), reason })?;
     Ok(Fetched { package, digest: Some(digest(&bytes)) })

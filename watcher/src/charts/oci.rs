@@ -1,6 +1,7 @@
 //! OCI registries: a chart is a manifest with one layer, which is the package.
 
 use std::fmt;
+use std::io;
 
 use renderer::charts::ChartId;
 use serde::Deserialize;
@@ -9,8 +10,9 @@ use ureq::http::header::{LINK, WWW_AUTHENTICATE};
 use super::address::{Address, scheme_for};
 use super::archive::MAX_PACKAGE_BYTES;
 use super::check_digest;
-use super::client::{Answer, Client, Request};
+use super::client::{Answer, Client, Connection, Request};
 use super::error::{ChartError, Refused};
+use super::repository::MAX_VERSIONS;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
@@ -64,10 +66,10 @@ struct Tags {
 
 /// Fetches a chart's package and holds it against the digest in the manifest.
 pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
-    let mut session = Session { client, token: None };
     // A tag can't hold a plus.
     let tag = chart.version.replace('+', "_");
     let address = registry.address(chart, &format!("manifests/{tag}"))?;
+    let mut session = Session { connection: client.at(&address), token: None };
     let answer = session.get(&address, MANIFEST, MAX_DOCUMENT_BYTES)?;
     if answer.status == 404 {
         return Err(ChartError::NotFound {
@@ -76,7 +78,7 @@ pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> 
             repository: registry.to_string(),
         });
     }
-    let manifest: Manifest = document(&address, &answer.ok(&address)?, "the manifest of a chart")?;
+    let manifest: Manifest = document(answer, "the manifest of a chart")?;
     let layer = manifest.layers.into_iter().find(|layer| layer.media_type == LAYER);
     let layer = layer.ok_or_else(|| ChartError::Answer {
         address: address.to_string(),
@@ -91,7 +93,7 @@ pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> 
         });
     }
     let address = registry.address(chart, &format!("blobs/{}", layer.digest))?;
-    let bytes = session.get(&address, "*/*", MAX_PACKAGE_BYTES)?.ok(&address)?;
+    let bytes = session.get(&address, "*/*", MAX_PACKAGE_BYTES)?.ok()?;
     check_digest(&address, &bytes, &layer.digest)?;
     Ok(bytes)
 }
@@ -107,30 +109,23 @@ pub(super) fn versions(
     registry: &Registry,
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
-    let mut session = Session { client, token: None };
-    let mut next = Some(registry.address(chart, "tags/list?n=1000")?);
-    let mut versions = Vec::new();
+    let first = registry.address(chart, "tags/list?n=1000")?;
+    let mut session = Session { connection: client.at(&first), token: None };
+    let (mut next, mut versions) = (Some(first), Vec::new());
     for _ in 0..MAX_PAGES {
-        let Some(address) = next else { break };
+        let Some(address) = next.filter(|_| versions.len() < MAX_VERSIONS) else { break };
         let answer = session.get(&address, "application/json", MAX_DOCUMENT_BYTES)?;
         let link = answer.headers.get(LINK).and_then(|link| link.to_str().ok()).and_then(next_page);
         next = link.map(|link| address.redirect(link)).transpose()?;
-        let page: Tags = document(&address, &answer.ok(&address)?, "a list of tags")?;
+        let page: Tags = document(answer, "a list of tags")?;
         versions.extend(page.tags.unwrap_or_default().into_iter().map(|tag| tag.replace('_', "+")));
+        versions.truncate(MAX_VERSIONS);
     }
     Ok(versions)
 }
 
-fn document<T: for<'a> Deserialize<'a>>(
-    address: &Address,
-    bytes: &[u8],
-    what: &'static str,
-) -> Result<T, ChartError> {
-    serde_json::from_slice(bytes).map_err(|error| ChartError::Answer {
-        address: address.to_string(),
-        what,
-        reason: error.to_string(),
-    })
+fn document<T: for<'a> Deserialize<'a>>(answer: Answer, what: &'static str) -> Result<T, ChartError> {
+    answer.read(what, |body| serde_json::from_reader(io::BufReader::new(body)))
 }
 
 /// `<https://…>; rel="next"` names the next page.
@@ -154,14 +149,14 @@ impl Registry {
 }
 
 /// A conversation with a registry that may ask for a token, and gives one to everybody for what is public.
-struct Session<'a> {
-    client: &'a Client,
+struct Session {
+    connection: Connection,
     token: Option<String>,
 }
 
-impl Session<'_> {
+impl Session {
     fn get(&mut self, address: &Address, accept: &str, limit: u64) -> Result<Answer, ChartError> {
-        let with = |token: Option<&str>| self.client.get(Request { address, accept, token, limit });
+        let with = |token: Option<&str>| self.connection.get(Request { address, accept, token, limit });
         let answer = with(self.token.as_deref())?;
         let challenge = answer.headers.get(WWW_AUTHENTICATE).and_then(|challenge| challenge.to_str().ok());
         match challenge.filter(|_| answer.status == 401).and_then(Challenge::parse) {
@@ -182,8 +177,7 @@ impl Session<'_> {
         let address = Address::parse(&format!("{}{separator}{query}", challenge.realm))?;
         let request =
             Request { address: &address, accept: "application/json", token: None, limit: MAX_DOCUMENT_BYTES };
-        let body = self.client.get(request)?.ok(&address)?;
-        let token: Token = document(&address, &body, "a token")?;
+        let token: Token = document(self.connection.get(request)?, "a token")?;
         Ok(token.token.or(token.access_token))
     }
 }

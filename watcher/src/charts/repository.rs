@@ -1,13 +1,16 @@
 //! Chart repositories over HTTP: an `index.yaml` that names each version's package and digest.
 
-use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::marker::PhantomData;
 
 use renderer::charts::ChartId;
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::address::Address;
 use super::archive::MAX_PACKAGE_BYTES;
-use super::client::{Client, Request};
+use super::client::{Client, Connection, Request};
 use super::error::ChartError;
 use super::{check_digest, is_same_version};
 
@@ -16,11 +19,8 @@ const MAX_INDEX_BYTES: u64 = 64 << 20;
 /// How many values such an index holds at most.
 const MAX_INDEX_NODES: usize = 8_000_000;
 
-#[derive(Debug, Deserialize)]
-struct Index {
-    #[serde(default)]
-    entries: BTreeMap<String, Vec<Release>>,
-}
+/// How many versions of one chart are read.
+pub(super) const MAX_VERSIONS: usize = 20_000;
 
 /// A version of a chart.
 #[derive(Debug, Deserialize)]
@@ -32,9 +32,10 @@ struct Release {
     urls: Vec<String>,
 }
 
-/// Fetches a chart's package and holds it against the digest in the index.
+/// Fetches a chart's package and compares it with the digest in the index.
 pub(super) fn package(client: &Client, repository: &Address, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
-    let releases = releases(client, repository, &chart.name)?;
+    let connection = client.at(repository);
+    let releases = releases(&connection, repository, &chart.name)?;
     let not_found = || ChartError::NotFound {
         name: chart.name.clone(),
         version: chart.version.clone(),
@@ -45,7 +46,7 @@ pub(super) fn package(client: &Client, repository: &Address, chart: &ChartId) ->
         .find(|release| is_same_version(&release.version, &chart.version))
         .ok_or_else(not_found)?;
     let address = repository.below(release.urls.first().ok_or_else(not_found)?)?;
-    let bytes = download(client, &address)?;
+    let bytes = download(&connection, &address)?;
     if let Some(announced) = release.digest.as_deref().filter(|digest| !digest.is_empty()) {
         check_digest(&address, &bytes, announced)?;
     }
@@ -58,30 +59,98 @@ pub(super) fn versions(
     repository: &Address,
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
-    Ok(releases(client, repository, &chart.name)?.into_iter().map(|release| release.version).collect())
+    let releases = releases(&client.at(repository), repository, &chart.name)?;
+    Ok(releases.into_iter().map(|release| release.version).collect())
 }
 
 /// Fetches a package from its address.
-pub(super) fn download(client: &Client, address: &Address) -> Result<Vec<u8>, ChartError> {
-    let request = Request { address, accept: "*/*", token: None, limit: MAX_PACKAGE_BYTES };
-    client.get(request)?.ok(address)
+pub(super) fn download(connection: &Connection, address: &Address) -> Result<Vec<u8>, ChartError> {
+    connection.get(Request { address, accept: "*/*", token: None, limit: MAX_PACKAGE_BYTES })?.ok()
 }
 
-fn releases(client: &Client, repository: &Address, name: &str) -> Result<Vec<Release>, ChartError> {
+fn releases(connection: &Connection, repository: &Address, name: &str) -> Result<Vec<Release>, ChartError> {
     let address = repository.below("index.yaml")?;
     let request = Request { address: &address, accept: "*/*", token: None, limit: MAX_INDEX_BYTES };
-    let bytes = client.get(request)?.ok(&address)?;
+    connection.get(request)?.read("the index of a chart repository", |body| read_index(body, name))
+}
+
+/// Reads the releases of one chart out of an index as it comes; of the others, nothing is kept.
+fn read_index(index: impl Read, name: &str) -> Result<Vec<Release>, String> {
     let options = serde_yaml::options! {
         budget: serde_yaml::budget! {
             max_nodes: MAX_INDEX_NODES,
             max_events: 2 * MAX_INDEX_NODES,
         },
+        // Noticing a repeated key takes a memory of all keys.
+        duplicate_keys: serde_yaml::DuplicateKeyPolicy::PassThrough,
+        with_snippet: false,
     };
-    let index: Index = serde_yaml::from_slice_with_options(&bytes, options).map_err(|error| {
+    serde_yaml::with_deserializer_from_reader_with_options(index, options, |index| {
+        OnlyKey("entries", OnlyKey(name, PhantomData)).deserialize(index)
+    })
+    .map(|releases: Option<Option<Releases>>| releases.flatten().unwrap_or_default().0)
+    .map_err(|error| {
         let reason = error.to_string();
-        let reason = reason.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        ChartError::Answer { address: address.to_string(), what: "the index of a chart repository", reason }
-    })?;
-    let mut entries = index.entries;
-    Ok(entries.remove(name).unwrap_or_default())
+        reason.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    })
+}
+
+/// Reads the value of one key of a map, and skips the others.
+struct OnlyKey<'a, S>(&'a str, S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for OnlyKey<'_, S> {
+    type Value = Option<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for OnlyKey<'_, S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut seed, mut value) = (Some(self.1), None);
+        while let Some(key) = map.next_key::<String>()? {
+            match seed.take_if(|_| key == self.0) {
+                Some(seed) => value = Some(map.next_value_seed(seed)?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(value)
+    }
+}
+
+/// The releases of one chart, up to a number that no chart has.
+#[derive(Debug, Default)]
+struct Releases(Vec<Release>);
+
+impl<'de> Deserialize<'de> for Releases {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Self::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Releases {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of releases")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut releases: A) -> Result<Self, A::Error> {
+        while let Some(release) = releases.next_element()? {
+            self.0.push(release);
+            if self.0.len() > MAX_VERSIONS {
+                return Err(A::Error::custom(format_args!(
+                    "it has more than {MAX_VERSIONS} versions of a chart"
+                )));
+            }
+        }
+        Ok(self)
+    }
 }

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -127,7 +128,7 @@ impl Drop for Server {
 
 /// A client that goes through no proxy.
 pub fn client() -> Client {
-    Client::with_proxy(None)
+    Client::with(None, Duration::from_mins(1))
 }
 
 pub fn id(repository: &str, version: &str) -> ChartId {

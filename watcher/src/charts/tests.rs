@@ -80,7 +80,7 @@ fn what_is_not_there_is_told() {
     let elsewhere = server.url("/nowhere");
     assert_snapshot!(error(fetch_from(&id(&elsewhere, "1.2.3"), &elsewhere)), @"`http://HOST/nowhere/index.yaml` answered with status 404");
     let server = Server::of(vec![("/index.yaml", Reply::ok("<html>"))]);
-    assert_snapshot!(error(fetch_from(&id("x", "1.2.3"), &server.url(""))), @"`http://HOST/index.yaml` is not the index of a chart repository: line 1 column 1: expected mapping start");
+    assert_snapshot!(error(fetch_from(&id("x", "1.2.3"), &server.url(""))), @"`http://HOST/index.yaml` is not the index of a chart repository: expected mapping start at line 1, column 1");
 }
 
 #[test]
@@ -95,6 +95,72 @@ fn a_redirect_is_followed_on_this_machine_and_nowhere_in_the_open() {
     assert_snapshot!(error(fetched("http://charts.example.com/a.tgz?token=secret")), @"`http://charts.example.com/a.tgz` is not encrypted");
     assert_snapshot!(error(fetched("file:///etc/passwd")), @"`file:///etc/passwd` is not an address");
     assert_snapshot!(error(fetched("/a.tgz")), @"`http://HOST/a.tgz` redirects more than 5 times");
+}
+
+#[test]
+fn a_repository_leads_nowhere_inside_but_to_where_it_is_itself() {
+    for inside in
+        ["169.254.169.254", "10.0.0.1", "[fe80::1]", "[::ffff:169.254.169.254]", "0.0.0.0", "[fd00::1]"]
+    {
+        let location = format!("https://{inside}/latest/meta-data");
+        let server = Server::of(vec![
+            ("/a.tgz", Reply::redirect(&location)),
+            (
+                "/index.yaml",
+                Reply::ok(format!("entries: {{demo: [{{version: 1.2.3, urls: ['{location}']}}]}}")),
+            ),
+        ]);
+        let refused =
+            format!("`{location}` leads to an address of this machine, its link or a private network");
+        assert_eq!(error(fetch_package(&client(), &server.url("/a.tgz"))), refused);
+        assert_eq!(error(fetch_from(&id("x", "1.2.3"), &server.url(""))), refused);
+        let registry = Server::start(move |_, _| Reply {
+            status: 401,
+            headers: vec![("WWW-Authenticate", format!("Bearer realm=\"{location}\""))],
+            body: Vec::new(),
+        });
+        let address = format!("oci://{}/charts", registry.authority);
+        let error = fetch_from(&id(&address, "1.2.3"), &address).unwrap_err();
+        assert!(error.to_string().contains("a private network") && !error.is_transient(), "{error}");
+    }
+}
+
+#[test]
+fn an_answer_that_comes_byte_by_byte_ends_with_the_time() {
+    let server = testkit::hostile::floods::Drip::start("HTTP/1.1 200 OK\r\n\r\n", "x").unwrap();
+    let client = Client::with(None, std::time::Duration::from_millis(100));
+    let error = fetch_package(&client, &format!("http://{}/a.tgz", server.address())).unwrap_err();
+    assert!(matches!(error, ChartError::Transport { .. }) && error.is_transient(), "{error:?}");
+}
+
+#[test]
+fn of_a_large_index_only_the_wanted_chart_is_read() {
+    let index = testkit::hostile::floods::chart_index(5_000, "demo");
+    let server =
+        Server::of(vec![("/index.yaml", Reply::ok(index)), ("/demo-1.2.3.tgz", Reply::ok(demo("1.2.3")))]);
+    fetch_from(&id("x", "1.2.3"), &server.url("")).unwrap();
+    let versions = "    - version: 1.0.0\n".repeat(repository::MAX_VERSIONS + 1);
+    let server = Server::of(vec![("/index.yaml", Reply::ok(format!("entries:\n  demo:\n{versions}")))]);
+    assert_snapshot!(error(fetch_from(&id("x", "1.2.3"), &server.url(""))), @"`http://HOST/index.yaml` is not the index of a chart repository: it has more than 20000 versions of a chart at line 3, column 5");
+}
+
+#[test]
+fn tags_without_end_are_not_all_read() {
+    let server = Server::start(|_, _| Reply {
+        headers: vec![("Link", "</v2/demo/tags/list?last=x>; rel=\"next\"".to_owned())],
+        ..Reply::ok(format!("{{\"tags\":[{}\"1.0.0\"]}}", "\"1.2.4\",".repeat(15_000)))
+    });
+    let address = format!("oci://{}", server.authority);
+    assert_eq!(newer_than(&id(&address, "1.2.3")).unwrap(), ["1.2.4"]);
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[test]
+fn archives_of_many_files_or_endless_names_are_refused_early() {
+    let many = testkit::hostile::floods::chart_of_files(20_001).unwrap();
+    assert_eq!(archive::read(&many).unwrap_err(), "has more than 20000 files");
+    let long = testkit::hostile::floods::chart_with_long_name(8_000_000_000).unwrap();
+    assert!(archive::read(&long).is_err());
 }
 
 #[test]

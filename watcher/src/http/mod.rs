@@ -13,8 +13,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
+use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderValue, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body, Proxy};
 
 pub use error::{HttpError, Refusal};
@@ -140,26 +142,9 @@ impl Client {
     }
 
     fn with(url: &Url, roots: RootCerts, patience: Patience) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
         // A proxy cannot reach what listens on this machine alone.
         let proxy = if url.is_loopback() { None } else { Proxy::try_from_env() };
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(proxy)
-            .https_only(url.is_encrypted())
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .user_agent(AGENT)
-            .timeout_resolve(Some(patience.connect))
-            .timeout_connect(Some(patience.connect))
-            .timeout_per_read(Some(patience.silence))
-            .timeout_per_write(Some(patience.silence))
-            .timeout_global(Some(patience.exchange))
-            .build();
+        let config = config(roots, proxy, patience).https_only(url.is_encrypted()).build();
         Self { agent: config.new_agent(), origin: url.origin() }
     }
 
@@ -249,6 +234,31 @@ impl Client {
         }
         Err(HttpError::of_response(request, response))
     }
+}
+
+/// Returns the settings of a client that trusts `roots`, waits as long as `patience` says, and leaves redirects and refusals to
+/// the caller.
+pub(crate) fn config(
+    roots: RootCerts,
+    proxy: Option<Proxy>,
+    patience: Patience,
+) -> ConfigBuilder<AgentScope> {
+    let tls = TlsConfig::builder()
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .proxy(proxy)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .user_agent(AGENT)
+        .timeout_resolve(Some(patience.connect))
+        .timeout_connect(Some(patience.connect))
+        .timeout_per_read(Some(patience.silence))
+        .timeout_per_write(Some(patience.silence))
+        .timeout_global(Some(patience.exchange))
 }
 
 /// A good answer.
