@@ -17,8 +17,6 @@ pub const BODY_LIMIT: usize = 65_536;
 pub const BODY_MARGIN: usize = 2_048;
 /// What is kept for the lines that count what does not fit.
 const TAIL_RESERVE: usize = 512;
-/// Risks come first but leave the larger part of the body for the changes.
-const RISK_SHARE: usize = BODY_LIMIT / 3;
 /// The longest group that is shown open; longer ones are folded into `<details>`.
 const MAX_OPEN_LINES: usize = 12;
 /// How many entries of one group are written.
@@ -50,14 +48,19 @@ impl Body {
 /// Returns the body: at most [`BODY_LIMIT`] less [`BODY_MARGIN`] characters, risks first, what is left out counted.
 #[must_use]
 pub fn body(plan: &Plan) -> String {
-    let limit = BODY_LIMIT - BODY_MARGIN;
+    body_within(plan, BODY_LIMIT - BODY_MARGIN)
+}
+
+/// Returns the body in at most `limit` characters, for where something else stands beside it.
+#[must_use]
+pub fn body_within(plan: &Plan, limit: usize) -> String {
     let mut body = Body { text: String::new(), characters: 0 };
     let mut left_out = String::new();
     body.try_push(&format!("{}\n", headline(plan)), limit);
-    add_risks(&mut body, &plan.risks(), &mut left_out);
+    add_risks(&mut body, &plan.risks(), limit / 3, &mut left_out);
 
     let groups = plan.groups();
-    let open = limit - TAIL_RESERVE;
+    let open = limit.saturating_sub(TAIL_RESERVE);
     let shown = groups.iter().take_while(|group| body.try_push(&section(group), open)).count();
     if shown < groups.len() {
         let _ = write!(left_out, "\n{}\n", folded(&groups[shown..]));
@@ -66,18 +69,18 @@ pub fn body(plan: &Plan) -> String {
     body.text
 }
 
-fn add_risks(body: &mut Body, risks: &[RiskGroup], left_out: &mut String) {
+/// Risks come first, in at most `share` characters, and leave the larger part of the body for the changes.
+fn add_risks(body: &mut Body, risks: &[RiskGroup], share: usize, left_out: &mut String) {
     if risks.is_empty() {
         return;
     }
-    body.try_push("\n### Risks\n\n", RISK_SHARE);
+    body.try_push("\n### Risks\n\n", share);
     let mut shown = 0;
     for same in risks.chunk_by(|a, b| a.risk == b.risk) {
         let mut heading = format!("- **{}**: {}\n", same[0].risk.kind, same[0].risk.note);
         for group in same {
             let place = code(&show::elide(&visible(&group.place), SHORT.line));
-            if !body.try_push(&format!("{heading}  - {place} {}\n", on_counted(&group.clusters)), RISK_SHARE)
-            {
+            if !body.try_push(&format!("{heading}  - {place} {}\n", on_counted(&group.clusters)), share) {
                 break;
             }
             heading.clear();

@@ -13,6 +13,8 @@ use crate::yaml::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RiskKind {
+    /// Argo CD reads what it applies from another repository.
+    OtherRepository,
     /// A cluster, an add-on, a file or a guard against their deletion goes.
     Deletion,
     /// Argo CD deletes objects that are no longer rendered.
@@ -43,6 +45,7 @@ pub struct Risk {
 impl fmt::Display for RiskKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::OtherRepository => "other repository",
             Self::Deletion => "deletion",
             Self::Prune => "prune",
             Self::Crd => "CRD",
@@ -69,7 +72,8 @@ struct Leaf<'a> {
 type Check = fn(&Leaf<'_>) -> Option<&'static str>;
 
 /// All checks, most severe first.
-const CHECKS: [(RiskKind, Check); 8] = [
+const CHECKS: [(RiskKind, Check); 9] = [
+    (RiskKind::OtherRepository, other_repository),
     (RiskKind::Deletion, deletion),
     (RiskKind::Prune, prune),
     (RiskKind::Crd, crd),
@@ -177,6 +181,13 @@ impl Leaf<'_> {
 
 fn text_of(value: Option<&Value>) -> &str {
     value.and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Of what is there already: an add-on that comes brings its own repository along.
+fn other_repository(leaf: &Leaf<'_>) -> Option<&'static str> {
+    let is_read = leaf.is_argo() && leaf.last() == "repoURL" && leaf.is_update && leaf.new.is_some();
+    let is_another = leaf.old.is_some() || leaf.has("source") || leaf.has("sources");
+    (is_read && is_another).then_some("Argo CD reads what it applies from another repository")
 }
 
 fn deletion(leaf: &Leaf<'_>) -> Option<&'static str> {

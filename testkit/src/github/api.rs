@@ -144,6 +144,8 @@ fn route(state: &mut State, request: &Request, token: &Token) -> Answer {
             commits::check_runs(state, request, &decoded(reference))
         }
         ("GET", ["commits", sha, "pulls"]) => pulls::of_commit(state, request, sha),
+        ("GET", ["compare", range]) => commits::compare(state, &decoded(range)),
+        ("GET", ["activity"]) => Ok(commits::activity(state, request)),
         ("GET", ["check-suites", id]) => commits::check_suite(state, number(id)?),
         ("POST", ["statuses", sha]) => commits::set_status(state, request, sha, &token.login),
         ("POST", ["check-runs"]) => commits::create_check_run(state, request, token),

@@ -12,6 +12,8 @@ pub const DESCRIPTION_LIMIT: usize = 140;
 pub const OUTPUT_LIMIT: usize = 65_535;
 /// The most annotations that one request may carry.
 pub const ANNOTATIONS_LIMIT: usize = 50;
+/// The most files that a comparison lists.
+pub const COMPARED_FILES_LIMIT: usize = 300;
 /// The most statuses of one commit and context.
 pub const STATUSES_LIMIT: usize = 1_000;
 
@@ -176,6 +178,40 @@ pub fn check_runs(state: &State, request: &Request, reference: &str) -> Answer {
     }
     let runs: Vec<Value> = runs.into_iter().map(|run| shapes::check_run(state, run)).collect();
     Ok(Reply::ok(200, json!({ "total_count": runs.len(), "check_runs": runs })))
+}
+
+/// Compares two commits: what the second changes since they parted, of at most 300 files.
+pub fn compare(state: &State, range: &str) -> Answer {
+    let (base, head) = range.split_once("...").ok_or_else(|| Reply::error(404, "Not Found"))?;
+    let failed = |_| Reply::error(404, "Not Found");
+    let (parting, changed) = state.origin.changed(base, head).map_err(failed)?;
+    let size = state.origin.size(base, head).map_err(failed)?;
+    let commit = |sha: &str| shapes::commit(state, sha).map_err(failed);
+    let url = format!("{}/compare/{range}", state.repository_url());
+    let files: Vec<Value> = changed
+        .iter()
+        .take(COMPARED_FILES_LIMIT)
+        .map(|file| shapes::changed_file(state, head, file))
+        .collect();
+    Ok(Reply::ok(
+        200,
+        json!({
+            "url": url, "html_url": url, "permalink_url": url, "diff_url": url, "patch_url": url,
+            "base_commit": commit(base)?, "merge_base_commit": commit(&parting)?, "status": "diverged",
+            "ahead_by": size.commits, "behind_by": 0, "total_commits": size.commits, "commits": [], "files": files,
+        }),
+    ))
+}
+
+/// Lists what was pushed, the newest first.
+#[must_use]
+pub fn activity(state: &State, request: &Request) -> Reply {
+    let name = |branch: &str| format!("refs/heads/{branch}");
+    let moves = state.moves.iter().rev();
+    let moves =
+        moves.filter(|moved| request.query.get("ref").is_none_or(|wanted| *wanted == name(&moved.branch)));
+    let items: Vec<Value> = moves.map(|moved| shapes::activity(state, moved)).collect();
+    request.page(&items, &state.root)
 }
 
 /// Returns where a ref is.

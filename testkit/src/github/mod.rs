@@ -26,7 +26,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, ensure};
 
 pub use apps::{App, Delivery};
-pub use state::{CheckRun, Comment, Exchange, Fault, FaultKind, LabelEvent, Pull, State, Status, Token};
+pub use state::{
+    CheckRun, Comment, Exchange, Fault, FaultKind, LabelEvent, Move, Pull, State, Status, Token,
+};
 
 use origin::Origin;
 use server::Server;
@@ -80,6 +82,7 @@ impl GitHub {
             now: START,
             branches: origin.branches()?,
             origin,
+            moves: Vec::new(),
             pulls: Vec::new(),
             comments: Vec::new(),
             labelled: Vec::new(),

@@ -82,6 +82,14 @@ impl Origin {
         Ok(size)
     }
 
+    /// Returns where two commits part, and what the second changes since: a letter for each file, and its names.
+    pub fn changed(&self, base: &str, head: &str) -> Result<(String, Vec<Vec<String>>)> {
+        let parting = self.git(&["merge-base", base, head])?;
+        let options = ["-c", "core.quotePath=false", "diff", "--name-status", "-M", &parting, head];
+        let lines = self.git(&options)?;
+        Ok((parting, lines.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()))
+    }
+
     /// Merges `head` into the branch `base`, and returns the merge commit; `None` if they conflict.
     pub fn merge(&self, base: &str, head: &str, message: &str) -> Result<Option<String>> {
         let tip = self.git(&["rev-parse", &format!("refs/heads/{base}")])?;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::moment;
 use super::pulls;
-use super::state::{CheckRun, Comment, LabelEvent, Pull, State, Status};
+use super::state::{CheckRun, Comment, LabelEvent, Move, Pull, State, Status};
 
 /// Folders below a repository that it links to, by the name of the field.
 const REPOSITORY_LINKS: [(&str, &str); 37] = [
@@ -226,6 +226,39 @@ pub fn comment(state: &State, comment: &Comment) -> Value {
         "issue_url": issue, "user": user(&state.root, &comment.author), "body": comment.body,
         "created_at": moment::text(comment.created), "updated_at": moment::text(comment.updated),
         "author_association": if comment.author == "fleetwright" { "COLLABORATOR" } else { "CONTRIBUTOR" },
+    })
+}
+
+/// Returns a file that one commit changes over another, from a letter and its names.
+#[must_use]
+pub fn changed_file(state: &State, head: &str, changed: &[String]) -> Value {
+    let name = changed.last().cloned().unwrap_or_default();
+    let status = match changed.first().and_then(|letter| letter.chars().next()) {
+        Some('A') => "added",
+        Some('D') => "removed",
+        Some('R') => "renamed",
+        _ => "modified",
+    };
+    let url = format!("{}/contents/{name}?ref={head}", state.repository_url());
+    let mut file = json!({
+        "sha": head, "filename": name, "status": status, "additions": 1, "deletions": 1, "changes": 2, "blob_url": url,
+        "raw_url": url, "contents_url": url,
+    });
+    if status == "renamed" {
+        file["previous_filename"] = changed[1].as_str().into();
+    }
+    file
+}
+
+/// Returns a push to a branch.
+#[must_use]
+pub fn activity(state: &State, moved: &Move) -> Value {
+    let Move { branch, before, after, seen } = moved;
+    let kind = if before.is_some() { "push" } else { "branch_creation" };
+    json!({
+        "id": id_of(after), "node_id": node(after), "before": before.clone().unwrap_or_else(|| "0".repeat(40)), "after": after,
+        "ref": format!("refs/heads/{branch}"), "timestamp": moment::text(*seen), "activity_type": kind,
+        "actor": user(&state.root, "ann"),
     })
 }
 

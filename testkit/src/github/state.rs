@@ -28,6 +28,8 @@ pub struct State {
     pub origin: Origin,
     /// The tips of the branches, as of the request at hand.
     pub branches: BTreeMap<String, String>,
+    /// What was pushed to branches of the repository, the oldest first.
+    pub moves: Vec<Move>,
     /// Pull requests by number; the first is #1.
     pub pulls: Vec<Pull>,
     /// Comments in the order in which they were made.
@@ -58,6 +60,19 @@ pub struct State {
     pub exchanges: Vec<Exchange>,
     /// The last number that was given to a comment, a status or a check run.
     pub last_id: u64,
+}
+
+/// A branch that was pushed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The branch.
+    pub branch: String,
+    /// Where it was before, if it was there.
+    pub before: Option<String>,
+    /// Where it is since.
+    pub after: String,
+    /// When that was seen.
+    pub seen: u64,
 }
 
 /// A pull request.
@@ -262,7 +277,15 @@ impl State {
 
     /// Lets pull requests follow what happened to their branches.
     pub fn follow_branches(&mut self) -> Result<()> {
-        self.branches = self.origin.branches()?;
+        let branches = self.origin.branches()?;
+        let seen = self.now;
+        let moved = branches.iter().filter(|(name, tip)| self.branches.get(*name) != Some(tip));
+        let moved = moved.map(|(branch, after)| {
+            let before = self.branches.get(branch).cloned();
+            Move { branch: branch.clone(), before, after: after.clone(), seen }
+        });
+        self.moves.extend(moved.collect::<Vec<_>>());
+        self.branches = branches;
         self.default_branch = self.origin.default_branch()?;
         let (now, owner) = (self.now, self.owner.clone());
         for pull in self.pulls.iter_mut().filter(|pull| pull.is_open() && pull.head_owner == owner) {

@@ -2,6 +2,7 @@
 
 pub mod bombs;
 pub mod checks;
+pub mod edits;
 pub mod floods;
 mod yaml;
 

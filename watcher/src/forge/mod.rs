@@ -72,17 +72,6 @@ impl Forge<'_> {
         }
     }
 
-    /// Returns the numbers of the open pull requests of `heads` that no ref of the repository tells of.
-    pub fn open_elsewhere(&self, heads: &[String]) -> Result<Vec<u64>, ForgeError> {
-        let Self::GitHub(forge) = self else { return Ok(Vec::new()) };
-        let mut numbers = Vec::new();
-        for head in heads {
-            let pulls = forge.of_head(head)?;
-            numbers.extend(pulls.iter().filter(|pull| pull.state == PullState::Open).map(|pull| pull.number));
-        }
-        Ok(numbers)
-    }
-
     /// Returns whose a branch is, so that nothing of a person is overwritten.
     pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
         match self {
@@ -121,15 +110,6 @@ impl Forge<'_> {
         match self {
             Self::Local(forge) => forge.settle(),
             Self::GitHub(forge) => forge.settle(prefix),
-        }
-    }
-
-    /// Lets the pull request of the head branch `then` wait while that of `first` is open, by a commit status named
-    /// `context`. The local forge has no commit statuses: who merges there sees both.
-    pub fn hold_back(&self, context: &str, first: &str, then: &str) -> Result<(), ForgeError> {
-        match self {
-            Self::Local(_) => Ok(()),
-            Self::GitHub(forge) => forge.hold_back(context, first, then),
         }
     }
 }
@@ -224,6 +204,15 @@ pub enum Outcome {
     Updated(u64),
     /// The open pull request says all this already.
     Unchanged(u64),
+}
+
+impl Outcome {
+    /// Returns the number of the pull request.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        let (Self::Opened(number) | Self::Updated(number) | Self::Unchanged(number)) = self;
+        number
+    }
 }
 
 /// Whose a branch is.

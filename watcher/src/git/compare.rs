@@ -111,6 +111,12 @@ impl Repository {
         Ok(blob.content().into())
     }
 
+    /// Returns how many bytes the content of a blob has.
+    pub fn blob_size(&self, id: BlobId) -> Result<usize, GitError> {
+        let header = self.inner.odb().and_then(|odb| odb.read_header(oid(&id.0)));
+        Ok(header.map_err(self.failed("read a blob"))?.0)
+    }
+
     /// Returns the file at `path` in `revision`, or `None` if there is none.
     pub fn read_file(&self, revision: Revision, path: &RepoPath) -> Result<Option<Arc<[u8]>>, GitError> {
         let tree = self.tree_at(revision)?;

@@ -3,6 +3,7 @@
 pub mod changes;
 mod drift;
 mod files;
+mod gate;
 mod group;
 mod pipeline;
 mod publish;
@@ -12,7 +13,7 @@ mod worker;
 
 pub use group::Group;
 pub use pipeline::{Pipeline, Settings, Step, Steps};
-pub use publish::{BRANCH_PREFIX, REVIEWED_LABEL};
+pub use publish::{BRANCH_PREFIX, CONTROL_FIRST, REVIEWED_LABEL};
 pub use report::{GroupReport, Published, RunReport};
-pub use review::{RENDER_LABEL, REVIEW};
+pub use review::{ACCEPT_LABEL, RENDER_LABEL, REVIEW};
 pub use worker::{Limits, Purpose, WorkerDeath, WorkerSettings, leave_no_core, work};

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use renderer::path::RepoPath;
+use renderer::path::{ClusterName, RepoPath};
 use renderer::plan::Budget;
 use renderer::render::Progress;
 use renderer::snapshot::OUTPUT;
@@ -14,10 +14,11 @@ use tracing::{Span, field, info};
 
 use super::changes::{self, GroupChanges};
 use super::files::{FleetFiles, file_count};
+use super::gate::Control;
 use super::group::{Group, Groups, LastRoles};
-use super::publish::{BRANCH_PREFIX, CONTROL_FIRST, Ground, head_of, publish};
+use super::publish::{BRANCH_PREFIX, Ground, publish};
 use super::report::{Published, RunReport};
-use super::review::{self, Desk, Read, Reviews};
+use super::review::{self, Desk, MergeGroup, Read, Reviews, is_in_queue};
 use super::worker::{Purpose, WorkerDeath, WorkerSettings, Workers};
 use crate::error::CommandError;
 use crate::forge::github::{Client, OpenPull};
@@ -64,6 +65,8 @@ pub enum Step {
     Commented(u64),
     /// The verdict on a person's pull request is as it should be.
     Judged(u64),
+    /// A head of a merge queue is examined or judged.
+    Queue,
 }
 
 /// Tells a run at each step whether to go on.
@@ -107,9 +110,7 @@ pub struct Pipeline {
 #[derive(Debug, PartialEq, Eq)]
 struct Settled {
     refs: Refs,
-    open: Vec<u64>,
-    /// The pull requests of people that are to be reviewed, as they were.
-    candidates: Vec<OpenPull>,
+    pulls: Vec<OpenPull>,
 }
 
 impl Pipeline {
@@ -176,7 +177,7 @@ impl Pipeline {
     pub fn has_news(&self) -> Result<bool, CommandError> {
         let Some(settled) = &self.settled else { return Ok(true) };
         let refs = self.relevant(self.upstream.refs()?);
-        let now = Settled { refs, open: self.open_pulls()?, candidates: self.candidates()? };
+        let now = Settled { refs, pulls: self.open_pulls()? };
         Ok(*settled != now || self.may_merge(&self.waiting)?)
     }
 
@@ -206,23 +207,24 @@ impl Pipeline {
             return Ok(None);
         }
         let seen = self.upstream.fetch()?;
-        let published = self.publish(&seen, steps, progress);
-        let is_fault_of_people = |error: &CommandError| {
-            matches!(error, CommandError::Problems { .. } | CommandError::Worker { .. })
+        let published = match self.publish(&seen, steps, progress) {
+            Ok(None) => return Ok(None),
+            Err(error) if error.is_transient() => return Err(error),
+            published => published,
         };
-        if !published.as_ref().map_or_else(is_fault_of_people, Option::is_some) {
-            return published;
-        }
-        let candidates = self.candidates()?;
-        if !self.review(steps, &candidates)? {
-            return Ok(None);
-        }
-        let report = published?;
-        let open = self.open_pulls()?;
+        let control = published.as_ref().ok().and_then(Option::as_ref).map(|(_, control)| control);
+        let seen = after(seen, self.upstream.take_moves());
+        let judged = self.judge(&seen, control.unwrap_or(&Control::Unknown), steps);
+        // What is wrong with the base branch is worth more than what follows from it.
+        let report = match published {
+            Err(error) if !judged.as_ref().is_err_and(CommandError::is_transient) => return Err(error),
+            published => published?.map(|(report, _)| report),
+        };
+        let Some(pulls) = judged? else { return Ok(None) };
         self.waiting =
             report.as_ref().map_or_else(|| Ok(Vec::new()), |report| self.merge_reviewed(report))?;
         let refs = self.relevant(after(seen, self.upstream.take_moves()));
-        self.settled = Some(Settled { refs, open, candidates });
+        self.settled = Some(Settled { refs, pulls });
         Ok(report)
     }
 
@@ -232,7 +234,7 @@ impl Pipeline {
         seen: &Refs,
         steps: &dyn Steps,
         progress: &dyn Progress,
-    ) -> Result<Option<RunReport>, CommandError> {
+    ) -> Result<Option<(RunReport, Control)>, CommandError> {
         let base = match seen.get(&format!("{BRANCHES}{}", self.settings.base)) {
             Some(base) => *base,
             None => self.upstream.existing_branch(&self.settings.base)?,
@@ -252,29 +254,38 @@ impl Pipeline {
         let read = if has_changes { self.read_before(source)? } else { None };
         let (upstream, settings, forge) = (&self.upstream, &self.settings, self.forge());
         let ground = Ground { upstream, forge, settings, steps, base, source, read };
-        let mut groups = Vec::new();
+        let (mut groups, mut control) = (Vec::new(), Control::Unknown);
         for (group, changes) in &changes {
-            match publish(&ground, *group, changes)? {
-                Some(report) => groups.push(report),
-                None => return Ok(None),
+            let Some(report) = publish(&ground, *group, changes)? else { return Ok(None) };
+            if *group == Group::Control {
+                control = Control::of(changes, &report, of_control(&fleet, changes));
             }
+            groups.push(report);
         }
-        self.forge().hold_back(CONTROL_FIRST, &head_of(Group::Control), &head_of(Group::App))?;
         info!(clusters = fleet.len(), files = file_count(&fleet), "run is complete");
-        Ok(Some(RunReport { base, source, groups }))
+        Ok(Some((RunReport { base, source, groups }, control)))
     }
 
-    /// Reviews what people propose; returns whether no step said to stop.
-    fn review(&mut self, steps: &dyn Steps, candidates: &[OpenPull]) -> Result<bool, CommandError> {
-        let Some(forge) = self.home.github(&self.upstream) else { return Ok(true) };
+    /// Judges everything that is proposed to the base branch, and returns the open pull requests; nothing if a step said to
+    /// stop.
+    fn judge(
+        &mut self,
+        seen: &Refs,
+        control: &Control,
+        steps: &dyn Steps,
+    ) -> Result<Option<Vec<OpenPull>>, CommandError> {
+        let pulls = self.open_pulls()?;
+        let Some(forge) = self.home.github(&self.upstream) else { return Ok(Some(pulls)) };
+        let queue = MergeGroup::of(seen, &self.settings.base);
         let mut desk = Desk {
             upstream: &self.upstream,
             forge,
             settings: &self.settings,
             steps,
             workers: &mut self.workers,
+            control,
         };
-        self.reviews.run(&mut desk, candidates)
+        Ok(self.reviews.run(&mut desk, &pulls, &queue)?.then_some(pulls))
     }
 
     /// Returns what was read of the change that `source` made, before it was merged.
@@ -319,19 +330,16 @@ impl Pipeline {
         Ok(false)
     }
 
-    fn candidates(&self) -> Result<Vec<OpenPull>, ForgeError> {
+    /// Returns the open pull requests of a forge that has them elsewhere than in the repository's refs.
+    fn open_pulls(&self) -> Result<Vec<OpenPull>, ForgeError> {
         match self.home.github(&self.upstream) {
-            Some(forge) => review::candidates(&forge, &self.settings.base),
+            Some(forge) => review::open_pulls(&forge, &self.settings.base),
             None => Ok(Vec::new()),
         }
     }
 
     fn forge(&self) -> Forge<'_> {
         self.home.forge(&self.upstream)
-    }
-
-    fn open_pulls(&self) -> Result<Vec<u64>, ForgeError> {
-        self.forge().open_elsewhere(&Group::ALL.map(head_of))
     }
 
     /// Finds what differs from the base branch, by group in the order of publishing; nothing if a stop was requested
@@ -377,11 +385,21 @@ impl Pipeline {
     /// Leaves out the branches that no run reads or writes.
     fn relevant(&self, mut refs: Refs) -> Refs {
         refs.retain(|name, _| match name.strip_prefix(BRANCHES) {
-            Some(branch) => branch == self.settings.base || branch.starts_with(BRANCH_PREFIX),
+            Some(branch) => {
+                let base = &self.settings.base;
+                branch == base || branch.starts_with(BRANCH_PREFIX) || is_in_queue(name, base)
+            }
             None => true,
         });
         refs
     }
+}
+
+/// Returns the clusters whose rendered files are control's: the hubs, and those that were hubs and are gone.
+fn of_control(fleet: &FleetFiles, changes: &GroupChanges) -> BTreeSet<ClusterName> {
+    let hubs = fleet.values().filter(|cluster| Group::from(cluster.role) == Group::Control);
+    let hubs = hubs.map(|cluster| cluster.name.clone());
+    hubs.chain(changes.files.iter().map(|file| file.cluster.clone())).collect()
 }
 
 /// Returns where refs are after they were moved.

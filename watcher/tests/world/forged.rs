@@ -4,8 +4,9 @@ use fleetwright::run::Settings;
 use testkit::github::{self, CheckRun, Status};
 use testkit::hostile::checks;
 
+use crate::office::{APP_TOKEN, Office, POOL};
 use crate::platform::{World, settings};
-use crate::review::{APP_TOKEN, Office, POOL, is_merged};
+use crate::review::is_merged;
 
 /// The tokens that the product works with: that of an App and that of a person.
 const TOKENS: [&str; 2] = [APP_TOKEN, github::TOKEN];

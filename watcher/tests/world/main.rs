@@ -4,13 +4,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod edits;
 mod forged;
 mod github;
 mod github_service;
 mod kills;
+mod office;
 mod platform;
 mod review;
 mod service;
 mod stories;
 mod together;
 mod transport;
+mod verdicts;

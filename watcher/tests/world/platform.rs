@@ -137,6 +137,18 @@ impl World {
 
     /// Commits files on top of a branch as a person does; what has no content is deleted.
     pub fn commit(&self, branch: &str, title: &str, files: &[(&str, Option<&str>)]) -> Revision {
+        let mut commands = String::new();
+        for (path, text) in files {
+            match text {
+                Some(text) => writeln!(commands, "M 644 inline {path}\ndata {}\n{text}", text.len()).unwrap(),
+                None => writeln!(commands, "D {path}").unwrap(),
+            }
+        }
+        self.commit_raw(branch, title, &commands)
+    }
+
+    /// Commits on top of a branch as a person does, by commands of `git fast-import`.
+    pub fn commit_raw(&self, branch: &str, title: &str, commands: &str) -> Revision {
         let mut stream = format!(
             "commit refs/heads/{branch}\ncommitter {} {} +0100\ndata {}\n{title}\n",
             "Ann <ann@example.com>",
@@ -146,12 +158,7 @@ impl World {
         if git(&self.path(), &["rev-parse", "-q", "--verify", &format!("refs/heads/{branch}")], "").is_ok() {
             writeln!(stream, "from refs/heads/{branch}^0").unwrap();
         }
-        for (path, text) in files {
-            match text {
-                Some(text) => writeln!(stream, "M 644 inline {path}\ndata {}\n{text}", text.len()).unwrap(),
-                None => writeln!(stream, "D {path}").unwrap(),
-            }
-        }
+        stream.push_str(commands);
         git(&self.path(), &["fast-import", "--quiet"], &stream).unwrap();
         if self.path().join(".git").exists() && branch == BASE {
             self.git(&["reset", "-q", "--hard"]);

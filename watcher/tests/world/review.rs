@@ -1,188 +1,16 @@
 //! Reviews of pull requests that people open on GitHub: the test kit's, on the very repository that the runs read.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use fleetwright::error::CommandError;
-use fleetwright::events::Cancel;
-use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
 use fleetwright::git::{Repository, Revision, Upstream};
-use fleetwright::identity::Identity;
-use fleetwright::run::{Pipeline, RENDER_LABEL, REVIEWED_LABEL, RunReport, Settings, Step, Steps};
+use fleetwright::run::{RENDER_LABEL, REVIEWED_LABEL, Settings, Step};
 use insta::assert_snapshot;
-use testkit::github::{self, CheckRun, FaultKind, GitHub, MergeMethod, Token};
+use testkit::github::{self, CheckRun, FaultKind, MergeMethod};
 
-use crate::platform::{APP, APP_HEAD, BASE, CONTROL, World, settings};
-
-/// The token of an App's installation.
-pub const APP_TOKEN: &str = "ghs_fleet";
-/// A fact that only the app cluster's files show.
-pub const POOL: [&str; 3] = [APP, "192.168.64.120-192.168.64.140", "192.168.64.120-192.168.64.139"];
-/// A fact of the hub that both clusters' files show.
-pub const PROMETHEUS: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
-/// A key that there is not.
-const BROKEN: [&str; 3] = [CONTROL, "role: control", "role: control\nlabel: x"];
-
-/// A world with everything published, whose people open pull requests, and the runs of one process.
-pub struct Office {
-    pub github: GitHub,
-    pub pipeline: RefCell<Pipeline>,
-    pub world: World,
-    token: &'static str,
-    settings: Settings,
-}
-
-struct Until(Step);
-
-impl Steps for Until {
-    fn may_go_on(&self, step: Step) -> bool {
-        step != self.0
-    }
-}
-
-impl Office {
-    /// Fleetwright acts as an App.
-    pub fn new() -> Self {
-        Self::with(World::new(), APP_TOKEN, settings())
-    }
-
-    pub fn with(world: World, token: &'static str, settings: Settings) -> Self {
-        let github = GitHub::start(&world.path()).unwrap();
-        let app = Token {
-            login: "fleetwright[bot]".into(),
-            is_app: true,
-            sees_repository: true,
-            writes: github::WRITES.map(str::to_owned).into(),
-            expires: None,
-        };
-        github.state().tokens.insert(APP_TOKEN.into(), app);
-        let pipeline = RefCell::new(process(Upstream::own(open(&world)), &github, token, &settings));
-        Self { github, pipeline, world, token, settings }
-    }
-
-    pub fn run(&self) {
-        self.try_run().unwrap().expect("nothing asks the run to stop");
-    }
-
-    fn try_run(&self) -> Result<Option<RunReport>, CommandError> {
-        self.pipeline.borrow_mut().run(&Cancel::default(), &())
-    }
-
-    /// Runs as the service does: as long as there is news.
-    pub fn settle(&self) {
-        for _ in 0..10 {
-            if !self.has_news() {
-                return;
-            }
-            self.run();
-        }
-        panic!("runs make news for ever");
-    }
-
-    pub fn has_news(&self) -> bool {
-        self.pipeline.borrow().has_news().unwrap()
-    }
-
-    pub fn restart(&self) {
-        let upstream = Upstream::own(open(&self.world));
-        self.pipeline.replace(process(upstream, &self.github, self.token, &self.settings));
-    }
-
-    /// Edits a fact on a branch of its own, and opens a pull request.
-    pub fn propose(&self, branch: &str, edit: [&str; 3]) -> u64 {
-        self.world.git(&["branch", branch, BASE]);
-        self.edit(branch, edit);
-        self.github.open(branch).unwrap()
-    }
-
-    pub fn edit(&self, branch: &str, [file, old, new]: [&str; 3]) -> Revision {
-        let text = self.world.read(branch, file);
-        assert!(text.contains(old), "`{file}` does not say `{old}`");
-        self.world.commit(branch, &format!("Edit {file}"), &[(file, Some(&text.replacen(old, new, 1)))])
-    }
-
-    /// Makes a commit that no branch of the repository names, as it comes from a fork.
-    fn commit_in_fork(&self, edit: [&str; 3]) -> String {
-        self.world.git(&["branch", "elsewhere", BASE]);
-        let head = self.edit("elsewhere", edit);
-        self.world.git(&["branch", "-q", "-D", "elsewhere"]);
-        head.to_string()
-    }
-
-    pub fn comments(&self, number: u64) -> Vec<String> {
-        let state = self.github.state();
-        state
-            .comments
-            .iter()
-            .filter(|comment| comment.pull == number)
-            .map(|comment| comment.body.clone())
-            .collect()
-    }
-
-    /// Returns what was found about the head of a pull request, one check run a line.
-    pub fn checks(&self, number: u64) -> String {
-        let head = self.github.pull(number).unwrap().head_sha;
-        let state = self.github.state();
-        let mut told = String::new();
-        for run in state.check_runs.iter().filter(|run| run.sha == head) {
-            let (fields, notes) = (&run.fields, run.annotations.len());
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
-            let (name, conclusion) = (text(&fields["name"]), text(&fields["conclusion"]));
-            writeln!(told, "{name} {conclusion}: {} [{notes}]", text(&fields["output"]["title"])).unwrap();
-        }
-        told.trim_end().to_owned()
-    }
-
-    pub fn statuses(&self, number: u64) -> Vec<String> {
-        let head = self.github.pull(number).unwrap().head_sha;
-        let state = self.github.state();
-        let line = |status: &github::Status| {
-            format!("{} {}: {}", status.context, status.state, status.description.clone().unwrap_or_default())
-        };
-        state.statuses.iter().filter(|status| status.sha == head).map(line).collect()
-    }
-
-    pub fn labels(&self, number: u64) -> String {
-        self.github.pull(number).unwrap().labels.into_iter().collect::<Vec<_>>().join(", ")
-    }
-
-    fn requests(&self) -> usize {
-        self.github.state().exchanges.len()
-    }
-
-    fn writes(&self) -> usize {
-        self.github.writes().len()
-    }
-
-    fn spent(&self) -> u64 {
-        self.github.state().spending[self.token].used
-    }
-
-    /// Returns what a person sees of a review, with nothing in it that a moment or a number makes.
-    fn seen(&self, number: u64) -> (Vec<String>, String) {
-        (self.comments(number), self.checks(number))
-    }
-}
-
-/// Every story holds its requests and replies to GitHub's own description, where that is here.
-impl Drop for Office {
-    fn drop(&mut self) {
-        self.github.assert_described();
-    }
-}
-
-fn open(world: &World) -> Repository {
-    Repository::open(&world.path()).unwrap()
-}
-
-fn process(upstream: Upstream, github: &GitHub, token: &str, settings: &Settings) -> Pipeline {
-    let place = RepositoryPlace::new(&github.url(), github::OWNER, github::NAME).unwrap();
-    let (now, wait) = github.clock();
-    let client = Client::new(place, Identity::of_token(token.into()), Clock::new(now, wait)).unwrap();
-    Pipeline::new(upstream, settings.clone()).on_github(client)
-}
+use crate::office::{APP_TOKEN, BROKEN, Office, POOL, PROMETHEUS, process};
+use crate::platform::{APP, APP_HEAD, BASE, Until, World, settings};
 
 #[test]
 fn a_pull_request_that_touches_nothing_rendered_gets_a_verdict_and_no_comment() {
@@ -316,14 +144,14 @@ fn a_review_takes_few_requests_and_what_is_said_already_takes_no_write() {
         work();
         (office.requests() - before.0, office.writes() - before.1, office.spent() - before.2)
     };
-    // Without a pull request a run looks twice at each of its own branches, and once at the list.
-    assert_eq!(cost(&|| office.run()), (6, 0, 0));
+    // Without a pull request a run looks at each of its own branches, and once at the list.
+    assert_eq!(cost(&|| office.run()), (3, 0, 0));
     office.propose("pool", POOL);
-    assert_eq!(cost(&|| office.run()), (11, 2, 6));
-    assert_eq!(cost(&|| assert!(!office.has_news())), (3, 0, 0), "what is known already was paid for");
-    assert_eq!(cost(&|| office.run()), (6, 0, 0));
+    assert_eq!(cost(&|| office.run()), (10, 3, 8));
+    assert_eq!(cost(&|| assert!(!office.has_news())), (1, 0, 0), "what is known already was paid for");
+    assert_eq!(cost(&|| office.run()), (3, 0, 0));
     office.restart();
-    assert_eq!(cost(&|| office.run()), (10, 0, 8), "a new process looks, and says nothing");
+    assert_eq!(cost(&|| office.run()), (8, 0, 8), "a new process looks, and says nothing");
 }
 
 #[test]
@@ -365,8 +193,14 @@ fn a_plain_token_gets_one_commit_status_in_place_of_the_check() {
     office.run();
     office.restart();
     office.run();
-    assert_snapshot!(office.statuses(good).join("\n"), @"fleetwright/review success: 1 file changed on 1 cluster: app · app=7868f9145c337f0ec9af3718308b4e64");
-    assert_snapshot!(office.statuses(bad).join("\n"), @"fleetwright/review failure: It does not render: 1 problem");
+    assert_snapshot!(office.statuses(good).join("\n"), @r"
+    fleetwright/review success: 1 file changed on 1 cluster: app · app=7868f9145c337f0ec9af3718308b4e64
+    fleetwright/control-first success: no rendered file is changed
+    ");
+    assert_snapshot!(office.statuses(bad).join("\n"), @r"
+    fleetwright/review failure: It does not render: 1 problem
+    fleetwright/control-first success: no rendered file is changed
+    ");
     assert_eq!(office.github.state().check_runs, []);
     assert_eq!(office.comments(good).len(), 1);
 }
@@ -423,11 +257,12 @@ fn many_problems_are_sent_in_batches_and_every_answer_may_be_lost() {
     let number = whole.propose("broken", edit);
     whole.run();
     assert_snapshot!(whole.checks(number), @"fleetwright/review failure: It does not render: 130 problems [130]");
-    assert_snapshot!(whole.github.writes().join("\n"), @"
+    assert_snapshot!(whole.github.writes().join("\n"), @r"
     POST /repos/acme/fleet/issues/1/comments 201
     POST /repos/acme/fleet/check-runs 201
     PATCH /repos/acme/fleet/check-runs/2 200
     PATCH /repos/acme/fleet/check-runs/2 200
+    POST /repos/acme/fleet/statuses/02a56e41a028b44699c2fa8b8372b831d7d27f2d 201
     ");
     for (method, path, kind) in [
         ("POST", "/check-runs", FaultKind::After(502)),
@@ -502,7 +337,7 @@ fn a_fork_is_rendered_when_a_maintainer_asks_for_what_is_there_now() {
     let number = office.github.open_from_fork("mallory", "pool", &head).unwrap();
     let writes = office.writes();
     office.settle();
-    assert_eq!((office.writes(), office.comments(number)), (writes, Vec::new()), "nobody asked");
+    assert_eq!((office.writes(), office.comments(number)), (writes + 2, Vec::new()), "nobody asked");
 
     // Both in the same second: the push may have come after the look.
     office.github.label(number, RENDER_LABEL).unwrap();
@@ -512,7 +347,10 @@ fn a_fork_is_rendered_when_a_maintainer_asks_for_what_is_there_now() {
     office.github.advance(Duration::from_secs(1));
     office.github.label(number, RENDER_LABEL).unwrap();
     office.settle();
-    assert_snapshot!(office.checks(number), @"fleetwright/review success: 1 file changed on 1 cluster: app [0]");
+    assert_snapshot!(office.checks(number), @r"
+    fleetwright/review action_required: Waits for the label fleetwright: render [0]
+    fleetwright/review success: 1 file changed on 1 cluster: app [0]
+    ");
     assert_eq!(office.comments(number).len(), 1);
 
     office.github.advance(Duration::from_secs(1));
@@ -525,12 +363,15 @@ fn a_fork_is_rendered_when_a_maintainer_asks_for_what_is_there_now() {
 
     <!-- fleetwright:review -->
     ");
-    assert_eq!(office.checks(number), "", "what was pushed was not looked at");
+    assert_snapshot!(office.checks(number), @"fleetwright/review action_required: Waits for the label fleetwright: render [0]");
 
     office.github.advance(Duration::from_secs(1));
     office.github.label(number, RENDER_LABEL).unwrap();
     office.settle();
-    assert_snapshot!(office.checks(number), @"fleetwright/review failure: It does not render: 1 problem [1]");
+    assert_snapshot!(office.checks(number), @r"
+    fleetwright/review action_required: Waits for the label fleetwright: render [0]
+    fleetwright/review failure: It does not render: 1 problem [1]
+    ");
     assert_eq!(office.comments(number).len(), 1);
 }
 

@@ -44,12 +44,13 @@ pub struct Verdict {
     /// What a later run wants to know of it: words that hold no space and no `:`, with spaces between them.
     pub seal: String,
     /// Where people read more.
-    pub url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// What a verdict comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Conclusion {
     /// All is well.
     Success,
@@ -57,6 +58,8 @@ pub enum Conclusion {
     Failure,
     /// There is nothing to say for or against it.
     Neutral,
+    /// It waits for a person to do something; until then it counts as little as a failure.
+    ActionRequired,
 }
 
 /// Something wrong with a line.
@@ -86,6 +89,7 @@ impl Conclusion {
         match self {
             Self::Success | Self::Neutral => StatusState::Success,
             Self::Failure => StatusState::Failure,
+            Self::ActionRequired => StatusState::Pending,
         }
     }
 }
@@ -112,9 +116,11 @@ impl Verdict {
             output["text"] = text.as_str().into();
         }
         let mut run = json!({
-            "name": self.name, "external_id": self.id(), "details_url": self.url, "status": "in_progress",
-            "output": output,
+            "name": self.name, "external_id": self.id(), "status": "in_progress", "output": output,
         });
+        if let Some(url) = &self.url {
+            run["details_url"] = url.as_str().into();
+        }
         if batch.len() == rest.len() {
             run["status"] = "completed".into();
             run["conclusion"] = json!(self.conclusion);
@@ -130,7 +136,7 @@ impl Verdict {
             context: self.name.clone(),
             state: self.conclusion.status(),
             description: title + &seal,
-            target_url: Some(self.url.clone()),
+            target_url: self.url.clone(),
         }
     }
 }

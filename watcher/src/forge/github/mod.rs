@@ -292,23 +292,6 @@ impl<'a> GitHubForge<'a> {
         Ok(self.client.list(Call::get("read the statuses of a commit", route))?)
     }
 
-    /// Lets the pull request of `then` wait, by a commit status, while that of `first` is open.
-    pub fn hold_back(&self, context: &str, first: &str, then: &str) -> Result<(), ForgeError> {
-        let Some(held) = self.pulls_of(then, "open", true)?.into_iter().next() else { return Ok(()) };
-        let revision = pulls::read(&held)?.proposal.head_revision;
-        let (state, description, target_url) = match self.pulls_of(first, "open", true)?.into_iter().next() {
-            Some(open) => {
-                let description = format!("waits until #{} is merged", open.number);
-                (StatusState::Pending, description, Some(open.html_url))
-            }
-            None => (StatusState::Success, "nothing has to be merged first".to_owned(), None),
-        };
-        self.set_status(
-            revision,
-            &CommitStatus { context: context.to_owned(), state, description, target_url },
-        )
-    }
-
     /// Waits until a push is within GitHub's limits, or says when it will be.
     pub fn admit_push(&self) -> Result<(), ForgeError> {
         Ok(self.client.admit_push()?)

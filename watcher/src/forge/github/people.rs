@@ -1,24 +1,33 @@
-//! Pull requests that people open: which there are, where they come from, and what a maintainer asked for.
+//! The open pull requests: which there are, where they come from, what they touch, and what a maintainer asked for.
+
+use std::collections::BTreeSet;
 
 use tracing::info;
 
 use super::client::Call;
+use super::place::encoded;
 use super::wire;
 use super::{GitHubError, GitHubFault, GitHubForge};
-use crate::forge::ForgeError;
+use crate::forge::{BRANCHES, ForgeError};
 use crate::git::Revision;
 
-/// An open pull request that people made.
+/// How many files GitHub lists of a comparison; beyond them it says nothing of the others (GitHub Docs, "Compare two
+/// commits").
+const MAX_COMPARED_FILES: usize = 300;
+
+/// An open pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenPull {
     /// The number.
     pub number: u64,
+    /// The name of its head branch, in whatever repository that is.
+    pub branch: String,
     /// The tip of its head branch.
     pub head: Revision,
     /// Where its head branch is.
     pub origin: Origin,
-    /// Whether it has the label that was asked about.
-    pub has_label: bool,
+    /// Those of its labels that were asked about.
+    pub labels: BTreeSet<String>,
     /// Its page.
     pub url: String,
 }
@@ -30,7 +39,8 @@ pub enum Origin {
     Own,
     /// In a fork: anyone may have written it.
     Fork {
-        /// When anything was last pushed to the fork, as GitHub writes moments; nothing if the fork is gone.
+        /// When anything was last pushed to the fork, as GitHub writes moments; nothing if the fork is gone, or if no label
+        /// makes it matter.
         pushed_at: Option<String>,
     },
 }
@@ -45,25 +55,59 @@ pub enum Labelled {
 }
 
 impl GitHubForge<'_> {
-    /// Returns the open pull requests to `base`, less those of our own branches, which start with `prefix`; each with
-    /// whether it has `label`.
-    pub fn open_of_people(&self, base: &str, prefix: &str, label: &str) -> Result<Vec<OpenPull>, ForgeError> {
+    /// Returns the open pull requests to `base`, each with those of `labels` that it has.
+    pub fn open_pulls(&self, base: &str, labels: &[&str]) -> Result<Vec<OpenPull>, ForgeError> {
         let route = self.route("/pulls?state=open&per_page=100");
         let mut pulls: Vec<wire::Pull> = self.client.list(Call::get("list the pull requests", route))?;
         pulls.retain(|pull| pull.base.branch == base);
-        pulls.retain(|pull| !(self.is_own(pull) && pull.head.branch.starts_with(prefix)));
         pulls.sort_by_key(|pull| pull.number);
-        pulls.iter().map(|pull| self.open_pull(pull, label)).collect()
+        pulls.iter().map(|pull| self.open_pull(pull, labels)).collect()
     }
 
-    fn open_pull(&self, pull: &wire::Pull, label: &str) -> Result<OpenPull, ForgeError> {
+    fn open_pull(&self, pull: &wire::Pull, labels: &[&str]) -> Result<OpenPull, ForgeError> {
         let number = pull.number;
         let unreadable = |reason: String| ForgeError::Unreadable { number, reason };
         let head = Revision::parse(&pull.head.sha).map_err(|error| unreadable(error.to_string()))?;
-        let pushed_at = || pull.head.repo.as_ref().and_then(|repository| repository.pushed_at.clone());
+        let names = pull.labels.iter().map(|label| label.name.clone());
+        let labels: BTreeSet<String> = names.filter(|name| labels.contains(&name.as_str())).collect();
+        // What else is pushed to a fork is no news, unless a label has to be younger than it.
+        let pushed_at = || pull.head.repo.as_ref().filter(|_| !labels.is_empty())?.pushed_at.clone();
         let origin = if self.is_own(pull) { Origin::Own } else { Origin::Fork { pushed_at: pushed_at() } };
-        let has_label = pull.labels.iter().any(|set| set.name == label);
-        Ok(OpenPull { number, head, origin, has_label, url: pull.html_url.clone() })
+        let (branch, url) = (pull.head.branch.clone(), pull.html_url.clone());
+        Ok(OpenPull { number, branch, head, origin, labels, url })
+    }
+
+    /// Returns when the branch of a pull request was last pushed to, as GitHub writes moments; nothing if GitHub does not
+    /// say so of the head that is seen.
+    pub fn pushed_at(&self, pull: &OpenPull) -> Result<Option<String>, ForgeError> {
+        if let Origin::Fork { pushed_at } = &pull.origin {
+            return Ok(pushed_at.clone());
+        }
+        let name = format!("{BRANCHES}{}", pull.branch);
+        let route = self.route(&format!("/activity?ref={}&per_page=1", encoded(&name)));
+        let moves: Vec<wire::Activity> = match self.client.call(&Call::get("read what was pushed", route)) {
+            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => return Ok(None),
+            result => result?,
+        };
+        let newest = moves.into_iter().next();
+        Ok(newest
+            .filter(|newest| newest.name == name && newest.after == pull.head.to_string())
+            .map(|newest| newest.timestamp))
+    }
+
+    /// Returns the paths that a head changes since it left `base`, old names included; nothing if GitHub does not list all
+    /// of them.
+    pub fn changed_paths(&self, base: Revision, head: Revision) -> Result<Option<Vec<String>>, ForgeError> {
+        let route = self.route(&format!("/compare/{base}...{head}?per_page=1"));
+        let compared: wire::Comparison = match self.client.call(&Call::get("compare two commits", route)) {
+            Err(GitHubError { fault: GitHubFault::NotFound | GitHubFault::Invalid { .. }, .. }) => {
+                return Ok(None);
+            }
+            result => result?,
+        };
+        let files = compared.files.filter(|files| files.len() < MAX_COMPARED_FILES);
+        let names = |file: wire::ChangedFile| [Some(file.filename), file.previous_filename];
+        Ok(files.map(|files| files.into_iter().flat_map(names).flatten().collect()))
     }
 
     /// Tells whether `label` was set on a pull request after `pushed_at`.

@@ -12,7 +12,6 @@ use crate::identity::Identity;
 const HEAD: &str = "fleetwright/app";
 const FIRST: &str = "fleetwright/control";
 const PREFIX: &str = "fleetwright/";
-const CONTEXT: &str = "fleetwright/control-first";
 const SECRET: &str = "github_pat_fleet";
 
 /// A GitHub with a repository, and a clone of it in which commits are made.
@@ -108,6 +107,11 @@ fn proposal(head: &str, head_revision: Revision, base_revision: Revision) -> Pro
     }
 }
 
+fn status(state: StatusState) -> CommitStatus {
+    let (context, description) = ("fleetwright/control-first".into(), "waits until #1 is merged".into());
+    CommitStatus { context, state, description, target_url: None }
+}
+
 fn closed_by_a_person() -> PullState {
     PullState::Closed { reason: pulls::CLOSED_BY_A_PERSON.into() }
 }
@@ -119,8 +123,8 @@ fn requests_and_replies_are_held_to_the_description_that_github_publishes() {
         return;
     };
     let world = World::new();
-    let (number, _) = world.opened(HEAD);
-    world.forge().hold_back(CONTEXT, FIRST, HEAD).unwrap();
+    let (number, proposal) = world.opened(HEAD);
+    world.forge().set_status(proposal.head_revision, &status(StatusState::Pending)).unwrap();
     world.forge().close(number, "nothing is left to change").unwrap();
     let exchanges = world.github.state().exchanges.clone();
     assert!(exchanges.len() > 8, "too little was said to judge by");
@@ -138,7 +142,6 @@ fn a_repository_without_pull_requests_has_an_empty_list_and_nothing_to_settle() 
     assert_eq!(world.forge().list_open().unwrap(), []);
     assert_eq!(world.forge().of_head(HEAD).unwrap(), []);
     assert_eq!(world.forge().settle(PREFIX).unwrap(), [0; 0]);
-    world.forge().hold_back(CONTEXT, FIRST, HEAD).unwrap();
     assert!(matches!(world.forge().show(1), Err(ForgeError::Unknown { number: 1 })));
     assert_eq!(world.github.writes(), [""; 0]);
 }
@@ -536,29 +539,17 @@ fn a_merge_takes_what_was_looked_at_and_no_rule_is_worked_around() {
 }
 
 #[test]
-fn the_apps_wait_for_control_by_a_commit_status_that_is_said_once() {
+fn a_commit_status_is_set_once_however_often_it_is_said() {
     let world = World::new();
-    let (control, _) = world.opened(FIRST);
     let (_, app) = world.opened(HEAD);
-    let told = || -> Vec<String> {
-        let state = world.github.state();
-        let line = |status: &github::Status| {
-            format!("{} {} {}", status.context, status.state, status.description.clone().unwrap_or_default())
-        };
-        state
-            .statuses
-            .iter()
-            .inspect(|status| assert_eq!(status.sha, app.head_revision.to_string()))
-            .map(line)
-            .collect()
-    };
-    world.forge().hold_back(CONTEXT, FIRST, HEAD).unwrap();
-    world.forge().hold_back(CONTEXT, FIRST, HEAD).unwrap();
-    assert_eq!(told(), ["fleetwright/control-first pending waits until #1 is merged"]);
-    world.github.merge(control).unwrap();
-    world.forge().hold_back(CONTEXT, FIRST, HEAD).unwrap();
-    world.forge().hold_back(CONTEXT, FIRST, HEAD).unwrap();
-    assert_eq!(told()[1..], ["fleetwright/control-first success nothing has to be merged first"]);
+    for state in [StatusState::Pending, StatusState::Pending, StatusState::Success, StatusState::Success] {
+        world.forge().set_status(app.head_revision, &status(state)).unwrap();
+    }
+    let state = world.github.state();
+    let told: Vec<_> =
+        state.statuses.iter().map(|status| (status.sha.clone(), status.state.as_str())).collect();
+    let head = app.head_revision.to_string();
+    assert_eq!(told, [(head.clone(), "pending"), (head, "success")]);
 }
 
 #[test]

@@ -61,6 +61,29 @@ pub(super) struct App {
     pub(super) slug: Option<String>,
 }
 
+/// A move of a branch.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Activity {
+    #[serde(rename = "ref")]
+    pub(super) name: String,
+    pub(super) after: String,
+    pub(super) timestamp: String,
+}
+
+/// What one commit changes over another.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Comparison {
+    pub(super) files: Option<Vec<ChangedFile>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ChangedFile {
+    pub(super) filename: String,
+    /// Set if it was renamed.
+    #[serde(default)]
+    pub(super) previous_filename: Option<String>,
+}
+
 /// Something that happened to a pull request.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Event {

@@ -1,4 +1,6 @@
-//! Examining: both ends of a pull request are rendered and compared.
+//! Examining: both ends of a pull request are rendered and compared, with each other and with what is committed.
+//!
+//! Everything here follows from the repository alone, and asks no forge.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +8,11 @@ use renderer::path::ClusterName;
 use renderer::plan::{self, Budget, FileChange, Plan, Published};
 use renderer::problem::Problem;
 use renderer::render::Rendered;
+use renderer::snapshot::OUTPUT;
 use serde::{Deserialize, Serialize};
 
 use super::Subject;
+use super::edits::{self, Edits};
 use super::page::Page;
 use crate::git::{GitError, Repository, Revision};
 use crate::run::changes;
@@ -68,22 +72,25 @@ pub(in crate::run) fn examine(
     question: &Question,
     render: impl FnMut(Revision) -> Result<Side, GitError>,
 ) -> Result<Page, GitError> {
-    let examination = find(repository, question, render)?;
+    let (found, edits) = find(repository, question, render)?;
     let budget = (question.budget, question.allow_deletions.as_deref());
-    Ok(Page::new(question.subject, &examination, &question.branch, &budget))
+    Ok(Page::new(question.subject, &found, &edits, &question.branch, &budget))
 }
 
 fn find(
     repository: &Repository,
     question: &Question,
     mut render: impl FnMut(Revision) -> Result<Side, GitError>,
-) -> Result<Examination, GitError> {
+) -> Result<(Examination, Edits), GitError> {
     let Subject { base, head } = question.subject;
-    if repository.has_same_inputs(base, head)? {
-        return Ok(Examination::Untouched);
+    let differences = repository.differences_below(OUTPUT, base, head)?;
+    if differences.is_empty() && repository.has_same_inputs(base, head)? {
+        return Ok((Examination::Untouched, Edits::default()));
     }
     let base = if question.is_base_unrenderable { Err(Vec::new()) } else { render(base)? };
-    Ok(match (base, render(head)?) {
+    let head = render(head)?;
+    let edits = edits::find(repository, &differences, base.as_ref().ok(), head.as_ref().ok())?;
+    let found = match (base, head) {
         (base, Err(problems)) => {
             let known = base.err().unwrap_or_default();
             let inherited = problems.iter().filter(|problem| known.contains(problem)).count();
@@ -91,7 +98,8 @@ fn find(
         }
         (Err(_), Ok(head)) => Examination::Mended { tree: head.tree_digest() },
         (Ok(base), Ok(head)) => compare(&base, &head),
-    })
+    };
+    Ok((found, edits))
 }
 
 fn compare(base: &Rendered, head: &Rendered) -> Examination {

@@ -4,11 +4,15 @@ use std::fmt::Write as _;
 
 use renderer::plan::{Budget, Plan, markdown, text};
 use renderer::problem::Problem;
+use renderer::snapshot::OUTPUT;
 use serde::{Deserialize, Serialize};
 
+use super::edits::{Edit, Edits, What};
 use super::examine::Examination;
-use super::{RENDER_LABEL, REVIEW, Subject, seal};
+use super::{ACCEPT_LABEL, RENDER_LABEL, REVIEW, Subject, seal};
 use crate::forge::github::{Annotation, Conclusion, OUTPUT_LIMIT, Verdict};
+use crate::git::{Entry, Revision};
+use crate::run::publish::BRANCH_PREFIX;
 use crate::run::worker::WorkerDeath;
 
 /// How many problems become annotations; the others are in the check's text.
@@ -21,8 +25,27 @@ const MAX_NOTES: usize = 1_200;
 const MAX_PARTS: usize = 10;
 /// The longest message of an annotation, in characters: GitHub takes 64 KB.
 const MAX_MESSAGE: usize = 8_000;
+/// How much of a path or a key is shown, in characters.
+const MAX_SHOWN: usize = 300;
+/// What is said of what touches nothing that is rendered.
+const NOTHING_TOUCHED: &str = "Nothing is touched that is rendered";
+const UNREAD_HARMLESS: &str =
+    "This fork touches nothing that is rendered, by GitHub's list of its files. Nothing of it was fetched.\n";
 /// How much of the digest of a tree people read.
 const SHOWN_DIGITS: usize = 12;
+
+/// How much of the comment the edits of rendered files take, in characters, and what of that is a list of files.
+const MAX_EDITS: usize = 20_000;
+const MAX_EDIT_LIST: usize = 10_000;
+
+/// Who made the head of one of our own branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// We did, from this commit.
+    Fleetwright { source: Revision },
+    /// Someone else did, or added to it.
+    Person,
+}
 
 /// What a review says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +56,11 @@ pub(in crate::run) struct Page {
     pub(super) comment: String,
     /// Whether the comment is worth one where there is none yet.
     pub(super) is_news: bool,
+    /// What was edited by hand below the output folder: a path, and what the head has there.
+    pub(super) edits: Vec<(String, Option<Entry>)>,
     conclusion: Conclusion,
+    /// Whether it does not render.
+    is_broken: bool,
     /// Everything, nothing folded, in parts that a check can hold.
     full: Vec<String>,
     annotations: Vec<Annotation>,
@@ -45,21 +72,19 @@ impl Page {
     pub(super) fn new(
         subject: Subject,
         found: &Examination,
+        edits: &Edits,
         branch: &str,
         budget: &(Budget, Option<&str>),
     ) -> Self {
         let blank = Self {
-            title: String::new(),
-            comment: String::new(),
             is_news: true,
-            conclusion: Conclusion::Success,
-            full: Vec::new(),
-            annotations: Vec::new(),
+            is_broken: matches!(found, Examination::Broken { .. }),
             seal: seal::write(found),
+            ..Self::blank()
         };
-        match found {
+        let page = match found {
             Examination::Untouched => Self {
-                title: "Nothing is touched that is rendered".to_owned(),
+                title: NOTHING_TOUCHED.to_owned(),
                 comment: "This pull request touches nothing that is rendered.\n".to_owned(),
                 is_news: false,
                 ..blank
@@ -75,7 +100,7 @@ impl Page {
             },
             Examination::Broken { problems, inherited } => Self {
                 title: format!("It does not render: {}", counted(problems.len(), "problem")),
-                comment: broken(problems, *inherited, branch),
+                comment: broken(problems, *inherited, branch, MAX_PROBLEM_TEXT - room(edits)),
                 conclusion: Conclusion::Failure,
                 full: vec![listed(problems, OUTPUT_LIMIT)],
                 annotations: problems.iter().take(MAX_ANNOTATIONS).map(annotation).collect(),
@@ -91,11 +116,35 @@ impl Page {
             },
             Examination::Compared { plan, groups, tree } => Self {
                 title: text::headline(plan),
-                comment: compared(plan, &refusals(groups.values(), budget), &footer(subject, tree)),
+                comment: compared(
+                    plan,
+                    markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits),
+                    &refusals(groups.values(), budget),
+                    &footer(subject, tree),
+                ),
                 full: markdown::full(plan, OUTPUT_LIMIT, MAX_PARTS),
                 ..blank
             },
+        };
+        page.with_edits(edits)
+    }
+
+    /// Puts what was edited by hand first.
+    fn with_edits(mut self, edits: &Edits) -> Self {
+        if edits.is_empty() {
+            return self;
         }
+        self.title =
+            format!("{} edited by hand; {}", counted(edits.files.len(), "rendered file"), self.title);
+        self.comment = format!("{}\n{}", edited(edits), self.comment);
+        self.is_news = true;
+        self.conclusion = Conclusion::Failure;
+        let notes = edits.files.iter().filter(|edit| edit.entry.is_some()).map(edit_annotation);
+        self.annotations = notes.chain(self.annotations).take(MAX_ANNOTATIONS).collect();
+        self.full.splice(0..0, edits.plan.iter().flat_map(|plan| markdown::full(plan, OUTPUT_LIMIT, 1)));
+        self.full.truncate(MAX_PARTS);
+        self.edits = edits.files.iter().map(|edit| (edit.path.clone(), edit.entry.clone())).collect();
+        self
     }
 
     /// Writes down that a pull request could not be rendered, since what rendered it did not survive.
@@ -113,15 +162,105 @@ impl Page {
             title,
             comment,
             is_news: true,
+            is_broken: true,
             conclusion: Conclusion::Failure,
+            ..Self::blank()
+        }
+    }
+
+    /// Writes down that nothing was read of a fork, and what that takes; `touches` says whether it touches what is rendered,
+    /// by GitHub's list of its files.
+    pub(super) fn of_unread(touches: bool) -> Self {
+        if !touches {
+            return Self {
+                title: NOTHING_TOUCHED.to_owned(),
+                comment: UNREAD_HARMLESS.to_owned(),
+                ..Self::blank()
+            };
+        }
+        Self {
+            title: format!("Waits for the label {RENDER_LABEL}"),
+            comment: format!(
+                "This fork changes what is rendered, and anyone may have written it: nothing of it was fetched or rendered. \
+                 When you have read what is there, set the label `{RENDER_LABEL}`; it counts until the next push.\n"
+            ),
+            conclusion: Conclusion::ActionRequired,
+            ..Self::blank()
+        }
+    }
+
+    /// Writes down that a head has nothing in common with the base branch.
+    pub(super) fn of_unrelated(branch: &str) -> Self {
+        Self {
+            title: format!("It shares no history with {branch}"),
+            comment: format!(
+                "This head shares no commit with {}: there is nothing to compare it with.\n",
+                shown(branch)
+            ),
+            conclusion: Conclusion::Failure,
+            ..Self::blank()
+        }
+    }
+
+    fn blank() -> Self {
+        Self {
+            title: String::new(),
+            comment: String::new(),
+            is_news: false,
+            edits: Vec::new(),
+            conclusion: Conclusion::Success,
+            is_broken: false,
             full: Vec::new(),
             annotations: Vec::new(),
             seal: String::new(),
         }
     }
 
+    /// Says who made a head of one of our own branches, before what it changes.
+    pub(super) fn made_by(mut self, maker: &Maker) -> Self {
+        let (title, text) = match maker {
+            Maker::Fleetwright { source } => {
+                let made = format!("Made by Fleetwright from {}", source.short());
+                let text = format!("Fleetwright rendered this from `{source}`.\n");
+                (made, text)
+            }
+            Maker::Person => {
+                self.conclusion = Conclusion::Failure;
+                let text = "The branch is Fleetwright's, and its head is not a commit that Fleetwright makes of the base \
+                            branch: it is left alone. To change what is rendered, edit `environments/` or `templates/`; to \
+                            let Fleetwright make it again, close this pull request and delete its branch.\n";
+                ("Not made by Fleetwright".to_owned(), text.to_owned())
+            }
+        };
+        let is_plain = self.edits.is_empty() && !self.is_broken;
+        self.title = if is_plain { title } else { format!("{title}; {}", self.title) };
+        self.comment = if is_plain { text } else { format!("{text}\n{}", self.comment) };
+        self.is_news = false;
+        self
+    }
+
+    /// Says that the prefix of a branch is ours.
+    pub(super) fn on_reserved_branch(mut self) -> Self {
+        self.title = format!("The prefix {BRANCH_PREFIX} is reserved; {}", self.title);
+        self.comment = format!(
+            "Branches below `{BRANCH_PREFIX}` are Fleetwright's: use another name. This one is reviewed like anyone's.\n\n{}",
+            self.comment
+        );
+        self
+    }
+
+    /// Lets the edits pass that a maintainer has accepted; what else is wrong stays so.
+    pub(super) fn accept_edits(&mut self) {
+        self.title = format!("Accepted: {}", self.title);
+        self.comment =
+            format!("The label `{ACCEPT_LABEL}` accepts the edits of this head.\n\n{}", self.comment);
+        if !self.is_broken {
+            self.conclusion = Conclusion::Success;
+        }
+    }
+
     /// Returns what does not fit into the verdict's own check: one more check for each further part of the full diff.
-    pub(super) fn further_parts(&self, url: &str) -> Vec<Verdict> {
+    pub(super) fn further_parts(&self, url: Option<&str>) -> Vec<Verdict> {
         let parts = self.full.len();
         let further = self.full.iter().enumerate().skip(1);
         further
@@ -133,13 +272,13 @@ impl Page {
                 text: Some(text.clone()),
                 annotations: Vec::new(),
                 seal: String::new(),
-                url: url.to_owned(),
+                url: url.map(str::to_owned),
             })
             .collect()
     }
 
     /// Returns the verdict on the head of a pull request whose page is `url`.
-    pub(super) fn into_verdict(self, url: &str) -> Verdict {
+    pub(super) fn into_verdict(self, url: Option<&str>) -> Verdict {
         Verdict {
             name: REVIEW.to_owned(),
             conclusion: self.conclusion,
@@ -148,7 +287,7 @@ impl Page {
             text: self.full.into_iter().next(),
             annotations: self.annotations,
             seal: self.seal,
-            url: url.to_owned(),
+            url: url.map(str::to_owned),
         }
     }
 }
@@ -161,8 +300,84 @@ pub(super) fn permission_gone() -> String {
     )
 }
 
-fn compared(plan: &Plan, notes: &str, footer: &str) -> String {
-    format!("### What this pull request changes\n\n{notes}{}\n---\n{footer}\n", markdown::body(plan))
+fn compared(plan: &Plan, limit: usize, notes: &str, footer: &str) -> String {
+    let body = markdown::body_within(plan, limit);
+    format!("### What this pull request changes\n\n{notes}{body}\n---\n{footer}\n")
+}
+
+/// How much of the comment the edits take.
+fn room(edits: &Edits) -> usize {
+    if edits.is_empty() { 0 } else { MAX_EDITS }
+}
+
+/// Says what was edited by hand: the files first, each with the lines to change instead, and then what the edits are.
+fn edited(edits: &Edits) -> String {
+    let mut text = format!(
+        "### Rendered files are edited by hand\n\n\
+         **Argo CD applies what stands below `{OUTPUT}/`**, and these files are not what the inputs of this head render to. \
+         Take the edits back and change the lines that are named; or a maintainer who has read the edits sets the label \
+         `{ACCEPT_LABEL}`, which counts until the next push.\n\n"
+    );
+    let total = edits.files.len();
+    for (shown, edit) in edits.files.iter().enumerate() {
+        let line = edit_line(edit);
+        if text.chars().count() + line.chars().count() > MAX_EDIT_LIST {
+            let _ = writeln!(text, "- and {}", counted(total - shown, "more file"));
+            break;
+        }
+        text.push_str(&line);
+    }
+    if let Some(plan) = edits.plan.as_ref().filter(|plan| !plan.is_empty()) {
+        let body = markdown::body_within(plan, MAX_EDITS - MAX_EDIT_LIST - 500);
+        let _ = write!(text, "\nFrom what is rendered to what is committed instead:\n\n{body}");
+    }
+    text
+}
+
+fn edit_line(edit: &Edit) -> String {
+    let mut line = format!("- {} {}", path(edit), what(edit));
+    for risk in &edit.risks {
+        let _ = write!(line, "; **{}**: {}", risk.kind, risk.note);
+    }
+    line.push('\n');
+    for (key, place) in &edit.sources {
+        let setting = if key.is_empty() { "it".to_owned() } else { shown(key) };
+        let _ = writeln!(line, "  - {setting} comes from {}", shown(&place.to_string()));
+    }
+    line
+}
+
+fn what(edit: &Edit) -> String {
+    match edit.what {
+        What::Changed => "is not as it is rendered".to_owned(),
+        What::Added => "is added, and nothing renders it".to_owned(),
+        What::Removed => "is rendered, and missing".to_owned(),
+        What::Replaced => format!("is {}", edit.entry.as_ref().map(ToString::to_string).unwrap_or_default()),
+        What::Unknown => "differs from the base, and this head does not render".to_owned(),
+    }
+}
+
+fn path(edit: &Edit) -> String {
+    shown(&edit.path)
+}
+
+/// Writes a text from outside as a code span of a bounded length.
+fn shown(text: &str) -> String {
+    let text: String =
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(MAX_SHOWN).collect();
+    markdown::code(&text)
+}
+
+fn edit_annotation(edit: &Edit) -> Annotation {
+    let sources = edit.sources.iter().map(|(_, place)| place.to_string()).collect::<Vec<_>>().join(", ");
+    let instead = if sources.is_empty() { String::new() } else { format!("\nchange instead: {sources}") };
+    let message = format!("edited by hand: {}{instead}", what(edit));
+    Annotation {
+        path: edit.path.clone(),
+        line: 1,
+        column: 1,
+        message: message.chars().take(MAX_MESSAGE).collect(),
+    }
 }
 
 fn footer(subject: Subject, tree: &str) -> String {
@@ -190,10 +405,10 @@ fn refusals<'a>(plans: impl Iterator<Item = &'a Plan>, (budget, allowed): &(Budg
     notes
 }
 
-fn broken(problems: &[Problem], inherited: usize, branch: &str) -> String {
+fn broken(problems: &[Problem], inherited: usize, branch: &str, limit: usize) -> String {
     let mut text =
         format!("### This pull request does not render: {}\n\n", counted(problems.len(), "problem"));
-    text.push_str(&listed(problems, MAX_PROBLEM_TEXT));
+    text.push_str(&listed(problems, limit));
     if inherited > 0 {
         let _ = write!(text, "\n{inherited} of them already stood where it left `{branch}`.\n");
     }
