@@ -50,6 +50,10 @@ pub fn malformed_commit_heads() -> Vec<Vec<u8>> {
     texts.into_iter().map(String::into_bytes).chain([invalid]).collect()
 }
 
+/// Packets by which a git server keeps a connection alive without sending anything: an empty one, an empty piece of the pack, and
+/// progress.
+pub const GIT_KEEP_ALIVES: [&[u8]; 3] = [b"0004", b"0005\x01", b"001f\x02Counting objects:  1%\r    "];
+
 /// A server that answers every connection with a beginning and then with one more piece, without end, until the client is gone.
 pub struct Drip {
     address: SocketAddr,

@@ -3,14 +3,22 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::http::{Client, Url};
+use crate::http::{Client, Patience, Url};
 use crate::identity::Identity;
 
 use super::conversation::Remote;
 use super::error::Fault;
 use super::smart_http::HttpRemote;
 use super::ssh::SshRemote;
+
+/// How long to wait for a web server that speaks git. How slow it may be besides is up to the pace of the conversation.
+const TIMEOUTS: Patience = Patience {
+    connect: Duration::from_secs(20),
+    silence: Duration::from_mins(2),
+    exchange: Duration::from_hours(6),
+};
 
 /// Returns whether an address is of another machine, or reached as if it were.
 #[must_use]
@@ -30,7 +38,7 @@ impl Remote {
         match address.split_once("://") {
             Some(("https" | "http", _)) => {
                 let url = Url::parse(address)?;
-                let client = Client::new(&url);
+                let client = Client::patient(&url, TIMEOUTS);
                 Ok(Self::Http(HttpRemote::new(url, client, identity.clone())))
             }
             Some((scheme, _)) => Err(Fault::UnsupportedUrl { scheme: scheme.escape_debug().to_string() }),

@@ -6,8 +6,10 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::error::Fault;
+use super::pace::{Pace, PaceLimits, Paced};
 use super::process::Process;
 use super::smart_http::{HttpConversation, HttpRemote};
 use super::ssh::SshRemote;
@@ -66,27 +68,42 @@ impl fmt::Display for Remote {
 impl Remote {
     /// Starts a conversation; the greeting is the first thing to read.
     pub(super) fn converse(&self, service: Service) -> Result<Conversation, Fault> {
-        match self {
-            Self::Path(path) => Process::git(path, service).map(Conversation::Process),
-            Self::Ssh(ssh) => ssh.converse(service).map(Conversation::Process),
-            Self::Http(http) => http.converse(service).map(Conversation::Http),
-        }
+        let (channel, limits) = match self {
+            Self::Path(path) => {
+                let limits = &PaceLimits::DEFAULT;
+                (Channel::Process(Process::git(path, service, limits.silence)?), limits)
+            }
+            Self::Ssh(ssh) => (Channel::Process(ssh.converse(service)?), ssh.limits),
+            Self::Http(http) => (Channel::Http(http.converse(service)?), http.limits),
+        };
+        Ok(Conversation { channel, pace: Pace::new(*limits, Instant::now()) })
     }
 }
 
 /// A conversation under way.
-pub(super) enum Conversation {
+pub(super) struct Conversation {
+    channel: Channel,
+    pace: Pace,
+}
+
+enum Channel {
     Process(Process),
     Http(HttpConversation),
 }
 
 impl Conversation {
     /// Returns what the other side says: the greeting first, after a question the answer.
-    pub(super) fn reader(&mut self) -> &mut dyn Read {
-        match self {
-            Self::Process(process) => process.reader(),
-            Self::Http(http) => http.reader(),
-        }
+    pub(super) fn reader(&mut self) -> Paced<'_, dyn Read + '_> {
+        let stream = match &mut self.channel {
+            Channel::Process(process) => process.reader(),
+            Channel::Http(http) => http.reader(),
+        };
+        Paced { stream, pace: &mut self.pace }
+    }
+
+    /// Returns how the content of an answer is measured, of which what only keeps the connection alive is no part.
+    pub(super) fn content_pace(&self) -> Pace {
+        self.pace.clone()
     }
 
     /// Asks with what `write` writes; the answer can be read when this returns.
@@ -94,24 +111,27 @@ impl Conversation {
         &mut self,
         write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        match self {
-            Self::Process(process) => process.ask(write),
-            Self::Http(http) => http.ask(write),
-        }
+        self.pace.restart(Instant::now());
+        match &mut self.channel {
+            Channel::Process(process) => process.ask(&mut self.pace, write),
+            Channel::Http(http) => http.ask(&mut self.pace, write),
+        }?;
+        self.pace.restart(Instant::now());
+        Ok(())
     }
 
     /// Ends a conversation in which nothing more is asked.
     pub(super) fn leave(self) {
-        if let Self::Process(process) = self {
+        if let Channel::Process(process) = self.channel {
             process.leave();
         }
     }
 
     /// Prefers what the other side printed over what was seen of it here.
     pub(super) fn explain(self, fault: Fault) -> Fault {
-        match self {
-            Self::Process(process) => process.explain(fault),
-            Self::Http(_) => fault,
+        match self.channel {
+            Channel::Process(process) => process.explain(fault),
+            Channel::Http(_) => fault,
         }
     }
 }

@@ -19,6 +19,7 @@ mod inputs;
 mod merge;
 mod mirror;
 mod object;
+mod pace;
 mod pack;
 mod packet;
 mod process;

@@ -3,8 +3,10 @@
 //! What comes from the other side is not trusted: every length is bounded before memory is taken for it.
 
 use std::io::{Read, Write};
+use std::time::Instant;
 
 use super::error::Fault;
+use super::pace::Pace;
 
 /// A packet's length stands in four digits before it, which it includes.
 const LENGTH_DIGITS: usize = 4;
@@ -88,11 +90,13 @@ pub(super) struct SideBand<'a> {
     at: usize,
     is_over: bool,
     told: Vec<u8>,
+    /// Measures the first channel alone.
+    pace: Pace,
 }
 
 impl<'a> SideBand<'a> {
-    pub(super) fn new(input: &'a mut dyn Read) -> Self {
-        Self { input, chunk: Vec::new(), at: 0, is_over: false, told: Vec::new() }
+    pub(super) fn new(input: &'a mut dyn Read, pace: Pace) -> Self {
+        Self { input, chunk: Vec::new(), at: 0, is_over: false, told: Vec::new(), pace }
     }
 
     /// Returns what there is next in the first channel, or `None` at its end.
@@ -130,11 +134,13 @@ impl<'a> SideBand<'a> {
                 break;
             };
             match line.split_first() {
-                Some((1, _)) => {
+                Some((1, bytes)) => {
+                    self.note(bytes.len())?;
                     self.chunk = line;
                     self.at = 1;
                 }
                 Some((2, bytes)) => {
+                    self.note(0)?;
                     let room = MAX_TOLD_BYTES.saturating_sub(self.told.len());
                     self.told.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 }
@@ -142,10 +148,14 @@ impl<'a> SideBand<'a> {
                     return Err(protocol(format!("the other side says: {}", printable(bytes))));
                 }
                 // An empty packet keeps the connection alive.
-                None => {}
+                None => self.note(0)?,
             }
         }
         Ok(())
+    }
+
+    fn note(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.pace.note(bytes, Instant::now()).map_err(|error| broken_off(&error.into()))
     }
 }
 
@@ -168,6 +178,11 @@ fn printable(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::pace::PaceLimits;
+
+    fn pace() -> Pace {
+        Pace::new(PaceLimits::DEFAULT, Instant::now())
+    }
 
     #[test]
     fn packets_carry_their_length_and_a_flush_ends_them() {
@@ -190,14 +205,26 @@ mod tests {
     }
 
     #[test]
+    fn what_only_keeps_the_connection_alive_is_no_part_of_an_answer() {
+        let limits = PaceLimits { begin: std::time::Duration::ZERO, ..PaceLimits::DEFAULT };
+        for packet in testkit::hostile::floods::GIT_KEEP_ALIVES {
+            let input = packet.repeat(1_000);
+            let mut input = input.as_slice();
+            let mut band = SideBand::new(&mut input, Pace::new(limits, Instant::now()));
+            let error = band.next_chunk().unwrap_err();
+            assert!(error.to_string().contains("fewer than 1024 KiB came"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_side_band_parts_the_stream_from_what_is_printed() {
         let mut input: &[u8] = b"0007\x01ab0011\x0250%\r100%\nhi\n00040006\x01c0000";
-        let mut band = SideBand::new(&mut input);
+        let mut band = SideBand::new(&mut input, pace());
         assert_eq!(band.read_to_end(9).unwrap(), b"abc");
         assert_eq!(band.told(), "100%\nhi");
         let mut input: &[u8] = b"0008\x03no!";
         assert_eq!(
-            SideBand::new(&mut input).next_chunk().unwrap_err().to_string(),
+            SideBand::new(&mut input, pace()).next_chunk().unwrap_err().to_string(),
             "the other side says: no!"
         );
     }

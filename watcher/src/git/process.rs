@@ -1,38 +1,49 @@
 //! A conversation with a child process: another repository's own git on this machine, or `ssh` that runs it elsewhere.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::conversation::Service;
 use super::error::{Fault, classify_io};
+use super::pace::{Pace, Paced};
 use super::packet::{self, protocol};
 
 /// What a child prints for people is kept up to this length.
 const MAX_TOLD_BYTES: u64 = 16 * 1024;
 
+/// How often it is looked whether a child has ended.
+const END_PAUSE: Duration = Duration::from_millis(5);
+
 /// A child with its ends of the conversation.
 pub(super) struct Process {
     child: Child,
-    input: Option<BufWriter<ChildStdin>>,
+    input: Option<BufWriter<Pipe<ChildStdin>>>,
     output: Box<dyn Read>,
+    silence: Duration,
     errors: File,
     judge: fn(&str) -> Fault,
 }
 
 impl Process {
     /// Starts the git of the repository at `path`.
-    pub(super) fn git(path: &Path, service: Service) -> Result<Self, Fault> {
+    pub(super) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, Fault> {
         let mut command = Command::new("git");
         command.arg(service.name()).arg(path);
-        Self::start(command, service, judge_git)
+        Self::start(command, service, silence, judge_git)
     }
 
     /// Starts `command`; `judge` makes a fault of what it prints when the conversation fails.
     pub(super) fn start(
         mut command: Command,
         service: Service,
+        silence: Duration,
         judge: fn(&str) -> Fault,
     ) -> Result<Self, Fault> {
         let errors = tempfile::tempfile().map_err(classify_io)?;
@@ -45,9 +56,13 @@ impl Process {
         command.envs(service.protocol().map(|version| ("GIT_PROTOCOL", version)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| not_started(&program, error))?;
-        let input = child.stdin.take().map(BufWriter::new);
-        let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
-        Ok(Self { child, input, output: Box::new(output), errors, judge })
+        let input = child.stdin.take().expect("standard input is piped");
+        let output = child.stdout.take().expect("standard output is piped");
+        let (input, output) = match (Pipe::new(input, silence), Pipe::new(output, silence)) {
+            (Ok(input), Ok(output)) => (Some(BufWriter::new(input)), Box::new(BufReader::new(output))),
+            (Err(error), _) | (_, Err(error)) => return Err(classify_io(error)),
+        };
+        Ok(Self { child, input, output, silence, errors, judge })
     }
 
     pub(super) fn reader(&mut self) -> &mut dyn Read {
@@ -56,16 +71,19 @@ impl Process {
 
     pub(super) fn ask(
         &mut self,
+        pace: &mut Pace,
         write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let input = self.input.as_mut().ok_or_else(|| protocol("the connection is closed"))?;
-        write(input)?;
+        write(&mut Paced { stream: input, pace })?;
         input.flush().map_err(|error| packet::broken_off(&error))
     }
 
     pub(super) fn leave(mut self) {
         // Whether the goodbye arrives makes no difference: the other side also stops at the end of its input.
-        let _ = self.ask(|out| packet::write_flush(out).map_err(|error| packet::broken_off(&error)));
+        if let Some(input) = &mut self.input {
+            let _ = packet::write_flush(input).and_then(|()| input.flush());
+        }
     }
 
     pub(super) fn explain(mut self, fault: Fault) -> Fault {
@@ -82,15 +100,77 @@ impl Process {
 
     fn end(&mut self) {
         self.input = None;
-        // A child that still has much to say stops when nobody listens.
-        self.output = Box::new(std::io::empty());
-        let _ = self.child.wait();
+        // A child that still has much to say stops when its output is closed.
+        self.output = Box::new(io::empty());
+        let since = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if since.elapsed() >= self.silence {
+                // It is beyond reach of its pipes, as an `ssh` whose other side keeps the connection.
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(END_PAUSE);
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// A pipe that does not wait longer than for some time.
+struct Pipe<P> {
+    pipe: P,
+    silence: Duration,
+}
+
+impl<P: AsFd> Pipe<P> {
+    fn new(pipe: P, silence: Duration) -> io::Result<Self> {
+        // This end alone: the child's is another open file.
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(Self { pipe, silence })
+    }
+
+    /// Repeats what would have to wait until it need not.
+    fn when(
+        &mut self,
+        ready: PollFlags,
+        mut attempt: impl FnMut(&mut P) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let timeout = Timespec::try_from(self.silence).map_err(io::Error::other)?;
+        loop {
+            match attempt(&mut self.pipe) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            match poll(&mut [PollFd::new(&self.pipe, ready)], Some(&timeout)) {
+                Ok(0) => {
+                    let silence = format!("nothing came for {} seconds", self.silence.as_secs());
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, silence));
+                }
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Read for Pipe<ChildStdout> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.when(PollFlags::IN, |pipe| pipe.read(buffer))
+    }
+}
+
+impl Write for Pipe<ChildStdin> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.when(PollFlags::OUT, |pipe| pipe.write(buffer))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pipe.flush()
     }
 }
 
@@ -102,8 +182,8 @@ fn judge_git(told: &str) -> Fault {
     }
 }
 
-fn not_started(program: &str, error: std::io::Error) -> Fault {
-    if error.kind() == std::io::ErrorKind::NotFound {
+fn not_started(program: &str, error: io::Error) -> Fault {
+    if error.kind() == io::ErrorKind::NotFound {
         return Fault::NoProgram { program: program.to_owned() };
     }
     classify_io(error)

@@ -69,7 +69,7 @@ struct Session {
 impl Session {
     fn start(remote: &Remote) -> Result<Self, Fault> {
         let mut conversation = remote.converse(Service::ReceivePack)?;
-        let reader = conversation.reader();
+        let reader = &mut conversation.reader();
         match packet::read_greeting(reader).and_then(|first| Greeting::read(first, reader)) {
             Ok(greeting) => Ok(Self { conversation, greeting }),
             Err(fault) => Err(conversation.explain(fault)),
@@ -146,7 +146,9 @@ struct Report {
 impl Report {
     fn read(conversation: &mut Conversation) -> Result<Self, Fault> {
         let mut report = Self::default();
-        let mut band = SideBand::new(conversation.reader());
+        let pace = conversation.content_pace();
+        let reader = &mut conversation.reader();
+        let mut band = SideBand::new(reader, pace);
         let lines = band.read_to_end(MAX_REPORT_BYTES)?;
         report.told = band.told();
         let mut lines = lines.as_slice();

@@ -9,6 +9,7 @@ use crate::identity::Identity;
 
 use super::conversation::Service;
 use super::error::{Fault, classify_io};
+use super::pace::{Pace, PaceLimits, Paced};
 
 /// A repository with a hundred thousand refs greets with about ten million bytes.
 const MAX_GREETING_BYTES: u64 = 64 << 20;
@@ -28,11 +29,12 @@ pub(super) struct HttpRemote {
     url: Url,
     client: Client,
     identity: Identity,
+    pub(super) limits: &'static PaceLimits,
 }
 
 impl HttpRemote {
     pub(super) const fn new(url: Url, client: Client, identity: Identity) -> Self {
-        Self { url, client, identity }
+        Self { url, client, identity, limits: &PaceLimits::DEFAULT }
     }
 
     pub(super) fn converse(&self, service: Service) -> Result<HttpConversation, Fault> {
@@ -69,6 +71,7 @@ impl HttpConversation {
 
     pub(super) fn ask(
         &mut self,
+        pace: &mut Pace,
         write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut question = tempfile::SpooledTempFile::new(MAX_QUESTION_IN_MEMORY);
@@ -80,7 +83,7 @@ impl HttpConversation {
         let request = format!("application/x-git-{name}-request");
         let result = format!("application/x-git-{name}-result");
         let headers = [("content-type", request.as_str()), ("accept", result.as_str())];
-        let mut upload = Upload { reader: &mut question, length };
+        let mut upload = Upload { reader: &mut Paced { stream: &mut question, pace }, length };
         let answer = self.request(&path, &headers, |client, request| {
             client.post(request, &mut upload, MAX_ANSWER_BYTES)
         })?;

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::conversation::Service;
 use super::error::Fault;
+use super::pace::PaceLimits;
 use super::packet::protocol;
 use super::process::Process;
 
@@ -28,6 +29,7 @@ pub(super) struct SshRemote {
     path: String,
     /// Which `ssh` runs; tests put their own here.
     pub(super) program: OsString,
+    pub(super) limits: &'static PaceLimits,
 }
 
 impl SshRemote {
@@ -71,7 +73,7 @@ impl SshRemote {
     pub(super) fn converse(&self, service: Service) -> Result<Process, Fault> {
         let mut command = Command::new(&self.program);
         command.args(self.arguments(service));
-        Process::start(command, service, judge)
+        Process::start(command, service, self.limits.silence, judge)
     }
 
     fn arguments(&self, service: Service) -> Vec<String> {
@@ -137,6 +139,7 @@ fn remote(user: Option<&str>, host: &str, port: Option<u16>, path: &str) -> SshR
         port,
         path: path.to_owned(),
         program: "ssh".into(),
+        limits: &PaceLimits::DEFAULT,
     }
 }
 

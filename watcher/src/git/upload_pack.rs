@@ -121,7 +121,7 @@ enum Dialect {
 
 impl Dialect {
     fn hear(conversation: &mut Conversation) -> Result<Self, Fault> {
-        let reader = conversation.reader();
+        let reader = &mut conversation.reader();
         let first = packet::read_greeting(reader)?;
         if first.as_deref() == Some("version 2") {
             let mut capabilities = Vec::new();
@@ -141,7 +141,7 @@ impl Dialect {
                 conversation
                     .ask(|out| self.write_ls_refs(prefixes, out).map_err(|error| broken_off(&error)))?;
                 let mut refs = Refs::new();
-                while let Some(line) = Packet::read_line(conversation.reader())? {
+                while let Some(line) = Packet::read_line(&mut conversation.reader())? {
                     refs.extend(read_ref(&line));
                 }
                 refs
@@ -162,7 +162,7 @@ impl Dialect {
         }
         conversation.ask(|out| self.write_ls_refs(&["HEAD"], out).map_err(|error| broken_off(&error)))?;
         let mut head = None;
-        while let Some(line) = Packet::read_line(conversation.reader())? {
+        while let Some(line) = Packet::read_line(&mut conversation.reader())? {
             let mut words = line.split(' ').skip(1);
             if words.next() == Some("HEAD") {
                 head = words.find_map(|word| word.strip_prefix("symref-target:")).map(str::to_owned);
@@ -220,7 +220,7 @@ impl Dialect {
 
     /// Reads up to where the pack begins.
     fn skip_to_pack(&self, conversation: &mut Conversation) -> Result<(), Fault> {
-        let reader = conversation.reader();
+        let reader = &mut conversation.reader();
         loop {
             let line = match Packet::read(reader)? {
                 Packet::Line(line) => String::from_utf8_lossy(&line).trim_end().to_owned(),
@@ -260,7 +260,9 @@ fn store_pack(conversation: &mut Conversation, repository: &Repository) -> Resul
     let failed = |error| classify(error, repository.is_shallow());
     let odb = repository.inner.odb().map_err(failed)?;
     let mut writer = odb.packwriter().map_err(failed)?;
-    let mut band = SideBand::new(conversation.reader());
+    let pace = conversation.content_pace();
+    let reader = &mut conversation.reader();
+    let mut band = SideBand::new(reader, pace);
     while let Some(chunk) = band.next_chunk()? {
         writer.write_all(chunk).map_err(|error| unusable_pack(&error))?;
     }

@@ -2,13 +2,16 @@
 
 use std::error::Error as StdError;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode};
 
 use super::{Authorization, MAX_REFUSAL_BYTES, Request};
+
+/// How long the text of a refusal is read.
+const REFUSAL_TIME: Duration = Duration::from_secs(10);
 
 /// Longer texts of the other side are cut.
 const MAX_TOLD_CHARS: usize = 300;
@@ -240,7 +243,14 @@ fn told(authorization: Option<&Authorization>, response: Response<Body>) -> Opti
     let kind = header(response.headers(), "content-type").unwrap_or_default().to_owned();
     let mut text = Vec::new();
     let mut reader = response.into_body().into_reader().take(MAX_REFUSAL_BYTES);
-    reader.read_to_end(&mut text).ok()?;
+    let (since, mut piece) = (Instant::now(), [0; 1024]);
+    // What comes byte by byte is not worth waiting for.
+    while since.elapsed() < REFUSAL_TIME {
+        match reader.read(&mut piece).ok()? {
+            0 => break,
+            count => text.extend_from_slice(&piece[..count]),
+        }
+    }
     let text = String::from_utf8_lossy(&text);
     if authorization.is_some_and(|authorization| authorization.is_in(&text)) {
         return None;

@@ -25,12 +25,11 @@ pub use url::{Url, UrlError};
 /// How long name resolution and the connection with TLS may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the other side may be silent, while it answers or while it does not take what is sent. A server that
-/// checks a large push says nothing for a while.
-const SILENCE_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long the other side may be silent, while it answers or while it does not take what is sent.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a whole exchange may take: a first clone over a slow line still ends well before.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_hours(1);
+/// How long a whole exchange with an interface for programs may take, which is of some megabytes at most.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How much of an answer that refuses is read, to tell people what the other side said.
 const MAX_REFUSAL_BYTES: u64 = 8 * 1024;

@@ -506,3 +506,46 @@ fn the_credential_stands_in_its_header_and_nowhere_else() {
     let shown = format!("{upstream:?}{:?}", Authorization::Basic(USER, secret));
     assert!(!shown.contains(TOKEN), "{shown}");
 }
+
+#[test]
+fn a_server_that_only_shows_that_it_is_alive_is_not_waited_for() {
+    let greeting = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n\
+                    001e# service=git-upload-pack\n0000000eversion 2\n";
+    let here = Scene::bare();
+    let fetched = |limits: PaceLimits| {
+        let server = testkit::hostile::floods::Drip::start(greeting, "0005x").unwrap();
+        let url = Url::parse(&format!("http://{}/repository", server.address())).unwrap();
+        let remote = HttpRemote::new(url.clone(), Client::patient(&url, PATIENCE), Identity::anonymous());
+        Upstream::over(here.repository(), Remote::Http(HttpRemote { limits: limits.leaked(), ..remote }))
+            .fetch()
+            .unwrap_err()
+    };
+    // However fast it is, it is never enough here.
+    let slow = PaceLimits { begin: Duration::ZERO, window_bytes: usize::MAX, ..PaceLimits::DEFAULT };
+    let (slow, endless) =
+        (fetched(slow), fetched(PaceLimits { whole: Duration::ZERO, ..PaceLimits::DEFAULT }));
+    for (error, words) in [(slow, "KiB came in 0 seconds"), (endless, "not complete after 0 seconds")] {
+        assert!(error.is_transient());
+        let (_, shown) = fault_of(error);
+        assert!(shown.contains(words), "{shown}");
+    }
+}
+
+#[test]
+fn a_large_answer_that_flows_is_read_to_its_end() {
+    let world = World::new();
+    let url = Url::parse(&world.server.url("repository")).unwrap();
+    let client = Client::trusting(&url, &world.server.roots(), PATIENCE);
+    let remote = HttpRemote::new(url, client, Identity::of_token(TOKEN.into()));
+    // A window that is over at once and asks for a byte: what flows passes each of them.
+    let limits =
+        PaceLimits { begin: Duration::ZERO, window: Duration::ZERO, window_bytes: 1, ..PaceLimits::DEFAULT };
+    let files: Vec<_> = (0..50).map(|n| (format!("f{n}"), "x".repeat(n * 1000))).collect();
+    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let tip = world.there.commit("main", "much", &files);
+    let upstream = Upstream::over(
+        world.here.repository(),
+        Remote::Http(HttpRemote { limits: limits.leaked(), ..remote }),
+    );
+    assert_eq!(upstream.fetch().unwrap()["refs/heads/main"], tip);
+}

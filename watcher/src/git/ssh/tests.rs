@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 use crate::git::conversation::Remote;
@@ -165,4 +166,56 @@ fn nothing_of_an_address_becomes_an_option_or_a_command() {
         assert!(!format!("{error}{error:?}").contains("secret"));
     }
     assert_eq!(quoted("a'; reboot #!"), r"'a'\''; reboot #'\!''");
+}
+
+#[test]
+fn an_ssh_that_is_silent_or_never_ends_is_not_waited_for() {
+    let world = World::new();
+    let error = |script: &str, limits: PaceLimits| {
+        let upstream = world.upstream(script);
+        let remote = SshRemote {
+            program: world.program().into(),
+            limits: limits.leaked(),
+            ..parse("ssh://h/srv/a.git")
+        };
+        drop(upstream);
+        Upstream::over(world.here.repository(), Remote::Ssh(remote)).fetch().unwrap_err()
+    };
+    let silence = Duration::from_millis(50);
+    let silent = error("#!/bin/sh\nexec tail -f /dev/null", PaceLimits { silence, ..PaceLimits::DEFAULT });
+    assert!(silent.is_transient() && silent.fault.to_string().contains("nothing came"), "{silent:?}");
+    let drip = "#!/bin/sh\nprintf '000eversion 2\\n'; while printf 0005x; do :; done";
+    let limits =
+        PaceLimits { silence, begin: Duration::ZERO, window_bytes: usize::MAX, ..PaceLimits::DEFAULT };
+    let slow = error(drip, limits);
+    assert!(slow.is_transient() && slow.fault.to_string().contains("KiB came in 0 seconds"), "{slow:?}");
+}
+
+#[test]
+fn a_push_that_is_not_read_is_not_waited_for() {
+    let world = World::new();
+    let upstream = world.upstream(SSH);
+    upstream.fetch().unwrap();
+    let files: Vec<_> = (0..200).map(|n| (format!("out/{n}"), format!("{n}").repeat(5_000))).collect();
+    let changes: Vec<_> = files
+        .iter()
+        .map(|(path, text)| TreeChange { path: scene::path(path), content: Some(text.as_bytes().into()) })
+        .collect();
+    let text = CommitText::rendered("Render app", world.tip);
+    let (base, source) = (world.tip, world.tip);
+    let request = CommitRequest { base, changes: &changes, roots: &["out"], text: &text, source };
+    let new = upstream.repository().commit(&request).unwrap();
+    // It greets as git does, and then never reads.
+    let unread = r"#!/bin/sh
+        printf '00590000000000000000000000000000000000000000 capabilities^{}\0report-status side-band-64k\n'
+        printf 0000
+        exec tail -f /dev/null";
+    drop(world.upstream(unread));
+    let limits = PaceLimits { silence: Duration::from_millis(50), ..PaceLimits::DEFAULT };
+    let remote =
+        SshRemote { program: world.program().into(), limits: limits.leaked(), ..parse("ssh://h/srv/a.git") };
+    let upstream = Upstream::over(world.here.repository(), Remote::Ssh(remote));
+    let error = upstream.update(&[RefUpdate::branch("render/app", None, Some(new))]).unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    assert!(format!("{error:?}").contains("nothing came"), "{error:?}");
 }
