@@ -99,7 +99,7 @@ impl Drop for Hosted {
     }
 }
 
-fn exchange(address: SocketAddr, request: &[u8]) -> String {
+pub fn exchange(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request).unwrap();
     let mut answer = String::new();
@@ -107,7 +107,7 @@ fn exchange(address: SocketAddr, request: &[u8]) -> String {
     answer
 }
 
-fn metrics(address: SocketAddr) -> String {
+pub fn metrics(address: SocketAddr) -> String {
     exchange(address, b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
 }
 

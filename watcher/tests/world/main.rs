@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+#[cfg(target_os = "linux")]
+mod confined;
 mod edits;
 mod forged;
 mod github;
@@ -17,3 +19,4 @@ mod stories;
 mod together;
 mod transport;
 mod verdicts;
+mod wall;

@@ -96,6 +96,11 @@ impl Service {
         run
     }
 
+    /// Returns the number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the service where it stands.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use renderer::path::ClusterName;
 use renderer::render::output_folder;
+use tracing::{debug, info_span};
 
 use super::message::{Cluster, Unit};
 use crate::run::files::{ClusterFiles, FleetFiles, UnitFiles};
@@ -35,6 +36,8 @@ impl<'a> Assembly<'a> {
             return Err(Misfit);
         }
         let folder = output_folder(&name);
+        // The worker knows nothing of the run that it works for.
+        info_span!("cluster", cluster.name = %name).in_scope(|| debug!("rendered `{name}`"));
         let cluster = ClusterFiles { name: name.clone(), role, folder, digest, units };
         self.changed.insert(name, Arc::new(cluster));
         Ok(())

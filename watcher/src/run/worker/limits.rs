@@ -110,6 +110,15 @@ pub(super) fn available_memory_bytes() -> Option<u64> {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_that_holds_tokens_is_kept_out_of_core_files() {
+        use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+        leave_no_core();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+    }
+
     #[test]
     fn memory_is_read_as_the_kernel_writes_it() {
         let status = "Name:\tfleetwright\nVmData:\t   12345 kB\nVmRSS:\t 1 kB\n";

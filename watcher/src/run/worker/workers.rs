@@ -21,6 +21,9 @@ use crate::run::review::{Page, Question};
 /// How often what the base branch took has room in a review: for both sides, and as much as that for what is added.
 const REVIEW_GROWTH: u64 = 3;
 
+/// How many revisions are remembered over which each worker ends.
+const MAX_FATAL: usize = 16;
+
 /// What a worker is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -49,8 +52,8 @@ pub(in crate::run) struct Workers {
     review: Option<Worker>,
     /// How much memory the base branch took at most.
     base_memory_bytes: u64,
-    /// The revision of the base branch that is known not to render, and why.
-    unrenderable: Option<(Revision, WorkerDeath)>,
+    /// The revisions of the base branch that each worker ends over.
+    fatal: BTreeMap<Revision, WorkerDeath>,
     deaths: Vec<(Purpose, WorkerDeath)>,
 }
 
@@ -76,7 +79,7 @@ impl Workers {
             base: None,
             review: None,
             base_memory_bytes: 0,
-            unrenderable: None,
+            fatal: BTreeMap::new(),
             deaths: Vec::new(),
         }
     }
@@ -96,7 +99,7 @@ impl Workers {
         steps: &dyn Steps,
         progress: &dyn Progress,
     ) -> Result<Option<FleetFiles>, CommandError> {
-        if let Some((_, death)) = self.unrenderable.as_ref().filter(|(known, _)| *known == revision) {
+        if let Some(death) = self.fatal.get(&revision) {
             return Err(CommandError::Worker { revision, death: death.clone() });
         }
         let request = Request { git_dir: git_dir.into(), task: Task::Render(revision) };
@@ -114,8 +117,11 @@ impl Workers {
             Asked::Answered(answer) => Err(failed(answer)),
             Asked::Stopped => Ok(None),
             Asked::Fatal(death, _) => {
+                if self.fatal.len() == MAX_FATAL {
+                    self.fatal.clear();
+                }
                 if !death.is_transient() {
-                    self.unrenderable = Some((revision, death.clone()));
+                    self.fatal.insert(revision, death.clone());
                 }
                 Err(CommandError::Worker { revision, death })
             }
