@@ -108,18 +108,26 @@ impl Origin {
         Ok(Some(commit))
     }
 
-    /// Puts a copy of each commit of `head` onto the branch `base`, and returns the last; `None` if the branch has gone
-    /// on, since this fake copies trees and no differences.
+    /// Puts a copy of each commit of `head` onto the branch `base`, and returns the last; `None` if they conflict.
     pub fn rebase(&self, base: &str, head: &str) -> Result<Option<String>> {
         let tip = self.git(&["rev-parse", &format!("refs/heads/{base}")])?;
-        if !self.is_ancestor(&tip, head) {
-            return Ok(None);
-        }
-        let commits = self.git(&["rev-list", "--reverse", &format!("{tip}..{head}")])?;
+        let commits = self.git(&["rev-list", "--reverse", "--no-merges", &format!("{tip}..{head}")])?;
         let mut last = tip.clone();
         for commit in commits.lines() {
             let message = self.git(&["log", "-1", "--format=%B", commit])?;
-            last = self.git(&["commit-tree", &format!("{commit}^{{tree}}"), "-p", &last, "-m", &message])?;
+            // What lies beside the commit, so that its parent is where both part.
+            let beside = self.git(&[
+                "commit-tree",
+                &format!("{last}^{{tree}}"),
+                "-p",
+                &format!("{commit}^"),
+                "-m",
+                "x",
+            ])?;
+            let Ok(tree) = self.git(&["merge-tree", "--write-tree", &beside, commit]) else {
+                return Ok(None);
+            };
+            last = self.git(&["commit-tree", &tree, "-p", &last, "-m", &message])?;
         }
         self.git(&["update-ref", &format!("refs/heads/{base}"), &last, &tip])?;
         Ok(Some(last))

@@ -247,7 +247,10 @@ mod tests {
             assert!(repository.is_ancestor(first, tip).unwrap(), "{head:?}");
             assert_eq!(repository.merge_base(malformed, tip).unwrap(), Some(malformed));
             assert_eq!(repository.merge_base(side, tip).unwrap(), None);
-            assert_eq!(repository.source_of_inputs(tip).unwrap(), first);
+            assert_eq!(
+                repository.source_of_inputs(tip, &mut crate::git::SourceMemory::default()).unwrap(),
+                first
+            );
             let changed =
                 repository.newest_changes(tip, first, &[crate::git::scene::path("out/a")].into()).unwrap();
             assert_eq!(changed[0].commit.revision, tip);

@@ -7,25 +7,52 @@ use super::error::GitError;
 use super::repository::Repository;
 use super::revision::Revision;
 
-/// How far back history is looked at. Beyond that the oldest commit seen is as good as any.
+/// How far back it is looked for a file that is gone.
 const MAX_STEPS: usize = 1_000;
+
+/// A revision and its source, as they were found last.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SourceMemory(Option<(Revision, Revision)>);
 
 impl Repository {
     /// Returns the newest commit on the mainline of `tip` that changed `environments/` or `templates/`.
     ///
     /// A commit that only publishes rendered files is not a source, so that what is rendered from the same inputs gets
-    /// the same commit however often the base branch moves.
-    pub fn source_of_inputs(&self, tip: Revision) -> Result<Revision, GitError> {
-        let inputs = self.input_ids(tip)?;
+    /// the same commit however often the base branch moves. `memory` keeps the answer, so that only what came since is
+    /// walked through the next time.
+    pub fn source_of_inputs(&self, tip: Revision, memory: &mut SourceMemory) -> Result<Revision, GitError> {
+        let (inputs, known) = (self.input_ids(tip)?, memory.0);
         let mut source = tip;
-        for _ in 0..MAX_STEPS {
+        loop {
+            match known {
+                Some((known, its_source)) if known == source => {
+                    source = its_source;
+                    break;
+                }
+                _ => {}
+            }
             match self.parents(source)?.first() {
                 // The parent may be beyond the boundary of a shallow clone.
                 Some(parent) if self.input_ids(*parent).is_ok_and(|ids| ids == inputs) => source = *parent,
                 _ => break,
             }
         }
+        memory.0 = Some((tip, source));
         Ok(source)
+    }
+
+    /// Returns the commits on the mainline that made the inputs what they were before `source` did, the newest first, at most
+    /// so many.
+    pub fn earlier_sources(&self, source: Revision, most: usize) -> Result<Vec<Revision>, GitError> {
+        let (mut found, mut at) = (Vec::new(), source);
+        while found.len() < most {
+            let Some(parent) = self.parents(at)?.first().copied().filter(|parent| self.has(*parent)) else {
+                break;
+            };
+            at = self.source_of_inputs(parent, &mut SourceMemory::default())?;
+            found.push(at);
+        }
+        Ok(found)
     }
 
     /// Returns whether two revisions have the same `environments/` and `templates/`.
@@ -82,19 +109,45 @@ impl Repository {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
     use crate::git::scene::Scene;
 
     #[test]
     fn the_source_is_the_newest_commit_that_changed_the_inputs() {
         let scene = Scene::bare();
         let first = scene.commit("main", "describe", &[("environments/app.yaml", "a"), ("README.md", "1")]);
-        let repository = scene.repository();
-        assert_eq!(repository.source_of_inputs(first).unwrap(), first);
+        let (repository, memory) = (scene.repository(), RefCell::new(SourceMemory::default()));
+        let source = |tip: Revision| repository.source_of_inputs(tip, &mut memory.borrow_mut()).unwrap();
+        assert_eq!(source(first), first);
         let later = scene.commit("main", "publish", &[("argocd-apps/app/values.yaml", "a")]);
-        assert_eq!(repository.source_of_inputs(later).unwrap(), first);
+        assert_eq!(source(later), first);
         let edited = scene.commit("main", "edit", &[("templates/cluster/x.yaml.hbs", "x")]);
         let tip = scene.commit("main", "explain", &[("README.md", "2")]);
-        assert_eq!(repository.source_of_inputs(tip).unwrap(), edited);
+        assert_eq!(source(tip), edited);
+        assert_eq!(repository.earlier_sources(edited, 3).unwrap(), [first]);
+        // A base that is set back has the source that it had.
+        assert_eq!(source(later), first);
+    }
+
+    #[test]
+    fn a_source_is_named_however_many_commits_came_after_it() {
+        let scene = Scene::bare();
+        let source = scene.commit("main", "describe", &[("environments/app.yaml", "a")]);
+        let commits = (0..1_200).fold(String::new(), |all, number| {
+            let from = if number == 0 { "from refs/heads/main^0\n" } else { "" };
+            let by = format!("committer Ann <ann@example.com> {} +0000", 1_767_312_000 + number);
+            all + &format!(
+                "commit refs/heads/main\n{by}\ndata 1\nx\n{from}M 644 inline README.md\ndata 4\n{number:04}\n"
+            )
+        });
+        scene.import(&commits);
+        let tip = scene.tip("main");
+        let (repository, mut memory) = (scene.repository(), SourceMemory::default());
+        for _ in 0..2 {
+            assert_eq!(repository.source_of_inputs(tip, &mut memory).unwrap(), source);
+        }
     }
 
     #[test]

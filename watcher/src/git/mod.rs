@@ -42,6 +42,7 @@ pub use differences::{Difference, Entry};
 pub use error::{Fault, GitError};
 pub use failure::GitFailure;
 pub use history::{CommitSummary, FilesChanged};
+pub use inputs::SourceMemory;
 pub use mirror::mirror_folder;
 pub use object::blob_id;
 pub use refs::{PushError, RefUpdate};

@@ -140,13 +140,18 @@ impl Scene {
             format!("M 644 inline {path}\ndata {}\n{content}\n", content.len())
         };
         stream.extend(files.iter().map(file));
-        self.run(&["fast-import", "--quiet", "--force"], Some(&stream)).unwrap();
+        self.import(&stream);
         if self.path.join(".git").exists()
             && self.git(&["symbolic-ref", "-q", "HEAD"]) == format!("refs/heads/{branch}")
         {
             self.git(&["reset", "-q", "--hard"]);
         }
         self.tip(branch)
+    }
+
+    /// Makes what a stream of `git fast-import` says.
+    pub(crate) fn import(&self, stream: &str) {
+        self.run(&["fast-import", "--quiet", "--force"], Some(stream)).unwrap();
     }
 
     /// Commits nothing on top of `branch`, with what stands behind the parents in the commit's object.

@@ -1,38 +1,118 @@
 //! Drift: rendered files that people changed on the base branch, told in the pull request that puts them back.
 //!
-//! It says whose change goes away and why, before someone merges. Which changes count is decided from history alone.
+//! It says whose change goes away and why, before someone merges. Which changes count is decided by content: who
+//! committed a change, and how it was merged, tells little.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use renderer::path::RepoPath;
 use renderer::plan::{FileChange, markdown};
 
-use super::publish::Ground;
-use crate::git::{FilesChanged, GitError};
+use super::files::FleetFiles;
+use crate::error::CommandError;
+use crate::git::{Entry, FilesChanged, Repository, Revision};
 
 /// The most that a pull request's body has room for beside the plan and our mark.
 const LIMIT: usize = markdown::BODY_MARGIN - 768;
+/// How many earlier versions of the inputs are rendered to tell what was rendered from what was not.
+const MAX_EARLIER: usize = 3;
 /// How many files of one commit are named.
 const MAX_FILES: usize = 5;
 /// How much of a title and of a name is shown.
 const MAX_WORDS: usize = 60;
 
-/// Returns the rendered files among `changes` that people changed since the inputs are as they are, by commit.
+/// Renders a revision: the files of its clusters, or nothing if it does not render.
+pub(super) type Render<'a> = dyn FnMut(Revision) -> Result<Option<FleetFiles>, CommandError> + 'a;
+
+/// What is known of commits that changed rendered files and were not made by us: which of the files they changed by hand.
+#[derive(Debug, Default)]
+pub(super) struct DriftMemory(BTreeMap<Revision, Vec<RepoPath>>);
+
+/// Returns the rendered files among `changes` that people changed by hand since the inputs are as they are, by commit.
 ///
 /// A file that differs from what the inputs render to, although a person wrote it no earlier than the inputs, is one
-/// that was changed by hand.
-pub(super) fn find(ground: &Ground<'_>, changes: &[FileChange]) -> Result<Vec<FilesChanged>, GitError> {
-    let repository = ground.upstream.repository();
-    let paths: BTreeSet<RepoPath> = changes.iter().map(|change| change.path.clone()).collect();
-    let mut found = repository.newest_changes(ground.base, ground.source, &paths)?;
+/// that was changed by hand; unless what came with it is what earlier inputs rendered to, as it is when a pull request of
+/// ours is squashed or rebased after the inputs moved on.
+pub(super) fn find(
+    repository: &Repository,
+    (base, source): (Revision, Revision),
+    changes: &[&FileChange],
+    memory: &mut DriftMemory,
+    render: &mut Render<'_>,
+) -> Result<Vec<FilesChanged>, CommandError> {
+    let wanted: BTreeMap<&RepoPath, Option<Entry>> =
+        changes.iter().map(|change| (&change.path, change.new.as_deref().map(Entry::of_file))).collect();
+    let paths = wanted.keys().map(|path| (*path).clone()).collect();
     let mut by_hand = Vec::new();
-    for changed in found.drain(..) {
-        if !repository.is_authored_by_us(changed.commit.revision)? {
-            by_hand.push(changed);
+    let mut known = DriftMemory::default();
+    for FilesChanged { commit, paths } in repository.newest_changes(base, source, &paths)? {
+        if repository.is_authored_by_us(commit.revision)? {
+            continue;
+        }
+        let left = match memory.0.remove(&commit.revision) {
+            Some(left) => left,
+            None => not_rendered(repository, (commit.revision, source), &paths, &wanted, render)?,
+        };
+        known.0.insert(commit.revision, left.clone());
+        let paths: Vec<RepoPath> = paths.into_iter().filter(|path| left.contains(path)).collect();
+        if !paths.is_empty() {
+            by_hand.push(FilesChanged { commit, paths });
         }
     }
+    *memory = known;
     Ok(by_hand)
+}
+
+/// Returns those of the files that a commit did not bring from an earlier rendering to a later one; `wanted` is what the
+/// inputs of `source` render to.
+fn not_rendered(
+    repository: &Repository,
+    (commit, source): (Revision, Revision),
+    paths: &[RepoPath],
+    wanted: &BTreeMap<&RepoPath, Option<Entry>>,
+    render: &mut Render<'_>,
+) -> Result<Vec<RepoPath>, CommandError> {
+    let before = repository.parents(commit)?.into_iter().next();
+    let old = |path: &RepoPath| match before {
+        Some(before) => repository.entry_at(before, path.as_str()),
+        None => Ok(None),
+    };
+    let (mut open, mut by_hand) = (Vec::new(), Vec::new());
+    // A newer rendering that gives way to an older one was taken back by a person.
+    for path in paths {
+        let is_taken_back = wanted.get(path).is_some_and(|wanted| old(path).is_ok_and(|old| old == *wanted));
+        if is_taken_back { by_hand.push(path.clone()) } else { open.push(path) }
+    }
+    for earlier in repository.earlier_sources(source, MAX_EARLIER)? {
+        if open.is_empty() {
+            break;
+        }
+        let Some(fleet) = render(earlier)? else { continue };
+        let files: BTreeMap<&RepoPath, &Arc<[u8]>> =
+            fleet.values().flat_map(|cluster| cluster.files()).collect();
+        for path in std::mem::take(&mut open) {
+            let rendered = files.get(path).map(|bytes| Entry::of_file(bytes));
+            match () {
+                () if repository.entry_at(commit, path.as_str())? == rendered => {}
+                () if old(path)? == rendered => by_hand.push(path.clone()),
+                () => open.push(path),
+            }
+        }
+    }
+    by_hand.extend(open.into_iter().cloned());
+    Ok(by_hand)
+}
+
+/// Returns what of the drift is in files of one group.
+pub(super) fn of(drift: &[FilesChanged], changes: &[FileChange]) -> Vec<FilesChanged> {
+    let paths: BTreeSet<&RepoPath> = changes.iter().map(|change| &change.path).collect();
+    let of_group = drift.iter().map(|changed| {
+        let kept = changed.paths.iter().filter(|path| paths.contains(path));
+        FilesChanged { commit: changed.commit.clone(), paths: kept.cloned().collect() }
+    });
+    of_group.filter(|changed| !changed.paths.is_empty()).collect()
 }
 
 /// Returns the part of a pull request's body that tells of drift; nothing if there is none.

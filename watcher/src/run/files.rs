@@ -38,6 +38,11 @@ impl ClusterFiles {
         files
     }
 
+    /// Returns the files in no particular order.
+    pub fn files(&self) -> impl Iterator<Item = (&RepoPath, &Arc<[u8]>)> {
+        self.units.iter().flat_map(|unit| unit.files.iter().map(|(path, bytes)| (path, bytes)))
+    }
+
     /// Returns the paths of the files, each with the add-on that it belongs to, in no particular order.
     pub fn paths(&self) -> impl Iterator<Item = (&RepoPath, Option<&AddonName>)> {
         self.units.iter().flat_map(|unit| unit.files.iter().map(|(path, _)| (path, unit.addon.as_ref())))

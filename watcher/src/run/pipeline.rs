@@ -13,6 +13,7 @@ use renderer::snapshot::OUTPUT;
 use tracing::{Span, field, info};
 
 use super::changes::{self, GroupChanges};
+use super::drift::{self, DriftMemory};
 use super::files::{FleetFiles, file_count};
 use super::gate::Control;
 use super::group::{Group, Groups, LastRoles};
@@ -23,7 +24,10 @@ use super::worker::{Purpose, WorkerDeath, WorkerSettings, Workers};
 use crate::error::CommandError;
 use crate::forge::github::{Client, OpenPull};
 use crate::forge::{Forge, ForgeError, Home, Outcome};
-use crate::git::{FileDelta, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, Upstream};
+use crate::git::{
+    FileDelta, FilesChanged, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, SourceMemory,
+    Upstream,
+};
 
 const BRANCHES: &str = "refs/heads/";
 
@@ -99,6 +103,8 @@ pub struct Pipeline {
     workers: Workers,
     folders: FolderMemo,
     roles: LastRoles,
+    source: SourceMemory,
+    drift: DriftMemory,
     reviews: Reviews,
     /// The pull requests of ours that are to be merged as soon as nothing is in their way.
     waiting: Vec<u64>,
@@ -124,6 +130,8 @@ impl Pipeline {
             settings,
             folders: FolderMemo::default(),
             roles: LastRoles::default(),
+            source: SourceMemory::default(),
+            drift: DriftMemory::default(),
             reviews: Reviews::default(),
             waiting: Vec::new(),
             settled: None,
@@ -249,11 +257,12 @@ impl Pipeline {
             return Ok(None);
         }
         let Some(changes) = self.compare(base, &fleet, steps)? else { return Ok(None) };
-        let source = self.upstream.repository().source_of_inputs(base)?;
+        let source = self.upstream.repository().source_of_inputs(base, &mut self.source)?;
+        let drift = self.drift((base, source), &changes, steps)?;
         let has_changes = changes.values().any(|changes| !changes.files.is_empty());
         let read = if has_changes { self.read_before(source)? } else { None };
         let (upstream, settings, forge) = (&self.upstream, &self.settings, self.forge());
-        let ground = Ground { upstream, forge, settings, steps, base, source, read };
+        let ground = Ground { upstream, forge, settings, steps, base, source, read, drift };
         let (mut groups, mut control) = (Vec::new(), Control::Unknown);
         for (group, changes) in &changes {
             let Some(report) = publish(&ground, *group, changes)? else { return Ok(None) };
@@ -359,6 +368,24 @@ impl Pipeline {
         let gone = self.roles.groups((repository, base), gone, &mut self.workers, steps)?;
         let Some(gone) = gone else { return Ok(None) };
         Ok(Some(changes::by_group(repository, fleet, &Groups::new(fleet, gone), &deltas)?))
+    }
+
+    /// Finds the rendered files that people changed by hand.
+    fn drift(
+        &mut self,
+        range: (Revision, Revision),
+        changes: &BTreeMap<Group, GroupChanges>,
+        steps: &dyn Steps,
+    ) -> Result<Vec<FilesChanged>, CommandError> {
+        let Self { upstream, workers, drift, .. } = self;
+        let files: Vec<_> = changes.values().flat_map(|changes| &changes.files).collect();
+        let mut render =
+            |revision| match workers.render(upstream.repository().git_dir(), revision, steps, &()) {
+                // What does not render was published from nothing.
+                Err(CommandError::Problems { .. } | CommandError::Worker { .. }) => Ok(None),
+                rendered => rendered,
+            };
+        drift::find(upstream.repository(), range, &files, drift, &mut render)
     }
 
     fn deltas(&mut self, base: Revision, fleet: &FleetFiles) -> Result<Vec<FileDelta>, CommandError> {

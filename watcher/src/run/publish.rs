@@ -18,7 +18,8 @@ use super::review::Read;
 use crate::error::CommandError;
 use crate::forge::{Forge, Outcome, Ownership, Proposal, PullRequest, PullState};
 use crate::git::{
-    CommitRequest, CommitSummary, CommitText, PushError, RefUpdate, Revision, TreeChange, Upstream,
+    CommitRequest, CommitSummary, CommitText, FilesChanged, PushError, RefUpdate, Revision, TreeChange,
+    Upstream,
 };
 
 /// The prefix of every branch that is pushed; no other branch is ever written.
@@ -42,6 +43,8 @@ pub(super) struct Ground<'a> {
     pub source: Revision,
     /// What was read of that commit's change before it was merged.
     pub read: Option<Read>,
+    /// The rendered files that people changed by hand since then.
+    pub drift: Vec<FilesChanged>,
 }
 
 /// What there is to do about a plan.
@@ -82,7 +85,7 @@ pub(super) fn publish(
 ) -> Result<Option<GroupReport>, CommandError> {
     let plan = plan::plan(&changes.files, &changes.published);
     let mut wanted = Presented::new(group, plan, ground.read.as_ref());
-    let drift = drift::find(ground, &changes.files)?;
+    let drift = drift::of(&ground.drift, &changes.files);
     for changed in &drift {
         let (title, author) = (&changed.commit.title, &changed.commit.author.name);
         info!(%group, commit = %changed.commit.revision, "`{title}` by {author} changed rendered files by hand: putting them back");

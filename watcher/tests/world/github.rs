@@ -13,9 +13,9 @@ use fleetwright::git::{Repository, Upstream};
 use fleetwright::identity::Identity;
 use fleetwright::run::{Group, Pipeline, Step};
 use insta::assert_snapshot;
-use testkit::github::{self, FaultKind, GitHub};
+use testkit::github::{self, FaultKind, GitHub, MergeMethod};
 
-use crate::platform::{APP_HEAD, BASE, CONTROL, Until, While, World, pipeline, settings, steps, told};
+use crate::platform::{APP, APP_HEAD, BASE, CONTROL, Until, While, World, pipeline, settings, steps, told};
 
 pub const MOVED: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
 
@@ -311,6 +311,43 @@ fn what_a_person_changed_by_hand_is_put_back_by_a_pull_request_that_names_the_co
             .iter()
             .all(|pull| { !pull.is_open() || !pull.body.as_ref().unwrap().contains("Changed by hand") })
     );
+}
+
+#[test]
+fn a_pull_request_of_ours_that_is_squashed_or_rebased_late_is_not_called_changed_by_hand() {
+    let (pool, old, new, newer) = (APP, "192.168.64.140", "192.168.64.139", "192.168.64.138");
+    for method in [MergeMethod::Squash, MergeMethod::Rebase, MergeMethod::Merge] {
+        let on = OnGitHub::edited();
+        on.world.edit(pool, old, new);
+        on.run();
+        // The inputs move on before what follows from them is merged.
+        on.world.edit(pool, new, newer);
+        on.world.edit(MOVED[0], MOVED[2], "prometheus: 192.168.64.108");
+        on.github.merge_by(1, method).unwrap();
+        on.github.merge_by(2, method).unwrap();
+        on.run();
+        let bodies: Vec<_> =
+            on.github.pulls().unwrap()[2..].iter().map(|pull| pull.body.clone().unwrap()).collect();
+        assert_eq!(bodies.len(), 2, "{method:?}");
+        assert!(bodies.iter().all(|body| !body.contains("Changed by hand")), "{method:?}: {bodies:?}");
+        on.world.assert_sound();
+    }
+}
+
+#[test]
+fn what_a_person_takes_back_is_changed_by_hand_although_it_was_rendered_once() {
+    let on = OnGitHub::edited();
+    on.run();
+    on.github.merge_by(1, MergeMethod::Squash).unwrap();
+    let merge = on.github.merge_by(2, MergeMethod::Squash).unwrap();
+    on.run();
+    let file = "argocd-apps/app/prometheus-agent/values.yaml";
+    let before = on.world.read(&format!("{merge}^"), file);
+    assert_ne!(before, on.world.read(BASE, file));
+    let revert = on.world.commit(BASE, "Take it back", &[(file, Some(&before))]);
+    on.run();
+    let body = on.github.pull(3).unwrap().body.unwrap();
+    assert!(body.contains(&format!("- {revert} `Take it back` by `Ann`: `{file}`\n")), "{body}");
 }
 
 #[test]
