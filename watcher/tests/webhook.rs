@@ -452,7 +452,8 @@ fn every_example_of_a_payload_is_understood() {
     {event="installation",verdict="other_repository"} 2
     {event="installation",verdict="queued"} 5
     {event="installation_repositories",verdict="other_repository"} 3
-    {event="other",verdict="irrelevant"} 261
+    {event="merge_group",verdict="other_repository"} 2
+    {event="other",verdict="irrelevant"} 259
     {event="ping",verdict="other_repository"} 3
     {event="ping",verdict="queued"} 1
     {event="pull_request",verdict="irrelevant"} 10

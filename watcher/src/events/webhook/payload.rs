@@ -14,6 +14,7 @@ pub(crate) enum EventKind {
     CheckSuite,
     Installation,
     InstallationRepositories,
+    MergeGroup,
     Ping,
     PullRequest,
     Push,
@@ -40,6 +41,7 @@ impl EventKind {
             "check_suite" => Self::CheckSuite,
             "installation" => Self::Installation,
             "installation_repositories" => Self::InstallationRepositories,
+            "merge_group" => Self::MergeGroup,
             "ping" => Self::Ping,
             "pull_request" => Self::PullRequest,
             "push" => Self::Push,
@@ -53,6 +55,7 @@ impl EventKind {
             Self::CheckSuite => "check_suite",
             Self::Installation => "installation",
             Self::InstallationRepositories => "installation_repositories",
+            Self::MergeGroup => "merge_group",
             Self::Ping => "ping",
             Self::PullRequest => "pull_request",
             Self::Push => "push",
@@ -63,7 +66,7 @@ impl EventKind {
     /// Returns what an event of this kind is a hint to.
     const fn cause(self) -> Cause {
         match self {
-            Self::Push | Self::Ping => Cause::Moved,
+            Self::Push | Self::Ping | Self::MergeGroup => Cause::Moved,
             // What people do to pull requests moves no ref.
             Self::PullRequest | Self::Other => Cause::Changed,
             // What was refused for want of a permission may work now.
@@ -93,6 +96,7 @@ impl EventKind {
                 )
             ),
             Self::CheckRun | Self::CheckSuite => action == Some("rerequested"),
+            Self::MergeGroup => action == Some("checks_requested"),
             Self::Other => false,
         }
     }
@@ -193,6 +197,8 @@ mod tests {
             ("pull_request", "labeled", CHANGED),
             ("pull_request", "closed", CHANGED),
             ("pull_request", "assigned", Meaning::Irrelevant),
+            ("merge_group", "checks_requested", MOVED),
+            ("merge_group", "destroyed", Meaning::Irrelevant),
             ("check_run", "rerequested", ASKED),
             ("check_run", "completed", Meaning::Irrelevant),
             ("check_suite", "rerequested", ASKED),
