@@ -8,7 +8,10 @@ pub mod network;
 pub mod path;
 pub mod problem;
 pub mod schema;
+pub mod visible;
 pub mod yaml;
+
+pub mod secrets;
 
 pub mod snapshot;
 

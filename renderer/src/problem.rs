@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::path::RepoPath;
+use crate::visible::visible;
 
 /// A position in a text file; line and column start at 1, the column counts characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.position)
+        write!(f, "{}:{}", visible(self.file.as_str()), self.position)
     }
 }
 
@@ -137,9 +138,9 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
+        write!(f, "{}: {}", self.place, visible(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
+            Some(hint) => write!(f, "\n  hint: {}", visible(hint)),
             None => Ok(()),
         }
     }
@@ -170,6 +171,16 @@ mod tests {
         assert_eq!(
             problem.to_string(),
             "environments/prod/eu-1.yaml:12:5: unknown key `replica`\n  hint: did you mean `replicas`?"
+        );
+    }
+
+    #[test]
+    fn a_problem_has_two_lines_whatever_is_in_it() {
+        let file = RepoPath::parse("environments/\u{202e}lmay.yaml").unwrap();
+        let problem = Problem::in_whole_file(&file, "a\nb\u{1b}[2J").hint("c\rd\u{61c}");
+        assert_eq!(
+            problem.to_string(),
+            "environments/\\u{202e}lmay.yaml:1:1: a\\nb\\u{1b}[2J\n  hint: c\\rd\\u{61c}"
         );
     }
 

@@ -11,6 +11,7 @@ mod keys;
 mod kinds;
 mod names;
 mod objects;
+mod patterns;
 mod placement;
 mod secrets;
 
@@ -27,6 +28,7 @@ pub use flows::{
 pub use keys::not_locked;
 pub use names::{NameUse, Named, Names, Provided, ServiceName};
 pub use objects::ObjectId;
+pub use patterns::is_watched;
 
 /// A fault at a path of a rendered document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +107,8 @@ pub struct Document<'a> {
     pub kind: DocumentKind,
     /// Its content.
     pub value: &'a Value,
+    /// Its content with neutral values, if [`is_watched`] says that it is needed.
+    pub neutral: Option<&'a Value>,
     /// What it does outside itself.
     pub footprint: &'a Footprint,
     /// Schemas of objects beside those that are built in.
@@ -156,6 +160,7 @@ pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "images", run: images::images_are_pinned },
     Check { name: "objects", run: objects::objects_fit_their_schema },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
+    Check { name: "patterns", run: patterns::values_bring_no_patterns },
     Check { name: "exposed-addresses", run: flows::exposed_addresses_are_in_the_pool },
 ];
 

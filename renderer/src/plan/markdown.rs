@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 
 use super::group::{Event, Group, RiskGroup};
-use super::show::{self, SHORT, count, on_clusters, on_counted, visible};
+use super::show::{self, SHORT, count, on_clusters, on_counted};
 use super::text::{self, FULL_COMMAND, LineKind, folded, headline};
 use super::{Entry, Plan, Step};
+use crate::visible::visible;
 
 /// The most characters that GitHub takes for the body of a pull request; beyond it the API answers with status 422 and
 /// "body is too long (maximum is 65536 characters)".
@@ -189,7 +190,7 @@ fn fitting(lines: &[&str], limit: usize) -> Vec<String> {
     let mut room = limit.saturating_sub(TAIL_RESERVE + 2 * MAX_LINE);
     let mut shown = Vec::new();
     for line in lines {
-        let line = show::elide(line, MAX_LINE);
+        let line = show::elide(&visible(line), MAX_LINE);
         match room.checked_sub(line.chars().count() + 1) {
             Some(rest) => room = rest,
             None => break,
@@ -202,15 +203,18 @@ fn fitting(lines: &[&str], limit: usize) -> Vec<String> {
 /// Writes lines as a fenced block whose fence is longer than any run of backticks in them.
 fn fence(lines: &[String]) -> String {
     let fence = "`".repeat(longest_run(lines.iter().map(String::as_str)).max(2) + 1);
+    let lines: Vec<_> = lines.iter().map(|line| visible(line)).collect();
     format!("{fence}diff\n{}\n{fence}\n", lines.join("\n"))
 }
 
-/// Writes a text as a code span.
+/// Writes a text as a code span, in which nothing is markup, a mention or a reference.
 #[must_use]
 pub fn code(text: &str) -> String {
-    let ticks = "`".repeat(longest_run([text]) + 1);
-    // A space keeps a backtick at either end apart from the delimiter; it is not shown.
-    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    let text = visible(text);
+    let ticks = "`".repeat(longest_run([&*text]) + 1);
+    // A space keeps a backtick at either end apart from the delimiter, and a span of nothing a span; it is not shown.
+    let is_padded = text.is_empty() || text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']);
+    let pad = if is_padded { " " } else { "" };
     format!("{ticks}{pad}{text}{pad}{ticks}")
 }
 
@@ -284,10 +288,12 @@ mod tests {
 
     use insta::assert_snapshot;
     use proptest::prelude::*;
+    use testkit::hostile::text::{HIDDEN, MARKUP};
 
     use super::super::{FileChange, Published, plan};
     use super::*;
     use crate::path::{AddonName, ClusterName, RepoPath};
+    use crate::visible::is_hidden;
     use crate::yaml::{Value, write};
 
     /// Plans one changed file on each cluster.
@@ -400,6 +406,32 @@ mod tests {
         + ````\u{202e}
         `````
         ");
+    }
+
+    #[test]
+    fn nothing_in_a_value_or_a_key_is_hidden() {
+        let hostile = |number: usize| {
+            let text = format!("a{HIDDEN}b{number}");
+            let map = [(text.clone(), Value::String(text.clone())), ("x".to_owned(), Value::String(text))];
+            write(&Value::Map(map.into_iter().collect()))
+        };
+        let plan = fleet(2, |number| (hostile(number), hostile(number + 2)));
+        let shown = body(&plan) + &full(&plan, BODY_LIMIT, 1).concat() + &title(&plan, "app");
+        assert!(shown.contains("\\u{202e}"), "{shown}");
+        assert!(shown.chars().all(|c| c == '\n' || !is_hidden(c)), "{shown}");
+    }
+
+    #[test]
+    fn a_code_span_holds_whatever_is_in_it() {
+        for text in MARKUP.into_iter().chain([HIDDEN, "", " ", " a ", "` `", "a`", "``a`b```"]) {
+            let span = code(text);
+            let ticks = span.len() - span.trim_start_matches('`').len();
+            let inner = &span[ticks..span.len() - ticks];
+            assert!(span.ends_with(&"`".repeat(ticks)) && !inner.is_empty(), "{span}");
+            assert!(!inner.starts_with('`') && !inner.ends_with('`'), "{span}");
+            assert!(inner.split(|c| c != '`').all(|run| run.len() != ticks), "{span}");
+            assert!(span.chars().all(|c| !is_hidden(c)), "{span}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Compares the published files with the rendered ones. Knows nothing of git, of forges or of how files are rendered.
 //!
 //! The stages: `read` turns bytes into values, `compare` finds the settings that differ, `risk` names what can hurt,
-//! `group` folds what is the same on many clusters, `budget` says when too much would be deleted, and `text` and
+//! `masks` hides secrets, `group` folds what is the same on many clusters, `budget` says when too much would be deleted, and `text` and
 //! `markdown` are what people read.
 
 mod budget;
@@ -13,6 +13,7 @@ mod group;
 mod json;
 mod key_path;
 mod locate;
+mod masks;
 mod read;
 mod risk;
 mod sequence;
@@ -274,6 +275,7 @@ fn file_plan(change: &FileChange, fate: risk::Fate, memo: &mut read::Memo) -> Fi
             changes: compare::files(old, new, memo)
                 .into_iter()
                 .map(|change| Change { risk: risk::of_change(&change), ..change })
+                .map(|change| masks::Versions { old, new }.masked(change))
                 .collect(),
             content,
         },

@@ -1,7 +1,6 @@
 //! Values and entries as lines, for text and markdown alike.
 //!
-//! Everything that comes from a value is made visible here: no control character and no character that reorders text
-//! gets through.
+//! Everything that comes from a value is made visible before it is measured and cut.
 
 use std::fmt::Write as _;
 
@@ -10,6 +9,8 @@ use super::sequence::{Edit, edits};
 use super::text::{Line, LineKind};
 use super::{Change, Entry, compare};
 use crate::path::ClusterName;
+use crate::secrets::MASK;
+use crate::visible::visible;
 use crate::yaml::Value;
 
 /// How much of values is shown.
@@ -72,33 +73,14 @@ pub(super) fn elide(text: &str, limit: usize) -> String {
     format!("{}…{}", &text[..head_end], &text[tail_start..])
 }
 
-/// Escapes what a reader could not see or would see in another order.
-pub(super) fn visible(text: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.contains(is_hidden) {
-        return text.to_owned();
-    }
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if is_hidden(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-        out
-    })
-}
-
 /// Writes a value on one line.
 fn inline(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(number) => number.as_str().to_owned(),
-        Value::String(text) if is_bare(text) => visible(text),
-        Value::String(text) => visible(&serde_json::Value::from(text.as_str()).to_string()),
+        Value::String(text) if is_bare(text) => visible(text).into_owned(),
+        Value::String(text) => visible(&serde_json::Value::from(text.as_str()).to_string()).into_owned(),
         Value::List(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Map(map) => {
             let entries: Vec<String> =
@@ -111,7 +93,7 @@ fn inline(value: &Value) -> String {
 /// Tells whether a string can stand without quotes and still be taken for a string.
 fn is_bare(text: &str) -> bool {
     let is_word = matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
-    text.starts_with(|c: char| c.is_alphabetic() || c == '/')
+    (text.starts_with(|c: char| c.is_alphabetic() || c == '/') || text.starts_with(MASK))
         && !text.ends_with(' ')
         && !text.contains(['\n', '"'])
         && !is_word
@@ -145,7 +127,8 @@ pub(super) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
 
 /// Writes a change: on one line if it fits, else the setting and what goes and comes below it.
 pub(super) fn change(change: &Change, limits: Limits) -> Vec<Line> {
-    let setting = visible(place("", change).trim_start());
+    let setting = place("", change);
+    let setting = visible(setting.trim_start()).into_owned();
     let lines = match (&change.old, &change.new) {
         (Some(Value::String(old)), Some(Value::String(new))) if old.contains('\n') || new.contains('\n') => {
             return text_change(&setting, old, new, limits);

@@ -3,9 +3,10 @@
 //! Lines have a kind and no colour; colour is the shell's business.
 
 use super::group::{Event, Group, RiskGroup};
-use super::show::{self, FULL, Limits, SHORT, count, names, on_clusters, on_counted, visible};
+use super::show::{self, FULL, Limits, SHORT, count, names, on_clusters, on_counted};
 use super::{Action, Change, Entry, FilePlan, Plan};
 use crate::path::ClusterName;
+use crate::visible::visible;
 
 /// How many groups the summary has; what a person reads in a minute.
 const MAX_GROUPS: usize = 10;

@@ -3,6 +3,7 @@
 //! A [`Renderer`] remembers between runs what has not changed, so that the cost of a run follows the size of the change.
 //! What it remembers never changes a result: equal snapshots give equal bytes with and without it.
 
+mod masks;
 mod scope;
 mod told;
 mod unit;
@@ -195,6 +196,12 @@ impl Renderer {
 
     /// Renders a snapshot, or returns every problem in it, sorted by place.
     pub fn render(&mut self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<Rendered, Vec<Problem>> {
+        self.judged(snapshot, progress).map_err(|problems| {
+            problems.into_iter().map(|problem| masks::without_secrets(problem, snapshot)).collect()
+        })
+    }
+
+    fn judged(&mut self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<Rendered, Vec<Problem>> {
         let (inventory, mut problems) = inventory::read(snapshot, &mut self.inventory);
         problems.extend(FACT_CHECKS.iter().flat_map(|check| (check.run)(&inventory)));
         let catalog = match self.catalog(snapshot) {

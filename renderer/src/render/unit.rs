@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::catalog::{Addon, Catalog};
-use crate::checks::{DOCUMENT_CHECKS, Document, DocumentKind, Finding, Footprint, footprint};
+use crate::checks::{DOCUMENT_CHECKS, Document, DocumentKind, Finding, Footprint, footprint, is_watched};
 use crate::explain;
 use crate::inventory::Cluster;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::Problem;
-use crate::templates::{Expand, Scope, write_file};
+use crate::templates::{Expand, Scope, Watched, write_file};
 use crate::yaml::{Map, Value};
 
 use super::{ClusterScope, Digest, digest_of, output_folder};
@@ -133,14 +133,15 @@ impl<'a> UnitRenderer<'a> {
 
     /// Renders and judges one file; none if its template renders to nothing.
     fn file(&self, template: &UnitTemplate<'_>) -> Result<Option<RenderedFile>, Vec<Problem>> {
-        let documents = self.documents(template, &self.facts)?;
+        let Watched { documents, neutral } = self.watched(template)?;
         if documents.is_empty() {
             return Ok(None);
         }
         let mut problems = Vec::new();
         let mut footprints = Vec::new();
         for (index, value) in documents.iter().enumerate() {
-            let (footprint, findings) = self.judge(template, value);
+            let neutral = neutral.as_ref().and_then(|documents| documents.get(index));
+            let (footprint, findings) = self.judge(template, value, neutral);
             problems.extend(findings.into_iter().map(|finding| self.problem(template, index, finding)));
             if !footprint.is_empty() {
                 footprints.push((index, footprint));
@@ -158,13 +159,29 @@ impl<'a> UnitRenderer<'a> {
         }))
     }
 
-    fn judge(&self, template: &UnitTemplate<'_>, value: &Value) -> (Footprint, Vec<Finding>) {
+    /// Renders a file's documents, and those that another program takes for templates or patterns with neutral values, too.
+    fn watched(&self, template: &UnitTemplate<'_>) -> Result<Watched, Vec<Problem>> {
+        match (template.kind, template.template) {
+            (DocumentKind::Object, Some(path)) => {
+                self.catalog.templates.render_watched(self.expand(template, path, &self.facts), is_watched)
+            }
+            _ => Ok(Watched { documents: self.documents(template, &self.facts)?, neutral: None }),
+        }
+    }
+
+    fn judge(
+        &self,
+        template: &UnitTemplate<'_>,
+        value: &Value,
+        neutral: Option<&Value>,
+    ) -> (Footprint, Vec<Finding>) {
         let (cluster, addon, kind) = (self.scope.cluster, template.addon, template.kind);
         let document = Document {
             cluster,
             addon,
             kind,
             value,
+            neutral,
             footprint: &Footprint::default(),
             schemas: &self.catalog.schemas,
         };

@@ -114,6 +114,16 @@ pub enum Origin {
     Literal(Place),
 }
 
+/// The documents of a file, and the same with neutral values if any of them is watched.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// The documents.
+    pub documents: Vec<Value>,
+    /// The same documents with each character of an inserted value that may mean something to another program replaced by a
+    /// letter.
+    pub neutral: Option<Vec<Value>>,
+}
+
 impl Templates {
     /// Compiles templates and partials (each with the name it is called by), or returns every problem in them.
     pub fn compile(
@@ -141,16 +151,28 @@ impl Templates {
 
     /// Expands a template into its documents; none if it renders to nothing.
     pub fn render(&self, expand: Expand<'_>) -> Result<Vec<Value>, Vec<Problem>> {
+        self.render_watched(expand, |_| false).map(|watched| watched.documents)
+    }
+
+    /// Renders a template, and all of its documents once more with neutral values if `is_watched` says so of any: with each
+    /// character of an inserted value that may mean something to another program replaced by a letter.
+    pub fn render_watched(
+        &self,
+        expand: Expand<'_>,
+        is_watched: impl Fn(&Value) -> bool,
+    ) -> Result<Watched, Vec<Problem>> {
         let (text, captures) = self.expand(expand)?;
         if text.trim().is_empty() {
-            return Ok(Vec::new());
+            return Ok(Watched::default());
         }
         let skeleton = self.skeletons.skeleton(text, Skeleton::parse).map_err(|faults| {
             once_each(faults.into_iter().map(|fault| self.yaml_problem(expand, fault, &captures)))
         })?;
-        skeleton.fill(&captures).map_err(|misfits| {
+        let documents = skeleton.fill(&captures).map_err(|misfits| {
             once_each(misfits.into_iter().map(|misfit| self.misfit_problem(expand, misfit, &captures)))
-        })
+        })?;
+        let neutral = documents.iter().any(is_watched).then(|| skeleton.fill_neutral(&captures));
+        Ok(Watched { documents, neutral })
     }
 
     /// Finds what wrote the node at `path` of document `document`: the insertions in it, or the literal text.

@@ -84,6 +84,13 @@ impl Skeleton {
         if filler.misfits.is_empty() { Ok(documents) } else { Err(filler.misfits) }
     }
 
+    /// Returns the documents as [`Self::fill`] does, with every character of an inserted value that may mean something to
+    /// another program replaced by a letter: what differs between the two was brought by a value.
+    pub(super) fn fill_neutral(&self, captures: &[Capture]) -> Vec<Value> {
+        let mut filler = Filler { is_neutral: true, ..Filler::new(captures) };
+        self.documents.iter().map(|document| filler.fill(document)).collect()
+    }
+
     /// Returns where the node at `steps` of document `document` stands in the expanded text, and the values in it.
     pub(super) fn locate(&self, document: usize, steps: &[Step], captures: &[Capture]) -> Option<Located> {
         let mut filler = Filler::new(captures);
@@ -215,13 +222,15 @@ fn is_token_escape(escape: &str) -> bool {
 struct Filler<'a> {
     captures: &'a [Capture],
     misfits: Vec<Misfit>,
+    /// Whether inserted values lose every character that is no letter, digit or sign of names and addresses.
+    is_neutral: bool,
     /// What the text and the inserted values add up to: an alias in the template repeats both.
     bytes: usize,
 }
 
 impl<'a> Filler<'a> {
     fn new(captures: &'a [Capture]) -> Self {
-        Self { captures, misfits: Vec::new(), bytes: 0 }
+        Self { captures, misfits: Vec::new(), is_neutral: false, bytes: 0 }
     }
 
     fn fill(&mut self, place: &Place) -> Value {
@@ -240,7 +249,11 @@ impl<'a> Filler<'a> {
 
     fn typed(&mut self, token: usize, position: Position) -> Value {
         let value = self.value(token);
-        if self.has_room(weight(value), token, position) { value.into() } else { Value::Null }
+        if !self.has_room(weight(value), token, position) {
+            return Value::Null;
+        }
+        let value = value.into();
+        if self.is_neutral { neutral(value) } else { value }
     }
 
     /// Counts bytes that are about to be inserted; says so once if they are too many.
@@ -302,7 +315,9 @@ impl<'a> Filler<'a> {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
                 Piece::Token(token) => match scalar_text(self.value(*token)) {
-                    Some(scalar) if self.has_room(scalar.len(), *token, position) => text.push_str(&scalar),
+                    Some(scalar) if self.has_room(scalar.len(), *token, position) => {
+                        text.push_str(&if self.is_neutral { neutral_text(&scalar) } else { scalar });
+                    }
                     Some(_) => {}
                     None => self.misfits.push(Misfit {
                         capture: Some(*token),
@@ -315,6 +330,23 @@ impl<'a> Filler<'a> {
         }
         text
     }
+}
+
+fn neutral(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(neutral_text(&text)),
+        Value::List(items) => Value::List(items.into_iter().map(neutral).collect()),
+        Value::Map(map) => {
+            Value::Map(map.into_iter().map(|(key, value)| (neutral_text(&key), neutral(value))).collect())
+        }
+        other => other,
+    }
+}
+
+/// Replaces each character that may mean something to another program, and keeps the number of characters.
+fn neutral_text(text: &str) -> String {
+    let is_neutral = |c: char| c.is_alphanumeric() || "-_./:@".contains(c);
+    text.chars().map(|c| if is_neutral(c) { c } else { 'x' }).collect()
 }
 
 impl Key {

@@ -14,6 +14,7 @@ mod mesh;
 mod mirror;
 mod names;
 mod objects;
+mod patterns;
 mod placement;
 mod provenance;
 mod repeatable;

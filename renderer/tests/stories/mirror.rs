@@ -93,7 +93,7 @@ fn a_mirror_is_an_address_without_credentials() {
       hint: write an `https://`, `http://` or `oci://` address without a user and without a query
     ");
     assert_snapshot!(with("https://user:secret@mirror.internal"), @"
-    environments/_fleet.yaml:23:11: `https://user:secret@mirror.internal` is not a valid `mirror`
+    environments/_fleet.yaml:23:11: `https://user:***@mirror.internal` is not a valid `mirror`
       hint: write an `https://`, `http://` or `oci://` address without a user and without a query
     ");
 }

@@ -82,3 +82,46 @@ tls: {certificate: "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"
         .and("templates/addons/metallb/values.yaml.hbs", values);
     assert_eq!(world.problems(), "no problems");
 }
+
+#[test]
+fn well_known_forms_of_secrets_are_found() {
+    for (key, text) in testkit::hostile::text::SECRETS {
+        let problems = hub_with(&format!("      {key}: '{text}'\n"));
+        assert!(problems.contains("a secret in plain text"), "{key}: {text}: {problems}");
+        assert!(!problems.contains(text), "{problems}");
+    }
+    for values in [
+        "      password: {value: hunter2}\n",
+        "      password: 123456\n",
+        "      args: [--db-password, hunter2]\n",
+        "      args: [--db-password=hunter2]\n",
+        "      config: |\n        a: 1\n        password: hunter2\n",
+        "      config: |\n        password = \"hunter2\"\n",
+        "      config: '{\"password\": \"hunter2\"}'\n",
+        "      dsn: 'Server=x;User=y;Password=hunter2;'\n",
+    ] {
+        let problems = hub_with(values);
+        assert!(problems.contains("secret in plain text"), "{values}: {problems}");
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+}
+
+#[test]
+fn texts_that_are_like_secrets_are_let_through() {
+    for (key, text) in testkit::hostile::text::NO_SECRETS {
+        assert_eq!(hub_with(&format!("      {key}: '{text}'\n")), "no problems", "{key}: {text}");
+    }
+}
+
+#[test]
+fn a_problem_does_not_repeat_a_secret() {
+    let addon = "templates/addons/kube-prometheus-stack/addon.yaml";
+    let setting = "settings:\n  adminPassword: {type: string, pattern: '^[a-z]+$', default: abc}\n";
+    for (written, is_shown) in [("adminPassword: HUNTER-2222", false), ("retention: HUNTER-2222", true)] {
+        let world = World::platform().edit(addon, "\nsettings:\n", &format!("\n{setting}"));
+        let world = world.edit(CONTROL, "retention: 31d", written);
+        let problems = world.problems();
+        assert_eq!(problems.contains("HUNTER-2222"), is_shown, "{problems}");
+        assert!(is_shown || problems.contains("`adminPassword` is `***`"), "{problems}");
+    }
+}

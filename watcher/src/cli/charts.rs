@@ -14,7 +14,7 @@ use renderer::problem::Problem;
 use renderer::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-use super::{Global, plain, print_json, print_text};
+use super::{Global, print_json, print_text};
 use crate::charts::{self, Action, Client, Given, Origin, Supply, Wanted};
 use crate::error::CommandError;
 use crate::output::{Exit, Progress};
@@ -153,7 +153,7 @@ fn show_lock<'a>(
     let count = lock.charts.len();
     let end = if is_written { format!("wrote `{LOCK}`") } else { format!("`{LOCK}` is current") };
     lines.push(format!("{end}: {count} charts\n"));
-    print_text(&plain(&lines.concat()));
+    print_text(&lines.concat());
 }
 
 fn as_json(id: &ChartId, more: &[(&str, Value)]) -> Value {
@@ -189,7 +189,7 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
             format!("no add-on names {} {}: `fleetwright charts lock` leaves it out\n", id.name, id.version)
         };
         let idle: String = idle.iter().map(line).collect();
-        print_text(&plain(&format!("{} charts are locked\n{idle}", wanted.len())));
+        print_text(&format!("{} charts are locked\n{idle}", wanted.len()));
     }
     Ok(Exit::Done)
 }
@@ -206,7 +206,7 @@ fn list(global: &Global, top: &Path) -> Result<Exit, CommandError> {
             let own = (source(id) != id.repository).then(|| format!(" (a copy of {})", id.repository));
             format!("{} {} from {}{}\n", id.name, id.version, source(id), own.unwrap_or_default())
         };
-        print_text(&plain(&wanted.iter().map(line).collect::<String>()));
+        print_text(&wanted.iter().map(line).collect::<String>());
     }
     Ok(Exit::Done)
 }
@@ -237,7 +237,7 @@ fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, Co
                 format!("{} {}: there is {newest}, and {} between\n", id.name, id.version, rest.len())
             }
         };
-        print_text(&plain(&found.iter().map(line).collect::<String>()));
+        print_text(&found.iter().map(line).collect::<String>());
     }
     Ok(if has_exit_code && is_any { Exit::Changes } else { Exit::Done })
 }

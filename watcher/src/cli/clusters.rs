@@ -4,7 +4,7 @@ use renderer::render::{Rendered, RenderedCluster};
 use serde_json::{Value, json};
 
 use super::mermaid::diagram;
-use super::{Format, Global, plain, print_json, print_text};
+use super::{Format, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 
@@ -21,7 +21,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
         Format::Mermaid => print_text(&diagram(&rendered)),
         Format::Text => {
             let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
-            print_text(&plain(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect())));
+            print_text(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect()));
         }
     }
     Ok(Exit::Done)

@@ -9,12 +9,12 @@ use renderer::plan::{Budget, text};
 use renderer::problem::Position;
 use renderer::render::Renderer;
 
-use super::{Exit, Global, painted, print_text};
+use super::{Exit, Global, print_lines, print_painted, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::LocalForge;
 use crate::git::{BlobCache, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
-use crate::output::style::{self, Kind};
+use crate::output::style::Kind;
 use crate::run::{Pipeline, Published, RunReport, Settings};
 
 static ENVIRONMENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../environments");
@@ -91,15 +91,16 @@ impl Demo {
         let tip = self.repository.branch(BASE)?;
         let edited = self.edit(tip)?;
         let (old, new) = (KEY, NEW);
-        print_text(&paint(Kind::Plain, &format!("{FILE}:{}\n", edited.at.line)));
-        print_text(&paint(Kind::Removed, &format!("- {old}\n")));
-        print_text(&paint(Kind::Added, &format!("+ {new}\n")));
+        print_painted(Kind::Plain, &format!("{FILE}:{}\n", edited.at.line));
+        print_painted(Kind::Removed, &format!("- {old}\n"));
+        print_painted(Kind::Added, &format!("+ {new}\n"));
         print_text(&format!("committed to `{BASE}` as {}\n", edited.revision.short()));
 
         self.heading("The run notices, renders both clusters, and shows what will change");
         let report = self.run_once()?;
         for group in &report.groups {
-            print_text(&format!("\n{}", painted(&text::summary(&group.plan))));
+            print_text("\n");
+            print_lines(&text::summary(&group.plan));
         }
 
         self.heading("The pull request that a person reviews");
@@ -122,7 +123,7 @@ impl Demo {
     fn heading(&mut self, text: &str) {
         self.scene += 1;
         let line = format!("{}{}. {text}\n", if self.scene == 1 { "" } else { "\n" }, self.scene);
-        print_text(&paint(Kind::Heading, &line));
+        print_painted(Kind::Heading, &line);
     }
 
     fn run_once(&mut self) -> Result<RunReport, CommandError> {
@@ -205,10 +206,6 @@ fn person() -> Signature {
         seconds: NOON,
         offset_minutes: 0,
     }
-}
-
-fn paint(kind: Kind, text: &str) -> String {
-    style::paint(kind, text).to_string()
 }
 
 fn shipped_files() -> Vec<TreeChange> {

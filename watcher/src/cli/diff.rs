@@ -4,7 +4,7 @@ use renderer::plan::{self, Digest, Group, Plan, RiskGroup, markdown, text};
 use renderer::render::{Rendered, Renderer};
 use serde::Serialize;
 
-use super::{Global, painted, print_json, print_text};
+use super::{Global, print_json, print_lines, print_text};
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
 use crate::output::Exit;
@@ -77,6 +77,6 @@ fn show(global: &Global, args: &Args, plan: &Plan) {
         print_text(&markdown::body(plan));
     } else {
         let lines = if args.full { text::full(plan) } else { text::summary(plan) };
-        print_text(&painted(&lines));
+        print_lines(&lines);
     }
 }

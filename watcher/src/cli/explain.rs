@@ -13,7 +13,7 @@ use renderer::render::{Rendered, RenderedFile};
 use renderer::snapshot::ENVIRONMENTS;
 use serde_json::json;
 
-use super::{Global, plain, print_json, print_text};
+use super::{Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 
@@ -188,7 +188,7 @@ fn show_values(global: &Global, values: &[Provenance]) {
     } else {
         let documents: BTreeSet<_> = values.iter().map(|value| value.document).collect();
         let is_numbered = documents.len() > 1;
-        print_text(&plain(&values.iter().map(|value| value_text(value, is_numbered)).collect::<String>()));
+        print_text(&values.iter().map(|value| value_text(value, is_numbered)).collect::<String>());
     }
 }
 
@@ -196,7 +196,7 @@ fn show_reach(global: &Global, key: &str, place: &Place, reached: &[Reached]) {
     if global.is_json() {
         print_json(&json!({ "fact": { "key": key, "place": place }, "reached": reached }));
     } else {
-        print_text(&plain(&reach_text(key, place, reached)));
+        print_text(&reach_text(key, place, reached));
     }
 }
 

@@ -201,7 +201,7 @@ mod tests {
         let missing = Listen { webhook_secret_file: Some(folder.path().join("secret")), ..loopback() };
         let error = start(missing).await.unwrap_err();
         assert!(error.to_string().contains("No such file"), "{error}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("readable")), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("able to read")), "{error}");
     }
 
     #[tokio::test]

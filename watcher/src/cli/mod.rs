@@ -32,6 +32,7 @@ use renderer::problem::Problem;
 use renderer::render::Rendered;
 use renderer::render::{Progress as Advance, Renderer};
 use renderer::snapshot::Snapshot;
+use renderer::visible::visible_json;
 use serde::Serialize;
 use tracing::Level;
 
@@ -42,6 +43,7 @@ use crate::output::logging::{self, LogFormat};
 use crate::output::style::{self, Color};
 use crate::output::{Exit, Progress};
 use crate::run::WorkerSettings;
+use crate::secrets::{self, redacted};
 use crate::working_tree::{find_working_tree, read_working_tree};
 
 /// Keeps a fleet of Kubernetes clusters described in one place.
@@ -165,7 +167,11 @@ impl Command {
 /// Runs the command line that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    secrets::remember_environment();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return show_usage(&error),
+    };
     cli.global.color.apply();
     if let Err(error) = logging::start(cli.global.log_format, cli.command.quietest(), cli.global.verbose) {
         let _ = writeln!(anstream::stderr(), "error: {error}");
@@ -185,6 +191,17 @@ pub fn main() -> ExitCode {
         }
         None => exit.into(),
     }
+}
+
+/// Shows what clap says of the arguments. They are repeated in it, and so made harmless; help has nothing from outside.
+fn show_usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let report = error.render().to_string();
+        let _ = writeln!(anstream::stderr(), "{}", painted_report(&report));
+        return Exit::Usage.into();
+    }
+    let _ = error.print();
+    Exit::Done.into()
 }
 
 impl Cli {
@@ -275,14 +292,37 @@ fn worker_settings() -> Result<WorkerSettings, CommandError> {
     settings.map_err(|error| CommandError::unexpected("find the program that runs", error))
 }
 
-/// Prints a value as JSON on standard output, with a line break at the end.
+/// Prints a value as JSON on standard output, with a line break at the end. What is hidden is written as escapes of JSON.
 fn print_json(value: &impl Serialize) {
     let text = serde_json::to_string_pretty(value).expect("our own types serialise");
-    print_text(&format!("{text}\n"));
+    write_out(&format!("{}\n", visible_json(&redacted(&text))));
 }
 
-/// Prints text on standard output. A reader that has gone away is no failure of ours.
+/// Prints text on standard output, made harmless: it may hold what people wrote.
 fn print_text(text: &str) {
+    print_painted(style::Kind::Plain, text);
+}
+
+/// Prints text on standard output in the colour of its kind, made harmless.
+fn print_painted(kind: style::Kind, text: &str) {
+    write_out(&style::paint(kind, text).to_string());
+}
+
+/// Prints the lines of a plan on standard output.
+fn print_lines(lines: &[Line]) {
+    let kind = |kind| match kind {
+        LineKind::Heading => style::Kind::Heading,
+        LineKind::Risk => style::Kind::Risk,
+        LineKind::Added => style::Kind::Added,
+        LineKind::Removed => style::Kind::Removed,
+        LineKind::Plain => style::Kind::Plain,
+    };
+    let paint = |line: &Line| format!("{}\n", style::paint(kind(line.kind), &line.text));
+    write_out(&lines.iter().map(paint).collect::<String>());
+}
+
+/// Writes to standard output. A reader that has gone away is no failure of ours.
+fn write_out(text: &str) {
     let mut out = anstream::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -291,25 +331,6 @@ fn print_text(text: &str) {
         }
         _ => {}
     }
-}
-
-/// Makes text harmless that may hold what people wrote.
-fn plain(text: &str) -> String {
-    style::paint(style::Kind::Plain, text).to_string()
-}
-
-/// Paints the lines of a plan.
-fn painted(lines: &[Line]) -> String {
-    let kind = |kind| match kind {
-        LineKind::Heading => style::Kind::Heading,
-        LineKind::Risk => style::Kind::Risk,
-        LineKind::Added => style::Kind::Added,
-        LineKind::Removed => style::Kind::Removed,
-        LineKind::Plain => style::Kind::Plain,
-    };
-    let painted: Vec<_> =
-        lines.iter().map(|line| style::paint(kind(line.kind), &line.text).to_string()).collect();
-    painted.join("\n") + "\n"
 }
 
 impl Global {

@@ -1,6 +1,7 @@
 //! `fleetwright pulls`: the pull requests of the local forge.
 
 use clap::Subcommand;
+use renderer::visible::visible;
 use serde_json::json;
 
 use super::remote::RemoteArgs;
@@ -90,9 +91,9 @@ fn line(pull: &PullRequest) -> String {
         "#{:<4} {:<7} {} → {}  {}\n",
         pull.number,
         pull.state.word(),
-        proposal.head,
-        proposal.base,
-        proposal.title
+        visible(&proposal.head),
+        visible(&proposal.base),
+        visible(&proposal.title)
     )
 }
 
@@ -104,7 +105,7 @@ fn show(global: &Global, pull: &PullRequest) {
     let state = match &pull.state {
         PullState::Open => String::new(),
         PullState::Merged { revision } => format!("merged as {}\n", revision.short()),
-        PullState::Closed { reason } => format!("closed: {reason}\n"),
+        PullState::Closed { reason } => format!("closed: {}\n", visible(reason)),
     };
     print_text(&format!("{}{state}\n{}\n", line(pull), pull.proposal.body.trim_end()));
 }

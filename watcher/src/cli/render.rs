@@ -6,7 +6,7 @@ use std::path::Path;
 use renderer::render::Rendered;
 use serde_json::json;
 
-use super::{Global, plain, print_json, print_text};
+use super::{Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 use crate::working_tree::{Output, OutputAction, OutputChange};
@@ -60,7 +60,7 @@ fn list(changes: &[OutputChange]) -> String {
     if let Some(more @ 1..) = changes.len().checked_sub(MAX_LISTED) {
         let _ = writeln!(text, "… and {more} more");
     }
-    plain(&text)
+    text
 }
 
 fn verdict(changes: &[OutputChange], rendered: &Rendered) -> String {

@@ -11,10 +11,11 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use renderer::secrets::masked_words;
 use sha1::{Digest, Sha1};
 use tracing::{info, warn};
 
@@ -22,6 +23,7 @@ use crate::identity::Identity;
 
 use super::conversation::Remote;
 use super::error::{Fault, GitError, classify_io};
+use super::process::command;
 use super::repository::Repository;
 use super::revision::hex;
 use super::upstream::Upstream;
@@ -57,6 +59,8 @@ pub(super) struct Mirror {
 #[must_use]
 pub fn mirror_folder(cache: &Path, address: &str) -> PathBuf {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    // A query and a password are refused later on; until then, neither leaves a trace in a name.
+    let address = masked_words(address.split(['?', '#']).next().unwrap_or_default());
     let end = address.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
     let name: String = end.trim_end_matches(".git").chars().filter(|c| is_plain(*c)).collect();
     let digest = hex(&Sha1::digest(address.as_bytes())[..6]);
@@ -121,6 +125,8 @@ impl Mirror {
             of if of == remote.to_string() => {}
             of => return Err(Fault::OtherMirror { of: of.to_owned() }),
         }
+        // A folder that another user has made, such as a volume, stays as it is; each clone in it is closed as well.
+        let _ = close(folder);
         Ok(Self { folder: folder.to_owned(), _held: Arc::new(held) })
     }
 
@@ -139,7 +145,9 @@ impl Mirror {
 
     /// Opens a clone, and reads what its refs name.
     fn sound(&self, number: u64) -> Result<Repository, GitError> {
-        let repository = Repository::open(&self.clone_folder(number))?;
+        let folder = self.clone_folder(number);
+        close(&folder).map_err(|error| damaged(&folder, error))?;
+        let repository = Repository::open(&folder)?;
         for revision in repository.refs_below("refs/")?.into_values() {
             match repository.tree_at(revision) {
                 // A commit or a tree that its author has malformed is no damage.
@@ -152,7 +160,9 @@ impl Mirror {
 
     /// Begins a clone in place of all that there are.
     fn begin(&self, number: u64) -> Result<Repository, GitError> {
-        let repository = Repository::init_bare(&self.clone_folder(number), HEAD)?;
+        let folder = self.clone_folder(number);
+        let repository = Repository::init_bare(&folder, HEAD)?;
+        close(&folder).map_err(|error| damaged(&folder, error))?;
         for older in self.numbers().filter(|older| *older < number) {
             // What cannot be removed now is tried again next time; nothing reads it any more.
             let _ = fs::remove_dir_all(self.clone_folder(older));
@@ -194,18 +204,31 @@ impl Mirror {
 
     /// Has git repack, and tells whether it did.
     fn repack(&self) -> bool {
-        let status = Command::new("git")
+        let status = command("git")
             .arg("-C")
             .arg(self.current())
             // What a run has written is not named by a ref until it is pushed, so nothing recent may go.
             .args(["-c", "gc.pruneExpire=2.weeks.ago", "gc", "--quiet"])
-            .env_remove("GIT_DIR")
-            .env_remove("GIT_OBJECT_DIRECTORY")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
         status.is_ok_and(|status| status.success()) && !self.is_untidy()
+    }
+}
+
+/// Makes sure that no other user can read or change what is in a folder.
+fn close(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(folder)?.permissions().mode();
+    if mode & 0o077 != 0 { fs::set_permissions(folder, fs::Permissions::from_mode(0o700)) } else { Ok(()) }
+}
+
+fn damaged(folder: &Path, error: std::io::Error) -> GitError {
+    GitError {
+        repository: folder.to_owned(),
+        attempt: "close the mirror to others".into(),
+        fault: classify_io(error),
     }
 }
 

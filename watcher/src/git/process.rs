@@ -1,5 +1,7 @@
 //! A conversation with a child process: another repository's own git on this machine, or `ssh` that runs it elsewhere.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::os::fd::AsFd;
@@ -21,6 +23,33 @@ const MAX_TOLD_BYTES: u64 = 16 * 1024;
 /// How often it is looked whether a child has ended.
 const END_PAUSE: Duration = Duration::from_millis(5);
 
+/// The variables that a child gets, and no others: where programs, keys and their configuration are. What holds a secret of
+/// ours, points git at another repository or makes it trace what it does is not among them.
+const PASSED_ON: [&str; 13] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "XDG_CONFIG_HOME",
+    "SSH_AUTH_SOCK",
+    "KRB5CCNAME",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_EXEC_PATH",
+];
+
+/// Returns a command that starts `program` with an environment of its own.
+pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    let passed_on = PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?)));
+    // What a child prints is read by this program, which knows the words in one language.
+    command.env_clear().envs(passed_on).env("LC_ALL", "C");
+    command
+}
+
 /// A child with its ends of the conversation.
 pub(super) struct Process {
     child: Child,
@@ -34,12 +63,12 @@ pub(super) struct Process {
 impl Process {
     /// Starts the git of the repository at `path`.
     pub(super) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, Fault> {
-        let mut command = Command::new("git");
+        let mut command = command("git");
         command.arg(service.name()).arg(path);
         Self::start(command, service, silence, judge_git)
     }
 
-    /// Starts `command`; `judge` makes a fault of what it prints when the conversation fails.
+    /// Starts a [`command`]; `judge` makes a fault of what it prints when the conversation fails.
     pub(super) fn start(
         mut command: Command,
         service: Service,
@@ -49,10 +78,6 @@ impl Process {
         let errors = tempfile::tempfile().map_err(classify_io)?;
         let stderr = errors.try_clone().map_err(classify_io)?;
         let program = command.get_program().to_string_lossy().into_owned();
-        // These would point the other side at this repository, or change the protocol.
-        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PROTOCOL"] {
-            command.env_remove(name);
-        }
         command.envs(service.protocol().map(|version| ("GIT_PROTOCOL", version)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| not_started(&program, error))?;
@@ -187,4 +212,31 @@ fn not_started(program: &str, error: io::Error) -> Fault {
         return Fault::NoProgram { program: program.to_owned() };
     }
     classify_io(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_gets_named_variables_only() {
+        let command = command("git");
+        let names: Vec<_> = command.get_envs().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+        assert!(names.iter().all(|name| name == "LC_ALL" || PASSED_ON.contains(&&**name)), "{names:?}");
+        for secret in
+            ["FLEETWRIGHT_TOKEN", "GITHUB_TOKEN", "FLEETWRIGHT_WEBHOOK_SECRET", "GIT_TRACE", "GIT_DIR"]
+        {
+            assert!(!PASSED_ON.contains(&secret));
+        }
+    }
+
+    #[test]
+    fn what_a_child_sees_is_what_it_was_given() {
+        let output = command("env").env("LC_ALL", "C").output().unwrap();
+        let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+        let names: Vec<_> = seen.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        // Cargo sets many variables for a test; none of them may arrive.
+        assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
+        assert!(names.contains(&"PATH") && !names.iter().any(|name| name.starts_with("CARGO")), "{names:?}");
+    }
 }

@@ -5,13 +5,12 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::process::Command;
 
 use super::conversation::Service;
 use super::error::Fault;
 use super::pace::PaceLimits;
 use super::packet::protocol;
-use super::process::Process;
+use super::process::{Process, command};
 
 /// How long a connection may take to come about, in seconds.
 const CONNECT_TIMEOUT_SECONDS: u32 = 20;
@@ -71,7 +70,7 @@ impl SshRemote {
 
     /// Runs `service` at the other end.
     pub(super) fn converse(&self, service: Service) -> Result<Process, Fault> {
-        let mut command = Command::new(&self.program);
+        let mut command = command(&self.program);
         command.args(self.arguments(service));
         Process::start(command, service, self.limits.silence, judge)
     }

@@ -8,7 +8,8 @@ use thiserror::Error;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode};
 
-use super::{Authorization, MAX_REFUSAL_BYTES, Request};
+use super::{MAX_REFUSAL_BYTES, Request};
+use crate::secrets::redacted;
 
 /// How long the text of a refusal is read.
 const REFUSAL_TIME: Duration = Duration::from_secs(10);
@@ -182,7 +183,7 @@ impl HttpError {
             };
         }
         let refusal = Refusal::of(request, status, response.headers());
-        Self::Refused { refusal, told: told(request.authorization, response) }
+        Self::Refused { refusal, told: told(response) }
     }
 }
 
@@ -238,8 +239,8 @@ fn redirect_target(request: &Request<'_>, headers: &HeaderMap) -> String {
     printable(&format!("{scheme}://{host}/{path}"))
 }
 
-/// The first line of what the other side says, if it is meant for people and does not repeat the credential.
-fn told(authorization: Option<&Authorization>, response: Response<Body>) -> Option<String> {
+/// The first line of what the other side says, if it is meant for people. Should it repeat the credential, that is masked.
+fn told(response: Response<Body>) -> Option<String> {
     let kind = header(response.headers(), "content-type").unwrap_or_default().to_owned();
     let mut text = Vec::new();
     let mut reader = response.into_body().into_reader().take(MAX_REFUSAL_BYTES);
@@ -252,9 +253,6 @@ fn told(authorization: Option<&Authorization>, response: Response<Body>) -> Opti
         }
     }
     let text = String::from_utf8_lossy(&text);
-    if authorization.is_some_and(|authorization| authorization.is_in(&text)) {
-        return None;
-    }
     let line = if kind.starts_with("application/json") || kind.contains("+json") {
         serde_json::from_str::<serde_json::Value>(&text).ok()?.get("message")?.as_str()?.to_owned()
     } else if kind.starts_with("text/plain") {
@@ -262,7 +260,7 @@ fn told(authorization: Option<&Authorization>, response: Response<Body>) -> Opti
     } else {
         return None;
     };
-    Some(printable(&line))
+    Some(printable(&redacted(&line)))
 }
 
 fn printable(text: &str) -> String {

@@ -57,14 +57,6 @@ impl Authorization {
         header.set_sensitive(true);
         Some(header)
     }
-
-    /// Returns whether `text` repeats the credential, as it is or as it is sent.
-    fn is_in(&self, text: &str) -> bool {
-        let (Self::Basic(_, secret) | Self::Bearer(secret)) = self;
-        let sent = self.header().and_then(|header| header.to_str().ok().map(str::to_owned));
-        let sent = sent.as_deref().and_then(|header| header.split(' ').nth(1)).unwrap_or_default().to_owned();
-        [secret.expose_secret(), &sent].iter().any(|form| !form.is_empty() && text.contains(*form))
-    }
 }
 
 /// How long to wait for the other side.

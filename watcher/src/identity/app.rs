@@ -11,6 +11,7 @@ use serde_json::json;
 use super::key::AppKey;
 use super::{IdentityError, read};
 use crate::http::{Answer, Authorization, Client, HttpError, Request, Upload, Url};
+use crate::secrets::remember_issued;
 
 pub(super) const FIND_INSTALLATION: &str = "find the App's installation on the repository";
 const GET_TOKEN: &str = "get a token for the App";
@@ -102,7 +103,9 @@ impl App {
         let wish = json!({ "repositories": [repository] }).to_string();
         let path = format!("/app/installations/{}/access_tokens", installation.id);
         let issued: Issued = self.post(&path, &wish, &claim)?;
-        Ok(issued.token.into())
+        let token = SecretString::from(issued.token);
+        remember_issued(&token);
+        Ok(token)
     }
 
     fn get<T: serde::de::DeserializeOwned>(

@@ -8,8 +8,6 @@ mod key;
 mod registration;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use crate::http::{HttpError, Url};
+use crate::secrets;
 
 pub use app::{App, AppSettings};
 pub use key::{AppKey, KeyFault};
@@ -32,9 +31,6 @@ const GITHUB_VARIABLE: &str = "GITHUB_TOKEN";
 /// Where GitHub Actions says which GitHub the token is for; without it, it is the public one.
 const GITHUB_SERVER_VARIABLE: &str = "GITHUB_SERVER_URL";
 const GITHUB_SERVER: &str = "https://github.com";
-
-/// Tokens and keys are well below this; a larger file is another one.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Who we are. Cheap to clone; clones share what they know.
 #[derive(Clone)]
@@ -106,7 +102,9 @@ impl IdentityError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Unreadable { .. } => "check the path, and that the user that runs this may read it",
+            Self::Unreadable { .. } => {
+                "check the path, and the mode: the user that runs this must be able to read it, and no other user to write it"
+            }
             Self::NoToken { .. } => "write the token alone, on one line",
             Self::Key { .. } => {
                 "use the file that the App's settings page gives under `Private keys`, as it is"
@@ -148,6 +146,7 @@ impl Identity {
     /// Returns the identity that a token gives.
     #[must_use]
     pub fn of_token(token: SecretString) -> Self {
+        secrets::remember(&token);
         Self(Arc::new(Source::Token(token)))
     }
 
@@ -218,12 +217,7 @@ fn read_token(path: &Path) -> Result<SecretString, IdentityError> {
 }
 
 fn read(path: &Path) -> Result<SecretString, IdentityError> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(text.into()),
-        Err(source) => Err(IdentityError::Unreadable { path: path.to_owned(), source }),
-    }
+    secrets::read_file(path).map_err(|source| IdentityError::Unreadable { path: path.to_owned(), source })
 }
 
 fn checked(text: &str, place: impl Fn() -> String) -> Result<SecretString, IdentityError> {

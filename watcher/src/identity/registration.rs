@@ -15,6 +15,7 @@ use thiserror::Error;
 use super::app::headers;
 use super::is_not_found;
 use crate::http::{Client, HttpError, Request, Upload, Url};
+use crate::secrets;
 
 pub use desk::{Desk, DeskError};
 
@@ -116,6 +117,7 @@ impl Wish {
         if code.len() > MAX_CODE_LENGTH || !is_plain(code) {
             return Err(RegistrationError::Code);
         }
+        secrets::remember(&code.into());
         let path = format!("/app-manifests/{code}/conversions");
         let headers = headers();
         let request = Request { url: &self.api, path: &path, authorization: None, headers: &headers };
@@ -126,6 +128,8 @@ impl Wish {
         // The cause could quote the answer, in which there is a key.
         let registered: Registered =
             serde_json::from_reader(answer.into_reader()).map_err(|_| RegistrationError::Answer)?;
+        secrets::remember(&registered.pem);
+        registered.webhook_secret.iter().for_each(secrets::remember);
         // It becomes part of the names of files.
         if is_plain(&registered.slug) { Ok(registered) } else { Err(RegistrationError::Answer) }
     }

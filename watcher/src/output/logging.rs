@@ -1,17 +1,25 @@
 //! Logs: structured, on standard error, in text for people or JSON for machines.
 //!
-//! Knows nothing of what is logged.
+//! Knows nothing of what is logged, and so lets none of it control a terminal, begin a line of its own or show a secret.
 
 use std::env;
+use std::fmt;
 use std::io;
 
 use anstream::{AutoStream, ColorChoice};
+use anstyle::Style;
 use clap::ValueEnum;
+use renderer::visible::{visible, visible_json, visible_lines};
 use thiserror::Error;
+use tracing::field::Field;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::{MakeWriter, fmt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::secrets::redacted;
 
 /// The form of the logs, as `--log-format` takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -63,10 +71,58 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = fmt().with_env_filter(filter).with_writer(writer);
+    let builder = fmt().with_env_filter(filter).with_writer(Redacting { writer, format });
     match format {
-        LogFormat::Text => Box::new(builder.with_ansi(has_color).with_target(false).finish()),
+        LogFormat::Text => {
+            let builder = builder.fmt_fields(debug_fn(write_field).delimited(" "));
+            Box::new(builder.with_ansi(has_color).with_target(false).finish())
+        }
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+    }
+}
+
+/// Writes a field of a line for people. Only a message may go on in further lines, which never look like the first.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    const ITALIC: Style = Style::new().italic();
+    const DIMMED: Style = Style::new().dimmed();
+    let (text, name) = (format!("{value:?}"), field.name());
+    match name {
+        "message" => write!(writer, "{}", visible_lines(&text).replace('\n', "\n    ")),
+        _ if writer.has_ansi_escapes() => {
+            write!(writer, "{ITALIC}{name}{ITALIC:#}{DIMMED}={DIMMED:#}{}", visible(&text))
+        }
+        _ => write!(writer, "{name}={}", visible(&text)),
+    }
+}
+
+/// Writes whole lines, in which secrets are masked and, in JSON, hidden characters are written as escapes.
+struct Redacting<W> {
+    writer: W,
+    format: LogFormat,
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Redacting<W> {
+    type Writer = Redacting<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Redacting { writer: self.writer.make_writer(), format: self.format }
+    }
+}
+
+impl<W: io::Write> io::Write for Redacting<W> {
+    /// Takes a whole line, as the subscriber writes it.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = redacted(&text);
+        match self.format {
+            LogFormat::Text => self.writer.write_all(line.as_bytes())?,
+            LogFormat::Json => self.writer.write_all(visible_json(&line).as_bytes())?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
     }
 }
 
@@ -99,15 +155,19 @@ mod tests {
     }
 
     fn logged(format: LogFormat, has_color: bool) -> String {
+        written(format, has_color, || {
+            let _run = tracing::info_span!("run", repository = "fleet").entered();
+            tracing::debug!("not at this level");
+            tracing::info!(pull_request.number = 7, "opened pull request #7");
+        })
+    }
+
+    fn written(format: LogFormat, has_color: bool, log: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
         let filter = EnvFilter::new(directives(Level::INFO, 0));
         let subscriber = subscriber(format, filter, has_color, move || writer.clone());
-        tracing::subscriber::with_default(subscriber, || {
-            let _run = tracing::info_span!("run", repository = "fleet").entered();
-            tracing::debug!("not at this level");
-            tracing::info!(pull_request.number = 7, "opened pull request #7");
-        });
+        tracing::subscriber::with_default(subscriber, log);
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -136,6 +196,39 @@ mod tests {
         assert_eq!(line.lines().count(), 1);
         assert!(!line.contains('\x1b'));
         assert!(logged(LogFormat::Text, true).contains('\x1b'));
+    }
+
+    /// A title and an author that would change a terminal, begin a line, reorder text or show a token.
+    const HOSTILE: &str = "a\u{1b}[2J\u{9b}31m\rb\n2026-01-01T00:00:00Z ERROR forged\u{202e}\u{61c}\u{ad} ghp_0123456789abcdefghij";
+
+    fn log_hostile() {
+        let _run = tracing::info_span!("run", author = HOSTILE, shown = %HOSTILE).entered();
+        tracing::warn!(title = HOSTILE, author = %HOSTILE, debug = ?HOSTILE, "left it alone: {HOSTILE}");
+    }
+
+    #[test]
+    fn nothing_in_a_line_for_people_controls_a_terminal_or_begins_a_line() {
+        for has_color in [false, true] {
+            let line = written(LogFormat::Text, has_color, log_hostile);
+            let own = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[3m", "\u{1b}[33m"];
+            let bare = own.iter().fold(line.clone(), |line, code| line.replace(code, ""));
+            assert!(bare.chars().all(|c| c == '\n' || !renderer::visible::is_hidden(c)), "{bare:?}");
+            assert!(!line.contains("0123456789abcdefghij"), "{line}");
+            let continued: Vec<&str> = line.lines().skip(1).collect();
+            assert!(continued.iter().all(|line| line.starts_with("    ")), "{line}");
+            assert_eq!(continued.len(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_json_line_stays_one_line_and_keeps_its_data() {
+        let line = written(LogFormat::Json, false, log_hostile);
+        assert_eq!(line.lines().count(), 1);
+        assert!(line.trim_end().chars().all(|c| !renderer::visible::is_hidden(c)), "{line:?}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let expected = HOSTILE.replace("ghp_0123456789abcdefghij", "***");
+        assert_eq!(read["title"], expected.as_str());
+        assert_eq!(read["message"], format!("left it alone: {expected}"));
     }
 
     #[test]

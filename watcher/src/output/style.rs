@@ -1,13 +1,16 @@
 //! Colour: which kinds of line there are, and when they are painted.
 //!
-//! Knows nothing of where the text comes from, and so lets none of it control the terminal. Whether a stream shows
+//! Knows nothing of where the text comes from, and so lets none of it control the terminal or show a secret. Whether a stream shows
 //! colours is decided by `anstream`, through which everything painted is to be printed.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use renderer::visible::visible_lines;
+
+use crate::secrets::redacted;
 
 /// When to use colours, as `--color` takes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -71,35 +74,29 @@ impl Kind {
 
 /// Returns `text` painted by its kind; each of its lines is painted on its own.
 ///
-/// Control characters other than tab and line feed are shown escaped, so that a value from a repository cannot move
-/// the cursor or change the window's title.
+/// Hidden characters other than tab and line feed are shown escaped, so that a value from a repository cannot move the
+/// cursor, change the window's title or reorder what stands beside it; secrets are masked.
 #[must_use]
-pub fn paint(kind: Kind, text: &str) -> impl Display {
-    Painted { style: kind.style(), text }
+pub fn paint(kind: Kind, text: &str) -> impl Display + use<> {
+    Painted { style: kind.style(), text: visible_lines(&redacted(text)).into_owned() }
 }
 
-struct Painted<'a> {
+struct Painted {
     style: Style,
-    text: &'a str,
+    text: String,
 }
 
-impl Display for Painted<'_> {
+impl Display for Painted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in self.text.split_inclusive('\n') {
             let text = line.strip_suffix('\n').unwrap_or(line);
             if !text.is_empty() {
-                write!(f, "{}", self.style)?;
-                text.chars().try_for_each(|c| write_harmless(f, c))?;
-                write!(f, "{:#}", self.style)?;
+                write!(f, "{}{text}{:#}", self.style, self.style)?;
             }
             f.write_str(&line[text.len()..])?;
         }
         Ok(())
     }
-}
-
-fn write_harmless(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
-    if c.is_control() && c != '\t' { write!(f, "{}", c.escape_default()) } else { f.write_char(c) }
 }
 
 #[cfg(test)]
@@ -130,9 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_does_not_reach_the_terminal() {
+        let painted = printed(Color::Always, &paint(Kind::Plain, "a ghp_0123456789abcdefghij b"));
+        assert_eq!(painted, "a *** b");
+    }
+
+    #[test]
     fn text_cannot_control_the_terminal() {
-        let hostile = "\x1b]0;title\x07a\r\u{9b}31m";
+        let hostile = "\x1b]0;title\x07a\r\u{9b}31m\u{202e}\u{61c}";
         let painted = printed(Color::Always, &paint(Kind::Plain, hostile));
-        assert_eq!(painted, "\\u{1b}]0;title\\u{7}a\\r\\u{9b}31m");
+        assert_eq!(painted, "\\u{1b}]0;title\\u{7}a\\r\\u{9b}31m\\u{202e}\\u{61c}");
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use renderer::path::RepoPath;
 use renderer::plan::{FileChange, markdown};
+use renderer::visible::visible;
 
 use super::files::FleetFiles;
 use crate::error::CommandError;
@@ -144,7 +145,7 @@ fn line(changed: &FilesChanged) -> String {
         let _ = write!(files, " and {} more files", paths.len() - MAX_FILES);
     }
     let words = |text: &str| {
-        let text: String = text.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect();
+        let text: String = visible(text).chars().take(MAX_WORDS).collect();
         markdown::code(if text.trim().is_empty() { "?" } else { &text })
     };
     let (revision, title, author) =
@@ -192,6 +193,14 @@ mod tests {
 
         - aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa `Fix #1 <b>` by `` Ann `@bob` ``: `argocd-apps/app/0.yaml`, `argocd-apps/app/1.yaml`, `argocd-apps/app/2.yaml`, `argocd-apps/app/3.yaml`, `argocd-apps/app/4.yaml` and 2 more files
         ");
+    }
+
+    #[test]
+    fn what_is_hidden_in_a_title_or_a_name_is_shown() {
+        let mut changed = changed("Fix\u{202e} it\u{1b}[2J\r\u{ad}", 1);
+        changed.commit.author.name = "Ann\n- \u{3164}Bob".into();
+        let text = section(&[changed], "main");
+        assert!(text.contains("`Fix\\u{202e} it\\u{1b}[2J\\r\\u{ad}` by `Ann\\n- \\u{3164}Bob`: "), "{text}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use renderer::plan::{Plan, Refusal, text};
+use renderer::visible::visible;
 use serde_json::{Value, json};
 
 use super::group::Group;
@@ -159,7 +160,8 @@ impl fmt::Display for GroupReport {
                 )
             }
             Published::LeftAlone { branch, commit } => {
-                write!(f, "left `{branch}` alone: {} committed `{}` to it", commit.author.name, commit.title)
+                let (author, title) = (visible(&commit.author.name), visible(&commit.title));
+                write!(f, "left `{branch}` alone: {author} committed `{title}` to it")
             }
             Published::Refused(refusal) => write!(f, "{refusal}"),
         }

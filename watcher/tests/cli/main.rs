@@ -12,6 +12,7 @@ mod diff;
 mod disks;
 mod documents;
 mod explain;
+mod hostile;
 mod output;
 mod register;
 mod terminal;

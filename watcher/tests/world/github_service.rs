@@ -24,14 +24,14 @@ const POLL: &str = "1";
 const NEVER: &str = "36000";
 
 /// A repository on GitHub, and a user with a cache and nothing else.
-struct Hosted {
+pub struct Hosted {
     github: GitHub,
     git: Server,
     world: World,
 }
 
 impl Hosted {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let world = World::new();
         let github = GitHub::start(&world.path()).unwrap();
         // GitHub has its repositories below their owners.
@@ -48,16 +48,16 @@ impl Hosted {
         self.world.edit(MOVED[0], MOVED[1], MOVED[2]);
     }
 
-    fn place(&self, name: &str) -> String {
+    pub fn place(&self, name: &str) -> String {
         self.world.beside(name).to_str().unwrap().to_owned()
     }
 
-    fn arguments(&self) -> Vec<String> {
+    pub fn arguments(&self) -> Vec<String> {
         let upstream = self.git.url(&format!("{}/{}", github::OWNER, github::NAME));
         ["--upstream", &upstream, "--forge", "github", "--api", &self.github.url()].map(str::to_owned).into()
     }
 
-    fn command() -> Command {
+    pub fn command() -> Command {
         without_host(env!("CARGO_BIN_EXE_fleetwright"))
     }
 

@@ -13,6 +13,7 @@ mod github_service;
 mod kills;
 mod office;
 mod platform;
+mod repeated_tokens;
 mod review;
 mod service;
 mod stories;

@@ -14,6 +14,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tracing::{info, warn};
 
+use crate::secrets;
+
 /// The environment variable that can hold the secrets.
 pub const SECRET_VARIABLE: &str = "FLEETWRIGHT_WEBHOOK_SECRET";
 
@@ -66,7 +68,7 @@ impl SecretsError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => {
-                "the file must exist and be readable by the user that runs the service"
+                "the user that runs the service must be able to read the file, and no other user to write it"
             }
             Self::Empty { .. } => {
                 "write the secret that the webhook has on GitHub, one a line if there are several"
@@ -90,6 +92,7 @@ impl Secrets {
 
     /// Takes the secrets from a text, one a line.
     pub fn from_text(text: &SecretString) -> Result<Self, SecretsError> {
+        secrets::remember(text);
         let keys = keys(text).ok_or_else(|| SecretsError::Empty { place: format!("`{SECRET_VARIABLE}`") })?;
         Ok(Self(Mutex::new(Held { keys, file: None })))
     }
@@ -135,7 +138,7 @@ impl Stamp {
 fn read(path: &Path) -> Result<(Vec<hmac::Key>, Stamp), SecretsError> {
     let unreadable = |source| SecretsError::Unreadable { path: path.to_owned(), source };
     let stamp = Stamp::of(&fs::metadata(path).map_err(unreadable)?);
-    let text = SecretString::from(fs::read_to_string(path).map_err(unreadable)?);
+    let text = secrets::read_file(path).map_err(unreadable)?;
     let keys = keys(&text).ok_or_else(|| SecretsError::Empty { place: format!("`{}`", path.display()) })?;
     Ok((keys, stamp))
 }

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use http::Method;
+use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
@@ -130,7 +131,7 @@ impl Verdict {
 
     fn to_status(&self) -> CommitStatus {
         let room = STATUS_DESCRIPTION_LIMIT.saturating_sub(self.seal.chars().count() + SEAL.chars().count());
-        let title: String = self.title.chars().take(room).collect();
+        let title: String = visible(&self.title).chars().take(room).collect();
         let seal = if self.seal.is_empty() { String::new() } else { format!("{SEAL}{}", self.seal) };
         CommitStatus {
             context: self.name.clone(),

@@ -28,6 +28,7 @@ use super::account::{Account, GRAPHQL};
 use super::budget::{Budget, Cost, Left};
 use super::clock::Clock;
 use super::error::{Cause, GitHubError, GitHubFault};
+use super::harmless::make_harmless;
 use super::pages::Asker;
 use super::place::RepositoryPlace;
 use super::transport;
@@ -118,7 +119,8 @@ impl<'a> Call<'a> {
         route: impl Into<String>,
         body: &impl Serialize,
     ) -> Self {
-        let body = serde_json::to_value(body).expect("what is sent has text as its keys");
+        let mut body = serde_json::to_value(body).expect("what is sent has text as its keys");
+        make_harmless(&mut body, "");
         Self { method, body: Some(body), ..Self::get(attempt, route) }
     }
 

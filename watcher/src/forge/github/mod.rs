@@ -13,6 +13,7 @@ mod checks;
 mod client;
 mod clock;
 mod error;
+mod harmless;
 mod marker;
 mod pages;
 mod people;

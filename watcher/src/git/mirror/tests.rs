@@ -235,3 +235,26 @@ fn a_mirror_that_cannot_be_read_for_lack_of_file_descriptors_is_kept() {
         },
     );
 }
+
+#[test]
+fn only_its_owner_can_look_into_a_mirror() {
+    let world = World::new();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    drop(world.open().unwrap());
+    assert_eq!((mode(&world.folder()), mode(&world.clone_folder())), (0o700, 0o700));
+    for folder in [world.folder(), world.clone_folder()] {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    drop(world.open().unwrap());
+    assert_eq!((mode(&world.folder()), mode(&world.clone_folder())), (0o700, 0o700));
+}
+
+#[test]
+fn the_name_of_a_mirror_has_no_secret_of_its_address() {
+    let named = |address: &str| mirror_folder(Path::new("/c"), address);
+    let plain = named("https://h/x.git");
+    assert_eq!(named("https://h/x.git?token=s3cret"), plain);
+    assert_eq!(named("https://h/x.git#s3cret"), plain);
+    assert_eq!(named("https://u:s3cret@h/x.git"), named("https://u:0ther@h/x.git"));
+    assert_ne!(named("https://h/y/x.git"), plain);
+}

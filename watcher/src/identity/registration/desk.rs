@@ -18,6 +18,7 @@ use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use renderer::visible::visible;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -188,6 +189,30 @@ fn html(body: &str) -> String {
     )
 }
 
+/// Makes a text harmless that may hold anything: nothing in it is hidden or markup.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    visible(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use renderer::visible::is_hidden;
+    use testkit::hostile::text::{HIDDEN, MARKUP};
+
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_page_is_hidden_or_markup() {
+        for text in MARKUP.into_iter().chain([HIDDEN, "\" onload=\"x", "' onload='x", "&lt;"]) {
+            let shown = escape(text);
+            assert!(!shown.contains(['<', '>', '"', '\'']), "{shown}");
+            assert!(shown.chars().all(|c| !is_hidden(c)), "{shown}");
+            assert!(message(text).contains(&shown));
+        }
+    }
 }

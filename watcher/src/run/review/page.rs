@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use renderer::plan::{Budget, Plan, markdown, text};
 use renderer::problem::Problem;
 use renderer::snapshot::OUTPUT;
+use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
 use super::edits::{Edit, Edits, What};
@@ -423,8 +424,8 @@ fn listed(problems: &[Problem], limit: usize) -> String {
 
 fn annotation(problem: &Problem) -> Annotation {
     let message = match &problem.hint {
-        Some(hint) => format!("{}\nhint: {hint}", problem.message),
-        None => problem.message.clone(),
+        Some(hint) => format!("{}\nhint: {}", visible(&problem.message), visible(hint)),
+        None => visible(&problem.message).into_owned(),
     };
     let position = problem.place.position;
     let message = message.chars().take(MAX_MESSAGE).collect();

@@ -1,0 +1,141 @@
+//! What Argo CD takes for a template or a pattern is written by the template, and not by a value.
+//!
+//! An `ApplicationSet` is a template of its own, and an `AppProject` says by patterns what is allowed. A fact that brings
+//! braces or a `*` would say there what nobody has written. Each document comes a second time, with neutral values: where the
+//! two differ in what Argo CD reads, a value has brought it.
+
+use crate::yaml::Value;
+
+use super::{Document, Finding, Part, Seen, kept};
+
+/// What stands for other characters in Argo CD's patterns, and what separates the words of a policy.
+const PATTERN_CHARACTERS: [char; 9] = ['*', '?', '[', ']', '{', '}', '!', '\\', ','];
+
+/// Returns whether Argo CD takes parts of an object for templates or patterns.
+#[must_use]
+pub fn is_watched(object: &Value) -> bool {
+    Reading::of(object).is_some()
+}
+
+/// How Argo CD reads an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Templates,
+    Patterns,
+}
+
+impl Reading {
+    fn of(object: &Value) -> Option<Self> {
+        let text = |key| object.get(key).and_then(Value::as_str);
+        match text("kind") {
+            Some("ApplicationSet") => Some(Self::Templates),
+            Some("AppProject") => Some(Self::Patterns),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn values_bring_no_patterns(document: &Document<'_>) -> Vec<Finding> {
+    let (Some(neutral), Some(reading)) = (document.neutral, Reading::of(document.value)) else {
+        return Vec::new();
+    };
+    let mut walk = Walk { reading, path: Vec::new(), findings: Vec::new() };
+    walk.value(document.value, neutral);
+    walk.findings
+}
+
+struct Walk<'v> {
+    reading: Reading,
+    path: Vec<Seen<'v>>,
+    findings: Vec<Finding>,
+}
+
+impl<'v> Walk<'v> {
+    fn value(&mut self, value: &'v Value, neutral: &Value) {
+        match (value, neutral) {
+            (Value::Map(map), Value::Map(neutral)) => {
+                for ((key, value), (neutral_key, neutral)) in map.iter().zip(neutral.iter()) {
+                    self.path.push(Seen::Key(key));
+                    self.judge(key, neutral_key, Part::Key);
+                    self.value(value, neutral);
+                    self.path.pop();
+                }
+            }
+            (Value::List(items), Value::List(neutral)) => {
+                for (index, (item, neutral)) in items.iter().zip(neutral).enumerate() {
+                    self.path.push(Seen::Index(index));
+                    self.value(item, neutral);
+                    self.path.pop();
+                }
+            }
+            (Value::String(text), Value::String(neutral)) => self.judge(text, neutral, Part::Value),
+            _ => {}
+        }
+    }
+
+    fn judge(&mut self, text: &str, neutral: &str, part: Part) {
+        if text == neutral {
+            return;
+        }
+        let is_description = matches!(self.path[..], [Seen::Key("spec"), Seen::Key("description")]);
+        let is_pattern = match self.reading {
+            Reading::Patterns => matches!(self.path[..], [Seen::Key("spec"), ..]) && !is_description,
+            Reading::Templates => self.is_file_pattern(),
+        };
+        if self.reading == Reading::Templates && actions(text) != actions(neutral) {
+            self.find(part, "a value brings `{{` or `}}` here, which Argo CD executes".to_owned());
+        } else if is_pattern && let Some(character) = brought(text, neutral) {
+            let message = format!(
+                "a value brings `{}` here, which Argo CD takes for a pattern",
+                character.escape_debug()
+            );
+            self.find(part, message);
+        }
+    }
+
+    /// Returns whether this names the files or folders that a generator looks for.
+    fn is_file_pattern(&self) -> bool {
+        let is_key = |seen: &Seen<'_>, name| matches!(seen, Seen::Key(key) if *key == name);
+        self.path.last().is_some_and(|last| is_key(last, "path"))
+            && self.path.iter().any(|seen| is_key(seen, "files") || is_key(seen, "directories"))
+    }
+
+    fn find(&mut self, part: Part, message: String) {
+        let hint = "write it in the template, braces of Argo CD as `\\{{`, and keep it out of the value";
+        self.findings.push(Finding::new(&kept(&self.path), message).on(part).hint(hint));
+    }
+}
+
+/// Returns what Argo CD executes in a text: each piece from `{{` to `}}`, and what is left open.
+fn actions(text: &str) -> Vec<&str> {
+    let mut actions = Vec::new();
+    let mut rest = text;
+    loop {
+        let Some(at) = [rest.find("{{"), rest.find("}}")].into_iter().flatten().min() else { return actions };
+        let end = rest[at + 2..].find("}}").map_or(rest.len(), |end| at + 2 + end + 2);
+        actions.push(&rest[at..end]);
+        rest = &rest[end..];
+    }
+}
+
+/// Returns the first character of a pattern that only one of two texts of the same length has.
+fn brought(text: &str, neutral: &str) -> Option<char> {
+    let pairs = text.chars().zip(neutral.chars());
+    pairs
+        .filter(|(real, neutral)| real != neutral)
+        .map(|(real, _)| real)
+        .find(|character| PATTERN_CHARACTERS.contains(character) || character.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_executed_is_found_in_any_text() {
+        assert_eq!(actions("a {{ .b }} c {{.d}}"), ["{{ .b }}", "{{.d}}"]);
+        assert_eq!(actions("a {{ .b"), ["{{ .b"]);
+        assert_eq!(actions("a } b { c"), [""; 0]);
+        assert_eq!(actions("a }} b"), ["}} b"]);
+    }
+}

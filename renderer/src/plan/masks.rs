@@ -1,0 +1,264 @@
+//! Secrets in a plan: masked as soon as a change is known, so that nothing that shows a plan has them.
+
+use super::read::read;
+use super::{Change, Step, compare};
+use crate::secrets::{MASK, Mask, announces_a_secret, names_a_secret, refers_to_a_secret};
+use crate::yaml::Value;
+
+/// The two versions of a file that a change is of.
+pub(super) struct Versions<'a> {
+    pub old: &'a [u8],
+    pub new: &'a [u8],
+}
+
+impl Versions<'_> {
+    /// Masks the secrets on both sides of a change.
+    pub(super) fn masked(&self, change: Change) -> Change {
+        let name = self.secret_name(&change);
+        let mut mask = Mask::default();
+        let whole = |value| if change.path.is_root() { in_secret_manifest(value) } else { value };
+        let old = change.old.map(|old| mask.published(whole(old), name.as_deref()));
+        let new = change.new.map(|new| mask.rendered(whole(new), name.as_deref()));
+        Change { old, new, ..change }
+    }
+
+    /// Returns the name of the secret that a change is of or below.
+    fn secret_name(&self, change: &Change) -> Option<String> {
+        let kind = change.object.as_ref().map_or("", |object| object.kind.as_str());
+        let mut name: Option<&str> = None;
+        let mut item: Option<&str> = None;
+        for (depth, step) in change.path.steps().iter().enumerate() {
+            let key = match step {
+                Step::Key(key) => &**key,
+                Step::Item { field: "name" | "key", id } => {
+                    item = Some(id);
+                    continue;
+                }
+                Step::Index(_) | Step::Item { .. } => {
+                    item = None;
+                    continue;
+                }
+            };
+            let is_data = kind == "Secret" && depth == 0 && matches!(key, "data" | "stringData");
+            // There, it is what the remote content will be called.
+            let is_external = kind == "ExternalSecret" && key == "secretKey";
+            name = match (name, item.take()) {
+                (Some(_), _) if refers_to_a_secret(key) => return None,
+                (Some(name), _) => Some(name),
+                (None, Some(item)) if key == "value" => names_a_secret(item).then_some(item),
+                (None, _) => (is_data || (!is_external && names_a_secret(key))).then_some(key),
+            };
+        }
+        name.map(str::to_owned).or_else(|| self.name_beside(change))
+    }
+
+    /// Returns what stands beside a value and may name a secret: the `name` of an item that has no identity of its own, or
+    /// the argument before one.
+    fn name_beside(&self, change: &Change) -> Option<String> {
+        let (last, above) = change.path.steps().split_last()?;
+        let is_asked = match last {
+            Step::Key(key) => {
+                &**key == "value" && !matches!(above.last(), Some(Step::Item { field: "name" | "key", .. }))
+            }
+            Step::Index(_) => [self.new, self.old].into_iter().any(has_secret_argument),
+            Step::Item { .. } => false,
+        };
+        if !is_asked {
+            return None;
+        }
+        [self.new, self.old].into_iter().find_map(|bytes| {
+            let documents = read(std::str::from_utf8(bytes).ok()?)?;
+            let object = change.object.as_deref();
+            let is_meant =
+                |document: &&Value| object.is_none() || compare::object_name(document).as_ref() == object;
+            let holder = follow(documents.iter().find(is_meant)?, above)?;
+            let name = match last {
+                Step::Index(index) => holder.as_list()?.get(index.checked_sub(1)?)?,
+                _ => holder.get("name").or_else(|| holder.get("key"))?,
+            };
+            let names = if matches!(last, Step::Index(_)) { announces_a_secret } else { names_a_secret };
+            name.as_str().filter(|name| names(name)).map(str::to_owned)
+        })
+    }
+}
+
+/// Tells quickly whether a file has an argument such as `--password` whose value is the next one.
+fn has_secret_argument(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'-', bytes).any(|at| {
+        let starts = at == 0 || matches!(bytes[at - 1], b' ' | b'"' | b'\'' | b'[' | b',' | b'\n');
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        starts && {
+            let length = bytes[at..].iter().take_while(|byte| is_part(byte)).count();
+            std::str::from_utf8(&bytes[at..at + length]).is_ok_and(announces_a_secret)
+        }
+    })
+}
+
+fn follow<'v>(document: &'v Value, path: &[Step]) -> Option<&'v Value> {
+    path.iter().try_fold(document, |value, step| match step {
+        Step::Key(key) => value.get(key),
+        Step::Index(index) => value.as_list()?.get(*index),
+        Step::Item { field, id } => {
+            let items = value.as_list()?;
+            let (index, _) =
+                compare::with_identity(items, field).into_iter().find(|(_, found)| **found == **id)?;
+            items.get(index)
+        }
+    })
+}
+
+/// Masks the data of a Secret whose manifest is shown as a text, since it is not YAML or only spelled differently.
+fn in_secret_manifest(value: Value) -> Value {
+    let Value::String(text) = value else { return value };
+    let says_secret = |line: &str| {
+        let line = line.replace(['"', '\'', ' '], "");
+        line.contains("kind:Secret") && !line.contains("kind:SecretStore")
+    };
+    if !text.lines().any(says_secret) {
+        return Value::String(text);
+    }
+    Value::String(text.split_inclusive('\n').map(without_value).collect())
+}
+
+/// Masks what a line of a Secret's manifest gives to a key, or goes on with.
+fn without_value(line: &str) -> String {
+    let content = line.trim_end_matches(['\r', '\n']);
+    let end = &line[content.len()..];
+    match content.split_once(':') {
+        Some((key, value)) if is_header(key) || value.trim().is_empty() => line.to_owned(),
+        Some((key, _)) => format!("{key}: {MASK}{end}"),
+        None if content.trim().is_empty() => line.to_owned(),
+        None => format!("{MASK}{end}"),
+    }
+}
+
+/// Returns whether a key of a manifest says what the object is.
+fn is_header(key: &str) -> bool {
+    ["apiVersion", "kind", "name", "namespace", "type"]
+        .contains(&key.trim().trim_matches(['"', '\'', '-', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{FileChange, Plan, Published, markdown, plan, text};
+    use crate::path::{AddonName, ClusterName, RepoPath};
+
+    fn planned(old: &str, new: &str) -> Plan {
+        let (cluster, addon) = (ClusterName::parse("eu-1").unwrap(), AddonName::parse("db").unwrap());
+        let published: Published = [(&cluster, Some(&addon))].into_iter().collect();
+        let change = FileChange {
+            path: RepoPath::parse("argocd-apps/eu-1/db/values.yaml").unwrap(),
+            old: Some(Arc::from(old.as_bytes())),
+            new: Some(Arc::from(new.as_bytes())),
+            cluster: cluster.clone(),
+            addon: Some(addon.clone()),
+        };
+        plan(&[change], &published)
+    }
+
+    /// Everything that is ever shown of a plan.
+    fn shown(plan: &Plan) -> String {
+        let lines = text::full(plan).into_iter().chain(text::summary(plan));
+        let lines: String = lines.map(|line| line.text + "\n").collect();
+        let json = serde_json::to_string(plan).unwrap() + &serde_json::to_string(&plan.groups()).unwrap();
+        let full = markdown::full(plan, usize::MAX, 1).concat();
+        lines + &json + &markdown::body(plan) + &full + &markdown::title(plan, "app")
+    }
+
+    #[test]
+    fn a_secret_shows_on_neither_side_and_its_name_does() {
+        for (old, new, name) in [
+            ("adminPassword: hunter2\n", "adminPassword: hunter3\n", "adminPassword"),
+            ("a:\n  adminPassword: hunter2\n", "a:\n  b: 1\n", "adminPassword"),
+            ("a: 1\n", "a: 1\nb:\n  masterKey: hunter3\n", "masterKey"),
+            ("passwords: [hunter2, a]\n", "passwords: [hunter3, a]\n", "passwords"),
+            ("token:\n  value: {x: hunter2}\n", "token:\n  value: {x: hunter3}\n", "token"),
+            (
+                "env: [{name: DB_PASS, value: hunter2}]\n",
+                "env: [{name: DB_PASS, value: hunter3}]\n",
+                "DB_PASS",
+            ),
+            (
+                "env: [{name: DB_PWD, value: hunter2}, {name: DB_PWD, value: a}]\n",
+                "env: [{name: DB_PWD, value: hunter3}, {name: DB_PWD, value: a}]\n",
+                "env",
+            ),
+            (
+                "env:\n  name: DB_PWD\n  value: hunter2\n",
+                "env:\n  name: DB_PWD\n  value: hunter3\n",
+                "env.value",
+            ),
+            (
+                "config: |\n  a: 1\n  password: hunter2\n",
+                "config: |\n  a: 1\n  password: hunter3\n",
+                "password",
+            ),
+            ("url: https://a:hunter2@h/x\n", "url: https://a:hunter3@h/x\n", "@h/x"),
+            ("args: [--password, hunter2]\n", "args: [--password, hunter3]\n", "args"),
+            ("args: [--db-password=hunter2]\n", "args: [--db-password=hunter3]\n", "--db-password="),
+            (
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: hunter2}\n",
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: hunter3}\n",
+                "stringData",
+            ),
+            (
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: hunter2}\n",
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {\"a\": \"hunter2\"}\n",
+                "Secret",
+            ),
+            (
+                "- [broken\nkind: Secret\n a: hunter2\n",
+                "- [broken\nkind: Secret\n a: hunter3\n",
+                "values.yaml",
+            ),
+        ] {
+            let plan = planned(old, new);
+            assert!(!plan.is_empty());
+            let shown = shown(&plan);
+            assert!(!shown.contains("hunter"), "{shown}");
+            assert!(shown.contains("***") && shown.contains(name), "{name}: {shown}");
+        }
+    }
+
+    #[test]
+    fn equal_and_different_are_told_apart() {
+        let line = |old: &str, new: &str| {
+            let plan = planned(old, new);
+            let text = text::full(&plan).into_iter().map(|line| line.text + "\n").collect::<String>();
+            text.lines().last().unwrap_or_default().trim().to_owned()
+        };
+        assert_eq!(
+            line("adminPassword: hunter2\n", "adminPassword: hunter3\n"),
+            "adminPassword: *** → *** (changed)"
+        );
+        assert_eq!(
+            line("adminPassword: hunter2\n", "adminPassword: $NAME\n"),
+            "adminPassword: *** → \"$NAME\""
+        );
+        assert_eq!(
+            line("x: {password: hunter2}\n", "x: [{password: hunter2}]\n"),
+            "x: {password: ***} → [{password: ***}]"
+        );
+    }
+
+    #[test]
+    fn what_refers_to_a_secret_is_shown() {
+        for (old, new) in [
+            ("existingSecret: a\n", "existingSecret: b\n"),
+            ("passwordKey: admin-a\n", "passwordKey: admin-b\n"),
+            ("secretName: a\n", "secretName: b\n"),
+            (
+                "password: {valueFrom: {secretKeyRef: {name: a}}}\n",
+                "password: {valueFrom: {secretKeyRef: {name: b}}}\n",
+            ),
+            ("maxTokens: 4096\n", "maxTokens: 8192\n"),
+            ("password: $A\n", "password: $B\n"),
+            ("proxy_pass: http://a\n", "proxy_pass: http://b\n"),
+        ] {
+            let shown = shown(&planned(old, new));
+            assert!(!shown.contains("***"), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Secrets that are known by their own form: tokens, keys, hashes, and passwords in addresses and assignments.
+//!
+//! Knows nothing of where a text stands. Forms of tokens are public facts of those who issue them.
+
+use std::ops::Range;
+
+use super::{is_placeholder, is_reference, names_a_secret};
+
+/// A part of a text that is a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it stands, in bytes.
+    pub range: Range<usize>,
+    /// What it is, such as `GitHub token`.
+    pub kind: &'static str,
+}
+
+/// How tokens begin, how long they are at least, and what they are.
+#[rustfmt::skip]
+const TOKENS: &[(&str, usize, &str)] = &[
+    ("AKIA", 16, "AWS key"), ("ASIA", 16, "AWS key"), ("ABIA", 20, "AWS key"), ("ACCA", 20, "AWS key"),
+    ("AIza", 16, "Google key"), ("GOCSPX-", 20, "Google secret"), ("ya29.", 20, "Google token"),
+    ("ghp_", 16, "GitHub token"), ("gho_", 16, "GitHub token"), ("ghs_", 16, "GitHub token"),
+    ("ghu_", 16, "GitHub token"), ("ghr_", 16, "GitHub token"), ("github_pat_", 16, "GitHub token"),
+    ("glpat-", 16, "GitLab token"), ("gldt-", 16, "GitLab token"), ("glrt-", 16, "GitLab token"),
+    ("glptt-", 16, "GitLab token"), ("glsoat-", 16, "GitLab token"), ("glcbt-", 16, "GitLab token"),
+    ("glimt-", 16, "GitLab token"), ("glft-", 16, "GitLab token"), ("glagent-", 16, "GitLab token"),
+    ("xoxb-", 16, "Slack token"), ("xoxp-", 16, "Slack token"), ("xoxa-", 16, "Slack token"),
+    ("xoxr-", 16, "Slack token"), ("xoxs-", 16, "Slack token"), ("xoxe-", 16, "Slack token"),
+    ("xoxe.", 16, "Slack token"), ("xapp-", 16, "Slack token"),
+    ("hvs.", 16, "Vault token"), ("hvb.", 16, "Vault token"), ("hvr.", 16, "Vault token"),
+    ("dckr_pat_", 16, "Docker token"), ("dckr_oat_", 16, "Docker token"), ("pypi-AgE", 16, "PyPI token"),
+    ("sk_live_", 16, "Stripe key"), ("sk_test_", 16, "Stripe key"), ("rk_live_", 16, "Stripe key"),
+    ("rk_test_", 16, "Stripe key"), ("whsec_", 24, "webhook secret"), ("sk-proj-", 20, "OpenAI key"),
+    ("sk-svcacct-", 20, "OpenAI key"), ("sk-admin-", 20, "OpenAI key"), ("sk-ant-", 20, "Anthropic key"),
+    ("dop_v1_", 20, "DigitalOcean token"), ("doo_v1_", 20, "DigitalOcean token"),
+    ("dor_v1_", 20, "DigitalOcean token"), ("glsa_", 20, "Grafana token"), ("glc_", 20, "Grafana token"),
+    ("shpat_", 20, "Shopify token"), ("shpca_", 20, "Shopify token"), ("shppa_", 20, "Shopify token"),
+    ("shpss_", 20, "Shopify secret"), ("sq0atp-", 20, "Square token"), ("sq0csp-", 20, "Square secret"),
+    ("lin_api_", 20, "Linear key"), ("PMAK-", 20, "Postman key"), ("dp.pt.", 20, "Doppler token"),
+    ("dp.st.", 20, "Doppler token"), ("pscale_tkn_", 20, "PlanetScale token"),
+    ("pscale_pw_", 20, "PlanetScale password"), ("NRAK-", 20, "New Relic key"), ("sntrys_", 20, "Sentry token"),
+    ("sntryu_", 20, "Sentry token"), ("AGE-SECRET-KEY-1", 20, "age key"), ("rubygems_", 30, "RubyGems key"),
+    ("tskey-", 20, "Tailscale key"), ("ATATT3", 20, "Atlassian token"), ("ATCTT3", 20, "Atlassian token"),
+    ("ops_eyJ", 20, "1Password token"), ("CCIPAT_", 20, "CircleCI token"), ("bkua_", 20, "Buildkite token"),
+    ("HRKU-", 20, "Heroku key"), ("FlyV1", 20, "Fly token"), ("fo1_", 20, "Fly token"),
+    ("dt0c01.", 20, "Dynatrace token"), ("AKCp", 40, "Artifactory key"), ("eyJrIjoi", 40, "Grafana key"),
+];
+
+/// As [`TOKENS`], of those whose beginning is also that of words: what follows it has digits.
+const TOKENS_WITH_DIGITS: &[(&str, usize, &str)] = &[
+    ("SG.", 20, "SendGrid key"),
+    ("npm_", 16, "npm token"),
+    ("hf_", 20, "Hugging Face token"),
+    ("pul-", 20, "Pulumi token"),
+    ("ntn_", 20, "Notion token"),
+    ("dapi", 36, "Databricks token"),
+    ("sk-", 40, "API key"),
+];
+
+/// Beginnings of hashed passwords, which can be guessed offline.
+const HASHES: [&str; 8] = ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$y$", "$argon2"];
+
+/// Addresses of which the rest is a secret.
+const SECRET_ADDRESSES: [&str; 4] = [
+    "hooks.slack.com/services/T",
+    "hooks.slack.com/workflows/T",
+    "discord.com/api/webhooks/",
+    "webhook.office.com/webhookb2/",
+];
+
+/// The beginnings of private keys that were encoded as base64.
+const ENCODED_KEYS: [&str; 7] = [
+    "LS0tLS1CRUdJTiBQUklWQVRFIEtF",
+    "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBL",
+    "LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtF",
+    "LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUgS0VZ",
+    "LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURSBL",
+    "LS0tLS1CRUdJTiBQR1AgUFJJVkFURSBLRVkgQkxP",
+    "LS0tLS1CRUdJTiBEU0EgUFJJVkFURSBL",
+];
+
+/// Nothing shorter is a secret that has a form of its own.
+const SHORTEST: usize = 6;
+/// Tokens are well below this; what follows in the same word belongs to it no more.
+const MAX_TOKEN: usize = 512;
+/// How far into an address a host is looked for.
+const MAX_HOST: usize = 300;
+/// How much of a line is looked at for what is assigned.
+const MAX_LINE: usize = 4_096;
+/// No private key is shorter than the lines around it.
+const SHORTEST_KEY: usize = 24;
+/// A credential behind `Bearer` or `Basic` at least this long is not a word of a sentence.
+const SHORTEST_CREDENTIAL: usize = 12;
+
+/// Finds every secret in a text, in order and apart from each other.
+pub(super) fn find(text: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    if text.len() < SHORTEST {
+        return found;
+    }
+    if is_hash(text) {
+        found.push(Found { range: 0..text.len(), kind: "password hash" });
+        return found;
+    }
+    // A fleet has millions of values, nearly all of them short and without any sign of a secret.
+    let has = |sign: u8| memchr::memchr(sign, text.as_bytes()).is_some();
+    if text.len() >= SHORTEST_KEY && has(b'-') {
+        keys(text, &mut found);
+    }
+    words(text, &mut found);
+    if has(b':') || has(b'=') {
+        addresses(text, &mut found);
+        assignments(text, &mut found);
+    }
+    apart(found)
+}
+
+/// Returns whether a text is a hashed password.
+pub(super) fn is_hash(text: &str) -> bool {
+    HASHES.iter().any(|beginning| text.starts_with(beginning))
+}
+
+/// Finds the secrets of a text that are single words: tokens, and passwords in addresses.
+pub(super) fn find_words(text: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    words(text, &mut found);
+    addresses(text, &mut found);
+    apart(found)
+}
+
+/// Sorts what was found, and joins what overlaps.
+fn apart(mut found: Vec<Found>) -> Vec<Found> {
+    if found.len() < 2 {
+        return found;
+    }
+    found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
+    found.dedup_by(|next, first| {
+        let overlaps = next.range.start < first.range.end;
+        if overlaps {
+            first.range.end = first.range.end.max(next.range.end);
+        }
+        overlaps
+    });
+    found
+}
+
+/// Finds private keys in PEM and in the form of `PuTTY`.
+fn keys(text: &str, found: &mut Vec<Found>) {
+    const BEGIN: &str = "-----BEGIN ";
+    if text.contains("PuTTY-User-Key-File-") {
+        found.push(Found { range: 0..text.len(), kind: "private key" });
+    }
+    let mut from = 0;
+    while let Some(begin) = text[from..].find(BEGIN).map(|at| from + at) {
+        from = begin + BEGIN.len();
+        let Some(label) = text[from..].find("-----").map(|end| &text[from..from + end]) else { continue };
+        if !label.contains("PRIVATE KEY") || label.contains('\n') {
+            continue;
+        }
+        let end = format!("-----END {label}-----");
+        let end = text[from..].find(&end).map_or(text.len(), |at| from + at + end.len());
+        found.push(Found { range: begin..end, kind: "private key" });
+        from = end;
+    }
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+/// The bytes that tokens begin with: almost no other word has to be looked at.
+const FIRST_BYTES: [bool; 256] = {
+    let mut first = [false; 256];
+    let mut at = 0;
+    while at < TOKENS.len() {
+        first[TOKENS[at].0.as_bytes()[0] as usize] = true;
+        at += 1;
+    }
+    at = 0;
+    while at < TOKENS_WITH_DIGITS.len() {
+        first[TOKENS_WITH_DIGITS[at].0.as_bytes()[0] as usize] = true;
+        at += 1;
+    }
+    first[b'L' as usize] = true;
+    first[b'B' as usize] = true;
+    first[b'b' as usize] = true;
+    first
+};
+
+fn words(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let mut was_letter = false;
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        if !was_letter
+            && FIRST_BYTES[usize::from(byte)]
+            && let Some(token) = token_at(text, at)
+        {
+            at = token.range.end;
+            found.push(token);
+            was_letter = true;
+            continue;
+        }
+        was_letter = byte.is_ascii_alphanumeric() || byte == b'_';
+        at += 1;
+    }
+}
+
+fn token_at(text: &str, at: usize) -> Option<Found> {
+    let rest = text.get(at..)?;
+    let known = |table: &[(&str, usize, &'static str)]| {
+        let known = table.iter().find(|(beginning, ..)| rest.starts_with(beginning))?;
+        let word = word(&rest[..rest.floor_char_boundary(MAX_TOKEN)]);
+        (word.len() >= known.1).then_some((word, known.2))
+    };
+    let is_word_start = at == 0 || !is_word_byte(text.as_bytes()[at - 1]);
+    let has_digit = |word: &str| word.bytes().skip(4).any(|byte| byte.is_ascii_digit());
+    let found = known(TOKENS)
+        .or_else(|| known(TOKENS_WITH_DIGITS).filter(|(word, _)| is_word_start && has_digit(word)))
+        .or_else(|| {
+            let is_begun = is_word_start && rest.starts_with("eyJ");
+            is_begun.then(|| (word(rest), "JSON web token")).filter(|(word, _)| is_json_web_token(word))
+        });
+    if let Some((word, kind)) = found {
+        return Some(Found { range: at..at + word.len(), kind });
+    }
+    if ENCODED_KEYS.iter().any(|key| rest.starts_with(key)) {
+        return Some(Found { range: at..at + base64_length(rest), kind: "private key" });
+    }
+    credential_at(text, at)
+}
+
+/// Returns the word that a text begins with.
+fn word(text: &str) -> &str {
+    let end = text.bytes().position(|byte| !is_word_byte(byte)).unwrap_or(text.len());
+    text[..end].trim_end_matches('.')
+}
+
+fn is_json_web_token(word: &str) -> bool {
+    word.len() >= 16 && word.matches('.').count() == 2
+}
+
+fn base64_length(text: &str) -> usize {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_-.~".contains(&byte);
+    text.bytes().position(|byte| !is_part(byte)).unwrap_or(text.len())
+}
+
+/// Finds what stands behind `Bearer` or `Basic` in a header.
+fn credential_at(text: &str, at: usize) -> Option<Found> {
+    let scheme = ["Bearer ", "bearer ", "BEARER ", "Basic ", "basic ", "BASIC "]
+        .iter()
+        .find(|scheme| text[at..].starts_with(*scheme))?;
+    let start = at + scheme.len();
+    let end = start + base64_length(&text[start..]);
+    let credential = &text[start..end];
+    let is_word = !credential.contains(|c: char| c.is_ascii_digit() || c == '=');
+    let is_secret = credential.len() >= SHORTEST_CREDENTIAL && !is_word && !is_reference(credential);
+    is_secret.then_some(Found { range: start..end, kind: "credential" })
+}
+
+/// Finds `scheme://user:password@host`, and addresses that are secrets themselves.
+fn addresses(text: &str, found: &mut Vec<Found>) {
+    let mut from = 0;
+    while let Some(start) = text[from..].find("://").map(|at| from + at + 3) {
+        let rest = &text[start..];
+        let is_end = |c: char| matches!(c, '/' | '"' | '\'' | '<' | '>') || c.is_whitespace();
+        let authority = rest[..rest.floor_char_boundary(MAX_LINE)].split(is_end).next().unwrap_or_default();
+        if let Some((user, password)) =
+            authority.rsplit_once('@').and_then(|(login, _)| login.split_once(':'))
+            && !is_placeholder(password)
+        {
+            let start = start + user.len() + 1;
+            found.push(Found { range: start..start + password.len(), kind: "password" });
+        }
+        for beginning in SECRET_ADDRESSES {
+            let head = &rest[..rest.floor_char_boundary(MAX_HOST)];
+            if let Some(at) = head.find(beginning).filter(|at| *at <= authority.len()) {
+                let secret = start + at + beginning.len();
+                let length = text[secret..].find(|c: char| c.is_whitespace() || "\"'<>".contains(c));
+                let end = length.map_or(text.len(), |length| secret + length);
+                found.push(Found { range: secret..end, kind: "webhook address" });
+            }
+        }
+        from = start;
+    }
+}
+
+/// Finds `password: x`, `password = "x"`, `--password=x` and `"password": "x"` in a text.
+fn assignments(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    for at in memchr::memchr2_iter(b'=', b':', bytes) {
+        let next = bytes.get(at + 1).copied().unwrap_or(b'\n');
+        let previous = at.checked_sub(1).map_or(b'\n', |at| bytes[at]);
+        let is_assignment = match bytes[at] {
+            b':' => matches!(next, b' ' | b'\t' | b'"' | b'\''),
+            _ => !matches!(next, b'=' | b'~' | b'>') && !matches!(previous, b'=' | b'!' | b'<' | b'>'),
+        };
+        if is_assignment && let Some(range) = assigned(text, at) {
+            found.push(Found { range, kind: "password" });
+        }
+    }
+}
+
+/// Returns the secret that the sign at `at` gives to the name before it.
+fn assigned(text: &str, at: usize) -> Option<Range<usize>> {
+    let is_colon = text.as_bytes()[at] == b':';
+    let before = text[..at].trim_end_matches([' ', '\t', ':', '?']).trim_end_matches(['"', '\'']);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let (margin, path) = before.split_at(before.trim_end_matches(is_part).len());
+    if !names_a_secret(path.rsplit('.').next().unwrap_or(path)) {
+        return None;
+    }
+    let margin = margin.trim_end_matches([' ', '\t', '-', '"', '\'']);
+    // In a sentence, a colon ends nothing but a clause.
+    if is_colon && !(margin.is_empty() || margin.ends_with(['\n', '{', ','])) {
+        return None;
+    }
+    let start = at + 1 + text[at + 1..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let value = given(&text[start..], is_colon);
+    let start = start + value.start;
+    let range = start..start + value.end - value.start;
+    let secret = &text[range.clone()];
+    let is_quoted = value.start > 0;
+    // Code names a secret that is kept elsewhere: `env("X")`, `secret.db.data["x"]`.
+    let is_code = !is_quoted && secret.contains(['(', '[', '{']);
+    (!is_code && is_given_secret(secret, is_quoted)).then_some(range)
+}
+
+fn is_given_secret(secret: &str, is_quoted: bool) -> bool {
+    let is_word =
+        !is_quoted && matches!(secret, "true" | "false" | "null" | "none" | "nil" | "|" | "|-" | ">" | ">-");
+    let is_number = !is_quoted && secret.len() < 4 && secret.bytes().all(|byte| byte.is_ascii_digit());
+    !is_word && !is_number && !is_placeholder(secret) && !is_reference(secret)
+}
+
+/// Returns where the value stands that a text begins with.
+fn given(text: &str, is_colon: bool) -> Range<usize> {
+    let line = text[..text.floor_char_boundary(MAX_LINE)].lines().next().unwrap_or_default();
+    if let Some(quote) = line.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+        let end = line[1..].find(quote).map_or(line.len(), |end| end + 1);
+        return 1..end;
+    }
+    if is_colon {
+        let value = line.split(" #").next().unwrap_or_default().trim_end();
+        return 0..value.trim_end_matches([',', '}']).trim_end().len();
+    }
+    let is_end = |c: char| c.is_whitespace() || matches!(c, ';' | '&' | ',' | '"' | '\'' | '}');
+    0..line.find(is_end).unwrap_or(line.len())
+}
