@@ -50,6 +50,18 @@ pub fn malformed_commit_heads() -> Vec<Vec<u8>> {
     texts.into_iter().map(String::into_bytes).chain([invalid]).collect()
 }
 
+/// Returns git's file of packed refs with so many branches of others at a commit, below `prefix`, and one whose name is too long
+/// for a file.
+#[must_use]
+pub fn packed_refs(commit: &str, prefix: &str, branches: usize) -> String {
+    let mut refs = "# pack-refs with: peeled fully-peeled sorted \n".to_owned();
+    for number in 0..branches {
+        let _ = writeln!(refs, "{commit} refs/heads/{prefix}{number:06}");
+    }
+    let _ = writeln!(refs, "{commit} refs/heads/{prefix}{}", "x".repeat(3_800));
+    refs
+}
+
 /// Packets by which a git server keeps a connection alive without sending anything: an empty one, an empty piece of the pack, and
 /// progress.
 pub const GIT_KEEP_ALIVES: [&[u8]; 3] = [b"0004", b"0005\x01", b"001f\x02Counting objects:  1%\r    "];

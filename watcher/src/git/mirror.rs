@@ -84,9 +84,9 @@ impl Upstream {
     /// Returns nothing if there is no mirror, or if the error says something else.
     pub fn recovered(&self, error: &GitError) -> Result<Option<Self>, GitError> {
         match self.mirror() {
-            Some((mirror, remote)) if error.is_damage() => {
+            Some((mirror, _)) if error.is_damage() => {
                 warn!(mirror = %mirror.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
-                mirror.anew(remote).map(Some)
+                self.in_new_clone(mirror).map(Some)
             }
             _ => Ok(None),
         }
@@ -96,14 +96,21 @@ impl Upstream {
     ///
     /// Git does it where it is installed. Elsewhere the mirror is cloned again, which comes to the same.
     pub fn tidied(&self) -> Result<Option<Self>, GitError> {
-        let Some((mirror, remote)) = self.mirror().filter(|(mirror, _)| mirror.is_untidy()) else {
+        let Some((mirror, _)) = self.mirror().filter(|(mirror, _)| mirror.is_untidy()) else {
             return Ok(None);
         };
         info!(mirror = %mirror.folder.display(), "repacking the mirror");
         if mirror.repack() {
-            return Ok(Some(Self::in_mirror(mirror.open()?, remote.clone(), mirror.clone())));
+            return Ok(Some(self.in_clone(mirror.open()?)));
         }
-        mirror.anew(remote).map(Some)
+        self.in_new_clone(mirror).map(Some)
+    }
+
+    /// Fetches everything into a new clone.
+    fn in_new_clone(&self, mirror: &Mirror) -> Result<Self, GitError> {
+        let upstream = self.in_clone(mirror.begin(mirror.newest().unwrap_or_default() + 1)?);
+        upstream.fetch()?;
+        Ok(upstream)
     }
 }
 
@@ -168,14 +175,6 @@ impl Mirror {
             let _ = fs::remove_dir_all(self.clone_folder(older));
         }
         Ok(repository)
-    }
-
-    /// Fetches everything into a new clone.
-    fn anew(&self, remote: &Remote) -> Result<Upstream, GitError> {
-        let repository = self.begin(self.newest().unwrap_or_default() + 1)?;
-        let upstream = Upstream::in_mirror(repository, remote.clone(), self.clone());
-        upstream.fetch()?;
-        Ok(upstream)
     }
 
     fn newest(&self) -> Option<u64> {

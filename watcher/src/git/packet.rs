@@ -14,6 +14,9 @@ const LENGTH_DIGITS: usize = 4;
 /// The other side prints as much as it likes; people are told no more than this.
 const MAX_TOLD_BYTES: usize = 16 * 1024;
 
+/// A repository with a hundred thousand refs lists about ten million bytes.
+pub(super) const MAX_LIST_BYTES: usize = 64 << 20;
+
 /// What stands between two lengths.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packet {
@@ -56,6 +59,25 @@ impl Packet {
             _ => Ok(None),
         }
     }
+}
+
+/// Reads the lines of a list, which altogether may not be longer than any repository's.
+pub(super) fn read_list(
+    input: &mut (impl Read + ?Sized),
+    mut take: impl FnMut(&str) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut bytes = 0;
+    while let Some(line) = Packet::read_line(input)? {
+        bytes += line.len() + LENGTH_DIGITS;
+        if bytes > MAX_LIST_BYTES {
+            return Err(protocol(format!(
+                "the other side's list is longer than {} MiB",
+                MAX_LIST_BYTES >> 20
+            )));
+        }
+        take(&line)?;
+    }
+    Ok(())
 }
 
 /// Reads the first line of a greeting. Web servers put a line of their own before it, though not all do.
@@ -202,6 +224,13 @@ mod tests {
     fn an_error_line_is_told_in_its_own_words() {
         let error = Packet::read_line(&mut b"0015ERR access denied\n".as_slice()).unwrap_err();
         assert_eq!(error.to_string(), "the other side says: access denied");
+    }
+
+    #[test]
+    fn a_list_without_end_is_not_read_to_its_end() {
+        let list = format!("fff0{}", "x".repeat(0xfff0 - LENGTH_DIGITS)).repeat((MAX_LIST_BYTES >> 16) + 2);
+        let error = read_list(&mut list.as_bytes(), |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("longer than 64 MiB"), "{error}");
     }
 
     #[test]

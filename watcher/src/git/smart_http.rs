@@ -10,12 +10,8 @@ use crate::identity::Identity;
 use super::conversation::Service;
 use super::error::{Fault, classify_io};
 use super::pace::{Pace, PaceLimits, Paced};
-
-/// A repository with a hundred thousand refs greets with about ten million bytes.
-const MAX_GREETING_BYTES: u64 = 64 << 20;
-
-/// The largest pack that is taken: far above any fleet, and below what fills a disk unnoticed.
-const MAX_ANSWER_BYTES: u64 = 8 << 30;
+use super::packet::MAX_LIST_BYTES;
+use super::upload_pack::MAX_PACK_BYTES;
 
 /// A question is kept in memory up to this size, and in a file that nobody else sees beyond.
 const MAX_QUESTION_IN_MEMORY: usize = 1 << 20;
@@ -84,16 +80,16 @@ impl HttpConversation {
         let result = format!("application/x-git-{name}-result");
         let headers = [("content-type", request.as_str()), ("accept", result.as_str())];
         let mut upload = Upload { reader: &mut Paced { stream: &mut question, pace }, length };
-        let answer = self.request(&path, &headers, |client, request| {
-            client.post(request, &mut upload, MAX_ANSWER_BYTES)
-        })?;
+        let answer = self
+            .request(&path, &headers, |client, request| client.post(request, &mut upload, MAX_PACK_BYTES))?;
         self.read(answer, &result)
     }
 
     fn greet(&mut self) -> Result<(), Fault> {
         let name = self.service.name();
         let path = format!("/info/refs?service=git-{name}");
-        let answer = self.request(&path, &[], |client, request| client.get(request, MAX_GREETING_BYTES))?;
+        let answer =
+            self.request(&path, &[], |client, request| client.get(request, MAX_LIST_BYTES as u64))?;
         self.read(answer, &format!("application/x-git-{name}-advertisement"))
     }
 

@@ -21,15 +21,22 @@ use super::revision::Revision;
 /// other to read.
 const MAX_HAVES: usize = 256;
 
+/// The largest pack that is taken: far above any fleet, and below what fills a disk unnoticed.
+pub(super) const MAX_PACK_BYTES: u64 = 8 << 30;
+
+/// A ref with a longer name, or part of one, cannot be kept as a file; a branch that is read here has none.
+const MAX_NAME_BYTES: usize = 1_000;
+const MAX_NAME_PART_BYTES: usize = 240;
+
 const AGENT: &str = concat!("agent=fleetwright/", env!("CARGO_PKG_VERSION"));
 
 /// Where refs are, by their full names.
 pub(super) type Refs = BTreeMap<String, Revision>;
 
-/// Returns where the refs below `prefixes` are.
-pub(super) fn list(remote: &Remote, prefixes: &[&str]) -> Result<Refs, Fault> {
+/// Returns where the refs called `names` are; a name that ends in `/` stands for all that are below it.
+pub(super) fn list(remote: &Remote, names: &[String]) -> Result<Refs, Fault> {
     let mut conversation = remote.converse(Service::UploadPack)?;
-    match Dialect::hear(&mut conversation).and_then(|mut dialect| dialect.refs(&mut conversation, prefixes)) {
+    match Dialect::hear(&mut conversation).and_then(|mut dialect| dialect.refs(&mut conversation, names)) {
         Ok(refs) => {
             conversation.leave();
             Ok(refs)
@@ -50,10 +57,11 @@ pub(super) fn head_branch(remote: &Remote) -> Result<Option<String>, Fault> {
     }
 }
 
-/// Brings what the refs below `prefixes` reach into `repository`, and returns where they are.
-pub(super) fn fetch(remote: &Remote, repository: &Repository, prefixes: &[&str]) -> Result<Refs, Fault> {
+/// Brings what the refs called `names` reach into `repository`, and returns where they are; a name that ends in `/` stands for
+/// all that are below it.
+pub(super) fn fetch(remote: &Remote, repository: &Repository, names: &[String]) -> Result<Refs, Fault> {
     let mut conversation = remote.converse(Service::UploadPack)?;
-    match fetch_in(&mut conversation, repository, prefixes) {
+    match fetch_in(&mut conversation, repository, names) {
         Ok((refs, is_asked)) => {
             if !is_asked {
                 conversation.leave();
@@ -67,10 +75,10 @@ pub(super) fn fetch(remote: &Remote, repository: &Repository, prefixes: &[&str])
 fn fetch_in(
     conversation: &mut Conversation,
     repository: &Repository,
-    prefixes: &[&str],
+    names: &[String],
 ) -> Result<(Refs, bool), Fault> {
     let mut dialect = Dialect::hear(conversation)?;
-    let refs = dialect.refs(conversation, prefixes)?;
+    let refs = dialect.refs(conversation, names)?;
     let question = Question::new(repository, &refs)?;
     if question.wants.is_empty() {
         return Ok((refs, false));
@@ -125,30 +133,30 @@ impl Dialect {
         let first = packet::read_greeting(reader)?;
         if first.as_deref() == Some("version 2") {
             let mut capabilities = Vec::new();
-            while let Some(line) = Packet::read_line(reader)? {
-                capabilities.push(line);
-            }
+            packet::read_list(reader, |line| {
+                capabilities.push(line.to_owned());
+                Ok(())
+            })?;
             return only_sha1(&capabilities).map(|()| Self::Two { capabilities });
         }
         let Greeting { refs, capabilities } = Greeting::read(first, reader)?;
         only_sha1(&capabilities).map(|()| Self::Zero { capabilities, refs })
     }
 
-    fn refs(&mut self, conversation: &mut Conversation, prefixes: &[&str]) -> Result<Refs, Fault> {
-        let mut refs = match self {
-            Self::Zero { refs, .. } => std::mem::take(refs),
-            Self::Two { .. } => {
-                conversation
-                    .ask(|out| self.write_ls_refs(prefixes, out).map_err(|error| broken_off(&error)))?;
-                let mut refs = Refs::new();
-                while let Some(line) = Packet::read_line(&mut conversation.reader())? {
-                    refs.extend(read_ref(&line));
-                }
-                refs
-            }
-        };
-        // A prefix is a wish; the other side may show more.
-        refs.retain(|name, _| prefixes.iter().any(|prefix| name.starts_with(prefix)));
+    fn refs(&mut self, conversation: &mut Conversation, names: &[String]) -> Result<Refs, Fault> {
+        // A prefix is a request; the other side may show more.
+        let is_wanted = |name: &str| names.iter().any(|wanted| is_called(name, wanted));
+        if let Self::Zero { refs, .. } = self {
+            let mut refs = std::mem::take(refs);
+            refs.retain(|name, _| is_wanted(name));
+            return Ok(refs);
+        }
+        conversation.ask(|out| self.write_ls_refs(names, out).map_err(|error| broken_off(&error)))?;
+        let mut refs = Refs::new();
+        packet::read_list(&mut conversation.reader(), |line| {
+            refs.extend(read_ref(line).filter(|(name, _)| is_wanted(name)));
+            Ok(())
+        })?;
         Ok(refs)
     }
 
@@ -160,22 +168,24 @@ impl Dialect {
                 .find_map(|line| line.strip_prefix("symref=HEAD:"))
                 .map(str::to_owned));
         }
-        conversation.ask(|out| self.write_ls_refs(&["HEAD"], out).map_err(|error| broken_off(&error)))?;
+        conversation
+            .ask(|out| self.write_ls_refs(&["HEAD".to_owned()], out).map_err(|error| broken_off(&error)))?;
         let mut head = None;
-        while let Some(line) = Packet::read_line(&mut conversation.reader())? {
+        packet::read_list(&mut conversation.reader(), |line| {
             let mut words = line.split(' ').skip(1);
             if words.next() == Some("HEAD") {
                 head = words.find_map(|word| word.strip_prefix("symref-target:")).map(str::to_owned);
             }
-        }
+            Ok(())
+        })?;
         Ok(head)
     }
 
-    fn write_ls_refs(&self, prefixes: &[&str], out: &mut dyn Write) -> std::io::Result<()> {
+    fn write_ls_refs(&self, names: &[String], out: &mut dyn Write) -> std::io::Result<()> {
         self.write_command("ls-refs", out)?;
         write_line(out, "symrefs\n")?;
-        for prefix in prefixes {
-            write_line(out, &format!("ref-prefix {prefix}\n"))?;
+        for name in names {
+            write_line(out, &format!("ref-prefix {name}\n"))?;
         }
         write_flush(out)
     }
@@ -263,7 +273,11 @@ fn store_pack(conversation: &mut Conversation, repository: &Repository) -> Resul
     let pace = conversation.content_pace();
     let reader = &mut conversation.reader();
     let mut band = SideBand::new(reader, pace);
+    let mut left = MAX_PACK_BYTES;
     while let Some(chunk) = band.next_chunk()? {
+        let too_large =
+            || protocol(format!("the other side's pack has more than {} GiB", MAX_PACK_BYTES >> 30));
+        left = left.checked_sub(chunk.len() as u64).ok_or_else(too_large)?;
         writer.write_all(chunk).map_err(|error| unusable_pack(&error))?;
     }
     writer.commit().map_err(|error| match classify(error, repository.is_shallow()) {
@@ -289,19 +303,21 @@ impl Greeting {
     /// Reads a greeting whose first line was read already.
     pub(super) fn read(first: Option<String>, reader: &mut dyn std::io::Read) -> Result<Self, Fault> {
         let mut greeting = Self::default();
-        let mut next = first;
-        while let Some(line) = next {
-            let (line, offered) = line.split_once('\0').unwrap_or((&line, ""));
-            greeting
-                .capabilities
-                .extend(offered.split(' ').filter(|word| !word.is_empty()).map(str::to_owned));
-            if line.starts_with("shallow ") {
-                return Err(Fault::ShallowRemote);
-            }
-            greeting.refs.extend(read_ref(line));
-            next = Packet::read_line(reader)?;
+        if let Some(first) = first {
+            greeting.take(&first)?;
+            packet::read_list(reader, |line| greeting.take(line))?;
         }
         Ok(greeting)
+    }
+
+    fn take(&mut self, line: &str) -> Result<(), Fault> {
+        let (line, offered) = line.split_once('\0').unwrap_or((line, ""));
+        self.capabilities.extend(offered.split(' ').filter(|word| !word.is_empty()).map(str::to_owned));
+        if line.starts_with("shallow ") {
+            return Err(Fault::ShallowRemote);
+        }
+        self.refs.extend(read_ref(line));
+        Ok(())
     }
 }
 
@@ -309,8 +325,17 @@ fn read_ref(line: &str) -> Option<(String, Revision)> {
     let mut words = line.split(' ');
     let (id, name) = words.next().zip(words.next())?;
     let revision = Revision::parse(id).ok()?;
-    let is_usable = name.starts_with("refs/") && git2::Reference::is_valid_name(name);
+    let is_usable = name.starts_with("refs/") && can_be_kept(name) && git2::Reference::is_valid_name(name);
     is_usable.then(|| (name.to_owned(), revision))
+}
+
+fn can_be_kept(name: &str) -> bool {
+    name.len() <= MAX_NAME_BYTES && name.split('/').all(|part| part.len() <= MAX_NAME_PART_BYTES)
+}
+
+/// Returns whether a ref is the one that is wanted, or below it if that ends in `/`.
+pub(super) fn is_called(name: &str, wanted: &str) -> bool {
+    if wanted.ends_with('/') { name.starts_with(wanted) } else { name == wanted }
 }
 
 fn only_sha1(capabilities: &[String]) -> Result<(), Fault> {

@@ -31,6 +31,8 @@ const PREFIXES: [&str; 2] = ["refs/heads/", "refs/fleetwright/pulls/"];
 pub struct Upstream {
     repository: Repository,
     location: Location,
+    /// The refs that are read; a name that ends in `/` stands for all that are below it.
+    names: Vec<String>,
     /// What the repository is, if it is one's own to throw away.
     mirror: Option<Mirror>,
     /// What was moved through this value, by which one's own moves are told from those of others.
@@ -56,8 +58,24 @@ impl Location {
 impl Upstream {
     /// Returns the repository as its own upstream.
     #[must_use]
-    pub const fn own(repository: Repository) -> Self {
-        Self { repository, location: Location::Own, mirror: None, moved: RefCell::new(Vec::new()) }
+    pub fn own(repository: Repository) -> Self {
+        Self::new(repository, Location::Own, None)
+    }
+
+    fn new(repository: Repository, location: Location, mirror: Option<Mirror>) -> Self {
+        let names = PREFIXES.map(str::to_owned).into();
+        Self { repository, location, names, mirror, moved: RefCell::default() }
+    }
+
+    /// Reads, of all branches, only these; a name that ends in `/` stands for all that are below it.
+    ///
+    /// A repository may have a hundred thousand branches, of which a run looks at a handful.
+    #[must_use]
+    pub fn with_branches(mut self, branches: impl IntoIterator<Item = String>) -> Self {
+        let [heads, pulls] = PREFIXES;
+        self.names = branches.into_iter().map(|branch| format!("{heads}{branch}")).collect();
+        self.names.push(pulls.to_owned());
+        self
     }
 
     /// Returns the upstream at an address that needs no credential: a path, `file://` or `ssh://`, or what is public.
@@ -73,18 +91,23 @@ impl Upstream {
             Remote::Path(path) => Location::on_this_machine(&repository, &path)?,
             remote => Location::Other(remote),
         };
-        Ok(Self { repository, location, mirror: None, moved: RefCell::default() })
+        Ok(Self::new(repository, location, None))
     }
 
     /// Returns the upstream at a remote that a test has set up.
     #[cfg(test)]
-    pub(super) const fn over(repository: Repository, remote: Remote) -> Self {
-        Self { repository, location: Location::Other(remote), mirror: None, moved: RefCell::new(Vec::new()) }
+    pub(super) fn over(repository: Repository, remote: Remote) -> Self {
+        Self::new(repository, Location::Other(remote), None)
     }
 
-    pub(super) const fn in_mirror(repository: Repository, remote: Remote, mirror: Mirror) -> Self {
-        let moved = RefCell::new(Vec::new());
-        Self { repository, location: Location::Other(remote), mirror: Some(mirror), moved }
+    pub(super) fn in_mirror(repository: Repository, remote: Remote, mirror: Mirror) -> Self {
+        Self::new(repository, Location::Other(remote), Some(mirror))
+    }
+
+    /// Returns the same upstream with another clone in its mirror.
+    pub(super) fn in_clone(&self, repository: Repository) -> Self {
+        let (location, mirror) = (self.location.clone(), self.mirror.clone());
+        Self { names: self.names.clone(), ..Self::new(repository, location, mirror) }
     }
 
     /// Returns the mirror that is worked in, and what it is the mirror of.
@@ -99,13 +122,12 @@ impl Upstream {
     #[must_use]
     pub fn through(repository: Repository, url: Url, client: Client, identity: &Identity) -> Self {
         let location = Location::Other(Remote::Http(HttpRemote::new(url, client, identity.clone())));
-        Self { repository, location, mirror: None, moved: RefCell::default() }
+        Self::new(repository, location, None)
     }
 
     /// Opens the same upstream once more, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
-        let (repository, location) = (self.repository.reopen()?, self.location.clone());
-        Ok(Self { repository, location, mirror: self.mirror.clone(), moved: RefCell::default() })
+        Ok(self.in_clone(self.repository.reopen()?))
     }
 
     /// Returns the repository in which commits are made.
@@ -117,10 +139,10 @@ impl Upstream {
     /// Returns where branches and pull requests are now; their objects may not be here yet.
     pub fn refs(&self) -> Result<BTreeMap<String, Revision>, GitError> {
         match &self.location {
-            Location::Own => refs_of(&self.repository),
-            Location::Other(Remote::Path(path)) => refs_of(&Repository::open(path)?),
+            Location::Own => self.refs_of(&self.repository),
+            Location::Other(Remote::Path(path)) => self.refs_of(&Repository::open(path)?),
             Location::Other(remote) => {
-                upload_pack::list(remote, &PREFIXES).map_err(self.failed("read the refs of", remote))
+                upload_pack::list(remote, &self.names).map_err(self.failed("read the refs of", remote))
             }
         }
     }
@@ -132,7 +154,7 @@ impl Upstream {
         };
         let refs = match self.seen_from_here(remote)? {
             Some(refs) => refs,
-            None => upload_pack::fetch(remote, &self.repository, &PREFIXES)
+            None => upload_pack::fetch(remote, &self.repository, &self.names)
                 .map_err(self.failed("fetch from", remote))?,
         };
         self.repository.keep_upstream_refs(&refs)?;
@@ -144,7 +166,7 @@ impl Upstream {
         let Location::Other(remote) = &self.location else {
             return self.repository.ref_target(name);
         };
-        let refs = upload_pack::fetch(remote, &self.repository, &[name])
+        let refs = upload_pack::fetch(remote, &self.repository, &[name.to_owned()])
             .map_err(self.failed(&format!("fetch `{name}` from"), remote))?;
         Ok(refs.get(name).copied())
     }
@@ -152,7 +174,7 @@ impl Upstream {
     /// Returns where the refs of a repository on this machine are, if nothing has to be fetched to have what they name.
     fn seen_from_here(&self, remote: &Remote) -> Result<Option<BTreeMap<String, Revision>>, GitError> {
         let Remote::Path(path) = remote else { return Ok(None) };
-        let refs = refs_of(&Repository::open(path)?)?;
+        let refs = self.refs_of(&Repository::open(path)?)?;
         let odb = self.repository.inner.odb().map_err(self.repository.failed("look for objects"))?;
         Ok(refs.values().all(|revision| odb.exists(revision.oid())).then_some(refs))
     }
@@ -179,7 +201,8 @@ impl Upstream {
             (None, Location::Other(Remote::Path(path))) => Repository::open(path)?.branch(branch),
             (None, Location::Other(remote)) => {
                 let [prefix, _] = PREFIXES;
-                let refs = self.refs()?.into_keys();
+                let refs = upload_pack::list(remote, &[prefix.to_owned()]);
+                let refs = refs.map_err(self.failed("read the branches of", remote))?.into_keys();
                 let existing: Vec<_> =
                     refs.filter_map(|name| name.strip_prefix(prefix).map(str::to_owned)).collect();
                 Err(self.failed(&format!("read branch `{branch}` of"), remote)(Fault::unknown_branch(
@@ -214,6 +237,19 @@ impl Upstream {
         }
     }
 
+    /// Returns those of a repository's refs that are read.
+    fn refs_of(&self, repository: &Repository) -> Result<BTreeMap<String, Revision>, GitError> {
+        let mut refs = BTreeMap::new();
+        for name in &self.names {
+            if name.ends_with('/') {
+                refs.append(&mut repository.refs_below(name)?);
+            } else if let Some(target) = repository.ref_target(name)? {
+                refs.insert(name.clone(), target);
+            }
+        }
+        Ok(refs)
+    }
+
     fn failed(&self, attempt: &str, remote: &Remote) -> impl FnOnce(Fault) -> GitError {
         let attempt = format!("{attempt} `{remote}`");
         move |fault| self.repository.error(attempt, fault)
@@ -244,14 +280,6 @@ impl Repository {
         }
         Ok(())
     }
-}
-
-fn refs_of(repository: &Repository) -> Result<BTreeMap<String, Revision>, GitError> {
-    let mut refs = BTreeMap::new();
-    for prefix in PREFIXES {
-        refs.append(&mut repository.refs_below(prefix)?);
-    }
-    Ok(refs)
 }
 
 fn same_folder(one: &Path, two: &Path) -> bool {

@@ -17,9 +17,9 @@ use super::drift::{self, DriftMemory};
 use super::files::{FleetFiles, file_count};
 use super::gate::Control;
 use super::group::{Group, Groups, LastRoles};
-use super::publish::{BRANCH_PREFIX, Ground, publish};
+use super::publish::{BRANCH_PREFIX, Ground, head_of, publish};
 use super::report::{Published, RunReport};
-use super::review::{self, Desk, MergeGroup, Read, Reviews, is_in_queue};
+use super::review::{self, Desk, MergeGroup, Read, Reviews, queue_of};
 use super::worker::{Purpose, WorkerDeath, WorkerSettings, Workers};
 use crate::error::CommandError;
 use crate::forge::github::{Client, OpenPull};
@@ -123,8 +123,11 @@ impl Pipeline {
     /// Creates the pipeline of the repository whose refs live in `upstream`.
     #[must_use]
     pub fn new(upstream: Upstream, settings: Settings) -> Self {
+        let base = settings.base.clone();
+        let queue = queue_of(&base);
+        let branches = Group::ALL.into_iter().map(head_of).chain([base, queue]);
         Self {
-            upstream,
+            upstream: upstream.with_branches(branches),
             home: Home::Local,
             workers: Workers::new(settings.worker.clone()),
             settings,
@@ -184,7 +187,7 @@ impl Pipeline {
     /// What the run itself moved is no news; what others moved meanwhile is, even if it was moved during the run.
     pub fn has_news(&self) -> Result<bool, CommandError> {
         let Some(settled) = &self.settled else { return Ok(true) };
-        let refs = self.relevant(self.upstream.refs()?);
+        let refs = self.upstream.refs()?;
         let now = Settled { refs, pulls: self.open_pulls()? };
         Ok(*settled != now || self.may_merge(&self.waiting)?)
     }
@@ -231,7 +234,7 @@ impl Pipeline {
         let Some(pulls) = judged? else { return Ok(None) };
         self.waiting =
             report.as_ref().map_or_else(|| Ok(Vec::new()), |report| self.merge_reviewed(report))?;
-        let refs = self.relevant(after(seen, self.upstream.take_moves()));
+        let refs = after(seen, self.upstream.take_moves());
         self.settled = Some(Settled { refs, pulls });
         Ok(report)
     }
@@ -407,18 +410,6 @@ impl Pipeline {
         let owned: BTreeSet<String> = fleet.keys().map(ToString::to_string).collect();
         let root = OutputRoot { path: root, owned };
         Ok(repository.compare(base, &root, &folders, &mut self.folders)?)
-    }
-
-    /// Leaves out the branches that no run reads or writes.
-    fn relevant(&self, mut refs: Refs) -> Refs {
-        refs.retain(|name, _| match name.strip_prefix(BRANCHES) {
-            Some(branch) => {
-                let base = &self.settings.base;
-                branch == base || branch.starts_with(BRANCH_PREFIX) || is_in_queue(name, base)
-            }
-            None => true,
-        });
-        refs
     }
 }
 

@@ -549,3 +549,35 @@ fn a_large_answer_that_flows_is_read_to_its_end() {
     );
     assert_eq!(upstream.fetch().unwrap()["refs/heads/main"], tip);
 }
+
+#[test]
+fn what_others_pile_up_is_neither_asked_for_nor_kept() {
+    let world = World::new();
+    let refs = testkit::hostile::floods::packed_refs(&world.tip.to_string(), "fleetwright/x", 5_000);
+    world.there.write("packed-refs", &refs);
+    let branches = ["main", "fleetwright/app", "queue/"].map(str::to_owned);
+    let upstream = world.upstream().with_branches(branches);
+    let expected = BTreeMap::from([("refs/heads/main".to_owned(), world.tip)]);
+    assert_eq!(upstream.refs().unwrap(), expected);
+    let listed = world.server.reply_bytes("/repository/git-upload-pack").unwrap();
+    assert!(listed < 1_000, "{listed} bytes were listed");
+    // A server that knows only the first version of the protocol lists all of them.
+    world.server.forget_version_2();
+    assert_eq!(upstream.refs().unwrap(), expected);
+    assert_eq!(upstream.fetch().unwrap(), expected);
+    assert_eq!(world.here.refs(), format!("refs/fleetwright/upstream/heads/main {}", world.tip));
+    let new = commit(&upstream, world.tip, &one("1"));
+    upstream.update(&[RefUpdate::branch("fleetwright/app", None, Some(new))]).unwrap();
+    assert_eq!(upstream.reopen().unwrap().fetch().unwrap()["refs/heads/fleetwright/app"], new);
+}
+
+#[test]
+fn a_branch_whose_name_is_too_long_for_a_file_is_left_out() {
+    let world = World::new();
+    world.there.write("packed-refs", &testkit::hostile::floods::packed_refs(&world.tip.to_string(), "x", 1));
+    let upstream = world.upstream();
+    for _ in 0..2 {
+        let names: Vec<_> = upstream.fetch().unwrap().into_keys().collect();
+        assert_eq!(names, ["refs/heads/main", "refs/heads/x000000"]);
+    }
+}

@@ -31,7 +31,7 @@ use crate::git::{Entry, GitError, Repository, Revision, SOURCE_REVISION, Upstrea
 pub(super) use examine::{MAX_RENDERED_BYTES, Question, Side, examine};
 use page::Maker;
 pub(super) use page::Page;
-pub(super) use queue::{MergeGroup, is_in_queue};
+pub(super) use queue::{MergeGroup, queue_of};
 pub(super) use seal::{Read, read_before};
 
 /// The name of the verdict: of the check run, or of the commit status.

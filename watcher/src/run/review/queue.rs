@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 use super::Place;
 use crate::git::Revision;
 
-/// Where GitHub keeps the heads of merge queues, below the name of the base branch (GitHub Docs, "Managing a merge queue").
-const PREFIX: &str = "refs/heads/gh-readonly-queue/";
 /// How many heads of a queue are judged: a queue builds no more of them at a time.
 const MAX_GROUPS: usize = 100;
 
@@ -35,11 +33,14 @@ impl MergeGroup {
     }
 }
 
+/// Returns where GitHub keeps the heads of the merge queue of a base branch (GitHub Docs, "Managing a merge queue").
+pub(in crate::run) fn queue_of(base: &str) -> String {
+    format!("gh-readonly-queue/{base}/")
+}
+
 /// Tells whether a ref is in the queue of a base branch.
-pub(in crate::run) fn is_in_queue(name: &str, base: &str) -> bool {
-    name.strip_prefix(PREFIX)
-        .and_then(|rest| rest.strip_prefix(base))
-        .is_some_and(|rest| rest.starts_with('/'))
+fn is_in_queue(name: &str, base: &str) -> bool {
+    name.strip_prefix("refs/heads/").is_some_and(|branch| branch.starts_with(&queue_of(base)))
 }
 
 #[cfg(test)]
