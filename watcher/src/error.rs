@@ -110,6 +110,7 @@ impl CommandError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
+            Self::Worker { death, .. } if death.is_transient() => Exit::Unexpected,
             Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Worker { .. } | Self::Refused(_) => {
                 Exit::Problems
             }

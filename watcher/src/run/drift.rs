@@ -25,7 +25,7 @@ const MAX_FILES: usize = 5;
 const MAX_WORDS: usize = 60;
 
 /// Renders a revision: the files of its clusters, or nothing if it does not render.
-pub(super) type Render<'a> = dyn FnMut(Revision) -> Result<Option<FleetFiles>, CommandError> + 'a;
+pub(super) type Render<'a> = dyn FnMut(Revision) -> Result<Option<Arc<FleetFiles>>, CommandError> + 'a;
 
 /// What is known of commits that changed rendered files and were not made by us: which of the files they changed by hand.
 #[derive(Debug, Default)]

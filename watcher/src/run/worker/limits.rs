@@ -20,6 +20,10 @@ pub struct Limits {
 #[cfg(unix)]
 const MAX_FILES: u64 = 1024;
 
+/// By how much a worker comes after the service when both want the processor.
+#[cfg(unix)]
+const NICENESS: i32 = 5;
+
 /// How much processor time passes unexplained before it counts: the limit is a backstop behind the deadline.
 #[cfg(unix)]
 const SPARE_SECONDS: u64 = 10;
@@ -36,6 +40,8 @@ pub(super) fn confine(limits: &Limits) {
     lower(Resource::Data, limits.memory_bytes.saturating_add(stacks));
     lower(Resource::Nofile, MAX_FILES);
     lower(Resource::Fsize, 0);
+    // The service answers others while a worker is busy.
+    let _ = rustix::process::nice(NICENESS);
     leave_no_core();
 }
 

@@ -1,6 +1,6 @@
 //! What a worker is asked, and what it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 use renderer::inventory::Role;
@@ -50,7 +50,7 @@ pub(super) enum Answer {
     /// Every cluster that is not as in the last answer was sent.
     Rendered {
         /// The clusters of the last answer that there are no more.
-        gone: Vec<ClusterName>,
+        gone: BTreeSet<ClusterName>,
         /// What could not be judged.
         notes: Vec<String>,
         /// How much memory the worker took so far, if that is known.

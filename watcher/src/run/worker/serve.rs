@@ -188,3 +188,78 @@ impl<W: Write + Send> Progress for Shown<'_, W> {
         rendered_bytes <= review::MAX_RENDERED_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::scene::Scene;
+
+    const ADDONS: usize = 3;
+
+    fn commit(scene: &Scene, title: &str, edit: [&str; 2]) -> Revision {
+        let files = testkit::fleet::files(2, ADDONS);
+        let files: Vec<_> =
+            files.iter().map(|(path, text)| (path.clone(), text.replace(edit[0], edit[1]))).collect();
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        scene.commit("main", title, &files)
+    }
+
+    /// Returns what is answered, one reply a line: of a cluster how many units are sent and how many are kept.
+    fn answered(scene: &Scene, revisions: &[Revision]) -> Vec<String> {
+        let git_dir = scene.repository().git_dir().as_os_str().to_owned();
+        let request = |revision| Request { git_dir: git_dir.clone(), task: Task::Render(revision) };
+        let mut out = Vec::new();
+        serve(revisions.iter().copied().map(request), &mut out, Duration::from_mins(1)).unwrap();
+        let mut out = out.as_slice();
+        std::iter::from_fn(|| frame::read(&mut out).unwrap()).filter_map(|(reply, _)| line(reply)).collect()
+    }
+
+    fn line(reply: Reply) -> Option<String> {
+        match reply {
+            Reply::Begin(_) => Some("begin".to_owned()),
+            Reply::Advance { .. } => None,
+            Reply::Cluster(Cluster { name, units, .. }) => {
+                let kept = units.iter().filter(|unit| matches!(unit, Unit::Kept(_))).count();
+                Some(format!("{name}: {} sent, {kept} kept", units.len() - kept))
+            }
+            Reply::Done(Answer::Rendered { gone, .. }) => Some(format!("done, {gone:?} gone")),
+            Reply::Done(answer) => Some(format!("{answer:?}")),
+        }
+    }
+
+    #[test]
+    fn an_answer_holds_what_differs_from_the_last_one() {
+        let scene = Scene::bare();
+        let first = commit(&scene, "describe", ["role", "role"]);
+        let template = commit(
+            &scene,
+            "edit a template",
+            [
+                "kind: IPAddressPool\nmetadata:\n  name: default",
+                "kind: IPAddressPool\nmetadata:\n  name: other",
+            ],
+        );
+        insta::assert_snapshot!(answered(&scene, &[first, first, template]).join("\n"), @"
+        begin
+        app-0001: 4 sent, 0 kept
+        hub-000: 4 sent, 0 kept
+        done, {} gone
+        begin
+        done, {} gone
+        begin
+        app-0001: 1 sent, 3 kept
+        hub-000: 1 sent, 3 kept
+        done, {} gone
+        ");
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_rendered_is_an_answer_and_ends_nothing() {
+        let scene = Scene::bare();
+        let broken = commit(&scene, "break", ["role: ", "roll: "]);
+        let none = Revision::parse(&"a".repeat(40)).unwrap();
+        let answers = answered(&scene, &[none, broken, none]);
+        let kinds: Vec<_> = answers.iter().map(|answer| answer.split(['(', ' ']).next().unwrap()).collect();
+        assert_eq!(kinds, ["begin", "Unreadable", "begin", "Problems", "begin", "Unreadable"]);
+    }
+}

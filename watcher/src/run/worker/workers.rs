@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use renderer::inventory::Role;
 use renderer::path::ClusterName;
 use renderer::render::Progress;
-use tracing::{error, info};
+use tracing::{info, warn};
 
 use super::assembly::Assembly;
 use super::message::{Answer, Request, Task};
@@ -61,7 +62,7 @@ pub(in crate::run) struct Workers {
 #[derive(Debug)]
 struct Worker {
     process: Process,
-    fleet: FleetFiles,
+    fleet: Arc<FleetFiles>,
 }
 
 /// What became of a request.
@@ -98,7 +99,7 @@ impl Workers {
         revision: Revision,
         steps: &dyn Steps,
         progress: &dyn Progress,
-    ) -> Result<Option<FleetFiles>, CommandError> {
+    ) -> Result<Option<Arc<FleetFiles>>, CommandError> {
         if let Some(death) = self.fatal.get(&revision) {
             return Err(CommandError::Worker { revision, death: death.clone() });
         }
@@ -110,8 +111,10 @@ impl Workers {
                 }
                 self.base_memory_bytes = self.base_memory_bytes.max(memory_bytes.unwrap_or_default());
                 Ok(self.base.as_mut().map(|base| {
-                    base.fleet.retain(|name, _| !gone.contains(name));
-                    base.fleet.clone()
+                    if !gone.is_empty() {
+                        Arc::make_mut(&mut base.fleet).retain(|name, _| !gone.contains(name));
+                    }
+                    Arc::clone(&base.fleet)
                 }))
             }
             Asked::Answered(answer) => Err(failed(answer)),
@@ -204,14 +207,16 @@ impl Workers {
             match worker.process.ask(request, steps, progress, &mut assembly) {
                 Ok(answer) => {
                     let changed = assembly.into_changed();
-                    worker.fleet.extend(changed);
+                    if !changed.is_empty() {
+                        Arc::make_mut(&mut worker.fleet).extend(changed);
+                    }
                     *self.worker(purpose) = Some(worker);
                     return Ok(Asked::Answered(answer));
                 }
                 Err(Ended::Stopped) => return Ok(Asked::Stopped),
                 Err(Ended::Died { death, rendering, last_words }) => {
                     let (of, cause) = (purpose.label(), death.label());
-                    error!(%revision, worker = of, cause, ?last_words, "a worker ended before it had answered: {death}");
+                    warn!(%revision, worker = of, cause, ?last_words, "a worker ended before it had answered: {death}");
                     self.deaths.push((purpose, death.clone()));
                     if is_new || death.is_final() {
                         return Ok(Asked::Fatal(death, rendering));
@@ -245,7 +250,7 @@ impl Worker {
             let death = WorkerDeath::NotStarted { reason: error.to_string() };
             CommandError::Worker { revision, death }
         })?;
-        Ok(Self { process, fleet: FleetFiles::new() })
+        Ok(Self { process, fleet: Arc::default() })
     }
 }
 
