@@ -4,21 +4,31 @@
 //! and the caller knows which line of which file that path came from.
 
 mod alternatives;
+mod cost;
 mod wording;
 
 use std::collections::BTreeSet;
 
+use jsonschema::PatternOptions;
 use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::key_path::Step;
 use crate::network::AddressPool;
+use crate::path::RepoPath;
 use crate::problem::did_you_mean;
+use cost::{Growth, TooMany};
 use wording::Subject;
+
+pub use cost::MAX_STEPS;
 
 /// How many names a message or a hint lists before it only counts them.
 const MAX_LISTED: usize = 12;
+/// How many faults of one value are listed.
+const MAX_VIOLATIONS: usize = 100;
+/// How large one pattern may become when it is compiled.
+const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
 /// A compiled JSON Schema, draft 2020-12 unless it says otherwise.
 ///
@@ -28,6 +38,8 @@ const MAX_LISTED: usize = 12;
 pub struct Schema {
     source: Value,
     validator: jsonschema::Validator,
+    growth: Growth,
+    file: Option<RepoPath>,
 }
 
 /// A schema that is not a valid schema.
@@ -54,9 +66,13 @@ pub struct Violation {
 }
 
 impl Schema {
-    /// Compiles a schema; fails on one that is not valid or that refers to another document.
+    /// Compiles a schema; fails on one that is not valid, that refers to another document, or that costs too much whatever it
+    /// judges. Patterns have no look-around and no back-references, so that the time of a match is bounded.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
+        let growth = cost::growth(schema)?;
         let validator = jsonschema::options()
+            .offline()
+            .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
             .should_validate_formats(true)
             .with_format("cidr", is_canonical_network)
             .with_format("address-pool", |text: &str| text.parse::<AddressPool>().is_ok())
@@ -65,19 +81,50 @@ impl Schema {
                 pointer: error.instance_path().to_string(),
                 reason: error.to_string(),
             })?;
-        Ok(Self { source: schema.clone(), validator })
+        Ok(Self { source: schema.clone(), validator, growth, file: None })
     }
 
-    /// Returns every place where `value` breaks the schema, in the order of their paths, each once.
+    /// Names the file that a person must edit if the schema can't be judged by.
+    #[must_use]
+    pub fn in_file(self, file: &RepoPath) -> Self {
+        Self { file: Some(file.clone()), ..self }
+    }
+
+    /// Returns the places where `value` breaks the schema, in the order of their paths, each once, and a hundred at most.
+    ///
+    /// A value that would take too long to judge breaks it as a whole.
     #[must_use]
     pub fn violations(&self, value: &Value) -> Vec<Violation> {
+        let judgement = cost::judgement(&self.source, value, self.growth);
+        if judgement == Err(TooMany::Steps) {
+            return vec![self.too_many_steps()];
+        }
         if self.validator.is_valid(value) {
             return Vec::new();
         }
-        let errors: Vec<_> = self.validator.iter_errors(value).collect();
+        if judgement == Err(TooMany::Reasons) {
+            return vec![in_whole(
+                "the document does not fit its schema, in too many ways to list".to_owned(),
+            )];
+        }
+        let errors: Vec<_> = self.validator.iter_errors(value).take(MAX_VIOLATIONS).collect();
         let judge = Judge { schema: &self.source, value };
-        judge.all(&errors).into_iter().collect()
+        judge.all(&errors).into_iter().take(MAX_VIOLATIONS).collect()
     }
+
+    fn too_many_steps(&self) -> Violation {
+        let schema = self
+            .file
+            .as_ref()
+            .map_or_else(|| "its schema".to_owned(), |file| format!("the schema in `{file}`"));
+        in_whole(format!("{schema} takes more than {MAX_STEPS} steps to judge the document"))
+    }
+}
+
+/// A violation of the value as a whole.
+fn in_whole(message: String) -> Violation {
+    let hint = "simplify the schema: alternatives that repeat the same parts inside each other double the work with each level";
+    Violation { path: Vec::new(), on_key: false, message, hint: Some(hint.to_owned()) }
 }
 
 fn is_canonical_network(text: &str) -> bool {
@@ -104,7 +151,7 @@ impl<'a> Judge<'a> {
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                unexpected.iter().map(|key| self.unknown_key(error, key)).collect()
+                unexpected.iter().take(MAX_VIOLATIONS).map(|key| self.unknown_key(error, key)).collect()
             }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 self.no_alternative(error, context)

@@ -1,5 +1,6 @@
 use insta::assert_snapshot;
 use serde_json::json;
+use testkit::hostile::bombs;
 
 use super::*;
 
@@ -304,4 +305,78 @@ fn a_schema_that_is_not_one_is_refused_with_its_place() {
 #[test]
 fn a_schema_that_refers_to_another_document_is_refused() {
     assert!(Schema::compile(&json!({"$ref": "https://example.com/schema.json"})).is_err());
+}
+
+/// Returns a value of so many levels.
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!({"c": 1}), |inner, _| json!({"child": inner}))
+}
+
+fn refused(schema: &Value) -> String {
+    Schema::compile(schema).unwrap_err().to_string()
+}
+
+#[test]
+fn a_judgement_that_doubles_with_each_level_is_not_begun() {
+    let schema = Schema::compile(&bombs::doubling_schema()).unwrap();
+    assert_eq!(schema.violations(&json!({"child": {"a": 1}})), []);
+    let [violation] = <[_; 1]>::try_from(schema.violations(&nested(100))).unwrap();
+    assert_snapshot!(violation.message, @"its schema takes more than 2000000 steps to judge the document");
+}
+
+#[test]
+fn what_is_wrong_in_too_many_ways_is_not_listed() {
+    let schema = Schema::compile(&bombs::doubling_schema()).unwrap();
+    let [violation] = <[_; 1]>::try_from(schema.violations(&nested(17))).unwrap();
+    assert_snapshot!(violation.message, @"the document does not fit its schema, in too many ways to list");
+}
+
+#[test]
+fn a_schema_that_costs_too_much_whatever_it_judges_is_refused() {
+    assert_snapshot!(refused(&bombs::chained_schema(15)), @"the schema is not valid at `/$defs/d12`: more than 10000 of its parts apply to the same value");
+    assert_snapshot!(refused(&bombs::chained_schema(40)), @"the schema is not valid at `/$defs/d23`: more than 32 parts inside each other apply to the same value");
+    assert_snapshot!(refused(&json!({"anyOf": [{"$ref": "#", "required": ["a"]}, {"$ref": "#", "required": ["b"]}]})), @"the schema is not valid at ``: it refers to itself without going deeper into the value");
+    let chain: serde_json::Map<_, _> = (0..5_000)
+        .map(|at| (format!("d{at}"), json!({"properties": {"a": {"$ref": format!("#/$defs/d{}", at + 1)}}})))
+        .collect();
+    assert_snapshot!(refused(&json!({"$ref": "#/$defs/d0", "$defs": chain})), @"the schema is not valid at `/$defs/d1330/properties/a`: its parts refer to each other over more than 4000 levels");
+    let patterns: serde_json::Map<_, _> = (0..1_000).map(|at| (format!("^{at}$"), json!(true))).collect();
+    assert_snapshot!(refused(&json!({"patternProperties": patterns})), @"the schema is not valid at ``: it has more than 256 different patterns");
+}
+
+#[test]
+fn a_reference_is_found_by_its_path_in_the_schema_alone() {
+    for schema in [
+        json!({"$ref": "https://example.com/schema.json"}),
+        json!({"$ref": "#name", "$defs": {"a": {"$anchor": "name"}}}),
+        json!({"$dynamicRef": "#a"}),
+        json!({"properties": {"a": {"$id": "https://example.com/a", "$ref": "#"}}}),
+    ] {
+        assert!(Schema::compile(&schema).is_err(), "{schema}");
+    }
+    // A key of this name is no keyword.
+    assert!(Schema::compile(&json!({"properties": {"$id": {"type": "string"}, "$ref": true}})).is_ok());
+}
+
+#[test]
+fn a_pattern_takes_time_that_grows_with_the_text_alone() {
+    let schema = Schema::compile(&json!({"pattern": "^(a+)+$"})).unwrap();
+    assert_eq!(schema.violations(&json!("a".repeat(1_000_000) + "!")).len(), 1);
+    assert!(Schema::compile(&json!({"pattern": "(?=a)b"})).is_err());
+    assert!(Schema::compile(&json!({"pattern": "(a{1000}){1000}"})).is_err());
+}
+
+#[test]
+fn the_deepest_schemas_that_are_taken_fit_the_stack() {
+    let chain: serde_json::Map<_, _> = (0..1_300)
+        .map(|at| {
+            (
+                format!("d{at}"),
+                json!({"properties": {"a": {"$ref": format!("#/$defs/d{}", (at + 1) % 1_300)}}}),
+            )
+        })
+        .collect();
+    let schema = Schema::compile(&json!({"$ref": "#/$defs/d0", "$defs": chain})).unwrap();
+    let value = (0..126).fold(json!(1), |inner, _| json!({"a": inner}));
+    assert_eq!(schema.violations(&value), []);
 }
