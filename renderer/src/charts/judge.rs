@@ -215,7 +215,7 @@ global: {_others: any, _text: domain}
 
     fn judged(values: &str) -> String {
         let shape = &yaml::parse(&SHAPE.replace("_Odd: odd\n", "")).unwrap()[0];
-        let shape = notation::read(shape, None).unwrap();
+        let shape = notation::read(shape, None, &mut notation::MAX_KEYS.clone()).unwrap();
         let values = yaml::interpret(&yaml::parse(values).unwrap()[0]).unwrap();
         let lines = judge(&values, &shape).into_iter().map(|misfit| {
             let kind = match misfit.kind {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use super::notation::{self, Written};
 use super::shape::Shape;
-use crate::problem::Fault;
+use crate::problem::{Fault, Position};
 use crate::yaml::{self, Map, Node, NodeKind, Value};
 
 const HEADER: &str = "\
 # Written by `fleetwright charts lock`; do not edit. Which values each chart takes: keys by type, and maps with keys of their own.
 # How to read it: docs/reference/charts.md.
 ";
+
+/// The largest lock that is read, in bytes: ten times that of a large platform.
+const MAX_LOCK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A chart at a version in a repository.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,11 +48,16 @@ pub struct ChartLock {
 impl ChartLock {
     /// Reads the text of a lock, or returns every fault in it.
     pub fn read(bytes: &[u8]) -> Result<Self, Vec<Fault>> {
+        if bytes.len() > MAX_LOCK_BYTES {
+            let message = format!("the lock has {} bytes; at most {MAX_LOCK_BYTES} are read", bytes.len());
+            return Err(vec![Fault::new(Position::START, message).hint(HINT)]);
+        }
         let documents = yaml::decode(bytes).map_err(|fault| vec![fault]).and_then(yaml::parse)?;
         let mut lock = Self::default();
         let mut faults = Vec::new();
+        let mut room = notation::MAX_KEYS;
         for item in items(&documents).map_err(|fault| vec![fault])? {
-            match read_chart(item) {
+            match read_chart(item, &mut room) {
                 Ok((id, chart)) => {
                     lock.charts.insert(id, Arc::new(chart));
                 }
@@ -77,7 +85,7 @@ fn items(documents: &[Node]) -> Result<&[Node], Fault> {
 
 const HINT: &str = "write the lock anew: `fleetwright charts lock --refresh`";
 
-fn read_chart(node: &Node) -> Result<(ChartId, LockedChart), Fault> {
+fn read_chart(node: &Node, room: &mut usize) -> Result<(ChartId, LockedChart), Fault> {
     let fault = |message: String| Fault::new(node.position, message).hint(HINT);
     let optional = |key: &str| Some(node.get(key)?.as_scalar()?.text.clone());
     let text = |key: &str| optional(key).ok_or_else(|| fault(format!("a locked chart needs `{key}`")));
@@ -86,7 +94,7 @@ fn read_chart(node: &Node) -> Result<(ChartId, LockedChart), Fault> {
     let chart = LockedChart {
         app_version: optional("appVersion"),
         digest: optional("digest"),
-        values: notation::read(values, node.get("shapes"))?,
+        values: notation::read(values, node.get("shapes"), room)?,
     };
     Ok((id, chart))
 }

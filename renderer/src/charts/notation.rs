@@ -259,9 +259,14 @@ fn escaped(key: &str) -> String {
     if key.starts_with('_') { format!("_{key}") } else { key.to_owned() }
 }
 
-/// Reads what [`write_shared`] wrote.
-pub(super) fn read(values: &Node, shapes: Option<&Node>) -> Result<Shape, Fault> {
-    let mut reader = Reader { nodes: BTreeMap::new(), known: BTreeMap::new(), open: Vec::new() };
+/// How many keys a lock may have, those of repeated shapes counted each time: some fifty times those of a large platform.
+pub(super) const MAX_KEYS: usize = 1_000_000;
+/// How deep keys and named shapes may stand in each other.
+const MAX_DEPTH: usize = 64;
+
+/// Reads what [`write_shared`] wrote, as long as there is room for so many keys.
+pub(super) fn read(values: &Node, shapes: Option<&Node>, room: &mut usize) -> Result<Shape, Fault> {
+    let mut reader = Reader { nodes: BTreeMap::new(), known: BTreeMap::new(), open: Vec::new(), room };
     for (key, node) in shapes.and_then(Node::as_map).unwrap_or_default() {
         reader.nodes.insert(text(key)?, node);
     }
@@ -273,6 +278,8 @@ struct Reader<'a> {
     known: BTreeMap<&'a str, Shape>,
     /// The names that are being read.
     open: Vec<&'a str>,
+    /// How many more keys may be read.
+    room: &'a mut usize,
 }
 
 fn insert(shape: &mut Shape, path: &[String], entry: Shape) {
@@ -340,13 +347,28 @@ impl<'a> Reader<'a> {
             Some(group) if !group.starts_with('_') => {
                 let entry = self.named(group, key)?;
                 let keys = words(text(value)?).ok_or_else(|| unreadable(value, "expected names of keys"))?;
+                let count = entry.count();
                 for path in keys {
+                    if path.len() > MAX_DEPTH {
+                        return Err(unreadable(value, format!("a key is more than {MAX_DEPTH} names long")));
+                    }
+                    self.spend(count + path.len(), value)?;
                     insert(shape, &path, entry.clone());
                 }
             }
             unescaped => {
+                self.spend(1, value)?;
                 shape.entries.insert(unescaped.unwrap_or(name).into(), self.structure(value)?);
             }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that so many keys more may be read: shapes of shapes multiply.
+    fn spend(&mut self, keys: usize, at: &Node) -> Result<(), Fault> {
+        match self.room.checked_sub(keys) {
+            Some(room) => *self.room = room,
+            None => return Err(unreadable(at, format!("the lock has more than {MAX_KEYS} keys"))),
         }
         Ok(())
     }
@@ -370,8 +392,16 @@ impl<'a> Reader<'a> {
     }
 
     fn named(&mut self, name: &'a str, at: &Node) -> Result<Shape, Fault> {
-        if let Some(shape) = read_plain(name).or_else(|| self.known.get(name).cloned()) {
+        if let Some(shape) = read_plain(name) {
             return Ok(shape);
+        }
+        if let Some(known) = self.known.get(name) {
+            let shape = known.clone();
+            self.spend(shape.count(), at)?;
+            return Ok(shape);
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return Err(unreadable(at, format!("more than {MAX_DEPTH} shapes stand in each other")));
         }
         match self.nodes.get(name).copied() {
             Some(node) if !self.open.contains(&name) => {
@@ -405,7 +435,7 @@ mod tests {
     }
 
     fn shape(text: &str) -> Shape {
-        read(&node(text), None).unwrap()
+        read(&node(text), None, &mut MAX_KEYS.clone()).unwrap()
     }
 
     #[test]
@@ -441,13 +471,13 @@ mod tests {
         ");
         let shapes = Value::Map(written.shapes.into_iter().collect());
         let (values_node, shapes_node) = (node(&yaml::write(&written.values)), node(&yaml::write(&shapes)));
-        assert_eq!(read(&values_node, Some(&shapes_node)).unwrap(), shape(&values));
+        assert_eq!(read(&values_node, Some(&shapes_node), &mut MAX_KEYS.clone()).unwrap(), shape(&values));
     }
 
     #[test]
     fn what_cannot_be_read_is_a_fault_at_its_place() {
         let fault = |values: &str, shapes: &str| {
-            let fault = read(&node(values), Some(&node(shapes))).unwrap_err();
+            let fault = read(&node(values), Some(&node(shapes)), &mut MAX_KEYS.clone()).unwrap_err();
             format!("{}: {}", fault.position, fault.message)
         };
         assert_eq!(fault("a:\n  _boo: x\n", "{}"), "2:3: unknown type or shape `boo`");

@@ -20,6 +20,9 @@ const WRAPPED_EXTRAS: [&str; 3] = ["compatibilityVersion", "platform", "profile"
 /// How many subcharts may stand in each other.
 const MAX_DEPTH: usize = 8;
 
+/// How many values a chart and its subcharts may take: thirty times those of the largest known one.
+const MAX_KEYS: usize = 200_000;
+
 /// The files of a chart that say which values it takes, by their path in the chart's folder.
 #[derive(Clone, Debug, Default)]
 pub struct Package {
@@ -73,17 +76,30 @@ impl Package {
     /// Works out which values the chart takes.
     pub fn locked(&self, digest: Option<String>) -> Result<LockedChart, PackageError> {
         let chart = Chart::read(self, "")?;
-        let values = self.shape("", &chart, 0)?;
+        let values = self.shape("", &chart, 0, &mut MAX_KEYS.clone())?;
         Ok(LockedChart { app_version: chart.metadata.app_version, digest, values })
     }
 
-    fn shape(&self, folder: &str, chart: &Chart, depth: usize) -> Result<Shape, PackageError> {
+    /// Works out the values below a folder, as long as there is room for so many keys: a subchart may be there under many
+    /// names, and hold others.
+    fn shape(
+        &self,
+        folder: &str,
+        chart: &Chart,
+        depth: usize,
+        room: &mut usize,
+    ) -> Result<Shape, PackageError> {
         let mut shape = self.own_shape(folder)?;
+        let Some(left) = room.checked_sub(shape.count()) else {
+            let reason = format!("and its subcharts take more than {MAX_KEYS} values");
+            return Err(PackageError { file: format!("{folder}Chart.yaml"), reason });
+        };
+        *room = left;
         for dependency in self.dependencies(folder, chart) {
             let below = format!("{folder}charts/{}/", dependency.name);
             let is_here = depth < MAX_DEPTH && self.files.contains_key(&format!("{below}Chart.yaml"));
             let subchart = if is_here {
-                Some(self.shape(&below, &Chart::read(self, &below)?, depth + 1)?)
+                Some(self.shape(&below, &Chart::read(self, &below)?, depth + 1, room)?)
             } else {
                 None
             };
@@ -104,11 +120,14 @@ impl Package {
             },
             None => Shape::map(BTreeMap::new()),
         };
-        let schema = format!("{folder}values.schema.json");
-        if let Some(bytes) = self.files.get(&schema) {
-            let schema = serde_json::from_slice(bytes)
-                .map_err(|error| PackageError { file: schema, reason: format!("is not JSON: {error}") })?;
-            shape = refine(shape, &schema);
+        let path = format!("{folder}values.schema.json");
+        if let Some(bytes) = self.files.get(&path) {
+            let schema = serde_json::from_slice(bytes).map_err(|error| PackageError {
+                file: path.clone(),
+                reason: format!("is not JSON: {error}"),
+            })?;
+            shape = refine(shape, &schema)
+                .map_err(|error| PackageError { file: path, reason: error.to_string() })?;
         }
         shape.entries.remove(WRAPPED_DEFAULTS);
         Ok(shape)

@@ -6,12 +6,17 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
+use thiserror::Error;
 
 use super::defaults::is_free;
 use super::shape::{Others, Shape, Types};
 
 /// How deep a schema is followed. A schema that refers to itself says nothing below that.
 const MAX_DEPTH: usize = 48;
+/// How deep the parts of a schema may stand in each other, references followed.
+const MAX_NESTING: usize = 256;
+/// How many parts of a schema are read, those that are referred to counted each time.
+const MAX_PARTS: usize = 200_000;
 
 /// What a schema says of one place. What is left out, it does not say.
 #[derive(Clone, Debug, Default)]
@@ -29,23 +34,45 @@ enum OthersSaying {
     Each(Box<Saying>),
 }
 
+/// A schema whose parts refer to each other so often that it is not read to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("refers to more than {MAX_PARTS} of its parts")]
+pub(super) struct TooManyParts;
+
 /// Refines the shape of a chart's values by its schema.
-pub(super) fn refine(defaults: Shape, schema: &Json) -> Shape {
-    let mut saying = Reader { root: schema, open: Vec::new() }.read(schema);
+pub(super) fn refine(defaults: Shape, schema: &Json) -> Result<Shape, TooManyParts> {
+    let mut reader = Reader { root: schema, open: Vec::new(), depth: 0, parts: 0 };
+    let mut saying = reader.read(schema);
+    if reader.parts > MAX_PARTS {
+        return Err(TooManyParts);
+    }
     // Whatever a schema allows at the top, a chart's templates read the keys that they name and no others.
     saying.others = saying.others.filter(|others| matches!(others, OthersSaying::Refused));
     saying.types = Some(Types::MAP);
-    combined(Some(defaults), saying)
+    Ok(combined(Some(defaults), saying))
 }
 
 struct Reader<'a> {
     root: &'a Json,
     /// The references that are being followed.
     open: Vec<&'a str>,
+    depth: usize,
+    parts: usize,
 }
 
 impl<'a> Reader<'a> {
     fn read(&mut self, schema: &'a Json) -> Saying {
+        self.parts += 1;
+        if self.parts > MAX_PARTS || self.depth >= MAX_NESTING {
+            return Saying::default();
+        }
+        self.depth += 1;
+        let saying = self.whole(schema);
+        self.depth -= 1;
+        saying
+    }
+
+    fn whole(&mut self, schema: &'a Json) -> Saying {
         let mut saying = self.own(schema);
         if let Some(reference) = schema.get("$ref").and_then(Json::as_str)
             && let Some(target) = self.target(reference)
@@ -247,6 +274,7 @@ fn combined(default: Option<Shape>, saying: Saying) -> Shape {
 mod tests {
     use insta::assert_snapshot;
     use serde_json::json;
+    use testkit::hostile::bombs;
 
     use super::*;
     use crate::charts::{defaults, notation};
@@ -254,7 +282,7 @@ mod tests {
 
     fn refined(values: &str, schema: &Json) -> String {
         let nodes = yaml::parse(values).unwrap();
-        yaml::write(&notation::write(&refine(defaults::shape_of_values(&nodes[0], values), schema)))
+        yaml::write(&notation::write(&refine(defaults::shape_of_values(&nodes[0], values), schema).unwrap()))
     }
 
     #[test]
@@ -314,6 +342,15 @@ mod tests {
           _any: child
           _text: name
         ");
+    }
+
+    #[test]
+    fn parts_that_multiply_are_refused() {
+        let chain = bombs::chained_schema(40);
+        assert_eq!(refine(Shape::map(BTreeMap::new()), &chain), Err(TooManyParts));
+        let schema = bombs::chart_with_wide_schema(60).remove("values.schema.json").unwrap();
+        let schema = serde_json::from_slice(&schema).unwrap();
+        assert_eq!(refine(Shape::map(BTreeMap::new()), &schema), Err(TooManyParts));
     }
 
     #[test]

@@ -135,6 +135,17 @@ impl Shape {
         Self { types: Types::MAP, entries, others: Others::Ignored, items: None }
     }
 
+    /// Returns how many places it says something of, its own included.
+    #[must_use]
+    pub(super) fn count(&self) -> usize {
+        let others = match &self.others {
+            Others::Each(each) => each.count(),
+            Others::Ignored | Others::Refused | Others::Free => 0,
+        };
+        let entries: usize = self.entries.values().map(Self::count).sum();
+        1 + entries + others + self.items.as_ref().map_or(0, |items| items.count())
+    }
+
     /// Returns whether nothing is known but the types, of the value and of what it holds.
     #[must_use]
     pub fn is_plain(&self) -> bool {
