@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// A path inside the repository: relative, `/`-separated and unable to leave it.
 ///
-/// Never empty; no component is empty, `.`, `..` or `.git`; no backslash and no control character, so that it means the
+/// Never empty and never deeper than [`MAX_FOLDERS`]; no component is empty, `.`, `..` or `.git`; no backslash and no control character, so that it means the
 /// same on every platform and can be printed as it is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -70,6 +70,11 @@ impl RepoPath {
     }
 }
 
+/// How deep a path may be: what walks folders calls itself for each of them.
+pub const MAX_FOLDERS: usize = 200;
+/// What is wrong with a deeper one.
+pub const TOO_DEEP: &str = "it is more than 200 folders deep";
+
 fn path_fault(path: &str) -> Option<&'static str> {
     if path.is_empty() {
         return Some("it is empty");
@@ -82,6 +87,9 @@ fn path_fault(path: &str) -> Option<&'static str> {
     }
     if path.chars().any(char::is_control) {
         return Some("it contains a control character");
+    }
+    if path.split('/').count() > MAX_FOLDERS {
+        return Some(TOO_DEEP);
     }
     path.split('/').find_map(|component| match component {
         "" => Some("it has an empty component"),
@@ -214,9 +222,11 @@ mod tests {
             "a\nb",
             ".git/config",
             "x/.GIT/y",
+            &"d/".repeat(MAX_FOLDERS),
         ] {
             assert!(RepoPath::parse(path).is_err(), "{path:?} was accepted");
         }
+        assert!(RepoPath::parse(&format!("{}f", "d/".repeat(MAX_FOLDERS - 1))).is_ok());
     }
 
     #[test]

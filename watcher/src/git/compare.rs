@@ -48,6 +48,9 @@ pub struct FileDelta {
 #[derive(Debug, Default)]
 pub struct FolderMemo(HashMap<[u8; 32], Option<[u8; 20]>>);
 
+/// How many published files and folders are looked at: a tree may hold another one many times, and that one others.
+const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
+
 /// How many contents are remembered before the memory starts anew: several times a large fleet.
 const REMEMBERED_FOLDERS: usize = 20_000;
 
@@ -86,15 +89,16 @@ impl Repository {
             unknown.par_iter().map(|folder| (folder.digest, tree_of(folder, &hash_files(folder)))).collect();
         memo.learn(hashed);
         let mut deltas = Vec::new();
+        let mut unseen = MAX_PUBLISHED_ENTRIES;
         for folder in folders {
             let tree = published.get(folder.path.file_name()).copied();
             if memo.0.get(&folder.digest) != Some(&tree) {
-                self.compare_folder(&folder.path, tree, folder, &mut deltas)?;
+                self.compare_folder(tree, folder, &mut deltas, &mut unseen)?;
             }
         }
         for (name, tree) in published.iter().filter(|(name, _)| !root.owned.contains(*name)) {
             let path = self.usable(&format!("{}/{name}", root.path))?;
-            let gone = self.files_below(&path, *tree)?;
+            let gone = self.files_below(&path, *tree, &mut unseen)?;
             deltas.extend(gone.into_iter().map(|(path, file)| FileDelta {
                 path,
                 old: Some(file.id),
@@ -147,12 +151,13 @@ impl Repository {
 
     fn compare_folder(
         &self,
-        path: &RepoPath,
         tree: Option<[u8; 20]>,
         folder: &OutputFolder<'_>,
         deltas: &mut Vec<FileDelta>,
+        room: &mut usize,
     ) -> Result<(), GitError> {
-        let mut published = tree.map_or(Ok(BTreeMap::new()), |tree| self.files_below(path, tree))?;
+        let mut published =
+            tree.map_or(Ok(BTreeMap::new()), |tree| self.files_below(&folder.path, tree, room))?;
         for ((path, bytes), id) in folder.files.iter().zip(hash_files(folder)) {
             let old = published.remove(path);
             if old != Some(PublishedFile { id, mode: REGULAR_FILE }) {
@@ -172,9 +177,10 @@ impl Repository {
         &self,
         folder: &RepoPath,
         tree: [u8; 20],
+        room: &mut usize,
     ) -> Result<BTreeMap<RepoPath, PublishedFile>, GitError> {
         let mut files = BTreeMap::new();
-        self.collect_files(folder, oid(&tree), &mut files)?;
+        self.collect_files(folder, oid(&tree), &mut files, room)?;
         Ok(files)
     }
 
@@ -183,12 +189,20 @@ impl Repository {
         folder: &RepoPath,
         tree: git2::Oid,
         files: &mut BTreeMap<RepoPath, PublishedFile>,
+        room: &mut usize,
     ) -> Result<(), GitError> {
         let tree = self.inner.find_tree(tree).map_err(self.failed(format!("read folder `{folder}`")))?;
         for entry in &tree {
             let path = self.usable(&format!("{folder}/{}", String::from_utf8_lossy(entry.name_bytes())))?;
+            let Some(left) = room.checked_sub(1) else {
+                let reason =
+                    format!("there are more than {MAX_PUBLISHED_ENTRIES} files and folders beside it");
+                let fault = Fault::UnusablePath { path: path.to_string(), reason };
+                return Err(self.error("compare the output folder", fault));
+            };
+            *room = left;
             if entry.kind() == Some(ObjectType::Tree) {
-                self.collect_files(&path, entry.id(), files)?;
+                self.collect_files(&path, entry.id(), files, room)?;
             } else {
                 let file = PublishedFile { id: BlobId(raw_id(entry.id())), mode: entry.filemode_raw() };
                 files.insert(path, file);

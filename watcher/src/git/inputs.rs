@@ -1,6 +1,8 @@
 //! Finding the commits that made the inputs what they are, and what they were before.
 
-use git2::{TreeWalkMode, TreeWalkResult};
+use std::collections::HashSet;
+
+use git2::ObjectType;
 use renderer::snapshot::{ENVIRONMENTS, TEMPLATES};
 
 use super::error::GitError;
@@ -88,17 +90,18 @@ impl Repository {
         Ok(None)
     }
 
+    /// Looks at each tree once, wherever and how deep it stands.
     fn has_file(&self, tree: git2::Oid, name: &str) -> Result<bool, GitError> {
-        let attempt = || format!("look for `{name}`");
-        let tree = self.inner.find_tree(tree).map_err(self.failed(attempt()))?;
-        let mut is_found = false;
-        tree.walk(TreeWalkMode::PreOrder, |_, entry| {
-            is_found |= entry.name_bytes() == name.as_bytes();
-            if is_found { TreeWalkResult::Abort } else { TreeWalkResult::Ok }
-        })
-        .or_else(|error| if is_found { Ok(()) } else { Err(error) })
-        .map_err(self.failed(attempt()))?;
-        Ok(is_found)
+        let (mut open, mut seen) = (vec![tree], HashSet::from([tree]));
+        while let Some(tree) = open.pop() {
+            let tree = self.inner.find_tree(tree).map_err(self.failed(format!("look for `{name}`")))?;
+            if tree.get_name(name).is_some() {
+                return Ok(true);
+            }
+            let folders = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree));
+            open.extend(folders.map(|entry| entry.id()).filter(|id| seen.insert(*id)));
+        }
+        Ok(false)
     }
 
     fn input_ids(&self, revision: Revision) -> Result<[Option<git2::Oid>; 2], GitError> {

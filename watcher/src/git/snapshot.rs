@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use git2::{ObjectType, TreeEntry};
-use renderer::path::RepoPath;
+use renderer::path::{RepoPath, TOO_DEEP};
 use renderer::problem::Problem;
 use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
 
@@ -19,6 +19,9 @@ pub const MAX_SOURCE_BYTES: usize = 10 * 1024 * 1024;
 
 /// The most that is read of one revision, all files together: a fleet of thousands of clusters takes some megabytes.
 pub const MAX_SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
+
+/// How many files and folders are looked at in one revision: a tree may hold another one many times, and that one others.
+pub const MAX_ENTRIES: usize = 200_000;
 
 /// The mode of a symbolic link in a tree.
 const SYMLINK: i32 = 0o120_000;
@@ -67,6 +70,7 @@ pub(crate) enum Unreadable {
     NotAFile,
     TooLarge { bytes: u64 },
     TooMuch,
+    TooMany,
 }
 
 /// Returns the problem that tells a person about a file that is not read.
@@ -96,6 +100,13 @@ pub(crate) fn problem(path: &RepoPath, reason: Unreadable) -> Problem {
             ),
             "move out of this folder what is not an input".to_owned(),
         ),
+        Unreadable::TooMany => (
+            format!(
+                "from `{}` on nothing is read: more than {MAX_ENTRIES} files and folders",
+                path.file_name()
+            ),
+            "move out of this folder what is not an input".to_owned(),
+        ),
     };
     Problem::in_whole_file(path, message).hint(hint)
 }
@@ -104,7 +115,7 @@ pub(crate) fn problem(path: &RepoPath, reason: Unreadable) -> Problem {
 pub(crate) fn name_problem(folder: &RepoPath, name: &[u8], reason: &str) -> Problem {
     let name = String::from_utf8_lossy(name).escape_debug().to_string();
     Problem::in_whole_file(folder, format!("the file name `{name}` cannot be used: {reason}"))
-        .hint("rename the file")
+        .hint(if reason == TOO_DEEP { "move it up" } else { "rename the file" })
 }
 
 impl Repository {
@@ -124,6 +135,7 @@ impl Repository {
             snapshot: Snapshot::default(),
             problems: Vec::new(),
             room: MAX_SNAPSHOT_BYTES,
+            entries: MAX_ENTRIES,
         };
         for folder in [ENVIRONMENTS, TEMPLATES] {
             if let Some(entry) = tree.get_name(folder) {
@@ -141,10 +153,18 @@ struct Walk<'a> {
     problems: Vec<Problem>,
     /// How many bytes may still be read.
     room: usize,
+    /// How many files and folders may still be looked at.
+    entries: usize,
 }
 
 impl Walk<'_> {
     fn entry(&mut self, path: RepoPath, entry: &TreeEntry<'_>) -> Result<(), GitError> {
+        match self.entries {
+            0 => return Ok(()),
+            1 => self.refuse(&path, Unreadable::TooMany)?,
+            _ => {}
+        }
+        self.entries -= 1;
         match entry.kind() {
             Some(ObjectType::Tree) => self.folder(&path, entry.id()),
             Some(ObjectType::Blob) if entry.filemode_raw() == SYMLINK => {
@@ -159,7 +179,7 @@ impl Walk<'_> {
         let repository = self.repository;
         let tree =
             repository.inner.find_tree(tree).map_err(repository.failed(format!("read folder `{folder}`")))?;
-        for entry in &tree {
+        for entry in tree.iter().take(self.entries) {
             let name = String::from_utf8_lossy(entry.name_bytes());
             let is_text = matches!(name, std::borrow::Cow::Borrowed(_));
             match folder.join(&name) {
@@ -287,6 +307,48 @@ mod tests {
         environments/passwd.yaml:1:1: `passwd.yaml` is a symbolic link
           hint: replace it with a copy of the file: what a link names may lie outside the repository
         ");
+    }
+
+    /// Commits a folder `environments` that stands in itself `levels` times, under each of `names`.
+    fn nested(scene: &Scene, levels: usize, names: &[&str]) -> Revision {
+        let repository = scene.repository();
+        let tree_of = |names: &[&str], id: git2::Oid, mode: i32| {
+            let mut tree = repository.inner.treebuilder(None).unwrap();
+            for name in names {
+                tree.insert(name, id, mode).unwrap();
+            }
+            tree.write().unwrap()
+        };
+        let blob = repository.inner.blob(b"role: app\n").unwrap();
+        let file = tree_of(&["app.yaml"], blob, 0o100_644);
+        let folder = (0..levels).fold(file, |inner, _| tree_of(names, inner, 0o040_000));
+        let tree = repository.inner.find_tree(tree_of(&["environments"], folder, 0o040_000)).unwrap();
+        let by = git2::Signature::new("A", "a@example.com", &git2::Time::new(0, 0)).unwrap();
+        repository.inner.commit(Some("refs/heads/main"), &by, &by, "bomb", &tree, &[]).unwrap();
+        repository.branch("main").unwrap()
+    }
+
+    #[test]
+    fn folders_that_are_too_deep_are_refused_before_they_are_walked() {
+        let scene = Scene::bare();
+        let tip = nested(&scene, 20_000, &["d"]);
+        let repository = scene.repository();
+        let (snapshot, problems) = repository.snapshot(tip, &mut BlobCache::default()).unwrap();
+        assert_eq!((snapshot.iter().len(), problems.len()), (0, 1));
+        assert_eq!(problems[0].message, "the file name `d` cannot be used: it is more than 200 folders deep");
+        assert_eq!(repository.newest_with_file(tip, ENVIRONMENTS, "app.yaml").unwrap(), Some(tip));
+    }
+
+    #[test]
+    fn a_folder_that_holds_another_one_many_times_is_walked_to_a_bound() {
+        let scene = Scene::bare();
+        let tip = nested(&scene, 60, &["a", "b"]);
+        let repository = scene.repository();
+        let (_, problems) = repository.snapshot(tip, &mut BlobCache::default()).unwrap();
+        let told: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].ends_with("on nothing is read: more than 200000 files and folders"), "{told:?}");
+        assert_eq!(repository.newest_with_file(tip, ENVIRONMENTS, "nowhere.yaml").unwrap(), None);
     }
 
     #[test]
