@@ -45,7 +45,7 @@ fn facts(cluster: usize) -> Value {
     })
 }
 
-fn scopes(count: usize) -> Vec<Scope> {
+fn scopes(count: usize) -> Vec<Scope<'static>> {
     (0..count).map(|cluster| Scope::new(facts(cluster))).collect()
 }
 

@@ -16,7 +16,7 @@ use crate::key_path::{Step, is_at_or_below, text_of};
 use crate::path::{ClusterName, RepoPath};
 use crate::problem::{Place, Position, Problem};
 use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
-use crate::templates::{Origin, Scope, Site};
+use crate::templates::{Budget, MAX_SEARCH_STEPS, Origin, Scope, Site};
 use crate::yaml::Value;
 
 /// Where a rendered value comes from.
@@ -87,7 +87,8 @@ pub struct Reached {
 pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Option<Vec<Provenance>> {
     let cluster = cluster_of(rendered, file)?;
     let scope = rendered.scope(&cluster);
-    let units = UnitRenderer::new(&scope, &rendered.catalog);
+    let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
+    let units = UnitRenderer::new(&scope, &rendered.catalog, &budget);
     let templates = unit_templates(&rendered.catalog, scope.cluster);
     let template =
         templates.iter().flat_map(|unit| &unit.templates).find(|template| template.writes == *file)?;
@@ -128,7 +129,8 @@ pub fn reach(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<(Place, 
 
 fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<Place>) -> Vec<Reached> {
     let scope = rendered.scope(name);
-    let units = UnitRenderer::new(&scope, &rendered.catalog);
+    let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
+    let units = UnitRenderer::new(&scope, &rendered.catalog, &budget);
     let mut hits = Vec::new();
     find_facts(&units, &mut Vec::new(), units.facts.facts(), targets, &mut hits);
     let mut facts = units.facts.facts().clone();
@@ -137,7 +139,7 @@ fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<
             perturb(fact);
         }
     }
-    let changed = Scope::new(facts);
+    let changed = Scope::new(facts).within(&budget);
     let templates = unit_templates(&rendered.catalog, scope.cluster);
     let mut reached = Vec::new();
     for template in templates.iter().flat_map(|unit| &unit.templates) {
@@ -266,12 +268,7 @@ fn add_facts(
     documents: &[Value],
     found: &mut [Provenance],
 ) {
-    let mut probe = Probe {
-        renderer,
-        template,
-        facts: Scope::new(renderer.facts.facts().clone()),
-        lines: BTreeMap::new(),
-    };
+    let mut probe = Probe { renderer, template, facts: renderer.perturbable(), lines: BTreeMap::new() };
     let open: Vec<_> = (0..found.len()).filter(|index| found[*index].facts.is_empty()).collect();
     let questions: Vec<_> = open
         .iter()
@@ -301,7 +298,7 @@ struct Question<'a> {
 struct Probe<'a> {
     renderer: &'a UnitRenderer<'a>,
     template: &'a UnitTemplate<'a>,
-    facts: Scope,
+    facts: Scope<'a>,
     lines: BTreeMap<usize, BTreeSet<FactLine>>,
 }
 
@@ -478,7 +475,11 @@ fn find_facts(
     }
 }
 
-fn differences(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, changed: &Scope) -> Vec<Reached> {
+fn differences(
+    renderer: &UnitRenderer<'_>,
+    template: &UnitTemplate<'_>,
+    changed: &Scope<'_>,
+) -> Vec<Reached> {
     let before = renderer.documents(template, &renderer.facts).unwrap_or_default();
     let reached = |document: usize, path: &[Step]| Reached {
         file: template.writes.clone(),

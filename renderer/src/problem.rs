@@ -149,9 +149,15 @@ impl fmt::Display for Problem {
 /// Returns the candidate nearest to `word`, if one is near enough to be what was meant.
 ///
 /// Near means a Jaro-Winkler similarity of at least 0.8, which forgives one or two slips in a short word.
+///
+/// Of very many candidates only the first are looked at, and long words are not: to compare them takes time.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 128;
+    const MOST: usize = 10_000;
     candidates
         .into_iter()
+        .take(MOST)
+        .filter(|candidate| word.len() <= LONGEST && candidate.len() <= LONGEST)
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(similarity, _)| *similarity >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
@@ -189,5 +195,7 @@ mod tests {
         let known = ["networks", "labels", "addresses"];
         assert_eq!(did_you_mean("adresses", known), Some("addresses"));
         assert_eq!(did_you_mean("zebra", known), None);
+        let long = "a".repeat(1_000_000);
+        assert_eq!(did_you_mean(&long, [long.as_str()]), None);
     }
 }

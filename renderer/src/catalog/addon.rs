@@ -172,7 +172,7 @@ pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result
     }
     let facts: AddonFile = serde_json::from_value(value)
         .map_err(|error| vec![Problem::in_whole_file(path, error.to_string())])?;
-    let settings = settings_schema(&facts, &origin).map_err(|problem| vec![*problem])?;
+    let settings = settings_schema(&facts, &origin).map_err(|problem| vec![*problem])?.in_file(path);
     let addon = Addon {
         name: name.clone(),
         facts,

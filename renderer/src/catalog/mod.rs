@@ -20,6 +20,15 @@ pub use addon::{Addon, AddonFile, Chart, Outside, Placement, addon_schema};
 /// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.
 pub const MAX_TEMPLATE_BYTES: usize = crate::templates::MAX_SOURCE_BYTES;
 
+/// How much the `addon.yaml` of all add-ons may take together, in bytes of text and 64 for each value.
+const MAX_ADDONS_WEIGHT: usize = 16 * 1024 * 1024;
+/// How many add-ons there may be.
+const MAX_ADDONS: usize = 1_000;
+/// The largest schema of a kind of objects that is read, in bytes.
+const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
+/// How many bytes the schemas of all kinds may have together.
+const MAX_SCHEMAS_BYTES: usize = 4 * 1024 * 1024;
+
 /// All add-ons and templates.
 #[derive(Debug)]
 pub struct Catalog {
@@ -161,11 +170,12 @@ fn object_schema(path: &RepoPath, source: &Source) -> Result<Schema, Box<Problem
         let place = problem::Place { file: path.clone(), position: Position::new(line, column) };
         Problem::at(place, "this is not JSON").hint("write a JSON Schema of the whole object")
     })?;
-    Schema::compile(&schema).map_err(|error| {
-        Box::new(
+    match Schema::compile(&schema) {
+        Ok(schema) => Ok(schema.in_file(path)),
+        Err(error) => Err(Box::new(
             Problem::in_whole_file(path, error.to_string()).hint("write a JSON Schema of the whole object"),
-        )
-    })
+        )),
+    }
 }
 
 #[derive(Default)]
@@ -181,6 +191,9 @@ struct Builder {
     schemas: ObjectSchemas,
     ids: BTreeMap<RepoPath, SourceId>,
     problems: Vec<Problem>,
+    /// What the add-ons' own files take together.
+    weight: usize,
+    schema_bytes: usize,
 }
 
 impl Builder {
@@ -188,7 +201,17 @@ impl Builder {
         match place {
             Place::AddonFile(name) => match addon::read(&name, path, source) {
                 Ok(addon) => {
-                    self.addons.insert(name, addon);
+                    self.weight += addon.origin.weight();
+                    if self.weight <= MAX_ADDONS_WEIGHT && self.addons.len() < MAX_ADDONS {
+                        self.addons.insert(name, addon);
+                        return;
+                    }
+                    let message = format!(
+                        "the add-ons up to here are more than {MAX_ADDONS}, or take more than {} MiB",
+                        MAX_ADDONS_WEIGHT >> 20
+                    );
+                    let hint = "keep fewer add-ons, and fewer aliases in their files";
+                    self.problems.push(Problem::in_whole_file(path, message).hint(hint));
                 }
                 Err(problems) => {
                     self.folders.insert(name, path.clone());
@@ -218,7 +241,7 @@ impl Builder {
                 Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
                 Err(faults) => self.problems.extend(faults.into_iter().map(|fault| fault.in_file(path))),
             },
-            Place::Schema(version, kind) => match object_schema(path, source) {
+            Place::Schema(version, kind) => match self.object_schema(path, source) {
                 Ok(schema) => {
                     self.schemas.kinds.insert((version, kind), schema);
                     self.schemas.ids.insert(path.clone(), source.id);
@@ -227,6 +250,19 @@ impl Builder {
             },
             Place::Other => {}
         }
+    }
+
+    fn object_schema(&mut self, path: &RepoPath, source: &Source) -> Result<Schema, Box<Problem>> {
+        self.schema_bytes += source.bytes.len();
+        if source.bytes.len() <= MAX_SCHEMA_BYTES && self.schema_bytes <= MAX_SCHEMAS_BYTES {
+            return object_schema(path, source);
+        }
+        let message = format!(
+            "the schemas up to here are too large: one may have {MAX_SCHEMA_BYTES} bytes, all together {MAX_SCHEMAS_BYTES}"
+        );
+        Err(Box::new(
+            Problem::in_whole_file(path, message).hint("leave out descriptions and what is not used"),
+        ))
     }
 
     fn template(&mut self, path: &RepoPath, source: &Source) {

@@ -9,6 +9,9 @@ use crate::path::{AddonName, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
 use crate::snapshot::TEMPLATES;
 
+/// How many problems one check lists: for each, what was meant is looked for among all names.
+const MAX_PROBLEMS: usize = 1_000;
+
 /// Without templates every rendered file would be deleted: more likely the folder is missing than meant.
 pub(super) fn there_are_templates(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
     if !catalog.is_empty() || inventory.clusters.is_empty() {
@@ -25,6 +28,9 @@ pub(super) fn chosen_addons_run(inventory: &Inventory, catalog: &Catalog) -> Vec
     let clusters = inventory.clusters.values().filter(|_| !catalog.is_empty());
     for cluster in clusters {
         for name in cluster.facts.addons.keys() {
+            if problems.len() >= MAX_PROBLEMS {
+                return problems;
+            }
             let path = [key("addons"), key(name)];
             let place = cluster.origin.key_place(&path);
             match catalog.addons.get(name.as_str()) {
@@ -77,6 +83,9 @@ pub(super) fn placement_labels_exist(inventory: &Inventory, catalog: &Catalog) -
     let mut problems = Vec::new();
     for addon in catalog.addons.values() {
         for (label, value) in &addon.facts.clusters.labels {
+            if problems.len() >= MAX_PROBLEMS {
+                return problems;
+            }
             let used: BTreeSet<&str> = values_of(inventory, label).collect();
             if used.contains(value.as_str()) {
                 continue;
@@ -160,7 +169,8 @@ impl Unread<'_> {
         if self.catalog.templates.maps_read().contains(section) {
             return;
         }
-        let unread = names.filter(|name| !read.contains(name.as_str()));
+        let left = MAX_PROBLEMS.saturating_sub(self.problems.len());
+        let unread = names.filter(|name| !read.contains(name.as_str())).take(left);
         self.problems.extend(unread.map(|name| {
             let place = origin.key_place(&[key(section), key(name)]);
             let problem = Problem::at(place, format!("no template reads {what} `{name}`"));

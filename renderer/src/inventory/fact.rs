@@ -63,6 +63,18 @@ impl Fact {
         Self { file, position, key, kind }
     }
 
+    /// Returns about how much the fact takes with everything in it, in bytes of text and 64 for each fact.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        const FACT: usize = 64;
+        FACT + match &self.kind {
+            FactKind::Scalar(Json::String(text)) => text.len(),
+            FactKind::Scalar(_) => 0,
+            FactKind::List(items) => items.iter().map(Self::weight).sum(),
+            FactKind::Map(entries) => entries.iter().map(|(key, fact)| key.len() + fact.weight()).sum(),
+        }
+    }
+
     /// Returns the facts without their places.
     #[must_use]
     pub fn to_json(&self) -> Json {

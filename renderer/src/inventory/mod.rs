@@ -37,6 +37,12 @@ const DEFAULTS_FILE: &str = "_defaults.yaml";
 pub const FLEET_FILE: &str = "environments/_fleet.yaml";
 /// The largest file that is read, in bytes. A cluster's facts are a few kilobytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
+/// How much the facts of one cluster may take, those that it inherits included, in bytes of text and 64 for each fact.
+pub const MAX_CLUSTER_WEIGHT: usize = 4 * 1024 * 1024;
+/// How much the facts of all clusters may take together: three times a fleet of 5,000 clusters.
+pub const MAX_FLEET_WEIGHT: usize = 128 * 1024 * 1024;
+/// How many clusters are read before their facts are counted.
+const AT_ONCE: usize = 16;
 
 /// All facts of the fleet.
 #[derive(Clone, Debug)]
@@ -89,6 +95,8 @@ pub struct Cluster {
     pub origin: Fact,
     /// The files that the facts were merged from, outermost first, with the identities of their contents.
     pub sources: Vec<(RepoPath, SourceId)>,
+    /// How much the merged facts take.
+    weight: usize,
 }
 
 impl Cluster {
@@ -193,19 +201,25 @@ impl<'a> Reader<'a> {
         let (described, mut broken) = self.described();
         let defaults = self.defaults(&described);
         let cache = self.cache;
-        let read: Vec<_> = described
-            .into_par_iter()
-            .map(|file| (file.name.clone(), cluster(file, &defaults, cache)))
-            .collect();
         let mut clusters = BTreeMap::new();
-        for (name, result) in read {
-            match result {
-                Ok(cluster) => {
-                    clusters.insert(name, cluster);
-                }
-                Err(problems) => {
-                    self.problems.extend(problems);
-                    broken.insert(name);
+        let mut weight = 0;
+        for some in described.chunks(AT_ONCE) {
+            let read: Vec<_> = some.par_iter().map(|file| cluster(file, &defaults, cache)).collect();
+            for (Described { name, .. }, result) in some.iter().zip(read) {
+                match result {
+                    Ok(cluster) if weight + cluster.weight <= MAX_FLEET_WEIGHT => {
+                        weight += cluster.weight;
+                        clusters.insert(name.clone(), cluster);
+                    }
+                    Ok(cluster) => {
+                        self.problems.push(too_many_facts(&cluster.file, "all clusters", MAX_FLEET_WEIGHT));
+                        broken.extend(described.iter().map(|file| file.name.clone()));
+                        return (clusters, broken);
+                    }
+                    Err(problems) => {
+                        self.problems.extend(problems);
+                        broken.insert(name.clone());
+                    }
                 }
             }
         }
@@ -271,12 +285,19 @@ fn known<'c>(file: &Described<'_>, cache: &'c InventoryCache) -> Option<&'c Arc<
     (is_whole && known.sources.iter().zip(&file.chain).all(is_same)).then_some(known)
 }
 
+/// Says that facts are too many at the file that goes beyond what is read.
+fn too_many_facts(file: &RepoPath, whose: &str, weight: usize) -> Problem {
+    let message = format!("the facts of {whose} together take more than {} MiB", weight >> 20);
+    Problem::in_whole_file(file, message)
+        .hint("a large map that many clusters inherit, or that aliases repeat, counts once for each")
+}
+
 fn cluster(
-    described: Described<'_>,
+    described: &Described<'_>,
     defaults: &Defaults,
     cache: &InventoryCache,
 ) -> Result<Arc<Cluster>, Vec<Problem>> {
-    if let Some(known) = known(&described, cache) {
+    if let Some(known) = known(described, cache) {
         return Ok(Arc::clone(known));
     }
     let Described { name, chain } = described;
@@ -284,21 +305,25 @@ fn cluster(
     let file = Arc::new(RepoPath::clone(path));
     let mut origin = Fact::empty(&file);
     let mut problems = Vec::new();
-    for (path, _) in outer {
-        match &defaults[*path] {
-            Ok(fact) => origin = origin.merged(fact.clone()),
+    let own = parse_file(&file, source);
+    let mut weight = 0;
+    for fact in outer.iter().map(|(path, _)| defaults[*path].as_ref()).chain([own.as_ref()]) {
+        match fact {
+            Ok(fact) => weight += fact.weight(),
             Err(found) => problems.extend(found.iter().cloned()),
         }
-    }
-    match parse_file(&file, source) {
-        Ok(fact) => origin = origin.merged(fact),
-        Err(found) => problems.extend(found),
+        if weight > MAX_CLUSTER_WEIGHT {
+            return Err(vec![too_many_facts(&file, &format!("`{name}`"), MAX_CLUSTER_WEIGHT)]);
+        }
+        if let Ok(fact) = fact {
+            origin = origin.merged(fact.clone());
+        }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
     let sources = chain.iter().map(|(file, source)| (RepoPath::clone(file), source.id)).collect();
-    typed(&name, file, origin, sources).map(Arc::new)
+    typed(name, file, origin, sources).map(Arc::new)
 }
 
 impl Fleet {
@@ -363,7 +388,8 @@ fn typed(
         .map_err(|error| vec![Problem::in_whole_file(&file, error.to_string())])?;
     let hub = hub_name(name, &facts, &origin).map_err(|problem| vec![*problem])?;
     let view = view(name, &hub, &facts);
-    Ok(Cluster { name: name.clone(), hub, file, facts, view, origin, sources })
+    let weight = origin.weight();
+    Ok(Cluster { name: name.clone(), hub, file, facts, view, origin, sources, weight })
 }
 
 fn hub_name(name: &ClusterName, facts: &ClusterFile, origin: &Fact) -> Result<ClusterName, Box<Problem>> {
@@ -405,6 +431,9 @@ pub(crate) fn parse_file(file: &Arc<RepoPath>, source: &Source) -> Result<Fact, 
     };
     let text = yaml::decode(&source.bytes).map_err(|fault| in_file(vec![fault]))?;
     let documents = yaml::parse(text).map_err(in_file)?;
+    if documents.iter().map(yaml::weight).sum::<usize>() > MAX_CLUSTER_WEIGHT {
+        return Err(vec![too_many_facts(file, "the file", MAX_CLUSTER_WEIGHT)]);
+    }
     match documents.as_slice() {
         [] => Ok(Fact::empty(file)),
         [document] if document.as_map().is_some() => Fact::read(document, file).map_err(in_file),

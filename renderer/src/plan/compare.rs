@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::sequence::{Edit, edits};
 use super::{
-    Action, Change, KeyPath, ObjectName, Step,
+    Action, Change, KeyPath, MAX_COMPARED_BYTES, ObjectName, Step,
     read::{Memo, read},
     skim,
 };
@@ -24,6 +24,9 @@ const IDENTITIES: [(&str, &[&[&str]]); 5] = [
 
 /// Compares two versions of a file.
 pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo) -> Vec<Change> {
+    if is_opaque(old) || is_opaque(new) {
+        return vec![unread(old, new)];
+    }
     let changes = match (std::str::from_utf8(old), std::str::from_utf8(new)) {
         (Ok(old), Ok(new)) => skim::compare(old, new, memo).or_else(|| texts(old, new)),
         _ => None,
@@ -33,6 +36,22 @@ pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo) -> Vec<Change> {
         // Not YAML, or the same values in another spelling: the bytes change, so something must be shown.
         _ => vec![change(None, KeyPath::default(), Some(lossy(old)), Some(lossy(new)))],
     }
+}
+
+/// Returns whether a file is only ever compared as a whole: to read a file takes a hundred times its size.
+fn is_opaque(bytes: &[u8]) -> bool {
+    bytes.len() > MAX_COMPARED_BYTES
+}
+
+/// Returns the change of a file of which only the size is shown.
+pub(super) fn unread(old: &[u8], new: &[u8]) -> Change {
+    change(None, KeyPath::default(), Some(size(old)), Some(size(new)))
+}
+
+/// Stands for the content of a file that is not read.
+fn size(bytes: &[u8]) -> Value {
+    let digest = blake3::hash(bytes).to_hex();
+    Value::String(format!("{} bytes, BLAKE3 {}", bytes.len(), &digest[..12]))
 }
 
 fn lossy(bytes: &[u8]) -> Value {
@@ -45,10 +64,11 @@ fn texts(old: &str, new: &str) -> Option<Vec<Change>> {
 
 /// Returns each document of a file that is created or deleted as one change; a file that is not YAML is one text.
 pub(super) fn whole(bytes: &[u8], action: Action, memo: &mut Memo) -> Vec<Change> {
-    let text = std::str::from_utf8(bytes).ok();
+    let text = std::str::from_utf8(bytes).ok().filter(|_| !is_opaque(bytes));
     let documents =
         text.and_then(|text| skim::document(text, memo).map(|one| vec![one]).or_else(|| read(text)));
-    let documents = documents.unwrap_or_else(|| vec![lossy(bytes)]);
+    let as_text = || if is_opaque(bytes) { size(bytes) } else { lossy(bytes) };
+    let documents = documents.unwrap_or_else(|| vec![as_text()]);
     documents
         .into_iter()
         .map(|document| {

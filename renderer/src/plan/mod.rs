@@ -40,6 +40,14 @@ pub use key_path::{KeyPath, Step};
 pub use locate::{Located, Missing, locate};
 pub use risk::{Risk, RiskKind};
 
+/// The largest file whose settings are compared; of a larger one only the size is shown, and none of it is parsed.
+///
+/// What is rendered stays far below; what is published may have been written by anyone.
+pub const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many settings of one file are listed one by one.
+const MAX_CHANGES: usize = 10_000;
+
 /// A file whose published and rendered bytes differ.
 #[derive(Clone, Debug)]
 pub struct FileChange {
@@ -272,11 +280,7 @@ fn file_plan(change: &FileChange, fate: risk::Fate, memo: &mut read::Memo) -> Fi
             action: Action::Update,
             leaves: 0,
             risks: Vec::new(),
-            changes: compare::files(old, new, memo)
-                .into_iter()
-                .map(|change| Change { risk: risk::of_change(&change), ..change })
-                .map(|change| masks::Versions { old, new }.masked(change))
-                .collect(),
+            changes: changes_of(old, new, memo),
             content,
         },
         (old, new) => {
@@ -290,6 +294,20 @@ fn file_plan(change: &FileChange, fate: risk::Fate, memo: &mut read::Memo) -> Fi
             FilePlan { path, action, leaves, risks, changes: Vec::new(), content }
         }
     }
+}
+
+/// Compares two versions of a file. Very many changes are one of the whole text, with the most severe of their risks.
+fn changes_of(old: &[u8], new: &[u8], memo: &mut read::Memo) -> Vec<Change> {
+    let changes = compare::files(old, new, memo).into_iter();
+    let changes: Vec<_> = changes
+        .map(|change| Change { risk: risk::of_change(&change), ..change })
+        .map(|change| masks::Versions { old, new }.masked(change))
+        .collect();
+    if changes.len() <= MAX_CHANGES {
+        return changes;
+    }
+    let risk = changes.iter().filter_map(|change| change.risk).min();
+    vec![Change { risk, ..compare::unread(old, new) }]
 }
 
 impl FileChange {

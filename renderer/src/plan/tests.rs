@@ -1,6 +1,7 @@
 //! The plan as a whole: from the bytes of two renderings to what people read.
 
 use insta::assert_snapshot;
+use testkit::hostile::bombs;
 
 use super::*;
 
@@ -508,4 +509,22 @@ fn json_keeps_types_and_paths() {
       "remainingFiles": 1
     }
     "#);
+}
+
+#[test]
+fn a_large_published_file_is_never_parsed() {
+    let published =
+        String::from_utf8(bombs::published_file(MAX_COMPARED_BYTES + 1).into_values().next().unwrap())
+            .unwrap();
+    assert_snapshot!(changes("values.yaml", &published, "a: 1\n").join("\n"), @r#": "4194320 bytes, BLAKE3 ab0fc8abd408" → "5 bytes, BLAKE3 a96cd3566741""#);
+    let world = World::default().file("app", "x", "values.yaml", Some(&published), None);
+    assert_eq!(world.plan().files().map(|file| file.leaves).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn very_many_changes_of_a_file_are_one_with_their_worst_risk() {
+    let keys =
+        |value: &str| (0..=MAX_CHANGES).map(|at| format!("k{at}: {value}\n")).collect::<Vec<_>>().concat();
+    let (old, new) = (keys("a") + "replicas: 3\n", keys("b") + "replicas: 0\n");
+    assert_snapshot!(changes("values.yaml", &old, &new).join("\n"), @"");
 }

@@ -21,10 +21,11 @@ use crate::checks::{
     CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, DocumentNames, FACT_CHECKS, FLOW_CHECKS,
     FlowFinding, Flows, Footprint, PLACEMENT_CHECKS,
 };
-use crate::inventory::{self, Cluster, Fleet, Inventory, InventoryCache, Role};
+use crate::inventory::{self, Cluster, FLEET_FILE, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::problem::Problem;
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
+use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 
 use told::{ClusterProblem, told_once};
 
@@ -146,13 +147,17 @@ impl Rendered {
     }
 }
 
+/// Asked with the bytes that were rendered for one cluster.
+type MayGoOn<'a> = &'a (dyn Fn(usize) -> bool + Sync);
+
 /// Hears how far a rendering has come, and may end it; called from several threads.
 pub trait Progress: Sync {
     /// One more cluster is rendered, of so many.
     fn advance(&self, total: usize);
 
-    /// Returns whether another cluster may be rendered after so many bytes, which bounds the time and the memory that
-    /// one rendering takes. One template is bounded by itself.
+    /// Returns whether rendering may go on after so many bytes, which bounds the time and the memory that it takes.
+    ///
+    /// Asked before each cluster, again and again while one is rendered, and before each check.
     fn may_go_on(&self, _rendered_bytes: usize) -> bool {
         true
     }
@@ -219,8 +224,10 @@ impl Renderer {
         let world = World::new(&inventory, &catalog);
         let attempts = self.clusters(&world, progress);
         let clusters: BTreeMap<_, _> = attempts.iter().filter_map(Attempt::rendered).collect();
-        let found =
-            attempts.iter().flat_map(Attempt::problems).chain(world.flow_problems(&clusters, &attempts));
+        let found = attempts
+            .iter()
+            .flat_map(Attempt::problems)
+            .chain(world.flow_problems(&clusters, &attempts, progress));
         problems.extend(told_once(found.collect(), &problems));
         if !problems.is_empty() {
             return Err(sorted(problems));
@@ -243,7 +250,8 @@ impl Renderer {
             if !progress.may_go_on(bytes.load(Ordering::Relaxed)) {
                 return Attempt::refused(cluster);
             }
-            let attempt = world.attempt(cluster, self.clusters.get(&cluster.name));
+            let may_go_on = |own: usize| progress.may_go_on(bytes.load(Ordering::Relaxed) + own);
+            let attempt = world.attempt(cluster, self.clusters.get(&cluster.name), &may_go_on);
             bytes.fetch_add(attempt.size_bytes(), Ordering::Relaxed);
             progress.advance(total);
             attempt
@@ -275,9 +283,19 @@ impl<'a> Attempt<'a> {
         Self { name: &cluster.name, inputs: Digest::default(), result: Err(vec![problem]), is_changed: true }
     }
 
+    /// Says that what the clusters do to each other was not looked at to the end.
+    fn unchecked(&self) -> ClusterProblem {
+        let file = RepoPath::parse(FLEET_FILE).expect("a constant path");
+        let message = "the checks between clusters take too long";
+        (self.name.clone(), Problem::in_whole_file(&file, message).hint("describe fewer clusters at once"))
+    }
+
     fn size_bytes(&self) -> usize {
-        let files = self.result.iter().flat_map(|cluster| cluster.iter_files());
-        files.map(|file| file.bytes.len()).sum()
+        const PROBLEM_BYTES: usize = 256;
+        match &self.result {
+            Ok(cluster) => cluster.iter_files().map(|file| file.bytes.len()).sum(),
+            Err(problems) => problems.len() * PROBLEM_BYTES,
+        }
     }
 
     fn rendered(&self) -> Option<(ClusterName, Arc<RenderedCluster>)> {
@@ -360,12 +378,12 @@ impl<'a> World<'a> {
     }
 
     /// Renders a cluster, or takes it over if nothing has changed that it could depend on.
-    fn attempt(&self, cluster: &'a Cluster, known: Option<&Known>) -> Attempt<'a> {
+    fn attempt(&self, cluster: &'a Cluster, known: Option<&Known>, may_go_on: MayGoOn<'_>) -> Attempt<'a> {
         let facts = self.facts_digest(cluster);
         let inputs = digest_of([facts.as_slice(), self.templates.as_slice()].into_iter());
         let result = match known {
             Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
-            known => self.render(cluster, facts, known.map(|known| &known.cluster)),
+            known => self.render(cluster, facts, known.map(|known| &known.cluster), may_go_on),
         };
         let is_changed = known.is_none_or(|known| known.inputs != inputs);
         Attempt { name: &cluster.name, inputs, result, is_changed }
@@ -377,6 +395,7 @@ impl<'a> World<'a> {
         cluster: &'a Cluster,
         facts: Digest,
         known: Option<&Arc<RenderedCluster>>,
+        may_go_on: MayGoOn<'_>,
     ) -> Result<Arc<RenderedCluster>, Vec<Problem>> {
         let units = unit::templates(self.catalog, cluster);
         let keys: Vec<Digest> = units.iter().map(|unit| unit.key(&facts, self.catalog)).collect();
@@ -387,7 +406,8 @@ impl<'a> World<'a> {
         let known_units: HashMap<_, _> =
             known.into_iter().flat_map(|known| &known.units).map(|unit| (unit.key, unit)).collect();
         let scope = self.scope(cluster)?;
-        let renderer = UnitRenderer::new(&scope, self.catalog);
+        let budget = Budget::new(MAX_CLUSTER_STEPS, may_go_on);
+        let renderer = UnitRenderer::new(&scope, self.catalog, &budget);
         let mut problems = Vec::new();
         let mut made = Vec::with_capacity(units.len());
         for (unit, key) in units.iter().zip(&keys) {
@@ -397,6 +417,9 @@ impl<'a> World<'a> {
                     Ok(unit) => made.push(Arc::new(unit)),
                     Err(found) => problems.extend(found),
                 },
+            }
+            if budget.is_spent() {
+                break;
             }
         }
         if !problems.is_empty() {
@@ -430,21 +453,31 @@ impl<'a> World<'a> {
         &self,
         rendered: &BTreeMap<ClusterName, Arc<RenderedCluster>>,
         attempts: &[Attempt<'_>],
+        progress: &dyn Progress,
     ) -> Vec<ClusterProblem> {
         let clusters = rendered.iter().map(|(name, cluster)| {
             let facts = self.inventory.clusters[name].as_ref();
             (name.clone(), ClusterFlows::new(facts, cluster.footprints(), &cluster.names))
         });
         let machines = self.inventory.fleet.facts.machines.values().map(|machine| machine.address).collect();
-        let flows = Flows { clusters: clusters.collect(), machines };
+        let size_bytes: usize = attempts.iter().map(Attempt::size_bytes).sum();
+        let may_go_on = |own: usize| progress.may_go_on(size_bytes + own);
+        let checks_may_go_on = || may_go_on(0);
+        let flows = Flows { clusters: clusters.collect(), machines, may_go_on: &checks_may_go_on };
         let changed: Vec<_> = attempts.iter().filter(|attempt| attempt.is_changed).collect();
-        let inside = changed.into_par_iter().filter_map(|attempt| {
+        let inside = changed.into_par_iter().filter(|_| may_go_on(0)).filter_map(|attempt| {
             let made = attempt.result.as_ref().ok()?;
             Some(self.conflicts(made, &flows))
         });
         let mut findings: Vec<_> = inside.flatten_iter().collect();
-        findings.extend(FLOW_CHECKS.iter().flat_map(|check| (check.run)(&flows)));
-        findings.into_iter().filter_map(|found| self.flow_problem(found)).collect()
+        let checks = FLOW_CHECKS.iter().take_while(|_| may_go_on(0));
+        findings.extend(checks.flat_map(|check| (check.run)(&flows)));
+        let budget = Budget::new(MAX_SEARCH_STEPS, &may_go_on);
+        let found = findings.into_iter().filter_map(|found| self.flow_problem(found, &budget));
+        // Where a cluster was not rendered to its end, that is said there.
+        let is_unfinished = attempts.iter().all(|attempt| attempt.result.is_ok()) && !may_go_on(0);
+        let unfinished = is_unfinished.then(|| attempts.first().map(Attempt::unchecked)).flatten();
+        found.chain(unfinished).collect()
     }
 
     /// Holds the files of one cluster against each other. Of a cluster that nothing has changed for, that is known.
@@ -455,10 +488,10 @@ impl<'a> World<'a> {
         CLUSTER_CHECKS.iter().flat_map(|check| (check.run)(&content)).collect()
     }
 
-    fn flow_problem(&self, found: FlowFinding) -> Option<ClusterProblem> {
+    fn flow_problem(&self, found: FlowFinding, budget: &Budget<'_>) -> Option<ClusterProblem> {
         let cluster = &self.inventory.clusters[&found.cluster];
         let scope = self.scope(cluster).ok()?;
-        let renderer = UnitRenderer::new(&scope, self.catalog);
+        let renderer = UnitRenderer::new(&scope, self.catalog, budget);
         let units = unit::templates(self.catalog, cluster);
         let mut templates = units.iter().flat_map(|unit| &unit.templates);
         let template = templates.find(|template| template.writes == found.file)?;

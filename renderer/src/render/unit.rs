@@ -1,5 +1,6 @@
 //! The smallest thing that is rendered and remembered: an add-on on a cluster, or the cluster's own files.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{Addon, Catalog};
@@ -8,7 +9,7 @@ use crate::explain;
 use crate::inventory::Cluster;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::Problem;
-use crate::templates::{Expand, Scope, Watched, write_file};
+use crate::templates::{Budget, Expand, Scope, Watched, write_file};
 use crate::yaml::{Map, Value};
 
 use super::{ClusterScope, Digest, digest_of, output_folder};
@@ -110,12 +111,12 @@ impl UnitTemplates<'_> {
 pub(crate) struct UnitRenderer<'a> {
     pub(crate) scope: &'a ClusterScope<'a>,
     pub(crate) catalog: &'a Catalog,
-    pub(crate) facts: Scope,
+    pub(crate) facts: Scope<'a>,
 }
 
 impl<'a> UnitRenderer<'a> {
-    pub(crate) fn new(scope: &'a ClusterScope<'a>, catalog: &'a Catalog) -> Self {
-        Self { scope, catalog, facts: Scope::new(scope.facts()) }
+    pub(crate) fn new(scope: &'a ClusterScope<'a>, catalog: &'a Catalog, budget: &'a Budget<'a>) -> Self {
+        Self { scope, catalog, facts: Scope::new(scope.facts()).within(budget) }
     }
 
     pub(super) fn render(&self, unit: &UnitTemplates<'_>, key: Digest) -> Result<Unit, Vec<Problem>> {
@@ -126,9 +127,26 @@ impl<'a> UnitRenderer<'a> {
                 Ok(file) => files.extend(file),
                 Err(found) => problems.extend(found),
             }
+            if self.is_spent() {
+                break;
+            }
         }
         let addon = unit.addon.map(|addon| addon.name.clone());
         if problems.is_empty() { Ok(Unit { addon, files, key }) } else { Err(problems) }
+    }
+
+    /// Returns a copy of the facts, which may be changed, within the same budget.
+    pub(crate) fn perturbable(&self) -> Scope<'a> {
+        let copy = Scope::new(self.facts.facts().clone());
+        match self.facts.budget() {
+            Some(budget) => copy.within(budget),
+            None => copy,
+        }
+    }
+
+    /// Returns whether the cluster has taken all that it may take, which is one of the problems found.
+    pub(super) fn is_spent(&self) -> bool {
+        self.facts.budget().is_some_and(Budget::is_spent)
     }
 
     /// Renders and judges one file; none if its template renders to nothing.
@@ -151,10 +169,14 @@ impl<'a> UnitRenderer<'a> {
             return Err(problems);
         }
         let written_from = template.template.unwrap_or(&self.scope.cluster.file);
+        let text = write_file(written_from, &documents);
+        if let Some(budget) = self.facts.budget() {
+            budget.write(written_from, text.len()).map_err(|problem| vec![problem])?;
+        }
         Ok(Some(RenderedFile {
             path: template.writes.clone(),
             addon: template.addon.map(|addon| addon.name.clone()),
-            bytes: write_file(written_from, &documents).into_bytes().into(),
+            bytes: text.into_bytes().into(),
             footprints,
         }))
     }
@@ -195,7 +217,7 @@ impl<'a> UnitRenderer<'a> {
     pub(crate) fn documents(
         &self,
         template: &UnitTemplate<'_>,
-        facts: &Scope,
+        facts: &Scope<'_>,
     ) -> Result<Vec<Value>, Vec<Problem>> {
         let documents = match template.template {
             Some(path) => self.catalog.templates.render(self.expand(template, path, facts))?,
@@ -227,7 +249,7 @@ impl<'a> UnitRenderer<'a> {
         &self,
         template: &UnitTemplate<'_>,
         path: &'e RepoPath,
-        facts: &'e Scope,
+        facts: &'e Scope<'e>,
     ) -> Expand<'e> {
         let index = template
             .addon
@@ -247,18 +269,26 @@ impl<'a> UnitRenderer<'a> {
     }
 }
 
+/// The entries of a map by their keys, with the order that they were written in.
+type IndexMap = HashMap<String, (usize, Value)>;
+
 /// Lays `over` on top of `base`: maps merge key by key, everything else replaces, as Helm does.
 fn merged(base: Value, over: Value) -> Value {
     match (base, over) {
-        (Value::Map(mut base), Value::Map(over)) => {
-            for (key, value) in over.iter() {
-                let value = match base.get(key) {
-                    Some(old) => merged(old.clone(), value.clone()),
-                    None => value.clone(),
-                };
-                base.insert(key, value);
-            }
-            Value::Map(base)
+        (Value::Map(base), Value::Map(over)) => {
+            let mut over: IndexMap =
+                over.into_iter().enumerate().map(|(at, (key, value))| (key, (at, value))).collect();
+            let mut entries: Vec<_> = base
+                .into_iter()
+                .map(|(key, old)| match over.remove(&key) {
+                    Some((_, value)) => (key, merged(old, value)),
+                    None => (key, old),
+                })
+                .collect();
+            let mut added: Vec<_> = over.into_iter().collect();
+            added.sort_by_key(|(_, (at, _))| *at);
+            entries.extend(added.into_iter().map(|(key, (_, value))| (key, value)));
+            Value::Map(entries.into_iter().collect())
         }
         (_, over) => over,
     }

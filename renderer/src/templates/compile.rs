@@ -12,7 +12,7 @@ use crate::problem::{Fault, Place, Position, Problem};
 use super::helpers;
 use super::partials::{PartialCall, PartialCalls};
 use super::rewrite::Rewriter;
-use super::scan::{LineIndex, Scan, Tag, TagKind, scan};
+use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, scan};
 use super::token;
 
 /// A place in a template where a value is inserted or a block decides.
@@ -43,6 +43,8 @@ pub(super) struct Compiled {
     pub names_read: BTreeSet<String>,
     /// The names that paths end in: what is read as a whole.
     pub ends_read: BTreeSet<String>,
+    /// How many tags there are.
+    tags: usize,
 }
 
 /// Whether to mark literal text for tracing.
@@ -68,6 +70,19 @@ pub(super) struct SourceText<'a> {
     pub text: &'a str,
 }
 
+/// How many bytes all templates and partials may have together.
+const MAX_SET_BYTES: usize = 16 * 1024 * 1024;
+/// How many tags they may have: each takes about a kilobyte when it is compiled.
+const MAX_SET_TAGS: usize = 100_000;
+
+fn too_many_templates(file: &RepoPath) -> Problem {
+    let message = format!(
+        "the templates up to here have more than {} MiB or {MAX_SET_TAGS} tags together",
+        MAX_SET_BYTES >> 20
+    );
+    Problem::in_whole_file(file, message).hint("loop over lists of the inventory, and share partials")
+}
+
 /// Compiles all sources together, or returns every problem in them.
 pub(super) fn compile(sources: &[SourceText<'_>], tracing: Tracing) -> Result<Compiled, Vec<Problem>> {
     let mut registry = Handlebars::new();
@@ -80,10 +95,18 @@ pub(super) fn compile(sources: &[SourceText<'_>], tracing: Tracing) -> Result<Co
         stretches: Vec::new(),
         names_read: BTreeSet::new(),
         ends_read: BTreeSet::new(),
+        tags: 0,
     };
     let mut problems = Vec::new();
     let mut calls = BTreeMap::new();
+    let mut bytes = 0;
     for source in sources {
+        // One that is too large by itself is reported as such.
+        bytes += source.text.len().min(MAX_SOURCE_BYTES);
+        if bytes > MAX_SET_BYTES || compiled.tags > MAX_SET_TAGS {
+            problems.push(too_many_templates(source.file));
+            break;
+        }
         match compiled.add(source, tracing) {
             Ok(made) => {
                 calls.insert(source.name.as_str(), made);
@@ -107,6 +130,7 @@ impl Compiled {
             return Err(reserved);
         }
         let scanned = scan(source.text)?;
+        self.tags += scanned.tags.len();
         let template = Template::compile_with_name(source.text, source.name.clone())
             .map_err(|error| syntax_faults(&error, &scanned, &lines))?;
         let (template, calls) = Rewriter::new(self, source, &scanned, lines, tracing).rewrite(template)?;

@@ -13,6 +13,7 @@ use handlebars::{
 use serde_json::Value as Json;
 use thiserror::Error;
 
+use super::budget::Budget;
 use super::functions::{self, DEFAULT, is_truthy, kind_of};
 use super::missing;
 use super::{MAX_OUTPUT_BYTES, token};
@@ -41,8 +42,12 @@ pub const BLOCK_HELPERS: [&str; 5] = ["each", "if", "raw", "unless", "with"];
 ///
 /// A large real file (a hub with 1,000 spokes) takes some 20,000.
 pub const MAX_STEPS: usize = 1_000_000;
+/// After how many steps the budget of the cluster is asked.
+const STEPS_AT_ONCE: usize = 1_000;
 /// The size of values that counts for one step.
 const STEP_BYTES: usize = 512;
+/// How many steps a call of a partial takes: handlebars copies what stands around it.
+const CALL_STEPS: usize = 20;
 /// What a value weighs besides its text, in bytes.
 const VALUE_BYTES: usize = 8;
 
@@ -81,31 +86,54 @@ pub(super) struct Capture {
 }
 
 /// What the expansion of one file collects: the inserted values, and what they and the work on them add up to.
-#[derive(Debug, Default)]
-pub(super) struct Recorder(Mutex<Recording>);
+#[derive(Debug)]
+pub(super) struct Recorder<'b> {
+    recording: Mutex<Recording>,
+    /// What all files of a cluster may take together.
+    budget: Option<&'b Budget<'b>>,
+}
 
 #[derive(Debug, Default)]
 struct Recording {
     captures: Vec<Capture>,
     steps: usize,
+    /// How many of the steps are counted in the budget.
+    spent: usize,
     bytes: usize,
 }
 
-impl Recorder {
-    pub(super) fn into_captures(self) -> Vec<Capture> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).captures
+impl<'b> Recorder<'b> {
+    pub(super) fn new(budget: Option<&'b Budget<'b>>) -> Self {
+        Self { recording: Mutex::default(), budget }
+    }
+
+    /// Returns the inserted values, and counts the last steps.
+    pub(super) fn finish(self) -> Result<Vec<Capture>, Refusal> {
+        let recording = self.recording.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(budget) = self.budget {
+            budget.spend(recording.steps - recording.spent)?;
+        }
+        Ok(recording.captures)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Recording) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.recording.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts a step, and more for bytes that are looked through or copied.
     fn step(&self, bytes: usize) -> Result<(), Refusal> {
-        let steps = self.change(|recording| {
+        let (steps, unspent) = self.change(|recording| {
             recording.steps += 1 + bytes / STEP_BYTES;
-            recording.steps
+            let unspent = recording.steps - recording.spent;
+            if unspent < STEPS_AT_ONCE {
+                return (recording.steps, 0);
+            }
+            recording.spent = recording.steps;
+            (recording.steps, unspent)
         });
+        if let (Some(budget), 1..) = (self.budget, unspent) {
+            budget.spend(unspent)?;
+        }
         if steps <= MAX_STEPS {
             return Ok(());
         }
@@ -148,7 +176,7 @@ pub(super) fn weight(value: &Json) -> usize {
 }
 
 /// Registers the helpers for one expansion.
-pub(super) fn register<'reg: 'rc, 'rc>(rc: &mut RenderContext<'reg, 'rc>, recorder: &'rc Recorder) {
+pub(super) fn register<'reg: 'rc, 'rc>(rc: &mut RenderContext<'reg, 'rc>, recorder: &'rc Recorder<'_>) {
     rc.register_local_helper(VALUE, Box::new(Values(recorder)));
     rc.register_local_helper(BLOCK, Box::new(Blocks(recorder)));
 }
@@ -171,7 +199,7 @@ fn parts<'h, 'rc>(helper: &'h Helper<'rc>) -> (&'h str, &'h [PathAndJson<'rc>]) 
     }
 }
 
-struct Values<'r>(&'r Recorder);
+struct Values<'r>(&'r Recorder<'r>);
 
 impl HelperDef for Values<'_> {
     // The default writes with the indent of a partial, and copies the text three times; most tokens need no indent.
@@ -267,7 +295,7 @@ fn text<'rc>(character: Option<char>) -> ScopedJson<'rc> {
     ScopedJson::Derived(Json::String(character.map(String::from).unwrap_or_default()))
 }
 
-struct Blocks<'r>(&'r Recorder);
+struct Blocks<'r>(&'r Recorder<'r>);
 
 impl HelperDef for Blocks<'_> {
     fn call<'reg: 'rc, 'rc>(
@@ -279,7 +307,7 @@ impl HelperDef for Blocks<'_> {
         out: &mut dyn Output,
     ) -> HelperResult {
         let (operation, arguments) = parts(helper);
-        self.0.step(0)?;
+        self.0.step(if operation == ENCLOSE { CALL_STEPS * STEP_BYTES } else { 0 })?;
         let mut block = Block { recorder: self.0, helper, registry, context, rc, out };
         let argument = match (operation, arguments.first()) {
             (ENCLOSE, _) => return block.enclose(),
@@ -304,7 +332,7 @@ type Turn<'a> = (Json, String, &'a Json);
 
 /// A block that is being expanded.
 struct Block<'b, 'reg: 'rc, 'rc> {
-    recorder: &'b Recorder,
+    recorder: &'b Recorder<'b>,
     helper: &'b Helper<'rc>,
     registry: &'reg Handlebars<'reg>,
     context: &'rc Context,

@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 
 use super::skeleton::Skeleton;
 
-/// The text that is remembered, in bytes. A memory that grows beyond it is begun anew.
-const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// What is remembered, in bytes of text and of skeletons. A memory that grows beyond it is begun anew.
+const MAX_BYTES: usize = 128 * 1024 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Memory(RwLock<Skeletons>);
@@ -40,10 +40,10 @@ impl Memory {
 
 impl Skeletons {
     fn insert(&mut self, text: String, skeleton: Arc<Skeleton>) {
-        if self.bytes + text.len() > MAX_BYTES {
+        let bytes = text.len() + skeleton.weight;
+        if self.bytes + bytes > MAX_BYTES {
             *self = Self::default();
         }
-        let bytes = text.len();
         if bytes <= MAX_BYTES && self.by_text.insert(text.into(), skeleton).is_none() {
             self.bytes += bytes;
         }

@@ -3,6 +3,7 @@
 //! `{{ … }}` inserts a value, not text. Knows nothing of clusters or of what a template is for; handlebars is named in
 //! this folder and nowhere else.
 
+mod budget;
 mod compile;
 mod functions;
 mod helpers;
@@ -33,6 +34,7 @@ use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position, Problem};
 use crate::yaml::{self, Value};
 
+pub use budget::{Budget, MAX_CLUSTER_BYTES, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 pub use compile::Site;
 pub use functions::VALUE_HELPERS;
 pub use helpers::{BLOCK_HELPERS, MAX_STEPS};
@@ -69,17 +71,30 @@ pub struct Templates {
     traced: OnceLock<Option<Compiled>>,
 }
 
-/// The facts that a template is expanded with.
+/// The facts that templates are expanded with, and what these expansions may take together.
 #[derive(Debug)]
-pub struct Scope {
+pub struct Scope<'b> {
     context: Context,
+    budget: Option<&'b Budget<'b>>,
 }
 
-impl Scope {
-    /// Creates a scope from a map of facts.
+impl<'b> Scope<'b> {
+    /// Creates a scope from a map of facts; each expansion is bounded by itself alone.
     #[must_use]
     pub fn new(facts: Json) -> Self {
-        Self { context: Context::from(facts) }
+        Self { context: Context::from(facts), budget: None }
+    }
+
+    /// Bounds all expansions with these facts together.
+    #[must_use]
+    pub fn within(self, budget: &'b Budget<'b>) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// Returns the bound on all expansions together.
+    #[must_use]
+    pub fn budget(&self) -> Option<&'b Budget<'b>> {
+        self.budget
     }
 
     /// Returns the facts.
@@ -100,7 +115,7 @@ pub struct Expand<'a> {
     /// The template's path.
     pub template: &'a RepoPath,
     /// The facts.
-    pub scope: &'a Scope,
+    pub scope: &'a Scope<'a>,
     /// The index in `addons` of the add-on that the template belongs to.
     pub addon: Option<usize>,
 }
@@ -339,7 +354,7 @@ fn expand_with(compiled: &Compiled, expand: Expand<'_>) -> Result<(String, Vec<C
         .registry
         .get_template(expand.template.as_str())
         .ok_or_else(|| RenderErrorReason::TemplateNotFound(expand.template.to_string()))?;
-    let recorder = Recorder::default();
+    let recorder = Recorder::new(expand.scope.budget);
     let mut out = BoundedOutput::default();
     {
         let mut rc = RenderContext::new(None);
@@ -350,7 +365,8 @@ fn expand_with(compiled: &Compiled, expand: Expand<'_>) -> Result<(String, Vec<C
         }
         template.render(&compiled.registry, &expand.scope.context, &mut rc, &mut out)?;
     }
-    Ok((out.text, recorder.into_captures()))
+    let captures = recorder.finish()?;
+    Ok((out.text, captures))
 }
 
 #[derive(Debug, Default)]

@@ -21,6 +21,8 @@ use super::token;
 #[derive(Debug)]
 pub(super) struct Skeleton {
     documents: Vec<Place>,
+    /// About how many bytes it takes: aliases make it larger than its text.
+    pub weight: usize,
 }
 
 /// A node of a skeleton and where it stands in the expanded text.
@@ -72,9 +74,10 @@ impl Skeleton {
     /// Parses an expanded text. Positions of faults are in that text.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         let nodes = yaml::parse(text)?;
+        let weight = nodes.iter().map(|node| 2 * yaml::weight(node)).sum();
         let mut faults = escaped_tokens(text);
         let documents = nodes.into_iter().map(|node| place(node, None, &mut faults)).collect();
-        if faults.is_empty() { Ok(Self { documents }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { documents, weight }) } else { Err(faults) }
     }
 
     /// Puts the captured values into their places; one value a document.

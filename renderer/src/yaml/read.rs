@@ -16,8 +16,9 @@ use crate::problem::{Fault, Position, did_you_mean};
 
 /// How deep lists and maps may stand in each other.
 const MAX_DEPTH: usize = 128;
-/// How much all aliases of a text together may add, in bytes of text and [`NODE_WEIGHT`] for each node.
-const ALIAS_BUDGET: usize = 16 << 20;
+/// How much all copies of nodes of a text together may add to what is written in it, in bytes of text and [`NODE_WEIGHT`] for
+/// each node. What is anchored is a copy, too: anchors may stand in each other.
+const ALIAS_BUDGET: usize = 1 << 20;
 /// What a node weighs in the alias budget, besides its text.
 const NODE_WEIGHT: usize = 64;
 /// How many faults of one text are told.
@@ -111,7 +112,10 @@ struct Reader {
     open: Vec<Open>,
     anchors: HashMap<usize, Anchor>,
     anchor_names: Vec<String>,
-    alias_weight: usize,
+    /// What copies add.
+    copied: usize,
+    /// What is written.
+    written: usize,
 }
 
 /// A collection that has not ended yet.
@@ -144,7 +148,8 @@ impl Reader {
                     if style == ScalarStyle::Plain && span.is_empty() { Cow::Borrowed("") } else { text };
                 let style = self.scalar_style(&text, style, tag.as_deref(), &span);
                 let scalar = Scalar { text: text.into_owned(), style };
-                self.finish(Node { position: start, kind: NodeKind::Scalar(scalar) }, anchor);
+                self.written += NODE_WEIGHT + scalar.text.len();
+                self.finish(Node { position: start, kind: NodeKind::Scalar(scalar) }, anchor)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "seq", &span);
@@ -154,10 +159,10 @@ impl Reader {
                 self.check_collection_tag(tag.as_deref(), "map", &span);
                 self.begin(start, anchor, Content::Map { entries: Vec::new(), key: None })?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::SequenceEnd | Event::MappingEnd => self.end()?,
             Event::Anchor(_, name) => self.name_anchor(&name, start),
             Event::Alias(anchor) => self.alias(anchor, start)?,
-            Event::UnresolvedAlias(name) => self.unknown_alias(&name, start),
+            Event::UnresolvedAlias(name) => self.unknown_alias(&name, start)?,
             Event::DocumentEnd => self.forget_anchors(),
             _ => {}
         }
@@ -170,7 +175,7 @@ impl Reader {
         Ok(())
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<(), Fault> {
         let Open { position, anchor, content } = self.open.pop().expect("the parser ends what it began");
         let kind = match content {
             Content::List(items) => NodeKind::List(items),
@@ -180,13 +185,15 @@ impl Reader {
                 NodeKind::Map(entries)
             }
         };
-        self.finish(Node { position, kind }, anchor);
+        self.written += NODE_WEIGHT;
+        self.finish(Node { position, kind }, anchor)
     }
 
     /// Puts a finished node where it belongs: in the collection around it, or among the documents.
-    fn finish(&mut self, node: Node, anchor: usize) {
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
         if anchor != 0 {
             let (weight, depth) = measure(&node);
+            self.copy(weight, node.position)?;
             self.anchors.insert(anchor, Anchor { node: node.clone(), weight, depth });
         }
         match self.open.last_mut().map(|open| &mut open.content) {
@@ -201,6 +208,19 @@ impl Reader {
                 *key = Some(node);
             }
         }
+        Ok(())
+    }
+
+    /// Counts a copy of a node.
+    fn copy(&mut self, weight: usize, position: Position) -> Result<(), Fault> {
+        self.copied += weight;
+        if self.copied <= ALIAS_BUDGET + self.written {
+            return Ok(());
+        }
+        let limit = ALIAS_BUDGET >> 20;
+        let message = format!("the aliases expand to more than {limit} MiB beside what is written");
+        let hint = "aliases of aliases multiply: write out what is repeated, or repeat less";
+        Err(Fault::new(position, message).hint(hint))
     }
 
     fn abandon_document(&mut self, fault: Fault) {
@@ -252,18 +272,12 @@ impl Reader {
             return Err(Fault::new(position, "an alias stands inside the node that it repeats"));
         };
         check_depth(self.open.len() + depth, position)?;
-        self.alias_weight += weight;
-        if self.alias_weight > ALIAS_BUDGET {
-            let limit = ALIAS_BUDGET >> 20;
-            return Err(Fault::new(position, format!("the aliases expand to more than {limit} MiB"))
-                .hint("aliases of aliases multiply: write out what is repeated, or repeat less"));
-        }
-        let node = node.clone();
-        self.finish(node, 0);
-        Ok(())
+        let (node, weight) = (node.clone(), *weight);
+        self.copy(weight, position)?;
+        self.finish(node, 0)
     }
 
-    fn unknown_alias(&mut self, name: &str, position: Position) {
+    fn unknown_alias(&mut self, name: &str, position: Position) -> Result<(), Fault> {
         let fault = Fault::new(position, format!("no anchor `&{name}` stands before this alias"));
         let fault = match did_you_mean(name, self.anchor_names.iter().map(String::as_str)) {
             Some(known) => fault.hint(format!("did you mean `*{known}`?")),
@@ -271,7 +285,7 @@ impl Reader {
         };
         self.faults.push(fault);
         let scalar = Scalar { text: name.to_owned(), style: Style::Quoted };
-        self.finish(Node { position, kind: NodeKind::Scalar(scalar) }, 0);
+        self.finish(Node { position, kind: NodeKind::Scalar(scalar) }, 0)
     }
 
     fn forget_anchors(&mut self) {
@@ -284,7 +298,13 @@ fn is_private_use(c: char) -> bool {
     c >= '\u{F0000}'
 }
 
-/// Returns the weight of a node in the alias budget and how many collections deep it is.
+/// Returns about how much memory a document takes, in bytes of text and 64 for each node.
+#[must_use]
+pub fn weight(node: &Node) -> usize {
+    measure(node).0
+}
+
+/// Returns the weight of a node and how many collections deep it is.
 fn measure(node: &Node) -> (usize, usize) {
     let children: &mut dyn Iterator<Item = &Node> = match &node.kind {
         NodeKind::Scalar(scalar) => return (NODE_WEIGHT + scalar.text.len(), 0),
@@ -591,7 +611,21 @@ mod tests {
         let nine = |n: usize| vec![format!("*a{n}"); 9].join(", ");
         let lines = (1..20).map(|n| format!("a{n}: &a{n} [{}]", nine(n - 1))).collect::<Vec<_>>();
         let text = format!("a0: &a0 lol\n{}\n", lines.join("\n"));
-        assert!(faults(&text)[0].ends_with("the aliases expand to more than 16 MiB"));
+        assert!(faults(&text)[0].ends_with("the aliases expand to more than 1 MiB beside what is written"));
+    }
+
+    #[test]
+    fn anchors_inside_each_other_are_copies_as_well() {
+        let inner = vec!["x"; 1_000].join(", ");
+        let anchored = |levels: usize| {
+            let open = (0..levels).map(|level| format!("&a{level} [")).collect::<Vec<_>>().concat();
+            format!("{open}{inner}{}", "]".repeat(levels))
+        };
+        assert!(parse(&anchored(10)).is_ok());
+        assert!(
+            faults(&anchored(100))[0]
+                .ends_with("the aliases expand to more than 1 MiB beside what is written")
+        );
     }
 
     #[test]

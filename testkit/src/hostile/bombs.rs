@@ -30,10 +30,10 @@ fn aliases(fan_out: usize, levels: usize, indent: &str) -> String {
     text
 }
 
-/// Facts of `files` clusters, each of which repeats a list through aliases of aliases.
+/// Facts of `files` clusters, each of which repeats a list through aliases of aliases: 8 to the power of `levels` times.
 #[must_use]
-pub fn many_files_with_aliases(files: usize) -> Files {
-    let values = aliases(8, 6, "      ");
+pub fn many_files_with_aliases(files: usize, levels: usize) -> Files {
+    let values = aliases(8, levels, "      ");
     let padding = "# padding\n".repeat(300);
     let text = |at: usize| {
         format!("{padding}{APP_CLUSTER}{}addons:\n  metallb:\n    values:\n{values}", networks(at))
@@ -191,13 +191,13 @@ pub fn tree_of_partials(templates: usize) -> Files {
     files
 }
 
-/// `templates` templates that each write as much as one may, all for the same cluster.
+/// `templates` templates that each write nearly a megabyte, all for the same cluster.
 #[must_use]
 pub fn large_output(templates: usize) -> Files {
-    let text = format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: bomb\n  namespace: default\ndata:\n  a: |\n{{{{#each cluster.machines}}}}{{{{/each}}}}{}",
-        "    x\n".repeat(20_000)
-    );
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: bomb\n  namespace: default\ndata:\n";
+    let lines = "    a line of some length, as they are\n".repeat(1_500);
+    let repeated: Vec<_> = (0..15).map(|at| format!("  b{at}: *a\n")).collect();
+    let text = format!("{object}  a: &a |\n{lines}{}", repeated.concat());
     (0..templates)
         .map(|at| (format!("templates/cluster/bomb-{at}.yaml.hbs"), text.clone().into_bytes()))
         .collect()
@@ -240,6 +240,6 @@ mod tests {
             let size_bytes: usize = bomb.values().map(Vec::len).sum();
             assert!(size_bytes < 8 * 1024, "{:?}", bomb.keys());
         }
-        assert!(many_files_with_aliases(100).values().all(|file| file.len() < 4 * 1024));
+        assert!(many_files_with_aliases(100, 6).values().all(|file| file.len() < 4 * 1024));
     }
 }

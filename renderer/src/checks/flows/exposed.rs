@@ -100,7 +100,7 @@ pub(in super::super) fn exposed_addresses_are_in_the_pool(document: &Document<'_
 /// Two Services can't have one address, unless both agree to share it.
 pub(in super::super) fn addresses_are_exposed_once(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
-    for cluster in flows.clusters.values() {
+    for cluster in flows.each() {
         let mut seen: HashMap<&str, (&RepoPath, usize, &ExposedAddress)> = HashMap::new();
         for (file, document, footprint) in &cluster.documents {
             for exposed in &footprint.exposed {
@@ -127,8 +127,8 @@ pub(in super::super) fn addresses_are_exposed_once(flows: &Flows<'_>) -> Vec<Flo
 
 /// An address under two names is told where it is given.
 fn is_given_twice(cluster: &Cluster, text: &str) -> bool {
-    let same = |address: &&IpAddr| text.parse() == Ok(**address);
-    cluster.facts.addresses.values().filter(same).count() > 1
+    let Ok(address) = text.parse::<IpAddr>() else { return false };
+    cluster.facts.addresses.values().filter(|given| **given == address).count() > 1
 }
 
 #[cfg(test)]

@@ -219,7 +219,7 @@ impl Member<'_> {
 pub(in super::super) fn meshes_fit(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     let mut meshes: BTreeMap<&ClusterName, Vec<Member<'_>>> = BTreeMap::new();
-    for member in flows.clusters.values().filter_map(Member::of) {
+    for member in flows.each().filter_map(Member::of) {
         findings.extend(networks_agree(&member));
         findings.extend(injection_path_fits(&member));
         meshes.entry(&member.flows.cluster.hub).or_default().push(member);

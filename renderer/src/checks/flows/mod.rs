@@ -14,6 +14,7 @@ mod secrets;
 mod traces;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -249,12 +250,26 @@ fn bool_at(values: &Value, path: &[&str], default: bool) -> bool {
 }
 
 /// What every rendered document does outside itself, by cluster.
-#[derive(Debug, Default)]
 pub struct Flows<'a> {
     /// The clusters with what their documents do. One that could not be rendered is not here.
     pub clusters: BTreeMap<ClusterName, ClusterFlows<'a>>,
     /// The addresses of machines outside every cluster.
     pub machines: Vec<IpAddr>,
+    /// Asked again and again, since much may have to be held against much.
+    pub may_go_on: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl fmt::Debug for Flows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flows").field("clusters", &self.clusters).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Flows<'a> {
+    /// Returns the clusters one after the other, for as long as the checks may go on.
+    pub(super) fn each(&self) -> impl Iterator<Item = &ClusterFlows<'a>> {
+        self.clusters.values().take_while(|_| (self.may_go_on)())
+    }
 }
 
 /// What one cluster's documents do outside themselves.

@@ -14,7 +14,7 @@ use super::{FlowFinding, Flows};
 pub(in super::super) fn objects_are_written_once(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     let mut on_hubs: HashMap<(&ClusterName, &ObjectId), &RepoPath> = HashMap::new();
-    for cluster in flows.clusters.values() {
+    for cluster in flows.each() {
         let mut own: HashMap<&ObjectId, &RepoPath> = HashMap::with_capacity(cluster.documents.len());
         for (file, document, footprint) in &cluster.documents {
             let Some(object) = &footprint.object else { continue };

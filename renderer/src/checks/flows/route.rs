@@ -160,7 +160,7 @@ impl ClusterFlows<'_> {
 /// What a cluster sends must reach its hub; a hub may send to any other.
 pub(super) fn arrives(flows: &Flows<'_>, signal: Signal) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
-    for cluster in flows.clusters.values() {
+    for cluster in flows.each() {
         for (at, ends) in cluster.ends(signal) {
             findings.extend(ends.faults.iter().map(|fault| cluster.finding_in(at, fault.clone())));
         }
@@ -240,7 +240,7 @@ impl Route<'_> {
 /// What clusters send must carry their name, or the hub can't tell them apart.
 pub(in super::super) fn senders_name_their_cluster(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
-    for cluster in flows.clusters.values() {
+    for cluster in flows.each() {
         for (at, ends) in cluster.all_ends() {
             let Some(label) = &ends.cluster_label else { continue };
             let (noun, name) = (ends.signal.noun(), cluster.cluster.name.as_str());

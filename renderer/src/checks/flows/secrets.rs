@@ -23,7 +23,7 @@ const DEFAULT_MOUNT: &str = "kubernetes";
 /// What is asked of Vault must reach it, and each cluster must log in by its own mount.
 pub(in super::super) fn secrets_are_reached(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = route::arrives(flows, Signal::Secrets);
-    for cluster in flows.clusters.values() {
+    for cluster in flows.each() {
         findings.extend(names_inside_fit(cluster));
     }
     findings.extend(mounts_are_their_own(flows));
@@ -220,7 +220,7 @@ fn names_inside_fit(cluster: &ClusterFlows<'_>) -> Vec<FlowFinding> {
 fn mounts_are_their_own(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     let mut owners: BTreeMap<(&ClusterName, &str), &ClusterName> = BTreeMap::new();
-    for cluster in flows.clusters.values() {
+    for cluster in flows.each() {
         let (name, hub) = (&cluster.cluster.name, &cluster.cluster.hub);
         let logins =
             cluster.ends(Signal::Secrets).flat_map(|(at, ends)| ends.logins.iter().map(move |it| (at, it)));

@@ -149,6 +149,9 @@ pub(in super::super) fn services_exist(cluster: &ClusterContent<'_>) -> Vec<Flow
     let mut findings = Vec::new();
     for (document, used) in cluster.flows.used() {
         let Named::Service(service) = &used.named else { continue };
+        if !(cluster.all.may_go_on)() {
+            break;
+        }
         if let Some((message, hint)) = fault(cluster, service) {
             let finding = Finding::new(&used.path, message).hint(hint).on(Part::Insertion);
             findings.push(cluster.flows.finding_of(document, finding));

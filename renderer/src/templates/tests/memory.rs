@@ -12,7 +12,7 @@ const TEMPLATES: [&str; 4] = [
     "a: x{{v}}\n{{s}}: 1\n",
 ];
 
-fn scopes() -> Vec<Scope> {
+fn scopes() -> Vec<Scope<'static>> {
     let values = [json!(1), json!("no"), json!(["x"]), json!(null)];
     let facts = (0..40).map(|at: usize| {
         json!({"v": values[at % values.len()], "s": format!("s{}", at % 5), "list": (0..at % 7).collect::<Vec<_>>()})
