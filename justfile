@@ -15,6 +15,10 @@ test *args:
 lint:
     .ci/run fmt clippy doc workflows shell yaml links paths
 
+# Fuzz a target for some seconds, with libFuzzer if it can be built here: `just fuzz yaml 300`.
+fuzz target seconds="60":
+    fuzz/run {{ target }} {{ seconds }}
+
 # Measure: compare figures only within one run.
 bench *args:
     cargo bench --workspace {{ args }}

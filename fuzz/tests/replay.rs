@@ -1,0 +1,51 @@
+//! Every input that is kept is survived.
+
+use fleetwright_fuzz::mutate::{Random, mutated};
+use fleetwright_fuzz::{TARGETS, Target};
+
+/// How many new inputs each test tries: a few, always the same.
+const INPUTS: usize = 200;
+
+fn replay(name: &str) {
+    let target = fleetwright_fuzz::target(name).expect("the target is listed");
+    let corpus = target.corpus();
+    assert!(!corpus.is_empty(), "`{name}` has no corpus");
+    for (file, input) in &corpus {
+        println!("{file}");
+        (target.run)(input);
+    }
+    vary(target, &corpus.iter().map(|(_, input)| input.as_slice()).collect::<Vec<_>>());
+}
+
+fn vary(target: Target, corpus: &[&[u8]]) {
+    let mut random = Random(7);
+    for _ in 0..INPUTS {
+        (target.run)(&mutated(corpus, target.words, &mut random));
+    }
+}
+
+#[test]
+fn whole_fleets_are_survived() {
+    replay("fleet");
+}
+
+#[test]
+fn schemas_are_survived() {
+    replay("schema");
+}
+
+#[test]
+fn templates_are_survived() {
+    replay("templates");
+}
+
+#[test]
+fn yaml_is_survived() {
+    replay("yaml");
+}
+
+#[test]
+fn every_target_is_replayed() {
+    let replayed = ["fleet", "schema", "templates", "yaml"];
+    assert_eq!(TARGETS.map(|target| target.name), replayed);
+}
