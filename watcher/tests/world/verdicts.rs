@@ -238,3 +238,27 @@ fn a_merge_queue_takes_the_apps_only_together_with_control_or_after_it() {
     ");
     assert!(office.verdicts(pool).contains("success"));
 }
+
+#[test]
+fn a_head_that_cannot_be_read_keeps_no_other_from_its_verdicts() {
+    let office = Office::new();
+    let tree = office.world.git(&["rev-parse", &format!("{BASE}^{{tree}}")]);
+    let unreadable = office.github.open_from_fork("mallory", "patch", &tree).unwrap();
+    office.github.advance(Duration::from_secs(1));
+    office.github.label(unreadable, RENDER_LABEL).unwrap();
+    let pool = office.propose("pool", POOL);
+    office.settle();
+    assert!(office.verdicts(pool).contains("fleetwright/review success"), "{}", office.verdicts(pool));
+}
+
+#[test]
+fn a_head_without_a_common_history_fails() {
+    let office = Office::new();
+    office.world.commit("orphan", "Begin again", &[("README.md", Some("x\n"))]);
+    let number = office.github.open("orphan").unwrap();
+    office.settle();
+    assert_snapshot!(office.verdicts(number), @r"
+    fleetwright/control-first success: nothing has to be merged first
+    fleetwright/review failure: It shares no history with main
+    ");
+}

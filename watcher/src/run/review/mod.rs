@@ -136,25 +136,39 @@ impl Reviews {
         let places: BTreeSet<Place> = places.chain(queue.iter().map(MergeGroup::place)).collect();
         self.said.retain(|place, _| places.contains(place));
         let Some(base) = desk.upstream.branch(&desk.settings.base)? else { return Ok(true) };
-        for pull in pulls {
-            if let Some(basis) = self.basis(desk, pull, base)?
-                && !self.judge(desk, &Proposed::Pull(pull), basis)?
-            {
-                return Ok(false);
-            }
-        }
-        for group in queue {
-            let standing = desk.standing_of(group.head, base)?;
-            let basis = Basis { head: group.head, standing, labels: BTreeSet::new(), maker: None };
-            if !self.judge(desk, &Proposed::Group(group), basis)? {
+        let pulls = pulls.iter().map(Proposed::Pull);
+        for proposed in pulls.chain(queue.iter().map(Proposed::Group)) {
+            // Nothing that one of them holds keeps the others from their verdicts.
+            let judged = self.judge(desk, &proposed, base);
+            if !report(judged, &proposed, true)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Finds what the review of a pull request follows from; nothing if its head moves while it is looked at.
-    fn basis(&self, desk: &Desk<'_>, pull: &OpenPull, base: Revision) -> Result<Option<Basis>, CommandError> {
+    /// Finds what the review of a head follows from; nothing if it moves while it is looked at.
+    fn basis(
+        &self,
+        desk: &Desk<'_>,
+        proposed: &Proposed<'_>,
+        base: Revision,
+    ) -> Result<Option<Basis>, CommandError> {
+        match proposed {
+            Proposed::Pull(pull) => self.basis_of_pull(desk, pull, base),
+            Proposed::Group(group) => {
+                let standing = desk.standing_of(group.head, base)?;
+                Ok(Some(Basis { head: group.head, standing, labels: BTreeSet::new(), maker: None }))
+            }
+        }
+    }
+
+    fn basis_of_pull(
+        &self,
+        desk: &Desk<'_>,
+        pull: &OpenPull,
+        base: Revision,
+    ) -> Result<Option<Basis>, CommandError> {
         let known = self.said.get(&Place::Pull(pull.number)).filter(|said| said.basis.head == pull.head);
         let is_read = known.is_some_and(|said| said.basis.standing != Standing::Unread);
         let mut labels = pull.labels.clone();
@@ -172,8 +186,9 @@ impl Reviews {
         &mut self,
         desk: &mut Desk<'_>,
         proposed: &Proposed<'_>,
-        basis: Basis,
+        base: Revision,
     ) -> Result<bool, CommandError> {
+        let Some(basis) = self.basis(desk, proposed, base)? else { return Ok(true) };
         let place = proposed.place();
         if self.said.get(&place).is_none_or(|said| said.basis != basis) {
             let accepted = self.said.values().flat_map(|said| said.accepted.iter().cloned()).collect();
