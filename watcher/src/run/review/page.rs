@@ -140,7 +140,9 @@ impl Page {
         self.comment = format!("{}\n{}", edited(edits), self.comment);
         self.is_news = true;
         self.conclusion = Conclusion::Failure;
-        let notes = edits.files.iter().filter(|edit| edit.entry.is_some()).map(edit_annotation);
+        // What is gone has no line, and GitHub need not know a name that hides something.
+        let is_plain = |edit: &&Edit| edit.entry.is_some() && visible(&edit.path) == edit.path;
+        let notes = edits.files.iter().filter(is_plain).map(edit_annotation);
         self.annotations = notes.chain(self.annotations).take(MAX_ANNOTATIONS).collect();
         self.full.splice(0..0, edits.plan.iter().flat_map(|plan| markdown::full(plan, OUTPUT_LIMIT, 1)));
         self.full.truncate(MAX_PARTS);
@@ -364,8 +366,7 @@ fn path(edit: &Edit) -> String {
 
 /// Writes a text from outside as a code span of a bounded length.
 fn shown(text: &str) -> String {
-    let text: String =
-        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(MAX_SHOWN).collect();
+    let text: String = visible(text).chars().take(MAX_SHOWN).collect();
     markdown::code(&text)
 }
 
