@@ -1,27 +1,29 @@
-//! What Argo CD takes for a template or a pattern is written by the template, and not by a value.
+//! What another program takes for a template or a pattern is written by the template, and not by a value.
 //!
-//! An `ApplicationSet` is a template of its own, and an `AppProject` says by patterns what is allowed. A fact that brings
-//! braces or a `*` would say there what nobody has written. Each document comes a second time, with neutral values: where the
-//! two differ in what Argo CD reads, a value has brought it.
+//! An `ApplicationSet` is a template of its own, and an `AppProject` or a `ClusterRole` says by patterns what is allowed. A fact
+//! that brings braces or a `*` would allow there what no template does. Each document comes a second time, with neutral values:
+//! where the two differ in what is read there, a value has brought it.
 
 use crate::yaml::Value;
 
 use super::{Document, Finding, Part, Seen, kept};
 
-/// What stands for other characters in Argo CD's patterns, and what separates the words of a policy.
+/// What stands for other characters in patterns, and what separates the words of a policy.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '?', '[', ']', '{', '}', '!', '\\', ','];
 
-/// Returns whether Argo CD takes parts of an object for templates or patterns.
+/// Returns whether parts of an object are taken for templates or patterns.
 #[must_use]
 pub fn is_watched(object: &Value) -> bool {
     Reading::of(object).is_some()
 }
 
-/// How Argo CD reads an object.
+/// How an object is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
+    /// Argo CD executes what stands in braces.
     Templates,
-    Patterns,
+    /// What stands below a key are patterns of what is allowed.
+    Patterns { below: &'static str },
 }
 
 impl Reading {
@@ -29,7 +31,8 @@ impl Reading {
         let text = |key| object.get(key).and_then(Value::as_str);
         match text("kind") {
             Some("ApplicationSet") => Some(Self::Templates),
-            Some("AppProject") => Some(Self::Patterns),
+            Some("AppProject" | "AuthorizationPolicy") => Some(Self::Patterns { below: "spec" }),
+            Some("Role" | "ClusterRole") => Some(Self::Patterns { below: "rules" }),
             _ => None,
         }
     }
@@ -39,12 +42,14 @@ pub(super) fn values_bring_no_patterns(document: &Document<'_>) -> Vec<Finding> 
     let (Some(neutral), Some(reading)) = (document.neutral, Reading::of(document.value)) else {
         return Vec::new();
     };
-    let mut walk = Walk { reading, path: Vec::new(), findings: Vec::new() };
+    let kind = document.value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let mut walk = Walk { kind, reading, path: Vec::new(), findings: Vec::new() };
     walk.value(document.value, neutral);
     walk.findings
 }
 
 struct Walk<'v> {
+    kind: &'v str,
     reading: Reading,
     path: Vec<Seen<'v>>,
     findings: Vec<Finding>,
@@ -77,19 +82,18 @@ impl<'v> Walk<'v> {
         if text == neutral {
             return;
         }
-        let is_description = matches!(self.path[..], [Seen::Key("spec"), Seen::Key("description")]);
         let is_pattern = match self.reading {
-            Reading::Patterns => matches!(self.path[..], [Seen::Key("spec"), ..]) && !is_description,
+            Reading::Patterns { below } => {
+                let is_below = matches!(self.path[..], [Seen::Key(key), ..] if key == below);
+                is_below && !matches!(self.path[..], [_, Seen::Key("description")])
+            }
             Reading::Templates => self.is_file_pattern(),
         };
         if self.reading == Reading::Templates && actions(text) != actions(neutral) {
             self.find(part, "a value brings `{{` or `}}` here, which Argo CD executes".to_owned());
         } else if is_pattern && let Some(character) = brought(text, neutral) {
-            let message = format!(
-                "a value brings `{}` here, which Argo CD takes for a pattern",
-                character.escape_debug()
-            );
-            self.find(part, message);
+            let (character, kind) = (character.escape_debug(), self.kind);
+            self.find(part, format!("a value brings `{character}` here, which is a pattern of `{kind}`"));
         }
     }
 

@@ -65,7 +65,7 @@ fn a_pattern_in_a_fact_does_not_widen_a_project() {
         "https://x/a?",
     ] {
         let problems = with_url(url);
-        assert!(problems.contains("which Argo CD takes for a pattern"), "{url}: {problems}");
+        assert!(problems.contains("which is a pattern of `AppProject`"), "{url}: {problems}");
         assert!(problems.contains("environments/_fleet.yaml:5:8: "), "{url}: {problems}");
     }
 }
@@ -81,4 +81,23 @@ fn a_pattern_that_the_template_writes_stays() {
     let world =
         World::shipped().edit(PROJECT, "- {{fleet.repository.url}}", "- \"{{fleet.repository.url}}*\"");
     assert_eq!(world.problems(), "no problems");
+}
+
+#[test]
+fn a_pattern_in_a_fact_does_not_widen_a_role() {
+    let role = |resource: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: reader}}\nrules:\n  - apiGroups: [\"\"]\n    resources: [{resource}]\n    verbs: [get]\n"
+        )
+    };
+    let with = |resource: &str, fact: &str| {
+        let file = "templates/addons/metallb/manifests/reader.yaml.hbs";
+        let fact = format!("storageClass: {fact}");
+        World::shipped().with(file, role(resource)).edit(FLEET, "storageClass: local-path", &fact).problems()
+    };
+    let problems = with("\"{{fleet.storageClass}}\"", "\"*\"");
+    assert!(problems.contains("a value brings `*` here, which is a pattern of `ClusterRole`"), "{problems}");
+    for problems in [with("\"{{fleet.storageClass}}\"", "pods"), with("\"*\"", "local-path")] {
+        assert!(!problems.contains("pattern"), "{problems}");
+    }
 }
