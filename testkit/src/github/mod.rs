@@ -94,6 +94,7 @@ impl GitHub {
             manifests: BTreeMap::new(),
             deliveries: Vec::new(),
             protected: BTreeMap::new(),
+            is_strict: false,
             spending: BTreeMap::new(),
             faults: VecDeque::new(),
             exchanges: Vec::new(),

@@ -197,6 +197,7 @@ pub fn mergeable_state(state: &State, pull: &Pull) -> &'static str {
         () if !pull.is_open() => "unknown",
         () if pull.draft => "draft",
         () if pull.approvals < approvals => "blocked",
+        () if state.is_strict && !state.origin.is_ancestor(&pull.base_sha, &pull.head_sha) => "behind",
         () if contexts.values().any(|state| *state != "success") => "unstable",
         () if runs.any(|run| run.fields["conclusion"] != "success") => "unstable",
         () => "clean",

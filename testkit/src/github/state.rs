@@ -52,6 +52,8 @@ pub struct State {
     pub deliveries: Vec<Delivery>,
     /// Branches that take a merge only with so many approvals.
     pub protected: BTreeMap<String, u64>,
+    /// Whether a head has to stand on the newest commit of its base branch before it is merged.
+    pub is_strict: bool,
     /// What each token has spent.
     pub spending: BTreeMap<String, Spending>,
     /// What goes wrong next.

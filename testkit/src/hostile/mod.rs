@@ -4,6 +4,7 @@ pub mod bombs;
 pub mod checks;
 pub mod edits;
 pub mod floods;
+pub mod heads;
 pub mod text;
 mod yaml;
 

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use super::record;
-use super::{BRANCHES, ForgeError, Outcome, Ownership, Proposal, PullRequest, PullState};
+use super::{BRANCHES, ForgeError, Outcome, Proposal, PullRequest, PullState};
 use crate::git::{Fault, GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
 
 const PULLS: &str = "refs/fleetwright/pulls/";
@@ -62,9 +62,14 @@ impl<'a> LocalForge<'a> {
         Ok(self.read(&self.upstream.fetch()?, number)?.pull)
     }
 
-    /// Returns whose a branch is, so that nothing of a person is overwritten.
-    pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
-        super::ownership(self.upstream, branch)
+    /// Returns whether a pull request of ours says of a commit that it was at its head branch.
+    ///
+    /// Whoever may write our refs may write everything else as well, so this is good for replacing a commit, and not for
+    /// taking it for what was rendered.
+    pub fn has_recorded(&self, head: &str, revision: Revision) -> Result<bool, ForgeError> {
+        let is_it =
+            |Proposal { head: of, head_revision, .. }: &Proposal| of == head && *head_revision == revision;
+        Ok(self.list()?.iter().any(|pull| is_it(&pull.proposal)))
     }
 
     /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.

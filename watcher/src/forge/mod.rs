@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::git::{CommitSummary, GitError, PushError, Revision, Upstream};
+use crate::git::{GitError, PushError, Revision, Upstream};
 
 pub mod github;
 pub mod local;
@@ -20,6 +20,8 @@ pub use github::{GitHubError, GitHubFault, GitHubForge};
 pub use local::LocalForge;
 
 const BRANCHES: &str = "refs/heads/";
+/// The label of a pull request whose change was read before its merge. Only Fleetwright sets it, so it takes it off elsewhere.
+pub const REVIEWED_LABEL: &str = "fleetwright: reviewed";
 
 /// Where the pull requests of a repository are kept.
 #[derive(Debug)]
@@ -72,14 +74,6 @@ impl Forge<'_> {
         }
     }
 
-    /// Returns whose a branch is, so that nothing of a person is overwritten.
-    pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
-        match self {
-            Self::Local(forge) => forge.ownership(branch),
-            Self::GitHub(forge) => forge.ownership(branch),
-        }
-    }
-
     /// Waits until a push is within the forge's limits, or says when it will be.
     pub fn admit_push(&self) -> Result<(), ForgeError> {
         match self {
@@ -96,33 +90,13 @@ impl Forge<'_> {
         }
     }
 
-    /// Closes an open pull request and deletes its head branch if nobody else committed to it.
-    pub fn close(&self, number: u64, reason: &str) -> Result<(), ForgeError> {
+    /// Closes an open pull request and deletes its head branch if that is at `tip`, which nobody else made.
+    pub fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
         match self {
             Self::Local(forge) => forge.close(number, reason),
-            Self::GitHub(forge) => forge.close(number, reason),
+            Self::GitHub(forge) => forge.close(number, reason, tip),
         }
     }
-
-    /// Puts right what was left behind on branches that start with `prefix`, and returns the numbers of the pull
-    /// requests concerned.
-    pub fn settle(&self, prefix: &str) -> Result<Vec<u64>, ForgeError> {
-        match self {
-            Self::Local(forge) => forge.settle(),
-            Self::GitHub(forge) => forge.settle(prefix),
-        }
-    }
-}
-
-/// Returns whose a branch is.
-fn ownership(upstream: &Upstream, branch: &str) -> Result<Ownership, ForgeError> {
-    let Some(tip) = upstream.fetch()?.get(&format!("{BRANCHES}{branch}")).copied() else {
-        return Ok(Ownership::Absent);
-    };
-    if upstream.repository().is_authored_by_us(tip)? {
-        return Ok(Ownership::Ours(tip));
-    }
-    Ok(Ownership::Persons(upstream.repository().commit_summary(tip)?))
 }
 
 /// A request to merge a head branch into a base branch.
@@ -213,17 +187,6 @@ impl Outcome {
         let (Self::Opened(number) | Self::Updated(number) | Self::Unchanged(number)) = self;
         number
     }
-}
-
-/// Whose a branch is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// There is no such branch.
-    Absent,
-    /// Its tip was made by Fleetwright and may be replaced.
-    Ours(Revision),
-    /// A person committed to it: it is left alone.
-    Persons(CommitSummary),
 }
 
 /// A forge that did not do what it was asked.

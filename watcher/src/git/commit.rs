@@ -143,6 +143,17 @@ pub struct CommitRequest<'a> {
 impl Repository {
     /// Makes a commit without moving any ref.
     pub fn commit(&self, request: &CommitRequest<'_>) -> Result<Revision, GitError> {
+        let (revision, objects) = self.objects_of(request)?;
+        self.write_objects(objects, request.changes.len())?;
+        Ok(revision)
+    }
+
+    /// Returns the id of the commit that a request makes, and makes nothing.
+    pub fn commit_id(&self, request: &CommitRequest<'_>) -> Result<Revision, GitError> {
+        self.objects_of(request).map(|(revision, _)| revision)
+    }
+
+    fn objects_of(&self, request: &CommitRequest<'_>) -> Result<(Revision, Vec<NewObject>), GitError> {
         let attempt = || format!("commit on `{}`", request.base.short());
         if let Some(outside) = request.changes.iter().find(|change| !is_inside(&change.path, request.roots)) {
             let roots = request.roots.iter().map(ToString::to_string).collect();
@@ -150,7 +161,7 @@ impl Repository {
         }
         let source = self.commit_at(request.source)?;
         let committer = Signature::fleetwright(&source.committer);
-        self.write_commit(&NewCommit {
+        self.compose(&NewCommit {
             base: Some(request.base),
             changes: request.changes,
             parents: &[request.base],
@@ -168,17 +179,14 @@ impl Repository {
         at: &Signature,
         message: &str,
     ) -> Result<Revision, GitError> {
-        self.write_commit(&NewCommit {
-            base: None,
-            changes: files,
-            parents,
-            author: at,
-            committer: at,
-            message,
-        })
+        let record = NewCommit { base: None, changes: files, parents, author: at, committer: at, message };
+        let (revision, objects) = self.compose(&record)?;
+        self.write_objects(objects, files.len())?;
+        Ok(revision)
     }
 
-    fn write_commit(&self, commit: &NewCommit<'_>) -> Result<Revision, GitError> {
+    /// Returns the id of a commit and everything that it adds to its base.
+    fn compose(&self, commit: &NewCommit<'_>) -> Result<(Revision, Vec<NewObject>), GitError> {
         let base = commit.base.map(|base| self.tree_at(base)).transpose()?;
         let base = base.map(|tree| Base { repository: &self.inner, tree: tree.id() });
         let mut objects: Vec<NewObject> = commit
@@ -197,8 +205,7 @@ impl Repository {
             .map_err(self.failed("read the trees that the commit changes"))?
             .unwrap_or_else(|| push(&mut objects, NewObject::new(Kind::Tree, Vec::new())));
         let id = push(&mut objects, NewObject::new(Kind::Commit, commit.serialize(&tree)));
-        self.write_objects(objects, commit.changes.len())?;
-        Ok(Revision::from_raw(id))
+        Ok((Revision::from_raw(id), objects))
     }
 
     /// Writes a merge commit over a tree that is there already.

@@ -104,7 +104,7 @@ impl Repository {
         Ok(false)
     }
 
-    fn input_ids(&self, revision: Revision) -> Result<[Option<git2::Oid>; 2], GitError> {
+    pub(super) fn input_ids(&self, revision: Revision) -> Result<[Option<git2::Oid>; 2], GitError> {
         let tree = self.tree_at(revision)?;
         Ok([ENVIRONMENTS, TEMPLATES].map(|folder| tree.get_name(folder).map(|entry| entry.id())))
     }

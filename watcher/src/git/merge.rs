@@ -18,6 +18,24 @@ impl Repository {
         by: &Signature,
         message: &str,
     ) -> Result<Revision, GitError> {
+        let tree = self.merged_tree(base, head)?;
+        self.write_merge(tree, &[base, head], by, message)
+    }
+
+    /// Returns whether a commit with two parents holds exactly what merging them gives, and nothing that was added to it.
+    pub fn is_clean_merge(&self, merge: Revision) -> Result<bool, GitError> {
+        let [base, head] = self.parents(merge)?[..] else { return Ok(false) };
+        if self.merge_base(base, head)?.is_none() {
+            return Ok(false);
+        }
+        match self.merged_tree(base, head) {
+            Ok(tree) => Ok(self.tree_at(merge)?.id() == tree),
+            Err(GitError { fault: Fault::Conflict { .. }, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn merged_tree(&self, base: Revision, head: Revision) -> Result<git2::Oid, GitError> {
         let attempt = || format!("merge `{}` into `{}`", head.short(), base.short());
         let ancestor = match self.merge_base(base, head)? {
             Some(ancestor) => self.tree_at(ancestor)?,
@@ -42,8 +60,7 @@ impl Repository {
             let paths = conflicts(&index).map_err(self.failed(attempt()))?;
             return Err(self.error(attempt(), Fault::Conflict { paths }));
         }
-        let tree = index.write_tree_to(&self.inner).map_err(self.failed(attempt()))?;
-        self.write_merge(tree, &[base, head], by, message)
+        index.write_tree_to(&self.inner).map_err(self.failed(attempt()))
     }
 }
 
@@ -61,6 +78,7 @@ fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
 
 #[cfg(test)]
 mod tests {
+    use crate::git::Revision;
     use crate::git::scene::{Scene, signature};
 
     #[test]
@@ -77,6 +95,37 @@ mod tests {
         assert_eq!(repository.merge(base, head, &signature(), "Merge #1").unwrap(), merged);
         assert_eq!(repository.merge_of(head, merged).unwrap(), Some(merged));
         assert_eq!(repository.merge_of(head, base).unwrap(), None);
+    }
+
+    #[test]
+    fn a_merge_is_clean_if_nothing_was_added_to_it() {
+        let scene = Scene::bare();
+        let root = scene.commit("main", "root", &[("a", "1"), ("b", "1")]);
+        scene.git(&["update-ref", "refs/heads/side", &root.to_string()]);
+        let base = scene.commit("main", "base", &[("a", "2")]);
+        let head = scene.commit("side", "side", &[("b", "2")]);
+        let repository = scene.repository();
+        let clean = repository.merge(head, base, &signature(), "Update").unwrap();
+        assert!(repository.is_clean_merge(clean).unwrap());
+        assert!(!repository.is_clean_merge(head).unwrap(), "it is no merge");
+        let tree = scene.git(&["rev-parse", &format!("{head}^{{tree}}")]);
+        let (head, base) = (head.to_string(), base.to_string());
+        let forged = [
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x",
+            "commit-tree",
+            &tree,
+            "-p",
+            &head,
+            "-p",
+            &base,
+            "-m",
+            "Update",
+        ];
+        let forged = Revision::parse(&scene.git(&forged)).unwrap();
+        assert!(!repository.is_clean_merge(forged).unwrap(), "it drops what the base has");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod revision;
 mod smart_http;
 mod snapshot;
 mod ssh;
+mod taken_back;
 mod tree;
 mod upload_pack;
 mod upstream;

@@ -223,7 +223,13 @@ impl Upstream {
         Ok(())
     }
 
-    /// Returns the refs that were moved through this value since the last time it was asked, in order.
+    /// Returns the refs that were moved through this value since they were taken, in order.
+    #[must_use]
+    pub fn moves(&self) -> Vec<RefUpdate> {
+        self.moved.borrow().clone()
+    }
+
+    /// Takes the refs that were moved through this value since the last time it was asked, in order.
     pub fn take_moves(&self) -> Vec<RefUpdate> {
         self.moved.take()
     }

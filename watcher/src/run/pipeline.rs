@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use renderer::path::{ClusterName, RepoPath};
-use renderer::plan::Budget;
+use renderer::plan::{self, Budget};
 use renderer::render::Progress;
 use renderer::snapshot::OUTPUT;
 use tracing::{Span, field, info};
@@ -17,12 +17,13 @@ use super::drift::{self, DriftMemory};
 use super::files::{FleetFiles, file_count};
 use super::gate::Control;
 use super::group::{Group, Groups, LastRoles};
-use super::publish::{BRANCH_PREFIX, Ground, head_of, publish};
+use super::heads::{GroupCommit, Heads};
+use super::publish::{Ground, Wanted, head_of, heads, publish};
 use super::report::{Published, RunReport};
 use super::review::{self, Desk, MergeGroup, Read, Reviews, queue_of};
 use super::worker::{Purpose, WorkerDeath, WorkerSettings, Workers};
 use crate::error::CommandError;
-use crate::forge::github::{Client, OpenPull};
+use crate::forge::github::{Client, Obstacle, OpenPull};
 use crate::forge::{Forge, ForgeError, Home, Outcome};
 use crate::git::{
     FileDelta, FilesChanged, FolderMemo, OutputFolder, OutputRoot, RefUpdate, Revision, SourceMemory,
@@ -97,14 +98,15 @@ impl Steps for crate::events::Cancel {
 /// Runs of one repository. It remembers what has not changed, never what must be done.
 #[derive(Debug)]
 pub struct Pipeline {
-    upstream: Upstream,
-    home: Home,
+    pub(super) upstream: Upstream,
+    pub(super) home: Home,
     settings: Settings,
-    workers: Workers,
+    pub(super) workers: Workers,
     folders: FolderMemo,
     roles: LastRoles,
     source: SourceMemory,
     drift: DriftMemory,
+    pub(super) heads: Heads,
     reviews: Reviews,
     /// The pull requests of ours that are to be merged as soon as nothing is in their way.
     waiting: Vec<u64>,
@@ -125,7 +127,7 @@ impl Pipeline {
     pub fn new(upstream: Upstream, settings: Settings) -> Self {
         let base = settings.base.clone();
         let queue = queue_of(&base);
-        let branches = Group::ALL.into_iter().map(head_of).chain([base, queue]);
+        let branches = heads().into_iter().chain([base, queue]);
         Self {
             upstream: upstream.with_branches(branches),
             home: Home::Local,
@@ -135,6 +137,7 @@ impl Pipeline {
             roles: LastRoles::default(),
             source: SourceMemory::default(),
             drift: DriftMemory::default(),
+            heads: Heads::default(),
             reviews: Reviews::default(),
             waiting: Vec::new(),
             settled: None,
@@ -251,7 +254,7 @@ impl Pipeline {
             None => self.upstream.existing_branch(&self.settings.base)?,
         };
         Span::current().record("revision", field::display(base));
-        for number in self.forge().settle(BRANCH_PREFIX)? {
+        for number in self.settle()? {
             info!(pull_request.number = number, "put pull request #{number} right after an interrupted step");
         }
         let git_dir = self.upstream.repository().git_dir();
@@ -264,18 +267,45 @@ impl Pipeline {
         let drift = self.drift((base, source), &changes, steps)?;
         let has_changes = changes.values().any(|changes| !changes.files.is_empty());
         let read = if has_changes { self.read_before(source)? } else { None };
+        let refs = after(seen.clone(), self.upstream.moves());
+        let wanted = self.wanted(&changes, &refs, (base, source), steps)?;
         let (upstream, settings, forge) = (&self.upstream, &self.settings, self.forge());
-        let ground = Ground { upstream, forge, settings, steps, base, source, read, drift };
+        let behind = self.behind()?;
+        let ground = Ground { upstream, forge, settings, steps, base, source, read, drift, behind };
         let (mut groups, mut control) = (Vec::new(), Control::Unknown);
-        for (group, changes) in &changes {
-            let Some(report) = publish(&ground, *group, changes)? else { return Ok(None) };
-            if *group == Group::Control {
+        for wanted in wanted {
+            let group = wanted.group;
+            let Some(report) = publish(&ground, wanted)? else { return Ok(None) };
+            if group == Group::Control
+                && let Some(changes) = changes.get(&group)
+            {
                 control = Control::of(changes, &report, of_control(&fleet, changes));
             }
             groups.push(report);
         }
+        self.heads.remember(&groups);
+        self.report_heads(&groups)?;
         info!(clusters = fleet.len(), files = file_count(&fleet), "run is complete");
         Ok(Some((RunReport { base, source, groups }, control)))
+    }
+
+    /// Returns what is to be published of each group, and whose its head branch is where `refs` are.
+    fn wanted<'c>(
+        &mut self,
+        changes: &'c BTreeMap<Group, GroupChanges>,
+        refs: &Refs,
+        range: (Revision, Revision),
+        steps: &dyn Steps,
+    ) -> Result<Vec<Wanted<'c>>, CommandError> {
+        let mut all = Vec::new();
+        for (group, changes) in changes {
+            let plan = plan::plan(&changes.files, &changes.published);
+            let commit = GroupCommit::new(*group, &plan, &changes.files);
+            let tip = refs.get(&format!("{BRANCHES}{}", head_of(*group))).copied();
+            let head = self.find_head(*group, &commit, tip, range, steps)?;
+            all.push(Wanted { group: *group, changes: &changes.files, plan, head });
+        }
+        Ok(all)
     }
 
     /// Judges everything that is proposed to the base branch, and returns the open pull requests; nothing if a step said to
@@ -296,6 +326,7 @@ impl Pipeline {
             steps,
             workers: &mut self.workers,
             control,
+            heads: &self.heads,
         };
         Ok(self.reviews.run(&mut desk, &pulls, &queue)?.then_some(pulls))
     }
@@ -317,7 +348,7 @@ impl Pipeline {
         for group in report.groups.iter().filter(|group| group.reviewed.is_some()) {
             match (&group.done, group.ready) {
                 (Published::Proposed(Outcome::Unchanged(number)), Some(head)) => {
-                    if forge.is_clean(*number)? {
+                    if forge.obstacle(*number)? == Obstacle::Nothing {
                         forge.merge_if_allowed(*number, head)?;
                     }
                     waiting.push(*number);
@@ -331,15 +362,27 @@ impl Pipeline {
         Ok(waiting)
     }
 
-    /// Returns whether something that waits to be merged has nothing in its way any more.
+    /// Returns whether something that waits to be merged has nothing in its way any more but what a run can change.
     fn may_merge(&self, waiting: &[u64]) -> Result<bool, ForgeError> {
         let Some(forge) = self.home.github(&self.upstream) else { return Ok(false) };
         for number in waiting {
-            if forge.is_clean(*number)? {
+            if forge.obstacle(*number)? != Obstacle::Other {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Returns what waits to be merged and has to stand on the newest base for that, by a rule of the base branch.
+    fn behind(&self) -> Result<Vec<u64>, ForgeError> {
+        let Some(forge) = self.home.github(&self.upstream) else { return Ok(Vec::new()) };
+        let mut behind = Vec::new();
+        for number in &self.waiting {
+            if forge.obstacle(*number)? == Obstacle::Behind {
+                behind.push(*number);
+            }
+        }
+        Ok(behind)
     }
 
     /// Returns the open pull requests of a forge that has them elsewhere than in the repository's refs.
@@ -350,13 +393,13 @@ impl Pipeline {
         }
     }
 
-    fn forge(&self) -> Forge<'_> {
+    pub(super) fn forge(&self) -> Forge<'_> {
         self.home.forge(&self.upstream)
     }
 
     /// Finds what differs from the base branch, by group in the order of publishing; nothing if a stop was requested
     /// meanwhile.
-    fn compare(
+    pub(super) fn compare(
         &mut self,
         base: Revision,
         fleet: &FleetFiles,

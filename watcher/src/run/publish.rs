@@ -5,29 +5,23 @@
 
 use std::collections::BTreeSet;
 
-use renderer::plan::{self, FileChange, Plan, Refusal, markdown};
-use renderer::snapshot::OUTPUT;
+use renderer::plan::{FileChange, Plan, Refusal, markdown};
 use tracing::{info, warn};
 
-use super::changes::GroupChanges;
 use super::drift;
 use super::group::Group;
+use super::heads::{GroupCommit, Head};
 use super::pipeline::{Settings, Step, Steps};
 use super::report::{GroupReport, Published};
 use super::review::Read;
 use crate::error::CommandError;
-use crate::forge::{Forge, Outcome, Ownership, Proposal, PullRequest, PullState};
-use crate::git::{
-    CommitRequest, CommitSummary, CommitText, FilesChanged, PushError, RefUpdate, Revision, TreeChange,
-    Upstream,
-};
+use crate::forge::{Forge, Outcome, Proposal, PullRequest, PullState, REVIEWED_LABEL};
+use crate::git::{CommitSummary, FilesChanged, PushError, RefUpdate, Revision, Upstream};
 
-/// The prefix of every branch that is pushed; no other branch is ever written.
+/// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
 /// The commit status by which the pull request of the apps waits for that of the hubs.
 pub const CONTROL_FIRST: &str = "fleetwright/control-first";
-/// The label of a pull request whose change was read before its merge.
-pub const REVIEWED_LABEL: &str = "fleetwright: reviewed";
 /// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
 const NOTHING_LEFT: &str = "nothing is left to change";
 
@@ -45,6 +39,17 @@ pub(super) struct Ground<'a> {
     pub read: Option<Read>,
     /// The rendered files that people changed by hand since then.
     pub drift: Vec<FilesChanged>,
+    /// The pull requests that wait to be merged and have to stand on the newest base for that.
+    pub behind: Vec<u64>,
+}
+
+/// What is to be published of a group.
+pub(super) struct Wanted<'a> {
+    pub group: Group,
+    pub changes: &'a [FileChange],
+    pub plan: Plan,
+    /// Whose its head branch is.
+    pub head: Head,
 }
 
 /// What there is to do about a plan.
@@ -53,21 +58,25 @@ enum Decision {
     Nothing,
     Close(u64),
     Decline(u64),
-    LeaveAlone(CommitSummary),
+    LeaveAlone(Option<u64>, CommitSummary),
     Refuse(Refusal),
     /// There is a pull request that says all this already.
     Keep(u64),
-    /// The head branch moves on from where it is, and the pull request with it.
-    Propose(Option<Revision>),
+    /// The pull request is made or changed; its head branch moves unless it is where it should be.
+    Propose,
 }
 
 /// A plan as a pull request presents it.
-struct Presented {
+struct Presented<'a> {
     group: Group,
-    head: String,
+    branch: String,
     plan: Plan,
     title: String,
     body: String,
+    changes: &'a [FileChange],
+    head: Head,
+    /// The commits that took back what the plan puts there again.
+    taken_back: Vec<FilesChanged>,
     /// The pull request in which this very plan was read before its merge.
     reviewed: Option<u64>,
 }
@@ -77,58 +86,75 @@ pub(super) fn head_of(group: Group) -> String {
     format!("{BRANCH_PREFIX}{group}")
 }
 
+/// Returns the head branches of all groups: no other branch is ever read as ours, written or deleted.
+pub(super) fn heads() -> [String; 2] {
+    Group::ALL.map(head_of)
+}
+
 /// Publishes what changes for a group; returns nothing if a step said to stop.
-pub(super) fn publish(
-    ground: &Ground<'_>,
-    group: Group,
-    changes: &GroupChanges,
-) -> Result<Option<GroupReport>, CommandError> {
-    let plan = plan::plan(&changes.files, &changes.published);
-    let mut wanted = Presented::new(group, plan, ground.read.as_ref());
-    let drift = drift::of(&ground.drift, &changes.files);
+pub(super) fn publish(ground: &Ground<'_>, wanted: Wanted<'_>) -> Result<Option<GroupReport>, CommandError> {
+    let group = wanted.group;
+    let mut wanted = Presented::new(wanted, ground)?;
+    let drift = drift::of(&ground.drift, wanted.changes);
     for changed in &drift {
         let (title, author) = (&changed.commit.title, &changed.commit.author.name);
         info!(%group, commit = %changed.commit.revision, "`{title}` by {author} changed rendered files by hand: putting them back");
     }
-    wanted.body.push_str(&drift::section(&drift, &ground.settings.base));
+    wanted.body.push_str(&drift::section(&wanted.taken_back, &drift, &ground.settings.base));
     if !ground.steps.may_go_on(Step::Planned(group)) {
         return Ok(None);
     }
-    let pulls = ground.forge.of_head(&wanted.head)?;
-    let ownership = ground.forge.ownership(&wanted.head)?;
-    ground.check_base()?;
-    let done = match decide(ground, &wanted, ownership, &pulls) {
+    let pulls = ground.forge.of_head(&wanted.branch)?;
+    ground.check_base(wanted.changes)?;
+    if let Head::Current { tip, .. } = wanted.head
+        && pulls.iter().any(|pull| pull.state == PullState::Open && ground.behind.contains(&pull.number))
+    {
+        wanted.head = Head::Replaceable(tip);
+    }
+    let seen = wanted.head.clone();
+    let done = match decide(ground, &wanted, &pulls) {
         Decision::Nothing => Published::Nothing,
         Decision::Decline(number) => Published::Declined(number),
         Decision::Refuse(refusal) => Published::Refused(refusal),
         Decision::Keep(number) => Published::Proposed(Outcome::Unchanged(number)),
-        Decision::LeaveAlone(commit) => leave_alone(&wanted, commit),
-        Decision::Close(number) => close(&ground.forge, number)?,
-        Decision::Propose(tip) => match propose(ground, &wanted, tip, &changes.files)? {
+        Decision::LeaveAlone(number, commit) => leave_alone(&wanted, number, commit),
+        Decision::Close(number) => close(&ground.forge, number, &wanted.head)?,
+        Decision::Propose => match propose(ground, &mut wanted)? {
             Some(outcome) => Published::Proposed(outcome),
             None => return Ok(None),
         },
     };
     let goes_on = ground.steps.may_go_on(Step::Proposed(group));
-    let ready = ready(ground, &wanted, &done, &changes.files)?;
-    let Presented { plan, reviewed, .. } = wanted;
-    Ok(goes_on.then_some(GroupReport { group, plan, done, reviewed, ready }))
+    // What was only just pushed or written is left for the next run, so that checks can begin.
+    let is_kept = matches!(done, Published::Proposed(Outcome::Unchanged(_))) && seen == wanted.head;
+    let ready = seen.tip().filter(|_| is_kept && wanted.reviewed.is_some());
+    let Presented { plan, reviewed, head, .. } = wanted;
+    Ok(goes_on.then_some(GroupReport { group, plan, done, reviewed, head, ready }))
 }
 
 impl Ground<'_> {
-    /// Fails if the base branch has moved on: what a run on its newest revision did is not to be undone.
-    fn check_base(&self) -> Result<(), PushError> {
-        let found = self.upstream.branch(&self.settings.base)?;
+    /// Fails if the plan may be another one on the base branch as it is now: what a run on its newest revision did is not
+    /// to be undone. A base that only moved on otherwise is no reason to stop, or one that always moves would stop every run.
+    fn check_base(&self, changes: &[FileChange]) -> Result<(), CommandError> {
+        let name = format!("refs/heads/{}", self.settings.base);
+        let found = self.upstream.fetch()?.get(&name).copied();
         if found == Some(self.base) {
             return Ok(());
         }
-        let name = format!("refs/heads/{}", self.settings.base);
-        Err(PushError::LeaseLost { name, expected: Some(self.base), found })
+        let repository = self.upstream.repository();
+        if let Some(found) = found
+            && repository.is_ancestor(self.base, found)?
+            && repository.has_same_inputs(self.base, found)?
+            && repository.has_same_files(self.base, found, changes.iter().map(|change| &change.path))?
+        {
+            return Ok(());
+        }
+        Err(PushError::LeaseLost { name, expected: Some(self.base), found }.into())
     }
 }
 
 /// Decides what to do; `pulls` are those of the group's head branch in order.
-fn decide(ground: &Ground<'_>, wanted: &Presented, head: Ownership, pulls: &[PullRequest]) -> Decision {
+fn decide(ground: &Ground<'_>, wanted: &Presented<'_>, pulls: &[PullRequest]) -> Decision {
     let open = pulls.iter().find(|pull| pull.state == PullState::Open);
     let plan = &wanted.plan;
     if plan.is_empty() && open.is_none() {
@@ -137,11 +163,9 @@ fn decide(ground: &Ground<'_>, wanted: &Presented, head: Ownership, pulls: &[Pul
     if let Some(last) = pulls.last().filter(|last| is_declined(last, plan)) {
         return Decision::Decline(last.number);
     }
-    let tip = match head {
-        Ownership::Persons(commit) => return Decision::LeaveAlone(commit),
-        Ownership::Ours(tip) => Some(tip),
-        Ownership::Absent => None,
-    };
+    if let Head::Persons(commit) = &wanted.head {
+        return Decision::LeaveAlone(open.map(|open| open.number), commit.clone());
+    }
     if plan.is_empty() {
         return open.map_or(Decision::Nothing, |open| Decision::Close(open.number));
     }
@@ -149,11 +173,13 @@ fn decide(ground: &Ground<'_>, wanted: &Presented, head: Ownership, pulls: &[Pul
     if let Err(refusal) = plan.refuse(budget, allow_deletions.as_deref()) {
         return Decision::Refuse(refusal);
     }
-    match (open, tip) {
-        (Some(open), Some(tip)) if open.proposal == wanted.proposal(ground, tip) => {
+    match (open, &wanted.head) {
+        (Some(open), Head::Current { tip, parent })
+            if open.proposal == wanted.proposal(ground, *parent, *tip) =>
+        {
             Decision::Keep(open.number)
         }
-        _ => Decision::Propose(tip),
+        _ => Decision::Propose,
     }
 }
 
@@ -163,55 +189,39 @@ fn is_declined(pull: &PullRequest, plan: &Plan) -> bool {
     by_a_person && pull.proposal.plan == plan.digest().short()
 }
 
-/// Returns the head of a pull request that may be merged by itself: what was read before, in the very commit that a run
-/// makes of it. What was only just pushed is left for the next run, so that checks can begin.
-fn ready(
-    ground: &Ground<'_>,
-    wanted: &Presented,
-    done: &Published,
-    changes: &[FileChange],
-) -> Result<Option<Revision>, CommandError> {
-    let is_kept = matches!(done, Published::Proposed(Outcome::Unchanged(_)));
-    if !(is_kept && ground.settings.merge_reviewed && wanted.reviewed.is_some()) {
-        return Ok(None);
-    }
-    // A committer's name can be borrowed; the id of a commit cannot.
-    let revision = commit(ground, &wanted.title, changes)?;
-    Ok((ground.upstream.branch(&wanted.head)? == Some(revision)).then_some(revision))
+fn leave_alone(wanted: &Presented<'_>, number: Option<u64>, commit: CommitSummary) -> Published {
+    let (group, branch) = (wanted.group, wanted.branch.clone());
+    warn!(%group, branch, commit = %commit.revision, "`{branch}` is not at a commit of Fleetwright: left alone");
+    Published::LeftAlone { number, branch, commit }
 }
 
-fn leave_alone(wanted: &Presented, commit: CommitSummary) -> Published {
-    let (group, branch) = (wanted.group, wanted.head.clone());
-    warn!(%group, branch, "`{}` by {} is on `{branch}`: left alone", commit.title, commit.author.name);
-    Published::LeftAlone { branch, commit }
-}
-
-fn close(forge: &Forge<'_>, number: u64) -> Result<Published, CommandError> {
-    forge.close(number, NOTHING_LEFT)?;
+fn close(forge: &Forge<'_>, number: u64, head: &Head) -> Result<Published, CommandError> {
+    forge.close(number, NOTHING_LEFT, head.tip())?;
     info!(pull_request.number = number, "closed pull request #{number}: {NOTHING_LEFT}");
     Ok(Published::Closed(number))
 }
 
-/// Commits, pushes and proposes a group's changes; returns nothing if a step said to stop.
-fn propose(
-    ground: &Ground<'_>,
-    wanted: &Presented,
-    tip: Option<Revision>,
-    changes: &[FileChange],
-) -> Result<Option<Outcome>, CommandError> {
-    let group = wanted.group;
-    let revision = commit(ground, &wanted.title, changes)?;
+/// Commits, pushes and proposes a group's changes; returns nothing if a step said to stop. A head that is as it should be
+/// stays, so that no check begins again and no approval is lost.
+fn propose(ground: &Ground<'_>, wanted: &mut Presented<'_>) -> Result<Option<Outcome>, CommandError> {
+    let (group, seen) = (wanted.group, wanted.head.tip());
+    if !matches!(wanted.head, Head::Current { .. }) {
+        let commit = GroupCommit::new(group, &wanted.plan, wanted.changes);
+        let tip = commit.make(ground.upstream.repository(), ground.base, ground.source)?;
+        wanted.head = Head::Current { tip, parent: ground.base };
+    }
+    let Head::Current { tip, parent } = wanted.head else { return Ok(None) };
     if !ground.steps.may_go_on(Step::Committed(group)) {
         return Ok(None);
     }
-    if tip != Some(revision) {
+    if seen != Some(tip) {
         ground.forge.admit_push()?;
-        ground.upstream.update(&[RefUpdate::branch(&wanted.head, tip, Some(revision))])?;
+        ground.upstream.update(&[RefUpdate::branch(&wanted.branch, seen, Some(tip))])?;
     }
     if !ground.steps.may_go_on(Step::Pushed(group)) {
         return Ok(None);
     }
-    let outcome = ground.forge.open_or_update(&wanted.proposal(ground, revision))?;
+    let outcome = ground.forge.open_or_update(&wanted.proposal(ground, parent, tip))?;
     let (verb, number) = match outcome {
         Outcome::Opened(number) => ("opened", number),
         Outcome::Updated(number) => ("updated", number),
@@ -221,31 +231,19 @@ fn propose(
     Ok(Some(outcome))
 }
 
-fn commit(ground: &Ground<'_>, title: &str, changes: &[FileChange]) -> Result<Revision, CommandError> {
-    let changes: Vec<_> = changes
-        .iter()
-        .map(|change| TreeChange { path: change.path.clone(), content: change.new.clone() })
-        .collect();
-    Ok(ground.upstream.repository().commit(&CommitRequest {
-        base: ground.base,
-        changes: &changes,
-        roots: &[OUTPUT],
-        text: &CommitText::rendered(title, ground.source),
-        source: ground.source,
-    })?)
-}
-
-impl Presented {
-    fn new(group: Group, plan: Plan, read: Option<&Read>) -> Self {
+impl<'a> Presented<'a> {
+    fn new(wanted: Wanted<'a>, ground: &Ground<'_>) -> Result<Self, CommandError> {
+        let Wanted { group, changes, plan, head } = wanted;
         let (title, mut body) = (markdown::title(&plan, group.as_str()), markdown::body(&plan));
-        let reviewed = read.filter(|read| read.has(group, &plan)).map(|read| read.number);
+        let taken_back = drift::taken_back(ground, changes)?;
+        let reviewed = reviewed(ground.read.as_ref(), group, &plan, &taken_back);
         if let Some(number) = reviewed {
             body = format!("This very change was read before the merge of #{number}.\n\n{body}");
         }
-        Self { group, head: head_of(group), plan, title, body, reviewed }
+        Ok(Self { group, branch: head_of(group), plan, title, body, changes, head, taken_back, reviewed })
     }
 
-    fn proposal(&self, ground: &Ground<'_>, head_revision: Revision) -> Proposal {
+    fn proposal(&self, ground: &Ground<'_>, base_revision: Revision, head_revision: Revision) -> Proposal {
         let mut labels = BTreeSet::from([self.group.to_string()]);
         labels.extend(self.reviewed.map(|_| REVIEWED_LABEL.to_owned()));
         Proposal {
@@ -253,11 +251,17 @@ impl Presented {
             group: self.group.to_string(),
             plan: self.plan.digest().short(),
             base: ground.settings.base.clone(),
-            base_revision: ground.base,
-            head: self.head.clone(),
+            base_revision,
+            head: self.branch.clone(),
             head_revision,
             labels,
             body: self.body.clone(),
         }
     }
+}
+
+/// Returns the pull request in which this very plan was read; nothing if it puts back what was taken back since: then
+/// whoever took it back has the last word.
+fn reviewed(read: Option<&Read>, group: Group, plan: &Plan, taken_back: &[FilesChanged]) -> Option<u64> {
+    read.filter(|read| taken_back.is_empty() && read.has(group, plan)).map(|read| read.number)
 }

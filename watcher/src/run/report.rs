@@ -7,6 +7,7 @@ use renderer::visible::visible;
 use serde_json::{Value, json};
 
 use super::group::Group;
+use super::heads::Head;
 use crate::forge::Outcome;
 use crate::git::{CommitSummary, Revision};
 
@@ -32,7 +33,9 @@ pub struct GroupReport {
     pub done: Published,
     /// The pull request in which this very plan was read before its merge.
     pub reviewed: Option<u64>,
-    /// The head of the pull request, if that may be merged by itself.
+    /// Whose the head branch is.
+    pub head: Head,
+    /// The head of the pull request, if nothing has to be said of it any more before it is merged.
     pub ready: Option<Revision>,
 }
 
@@ -47,8 +50,10 @@ pub enum Published {
     Closed(u64),
     /// A person closed the pull request with this very plan; it stays closed until the plan changes.
     Declined(u64),
-    /// A person has committed to the head branch; it is left as it is.
+    /// The head branch is not at a commit of Fleetwright; it is left as it is.
     LeftAlone {
+        /// The open pull request of the branch.
+        number: Option<u64>,
         /// The branch.
         branch: String,
         /// The commit at its tip.
@@ -56,6 +61,17 @@ pub enum Published {
     },
     /// The plan deletes more than is allowed.
     Refused(Refusal),
+}
+
+impl GroupReport {
+    /// Returns the pull request that is open for the group.
+    #[must_use]
+    pub const fn open_pull_request(&self) -> Option<u64> {
+        match &self.done {
+            Published::Proposed(_) | Published::LeftAlone { .. } => self.done.number(),
+            _ => None,
+        }
+    }
 }
 
 impl Published {
@@ -79,7 +95,8 @@ impl Published {
             )
             | Self::Closed(number)
             | Self::Declined(number) => Some(*number),
-            Self::Nothing | Self::LeftAlone { .. } | Self::Refused(_) => None,
+            Self::LeftAlone { number, .. } => *number,
+            Self::Nothing | Self::Refused(_) => None,
         }
     }
 }
@@ -117,7 +134,7 @@ impl RunReport {
                 if let Some(number) = report.reviewed {
                     group["reviewedIn"] = number.into();
                 }
-                if let Published::LeftAlone { branch, commit } = &report.done {
+                if let Published::LeftAlone { branch, commit, .. } = &report.done {
                     group["branch"] = branch.as_str().into();
                     group["commit"] = commit.revision.to_string().into();
                 }
@@ -159,10 +176,14 @@ impl fmt::Display for GroupReport {
                     "pull request #{number} was closed with this very change; it stays closed until the change differs"
                 )
             }
-            Published::LeftAlone { branch, commit } => {
-                let (author, title) = (visible(&commit.author.name), visible(&commit.title));
-                write!(f, "left `{branch}` alone: {author} committed `{title}` to it")
-            }
+            Published::LeftAlone { branch, commit, .. } => write!(
+                f,
+                "left `{branch}` alone: it is at {} `{}` by {}, which Fleetwright did not make; put the branch back to the \
+                 commit before, or close its pull request and delete it",
+                commit.revision.short(),
+                visible(&commit.title),
+                visible(&commit.author.name)
+            ),
             Published::Refused(refusal) => write!(f, "{refusal}"),
         }
     }

@@ -130,7 +130,7 @@ fn each_group_gets_one_pull_request_and_the_apps_wait_for_control() {
     assert!(on.has_news());
     assert_snapshot!(on.run(), @r"
     control  nothing to do
-    app      updated pull request #2
+    app      pull request #2 is current
     ");
     assert_snapshot!(on.status(APP_HEAD), @"fleetwright/control-first success: nothing has to be merged first");
     on.github.merge(2).unwrap();
@@ -144,7 +144,7 @@ fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
     let on = OnGitHub::edited();
     on.run();
     let requests = on.github.state().exchanges.len();
-    assert_eq!((requests, on.github.writes().len()), (19, 8), "{:?}", on.github.writes());
+    assert_eq!((requests, on.github.writes().len()), (21, 8), "{:?}", on.github.writes());
     on.run();
     let used = || on.github.state().spending[github::TOKEN].used;
     let used_before = used();
@@ -163,7 +163,7 @@ fn a_change_to_a_thousand_clusters_is_one_push_a_group_and_a_handful_of_requests
     assert_eq!(clusters, 1_000);
     let requests = on.github.state().exchanges.len();
     let writes = on.github.writes();
-    assert_eq!((pushes - client.left().pushes, requests, writes.len()), (2, 19, 8), "{writes:?}");
+    assert_eq!((pushes - client.left().pushes, requests, writes.len()), (2, 21, 8), "{writes:?}");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn what_a_person_changed_by_hand_is_put_back_by_a_pull_request_that_names_the_co
     app      opened pull request #1
     ");
     let (body, writes) = (on.github.pull(1).unwrap().body.unwrap(), on.github.writes());
-    let told = format!("- {commit} `Widen the pool, quickly` by `Ann`: `{POOL}`\n");
+    let told = format!("- {commit} `Widen the pool, quickly` by `Ann` on 2026-01-01: `{POOL}`\n");
     assert!(body.contains("### Changed by hand\n") && body.contains(&told), "{body}");
     on.run();
     assert_eq!(on.github.writes(), writes, "a second run says nothing else");
@@ -347,7 +347,10 @@ fn what_a_person_takes_back_is_changed_by_hand_although_it_was_rendered_once() {
     let revert = on.world.commit(BASE, "Take it back", &[(file, Some(&before))]);
     on.run();
     let body = on.github.pull(3).unwrap().body.unwrap();
-    assert!(body.contains(&format!("- {revert} `Take it back` by `Ann`: `{file}`\n")), "{body}");
+    assert!(
+        body.contains(&format!("- {revert} `Take it back` by `Ann` on 2026-01-01: `{file}`\n")),
+        "{body}"
+    );
 }
 
 #[test]
@@ -381,10 +384,13 @@ fn a_persons_commit_on_our_branch_is_left_alone_and_told_of() {
     let theirs =
         on.world.commit(APP_HEAD, "Fix it by hand", &[("argocd-apps/app/extra.yaml", Some("a: 1\n"))]);
     on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
-    assert_snapshot!(on.run(), @r"
-    control  updated pull request #1
-    app      left `fleetwright/app` alone: Ann committed `Fix it by hand` to it
-    ");
+    let told = on.run();
+    assert!(
+        told.starts_with(
+            "control  updated pull request #1\napp      left `fleetwright/app` alone: it is at "
+        ),
+        "{told}"
+    );
     assert_eq!(on.world.tip(APP_HEAD), theirs);
     assert_eq!(on.pulls().lines().count(), 2);
 }

@@ -26,8 +26,8 @@ fn closing() -> World {
     world
 }
 
-/// One pull request is merged, the other one is to be rebuilt.
-fn rebuilding() -> World {
+/// One pull request is merged, the other one stays as it is.
+fn keeping() -> World {
     let world = World::unpublished();
     world.run();
     world.merge(1);
@@ -41,7 +41,7 @@ fn a_run_that_is_cut_short_between_any_two_steps_is_finished_by_the_next() {
         ("opening", opening, 10),
         ("updating", updating, 10),
         ("closing", closing, 6),
-        ("rebuilding", rebuilding, 8),
+        ("keeping", keeping, 6),
     ];
     for (name, scene, passed) in scenes {
         let whole = scene();

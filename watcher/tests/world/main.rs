@@ -10,6 +10,7 @@ mod edits;
 mod forged;
 mod github;
 mod github_service;
+mod heads;
 mod kills;
 mod office;
 mod platform;

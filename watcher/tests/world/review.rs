@@ -467,7 +467,7 @@ fn a_change_that_was_not_shown_in_the_review_is_not_taken_for_read() {
 }
 
 /// An office in which a change was reviewed and merged, and that may merge what follows from it.
-fn merged() -> (Office, u64) {
+pub fn merged() -> (Office, u64) {
     let office = Office::with(World::new(), APP_TOKEN, Settings { merge_reviewed: true, ..settings() });
     let number = office.propose("pool", POOL);
     office.run();

@@ -64,7 +64,7 @@ fn every_open_pull_request_gets_both_verdicts() {
         } else {
             assert_snapshot!(office.verdicts(1), @r"
             fleetwright/control-first success: holds only what the apps wait for
-            fleetwright/review success: Made by Fleetwright from 0dbe02f
+            fleetwright/review success: Made by Fleetwright from 0dbe02f · made=fleetwright
             ");
             assert_snapshot!(office.verdicts(hostile), @r"
             fleetwright/control-first success: no rendered file is changed

@@ -131,7 +131,8 @@ impl Verdict {
 
     fn to_status(&self) -> CommitStatus {
         let room = STATUS_DESCRIPTION_LIMIT.saturating_sub(self.seal.chars().count() + SEAL.chars().count());
-        let title: String = visible(&self.title).chars().take(room).collect();
+        // What people wrote may stand in the title; it must not be read as a seal.
+        let title: String = visible(&self.title).replace('·', "-").chars().take(room).collect();
         let seal = if self.seal.is_empty() { String::new() } else { format!("{SEAL}{}", self.seal) };
         CommitStatus {
             context: self.name.clone(),

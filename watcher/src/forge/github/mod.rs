@@ -22,13 +22,11 @@ mod pulls;
 mod transport;
 mod wire;
 
-use std::collections::BTreeMap;
-
 use http::Method;
 use serde_json::json;
 use tracing::info;
 
-use super::{BRANCHES, ForgeError, Outcome, Ownership, Proposal, PullRequest, PullState};
+use super::{BRANCHES, ForgeError, Outcome, Proposal, PullRequest, PullState};
 use crate::git::{Fault, PushError, RefUpdate, Revision, Upstream};
 
 pub use budget::{Budget, Cost, Left};
@@ -37,7 +35,7 @@ pub use client::Client;
 pub use clock::Clock;
 pub use error::{Cause, GitHubError, GitHubFault};
 pub use pages::{Asker, Page};
-pub use people::{Labelled, OpenPull, Origin};
+pub use people::{Labelled, Obstacle, OpenPull, Origin};
 pub use place::{PlaceError, RepositoryPlace};
 
 use client::Call;
@@ -116,11 +114,6 @@ impl<'a> GitHubForge<'a> {
         pulls::read(&self.pull(number)?)
     }
 
-    /// Returns whose a branch is, so that nothing of a person is overwritten.
-    pub fn ownership(&self, branch: &str) -> Result<Ownership, ForgeError> {
-        super::ownership(self.upstream, branch)
-    }
-
     /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
     pub fn open_or_update(&self, proposal: &Proposal) -> Result<Outcome, ForgeError> {
         let mut is_lost = false;
@@ -150,9 +143,8 @@ impl<'a> GitHubForge<'a> {
         Err(ForgeError::Busy { what: "the pull requests".into() })
     }
 
-    /// Closes an open pull request with a comment that says why, and deletes its head branch if nobody else committed
-    /// to it.
-    pub fn close(&self, number: u64, reason: &str) -> Result<(), ForgeError> {
+    /// Closes an open pull request with a comment that says why, and deletes its head branch if that is at `tip` still.
+    pub fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
         let pull = self.pull(number)?;
         let request = pulls::read(&pull)?;
         match request.state {
@@ -168,7 +160,10 @@ impl<'a> GitHubForge<'a> {
             PullState::Closed { .. } => {}
             PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: request.state }),
         }
-        self.delete_head(&request).map(drop)
+        match tip {
+            Some(tip) => self.delete_head(&request.proposal.head, tip).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Merges an open pull request whose head is `head` still, and returns the merge commit.
@@ -201,12 +196,17 @@ impl<'a> GitHubForge<'a> {
         }
     }
 
-    /// Deletes branches that start with `prefix` and were left behind by pull requests that are merged or that
-    /// Fleetwright closed, and returns the numbers of those pull requests.
-    pub fn settle(&self, prefix: &str) -> Result<Vec<u64>, ForgeError> {
+    /// Deletes those of `heads` that were left behind by pull requests that are merged, or that Fleetwright closed while they
+    /// were at a commit of which `is_made_by_us` says so, and returns the numbers of those pull requests.
+    pub fn settle(
+        &self,
+        heads: &[String],
+        mut is_made_by_us: impl FnMut(Revision) -> Result<bool, ForgeError>,
+    ) -> Result<Vec<u64>, ForgeError> {
         let refs = self.upstream.fetch()?;
         let mut settled = Vec::new();
-        for (head, tip) in heads(&refs, prefix) {
+        for head in heads {
+            let Some(tip) = refs.get(&format!("{BRANCHES}{head}")) else { continue };
             let pulls = self.of_head(head)?;
             let Some(last) = pulls.last().filter(|_| pulls.iter().all(|pull| pull.state != PullState::Open))
             else {
@@ -215,10 +215,10 @@ impl<'a> GitHubForge<'a> {
             // The branch of a pull request that a person closed stays, so that it can be opened again.
             let is_done = match &last.state {
                 PullState::Merged { .. } => true,
-                PullState::Closed { reason } => reason != pulls::CLOSED_BY_A_PERSON,
+                PullState::Closed { reason } => reason != pulls::CLOSED_BY_A_PERSON && is_made_by_us(*tip)?,
                 PullState::Open => false,
             };
-            if is_done && last.proposal.head_revision == tip && self.delete_head(last)? {
+            if is_done && last.proposal.head_revision == *tip && self.delete_head(head, *tip)? {
                 settled.push(last.number);
             }
         }
@@ -405,10 +405,9 @@ impl<'a> GitHubForge<'a> {
         Ok(marked.find(|comment| account.is(comment.user.as_ref())))
     }
 
-    /// Deletes the head branch if it still is where the pull request says, and tells whether it did.
-    fn delete_head(&self, pull: &PullRequest) -> Result<bool, ForgeError> {
-        let Proposal { head, head_revision, .. } = &pull.proposal;
-        match self.upstream.update(&[RefUpdate::branch(head, Some(*head_revision), None)]) {
+    /// Deletes a head branch if it is at `tip` still, and tells whether it did.
+    fn delete_head(&self, head: &str, tip: Revision) -> Result<bool, ForgeError> {
+        match self.upstream.update(&[RefUpdate::branch(head, Some(tip), None)]) {
             Ok(()) => Ok(true),
             // It moved, it is gone already, or a person has it checked out.
             Err(PushError::LeaseLost { .. }) => Ok(false),
@@ -429,15 +428,6 @@ impl<'a> GitHubForge<'a> {
 /// Returns the hidden line by which a comment of ours is found.
 fn mark(kind: &str) -> String {
     format!("<!-- fleetwright:{kind} -->")
-}
-
-fn heads<'r>(
-    refs: &'r BTreeMap<String, Revision>,
-    prefix: &'r str,
-) -> impl Iterator<Item = (&'r str, Revision)> {
-    refs.iter().filter_map(move |(name, tip)| {
-        Some((name.strip_prefix(BRANCHES).filter(|branch| branch.starts_with(prefix))?, *tip))
-    })
 }
 
 /// Returns whether the pull request may be there although it was not this request that is known to have opened it.

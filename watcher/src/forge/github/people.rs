@@ -45,6 +45,17 @@ pub enum Origin {
     },
 }
 
+/// What is in the way of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nothing: no rule, no status and no check.
+    Nothing,
+    /// The head does not stand on the newest commit of the base branch, which has a rule that it must.
+    Behind,
+    /// Anything else, or the pull request is not open.
+    Other,
+}
+
 /// Whether a label is a word about the head as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Labelled {
@@ -142,10 +153,19 @@ impl GitHubForge<'_> {
         Ok(pulls.iter().filter_map(head).collect())
     }
 
-    /// Returns whether an open pull request could be merged this moment: no rule, no status and no check is in its way.
-    pub fn is_clean(&self, number: u64) -> Result<bool, ForgeError> {
+    /// Returns what is in the way of the merge of an open pull request.
+    pub fn obstacle(&self, number: u64) -> Result<Obstacle, ForgeError> {
         let pull = self.pull(number)?;
-        Ok(pull.state == "open" && pull.mergeable_state.as_deref() == Some("clean"))
+        Ok(match pull.mergeable_state.as_deref().filter(|_| pull.state == "open") {
+            Some("clean") => Obstacle::Nothing,
+            Some("behind") => Obstacle::Behind,
+            _ => Obstacle::Other,
+        })
+    }
+
+    /// Returns the page of a pull request.
+    pub fn page_of(&self, number: u64) -> Result<String, ForgeError> {
+        Ok(self.pull(number)?.html_url)
     }
 
     /// Merges an open pull request whose head is `head` still, unless a rule of its branch is in the way.

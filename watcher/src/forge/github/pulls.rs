@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::marker::{self, Marker};
 use super::wire::{Pull, PullEdit};
-use crate::forge::{ForgeError, Proposal, PullRequest, PullState};
+use crate::forge::{ForgeError, Proposal, PullRequest, PullState, REVIEWED_LABEL};
 use crate::git::Revision;
 
 /// The most characters that GitHub takes for a body; beyond it the API answers with status 422.
@@ -58,7 +58,10 @@ pub(super) fn difference(pull: &Pull, proposal: &Proposal) -> Difference {
             .collect(),
         stale_labels: was_ours
             .into_iter()
+            .chain([REVIEWED_LABEL.to_owned()])
             .filter(|label| has.contains(label.as_str()) && !proposal.labels.contains(label))
+            .collect::<BTreeSet<String>>()
+            .into_iter()
             .collect(),
     }
 }

@@ -11,7 +11,6 @@ use crate::identity::Identity;
 
 const HEAD: &str = "fleetwright/app";
 const FIRST: &str = "fleetwright/control";
-const PREFIX: &str = "fleetwright/";
 const SECRET: &str = "github_pat_fleet";
 
 /// A GitHub with a repository, and a clone of it in which commits are made.
@@ -93,6 +92,10 @@ fn client(github: &GitHub, url: &str) -> Client {
     Client::new(place, Identity::of_token(SECRET.into()), Clock::new(now, wait)).unwrap()
 }
 
+fn heads() -> [String; 2] {
+    [FIRST, HEAD].map(str::to_owned)
+}
+
 fn proposal(head: &str, head_revision: Revision, base_revision: Revision) -> Proposal {
     Proposal {
         title: "Render app: `url` on 2 clusters".into(),
@@ -125,7 +128,7 @@ fn requests_and_replies_are_held_to_the_description_that_github_publishes() {
     let world = World::new();
     let (number, proposal) = world.opened(HEAD);
     world.forge().set_status(proposal.head_revision, &status(StatusState::Pending)).unwrap();
-    world.forge().close(number, "nothing is left to change").unwrap();
+    world.forge().close(number, "nothing is left to change", None).unwrap();
     let exchanges = world.github.state().exchanges.clone();
     assert!(exchanges.len() > 8, "too little was said to judge by");
     // A judge who finds fault with nothing is none.
@@ -141,7 +144,7 @@ fn a_repository_without_pull_requests_has_an_empty_list_and_nothing_to_settle() 
     let world = World::new();
     assert_eq!(world.forge().list_open().unwrap(), []);
     assert_eq!(world.forge().of_head(HEAD).unwrap(), []);
-    assert_eq!(world.forge().settle(PREFIX).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
     assert!(matches!(world.forge().show(1), Err(ForgeError::Unknown { number: 1 })));
     assert_eq!(world.github.writes(), [""; 0]);
 }
@@ -431,10 +434,36 @@ fn what_was_merged_meanwhile_is_not_proposed_again_and_its_branch_goes() {
     let error = world.forge().open_or_update(&proposal).unwrap_err();
     assert!(matches!(error, ForgeError::HeadMoved { .. }), "{error:?}");
     assert_eq!(world.state(number), PullState::Merged { revision: Revision::parse(&merge).unwrap() });
-    assert_eq!(world.forge().settle(PREFIX).unwrap(), [number]);
+    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [number]);
     assert_eq!(world.branches(), ["refs/heads/main"]);
-    assert_eq!(world.forge().settle(PREFIX).unwrap(), [0; 0]);
-    assert!(matches!(world.forge().close(number, "x"), Err(ForgeError::NotOpen { .. })));
+    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
+    assert!(matches!(world.forge().close(number, "x", None), Err(ForgeError::NotOpen { .. })));
+}
+
+#[test]
+fn a_branch_that_someone_pushed_to_while_its_pull_request_was_closed_stays() {
+    let world = World::new();
+    let (number, proposal) = world.opened(HEAD);
+    let theirs = world.origin.commit(HEAD, "a fix on top", &[("out/app/v.yaml", "v: 2\n")]);
+    world.forge().close(number, "x", Some(proposal.head_revision)).unwrap();
+    assert_eq!(world.origin.tip(HEAD), theirs);
+    // Whoever may edit a body can write there that Fleetwright closed it.
+    assert_eq!(world.forge().settle(&heads(), |_| Ok(false)).unwrap(), [0; 0]);
+    assert_eq!(world.origin.tip(HEAD), theirs);
+}
+
+#[test]
+fn branches_below_our_prefix_that_are_not_our_heads_cost_no_request_and_stay() {
+    let world = World::new();
+    for number in 0..50 {
+        world.origin.git(&[
+            "update-ref",
+            &format!("refs/heads/fleetwright/feature-{number}"),
+            &world.start.to_string(),
+        ]);
+    }
+    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
+    assert_eq!((world.requests(), world.branches().len()), (0, 51));
 }
 
 #[test]
@@ -444,7 +473,7 @@ fn a_branch_on_which_someone_went_on_after_the_merge_stays() {
     world.github.merge(number).unwrap();
     world.forge().show(number).unwrap();
     world.origin.commit(HEAD, "a fix on top", &[("out/app/v.yaml", "v: 2\n")]);
-    assert_eq!(world.forge().settle(PREFIX).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
     assert_eq!(world.branches().len(), 2);
 }
 
@@ -454,7 +483,7 @@ fn a_pull_request_that_a_person_closed_says_so_and_keeps_its_branch_and_its_plan
     let (number, proposal) = world.opened(HEAD);
     world.github.close(number).unwrap();
     assert_eq!(world.state(number), closed_by_a_person());
-    assert_eq!(world.forge().settle(PREFIX).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
     assert_eq!(world.forge().of_head(HEAD).unwrap()[0].proposal.plan, proposal.plan);
     assert_eq!(world.branches().len(), 2);
 }
@@ -464,10 +493,11 @@ fn a_pull_request_is_closed_with_one_comment_whatever_happens_to_the_answers() {
     for (method, path) in [("POST", "/comments"), ("PATCH", "/pulls/1"), ("GET", "/comments")] {
         for kind in [FaultKind::After(502), FaultKind::CutAfter, FaultKind::Instead(500)] {
             let world = World::new();
-            let (number, _) = world.opened(HEAD);
+            let (number, opened) = world.opened(HEAD);
+            let tip = Some(opened.head_revision);
             world.github.fail(method, path, 1, kind);
-            world.forge().close(number, "nothing is left to change").unwrap();
-            world.forge().close(number, "nothing is left to change").unwrap();
+            world.forge().close(number, "nothing is left to change", tip).unwrap();
+            world.forge().close(number, "nothing is left to change", tip).unwrap();
             assert_eq!(world.state(number), PullState::Closed { reason: "nothing is left to change".into() });
             let comments: Vec<_> =
                 world.github.state().comments.iter().map(|comment| comment.body.clone()).collect();

@@ -66,6 +66,11 @@ fn states(forge: &LocalForge<'_>) -> Vec<(u64, &'static str)> {
     forge.list().unwrap().iter().map(|pull| (pull.number, pull.state.word())).collect()
 }
 
+fn tip(upstream: &Upstream) -> Option<Revision> {
+    upstream.fetch().unwrap();
+    upstream.branch(HEAD).unwrap()
+}
+
 #[test]
 fn a_repository_without_pull_requests_has_an_empty_list_and_nothing_to_settle() {
     let world = World::new();
@@ -147,7 +152,7 @@ fn a_merge_is_a_merge_commit_on_the_base_and_the_branch_goes() {
         assert_eq!(world.scene.tip("main"), merge);
         assert_eq!(upstream.repository().parents(merge).unwrap(), [base, head]);
         assert_eq!(forge.show(number).unwrap().state, PullState::Merged { revision: merge });
-        assert_eq!(forge.ownership(HEAD).unwrap(), Ownership::Absent);
+        assert_eq!(tip(&upstream), None);
         assert_eq!(forge.merge(number, &signature()).unwrap(), merge, "merging again changes nothing");
         assert_eq!(
             world.scene.git(&["log", "-1", "--format=%an %s|%b", "main"]),
@@ -270,7 +275,7 @@ fn a_pull_request_that_is_closed_keeps_its_reason_and_is_not_merged() {
     forge.close(number, "once more").unwrap();
     let reason = "nothing is left to do".into();
     assert_eq!(forge.show(number).unwrap().state, PullState::Closed { reason });
-    assert_eq!(forge.ownership(HEAD).unwrap(), Ownership::Absent);
+    assert_eq!(tip(&upstream), None);
     assert!(matches!(forge.merge(number, &signature()), Err(ForgeError::NotOpen { .. })));
     assert_eq!(open(&upstream, HEAD, world.start, "2"), 2, "the branch may be proposed anew");
     world.scene.git(&["reflog", "expire", "--expire=now", "--all"]);
@@ -279,19 +284,19 @@ fn a_pull_request_that_is_closed_keeps_its_reason_and_is_not_merged() {
 }
 
 #[test]
-fn a_branch_is_ours_until_a_person_commits_to_it_and_then_it_stays() {
+fn a_commit_is_recorded_as_the_head_that_was_proposed_and_what_a_person_adds_is_not() {
     let world = World::new();
     let upstream = world.upstream();
     let forge = LocalForge::new(&upstream);
-    assert_eq!(forge.ownership(HEAD).unwrap(), Ownership::Absent);
     let number = open(&upstream, HEAD, world.start, "1");
     let ours = forge.show(number).unwrap().proposal.head_revision;
-    assert_eq!(forge.ownership(HEAD).unwrap(), Ownership::Ours(ours));
+    assert!(forge.has_recorded(HEAD, ours).unwrap());
+    assert!(!forge.has_recorded("render/other", ours).unwrap(), "it was proposed for another branch");
     let theirs = world.scene.commit(HEAD, "fix by hand", &[("out/app/v.yaml", "v: 1\n")]);
-    let Ownership::Persons(summary) = forge.ownership(HEAD).unwrap() else { panic!("taken for ours") };
-    assert_eq!((summary.revision, summary.title.as_str()), (theirs, "fix by hand"));
+    assert!(!forge.has_recorded(HEAD, theirs).unwrap());
     forge.close(number, "superseded").unwrap();
     assert_eq!(world.scene.tip(HEAD), theirs);
+    assert!(forge.has_recorded(HEAD, ours).unwrap());
 }
 
 #[test]
@@ -324,7 +329,7 @@ fn a_merge_killed_after_the_base_moved_is_finished_by_the_next_call() {
         recover(&forge, number);
         assert_eq!(world.scene.tip("main"), later);
         assert_eq!(forge.show(number).unwrap().state, PullState::Merged { revision: merge });
-        assert_eq!(forge.ownership(HEAD).unwrap(), Ownership::Absent);
+        assert_eq!(tip(&upstream), None);
         assert_eq!(forge.settle().unwrap(), [0; 0]);
     }
 }
@@ -344,7 +349,7 @@ fn a_merge_killed_after_the_record_is_finished_by_the_next_call() {
 
         recover(&forge, number);
         assert_eq!(world.scene.tip("main"), merge);
-        assert_eq!(forge.ownership(HEAD).unwrap(), Ownership::Absent);
+        assert_eq!(tip(&upstream), None);
         assert_eq!(forge.settle().unwrap(), [0; 0]);
     }
 }
@@ -359,7 +364,7 @@ fn a_close_killed_after_the_record_is_settled() {
     pull.state = PullState::Closed { reason: "empty".into() };
     forge.record(Some(at), &pull, &signature()).unwrap();
     assert_eq!(forge.settle().unwrap(), [number]);
-    assert_eq!(forge.ownership(HEAD).unwrap(), Ownership::Absent);
+    assert_eq!(tip(&upstream), None);
 }
 
 #[test]
@@ -384,7 +389,7 @@ fn a_head_that_a_person_has_checked_out_is_merged_and_left_in_place() {
     world.scene.git(&["switch", "-q", HEAD]);
     let merge = forge.merge(number, &signature()).unwrap();
     assert_eq!(world.scene.tip("main"), merge);
-    assert!(matches!(forge.ownership(HEAD).unwrap(), Ownership::Ours(_)));
+    assert!(tip(&upstream).is_some());
     assert_eq!(forge.settle().unwrap(), [0; 0]);
 }
 

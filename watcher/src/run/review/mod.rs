@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use super::gate::{Control, Folders};
 use super::group::Group;
+use super::heads::Heads;
 use super::pipeline::{Settings, Step, Steps};
 use super::publish::{BRANCH_PREFIX, head_of};
 use super::worker::Workers;
@@ -98,6 +99,8 @@ pub(super) struct Desk<'a> {
     pub workers: &'a mut Workers,
     /// What has to be merged before the apps.
     pub control: &'a Control,
+    /// What is known of the heads of our own branches.
+    pub heads: &'a Heads,
 }
 
 /// What a review is about: everything that it says follows from these.
@@ -177,7 +180,7 @@ impl Reviews {
                 && (is_read || report(desk.is_permitted(pull, &mut labels), &Proposed::Pull(pull), false)?);
         let standing = if may_read { desk.standing(pull, base)? } else { Some(Standing::Unread) };
         let Some(standing) = standing else { return Ok(None) };
-        let maker = group_of(pull).map(|_| desk.maker(pull.head)).transpose()?;
+        let maker = group_of(pull).map(|group| desk.maker(group, pull.head)).transpose()?;
         Ok(Some(Basis { head: pull.head, standing, labels, maker }))
     }
 
@@ -323,8 +326,8 @@ impl Desk<'_> {
     }
 
     /// Tells who made the head of one of our own branches.
-    fn maker(&self, head: Revision) -> Result<Maker, CommandError> {
-        if !self.repository().is_authored_by_us(head)? {
+    fn maker(&self, group: Group, head: Revision) -> Result<Maker, CommandError> {
+        if !self.heads.is_ours(&self.forge, group, head)? {
             return Ok(Maker::Person);
         }
         let source = self.repository().read_trailer(head, SOURCE_REVISION)?;
@@ -417,9 +420,13 @@ impl Desk<'_> {
 
     /// Returns how a head stands that may have to wait for control. What a queue holds never changes, so there it fails.
     fn gate(&self, proposed: &Proposed<'_>, said: &Said) -> Result<CommitStatus, CommandError> {
-        let is_read = matches!(said.basis.standing, Standing::Left(_));
-        let has = |path: &str, wanted: Option<&Entry>| {
-            Ok(is_read && self.repository().entry_at(said.basis.head, path)?.as_ref() == wanted)
+        // What a head does not change is, after its merge, what the base has.
+        let has = |path: &str, wanted: Option<&Entry>| match said.basis.standing {
+            Standing::Left(base) => {
+                let entry = |revision| self.repository().entry_at(revision, path);
+                Ok(entry(said.basis.head)?.as_ref() == wanted && entry(base)?.as_ref() != wanted)
+            }
+            _ => Ok(false),
         };
         let is_of_control =
             matches!(proposed, Proposed::Pull(pull) if group_of(pull) == Some(Group::Control));

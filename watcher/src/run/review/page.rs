@@ -13,6 +13,7 @@ use super::examine::Examination;
 use super::{ACCEPT_LABEL, RENDER_LABEL, REVIEW, Subject, seal};
 use crate::forge::github::{Annotation, Conclusion, OUTPUT_LIMIT, Verdict};
 use crate::git::{Entry, Revision};
+use crate::run::heads::ATTESTATION;
 use crate::run::publish::BRANCH_PREFIX;
 use crate::run::worker::WorkerDeath;
 
@@ -225,10 +226,12 @@ impl Page {
             Maker::Fleetwright { source } => {
                 let made = format!("Made by Fleetwright from {}", source.short());
                 let text = format!("Fleetwright rendered this from `{source}`.\n");
+                ATTESTATION.clone_into(&mut self.seal);
                 (made, text)
             }
             Maker::Person => {
                 self.conclusion = Conclusion::Failure;
+                self.seal.clear();
                 let text = "The branch is Fleetwright's, and its head is not a commit that Fleetwright makes of the base \
                             branch: it is left alone. To change what is rendered, edit `environments/` or `templates/`; to \
                             let Fleetwright make it again, close this pull request and delete its branch.\n";
