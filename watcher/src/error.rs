@@ -63,7 +63,7 @@ pub enum CommandError {
         /// The cause.
         source: io::Error,
     },
-    /// A revision could not be rendered, since what rendered it did not survive.
+    /// A revision could not be rendered, since the process that rendered it ended.
     #[error("failed to render `{}`", revision.short())]
     Worker {
         /// The revision.

@@ -32,7 +32,7 @@ fn every_command_and_option_is_in_the_reference() {
 }
 
 fn collect(command: &clap::Command, prefix: &str, page: &str, missing: &mut BTreeSet<String>) {
-    for sub in command.get_subcommands() {
+    for sub in shown_commands(command) {
         let name = format!("{prefix}{}", sub.get_name());
         let is_top = prefix.is_empty();
         let section = section(page, name.split(' ').next().unwrap());
@@ -61,6 +61,11 @@ fn collect(command: &clap::Command, prefix: &str, page: &str, missing: &mut BTre
     }
 }
 
+/// Returns the commands that the help shows: the others are for processes of our own.
+fn shown_commands(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|command| !command.is_hide_set())
+}
+
 /// Returns the part of a page below a heading.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     let start = page.find(&format!("\n## {heading}\n")).map_or(page.len(), |at| at + 1);
@@ -70,7 +75,7 @@ fn section<'p>(page: &'p str, heading: &str) -> &'p str {
 
 #[test]
 fn the_reference_names_no_command_that_is_not_there() {
-    let known: BTreeSet<_> = Cli::command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let known: BTreeSet<_> = shown_commands(&Cli::command()).map(|sub| sub.get_name().to_owned()).collect();
     let page = page("commands.md");
     let headings =
         page.lines().filter_map(|line| line.strip_prefix("## ")).filter(|name| *name != "Everywhere");

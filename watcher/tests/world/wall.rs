@@ -73,7 +73,7 @@ fn a_pull_request_that_takes_too_much_memory_gets_that_as_its_verdict_and_the_ne
     // It is known, and not tried again as long as nothing is pushed.
     office.run();
     assert_eq!(deaths(&office), "");
-    // A new process finds the same, and says nothing new.
+    // A new process finds the same, and reports nothing new.
     let seen = office.seen(large);
     office.restart();
     office.run();
@@ -131,7 +131,7 @@ fn a_base_that_cannot_be_rendered_is_tried_once_and_pull_requests_are_reviewed_a
 }
 
 #[test]
-fn a_pull_request_that_makes_a_base_renderable_again_is_told_that_it_renders() {
+fn a_pull_request_that_makes_a_base_renderable_again_is_reported_as_rendering() {
     let office = office(little_memory);
     commit(&office, BASE, &bulk(), false);
     let number = propose(&office, "smaller", &bulk(), true);

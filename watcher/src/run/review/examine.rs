@@ -31,7 +31,7 @@ pub(in crate::run) struct Question {
     pub budget: Budget,
     /// The plan that may delete more.
     pub allow_deletions: Option<String>,
-    /// Whether what the head started from is known not to render, so that nobody tries.
+    /// Whether what the head started from is known not to render, so that it is not tried.
     pub is_base_unrenderable: bool,
 }
 

@@ -151,7 +151,7 @@ impl Page {
         self
     }
 
-    /// Writes down that a pull request could not be rendered, since what rendered it did not survive.
+    /// Writes down that a pull request could not be rendered, since the process that rendered it ended.
     pub(super) fn of_death(death: &WorkerDeath) -> Self {
         let title = match death.limit() {
             Some(limit) => format!("It could not be rendered within {limit}"),

@@ -19,7 +19,7 @@ pub(super) struct Assembly<'a> {
 
 /// What arrived is not what a worker sends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misfit;
+pub(super) struct Malformed;
 
 impl<'a> Assembly<'a> {
     pub(super) const fn new(known: &'a FleetFiles, room: u64) -> Self {
@@ -27,32 +27,37 @@ impl<'a> Assembly<'a> {
     }
 
     /// Takes a cluster with the bytes of its files; fails if they do not fit together.
-    pub(super) fn take(&mut self, cluster: Cluster, mut content: &[u8]) -> Result<(), Misfit> {
-        self.room = self.room.checked_sub(content.len() as u64).ok_or(Misfit)?;
+    pub(super) fn take(&mut self, cluster: Cluster, mut content: &[u8]) -> Result<(), Malformed> {
+        self.room = self.room.checked_sub(content.len() as u64).ok_or(Malformed)?;
         let Cluster { name, role, digest, units } = cluster;
         let units = units.into_iter().map(|unit| self.unit(&name, unit, &mut content));
         let units = units.collect::<Result<_, _>>()?;
         if !content.is_empty() {
-            return Err(Misfit);
+            return Err(Malformed);
         }
         let folder = output_folder(&name);
-        // The worker knows nothing of the run that it works for.
+        // Spans of a worker are not those of the run that it works for.
         info_span!("cluster", cluster.name = %name).in_scope(|| debug!("rendered `{name}`"));
         let cluster = ClusterFiles { name: name.clone(), role, folder, digest, units };
         self.changed.insert(name, Arc::new(cluster));
         Ok(())
     }
 
-    fn unit(&self, cluster: &ClusterName, unit: Unit, content: &mut &[u8]) -> Result<Arc<UnitFiles>, Misfit> {
+    fn unit(
+        &self,
+        cluster: &ClusterName,
+        unit: Unit,
+        content: &mut &[u8],
+    ) -> Result<Arc<UnitFiles>, Malformed> {
         let (addon, files) = match unit {
             Unit::Kept(index) => {
                 let known = self.known.get(cluster).and_then(|known| known.units.get(index));
-                return known.cloned().ok_or(Misfit);
+                return known.cloned().ok_or(Malformed);
             }
             Unit::Sent(addon, files) => (addon, files),
         };
         let files = files.into_iter().map(|(path, length)| {
-            let (bytes, rest) = content.split_at_checked(length).ok_or(Misfit)?;
+            let (bytes, rest) = content.split_at_checked(length).ok_or(Malformed)?;
             *content = rest;
             Ok((path, bytes.into()))
         });
@@ -80,7 +85,7 @@ mod tests {
         Unit::Sent(None, vec![(RepoPath::parse("argocd-apps/app/root.yaml").unwrap(), length)])
     }
 
-    fn taken(known: &FleetFiles, units: Vec<Unit>, content: &[u8]) -> Result<FleetFiles, Misfit> {
+    fn taken(known: &FleetFiles, units: Vec<Unit>, content: &[u8]) -> Result<FleetFiles, Malformed> {
         let mut assembly = Assembly::new(known, 100);
         assembly.take(cluster(units), content)?;
         Ok(assembly.into_changed())
@@ -106,7 +111,7 @@ mod tests {
             (vec![Unit::Kept(0)], b""),
             (vec![sent(200)], &[0; 200]),
         ] {
-            assert_eq!(taken(&none, units, content).unwrap_err(), Misfit);
+            assert_eq!(taken(&none, units, content).unwrap_err(), Malformed);
         }
     }
 }

@@ -20,10 +20,6 @@ pub struct Limits {
 #[cfg(unix)]
 const MAX_FILES: u64 = 1024;
 
-/// By how much a worker comes after the service when both want the processor.
-#[cfg(unix)]
-const NICENESS: i32 = 5;
-
 /// How much processor time passes unexplained before it counts: the limit is a backstop behind the deadline.
 #[cfg(unix)]
 const SPARE_SECONDS: u64 = 10;
@@ -40,8 +36,6 @@ pub(super) fn confine(limits: &Limits) {
     lower(Resource::Data, limits.memory_bytes.saturating_add(stacks));
     lower(Resource::Nofile, MAX_FILES);
     lower(Resource::Fsize, 0);
-    // The service answers others while a worker is busy.
-    let _ = rustix::process::nice(NICENESS);
     leave_no_core();
 }
 
@@ -91,7 +85,7 @@ fn lower(resource: rustix::process::Resource, to: u64) {
     let _ = setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) });
 }
 
-/// Returns how much memory counts for this process, if the system says so. The allocator hands none back, so that this
+/// Returns how much memory counts for this process, if the system reports it. The allocator hands none back, so that this
 /// is what it took at most.
 pub(super) fn memory_bytes() -> Option<u64> {
     status_bytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmData:")

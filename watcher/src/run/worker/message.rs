@@ -56,9 +56,9 @@ pub(super) enum Answer {
         /// How much memory the worker took so far, if that is known.
         memory_bytes: Option<u64>,
     },
-    /// There are faults in what people wrote.
+    /// There are faults in the input.
     Problems(Vec<Problem>),
-    /// What there is to say about a pull request, and how much memory the worker took so far.
+    /// What is reported of a pull request, and how much memory the worker took so far.
     Examined { page: Box<Page>, memory_bytes: Option<u64> },
     /// The clusters that a revision describes.
     Roles(BTreeMap<ClusterName, Role>),

@@ -1,7 +1,7 @@
 //! Workers: rendering happens in child processes of the same binary, so that nothing in a repository can end the service.
 //!
 //! A worker opens the repository by itself, reads, renders, and answers over a pipe. It has limits of the operating
-//! system, no token, and nothing that it could lose. One renders the base branch, another what people propose: what they
+//! system, no token, and keeps nothing that is needed later. One renders the base branch, another what people propose: what they
 //! propose never costs the memory or the life of the first. Both are kept for what they remember, and replaced when they
 //! end.
 
@@ -85,7 +85,7 @@ pub fn work(limits: Limits) -> io::Result<()> {
                 break;
             }
         }
-        // Nobody waits for an answer any more, however far it has come.
+        // The service has ended: no answer is needed, however far it has come.
         std::process::exit(0);
     })?;
     let answers = move || {

@@ -22,7 +22,7 @@ use crate::run::pipeline::Steps;
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// How many frames may wait to be taken.
 const WAITING_FRAMES: usize = 4;
-/// How much of a line on standard error is kept, and how many lines: what a crash says comes last.
+/// How much of a line on standard error is kept, and how many lines: a crash is reported last.
 const MAX_LINE_BYTES: u64 = 2_000;
 const KEPT_LINES: usize = 20;
 /// What a worker needs of our environment: where git is configured, and nothing that could be a token.
@@ -36,7 +36,7 @@ pub(super) struct Process {
     child: Child,
     requests: ChildStdin,
     replies: Receiver<Frame>,
-    last_words: Option<JoinHandle<Vec<String>>>,
+    last_lines: Option<JoinHandle<Vec<String>>>,
     limits: Limits,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Ended {
     /// A stop was requested.
     Stopped,
     /// The worker ended, while it rendered this revision if it rendered any.
-    Died { death: WorkerDeath, rendering: Option<Revision>, last_words: Vec<String> },
+    Died { death: WorkerDeath, rendering: Option<Revision>, last_lines: Vec<String> },
 }
 
 impl Process {
@@ -76,9 +76,8 @@ impl Process {
         };
         let (sender, replies) = sync_channel(WAITING_FRAMES);
         thread::Builder::new().name("worker replies".into()).spawn(move || pass_on(stdout, &sender))?;
-        let last_words =
-            thread::Builder::new().name("worker log".into()).spawn(move || last_lines(stderr))?;
-        Ok(Self { child, requests, replies, last_words: Some(last_words), limits })
+        let last_lines = thread::Builder::new().name("worker log".into()).spawn(move || log_lines(stderr))?;
+        Ok(Self { child, requests, replies, last_lines: Some(last_lines), limits })
     }
 
     /// Asks for something and waits for the end of the answer, for as long as each rendering may take.
@@ -101,7 +100,7 @@ impl Process {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let death = WorkerDeath::Time { limit: self.limits.time };
-                return Err(Ended::Died { death, rendering, last_words: Vec::new() });
+                return Err(Ended::Died { death, rendering, last_lines: Vec::new() });
             }
             match self.replies.recv_timeout(left.min(LOOK_INTERVAL)) {
                 Err(RecvTimeoutError::Timeout) => {}
@@ -126,25 +125,25 @@ impl Process {
         }
     }
 
-    /// The worker still lives, but what it sends is of no use.
+    /// Ends a worker that still runs, but sends what is no answer.
     fn unintelligible(&mut self, rendering: Option<Revision>) -> Ended {
         let _ = self.child.kill();
         let death = WorkerDeath::Fault { how: "an answer that cannot be read".to_owned() };
-        Ended::Died { death, rendering, last_words: self.last_words() }
+        Ended::Died { death, rendering, last_lines: self.last_lines() }
     }
 
     fn died(&mut self, rendering: Option<Revision>) -> Ended {
         let status = self.child.wait();
-        let last_words = self.last_words();
+        let last_lines = self.last_lines();
         let death = match status {
-            Ok(status) => cause(status, &last_words, &self.limits),
+            Ok(status) => cause(status, &last_lines, &self.limits),
             Err(error) => WorkerDeath::Fault { how: error.to_string() },
         };
-        Ended::Died { death, rendering, last_words }
+        Ended::Died { death, rendering, last_lines }
     }
 
-    fn last_words(&mut self) -> Vec<String> {
-        self.last_words.take().and_then(|lines| lines.join().ok()).unwrap_or_default()
+    fn last_lines(&mut self) -> Vec<String> {
+        self.last_lines.take().and_then(|lines| lines.join().ok()).unwrap_or_default()
     }
 }
 
@@ -156,7 +155,7 @@ impl Drop for Process {
     }
 }
 
-/// Reads frames as they arrive, until there are no more or nobody waits for them.
+/// Reads frames as they arrive, until there are no more or the receiver is gone.
 fn pass_on(stdout: impl io::Read, frames: &SyncSender<Frame>) {
     let mut stdout = BufReader::with_capacity(1 << 16, stdout);
     while let Some(frame) = frame::read(&mut stdout).transpose() {
@@ -168,7 +167,7 @@ fn pass_on(stdout: impl io::Read, frames: &SyncSender<Frame>) {
 }
 
 /// Logs the lines of standard error, and returns the last ones when it is closed.
-fn last_lines(stderr: impl io::Read) -> Vec<String> {
+fn log_lines(stderr: impl io::Read) -> Vec<String> {
     let mut lines = std::collections::VecDeque::new();
     let mut stderr = BufReader::new(stderr);
     loop {
@@ -186,9 +185,9 @@ fn last_lines(stderr: impl io::Read) -> Vec<String> {
     }
 }
 
-/// Tells what ended a worker, by its status and by what the runtime wrote before it aborted.
-fn cause(status: ExitStatus, last_words: &[String], limits: &Limits) -> WorkerDeath {
-    let wrote = |words: &str| last_words.iter().any(|line| line.contains(words));
+/// Returns what ended a worker, by its status and by what the runtime wrote before it aborted.
+fn cause(status: ExitStatus, last_lines: &[String], limits: &Limits) -> WorkerDeath {
+    let wrote = |words: &str| last_lines.iter().any(|line| line.contains(words));
     let out_of_memory = WorkerDeath::Memory { bytes: limits.memory_bytes };
     let how = match (signal(status), status.code()) {
         (Some(Signal::CpuTime), _) => return WorkerDeath::Time { limit: limits.time },
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_of_a_process_is_told_by_its_cause() {
+    fn a_process_that_ends_is_reported_by_its_cause() {
         let memory = WorkerDeath::Memory { bytes: LIMITS.memory_bytes };
         let time = WorkerDeath::Time { limit: LIMITS.time };
         for (script, death) in [

@@ -133,7 +133,7 @@ impl Workers {
 
     /// Finds out what a pull request changes; nothing if a stop was requested meanwhile.
     ///
-    /// What each worker ends over is something to say about it. If that is what the pull request started from, the head is
+    /// What each worker ends over is its verdict. If that is what the pull request started from, the head is
     /// looked at alone.
     pub(in crate::run) fn examine(
         &mut self,
@@ -214,9 +214,9 @@ impl Workers {
                     return Ok(Asked::Answered(answer));
                 }
                 Err(Ended::Stopped) => return Ok(Asked::Stopped),
-                Err(Ended::Died { death, rendering, last_words }) => {
+                Err(Ended::Died { death, rendering, last_lines }) => {
                     let (of, cause) = (purpose.label(), death.label());
-                    warn!(%revision, worker = of, cause, ?last_words, "a worker ended before it had answered: {death}");
+                    warn!(%revision, worker = of, cause, ?last_lines, "a worker ended before it had answered: {death}");
                     self.deaths.push((purpose, death.clone()));
                     if is_new || death.is_final() {
                         return Ok(Asked::Fatal(death, rendering));
