@@ -12,7 +12,7 @@ use fleetwright_fuzz::mutate::{Random, mutated};
 use fleetwright_fuzz::{Target, target};
 
 /// An input that takes longer than this is a finding.
-const SLOW: Duration = Duration::from_secs(20);
+const SLOW: Duration = Duration::from_mins(2);
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -38,7 +38,7 @@ fn a_rendering_beyond_its_limit_is_refused_and_never_taken_for_a_smaller_fleet()
     assert_snapshot!(problems, @"
     environments/control.yaml:1:1: `control` is not rendered: rendering takes too long or grows too large
       hint: loop over shorter lists, or describe fewer clusters at once
-    templates/addons/metallb/values.yaml.hbs:1:1: rendering takes too long or grows too large
+    templates/addons/metallb/manifests/address-pool.yaml.hbs:1:1: rendering takes too long or grows too large
       hint: loop over shorter lists, or describe fewer clusters at once
     ");
     assert_eq!(render(&mut renderer, usize::MAX), Ok(2), "the next rendering is as if there had been none");
