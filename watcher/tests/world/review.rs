@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use testkit::github::{self, CheckRun, FaultKind, MergeMethod};
 
 use crate::office::{APP_TOKEN, BROKEN, Office, POOL, PROMETHEUS, process};
-use crate::platform::{APP, APP_HEAD, BASE, Until, World, settings};
+use crate::platform::{APP, APP_HEAD, BASE, CONTROL, Until, World, settings};
 
 #[test]
 fn a_pull_request_that_touches_nothing_rendered_gets_a_verdict_and_no_comment() {
@@ -251,10 +251,15 @@ fn a_closed_pull_request_is_left_alone() {
 
 #[test]
 fn many_problems_are_sent_in_batches_and_every_answer_may_be_lost() {
-    let many = (0..130).map(|n| format!("unknown{n}: 1")).collect::<Vec<_>>().join("\n");
-    let edit = [APP, "role: app\n", &format!("role: app\n{many}\n")];
+    // One file has at most 100.
+    let many = |count: usize| (0..count).map(|n| format!("unknown{n}: 1\n")).collect::<Vec<_>>().concat();
+    let propose = |office: &Office| {
+        let number = office.propose("broken", [APP, "role: app\n", &format!("role: app\n{}", many(100))]);
+        office.edit("broken", [CONTROL, "role: control\n", &format!("role: control\n{}", many(30))]);
+        number
+    };
     let whole = Office::new();
-    let number = whole.propose("broken", edit);
+    let number = propose(&whole);
     whole.run();
     assert_snapshot!(whole.checks(number), @"fleetwright/review failure: It does not render: 130 problems [130]");
     assert_snapshot!(whole.github.writes().join("\n"), @r"
@@ -262,7 +267,7 @@ fn many_problems_are_sent_in_batches_and_every_answer_may_be_lost() {
     POST /repos/acme/fleet/check-runs 201
     PATCH /repos/acme/fleet/check-runs/2 200
     PATCH /repos/acme/fleet/check-runs/2 200
-    POST /repos/acme/fleet/statuses/02a56e41a028b44699c2fa8b8372b831d7d27f2d 201
+    POST /repos/acme/fleet/statuses/750e1b502c4d36a2eeb90784f8efba67750fd763 201
     ");
     for (method, path, kind) in [
         ("POST", "/check-runs", FaultKind::After(502)),
@@ -273,7 +278,7 @@ fn many_problems_are_sent_in_batches_and_every_answer_may_be_lost() {
         ("POST", "/comments", FaultKind::CutAfter),
     ] {
         let office = Office::new();
-        let number = office.propose("broken", edit);
+        let number = propose(&office);
         office.github.fail(method, path, 1, kind);
         office.run();
         assert_eq!(office.seen(number), whole.seen(number), "{method} {path} {kind:?}");
