@@ -9,6 +9,7 @@ mod fleet;
 pub mod mutate;
 mod schema;
 mod templates;
+mod watcher;
 mod yaml;
 
 use std::fs;
@@ -26,10 +27,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 7] = [
+    Target { name: "archive", run: watcher::archive, words: watcher::ARCHIVE_WORDS },
     Target { name: "fleet", run: fleet::run, words: fleet::WORDS },
+    Target { name: "git", run: watcher::git, words: watcher::GIT_WORDS },
     Target { name: "schema", run: schema::run, words: schema::WORDS },
     Target { name: "templates", run: templates::run, words: templates::WORDS },
+    Target { name: "webhook", run: watcher::webhook, words: watcher::WEBHOOK_WORDS },
     Target { name: "yaml", run: yaml::run, words: yaml::WORDS },
 ];
 

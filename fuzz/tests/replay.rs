@@ -28,6 +28,21 @@ fn vary(target: Target, corpus: &[&[u8]]) {
 }
 
 #[test]
+fn packages_and_indexes_of_charts_are_survived() {
+    replay("archive");
+}
+
+#[test]
+fn what_another_git_sends_is_survived() {
+    replay("git");
+}
+
+#[test]
+fn deliveries_are_survived() {
+    replay("webhook");
+}
+
+#[test]
 fn whole_fleets_are_survived() {
     replay("fleet");
 }
@@ -49,6 +64,6 @@ fn yaml_is_survived() {
 
 #[test]
 fn every_target_is_replayed() {
-    let replayed = ["fleet", "schema", "templates", "yaml"];
+    let replayed = ["archive", "fleet", "git", "schema", "templates", "webhook", "yaml"];
     assert_eq!(TARGETS.map(|target| target.name), replayed);
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc as blocking};
@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 
 const SECRET: &str = "a secret of the test";
 const PUSH: &str = r#"{"ref":"refs/heads/main","repository":{"full_name":"acme/fleet"}}"#;
+
+/// Set in a child, which then is a server and not a test.
+const CHILD: &str = "FLEETWRIGHT_TEST_CHILD";
 
 /// No test may hang: a client gives up after this.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -289,6 +292,47 @@ fn slow_clients_however_many_keep_no_probe_and_no_delivery_waiting() {
         metrics.lines().find_map(|line| line.strip_prefix(displaced)).unwrap().parse().unwrap();
     assert!((300..700).contains(&displaced), "{metrics}");
     drop(slow);
+}
+
+/// The child of the next test: a server that may open few files.
+#[test]
+fn child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let front = Front::start();
+    println!("\naddress {}", front.address);
+    // Until the parent closes it.
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+#[test]
+fn a_server_without_file_descriptors_closes_its_oldest_connections_and_answers() {
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$0\" --exact child --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .env(CHILD, "1")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = lines.map(Result::unwrap).find_map(|line| line.strip_prefix("address ")?.parse().ok());
+    let address: SocketAddr = address.expect("the child says where it listens");
+    let whole = delivery("push", "1", SECRET, PUSH.as_bytes());
+    let slow = testkit::hostile::floods::slow_connections(address, &whole, 80).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let metrics = answer(stream);
+    assert_eq!(status(&metrics), "200");
+    let failures = "fleetwright_http_accept_failures_total ";
+    let failures: usize =
+        metrics.lines().find_map(|line| line.strip_prefix(failures)).unwrap().parse().unwrap();
+    assert!(failures > 0, "{metrics}");
+    drop(slow);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

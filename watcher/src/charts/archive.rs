@@ -31,6 +31,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Package, String> {
     Ok(reading.package)
 }
 
+/// Reads what a package unpacks to.
+pub(super) fn read_unpacked(bytes: &[u8]) -> Result<Package, String> {
+    let mut reading = Reading::new();
+    reading.tar(bytes, "", 0)?;
+    Ok(reading.package)
+}
+
 /// Reads the charts in a folder: the folder itself if it is one, or else each folder and package in it.
 pub(super) fn read_folder(path: &Path) -> Result<Vec<Package>, ChartError> {
     if path.join("Chart.yaml").is_file() {
@@ -118,11 +125,15 @@ impl Reading {
         if depth >= MAX_DEPTH {
             return Err(format!("has packages in packages, more than {MAX_DEPTH} deep"));
         }
+        self.tar(GzDecoder::new(bytes), below, depth)
+    }
+
+    fn tar(&mut self, unpacked: impl Read, below: &str, depth: usize) -> Result<(), String> {
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::FileTooLarge => format!("unpacks to more than {} MiB", MAX_UNPACKED_BYTES >> 20),
             _ => format!("is not a gzipped tar archive: {error}"),
         };
-        let mut archive = Archive::new(Bounded { inner: GzDecoder::new(bytes), left: Rc::clone(&self.left) });
+        let mut archive = Archive::new(Bounded { inner: unpacked, left: Rc::clone(&self.left) });
         for entry in archive.entries().map_err(unreadable)? {
             let mut entry = entry.map_err(unreadable)?;
             self.entries += 1;

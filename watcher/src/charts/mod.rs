@@ -111,6 +111,15 @@ pub fn newer(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Ve
     Ok(newer.into_iter().map(|(_, text)| text).collect())
 }
 
+/// Reads bytes as everything that a repository can send: a package, what a package unpacks to, and an index. For fuzzing.
+#[doc(hidden)]
+pub fn read_untrusted(bytes: &[u8]) {
+    for package in [archive::read(bytes), archive::read_unpacked(bytes)].into_iter().flatten() {
+        let _ = (package.metadata(), package.locked(None));
+    }
+    let _ = repository::read_index(bytes, "demo");
+}
+
 fn version(text: &str) -> Option<Version> {
     Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
 }

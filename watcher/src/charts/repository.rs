@@ -24,7 +24,7 @@ pub(super) const MAX_VERSIONS: usize = 20_000;
 
 /// A version of a chart.
 #[derive(Debug, Deserialize)]
-struct Release {
+pub(super) struct Release {
     version: String,
     #[serde(default)]
     digest: Option<String>,
@@ -75,7 +75,7 @@ fn releases(connection: &Connection, repository: &Address, name: &str) -> Result
 }
 
 /// Reads the releases of one chart out of an index as it comes; of the others, nothing is kept.
-fn read_index(index: impl Read, name: &str) -> Result<Vec<Release>, String> {
+pub(super) fn read_index(index: impl Read, name: &str) -> Result<Vec<Release>, String> {
     let options = serde_yaml::options! {
         budget: serde_yaml::budget! {
             max_nodes: MAX_INDEX_NODES,

@@ -35,6 +35,15 @@ pub const MAX_BODY_BYTES: usize = 25 * 1024 * 1024;
 /// Refusals of strangers are told of in the log no more often than this, or anyone could fill it.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
+/// Reads bytes as the payload of every kind of event. For fuzzing.
+#[doc(hidden)]
+pub fn read_untrusted(bytes: &[u8]) {
+    let repository = "acme/fleet".parse().expect("a constant name");
+    for kind in ["push", "pull_request", "merge_group", "check_run", "check_suite", "installation", "ping"] {
+        let _ = meaning(EventKind::parse(kind), bytes, &repository);
+    }
+}
+
 /// Receives the deliveries for one repository and turns them into hints.
 pub struct Webhook {
     secrets: Secrets,

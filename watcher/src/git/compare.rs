@@ -11,6 +11,7 @@ use super::error::{Fault, GitError};
 use super::object::{Kind, hash};
 use super::repository::Repository;
 use super::revision::{BlobId, Revision, oid, raw_id};
+use super::snapshot::MAX_SOURCE_BYTES;
 use super::tree::{self, Leaf, REGULAR_FILE};
 
 /// A folder of rendered files, for instance one cluster's.
@@ -109,6 +110,12 @@ impl Repository {
         Ok(deltas)
     }
 
+    /// Returns what reads published files, of which each has up to `largest` bytes and all together up to `left`.
+    #[must_use]
+    pub const fn published_files(&self, largest: usize, left: usize) -> PublishedFiles<'_> {
+        PublishedFiles { repository: self, largest, left, stand_in: None }
+    }
+
     /// Returns the content of a blob.
     pub fn read_blob(&self, id: BlobId) -> Result<Arc<[u8]>, GitError> {
         let blob = self.inner.find_blob(oid(&id.0)).map_err(self.failed("read a blob"))?;
@@ -126,7 +133,14 @@ impl Repository {
         let tree = self.tree_at(revision)?;
         match tree.get_path(path.as_str().as_ref()) {
             Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
-                self.read_blob(BlobId(raw_id(entry.id()))).map(Some)
+                let id = BlobId(raw_id(entry.id()));
+                match self.blob_size(id)? {
+                    bytes if bytes > MAX_SOURCE_BYTES => {
+                        let fault = Fault::TooLarge { path: path.to_string(), bytes };
+                        Err(self.error(format!("read `{path}` at `{}`", revision.short()), fault))
+                    }
+                    _ => self.read_blob(id).map(Some),
+                }
             }
             Ok(_) => Ok(None),
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
@@ -216,6 +230,29 @@ impl Repository {
             let fault = Fault::UnusablePath { path: error.path, reason: error.reason.into() };
             self.error("compare the output folder", fault)
         })
+    }
+}
+
+/// Reads published files within bounds: anyone who can merge can publish a file of any size.
+#[derive(Debug)]
+pub struct PublishedFiles<'r> {
+    repository: &'r Repository,
+    largest: usize,
+    left: usize,
+    stand_in: Option<Arc<[u8]>>,
+}
+
+impl PublishedFiles<'_> {
+    /// Returns the content of a file. For one that is too large, or too much beside those that were read before, stands one and
+    /// the same content that is itself too large to show.
+    pub fn read(&mut self, id: BlobId) -> Result<Arc<[u8]>, GitError> {
+        let size = self.repository.blob_size(id)?;
+        if size > self.largest.min(self.left) {
+            let stand_in = self.stand_in.get_or_insert_with(|| vec![0; self.largest + 1].into());
+            return Ok(Arc::clone(stand_in));
+        }
+        self.left -= size;
+        self.repository.read_blob(id)
     }
 }
 
@@ -380,5 +417,31 @@ mod tests {
             )
             .unwrap();
         assert_eq!(told(&deltas), ["~ out/app/a.yaml"]);
+    }
+
+    #[test]
+    fn a_published_file_of_any_size_costs_no_more_than_is_shown() {
+        let scene = Scene::bare();
+        let (large, small) = ("x".repeat(2_000), "y".repeat(600));
+        let tip =
+            scene.commit("main", "start", &[("out/a", &large), ("out/b", &small), ("out/c", &small[1..])]);
+        let repository = scene.repository();
+        let id = |path: &str| {
+            let id = scene.git(&["rev-parse", &format!("{tip}:{path}")]);
+            BlobId(raw_id(git2::Oid::from_str(&id).unwrap()))
+        };
+        let mut files = repository.published_files(1_000, 1_100);
+        assert_eq!(files.read(id("out/a")).unwrap().len(), 1_001, "one that is too large");
+        assert_eq!(files.read(id("out/b")).unwrap().as_ref(), small.as_bytes());
+        let (beyond, large) = (files.read(id("out/c")).unwrap(), files.read(id("out/a")).unwrap());
+        assert!(Arc::ptr_eq(&beyond, &large), "what is too much costs nothing more");
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_not_read() {
+        let scene = Scene::bare();
+        let tip = scene.commit("main", "start", &[("a", &"x".repeat(MAX_SOURCE_BYTES + 1))]);
+        let error = scene.repository().read_file(tip, &path("a")).unwrap_err();
+        assert!(matches!(error.fault, Fault::TooLarge { .. }) && !error.is_transient(), "{error:?}");
     }
 }

@@ -113,6 +113,14 @@ pub enum Fault {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file that is larger than what is read.
+    #[error("`{path}` has {bytes} bytes, more than are read")]
+    TooLarge {
+        /// The path.
+        path: String,
+        /// Its size.
+        bytes: usize,
+    },
     /// Both sides of a merge changed the same files.
     #[error("both sides changed {}", quoted(paths))]
     Conflict {
@@ -326,6 +334,7 @@ impl Fault {
             Self::Locked { .. } => {
                 format!("if no git command is running, remove the `.lock` file below `{}`", repository.display())
             }
+            Self::TooLarge { .. } => "remove or split that file in a commit of your own".into(),
             Self::UnusablePath { .. } => "rename or remove that file in a commit of your own".into(),
             Self::Conflict { .. } => {
                 "the next run rebuilds the branch on the newest base; merge after that, or merge by hand with `git merge`".into()

@@ -38,7 +38,7 @@ mod upstream;
 
 pub use address::is_elsewhere;
 pub use commit::{CommitRequest, CommitText, RENDERED_BY, SOURCE_REVISION, Signature, TreeChange};
-pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot};
+pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFiles};
 pub use differences::{Difference, Entry};
 pub use error::{Fault, GitError};
 pub use failure::GitFailure;
@@ -55,3 +55,15 @@ pub use upstream::Upstream;
 
 #[cfg(test)]
 pub(crate) mod scene;
+
+/// Reads bytes as everything that another git can send: a greeting, a report, a pack in a side band, and a commit. For fuzzing.
+#[doc(hidden)]
+pub fn read_untrusted(mut bytes: &[u8]) {
+    let _ = commit_object::CommitObject::parse(bytes);
+    receive_pack::read_report(bytes);
+    let pace = pace::Pace::new(pace::PaceLimits::DEFAULT, std::time::Instant::now());
+    let _ = packet::SideBand::new(&mut { bytes }, pace).read_to_end(1 << 20);
+    if let Ok(first) = packet::read_greeting(&mut bytes) {
+        let _ = upload_pack::Greeting::read(first, &mut bytes);
+    }
+}

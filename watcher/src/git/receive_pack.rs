@@ -151,11 +151,15 @@ impl Report {
         let mut band = SideBand::new(reader, pace);
         let lines = band.read_to_end(MAX_REPORT_BYTES)?;
         report.told = band.told();
-        let mut lines = lines.as_slice();
-        while let Some(line) = Packet::read_line(&mut lines)? {
-            report.take(&line);
-        }
+        report.take_lines(&lines)?;
         Ok(report)
+    }
+
+    fn take_lines(&mut self, mut lines: &[u8]) -> Result<(), Fault> {
+        while let Some(line) = Packet::read_line(&mut lines)? {
+            self.take(&line);
+        }
+        Ok(())
     }
 
     fn take(&mut self, line: &str) {
@@ -196,6 +200,11 @@ impl Report {
         };
         Err(PushError::Rejected { name, reason })
     }
+}
+
+/// Reads a report. For fuzzing.
+pub(super) fn read_report(bytes: &[u8]) {
+    let _ = Report::default().take_lines(bytes);
 }
 
 #[cfg(test)]

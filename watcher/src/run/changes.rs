@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use renderer::path::{AddonName, ClusterName, RepoPath};
-use renderer::plan::{FileChange, Published};
+use renderer::plan::{FileChange, MAX_COMPARED_BYTES, Published};
 use renderer::render::{Rendered, RenderedCluster, RenderedFile};
 use renderer::snapshot::OUTPUT;
 
 use super::files::FleetFiles;
 use super::group::{Group, Groups};
 use crate::git::{FileDelta, GitError, Repository};
+
+/// The most that is read of published files that change: several times a large fleet.
+const MAX_PUBLISHED_BYTES: usize = 256 << 20;
 
 /// What changes for one group, and of what.
 #[derive(Debug, Default)]
@@ -30,9 +33,10 @@ pub(super) fn by_group(
 ) -> Result<BTreeMap<Group, GroupChanges>, GitError> {
     let mut changes: BTreeMap<Group, GroupChanges> =
         Group::ALL.into_iter().map(|group| (group, GroupChanges::default())).collect();
+    let mut published = repository.published_files(MAX_COMPARED_BYTES, MAX_PUBLISHED_BYTES);
     for delta in deltas {
         let Some((cluster, addon)) = owner(&delta.path) else { continue };
-        let old = delta.old.map(|id| repository.read_blob(id)).transpose()?;
+        let old = delta.old.map(|id| published.read(id)).transpose()?;
         let (path, new) = (delta.path.clone(), delta.new.clone());
         changes.entry(groups.of(&cluster)).or_default().files.push(FileChange {
             path,
