@@ -18,7 +18,7 @@ use super::tree::{self, Base, Leaf};
 /// The trailer that names the revision a commit was rendered from.
 pub const SOURCE_REVISION: &str = "Source-Revision";
 /// The trailer that says which version rendered a commit.
-pub const RENDERED_BY: &str = "Rendered-By";
+const RENDERED_BY: &str = "Rendered-By";
 
 /// Up to this many changed files a commit is written as loose objects; a pack pays off above it.
 const LOOSE_FILES: usize = 100;
@@ -46,12 +46,6 @@ impl Signature {
             seconds: other.seconds,
             offset_minutes: other.offset_minutes,
         }
-    }
-
-    /// Returns whether this is Fleetwright.
-    #[must_use]
-    pub fn is_fleetwright(&self) -> bool {
-        self.name == COMMITTER_NAME && self.email == COMMITTER_EMAIL
     }
 
     pub(super) fn from_git2(signature: &git2::Signature<'_>) -> Self {

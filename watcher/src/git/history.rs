@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use renderer::path::RepoPath;
 
-use super::commit::{RENDERED_BY, Signature};
+use super::commit::Signature;
 use super::error::GitError;
 use super::graph::Graph;
 use super::repository::Repository;
@@ -102,14 +102,6 @@ impl Repository {
         Ok(trailer(&self.commit_at(revision)?.message, key))
     }
 
-    /// Returns whether Fleetwright made this very commit.
-    ///
-    /// A person who amends, rebases or picks it becomes its committer, so the trailer alone does not count.
-    pub fn is_authored_by_us(&self, revision: Revision) -> Result<bool, GitError> {
-        let committer = self.commit_summary(revision)?.committer;
-        Ok(committer.is_fleetwright() && self.read_trailer(revision, RENDERED_BY)?.is_some())
-    }
-
     /// Returns the parents of a commit, the mainline first.
     pub fn parents(&self, revision: Revision) -> Result<Vec<Revision>, GitError> {
         Ok(self.commit_at(revision)?.parents)
@@ -158,7 +150,6 @@ fn trailer(message: &str, key: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::git::scene::Scene;
-    use crate::git::{CommitRequest, CommitText, SOURCE_REVISION};
 
     #[test]
     fn a_trailer_is_read_from_the_last_paragraph_only() {
@@ -166,25 +157,6 @@ mod tests {
         assert_eq!(trailer(message, "Key").as_deref(), Some("3"));
         assert_eq!(trailer(message, "Title"), None);
         assert_eq!(trailer("Key: only a title", "Key"), None);
-    }
-
-    #[test]
-    fn a_commit_of_ours_is_known_until_a_person_amends_it() {
-        let scene = Scene::with_working_tree();
-        let source = scene.commit("main", "start", &[("a", "1")]);
-        let repository = scene.repository();
-        let text = CommitText::rendered("Render app", source);
-        let request = CommitRequest { base: source, changes: &[], roots: &[], text: &text, source };
-        let ours = repository.commit(&request).unwrap();
-        assert!(repository.is_authored_by_us(ours).unwrap());
-        assert!(!repository.is_authored_by_us(source).unwrap());
-        assert_eq!(repository.read_trailer(ours, SOURCE_REVISION).unwrap(), Some(source.to_string()));
-
-        scene.git(&["reset", "-q", "--hard", &ours.to_string()]);
-        scene.git(&["commit", "-q", "--amend", "--no-edit", "--allow-empty"]);
-        let amended = repository.branch("main").unwrap();
-        assert!(repository.read_trailer(amended, RENDERED_BY).unwrap().is_some());
-        assert!(!repository.is_authored_by_us(amended).unwrap());
     }
 
     #[test]

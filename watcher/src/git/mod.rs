@@ -37,7 +37,7 @@ mod upload_pack;
 mod upstream;
 
 pub use address::is_elsewhere;
-pub use commit::{CommitRequest, CommitText, RENDERED_BY, SOURCE_REVISION, Signature, TreeChange};
+pub use commit::{CommitRequest, CommitText, SOURCE_REVISION, Signature, TreeChange};
 pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFiles};
 pub use differences::{Difference, Entry};
 pub use error::{Fault, GitError};

@@ -28,7 +28,7 @@ const MAX_WORDS: usize = 60;
 /// Renders a revision: the files of its clusters, or nothing if it does not render.
 pub(super) type Render<'a> = dyn FnMut(Revision) -> Result<Option<Arc<FleetFiles>>, CommandError> + 'a;
 
-/// What is known of commits that changed rendered files and were not made by us: which of the files they changed by hand.
+/// What is known of commits that changed rendered files: which of the files they changed by hand.
 #[derive(Debug, Default)]
 pub(super) struct DriftMemory(BTreeMap<Revision, Vec<RepoPath>>);
 
@@ -50,9 +50,6 @@ pub(super) fn find(
     let mut by_hand = Vec::new();
     let mut known = DriftMemory::default();
     for FilesChanged { commit, paths } in repository.newest_changes(base, source, &paths)? {
-        if repository.is_authored_by_us(commit.revision)? {
-            continue;
-        }
         let left = match memory.0.remove(&commit.revision) {
             Some(left) => left,
             None => not_rendered(repository, (commit.revision, source), &paths, &wanted, render)?,

@@ -414,3 +414,22 @@ fn a_revert_counts_however_it_came_onto_the_base_and_whoever_signed_it() {
         assert!(office.github.pull(next).unwrap().body.unwrap().contains("### Changed by hand\n"));
     }
 }
+
+#[test]
+fn a_commit_that_is_signed_as_ours_is_changed_by_hand_all_the_same() {
+    let office = office(APP_TOKEN);
+    office.edit(BASE, POOL);
+    office.settle();
+    let genuine = office.world.tip(APP_HEAD).to_string();
+    let text = office.world.read(APP_HEAD, POOL_FILE).replace("192.168.64.139", "192.168.64.150");
+    let forged = heads::on_top(&office.world.path(), &genuine, &[(POOL_FILE, &text)]).unwrap();
+    put(&office.world, BASE, &forged);
+    office.settle();
+    let pulls = office.github.pulls().unwrap();
+    let body = pulls.iter().rfind(|pull| pull.head == APP_HEAD).unwrap().body.clone().unwrap();
+    assert!(body.contains("### Changed by hand\n"), "{body}");
+    let named: Vec<_> = body.lines().filter(|line| line.starts_with(&format!("- {forged}"))).collect();
+    assert_eq!(named.len(), 1, "{body}");
+    assert!(named[0].ends_with(&format!("`{POOL_FILE}`")), "{body}");
+    assert!(!body.contains(&genuine), "what was rendered is nobody's edit: {body}");
+}
