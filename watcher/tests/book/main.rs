@@ -10,6 +10,7 @@ mod objects;
 mod pages;
 mod prose;
 mod tables;
+mod threats;
 
 use std::path::{Path, PathBuf};
 
