@@ -48,8 +48,12 @@ pub(super) fn unread(old: &[u8], new: &[u8]) -> Change {
     change(None, KeyPath::default(), Some(size(old)), Some(size(new)))
 }
 
-/// Stands for the content of a file that is not read.
+/// Stands for the content of a file that is not shown. Of one that is too large only that is known: the caller need not
+/// have read it.
 fn size(bytes: &[u8]) -> Value {
+    if is_opaque(bytes) {
+        return Value::String(format!("more than {} MiB", MAX_COMPARED_BYTES >> 20));
+    }
     let digest = blake3::hash(bytes).to_hex();
     Value::String(format!("{} bytes, BLAKE3 {}", bytes.len(), &digest[..12]))
 }
