@@ -81,13 +81,19 @@ mod tests {
     use crate::git::Revision;
     use crate::git::scene::{Scene, signature};
 
-    #[test]
-    fn changes_of_both_sides_meet_in_a_merge_commit_with_two_parents() {
+    /// Two branches that part: the base changes `a`, and the side one file.
+    fn sides(side: (&str, &str)) -> (Scene, Revision, Revision) {
         let scene = Scene::bare();
         let root = scene.commit("main", "root", &[("a", "1"), ("b", "1")]);
         scene.git(&["update-ref", "refs/heads/side", &root.to_string()]);
         let base = scene.commit("main", "base", &[("a", "2")]);
-        let head = scene.commit("side", "side", &[("b", "2")]);
+        let head = scene.commit("side", "side", &[side]);
+        (scene, base, head)
+    }
+
+    #[test]
+    fn changes_of_both_sides_meet_in_a_merge_commit_with_two_parents() {
+        let (scene, base, head) = sides(("b", "2"));
         let repository = scene.repository();
         let merged = repository.merge(base, head, &signature(), "Merge #1").unwrap();
         assert_eq!(repository.parents(merged).unwrap(), [base, head]);
@@ -99,42 +105,18 @@ mod tests {
 
     #[test]
     fn a_merge_is_clean_if_nothing_was_added_to_it() {
-        let scene = Scene::bare();
-        let root = scene.commit("main", "root", &[("a", "1"), ("b", "1")]);
-        scene.git(&["update-ref", "refs/heads/side", &root.to_string()]);
-        let base = scene.commit("main", "base", &[("a", "2")]);
-        let head = scene.commit("side", "side", &[("b", "2")]);
+        let (scene, base, head) = sides(("b", "2"));
         let repository = scene.repository();
         let clean = repository.merge(head, base, &signature(), "Update").unwrap();
         assert!(repository.is_clean_merge(clean).unwrap());
         assert!(!repository.is_clean_merge(head).unwrap(), "it is no merge");
-        let tree = scene.git(&["rev-parse", &format!("{head}^{{tree}}")]);
-        let (head, base) = (head.to_string(), base.to_string());
-        let forged = [
-            "-c",
-            "user.name=x",
-            "-c",
-            "user.email=x",
-            "commit-tree",
-            &tree,
-            "-p",
-            &head,
-            "-p",
-            &base,
-            "-m",
-            "Update",
-        ];
-        let forged = Revision::parse(&scene.git(&forged)).unwrap();
+        let forged = scene.merge_as(head, [head, base], "Update");
         assert!(!repository.is_clean_merge(forged).unwrap(), "it drops what the base has");
     }
 
     #[test]
     fn a_conflict_names_the_files() {
-        let scene = Scene::bare();
-        let root = scene.commit("main", "root", &[("a", "1"), ("b", "1")]);
-        scene.git(&["update-ref", "refs/heads/side", &root.to_string()]);
-        let base = scene.commit("main", "base", &[("a", "2")]);
-        let head = scene.commit("side", "side", &[("a", "3")]);
+        let (scene, base, head) = sides(("a", "3"));
         let error = scene.repository().merge(base, head, &signature(), "Merge").unwrap_err();
         assert_eq!(error.fault.to_string(), "both sides changed `a`");
         assert!(error.hint().is_some());

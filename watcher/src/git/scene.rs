@@ -169,6 +169,15 @@ impl Scene {
         self.commit(branch, "orphan", &[("orphan", "1")])
     }
 
+    /// Makes a merge commit that has the tree of another revision, whatever its parents hold.
+    pub(crate) fn merge_as(&self, tree_of: Revision, parents: [Revision; 2], title: &str) -> Revision {
+        let tree = format!("{tree_of}^{{tree}}");
+        let [one, two] = parents.map(|parent| parent.to_string());
+        let people = ["-c", "user.name=x", "-c", "user.email=x"];
+        let merge = ["commit-tree", &tree, "-p", &one, "-p", &two, "-m", title];
+        Revision::parse(&self.git(&[&people[..], &merge[..]].concat())).unwrap()
+    }
+
     pub(crate) fn tip(&self, branch: &str) -> Revision {
         Revision::parse(&self.git(&["rev-parse", &format!("refs/heads/{branch}")])).unwrap()
     }

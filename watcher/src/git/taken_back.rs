@@ -139,23 +139,7 @@ mod tests {
         let scene = Scene::bare();
         let start = scene.commit("main", "inputs", &[("environments/app.yaml", "1"), (FILE, "old")]);
         let published = scene.commit("main", "publish", &[(FILE, "new")]);
-        let tree = scene.git(&["rev-parse", &format!("{start}^{{tree}}")]);
-        let (one, two) = (published.to_string(), start.to_string());
-        let merge = [
-            "-c",
-            "user.name=x",
-            "-c",
-            "user.email=x",
-            "commit-tree",
-            &tree,
-            "-p",
-            &one,
-            "-p",
-            &two,
-            "-m",
-            "ours",
-        ];
-        let merge = Revision::parse(&scene.git(&merge)).unwrap();
+        let merge = scene.merge_as(start, [published, start], "ours");
         assert_eq!(told(&scene, merge, &[(FILE, Some("new"))]), ["ours: 1 files"]);
     }
 
