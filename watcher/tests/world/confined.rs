@@ -1,6 +1,7 @@
 //! The worker as a process: what the kernel says of its limits, and how long it lives.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Instant;
 
@@ -27,20 +28,31 @@ fn a_worker_is_confined_replaced_when_it_is_killed_and_ends_with_the_service() {
     let environment = fs::read(format!("/proc/{worker}/environ")).unwrap_or_default();
     assert!(!String::from_utf8_lossy(&environment).contains("FLEETWRIGHT"));
 
-    let killed = Command::new("kill").args(["-s", "KILL", &worker.to_string()]).status().unwrap();
-    assert!(killed.success());
+    // Whatever becomes of a rendering, here one that never comes to an end, the service answers.
+    signal("STOP", worker);
     world.edit(APP, "192.168.64.120-192.168.64.140", "192.168.64.120-192.168.64.138");
+    wait_until("a run", || !metrics(address).contains("fleetwright_queue_age_seconds 0.0\n"));
+    assert_healthy(address);
+    signal("KILL", worker);
     service.wait_for("opened pull request #1 for `app`");
     let counted = "fleetwright_worker_deaths_total{worker=\"base\",cause=\"killed\"} 1";
     wait_until("the count", || metrics(address).contains(counted));
-    let health = exchange(address, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    assert_healthy(address);
 
     let [worker] = children(service.id())[..] else { panic!("{:?}", children(service.id())) };
     service.kill();
     // One that has ended and is not yet waited for has no command line any more.
     let has_ended = || fs::read(format!("/proc/{worker}/cmdline")).unwrap_or_default().is_empty();
     wait_until("the end of the worker", has_ended);
+}
+
+fn signal(name: &str, process: u32) {
+    assert!(Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap().success());
+}
+
+fn assert_healthy(address: SocketAddr) {
+    let health = exchange(address, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
 }
 
 /// Returns the numbers of the child processes.

@@ -20,7 +20,7 @@ use crate::run::changes::owner;
 /// How many edited files are compared with what is rendered.
 const MAX_COMPARED: usize = 100;
 /// The largest edited file that is compared with what is rendered, in bytes.
-const MAX_COMPARED_BYTES: usize = 1 << 20;
+const MAX_EDITED_BYTES: usize = 1 << 20;
 /// For how many edited files it is worked out which line to change instead: each takes some renderings of one file.
 const MAX_EXPLAINED: usize = 10;
 /// For how many values of one file.
@@ -142,7 +142,7 @@ fn change(
     let new = match found.new.as_ref().map(Entry::blob) {
         None => None,
         Some(None) => return Ok(None),
-        Some(Some(blob)) if repository.blob_size(blob)? > MAX_COMPARED_BYTES => return Ok(None),
+        Some(Some(blob)) if repository.blob_size(blob)? > MAX_EDITED_BYTES => return Ok(None),
         Some(Some(blob)) => Some(repository.read_blob(blob)?),
     };
     let old = rendered.map(|file| Arc::clone(&file.bytes));
