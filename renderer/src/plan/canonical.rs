@@ -26,7 +26,7 @@ impl Digest {
         self.to_string()[..SHOWN_DIGITS].to_owned()
     }
 
-    /// Tells whether `prefix` names this plan: at least eight of its first digits.
+    /// Returns whether `prefix` names this plan: at least eight of its first digits.
     #[must_use]
     pub fn matches(&self, prefix: &str) -> bool {
         prefix.len() >= SHORTEST_PREFIX && self.to_string().starts_with(&prefix.to_ascii_lowercase())

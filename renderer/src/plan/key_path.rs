@@ -38,7 +38,7 @@ impl KeyPath {
         &self.0
     }
 
-    /// Tells whether this is the document itself.
+    /// Returns whether this is the document itself.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

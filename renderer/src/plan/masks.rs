@@ -82,7 +82,7 @@ impl Versions<'_> {
     }
 }
 
-/// Tells quickly whether a file has an argument such as `--password` whose value is the next one.
+/// Returns quickly whether a file has an argument such as `--password` whose value is the next one.
 fn has_secret_argument(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'-', bytes).any(|at| {
         let starts = at == 0 || matches!(bytes[at - 1], b' ' | b'"' | b'\'' | b'[' | b',' | b'\n');

@@ -364,7 +364,7 @@ fn count_in<'a, K: Ord + Clone, V: Default>(map: &'a mut BTreeMap<K, V>, key: &K
 }
 
 impl Plan {
-    /// Tells whether nothing changes.
+    /// Returns whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.clusters.is_empty()

@@ -168,7 +168,7 @@ impl Leaf<'_> {
         matches!(self.kind(), "Application" | "ApplicationSet")
     }
 
-    /// Tells whether an object goes as a whole.
+    /// Returns whether an object goes as a whole.
     fn is_object_going(&self) -> bool {
         self.keys.is_empty() && self.object.is_some() && self.new.is_none()
     }
@@ -217,7 +217,7 @@ fn deletion(leaf: &Leaf<'_>) -> Option<&'static str> {
     }
 }
 
-/// Tells whether this `applicationsSync` keeps Applications whose element is gone.
+/// Returns whether this `applicationsSync` keeps Applications whose element is gone.
 fn may_keep(policy: Option<&Value>) -> bool {
     matches!(text_of(policy), "create-only" | "create-update")
 }

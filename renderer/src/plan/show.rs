@@ -90,7 +90,7 @@ fn inline(value: &Value) -> String {
     }
 }
 
-/// Tells whether a string can stand without quotes and still be taken for a string.
+/// Returns whether a string can stand without quotes and still be taken for a string.
 fn is_bare(text: &str) -> bool {
     let is_word = matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off");
     (text.starts_with(|c: char| c.is_alphabetic() || c == '/') || text.starts_with(MASK))

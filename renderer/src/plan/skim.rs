@@ -53,7 +53,7 @@ pub(super) fn document(text: &str, memo: &mut Memo) -> Option<Value> {
     map.map(Value::Map)
 }
 
-/// Tells whether a line may change what another line means: anchors and aliases; also carriage returns and tabs, which
+/// Returns whether a line may change what another line means: anchors and aliases; also carriage returns and tabs, which
 /// make counting spaces meaningless.
 fn has_far_effects(text: &str) -> bool {
     let bytes = text.as_bytes();

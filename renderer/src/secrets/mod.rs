@@ -122,7 +122,7 @@ pub fn names_a_secret(key: &str) -> bool {
         || SECRET_PAIRS.iter().any(|[first, second]| singular.strip_prefix(first) == Some(*second))
 }
 
-/// Tells quickly that the last word is no secret word: almost every key of a document ends in other letters.
+/// Returns quickly whether the last word is no secret word: almost every key of a document ends in other letters.
 fn may_name_a_secret(key: &str) -> bool {
     let letters = key.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
     let stem = letters.strip_suffix(['s', 'S']).unwrap_or(letters).as_bytes();

@@ -1,6 +1,6 @@
 //! What the expansions for one cluster may take together, on top of what each may take alone.
 //!
-//! There is no clock here: whoever asks for a rendering decides when it has gone on for too long, and is asked often enough.
+//! There is no clock here: the caller decides when it has gone on for too long, and is asked often enough.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::skeleton::Skeleton;
 
-/// What is remembered, in bytes of text and of skeletons. A memory that grows beyond it is begun anew.
+/// What is remembered, in bytes of text and of skeletons. A memory that grows beyond it begins again.
 const MAX_BYTES: usize = 128 * 1024 * 1024;
 
 #[derive(Debug, Default)]

@@ -224,7 +224,7 @@ impl<'a> LocalForge<'a> {
         Ok(moved.then_some(Landed { head: head_tip, merge }))
     }
 
-    /// Tells whether a head is part of its base, and by which commit.
+    /// Returns whether a head is part of its base, and by which commit.
     fn landed(&self, head: Revision, base: Revision) -> Result<Option<Landed>, GitError> {
         if !self.repository().is_ancestor(head, base)? {
             return Ok(None);
@@ -254,7 +254,7 @@ impl<'a> LocalForge<'a> {
         Ok(self.upstream.update(&[RefUpdate { name, expected: previous, new: Some(new) }])?)
     }
 
-    /// Deletes the head branch if it still is where the record says, and tells whether it did.
+    /// Deletes the head branch if it still is where the record says, and returns whether it did.
     ///
     /// A branch that moved belongs to whoever moved it, and one that a person has checked out is in use.
     fn delete_head(&self, pull: &PullRequest) -> Result<bool, ForgeError> {
@@ -315,7 +315,7 @@ fn busy(what: &str) -> ForgeError {
     ForgeError::Busy { what: what.to_owned() }
 }
 
-/// Tells whether refs moved; `false` means that someone else was faster.
+/// Returns whether refs moved; `false` means that someone else was faster.
 fn won<E: Into<ForgeError>>(result: Result<(), E>) -> Result<bool, ForgeError> {
     match result.map_err(Into::into) {
         Ok(()) => Ok(true),

@@ -201,7 +201,7 @@ impl Mirror {
         packs > MAX_PACKS || count(&objects.join("17"), |_| true) > MAX_LOOSE / LOOSE_FOLDERS
     }
 
-    /// Has git repack, and tells whether it did.
+    /// Has git repack, and returns whether it did.
     fn repack(&self) -> bool {
         let status = command("git")
             .arg("-C")

@@ -171,7 +171,7 @@ impl Pipeline {
         &self.upstream
     }
 
-    /// Clones the mirror again if `error` says that it is damaged, and tells whether it did.
+    /// Clones the mirror again if `error` says that it is damaged, and returns whether it did.
     pub fn recover(&mut self, error: &CommandError) -> Result<bool, CommandError> {
         let recovered = error.as_git().map(|error| self.upstream.recovered(error)).transpose()?.flatten();
         Ok(recovered.map(|upstream| self.upstream = upstream).is_some())

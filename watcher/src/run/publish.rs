@@ -183,7 +183,7 @@ fn decide(ground: &Ground<'_>, wanted: &Presented<'_>, pulls: &[PullRequest]) ->
     }
 }
 
-/// Tells whether a person has turned down this very plan.
+/// Returns whether a person has turned down this very plan.
 fn is_declined(pull: &PullRequest, plan: &Plan) -> bool {
     let by_a_person = matches!(&pull.state, PullState::Closed { reason } if reason != NOTHING_LEFT);
     by_a_person && pull.proposal.plan == plan.digest().short()

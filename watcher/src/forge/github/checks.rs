@@ -245,7 +245,7 @@ impl GitHubForge<'_> {
         Ok(runs)
     }
 
-    /// Tells whether a person asked for a completed run once more: its suite is queued then, and the run as it was.
+    /// Returns whether a person asked for a completed run once more: its suite is queued then, and the run as it was.
     fn is_rerequested(&self, run: &wire::CheckRun) -> Result<bool, ForgeError> {
         let Some(suite) = &run.check_suite else { return Ok(false) };
         let route = self.route(&format!("/check-suites/{}", suite.id));

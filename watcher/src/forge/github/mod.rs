@@ -405,7 +405,7 @@ impl<'a> GitHubForge<'a> {
         Ok(marked.find(|comment| account.is(comment.user.as_ref())))
     }
 
-    /// Deletes a head branch if it is at `tip` still, and tells whether it did.
+    /// Deletes a head branch if it is at `tip` still, and returns whether it did.
     fn delete_head(&self, head: &str, tip: Revision) -> Result<bool, ForgeError> {
         match self.upstream.update(&[RefUpdate::branch(head, Some(tip), None)]) {
             Ok(()) => Ok(true),

@@ -121,7 +121,7 @@ impl GitHubForge<'_> {
         Ok(files.map(|files| files.into_iter().flat_map(names).flatten().collect()))
     }
 
-    /// Tells whether `label` was set on a pull request after `pushed_at`.
+    /// Returns whether `label` was set on a pull request after `pushed_at`.
     ///
     /// Both moments are GitHub's, to the second. A push in the second of the label may have come after it.
     pub fn labelled(&self, number: u64, label: &str, pushed_at: &str) -> Result<Labelled, ForgeError> {

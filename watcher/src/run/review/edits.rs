@@ -150,7 +150,7 @@ fn change(
 }
 
 impl Edits {
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub(super) const fn is_empty(&self) -> bool {
         self.files.is_empty()
     }

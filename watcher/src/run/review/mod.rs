@@ -272,7 +272,7 @@ impl fmt::Display for Proposed<'_> {
 }
 
 impl Desk<'_> {
-    /// Tells whether a fork may be rendered: as long as nothing was pushed to it since a maintainer set the label; only
+    /// Returns whether a fork may be rendered: as long as nothing was pushed to it since a maintainer set the label; only
     /// people with triage rights can. A label that is too old is taken off.
     fn is_permitted(&self, pull: &OpenPull, labels: &mut BTreeSet<String>) -> Result<bool, CommandError> {
         if self.is_labelled(pull, RENDER_LABEL, labels)? {
@@ -282,7 +282,7 @@ impl Desk<'_> {
         Ok(false)
     }
 
-    /// Tells whether a label is a word about the head as it is now; one that is not is taken off.
+    /// Returns whether a label is a word about the head as it is now; one that is not is taken off.
     fn is_labelled(
         &self,
         pull: &OpenPull,
@@ -325,7 +325,7 @@ impl Desk<'_> {
         Ok(base.map_or(Standing::Unrelated, Standing::Left))
     }
 
-    /// Tells who made the head of one of our own branches.
+    /// Returns who made the head of one of our own branches.
     fn maker(&self, group: Group, head: Revision) -> Result<Maker, CommandError> {
         if !self.heads.is_ours(&self.forge, group, head)? {
             return Ok(Maker::Person);

@@ -38,7 +38,7 @@ pub(in crate::run) fn queue_of(base: &str) -> String {
     format!("gh-readonly-queue/{base}/")
 }
 
-/// Tells whether a ref is in the queue of a base branch.
+/// Returns whether a ref is in the queue of a base branch.
 fn is_in_queue(name: &str, base: &str) -> bool {
     name.strip_prefix("refs/heads/").is_some_and(|branch| branch.starts_with(&queue_of(base)))
 }
