@@ -257,17 +257,7 @@ fn a_base_that_always_moves_neither_rewrites_a_head_nor_keeps_it_from_being_merg
     run();
     let (head, body) = (office.world.tip(APP_HEAD), office.github.pull(number + 1).unwrap().body);
     // A check takes its time.
-    let ci = |state: &str| github::Status {
-        id: 80,
-        sha: head.to_string(),
-        state: state.into(),
-        context: "ci".into(),
-        description: None,
-        target_url: None,
-        author: "ci".into(),
-        created: 0,
-    };
-    office.github.state().statuses.push(ci("pending"));
+    office.report_ci(&head.to_string(), "pending");
     let writes = office.github.writes();
     for _ in 0..3 {
         run();
@@ -275,7 +265,7 @@ fn a_base_that_always_moves_neither_rewrites_a_head_nor_keeps_it_from_being_merg
         assert_eq!(office.github.pull(number + 1).unwrap().body, body);
     }
     assert_eq!(office.github.writes(), writes, "nothing is pushed, edited or reported again");
-    office.github.state().statuses.push(ci("success"));
+    office.report_ci(&head.to_string(), "success");
     run();
     let pull = office.github.pull(number + 1).unwrap();
     assert!(pull.merged.is_some());

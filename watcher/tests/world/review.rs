@@ -501,21 +501,11 @@ fn what_was_read_is_merged_at_the_next_look_if_the_owner_says_so() {
 fn what_was_read_is_not_merged_while_a_rule_or_a_status_is_in_its_way() {
     let (office, ours) = merged();
     let tip = office.world.tip(APP_HEAD).to_string();
-    let status = |state: &str| github::Status {
-        id: 80,
-        sha: tip.clone(),
-        state: state.into(),
-        context: "ci".into(),
-        description: None,
-        target_url: None,
-        author: "ci".into(),
-        created: 0,
-    };
-    office.github.state().statuses.push(status("pending"));
+    office.report_ci(&tip, "pending");
     office.settle();
     assert!(!is_merged(&office, ours) && !office.has_news());
     office.github.state().protected.insert(BASE.into(), 1);
-    office.github.state().statuses.push(status("success"));
+    office.report_ci(&tip, "success");
     office.settle();
     assert!(!is_merged(&office, ours) && !office.has_news());
     office.github.edit(ours, |pull| pull.approvals = 1).unwrap();
