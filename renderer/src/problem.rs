@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what is being checked. Problems are collected, never thrown one at a time.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,8 @@ impl Fault {
     #[must_use]
     pub fn in_file(self, file: &RepoPath) -> Problem {
         let message = self.full_message();
-        Problem { place: Place { file: file.clone(), position: self.position }, message, hint: self.hint }
+        let place = Place { file: file.clone(), position: self.position };
+        Problem { hint: self.hint, ..Problem::at(place, message) }
     }
 }
 
@@ -113,7 +115,13 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Which check found it, or which part of reading: one of [`READING`].
+    pub check: Cow<'static, str>,
 }
+
+/// The names under which problems are found before there is anything to check: places and names of files, YAML, keys and types
+/// of facts, hubs, the chart lock, templates, and what is too much of anything.
+pub const READING: [&str; 7] = ["files", "yaml", "schema", "hubs", "lock", "template", "limits"];
 
 impl Problem {
     /// Creates a problem at the head of a file, for faults that concern the file as a whole.
@@ -125,13 +133,22 @@ impl Problem {
     /// Creates a problem without a hint.
     #[must_use]
     pub fn at(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), hint: None }
+        Self { place, message: message.into(), hint: None, check: Cow::Borrowed("") }
     }
 
     /// Adds the way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds which check found it, unless something nearer to the fault has.
+    #[must_use]
+    pub fn found_by(mut self, check: &'static str) -> Self {
+        if self.check.is_empty() {
+            self.check = Cow::Borrowed(check);
+        }
         self
     }
 }

@@ -160,6 +160,12 @@ static ADDON_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::compile(&addon_schema()).expect("the schema is made from our own types"));
 
 pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
+    let by_schema =
+        |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.found_by("schema")).collect();
+    read_file(name, path, source).map_err(by_schema)
+}
+
+fn read_file(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
     let file = Arc::new(path.clone());
     let origin = inventory::parse_file(&file, source)?;
     let value = origin.to_json();
@@ -279,7 +285,7 @@ impl Addon {
             let mut path = vec![key("settings")];
             path.extend(violation.path.iter().take(1).cloned());
             path.push(key("default"));
-            Problem { place: self.origin.place(&path), message: violation.message, hint: violation.hint }
+            Problem { hint: violation.hint, ..Problem::at(self.origin.place(&path), violation.message) }
         }));
         problems
     }

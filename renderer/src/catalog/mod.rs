@@ -99,6 +99,12 @@ const NOTES_SUFFIX: &str = ".md";
 
 /// Reads the catalog, or returns every problem in it.
 pub fn read(snapshot: &Snapshot) -> Result<Catalog, Vec<Problem>> {
+    let by_file =
+        |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.found_by("files")).collect();
+    read_all(snapshot).map_err(by_file)
+}
+
+fn read_all(snapshot: &Snapshot) -> Result<Catalog, Vec<Problem>> {
     let mut builder = Builder::default();
     for (path, source) in snapshot.below(TEMPLATES) {
         match place(path) {
@@ -168,12 +174,16 @@ fn object_schema(path: &RepoPath, source: &Source) -> Result<Schema, Box<Problem
         let line = u32::try_from(error.line()).unwrap_or(u32::MAX).max(1);
         let column = u32::try_from(error.column()).unwrap_or(u32::MAX).max(1);
         let place = problem::Place { file: path.clone(), position: Position::new(line, column) };
-        Problem::at(place, "this is not JSON").hint("write a JSON Schema of the whole object")
+        Problem::at(place, "this is not JSON")
+            .found_by("schema")
+            .hint("write a JSON Schema of the whole object")
     })?;
     match Schema::compile(&schema) {
         Ok(schema) => Ok(schema.in_file(path)),
         Err(error) => Err(Box::new(
-            Problem::in_whole_file(path, error.to_string()).hint("write a JSON Schema of the whole object"),
+            Problem::in_whole_file(path, error.to_string())
+                .found_by("schema")
+                .hint("write a JSON Schema of the whole object"),
         )),
     }
 }
@@ -211,7 +221,7 @@ impl Builder {
                         MAX_ADDONS_WEIGHT >> 20
                     );
                     let hint = "keep fewer add-ons, and fewer aliases in their files";
-                    self.problems.push(Problem::in_whole_file(path, message).hint(hint));
+                    self.problems.push(Problem::in_whole_file(path, message).found_by("limits").hint(hint));
                 }
                 Err(problems) => {
                     self.folders.insert(name, path.clone());
@@ -239,7 +249,10 @@ impl Builder {
             }
             Place::ChartLock => match ChartLock::read(&source.bytes) {
                 Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
-                Err(faults) => self.problems.extend(faults.into_iter().map(|fault| fault.in_file(path))),
+                Err(faults) => {
+                    let problems = faults.into_iter().map(|fault| fault.in_file(path).found_by("lock"));
+                    self.problems.extend(problems);
+                }
             },
             Place::Schema(version, kind) => match self.object_schema(path, source) {
                 Ok(schema) => {
@@ -261,7 +274,9 @@ impl Builder {
             "the schemas up to here are too large: one may have {MAX_SCHEMA_BYTES} bytes, all together {MAX_SCHEMAS_BYTES}"
         );
         Err(Box::new(
-            Problem::in_whole_file(path, message).hint("leave out descriptions and what is not used"),
+            Problem::in_whole_file(path, message)
+                .found_by("limits")
+                .hint("leave out descriptions and what is not used"),
         ))
     }
 
@@ -278,13 +293,14 @@ impl Builder {
                 "the template has {} bytes; at most {MAX_TEMPLATE_BYTES} are read",
                 source.bytes.len()
             );
-            self.problems.push(Problem::in_whole_file(path, message).hint("split it into partials"));
+            let problem = Problem::in_whole_file(path, message).found_by("limits");
+            self.problems.push(problem.hint("split it into partials"));
             return None;
         }
         match yaml::decode(&source.bytes) {
             Ok(text) => Some(TemplateSource { file: path.clone(), text: text.into() }),
             Err(fault) => {
-                self.problems.push(fault.in_file(path));
+                self.problems.push(fault.in_file(path).found_by("yaml"));
                 None
             }
         }
@@ -319,7 +335,7 @@ impl Builder {
             Ok(templates) if self.problems.is_empty() => templates,
             Ok(_) => return Err(self.problems),
             Err(problems) => {
-                self.problems.extend(problems);
+                self.problems.extend(problems.into_iter().map(|problem| problem.found_by("template")));
                 return Err(self.problems);
             }
         };

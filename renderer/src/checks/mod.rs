@@ -41,6 +41,8 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The name of the check that found it.
+    pub check: &'static str,
 }
 
 /// What of a value at a path is at fault.
@@ -58,7 +60,7 @@ pub enum Part {
 
 impl Finding {
     fn new(path: &[Step], message: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), part: Part::Value, message: message.into(), hint: None }
+        Self { path: path.to_vec(), part: Part::Value, message: message.into(), hint: None, check: "" }
     }
 
     fn on(self, part: Part) -> Self {
@@ -68,6 +70,12 @@ impl Finding {
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds the name of the check that found it.
+    #[must_use]
+    pub fn of(self, check: &'static str) -> Self {
+        Self { check, ..self }
     }
 }
 

@@ -99,10 +99,9 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
     }
     let violations = check_object(&document.value.to_json(), document.schemas);
     let finding = |violation: Violation| Finding {
-        path: violation.path,
         part: if violation.on_key { Part::Key } else { Part::Value },
-        message: violation.message,
         hint: violation.hint,
+        ..Finding::new(&violation.path, violation.message)
     };
     violations.into_iter().map(finding).collect()
 }

@@ -149,7 +149,7 @@ pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<
     let mut reader = Reader { snapshot, cache, problems: Vec::new() };
     let fleet = Arc::new(reader.fleet());
     let (clusters, broken) = reader.clusters();
-    let mut problems = reader.problems;
+    let mut problems: Vec<_> = reader.problems.into_iter().map(|problem| problem.found_by("files")).collect();
     cache.clusters = clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
     let inventory = Inventory { fleet, clusters, broken };
     problems.extend(hub_problems(&inventory));
@@ -190,7 +190,8 @@ impl<'a> Reader<'a> {
         let value = origin.to_json();
         let violations = FLEET_SCHEMA.violations(&value);
         let is_valid = violations.is_empty();
-        self.problems.extend(violations.into_iter().map(|violation| violation_problem(violation, &origin)));
+        let problems = violations.into_iter().map(|violation| violation_problem(violation, &origin));
+        self.problems.extend(problems.map(|problem| problem.found_by("schema")));
         let facts: FleetFile = serde_json::from_value(value).unwrap_or_default();
         let view = serde_json::to_value(&facts).unwrap_or_default();
         Fleet { facts, view, origin, id: source.id, is_valid }
@@ -289,6 +290,7 @@ fn known<'c>(file: &Described<'_>, cache: &'c InventoryCache) -> Option<&'c Arc<
 fn too_many_facts(file: &RepoPath, whose: &str, weight: usize) -> Problem {
     let message = format!("the facts of {whose} together take more than {} MiB", weight >> 20);
     Problem::in_whole_file(file, message)
+        .found_by("limits")
         .hint("a large map that many clusters inherit, or that aliases repeat, counts once for each")
 }
 
@@ -382,11 +384,12 @@ fn typed(
     let value = origin.to_json();
     let violations = CLUSTER_SCHEMA.violations(&value);
     if !violations.is_empty() {
-        return Err(violations.into_iter().map(|violation| violation_problem(violation, &origin)).collect());
+        let problems = violations.into_iter().map(|violation| violation_problem(violation, &origin));
+        return Err(problems.map(|problem| problem.found_by("schema")).collect());
     }
     let facts: ClusterFile = serde_json::from_value(value)
-        .map_err(|error| vec![Problem::in_whole_file(&file, error.to_string())])?;
-    let hub = hub_name(name, &facts, &origin).map_err(|problem| vec![*problem])?;
+        .map_err(|error| vec![Problem::in_whole_file(&file, error.to_string()).found_by("schema")])?;
+    let hub = hub_name(name, &facts, &origin).map_err(|problem| vec![problem.found_by("hubs")])?;
     let view = view(name, &hub, &facts);
     let weight = origin.weight();
     Ok(Cluster { name: name.clone(), hub, file, facts, view, origin, sources, weight })
@@ -420,10 +423,18 @@ fn defaults_chain<'a>(snapshot: &'a Snapshot, path: &RepoPath) -> Vec<(&'a RepoP
 
 /// Reads one file as a single document of facts.
 pub(crate) fn parse_file(file: &Arc<RepoPath>, source: &Source) -> Result<Fact, Vec<Problem>> {
+    let by_yaml =
+        |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.found_by("yaml")).collect();
+    parse(file, source).map_err(by_yaml)
+}
+
+fn parse(file: &Arc<RepoPath>, source: &Source) -> Result<Fact, Vec<Problem>> {
     if source.bytes.len() > MAX_FILE_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_FILE_BYTES} are read", source.bytes.len());
         return Err(vec![
-            Problem::in_whole_file(file, message).hint("facts are written by people: split the file"),
+            Problem::in_whole_file(file, message)
+                .found_by("limits")
+                .hint("facts are written by people: split the file"),
         ]);
     }
     let in_file = |faults: Vec<crate::problem::Fault>| {
@@ -458,7 +469,7 @@ pub(crate) fn parse_file(file: &Arc<RepoPath>, source: &Source) -> Result<Fact, 
 pub(crate) fn violation_problem(violation: Violation, origin: &Fact) -> Problem {
     let place =
         if violation.on_key { origin.key_place(&violation.path) } else { origin.place(&violation.path) };
-    Problem { place, message: violation.message, hint: violation.hint }
+    Problem { hint: violation.hint, ..Problem::at(place, violation.message) }
 }
 
 fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
@@ -493,7 +504,7 @@ fn hub_problems(inventory: &Inventory) -> Vec<Problem> {
         Problem::at(place, format!("unknown hub `{}`", cluster.hub))
             .hint(unknown_hub_hint(inventory, cluster))
     };
-    wrong.map(problem).collect()
+    wrong.map(|cluster| problem(cluster).found_by("hubs")).collect()
 }
 
 fn unknown_hub_hint(inventory: &Inventory, cluster: &Cluster) -> String {

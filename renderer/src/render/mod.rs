@@ -23,7 +23,7 @@ use crate::checks::{
 };
 use crate::inventory::{self, Cluster, FLEET_FILE, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
-use crate::problem::Problem;
+use crate::problem::{Problem, READING};
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
 use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 
@@ -208,7 +208,7 @@ impl Renderer {
 
     fn judged(&mut self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<Rendered, Vec<Problem>> {
         let (inventory, mut problems) = inventory::read(snapshot, &mut self.inventory);
-        problems.extend(FACT_CHECKS.iter().flat_map(|check| (check.run)(&inventory)));
+        problems.extend(FACT_CHECKS.iter().flat_map(|check| named(check.name, (check.run)(&inventory))));
         let catalog = match self.catalog(snapshot) {
             Ok(catalog) => catalog,
             Err(found) => {
@@ -216,7 +216,8 @@ impl Renderer {
                 return Err(sorted(problems));
             }
         };
-        problems.extend(PLACEMENT_CHECKS.iter().flat_map(|check| (check.run)(&inventory, &catalog)));
+        let placement = PLACEMENT_CHECKS.iter();
+        problems.extend(placement.flat_map(|check| named(check.name, (check.run)(&inventory, &catalog))));
         // Every template would only repeat that a shared fact is missing.
         if !inventory.fleet.is_valid {
             return Err(sorted(problems));
@@ -279,6 +280,7 @@ impl<'a> Attempt<'a> {
         let message =
             format!("`{}` is not rendered: rendering takes too long or grows too large", cluster.name);
         let problem = Problem::in_whole_file(&cluster.file, message)
+            .found_by("limits")
             .hint("loop over shorter lists, or describe fewer clusters at once");
         Self { name: &cluster.name, inputs: Digest::default(), result: Err(vec![problem]), is_changed: true }
     }
@@ -287,7 +289,8 @@ impl<'a> Attempt<'a> {
     fn unchecked(&self) -> ClusterProblem {
         let file = RepoPath::parse(FLEET_FILE).expect("a constant path");
         let message = "the checks between clusters take too long";
-        (self.name.clone(), Problem::in_whole_file(&file, message).hint("describe fewer clusters at once"))
+        let problem = Problem::in_whole_file(&file, message).found_by("limits");
+        (self.name.clone(), problem.hint("describe fewer clusters at once"))
     }
 
     fn size_bytes(&self) -> usize {
@@ -305,7 +308,7 @@ impl<'a> Attempt<'a> {
 
     fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
         let problems = self.result.as_ref().err().into_iter().flatten();
-        problems.map(|problem| (self.name.clone(), problem.clone()))
+        problems.map(|problem| (self.name.clone(), problem.clone().found_by("template")))
     }
 
     fn into_known(self) -> Option<(ClusterName, Known)> {
@@ -313,7 +316,15 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Returns the names of all checks, for the documentation and its test.
+fn named(check: &'static str, problems: Vec<Problem>) -> impl Iterator<Item = Problem> {
+    problems.into_iter().map(move |problem| problem.found_by(check))
+}
+
+fn of_check(check: &'static str, findings: Vec<FlowFinding>) -> impl Iterator<Item = FlowFinding> {
+    findings.into_iter().map(move |found| FlowFinding { finding: found.finding.of(check), ..found })
+}
+
+/// Returns the names of everything that finds problems: of reading, and of all checks.
 #[must_use]
 pub fn check_names() -> BTreeSet<&'static str> {
     let facts = FACT_CHECKS.iter().map(|check| check.name);
@@ -321,7 +332,7 @@ pub fn check_names() -> BTreeSet<&'static str> {
     let documents = DOCUMENT_CHECKS.iter().map(|check| check.name);
     let clusters = CLUSTER_CHECKS.iter().map(|check| check.name);
     let flows = FLOW_CHECKS.iter().map(|check| check.name);
-    facts.chain(placement).chain(documents).chain(clusters).chain(flows).collect()
+    READING.into_iter().chain(facts).chain(placement).chain(documents).chain(clusters).chain(flows).collect()
 }
 
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
@@ -471,7 +482,7 @@ impl<'a> World<'a> {
         });
         let mut findings: Vec<_> = inside.flatten_iter().collect();
         let checks = FLOW_CHECKS.iter().take_while(|_| may_go_on(0));
-        findings.extend(checks.flat_map(|check| (check.run)(&flows)));
+        findings.extend(checks.flat_map(|check| of_check(check.name, (check.run)(&flows))));
         let budget = Budget::new(MAX_SEARCH_STEPS, &may_go_on);
         let found = findings.into_iter().filter_map(|found| self.flow_problem(found, &budget));
         // Where a cluster was not rendered to its end, that is said there.
@@ -485,7 +496,7 @@ impl<'a> World<'a> {
         let addons = made.addons().filter_map(|name| self.catalog.addons.get(name)).map(Arc::as_ref);
         let content =
             ClusterContent { flows: &flows.clusters[&made.name], all: flows, addons: addons.collect() };
-        CLUSTER_CHECKS.iter().flat_map(|check| (check.run)(&content)).collect()
+        CLUSTER_CHECKS.iter().flat_map(|check| of_check(check.name, (check.run)(&content))).collect()
     }
 
     fn flow_problem(&self, found: FlowFinding, budget: &Budget<'_>) -> Option<ClusterProblem> {

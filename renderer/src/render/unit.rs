@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{Addon, Catalog};
-use crate::checks::{DOCUMENT_CHECKS, Document, DocumentKind, Finding, Footprint, footprint, is_watched};
+use crate::checks::{
+    Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, footprint, is_watched,
+};
 use crate::explain;
 use crate::inventory::Cluster;
 use crate::path::{AddonName, RepoPath};
@@ -209,7 +211,10 @@ impl<'a> UnitRenderer<'a> {
         };
         let footprint = footprint(&document);
         let document = Document { footprint: &footprint, ..document };
-        let findings = DOCUMENT_CHECKS.iter().flat_map(|check| (check.run)(&document)).collect();
+        let found = |check: &'static Check<DocumentCheck>| {
+            (check.run)(&document).into_iter().map(|finding| finding.of(check.name))
+        };
+        let findings = DOCUMENT_CHECKS.iter().flat_map(found).collect();
         (footprint, findings)
     }
 
@@ -265,7 +270,7 @@ impl<'a> UnitRenderer<'a> {
     /// Says a finding at the line that a person must edit.
     pub(crate) fn problem(&self, template: &UnitTemplate<'_>, document: usize, finding: Finding) -> Problem {
         let place = explain::place_to_edit(self, template, document, &finding);
-        Problem { place, message: finding.message, hint: finding.hint }
+        Problem { hint: finding.hint, ..Problem::at(place, finding.message) }.found_by(finding.check)
     }
 }
 

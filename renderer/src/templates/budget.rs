@@ -49,7 +49,8 @@ impl<'a> Budget<'a> {
         self.is_spent.store(true, Ordering::Relaxed);
         let limit = MAX_CLUSTER_BYTES >> 20;
         let message = format!("what is rendered for the cluster grows larger than {limit} MiB");
-        Err(Problem::in_whole_file(template, message).hint("write fewer or smaller files for one cluster"))
+        let problem = Problem::in_whole_file(template, message).found_by("limits");
+        Err(problem.hint("write fewer or smaller files for one cluster"))
     }
 
     /// Counts steps that were taken; fails if no more may be taken.

@@ -80,7 +80,9 @@ fn too_many_templates(file: &RepoPath) -> Problem {
         "the templates up to here have more than {} MiB or {MAX_SET_TAGS} tags together",
         MAX_SET_BYTES >> 20
     );
-    Problem::in_whole_file(file, message).hint("loop over lists of the inventory, and share partials")
+    Problem::in_whole_file(file, message)
+        .found_by("limits")
+        .hint("loop over lists of the inventory, and share partials")
 }
 
 /// Compiles all sources together, or returns every problem in them.

@@ -257,7 +257,7 @@ impl Templates {
             (None, reason) => Refusal::new(reason.to_string().to_lowercase()),
         };
         let place = site.map_or_else(|| start_of(expand.template), |site| site.place.clone());
-        Problem { place, message: refusal.message, hint: refusal.hint }
+        Problem { hint: refusal.hint, ..Problem::at(place, refusal.message) }
     }
 
     fn misfit_problem(&self, expand: Expand<'_>, misfit: Misfit, captures: &[Capture]) -> Problem {
@@ -282,7 +282,8 @@ impl Templates {
             }
             Some(first) => format!("{message}, first at {first}"),
         };
-        Problem { place, message, hint: fault.hint.map(|hint| self.with_expressions(&hint, captures)) }
+        let hint = fault.hint.map(|hint| self.with_expressions(&hint, captures));
+        Problem { hint, ..Problem::at(place, message) }
     }
 
     /// Writes the expressions where a message quotes the tokens that stand for their values.

@@ -18,6 +18,13 @@ fn every_check_is_documented_and_every_documented_check_exists() {
 
 /// Each check with the story that it fails in; a new check is not done before it has one.
 const STORIES: &[(&str, &str, &str)] = &[
+    ("files", include_str!("files.rs"), "a_file_with_another_name_is_not_read_and_that_is_said"),
+    ("yaml", include_str!("files.rs"), "facts_are_one_map_in_one_document"),
+    ("schema", include_str!("facts.rs"), "a_misspelt_key_is_told_where_it_is_written"),
+    ("hubs", include_str!("facts.rs"), "an_unknown_hub_is_told_once_and_not_by_every_template"),
+    ("lock", include_str!("charts.rs"), "a_lock_that_was_damaged_is_told"),
+    ("template", include_str!("facts.rs"), "a_misspelt_key_of_an_address_is_told_where_it_is_missing"),
+    ("limits", include_str!("bounds.rs"), "a_rendering_beyond_its_limit_is_refused"),
     ("fleet", include_str!("files.rs"), "a_repository_without_clusters_says_how_to_describe_one"),
     ("addresses", include_str!("facts.rs"), "an_address_outside_its_pool_is_told_once_where_it_is_given"),
     ("networks", include_str!("facts.rs"), "networks_of_two_clusters_must_not_overlap"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fleetwright_renderer::charts::LOCK;
 use fleetwright_renderer::path::RepoPath;
 use fleetwright_renderer::problem::Problem;
-use fleetwright_renderer::render::{Rendered, Renderer};
+use fleetwright_renderer::render::{Rendered, Renderer, check_names};
 use fleetwright_renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
 
 /// Files that people wrote, ready to be rendered.
@@ -140,7 +140,12 @@ impl World {
 
     /// Renders with nothing remembered.
     pub fn try_render(&self) -> Result<Rendered, Vec<Problem>> {
-        Renderer::new().render(&self.snapshot(), &())
+        let rendered = Renderer::new().render(&self.snapshot(), &());
+        let names = check_names();
+        for problem in rendered.as_ref().err().into_iter().flatten() {
+            assert!(names.contains(&*problem.check), "`{}` found: {problem}", problem.check);
+        }
+        rendered
     }
 
     pub fn render(&self) -> Rendered {

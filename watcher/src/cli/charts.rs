@@ -79,8 +79,9 @@ impl Described {
         }
         let path = RepoPath::parse(LOCK).expect("a constant path");
         let text = snapshot.get(LOCK).map(|source| source.bytes.to_vec());
-        let lock = ChartLock::read(text.as_deref().unwrap_or_default())
-            .map_err(|faults| faults.into_iter().map(|fault| fault.in_file(&path)).collect());
+        let lock = ChartLock::read(text.as_deref().unwrap_or_default()).map_err(|faults| {
+            faults.into_iter().map(|fault| fault.in_file(&path).found_by("lock")).collect()
+        });
         let others = snapshot.iter().filter(|(path, _)| path.as_str() != LOCK);
         let others: Snapshot = others.map(|(path, source)| (path.clone(), source.clone())).collect();
         let catalog = catalog::read(&others).map_err(|problems| CommandError::Problems { problems })?;

@@ -108,13 +108,18 @@ pub(crate) fn problem(path: &RepoPath, reason: Unreadable) -> Problem {
             "move out of this folder what is not an input".to_owned(),
         ),
     };
-    Problem::in_whole_file(path, message).hint(hint)
+    let check = match reason {
+        Unreadable::Symlink | Unreadable::Submodule | Unreadable::NotAFile => "files",
+        Unreadable::TooLarge { .. } | Unreadable::TooMuch | Unreadable::TooMany => "limits",
+    };
+    Problem::in_whole_file(path, message).found_by(check).hint(hint)
 }
 
 /// Returns the problem of a file whose name cannot be a path on every platform.
 pub(crate) fn name_problem(folder: &RepoPath, name: &[u8], reason: &str) -> Problem {
     let name = String::from_utf8_lossy(name).escape_debug().to_string();
     Problem::in_whole_file(folder, format!("the file name `{name}` cannot be used: {reason}"))
+        .found_by("files")
         .hint(if reason == TOO_DEEP { "move it up" } else { "rename the file" })
 }
 

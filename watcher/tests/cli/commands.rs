@@ -125,6 +125,7 @@ fn problems_as_json_are_one_document_on_standard_output() {
         assert_eq!(problem["file"], "environments/prod/eu-1.yaml");
         assert_eq!((&problem["line"], &problem["column"]), (&json!(1), &json!(7)));
         assert!(problem["message"].is_string() && problem["hint"].is_string(), "{problem}");
+        assert_eq!(problem["check"], "schema", "{problem}");
     }
     let sound = Repo::fleet().run(&["check", "--format", "json"]);
     let note = "chart values are not judged, since there is no `templates/charts.lock`: run `fleetwright charts lock`";
