@@ -6,6 +6,7 @@
 pub mod key_path;
 pub mod network;
 pub mod path;
+pub mod plural;
 pub mod problem;
 pub mod schema;
 pub mod visible;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use renderer::plan::Refusal;
+use renderer::plural::counted;
 use renderer::problem::Problem;
 use thiserror::Error;
 
@@ -21,13 +22,13 @@ use crate::working_tree::WorkingTreeError;
 #[derive(Debug, Error)]
 pub enum CommandError {
     /// There are faults in what people wrote.
-    #[error("{}", problems_found(problems.len()))]
+    #[error("{}", counted(problems.len(), "problem"))]
     Problems {
         /// All of them, sorted by place.
         problems: Vec<Problem>,
     },
     /// There are faults in what people wrote, in a revision that is only compared with.
-    #[error("{} in revision `{revision}`", problems_found(problems.len()))]
+    #[error("{} in revision `{revision}`", counted(problems.len(), "problem"))]
     ProblemsIn {
         /// The revision, as it was named.
         revision: String,
@@ -99,10 +100,6 @@ pub enum CommandError {
         /// The cause.
         source: anyhow::Error,
     },
-}
-
-fn problems_found(count: usize) -> String {
-    if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") }
 }
 
 impl CommandError {

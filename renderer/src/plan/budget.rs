@@ -9,9 +9,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::show::count;
 use super::{Action, AddonPlan, ClusterPlan, Digest, FilePlan, Plan, Totals};
 use crate::path::ClusterName;
+use crate::plural::counted;
 
 /// How much may be deleted: a share of what is published, or a few if that is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,13 +110,13 @@ fn list(excesses: &[Excess]) -> String {
 impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scope, deleted, allowed, published } = self;
-        let scope = match scope {
-            Scope::Everything => return write!(f, "everything ({})", count(*published, "file")),
-            Scope::Clusters => "clusters",
-            Scope::Addons => "add-ons",
-            Scope::Objects => "objects",
+        let noun = match scope {
+            Scope::Everything => return write!(f, "everything ({})", counted(*published, "file")),
+            Scope::Clusters => "cluster",
+            Scope::Addons => "add-on",
+            Scope::Objects => "object",
         };
-        write!(f, "{deleted} of {published} {scope} ({allowed} allowed)")
+        write!(f, "{deleted} of {} ({allowed} allowed)", counted(*published, noun))
     }
 }
 

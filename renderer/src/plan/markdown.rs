@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 
 use super::group::{Event, Group, RiskGroup};
-use super::show::{self, SHORT, count, on_clusters, on_counted};
+use super::show::{self, SHORT, on_clusters, on_counted};
 use super::text::{self, FULL_COMMAND, LineKind, folded, headline};
 use super::{Entry, Plan, Step};
+use crate::plural::counted;
 use crate::visible::visible;
 
 /// The most characters that GitHub takes for the body of a pull request; beyond it the API answers with status 422 and
@@ -89,7 +90,7 @@ fn add_risks(body: &mut Body, risks: &[RiskGroup], share: usize, left_out: &mut 
         }
     }
     if shown < risks.len() {
-        let _ = write!(left_out, "\n… {}: `{FULL_COMMAND}`\n", count(risks.len() - shown, "more risk"));
+        let _ = write!(left_out, "\n… {}: `{FULL_COMMAND}`\n", counted(risks.len() - shown, "more risk"));
     }
 }
 
@@ -101,7 +102,7 @@ fn section(group: &Group) -> String {
     if lines.len() <= MAX_OPEN_LINES {
         return format!("\n### {}\n\n{diff}", capital(&on));
     }
-    let changes = count(group.entries.len(), "change");
+    let changes = counted(group.entries.len(), "change");
     // The blank line ends the block of HTML, so that the fence is a fence.
     format!("\n<details><summary><b>{}</b>: {changes}</summary>\n\n{diff}\n</details>\n", capital(&on))
 }
@@ -132,7 +133,7 @@ fn lines(group: &Group) -> Vec<String> {
         }));
     }
     if group.entries.len() > MAX_ENTRIES {
-        let more = count(group.entries.len() - MAX_ENTRIES, "more change");
+        let more = counted(group.entries.len() - MAX_ENTRIES, "more change");
         lines.push(format!("# … {more}: {FULL_COMMAND}"));
     }
     lines
@@ -178,7 +179,7 @@ fn fenced_blocks(texts: &[String], language: &str, limit: usize, most: usize) ->
         }
         // A limit without room for a single line would never come to an end.
         if blocks.len() + 1 >= most || shown.is_empty() {
-            blocks.push(format!("{block}\n… {}\n", count(rest.len(), "more line")));
+            blocks.push(format!("{block}\n… {}\n", counted(rest.len(), "more line")));
             return blocks;
         }
         blocks.push(block);
@@ -233,7 +234,7 @@ pub fn title(plan: &Plan, scope: &str) -> String {
     // The scope already names a cluster of the same name.
     let on = if on == format!(" on {scope}") { String::new() } else { on };
     let candidates = [subject(plan).map(|what| format!("Render {scope}: {what}{on}"))];
-    let short = format!("Render {scope}: {}{on}", count(plan.files().count(), "file"));
+    let short = format!("Render {scope}: {}{on}", counted(plan.files().count(), "file"));
     let title = candidates.into_iter().flatten().find(|title| title.chars().count() <= TITLE_LIMIT);
     show::elide(&title.unwrap_or(short), TITLE_LIMIT)
 }

@@ -9,6 +9,7 @@ use super::sequence::{Edit, edits};
 use super::text::{Line, LineKind};
 use super::{Change, Entry, compare};
 use crate::path::ClusterName;
+use crate::plural::counted;
 use crate::secrets::MASK;
 use crate::visible::visible;
 use crate::yaml::Value;
@@ -56,11 +57,6 @@ pub(super) fn on_counted(clusters: &[ClusterName]) -> String {
     }
 }
 
-/// Counts in words: `1 file`, `2 files`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
 /// Cuts a text in the middle, where the least is lost.
 pub(super) fn elide(text: &str, limit: usize) -> String {
     // A character has at most four bytes, so a text of so few bytes need not be counted.
@@ -103,16 +99,20 @@ fn is_bare(text: &str) -> bool {
 pub(super) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
     let lines = match &entry.event {
         Event::Cluster { action, addons, files, .. } => {
-            let what =
-                format!("cluster {}: {}, {}", action.past(), count(*addons, "add-on"), count(*files, "file"));
+            let what = format!(
+                "cluster {}: {}, {}",
+                action.past(),
+                counted(*addons, "add-on"),
+                counted(*files, "file")
+            );
             vec![Line { kind: LineKind::of(*action), text: what }]
         }
         Event::Addon { addon, action, files, .. } => {
-            let what = format!("add-on {addon} {}: {}", action.past(), count(*files, "file"));
+            let what = format!("add-on {addon} {}: {}", action.past(), counted(*files, "file"));
             vec![Line { kind: LineKind::of(*action), text: what }]
         }
         Event::File { file, action, leaves, .. } => {
-            let what = format!("{} {}: {}", visible(file), action.past(), count(*leaves, "setting"));
+            let what = format!("{} {}: {}", visible(file), action.past(), counted(*leaves, "setting"));
             vec![Line { kind: LineKind::of(*action), text: what }]
         }
         Event::Setting { change: setting, .. } => change(setting, limits),
@@ -158,7 +158,7 @@ fn whole(kind: LineKind, setting: &str, value: &Value, limits: Limits) -> Line {
     let text = format!("{setting}{separator}{}", inline(value));
     let is_collection = matches!(value, Value::List(_) | Value::Map(_));
     if is_collection && text.chars().count() > limits.line {
-        let settings = count(compare::leaves(value), "setting");
+        let settings = counted(compare::leaves(value), "setting");
         return Line { kind, text: format!("{setting}{separator}{settings}") };
     }
     Line { kind, text }
@@ -187,7 +187,7 @@ fn text_change(setting: &str, old: &str, new: &str, limits: Limits) -> Vec<Line>
         lines.push(Line { kind: LineKind::Plain, text: "(only the line breaks differ)".to_owned() });
     }
     if shown < changed.len() {
-        let text = format!("… {}", count(changed.len() - shown, "more line"));
+        let text = format!("… {}", counted(changed.len() - shown, "more line"));
         lines.push(Line { kind: LineKind::Plain, text });
     }
     lines

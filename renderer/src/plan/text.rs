@@ -3,9 +3,10 @@
 //! Lines have a kind and no colour; colour is the shell's business.
 
 use super::group::{Event, Group, RiskGroup};
-use super::show::{self, FULL, Limits, SHORT, count, names, on_clusters, on_counted};
+use super::show::{self, FULL, Limits, SHORT, names, on_clusters, on_counted};
 use super::{Action, Change, Entry, FilePlan, Plan};
 use crate::path::ClusterName;
+use crate::plural::counted;
 use crate::visible::visible;
 
 /// How many groups the summary has; what a person reads in a minute.
@@ -94,9 +95,9 @@ pub fn headline(plan: &Plan) -> String {
     let counts: Vec<String> = [Action::Create, Action::Update, Action::Delete]
         .into_iter()
         .filter(|action| actions(*action) > 0)
-        .map(|action| format!("{} {}", count(actions(action), "file"), action.past()))
+        .map(|action| format!("{} {}", counted(actions(action), "file"), action.past()))
         .collect();
-    format!("{} on {}: {}", counts.join(", "), count(clusters.len(), "cluster"), names(&clusters))
+    format!("{} on {}: {}", counts.join(", "), counted(clusters.len(), "cluster"), names(&clusters))
 }
 
 /// Returns what a person reads in a minute: the headline, the risks, the groups.
@@ -123,7 +124,7 @@ pub(super) fn folded(groups: &[Group]) -> String {
     let mut clusters: Vec<&ClusterName> = groups.iter().flat_map(|group| &group.clusters).collect();
     clusters.sort_unstable();
     clusters.dedup();
-    let (entries, clusters) = (count(entries, "more change"), count(clusters.len(), "cluster"));
+    let (entries, clusters) = (counted(entries, "more change"), counted(clusters.len(), "cluster"));
     format!("… {entries} on {clusters}: `{FULL_COMMAND}`")
 }
 
@@ -149,7 +150,7 @@ fn add_risks(page: &mut Page, risks: &[RiskGroup]) {
     if shown < risks.len() {
         page.push(
             LineKind::Risk,
-            format!("  … {}: `{FULL_COMMAND}`", count(risks.len() - shown, "more risk")),
+            format!("  … {}: `{FULL_COMMAND}`", counted(risks.len() - shown, "more risk")),
         );
     }
 }
@@ -162,7 +163,7 @@ fn add_group(page: &mut Page, group: &Group) {
         page.signed(if file.is_some() { "    " } else { "  " }, show::entry(entry, SHORT));
     }
     if group.entries.len() > MAX_ENTRIES {
-        let more = count(group.entries.len() - MAX_ENTRIES, "more change");
+        let more = counted(group.entries.len() - MAX_ENTRIES, "more change");
         page.push(LineKind::Plain, format!("  … {more}: `{FULL_COMMAND}`"));
     }
 }
@@ -208,7 +209,7 @@ fn add_file(page: &mut Page, indent: &str, file: &FilePlan) {
         Action::Update => format!("{indent}  {path}"),
         action => {
             let sign = LineKind::of(action).sign();
-            format!("{indent}{sign} {path} {}: {}", action.past(), count(file.leaves, "setting"))
+            format!("{indent}{sign} {path} {}: {}", action.past(), counted(file.leaves, "setting"))
         }
     };
     page.push(LineKind::of(file.action), what);

@@ -9,6 +9,7 @@ use jsonschema::types::JsonType;
 use serde_json::Value;
 
 use super::{MAX_LISTED, Step};
+use crate::plural::counted;
 use crate::problem::did_you_mean;
 
 /// How many characters of a value a message repeats.
@@ -222,26 +223,26 @@ fn limit(kind: &Kind, value: &Value) -> Option<String> {
             "not be empty".to_owned()
         }
         Kind::MinLength { limit } => {
-            format!("have at least {}, not {}", counted(*limit, "character"), size(value))
+            format!("have at least {}, not {}", at(*limit, "character"), size(value))
         }
         Kind::MaxLength { limit } => {
-            format!("have at most {}, not {}", counted(*limit, "character"), size(value))
+            format!("have at most {}, not {}", at(*limit, "character"), size(value))
         }
-        Kind::MinItems { limit } => format!("have at least {}, not {}", counted(*limit, "item"), size(value)),
-        Kind::MaxItems { limit } => format!("have at most {}, not {}", counted(*limit, "item"), size(value)),
+        Kind::MinItems { limit } => format!("have at least {}, not {}", at(*limit, "item"), size(value)),
+        Kind::MaxItems { limit } => format!("have at most {}, not {}", at(*limit, "item"), size(value)),
         Kind::MinProperties { limit } => {
-            format!("have at least {}, not {}", counted(*limit, "key"), size(value))
+            format!("have at least {}, not {}", at(*limit, "key"), size(value))
         }
         Kind::MaxProperties { limit } => {
-            format!("have at most {}, not {}", counted(*limit, "key"), size(value))
+            format!("have at most {}, not {}", at(*limit, "key"), size(value))
         }
         _ => return None,
     };
     Some(rule)
 }
 
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+fn at(limit: u64, noun: &str) -> String {
+    counted(usize::try_from(limit).unwrap_or(usize::MAX), noun)
 }
 
 fn size(value: &Value) -> usize {

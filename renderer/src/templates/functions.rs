@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value as Json;
 
+use crate::plural::counted;
 use crate::problem::did_you_mean;
 use crate::yaml::Number;
 
@@ -49,7 +50,10 @@ pub(super) fn call(name: &str, arguments: &[&Json]) -> Result<Json, Refusal> {
         ("lookup", [container, key]) => lookup(container, key),
         ("pluck", [list, key]) => pluck(list, key),
         ("where", [list, key, value]) => matching(list, key, value),
-        _ => Err(Refusal::new(format!("`{name}` cannot be called with {} arguments", arguments.len()))),
+        _ => Err(Refusal::new(format!(
+            "`{name}` cannot be called with {}",
+            counted(arguments.len(), "argument")
+        ))),
     }
 }
 
@@ -152,7 +156,7 @@ fn not_found(function: &str, container: &Json, key: &Json) -> Refusal {
     match (did_you_mean(&key, known), container.as_array()) {
         (Some(near), _) => refusal.hint(format!("did you mean `{near}`?")),
         (None, Some(items)) => {
-            refusal.hint(format!("the list has {} items, and the first is number 0", items.len()))
+            refusal.hint(format!("the list has {}, and the first is number 0", counted(items.len(), "item")))
         }
         (None, None) => refusal.hint("write `(default path value)` where it may be absent"),
     }

@@ -3,6 +3,7 @@
 use handlebars::{Context, RenderContext, ScopedJson};
 use serde_json::Value as Json;
 
+use crate::plural::counted;
 use crate::problem::did_you_mean;
 
 use super::functions::kind_of;
@@ -50,9 +51,8 @@ fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {
         _ if known.is_empty() => format!("unknown value `{raw}`"),
         Json::Object(_) => format!("unknown value `{raw}`: `{known}` has no `{unknown}`"),
         Json::Array(items) => {
-            let count = items.len();
-            let items = if count == 1 { "item" } else { "items" };
-            format!("unknown value `{raw}`: `{known}` is a list of {count} {items}, counted from 0")
+            let items = counted(items.len(), "item");
+            format!("unknown value `{raw}`: `{known}` is a list of {items}, counted from 0")
         }
         other => format!("unknown value `{raw}`: `{known}` is {}", kind_of(other)),
     }

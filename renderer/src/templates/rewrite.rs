@@ -12,6 +12,7 @@ use handlebars::template::{
 };
 use serde_json::Value as Json;
 
+use crate::plural::{agrees, counted};
 use crate::problem::{Fault, Place, Position, did_you_mean};
 
 use super::compile::{Compiled, Kind, Site, SourceText, Stretch, Tracing};
@@ -192,9 +193,9 @@ impl<'a, 's> Rewriter<'a, 's> {
         self.refuse_named_arguments(call);
         let wanted = usize::from(name != "raw");
         if call.params.len() != wanted {
-            let given = count(call.params.len(), "argument");
+            let given = counted(call.params.len(), "argument");
             let message =
-                format!("`{{{{#{name}}}}}` takes {}, and {given} is given", count(wanted, "argument"));
+                format!("`{{{{#{name}}}}}` takes {}, and {given} is given", counted(wanted, "argument"));
             self.fault(message, "put a function and its arguments in parentheses: `{{#if (eq a b)}}`");
         }
         let names = match (&call.block_param, name) {
@@ -257,7 +258,7 @@ impl<'a, 's> Rewriter<'a, 's> {
                 let least = if wanted.start() == wanted.end() { "" } else { "at least " };
                 let message = format!(
                     "`{name}` takes {least}{}, and {}",
-                    count(*wanted.start(), "argument"),
+                    counted(*wanted.start(), "argument"),
                     given(call.params.len())
                 );
                 self.fault(message, format!("write it like `{example}`"));
@@ -388,10 +389,6 @@ fn literal(value: impl Into<Json>) -> Parameter {
     Parameter::Literal(value.into())
 }
 
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("{number} {noun}") } else { format!("{number} {noun}s") }
-}
-
 fn given(number: usize) -> String {
-    if number == 1 { "1 is given".to_owned() } else { format!("{number} are given") }
+    format!("{number} {} given", agrees(number, "is", "are"))
 }

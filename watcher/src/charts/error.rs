@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use renderer::charts::PackageError;
+use renderer::plural::counted;
 use thiserror::Error;
 
 /// A chart that could not be fetched or read.
@@ -43,7 +44,7 @@ pub enum ChartError {
         limit: u64,
     },
     /// One redirect led to the next.
-    #[error("`{address}` redirects more than {limit} times")]
+    #[error("`{address}` redirects more than {}", counted(*limit, "time"))]
     Redirects {
         /// What was fetched.
         address: String,

@@ -10,6 +10,7 @@ use renderer::charts::{ChartId, ChartLock, LOCK, Shape};
 use renderer::checks::not_locked;
 use renderer::inventory::{ChartSources, read_fleet};
 use renderer::path::RepoPath;
+use renderer::plural::{agrees, counted};
 use renderer::problem::Problem;
 use renderer::snapshot::Snapshot;
 use serde_json::{Value, json};
@@ -147,13 +148,14 @@ fn show_lock<'a>(
     let mut lines: Vec<_> = rows
         .into_iter()
         .map(|(action, id)| {
-            let keys = lock.charts.get(id).map(|chart| format!(", {} keys", key_count(&chart.values)));
+            let keys =
+                lock.charts.get(id).map(|chart| format!(", {}", counted(key_count(&chart.values), "key")));
             format!("{action:<7} {} {}{}\n", id.name, id.version, keys.unwrap_or_default())
         })
         .collect();
     let count = lock.charts.len();
     let end = if is_written { format!("wrote `{LOCK}`") } else { format!("`{LOCK}` is current") };
-    lines.push(format!("{end}: {count} charts\n"));
+    lines.push(format!("{end}: {}\n", counted(count, "chart")));
     print_text(&lines.concat());
 }
 
@@ -190,7 +192,9 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
             format!("no add-on names {} {}: `fleetwright charts lock` leaves it out\n", id.name, id.version)
         };
         let idle: String = idle.iter().map(line).collect();
-        print_text(&format!("{} charts are locked\n{idle}", wanted.len()));
+        let count = wanted.len();
+        let verb = agrees(count, "is", "are");
+        print_text(&format!("{} {verb} locked\n{idle}", counted(count, "chart")));
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,6 @@
 //! `fleetwright check`: every problem in what people wrote.
 
+use renderer::plural::counted;
 use serde_json::json;
 
 use super::{Global, print_json, print_text};
@@ -16,7 +17,8 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
         for note in notes {
             print_text(&format!("note: {note}\n"));
         }
-        print_text(&format!("no problems in {clusters} clusters, {files} rendered files\n"));
+        let (clusters, files) = (counted(clusters, "cluster"), counted(files, "rendered file"));
+        print_text(&format!("no problems in {clusters}, {files}\n"));
     }
     Ok(Exit::Done)
 }

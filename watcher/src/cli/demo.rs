@@ -6,6 +6,7 @@ use std::sync::Arc;
 use include_dir::{Dir, include_dir};
 use renderer::path::RepoPath;
 use renderer::plan::{Budget, text};
+use renderer::plural::counted;
 use renderer::problem::Position;
 use renderer::render::Renderer;
 
@@ -81,7 +82,8 @@ impl Demo {
         self.heading("Two clusters are described in `environments/`, what runs on them in `templates/`");
         let files = shipped_files();
         let first = self.commit(&files, None, "Describe the platform")?;
-        print_text(&format!("{} files, committed to `{BASE}` as {}\n", files.len(), first.short()));
+        let files = counted(files.len(), "file");
+        print_text(&format!("{files}, committed to `{BASE}` as {}\n", first.short()));
 
         self.heading("The first run renders them and opens a pull request a group; both are merged");
         let report = self.run_once()?;

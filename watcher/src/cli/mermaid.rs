@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use renderer::inventory::Cluster;
 use renderer::path::ClusterName;
+use renderer::plural::counted;
 use renderer::render::Rendered;
 
 /// How many hubs, and how many kinds of spokes of each, are drawn.
@@ -26,7 +27,7 @@ pub(super) fn diagram(rendered: &Rendered) -> String {
         drawing.hub(&format!("hub{}", number + 1), hub, spokes);
     }
     if hubs.len() > MAX_DRAWN {
-        drawing.line(1, &format!("more[\"{} more hubs\"]", hubs.len() - MAX_DRAWN));
+        drawing.line(1, &format!("more[\"{}\"]", counted(hubs.len() - MAX_DRAWN, "more hub")));
     }
     drawing.machines();
     drawing.text
@@ -68,7 +69,10 @@ impl Drawing<'_> {
             self.spokes(&format!("{id}s{}", number + 1), (id, hub), kind, clusters);
         }
         if more > 0 {
-            self.line(1, &format!("{id}more[\"{more} more clusters, each sending in its own way\"]"));
+            self.line(
+                1,
+                &format!("{id}more[\"{}, each sending in its own way\"]", counted(more, "more cluster")),
+            );
         }
     }
 
@@ -108,7 +112,10 @@ impl Drawing<'_> {
             self.line(2, &format!("machine{}[\"{}<br>{}\"]", number + 1, quoted(name), machine.address));
         }
         if machines.len() > MAX_DRAWN {
-            self.line(2, &format!("machines_more[\"{} more machines\"]", machines.len() - MAX_DRAWN));
+            self.line(
+                2,
+                &format!("machines_more[\"{}\"]", counted(machines.len() - MAX_DRAWN, "more machine")),
+            );
         }
         self.line(1, "end");
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use renderer::plural::{agrees, counted};
 use renderer::render::Rendered;
 use serde_json::json;
 
@@ -73,17 +74,18 @@ fn verdict(changes: &[OutputChange], rendered: &Rendered) -> String {
 fn summary(changes: &[OutputChange], rendered: &Rendered) -> String {
     let files = rendered.file_count();
     if changes.is_empty() {
-        return format!("{files} files are current\n");
+        let verb = agrees(files, "is", "are");
+        return format!("{} {verb} current\n", counted(files, "file"));
     }
-    format!("rendered {files} files: {}\n", counts(changes, ""))
+    format!("rendered {}: {}\n", counted(files, "file"), counts(changes, ""))
 }
 
 /// Counts what happens: `1 to create, 2 to update`, or without `to `: `1 created, 2 updated`.
 fn counts(changes: &[OutputChange], to: &str) -> String {
-    let counted = [OutputAction::Create, OutputAction::Update, OutputAction::Delete].map(|action| {
+    let counts = [OutputAction::Create, OutputAction::Update, OutputAction::Delete].map(|action| {
         let count = changes.iter().filter(|change| change.action() == action).count();
         let past = if to.is_empty() { "d" } else { "" };
         (count > 0).then(|| format!("{count} {to}{}{past}", action.word()))
     });
-    counted.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -7,6 +7,7 @@
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
+use renderer::plural::counted;
 use thiserror::Error;
 
 /// The bounds on time.
@@ -44,9 +45,9 @@ impl PaceLimits {
 /// The other side was too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(super) enum TooSlow {
-    #[error("fewer than {} KiB came in {} seconds", bytes >> 10, time.as_secs())]
+    #[error("fewer than {} KiB came in {}", bytes >> 10, counted(time.as_secs() as usize, "second"))]
     Trickle { bytes: usize, time: Duration },
-    #[error("it was not complete after {} seconds", time.as_secs())]
+    #[error("it was not complete after {}", counted(time.as_secs() as usize, "second"))]
     Endless { time: Duration },
 }
 

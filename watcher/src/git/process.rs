@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use renderer::plural::counted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -173,7 +174,8 @@ impl<P: AsFd> Pipe<P> {
             }
             match poll(&mut [PollFd::new(&self.pipe, ready)], Some(&timeout)) {
                 Ok(0) => {
-                    let silence = format!("nothing came for {} seconds", self.silence.as_secs());
+                    let silence =
+                        format!("nothing came for {}", counted(self.silence.as_secs() as usize, "second"));
                     return Err(io::Error::new(io::ErrorKind::TimedOut, silence));
                 }
                 Ok(_) | Err(Errno::INTR) => {}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use renderer::path::RepoPath;
 use renderer::plan::{FileChange, markdown};
+use renderer::plural::counted;
 use renderer::visible::visible;
 
 use super::files::FleetFiles;
@@ -142,7 +143,7 @@ pub(super) fn section(taken_back: &[FilesChanged], drift: &[FilesChanged], base:
     for (shown, changed) in commits.iter().enumerate() {
         let line = line(changed);
         if text.chars().count() + line.chars().count() + 40 > LIMIT {
-            let _ = writeln!(text, "- and {} more commits", commits.len() - shown);
+            let _ = writeln!(text, "- and {}", counted(commits.len() - shown, "more commit"));
             break;
         }
         text.push_str(&line);
@@ -155,7 +156,7 @@ fn line(changed: &FilesChanged) -> String {
     let shown = paths.iter().take(MAX_FILES).map(|path| markdown::code(path.as_str()));
     let mut files = shown.collect::<Vec<_>>().join(", ");
     if paths.len() > MAX_FILES {
-        let _ = write!(files, " and {} more files", paths.len() - MAX_FILES);
+        let _ = write!(files, " and {}", counted(paths.len() - MAX_FILES, "more file"));
     }
     let words = |text: &str| {
         let text: String = visible(text).chars().take(MAX_WORDS).collect();

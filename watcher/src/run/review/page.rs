@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use renderer::plan::{Budget, Plan, markdown, text};
+use renderer::plural::counted;
 use renderer::problem::Problem;
 use renderer::snapshot::OUTPUT;
 use renderer::visible::visible;
@@ -434,8 +435,4 @@ fn annotation(problem: &Problem) -> Annotation {
     let position = problem.place.position;
     let message = message.chars().take(MAX_MESSAGE).collect();
     Annotation { path: problem.place.file.to_string(), line: position.line, column: position.column, message }
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use renderer::plural::counted;
 use thiserror::Error;
 
 /// Why a worker ended before it had answered.
@@ -98,7 +99,7 @@ impl WorkerDeath {
 fn duration(time: Duration) -> String {
     match time.as_secs() {
         60 => "1 minute".to_owned(),
-        seconds if time.subsec_nanos() == 0 => format!("{seconds} seconds"),
+        seconds if time.subsec_nanos() == 0 => counted(seconds as usize, "second"),
         _ => format!("{} ms", time.as_millis()),
     }
 }
