@@ -7,8 +7,9 @@ use super::mermaid::diagram;
 use super::{Format, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
+use crate::output::table::{Row, Table};
 
-const HEADINGS: [&str; 8] = ["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
+const HEADINGS: &[&str] = &["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let rendered = global.render_working_tree(&global.working_tree()?)?;
@@ -20,8 +21,8 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
         }
         Format::Mermaid => print_text(&diagram(&rendered)),
         Format::Text => {
-            let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster));
-            print_text(&table(std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect()));
+            let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster)).collect();
+            print_text(&Table { headings: HEADINGS, rows }.text());
         }
     }
     Ok(Exit::Done)
@@ -35,31 +36,18 @@ fn as_json(rendered: &Rendered, cluster: &RenderedCluster) -> Value {
     document
 }
 
-fn row(rendered: &Rendered, cluster: &RenderedCluster) -> [String; 8] {
+fn row(rendered: &Rendered, cluster: &RenderedCluster) -> Row {
     let described = &rendered.inventory.clusters[&cluster.name];
     let facts = &described.facts;
-    let addons: Vec<_> = cluster.addons().map(ToString::to_string).collect();
-    [
+    let pool = facts.load_balancer.as_ref().map(|load_balancer| load_balancer.pool.to_string());
+    let cells = vec![
         cluster.name.to_string(),
         facts.role.as_str().to_owned(),
         described.hub.to_string(),
         format!("{}+{}", facts.machines.control_plane.count, facts.machines.workers.count),
         facts.networks.pods.to_string(),
         facts.networks.services.to_string(),
-        facts
-            .load_balancer
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |load_balancer| load_balancer.pool.to_string()),
-        addons.join(","),
-    ]
-}
-
-fn table(rows: Vec<[String; 8]>) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..HEADINGS.len()).map(width).collect();
-    let line = |row: [String; 8]| {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.into_iter().map(line).collect()
+        pool.unwrap_or_else(|| "-".to_owned()),
+    ];
+    Row { cells, items: cluster.addons().map(ToString::to_string).collect() }
 }

@@ -7,6 +7,7 @@ pub mod logging;
 pub mod metrics;
 mod progress;
 pub mod style;
+pub mod table;
 
 pub use exit::Exit;
 pub use progress::Progress;

@@ -8,7 +8,12 @@ use crate::repo::{Repo, bare, fleetwright};
 
 /// Runs the command on a terminal and returns all that it wrote there; nothing where there is no `script`.
 fn on_a_terminal(repo: &Repo, arguments: &str) -> Option<String> {
-    let command = format!("{} {arguments}", fleetwright().to_str().unwrap());
+    on_a_terminal_of(80, repo, arguments)
+}
+
+/// As [`on_a_terminal`], on one of so many columns.
+fn on_a_terminal_of(columns: usize, repo: &Repo, arguments: &str) -> Option<String> {
+    let command = format!("stty rows 24 cols {columns}; {} {arguments}", fleetwright().to_str().unwrap());
     let mut script = Command::new("script");
     bare(script.args(["-qec", &command, "/dev/null"]).current_dir(&repo.top)).env("TERM", "xterm");
     let Ok(output) = script.output() else {
@@ -47,6 +52,22 @@ fn a_terminal_gets_colour_unless_the_environment_says_otherwise() {
     for arguments in ["diff --color never", "diff --format json"] {
         let shown = on_a_terminal(&repo, arguments).unwrap();
         assert!(!shown.contains('\x1b'), "{shown:?}");
+    }
+}
+
+#[test]
+fn a_table_fits_its_terminal_and_a_pipe_gets_all_of_it() {
+    let repo = Repo::shipped();
+    let wide = repo.run(&["clusters"]).out;
+    assert_eq!(wide.lines().count(), 3, "{wide}");
+    let headings: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(headings.len(), 8, "{wide}");
+    for columns in [40, 80, 120] {
+        let Some(shown) = on_a_terminal_of(columns, &repo, "clusters") else { return };
+        assert!(shown.lines().all(|line| line.trim_end().chars().count() <= columns), "{shown}");
+        for addon in ["kube-prometheus-stack", "local-path-provisioner", "opentelemetry-collector"] {
+            assert!(shown.contains(addon), "{shown}");
+        }
     }
 }
 
