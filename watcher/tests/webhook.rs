@@ -368,6 +368,24 @@ fn the_service_is_alive_at_once_and_ready_after_its_first_success() {
 }
 
 #[test]
+fn a_base_that_does_not_render_is_reported_and_keeps_no_delivery_away() {
+    let front = Front::start();
+    front.monitor.set_base("3f7e2c1", 1);
+    assert_eq!(status(&front.get("/readyz")), "503", "the service has shown nothing yet");
+    front.monitor.observe(|| Outcome::Done);
+    let broken = front.get("/readyz");
+    assert_eq!(status(&broken), "200");
+    assert!(
+        broken.ends_with("\r\n\r\nready\nthe base branch does not render at 3f7e2c1: 1 problem\n"),
+        "{broken}"
+    );
+    assert!(front.get("/metrics").contains("\nfleetwright_base_problems 1\n"));
+    front.monitor.set_base("9c1f0e2", 0);
+    assert!(front.get("/readyz").ends_with("\r\n\r\nready\n"));
+    assert!(front.get("/metrics").contains("\nfleetwright_base_problems 0\n"));
+}
+
+#[test]
 fn metrics_show_what_waits_and_what_was_done() {
     let front = Front::start();
     front.push("1");

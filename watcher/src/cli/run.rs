@@ -255,6 +255,9 @@ async fn serve(
         }
         let outcome = observed.observe(|| {
             let result = runner.run(cancel);
+            if let Some(base) = runner.lend().base_rendering() {
+                observed.set_base(&base.revision.short(), base.problems);
+            }
             for (purpose, death) in runner.lend().take_worker_deaths() {
                 observed.metrics.count_worker_death(purpose.label(), death.label());
             }

@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http_body_util::{BodyExt as _, Full};
@@ -20,6 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use renderer::plural::counted;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -97,6 +98,8 @@ pub struct Monitor {
     pub metrics: Metrics,
     /// Whether it works.
     pub readiness: Readiness,
+    /// What is wrong with the base branch, in one line; nothing if it renders or is not known yet.
+    base_fault: Arc<Mutex<Option<String>>>,
 }
 
 impl Monitor {
@@ -115,6 +118,27 @@ impl Monitor {
             Outcome::Failed(_) | Outcome::Abandoned => {}
         }
         outcome
+    }
+
+    /// Notes how many problems keep the base branch, at this commit, from being rendered; none if it renders.
+    pub fn set_base(&self, commit: &str, problems: usize) {
+        self.metrics.set_base_problems(problems);
+        let fault =
+            || format!("the base branch does not render at {commit}: {}", counted(problems, "problem"));
+        *self.base_fault.lock().unwrap_or_else(PoisonError::into_inner) = (problems > 0).then(fault);
+    }
+
+    /// Returns whether the service works, and what it says of that.
+    ///
+    /// It works while the base branch does not render, too: only with deliveries does it notice at once that this was mended.
+    fn readiness(&self) -> (StatusCode, String) {
+        let (status, word) = if self.readiness.is_set() {
+            (StatusCode::OK, "ready")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+        };
+        let fault = self.base_fault.lock().unwrap_or_else(PoisonError::into_inner);
+        (status, fault.iter().fold(word.to_owned(), |text, fault| format!("{text}\n{fault}")))
     }
 
     /// Notes whether a look for changes succeeded, and passes it on.
@@ -322,8 +346,10 @@ impl Desk {
             ("/webhook", Some(_)) => not_allowed("POST"),
             ("/healthz" | "/readyz" | "/metrics", _) if !is_read => not_allowed("GET, HEAD"),
             ("/healthz", _) => text(StatusCode::OK, "alive"),
-            ("/readyz", _) if self.site.monitor.readiness.is_set() => text(StatusCode::OK, "ready"),
-            ("/readyz", _) => text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+            ("/readyz", _) => {
+                let (status, line) = self.site.monitor.readiness();
+                text(status, &line)
+            }
             ("/metrics", _) => self.metrics(),
             _ => text(StatusCode::NOT_FOUND, plain(StatusCode::NOT_FOUND)),
         }

@@ -40,6 +40,7 @@ struct Inner {
     runs: Family<Run, Counter>,
     run_duration: Histogram,
     worker_deaths: Family<WorkerDeath, Counter>,
+    base_problems: Gauge,
     last_success: Gauge<f64, AtomicU64>,
     last_look: Gauge<f64, AtomicU64>,
 }
@@ -102,6 +103,7 @@ impl Metrics {
             // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
             run_duration: Histogram::new(exponential_buckets(0.01, 2.0, 13)),
             worker_deaths: Family::default(),
+            base_problems: Gauge::default(),
             last_success: Gauge::default(),
             last_look: Gauge::default(),
         };
@@ -178,6 +180,11 @@ impl Metrics {
     /// Counts a process that ended while it rendered, by what it rendered and by why it ended.
     pub fn count_worker_death(&self, worker: &'static str, cause: &'static str) {
         self.0.worker_deaths.get_or_create(&WorkerDeath { worker, cause }).inc();
+    }
+
+    /// Notes how many problems keep the base branch from being rendered; none if it renders.
+    pub fn set_base_problems(&self, problems: usize) {
+        self.0.base_problems.set(i64::try_from(problems).unwrap_or(i64::MAX));
     }
 
     /// Notes that a run succeeded at `time`.
@@ -280,6 +287,11 @@ impl Inner {
             "Processes that ended before they had rendered, by what they rendered and by why they ended",
             self.worker_deaths.clone(),
         );
+        registry.register(
+            "base_problems",
+            "How many problems keep the base branch from being rendered; 0 if it renders",
+            self.base_problems.clone(),
+        );
         registry.register_with_unit(
             "last_success_timestamp",
             "When a run last succeeded, in Unix time; 0 before the first",
@@ -325,6 +337,7 @@ mod tests {
         fleetwright_push_to_pull_request_seconds_count 0
         fleetwright_run_duration_seconds_sum 0.0
         fleetwright_run_duration_seconds_count 0
+        fleetwright_base_problems 0
         fleetwright_last_success_timestamp_seconds 0.0
         fleetwright_last_look_timestamp_seconds 0.0
         ");
@@ -348,6 +361,7 @@ mod tests {
         metrics.observe_push_to_pull_request(Duration::from_millis(2_500));
         metrics.count_run("done", Duration::from_millis(1_500));
         metrics.count_worker_death("review", "memory");
+        metrics.set_base_problems(3);
         metrics.set_last_success(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         metrics.set_last_look(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_001));
         assert_snapshot!(counted_at(&metrics, now + Duration::from_secs(90)), @r#"
@@ -366,6 +380,7 @@ mod tests {
         fleetwright_run_duration_seconds_sum 1.5
         fleetwright_run_duration_seconds_count 1
         fleetwright_worker_deaths_total{worker="review",cause="memory"} 1
+        fleetwright_base_problems 3
         fleetwright_last_success_timestamp_seconds 1700000000.0
         fleetwright_last_look_timestamp_seconds 1700000001.0
         "#);

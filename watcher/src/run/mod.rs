@@ -15,7 +15,7 @@ mod worker;
 pub use crate::forge::REVIEWED_LABEL;
 pub use group::Group;
 pub use heads::Head;
-pub use pipeline::{Pipeline, Settings, Step, Steps};
+pub use pipeline::{BaseRendering, Pipeline, Settings, Step, Steps};
 pub use publish::{BRANCH_PREFIX, CONTROL_FIRST};
 pub use report::{GroupReport, Published, RunReport};
 pub use review::{ACCEPT_LABEL, RENDER_LABEL, REVIEW};

@@ -102,6 +102,7 @@ pub struct Pipeline {
     pub(super) home: Home,
     settings: Settings,
     pub(super) workers: Workers,
+    base: Option<BaseRendering>,
     folders: FolderMemo,
     roles: LastRoles,
     source: SourceMemory,
@@ -112,6 +113,15 @@ pub struct Pipeline {
     waiting: Vec<u64>,
     /// Where all that a run depends on was when the last run was complete.
     settled: Option<Settled>,
+}
+
+/// What became of rendering the base branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BaseRendering {
+    /// The tip of the branch.
+    pub revision: Revision,
+    /// How many problems kept it from being rendered.
+    pub problems: usize,
 }
 
 /// What a complete run left: where refs were, and which pull requests were open on a forge that has them elsewhere.
@@ -133,6 +143,7 @@ impl Pipeline {
             home: Home::Local,
             workers: Workers::new(settings.worker.clone()),
             settings,
+            base: None,
             folders: FolderMemo::default(),
             roles: LastRoles::default(),
             source: SourceMemory::default(),
@@ -200,6 +211,12 @@ impl Pipeline {
         self.workers.take_deaths()
     }
 
+    /// Returns what became of rendering the base branch last; nothing before that is known.
+    #[must_use]
+    pub const fn base_rendering(&self) -> Option<BaseRendering> {
+        self.base
+    }
+
     /// Lets the next run review every pull request of people once more, for instance since a person asked for it.
     pub fn review_again(&mut self) {
         self.reviews.forget();
@@ -258,7 +275,9 @@ impl Pipeline {
             info!(pull_request.number = number, "put pull request #{number} right after an interrupted step");
         }
         let git_dir = self.upstream.repository().git_dir();
-        let Some(fleet) = self.workers.render(git_dir, base, steps, progress)? else { return Ok(None) };
+        let rendered = self.workers.render(git_dir, base, steps, progress);
+        self.note_rendering(base, &rendered);
+        let Some(fleet) = rendered? else { return Ok(None) };
         if !steps.may_go_on(Step::Rendered) {
             return Ok(None);
         }
@@ -287,6 +306,17 @@ impl Pipeline {
         self.report_heads(&groups)?;
         info!(clusters = fleet.len(), files = file_count(&fleet), "run is complete");
         Ok(Some((RunReport { base, source, groups }, control)))
+    }
+
+    /// Notes whether a revision of the base branch renders; a failure that says nothing of it changes nothing.
+    fn note_rendering<T>(&mut self, revision: Revision, rendered: &Result<Option<T>, CommandError>) {
+        let problems = match rendered {
+            Ok(Some(_)) => 0,
+            Err(CommandError::Problems { problems }) => problems.len(),
+            Err(CommandError::Worker { death, .. }) if !death.is_transient() => 1,
+            Ok(None) | Err(_) => return,
+        };
+        self.base = Some(BaseRendering { revision, problems });
     }
 
     /// Returns what is to be published of each group, and whose its head branch is where `refs` are.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::github_service::{exchange, metrics};
 use crate::platform::{APP, APP_HEAD, BASE, CONTROL, CONTROL_HEAD, World, without_host};
 
 /// Nothing that is waited for takes a tenth of this, however busy the machine is.
@@ -189,6 +190,37 @@ fn the_service_waits_for_a_person_to_mend_the_inputs_and_then_goes_on() {
     world.edit(APP, "192.168.64.90-192.168.64.101", "192.168.64.120-192.168.64.139");
     service.wait_for_run();
     assert_eq!(world.pulls(), "#1 fleetwright/app open");
+    assert_eq!(service.stop().0, Some(0));
+}
+
+#[test]
+fn a_base_that_does_not_render_is_reported_until_it_does() {
+    let world = World::new();
+    let service = Service::start(&world.path(), &["--listen", "127.0.0.1:0"]);
+    let address = service.wait_for("listening").pop().unwrap()["address"].as_str().unwrap().parse().unwrap();
+    let shown = || {
+        let ready = exchange(address, b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        let (head, body) = ready.split_once("\r\n\r\n").unwrap();
+        let metrics = metrics(address);
+        let gauge = metrics.lines().find(|line| line.starts_with("fleetwright_base_problems "));
+        format!("{}\n{body}{}", head.lines().next().unwrap(), gauge.unwrap())
+    };
+    let becomes = |expected: &str| {
+        let end = Instant::now() + PATIENCE;
+        while shown() != expected {
+            assert!(Instant::now() < end, "{} instead of {expected}", shown());
+            thread::yield_now();
+        }
+    };
+    let sound = "HTTP/1.1 200 OK\nready\nfleetwright_base_problems 0";
+    becomes(sound);
+    let broken = world.edit(APP, "192.168.64.120-192.168.64.140", "192.168.64.90-192.168.64.101");
+    becomes(&format!(
+        "HTTP/1.1 200 OK\nready\nthe base branch does not render at {}: 1 problem\nfleetwright_base_problems 1",
+        broken.short()
+    ));
+    world.edit(APP, "192.168.64.90-192.168.64.101", "192.168.64.120-192.168.64.139");
+    becomes(sound);
     assert_eq!(service.stop().0, Some(0));
 }
 
