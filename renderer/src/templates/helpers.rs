@@ -27,7 +27,7 @@ pub(super) const BLOCK: &str = "__block";
 pub(super) const INSERT: &str = "insert";
 /// Marks literal text in the traced copy of a template: `__value "mark" STRETCH`.
 pub(super) const MARK: &str = "mark";
-/// Refuses missing arguments of a partial: `__value "require" argument …`.
+/// Refuses missing arguments of a partial, and says whether its call has a line to itself: `__value "require" BOOL argument …`.
 pub(super) const REQUIRE: &str = "require";
 /// As [`REQUIRE`], for a partial with named arguments, which the first argument has to take in.
 pub(super) const REQUIRE_MAP: &str = "require-map";
@@ -100,6 +100,8 @@ struct Recording {
     /// How many of the steps are counted in the budget.
     spent: usize,
     bytes: usize,
+    /// Whether the call of a partial that is about to be expanded has a line to itself.
+    call_has_own_line: bool,
 }
 
 impl<'b> Recorder<'b> {
@@ -245,8 +247,10 @@ impl HelperDef for Values<'_> {
                 self.0.step(0)?;
                 Ok(text(Some(self.0.insert(number(Some(site)), value.value())?)))
             }
-            (REQUIRE | REQUIRE_MAP, arguments) => {
+            (REQUIRE | REQUIRE_MAP, [has_own_line, arguments @ ..]) => {
                 self.require(operation, arguments)?;
+                let has_own_line = has_own_line.value() == &Json::Bool(true);
+                self.0.change(|recording| recording.call_has_own_line = has_own_line);
                 Ok(text(None))
             }
             (name, arguments) => {
@@ -411,7 +415,10 @@ impl<'reg: 'rc, 'rc> Block<'_, 'reg, 'rc> {
 
     /// Expands the body of a partial with its own block alone: the names that blocks of its callers gave to things and
     /// what stands around them would otherwise hide facts of the same name.
+    ///
+    /// A call that has a line to itself ends it, whether or not the partial does.
     fn enclose(&mut self) -> HelperResult {
+        let has_own_line = self.recorder.change(|recording| std::mem::take(&mut recording.call_has_own_line));
         let mut callers = self.rc.replace_blocks(VecDeque::new());
         let own = callers.pop_front();
         self.rc.replace_blocks(own.into_iter().collect());
@@ -420,7 +427,12 @@ impl<'reg: 'rc, 'rc> Block<'_, 'reg, 'rc> {
             callers.push_front(own);
         }
         self.rc.replace_blocks(callers);
-        result
+        result?;
+        if has_own_line && self.rc.get_content_produced() && !self.rc.get_trailine_newline() {
+            self.out.write("\n")?;
+            self.rc.set_trailing_newline(true);
+        }
+        Ok(())
     }
 
     fn standpoint(&self, argument: &PathAndJson<'_>) -> Result<Standpoint, Refusal> {

@@ -211,6 +211,8 @@ impl<'a, 's> Rewriter<'a, 's> {
 
     /// Rewrites a call of a partial, and returns the check of its arguments.
     fn partial(&mut self, call: &mut DecoratorTemplate) -> Option<TemplateElement> {
+        let has_own_line =
+            self.tags.clone().find(|tag| tag.kind.is_in_tree()).is_some_and(|tag| tag.has_own_line);
         self.next_site(&[TagKind::Partial]);
         let Some(name) = call.name.as_name().map(str::to_owned) else {
             self.fault("the name of a partial must be written out", "choose with `{{#if}}` instead");
@@ -227,7 +229,8 @@ impl<'a, 's> Rewriter<'a, 's> {
         let is_merged = !call.params.is_empty() && !call.hash.is_empty();
         let operation = literal(if is_merged { REQUIRE_MAP } else { REQUIRE });
         let arguments = call.params.iter().chain(call.hash.values()).cloned();
-        let required = self.blank.value(std::iter::once(operation).chain(arguments).collect());
+        let required =
+            self.blank.value([operation, literal(has_own_line)].into_iter().chain(arguments).collect());
         if call.params.is_empty() {
             // Without a first argument handlebars would copy everything into the partial.
             call.params.push(Parameter::Literal(Json::Object(serde_json::Map::new())));

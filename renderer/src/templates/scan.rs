@@ -52,6 +52,8 @@ pub struct Tag {
     pub start: usize,
     /// What stands between the braces, without `#`, `/`, `>` and white space.
     pub text: String,
+    /// Whether it has a line to itself, the line break included.
+    pub has_own_line: bool,
 }
 
 /// A scanned source: its tags, and the stretches of text between them.
@@ -177,9 +179,23 @@ impl Scanner<'_> {
         let has_third_brace = inner.starts_with('{') && rest[end + 2..].starts_with('}');
         let inner = inner.trim_matches(['{', '}']).trim_matches(BLANK);
         let (kind, text) = classify(inner);
-        self.scan.tags.push(Tag { kind, start: open, text: text.trim().to_owned() });
+        let text = text.trim().to_owned();
         self.at = open + end + if has_third_brace { 3 } else { 2 };
+        let has_own_line = !rest[..end].ends_with('~') && self.is_alone_on_its_line(open);
+        self.scan.tags.push(Tag { kind, start: open, text, has_own_line });
         Ok(())
+    }
+
+    fn push(&mut self, kind: TagKind, start: usize, text: String) {
+        self.scan.tags.push(Tag { kind, start, text, has_own_line: false });
+    }
+
+    /// Returns whether nothing but blanks stands before a tag on its line, and nothing but blanks and a line break after it.
+    fn is_alone_on_its_line(&self, open: usize) -> bool {
+        let before = self.source[..open].trim_end_matches([' ', '\t']);
+        let after = self.source[self.at..].trim_start_matches([' ', '\t']);
+        (before.is_empty() || before.ends_with('\n'))
+            && (after.starts_with('\n') || after.starts_with("\r\n"))
     }
 
     fn comment(&mut self, open: usize) -> Result<(), Unclosed> {
@@ -187,7 +203,7 @@ impl Scanner<'_> {
         let long = rest.strip_prefix("{{!--").and_then(|inner| inner.find("--}}")).map(|end| end + 9);
         let length = long.or_else(|| rest.find("}}").map(|end| end + 2));
         self.at = open + length.ok_or((open, "this comment is never closed"))?;
-        self.scan.tags.push(Tag { kind: TagKind::Comment, start: open, text: String::new() });
+        self.push(TagKind::Comment, open, String::new());
         Ok(())
     }
 
@@ -202,8 +218,8 @@ impl Scanner<'_> {
         let closing = self.source[tail + 4..end].trim_matches(BLANK);
         let closing = closing.strip_prefix('/').ok_or((tail, "a raw block stands inside a raw block"))?;
         self.scan.texts.push(body..tail);
-        self.scan.tags.push(Tag { kind: TagKind::Open, start: open, text: name });
-        self.scan.tags.push(Tag { kind: TagKind::Close, start: tail, text: closing.trim().to_owned() });
+        self.push(TagKind::Open, open, name);
+        self.push(TagKind::Close, tail, closing.trim().to_owned());
         self.at = end + 4;
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod blocks;
 mod fuzz;
 mod limits;
+mod lines;
 mod memory;
 mod places;
 mod problems;
