@@ -9,11 +9,12 @@ use handlebars::{Handlebars, Template, TemplateError};
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position, Problem};
 
-use super::helpers;
+use super::functions::VALUE_HELPERS;
 use super::partials::{PartialCall, PartialCalls};
 use super::rewrite::Rewriter;
-use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, scan};
+use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, scan};
 use super::token;
+use super::{foreign, helpers};
 
 /// A place in a template where a value is inserted or a block decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,8 +134,24 @@ impl Compiled {
         }
         let scanned = scan(source.text)?;
         self.tags += scanned.tags.len();
+        let foreign = foreign::tags(&scanned.tags);
+        let unfit = check_blocks(&scanned, &lines);
+        if !unfit.is_empty() {
+            let mut faults: Vec<_> =
+                foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect();
+            faults.extend(
+                unfit
+                    .into_iter()
+                    .filter(|fault| !foreign.iter().any(|tag| lines.position(tag.start) == fault.position)),
+            );
+            faults.sort_by_key(|fault| fault.position);
+            return Err(faults);
+        }
         let template = Template::compile_with_name(source.text, source.name.clone())
-            .map_err(|error| syntax_faults(&error, &scanned, &lines))?;
+            .map_err(|error| syntax_faults(&error, &scanned, &foreign, &lines))?;
+        if !foreign.is_empty() {
+            return Err(foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect());
+        }
         let (template, calls) = Rewriter::new(self, source, &scanned, lines, tracing).rewrite(template)?;
         self.registry.register_template(&source.name, template);
         Ok(calls)
@@ -149,21 +166,23 @@ fn reserved_characters<'a>(text: &'a str, lines: &'a LineIndex<'_>) -> impl Iter
     })
 }
 
-/// Says which tags handlebars' parser does not like, by trying each on its own.
-fn syntax_faults(error: &TemplateError, scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
-    let unreadable = scan.tags.iter().filter(|tag| !is_readable(tag));
-    let faults: Vec<_> = unreadable
-        .map(|tag| {
-            Fault::new(lines.position(tag.start), format!("cannot read `{}`", shown(&as_written(tag))))
-                .hint(expression_hint(tag))
-        })
-        .collect();
+/// Says which tags are meant for another program, and which handlebars' parser does not like, by trying each on its own.
+fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &LineIndex<'_>) -> Vec<Fault> {
+    let fault = |tag: &Tag| match foreign.contains(&tag) {
+        true => Some(unreadable(tag, foreign::HINT, lines)),
+        false => (!is_readable(tag)).then(|| unreadable(tag, &expression_hint(tag), lines)),
+    };
+    let faults: Vec<_> = scan.tags.iter().filter_map(fault).collect();
     if !faults.is_empty() {
         return faults;
     }
     let position =
         error.pos().map_or(Position::START, |(line, column)| Position::new(line as u32, column as u32));
     vec![Fault::new(position, "cannot read the template here").hint("check the braces around this place")]
+}
+
+fn unreadable(tag: &Tag, hint: &str, lines: &LineIndex<'_>) -> Fault {
+    Fault::new(lines.position(tag.start), format!("cannot read `{}`", shown(&as_written(tag)))).hint(hint)
 }
 
 fn is_readable(tag: &Tag) -> bool {
@@ -202,17 +221,14 @@ fn shown(tag: &str) -> String {
 }
 
 /// Returns the way out for what people write by habit from other template languages.
-fn expression_hint(tag: &Tag) -> &'static str {
+fn expression_hint(tag: &Tag) -> String {
     let text = tag.text.as_str();
     let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
-    match text {
+    let hint = match text {
         "" if tag.kind == TagKind::Partial => "name the partial and its argument: `{{> name cluster}}`",
         "" => "write a path between the braces: `{{cluster.name}}`",
         "." | ".." => "write `this` for the item of a loop, and `../this` for what stands around it",
         _ if text.starts_with('!') => "a comment is written `{{! … }}`, without `~`",
-        _ if text.starts_with(['.', '$', '-']) && !text.starts_with("..") => {
-            "braces that are meant for Argo CD or Helm are written `\\{{ … }}`, in quotes"
-        }
         _ if has(&["../@"]) => "write `@../index` for the index of the outer loop",
         _ if has(&["==", "!=", "&&", "||", " > ", " < "]) => {
             "there are no operators: write `(eq a b)`, `(ne a b)`, `(and a b)`, `(or a b)` or `(not a)`"
@@ -224,5 +240,14 @@ fn expression_hint(tag: &Tag) -> &'static str {
             "write a path, as in `{{cluster.name}}`, or a helper with its arguments, as in \
              `{{default cluster.labels.zone \"a\"}}`"
         }
-    }
+    };
+    let is_meant_for_us = tag.kind != TagKind::Expression
+        || text.len() < 3
+        || text.starts_with('!')
+        || FACTS.iter().any(|name| text.contains(name))
+        || VALUE_HELPERS.iter().any(|name| text.split_whitespace().next() == Some(name));
+    if is_meant_for_us { hint.to_owned() } else { foreign::or_else(hint) }
 }
+
+/// The names by which templates call facts.
+const FACTS: [&str; 7] = ["cluster", "hub", "spokes", "fleet", "addon", "this", "@"];

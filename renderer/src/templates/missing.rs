@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use crate::plural::counted;
 use crate::problem::did_you_mean;
 
+use super::foreign;
 use super::functions::kind_of;
 use super::helpers::Refusal;
 use super::segments::PathText;
@@ -43,7 +44,11 @@ pub(super) fn refusal<'rc>(raw: &str, context: &'rc Context, rc: &RenderContext<
         let from_root = &raw[path.prefix(0).len()..];
         return refusal.hint(format!("from inside a block or a partial, write `@root.{from_root}`"));
     }
-    refusal.hint(hint(known, unknown, container))
+    let hint = hint(known, unknown, container);
+    // What no fact is called may well be a label that Grafana or another program puts in.
+    let may_be_foreign =
+        known.is_empty() && !path.from_root && (unknown.contains('_') || !hint.ends_with('?'));
+    refusal.hint(if may_be_foreign { foreign::or_else(&hint) } else { hint })
 }
 
 fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {
@@ -61,7 +66,9 @@ fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {
 fn hint(known: &str, unknown: &str, container: &Json) -> String {
     let Json::Object(map) = container else { return MAY_BE_ABSENT.to_owned() };
     let dot = if known.is_empty() { "" } else { "." };
-    if let Some(near) = did_you_mean(unknown, map.keys().map(String::as_str)) {
+    // A longer name is hardly a slip: `namespace` is no `name`.
+    let near = did_you_mean(unknown, map.keys().map(String::as_str));
+    if let Some(near) = near.filter(|near| !known.is_empty() || unknown.len() <= near.len() + 2) {
         return format!("did you mean `{known}{dot}{near}`?");
     }
     if map.is_empty() || map.len() > MAX_LISTED {

@@ -5,6 +5,7 @@
 
 mod budget;
 mod compile;
+mod foreign;
 mod functions;
 mod helpers;
 mod memory;
@@ -264,11 +265,17 @@ impl Templates {
         match misfit.capture.and_then(|token| self.captured_at(captures, token)) {
             Some(site) => {
                 let message = format!("`{{{{{}}}}}` {}", site.expression, misfit.message);
-                Problem::at(site.place.clone(), message)
+                // What Grafana calls `cluster` is a map of ours, too.
+                let is_whole_fact = expand.scope.facts().get(&site.expression).is_some();
+                let is_in_text = misfit.message.starts_with("is a map");
+                let hint =
+                    if is_whole_fact && is_in_text { foreign::or_else(&misfit.hint) } else { misfit.hint };
+                Problem::at(site.place.clone(), message).hint(hint)
             }
-            None => Problem::at(self.place_in_template(expand, misfit.position), misfit.message),
+            None => {
+                Problem::at(self.place_in_template(expand, misfit.position), misfit.message).hint(misfit.hint)
+            }
         }
-        .hint(misfit.hint)
     }
 
     fn yaml_problem(&self, expand: Expand<'_>, fault: Fault, captures: &[Capture]) -> Problem {

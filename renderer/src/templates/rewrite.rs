@@ -4,6 +4,7 @@
 //! rewritten tree carries its site in the place of a line number, so that every error knows where it happened.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::slice;
 
 use handlebars::Template;
@@ -27,7 +28,7 @@ pub(super) struct Rewriter<'a, 's> {
     source: &'a SourceText<'s>,
     lines: LineIndex<'a>,
     tags: slice::Iter<'a, Tag>,
-    texts: slice::Iter<'a, std::ops::Range<usize>>,
+    texts: slice::Iter<'a, Range<usize>>,
     tracing: Tracing,
     /// What handlebars lets no one build from nothing.
     blank: Blank,
@@ -166,6 +167,7 @@ impl<'a, 's> Rewriter<'a, 's> {
     }
 
     fn block(&mut self, call: &mut HelperTemplate) {
+        let raw = self.next_tag().and_then(|tag| tag.body.clone());
         self.next_site(&[TagKind::Open, TagKind::ElseIf]);
         let name = call.name.as_name().unwrap_or("").to_owned();
         self.check_block(&name, call);
@@ -175,14 +177,24 @@ impl<'a, 's> Rewriter<'a, 's> {
         let scopes = usize::from(matches!(name.as_str(), "each" | "with"));
         self.level += 1;
         self.scopes += scopes;
-        if let Some(body) = &mut call.template {
-            self.template(body);
+        match (&mut call.template, raw) {
+            (Some(text), Some(range)) => self.raw_text(text, range),
+            (Some(body), None) => self.template(body),
+            (None, _) => {}
         }
         self.scopes -= scopes;
         if let Some(body) = &mut call.inverse {
             self.template(body);
         }
         self.level -= 1;
+    }
+
+    /// Puts the text of a raw block as it stands: handlebars loses the white space that it begins with.
+    fn raw_text(&mut self, body: &mut Template, range: Range<usize>) {
+        let text = TemplateElement::RawString(self.source.text[range.clone()].to_owned());
+        let mark = (self.tracing == Tracing::On).then(|| self.mark_at(range.start));
+        body.elements = mark.into_iter().chain([text]).collect();
+        body.mapping = body.elements.iter().map(|_| self.blank.mapping.clone()).collect();
     }
 
     fn check_block(&mut self, name: &str, call: &mut HelperTemplate) {
@@ -339,6 +351,11 @@ impl<'a, 's> Rewriter<'a, 's> {
         self.fault(format!("unknown {kind} `{name}`"), hint);
     }
 
+    /// Returns the tag that is about to be rewritten.
+    fn next_tag(&self) -> Option<&'a Tag> {
+        self.tags.clone().find(|tag| tag.kind.is_in_tree())
+    }
+
     fn next_site(&mut self, kinds: &[TagKind]) -> usize {
         let tag = self.tags.find(|tag| tag.kind.is_in_tree());
         let (position, expression) = match tag {
@@ -360,6 +377,10 @@ impl<'a, 's> Rewriter<'a, 's> {
 
     fn mark(&mut self, text: &str) -> TemplateElement {
         let offset = self.stretch_offset(text);
+        self.mark_at(offset)
+    }
+
+    fn mark_at(&mut self, offset: usize) -> TemplateElement {
         let index = self.compiled.stretches.len();
         self.compiled.stretches.push(Stretch { file: self.source.file.clone(), offset });
         self.blank.value(vec![literal(MARK), literal(index)])

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use crate::problem::{Fault, Position};
 
+use super::foreign;
+
 /// Blocks, `else if` branches and partials inside each other, at most: each is one more level of the parsed tree. Deeper
 /// nesting is unreadable long before it is dangerous.
 pub const MAX_NESTING: usize = 64;
@@ -54,6 +56,8 @@ pub struct Tag {
     pub text: String,
     /// Whether it has a line to itself, the line break included.
     pub has_own_line: bool,
+    /// What a raw block holds: the byte range of its text, without the lines that its two ends have to themselves.
+    pub body: Option<Range<usize>>,
 }
 
 /// A scanned source: its tags, and the stretches of text between them.
@@ -110,7 +114,7 @@ impl<'a> LineIndex<'a> {
     }
 }
 
-/// Scans a source, or returns everything about its tags that handlebars would choke on or explain badly.
+/// Scans a source, or returns what keeps its tags from being told apart.
 pub fn scan(source: &str) -> Result<Scan, Vec<Fault>> {
     if source.len() > MAX_SOURCE_BYTES {
         let message = format!("the template is larger than {} KiB", MAX_SOURCE_BYTES >> 10);
@@ -131,8 +135,7 @@ pub fn scan(source: &str) -> Result<Scan, Vec<Fault>> {
             Fault::new(lines.position(tag.start), format!("more than {MAX_TAGS} tags in one template"));
         return Err(vec![fault.hint("loop over a list of the inventory, or insert a map as a whole")]);
     }
-    let faults = check_blocks(&scan, &lines);
-    if faults.is_empty() { Ok(scan) } else { Err(faults) }
+    Ok(scan)
 }
 
 struct Scanner<'a> {
@@ -181,21 +184,27 @@ impl Scanner<'_> {
         let (kind, text) = classify(inner);
         let text = text.trim().to_owned();
         self.at = open + end + if has_third_brace { 3 } else { 2 };
-        let has_own_line = !rest[..end].ends_with('~') && self.is_alone_on_its_line(open);
-        self.scan.tags.push(Tag { kind, start: open, text, has_own_line });
+        let has_own_line =
+            !rest[..end].ends_with('~') && self.begins_line(open) && self.line_break(self.at).is_some();
+        self.scan.tags.push(Tag { kind, start: open, text, has_own_line, body: None });
         Ok(())
     }
 
-    fn push(&mut self, kind: TagKind, start: usize, text: String) {
-        self.scan.tags.push(Tag { kind, start, text, has_own_line: false });
+    fn push(&mut self, kind: TagKind, start: usize, text: String, body: Option<Range<usize>>) {
+        self.scan.tags.push(Tag { kind, start, text, has_own_line: false, body });
     }
 
-    /// Returns whether nothing but blanks stands before a tag on its line, and nothing but blanks and a line break after it.
-    fn is_alone_on_its_line(&self, open: usize) -> bool {
-        let before = self.source[..open].trim_end_matches([' ', '\t']);
-        let after = self.source[self.at..].trim_start_matches([' ', '\t']);
-        (before.is_empty() || before.ends_with('\n'))
-            && (after.starts_with('\n') || after.starts_with("\r\n"))
+    /// Returns whether only blanks stand before `at` on its line.
+    fn begins_line(&self, at: usize) -> bool {
+        let before = self.source[..at].trim_end_matches([' ', '\t']);
+        before.is_empty() || before.ends_with('\n')
+    }
+
+    /// Returns where the next line begins, if only blanks stand before it from `at` on.
+    fn line_break(&self, at: usize) -> Option<usize> {
+        let rest = self.source[at..].trim_start_matches([' ', '\t']);
+        let next = rest.strip_prefix('\n').or_else(|| rest.strip_prefix("\r\n"))?;
+        Some(self.source.len() - next.len())
     }
 
     fn comment(&mut self, open: usize) -> Result<(), Unclosed> {
@@ -203,7 +212,7 @@ impl Scanner<'_> {
         let long = rest.strip_prefix("{{!--").and_then(|inner| inner.find("--}}")).map(|end| end + 9);
         let length = long.or_else(|| rest.find("}}").map(|end| end + 2));
         self.at = open + length.ok_or((open, "this comment is never closed"))?;
-        self.push(TagKind::Comment, open, String::new());
+        self.push(TagKind::Comment, open, String::new(), None);
         Ok(())
     }
 
@@ -217,10 +226,23 @@ impl Scanner<'_> {
         let end = self.source[tail..].find("}}}}").ok_or(unclosed)? + tail;
         let closing = self.source[tail + 4..end].trim_matches(BLANK);
         let closing = closing.strip_prefix('/').ok_or((tail, "a raw block stands inside a raw block"))?;
-        self.scan.texts.push(body..tail);
-        self.push(TagKind::Open, open, name);
-        self.push(TagKind::Close, tail, closing.trim().to_owned());
         self.at = end + 4;
+        let start = match self.line_break(body) {
+            _ if self.source[..head].ends_with('~') => tail - self.source[body..tail].trim_start().len(),
+            Some(next) if self.begins_line(open) => next,
+            _ => body,
+        };
+        let is_last_line = self.line_break(self.at).is_some() || self.at == self.source.len();
+        let text = &self.source[start..tail];
+        let text = match self.source[tail + 4..].starts_with('~') {
+            true => text.trim_end(),
+            false if is_last_line && self.begins_line(tail) => text.trim_end_matches([' ', '\t']),
+            false => text,
+        };
+        let body = start..start + text.len();
+        self.scan.texts.push(body.clone());
+        self.push(TagKind::Open, open, name, Some(body));
+        self.push(TagKind::Close, tail, closing.trim().to_owned(), None);
         Ok(())
     }
 }
@@ -235,7 +257,7 @@ fn find_end(tag: &str) -> Option<usize> {
             (Some(b'"' | b'\''), b'\\') => at += 1,
             (Some(close), byte) if byte == close => closes_with = None,
             (None, b'[') if matches!(bytes[at - 1], b'.' | b'/' | b'{' | b'~') => closes_with = Some(b']'),
-            (None, quote @ (b'"' | b'\'')) => closes_with = Some(quote),
+            (None, quote @ (b'"' | b'\'' | b'`')) => closes_with = Some(quote),
             (None, b'}') if bytes.get(at + 1) == Some(&b'}') => return Some(at),
             (Some(_) | None, _) => {}
         }
@@ -247,7 +269,7 @@ fn find_end(tag: &str) -> Option<usize> {
 fn classify(inner: &str) -> (TagKind, &str) {
     match inner.as_bytes().first() {
         Some(b'#') => (TagKind::Open, &inner[1..]),
-        Some(b'/') => (TagKind::Close, &inner[1..]),
+        Some(b'/') if !inner.starts_with("/*") => (TagKind::Close, &inner[1..]),
         Some(b'>') => (TagKind::Partial, &inner[1..]),
         Some(b'&') => (TagKind::Expression, &inner[1..]),
         _ => match inner.strip_prefix("else").or_else(|| inner.strip_prefix('^')) {
@@ -259,8 +281,9 @@ fn classify(inner: &str) -> (TagKind, &str) {
     }
 }
 
-/// Checks that every block is closed where it can be, and that nothing is nested deeper than the parser can bear.
-fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
+/// Returns everything about the tags that handlebars would choke on or explain badly: whether every block is closed where it can be, and whether anything is
+/// nested deeper than the parser can bear.
+pub(super) fn check_blocks(scan: &Scan, lines: &LineIndex<'_>) -> Vec<Fault> {
     let mut blocks = Blocks { lines, open: Vec::new(), levels: 0, faults: Vec::new() };
     for tag in &scan.tags {
         blocks.tag(tag);
@@ -308,7 +331,10 @@ impl<'a> Blocks<'a> {
     fn branch(&mut self, tag: &Tag) {
         let name = if tag.kind == TagKind::Else { "else" } else { "else if" };
         match self.open.last_mut() {
-            None => self.fault(tag, format!("`{name}` outside a block"), "open it with `{{#if …}}`"),
+            None => {
+                let hint = foreign::or_else("open it with `{{#if …}}`");
+                self.fault(tag, format!("`{name}` outside a block"), &hint);
+            }
             Some(block) if block.has_else => {
                 let line = self.lines.position(block.tag.start).line;
                 let message = format!("`{name}` after the `else` of the block of line {line}");
@@ -383,7 +409,8 @@ mod tests {
     }
 
     fn fault(source: &str) -> String {
-        let fault = scan(source).unwrap_err().remove(0);
+        let faults = scan(source).map(|scan| check_blocks(&scan, &LineIndex::new(source)));
+        let fault = faults.unwrap_or_else(|faults| faults).remove(0);
         format!("{}: {}", fault.position, fault.message)
     }
 

@@ -153,3 +153,35 @@ fn what_stands_after_a_partial_keeps_its_place() {
         problems_with("args:\n  - --one\n  - yes\n", &partials, &facts()).lines().next()
     );
 }
+#[test]
+fn a_raw_block_may_have_lines_of_its_own() {
+    for (template, expected) in [
+        ("a: |\n  one\n  {{{{raw}}}}\n  {{ $x }}\n  {{{{/raw}}}}\n  two\nb: 1\n", "one\n{{ $x }}\ntwo\n"),
+        ("a: |\n  {{{{raw}}}}\n  {{ $x }}\n\n    {{y}}\n  {{{{/raw}}}}\nb: 1", "{{ $x }}\n\n  {{y}}\n"),
+        ("a: |\n{{{{raw}}}}\n  {{ $x }}\n{{{{/raw}}}}\nb: 1", "{{ $x }}\n"),
+        ("a: |\n  {{{{ raw }}}}  \n  {{ $x }}\n  {{{{ /raw }}}} \n  two\nb: 1", "{{ $x }}\ntwo\n"),
+        ("a: |\n  {{{{raw}}}}\n  {{{{/raw}}}}\n  two\nb: 1", "two\n"),
+        ("a: |\n  {{#if cluster}}\n  {{{{raw}}}}\n  {{ $x }}\n  {{{{/raw}}}}\n  {{/if}}\nb: 1", "{{ $x }}\n"),
+        ("a: |\n  {{> p cluster}}\n  two\nb: 1", "one\n  {{ $x }}\n    {{ $y }}\ntwo\n"),
+        ("b: 1\na: |\n  {{{{raw}}}}\n  {{ $x }}\n  {{{{/raw}}}}", "{{ $x }}\n"),
+        ("{{{{raw}}}}\na: '{{ $x }}'\n{{{{/raw}}}}\nb: 1\n", "{{ $x }}"),
+        ("a: |\n  {{{{raw}}}}\n  \\{{ $x }} \\\\{{ y }}\n  {{{{/raw}}}}\nb: 1", "\\{{ $x }} \\\\{{ y }}\n"),
+        // Within a line nothing is lost, and `~` takes white space away as it does elsewhere.
+        ("a: '{{{{raw}}}} {{ $x }} {{{{/raw}}}}'\nb: 1", " {{ $x }} "),
+        ("a: |\n  x{{{{raw}}}} {{ $x }}{{{{/raw}}}}\n  two\nb: 1", "x {{ $x }}\ntwo\n"),
+        ("a: x{{{{raw~}}}}\n  {{ $x }} {{{{~/raw}}}}\nb: 1", "x{{ $x }}"),
+    ] {
+        for template in [template.to_owned(), template.replace('\n', "\r\n")] {
+            let partials = [("p", "one\n{{{{raw}}}}\n  {{ $x }}\n    {{ $y }}\n{{{{/raw}}}}")];
+            let document = document_with(&template, &partials, &facts());
+            assert_eq!(document, json!({"a": expected, "b": 1}), "{template:?}");
+        }
+    }
+}
+
+#[test]
+fn a_place_inside_a_raw_block_is_found() {
+    let template = "a: 1\n{{{{raw}}}}\nb: '{{ x }}'\n\nc: yes\n{{{{/raw}}}}\nd: yes\n";
+    let told = problems(template, &facts());
+    assert!(told.starts_with("t.hbs:5:4: "), "{told}");
+}

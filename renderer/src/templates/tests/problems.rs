@@ -305,7 +305,9 @@ fn tags_that_cannot_be_read_are_told_with_what_to_write() {
     t.hbs:2:4: cannot read `{{.}}`
       hint: write `this` for the item of a loop, and `../this` for what stands around it
     t.hbs:3:4: cannot read `{{.Values.x}}`
-      hint: braces that are meant for Argo CD or Helm are written `\{{ … }}`, in quotes
+      hint: braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
+    t.hbs:4:4: cannot read `{{$x}}`
+      hint: braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
     "#);
     assert_snapshot!(said("{{#each addons}}{{../@index}}{{..}}{{/each}}"), @"
     t.hbs:1:17: cannot read `{{../@index}}`
@@ -361,11 +363,11 @@ fn blocks_that_do_not_fit_together_are_told_where_they_open() {
     t.hbs:4:1: `{{/if}}` closes `{{#each}}` of line 1
       hint: write `{{/each}}` here, or close the inner block first
     ");
-    assert_snapshot!(said("{{else}}\n{{else if x}}\n{{/each}}"), @"
+    assert_snapshot!(said("{{else}}\n{{else if x}}\n{{/each}}"), @r"
     t.hbs:1:1: `else` outside a block
-      hint: open it with `{{#if …}}`
+      hint: open it with `{{#if …}}`; braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
     t.hbs:2:1: `else if` outside a block
-      hint: open it with `{{#if …}}`
+      hint: open it with `{{#if …}}`; braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
     t.hbs:3:1: `{{/each}}` closes nothing
       hint: remove it or open the block
     ");
@@ -431,5 +433,98 @@ fn a_value_where_yaml_wants_a_name_is_refused() {
     assert_snapshot!(said("<<: {{cluster.labels}}\n"), @r#"
     t.hbs:1:5: `<<` merges maps, and this is none
       hint: name a map by its alias: `<<: *name`; quote the key if it is meant as text: `"<<"`
+    "#);
+}
+
+#[test]
+fn braces_for_another_program_come_with_the_way_to_write_them() {
+    const HINT: &str = "braces for another program are written `\\{{ … }}`, in quotes or a block scalar, or stand in a raw block";
+    for braces in [
+        "{{ $labels.x }}",
+        "{{$value | humanize}}",
+        "{{ printf \"%.2f\" $value }}",
+        "{{ humanize $value }}",
+        "{{range .Alerts}}",
+        "{{ range $i, $a := .Alerts }}",
+        "{{/* c */}}",
+        "{{- /* c */ -}}",
+        "{{ .Values.x }}",
+        "{{.Release.Name}}",
+        "{{- if .x }}",
+        "{{ if eq .x 1 }}",
+        "{{ else if .x }}",
+        "{{- end }}",
+        "{{ template \"x\" . }}",
+        "{{ define \"x\" }}",
+        "{{ include \"x\" . | nindent 4 }}",
+        "{{ with .x }}",
+        "{{`{{ x }}`}}",
+        "{{ `x` }}",
+        "{{ $x := 1 }}",
+        "{{ not .x }}",
+        "{{ len .Alerts }}",
+        "{{ (index .x 0).y }}",
+        "{{ \"{{\" }}",
+        "{{=x + 1}}",
+        "{{% raw %}}",
+    ] {
+        for (template, place) in
+            [(format!("a: |\n  ü {braces} b\n"), "2:5"), (format!("- 'ü {braces}'\n"), "1:6")]
+        {
+            let told = said(&template);
+            let expected = format!("t.hbs:{place}: cannot read `{{{{");
+            assert!(
+                told.starts_with(&expected) && told.ends_with(&format!("\n  hint: {HINT}")),
+                "{braces}: {told}"
+            );
+            assert_eq!(told.lines().count(), 2, "{braces}: {told}");
+            // Escaped or kept raw, they are text.
+            let escaped = template.replace(braces, &braces.replace("{{", "\\{{"));
+            let raw = template.replace(braces, &format!("{{{{{{{{raw}}}}}}}}{braces}{{{{{{{{/raw}}}}}}}}"));
+            let written = |template: &str| document(template, &facts()).to_string();
+            assert!(written(&escaped).contains(&braces.replace('"', "\\\"")), "{escaped}");
+            assert_eq!(written(&escaped), written(&raw), "{braces}");
+        }
+    }
+    for braces in [
+        "{{instance}}",
+        "{{namespace}}",
+        "{{ pod }}",
+        "{{end}}",
+        "{{workflow.name}}",
+        "{{ __name__ }}",
+        "{{ cluster_id }}",
+    ] {
+        let told = said(&format!("a: 1\nb: '{{{{hub.name}}}} {braces}'\n"));
+        assert!(told.starts_with("t.hbs:2:18: unknown value `"), "{told}");
+        assert!(told.ends_with(&format!(" {HINT}")), "{told}");
+    }
+    for braces in ["{{ query \"up\" | first }}", "{{ a || 'b' }}", "{{ x | y }}", "{{else}}"] {
+        assert!(said(&format!("a: '{braces}'\n")).ends_with(&format!("; {HINT}")), "{braces}");
+    }
+    // Grafana calls a label `cluster`, and so do we call a map.
+    assert!(said("a: '{{cluster}}/{{hub.name}}'\n").ends_with(&format!("; {HINT}")));
+    // What stands in quotes may be anything.
+    let query = r#"{{default cluster.q "a{x=~'$x .y \"'} | $z"}}"#;
+    assert_eq!(document(&format!("a: {query}\n"), &facts())["a"], r#"a{x=~'$x .y "'} | $z"#);
+    // What is meant for us gets no such advice.
+    for braces in
+        ["{{cluster.nmae}}", "{{cluster.name | quote}}", "{{cluster.name == \"a\"}}", "{{clustr.name}}"]
+    {
+        assert!(!said(&format!("a: {braces}\n")).contains("another program"), "{braces}");
+    }
+}
+
+#[test]
+fn every_brace_of_a_pasted_text_is_told_at_once() {
+    assert_snapshot!(said("a: |\n  {{ range .Alerts }}\n  {{ else }}{{ .Labels.x }} {{end}}\nb: {{len (}}\n"), @r#"
+    t.hbs:2:3: cannot read `{{range .Alerts}}`
+      hint: braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
+    t.hbs:3:3: `else` outside a block
+      hint: open it with `{{#if …}}`; braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
+    t.hbs:3:13: cannot read `{{.Labels.x}}`
+      hint: braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
+    t.hbs:3:29: cannot read `{{end}}`
+      hint: braces for another program are written `\{{ … }}`, in quotes or a block scalar, or stand in a raw block
     "#);
 }

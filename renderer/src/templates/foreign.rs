@@ -1,0 +1,67 @@
+//! Braces that are meant for another program: Helm, Argo CD, Prometheus, Alertmanager, Grafana.
+//!
+//! Tells them by how they are written; knows nothing of which of the programs reads what.
+
+use super::scan::{Tag, TagKind};
+
+/// How to write braces that are meant for another program.
+pub(super) const HINT: &str = "braces for another program are written `\\{{ … }}`, in quotes or a block scalar, or stand in a raw block";
+
+/// Adds it to another hint.
+pub(super) fn or_else(hint: &str) -> String {
+    let pause = if hint.ends_with('?') { "" } else { ";" };
+    format!("{hint}{pause} {HINT}")
+}
+
+/// What no expression of ours begins with: a variable, a trimmed blank, a comment, a literal or a calculation of another language.
+const BEGINNINGS: [&str; 7] = ["$", "-", "/*", "`", "\"", "=", "%"];
+/// Words of Go's templates that take arguments.
+const WORDS: [&str; 8] = ["block", "define", "include", "print", "printf", "range", "template", "tpl"];
+/// Words of Go's templates that stand alone. They may well be names of ours if nothing else is foreign.
+const LONE_WORDS: [&str; 3] = ["break", "continue", "end"];
+
+/// Returns the tags that are no expressions of ours by how they are written.
+pub(super) fn tags(tags: &[Tag]) -> Vec<&Tag> {
+    let has_foreign = tags.iter().any(is_foreign);
+    let is_one = |tag: &&Tag| is_foreign(tag) || (has_foreign && LONE_WORDS.contains(&tag.text.as_str()));
+    tags.iter().filter(is_one).collect()
+}
+
+fn is_foreign(tag: &Tag) -> bool {
+    let text = tag.text.as_str();
+    if !tag.kind.is_in_tree() || text.is_empty() {
+        return false;
+    }
+    let bare = without_quotes(text);
+    let mut words = bare.split([' ', '\t', '\r', '\n', '(', ')', ',']).filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default();
+    BEGINNINGS.iter().any(|sign| text.starts_with(sign))
+        || is_go_path(first) && first != "."
+        || words.any(is_go_path)
+        || tag.kind == TagKind::Expression && WORDS.contains(&first) && text.len() > first.len()
+}
+
+/// Returns an expression without what stands in quotes.
+fn without_quotes(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match quote {
+            Some(_) if character == '\\' => drop(characters.next()),
+            Some(close) if character == close => quote = None,
+            Some(_) => {}
+            None if matches!(character, '"' | '\'' | '`') => quote = Some(character),
+            None => bare.push(character),
+        }
+    }
+    bare
+}
+
+/// Returns whether a word is `.`, `.name` or `$name`; `./name` and `../name` are ours.
+fn is_go_path(word: &str) -> bool {
+    match word.strip_prefix('.') {
+        Some(rest) => !rest.starts_with(['.', '/']),
+        None => word.starts_with('$'),
+    }
+}
