@@ -139,6 +139,48 @@ fn a_document_that_breaks_off_is_read_or_told_about_and_nothing_else() {
     }
 }
 
+/// Block scalars at the end of a file, with every kind of header and of last line.
+fn last_block_scalars() -> Vec<String> {
+    const HEADS: [&str; 14] = [
+        "a: |",
+        "a: >",
+        "a: |-",
+        "a: |+",
+        "a: >-",
+        "a: >+",
+        "a: |2",
+        "a: |  # note",
+        "m:\n  k: |",
+        "m:\n  k: |+",
+        "- |",
+        "- >+",
+        "|",
+        "k: 1\na: |+",
+    ];
+    const LAST: [&str; 22] = [
+        "x", "x\n", "x\n\n", "x\n\n  ", "x\n  y", "x\n  y\n", "x\n\n  y", "x ", "x  \n ", "", "\n", "\n  ",
+        "\n  x", "x\n ", "x\n  ", "x\n   ", "x\n    y", "x\n# c", "x\n # c", "x\n  # c", "x\n...", "# c",
+    ];
+    let texts = HEADS.iter().flat_map(|head| LAST.iter().map(move |last| (head, last)));
+    let texts = texts.map(|(head, last)| {
+        let indent = if head.contains("  k") { "    " } else { "  " };
+        format!("{head}\n{indent}{}", last.replace("\n  ", &format!("\n{indent}")))
+    });
+    texts.flat_map(|text| [text.replace('\n', "\r\n"), text]).collect()
+}
+
+#[test]
+fn a_file_that_ends_in_a_block_scalar_is_read_as_others_read_it() {
+    let texts = last_block_scalars();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    for reader in readers::available() {
+        for (text, theirs) in texts.iter().zip(reader.read(&texts).unwrap()) {
+            let is_same = theirs.is_err() || theirs.ok() == read_one(text);
+            assert!(is_same, "{} reads {text:?} otherwise than we do: {:?}", reader.name, read_one(text));
+        }
+    }
+}
+
 fn read_one(text: &str) -> Option<serde_json::Value> {
     match parse(text).ok()?.as_slice() {
         [node] => Some(interpret(node).ok()?.to_json()),

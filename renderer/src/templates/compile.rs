@@ -168,9 +168,11 @@ fn reserved_characters<'a>(text: &'a str, lines: &'a LineIndex<'_>) -> impl Iter
 
 /// Says which tags are meant for another program, and which handlebars' parser does not like, by trying each on its own.
 fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &LineIndex<'_>) -> Vec<Fault> {
-    let fault = |tag: &Tag| match foreign.contains(&tag) {
-        true => Some(unreadable(tag, foreign::HINT, lines)),
-        false => (!is_readable(tag)).then(|| unreadable(tag, &expression_hint(tag), lines)),
+    let fault = |tag: &Tag| {
+        if foreign.contains(&tag) {
+            return Some(unreadable(tag, foreign::HINT, lines));
+        }
+        (!is_readable(tag)).then(|| unreadable(tag, &expression_hint(tag), lines))
     };
     let faults: Vec<_> = scan.tags.iter().filter_map(fault).collect();
     if !faults.is_empty() {

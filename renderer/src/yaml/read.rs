@@ -55,7 +55,7 @@ fn position_after(text: &str) -> Position {
 /// Each fault is told: a syntax error ends its document only, and the next one is read.
 pub fn parse(text: &str) -> Result<Vec<Node>, Vec<Fault>> {
     let mut parser = Parser::new_from_str_with_options(text, options());
-    let mut reader = Reader { faults: line_separators(text), ..Reader::default() };
+    let mut reader = Reader { length: text.len(), faults: line_separators(text), ..Reader::default() };
     while reader.faults.len() < MAX_FAULTS {
         let outcome = match parser.next_event() {
             None => break,
@@ -106,6 +106,8 @@ fn position(marker: Marker) -> Position {
 /// Builds the trees from the parser's events.
 #[derive(Default)]
 struct Reader {
+    /// How many bytes the text has.
+    length: usize,
     documents: Vec<Node>,
     faults: Vec<Fault>,
     /// The collections that have begun and not ended, the innermost last.
@@ -144,8 +146,13 @@ impl Reader {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 // The parser gives `~` for a node that is not there.
-                let text =
-                    if style == ScalarStyle::Plain && span.is_empty() { Cow::Borrowed("") } else { text };
+                let text = match style {
+                    ScalarStyle::Plain if span.is_empty() => Cow::Borrowed(""),
+                    ScalarStyle::Literal | ScalarStyle::Folded if self.breaks_off(&text, &span) => {
+                        text.strip_suffix('\n').map(str::to_owned).map_or(text, Cow::Owned)
+                    }
+                    _ => text,
+                };
                 let style = self.scalar_style(&text, style, tag.as_deref(), &span);
                 let scalar = Scalar { text: text.into_owned(), style };
                 self.written += NODE_WEIGHT + scalar.text.len();
@@ -398,6 +405,18 @@ fn duplicate_fault(first: &Node, second: &Node) -> Fault {
 
 /// Tags.
 impl Reader {
+    /// Returns whether a block scalar is what a text without a last line break ends in. The parser adds the line break that
+    /// YAML 1.2 asks for; the readers of Helm, Argo CD and Python do not.
+    fn breaks_off(&self, text: &str, span: &Span) -> bool {
+        let is_content = if text.bytes().all(|byte| byte == b'\n') {
+            // Of blank lines alone, `|+` keeps those that end.
+            span.end.col() > 0 && span.end.line() == span.start.line() + 1
+        } else {
+            span.end.col() > span.start.col()
+        };
+        is_content && span.end.byte_offset() == Some(self.length)
+    }
+
     fn scalar_style(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Style {
         let style = match style {
             ScalarStyle::Plain => Style::Plain,
@@ -556,6 +575,29 @@ mod tests {
     fn windows_line_ends_read_the_same() {
         let text = "a: b\nc: |\n  x\n  y\nd: \"1\n  2\"\ne: >-\n  f\n  g\n";
         assert_eq!(parse(&text.replace('\n', "\r\n")), parse(text));
+    }
+
+    #[test]
+    fn a_block_scalar_without_a_last_line_break_has_none() {
+        for (text, expected) in [
+            ("a: |\n  x", "x"),
+            ("a: |\n  x\n", "x\n"),
+            ("a: >\n  x\n  y", "x y"),
+            ("a: |+\n  x\n\n  y", "x\n\ny"),
+            ("a: |+\n  x\n\n  ", "x\n\n"),
+            ("a: |+\n  ", ""),
+            ("a: |+\n\n  ", "\n"),
+            ("a: |\n  x\n   ", "x\n "),
+            ("a: |\n  x\n  ", "x\n"),
+            ("a: |\n  x\n  # y", "x\n# y"),
+            ("a: |\n  x\n # a comment", "x\n"),
+            ("a: |\n  x\n...", "x\n"),
+            ("a: |-\n  x", "x"),
+        ] {
+            for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+                assert_eq!(one(&text).get("a").unwrap().as_scalar().unwrap().text, expected, "{text:?}");
+            }
+        }
     }
 
     #[test]
