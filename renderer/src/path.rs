@@ -99,6 +99,27 @@ fn path_fault(path: &str) -> Option<&'static str> {
     })
 }
 
+/// Returns whether an editor or a desktop made a file of this name beside the ones that people write, and takes it away again
+/// or leaves it: locks, backups and copies of what is being edited. Nobody means it as an input.
+#[must_use]
+pub fn is_left_by_editor(name: &[u8]) -> bool {
+    let is_between = |start: &[u8], end: &[u8]| {
+        name.len() > start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+    };
+    let is_swap = |name: &[u8]| {
+        // Vim counts down from `.swp` when there are several: `.swo`, `.swn`, and so on.
+        matches!(name.rsplit(|byte| *byte == b'.').next(), Some([b's', b'v' | b'w', b'a'..=b'z']))
+    };
+    matches!(name, b".DS_Store" | b"Thumbs.db" | b"desktop.ini" | b"4913")
+        || is_between(b".#", b"")
+        || is_between(b"#", b"#")
+        || is_between(b"", b"~")
+        || is_between(b"", b"___jb_tmp___")
+        || is_between(b"", b"___jb_old___")
+        || is_between(b".", b".kate-swp")
+        || (is_between(b".", b"") && is_swap(name))
+}
+
 /// A DNS label (RFC 1123): at most 63 lower-case letters, digits and hyphens, with no hyphen at either end.
 fn is_dns_label(name: &str) -> bool {
     (1..=63).contains(&name.len())
@@ -200,6 +221,39 @@ dns_label! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_editors_leave_is_told_by_its_name() {
+        for name in [
+            ".#a.yaml",
+            "#a.yaml#",
+            "a.yaml~",
+            ".a.yaml.swp",
+            ".a.yaml.swo",
+            ".a.yaml.kate-swp",
+            "4913",
+            ".DS_Store",
+            "a.yaml___jb_tmp___",
+            "a.yaml___jb_old___",
+            "Thumbs.db",
+        ] {
+            assert!(is_left_by_editor(name.as_bytes()), "{name}");
+        }
+        for name in [
+            "a.yaml",
+            "a.yaml.orig",
+            "a.yaml.rej",
+            "a.yaml.bak",
+            "#",
+            "~",
+            "a.swp",
+            ".swp.yaml",
+            "49130",
+            ".#",
+        ] {
+            assert!(!is_left_by_editor(name.as_bytes()), "{name}");
+        }
+    }
 
     #[test]
     fn a_path_inside_the_repository_is_kept_as_it_is() {

@@ -112,6 +112,7 @@ impl CommandError {
                 Exit::Problems
             }
             Self::Git(_)
+            | Self::WorkingTree(WorkingTreeError::Git(_))
             | Self::Identity(_)
             | Self::Push(_)
             | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
@@ -150,6 +151,7 @@ impl CommandError {
     pub const fn as_git(&self) -> Option<&GitError> {
         match self {
             Self::Git(error)
+            | Self::WorkingTree(WorkingTreeError::Git(error))
             | Self::Push(PushError::Git(error))
             | Self::Forge(ForgeError::Git(error) | ForgeError::Push(PushError::Git(error))) => Some(error),
             _ => None,

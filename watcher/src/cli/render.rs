@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
-use crate::working_tree::{Output, OutputAction, OutputChange};
+use crate::working_tree::{Kept, KeptReason, Output, OutputAction, OutputChange, OutputChanges, Written};
 
 /// How many files are listed before the rest is counted.
 const MAX_LISTED: usize = 40;
@@ -20,72 +20,104 @@ pub(super) struct Args {
     /// Only say whether the rendered files are current; end with exit code 3 if they are not.
     #[arg(long)]
     check: bool,
+    /// Also delete what nothing renders and Fleetwright did not write, if git has it, or that it wrote and git does not have.
+    #[arg(long)]
+    prune: bool,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
     let rendered = global.render_working_tree(&top)?;
-    let output = Output::read(&top)?;
-    let changes = output.changes(&rendered)?;
+    let output = Output::read(&top, &Written::default())?;
+    let found = output.changes(&rendered, args.prune)?;
     if !args.check {
-        output.apply(&changes)?;
+        output.apply(&found.changes)?;
     }
     if global.is_json() {
-        show_json(args, &changes, rendered.file_count());
+        show_json(args, &found, rendered.file_count());
     } else {
-        print_text(&list(&changes));
-        print_text(&if args.check { verdict(&changes, &rendered) } else { summary(&changes, &rendered) });
+        print_text(&list(&found));
+        print_text(&if args.check { verdict(&found, &rendered) } else { summary(&found, &rendered) });
     }
-    Ok(if args.check && !changes.is_empty() { Exit::Changes } else { Exit::Done })
+    Ok(if args.check && !found.is_current() { Exit::Changes } else { Exit::Done })
 }
 
-/// Makes the rendered files of a working tree current and says what that took.
-pub(super) fn write(top: &Path, rendered: &Rendered) -> Result<String, CommandError> {
-    let output = Output::read(top)?;
-    let changes = output.changes(rendered)?;
-    output.apply(&changes)?;
-    Ok(list(&changes) + &summary(&changes, rendered))
+/// Makes the rendered files of a working tree current, says what that took, and keeps in mind what was written.
+pub(super) fn write(top: &Path, rendered: &Rendered, written: &mut Written) -> Result<String, CommandError> {
+    let output = Output::read(top, written)?;
+    let found = output.changes(rendered, false)?;
+    output.apply(&found.changes)?;
+    written.remember(&found.changes);
+    Ok(list(&found) + &summary(&found, rendered))
 }
 
-fn show_json(args: &Args, changes: &[OutputChange], files: usize) {
+fn show_json(args: &Args, found: &OutputChanges, files: usize) {
     let change = |change: &OutputChange| json!({ "path": change.path.to_string_lossy(), "action": change.action().word() });
-    let changes: Vec<_> = changes.iter().map(change).collect();
-    print_json(&json!({ "files": files, "changes": changes, "written": !args.check }));
+    let kept = |kept: &Kept| json!({ "path": kept.path.to_string_lossy(), "reason": kept.reason.name() });
+    let changes: Vec<_> = found.changes.iter().map(change).collect();
+    let kept: Vec<_> = found.kept.iter().map(kept).collect();
+    print_json(&json!({ "files": files, "changes": changes, "kept": kept, "written": !args.check }));
 }
 
-fn list(changes: &[OutputChange]) -> String {
-    let mut text = String::new();
-    for change in changes.iter().take(MAX_LISTED) {
-        let _ = writeln!(text, "{}  {}", change.action().word(), change.path.display());
-    }
-    if let Some(more @ 1..) = changes.len().checked_sub(MAX_LISTED) {
+fn list(found: &OutputChanges) -> String {
+    let changes =
+        found.changes.iter().map(|change| format!("{}  {}", change.action().word(), change.path.display()));
+    let kept =
+        found.kept.iter().map(|kept| format!("keep    {}: {}", kept.path.display(), kept.reason.words()));
+    shortened(changes) + &shortened(kept)
+}
+
+/// Writes the first lines, and counts the rest.
+fn shortened(lines: impl ExactSizeIterator<Item = String>) -> String {
+    let more = lines.len().saturating_sub(MAX_LISTED);
+    let mut text = lines.take(MAX_LISTED).fold(String::new(), |text, line| text + &line + "\n");
+    if more > 0 {
         let _ = writeln!(text, "… and {more} more");
     }
     text
 }
 
-fn verdict(changes: &[OutputChange], rendered: &Rendered) -> String {
-    if changes.is_empty() {
-        return summary(changes, rendered);
+fn verdict(found: &OutputChanges, rendered: &Rendered) -> String {
+    if found.is_current() {
+        return summary(found, rendered);
     }
-    format!("not current: {}\n  hint: run `fleetwright render`\n", counts(changes, "to "))
+    let run = (!found.changes.is_empty()).then_some("run `fleetwright render`");
+    let (counts, hint) = (counts(found, "to "), run.or_else(|| hint(found)).unwrap_or_default());
+    format!("not current: {counts}\n  hint: {hint}\n")
 }
 
-fn summary(changes: &[OutputChange], rendered: &Rendered) -> String {
+fn summary(found: &OutputChanges, rendered: &Rendered) -> String {
     let files = rendered.file_count();
-    if changes.is_empty() {
-        let verb = agrees(files, "is", "are");
-        return format!("{} {verb} current\n", counted(files, "file"));
+    let hint = hint(found).map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
+    if found.changes.is_empty() && found.is_current() {
+        return format!("{} {} current\n{hint}", counted(files, "file"), agrees(files, "is", "are"));
     }
-    format!("rendered {}: {}\n", counted(files, "file"), counts(changes, ""))
+    format!("rendered {}: {}\n{hint}", counted(files, "file"), counts(found, ""))
+}
+
+/// Returns the way out for what nothing renders and is left alone.
+fn hint(found: &OutputChanges) -> Option<&'static str> {
+    let has = |reasons: &[KeptReason]| found.kept.iter().any(|kept| reasons.contains(&kept.reason));
+    if has(&[KeptReason::NotOurs, KeptReason::OursUntracked]) {
+        Some(
+            "`fleetwright render --prune` deletes what it wrote or git can bring back; move or delete other files yourself",
+        )
+    } else if has(&[KeptReason::LeftOut]) {
+        Some("delete it with `git rm --sparse`, or check it out with `git sparse-checkout add FOLDER`")
+    } else if has(&[KeptReason::Edited, KeptReason::Untracked, KeptReason::Repository]) {
+        Some("move or delete it yourself: git could not bring it back")
+    } else {
+        None
+    }
 }
 
 /// Counts what happens: `1 to create, 2 to update`, or without `to `: `1 created, 2 updated`.
-fn counts(changes: &[OutputChange], to: &str) -> String {
+fn counts(found: &OutputChanges, to: &str) -> String {
     let counts = [OutputAction::Create, OutputAction::Update, OutputAction::Delete].map(|action| {
-        let count = changes.iter().filter(|change| change.action() == action).count();
+        let count = found.changes.iter().filter(|change| change.action() == action).count();
         let past = if to.is_empty() { "d" } else { "" };
         (count > 0).then(|| format!("{count} {to}{}{past}", action.word()))
     });
-    counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let kept = (!found.kept.is_empty()).then(|| format!("{} kept", found.kept.len()));
+    counts.into_iter().flatten().chain(kept).collect::<Vec<_>>().join(", ")
 }

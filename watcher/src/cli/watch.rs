@@ -12,7 +12,7 @@ use super::{Exit, Global, painted_report, print_text, render, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::{Cancel, Cause, Event, Failure, Outcome, Persistence, Queue, Settings, service};
-use crate::working_tree::read_working_tree;
+use crate::working_tree::{Written, read_working_tree};
 
 /// An editor's save is over after this long; a person waits for what comes then.
 const SETTINGS: Settings = Settings {
@@ -30,10 +30,10 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
         let (events, receiver) = mpsc::channel(1);
         let event = Event { repository: top.display().to_string(), revision: (), cause: Cause::Moved };
         tokio::spawn(files::watch(Places::inputs(&top), event, events));
-        let renderer = Mutex::new(Renderer::new());
+        let state = Mutex::new((Renderer::new(), Written::default()));
         let watched = global.clone();
-        let render = move |_: &_, _: &Cancel| match renderer.lock() {
-            Ok(mut renderer) => outcome(render(&watched, &top, &mut renderer)),
+        let render = move |_: &_, _: &Cancel| match state.lock() {
+            Ok(mut state) => outcome(render(&watched, &top, &mut state)),
             Err(_) => Outcome::Abandoned,
         };
         service::serve(Queue::new(SETTINGS, 0), receiver, render, cancel).await;
@@ -41,9 +41,13 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     })
 }
 
-fn render(global: &Global, top: &Path, renderer: &mut Renderer) -> Result<String, CommandError> {
+fn render(
+    global: &Global,
+    top: &Path,
+    (renderer, written): &mut (Renderer, Written),
+) -> Result<String, CommandError> {
     let (snapshot, problems) = read_working_tree(top)?;
-    render::write(top, &global.render(renderer, &snapshot, problems)?)
+    render::write(top, &global.render(renderer, &snapshot, problems)?, written)
 }
 
 fn outcome(result: Result<String, CommandError>) -> Outcome {

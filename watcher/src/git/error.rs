@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode};
 use renderer::problem::did_you_mean;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Revision;
@@ -41,7 +42,30 @@ pub enum Fault {
     NoWorkingTree,
     /// The repository belongs to someone else and is not declared safe.
     #[error("the repository belongs to another user")]
-    ForeignOwner,
+    ForeignOwner {
+        /// The folder that has to be declared safe, as git compares it; unknown if git did not say.
+        folder: Option<PathBuf>,
+    },
+    /// A repository whose format libgit2 does not read.
+    #[error("the repository {trait_}, which is not supported")]
+    UnsupportedFormat {
+        /// What it is like: the rest of a sentence about it.
+        trait_: &'static str,
+        /// What makes it one that is supported.
+        hint: &'static str,
+    },
+    /// A `.git` file that names a folder that is not there.
+    #[error("`.git` leads to `{}`, where no repository is", at.display())]
+    LostRepository {
+        /// Where the repository should be.
+        at: PathBuf,
+    },
+    /// The index cannot be read.
+    #[error("its index cannot be read: {reason}")]
+    UnreadableIndex {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The repository has no commit yet.
     #[error("the repository has no commits yet")]
     NoCommits,
@@ -73,8 +97,8 @@ pub enum Fault {
     /// An object that history refers to is not in the repository.
     #[error("an object that this needs is missing from the repository")]
     MissingObject {
-        /// Whether the repository is a shallow clone, so that its history ends early.
-        shallow: bool,
+        /// Why that may be.
+        clone: Completeness,
     },
     /// The repository may not be written.
     #[error("the repository is read-only: {reason}")]
@@ -132,6 +156,28 @@ pub enum Fault {
     UncommittedChanges {
         /// The files with uncommitted changes.
         paths: Vec<String>,
+    },
+    /// A branch that is checked out would move files that a sparse checkout leaves out.
+    #[error("the checkout is sparse and leaves out {}", quoted(paths))]
+    LeftOut {
+        /// The files that are left out and would change.
+        paths: Vec<String>,
+    },
+    /// A ref that would stand in a folder where another ref is a file, or the other way round.
+    #[error("{} is in the way of {}", branch_or_ref(taken), branch_or_ref(name))]
+    NameTaken {
+        /// The ref that is there.
+        taken: String,
+        /// The ref that cannot be made.
+        name: String,
+    },
+    /// Something else than a folder where the folder of rendered files belongs.
+    #[error("`{path}` is {kind}, not a folder")]
+    NotAFolder {
+        /// The path.
+        path: String,
+        /// What it is.
+        kind: &'static str,
     },
     /// A branch that is checked out in another working tree, or would be deleted while it is checked out.
     #[error("branch `{branch}` is checked out in `{}`", working_tree.display())]
@@ -232,6 +278,17 @@ pub enum Fault {
     },
 }
 
+/// How much of its history and files a clone has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Completeness {
+    /// All of it.
+    Whole,
+    /// A shallow clone: history ends early.
+    Shallow,
+    /// A partial clone: what is not here is fetched by git when it is needed.
+    Partial,
+}
+
 impl From<HttpError> for Fault {
     fn from(error: HttpError) -> Self {
         Self::Http(Box::new(error))
@@ -309,9 +366,21 @@ impl Fault {
             Self::NoWorkingTree => {
                 "work in a clone of it, or compare two revisions with `fleetwright diff BASE HEAD`".into()
             }
-            Self::ForeignOwner => {
-                format!("trust it with `git config --global --add safe.directory {}`", repository.display())
+            Self::ForeignOwner { folder } => format!(
+                "trust it with `git config --global --add safe.directory {}`",
+                shell_word(folder.as_deref().unwrap_or(repository))
+            ),
+            Self::UnsupportedFormat { hint, .. } => (*hint).into(),
+            Self::LostRepository { .. } => {
+                "where a working tree was moved, run `git worktree repair`; for a submodule, `git submodule update --init` in the repository around it".into()
             }
+            Self::UnreadableIndex { .. } => "see what `git status` says; `git reset` writes the index again if its file is removed".into(),
+            Self::LeftOut { .. } => "check them out with `git sparse-checkout add FOLDER`, or all with `git sparse-checkout disable`, or switch to another branch first".into(),
+            Self::NameTaken { taken, .. } => match taken.strip_prefix("refs/heads/") {
+                Some(branch) => format!("rename that branch, for instance with `git branch -m {branch} {}-branch`", branch.replace('/', "-")),
+                None => format!("rename it, or delete it with `git update-ref -d {taken}`"),
+            },
+            Self::NotAFolder { .. } => "move it away in a commit of your own: the rendered files go into a folder there".into(),
             Self::NoCommits => "make a first commit, for instance `git commit --allow-empty -m start`".into(),
             Self::DetachedHead { .. } => "name the base branch, or check one out with `git switch BRANCH`".into(),
             Self::NoIdentity => {
@@ -319,10 +388,13 @@ impl Fault {
             }
             Self::UnknownBranch { branch, existing } => branch_hint(branch, existing),
             Self::UnknownRevision { shallow: false, .. } => "list what there is with `git log --oneline --all`".into(),
-            Self::UnknownRevision { shallow: true, .. } | Self::MissingObject { shallow: true } => {
+            Self::UnknownRevision { shallow: true, .. } | Self::MissingObject { clone: Completeness::Shallow } => {
                 "this is a shallow clone: get the rest of its history with `git fetch --unshallow`".into()
             }
-            Self::MissingObject { shallow: false } => {
+            Self::MissingObject { clone: Completeness::Partial } => {
+                "this is a partial clone: get what it leaves out with `git fetch --refetch --no-filter`".into()
+            }
+            Self::MissingObject { clone: Completeness::Whole } => {
                 "the repository is damaged: see `git fsck`, and fetch the missing objects or clone anew".into()
             }
             Self::ReadOnly { .. } => "give the user that runs this write access to the repository".into(),
@@ -381,20 +453,78 @@ fn quoted(names: &[String]) -> String {
 }
 
 /// Sorts an error of libgit2 into what a person can do about it.
-pub(super) fn classify(error: git2::Error, shallow: bool) -> Fault {
+pub(super) fn classify(error: git2::Error, clone: Completeness) -> Fault {
     let message = error.message();
+    if let Some(fault) = of_format(message) {
+        return fault;
+    }
     if let Some(fault) = of_system(message) {
         return fault;
     }
     match (error.code(), error.class()) {
         (ErrorCode::Locked, _) => Fault::Locked { lock: "a file of the repository".into() },
-        (ErrorCode::Owner, _) => Fault::ForeignOwner,
+        (ErrorCode::Owner, _) => Fault::ForeignOwner { folder: quoted_folder(message) },
         (ErrorCode::UnbornBranch, _) => Fault::NoCommits,
         (_, ErrorClass::NoMemory) => Fault::OutOfMemory,
         // libgit2 takes a pack that it could not open for one that lacks the object.
         (ErrorCode::NotFound, ErrorClass::Odb) if !can_open_files() => Fault::OpenFiles,
-        (ErrorCode::NotFound, ErrorClass::Odb) => Fault::MissingObject { shallow },
+        (ErrorCode::NotFound, ErrorClass::Odb) => Fault::MissingObject { clone },
         _ => Fault::Other { message: message.to_owned(), source: Box::new(error) },
+    }
+}
+
+/// Returns the fault of a repository whose format libgit2 does not read.
+fn of_format(message: &str) -> Option<Fault> {
+    const FORMATS: [(&str, &str, &str); 5] = [
+        (
+            "object format 'sha256'",
+            "names its objects by SHA-256",
+            "use a clone in a repository made by `git init --object-format=sha1`; `render`, `check` and `watch` work here, too",
+        ),
+        (
+            "extensions.refstorage",
+            "keeps its refs in another way than files (reftable)",
+            "convert it with `git refs migrate --ref-format=files`; `render`, `check` and `watch` work here, too",
+        ),
+        (
+            "mandatory extension: 'link'",
+            "has a split index",
+            "join it with `git update-index --no-split-index`",
+        ),
+        (
+            "mandatory extension: 'sdir'",
+            "has a sparse index",
+            "expand it with `git sparse-checkout reapply --no-sparse-index`",
+        ),
+        (
+            "unsupported extension name",
+            "has an extension that libgit2 does not know",
+            "see `extensions.*` in `git config --list --local`; a fresh clone may do without; `render`, `check` and `watch` work here, too",
+        ),
+    ];
+    let (_, trait_, hint) = FORMATS.into_iter().find(|(words, ..)| message.contains(words))?;
+    Some(Fault::UnsupportedFormat { trait_, hint })
+}
+
+/// Returns the folder in single quotes that a message about its owner names: the very one that is compared with the
+/// configuration, which differs between a working tree, a linked one and a bare repository.
+pub(super) fn quoted_folder(message: &str) -> Option<PathBuf> {
+    let (_, rest) = message.split_once(" '")?;
+    Some(PathBuf::from(rest.rsplit_once('\'')?.0))
+}
+
+/// Writes a path as one word for a shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// Names a ref as people do.
+fn branch_or_ref(name: &str) -> String {
+    match name.strip_prefix("refs/heads/") {
+        Some(branch) => format!("branch `{branch}`"),
+        None => format!("ref `{name}`"),
     }
 }
 
@@ -471,7 +601,9 @@ mod tests {
         ] {
             let of_git =
                 git2::Error::new(ErrorCode::GenericError, ErrorClass::Os, format!("open 'x': {words}"));
-            for fault in [classify(of_git, false), of_system(&format!("{words} (os error 1)")).unwrap()] {
+            for fault in
+                [classify(of_git, Completeness::Whole), of_system(&format!("{words} (os error 1)")).unwrap()]
+            {
                 assert!(fault.is_of_system(), "{fault:?}");
                 let error = error(fault);
                 assert!(!error.is_damage() && error.hint().unwrap().contains(hint), "{error:?}");

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{Fault, GitError};
+use super::error::{Completeness, Fault, GitError};
 
 /// The failure of reading a repository, without what only the process has in which it happened.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct GitFailure {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Kind {
-    MissingObject { shallow: bool },
+    MissingObject { clone: Completeness },
     Damage,
     Transient,
     Other,
@@ -30,7 +30,7 @@ enum Kind {
 impl From<GitError> for GitFailure {
     fn from(error: GitError) -> Self {
         let kind = match &error.fault {
-            Fault::MissingObject { shallow } => Kind::MissingObject { shallow: *shallow },
+            Fault::MissingObject { clone } => Kind::MissingObject { clone: *clone },
             _ if error.is_damage() => Kind::Damage,
             _ if error.is_transient() => Kind::Transient,
             _ => Kind::Other,
@@ -53,7 +53,7 @@ impl From<GitFailure> for GitError {
             Fault::Other { message: message.clone(), source: Box::new(source) }
         };
         let fault = match kind {
-            Kind::MissingObject { shallow } => Fault::MissingObject { shallow },
+            Kind::MissingObject { clone } => Fault::MissingObject { clone },
             Kind::Damage => other(git2::ErrorClass::Odb),
             Kind::Transient => Fault::Protocol { message },
             Kind::Other => other(git2::ErrorClass::None),
@@ -78,7 +78,7 @@ mod tests {
             let source = git2::Error::new(git2::ErrorCode::GenericError, class, "no");
             Fault::Other { message: "it is torn".into(), source: Box::new(source) }
         };
-        let missing = passed_on(Fault::MissingObject { shallow: true });
+        let missing = passed_on(Fault::MissingObject { clone: Completeness::Shallow });
         assert!(missing.is_damage() && missing.hint().unwrap().contains("--unshallow"));
         let (torn, other) =
             (passed_on(damaged(git2::ErrorClass::Zlib)), passed_on(damaged(git2::ErrorClass::Os)));

@@ -15,6 +15,7 @@ mod error;
 mod failure;
 mod graph;
 mod history;
+mod index;
 mod inputs;
 mod merge;
 mod mirror;
@@ -32,6 +33,7 @@ mod smart_http;
 mod snapshot;
 mod ssh;
 mod taken_back;
+mod tracked;
 mod tree;
 mod upload_pack;
 mod upstream;
@@ -51,14 +53,17 @@ pub use repository::Repository;
 pub use revision::{BlobId, Revision, RevisionError};
 pub use snapshot::{BlobCache, MAX_SOURCE_BYTES};
 pub(crate) use snapshot::{Unreadable, name_problem, problem};
+pub use tracked::{LeftOut, Tracked, TrackedKind};
 pub use upstream::Upstream;
 
 #[cfg(test)]
 pub(crate) mod scene;
 
-/// Reads bytes as everything that another git can send: a greeting, a report, a pack in a side band, and a commit. For fuzzing.
+/// Reads bytes as everything that another git can send or leave: a greeting, a report, a pack in a side band, a commit, and an
+/// index. For fuzzing.
 #[doc(hidden)]
 pub fn read_untrusted(mut bytes: &[u8]) {
+    let _ = index::read(bytes, 20, &|_| true, &mut |_| Some(bytes.to_vec()));
     let _ = commit_object::CommitObject::parse(bytes);
     receive_pack::read_report(bytes);
     let pace = pace::Pace::new(pace::PaceLimits::DEFAULT, std::time::Instant::now());

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::conversation::Service;
-use super::error::{Fault, classify_io};
+use super::error::{Fault, classify_io, quoted_folder};
 use super::pace::{Pace, Paced};
 use super::packet::{self, protocol};
 
@@ -203,7 +203,7 @@ impl Write for Pipe<ChildStdin> {
 
 fn judge_git(told: &str) -> Fault {
     match told {
-        _ if told.contains("dubious ownership") => Fault::ForeignOwner,
+        _ if told.contains("dubious ownership") => Fault::ForeignOwner { folder: quoted_folder(told) },
         _ if told.contains("not appear to be a git repository") => Fault::NotARepository,
         _ => protocol(told),
     }

@@ -130,7 +130,7 @@ fn write_pack(
 ) -> Result<(), Fault> {
     let new: Vec<Revision> = updates.iter().filter_map(|update| update.new).collect();
     let objects = reach::new_objects(repository, &new, there.values().copied())
-        .map_err(|error| classify(error, repository.is_shallow()))?;
+        .map_err(|error| classify(error, repository.completeness()))?;
     pack::write(&objects, out).map_err(|error| broken_off(&error))
 }
 

@@ -6,7 +6,7 @@ use git2::ErrorCode;
 
 use super::commit::Signature;
 use super::commit_object::CommitObject;
-use super::error::{Fault, GitError, classify};
+use super::error::{Completeness, Fault, GitError, classify};
 use super::revision::Revision;
 
 /// A repository with or without a working tree.
@@ -31,7 +31,7 @@ impl Repository {
             let fault = match error.code() {
                 ErrorCode::NotFound if !dir.exists() => Fault::NoSuchFolder,
                 ErrorCode::NotFound => Fault::NotARepository,
-                _ => classify(error, false),
+                _ => classify(error, Completeness::Whole),
             };
             GitError { repository: dir.to_owned(), attempt: "open it".into(), fault }
         })?;
@@ -75,6 +75,23 @@ impl Repository {
         self.inner.is_shallow()
     }
 
+    /// Returns how much of history and files is here.
+    pub(super) fn completeness(&self) -> Completeness {
+        let is_set = |pattern: &str| {
+            let config = self.inner.config().ok();
+            config.is_some_and(|config| {
+                config.entries(Some(pattern)).is_ok_and(|mut found| found.next().is_some())
+            })
+        };
+        match () {
+            () if is_set(r"^remote\..*\.promisor$") || is_set(r"^extensions\.partialclone$") => {
+                Completeness::Partial
+            }
+            () if self.is_shallow() => Completeness::Shallow,
+            () => Completeness::Whole,
+        }
+    }
+
     /// Creates a bare repository whose HEAD is on `branch`.
     pub fn init_bare(dir: &Path, branch: &str) -> Result<Self, GitError> {
         let mut options = git2::RepositoryInitOptions::new();
@@ -84,7 +101,7 @@ impl Repository {
             Err(error) => Err(GitError {
                 repository: dir.to_owned(),
                 attempt: "create the repository".to_owned(),
-                fault: classify(error, false),
+                fault: classify(error, Completeness::Whole),
             }),
         }
     }
@@ -201,7 +218,7 @@ impl Repository {
 
     /// Returns what turns an error of libgit2 into one that names this repository and the attempt.
     pub(super) fn failed(&self, attempt: impl Into<String>) -> impl FnOnce(git2::Error) -> GitError {
-        move |error| self.error(attempt, classify(error, self.inner.is_shallow()))
+        move |error| self.error(attempt, classify(error, self.completeness()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use git2::{ObjectType, TreeEntry};
-use renderer::path::{RepoPath, TOO_DEEP};
+use renderer::path::{RepoPath, TOO_DEEP, is_left_by_editor};
 use renderer::problem::Problem;
 use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
 
@@ -185,6 +185,9 @@ impl Walk<'_> {
         let tree =
             repository.inner.find_tree(tree).map_err(repository.failed(format!("read folder `{folder}`")))?;
         for entry in tree.iter().take(self.entries) {
+            if entry.kind() == Some(ObjectType::Blob) && is_left_by_editor(entry.name_bytes()) {
+                continue;
+            }
             let name = String::from_utf8_lossy(entry.name_bytes());
             let is_text = matches!(name, std::borrow::Cow::Borrowed(_));
             match folder.join(&name) {
@@ -240,6 +243,7 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::error::Completeness;
     use crate::git::scene::Scene;
     use crate::git::{Fault, blob_id};
 
@@ -366,7 +370,7 @@ mod tests {
         assert!(repository.is_shallow());
         assert!(repository.snapshot(tip, &mut BlobCache::default()).is_ok());
         let error = repository.snapshot(first, &mut BlobCache::default()).unwrap_err();
-        assert!(matches!(error.fault, Fault::MissingObject { shallow: true }), "{error:?}");
+        assert!(matches!(error.fault, Fault::MissingObject { clone: Completeness::Shallow }), "{error:?}");
         assert!(error.hint().unwrap().contains("git fetch --unshallow"));
     }
 }

@@ -99,7 +99,7 @@ struct Question {
 
 impl Question {
     fn new(repository: &Repository, refs: &Refs) -> Result<Self, Fault> {
-        let failed = |error| classify(error, repository.is_shallow());
+        let failed = |error| classify(error, repository.completeness());
         let odb = repository.inner.odb().map_err(failed)?;
         let wants: BTreeSet<_> =
             refs.values().filter(|revision| !odb.exists(revision.oid())).copied().collect();
@@ -267,7 +267,7 @@ impl Question {
 
 /// Feeds the pack to libgit2's indexer, which checks every object and completes what leans on objects that are here.
 fn store_pack(conversation: &mut Conversation, repository: &Repository) -> Result<(), Fault> {
-    let failed = |error| classify(error, repository.is_shallow());
+    let failed = |error| classify(error, repository.completeness());
     let odb = repository.inner.odb().map_err(failed)?;
     let mut writer = odb.packwriter().map_err(failed)?;
     let pace = conversation.content_pace();
@@ -280,7 +280,7 @@ fn store_pack(conversation: &mut Conversation, repository: &Repository) -> Resul
         left = left.checked_sub(chunk.len() as u64).ok_or_else(too_large)?;
         writer.write_all(chunk).map_err(|error| unusable_pack(&error))?;
     }
-    writer.commit().map_err(|error| match classify(error, repository.is_shallow()) {
+    writer.commit().map_err(|error| match classify(error, repository.completeness()) {
         Fault::Other { message, .. } => Fault::UnsoundPack { message },
         fault => fault,
     })?;

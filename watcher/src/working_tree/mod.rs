@@ -1,23 +1,29 @@
 //! Reading what people are writing: the same snapshot as from a revision, from the files on disk.
 //!
-//! `.gitignore` has no say: a file that exists is an input, committed or not.
+//! `.gitignore` has no say: a file that exists is an input, committed or not. A file that git has and leaves out of the
+//! working tree, as in a sparse checkout, is read from git.
 
 mod find;
 mod output;
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use renderer::path::RepoPath;
+use renderer::path::{RepoPath, is_left_by_editor};
 use renderer::problem::Problem;
 use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, TEMPLATES};
 use thiserror::Error;
 
 pub use find::find_working_tree;
-pub use output::{Output, OutputAction, OutputChange};
+pub use output::{Kept, KeptReason, Output, OutputAction, OutputChange, OutputChanges, Written};
 
-use crate::git::{MAX_SOURCE_BYTES, Unreadable, blob_id, name_problem, problem};
+use crate::git::{
+    GitError, LeftOut, MAX_SOURCE_BYTES, Tracked, TrackedKind, Unreadable, blob_id, name_problem, problem,
+};
 
 /// What stands in the way of reading the working tree.
 #[derive(Debug, Error)]
@@ -30,12 +36,28 @@ pub enum WorkingTreeError {
         /// The cause.
         source: io::Error,
     },
-    /// A link or a file stands where a folder of rendered files belongs.
-    #[error("`{}` is not a folder", path.display())]
+    /// A link, a file or another repository stands where a folder of rendered files belongs.
+    #[error("`{}` is not a folder of this repository", path.display())]
     InTheWay {
         /// What is in the way.
         path: PathBuf,
     },
+    /// Files that stand where rendered ones belong and that would be lost.
+    #[error(
+        "rendering would overwrite what Fleetwright did not write and git does not have: {}",
+        listed(paths)
+    )]
+    WouldOverwrite {
+        /// The files, from the top of the working tree.
+        paths: Vec<PathBuf>,
+    },
+    /// What git has of the working tree could not be read.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
 }
 
 impl WorkingTreeError {
@@ -50,13 +72,21 @@ impl WorkingTreeError {
             Self::InTheWay { .. } => Some(
                 "move it away: the rendered files go into a folder there, and no link is followed".to_owned(),
             ),
+            Self::WouldOverwrite { .. } => {
+                Some("move it away; or commit it, so that git can bring it back".to_owned())
+            }
+            Self::Git(error) => error.hint(),
         }
     }
 
     /// Returns whether trying again later may help: a file may be in the middle of being replaced.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Read { .. })
+        match self {
+            Self::Read { .. } => true,
+            Self::InTheWay { .. } | Self::WouldOverwrite { .. } => false,
+            Self::Git(error) => error.is_transient(),
+        }
     }
 }
 
@@ -64,24 +94,34 @@ impl WorkingTreeError {
 ///
 /// Symbolic links, wherever they lead, and files that are too large are problems, as they are in a commit.
 pub fn read_working_tree(dir: &Path) -> Result<(Snapshot, Vec<Problem>), WorkingTreeError> {
-    let mut walk = Walk::default();
-    for folder in [ENVIRONMENTS, TEMPLATES] {
+    let folders = [ENVIRONMENTS, TEMPLATES];
+    let tracked = Tracked::read(dir, &folders)?;
+    let mut walk = Walk { tracked: &tracked, snapshot: Snapshot::default(), problems: Vec::new() };
+    for folder in folders {
         let on_disk = dir.join(folder);
         if on_disk.symlink_metadata().is_ok() {
             walk.entry(RepoPath::parse(folder).expect("the folder's name is a path"), &on_disk)?;
         }
     }
+    for file in tracked.left_out().filter(|file| is_absent(dir, file.path)) {
+        walk.left_out(file)?;
+    }
     walk.problems.sort();
     Ok((walk.snapshot, walk.problems))
 }
 
-#[derive(Default)]
-struct Walk {
+/// Returns whether nothing has that name on the disk.
+fn is_absent(top: &Path, path: &[u8]) -> bool {
+    top.join(OsStr::from_bytes(path)).symlink_metadata().is_err()
+}
+
+struct Walk<'a> {
+    tracked: &'a Tracked,
     snapshot: Snapshot,
     problems: Vec<Problem>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn entry(&mut self, path: RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
         let metadata = match on_disk.symlink_metadata() {
             Ok(metadata) => metadata,
@@ -108,7 +148,13 @@ impl Walk {
     fn folder(&mut self, folder: &RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
         let failed = |source| WorkingTreeError::Read { path: on_disk.to_owned(), source };
         for entry in fs::read_dir(on_disk).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            if is_left_by_editor(name.as_encoded_bytes())
+                && !entry.file_type().is_ok_and(|kind| kind.is_dir())
+            {
+                continue;
+            }
             match name.to_str().map(|text| folder.join(text)) {
                 Some(Ok(path)) => self.entry(path, &on_disk.join(&name))?,
                 Some(Err(error)) => {
@@ -123,12 +169,49 @@ impl Walk {
     fn file(&mut self, path: RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
         match fs::read(on_disk) {
             Ok(bytes) => {
-                self.snapshot.insert(path, Source { id: blob_id(&bytes), bytes: bytes.into() });
+                let bytes = self.tracked.to_git(path.as_str().as_bytes(), &bytes);
+                let source = Source { id: blob_id(&bytes), bytes: bytes.as_ref().into() };
+                self.snapshot.insert(path, source);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(WorkingTreeError::Read { path: on_disk.to_owned(), source }),
         }
+    }
+}
+
+impl Walk<'_> {
+    /// Takes in a file that git has and that is not on the disk.
+    fn left_out(&mut self, file: LeftOut<'_>) -> Result<(), WorkingTreeError> {
+        let name = String::from_utf8_lossy(file.path);
+        let (folder, last) = name.rsplit_once('/').unwrap_or(("", &name));
+        if is_left_by_editor(last.as_bytes()) {
+            return Ok(());
+        }
+        let path = match RepoPath::parse(&name) {
+            Ok(path) if matches!(name, Cow::Borrowed(_)) => path,
+            fault => {
+                let reason = fault.err().map_or("it is not UTF-8", |error| error.reason);
+                let folder = RepoPath::parse(folder).ok();
+                let folder =
+                    folder.unwrap_or_else(|| RepoPath::parse(ENVIRONMENTS).expect("a constant path"));
+                self.problems.push(name_problem(&folder, last.as_bytes(), reason));
+                return Ok(());
+            }
+        };
+        let refused = match file.kind {
+            TrackedKind::Symlink => Unreadable::Symlink,
+            TrackedKind::Submodule => Unreadable::Submodule,
+            TrackedKind::File => match self.tracked.content(file, MAX_SOURCE_BYTES)? {
+                Ok(bytes) => {
+                    self.snapshot.insert(path, Source { id: blob_id(&bytes), bytes });
+                    return Ok(());
+                }
+                Err(size) => Unreadable::TooLarge { bytes: size as u64 },
+            },
+        };
+        self.problems.push(problem(&path, refused));
+        Ok(())
     }
 }
 

@@ -1,23 +1,28 @@
 //! The rendered files on disk: what is there, what differs, and writing only that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::ops::Bound;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use renderer::path::is_left_by_editor;
 use renderer::render::Rendered;
 use renderer::snapshot::OUTPUT;
+use renderer::templates::has_header;
 use tempfile::TempDir;
 
-use super::WorkingTreeError;
+use super::{WorkingTreeError, is_absent};
 use crate::error::CommandError;
+use crate::git::Tracked;
 
 /// The beginning of the name of the folder that new content waits in.
 const STAGED: &str = ".fleetwright-";
 
-/// Everything in the folders below `argocd-apps/` of a working tree.
+/// Everything in the folders below `argocd-apps/` of a working tree, and what git has of it.
 ///
 /// Links are seen as what they are and never followed, so that nothing outside of these folders is read or written.
 /// Loose files directly in `argocd-apps/` are nobody's and are left alone.
@@ -26,17 +31,41 @@ pub struct Output {
     top: PathBuf,
     files: BTreeMap<Name, Found>,
     loose: BTreeSet<Name>,
+    tracked: Tracked,
+    written: Written,
+}
+
+/// What this process wrote to the working tree: ours, whether git has it or not.
+#[derive(Clone, Debug, Default)]
+pub struct Written(HashMap<PathBuf, Arc<[u8]>>);
+
+impl Written {
+    /// Takes in changes that were applied.
+    pub fn remember(&mut self, changes: &[OutputChange]) {
+        for change in changes {
+            match &change.new {
+                Some(content) => drop(self.0.insert(change.path.clone(), Arc::clone(content))),
+                None => drop(self.0.remove(&change.path)),
+            }
+        }
+    }
 }
 
 /// A path from the top, with `/` between its parts: far quicker to compare than a `Path`.
 type Name = OsString;
 
-/// Something that is not a folder.
+/// Something that is not a folder of ours.
 #[derive(Debug)]
 enum Found {
     File(Vec<u8>),
-    /// A link or a special file, which is never what is rendered.
-    Other,
+    /// A link, with what it names.
+    Link(Vec<u8>),
+    /// A special file.
+    Special,
+    /// Another repository, or the place of one.
+    Repository,
+    /// A file that git has and leaves out of the working tree.
+    LeftOut,
 }
 
 /// Something on disk that differs from what is rendered.
@@ -48,6 +77,85 @@ pub struct OutputChange {
     pub exists: bool,
     /// What it becomes, or `None` if it goes.
     pub new: Option<Arc<[u8]>>,
+}
+
+/// What differs from what is rendered: what changes for that, and what nothing renders and stays all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputChanges {
+    /// What changes, in the order of the paths.
+    pub changes: Vec<OutputChange>,
+    /// What stays, in the order of the paths.
+    pub kept: Vec<Kept>,
+}
+
+/// Something that nothing renders and that is left alone, since it is not ours or git could not bring it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its path from the top of the working tree.
+    pub path: PathBuf,
+    /// Why it is left alone.
+    pub reason: KeptReason,
+}
+
+/// Why something is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptReason {
+    /// Fleetwright did not write it, and git has it as it is.
+    NotOurs,
+    /// Fleetwright did not write it, and git does not have it.
+    Untracked,
+    /// Fleetwright wrote it, and git has nothing of that name.
+    OursUntracked,
+    /// It differs from what git has of that name.
+    Edited,
+    /// It is another repository.
+    Repository,
+    /// It is outside the sparse checkout.
+    LeftOut,
+}
+
+impl KeptReason {
+    /// Returns the reason for a list.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NotOurs => "Fleetwright did not write it",
+            Self::Untracked => "Fleetwright did not write it, and git does not have it",
+            Self::OursUntracked => "nothing renders it any more, and git does not have it",
+            Self::Edited => "nothing renders it, and it has changes that git does not have",
+            Self::Repository => "it is another repository",
+            Self::LeftOut => "nothing renders it, and it is outside the sparse checkout",
+        }
+    }
+
+    /// Returns the name for a machine.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not-ours",
+            Self::Untracked => "untracked",
+            Self::OursUntracked => "ours-untracked",
+            Self::Edited => "edited",
+            Self::Repository => "repository",
+            Self::LeftOut => "left-out",
+        }
+    }
+
+    /// Returns whether the rendered files are not current with it: it is or would be committed beside them.
+    #[must_use]
+    pub const fn is_stale(self) -> bool {
+        !matches!(self, Self::Untracked)
+    }
+
+    /// Returns whether `render --prune` deletes it: Fleetwright wrote it, or git can bring it back.
+    #[must_use]
+    pub const fn is_pruned(self, is_ours: bool) -> bool {
+        match self {
+            Self::NotOurs | Self::OursUntracked => true,
+            Self::Edited => is_ours,
+            Self::Untracked | Self::Repository | Self::LeftOut => false,
+        }
+    }
 }
 
 /// What happens to a file.
@@ -85,41 +193,100 @@ impl OutputChange {
     }
 }
 
+impl OutputChanges {
+    /// Returns whether the rendered files are as they should be, and nothing else is committed beside them.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.changes.is_empty() && !self.kept.iter().any(|kept| kept.reason.is_stale())
+    }
+}
+
+impl Found {
+    fn content(&self) -> Option<&[u8]> {
+        match self {
+            Self::File(content) | Self::Link(content) => Some(content),
+            Self::Special | Self::Repository | Self::LeftOut => None,
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        matches!(self, Self::File(content) if has_header(content))
+    }
+}
+
 impl Output {
     /// Reads the rendered files of the working tree at `top`.
-    pub fn read(top: &Path) -> Result<Self, WorkingTreeError> {
-        let mut output = Self { top: top.to_owned(), files: BTreeMap::new(), loose: BTreeSet::new() };
+    pub fn read(top: &Path, written: &Written) -> Result<Self, WorkingTreeError> {
+        let (tracked, written) = (Tracked::read(top, &[OUTPUT])?, written.clone());
+        let (files, loose) = Default::default();
+        let mut output = Self { top: top.to_owned(), files, loose, tracked, written };
         let root = OsStr::new(OUTPUT);
         match top.join(root).symlink_metadata() {
             Ok(metadata) if !metadata.is_dir() => return Err(output.in_the_way(root)),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(output),
+            Ok(_) => output.root(root)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(output.unreadable(root)(error)),
         }
-        for (path, kind) in output.entries(root)? {
-            if is_staged(&path) {
-                // Another command is at work.
-            } else if kind.is_dir() {
-                output.folder(&path)?;
-            } else {
-                output.loose.insert(path);
-            }
-        }
+        output.add_what_git_has();
         Ok(output)
     }
 
-    fn folder(&mut self, folder: &OsStr) -> Result<(), WorkingTreeError> {
-        for (path, kind) in self.entries(folder)? {
-            if kind.is_dir() {
-                self.folder(&path)?;
-            } else if kind.is_file() {
-                let bytes = fs::read(self.top.join(&path)).map_err(self.unreadable(&path))?;
-                self.files.insert(path, Found::File(bytes));
+    fn root(&mut self, root: &OsStr) -> Result<(), WorkingTreeError> {
+        for (path, kind) in self.entries(root)? {
+            if is_staged(&path) {
+                // Another command is at work.
+            } else if kind.is_dir() {
+                self.folder(path)?;
             } else {
-                self.files.insert(path, Found::Other);
+                self.loose.insert(path);
             }
         }
         Ok(())
+    }
+
+    fn folder(&mut self, folder: Name) -> Result<(), WorkingTreeError> {
+        let entries = self.entries(&folder)?;
+        if entries.iter().any(|(path, _)| Path::new(path).file_name() == Some(OsStr::new(".git"))) {
+            self.files.insert(folder, Found::Repository);
+            return Ok(());
+        }
+        for (path, kind) in entries {
+            if kind.is_dir() {
+                self.folder(path)?;
+            } else if !self.is_left_by_editor(&path) {
+                let found = self.found(&path, kind)?;
+                self.files.insert(path, found);
+            }
+        }
+        Ok(())
+    }
+
+    fn found(&self, path: &OsStr, kind: fs::FileType) -> Result<Found, WorkingTreeError> {
+        let on_disk = self.top.join(path);
+        if kind.is_file() {
+            Ok(Found::File(fs::read(on_disk).map_err(self.unreadable(path))?))
+        } else if kind.is_symlink() {
+            let target = fs::read_link(on_disk).map_err(self.unreadable(path))?;
+            Ok(Found::Link(target.into_os_string().into_vec()))
+        } else {
+            Ok(Found::Special)
+        }
+    }
+
+    fn is_left_by_editor(&self, path: &OsStr) -> bool {
+        let name = Path::new(path).file_name().unwrap_or_default().as_bytes();
+        is_left_by_editor(name) && !self.tracked.is_tracked(path.as_bytes())
+    }
+
+    fn add_what_git_has(&mut self) {
+        let is_deep = |path: &&[u8]| path.splitn(3, |byte| *byte == b'/').count() > 2;
+        let left_out = self.tracked.left_out().map(|file| file.path).filter(is_deep);
+        let absent = left_out.filter(|path| is_absent(&self.top, path));
+        let named = |path: &[u8]| OsStr::from_bytes(path).to_owned();
+        let mut more: Vec<_> = absent.map(|path| (named(path), Found::LeftOut)).collect();
+        // One that was not checked out is an empty folder.
+        more.extend(self.tracked.submodules().map(|path| (named(path), Found::Repository)));
+        self.files.extend(more);
     }
 
     fn entries(&self, folder: &OsStr) -> Result<Vec<(Name, fs::FileType)>, WorkingTreeError> {
@@ -140,27 +307,92 @@ impl Output {
         WorkingTreeError::InTheWay { path: self.top.join(path) }
     }
 
-    /// Returns what differs from a rendering, in the order of the paths.
-    pub fn changes(&self, rendered: &Rendered) -> Result<Vec<OutputChange>, WorkingTreeError> {
+    /// Returns what differs from a rendering, if nothing would be lost that Fleetwright did not write and git does not have.
+    ///
+    /// Of what nothing renders, only what Fleetwright wrote and git has goes; with `prune` also what is only one of the two.
+    pub fn changes(&self, rendered: &Rendered, prune: bool) -> Result<OutputChanges, WorkingTreeError> {
         let folders = rendered.clusters.values().map(|cluster| OsStr::new(cluster.folder.as_str()));
         if let Some(taken) = folders.into_iter().find(|folder| self.loose.contains(*folder)) {
             return Err(self.in_the_way(taken));
         }
         let mut wanted = BTreeSet::new();
-        let mut changes = Vec::new();
+        let (mut found, mut lost) = (OutputChanges::default(), Vec::new());
         for file in rendered.clusters.values().flat_map(|cluster| cluster.files()) {
             let path = OsStr::new(file.path.as_str());
             let old = self.files.get(path);
-            if !matches!(old, Some(Found::File(bytes)) if bytes[..] == file.bytes[..]) {
+            if !self.is_current(path, old, &file.bytes) {
+                if old.is_some_and(|old| !self.may_replace(path, old)) {
+                    lost.push(path.into());
+                }
                 let new = Some(Arc::clone(&file.bytes));
-                changes.push(OutputChange { path: path.into(), exists: old.is_some(), new });
+                found.changes.push(OutputChange { path: path.into(), exists: old.is_some(), new });
             }
             wanted.insert(path);
         }
-        let gone = self.files.keys().filter(|path| !wanted.contains(path.as_os_str()));
-        changes.extend(gone.map(|path| OutputChange { path: path.into(), exists: true, new: None }));
-        changes.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-        Ok(changes)
+        for (path, old) in self.files.iter().filter(|(path, _)| !wanted.contains(path.as_os_str())) {
+            let reason = self.reason_to_keep(path, old);
+            match reason.filter(|reason| !(prune && reason.is_pruned(old.is_ours()))) {
+                Some(KeptReason::Repository) if blocks(path, &wanted) => return Err(self.in_the_way(path)),
+                Some(_) if blocks(path, &wanted) && !self.may_replace(path, old) => lost.push(path.into()),
+                Some(reason) if !blocks(path, &wanted) => found.kept.push(Kept { path: path.into(), reason }),
+                _ => found.changes.push(OutputChange { path: path.into(), exists: true, new: None }),
+            }
+        }
+        if !lost.is_empty() {
+            lost.sort();
+            return Err(WorkingTreeError::WouldOverwrite { paths: lost });
+        }
+        found.changes.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+        Ok(found)
+    }
+
+    /// Returns whether a file is as it is rendered, with the line endings that git gives it.
+    fn is_current(&self, path: &OsStr, found: Option<&Found>, rendered: &[u8]) -> bool {
+        match found {
+            Some(Found::File(bytes)) => {
+                bytes[..] == *rendered || *self.tracked.to_git(path.as_bytes(), bytes) == *rendered
+            }
+            Some(Found::LeftOut) => self.tracked.has(path.as_bytes(), rendered),
+            _ => false,
+        }
+    }
+
+    /// Returns whether nothing of what is there would be lost: git has it, or this process wrote it.
+    fn is_known(&self, path: &OsStr, found: &Found) -> bool {
+        let is_written = |content: &[u8]| {
+            let written = self.written.0.get(Path::new(path));
+            written.is_some_and(|written| **written == *self.tracked.to_git(path.as_bytes(), content))
+        };
+        found
+            .content()
+            .is_some_and(|content| self.tracked.has(path.as_bytes(), content) || is_written(content))
+    }
+
+    /// Returns whether nothing is lost if a rendered file takes the place of what is there.
+    fn may_replace(&self, path: &OsStr, found: &Found) -> bool {
+        matches!(found, Found::LeftOut)
+            || matches!(found, Found::File(content) if content.is_empty())
+            || found.is_ours()
+            || self.is_known(path, found)
+    }
+
+    /// Returns why something that nothing renders is left alone; nothing if it is ours and git can bring it back.
+    fn reason_to_keep(&self, path: &OsStr, found: &Found) -> Option<KeptReason> {
+        let reason = match found {
+            Found::Repository => KeptReason::Repository,
+            Found::LeftOut => KeptReason::LeftOut,
+            _ => {
+                match (found.is_ours(), self.is_known(path, found), self.tracked.is_tracked(path.as_bytes()))
+                {
+                    (true, true, _) => return None,
+                    (false, true, _) => KeptReason::NotOurs,
+                    (_, false, true) => KeptReason::Edited,
+                    (true, false, false) => KeptReason::OursUntracked,
+                    (false, false, false) => KeptReason::Untracked,
+                }
+            }
+        };
+        Some(reason)
     }
 
     /// Makes the working tree as rendered.
@@ -194,6 +426,7 @@ impl Output {
             fs::write(staged.path().join(".gitignore"), "*\n").map_err(write_error(&root))?;
             for (number, change) in changes.iter().enumerate() {
                 let bytes = change.new.as_deref().unwrap_or_default();
+                let bytes = self.tracked.to_disk(change.path.as_os_str().as_bytes(), bytes);
                 let path = self.top.join(&change.path);
                 fs::write(staged_file(&staged, number), bytes).map_err(write_error(&path))?;
             }
@@ -205,6 +438,15 @@ impl Output {
         }
         staged
     }
+}
+
+/// Returns whether something that stays stands where a wanted file needs a folder, or below where one belongs.
+fn blocks(path: &OsStr, wanted: &BTreeSet<&OsStr>) -> bool {
+    let mut above = Path::new(path).ancestors().skip(1);
+    let below: Name = [path, OsStr::new("/")].into_iter().collect();
+    let next = wanted.range::<OsStr, _>((Bound::Included(below.as_os_str()), Bound::Unbounded)).next();
+    above.any(|folder| wanted.contains(folder.as_os_str()))
+        || next.is_some_and(|next| next.as_bytes().starts_with(below.as_bytes()))
 }
 
 fn write_error(path: &Path) -> impl FnOnce(io::Error) -> CommandError + use<> {

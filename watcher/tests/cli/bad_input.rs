@@ -388,6 +388,9 @@ fn a_folder_where_a_rendered_file_belongs_makes_room() {
     fs::remove_file(repo.path(file)).unwrap();
     repo.write("argocd-apps/eu-1/namespace.yaml/stale/a.yaml", "a: b\n");
     fs::create_dir_all(repo.path("argocd-apps/eu-1/namespace.yaml/empty/below")).unwrap();
+    let told = repo.refused(&["render"]);
+    assert!(told.err.contains("git does not have: `argocd-apps/eu-1/namespace.yaml/stale/a.yaml`"), "{told}");
+    repo.git(&["add", "argocd-apps"]);
     assert_snapshot!(repo.run(&["render"]), @"
     create  argocd-apps/eu-1/namespace.yaml
     delete  argocd-apps/eu-1/namespace.yaml/stale/a.yaml
@@ -398,10 +401,16 @@ fn a_folder_where_a_rendered_file_belongs_makes_room() {
 }
 
 #[test]
-fn a_file_where_a_folder_belongs_makes_room() {
+fn a_file_where_a_folder_belongs_makes_room_once_git_has_it() {
     let repo = Repo::fleet();
     fs::remove_dir_all(repo.path("argocd-apps/eu-1/web")).unwrap();
     repo.write("argocd-apps/eu-1/web", "in the way\n");
+    assert_snapshot!(repo.refused(&["render"]), @"
+    ! error: rendering would overwrite what Fleetwright did not write and git does not have: `argocd-apps/eu-1/web`
+    !   hint: move it away; or commit it, so that git can bring it back
+    => 1
+    ");
+    repo.commit("Add a file");
     assert_snapshot!(repo.run(&["render"]), @"
     delete  argocd-apps/eu-1/web
     create  argocd-apps/eu-1/web/manifests/settings.yaml
@@ -413,7 +422,7 @@ fn a_file_where_a_folder_belongs_makes_room() {
 }
 
 #[test]
-fn links_among_the_rendered_files_are_replaced_and_never_written_through() {
+fn links_among_the_rendered_files_are_never_written_through_and_replaced_once_git_has_them() {
     let repo = Repo::fleet();
     let outside = tempfile::tempdir().unwrap();
     let values = repo.read("argocd-apps/eu-1/web/values.yaml");
@@ -426,7 +435,13 @@ fn links_among_the_rendered_files_are_replaced_and_never_written_through() {
     symlink(outside.path().join("same.yaml"), repo.path("argocd-apps/eu-1/web/values.yaml")).unwrap();
     symlink(outside.path(), repo.path("argocd-apps/eu-1/more")).unwrap();
     symlink("nowhere", repo.path("argocd-apps/eu-1/broken")).unwrap();
-    assert_snapshot!(repo.run(&["render"]), @"
+    assert_snapshot!(repo.refused(&["render"]), @"
+    ! error: rendering would overwrite what Fleetwright did not write and git does not have: `argocd-apps/eu-1/web/values.yaml`, `argocd-apps/hub/web`
+    !   hint: move it away; or commit it, so that git can bring it back
+    => 1
+    ");
+    repo.git(&["add", "-A"]);
+    assert_snapshot!(repo.run(&["render", "--prune"]), @"
     delete  argocd-apps/eu-1/broken
     delete  argocd-apps/eu-1/more
     update  argocd-apps/eu-1/web/values.yaml
@@ -453,7 +468,7 @@ fn a_link_in_place_of_the_output_folder_or_of_a_clusters_is_refused() {
         symlink(outside.path(), repo.path(folder)).unwrap();
         repo.edit(CLUSTER, "replicas: ", "replicas: 1");
         let told = repo.refused(&["render"]);
-        let expected = format!("error: `<repo>/{folder}` is not a folder\n");
+        let expected = format!("error: `<repo>/{folder}` is not a folder of this repository\n");
         assert!(told.code == 1 && told.err.starts_with(&expected), "{told}");
         assert_eq!(repo.refused(&["render", "--check"]).code, 1);
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
@@ -463,22 +478,23 @@ fn a_link_in_place_of_the_output_folder_or_of_a_clusters_is_refused() {
 }
 
 #[test]
-fn what_nothing_renders_goes_and_what_is_nobodys_stays() {
+fn what_nobody_renders_stays_and_is_named() {
     let repo = Repo::fleet();
     repo.write("argocd-apps/README.md", "Rendered; see the top of the repository.\n");
     repo.write("argocd-apps/gone/web/values.yaml", "a: b\n");
     fs::write(repo.path("argocd-apps/eu-1").join(OsStr::from_bytes(b"\xff\x1b.yaml")), "a: b\n").unwrap();
     symlink("README.md", repo.path("argocd-apps/link.md")).unwrap();
     assert_snapshot!(repo.run(&["render"]), @r"
-    delete  argocd-apps/eu-1/�\u{1b}.yaml
-    delete  argocd-apps/gone/web/values.yaml
-    rendered 6 files: 2 deleted
+    keep    argocd-apps/eu-1/�\u{1b}.yaml: Fleetwright did not write it, and git does not have it
+    keep    argocd-apps/gone/web/values.yaml: Fleetwright did not write it, and git does not have it
+    6 files are current
+      hint: move or delete it yourself: git could not bring it back
     => 0
     ");
     let mut left: Vec<_> =
         fs::read_dir(repo.path("argocd-apps")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["README.md", "eu-1", "hub", "link.md"]);
+    assert_eq!(left, ["README.md", "eu-1", "gone", "hub", "link.md"]);
 }
 
 #[test]

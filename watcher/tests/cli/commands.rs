@@ -33,7 +33,8 @@ fn a_current_fleet_is_current_for_every_command() {
 fn render_writes_what_differs_and_check_only_says_so() {
     let repo = Repo::fleet();
     repo.edit("environments/prod/eu-1.yaml", "replicas: 3", "replicas: 4");
-    repo.write("argocd-apps/eu-1/old/values.yaml", "a: b\n");
+    repo.write("argocd-apps/eu-1/old/values.yaml", repo.read("argocd-apps/eu-1/web/values.yaml"));
+    repo.git(&["add", "-A"]);
     std::fs::remove_file(repo.path("argocd-apps/hub/namespace.yaml")).unwrap();
     let before = repo.state();
     assert_snapshot!(repo.run(&["render", "--check"]), @"
@@ -76,13 +77,13 @@ fn render_and_its_check_as_json_list_every_file() {
     repo.edit("environments/prod/eu-1.yaml", "replicas: 3", "replicas: 4");
     let change = json!({ "path": "argocd-apps/eu-1/web/values.yaml", "action": "update" });
     let check = repo.run(&["render", "--check", "--format", "json"]);
-    assert_eq!(check.json(), json!({ "files": 6, "changes": [change], "written": false }));
+    assert_eq!(check.json(), json!({ "files": 6, "changes": [change], "kept": [], "written": false }));
     assert_eq!(check.code, 3);
     let render = repo.run(&["render", "--format", "json"]);
-    assert_eq!(render.json(), json!({ "files": 6, "changes": [change], "written": true }));
+    assert_eq!(render.json(), json!({ "files": 6, "changes": [change], "kept": [], "written": true }));
     assert_eq!(render.code, 0);
     let check = repo.run(&["render", "--check", "--format", "json"]);
-    assert_eq!(check.json(), json!({ "files": 6, "changes": [], "written": false }));
+    assert_eq!(check.json(), json!({ "files": 6, "changes": [], "kept": [], "written": false }));
     assert_eq!(check.code, 0);
 }
 

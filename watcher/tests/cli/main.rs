@@ -16,4 +16,5 @@ mod hostile;
 mod output;
 mod register;
 mod terminal;
+mod trees;
 mod watch;

@@ -87,9 +87,14 @@ impl Repo {
     }
 
     pub fn git(&self, arguments: &[&str]) -> String {
+        self.try_git(arguments).unwrap_or_else(|told| panic!("git {arguments:?}: {told}"))
+    }
+
+    /// Runs a git command that may fail, and then returns what it said.
+    pub fn try_git(&self, arguments: &[&str]) -> Result<String, String> {
         let output = bare(Command::new("git").args(arguments).current_dir(&self.top)).output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        let text = |bytes| String::from_utf8(bytes).unwrap().trim_end().to_owned();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
     pub fn run(&self, arguments: &[&str]) -> Told {

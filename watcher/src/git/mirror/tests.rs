@@ -114,7 +114,8 @@ fn a_repository_that_is_no_mirror_is_never_thrown_away() {
     assert!(matches!(error.fault, Fault::NotAMirror), "{error:?}");
     assert_eq!(own.tip("main"), tip);
     let upstream = Upstream::at(own.repository(), &world.address()).unwrap();
-    let error = GitError { fault: Fault::MissingObject { shallow: false }, ..error };
+    let error =
+        GitError { fault: Fault::MissingObject { clone: crate::git::error::Completeness::Whole }, ..error };
     assert!(upstream.recovered(&error).unwrap().is_none());
 }
 
