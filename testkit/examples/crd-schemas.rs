@@ -45,26 +45,61 @@ const OWNERS: [(&str, &[&str]); 9] = [
 const VELERO: (&str, &[&str]) = ("velero", &["BackupStorageLocation", "Schedule", "VolumeSnapshotLocation"]);
 
 /// Kinds of Kubernetes itself that templates write, each by the end of its definition's name.
-const CORE: [&str; 18] = [
+///
+/// Left out is what only the cluster itself writes, such as events, leases and reviews of access.
+const CORE: [&str; 48] = [
+    "admissionregistration.v1.MutatingAdmissionPolicy",
+    "admissionregistration.v1.MutatingAdmissionPolicyBinding",
+    "admissionregistration.v1.MutatingWebhookConfiguration",
     "admissionregistration.v1.ValidatingAdmissionPolicy",
     "admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+    "admissionregistration.v1.ValidatingWebhookConfiguration",
+    "apiextensions.v1.CustomResourceDefinition",
+    "apiregistration.v1.APIService",
+    "apps.v1.DaemonSet",
+    "apps.v1.Deployment",
+    "apps.v1.ReplicaSet",
+    "apps.v1.StatefulSet",
+    "autoscaling.v1.HorizontalPodAutoscaler",
+    "autoscaling.v2.HorizontalPodAutoscaler",
     "batch.v1.CronJob",
     "batch.v1.Job",
     "core.v1.ConfigMap",
+    "core.v1.Endpoints",
+    "core.v1.LimitRange",
     "core.v1.Namespace",
+    "core.v1.PersistentVolume",
     "core.v1.PersistentVolumeClaim",
+    "core.v1.Pod",
+    "core.v1.PodTemplate",
+    "core.v1.ReplicationController",
+    "core.v1.ResourceQuota",
     "core.v1.Secret",
     "core.v1.Service",
     "core.v1.ServiceAccount",
     "discovery.v1.EndpointSlice",
+    "flowcontrol.v1.FlowSchema",
+    "flowcontrol.v1.PriorityLevelConfiguration",
+    "networking.v1.Ingress",
+    "networking.v1.IngressClass",
     "networking.v1.NetworkPolicy",
+    "node.v1.RuntimeClass",
     "policy.v1.PodDisruptionBudget",
     "rbac.v1.ClusterRole",
     "rbac.v1.ClusterRoleBinding",
     "rbac.v1.Role",
     "rbac.v1.RoleBinding",
+    "resource.v1.DeviceClass",
+    "resource.v1.ResourceClaim",
+    "resource.v1.ResourceClaimTemplate",
+    "scheduling.v1.PriorityClass",
+    "storage.v1.CSIDriver",
     "storage.v1.StorageClass",
+    "storage.v1.VolumeAttributesClass",
 ];
+
+/// The file of the parts that kinds of Kubernetes itself share.
+const CORE_PARTS: &str = "core-parts.json";
 
 /// Where the table of all kinds is written, beside the folder of the schemas.
 const TABLE: &str = "../kinds.rs";
@@ -84,7 +119,8 @@ fn main() -> Result<()> {
         }
     }
     let core = condense_core(&fs::read_to_string(description)?, &CORE)?;
-    schemas.extend(core.into_iter().map(|schema| (schema.file_name.clone(), schema)));
+    fs::write(out.join(CORE_PARTS), core.parts)?;
+    schemas.extend(core.kinds.into_iter().map(|schema| (schema.file_name.clone(), schema)));
     // Versions of a kind are often equal, and so are a kind and its form for a whole cluster: kept once, under the first.
     let mut files: BTreeMap<&str, &str> = BTreeMap::new();
     for schema in schemas.values() {
@@ -109,8 +145,9 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn table<'a>(schemas: impl Iterator<Item = (&'a KindSchema, &'a str)>) -> String {
     let rows = schemas.map(|(schema, file_name)| {
-        let KindSchema { api_version, kind, .. } = schema;
-        format!("    Kind::new({api_version:?}, {kind:?}, include_str!(\"schemas/{file_name}\")),\n")
+        let KindSchema { api_version, kind, is_core, .. } = schema;
+        let new = if *is_core { "core" } else { "new" };
+        format!("    Kind::{new}({api_version:?}, {kind:?}, include_str!(\"schemas/{file_name}\")),\n")
     });
     let rows: Vec<String> = rows.collect();
     let (count, rows) = (rows.len(), rows.concat());

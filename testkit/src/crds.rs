@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 /// The group whose objects have other names than all others.
@@ -26,6 +26,8 @@ pub struct KindSchema {
     pub kind: String,
     /// The file name to keep it under, as in `argoproj.io_v1alpha1_Application.json`.
     pub file_name: String,
+    /// Whether it is a kind of Kubernetes itself, whose schema refers to the parts that all of these share.
+    pub is_core: bool,
     /// The schema as text: one definition a line, so that a change shows as a few lines.
     pub text: String,
 }
@@ -37,7 +39,7 @@ impl KindSchema {
             group => (format!("{group}/{version}"), group.to_owned()),
         };
         let file_name = format!("{beginning}_{version}_{kind}.json");
-        Self { api_version, kind: kind.to_owned(), file_name, text: written(schema) }
+        Self { api_version, kind: kind.to_owned(), file_name, is_core: false, text: written(schema) }
     }
 }
 
@@ -52,11 +54,20 @@ pub fn condense_all(file: &str) -> Result<Vec<KindSchema>> {
     Ok(schemas)
 }
 
+/// Kinds of Kubernetes itself.
+#[derive(Debug)]
+pub struct CoreSchemas {
+    /// The schemas of the kinds.
+    pub kinds: Vec<KindSchema>,
+    /// The parts that they refer to, each once: what a pod is, is a part of many kinds.
+    pub parts: String,
+}
+
 /// Condenses kinds of Kubernetes itself out of its `OpenAPI` description.
-pub fn condense_core(description: &str, kinds: &[&str]) -> Result<Vec<KindSchema>> {
+pub fn condense_core(description: &str, kinds: &[&str]) -> Result<CoreSchemas> {
     let description: Value = serde_json::from_str(description)?;
     let definitions = description["definitions"].as_object().context("it has no definitions")?;
-    let mut schemas = Vec::new();
+    let (mut schemas, mut parts) = (Vec::new(), BTreeMap::new());
     for kind in kinds {
         let (name, definition) = find_kind(definitions, kind).with_context(|| format!("no `{kind}`"))?;
         let identity = &definition["x-kubernetes-group-version-kind"][0];
@@ -66,22 +77,22 @@ pub fn condense_core(description: &str, kinds: &[&str]) -> Result<Vec<KindSchema
             // Names of roles are no DNS names: `system:reader` is one.
             schema["properties"]["metadata"] = json!(true);
         }
-        let mut parts = BTreeMap::new();
         add_parts(&schema, definitions, &mut parts);
-        parts.remove(name);
-        if !parts.is_empty() {
-            schema["$defs"] = parts.into_iter().map(|(name, part)| (short(&name), part)).collect();
-        }
-        schemas.push(KindSchema::new(group, version, short(name).as_str(), &shortened(&schema)));
+        let schema = KindSchema::new(group, version, short(name).as_str(), &shortened(&schema));
+        schemas.push(KindSchema { is_core: true, ..schema });
     }
-    Ok(schemas)
+    let mut named = Map::new();
+    for (name, part) in parts {
+        if named.insert(part_name(&name), shortened(&part)).is_some() {
+            bail!("two definitions are called `{}`", part_name(&name));
+        }
+    }
+    Ok(CoreSchemas { kinds: schemas, parts: written(&json!({ "$defs": named })) })
 }
 
 /// Finds a kind by `<version>.<Kind>` at the end of its definition's name, as in `networking.v1.NetworkPolicy`.
 fn find_kind<'d>(definitions: &'d Map<String, Value>, kind: &str) -> Option<(&'d String, &'d Value)> {
-    definitions
-        .iter()
-        .find(|(name, _)| name.starts_with("io.k8s.api.") && name.ends_with(&format!(".{kind}")))
+    definitions.iter().find(|(name, _)| name.starts_with("io.k8s.") && name.ends_with(&format!(".{kind}")))
 }
 
 /// Adds every definition that a schema refers to, and those that they refer to.
@@ -96,11 +107,37 @@ fn add_parts(schema: &Value, definitions: &Map<String, Value>, parts: &mut BTree
     }
 }
 
+/// Names that are composed of others, and how long the API server lets them be; its description does not say so.
+const LONGEST: [(&str, &str, u64); 6] = [
+    ("Container", "name", 63),
+    ("ContainerPort", "name", 15),
+    ("EphemeralContainer", "name", 63),
+    ("PodSpec", "hostname", 63),
+    ("ServicePort", "name", 63),
+    ("Volume", "name", 63),
+];
+
 fn core_part(name: &str, definition: &Value) -> Value {
+    let mut part = open_part(name, definition);
+    let name = short(name);
+    for (_, field, length) in LONGEST.iter().filter(|(owner, ..)| *owner == name) {
+        part["properties"][*field]["maxLength"] = json!(length);
+    }
+    match name.as_str() {
+        "ObjectMeta" => part["properties"]["labels"]["additionalProperties"]["maxLength"] = json!(63),
+        "LabelSelector" => part["properties"]["matchLabels"]["additionalProperties"]["maxLength"] = json!(63),
+        _ => {}
+    }
+    part
+}
+
+fn open_part(name: &str, definition: &Value) -> Value {
     match short(name).as_str() {
         // A quantity may be written as a number, too, and a port by its name.
         "Quantity" => json!({"type": ["number", "string"]}),
         "IntOrString" => json!({"type": ["integer", "string"]}),
+        // A schema in a schema, which contains itself.
+        "JSONSchemaProps" => json!({"type": "object"}),
         _ => plain(definition),
     }
 }
@@ -121,14 +158,20 @@ fn references(schema: &Value) -> Vec<String> {
     }
 }
 
-/// Rewrites references to the short names of `$defs`.
+/// Names a part by its group, version and kind, as in `core.v1.PodSpec`: kinds of different groups have parts of one name.
+fn part_name(name: &str) -> String {
+    let from = name.rmatch_indices('.').nth(2).map_or(0, |(at, _)| at + 1);
+    name[from..].to_owned()
+}
+
+/// Rewrites references to the names of `$defs`.
 fn shortened(schema: &Value) -> Value {
     match schema {
         Value::Object(entries) => entries
             .iter()
             .map(|(key, value)| {
                 match (key.as_str(), value.as_str().and_then(|to| to.strip_prefix(DEFINITIONS))) {
-                    ("$ref", Some(to)) => (key.clone(), json!(format!("#/$defs/{}", short(to)))),
+                    ("$ref", Some(to)) => (key.clone(), json!(format!("#/$defs/{}", part_name(to)))),
                     _ => (key.clone(), shortened(value)),
                 }
             })

@@ -2,6 +2,8 @@
 //!
 //! Says what does not fit and what was probably meant, in terms of the chart alone; wording for people stands elsewhere.
 
+use std::net::IpAddr;
+
 use super::shape::{Others, Shape, Types};
 use crate::key_path::{Step, key};
 use crate::problem::did_you_mean;
@@ -182,9 +184,21 @@ pub(crate) fn begins_with_registry(image: &str) -> bool {
     image.split_once('/').is_some_and(|(host, _)| is_registry(host))
 }
 
-/// Returns whether a part of an image's name is a registry's host.
+/// Returns whether a part of an image's name is a registry's host: a name with a top level, an address, or anything with a port.
+/// A folder such as `..` or a version such as `v1.2` is none.
 pub(crate) fn is_registry(part: &str) -> bool {
-    part == "localhost" || part.contains(['.', ':']) && !part.contains(char::is_whitespace)
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let before_port = part.rsplit_once(':').filter(|(_, port)| is_number(port)).map(|(host, _)| host);
+    let host = before_port.unwrap_or(part);
+    let is_address = || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_name = host.split('.').all(is_label);
+    let has_top_level = host
+        .rsplit_once('.')
+        .is_some_and(|(_, top)| top.len() > 1 && top.starts_with(|first: char| first.is_ascii_alphabetic()));
+    host == "localhost" || is_address() || is_name && (before_port.is_some() || has_top_level)
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         let entries: BTreeMap<_, _> =
             entries.map(|(key, schema)| (Box::from(key.as_str()), self.read(schema))).collect();
         let patterns = schema.get("patternProperties").and_then(Json::as_object);
-        let others = match (patterns, schema.get("additionalProperties")) {
+        let others = match (patterns, other_properties(schema)) {
             (Some(patterns), _) if patterns.len() == 1 => {
                 patterns.values().next().map(|each| OthersSaying::Each(self.read(each).into()))
             }
@@ -122,6 +122,12 @@ impl<'a> Reader<'a> {
         let items = items.map(|items| Box::new(self.read(items)));
         Saying { types, entries, others, items }
     }
+}
+
+/// Returns what a schema says of the keys that it does not name. One that refuses what nothing has looked at closes a place, too.
+fn other_properties(schema: &Json) -> Option<&Json> {
+    let unevaluated = || schema.get("unevaluatedProperties").filter(|others| **others == Json::Bool(false));
+    schema.get("additionalProperties").or_else(unevaluated)
 }
 
 fn list<'a>(schema: &'a Json, key: &str) -> &'a [Json] {
@@ -240,7 +246,8 @@ fn combined(default: Option<Shape>, saying: Saying) -> Shape {
     if matches!(saying.others, Some(OthersSaying::Refused)) {
         known.retain(|key, _| saying.entries.contains_key(key));
     }
-    let says_keys = !saying.entries.is_empty();
+    // Of a place that has defaults, a schema names the keys. One that has none is read by whatever it is handed on to.
+    let names_keys = default_others.is_some() && !saying.entries.is_empty();
     for (key, saying) in saying.entries {
         let default = known.remove(&key);
         known.insert(key, combined(default, saying));
@@ -253,7 +260,7 @@ fn combined(default: Option<Shape>, saying: Saying) -> Shape {
             each => Others::Each(each.into()),
         },
         None if default_is_free => Others::Free,
-        None if says_keys => Others::Ignored,
+        None if names_keys => Others::Ignored,
         None => default_others.unwrap_or(Others::Free),
     };
     let items =
@@ -325,6 +332,46 @@ mod tests {
     }
 
     #[test]
+    fn an_item_is_closed_only_by_a_schema_that_says_so() {
+        let item = |others: Json| {
+            let mut item = json!({"type": "object", "properties": {
+                "type": {"type": "string"},
+                "metadata": {"type": "object", "properties": {"url": {"type": "string"}}},
+            }});
+            item.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+            json!({"type": "array", "items": item})
+        };
+        let schema = json!({"properties": {
+            "open": item(json!({})),
+            "closed": item(json!({"additionalProperties": false})),
+            "seen": item(json!({"unevaluatedProperties": false})),
+        }});
+        assert_snapshot!(refined("open: []\nclosed: []\nseen: []\n", &schema), @"
+        closed:
+          _items:
+            _others: refused
+            _text: type
+            metadata:
+              _others: any
+              _text: url
+        open:
+          _items:
+            _others: any
+            _text: type
+            metadata:
+              _others: any
+              _text: url
+        seen:
+          _items:
+            _others: refused
+            _text: type
+            metadata:
+              _others: any
+              _text: url
+        ");
+    }
+
+    #[test]
     fn parts_of_a_schema_add_up_and_one_that_refers_to_itself_ends() {
         let schema = json!({"properties": {
             "speaker": {"allOf": [{"$ref": "#/definitions/component"}, {"type": "object", "properties": {"b": {"type": "boolean"}}}]},
@@ -339,6 +386,7 @@ mod tests {
           _bool: b
           _text: a
         tree:
+          _others: any
           _any: child
           _text: name
         ");

@@ -7,6 +7,11 @@ use super::{Document, Finding, Seen, kept};
 
 /// The tag that is another image tomorrow.
 const LATEST: &str = "latest";
+/// What the keys are called that hold an image's version apart from its name.
+const VERSION_KEYS: [&str; 7] = ["tag", "version", "digest", "sha", "sha256", "hash", "revision"];
+/// The ends of files that are called images, too.
+const FILE_ENDINGS: [&str; 12] =
+    ["png", "svg", "jpg", "jpeg", "gif", "ico", "webp", "iso", "img", "qcow2", "raw", "vmdk"];
 const VERSION_HINT: &str = "name a version, as a tag or as a digest: otherwise it is another image tomorrow";
 
 pub(super) fn images_are_pinned(document: &Document<'_>) -> Vec<Finding> {
@@ -43,8 +48,9 @@ fn walk<'v>(value: &'v Value, path: &mut Vec<Seen<'v>>, findings: &mut Vec<Findi
 }
 
 fn judge(key: &str, text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
+    let is_tag = || key == "tag" || is_version_key(key) && map.get("image").is_some();
     doubled(text, path).or_else(|| match key {
-        "tag" if text == LATEST => {
+        _ if text == LATEST && is_tag() => {
             Some(Finding::new(&kept(path), "the tag `latest` is no version").hint(VERSION_HINT))
         }
         "image" => unversioned(text, map, path),
@@ -60,8 +66,10 @@ fn doubled(text: &str, path: &[Seen<'_>]) -> Option<Finding> {
 fn unversioned(text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
     let is_container = matches!(path, [.., Seen::Index(_), _]) && map.get("name").is_some();
     // In values, a name without a slash may be a part that the chart completes; a pattern is no image.
-    let is_image = (is_container || text.contains('/')) && text.chars().all(is_image_character);
-    let has_own_tag = ["tag", "digest", "registry", "repository"].iter().any(|key| map.get(key).is_some());
+    let is_image =
+        (is_container || text.contains('/')) && text.chars().all(is_image_character) && !is_file(text);
+    let has_own_tag =
+        map.iter().any(|(key, _)| ["registry", "repository"].contains(&key) || is_version_key(key));
     let message = match version(text) {
         _ if !is_image || has_own_tag => return None,
         Some(LATEST) => format!("image `{text}` has the tag `latest`, which is no version"),
@@ -69,6 +77,18 @@ fn unversioned(text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
         None => format!("image `{text}` names no version"),
     };
     Some(Finding::new(&kept(path), message).hint(VERSION_HINT))
+}
+
+/// Returns whether a key beside `image` holds its version: `tag`, `imageTag`, `version`, `sha`, `imageDigest`.
+fn is_version_key(key: &str) -> bool {
+    let name = key.strip_prefix("image").unwrap_or(key).trim_start_matches(['_', '-']);
+    VERSION_KEYS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Returns whether a text is the address or the name of a file: a picture, or the disk of a machine.
+fn is_file(text: &str) -> bool {
+    let ending = text.rsplit_once('.').map_or("", |(_, ending)| ending);
+    text.contains("://") || text.starts_with(['/', '.']) || FILE_ENDINGS.contains(&ending)
 }
 
 fn is_image_character(character: char) -> bool {
@@ -96,7 +116,13 @@ mod tests {
 
     #[test]
     fn a_registry_behind_itself_is_doubled_and_addresses_are_not() {
-        for text in ["ghcr.io/ghcr.io/kedacore/keda", "localhost:5000/localhost:5000/a:1"] {
+        for text in [
+            "ghcr.io/ghcr.io/kedacore/keda",
+            "localhost:5000/localhost:5000/a:1",
+            "10.0.0.5/10.0.0.5/a",
+            "[fd00::5]:5000/[fd00::5]:5000/a",
+            "registry:5000/registry:5000/a",
+        ] {
             assert!(is_doubled(text), "{text} was passed");
         }
         for text in [
@@ -106,6 +132,11 @@ mod tests {
             "a/a/b",
             "quay.io/ghcr.io/x",
             "v1.2/v1.2",
+            "v1.2/v1.2/x",
+            "../../values/a.yaml",
+            "././a",
+            ".../.../a",
+            "release-1.30/release-1.30/x",
         ] {
             assert!(!is_doubled(text), "{text} was refused");
         }

@@ -17,7 +17,7 @@ mod secrets;
 
 use crate::catalog::{Addon, Catalog, ObjectSchemas};
 use crate::inventory::{Cluster, Inventory};
-use crate::key_path::Step;
+use crate::key_path::{Step, key};
 use crate::problem::Problem;
 use crate::yaml::Value;
 
@@ -102,6 +102,50 @@ pub enum DocumentKind {
     Values,
     /// A Kubernetes object.
     Object,
+}
+
+/// Where in a rendered file something stands that is judged by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// The document, from 0.
+    pub document: usize,
+    /// Which item of it, from 0, if the document is a list of objects.
+    pub item: Option<usize>,
+}
+
+impl Spot {
+    /// Returns the path in the document of what has a path here.
+    #[must_use]
+    pub fn path(self, path: &[Step]) -> Vec<Step> {
+        let items = self.item.map(|item| [key(ITEMS), Step::Index(item)]);
+        items.into_iter().flatten().chain(path.iter().cloned()).collect()
+    }
+
+    /// Returns what stands here among the documents of a file.
+    #[must_use]
+    pub fn of(self, documents: &[Value]) -> Option<&Value> {
+        let document = documents.get(self.document)?;
+        match self.item {
+            None => Some(document),
+            Some(item) => document.get(ITEMS)?.as_list()?.get(item),
+        }
+    }
+}
+
+/// Where a list of objects holds them.
+const ITEMS: &str = "items";
+
+/// Returns what of a document is judged by itself: the items of a list of objects, which are applied one by one, or the document.
+pub fn judged_parts(kind: DocumentKind, document: &Value) -> impl Iterator<Item = (Option<usize>, &Value)> {
+    let items = objects_of_list(document).filter(|_| kind == DocumentKind::Object);
+    let is_list = items.is_some();
+    let items = items.unwrap_or_default().iter().enumerate().map(|(at, item)| (Some(at), item));
+    items.chain((!is_list).then_some((None, document)))
+}
+
+fn objects_of_list(document: &Value) -> Option<&[Value]> {
+    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    document.get(ITEMS).and_then(Value::as_list).filter(|_| is_list)
 }
 
 /// A rendered document and what it is for.

@@ -3,9 +3,10 @@
 //! The API server drops a misspelt field of a custom resource without a word, so that a setting does nothing and nobody is
 //! told. Here it is a fault. Knows the kinds that our own templates write; of other kinds it judges what all have in common.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::{LazyLock, OnceLock};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::catalog::ObjectSchemas;
 use crate::key_path::Step;
@@ -64,6 +65,8 @@ impl ObjectId {
 pub(super) struct Kind {
     api_version: &'static str,
     name: &'static str,
+    /// Whether it belongs to Kubernetes itself.
+    is_core: bool,
     schema: EmbeddedSchema,
 }
 
@@ -73,10 +76,57 @@ struct EmbeddedSchema {
     compiled: OnceLock<Schema>,
 }
 
-impl Kind {
-    pub(super) const fn new(api_version: &'static str, name: &'static str, text: &'static str) -> Self {
-        Self { api_version, name, schema: EmbeddedSchema::new(text) }
+/// What pods and other parts of several kinds of Kubernetes itself are, by name.
+static CORE_PARTS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+    let mut parts: Value = parsed(include_str!("schemas/core-parts.json"));
+    match parts["$defs"].take() {
+        Value::Object(parts) => parts,
+        _ => Map::new(),
     }
+});
+
+impl Kind {
+    /// A custom kind.
+    pub(super) const fn new(api_version: &'static str, name: &'static str, text: &'static str) -> Self {
+        Self { api_version, name, is_core: false, schema: EmbeddedSchema::new(text) }
+    }
+
+    /// A kind of Kubernetes itself.
+    pub(super) const fn core(api_version: &'static str, name: &'static str, text: &'static str) -> Self {
+        Self { api_version, name, is_core: true, schema: EmbeddedSchema::new(text) }
+    }
+
+    fn schema(&self) -> &Schema {
+        self.schema.get(|schema| {
+            if self.is_core {
+                let mut parts = Map::new();
+                add_parts(schema, &mut parts);
+                schema["$defs"] = parts.into();
+            }
+        })
+    }
+}
+
+/// Adds every shared part that a schema refers to, and those that they refer to.
+fn add_parts(schema: &Value, parts: &mut Map<String, Value>) {
+    match schema {
+        Value::Object(entries) => {
+            let reference = entries.get("$ref").and_then(Value::as_str);
+            if let Some(name) = reference.and_then(|reference| reference.strip_prefix("#/$defs/"))
+                && let Some(part) = CORE_PARTS.get(name).filter(|_| !parts.contains_key(name))
+            {
+                parts.insert(name.to_owned(), part.clone());
+                add_parts(part, parts);
+            }
+            entries.values().for_each(|value| add_parts(value, parts));
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_parts(item, parts)),
+        _ => {}
+    }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("an embedded schema is JSON")
 }
 
 impl EmbeddedSchema {
@@ -84,9 +134,10 @@ impl EmbeddedSchema {
         Self { text, compiled: OnceLock::new() }
     }
 
-    fn get(&self) -> &Schema {
+    fn get(&self, complete: impl FnOnce(&mut Value)) -> &Schema {
         self.compiled.get_or_init(|| {
-            let schema = serde_json::from_str(self.text).expect("an embedded schema is JSON");
+            let mut schema = parsed(self.text);
+            complete(&mut schema);
             Schema::compile(&schema).expect("an embedded schema is valid")
         })
     }
@@ -109,8 +160,10 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
 /// Returns everything that is wrong with one object, in the order of the paths.
 #[must_use]
 pub fn check_object(object: &Value, own: &ObjectSchemas) -> Vec<Violation> {
-    let mut violations = OBJECT.get().violations(object);
-    if let Some(schema) = schema_of(object, own) {
+    let known = KINDS.iter().find(|kind| is_of(object, kind.api_version, kind.name));
+    let object = &*without_nothing(object, known.is_some_and(|kind| kind.is_core));
+    let mut violations = OBJECT.get(|_| ()).violations(object);
+    if let Some(schema) = own_schema(object, own).or_else(|| known.map(Kind::schema)) {
         violations.extend(schema.violations(object));
     }
     violations.extend(secret_content(object));
@@ -119,20 +172,63 @@ pub fn check_object(object: &Value, own: &ObjectSchemas) -> Vec<Violation> {
     violations
 }
 
+fn is_of(object: &Value, api_version: &str, kind: &str) -> bool {
+    let is = |key, text: &str| object.get(key).and_then(Value::as_str) == Some(text);
+    is("apiVersion", api_version) && is("kind", kind)
+}
+
+/// Leaves out what says nothing to the API server and is written by tools all the same: `creationTimestamp: null`, `status: {}`,
+/// `annotations:`. A custom kind may take a null for a value, but not in its metadata.
+fn without_nothing(object: &Value, is_core: bool) -> Cow<'_, Value> {
+    let has_status = object.get("status").is_some_and(is_nothing);
+    let metadata = object.get("metadata").is_some_and(has_null);
+    if !(has_status || metadata || is_core && has_null(object)) {
+        return Cow::Borrowed(object);
+    }
+    let mut object = object.clone();
+    if has_status && let Some(entries) = object.as_object_mut() {
+        entries.remove("status");
+    }
+    if is_core {
+        remove_nulls(&mut object);
+    } else if let Some(metadata) = object.get_mut("metadata") {
+        remove_nulls(metadata);
+    }
+    Cow::Owned(object)
+}
+
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Object(entries) => entries.values().any(|value| value.is_null() || has_null(value)),
+        Value::Array(items) => items.iter().any(has_null),
+        _ => false,
+    }
+}
+
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Object(entries) => {
+            entries.retain(|_, value| !value.is_null());
+            entries.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
+}
+
 /// `ClusterRole` and the like; a plain `Cluster` is what operators of databases call theirs, in a namespace.
 fn is_cluster_kind(kind: &str) -> bool {
     kind.strip_prefix("Cluster").is_some_and(|rest| !rest.is_empty())
 }
 
-/// Finds the schema of an object's kind; what people keep themselves goes before what is built in.
-fn schema_of<'s>(object: &Value, own: &'s ObjectSchemas) -> Option<&'s Schema> {
-    let (api_version, name) = (object.get("apiVersion")?.as_str()?, object.get("kind")?.as_str()?);
-    own.kinds.get(&(api_version.to_owned(), name.to_owned())).or_else(|| {
-        KINDS
-            .iter()
-            .find(|kind| kind.api_version == api_version && kind.name == name)
-            .map(|kind| kind.schema.get())
-    })
+/// Finds the schema that people keep of an object's kind, which goes before one that is built in.
+fn own_schema<'s>(object: &Value, own: &'s ObjectSchemas) -> Option<&'s Schema> {
+    let text = |key| object.get(key).and_then(Value::as_str).map(str::to_owned);
+    own.kinds.get(&(text("apiVersion")?, text("kind")?))
 }
 
 /// A secret in a rendered file is a secret in git, where it can't be taken back.
@@ -204,9 +300,9 @@ mod tests {
 
     #[test]
     fn every_embedded_schema_compiles() {
-        OBJECT.get();
+        OBJECT.get(|_| ());
         for kind in &KINDS {
-            kind.schema.get();
+            kind.schema();
         }
     }
 
@@ -270,6 +366,110 @@ mod tests {
         let widget =
             json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}, "size": 1});
         assert_eq!(told(&widget), "");
+    }
+
+    /// A workload as `kubectl create --dry-run=client -o yaml` writes it.
+    fn deployment() -> Value {
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"creationTimestamp": null, "name": "web", "labels": {"app": "web"}},
+            "spec": {
+                "replicas": 2,
+                "selector": {"matchLabels": {"app": "web"}},
+                "strategy": {},
+                "template": {
+                    "metadata": {"creationTimestamp": null, "labels": {"app": "web"}},
+                    "spec": {"containers": [{
+                        "name": "web", "image": "web:1.2", "resources": {}, "env": [{"name": "A", "value": "1"}],
+                        "ports": [{"containerPort": 80, "name": "http"}],
+                    }]},
+                },
+            },
+            "status": {},
+        })
+    }
+
+    #[test]
+    fn what_tools_write_beside_the_fields_says_nothing() {
+        assert_eq!(told(&deployment()), "");
+        let mut owned = pool();
+        owned["metadata"]["creationTimestamp"] = Value::Null;
+        owned["metadata"]["annotations"] = Value::Null;
+        owned["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b", "controller": true}]);
+        assert_eq!(told(&owned), "");
+        // A custom kind is handed the null.
+        owned["spec"]["autoAssign"] = Value::Null;
+        owned["metadata"]["ownerReferences"][0]["uuid"] = json!("b");
+        assert_snapshot!(told(&owned), @"
+        metadata.ownerReferences.[0].uuid: unknown key `uuid`
+          hint: known keys: `apiVersion`, `blockOwnerDeletion`, `controller`, `kind`, `name`, `uid`
+        spec.autoAssign: `autoAssign` must be `true` or `false`, not null
+          hint: write a value or remove the key
+        ");
+    }
+
+    #[test]
+    fn the_fields_of_workloads_have_their_types() {
+        let mut deployment = deployment();
+        deployment["spec"]["replicas"] = json!("2");
+        let pod = &mut deployment["spec"]["template"]["spec"];
+        pod["containers"][0]["env"] = json!([{"name": "A", "value": 1}]);
+        pod["containers"][0]["ports"][0]["name"] = json!("a-name-of-16-chr");
+        pod["containers"][0]["imagePullpolicy"] = json!("Always");
+        pod["tolerations"] = json!({"key": "a"});
+        deployment["status"] = json!({"replicas": 1});
+        assert_snapshot!(told(&deployment), @"
+        spec.replicas: `replicas` must be an integer, not a string
+          hint: remove the quotes
+        spec.template.spec.containers.[0].env.[0].value: `value` must be a string, not a number
+          hint: put the value in quotes
+        spec.template.spec.containers.[0].imagePullpolicy: unknown key `imagePullpolicy`
+          hint: did you mean `imagePullPolicy`?
+        spec.template.spec.containers.[0].ports.[0].name: `name` must have at most 15 characters, not 16
+        spec.template.spec.tolerations: `tolerations` must be a list, not a map
+        status: unknown key `status`
+          hint: known keys: `apiVersion`, `kind`, `metadata`, `spec`
+        ");
+    }
+
+    #[test]
+    fn common_kinds_of_kubernetes_are_judged() {
+        for (version, kind, spec) in [
+            ("apps/v1", "StatefulSet", json!({"replicas": "2"})),
+            ("apps/v1", "DaemonSet", json!({"minReadySeconds": "2"})),
+            ("apps/v1", "ReplicaSet", json!({"replicas": "2"})),
+            ("v1", "Pod", json!({"containers": [{"name": "a", "env": [{"name": "A", "value": 1}]}]})),
+            ("v1", "ReplicationController", json!({"replicas": "2"})),
+            ("v1", "PersistentVolume", json!({"accessMode": ["ReadWriteOnce"]})),
+            ("v1", "ResourceQuota", json!({"hard": ["pods"]})),
+            ("v1", "LimitRange", json!({"limits": {"type": "Pod"}})),
+            ("networking.k8s.io/v1", "Ingress", json!({"rules": [{"host": 1}]})),
+            ("networking.k8s.io/v1", "IngressClass", json!({"controler": "a"})),
+            ("autoscaling/v1", "HorizontalPodAutoscaler", json!({"maxReplicas": "2"})),
+            ("autoscaling/v2", "HorizontalPodAutoscaler", json!({"maxReplicas": "2"})),
+            ("policy/v1", "PodDisruptionBudget", json!({"minAvailable": true})),
+            ("batch/v1", "CronJob", json!({"schedule": 1})),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({"scoope": "Cluster"})),
+            ("apiregistration.k8s.io/v1", "APIService", json!({"versionPriority": "2"})),
+        ] {
+            let object =
+                json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+            assert_ne!(told(&object), "", "{kind} was passed");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_left_to_the_cluster() {
+        let job =
+            json!({"apiVersion": "example.com/v1", "kind": "Run", "metadata": {"generateName": "migrate-"}});
+        assert_eq!(told(&job), "");
+        let nameless = json!({"apiVersion": "example.com/v1", "kind": "Run", "metadata": {}});
+        assert_snapshot!(told(&nameless), @"
+        metadata: missing key `name`
+          hint: name the object without `/`, `%` and spaces
+        ");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::catalog::{self, Catalog};
 use crate::charts::LOCK;
 use crate::checks::{
     CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, DocumentNames, FACT_CHECKS, FLOW_CHECKS,
-    FlowFinding, Flows, Footprint, PLACEMENT_CHECKS,
+    FlowFinding, Flows, Footprint, PLACEMENT_CHECKS, Spot,
 };
 use crate::inventory::{self, Cluster, FLEET_FILE, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
@@ -74,7 +74,7 @@ impl RenderedCluster {
         files
     }
 
-    fn footprints(&self) -> Vec<(&RepoPath, usize, &Footprint)> {
+    fn footprints(&self) -> Vec<(&RepoPath, Spot, &Footprint)> {
         let files = self.outward.iter().map(|(unit, file)| &self.units[*unit].files[*file]);
         files
             .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))

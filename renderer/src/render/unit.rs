@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::catalog::{Addon, Catalog};
 use crate::checks::{
-    Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, footprint, is_watched,
+    Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, Spot, footprint,
+    is_watched, judged_parts,
 };
 use crate::explain;
 use crate::inventory::Cluster;
@@ -36,7 +37,7 @@ pub struct RenderedFile {
     /// The content.
     pub bytes: Arc<[u8]>,
     /// What its documents do outside themselves, by their number; one that does nothing is left out.
-    pub(super) footprints: Vec<(usize, Footprint)>,
+    pub(super) footprints: Vec<(Spot, Footprint)>,
 }
 
 /// The templates of a unit.
@@ -159,12 +160,15 @@ impl<'a> UnitRenderer<'a> {
         }
         let mut problems = Vec::new();
         let mut footprints = Vec::new();
-        for (index, value) in documents.iter().enumerate() {
-            let neutral = neutral.as_ref().and_then(|documents| documents.get(index));
+        let parts = documents.iter().enumerate().flat_map(|(document, value)| {
+            judged_parts(template.kind, value).map(move |(item, value)| (Spot { document, item }, value))
+        });
+        for (spot, value) in parts {
+            let neutral = neutral.as_ref().and_then(|documents| spot.of(documents));
             let (footprint, findings) = self.judge(template, value, neutral);
-            problems.extend(findings.into_iter().map(|finding| self.problem(template, index, finding)));
+            problems.extend(findings.into_iter().map(|finding| self.problem(template, spot, finding)));
             if !footprint.is_empty() {
-                footprints.push((index, footprint));
+                footprints.push((spot, footprint));
             }
         }
         if !problems.is_empty() {
@@ -187,7 +191,9 @@ impl<'a> UnitRenderer<'a> {
     fn watched(&self, template: &UnitTemplate<'_>) -> Result<Watched, Vec<Problem>> {
         match (template.kind, template.template) {
             (DocumentKind::Object, Some(path)) => {
-                self.catalog.templates.render_watched(self.expand(template, path, &self.facts), is_watched)
+                self.catalog.templates.render_watched(self.expand(template, path, &self.facts), |document| {
+                    judged_parts(template.kind, document).any(|(_, part)| is_watched(part))
+                })
             }
             _ => Ok(Watched { documents: self.documents(template, &self.facts)?, neutral: None }),
         }
@@ -268,8 +274,9 @@ impl<'a> UnitRenderer<'a> {
     }
 
     /// Says a finding at the line that a person must edit.
-    pub(crate) fn problem(&self, template: &UnitTemplate<'_>, document: usize, finding: Finding) -> Problem {
-        let place = explain::place_to_edit(self, template, document, &finding);
+    pub(crate) fn problem(&self, template: &UnitTemplate<'_>, spot: Spot, finding: Finding) -> Problem {
+        let finding = Finding { path: spot.path(&finding.path), ..finding };
+        let place = explain::place_to_edit(self, template, spot.document, &finding);
         Problem { hint: finding.hint, ..Problem::at(place, finding.message) }.found_by(finding.check)
     }
 }

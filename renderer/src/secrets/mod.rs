@@ -50,6 +50,60 @@ const SECRET_PAIRS: [[&str; 2]; 20] = [
 const REFERENCE_BEGINNINGS: [&str; 9] =
     ["/", "vault:", "file:", "secret:", "{{", "<path:", "ref+", "ENC[", "op://"];
 
+/// Ends of the names of files that hold keys, certificates and settings.
+const FILE_ENDINGS: [&str; 17] = [
+    "key",
+    "pem",
+    "crt",
+    "cer",
+    "der",
+    "p12",
+    "pfx",
+    "jks",
+    "txt",
+    "json",
+    "yaml",
+    "yml",
+    "conf",
+    "cfg",
+    "ini",
+    "toml",
+    "properties",
+];
+/// Words of the names under which a Secret keeps what it holds, besides those that name a secret.
+const DATA_WORDS: [&str; 16] = [
+    "user",
+    "username",
+    "login",
+    "id",
+    "name",
+    "key",
+    "secret",
+    "password",
+    "token",
+    "cert",
+    "certificate",
+    "tls",
+    "ca",
+    "credential",
+    "credentials",
+    "config",
+];
+/// Words of a key ending in `SecretKey` that make it the name of a key in a Secret, as in `rootPasswordSecretKey`.
+const NAMING_WORDS: [&str; 6] = ["existing", "user", "username", "login", "password", "token"];
+/// Keys that name a Secret whose keys the others beside them name.
+const SECRET_NAMES: [&str; 9] = [
+    "existingSecret",
+    "existingSecretName",
+    "secretName",
+    "secretRef",
+    "secretKeyRef",
+    "secret",
+    "credentialsSecret",
+    "fromSecret",
+    "name",
+];
+
 /// Keys below one that names a secret whose text says where the secret is.
 const REFERRING_KEYS: [&str; 10] = [
     "name",
@@ -144,7 +198,7 @@ fn words(key: &str) -> Vec<String> {
         if let Some(word) = words.last_mut().filter(|_| character.is_ascii_alphabetic()) {
             word.push(character.to_ascii_lowercase());
         }
-        was_lower = character.is_ascii_lowercase();
+        was_lower = character.is_ascii_lowercase() || character.is_ascii_digit();
     }
     words.retain(|word| !word.is_empty());
     words
@@ -158,7 +212,37 @@ pub(crate) fn secret_name<'a>(key: &'a str, map: &'a Map) -> Option<&'a str> {
         "value" => map.get("name").or_else(|| map.get("key")).and_then(Value::as_str)?,
         key => key,
     };
-    (!is_external && names_a_secret(name)).then_some(name)
+    (!is_external && names_a_secret(name) && !names_a_key_of_a_secret(key, map)).then_some(name)
+}
+
+/// Returns whether an entry of a map says under which key a Secret keeps something: `existingSecretKey: password`,
+/// `rootUserSecretKey: rootUser`, or `secretKey: password` beside `existingSecret`.
+fn names_a_key_of_a_secret(key: &str, map: &Map) -> bool {
+    let Some(Value::String(text)) = map.get(key) else { return false };
+    let words = words(key);
+    let Some(("key" | "keys", before)) = words.split_last().map(|(last, before)| (last.as_str(), before))
+    else {
+        return false;
+    };
+    let is_named = before.last().is_some_and(|word| word == "secret")
+        && before.iter().any(|word| NAMING_WORDS.contains(&word.as_str()));
+    let is_beside_name = || {
+        let names = SECRET_NAMES.iter().filter_map(|name| map.get(name));
+        names.clone().any(|named| match named {
+            Value::String(name) => !name.is_empty(),
+            refers => refers.get("name").is_some(),
+        })
+    };
+    is_key_of_data(text) && (is_named || is_beside_name())
+}
+
+/// Returns whether a text is a name under which a Secret keeps something, such as `admin-password`, and not the thing itself.
+fn is_key_of_data(text: &str) -> bool {
+    const LONGEST: usize = 63;
+    let is_name = text.len() <= LONGEST
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && !text.bytes().any(|byte| byte.is_ascii_digit());
+    is_name && words(text).iter().any(|word| DATA_WORDS.contains(&word.as_str()))
 }
 
 /// Returns whether what stands under the name of a secret can be one: something that refers to nothing.
@@ -210,7 +294,15 @@ pub(crate) fn is_reference(text: &str) -> bool {
         .strip_prefix('$')
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{(".contains(c)))
         && !shapes::is_hash(text);
-    is_variable || REFERENCE_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
+    is_variable || REFERENCE_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || is_file(text)
+}
+
+/// Returns whether a text names a file by its ending: `tls.key`, `certs/server.pem`.
+fn is_file(text: &str) -> bool {
+    let stem = FILE_ENDINGS.iter().find_map(|ending| text.strip_suffix(ending)?.strip_suffix('.'));
+    stem.is_some_and(|stem| {
+        !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./~".contains(&byte))
+    })
 }
 
 /// Returns whether a text stands where people are to put a secret, or hides one.

@@ -139,3 +139,14 @@ fn without_a_lock_it_is_said_that_values_are_not_judged() {
     assert_eq!(World::locked().render().notes(), Vec::<String>::new());
     assert_snapshot!(World::locked().without(LOCK).render().notes().join("\n"), @"chart values are not judged, since there is no `templates/charts.lock`: run `fleetwright charts lock`");
 }
+
+#[test]
+fn an_item_that_a_schema_leaves_open_takes_more_than_it_names() {
+    const GATEWAY: &str = "templates/addons/istio-gateway/values.yaml.hbs";
+    const LOKI: &str = "templates/addons/loki/values.yaml.hbs";
+    let ports =
+        "service:\n  ports:\n    - {name: http, port: 80, targetPort: 80, protocol: TCP, nodePort: 30080}\n";
+    let ingress = "gateway:\n  ingress:\n    hosts:\n      - host: loki.example.com\n        paths: [{path: /, pathType: Prefix}]\n";
+    let world = World::shipped().edit(GATEWAY, "service:\n", ports).edit(LOKI, "gateway:\n", ingress);
+    assert_eq!(world.problems(), "no problems");
+}

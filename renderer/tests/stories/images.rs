@@ -35,6 +35,16 @@ fn images_with_a_version_are_no_problem() {
         "image: pilot\n",
         "rule: {image: \"!*:latest\"}\n",
         "image: quay.io/a/b\ntag: v1\n",
+        "image: docker.elastic.co/es/es\nimageTag: 8.1.0\n",
+        "image: docker.elastic.co/es/es\nversion: 8.1.0\n",
+        "image: docker.elastic.co/es/es\nsha: ab0123\n",
+        "image: docker.elastic.co/es/es\nimageVersion: 8.1.0\n",
+        "image: docker.elastic.co/es/es\nimage_digest: sha256:01\n",
+        "image: https://x/logo.png\n",
+        "image: /assets/logo\n",
+        "image: assets/logo.svg\n",
+        "valueFiles: [../../values/a.yaml]\n",
+        "path: v1.2/v1.2/x\n",
     ] {
         assert_eq!(values(text).problems(), "no problems", "{text}");
     }
@@ -53,6 +63,10 @@ fn an_image_without_a_version_is_told() {
     ");
     assert_snapshot!(values("image: {repository: quay.io/a/b, tag: latest}\n").problems(), @"
     templates/addons/x/values.yaml.hbs:1:39: the tag `latest` is no version
+      hint: name a version, as a tag or as a digest: otherwise it is another image tomorrow
+    ");
+    assert_snapshot!(values("image: docker.elastic.co/es/es\nimageTag: latest\n").problems(), @"
+    templates/addons/x/values.yaml.hbs:2:11: the tag `latest` is no version
       hint: name a version, as a tag or as a digest: otherwise it is another image tomorrow
     ");
     assert_snapshot!(values("initContainers:\n  - {name: plugin, image: \"velero/plugin\"}\n").problems(), @"

@@ -157,3 +157,43 @@ spec:
       hint: remove the quotes
     ");
 }
+
+#[test]
+fn the_items_of_a_list_are_judged_one_by_one() {
+    let list = |items: &str| manifest(&format!("apiVersion: v1\nkind: List\nitems:\n{items}"));
+    let map = "  - {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n";
+    assert_eq!(list(map).problems(), "no problems");
+    assert_eq!(list("  []\n").problems(), "no problems");
+    assert_snapshot!(list(&format!("{map}{map}")).problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:5:56: ConfigMap `a` is written twice (on `app` and `control`)
+      hint: give each object of this file its own name
+    ");
+    assert_snapshot!(list("  - apiVersion: v1\n    kind: Secret\n    metadata: {name: s}\n    data: {a: eA==}\n").problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:7:5: a `Secret` with `data` would put its content into the repository (on `app` and `control`)
+      hint: write an `ExternalSecret` that fetches it from Vault
+    ");
+    let role = "  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata: {name: \"r\"}\n    rules:\n      - {apiGroups: [\"{{cluster.labels.group}}\"], resources: [pods], verbs: [get]}\n";
+    let labels =
+        |world: World| world.edit("environments/_defaults.yaml", "labels:\n", "labels:\n  group: \"*\"\n");
+    assert_snapshot!(labels(list(role)).problems(), @r#"
+    environments/_defaults.yaml:5:10: a value brings `*` here, which is a pattern of `ClusterRole` (on `app` and `control`)
+      hint: write it in the template, braces of Argo CD as `\{{`, and keep it out of the value
+    "#);
+    let job = "  - apiVersion: batch/v1\n    kind: Job\n    metadata: {generateName: j-}\n    spec:\n      template:\n        spec:\n          containers: [{name: a, image: busybox}]\n";
+    assert_snapshot!(list(job).problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:10:41: image `busybox` names no version (on `app` and `control`)
+      hint: name a version, as a tag or as a digest: otherwise it is another image tomorrow
+    ");
+    let service = "  - apiVersion: v1\n    kind: Service\n    metadata: {name: a}\n    spec: {type: LoadBalancer, loadBalancerIP: 10.1.1.1}\n";
+    assert_snapshot!(list(service).problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:7:48: address `10.1.1.1` is outside the pool `192.168.64.120-192.168.64.140` of `app` (on `app` and `control`)
+      hint: the Service would stay pending; choose an address of the pool
+    ");
+    let deployment = "  - apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: a}\n    spec: {replicas: \"2\"}\n";
+    assert_snapshot!(list(deployment).problems(), @"
+    templates/addons/metallb/manifests/x.yaml.hbs:7:11: missing key `selector` (on `app` and `control`)
+    templates/addons/metallb/manifests/x.yaml.hbs:7:11: missing key `template` (on `app` and `control`)
+    templates/addons/metallb/manifests/x.yaml.hbs:7:22: `replicas` must be an integer, not a string (on `app` and `control`)
+      hint: remove the quotes
+    ");
+}

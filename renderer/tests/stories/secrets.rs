@@ -84,6 +84,48 @@ tls: {certificate: "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"
 }
 
 #[test]
+fn names_of_keys_users_and_files_are_let_through() {
+    for values in [
+        "existingSecretKey: password",
+        "auth: {rootUserSecretKey: rootUser, rootPasswordSecretKey: root-password}",
+        "auth: {existingSecret: db, secretKey: password, userKey: username}",
+        "auth: {existingSecret: {name: db}, accessKey: access-key-id}",
+        "storage: {existingSecret: {name: db, accessKey: rootUser, secretKey: rootPassword}}",
+        "usernameSecretKey: login",
+        "tls: {privateKey: tls.key}",
+        "tls: {privateKey: certs/server-key.pem}",
+        "privateKey: ./keys/id.pem",
+        "apiKey: token.txt",
+    ] {
+        let world = World::platform()
+            .and("templates/addons/metallb/addon.yaml", "outside: {secrets: [db]}\n")
+            .and("templates/addons/metallb/values.yaml.hbs", &format!("\n{values}\n"));
+        assert_eq!(world.problems(), "no problems", "{values}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_reference_is_told() {
+    for values in [
+        "existingSecretKey: Xk29fmQ0vvR1",
+        "auth: {existingSecret: db, password: hunter2}",
+        "auth: {existingSecret: db, secretKey: Xk29fmQ0vvR1}",
+        "auth: {existingSecret: '', secretKey: password}",
+        "secretKey: password",
+        "s3SecretKey: minio-secret-key",
+        "privateKey: hunter-two",
+        "rootPassword: my.password",
+        "accessKey: .key",
+        "tokens: [tls.key, hunter2]",
+    ] {
+        let world = World::platform()
+            .and("templates/addons/metallb/addon.yaml", "outside: {secrets: [db]}\n")
+            .and("templates/addons/metallb/values.yaml.hbs", &format!("\n{values}\n"));
+        assert!(world.problems().contains("a secret in plain text"), "{values}: {}", world.problems());
+    }
+}
+
+#[test]
 fn well_known_forms_of_secrets_are_found() {
     for (key, text) in testkit::hostile::text::SECRETS {
         let problems = hub_with(&format!("      {key}: '{text}'\n"));

@@ -9,7 +9,7 @@ use crate::key_path::Step;
 use crate::path::RepoPath;
 use crate::yaml::{Map, Value};
 
-use super::super::{Document, Finding};
+use super::super::{Document, Finding, Spot};
 use super::{FlowFinding, Flows};
 
 /// The annotations by which load balancers are asked for addresses.
@@ -101,7 +101,7 @@ pub(in super::super) fn exposed_addresses_are_in_the_pool(document: &Document<'_
 pub(in super::super) fn addresses_are_exposed_once(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     for cluster in flows.each() {
-        let mut seen: HashMap<&str, (&RepoPath, usize, &ExposedAddress)> = HashMap::new();
+        let mut seen: HashMap<&str, (&RepoPath, Spot, &ExposedAddress)> = HashMap::new();
         for (file, document, footprint) in &cluster.documents {
             for exposed in &footprint.exposed {
                 let Some((first_file, first_document, first)) = seen.get(exposed.text.as_str()) else {

@@ -24,7 +24,7 @@ use crate::path::{ClusterName, RepoPath};
 use crate::yaml::{Map, Value};
 
 use super::names::{self, NameUse, Named, Names, Provided};
-use super::{Document, DocumentKind, Finding, ObjectId, Seen, kept};
+use super::{Document, DocumentKind, Finding, ObjectId, Seen, Spot, kept};
 
 pub use exposed::ExposedAddress;
 pub(super) use exposed::{addresses_are_exposed_once, exposed_addresses_are_in_the_pool};
@@ -277,8 +277,8 @@ impl<'a> Flows<'a> {
 pub struct ClusterFlows<'a> {
     /// The cluster.
     pub cluster: &'a Cluster,
-    /// The documents that do something: file, number in it from 0, and what they do.
-    pub documents: Vec<(&'a RepoPath, usize, &'a Footprint)>,
+    /// The documents that do something: file, place in it, and what they do.
+    pub documents: Vec<(&'a RepoPath, Spot, &'a Footprint)>,
     /// The documents that name something.
     pub names: &'a [DocumentNames],
     /// Which of the documents have ends of flows, and which say something of the mesh: few do, and each check asks for them.
@@ -291,8 +291,8 @@ pub struct ClusterFlows<'a> {
 pub struct DocumentNames {
     /// The rendered file.
     pub file: RepoPath,
-    /// The document in it, from 0.
-    pub document: usize,
+    /// The document in it.
+    pub document: Spot,
     /// The names.
     pub names: Arc<Names>,
 }
@@ -315,8 +315,8 @@ pub struct FlowFinding {
     pub cluster: ClusterName,
     /// The rendered file.
     pub file: RepoPath,
-    /// The document in it, from 0.
-    pub document: usize,
+    /// The document in it.
+    pub document: Spot,
     /// What is wrong where.
     pub finding: Finding,
 }
@@ -326,7 +326,7 @@ impl<'a> ClusterFlows<'a> {
     #[must_use]
     pub fn new(
         cluster: &'a Cluster,
-        documents: Vec<(&'a RepoPath, usize, &'a Footprint)>,
+        documents: Vec<(&'a RepoPath, Spot, &'a Footprint)>,
         names: &'a [DocumentNames],
     ) -> Self {
         let indices = |has: fn(&Footprint) -> bool| {
@@ -340,7 +340,7 @@ impl<'a> ClusterFlows<'a> {
 }
 
 impl ClusterFlows<'_> {
-    fn finding(&self, file: &RepoPath, document: usize, finding: Finding) -> FlowFinding {
+    fn finding(&self, file: &RepoPath, document: Spot, finding: Finding) -> FlowFinding {
         FlowFinding { cluster: self.cluster.name.clone(), file: file.clone(), document, finding }
     }
 
