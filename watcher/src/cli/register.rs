@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::remote::default_api;
 use super::{Exit, Global, print_json, print_text, until_stopped};
 use crate::error::CommandError;
+use crate::forge::github;
 use crate::http::{Client, Url};
 use crate::identity::{Desk, Registered, Wish};
 
@@ -88,7 +88,7 @@ impl Args {
     fn wish(&self) -> Result<Wish, CommandError> {
         let api = match &self.api {
             Some(api) => api.clone(),
-            None => Url::parse(&default_api(self.github.host()))
+            None => Url::parse(&github::api_of(self.github.host()))
                 .map_err(|error| CommandError::Usage { message: error.to_string(), hint: error.hint() })?,
         };
         Ok(Wish {

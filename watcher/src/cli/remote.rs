@@ -3,18 +3,17 @@
 use std::env;
 use std::path::PathBuf;
 
+use tracing::{info, warn};
+
 use crate::error::CommandError;
 use crate::events::RepositoryName;
 use crate::forge::ForgeError;
-use crate::forge::github::{self, Clock, RepositoryPlace};
+use crate::forge::github::{self, Clock, HostKind, RepositoryPlace};
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
 use crate::http::{Client, Url};
 use crate::identity::{App, AppSettings, Identity};
 
 use super::Global;
-
-/// The interface of the public GitHub.
-const PUBLIC_API: &str = "https://api.github.com";
 
 /// Where pull requests live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +58,7 @@ impl RemoteArgs {
     }
 
     /// Opens the upstream, and a client of GitHub if its pull requests live there: if `forge` says so, or if it is
-    /// silent and the upstream is on `github.com`.
+    /// silent and the upstream is there or an option is for GitHub only.
     pub(super) fn open_with_forge(
         &self,
         global: &Global,
@@ -74,15 +73,13 @@ impl RemoteArgs {
             }
             return Ok((Upstream::own(Repository::open(&global.repo)?), None));
         };
+        let place = self.place(address, forge)?;
+        show_choice(address, place.as_ref(), forge);
         let identity = self.identity(address)?;
         let upstream = self.open_as(global, address, &identity)?;
-        let client = match self.place(address, forge)? {
-            Some(place) => {
-                Some(github::Client::new(place, identity, Clock::system()).map_err(ForgeError::from)?)
-            }
-            None => None,
-        };
-        Ok((upstream, client))
+        let Some(place) = place else { return Ok((upstream, None)) };
+        let client = github::Client::new(place, identity, Clock::system()).map_err(ForgeError::from)?;
+        Ok((upstream, Some(client)))
     }
 
     /// Returns the owner and the name that the upstream's address ends in, if it does.
@@ -96,15 +93,15 @@ impl RemoteArgs {
         address: &str,
         forge: Option<ForgeName>,
     ) -> Result<Option<RepositoryPlace>, CommandError> {
-        let found = RepositoryPlace::of_remote(address);
-        let found = match (forge, found) {
-            (Some(ForgeName::Local), _) => return Ok(None),
-            (None, found) => return Ok(found.ok().filter(|place| place.api == PUBLIC_API)),
-            (Some(ForgeName::Github), found) => found,
-        };
-        let place = found.map_err(|error| {
-            usage(&error.to_string(), "write it like `https://github.com/acme/fleet.git`")
-        })?;
+        let kind = HostKind::of_remote(address);
+        let is_meant = kind == HostKind::GitHub || self.api.is_some() || self.app_id.is_some();
+        match forge {
+            Some(ForgeName::Local) => return Ok(None),
+            None if kind == HostKind::Perhaps && !is_meant => return Err(unclear(address)),
+            None if !is_meant => return Ok(None),
+            _ => {}
+        }
+        let place = place_of(address)?;
         let Some(api) = &self.api else { return Ok(Some(place)) };
         let place = RepositoryPlace::new(api, &place.owner, &place.name);
         place.map(Some).ok_or_else(|| {
@@ -116,6 +113,7 @@ impl RemoteArgs {
     }
 
     fn open_as(&self, global: &Global, address: &str, identity: &Identity) -> Result<Upstream, CommandError> {
+        let address = &github::without_www(address);
         if !is_elsewhere(address) && self.mirror.is_none() {
             return Ok(Upstream::connect(Repository::open(&global.repo)?, address, identity)?);
         }
@@ -130,19 +128,13 @@ impl RemoteArgs {
         if let (Some(id), Some(key_file)) = (&self.app_id, &self.app_key_file) {
             return self.app(id, key_file.clone(), address);
         }
-        let url = Url::parse(address).ok();
-        Ok(Identity::from_environment(url.as_ref().map(Url::host), |name| env::var(name).ok())?)
+        let host = github::host_of(address);
+        Ok(Identity::from_environment(host.as_deref(), |name| env::var(name).ok())?)
     }
 
     fn app(&self, id: &str, key_file: PathBuf, address: &str) -> Result<Identity, CommandError> {
-        let upstream = Url::parse(address).map_err(|error| usage(&error.to_string(), &error.hint()))?;
-        let Some((owner, repository)) = owner_and_name(&upstream) else {
-            return Err(usage(
-                &format!("`{upstream}` does not end in an owner and a repository, as an App needs"),
-                "write it like `https://github.com/acme/fleet.git`",
-            ));
-        };
-        let api = self.api.clone().unwrap_or_else(|| default_api(upstream.host()));
+        let RepositoryPlace { api, owner, name: repository } = place_of(address)?;
+        let api = self.api.clone().unwrap_or(api);
         let api = Url::parse(&api).map_err(|error| usage(&error.to_string(), &error.hint()))?;
         let client = Client::new(&api);
         let settings = AppSettings { id: id.to_owned(), key_file, api, owner, repository };
@@ -150,17 +142,31 @@ impl RemoteArgs {
     }
 }
 
-fn owner_and_name(url: &Url) -> Option<(String, String)> {
-    let path = url.path().trim_start_matches('/');
-    let (owner, name) = path.strip_suffix(".git").unwrap_or(path).split_once('/')?;
-    let is_plain =
-        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    (is_plain(owner) && is_plain(name)).then(|| (owner.to_owned(), name.to_owned()))
+fn place_of(address: &str) -> Result<RepositoryPlace, CommandError> {
+    RepositoryPlace::of_remote(address)
+        .map_err(|error| usage(&error.to_string(), "write it like `https://github.com/acme/fleet.git`"))
 }
 
-/// A GitHub Enterprise Server has its interface below its own name.
-pub(super) fn default_api(host: &str) -> String {
-    if host == "github.com" { PUBLIC_API.to_owned() } else { format!("https://{host}/api/v3") }
+fn unclear(address: &str) -> CommandError {
+    let host = github::host_of(address).unwrap_or_default();
+    usage(
+        &format!(
+            "`{host}` may be GitHub under another name, and nothing says whether pull requests live there"
+        ),
+        "say `--forge github`, with `--api URL` if its interface is not at `https://HOST/api/v3`; or `--forge local`",
+    )
+}
+
+/// Shows where pull requests live. That they do not live where the upstream is, without anyone having said so, is a warning.
+fn show_choice(address: &str, place: Option<&RepositoryPlace>, forge: Option<ForgeName>) {
+    let host = github::host_of(address).unwrap_or_default();
+    match place {
+        Some(place) => info!(api = %place.api, "pull requests live on GitHub, in `{place}`"),
+        None if forge.is_none() && is_elsewhere(address) => warn!(
+            "pull requests live in the refs of the upstream, since `{host}` is not known as GitHub; `--forge local` or `--forge github` says which"
+        ),
+        None => info!("pull requests live in the refs of the upstream"),
+    }
 }
 
 fn default_mirror(address: &str) -> Result<PathBuf, CommandError> {
@@ -183,45 +189,72 @@ fn usage(message: &str, hint: &str) -> CommandError {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_app_works_on_the_repository_that_the_address_ends_in() {
-        let named = |address: &str| owner_and_name(&Url::parse(address).unwrap());
-        let fleet = Some(("acme".to_owned(), "fleet".to_owned()));
-        assert_eq!(named("https://github.com/acme/fleet.git"), fleet);
-        assert_eq!(named("https://github.com/acme/fleet/"), fleet);
-        for address in ["https://github.com/acme", "https://h/a/b/c", "https://h/acme/%2e%2e", "https://h"] {
-            assert_eq!(named(address), None, "{address}");
-        }
-    }
-
-    #[test]
-    fn the_interface_of_an_enterprise_server_is_its_own() {
-        assert_eq!(default_api("github.com"), "https://api.github.com");
-        assert_eq!(default_api("ghe.example.com"), "https://ghe.example.com/api/v3");
+    fn place(
+        api: Option<&str>,
+        app_id: Option<&str>,
+        address: &str,
+        forge: Option<ForgeName>,
+    ) -> Result<Option<String>, ()> {
+        let arguments = RemoteArgs {
+            upstream: Some(address.to_owned()),
+            mirror: None,
+            token_file: None,
+            app_id: app_id.map(str::to_owned),
+            app_key_file: None,
+            api: api.map(str::to_owned),
+        };
+        arguments.place(address, forge).map(|place| place.map(|place| place.api)).map_err(|_| ())
     }
 
     #[test]
     fn pull_requests_live_on_github_if_the_upstream_does_or_someone_says_so() {
-        let named = |api: Option<&str>, address: &str, forge| {
-            let arguments = RemoteArgs {
-                upstream: Some(address.to_owned()),
-                mirror: None,
-                token_file: None,
-                app_id: None,
-                app_key_file: None,
-                api: api.map(str::to_owned),
-            };
-            arguments.place(address, forge).ok().map(|place| place.map(|place| place.api))
-        };
+        let named = |api, address: &str, forge| place(api, None, address, forge);
         let (public, own) = ("https://github.com/acme/fleet.git", "https://ghe.example.com/acme/fleet.git");
-        let at = |api: &str| Some(Some(api.to_owned()));
+        let at = |api: &str| Ok(Some(api.to_owned()));
         assert_eq!(named(None, public, None), at("https://api.github.com"));
-        assert_eq!(named(None, public, Some(ForgeName::Local)), Some(None));
-        assert_eq!(named(None, own, None), Some(None));
+        assert_eq!(named(None, public, Some(ForgeName::Local)), Ok(None));
         assert_eq!(named(None, own, Some(ForgeName::Github)), at("https://ghe.example.com/api/v3"));
         let api = Some("https://api.ghe.example.com");
         assert_eq!(named(api, own, Some(ForgeName::Github)), at("https://api.ghe.example.com"));
-        assert_eq!(named(Some("http://ghe.example.com"), own, Some(ForgeName::Github)), None);
-        assert_eq!(named(None, "/srv/fleet.git", Some(ForgeName::Github)), None);
+        assert_eq!(named(Some("http://ghe.example.com"), own, Some(ForgeName::Github)), Err(()));
+        assert_eq!(named(None, "/srv/fleet.git", Some(ForgeName::Github)), Err(()));
+    }
+
+    #[test]
+    fn nothing_that_may_be_github_falls_back_to_the_local_forge_in_silence() {
+        let github = |api: &str| Ok(Some(api.to_owned()));
+        let (refused, local) = (Err(()), Ok(None));
+        let (public, own) = ("https://api.github.com", "https://ghe.example.com/api/v3");
+        let table = [
+            ("https://GitHub.com/acme/fleet.git", None, None, github(public)),
+            ("git@GITHUB.com:acme/fleet.git", None, None, github(public)),
+            ("ssh://git@ssh.github.com:443/acme/fleet.git", None, None, github(public)),
+            ("https://github.com:443/acme/fleet", None, None, github(public)),
+            ("https://www.github.com/acme/fleet", None, None, github(public)),
+            ("https://octo.ghe.com/acme/fleet", None, None, github("https://api.octo.ghe.com")),
+            ("https://github.com/acme/fleet/tree/main", None, None, refused.clone()),
+            ("https://github.com/acme", None, None, refused.clone()),
+            ("https://ghe.example.com/acme/fleet", None, None, refused.clone()),
+            ("https://ghe.example.com/acme/fleet", Some(own), None, github(own)),
+            ("https://ghe.example.com/acme/fleet", None, Some("1"), github(own)),
+            (
+                "https://git.example.com/acme/fleet",
+                Some("https://git.example.com/x"),
+                None,
+                github("https://git.example.com/x"),
+            ),
+            ("https://git.example.com/acme/fleet", None, Some("1"), github("https://git.example.com/api/v3")),
+            ("git@github.com-work:acme/fleet.git", None, None, refused.clone()),
+            ("git@github.com-work:acme/fleet.git", Some(public), None, github(public)),
+            ("https://git.example.com/acme/fleet", None, None, local.clone()),
+            ("https://gitlab.com/acme/fleet", None, None, local.clone()),
+            ("/srv/fleet.git", None, None, local.clone()),
+            ("/srv/fleet.git", Some(public), None, refused.clone()),
+            ("file:///srv/github/fleet.git", None, None, local.clone()),
+        ];
+        for (address, api, app_id, expected) in table {
+            assert_eq!(place(api, app_id, address, None), expected, "{address} {api:?} {app_id:?}");
+            assert_eq!(place(api, app_id, address, Some(ForgeName::Local)), local, "{address}");
+        }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Args {
     base: Option<String>,
     #[command(flatten)]
     upstream: RemoteArgs,
-    /// Where pull requests live; on GitHub if the upstream is on github.com, else in the repository's own refs.
+    /// Where pull requests live; on GitHub if the upstream is there or `--api` or `--app-id` is given, else in the repository's own refs.
     #[arg(long, value_enum, value_name = "FORGE")]
     forge: Option<ForgeName>,
     /// How often to look for changes that no event told of, in seconds.

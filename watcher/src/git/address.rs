@@ -36,7 +36,7 @@ impl Remote {
             return ssh.map(Self::Ssh);
         }
         match address.split_once("://") {
-            Some(("https" | "http", _)) => {
+            Some((scheme, _)) if matches!(&*scheme.to_ascii_lowercase(), "https" | "http") => {
                 let url = Url::parse(address)?;
                 let client = Client::patient(&url, TIMEOUTS);
                 Ok(Self::Http(HttpRemote::new(url, client, identity.clone())))

@@ -68,7 +68,7 @@ impl Url {
         if uri.query().is_some() || text.contains('#') {
             return Err(malformed("it has a query or a fragment"));
         }
-        let scheme = match uri.scheme_str() {
+        let scheme = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
             Some("https") => "https",
             Some("http") if is_loopback(&host) => "http",
             Some("http") => return Err(UrlError::Unencrypted { host }),

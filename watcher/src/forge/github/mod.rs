@@ -36,7 +36,7 @@ pub use clock::Clock;
 pub use error::{Cause, GitHubError, GitHubFault};
 pub use pages::{Asker, Page};
 pub use people::{Labelled, Obstacle, OpenPull, Origin};
-pub use place::{PlaceError, RepositoryPlace};
+pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};
 
 use client::Call;
 use place::encoded;

@@ -5,6 +5,10 @@ use std::fmt;
 use http::Uri;
 use thiserror::Error;
 
+const GITHUB: &str = "github.com";
+/// The API of the public GitHub.
+const PUBLIC_API: &str = "https://api.github.com";
+
 /// A repository on GitHub or on a GitHub Enterprise Server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryPlace {
@@ -24,22 +28,116 @@ pub struct PlaceError {
     pub url: String,
 }
 
+/// How the host of an address is related to GitHub, as far as its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKind {
+    /// It is GitHub: `github.com`, or a company's own place at `ghe.com`.
+    GitHub,
+    /// It may well be a GitHub Enterprise Server, or another name for GitHub in the configuration of `ssh`.
+    Perhaps,
+    /// Nothing in it says so, or the repository is on this machine.
+    Unknown,
+}
+
+impl HostKind {
+    /// Returns what the host of an address that git fetches from is.
+    #[must_use]
+    pub fn of_remote(url: &str) -> Self {
+        let Some(address) = Address::parse(url) else { return Self::Unknown };
+        let is_named = |label: &str| {
+            let word = label.split('-').next().unwrap_or_default();
+            matches!(word, "github" | "ghe")
+        };
+        match &*address.host {
+            GITHUB => Self::GitHub,
+            host if is_on_ghe_com(host) => Self::GitHub,
+            host if host.split('.').any(is_named) => Self::Perhaps,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The parts of an address that git fetches from.
+struct Address<'a> {
+    /// The host in lower case; GitHub's other names for itself are `github.com`, too.
+    host: String,
+    /// The port, if it is one of a web server and not the usual one.
+    port: Option<&'a str>,
+    path: &'a str,
+}
+
+impl<'a> Address<'a> {
+    /// Reads `https://host/path`, `ssh://host/path` or `host:path`; anything else is on this machine.
+    fn parse(url: &'a str) -> Option<Self> {
+        let (scheme, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            (scheme.to_ascii_lowercase(), authority, path)
+        } else {
+            let (authority, path) = url.split_once(':').filter(|(head, _)| !head.contains('/'))?;
+            ("ssh".to_owned(), authority, path)
+        };
+        let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let is_web = matches!(&*scheme, "https" | "http");
+        let port = port.filter(|port| is_web && !matches!(*port, "" | "443"));
+        (scheme != "file" && !host.is_empty()).then(|| Self { host: canonical_host(host), port, path })
+    }
+}
+
+/// Returns a host by the name that it goes by among GitHub's.
+fn canonical_host(host: &str) -> String {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    if matches!(&*host, "www.github.com" | "ssh.github.com") { GITHUB.to_owned() } else { host }
+}
+
+/// Returns whether a host is a company's own place at `ghe.com`: one label before it.
+fn is_on_ghe_com(host: &str) -> bool {
+    host.strip_suffix(".ghe.com").is_some_and(|label| !label.is_empty() && !label.contains('.'))
+}
+
+/// Returns the host of an address in lower case, if it names one; GitHub's other names for itself are `github.com`, too.
+#[must_use]
+pub fn host_of(url: &str) -> Option<String> {
+    Address::parse(url).map(|address| address.host)
+}
+
+/// Returns the address to speak to: GitHub only leads on from its name with `www`.
+#[must_use]
+pub fn without_www(url: &str) -> String {
+    let rest = url.split_once("://").filter(|(scheme, _)| scheme.eq_ignore_ascii_case("https"));
+    match rest.and_then(|(_, rest)| rest.split_once('/')) {
+        Some((host, path)) if host.eq_ignore_ascii_case("www.github.com") => {
+            format!("https://{GITHUB}/{path}")
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// Returns the address of the API of a host: GitHub and `ghe.com` have a host for it, a GitHub Enterprise Server a path.
+#[must_use]
+pub fn api_of(host: &str) -> String {
+    match canonical_host(host) {
+        host if host == GITHUB => PUBLIC_API.to_owned(),
+        host if is_on_ghe_com(&host) => format!("https://api.{host}"),
+        host => format!("https://{host}/api/v3"),
+    }
+}
+
 impl RepositoryPlace {
     /// Reads the address that git fetches from: `https://github.com/acme/fleet.git`, `git@github.com:acme/fleet`,
     /// `ssh://git@ghe.example.com/acme/fleet.git`.
     ///
-    /// The API of any other host than `github.com` is expected below `/api/v3`, as on a GitHub Enterprise Server.
+    /// The API of a host that is not GitHub's is expected below `/api/v3`, as on a GitHub Enterprise Server.
     pub fn of_remote(url: &str) -> Result<Self, PlaceError> {
         let shown = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
         let error = || PlaceError { url: shown.to_owned() };
-        let (host, path) = match url.split_once("://") {
-            Some((_, rest)) => rest.split_once('/').ok_or_else(error)?,
-            None => url.split_once(':').ok_or_else(error)?,
-        };
-        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        let api = match host {
-            "github.com" | "ssh.github.com" => "https://api.github.com".to_owned(),
-            host => format!("https://{}/api/v3", without_ssh_port(url, host)),
+        let Address { host, port, path } = Address::parse(url).ok_or_else(error)?;
+        let api = match port {
+            Some(port) if HostKind::of_remote(url) != HostKind::GitHub => api_of(&format!("{host}:{port}")),
+            _ => api_of(&host),
         };
         let (owner, name) = path.trim_matches('/').split_once('/').ok_or_else(error)?;
         Self::new(&api, owner, name.strip_suffix(".git").unwrap_or(name)).ok_or_else(error)
@@ -73,11 +171,6 @@ impl fmt::Display for RepositoryPlace {
     }
 }
 
-/// The port of an SSH address is not that of the API.
-fn without_ssh_port<'a>(url: &str, host: &'a str) -> &'a str {
-    if url.starts_with("https://") { host } else { host.split(':').next().unwrap_or(host) }
-}
-
 fn is_name(text: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !text.is_empty() && text != "." && text != ".." && text.chars().all(is_allowed)
@@ -102,15 +195,72 @@ mod tests {
         let table = [
             ("https://github.com/acme/fleet.git", "https://api.github.com acme/fleet"),
             ("https://github.com/acme/fleet/", "https://api.github.com acme/fleet"),
+            ("https://github.com/acme/fleet.git/", "https://api.github.com acme/fleet"),
+            ("https://GitHub.com/Acme/fleet", "https://api.github.com Acme/fleet"),
+            ("HTTPS://GITHUB.COM/acme/fleet", "https://api.github.com acme/fleet"),
+            ("https://github.com:443/acme/fleet.git", "https://api.github.com acme/fleet"),
+            ("https://www.github.com/acme/fleet", "https://api.github.com acme/fleet"),
+            ("https://github.com./acme/fleet", "https://api.github.com acme/fleet"),
+            ("https://user@github.com/acme/fleet", "https://api.github.com acme/fleet"),
             ("git@github.com:acme/fleet.git", "https://api.github.com acme/fleet"),
+            ("git@GITHUB.com:acme/fleet.git", "https://api.github.com acme/fleet"),
+            ("github.com:acme/fleet", "https://api.github.com acme/fleet"),
+            ("org-1@github.com:/acme/fleet.git", "https://api.github.com acme/fleet"),
+            ("ssh://git@github.com:22/acme/fleet", "https://api.github.com acme/fleet"),
             ("ssh://git@ssh.github.com/acme/my.fleet", "https://api.github.com acme/my.fleet"),
+            ("ssh://git@ssh.github.com:443/acme/fleet.git", "https://api.github.com acme/fleet"),
+            ("https://octo.ghe.com/acme/fleet.git", "https://api.octo.ghe.com acme/fleet"),
+            ("https://Octo.GHE.com:443/acme/fleet", "https://api.octo.ghe.com acme/fleet"),
+            ("octo@octo.ghe.com:acme/fleet.git", "https://api.octo.ghe.com acme/fleet"),
+            ("ssh://octo@octo.ghe.com/acme/fleet.git", "https://api.octo.ghe.com acme/fleet"),
             ("ssh://git@ghe.example.com:2222/acme/fleet", "https://ghe.example.com/api/v3 acme/fleet"),
             ("https://ghe.example.com:8443/acme/fleet.git", "https://ghe.example.com:8443/api/v3 acme/fleet"),
+            ("https://GHE.example.com:443/acme/fleet", "https://ghe.example.com/api/v3 acme/fleet"),
         ];
         for (url, expected) in table {
             let place = RepositoryPlace::of_remote(url).unwrap();
             assert_eq!(format!("{} {place}", place.api), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_host_is_known_as_github_by_its_name_alone() {
+        let table = [
+            (HostKind::GitHub, "https://github.com/acme/fleet"),
+            (HostKind::GitHub, "git@GitHub.com:acme/fleet"),
+            (HostKind::GitHub, "ssh://git@ssh.github.com:443/acme/fleet"),
+            (HostKind::GitHub, "https://octo.ghe.com/acme/fleet"),
+            (HostKind::GitHub, "https://github.com/acme/fleet/tree/main"),
+            (HostKind::Perhaps, "https://github.example.com/acme/fleet"),
+            (HostKind::Perhaps, "https://ghe.example.com/acme/fleet"),
+            (HostKind::Perhaps, "git@github.com-work:acme/fleet"),
+            (HostKind::Perhaps, "github-work:acme/fleet"),
+            (HostKind::Perhaps, "https://a.octo.ghe.com/acme/fleet"),
+            (HostKind::Perhaps, "https://ghe.com/acme/fleet"),
+            (HostKind::Unknown, "https://gitlab.com/github/fleet"),
+            (HostKind::Unknown, "https://mygithub.com.example.com/acme/fleet"),
+            (HostKind::Unknown, "https://git.example.com/acme/fleet"),
+            (HostKind::Unknown, "/srv/github.com/acme/fleet.git"),
+            (HostKind::Unknown, "file:///srv/github/fleet.git"),
+            (HostKind::Unknown, "./github:acme/fleet"),
+        ];
+        for (expected, url) in table {
+            assert_eq!(HostKind::of_remote(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_interface_is_where_its_host_has_it() {
+        for (host, api) in [
+            ("github.com", "https://api.github.com"),
+            ("WWW.GitHub.com", "https://api.github.com"),
+            ("octo.ghe.com", "https://api.octo.ghe.com"),
+            ("ghe.example.com", "https://ghe.example.com/api/v3"),
+        ] {
+            assert_eq!(api_of(host), api);
+        }
+        assert_eq!(without_www("https://WWW.github.com/acme/fleet"), "https://github.com/acme/fleet");
+        assert_eq!(without_www("https://www.example.com/acme/fleet"), "https://www.example.com/acme/fleet");
     }
 
     #[test]
