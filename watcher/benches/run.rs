@@ -92,6 +92,7 @@ impl World {
 fn pipeline(path: &Path) -> Pipeline {
     let settings = Settings {
         base: BASE.to_owned(),
+        follows_head: false,
         budget: Budget::default(),
         allow_deletions: None,
         merge_reviewed: false,

@@ -70,6 +70,7 @@ impl Demo {
         let upstream = Upstream::own(repository.reopen()?);
         let settings = Settings {
             base: BASE.to_owned(),
+            follows_head: false,
             budget: Budget::default(),
             allow_deletions: None,
             merge_reviewed: false,

@@ -104,7 +104,9 @@ fn hint(found: &OutputChanges) -> Option<&'static str> {
         )
     } else if has(&[KeptReason::LeftOut]) {
         Some("delete it with `git rm --sparse`, or check it out with `git sparse-checkout add FOLDER`")
-    } else if has(&[KeptReason::Edited, KeptReason::Untracked, KeptReason::Repository]) {
+    } else if has(&[KeptReason::Repository]) {
+        Some("take it out with `git rm`, or move it away")
+    } else if has(&[KeptReason::Edited, KeptReason::Untracked]) {
         Some("move or delete it yourself: git could not bring it back")
     } else {
         None

@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// Make one run and end.
     #[arg(long)]
     once: bool,
-    /// The base branch; the one that is checked out if left out.
+    /// The base branch; the one that is checked out if left out, and the one that HEAD is on later.
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
     #[command(flatten)]
@@ -84,6 +84,7 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
     };
     let settings = Settings {
         base,
+        follows_head: args.base.is_none(),
         budget: Budget::default(),
         allow_deletions: args.allow_deletions.clone(),
         merge_reviewed: args.merge_reviewed,
@@ -214,6 +215,7 @@ async fn serve(
     let repository = args.upstream.repository_name();
     let refresh = refresh_budget(pipeline.github().cloned());
     let listening = args.listen.start(&monitor, repository, (&event, &events), refresh, cancel).await?;
+    let base = Arc::new(Mutex::new(pipeline.settings().base.clone()));
     let upstream = pipeline.upstream().reopen()?;
     let git_dir = upstream.git_dir().to_owned();
     info!(repository = %git_dir.display(), poll_seconds = args.poll, "watching for changes");
@@ -230,7 +232,7 @@ async fn serve(
     if let Some(client) = pipeline.github() {
         let (client, monitor) = (Arc::clone(client), monitor.clone());
         let sources = GitHubSources { client, monitor, event: event.clone(), events: events.clone() };
-        sources.look_at_pages(&pipeline.settings().base, every)?;
+        sources.look_at_pages(Arc::clone(&base), every)?;
         if listening.as_ref().is_some_and(|listening| listening.receives_webhooks) {
             sources.sweep_deliveries(args.listen.webhook_id())?;
         }

@@ -2,7 +2,7 @@
 //!
 //! Joins the looks of `events` to the one client of GitHub, so that all of it is paid from one budget.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::info;
@@ -32,9 +32,15 @@ where
     K: Clone + Send + 'static,
     R: Clone + Send + 'static,
 {
-    /// Looks whether pages changed that show what no ref does.
-    pub(super) fn look_at_pages(&self, base: &str, every: Duration) -> Result<(), CommandError> {
-        let routes = forge_look::routes(&repository_of(&self.client)?, base);
+    /// Looks whether pages changed that show what no ref does, those of the base branch of that moment.
+    pub(super) fn look_at_pages(
+        &self,
+        base: Arc<Mutex<String>>,
+        every: Duration,
+    ) -> Result<(), CommandError> {
+        let repository = repository_of(&self.client)?;
+        let routes =
+            move || forge_look::routes(&repository, &base.lock().unwrap_or_else(PoisonError::into_inner));
         let client = Arc::clone(&self.client);
         let mut look = forge_look::look(routes, move |route| mark(&client, route));
         let monitor = self.monitor.clone();

@@ -33,10 +33,10 @@ pub fn routes(repository: &RepositoryName, base: &str) -> [String; 2] {
 
 /// Makes a look at the forge: it asks for every page and returns their marks.
 pub fn look<E>(
-    routes: [String; 2],
+    routes: impl Fn() -> [String; 2],
     mut ask: impl FnMut(&str) -> Result<Mark, E>,
 ) -> impl FnMut() -> Result<Vec<Mark>, E> {
-    move || routes.iter().map(|route| ask(route)).collect()
+    move || routes().iter().map(|route| ask(route)).collect()
 }
 
 /// Writes a branch's name so that it stays one part of an address.
@@ -67,7 +67,7 @@ mod tests {
     fn marks(tags: [&str; 2]) -> Vec<Mark> {
         let mut tags = tags.into_iter();
         let ask = |_: &str| Ok::<_, Infallible>(Mark::Tag(tags.next().unwrap().to_owned()));
-        look(routes_of("main"), ask)().unwrap()
+        look(|| routes_of("main"), ask)().unwrap()
     }
 
     #[test]
@@ -79,9 +79,12 @@ mod tests {
 
     #[test]
     fn a_page_that_cannot_be_asked_for_fails_the_look() {
-        let mut look = look(routes_of("main"), |route| {
-            if route.contains("/pulls") { Err("no answer") } else { Ok(Mark::Missing) }
-        });
+        let mut look = look(
+            || routes_of("main"),
+            |route| {
+                if route.contains("/pulls") { Err("no answer") } else { Ok(Mark::Missing) }
+            },
+        );
         assert_eq!(look(), Err("no answer"));
     }
 

@@ -8,7 +8,7 @@ use git2::{CheckoutNotificationType, ErrorCode, StatusOptions, StatusShow, Tree}
 
 use super::error::{Fault, GitError};
 use super::object::blob_id;
-use super::refs::RefUpdate;
+use super::refs::{MAX_SYMBOLIC, RefUpdate};
 use super::repository::Repository;
 use super::revision::Revision;
 
@@ -55,6 +55,10 @@ impl Repository {
         let attempt = || format!("bring the working tree to `{}`", new.short());
         let old = old.map(|old| self.tree_at(old)).transpose()?;
         let new = self.tree_at(new)?;
+        let paths = self.left_out(old.as_ref(), &new).map_err(self.failed(attempt()))?;
+        if !paths.is_empty() {
+            return Err(self.error(attempt(), Fault::LeftOut { paths }));
+        }
         let staged = self.staged_in_the_way(old.as_ref(), &new).map_err(self.failed(attempt()))?;
         if !staged.is_empty() {
             return Err(self.error(attempt(), Fault::UncommittedChanges { paths: staged }));
@@ -68,6 +72,21 @@ impl Repository {
             return Err(self.error(attempt(), Fault::UncommittedChanges { paths: in_the_way }));
         }
         self.checkout_around(&new, &already_there).map_err(self.failed(attempt()))
+    }
+
+    /// Lists the files that the move changes and that a sparse checkout leaves out: libgit2 takes them for deleted.
+    fn left_out(&self, old: Option<&Tree<'_>>, new: &Tree<'_>) -> Result<Vec<String>, git2::Error> {
+        const SKIP_WORKTREE: u16 = 1 << 14;
+        let is_sparse = self.inner.config()?.get_bool("core.sparseCheckout").unwrap_or(false);
+        if !is_sparse {
+            return Ok(Vec::new());
+        }
+        let index = self.inner.index()?;
+        let is_left_out = |path: &String| {
+            let entry = index.get_path(Path::new(path), 0);
+            entry.is_some_and(|entry| entry.flags_extended & SKIP_WORKTREE != 0)
+        };
+        Ok(self.changed_paths(old, new)?.into_iter().filter(is_left_out).collect())
     }
 
     /// Checks out `new` and returns nothing, or changes nothing and returns the files that are in the way.
@@ -136,11 +155,18 @@ impl Repository {
     }
 }
 
+/// Returns whether HEAD is on a branch, by its own name or by one that stands for it.
 fn is_on(repository: &git2::Repository, name: &str) -> bool {
-    let Ok(head) = repository.find_reference("HEAD") else {
-        return false;
-    };
-    matches!(head.symbolic_target(), Ok(Some(target)) if target == name)
+    let mut at = "HEAD".to_owned();
+    for _ in 0..=MAX_SYMBOLIC {
+        let Ok(reference) = repository.find_reference(&at) else { return false };
+        match reference.symbolic_target() {
+            Ok(Some(target)) if target == name => return true,
+            Ok(Some(target)) => target.clone_into(&mut at),
+            _ => return false,
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use git2::ObjectType;
 use rayon::prelude::*;
 use renderer::path::RepoPath;
 
+use super::differences::Entry;
 use super::error::{Fault, GitError};
 use super::object::{Kind, hash};
 use super::repository::Repository;
-use super::revision::{BlobId, Revision, oid, raw_id};
+use super::revision::{BlobId, Revision, hex, oid, raw_id};
 use super::snapshot::MAX_SOURCE_BYTES;
 use super::tree::{self, Leaf, REGULAR_FILE};
 
@@ -40,9 +41,17 @@ pub struct FileDelta {
     /// The file.
     pub path: RepoPath,
     /// What the base has, or `None` if the file is created.
-    pub old: Option<BlobId>,
+    pub old: Option<PublishedFile>,
     /// What it becomes, or `None` if it is deleted.
     pub new: Option<Arc<[u8]>>,
+}
+
+/// What the base has at a path that is no folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedFile {
+    /// The id of its content; of a submodule, that of its commit.
+    pub id: BlobId,
+    mode: i32,
 }
 
 /// What is known of folders that were hashed before: the tree of each content.
@@ -54,6 +63,9 @@ const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
 
 /// How many contents are remembered before the memory starts anew: several times a large fleet.
 const REMEMBERED_FOLDERS: usize = 20_000;
+
+/// The mode of a submodule in a tree.
+const SUBMODULE: i32 = 0o160_000;
 
 impl Repository {
     /// Returns those of the folders, given by path and digest, whose content is not known to stand in `base`.
@@ -85,6 +97,9 @@ impl Repository {
         memo: &mut FolderMemo,
     ) -> Result<Vec<FileDelta>, GitError> {
         let published = self.published(base, &root.path)?;
+        for folder in folders.iter().filter(|folder| !published.contains_key(folder.path.file_name())) {
+            self.check_is_folder(base, &folder.path)?;
+        }
         let unknown: Vec<_> = folders.iter().filter(|folder| !memo.0.contains_key(&folder.digest)).collect();
         let hashed: Vec<_> =
             unknown.par_iter().map(|folder| (folder.digest, tree_of(folder, &hash_files(folder)))).collect();
@@ -102,7 +117,7 @@ impl Repository {
             let gone = self.files_below(&path, *tree, &mut unseen)?;
             deltas.extend(gone.into_iter().map(|(path, file)| FileDelta {
                 path,
-                old: Some(file.id),
+                old: Some(file),
                 new: None,
             }));
         }
@@ -151,16 +166,28 @@ impl Repository {
     /// The folders that stand below the root, by name. Loose files beside them are nobody's and stay.
     fn published(&self, base: Revision, root: &RepoPath) -> Result<BTreeMap<String, [u8; 20]>, GitError> {
         let attempt = || format!("read `{root}` at `{}`", base.short());
+        self.check_is_folder(base, root)?;
         let tree = self.tree_at(base)?;
         let Ok(entry) = tree.get_path(root.as_str().as_ref()) else {
             return Ok(BTreeMap::new());
         };
-        if entry.kind() != Some(ObjectType::Tree) {
-            return Ok(BTreeMap::new());
-        }
         let tree = self.inner.find_tree(entry.id()).map_err(self.failed(attempt()))?;
         let folders = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree));
         Ok(folders.map(|e| (String::from_utf8_lossy(e.name_bytes()).into_owned(), raw_id(e.id()))).collect())
+    }
+
+    /// Fails if something else stands where the folder belongs: it would be replaced without a word in any plan.
+    fn check_is_folder(&self, base: Revision, path: &RepoPath) -> Result<(), GitError> {
+        match self.entry_at(base, path.as_str())? {
+            None => Ok(()),
+            Some(entry) => {
+                let (path, kind) = (path.to_string(), Entry::kind(&entry));
+                Err(self.error(
+                    format!("compare the output folder at `{}`", base.short()),
+                    Fault::NotAFolder { path, kind },
+                ))
+            }
+        }
     }
 
     fn compare_folder(
@@ -176,12 +203,12 @@ impl Repository {
             let old = published.remove(path);
             if old != Some(PublishedFile { id, mode: REGULAR_FILE }) {
                 let new = Some(Arc::clone(bytes));
-                deltas.push(FileDelta { path: path.clone(), old: old.map(|file| file.id), new });
+                deltas.push(FileDelta { path: path.clone(), old, new });
             }
         }
         deltas.extend(published.into_iter().map(|(path, file)| FileDelta {
             path,
-            old: Some(file.id),
+            old: Some(file),
             new: None,
         }));
         Ok(())
@@ -245,7 +272,12 @@ pub struct PublishedFiles<'r> {
 impl PublishedFiles<'_> {
     /// Returns the content of a file. For one that is too large, or too much beside those that were read before, stands one and
     /// the same content that is itself too large to show.
-    pub fn read(&mut self, id: BlobId) -> Result<Arc<[u8]>, GitError> {
+    ///
+    /// A submodule has no content here; the commit that it is at stands for it, in the words of `git diff`.
+    pub fn read(&mut self, PublishedFile { id, mode }: PublishedFile) -> Result<Arc<[u8]>, GitError> {
+        if mode == SUBMODULE {
+            return Ok(format!("Subproject commit {}\n", hex(&id.0)).into_bytes().into());
+        }
         let size = self.repository.blob_size(id)?;
         if size > self.largest.min(self.left) {
             let stand_in = self.stand_in.get_or_insert_with(|| vec![0; self.largest + 1].into());
@@ -254,12 +286,6 @@ impl PublishedFiles<'_> {
         self.left -= size;
         self.repository.read_blob(id)
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PublishedFile {
-    id: BlobId,
-    mode: i32,
 }
 
 impl FolderMemo {
@@ -355,7 +381,7 @@ mod tests {
                 "- out/old/c.yaml"
             ]
         );
-        assert_eq!(repository.read_blob(deltas[0].old.unwrap()).unwrap().as_ref(), b"a");
+        assert_eq!(repository.read_blob(deltas[0].old.unwrap().id).unwrap().as_ref(), b"a");
     }
 
     #[test]
@@ -420,6 +446,50 @@ mod tests {
     }
 
     #[test]
+    fn a_submodule_that_nothing_renders_goes_by_its_name() {
+        let scene = Scene::with_working_tree();
+        scene.commit("main", "start", START);
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        for path in ["out/app/module", "out/other/module"] {
+            scene.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{id},{path}")]);
+        }
+        scene.git(&["commit", "-qm", "add a submodule"]);
+        let repository = scene.repository();
+        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
+        let memo = &mut FolderMemo::default();
+        let base = scene.tip("main");
+        let deltas =
+            repository.compare(base, &root(&["app", "old"]), &[folder("app", 1, &app)], memo).unwrap();
+        assert_eq!(told(&deltas), ["- out/app/module", "- out/other/module"]);
+        let shown = repository.published_files(1_000, 1_000).read(deltas[0].old.unwrap()).unwrap();
+        assert_eq!(shown.as_ref(), format!("Subproject commit {id}\n").as_bytes());
+    }
+
+    #[test]
+    fn what_stands_where_a_folder_belongs_is_named_and_not_replaced() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        for (entry, shown) in [
+            (format!("160000,{id},out"), "`out` is a submodule, not a folder"),
+            (format!("160000,{id},out/app"), "`out/app` is a submodule, not a folder"),
+            (format!("120000,{id},out/app"), "`out/app` is a symbolic link, not a folder"),
+            (format!("100644,{id},out/app"), "`out/app` is a file, not a folder"),
+        ] {
+            let scene = Scene::with_working_tree();
+            scene.commit("main", "start", &[("README.md", "hi")]);
+            scene.git(&["update-index", "--add", "--cacheinfo", &entry]);
+            let tree = scene.git(&["write-tree", "--missing-ok"]);
+            let commit = scene.git(&["commit-tree", &tree, "-m", "x"]);
+            scene.git(&["update-ref", "refs/heads/main", &commit]);
+            let app = files(&[("out/app/a.yaml", "a")]);
+            let (base, memo) = (scene.tip("main"), &mut FolderMemo::default());
+            let error = scene.repository().compare(base, &root(&["app"]), &[folder("app", 1, &app)], memo);
+            let error = error.unwrap_err();
+            assert_eq!(error.fault.to_string(), shown);
+            assert!(!error.is_transient() && !error.is_damage());
+        }
+    }
+
+    #[test]
     fn a_published_file_of_any_size_costs_no_more_than_is_shown() {
         let scene = Scene::bare();
         let (large, small) = ("x".repeat(2_000), "y".repeat(600));
@@ -428,7 +498,7 @@ mod tests {
         let repository = scene.repository();
         let id = |path: &str| {
             let id = scene.git(&["rev-parse", &format!("{tip}:{path}")]);
-            BlobId(raw_id(git2::Oid::from_str(&id).unwrap()))
+            PublishedFile { id: BlobId(raw_id(git2::Oid::from_str(&id).unwrap())), mode: REGULAR_FILE }
         };
         let mut files = repository.published_files(1_000, 1_100);
         assert_eq!(files.read(id("out/a")).unwrap().len(), 1_001, "one that is too large");

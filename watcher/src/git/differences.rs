@@ -44,6 +44,16 @@ impl Entry {
         Some(BlobId(raw_id(id.oid())))
     }
 
+    pub(super) const fn kind(&self) -> &'static str {
+        match self.mode {
+            REGULAR_FILE => "a file",
+            0o100_755 => "an executable file",
+            0o120_000 => "a symbolic link",
+            0o160_000 => "a submodule",
+            _ => "a file of another mode",
+        }
+    }
+
     fn new(mode: FileMode, id: git2::Oid) -> Self {
         Self { mode: i32::from(mode), id: id.to_string() }
     }
@@ -52,13 +62,7 @@ impl Entry {
 /// Names what kind of entry it is, for people.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.mode {
-            REGULAR_FILE => "a file",
-            0o100_755 => "an executable file",
-            0o120_000 => "a symbolic link",
-            0o160_000 => "a submodule",
-            _ => "a file of another mode",
-        })
+        f.write_str(self.kind())
     }
 }
 

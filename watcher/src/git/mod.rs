@@ -40,7 +40,7 @@ mod upstream;
 
 pub use address::is_elsewhere;
 pub use commit::{CommitRequest, CommitText, SOURCE_REVISION, Signature, TreeChange};
-pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFiles};
+pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFile, PublishedFiles};
 pub use differences::{Difference, Entry};
 pub use error::{Fault, GitError};
 pub use failure::GitFailure;

@@ -40,6 +40,10 @@ pub(super) fn push(repository: &Repository, remote: &Remote, updates: &[RefUpdat
         session.conversation.leave();
         return Err(lost);
     }
+    if let Some(taken) = name_taken(updates, &session.greeting.refs) {
+        session.conversation.leave();
+        return Err(failed(taken).into());
+    }
     let report = session.send(repository, updates).map_err(failed)?;
     report.verdict(updates, || look(remote), failed)
 }
@@ -48,6 +52,18 @@ fn look(remote: &Remote) -> Result<Refs, Fault> {
     let session = Session::start(remote)?;
     session.conversation.leave();
     Ok(session.greeting.refs)
+}
+
+/// A new ref can neither stand below another one nor where others stand below it.
+fn name_taken(updates: &[RefUpdate], refs: &Refs) -> Option<Fault> {
+    let is_below =
+        |name: &str, folder: &str| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    let new = updates.iter().filter(|update| update.expected.is_none() && update.new.is_some());
+    let mut names = new.map(|update| &update.name);
+    names.find_map(|name| {
+        let taken = refs.keys().find(|taken| is_below(name, taken) || is_below(taken, name))?;
+        Some(Fault::NameTaken { taken: taken.clone(), name: name.clone() })
+    })
 }
 
 fn lost_lease(updates: &[RefUpdate], refs: &Refs) -> Option<PushError> {

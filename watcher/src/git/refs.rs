@@ -14,6 +14,9 @@ use super::revision::Revision;
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// How many refs in a row may each stand for the next one; git follows as many.
+pub(super) const MAX_SYMBOLIC: usize = 5;
+
 /// A ref that is to move.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefUpdate {
@@ -94,10 +97,12 @@ impl Repository {
     pub(super) fn update_refs(&self, updates: &[RefUpdate]) -> Result<(), PushError> {
         let attempt = || format!("move {}", names(updates));
         let mut transaction = self.inner.transaction().map_err(self.failed(attempt()))?;
+        let updates = updates.iter().map(|update| self.resolved(update)).collect::<Result<Vec<_>, _>>()?;
         let mut updates: Vec<&RefUpdate> = updates.iter().collect();
         // Everyone locks in the same order, so that two runs cannot wait for each other.
         updates.sort_unstable();
         for update in &updates {
+            self.check_name(update)?;
             self.lock(&mut transaction, &update.name)?;
         }
         for update in &updates {
@@ -115,6 +120,46 @@ impl Repository {
             moved.map_err(self.failed(attempt()))?;
         }
         Ok(transaction.commit().map_err(self.failed(attempt()))?)
+    }
+
+    /// A ref that stands for another one moves that one, and goes on standing for it.
+    fn resolved(&self, update: &RefUpdate) -> Result<RefUpdate, GitError> {
+        let mut update = update.clone();
+        for _ in 0..MAX_SYMBOLIC {
+            let reference = match self.inner.find_reference(&update.name) {
+                Ok(reference) => reference,
+                Err(error) if error.code() == ErrorCode::NotFound => break,
+                Err(error) => return Err(self.failed(format!("read `{}`", update.name))(error)),
+            };
+            match reference.symbolic_target() {
+                Ok(Some(target)) if update.new.is_some() => target.clone_into(&mut update.name),
+                _ => break,
+            }
+        }
+        Ok(update)
+    }
+
+    /// A new ref can neither stand below another one nor where others stand below it.
+    fn check_name(&self, update: &RefUpdate) -> Result<(), GitError> {
+        if update.expected.is_some() || update.new.is_none() {
+            return Ok(());
+        }
+        let name = &update.name;
+        let above = name.match_indices('/').map(|(end, _)| &name[..end]);
+        for folder in above.filter(|folder| folder.matches('/').count() > 1) {
+            if self.ref_target(folder)?.is_some() {
+                return Err(self.name_taken(folder, name));
+            }
+        }
+        match self.refs_below(&format!("{name}/"))?.keys().next() {
+            Some(taken) => Err(self.name_taken(taken, name)),
+            None => Ok(()),
+        }
+    }
+
+    fn name_taken(&self, taken: &str, name: &str) -> GitError {
+        let fault = Fault::NameTaken { taken: taken.to_owned(), name: name.to_owned() };
+        self.error(format!("make `{name}`"), fault)
     }
 
     fn lock(&self, transaction: &mut Transaction<'_>, name: &str) -> Result<(), GitError> {
@@ -155,7 +200,9 @@ impl Repository {
         let mut refs = BTreeMap::new();
         for reference in references {
             let reference = reference.map_err(self.failed(attempt()))?;
-            if let (Ok(name), Some(id)) = (reference.name(), reference.target()) {
+            // One that stands for another ref is where that is; one that leads nowhere is not there.
+            let target = reference.target().or_else(|| reference.resolve().ok()?.target());
+            if let (Ok(name), Some(id)) = (reference.name(), target) {
                 refs.insert(name.to_owned(), Revision::from_oid(id));
             }
         }

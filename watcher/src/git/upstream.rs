@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::http::{Client, Url};
 use crate::identity::Identity;
@@ -32,7 +33,7 @@ pub struct Upstream {
     repository: Repository,
     location: Location,
     /// The refs that are read; a name that ends in `/` stands for all that are below it.
-    names: Vec<String>,
+    names: Arc<RwLock<Vec<String>>>,
     /// What the repository is, if it is one's own to throw away.
     mirror: Option<Mirror>,
     /// What was moved through this value, by which one's own moves are told from those of others.
@@ -63,19 +64,23 @@ impl Upstream {
     }
 
     fn new(repository: Repository, location: Location, mirror: Option<Mirror>) -> Self {
-        let names = PREFIXES.map(str::to_owned).into();
+        let names = Arc::new(RwLock::new(PREFIXES.map(str::to_owned).into()));
         Self { repository, location, names, mirror, moved: RefCell::default() }
     }
 
     /// Reads, of all branches, only these; a name that ends in `/` stands for all that are below it.
     ///
     /// A repository may have a hundred thousand branches, of which a run looks at a handful.
-    #[must_use]
-    pub fn with_branches(mut self, branches: impl IntoIterator<Item = String>) -> Self {
+    /// So does every value that was opened again from this one.
+    pub fn read_branches(&self, branches: impl IntoIterator<Item = String>) {
         let [heads, pulls] = PREFIXES;
-        self.names = branches.into_iter().map(|branch| format!("{heads}{branch}")).collect();
-        self.names.push(pulls.to_owned());
-        self
+        let mut names: Vec<_> = branches.into_iter().map(|branch| format!("{heads}{branch}")).collect();
+        names.push(pulls.to_owned());
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the upstream at an address that needs no credential: a path, `file://` or `ssh://`, or what is public.
@@ -107,7 +112,7 @@ impl Upstream {
     /// Returns the same upstream with another clone in its mirror.
     pub(super) fn in_clone(&self, repository: Repository) -> Self {
         let (location, mirror) = (self.location.clone(), self.mirror.clone());
-        Self { names: self.names.clone(), ..Self::new(repository, location, mirror) }
+        Self { names: Arc::clone(&self.names), ..Self::new(repository, location, mirror) }
     }
 
     /// Returns the mirror that is worked in, and what it is the mirror of.
@@ -142,7 +147,7 @@ impl Upstream {
             Location::Own => self.refs_of(&self.repository),
             Location::Other(Remote::Path(path)) => self.refs_of(&Repository::open(path)?),
             Location::Other(remote) => {
-                upload_pack::list(remote, &self.names).map_err(self.failed("read the refs of", remote))
+                upload_pack::list(remote, &self.names()).map_err(self.failed("read the refs of", remote))
             }
         }
     }
@@ -154,7 +159,7 @@ impl Upstream {
         };
         let refs = match self.seen_from_here(remote)? {
             Some(refs) => refs,
-            None => upload_pack::fetch(remote, &self.repository, &self.names)
+            None => upload_pack::fetch(remote, &self.repository, &self.names())
                 .map_err(self.failed("fetch from", remote))?,
         };
         self.repository.keep_upstream_refs(&refs)?;
@@ -188,9 +193,30 @@ impl Upstream {
 
     /// Returns the branch that is worked on if none is named: that of HEAD, of a mirror's upstream or else here.
     pub fn head_branch(&self) -> Result<String, GitError> {
-        let Some((_, remote)) = self.mirror() else { return self.repository.head_branch() };
-        let failed = || self.failed("find the branch that HEAD is on in", remote);
-        upload_pack::head_branch(remote).map_err(failed())?.ok_or_else(|| failed()(Fault::NoCommits))
+        if self.mirror().is_some() { self.default_branch() } else { self.repository.head_branch() }
+    }
+
+    /// Returns the branch that HEAD is on where the refs live.
+    pub fn default_branch(&self) -> Result<String, GitError> {
+        match &self.location {
+            Location::Own => self.repository.head_branch(),
+            Location::Other(Remote::Path(path)) => Repository::open(path)?.head_branch(),
+            Location::Other(remote) => {
+                let failed = || self.failed("find the branch that HEAD is on in", remote);
+                upload_pack::head_branch(remote).map_err(failed())?.ok_or_else(|| failed()(Fault::NoCommits))
+            }
+        }
+    }
+
+    /// Returns whether HEAD says which branch is meant while that is there: the HEAD of a working tree says only where somebody
+    /// works.
+    #[must_use]
+    pub fn has_default_branch(&self) -> bool {
+        match &self.location {
+            Location::Own => self.repository.working_tree().is_none(),
+            Location::Other(Remote::Path(_)) => false,
+            Location::Other(_) => true,
+        }
     }
 
     /// Returns the revision that `branch` has upstream, after a fetch; the error says which branches there are.
@@ -246,7 +272,7 @@ impl Upstream {
     /// Returns those of a repository's refs that are read.
     fn refs_of(&self, repository: &Repository) -> Result<BTreeMap<String, Revision>, GitError> {
         let mut refs = BTreeMap::new();
-        for name in &self.names {
+        for name in &self.names() {
             if name.ends_with('/') {
                 refs.append(&mut repository.refs_below(name)?);
             } else if let Some(target) = repository.ref_target(name)? {

@@ -36,7 +36,7 @@ pub(super) fn by_group(
     let mut published = repository.published_files(MAX_COMPARED_BYTES, MAX_PUBLISHED_BYTES);
     for delta in deltas {
         let Some((cluster, addon)) = owner(&delta.path) else { continue };
-        let old = delta.old.map(|id| published.read(id)).transpose()?;
+        let old = delta.old.map(|file| published.read(file)).transpose()?;
         let (path, new) = (delta.path.clone(), delta.new.clone());
         changes.entry(groups.of(&cluster)).or_default().files.push(FileChange {
             path,

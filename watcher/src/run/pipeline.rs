@@ -39,6 +39,8 @@ type Refs = BTreeMap<String, Revision>;
 pub struct Settings {
     /// The base branch.
     pub base: String,
+    /// Whether nobody named the base branch, so that it is the one that HEAD is on, whatever becomes of that.
+    pub follows_head: bool,
     /// How much a plan may delete without a word.
     pub budget: Budget,
     /// The plan that may delete more: its digest, or the beginning of it.
@@ -135,11 +137,9 @@ impl Pipeline {
     /// Creates the pipeline of the repository whose refs live in `upstream`.
     #[must_use]
     pub fn new(upstream: Upstream, settings: Settings) -> Self {
-        let base = settings.base.clone();
-        let queue = queue_of(&base);
-        let branches = heads().into_iter().chain([base, queue]);
+        upstream.read_branches(branches_of(&settings.base));
         Self {
-            upstream: upstream.with_branches(branches),
+            upstream,
             home: Home::Local,
             workers: Workers::new(settings.worker.clone()),
             settings,
@@ -202,6 +202,9 @@ impl Pipeline {
     pub fn has_news(&self) -> Result<bool, CommandError> {
         let Some(settled) = &self.settled else { return Ok(true) };
         let refs = self.upstream.refs()?;
+        if self.moved_head(&refs)?.is_some() {
+            return Ok(true);
+        }
         let now = Settled { refs, pulls: self.open_pulls()? };
         Ok(*settled != now || self.may_merge(&self.waiting)?)
     }
@@ -237,7 +240,7 @@ impl Pipeline {
         if !steps.may_go_on(Step::Start) {
             return Ok(None);
         }
-        let seen = self.upstream.fetch()?;
+        let seen = self.follow_head()?;
         let published = match self.publish(&seen, steps, progress) {
             Ok(None) => return Ok(None),
             Err(error) if error.is_transient() => return Err(error),
@@ -257,6 +260,27 @@ impl Pipeline {
         let refs = after(seen, self.upstream.take_moves());
         self.settled = Some(Settled { refs, pulls });
         Ok(report)
+    }
+
+    /// Returns the branch that HEAD is on, if that is another one than the base branch, which nobody named.
+    fn moved_head(&self, refs: &Refs) -> Result<Option<String>, CommandError> {
+        let Settings { base, follows_head, .. } = &self.settings;
+        let is_there = refs.contains_key(&format!("{BRANCHES}{base}"));
+        if !follows_head || (is_there && !self.upstream.has_default_branch()) {
+            return Ok(None);
+        }
+        Ok(Some(self.upstream.default_branch()?).filter(|head| head != base))
+    }
+
+    /// Brings in what is upstream, from the branch that HEAD is on now if nobody named another one.
+    fn follow_head(&mut self) -> Result<Refs, CommandError> {
+        let seen = self.upstream.fetch()?;
+        let Some(head) = self.moved_head(&seen)? else { return Ok(seen) };
+        info!("the base branch is `{head}` from now on, as HEAD is; it was `{}`", self.settings.base);
+        self.upstream.read_branches(branches_of(&head));
+        self.settings.base = head;
+        self.waiting.clear();
+        Ok(self.upstream.fetch()?)
     }
 
     /// Publishes what is on the base branch; returns nothing if a step said to stop.
@@ -484,6 +508,11 @@ impl Pipeline {
         let root = OutputRoot { path: root, owned };
         Ok(repository.compare(base, &root, &folders, &mut self.folders)?)
     }
+}
+
+/// Returns the branches that a run reads or writes.
+fn branches_of(base: &str) -> impl Iterator<Item = String> {
+    heads().into_iter().chain([base.to_owned(), queue_of(base)])
 }
 
 /// Returns the clusters whose rendered files are control's: the hubs, and those that were hubs and are gone.

@@ -15,6 +15,7 @@ mod explain;
 mod hostile;
 mod output;
 mod register;
+mod repositories;
 mod terminal;
 mod trees;
 mod watch;

@@ -207,6 +207,11 @@ impl World {
         self.pipeline.replace(pipeline(&self.path()));
     }
 
+    /// Starts the process anew on the branch that HEAD is on, whatever becomes of that.
+    pub fn follow_head(&self) {
+        self.pipeline.replace(Pipeline::new(self.upstream(), Settings { follows_head: true, ..settings() }));
+    }
+
     /// Starts the process anew with leave to make one plan's deletions.
     pub fn allow_deletions(&self, digest: &str) {
         let settings = Settings { allow_deletions: Some(digest.to_owned()), ..settings() };
@@ -332,6 +337,7 @@ pub fn pipeline(path: &Path) -> Pipeline {
 pub fn settings() -> Settings {
     Settings {
         base: BASE.into(),
+        follows_head: false,
         budget: Budget::default(),
         allow_deletions: None,
         merge_reviewed: false,

@@ -391,3 +391,59 @@ fn the_same_history_gives_the_same_commits_whether_the_process_is_warm_or_cold()
     assert_eq!(story(true), refs);
     assert_eq!(story(false), refs);
 }
+
+#[test]
+fn a_default_branch_that_is_renamed_is_followed_with_its_pull_requests() {
+    let world = World::new();
+    world.follow_head();
+    let base = || world.pulls_open().into_iter().map(|pull| pull.proposal.base).collect::<Vec<_>>();
+    edit(&world, POOL);
+    world.run();
+    assert_eq!(base(), ["main"]);
+    world.git(&["branch", "-m", "main", "trunk"]);
+    assert!(world.has_news());
+    assert_snapshot!(world.run(), @r"
+    control  nothing to do
+    app      updated pull request #1
+    ");
+    assert_eq!(base(), ["trunk"]);
+    assert!(!world.has_news());
+    let [file, _, new] = POOL;
+    let text = world.read("trunk", file).replace(new, "192.168.64.120-192.168.64.130");
+    world.commit("trunk", "Edit the pool", &[(file, Some(&text))]);
+    assert!(world.has_news(), "the new name is looked at");
+    world.run();
+    world.merge_all();
+    assert_snapshot!(world.run(), @r"
+    control  nothing to do
+    app      nothing to do
+    ");
+}
+
+#[test]
+fn a_default_branch_is_another_one_when_head_says_so_unless_one_was_named() {
+    let world = World::new();
+    edit(&world, POOL);
+    world.git(&["branch", "next", "main~1"]);
+    world.run();
+    world.git(&["symbolic-ref", "HEAD", "refs/heads/next"]);
+    assert!(!world.has_news(), "the base was named");
+    world.follow_head();
+    assert_snapshot!(world.run(), @r"
+    control  nothing to do
+    app      closed pull request #1: nothing is left to change
+    ");
+}
+
+#[test]
+fn the_branch_that_somebody_works_on_is_not_followed_while_the_base_is_there() {
+    let world = World::checked_out();
+    world.follow_head();
+    world.run();
+    world.git(&["switch", "-qc", "feature"]);
+    assert!(!world.has_news());
+    edit(&world, POOL);
+    world.run();
+    let base = &world.pulls_open()[0].proposal.base;
+    assert_eq!(base, BASE);
+}

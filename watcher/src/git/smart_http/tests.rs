@@ -556,7 +556,8 @@ fn what_others_pile_up_is_neither_asked_for_nor_kept() {
     let refs = testkit::hostile::floods::packed_refs(&world.tip.to_string(), "fleetwright/x", 5_000);
     world.there.write("packed-refs", &refs);
     let branches = ["main", "fleetwright/app", "queue/"].map(str::to_owned);
-    let upstream = world.upstream().with_branches(branches);
+    let upstream = world.upstream();
+    upstream.read_branches(branches);
     let expected = BTreeMap::from([("refs/heads/main".to_owned(), world.tip)]);
     assert_eq!(upstream.refs().unwrap(), expected);
     let listed = world.server.reply_bytes("/repository/git-upload-pack").unwrap();
