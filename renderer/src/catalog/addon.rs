@@ -1,5 +1,6 @@
 //! An add-on: a chart at a pinned version, where it runs, and the settings that a cluster may change.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
@@ -233,11 +234,14 @@ impl Addon {
     /// Returns the settings for a cluster, defaults included, or every problem in what the cluster set.
     pub fn settings(&self, cluster: &Cluster) -> Result<Json, Vec<Problem>> {
         let mut settings = self.defaults();
-        if let Some(choice) = cluster.facts.addons.get(self.name.as_str()) {
-            settings.extend(choice.settings.clone());
+        let at = [key("addons"), key(self.name.as_str()), key("settings")];
+        for (name, chosen) in cluster.origin.at(&at).map(Fact::children).unwrap_or_default() {
+            if let Step::Key(name) = name {
+                let setting = self.setting(&name, Some(chosen)).map(|setting| setting.to_json());
+                settings.extend(setting.map(|setting| (name, setting)));
+            }
         }
         let settings = Json::Object(settings);
-        let at = [key("addons"), key(self.name.as_str()), key("settings")];
         let problems: Vec<_> = self
             .settings
             .violations(&settings)
@@ -250,18 +254,27 @@ impl Addon {
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
-    /// Returns where a setting was written: by the cluster, or as the default.
+    /// Returns where a part of a setting was written: by the cluster, or in the default.
     #[must_use]
     pub fn setting_place(&self, cluster: &Cluster, path: &[Step]) -> Place {
-        let chosen = [&[key("addons"), key(self.name.as_str()), key("settings")], path].concat();
-        if cluster.origin.at(&chosen[..chosen.len().min(4)]).is_some() {
-            return cluster.origin.place(&chosen);
+        let Some((Step::Key(name), rest)) = path.split_first() else {
+            return self.origin.place(&[&[key("settings")], path].concat());
+        };
+        let chosen = cluster.origin.at(&[key("addons"), key(self.name.as_str()), key("settings"), key(name)]);
+        match self.setting(name, chosen) {
+            Some(setting) => setting.place(rest),
+            None => self.origin.place(&[key("settings"), key(name)]),
         }
-        let mut declared = vec![key("settings")];
-        declared.extend(path.iter().take(1).cloned());
-        declared.push(key("default"));
-        declared.extend(path.iter().skip(1).cloned());
-        self.origin.place(&declared)
+    }
+
+    /// Returns a setting with its places: what a cluster chose, laid over the default.
+    fn setting(&self, name: &str, chosen: Option<&Fact>) -> Option<Cow<'_, Fact>> {
+        let default = self.origin.at(&[key("settings"), key(name), key("default")]);
+        match (default, chosen) {
+            (Some(default), Some(chosen)) => Some(Cow::Owned(default.clone().merged(chosen.clone()))),
+            (None, Some(chosen)) => Some(Cow::Owned(chosen.clone())),
+            (default, None) => default.map(Cow::Borrowed),
+        }
     }
 
     fn defaults(&self) -> serde_json::Map<String, Json> {

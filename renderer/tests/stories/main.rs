@@ -19,6 +19,7 @@ mod placement;
 mod provenance;
 mod repeatable;
 mod secrets;
+mod settings;
 mod shipped;
 mod tables;
 mod traces;
