@@ -2,7 +2,7 @@
 
 use divan::{Bencher, black_box};
 use fleetwright_renderer::path::RepoPath;
-use fleetwright_renderer::templates::{Expand, Scope, TemplateSource, Templates, write_file};
+use fleetwright_renderer::templates::{Expand, Scope, TemplateSource, Templates, Texts, write_file};
 use serde_json::{Value, json};
 
 const TEMPLATE: &str = include_str!("templates/values.yaml.hbs");
@@ -17,7 +17,7 @@ fn templates() -> (Templates, RepoPath) {
     let partial = RepoPath::parse("templates/_partials/labels.hbs").expect("a path");
     let source = TemplateSource { file: file.clone(), text: TEMPLATE.into() };
     let partials = vec![("labels".to_owned(), TemplateSource { file: partial, text: PARTIAL.into() })];
-    (Templates::compile(vec![source], partials).expect("the template compiles"), file)
+    (Templates::compile(vec![source], partials, Texts::new()).expect("the template compiles"), file)
 }
 
 /// The facts of a cluster, of about the size that a real one has.

@@ -44,6 +44,9 @@ pub struct TemplateLine {
     /// What stands between the braces; nothing if the value is written in the template itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
+    /// The file whose text is inserted, if it is one.
+    #[serde(rename = "inserts", skip_serializing_if = "Option::is_none")]
+    pub text: Option<RepoPath>,
 }
 
 /// An inventory line that a value depends on.
@@ -204,6 +207,9 @@ fn value_place(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target:
         return Some(fact.place.clone());
     }
     let line = found[0].templates.first()?.clone();
+    if let Some(text) = line.text {
+        return Some(Place { file: text, position: Position::START });
+    }
     if line.expression.is_some() {
         let documents = renderer.documents(template, &renderer.facts).unwrap_or_default();
         add_facts(renderer, template, &documents, &mut found);
@@ -251,9 +257,12 @@ fn written_at(renderer: &UnitRenderer<'_>, template: &UnitTemplate<'_>, target: 
             .find_map(|length| renderer.catalog.templates.origin(expand, document, &path[..length]))
     });
     provenance.templates = match origin {
-        Some(Origin::Literal(place)) => vec![TemplateLine { place, expression: None }],
+        Some(Origin::Literal(place)) => vec![TemplateLine { place, expression: None, text: None }],
         Some(Origin::Inserted(sites)) => {
-            let line = |site: Site| TemplateLine { place: site.place, expression: Some(site.expression) };
+            let line = |site: Site| {
+                let Site { place, expression, text } = site;
+                TemplateLine { place, expression: Some(expression), text }
+            };
             sites.into_iter().map(line).collect()
         }
         None => Vec::new(),

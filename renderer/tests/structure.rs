@@ -7,7 +7,7 @@
 
 use fleetwright_renderer::path::RepoPath;
 use fleetwright_renderer::templates::{
-    Expand, MAX_OUTPUT_BYTES, Scope, TemplateSource, Templates, write_file,
+    Expand, MAX_OUTPUT_BYTES, Scope, TemplateSource, Templates, Texts, write_file,
 };
 use fleetwright_renderer::yaml;
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ impl Engine {
         let (text, tree) = (path("text.yaml.hbs"), path("tree.yaml.hbs"));
         let templates = vec![source(&text, TEXT_PLACES), source(&tree, TREE_PLACES)];
         let partials = vec![("part".to_owned(), source(&path("part.hbs"), PARTIAL))];
-        Self { templates: Templates::compile(templates, partials).unwrap(), text, tree }
+        Self { templates: Templates::compile(templates, partials, Texts::new()).unwrap(), text, tree }
     }
 
     fn write(&self, template: &RepoPath, facts: Value) -> String {

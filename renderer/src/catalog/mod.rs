@@ -12,7 +12,7 @@ use crate::path::{AddonName, NameError, RepoPath};
 use crate::problem::{self, Position, Problem};
 use crate::schema::Schema;
 use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
-use crate::templates::{TemplateSource, Templates};
+use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
 pub use addon::{Addon, AddonFile, Chart, Outside, Placement, addon_schema};
@@ -26,6 +26,10 @@ const MAX_ADDONS_WEIGHT: usize = 16 * 1024 * 1024;
 const MAX_ADDONS: usize = 1_000;
 /// The largest schema of a kind of objects that is read, in bytes.
 const MAX_SCHEMA_BYTES: usize = 1024 * 1024;
+/// The largest file that is inserted as text, in bytes: a `ConfigMap` takes no more.
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
+/// How many bytes all of them may have together.
+const MAX_TEXTS_BYTES: usize = 16 * 1024 * 1024;
 /// How many bytes the schemas of all kinds may have together.
 const MAX_SCHEMAS_BYTES: usize = 4 * 1024 * 1024;
 
@@ -42,8 +46,10 @@ pub struct Catalog {
     pub lock: Option<Lock>,
     /// Schemas of kinds of objects beside those that are built in.
     pub schemas: ObjectSchemas,
-    /// The identity of each template and partial by its path.
+    /// The identity of each template, partial and file to insert by its path.
     pub ids: BTreeMap<RepoPath, SourceId>,
+    /// The same, of each together with all that it is made of: the partials it calls, theirs, and files to insert.
+    pub digests: BTreeMap<RepoPath, [u8; 32]>,
 }
 
 impl Catalog {
@@ -81,6 +87,8 @@ enum Place {
     /// The file that it writes, below the cluster's folder.
     Cluster(RepoPath),
     Partial(String),
+    /// A file that templates insert as text.
+    Text(String),
     ChartLock,
     /// The schema of a kind of objects: version and kind.
     Schema(String, String),
@@ -134,6 +142,9 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
             let name = rest.join("/");
             Place::Partial(name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned())
         }
+        (["_files", .., file], _) if !file.starts_with('.') => {
+            Place::Text(path.below(TEXTS).unwrap_or_default().to_owned())
+        }
         _ if path.as_str() == charts::LOCK => Place::ChartLock,
         (["schemas", file], _) if file.ends_with(SCHEMA_SUFFIX) => {
             let (version, kind) = schema_of(file).ok_or_else(|| {
@@ -147,7 +158,7 @@ fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
         _ if path.file_name().ends_with(NOTES_SUFFIX) || path.file_name().starts_with('.') => Place::Other,
         _ => {
             let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
-                        `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; schemas of objects are `schemas/<group>_<version>_<Kind>.json`";
+                        `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`";
             return Err(Box::new(Problem::in_whole_file(path, "nothing reads this file").hint(hint)));
         }
     };
@@ -188,6 +199,30 @@ fn object_schema(path: &RepoPath, source: &Source) -> Result<Schema, Box<Problem
     }
 }
 
+/// Works out the identity of a source together with all that it is made of. Partials stand in each other only so deep, and
+/// in no circle.
+fn digest(
+    path: &RepoPath,
+    ids: &BTreeMap<RepoPath, SourceId>,
+    templates: &Templates,
+    known: &mut BTreeMap<RepoPath, [u8; 32]>,
+) -> [u8; 32] {
+    if let Some(digest) = known.get(path) {
+        return *digest;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(path.as_str().as_bytes()).update(&[0]);
+    if let Some(id) = ids.get(path) {
+        hasher.update(&id.0);
+    }
+    for part in templates.parts(path) {
+        hasher.update(&digest(part, ids, templates, known));
+    }
+    let digest = *hasher.finalize().as_bytes();
+    known.insert(path.clone(), digest);
+    digest
+}
+
 #[derive(Default)]
 struct Builder {
     addons: BTreeMap<AddonName, Addon>,
@@ -197,6 +232,8 @@ struct Builder {
     cluster_templates: BTreeMap<RepoPath, RepoPath>,
     templates: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
+    texts: Texts,
+    text_bytes: usize,
     lock: Option<Lock>,
     schemas: ObjectSchemas,
     ids: BTreeMap<RepoPath, SourceId>,
@@ -247,6 +284,7 @@ impl Builder {
                     self.partials.push((name, source));
                 }
             }
+            Place::Text(name) => self.text(name, path, source),
             Place::ChartLock => match ChartLock::read(&source.bytes) {
                 Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
                 Err(faults) => {
@@ -284,6 +322,26 @@ impl Builder {
         if let Some(source) = self.source(path, source) {
             self.templates.push(source);
         }
+    }
+
+    fn text(&mut self, name: String, path: &RepoPath, source: &Source) {
+        self.ids.insert(path.clone(), source.id);
+        self.text_bytes += source.bytes.len();
+        if source.bytes.len() > MAX_TEXT_BYTES || self.text_bytes > MAX_TEXTS_BYTES {
+            let message = format!(
+                "the files to insert up to here are too large: one may have {} MiB, all together {}",
+                MAX_TEXT_BYTES >> 20,
+                MAX_TEXTS_BYTES >> 20
+            );
+            let hint =
+                "split it, or remove what no template inserts: a ConfigMap takes no more than 1 MiB either";
+            self.problems.push(Problem::in_whole_file(path, message).hint(hint));
+        }
+        let text = yaml::decode(&source.bytes).unwrap_or_else(|fault| {
+            self.problems.push(fault.in_file(path));
+            ""
+        });
+        self.texts.insert(name, TemplateSource { file: path.clone(), text: text.into() });
     }
 
     fn source(&mut self, path: &RepoPath, source: &Source) -> Option<TemplateSource> {
@@ -331,7 +389,7 @@ impl Builder {
             let lock = self.lock.as_ref().map(|lock| &lock.charts.charts);
             addon.locked = lock.and_then(|charts| charts.get(&addon.facts.chart.id())).cloned();
         }
-        let templates = match Templates::compile(self.templates, self.partials) {
+        let templates = match Templates::compile(self.templates, self.partials, self.texts) {
             Ok(templates) if self.problems.is_empty() => templates,
             Ok(_) => return Err(self.problems),
             Err(problems) => {
@@ -339,6 +397,10 @@ impl Builder {
                 return Err(self.problems);
             }
         };
+        let mut digests = BTreeMap::new();
+        for path in self.ids.keys() {
+            digest(path, &self.ids, &templates, &mut digests);
+        }
         Ok(Catalog {
             addons: self.addons.into_iter().map(|(name, addon)| (name, Arc::new(addon))).collect(),
             cluster_templates: self.cluster_templates,
@@ -346,6 +408,7 @@ impl Builder {
             lock: self.lock,
             schemas: self.schemas,
             ids: self.ids,
+            digests,
         })
     }
 }

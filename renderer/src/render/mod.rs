@@ -544,9 +544,6 @@ fn shared_digest(fleet: &Fleet, catalog: &Catalog) -> Digest {
         hasher.update(addon.name.as_str().as_bytes()).update(&addon.id.0);
         hasher.update(&[u8::from(addon.manifests.is_empty()), 0]);
     }
-    for (path, id) in catalog.ids.iter().filter(|(path, _)| path.below("templates/_partials").is_some()) {
-        hasher.update(path.as_str().as_bytes()).update(&id.0);
-    }
     *hasher.finalize().as_bytes()
 }
 

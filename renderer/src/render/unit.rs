@@ -102,10 +102,8 @@ impl UnitTemplates<'_> {
     /// Returns the identity of everything that the unit's files depend on.
     pub(super) fn key(&self, facts: &Digest, catalog: &Catalog) -> Digest {
         let name = self.addon.map_or("", |addon| addon.name.as_str());
-        let ids =
-            self.templates.iter().filter_map(|template| template.template).flat_map(|path| {
-                [path.as_str().as_bytes(), catalog.ids.get(path).map_or(&[][..], |id| &id.0)]
-            });
+        let templates = self.templates.iter().filter_map(|template| template.template);
+        let ids = templates.filter_map(|path| catalog.digests.get(path)).map(<[u8; 32]>::as_slice);
         digest_of([facts.as_slice(), name.as_bytes(), &[0]].into_iter().chain(ids))
     }
 }

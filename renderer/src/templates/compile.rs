@@ -13,7 +13,7 @@ use super::functions::VALUE_HELPERS;
 use super::partials::{PartialCall, PartialCalls};
 use super::rewrite::Rewriter;
 use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, scan};
-use super::token;
+use super::{TemplateSource, token};
 use super::{foreign, helpers};
 
 /// A place in a template where a value is inserted or a block decides.
@@ -23,6 +23,8 @@ pub struct Site {
     pub place: Place,
     /// What stands between the braces.
     pub expression: String,
+    /// The file whose text is inserted, if it is one.
+    pub text: Option<RepoPath>,
 }
 
 /// A stretch of literal text of a template, for tracing output back to its line.
@@ -44,6 +46,8 @@ pub(super) struct Compiled {
     pub names_read: BTreeSet<String>,
     /// The names that paths end in: what is read as a whole.
     pub ends_read: BTreeSet<String>,
+    /// The partials that each source calls, and the files whose text it inserts.
+    pub parts: BTreeMap<RepoPath, BTreeSet<RepoPath>>,
     /// How many tags there are.
     tags: usize,
 }
@@ -86,8 +90,22 @@ fn too_many_templates(file: &RepoPath) -> Problem {
         .hint("loop over lists of the inventory, and share partials")
 }
 
+/// Files that templates insert as text, by the name they are called by.
+pub type Texts = BTreeMap<String, TemplateSource>;
+
+/// What a source calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    pub partials: Vec<PartialCall>,
+    pub texts: BTreeSet<RepoPath>,
+}
+
 /// Compiles all sources together, or returns every problem in them.
-pub(super) fn compile(sources: &[SourceText<'_>], tracing: Tracing) -> Result<Compiled, Vec<Problem>> {
+pub(super) fn compile(
+    sources: &[SourceText<'_>],
+    texts: &Texts,
+    tracing: Tracing,
+) -> Result<Compiled, Vec<Problem>> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
     registry.register_escape_fn(handlebars::no_escape);
@@ -98,10 +116,12 @@ pub(super) fn compile(sources: &[SourceText<'_>], tracing: Tracing) -> Result<Co
         stretches: Vec::new(),
         names_read: BTreeSet::new(),
         ends_read: BTreeSet::new(),
+        parts: BTreeMap::new(),
         tags: 0,
     };
     let mut problems = Vec::new();
     let mut calls = BTreeMap::new();
+    let mut inserted = BTreeMap::new();
     let mut bytes = 0;
     for source in sources {
         // One that is too large by itself is reported as such.
@@ -110,9 +130,10 @@ pub(super) fn compile(sources: &[SourceText<'_>], tracing: Tracing) -> Result<Co
             problems.push(too_many_templates(source.file));
             break;
         }
-        match compiled.add(source, tracing) {
+        match compiled.add(source, texts, tracing) {
             Ok(made) => {
-                calls.insert(source.name.as_str(), made);
+                calls.insert(source.name.as_str(), made.partials);
+                inserted.insert(source.name.as_str(), made.texts);
             }
             Err(faults) => problems.extend(faults.into_iter().map(|fault| fault.in_file(source.file))),
         }
@@ -122,11 +143,24 @@ pub(super) fn compile(sources: &[SourceText<'_>], tracing: Tracing) -> Result<Co
     for source in sources {
         problems.extend(calls.check(&source.name).into_iter().map(|fault| fault.in_file(source.file)));
     }
-    if problems.is_empty() { Ok(compiled) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let partials: BTreeMap<_, _> = sources
+        .iter()
+        .filter(|source| source.kind == Kind::Partial)
+        .map(|source| (source.name.as_str(), source.file))
+        .collect();
+    for source in sources {
+        let called = calls.made_by(&source.name).filter_map(|call| partials.get(call.name.as_str()).copied());
+        let texts = inserted.get(source.name.as_str()).into_iter().flatten();
+        compiled.parts.insert(source.file.clone(), called.chain(texts).cloned().collect());
+    }
+    Ok(compiled)
 }
 
 impl Compiled {
-    fn add(&mut self, source: &SourceText<'_>, tracing: Tracing) -> Result<Vec<PartialCall>, Vec<Fault>> {
+    fn add(&mut self, source: &SourceText<'_>, texts: &Texts, tracing: Tracing) -> Result<Calls, Vec<Fault>> {
         let lines = LineIndex::new(source.text);
         let reserved: Vec<_> = reserved_characters(source.text, &lines).collect();
         if !reserved.is_empty() {
@@ -152,7 +186,8 @@ impl Compiled {
         if !foreign.is_empty() {
             return Err(foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect());
         }
-        let (template, calls) = Rewriter::new(self, source, &scanned, lines, tracing).rewrite(template)?;
+        let rewriter = Rewriter::new(self, source, &scanned, lines, tracing).inserting(texts);
+        let (template, calls) = rewriter.rewrite(template)?;
         self.registry.register_template(&source.name, template);
         Ok(calls)
     }

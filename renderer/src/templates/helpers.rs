@@ -14,7 +14,8 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use super::budget::Budget;
-use super::functions::{self, DEFAULT, is_truthy, kind_of};
+use super::compile::Texts;
+use super::functions::{self, DEFAULT, FILE, is_truthy, kind_of};
 use super::missing;
 use super::{MAX_OUTPUT_BYTES, token};
 
@@ -25,6 +26,8 @@ pub(super) const BLOCK: &str = "__block";
 
 /// Inserts a value: `__value "insert" SITE expression`.
 pub(super) const INSERT: &str = "insert";
+/// As [`INSERT`], of the text of a file.
+pub(super) const INSERT_FILE: &str = "insert-file";
 /// Marks literal text in the traced copy of a template: `__value "mark" STRETCH`.
 pub(super) const MARK: &str = "mark";
 /// Refuses missing arguments of a partial, and says whether its call has a line to itself: `__value "require" BOOL argument …`.
@@ -83,6 +86,8 @@ pub(super) struct Capture {
     pub site: usize,
     /// The value with its type.
     pub value: Json,
+    /// Whether it is the text of a file, which belongs to the templates.
+    pub is_file: bool,
 }
 
 /// What the expansion of one file collects: the inserted values, and what they and the work on them add up to.
@@ -91,6 +96,8 @@ pub(super) struct Recorder<'b> {
     recording: Mutex<Recording>,
     /// What all files of a cluster may take together.
     budget: Option<&'b Budget<'b>>,
+    /// What may be inserted as text.
+    texts: &'b Texts,
 }
 
 #[derive(Debug, Default)]
@@ -105,8 +112,8 @@ struct Recording {
 }
 
 impl<'b> Recorder<'b> {
-    pub(super) fn new(budget: Option<&'b Budget<'b>>) -> Self {
-        Self { recording: Mutex::default(), budget }
+    pub(super) fn new(budget: Option<&'b Budget<'b>>, texts: &'b Texts) -> Self {
+        Self { recording: Mutex::default(), budget, texts }
     }
 
     /// Returns the inserted values, and counts the last steps.
@@ -144,7 +151,7 @@ impl<'b> Recorder<'b> {
     }
 
     /// Keeps a value, and returns the character that stands for it.
-    fn insert(&self, site: usize, value: &Json) -> Result<char, Refusal> {
+    fn insert(&self, site: usize, value: &Json, is_file: bool) -> Result<char, Refusal> {
         self.change(|recording| {
             recording.bytes += weight(value);
             if recording.bytes > MAX_OUTPUT_BYTES {
@@ -154,7 +161,7 @@ impl<'b> Recorder<'b> {
                 Refusal::new(format!("the file inserts more than {} values", token::MAX))
                     .hint("insert a list or a map as a whole: `{{list}}` as a value of its own")
             })?;
-            recording.captures.push(Capture { site, value: value.clone() });
+            recording.captures.push(Capture { site, value: value.clone(), is_file });
             Ok(token)
         })
     }
@@ -243,15 +250,22 @@ impl HelperDef for Values<'_> {
             );
         }
         match (operation, arguments) {
-            (INSERT, [site, value]) => {
+            (INSERT | INSERT_FILE, [site, value]) => {
                 self.0.step(0)?;
-                Ok(text(Some(self.0.insert(number(Some(site)), value.value())?)))
+                let is_file = operation == INSERT_FILE;
+                Ok(text(Some(self.0.insert(number(Some(site)), value.value(), is_file)?)))
             }
             (REQUIRE | REQUIRE_MAP, [has_own_line, arguments @ ..]) => {
                 self.require(operation, arguments)?;
                 let has_own_line = has_own_line.value() == &Json::Bool(true);
                 self.0.change(|recording| recording.call_has_own_line = has_own_line);
                 Ok(text(None))
+            }
+            (FILE, [name]) => {
+                let text = name.value().as_str().and_then(|name| self.0.texts.get(name));
+                let text = text.map_or("", |source| &*source.text);
+                self.0.step(text.len())?;
+                Ok(ScopedJson::Derived(Json::from(text)))
             }
             (name, arguments) => {
                 let values: Vec<&Json> = arguments.iter().map(PathAndJson::value).collect();

@@ -36,7 +36,7 @@ use crate::problem::{Fault, Place, Position, Problem};
 use crate::yaml::{self, Value};
 
 pub use budget::{Budget, MAX_CLUSTER_BYTES, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
-pub use compile::Site;
+pub use compile::{Site, Texts};
 pub use functions::VALUE_HELPERS;
 pub use helpers::{BLOCK_HELPERS, MAX_STEPS};
 pub use scan::{MAX_BRACKETS, MAX_NESTING, MAX_SOURCE_BYTES, MAX_TAGS};
@@ -51,6 +51,9 @@ use trace::Trail;
 
 /// The text that one template may expand to, in bytes. Argo CD and a reviewer both choke on less.
 pub const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The folder of the files that templates insert as text.
+pub const TEXTS: &str = "templates/_files";
 
 /// The text of a template or partial.
 #[derive(Clone, Debug)]
@@ -68,6 +71,7 @@ pub struct Templates {
     sources: HashMap<RepoPath, Arc<str>>,
     files: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
+    texts: Texts,
     skeletons: Memory,
     traced: OnceLock<Option<Compiled>>,
 }
@@ -141,16 +145,18 @@ pub struct Watched {
 }
 
 impl Templates {
-    /// Compiles templates and partials (each with the name it is called by), or returns every problem in them.
+    /// Compiles templates, partials and files to be inserted as text (each with the name it is called by), or returns
+    /// every problem in them.
     pub fn compile(
         templates: Vec<TemplateSource>,
         partials: Vec<(String, TemplateSource)>,
+        texts: Texts,
     ) -> Result<Self, Vec<Problem>> {
-        let compiled = compile_all(&templates, &partials, Tracing::Off)?;
+        let compiled = compile_all(&templates, &partials, &texts, Tracing::Off)?;
         let all = templates.iter().chain(partials.iter().map(|(_, partial)| partial));
         let sources = all.map(|source| (source.file.clone(), Arc::clone(&source.text))).collect();
         let (skeletons, traced) = (Memory::default(), OnceLock::new());
-        Ok(Self { compiled, sources, files: templates, partials, skeletons, traced })
+        Ok(Self { compiled, sources, files: templates, partials, texts, skeletons, traced })
     }
 
     /// Returns every name that a template reads, wherever it stands in a path. What is not in here is read by nothing.
@@ -163,6 +169,11 @@ impl Templates {
     #[must_use]
     pub fn maps_read(&self) -> &BTreeSet<String> {
         &self.compiled.ends_read
+    }
+
+    /// Returns the partials that a template or partial calls itself, and the files whose text it inserts.
+    pub fn parts(&self, source: &RepoPath) -> impl Iterator<Item = &RepoPath> {
+        self.compiled.parts.get(source).into_iter().flatten()
     }
 
     /// Expands a template into its documents; none if it renders to nothing.
@@ -242,7 +253,8 @@ impl Templates {
     }
 
     fn expand(&self, expand: Expand<'_>) -> Result<(String, Vec<Capture>), Vec<Problem>> {
-        expand_with(&self.compiled, expand).map_err(|error| vec![self.expansion_problem(expand, &error)])
+        expand_with(&self.compiled, &self.texts, expand)
+            .map_err(|error| vec![self.expansion_problem(expand, &error)])
     }
 
     fn expansion_problem(&self, expand: Expand<'_>, error: &RenderError) -> Problem {
@@ -311,12 +323,14 @@ impl Templates {
 
     fn trace(&self, expand: Expand<'_>, position: Position) -> Option<Place> {
         let traced = self.traced()?;
-        let (marked, captures) = expand_with(traced, expand).ok()?;
+        let (marked, captures) = expand_with(traced, &self.texts, expand).ok()?;
         Trail::new(&marked).place(position, traced, &captures, &self.sources)
     }
 
     fn traced(&self) -> Option<&Compiled> {
-        self.traced.get_or_init(|| compile_all(&self.files, &self.partials, Tracing::On).ok()).as_ref()
+        self.traced
+            .get_or_init(|| compile_all(&self.files, &self.partials, &self.texts, Tracing::On).ok())
+            .as_ref()
     }
 }
 
@@ -345,6 +359,7 @@ fn once_each(problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
 fn compile_all(
     templates: &[TemplateSource],
     partials: &[(String, TemplateSource)],
+    texts: &Texts,
     tracing: Tracing,
 ) -> Result<Compiled, Vec<Problem>> {
     let templates = templates.iter().map(|source| (Kind::Template, source.file.to_string(), source));
@@ -353,16 +368,20 @@ fn compile_all(
         .chain(partials)
         .map(|(kind, name, source)| SourceText { kind, name, file: &source.file, text: &source.text })
         .collect();
-    compile::compile(&sources, tracing)
+    compile::compile(&sources, texts, tracing)
 }
 
 /// Expands a template, and returns the text with a token for each inserted value, and the values.
-fn expand_with(compiled: &Compiled, expand: Expand<'_>) -> Result<(String, Vec<Capture>), RenderError> {
+fn expand_with(
+    compiled: &Compiled,
+    texts: &Texts,
+    expand: Expand<'_>,
+) -> Result<(String, Vec<Capture>), RenderError> {
     let template = compiled
         .registry
         .get_template(expand.template.as_str())
         .ok_or_else(|| RenderErrorReason::TemplateNotFound(expand.template.to_string()))?;
-    let recorder = Recorder::new(expand.scope.budget);
+    let recorder = Recorder::new(expand.scope.budget, texts);
     let mut out = BoundedOutput::default();
     {
         let mut rc = RenderContext::new(None);

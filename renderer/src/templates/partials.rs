@@ -30,7 +30,7 @@ impl PartialCalls<'_> {
         self.made_by(from).filter_map(|call| self.fault(from, call)).collect()
     }
 
-    fn made_by(&self, name: &str) -> impl Iterator<Item = &PartialCall> {
+    pub(super) fn made_by(&self, name: &str) -> impl Iterator<Item = &PartialCall> {
         self.calls.get(name).into_iter().flatten()
     }
 

@@ -13,15 +13,17 @@ use handlebars::template::{
 };
 use serde_json::Value as Json;
 
+use crate::path::RepoPath;
 use crate::plural::{agrees, counted};
 use crate::problem::{Fault, Place, Position, did_you_mean};
 
-use super::compile::{Compiled, Kind, Site, SourceText, Stretch, Tracing};
-use super::functions::{VALUE_HELPERS, arity};
-use super::helpers::{BLOCK, BLOCK_HELPERS, ENCLOSE, INSERT, MARK, REQUIRE, REQUIRE_MAP, VALUE};
+use super::compile::{Calls, Compiled, Kind, Site, SourceText, Stretch, Texts, Tracing};
+use super::functions::{FILE, VALUE_HELPERS, arity};
+use super::helpers::{BLOCK, BLOCK_HELPERS, ENCLOSE, INSERT, INSERT_FILE, MARK, REQUIRE, REQUIRE_MAP, VALUE};
 use super::partials::PartialCall;
 use super::scan::{LineIndex, Scan, Tag, TagKind};
 use super::segments::PathText;
+use super::{TEXTS, TemplateSource};
 
 pub(super) struct Rewriter<'a, 's> {
     compiled: &'a mut Compiled,
@@ -36,7 +38,9 @@ pub(super) struct Rewriter<'a, 's> {
     level: usize,
     /// How many of them change what a path starts from.
     scopes: usize,
-    calls: Vec<PartialCall>,
+    /// What may be inserted as text.
+    texts_by_name: Option<&'a Texts>,
+    calls: Calls,
     faults: Vec<Fault>,
 }
 
@@ -86,16 +90,19 @@ impl<'a, 's> Rewriter<'a, 's> {
             blank: Blank::new(),
             level: 0,
             scopes: 0,
-            calls: Vec::new(),
+            texts_by_name: None,
+            calls: Calls::default(),
             faults: Vec::new(),
         }
     }
 
-    /// Returns the rewritten template and the partials that it calls.
-    pub(super) fn rewrite(
-        mut self,
-        mut template: Template,
-    ) -> Result<(Template, Vec<PartialCall>), Vec<Fault>> {
+    /// Names what `file` may insert.
+    pub(super) fn inserting(self, texts: &'a Texts) -> Self {
+        Self { texts_by_name: Some(texts), ..self }
+    }
+
+    /// Returns the rewritten template and what it calls.
+    pub(super) fn rewrite(mut self, mut template: Template) -> Result<(Template, Calls), Vec<Fault>> {
         self.template(&mut template);
         if let Some(tag) = self.tags.find(|tag| tag.kind.is_in_tree()) {
             let message = format!("cannot tell what `{}` belongs to", tag.text);
@@ -158,12 +165,15 @@ impl<'a, 's> Rewriter<'a, 's> {
 
     fn expression(&mut self, call: &mut HelperTemplate) -> TemplateElement {
         let site = self.next_site(&[TagKind::Expression]);
-        let value = if call.params.is_empty() && call.hash.is_empty() {
-            self.parameter(call.name.clone())
-        } else {
-            self.function(call)
-        };
-        self.blank.value(vec![literal(INSERT), literal(site), value])
+        if call.params.is_empty() && call.hash.is_empty() {
+            let value = self.parameter(call.name.clone());
+            return self.blank.value(vec![literal(INSERT), literal(site), value]);
+        }
+        let value = self.function(call);
+        let file = call.name.as_name().filter(|name| *name == FILE).and_then(|_| self.text_of(call));
+        let operation = literal(if file.is_some() { INSERT_FILE } else { INSERT });
+        self.compiled.sites[site].text = file.map(|source| source.file.clone());
+        self.blank.value(vec![operation, literal(site), value])
     }
 
     fn block(&mut self, call: &mut HelperTemplate) {
@@ -231,7 +241,7 @@ impl<'a, 's> Rewriter<'a, 's> {
             return None;
         };
         self.check_arguments(&name, call);
-        self.calls.push(PartialCall { name, position: self.position(), level: self.level });
+        self.calls.partials.push(PartialCall { name, position: self.position(), level: self.level });
         call.params =
             std::mem::take(&mut call.params).into_iter().map(|param| self.parameter(param)).collect();
         call.hash = std::mem::take(&mut call.hash)
@@ -264,8 +274,49 @@ impl<'a, 's> Rewriter<'a, 's> {
         }
     }
 
+    /// Returns the file that a call of `file` names.
+    fn text_of(&self, call: &HelperTemplate) -> Option<&'a TemplateSource> {
+        match call.params.as_slice() {
+            [Parameter::Literal(Json::String(name))] => self.texts_by_name?.get(name),
+            _ => None,
+        }
+    }
+
+    /// Notes the file that a call of `file` names, or says what is wrong with it.
+    fn file(&mut self, call: &HelperTemplate) {
+        if let Some(source) = self.text_of(call) {
+            self.calls.texts.insert(source.file.clone());
+            return;
+        }
+        let [Parameter::Literal(Json::String(name))] = call.params.as_slice() else {
+            if call.params.len() == 1 {
+                self.fault("the name of a file must be written out", "choose with `{{#if}}` instead");
+            }
+            return;
+        };
+        match RepoPath::parse(name) {
+            Ok(path) => {
+                let known = self.texts_by_name.into_iter().flat_map(|texts| texts.keys().map(String::as_str));
+                let hint = match did_you_mean(path.as_str(), known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("create `{TEXTS}/{path}`"),
+                };
+                self.fault(format!("unknown file `{path}`"), hint);
+            }
+            Err(error) => {
+                let hint = format!(
+                    "write the path of a file below `{TEXTS}/`, as in `(file \"dashboards/a.json\")`"
+                );
+                self.fault(error.to_string(), hint);
+            }
+        }
+    }
+
     fn function(&mut self, call: &HelperTemplate) -> Parameter {
         let name = call.name.as_name().unwrap_or("").to_owned();
+        if name == FILE {
+            self.file(call);
+        }
         if VALUE_HELPERS.contains(&name.as_str()) {
             self.refuse_named_arguments(call);
             let (wanted, example) = arity(&name);
@@ -363,7 +414,7 @@ impl<'a, 's> Rewriter<'a, 's> {
             None => (Position::START, String::new()),
         };
         let place = Place { file: self.source.file.clone(), position };
-        self.compiled.sites.push(Site { place, expression });
+        self.compiled.sites.push(Site { place, expression, text: None });
         if tag.is_none_or(|tag| !kinds.contains(&tag.kind)) {
             self.fault("cannot tell what this belongs to", "check the braces before it");
         }

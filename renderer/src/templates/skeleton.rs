@@ -3,6 +3,7 @@
 //! The parser never sees a value, so no value can leave its scalar or change the structure. Equal texts have equal
 //! skeletons, which is what makes remembering them worth it: a fleet's files differ in values, hardly in structure.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::Value as Json;
@@ -250,13 +251,17 @@ impl<'a> Filler<'a> {
         self.captures.get(token).map_or(&Json::Null, |capture| &capture.value)
     }
 
+    fn is_file(&self, token: usize) -> bool {
+        self.captures.get(token).is_some_and(|capture| capture.is_file)
+    }
+
     fn typed(&mut self, token: usize, position: Position) -> Value {
         let value = self.value(token);
         if !self.has_room(weight(value), token, position) {
             return Value::Null;
         }
         let value = value.into();
-        if self.is_neutral { neutral(value) } else { value }
+        if self.is_neutral && !self.is_file(token) { neutral(value) } else { value }
     }
 
     /// Counts bytes that are about to be inserted; says so once if they are too many.
@@ -314,12 +319,22 @@ impl<'a> Filler<'a> {
 
     fn text(&mut self, pieces: &[Piece], position: Position, place: &str) -> String {
         let mut text = String::new();
-        for piece in pieces {
+        for (at, piece) in pieces.iter().enumerate() {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
                 Piece::Token(token) => match scalar_text(self.value(*token)) {
                     Some(scalar) if self.has_room(scalar.len(), *token, position) => {
-                        text.push_str(&if self.is_neutral { neutral_text(&scalar) } else { scalar });
+                        let is_file = self.is_file(*token);
+                        // A file that ends its last line needs no second line break after it.
+                        let is_line = is_file && ends_line(pieces.get(at + 1));
+                        let scalar =
+                            if is_line { scalar.strip_suffix('\n').unwrap_or(&scalar) } else { &scalar };
+                        let is_neutral = self.is_neutral && !is_file;
+                        text.push_str(&if is_neutral {
+                            neutral_text(scalar).into()
+                        } else {
+                            Cow::from(scalar)
+                        });
                     }
                     Some(_) => {}
                     None => self.misfits.push(Misfit {
@@ -333,6 +348,10 @@ impl<'a> Filler<'a> {
         }
         text
     }
+}
+
+fn ends_line(next: Option<&Piece>) -> bool {
+    matches!(next, Some(Piece::Text(text)) if text.starts_with('\n'))
 }
 
 fn neutral(value: Value) -> Value {

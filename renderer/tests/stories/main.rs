@@ -22,6 +22,7 @@ mod secrets;
 mod settings;
 mod shipped;
 mod tables;
+mod texts;
 mod traces;
 mod vault;
 mod world;

@@ -96,9 +96,10 @@ fn check(template: &str) -> Result<(), TestCaseError> {
     let expand = Expand { template: &world.file, scope: &scope, addon: None };
     let first = world.templates.render(expand);
     prop_assert_eq!(&world.templates.render(expand), &first, "a second rendering differs");
-    if let Ok((text, captures)) = expand_with(&world.templates.compiled, expand) {
+    if let Ok((text, captures)) = expand_with(&world.templates.compiled, &world.templates.texts, expand) {
         let traced = world.templates.traced().expect("what compiles, compiles traced");
-        let (marked, traced_captures) = expand_with(traced, expand).expect("what expands, expands traced");
+        let (marked, traced_captures) =
+            expand_with(traced, &world.templates.texts, expand).expect("what expands, expands traced");
         prop_assert_eq!(traced_captures, captures);
         let trail = Trail::new(&marked);
         prop_assert_eq!(trail.text(), text.as_str(), "marks change the text");

@@ -1,6 +1,7 @@
 //! Stories about templates: what is written, what is inserted, and what comes out or is said about it.
 
 mod blocks;
+mod files;
 mod fuzz;
 mod limits;
 mod lines;
@@ -24,6 +25,14 @@ struct World {
 
 impl World {
     fn compile(template: &str, partials: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
+        Self::compile_with(template, partials, &[])
+    }
+
+    fn compile_with(
+        template: &str,
+        partials: &[(&str, &str)],
+        texts: &[(&str, &str)],
+    ) -> Result<Self, Vec<Problem>> {
         let source = |file: &str, text: &str| TemplateSource {
             file: RepoPath::parse(file).unwrap(),
             text: text.into(),
@@ -31,7 +40,10 @@ impl World {
         let partials = partials
             .iter()
             .map(|(name, text)| ((*name).to_owned(), source(&format!("_partials/{name}.hbs"), text)));
-        let templates = Templates::compile(vec![source(TEMPLATE, template)], partials.collect())?;
+        let texts =
+            texts.iter().map(|(name, text)| ((*name).to_owned(), source(&format!("_files/{name}"), text)));
+        let templates =
+            Templates::compile(vec![source(TEMPLATE, template)], partials.collect(), texts.collect())?;
         Ok(Self { templates, file: RepoPath::parse(TEMPLATE).unwrap() })
     }
 
