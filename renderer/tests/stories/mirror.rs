@@ -1,6 +1,6 @@
 //! A site without the internet draws every chart from copies of the repositories.
 
-use fleetwright_renderer::explain::{explain, reach};
+use fleetwright_renderer::explain::{Reach, explain, reach};
 use fleetwright_renderer::path::RepoPath;
 use insta::assert_snapshot;
 
@@ -67,16 +67,16 @@ fn a_mirrored_repository_leads_to_the_fact_that_mirrors_it() {
     let key = "spec.generators[0].list.elements[0].repository";
     let lines = explain(&rendered, &file, Some(key)).unwrap();
     assert_eq!(lines[0].facts[0].place.to_string(), "environments/_fleet.yaml:23:11");
-    let (_, reached) = reach(&rendered, &RepoPath::parse(FLEET).unwrap(), "charts.mirror").unwrap();
+    let Reach { reached, .. } = reach(&rendered, &RepoPath::parse(FLEET).unwrap(), "charts.mirror").unwrap();
     let reached = reached.iter().map(|reached| format!("{} {}", reached.file, reached.path));
     assert_snapshot!(reached.collect::<Vec<_>>().join("\n"), @"
-    argocd-apps/app/applicationset.yaml spec.generators[0].list.elements[0].repository
-    argocd-apps/app/applicationset.yaml spec.generators[0].list.elements[1].repository
+    argocd-apps/app/applicationset.yaml spec.generators[0].list.elements[name=metallb].repository
+    argocd-apps/app/applicationset.yaml spec.generators[0].list.elements[name=prometheus-agent].repository
     argocd-apps/app/appproject.yaml spec.sourceRepos[1]
     argocd-apps/app/appproject.yaml spec.sourceRepos[2]
-    argocd-apps/control/applicationset.yaml spec.generators[0].list.elements[0].repository
-    argocd-apps/control/applicationset.yaml spec.generators[0].list.elements[1].repository
-    argocd-apps/control/applicationset.yaml spec.generators[0].list.elements[2].repository
+    argocd-apps/control/applicationset.yaml spec.generators[0].list.elements[name=argo-cd].repository
+    argocd-apps/control/applicationset.yaml spec.generators[0].list.elements[name=kube-prometheus-stack].repository
+    argocd-apps/control/applicationset.yaml spec.generators[0].list.elements[name=metallb].repository
     argocd-apps/control/appproject.yaml spec.sourceRepos[1]
     argocd-apps/control/appproject.yaml spec.sourceRepos[2]
     argocd-apps/control/appproject.yaml spec.sourceRepos[3]

@@ -1,6 +1,6 @@
 //! Where a rendered value comes from, and what a fact reaches.
 
-use fleetwright_renderer::explain::{explain, reach};
+use fleetwright_renderer::explain::{Reach, explain, grouped, reach};
 use fleetwright_renderer::path::RepoPath;
 use insta::assert_snapshot;
 
@@ -34,7 +34,7 @@ fn explained(world: &World, file: &str, key: &str) -> String {
 
 fn reached(world: &World, file: &str, key: &str) -> String {
     let rendered = world.render();
-    let Some((place, reached)) = reach(&rendered, &RepoPath::parse(file).unwrap(), key) else {
+    let Some(Reach { place, reached, .. }) = reach(&rendered, &RepoPath::parse(file).unwrap(), key) else {
         return "nothing".to_owned();
     };
     let lines = reached.iter().map(|reached| format!("  {} {}", reached.file, reached.path));
@@ -66,7 +66,7 @@ fn a_value_out_of_a_partial_names_the_partial_and_the_setting() {
       templates/_partials/volume-claim.hbs:5:19 (literal)
     prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
       templates/_partials/volume-claim.hbs:8:18 size
-      environments/control.yaml:24:16 addons[1].settings.storage Value
+      environments/control.yaml:24:16 addons[name=kube-prometheus-stack].settings.storage Value
     ");
     let file = "argocd-apps/app/prometheus-agent/values.yaml";
     assert_snapshot!(explained(&World::platform(), file, &format!("{claim}.resources")), @"
@@ -82,28 +82,28 @@ fn a_value_out_of_a_loop_names_its_own_item() {
     assert_snapshot!(explained(&World::platform(), file, "spec.generators[0].list.elements[1]"), @"
     spec.generators[0].list.elements[1].name
       templates/cluster/applicationset.yaml.hbs:24:19 name
-      templates/addons/prometheus-agent/addon.yaml:3:1 addons[1].name Value
+      templates/addons/prometheus-agent/addon.yaml:3:1 addons[name=prometheus-agent].name Value
     spec.generators[0].list.elements[1].release
       templates/cluster/applicationset.yaml.hbs:25:22 release
-      templates/addons/prometheus-agent/addon.yaml:3:1 addons[1].release Value
+      templates/addons/prometheus-agent/addon.yaml:3:1 addons[name=prometheus-agent].release Value
     spec.generators[0].list.elements[1].namespace
       templates/cluster/applicationset.yaml.hbs:26:24 namespace
-      templates/addons/prometheus-agent/addon.yaml:8:12 addons[1].namespace Value
+      templates/addons/prometheus-agent/addon.yaml:8:12 addons[name=prometheus-agent].namespace Value
     spec.generators[0].list.elements[1].repository
       templates/cluster/applicationset.yaml.hbs:27:25 chart.repository
-      templates/addons/prometheus-agent/addon.yaml:4:15 addons[1].chart.repository Value
+      templates/addons/prometheus-agent/addon.yaml:4:15 addons[name=prometheus-agent].chart.repository Value
     spec.generators[0].list.elements[1].chart
       templates/cluster/applicationset.yaml.hbs:28:20 chart.name
-      templates/addons/prometheus-agent/addon.yaml:5:9 addons[1].chart.name Value
+      templates/addons/prometheus-agent/addon.yaml:5:9 addons[name=prometheus-agent].chart.name Value
     spec.generators[0].list.elements[1].version
       templates/cluster/applicationset.yaml.hbs:29:22 chart.version
-      templates/addons/prometheus-agent/addon.yaml:6:12 addons[1].chart.version Value
+      templates/addons/prometheus-agent/addon.yaml:6:12 addons[name=prometheus-agent].chart.version Value
     spec.generators[0].list.elements[1].serverSideApply
       templates/cluster/applicationset.yaml.hbs:30:30 serverSideApply
-      templates/addons/prometheus-agent/addon.yaml:14:18 addons[1].serverSideApply Value
+      templates/addons/prometheus-agent/addon.yaml:14:18 addons[name=prometheus-agent].serverSideApply Value
     spec.generators[0].list.elements[1].manifests
       templates/cluster/applicationset.yaml.hbs:32:24 (literal)
-      templates/addons/prometheus-agent/addon.yaml:3:1 addons[1].manifests Value
+      templates/addons/prometheus-agent/addon.yaml:3:1 addons[name=prometheus-agent].manifests Value
     ");
 }
 
@@ -253,6 +253,7 @@ fn the_json_form_is_stable() {
         "file": "argocd-apps/control/kube-prometheus-stack/values.yaml",
         "document": 0,
         "path": "prometheus.service.loadBalancerIP",
+        "value": "192.168.64.102",
         "templates": [
           {
             "file": "templates/addons/kube-prometheus-stack/values.yaml.hbs",
@@ -267,13 +268,15 @@ fn the_json_form_is_stable() {
             "line": 16,
             "column": 15,
             "fact": "cluster.addresses.prometheus",
+            "value": "192.168.64.102",
             "influence": "value"
           }
         ]
       }
     ]
     "#);
-    let (_, reached) = reach(&rendered, &RepoPath::parse(CONTROL).unwrap(), "addresses.argocd").unwrap();
+    let Reach { reached, .. } =
+        reach(&rendered, &RepoPath::parse(CONTROL).unwrap(), "addresses.argocd").unwrap();
     assert_snapshot!(json(&reached), @r#"
     [
       {
@@ -286,4 +289,23 @@ fn the_json_form_is_stable() {
       }
     ]
     "#);
+}
+
+#[test]
+fn what_is_reached_on_many_clusters_is_one_group() {
+    let world = (1..=9).fold(World::platform(), |world, at| {
+        let spoke = world.text(APP);
+        let spoke = spoke.replace("10.245.", &format!("10.{at}.")).replace("10.97.", &format!("10.1{at}."));
+        let spoke = spoke.replace("192.168.64.1", &format!("192.168.{at}.1"));
+        world.with(&format!("environments/app-{at}.yaml"), spoke)
+    });
+    let rendered = world.render();
+    let found =
+        reach(&rendered, &RepoPath::parse("environments/_fleet.yaml").unwrap(), "ports.prometheus").unwrap();
+    let groups = grouped(&found.reached);
+    let agent = groups.iter().find(|group| group.file == "prometheus-agent/values.yaml").unwrap();
+    assert_eq!(
+        (agent.clusters.len(), agent.path.as_str()),
+        (10, "prometheus.prometheusSpec.remoteWrite[0].url")
+    );
 }

@@ -93,8 +93,8 @@ fn each_part_of_a_merged_setting_is_explained_where_it_is_written() {
     assert_eq!(place("schedules.daily.at"), "templates/addons/backup/addon.yaml:13:19");
     assert_eq!(place("schedules.weekly.keep"), "templates/addons/backup/addon.yaml:14:29");
     let reached = |key: &str| {
-        let (_, reached) = reach(&rendered, &RepoPath::parse(ADDON).unwrap(), key).unwrap();
-        reached.into_iter().map(|reached| reached.path).collect::<Vec<_>>().join(" ")
+        let found = reach(&rendered, &RepoPath::parse(ADDON).unwrap(), key).unwrap();
+        found.reached.into_iter().map(|reached| reached.path).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(reached("settings.schedules.default.weekly"), "schedules.weekly.at schedules.weekly.keep");
     assert_eq!(reached("settings.schedules.default.daily.keep"), "");

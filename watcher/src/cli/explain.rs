@@ -1,16 +1,15 @@
-//! `fleetwright explain`: where a rendered value comes from, or what a fact reaches.
+//! `fleetwright explain`: where a rendered value comes from, what a fact reaches, and what a template is for.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
-use renderer::explain::{self, Influence, Provenance, Reached};
+use renderer::explain::{self, Group, Influence, Provenance, Reach, Usage};
 use renderer::key_path::text_of;
 use renderer::path::RepoPath;
 use renderer::plan;
 use renderer::problem::{Place, did_you_mean};
 use renderer::render::{Rendered, RenderedFile};
-use renderer::snapshot::ENVIRONMENTS;
 use serde_json::json;
 
 use super::{Global, print_json, print_text};
@@ -19,13 +18,18 @@ use crate::output::Exit;
 
 /// How many names a hint lists before it only counts them.
 const MAX_LISTED: usize = 8;
+/// How many clusters are named before the rest is only counted.
+const MAX_CLUSTERS: usize = 3;
+/// How much of a value is shown on a line.
+const MAX_VALUE_CHARS: usize = 100;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A rendered file or a file with facts, named from this folder or from the top of the repository.
+    /// A rendered file, a file with facts or a file below `templates/`, named from this folder or from the top of the
+    /// repository.
     file: String,
-    /// The key, such as `prometheus.prometheusSpec.remoteWrite[0].url`, or as a plan prints it; a file with facts
-    /// needs one.
+    /// The key, such as `prometheus.prometheusSpec.remoteWrite[0].url`, or as a plan prints it; a file below
+    /// `environments/` needs one.
     key: Option<String>,
 }
 
@@ -36,7 +40,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let path = files.find(&global.repo, &top, &args.file)?;
     match files.rendered.iter().find(|file| file.path == path) {
         Some(file) => show_values(global, &explain_value(&rendered, file, args)?),
-        None => explain_fact(global, &rendered, &path, args)?,
+        None => match explain::usage(&rendered, &path) {
+            Some(usage) if args.key.is_none() => show_usage(global, &usage),
+            Some(_) if !files.facts.contains(&path) => return Err(no_keys(&path)),
+            _ => explain_fact(global, &rendered, &path, args)?,
+        },
     }
     Ok(Exit::Done)
 }
@@ -45,16 +53,22 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 struct Files<'a> {
     rendered: Vec<&'a RenderedFile>,
     facts: BTreeSet<RepoPath>,
+    templates: BTreeSet<&'a RepoPath>,
 }
 
 impl<'a> Files<'a> {
     fn of(rendered: &'a Rendered) -> Self {
         let files = rendered.clusters.values().flat_map(|cluster| cluster.files()).collect();
-        Self { rendered: files, facts: facts(rendered).into_iter().map(|(_, place)| place.file).collect() }
+        Self {
+            rendered: files,
+            facts: facts(rendered).into_iter().map(|(_, place)| place.file).collect(),
+            templates: rendered.catalog.ids.keys().collect(),
+        }
     }
 
     fn names(&self) -> impl Iterator<Item = &RepoPath> {
-        self.facts.iter().chain(self.rendered.iter().map(|file| &file.path))
+        let rendered = self.rendered.iter().map(|file| &file.path);
+        self.facts.iter().chain(rendered).chain(self.templates.iter().copied())
     }
 
     /// Finds the file that `given` names, from the current folder or from the top.
@@ -70,7 +84,8 @@ impl<'a> Files<'a> {
 
     fn not_found(&self, given: &str, path: Option<&RepoPath>) -> CommandError {
         let shown = given.escape_debug();
-        let hint = "name a file below `argocd-apps/`, or one below `environments/` and a key of it";
+        let hint =
+            "name a file below `argocd-apps/` or `templates/`, or one below `environments/` and a key of it";
         let Some(path) = path else {
             return usage(format!("`{shown}` is not in this repository"), hint.to_owned());
         };
@@ -80,7 +95,7 @@ impl<'a> Files<'a> {
         }
         let near = did_you_mean(path.as_str(), self.names().map(RepoPath::as_str));
         let hint = near.map_or_else(|| hint.to_owned(), |near| format!("did you mean `{near}`?"));
-        not_found(format!("`{shown}` is neither a rendered file nor one with facts"), hint)
+        not_found(format!("`{shown}` is neither a rendered file nor one that is rendered from"), hint)
     }
 }
 
@@ -139,23 +154,28 @@ fn explain_fact(
     let bare = |key: &str| key.replace('"', "");
     let key = own.iter().find(|key| *key == given || bare(key) == bare(given));
     let found = key.and_then(|key| Some((key, explain::reach(rendered, path, key)?)));
-    let Some((key, (place, reached))) = found else {
+    let Some((key, reach)) = found else {
         let near = did_you_mean(given, own.iter().map(String::as_str));
         let hint = near.map_or_else(|| keys_hint(&own), |near| format!("did you mean `{near}`?"));
         return Err(not_found(format!("`{path}` has no `{}`", given.escape_debug()), hint));
     };
-    show_reach(global, key, &place, &reached);
+    show_reach(global, key, &reach);
     Ok(())
 }
 
-/// Returns the key and the place of every fact of the inventory.
+fn no_keys(path: &RepoPath) -> CommandError {
+    let hint =
+        format!("`fleetwright explain {path}` shows what is rendered from it, and a rendered file has keys");
+    usage(format!("`{path}` has no keys"), hint)
+}
+
+/// Returns the key and the place of every fact of the inventory and of the add-ons.
 fn facts(rendered: &Rendered) -> Vec<(String, Place)> {
     let fleet = std::iter::once(&rendered.inventory.fleet.origin);
     let clusters = rendered.inventory.clusters.values().map(|cluster| &cluster.origin);
-    let all = fleet.chain(clusters).flat_map(|origin| origin.all());
-    all.map(|(path, fact)| (text_of(&path), fact.own_place()))
-        .filter(|(_, place)| place.file.below(ENVIRONMENTS).is_some())
-        .collect()
+    let addons = rendered.catalog.addons.values().map(|addon| &addon.origin);
+    let all = fleet.chain(clusters).chain(addons).flat_map(|origin| origin.all());
+    all.map(|(path, fact)| (text_of(&path), fact.own_place())).collect()
 }
 
 fn keys_hint(keys: &BTreeSet<String>) -> String {
@@ -192,38 +212,100 @@ fn show_values(global: &Global, values: &[Provenance]) {
     }
 }
 
-fn show_reach(global: &Global, key: &str, place: &Place, reached: &[Reached]) {
+fn show_reach(global: &Global, key: &str, reach: &Reach) {
+    let Reach { place, value, reached } = reach;
+    let groups = explain::grouped(reached);
     if global.is_json() {
-        print_json(&json!({ "fact": { "key": key, "place": place }, "reached": reached }));
+        let fact = json!({ "key": key, "place": place, "value": value });
+        print_json(&json!({ "fact": fact, "reached": reached, "groups": groups }));
     } else {
-        print_text(&reach_text(key, place, reached));
+        print_text(&format!("{place}  {key}{}\n{}", equals(value), groups_text(&groups)));
     }
+}
+
+fn show_usage(global: &Global, usage: &Usage) {
+    let groups = explain::grouped(&usage.reached);
+    if global.is_json() {
+        print_json(&json!({ "source": usage, "reached": usage.reached, "groups": groups }));
+        return;
+    }
+    let mut text = format!("{}\n", usage.file);
+    for (word, files) in [("calls", &usage.calls), ("called by", &usage.called_by)] {
+        for file in files {
+            let _ = writeln!(text, "  {word:<9}  {file}");
+        }
+    }
+    print_text(&(text + &groups_text(&groups)));
 }
 
 fn value_text(value: &Provenance, is_numbered: bool) -> String {
     let document = if is_numbered { format!("[{}].", value.document) } else { String::new() };
-    let mut text = format!("{} {document}{}\n", value.file, text_of(&value.path));
+    let mut text = format!("{} {document}{}{}\n", value.file, text_of(&value.path), equals(&value.value));
     for line in &value.templates {
         let expression = line.expression.iter().map(|expression| format!("  {{{{{expression}}}}}"));
         let _ = writeln!(text, "  template  {}{}", line.place, expression.collect::<String>());
+        if let Some(file) = &line.text {
+            let _ = writeln!(text, "  file      {file}");
+        }
     }
     for fact in &value.facts {
         let influence = match fact.influence {
             Influence::Value => "fact    ",
             Influence::Presence => "decides ",
         };
-        let _ = writeln!(text, "  {influence}  {}  {}", fact.place, fact.fact);
+        let _ = writeln!(text, "  {influence}  {}  {}{}", fact.place, fact.fact, equals(&fact.value));
     }
     text
 }
 
-fn reach_text(key: &str, place: &Place, reached: &[Reached]) -> String {
-    let mut text = format!("{place}  {key}\n");
-    for place in reached {
-        let _ = writeln!(text, "  {} {}", place.file, place.path);
+/// Shows a value on one line, shortened if it is long.
+fn equals(value: &serde_json::Value) -> String {
+    let written = value.to_string();
+    match written.char_indices().nth(MAX_VALUE_CHARS) {
+        Some((end, _)) => format!(" = {}…", &written[..end]),
+        None => format!(" = {written}"),
     }
-    if reached.is_empty() {
-        text.push_str("  reaches no rendered file\n");
+}
+
+fn groups_text(groups: &[Group]) -> String {
+    let line = |group: &Group| {
+        let path = if group.path.is_empty() { String::new() } else { format!(" {}", group.path) };
+        format!("  {}{path}  on {}\n", group.file, clusters_text(&group.clusters))
+    };
+    if groups.is_empty() {
+        "  reaches no rendered file\n".to_owned()
+    } else {
+        groups.iter().map(line).collect()
     }
-    text
+}
+
+fn clusters_text(clusters: &[String]) -> String {
+    match clusters {
+        [one] => one.clone(),
+        few if few.len() <= MAX_CLUSTERS => few.join(", "),
+        many => {
+            let named = many[..MAX_CLUSTERS].join(", ");
+            format!("{} clusters: {named} and {} more", many.len(), many.len() - MAX_CLUSTERS)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_clusters_are_named_and_more_are_counted() {
+        let clusters: Vec<_> = (1..=42).map(|at| format!("c{at}")).collect();
+        assert_eq!(clusters_text(&clusters[..1]), "c1");
+        assert_eq!(clusters_text(&clusters[..3]), "c1, c2, c3");
+        assert_eq!(clusters_text(&clusters), "42 clusters: c1, c2, c3 and 39 more");
+    }
+
+    #[test]
+    fn a_long_value_is_shortened() {
+        let value = json!("ü".repeat(1_000));
+        assert_eq!(equals(&value).chars().count(), " = ".len() + MAX_VALUE_CHARS + 1);
+        assert_eq!(equals(&json!({"a": [1, null]})), r#" = {"a":[1,null]}"#);
+    }
 }

@@ -9,18 +9,18 @@ const VALUES: &str = "argocd-apps/eu-1/web/values.yaml";
 #[test]
 fn a_value_names_its_template_line_and_its_facts() {
     let repo = Repo::fleet();
-    assert_snapshot!(repo.run(&["explain", VALUES, "env[0].value"]), @"
-    argocd-apps/eu-1/web/values.yaml env[0].value
+    assert_snapshot!(repo.run(&["explain", VALUES, "env[0].value"]), @r#"
+    argocd-apps/eu-1/web/values.yaml env[0].value = "http://10.9.0.10:8080"
       template  templates/addons/web/values.yaml.hbs:4:20  {{hub.addresses.web}}
       template  templates/addons/web/values.yaml.hbs:4:42  {{fleet.ports.web}}
-      fact      environments/_fleet.yaml:4:8  fleet.ports.web
-      fact      environments/hub.yaml:5:8  hub.addresses.web
+      fact      environments/_fleet.yaml:4:8  fleet.ports.web = 8080
+      fact      environments/hub.yaml:5:8  hub.addresses.web = "10.9.0.10"
     => 0
-    ");
+    "#);
     assert_snapshot!(repo.run(&["explain", VALUES, "replicas"]), @"
-    argocd-apps/eu-1/web/values.yaml replicas
+    argocd-apps/eu-1/web/values.yaml replicas = 3
       template  templates/addons/web/values.yaml.hbs:1:11  {{addon.settings.replicas}}
-      fact      environments/prod/eu-1.yaml:9:26  addons[0].settings.replicas
+      fact      environments/prod/eu-1.yaml:9:26  addons[name=web].settings.replicas = 3
     => 0
     ");
     assert_snapshot!(repo.run(&["explain", VALUES, "env[0].value", "--format", "json"]), @r#"
@@ -34,14 +34,16 @@ fn a_value_names_its_template_line_and_its_facts() {
               "fact": "fleet.ports.web",
               "file": "environments/_fleet.yaml",
               "influence": "value",
-              "line": 4
+              "line": 4,
+              "value": 8080
             },
             {
               "column": 8,
               "fact": "hub.addresses.web",
               "file": "environments/hub.yaml",
               "influence": "value",
-              "line": 5
+              "line": 5,
+              "value": "10.9.0.10"
             }
           ],
           "file": "argocd-apps/eu-1/web/values.yaml",
@@ -59,7 +61,8 @@ fn a_value_names_its_template_line_and_its_facts() {
               "file": "templates/addons/web/values.yaml.hbs",
               "line": 4
             }
-          ]
+          ],
+          "value": "http://10.9.0.10:8080"
         }
       ]
     }
@@ -70,14 +73,13 @@ fn a_value_names_its_template_line_and_its_facts() {
 #[test]
 fn a_fact_names_every_place_that_it_reaches() {
     let repo = Repo::fleet();
-    assert_snapshot!(repo.run(&["explain", "environments/hub.yaml", "addresses.web"]), @"
-    environments/hub.yaml:5:8  addresses.web
-      argocd-apps/eu-1/web/values.yaml env[0].value
-      argocd-apps/hub/web/values.yaml env[0].value
+    assert_snapshot!(repo.run(&["explain", "environments/hub.yaml", "addresses.web"]), @r#"
+    environments/hub.yaml:5:8  addresses.web = "10.9.0.10"
+      web/values.yaml env[name=HUB].value  on eu-1, hub
     => 0
-    ");
+    "#);
     assert_snapshot!(repo.run(&["explain", "environments/_defaults.yaml", "machines.controlPlane.count"]), @"
-    environments/_defaults.yaml:2:25  machines.controlPlane.count
+    environments/_defaults.yaml:2:25  machines.controlPlane.count = 3
       reaches no rendered file
     => 0
     ");
@@ -89,16 +91,30 @@ fn a_fact_names_every_place_that_it_reaches() {
           "column": 8,
           "file": "environments/hub.yaml",
           "line": 5
-        }
+        },
+        "value": "10.9.0.10"
       },
+      "groups": [
+        {
+          "clusters": [
+            "eu-1",
+            "hub"
+          ],
+          "file": "web/values.yaml",
+          "influence": "value",
+          "path": "env[name=HUB].value"
+        }
+      ],
       "reached": [
         {
           "file": "argocd-apps/eu-1/web/values.yaml",
-          "path": "env[0].value"
+          "influence": "value",
+          "path": "env[name=HUB].value"
         },
         {
           "file": "argocd-apps/hub/web/values.yaml",
-          "path": "env[0].value"
+          "influence": "value",
+          "path": "env[name=HUB].value"
         }
       ]
     }
@@ -115,12 +131,12 @@ fn a_path_may_be_written_as_a_plan_prints_it() {
     assert_eq!(repo.run(&["explain", VALUES, "labels.example.com/role"]).out, quoted);
     let settings = "argocd-apps/eu-1/web/manifests/settings.yaml";
     let object = repo.run(&["explain", settings, "ConfigMap web/machines data.workers"]);
-    assert_snapshot!(object, @"
-    argocd-apps/eu-1/web/manifests/settings.yaml data.workers
+    assert_snapshot!(object, @r#"
+    argocd-apps/eu-1/web/manifests/settings.yaml data.workers = "6"
       template  templates/addons/web/manifests/settings.yaml.hbs:9:18  {{cluster.machines.workers.count}}
-      fact      environments/prod/eu-1.yaml:4:20  cluster.machines.workers.count
+      fact      environments/prod/eu-1.yaml:4:20  cluster.machines.workers.count = 6
     => 0
-    ");
+    "#);
     assert_eq!(repo.run(&["explain", settings, "[1].data.workers"]).out, object.out);
 }
 
@@ -176,31 +192,31 @@ fn a_file_may_be_named_from_the_current_folder() {
 #[test]
 fn a_whole_file_is_explained_leaf_by_leaf() {
     let repo = Repo::fleet();
-    assert_snapshot!(repo.run(&["explain", "argocd-apps/eu-1/web/manifests/settings.yaml"]), @"
-    argocd-apps/eu-1/web/manifests/settings.yaml [0].apiVersion
+    assert_snapshot!(repo.run(&["explain", "argocd-apps/eu-1/web/manifests/settings.yaml"]), @r#"
+    argocd-apps/eu-1/web/manifests/settings.yaml [0].apiVersion = "v1"
       template  templates/addons/web/manifests/settings.yaml.hbs:1:13
-    argocd-apps/eu-1/web/manifests/settings.yaml [0].kind
+    argocd-apps/eu-1/web/manifests/settings.yaml [0].kind = "ConfigMap"
       template  templates/addons/web/manifests/settings.yaml.hbs:2:7
-    argocd-apps/eu-1/web/manifests/settings.yaml [0].metadata.name
+    argocd-apps/eu-1/web/manifests/settings.yaml [0].metadata.name = "settings"
       template  templates/addons/web/manifests/settings.yaml.hbs:3:18
-    argocd-apps/eu-1/web/manifests/settings.yaml [0].metadata.namespace
+    argocd-apps/eu-1/web/manifests/settings.yaml [0].metadata.namespace = "web"
       template  templates/addons/web/manifests/settings.yaml.hbs:3:39
-    argocd-apps/eu-1/web/manifests/settings.yaml [0].data.storageClass
+    argocd-apps/eu-1/web/manifests/settings.yaml [0].data.storageClass = "fast"
       template  templates/addons/web/manifests/settings.yaml.hbs:4:23  {{fleet.storageClass}}
-      fact      environments/_fleet.yaml:2:15  fleet.storageClass
-    argocd-apps/eu-1/web/manifests/settings.yaml [1].apiVersion
+      fact      environments/_fleet.yaml:2:15  fleet.storageClass = "fast"
+    argocd-apps/eu-1/web/manifests/settings.yaml [1].apiVersion = "v1"
       template  templates/addons/web/manifests/settings.yaml.hbs:6:13
-    argocd-apps/eu-1/web/manifests/settings.yaml [1].kind
+    argocd-apps/eu-1/web/manifests/settings.yaml [1].kind = "ConfigMap"
       template  templates/addons/web/manifests/settings.yaml.hbs:7:7
-    argocd-apps/eu-1/web/manifests/settings.yaml [1].metadata.name
+    argocd-apps/eu-1/web/manifests/settings.yaml [1].metadata.name = "machines"
       template  templates/addons/web/manifests/settings.yaml.hbs:8:18
-    argocd-apps/eu-1/web/manifests/settings.yaml [1].metadata.namespace
+    argocd-apps/eu-1/web/manifests/settings.yaml [1].metadata.namespace = "web"
       template  templates/addons/web/manifests/settings.yaml.hbs:8:39
-    argocd-apps/eu-1/web/manifests/settings.yaml [1].data.workers
+    argocd-apps/eu-1/web/manifests/settings.yaml [1].data.workers = "6"
       template  templates/addons/web/manifests/settings.yaml.hbs:9:18  {{cluster.machines.workers.count}}
-      fact      environments/prod/eu-1.yaml:4:20  cluster.machines.workers.count
+      fact      environments/prod/eu-1.yaml:4:20  cluster.machines.workers.count = 6
     => 0
-    ");
+    "#);
 }
 
 #[test]
@@ -212,7 +228,7 @@ fn a_slip_is_answered_with_what_is_near() {
         told.err
     };
     assert_snapshot!(explain(&["argocd-apps/eu-1/web/value.yaml"]), @"
-    error: `argocd-apps/eu-1/web/value.yaml` is neither a rendered file nor one with facts
+    error: `argocd-apps/eu-1/web/value.yaml` is neither a rendered file nor one that is rendered from
       hint: did you mean `argocd-apps/eu-1/web/values.yaml`?
     ");
     assert_snapshot!(explain(&["argocd-apps/eu-1/web"]), @"
@@ -221,11 +237,11 @@ fn a_slip_is_answered_with_what_is_near() {
     ");
     assert_snapshot!(explain(&["../elsewhere.yaml"]), @"
     error: `../elsewhere.yaml` is not in this repository
-      hint: name a file below `argocd-apps/`, or one below `environments/` and a key of it
+      hint: name a file below `argocd-apps/` or `templates/`, or one below `environments/` and a key of it
     ");
     assert_snapshot!(explain(&["README.md"]), @"
-    error: `README.md` is neither a rendered file nor one with facts
-      hint: name a file below `argocd-apps/`, or one below `environments/` and a key of it
+    error: `README.md` is neither a rendered file nor one that is rendered from
+      hint: name a file below `argocd-apps/` or `templates/`, or one below `environments/` and a key of it
     ");
     assert_snapshot!(explain(&[VALUES, "env[0].vlaue"]), @"
     error: there is no `vlaue` below `env[0]` in `argocd-apps/eu-1/web/values.yaml`
@@ -246,5 +262,123 @@ fn a_slip_is_answered_with_what_is_near() {
     assert_snapshot!(explain(&["environments/hub.yaml", "nothing"]), @"
     error: `environments/hub.yaml` has no `nothing`
       hint: its keys are `addresses.web`, `loadBalancer.pool`, `networks.pods`, `networks.services`, `role`
+    ");
+}
+
+#[test]
+fn a_file_below_templates_names_its_callers_and_what_is_rendered_from_it() {
+    let repo = Repo::fleet();
+    repo.write("templates/_partials/inner.hbs", "n: {{name}}\n");
+    repo.write("templates/_partials/outer.hbs", "{{> inner this}}\nt: {{file \"notes/a.txt\"}}\n");
+    repo.write("templates/_files/notes/a.txt", "{{ a }}\n");
+    let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more, namespace: web}\ndata:\n  {{> outer cluster}}\n";
+    repo.write("templates/addons/web/manifests/more.yaml.hbs", settings);
+    assert_snapshot!(repo.run(&["explain", "templates/_partials/inner.hbs"]), @"
+    templates/_partials/inner.hbs
+      called by  templates/_partials/outer.hbs
+      web/manifests/more.yaml  on eu-1, hub
+    => 0
+    ");
+    assert_snapshot!(repo.run(&["explain", "templates/_files/notes/a.txt"]), @"
+    templates/_files/notes/a.txt
+      called by  templates/_partials/outer.hbs
+      web/manifests/more.yaml  on eu-1, hub
+    => 0
+    ");
+    assert_snapshot!(repo.run(&["explain", "templates/addons/web/manifests/more.yaml.hbs"]), @"
+    templates/addons/web/manifests/more.yaml.hbs
+      calls      templates/_partials/outer.hbs
+      web/manifests/more.yaml  on eu-1, hub
+    => 0
+    ");
+    assert_snapshot!(repo.run(&["explain", "templates/_partials/outer.hbs", "--format", "json"]), @r#"
+    {
+      "groups": [
+        {
+          "clusters": [
+            "eu-1",
+            "hub"
+          ],
+          "file": "web/manifests/more.yaml",
+          "influence": "presence",
+          "path": ""
+        }
+      ],
+      "reached": [
+        {
+          "file": "argocd-apps/eu-1/web/manifests/more.yaml",
+          "influence": "presence",
+          "path": ""
+        },
+        {
+          "file": "argocd-apps/hub/web/manifests/more.yaml",
+          "influence": "presence",
+          "path": ""
+        }
+      ],
+      "source": {
+        "calledBy": [
+          "templates/addons/web/manifests/more.yaml.hbs"
+        ],
+        "calls": [
+          "templates/_files/notes/a.txt",
+          "templates/_partials/inner.hbs"
+        ],
+        "file": "templates/_partials/outer.hbs"
+      }
+    }
+    => 0
+    "#);
+    assert_snapshot!(repo.run(&["explain", "argocd-apps/eu-1/web/manifests/more.yaml", "data.t"]), @r#"
+    argocd-apps/eu-1/web/manifests/more.yaml data.t = "{{ a }}\n"
+      template  templates/_partials/outer.hbs:2:4  {{file "notes/a.txt"}}
+      file      templates/_files/notes/a.txt
+    => 0
+    "#);
+    assert_snapshot!(repo.refused(&["explain", "templates/_partials/outer.hbs", "n"]), @"
+    ! error: `templates/_partials/outer.hbs` has no keys
+    !   hint: `fleetwright explain templates/_partials/outer.hbs` shows what is rendered from it, and a rendered file has keys
+    => 2
+    ");
+}
+
+#[test]
+fn an_addon_names_where_it_runs_and_what_its_facts_reach() {
+    let repo = Repo::fleet();
+    let addon = "templates/addons/web/addon.yaml";
+    assert_snapshot!(repo.run(&["explain", addon]), @"
+    templates/addons/web/addon.yaml
+      web/manifests/settings.yaml  on eu-1, hub
+      web/values.yaml  on eu-1, hub
+    => 0
+    ");
+    assert_snapshot!(repo.run(&["explain", addon, "namespace"]), @r#"
+    templates/addons/web/addon.yaml:2:12  namespace = "web"
+      reaches no rendered file
+    => 0
+    "#);
+    assert_snapshot!(repo.run(&["explain", addon, "settings.replicas.default"]), @"
+    templates/addons/web/addon.yaml:4:38  settings.replicas.default = 2
+      web/values.yaml replicas  on hub
+    => 0
+    ");
+    assert_snapshot!(repo.refused(&["explain", addon, "namespase"]), @"
+    ! error: `templates/addons/web/addon.yaml` has no `namespase`
+    !   hint: did you mean `namespace`?
+    => 2
+    ");
+}
+
+#[test]
+fn a_fact_that_places_an_addon_reaches_its_files() {
+    let repo = Repo::fleet();
+    let addon = "templates/addons/web/addon.yaml";
+    let text = std::fs::read_to_string(repo.path(addon)).unwrap();
+    repo.write(addon, format!("{text}enabledByDefault: true\n"));
+    assert_snapshot!(repo.run(&["explain", addon, "enabledByDefault"]), @"
+    templates/addons/web/addon.yaml:5:19  enabledByDefault = true
+      web/manifests/settings.yaml  on eu-1, hub
+      web/values.yaml  on eu-1, hub
+    => 0
     ");
 }

@@ -1,0 +1,269 @@
+//! What a fact reaches: the rendered values that change with it, and the add-ons that run or not because of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::catalog::Addon;
+use crate::checks::DocumentKind;
+use crate::inventory::{Cluster, Fact, key};
+use crate::key_path::{Step, is_at_or_below, text_of};
+use crate::path::{ClusterName, RepoPath};
+use crate::problem::Place;
+use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
+use crate::templates::{Budget, MAX_SEARCH_STEPS, Scope};
+use crate::yaml::Value;
+
+use super::probe::{children, part_mut, perturb};
+use super::{Influence, leaves, masked, value_below};
+
+/// A place in a rendered file that a fact reaches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Reached {
+    /// The rendered file.
+    pub file: RepoPath,
+    /// The path of the value, `[n]` first where a file has several documents; empty if the whole file is meant.
+    pub path: String,
+    /// How it depends on the fact.
+    pub influence: Influence,
+}
+
+/// The same place on several clusters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// The file below the cluster's folder.
+    pub file: String,
+    /// The path of the value.
+    pub path: String,
+    /// How it depends on the fact.
+    pub influence: Influence,
+    /// The clusters.
+    pub clusters: Vec<String>,
+}
+
+/// Puts together what differs in nothing but its cluster.
+#[must_use]
+pub fn grouped(reached: &[Reached]) -> Vec<Group> {
+    let mut groups: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for place in reached {
+        let mut parts = place.file.as_str().splitn(3, '/').skip(1);
+        let (cluster, file) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let group = (file.to_owned(), place.path.clone(), place.influence);
+        groups.entry(group).or_default().push(cluster.to_owned());
+    }
+    let group = |((file, path, influence), clusters)| Group { file, path, influence, clusters };
+    groups.into_iter().map(group).collect()
+}
+
+/// A fact and what it reaches.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// Where the fact is written.
+    pub place: Place,
+    /// Its value, without what is a secret.
+    pub value: Json,
+    /// What it reaches.
+    pub reached: Vec<Reached>,
+}
+
+/// Returns every rendered place that the fact at `key` of an inventory file or an `addon.yaml` reaches, and where the
+/// fact stands. A map reaches what the facts in it reach.
+///
+/// Nothing if the file has no such fact that is in force anywhere.
+#[must_use]
+pub fn reach(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<Reach> {
+    let facts = facts_at_key(rendered, file, key);
+    let ((path, place), fact) = facts.iter().min_by_key(|((path, place), _)| (path.len(), place))?;
+    let (place, value) = (place.clone(), masked(&fact.to_json(), path));
+    let targets: BTreeSet<Place> = facts.into_keys().map(|(_, place)| place).collect();
+    let names: Vec<_> = rendered.clusters.keys().collect();
+    let reached = names.into_par_iter().flat_map_iter(|name| reach_in_cluster(rendered, name, &targets));
+    let reached = reached.collect::<BTreeSet<_>>().into_iter().collect();
+    Some(Reach { place, value, reached })
+}
+
+fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<Place>) -> Vec<Reached> {
+    let scope = rendered.scope(name);
+    let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
+    let units = UnitRenderer::new(&scope, &rendered.catalog, &budget);
+    let mut hits = Vec::new();
+    find_facts(&units, &mut Vec::new(), units.facts.facts(), targets, &mut hits);
+    let mut facts = units.facts.facts().clone();
+    for path in &hits {
+        if let Some(fact) = part_mut(&mut facts, path) {
+            perturb(fact);
+        }
+    }
+    let changed = Scope::new(facts).within(&budget);
+    let templates = unit_templates(&rendered.catalog, scope.cluster);
+    let mut reached = Vec::new();
+    for template in templates.iter().flat_map(|unit| &unit.templates) {
+        if !hits.is_empty() {
+            reached.extend(differences(&units, template, &changed));
+        }
+        reached.extend(overridden(&units, template, targets));
+    }
+    let decided = |addon: &Addon| is_placed_by(addon, scope.cluster, targets);
+    let files = rendered.clusters[name].units().iter().filter(|unit| {
+        unit.addon.as_ref().and_then(|name| rendered.catalog.addons.get(name)).is_some_and(|it| decided(it))
+    });
+    reached.extend(files.flat_map(|unit| &unit.files).map(|file| Reached::whole(&file.path)));
+    reached
+}
+
+impl Reached {
+    pub(super) fn whole(file: &RepoPath) -> Self {
+        Self { file: file.clone(), path: String::new(), influence: Influence::Presence }
+    }
+}
+
+/// Returns whether one of the facts decides that an add-on runs on a cluster.
+fn is_placed_by(addon: &Addon, cluster: &Cluster, targets: &BTreeSet<Place>) -> bool {
+    let is_target = |fact: &Fact| {
+        std::iter::once(fact)
+            .chain(fact.all().into_iter().map(|(_, fact)| fact))
+            .any(|fact| targets.contains(&fact.own_place()))
+    };
+    let says = |origin: &Fact, path: &[Step]| origin.at(path).is_some_and(is_target);
+    let enabled = [key("addons"), key(addon.name.as_str()), key("enabled")];
+    if cluster.origin.at(&enabled).is_some() {
+        return says(&cluster.origin, &enabled);
+    }
+    let placement = &addon.facts.clusters;
+    says(&addon.origin, &[key("clusters")])
+        || says(&addon.origin, &[key("enabledByDefault")])
+        || !placement.roles.is_empty() && says(&cluster.origin, &[key("role")])
+        || placement.labels.keys().any(|label| says(&cluster.origin, &[key("labels"), key(label)]))
+}
+
+/// Finds the facts at or below `key` that are written in a file and in force somewhere, with their places.
+fn facts_at_key<'r>(
+    rendered: &'r Rendered,
+    file: &RepoPath,
+    key: &str,
+) -> BTreeMap<(Vec<Step>, Place), &'r Fact> {
+    let fleet = std::iter::once(&rendered.inventory.fleet.origin);
+    let clusters = rendered.inventory.clusters.values().map(|cluster| &cluster.origin);
+    let addons = rendered.catalog.addons.values().map(|addon| &addon.origin);
+    let facts = fleet.chain(clusters).chain(addons).flat_map(Fact::all);
+    facts
+        .filter(|(path, fact)| fact.file() == file && is_at_or_below(path, key))
+        .map(|(path, fact)| ((path, fact.own_place()), fact))
+        .collect()
+}
+
+/// Collects the paths of the facts that were written at `targets`, as the templates of a cluster see them.
+fn find_facts(
+    renderer: &UnitRenderer<'_>,
+    at: &mut Vec<Step>,
+    facts: &Json,
+    targets: &BTreeSet<Place>,
+    found: &mut Vec<Vec<Step>>,
+) {
+    for (step, child) in children(facts) {
+        at.push(step);
+        let is_leaf = !matches!(child, Json::Array(_) | Json::Object(_));
+        if is_leaf && renderer.scope.place(at).is_some_and(|place| targets.contains(&place)) {
+            found.push(at.clone());
+        } else {
+            find_facts(renderer, at, child, targets, found);
+        }
+        at.pop();
+    }
+}
+
+fn differences(
+    renderer: &UnitRenderer<'_>,
+    template: &UnitTemplate<'_>,
+    changed: &Scope<'_>,
+) -> Vec<Reached> {
+    let before = renderer.documents(template, &renderer.facts).unwrap_or_default();
+    let reached = |document: usize, path: &[Step]| Reached {
+        file: template.writes.clone(),
+        path: match before.as_slice() {
+            [] => text_of(path),
+            [only] => named(only, path),
+            all => format!("[{document}].{}", all.get(document).map_or(text_of(path), |it| named(it, path))),
+        },
+        influence: Influence::Value,
+    };
+    let Ok(after) = renderer.documents(template, changed) else {
+        return vec![reached(0, &[])];
+    };
+    let count = before.len().max(after.len());
+    (0..count)
+        .flat_map(|document| {
+            let leaves_of = |documents: &[Value]| -> BTreeMap<Vec<Step>, Value> {
+                documents
+                    .get(document)
+                    .map(leaves)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(at, v)| (at, v.clone()))
+                    .collect()
+            };
+            let (old, new) = (leaves_of(&before), leaves_of(&after));
+            let changed: BTreeSet<_> =
+                old.keys().chain(new.keys()).filter(|at| old.get(*at) != new.get(*at)).cloned().collect();
+            changed.into_iter().map(|at| reached(document, &at)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Returns a path as text, in which an item of a list is called by its `name`, as on other clusters, where it may stand
+/// elsewhere in the list.
+fn named(document: &Value, path: &[Step]) -> String {
+    let mut pieces = Vec::with_capacity(path.len());
+    let mut at = Some(document);
+    for step in path {
+        let name = match step {
+            Step::Index(index) => at.and_then(|list| name_among(list.as_list()?, *index)),
+            Step::Key(_) => None,
+        };
+        let dot = if matches!(step, Step::Key(_)) && !pieces.is_empty() { "." } else { "" };
+        pieces.push(match name {
+            Some(name) => format!("[name={name}]"),
+            None => format!("{dot}{}", text_of(std::slice::from_ref(step))),
+        });
+        at = at.and_then(|value| value_below(value, std::slice::from_ref(step)));
+    }
+    pieces.concat()
+}
+
+/// Returns the name of an item that no other item of the list has, and that reads as it is.
+fn name_among(items: &[Value], index: usize) -> Option<&str> {
+    let own = items.get(index)?.get("name")?.as_str()?;
+    let is_plain = own.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) && !own.is_empty();
+    let namesakes = items.iter().filter(|item| item.get("name").and_then(Value::as_str) == Some(own));
+    (is_plain && namesakes.count() == 1).then_some(own)
+}
+
+/// Returns the places of a rendered file that an override at one of `targets` writes.
+fn overridden(
+    renderer: &UnitRenderer<'_>,
+    template: &UnitTemplate<'_>,
+    targets: &BTreeSet<Place>,
+) -> Vec<Reached> {
+    let Some(addon) = template.addon.filter(|_| template.kind == DocumentKind::Values) else {
+        return Vec::new();
+    };
+    let is_target = |path: &[Step]| {
+        renderer.scope.override_place(addon, path).is_some_and(|place| targets.contains(&place))
+    };
+    if !renderer.scope.overrides(addon) {
+        return Vec::new();
+    }
+    let documents = renderer.documents(template, &renderer.facts).unwrap_or_default();
+    let Some(document) = documents.first() else { return Vec::new() };
+    leaves(document)
+        .into_iter()
+        .filter(|(path, _)| is_target(path))
+        .map(|(path, _)| Reached {
+            file: template.writes.clone(),
+            path: text_of(&path),
+            influence: Influence::Value,
+        })
+        .collect()
+}
