@@ -15,7 +15,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::key_path::Step;
-use crate::network::AddressPool;
+use crate::network::FORMATS;
 use crate::path::RepoPath;
 use crate::problem::did_you_mean;
 use cost::{Growth, TooMany};
@@ -32,8 +32,8 @@ const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
 /// A compiled JSON Schema, draft 2020-12 unless it says otherwise.
 ///
-/// A sub-schema may carry `x-hint`: what to write there, for people. The formats of the draft are asserted, and so is
-/// `cidr`, a network in its canonical form.
+/// A sub-schema may carry `x-hint`: what to write there, for people. The formats of the draft are asserted, and so are those of
+/// addresses: `ip`, `cidr` and `address-range`.
 #[derive(Debug)]
 pub struct Schema {
     source: Value,
@@ -59,6 +59,8 @@ pub struct Violation {
     pub path: Vec<Step>,
     /// Whether the fault is the last key of the path itself and not its value.
     pub on_key: bool,
+    /// The key that the map at the path lacks, if that is the fault.
+    pub missing: Option<String>,
     /// What is wrong: a lower-case fragment with names in backticks.
     pub message: String,
     /// What to do about it.
@@ -70,12 +72,13 @@ impl Schema {
     /// judges. Patterns have no look-around and no back-references, so that the time of a match is bounded.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         let growth = cost::growth(schema)?;
-        let validator = jsonschema::options()
+        let options = jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
-            .should_validate_formats(true)
-            .with_format("cidr", is_canonical_network)
-            .with_format("address-pool", |text: &str| text.parse::<AddressPool>().is_ok())
+            .should_validate_formats(true);
+        let validator = FORMATS
+            .into_iter()
+            .fold(options, |options, (format, is_valid)| options.with_format(format, is_valid))
             .build(schema)
             .map_err(|error| SchemaError {
                 pointer: error.instance_path().to_string(),
@@ -124,11 +127,7 @@ impl Schema {
 /// A violation of the value as a whole.
 fn in_whole(message: String) -> Violation {
     let hint = "simplify the schema: alternatives that repeat the same parts inside each other double the work with each level";
-    Violation { path: Vec::new(), on_key: false, message, hint: Some(hint.to_owned()) }
-}
-
-fn is_canonical_network(text: &str) -> bool {
-    text.parse::<ipnet::IpNet>().is_ok_and(|network| network == network.trunc())
+    Violation { path: Vec::new(), on_key: false, missing: None, message, hint: Some(hint.to_owned()) }
 }
 
 /// Turns the errors of the crate into violations, with both the schema and the value at hand.
@@ -167,8 +166,24 @@ impl<'a> Judge<'a> {
 
     fn worded(self, error: &ValidationError) -> Violation {
         let path = self.path(error);
-        let wording = wording::of(error, &Subject::of(&path), self.written_hint(error));
-        Violation { path, on_key: false, message: wording.message, hint: wording.hint }
+        let mut wording = wording::of(error, &Subject::of(&path), self.written_hint(error));
+        // A number is no address, and neither is one in quotes.
+        if matches!(error.kind(), ValidationErrorKind::Type { .. })
+            && error.instance().is_number()
+            && self.is_address(error)
+        {
+            wording.hint = self.written_hint(error);
+        }
+        let missing = match error.kind() {
+            ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
+            _ => None,
+        };
+        Violation { path, on_key: false, missing, message: wording.message, hint: wording.hint }
+    }
+
+    fn is_address(self, error: &ValidationError) -> bool {
+        let format = self.subschema(error).get("format").and_then(Value::as_str);
+        FORMATS.iter().any(|(name, _)| Some(*name) == format)
     }
 
     fn unknown_key(self, error: &ValidationError, key: &str) -> Violation {
@@ -198,13 +213,13 @@ impl<'a> Judge<'a> {
         let path = self.path(error);
         let on_key = matches!(path.last(), Some(Step::Key(_)));
         let message = format!("{} is not allowed here", Subject::of(&path));
-        Violation { path, on_key, message, hint: None }
+        Violation { path, on_key, missing: None, message, hint: None }
     }
 
     fn on_key(self, error: &ValidationError, key: &str, message: String, hint: Option<String>) -> Violation {
         let mut path = self.path(error);
         path.push(Step::Key(key.to_owned()));
-        Violation { path, on_key: true, message, hint }
+        Violation { path, on_key: true, missing: None, message, hint }
     }
 
     /// What the schema itself says to write there; for a missing key, what to write for that key.

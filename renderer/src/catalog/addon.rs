@@ -169,16 +169,7 @@ pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result
 fn read_file(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
     let file = Arc::new(path.clone());
     let origin = inventory::parse_file(&file, source)?;
-    let value = origin.to_json();
-    let violations = ADDON_SCHEMA.violations(&value);
-    if !violations.is_empty() {
-        return Err(violations
-            .into_iter()
-            .map(|violation| inventory::violation_problem(violation, &origin))
-            .collect());
-    }
-    let facts: AddonFile = serde_json::from_value(value)
-        .map_err(|error| vec![Problem::in_whole_file(path, error.to_string())])?;
+    let facts: AddonFile = inventory::decode(&ADDON_SCHEMA, &origin)?;
     let settings = settings_schema(&facts, &origin).map_err(|problem| vec![*problem])?.in_file(path);
     let addon = Addon {
         name: name.clone(),

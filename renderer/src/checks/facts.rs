@@ -5,8 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::inventory::{Cluster, Inventory, LoadBalancer, Networks, key};
-use crate::network::Span;
+use crate::inventory::{Cluster, Inventory, key};
+use crate::key_path::Step;
+use crate::network::{Address, AddressRange, Family, Network, OneOrMore, Span};
 use crate::path::RepoPath;
 use crate::problem::{Place, Problem};
 use crate::snapshot::ENVIRONMENTS;
@@ -22,7 +23,7 @@ pub(super) fn fleet_is_not_empty(inventory: &Inventory) -> Vec<Problem> {
 
 pub(super) fn addresses_fit_their_pools(inventory: &Inventory) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut seen: HashMap<IpAddr, (&Cluster, &str)> = HashMap::new();
+    let mut seen: HashMap<Address, (&Cluster, &str)> = HashMap::new();
     for cluster in inventory.clusters.values() {
         for (name, address) in &cluster.facts.addresses {
             if let Some(problem) = pool_problem(inventory, cluster, name, *address) {
@@ -43,13 +44,13 @@ fn address_place(cluster: &Cluster, name: &str) -> Place {
     cluster.origin.place(&[key("addresses"), key(name)])
 }
 
-fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: IpAddr) -> Option<Problem> {
+fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: Address) -> Option<Problem> {
     let place = || address_place(cluster, name);
     let Some(load_balancer) = &cluster.facts.load_balancer else {
         let message = format!("address `{name}` is given, but `{}` has no pool", cluster.name);
         return Some(Problem::at(place(), message).hint("add `loadBalancer: {pool: first-last}`"));
     };
-    if load_balancer.pool.contains(address) {
+    if load_balancer.pool.contains(address.ip()) {
         return None;
     }
     let message =
@@ -63,9 +64,10 @@ fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: I
     Some(Problem::at(place(), message).hint(hint))
 }
 
-fn pool_owner(inventory: &Inventory, address: IpAddr) -> Option<&Cluster> {
+fn pool_owner(inventory: &Inventory, address: Address) -> Option<&Cluster> {
     let has_it = |cluster: &&Arc<Cluster>| {
-        cluster.facts.load_balancer.as_ref().is_some_and(|load_balancer| load_balancer.pool.contains(address))
+        let load_balancer = cluster.facts.load_balancer.as_ref();
+        load_balancer.is_some_and(|load_balancer| load_balancer.pool.contains(address.ip()))
     };
     inventory.clusters.values().find(has_it).map(Arc::as_ref)
 }
@@ -76,12 +78,13 @@ struct Claim<'a> {
     what: &'static str,
     network: &'a dyn fmt::Display,
     cluster: &'a Cluster,
-    path: [&'static str; 2],
+    /// The fact, and the place in its list if it is one.
+    path: [Step; 3],
 }
 
 impl Claim<'_> {
     fn place(&self) -> Place {
-        self.cluster.origin.place(&self.path.map(key))
+        self.cluster.origin.place(&self.path)
     }
 }
 
@@ -91,6 +94,8 @@ pub(super) fn networks_are_disjoint(inventory: &Inventory) -> Vec<Problem> {
         inventory.clusters.values().flat_map(|cluster| claims(cluster)).collect();
     claims.sort_by_key(|claim| (claim.span, &*claim.cluster.file, claim.what));
     let mut problems = BTreeMap::new();
+    let families = inventory.clusters.values().flat_map(|cluster| one_network_each(cluster));
+    problems.extend(families.map(|(place, problem)| ([place.clone(), place], problem)));
     // Sorted by first address, a claim overlaps an earlier one exactly if it starts before the furthest end so far.
     let mut furthest: Option<&Claim<'_>> = None;
     for claim in &claims {
@@ -128,33 +133,58 @@ fn overlap(first: &Claim<'_>, second: &Claim<'_>) -> ([Place; 2], Problem) {
 }
 
 fn claims(cluster: &Cluster) -> impl Iterator<Item = Claim<'_>> {
-    let Networks { pods, services } = &cluster.facts.networks;
-    let pods =
-        Claim { span: pods.span(), what: "pod network", network: pods, cluster, path: ["networks", "pods"] };
-    let services = Claim {
-        span: services.span(),
-        what: "service network",
-        network: services,
-        cluster,
-        path: ["networks", "services"],
-    };
-    let pool = cluster.facts.load_balancer.as_ref().map(|LoadBalancer { pool }| Claim {
-        span: pool.span(),
-        what: "address pool",
-        network: pool,
-        cluster,
-        path: ["loadBalancer", "pool"],
+    let networks = networks(cluster).into_iter().flat_map(move |(what, name, networks)| {
+        claimed(cluster, what, ["networks", name], networks, Network::span)
     });
-    [pods, services].into_iter().chain(pool)
+    let pools = cluster.facts.load_balancer.as_ref().into_iter().flat_map(move |load_balancer| {
+        let path = ["loadBalancer", "pool"];
+        claimed(cluster, "address pool", path, &load_balancer.pool, AddressRange::span)
+    });
+    networks.chain(pools)
+}
+
+fn networks(cluster: &Cluster) -> [(&'static str, &'static str, &OneOrMore<Network>); 2] {
+    let networks = &cluster.facts.networks;
+    [("pod network", "pods", &networks.pods), ("service network", "services", &networks.services)]
+}
+
+fn claimed<'a, T: fmt::Display>(
+    cluster: &'a Cluster,
+    what: &'static str,
+    path: [&'static str; 2],
+    stretches: &'a OneOrMore<T>,
+    span: fn(&T) -> Span,
+) -> impl Iterator<Item = Claim<'a>> {
+    stretches.iter().enumerate().map(move |(at, stretch)| {
+        let [section, name] = path.map(key);
+        let path = [section, name, Step::Index(at)];
+        Claim { span: span(stretch), what, network: stretch, cluster, path }
+    })
+}
+
+/// A cluster with both families has one network of each: Kubernetes takes no more.
+fn one_network_each(cluster: &Cluster) -> Vec<(Place, Problem)> {
+    let mut problems = Vec::new();
+    for (what, name, networks) in networks(cluster) {
+        let mut families = networks.iter().map(|network| Family::of(network.span().first()));
+        let (Some(first), Some(second)) = (families.next(), families.next()) else { continue };
+        if first == second {
+            let place = cluster.origin.place(&[key("networks"), key(name), Step::Index(1)]);
+            let message = format!("`{}` has two {what}s of {}", cluster.name, first.as_str());
+            let hint = "a cluster has one network, or one of each family";
+            problems.push((place.clone(), Problem::at(place, message).hint(hint)));
+        }
+    }
+    problems
 }
 
 pub(super) fn machines_stand_apart(inventory: &Inventory) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut seen: BTreeMap<IpAddr, &str> = BTreeMap::new();
+    let mut seen: BTreeMap<Address, &str> = BTreeMap::new();
     for (name, machine) in &inventory.fleet.facts.machines {
         let address = machine.address;
         let place = inventory.fleet.origin.place(&[key("machines"), key(name), key("address")]);
-        if let Some(claim) = claim_on(inventory, address) {
+        if let Some(claim) = claim_on(inventory, address.ip()) {
             let message = format!(
                 "machine `{name}` has address `{address}`, which lies in the {} `{}` of `{}`",
                 claim.what, claim.network, claim.cluster.name

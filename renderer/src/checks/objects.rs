@@ -240,6 +240,7 @@ fn secret_content(object: &Value) -> Vec<Violation> {
         .map(|key| Violation {
             path: vec![Step::Key(key.to_owned())],
             on_key: true,
+            missing: None,
             message: format!("a `Secret` with `{key}` would put its content into the repository"),
             hint: Some("write an `ExternalSecret` that fetches it from Vault".to_owned()),
         })

@@ -26,6 +26,8 @@ enum FactKind {
     Scalar(Json),
     List(Vec<Fact>),
     Map(BTreeMap<String, Fact>),
+    /// An entry that a nearer file drops: it is not there, and it is known which `null` is to blame.
+    Dropped,
 }
 
 impl Fact {
@@ -43,7 +45,7 @@ impl Fact {
         Self { file: Arc::clone(file), position: Position::START, key: None, kind }
     }
 
-    /// Lays `over` on top: maps merge key by key, everything else replaces.
+    /// Lays `over` on top: maps merge key by key, `null` drops what is inherited, and everything else replaces.
     #[must_use]
     pub fn merged(self, over: Self) -> Self {
         let Self { file, position, key, kind } = over;
@@ -51,6 +53,7 @@ impl Fact {
             (FactKind::Map(mut base), FactKind::Map(over)) => {
                 for (name, fact) in over {
                     let merged = match base.remove(&name) {
+                        Some(_) if fact.is_null() => Self { kind: FactKind::Dropped, ..fact },
                         Some(old) => old.merged(fact),
                         None => fact,
                     };
@@ -69,7 +72,7 @@ impl Fact {
         const FACT: usize = 64;
         FACT + match &self.kind {
             FactKind::Scalar(Json::String(text)) => text.len(),
-            FactKind::Scalar(_) => 0,
+            FactKind::Scalar(_) | FactKind::Dropped => 0,
             FactKind::List(items) => items.iter().map(Self::weight).sum(),
             FactKind::Map(entries) => entries.iter().map(|(key, fact)| key.len() + fact.weight()).sum(),
         }
@@ -82,8 +85,9 @@ impl Fact {
             FactKind::Scalar(value) => value.clone(),
             FactKind::List(items) => items.iter().map(Self::to_json).collect(),
             FactKind::Map(entries) => Json::Object(
-                entries.iter().map(|(key, fact)| (key.clone(), fact.to_json())).collect::<Map<_, _>>(),
+                there(entries).map(|(key, fact)| (key.clone(), fact.to_json())).collect::<Map<_, _>>(),
             ),
+            FactKind::Dropped => Json::Null,
         }
     }
 
@@ -131,20 +135,35 @@ impl Fact {
     #[must_use]
     pub fn children(&self) -> Vec<(Step, &Self)> {
         match &self.kind {
-            FactKind::Scalar(_) => Vec::new(),
+            FactKind::Scalar(_) | FactKind::Dropped => Vec::new(),
             FactKind::List(items) => {
                 items.iter().enumerate().map(|(at, item)| (Step::Index(at), item)).collect()
             }
             FactKind::Map(entries) => {
-                entries.iter().map(|(key, fact)| (Step::Key(key.clone()), fact)).collect()
+                there(entries).map(|(key, fact)| (Step::Key(key.clone()), fact)).collect()
             }
         }
+    }
+
+    /// Returns the place of the `null` that drops an entry of this map, if one does.
+    #[must_use]
+    pub fn dropped(&self, key: &str) -> Option<Place> {
+        let FactKind::Map(entries) = &self.kind else { return None };
+        entries.get(key).filter(|fact| fact.is_dropped()).map(Self::own_place)
+    }
+
+    fn is_dropped(&self) -> bool {
+        self.kind == FactKind::Dropped
+    }
+
+    fn is_null(&self) -> bool {
+        self.kind == FactKind::Scalar(Json::Null)
     }
 
     fn child(&self, step: &Step) -> Option<&Self> {
         match (&self.kind, step) {
             (FactKind::List(items), Step::Index(index)) => items.get(*index),
-            (FactKind::Map(entries), Step::Key(key)) => entries.get(key),
+            (FactKind::Map(entries), Step::Key(key)) => entries.get(key).filter(|fact| !fact.is_dropped()),
             _ => None,
         }
     }
@@ -172,6 +191,11 @@ impl Fact {
             path.pop();
         }
     }
+}
+
+/// Returns the entries of a map that are not dropped.
+fn there(entries: &BTreeMap<String, Fact>) -> impl Iterator<Item = (&String, &Fact)> {
+    entries.iter().filter(|(_, fact)| !fact.is_dropped())
 }
 
 fn read(node: &Node, key: Option<Position>, file: &Arc<RepoPath>, faults: &mut Vec<Fault>) -> Fact {

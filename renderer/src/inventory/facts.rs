@@ -3,14 +3,14 @@
 //! The JSON Schema that judges the files and that editors complete by comes from these types and their doc comments.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::ChartSources;
-use crate::network::{AddressPool, Network};
+use crate::network::{Address, AddressRange, Network, OneOrMore};
 
 /// What a cluster is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ pub struct ClusterFile {
     pub api_server: Option<ApiServer>,
     /// Named addresses, each out of the cluster's own pool.
     #[serde(default)]
-    pub addresses: BTreeMap<String, IpAddr>,
+    pub addresses: BTreeMap<String, Address>,
     /// What to change about the add-ons that run here.
     #[serde(default)]
     pub addons: BTreeMap<String, AddonChoice>,
@@ -97,10 +97,12 @@ pub struct MachineGroup {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct Networks {
-    /// The pod network.
-    pub pods: Network,
-    /// The service network.
-    pub services: Network,
+    /// The pod network; one for each family in a cluster with both.
+    #[schemars(extend("maxItems" = 2))]
+    pub pods: OneOrMore<Network>,
+    /// The service network; one for each family in a cluster with both.
+    #[schemars(extend("maxItems" = 2))]
+    pub services: OneOrMore<Network>,
 }
 
 /// Where a cluster's Kubernetes API server is reached from outside.
@@ -109,16 +111,16 @@ pub struct Networks {
 #[schemars(inline)]
 pub struct ApiServer {
     /// The address, which outlives the loss of a single node.
-    pub address: IpAddr,
+    pub address: Address,
     /// The port.
     #[serde(default = "ApiServer::default_port")]
-    pub port: u16,
+    pub port: NonZeroU16,
 }
 
 impl ApiServer {
     /// Returns the port that kubeadm gives to an API server.
-    const fn default_port() -> u16 {
-        6443
+    const fn default_port() -> NonZeroU16 {
+        NonZeroU16::new(6443).expect("it is not zero")
     }
 }
 
@@ -127,8 +129,8 @@ impl ApiServer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct LoadBalancer {
-    /// The address pool. It must not overlap with that of any other cluster.
-    pub pool: AddressPool,
+    /// The address pool: a range, a network, or a list of both. It must not overlap with that of any other cluster.
+    pub pool: OneOrMore<AddressRange>,
 }
 
 /// What a cluster changes about one add-on.
@@ -160,7 +162,7 @@ pub struct FleetFile {
     pub storage_class: String,
     /// Named ports, each the same on every cluster.
     #[serde(default)]
-    pub ports: BTreeMap<String, u16>,
+    pub ports: BTreeMap<String, NonZeroU16>,
     /// The networks that the nodes of all clusters stand in. What a spoke sends leaves it under the address of a node.
     #[serde(default)]
     pub node_networks: Vec<Network>,
@@ -278,13 +280,13 @@ pub struct GitRepository {
 #[schemars(inline)]
 pub struct Machine {
     /// The address of the machine.
-    pub address: IpAddr,
+    pub address: Address,
     /// The port of the service that it offers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u16")]
-    pub port: Option<u16>,
+    #[schemars(with = "NonZeroU16")]
+    pub port: Option<NonZeroU16>,
     /// The port of its metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u16")]
-    pub metrics_port: Option<u16>,
+    #[schemars(with = "NonZeroU16")]
+    pub metrics_port: Option<NonZeroU16>,
 }

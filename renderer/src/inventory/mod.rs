@@ -7,6 +7,7 @@ mod chart_sources;
 mod editors;
 mod fact;
 mod facts;
+mod typed;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,17 +20,18 @@ use serde_json::{Value as Json, json};
 pub(crate) use crate::key_path::key;
 use crate::path::{ClusterName, NameError, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
-use crate::schema::{Schema, Violation};
+use crate::schema::Schema;
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 use crate::yaml;
 
 pub use chart_sources::{ChartAddress, ChartSources, is_same_repository};
-pub use editors::defaults_schema;
+pub use editors::{cluster_schema, defaults_schema};
 pub use fact::Fact;
 pub use facts::{
     AddonChoice, ApiServer, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine,
     MachineGroup, Mesh, MeshTopology, Networks, Role, SecretStore, Trust,
 };
+pub(crate) use typed::{decode, violation_problem};
 
 /// The file with facts for every cluster of its folder and below.
 const DEFAULTS_FILE: &str = "_defaults.yaml";
@@ -113,12 +115,6 @@ pub struct InventoryCache {
     clusters: HashMap<ClusterName, Arc<Cluster>>,
 }
 
-/// Returns the JSON Schema of a cluster's file.
-#[must_use]
-pub fn cluster_schema() -> Json {
-    schema_of::<ClusterFile>()
-}
-
 /// Returns the JSON Schema of `_fleet.yaml`.
 #[must_use]
 pub fn fleet_schema() -> Json {
@@ -126,11 +122,14 @@ pub fn fleet_schema() -> Json {
 }
 
 pub(crate) fn schema_of<T: JsonSchema>() -> Json {
-    editors::drop_null_defaults(schemars::schema_for!(T).to_value())
+    let mut schema = editors::drop_null_defaults(schemars::schema_for!(T).to_value());
+    editors::bound_numbers(&mut schema);
+    schema
 }
 
-static CLUSTER_SCHEMA: LazyLock<Schema> =
-    LazyLock::new(|| Schema::compile(&cluster_schema()).expect("the schema is made from our own types"));
+static CLUSTER_SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::compile(&schema_of::<ClusterFile>()).expect("the schema is made from our own types")
+});
 static FLEET_SCHEMA: LazyLock<Schema> =
     LazyLock::new(|| Schema::compile(&fleet_schema()).expect("the schema is made from our own types"));
 
@@ -187,14 +186,15 @@ impl<'a> Reader<'a> {
                 return Fleet::unknown(&file, source.id);
             }
         };
-        let value = origin.to_json();
-        let violations = FLEET_SCHEMA.violations(&value);
-        let is_valid = violations.is_empty();
-        let problems = violations.into_iter().map(|violation| violation_problem(violation, &origin));
-        self.problems.extend(problems.map(|problem| problem.found_by("schema")));
-        let facts: FleetFile = serde_json::from_value(value).unwrap_or_default();
-        let view = serde_json::to_value(&facts).unwrap_or_default();
-        Fleet { facts, view, origin, id: source.id, is_valid }
+        let facts: FleetFile = match decode(&FLEET_SCHEMA, &origin) {
+            Ok(facts) => facts,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return Fleet { origin, ..Fleet::unknown(&file, source.id) };
+            }
+        };
+        let view = serde_json::to_value(&facts).expect("facts are JSON");
+        Fleet { facts, view, origin, id: source.id, is_valid: true }
     }
 
     /// Returns the clusters that can be read, and the names of those that can't.
@@ -325,7 +325,7 @@ fn cluster(
         return Err(problems);
     }
     let sources = chain.iter().map(|(file, source)| (RepoPath::clone(file), source.id)).collect();
-    typed(name, file, origin, sources).map(Arc::new)
+    typed::cluster(name, file, origin, sources).map(Arc::new)
 }
 
 impl Fleet {
@@ -372,40 +372,6 @@ fn cluster_name(path: &RepoPath) -> Result<Option<ClusterName>, Misnamed> {
     match ClusterName::parse(stem) {
         Ok(name) => Ok(Some(name)),
         Err(error) => Err(misnamed(error.to_string(), NameError::HINT.to_owned())),
-    }
-}
-
-fn typed(
-    name: &ClusterName,
-    file: Arc<RepoPath>,
-    origin: Fact,
-    sources: Vec<(RepoPath, SourceId)>,
-) -> Result<Cluster, Vec<Problem>> {
-    let value = origin.to_json();
-    let violations = CLUSTER_SCHEMA.violations(&value);
-    if !violations.is_empty() {
-        let problems = violations.into_iter().map(|violation| violation_problem(violation, &origin));
-        return Err(problems.map(|problem| problem.found_by("schema")).collect());
-    }
-    let facts: ClusterFile = serde_json::from_value(value)
-        .map_err(|error| vec![Problem::in_whole_file(&file, error.to_string()).found_by("schema")])?;
-    let hub = hub_name(name, &facts, &origin).map_err(|problem| vec![problem.found_by("hubs")])?;
-    let view = view(name, &hub, &facts);
-    let weight = origin.weight();
-    Ok(Cluster { name: name.clone(), hub, file, facts, view, origin, sources, weight })
-}
-
-fn hub_name(name: &ClusterName, facts: &ClusterFile, origin: &Fact) -> Result<ClusterName, Box<Problem>> {
-    match (&facts.hub, facts.role) {
-        (Some(hub), _) => ClusterName::parse(hub).map_err(|error| {
-            Problem::at(origin.place(&[key("hub")]), error.to_string()).hint(NameError::HINT).into()
-        }),
-        (None, Role::Control) => Ok(name.clone()),
-        (None, Role::App) => {
-            Err(Problem::at(origin.own_place(), format!("app cluster `{name}` names no `hub`"))
-                .hint("write `hub:` with the control cluster that collects its telemetry")
-                .into())
-        }
     }
 }
 
@@ -463,31 +429,6 @@ fn parse(file: &Arc<RepoPath>, source: &Source) -> Result<Fact, Vec<Problem>> {
             .hint("remove `---` or split the file"),
         ]),
     }
-}
-
-/// Says a violation at the place that a person must edit.
-pub(crate) fn violation_problem(violation: Violation, origin: &Fact) -> Problem {
-    let place =
-        if violation.on_key { origin.key_place(&violation.path) } else { origin.place(&violation.path) };
-    Problem { hint: violation.hint, ..Problem::at(place, violation.message) }
-}
-
-fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
-    let mut view = json!({
-        "name": name.as_str(),
-        "role": facts.role.as_str(),
-        "hub": hub.as_str(),
-        "labels": facts.labels,
-        "machines": facts.machines,
-        "networks": facts.networks,
-        "loadBalancer": facts.load_balancer,
-        "addresses": facts.addresses,
-    });
-    // Left out where it is unknown: a template that needs it is told so, instead of inserting nothing.
-    if let Some(api_server) = &facts.api_server {
-        view["apiServer"] = json!(api_server);
-    }
-    view
 }
 
 fn hub_problems(inventory: &Inventory) -> Vec<Problem> {

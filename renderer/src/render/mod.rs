@@ -470,7 +470,8 @@ impl<'a> World<'a> {
             let facts = self.inventory.clusters[name].as_ref();
             (name.clone(), ClusterFlows::new(facts, cluster.footprints(), &cluster.names))
         });
-        let machines = self.inventory.fleet.facts.machines.values().map(|machine| machine.address).collect();
+        let machines = &self.inventory.fleet.facts.machines;
+        let machines = machines.values().map(|machine| machine.address.ip()).collect();
         let size_bytes: usize = attempts.iter().map(Attempt::size_bytes).sum();
         let may_go_on = |own: usize| progress.may_go_on(size_bytes + own);
         let checks_may_go_on = || may_go_on(0);

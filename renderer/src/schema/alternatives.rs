@@ -37,7 +37,7 @@ impl Judge<'_> {
         if let Some(wording) = self.merged(error, &near, nearest) {
             let path = self.path(error);
             let hint = wording.hint.or_else(|| wording::hint_of(self.subschema(error)));
-            return vec![Violation { path, on_key: false, message: wording.message, hint }];
+            return vec![Violation { path, on_key: false, missing: None, message: wording.message, hint }];
         }
         let best = near.into_iter().min_by_key(|errors| errors.len());
         best.map(|errors| self.all(errors).into_iter().collect()).unwrap_or_default()
@@ -59,7 +59,7 @@ impl Judge<'_> {
             .filter_map(Value::as_str)
             .collect();
         let hint = (keys.len() > 1).then(|| format!("keep only one of {}", wording::list(keys)));
-        Violation { path, on_key: false, message, hint }
+        Violation { path, on_key: false, missing: None, message, hint }
     }
 
     /// Says the alternatives in one sentence where they differ in one word each.

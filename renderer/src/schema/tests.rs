@@ -139,6 +139,7 @@ fn a_text_of_the_wrong_form_is_shown_with_what_to_write() {
     long: `long` must have at most 3 characters, not 4
     odd: `odd` must be a valid `uuid`, not `x`
     pods: `pods` must be a network such as `10.244.0.0/16`, with no bits set after the prefix, not `10.244.0.1/16`
+      hint: the network of that address is `10.244.0.0/16`
     retention: `15 days\n` is not a valid `retention`
       hint: write a number of days such as `15d`
     short: `short` must have at least 2 characters, not 1

@@ -9,6 +9,7 @@ use jsonschema::types::JsonType;
 use serde_json::Value;
 
 use super::{MAX_LISTED, Step};
+use crate::network;
 use crate::plural::counted;
 use crate::problem::did_you_mean;
 
@@ -92,7 +93,8 @@ fn without_author(error: &ValidationError, subject: &Subject) -> Wording {
             _ => format!("{subject} is {}, which does not match `{pattern}`", show(value)),
         }),
         Kind::Format { format } => {
-            plain(format!("{subject} must be {}, not {}", described_format(format), show(value)))
+            let message = format!("{subject} must be {}, not {}", described_format(format), show(value));
+            Wording { message, hint: value.as_str().and_then(|text| network::hint(format, text)) }
         }
         Kind::Not { schema: refused } => excluded(subject, refused),
         Kind::UniqueItems => repeated_item(subject, value),
@@ -199,8 +201,8 @@ fn described_format(format: &str) -> String {
         "ipv4" => "an IPv4 address such as `192.168.64.100`",
         "ipv6" => "an IPv6 address such as `fd00::64`",
         "cidr" => "a network such as `10.244.0.0/16`, with no bits set after the prefix",
-        "address-pool" => "a range of addresses, the first before the last",
-        "ip" => "an address such as `192.168.64.100`",
+        "address-range" => "a range of addresses, the first before the last, or a network",
+        "ip" => "an address",
         "uri" => "a complete URL such as `https://example.com/charts`",
         "hostname" => "a host name such as `git.example.com`",
         "date-time" => "a time such as `2026-01-31T09:00:00Z`",

@@ -68,7 +68,10 @@ fn an_address_needs_a_pool() {
 
 #[test]
 fn an_address_is_one() {
-    assert_snapshot!(platform().edit(CONTROL, "grafana: 192.168.64.101", "grafana: grafana.local").problems(), @"environments/control.yaml:1:1: invalid IP address syntax");
+    assert_snapshot!(platform().edit(CONTROL, "grafana: 192.168.64.101", "grafana: grafana.local").problems(), @"
+    environments/control.yaml:15:12: `grafana` must be an address, not `grafana.local`
+      hint: a host name is not taken here: write the address that it leads to
+    ");
 }
 
 #[test]
@@ -122,9 +125,9 @@ fn a_network_has_no_host_bits_and_a_pool_runs_upwards() {
     );
     assert_snapshot!(world.problems(), @"
     environments/app.yaml:11:9: `pods` must be a network such as `10.244.0.0/16`, with no bits set after the prefix, not `10.245.1.0/16`
-      hint: write the network itself, such as `10.244.0.0/16`
-    environments/app.yaml:15:9: `pool` must be a range of addresses, the first before the last, not `192.168.64.140-192.168.64.120`
-      hint: write the first and the last address, such as `192.168.64.100-192.168.64.110`
+      hint: the network of that address is `10.245.0.0/16`
+    environments/app.yaml:15:9: `pool` must be a range of addresses, the first before the last, or a network, not `192.168.64.140-192.168.64.120`
+      hint: the first address comes first: `192.168.64.120-192.168.64.140`
     ");
 }
 

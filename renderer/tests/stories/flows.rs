@@ -157,7 +157,7 @@ fn an_exposed_address_lies_in_the_pool_even_through_an_override() {
     let over = "      grafana:\n        service:\n          loadBalancerIP: grafana.local\n";
     assert_snapshot!(hub_with(over).problems(), @"
     environments/control.yaml:28:27: `grafana.local` is not an address
-      hint: write an IPv4 or IPv6 address
+      hint: a host name is not taken here: write the address that it leads to
     ");
     let over = "\naddons:\n  metallb:\n    values:\n      x:\n        annotations:\n          metallb.io/loadBalancerIPs: 192.168.64.120, 192.168.64.141\n";
     assert_snapshot!(platform().and(APP, over).problems(), @"

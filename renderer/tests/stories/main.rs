@@ -13,6 +13,7 @@ mod logs;
 mod mesh;
 mod mirror;
 mod names;
+mod nulls;
 mod objects;
 mod patterns;
 mod placement;

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use renderer::inventory::Cluster;
+use renderer::network::Address;
 use renderer::path::ClusterName;
 use renderer::plural::counted;
 use renderer::render::Rendered;
@@ -82,16 +82,15 @@ impl Drawing<'_> {
         self.line(1, &format!("{hub_id} -. \"Argo CD deploys\" .-> {id}"));
         for (what, url) in sends {
             let to = self.receiver(hub_id, hub, url);
-            let port =
-                authority(url).rsplit_once(':').map(|(_, port)| format!(" :{port}")).unwrap_or_default();
+            let port = host_and_port(url).1.map(|port| format!(" :{port}")).unwrap_or_default();
             self.line(1, &format!("{id} -- \"{what}{port}\" --> {to}"));
         }
     }
 
     /// Returns the node that stands for where a URL leads: an address of the hub, a machine, or a place of its own.
     fn receiver(&self, hub_id: &str, hub: &Cluster, url: &str) -> String {
-        let host = host(url);
-        let is_it = |address: &IpAddr| host.parse() == Ok(*address);
+        let (host, _) = host_and_port(url);
+        let is_it = |address: &Address| host.parse() == Ok(*address);
         if let Some(number) = hub.facts.addresses.values().position(is_it) {
             return format!("{hub_id}a{}", number + 1);
         }
@@ -130,16 +129,12 @@ fn named<'n>(names: impl Iterator<Item = &'n ClusterName>) -> String {
     }
 }
 
-fn authority(url: &str) -> &str {
+fn host_and_port(url: &str) -> (&str, Option<&str>) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or_default()
-}
-
-fn host(url: &str) -> &str {
-    let authority = authority(url);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, _)) => host,
-        None => authority.split(':').next().unwrap_or_default(),
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     }
 }
 

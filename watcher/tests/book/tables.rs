@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::process::Command;
 
 use renderer::inventory::Cluster;
+use renderer::network::{Address, bracketed};
 use renderer::path::{AddonName, ClusterName};
 use renderer::render::Rendered;
 use serde_json::Value;
@@ -66,13 +67,12 @@ fn clusters(rendered: &Rendered) -> String {
             facts.role.as_str().to_owned(),
             cluster.hub.to_string(),
             format!("{} + {}", machines.control_plane.count, machines.workers.count),
-            code(facts.networks.pods),
-            code(facts.networks.services),
-            facts.load_balancer.as_ref().map_or_else(String::new, |balancer| code(balancer.pool)),
-            facts
-                .api_server
-                .as_ref()
-                .map_or_else(String::new, |server| code(format!("{}:{}", server.address, server.port))),
+            code(&facts.networks.pods),
+            code(&facts.networks.services),
+            facts.load_balancer.as_ref().map_or_else(String::new, |balancer| code(&balancer.pool)),
+            facts.api_server.as_ref().map_or_else(String::new, |server| {
+                code(format!("{}:{}", bracketed(&server.address.to_string()), server.port))
+            }),
         ]
     };
     let head = ["cluster", "role", "hub", "nodes", "pods", "services", "address pool", "API server"];
@@ -80,7 +80,7 @@ fn clusters(rendered: &Rendered) -> String {
 }
 
 fn addresses(rendered: &Rendered) -> String {
-    let mut rows: BTreeMap<IpAddr, (String, String)> = BTreeMap::new();
+    let mut rows: BTreeMap<Address, (String, String)> = BTreeMap::new();
     for (name, cluster) in &rendered.inventory.clusters {
         let fact = |path: &str| format!("`{path}` in `{}`", cluster.file);
         if let Some(server) = &cluster.facts.api_server {
@@ -108,7 +108,7 @@ fn ports(rendered: &Rendered) -> String {
             .map(|port| (format!("{name}, its metrics"), port, format!("machines.{name}.metricsPort")));
         service.into_iter().chain(metrics)
     });
-    let row = |(name, port, fact): (String, u16, String)| vec![port.to_string(), name, code(fact)];
+    let row = |(name, port, fact): (String, NonZeroU16, String)| vec![port.to_string(), name, code(fact)];
     let mut rows: Vec<_> = named.chain(machines).collect();
     rows.sort_by_key(|(name, port, _)| (*port, name.clone()));
     written(&["port", "of", "fact in `environments/_fleet.yaml`"], rows.into_iter().map(row))
@@ -131,7 +131,12 @@ fn flows(rendered: &Rendered) -> String {
 
 fn receiver(hub: &Cluster, url: &str) -> Option<String> {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next()?;
-    let address: IpAddr = authority.rsplit_once(':').map_or(authority, |(host, _)| host).parse().ok()?;
+    let address: Address = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host)
+        .trim_matches(['[', ']'])
+        .parse()
+        .ok()?;
     let (name, _) = hub.facts.addresses.iter().find(|(_, own)| **own == address)?;
     Some(format!("{name} on {}", hub.name))
 }

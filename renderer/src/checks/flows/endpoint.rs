@@ -29,7 +29,7 @@ impl Endpoint {
         // `localhost` is the one name that is nobody else's.
         let host = if host == "localhost" { "127.0.0.1" } else { host };
         let path = if path.is_empty() { "/" } else { path };
-        Some(Self { scheme, host: host.parse().ok()?, port, path: path.to_owned() })
+        Some(Self { scheme, host: host.parse::<IpAddr>().ok()?.to_canonical(), port, path: path.to_owned() })
     }
 }
 
@@ -56,6 +56,8 @@ mod tests {
             ("HTTPS://10.0.0.1", "https://10.0.0.1:443"),
             ("http://reader@10.0.0.1/x?y=1", "http://10.0.0.1:80/x?y=1"),
             ("http://[FD00::1]:9090/x", "http://[fd00::1]:9090/x"),
+            ("http://[fd00:0:0::1]/", "http://[fd00::1]:80"),
+            ("http://[::ffff:10.0.0.1]:80/", "http://10.0.0.1:80"),
             ("grpc://localhost:4317/", "grpc://127.0.0.1:4317"),
         ] {
             assert_eq!(Endpoint::parse(url).map(|endpoint| endpoint.to_string()).as_deref(), Some(endpoint));

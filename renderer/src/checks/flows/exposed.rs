@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use crate::inventory::Cluster;
 use crate::key_path::Step;
+use crate::network::{self, Address};
 use crate::path::RepoPath;
 use crate::yaml::{Map, Value};
 
@@ -34,6 +35,13 @@ pub struct ExposedAddress {
     pub(super) service: Vec<Step>,
     /// The key under which it may be shared with other Services.
     sharing: Option<String>,
+}
+
+impl ExposedAddress {
+    /// Returns the address, if it is one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.text.parse::<Address>().ok().map(Address::ip)
+    }
 }
 
 /// Returns whether the value of a key asks for addresses.
@@ -75,11 +83,13 @@ fn service(path: &[Step]) -> &[Step] {
 
 pub(in super::super) fn exposed_addresses_are_in_the_pool(document: &Document<'_>) -> Vec<Finding> {
     let cluster = document.cluster;
-    let pool = cluster.facts.load_balancer.as_ref().map(|load_balancer| load_balancer.pool);
+    let pool = cluster.facts.load_balancer.as_ref().map(|load_balancer| &load_balancer.pool);
     let judge = |exposed: &ExposedAddress| {
-        let Ok(address) = exposed.text.parse::<IpAddr>() else {
+        let Some(address) = exposed.address() else {
             let message = format!("`{}` is not an address", exposed.text);
-            return Some(Finding::new(&exposed.path, message).hint("write an IPv4 or IPv6 address"));
+            let hint = network::hint("ip", &exposed.text);
+            let hint = hint.unwrap_or_else(|| "write an IPv4 or IPv6 address".to_owned());
+            return Some(Finding::new(&exposed.path, message).hint(hint));
         };
         let (message, hint) = match pool {
             Some(pool) if pool.contains(address) => return None,
@@ -101,21 +111,22 @@ pub(in super::super) fn exposed_addresses_are_in_the_pool(document: &Document<'_
 pub(in super::super) fn addresses_are_exposed_once(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     for cluster in flows.each() {
-        let mut seen: HashMap<&str, (&RepoPath, Spot, &ExposedAddress)> = HashMap::new();
+        let mut seen: HashMap<IpAddr, (&RepoPath, Spot, &ExposedAddress)> = HashMap::new();
         for (file, document, footprint) in &cluster.documents {
             for exposed in &footprint.exposed {
-                let Some((first_file, first_document, first)) = seen.get(exposed.text.as_str()) else {
-                    seen.insert(&exposed.text, (file, *document, exposed));
+                // What is no address is reported where it is written.
+                let Some(address) = exposed.address() else { continue };
+                let Some((first_file, first_document, first)) = seen.get(&address) else {
+                    seen.insert(address, (file, *document, exposed));
                     continue;
                 };
                 let is_same =
                     (first_file, *first_document, &first.service) == (file, *document, &exposed.service);
                 let is_shared = exposed.sharing.is_some() && exposed.sharing == first.sharing;
-                if is_same || is_shared || is_given_twice(cluster.cluster, &exposed.text) {
+                if is_same || is_shared || is_given_twice(cluster.cluster, address) {
                     continue;
                 }
-                let message =
-                    format!("address `{}` is exposed twice on `{}`", exposed.text, cluster.cluster.name);
+                let message = format!("address `{address}` is exposed twice on `{}`", cluster.cluster.name);
                 let hint = format!("`{first_file}` asks for it, too; give each Service its own address");
                 let finding = Finding::new(&exposed.path, message).hint(hint);
                 findings.push(cluster.finding(file, *document, finding));
@@ -126,9 +137,8 @@ pub(in super::super) fn addresses_are_exposed_once(flows: &Flows<'_>) -> Vec<Flo
 }
 
 /// An address under two names is told where it is given.
-fn is_given_twice(cluster: &Cluster, text: &str) -> bool {
-    let Ok(address) = text.parse::<IpAddr>() else { return false };
-    cluster.facts.addresses.values().filter(|given| **given == address).count() > 1
+fn is_given_twice(cluster: &Cluster, address: IpAddr) -> bool {
+    cluster.facts.addresses.values().filter(|given| given.ip() == address).count() > 1
 }
 
 #[cfg(test)]

@@ -226,7 +226,7 @@ impl<'v> Gather<'v> {
 /// Returns the addresses that the Service described at `service` asks for.
 fn addresses_of(exposed: &[ExposedAddress], service: &[&str]) -> impl Iterator<Item = IpAddr> {
     let service: Vec<_> = service.iter().map(|name| key(name)).collect();
-    exposed.iter().filter(move |exposed| exposed.service == service).filter_map(|it| it.text.parse().ok())
+    exposed.iter().filter(move |exposed| exposed.service == service).filter_map(ExposedAddress::address)
 }
 
 /// Reads a port that a chart's values may set.
