@@ -6,6 +6,7 @@
 
 mod facts;
 mod flows;
+mod hosts;
 mod images;
 mod keys;
 mod kinds;
@@ -14,6 +15,9 @@ mod objects;
 mod patterns;
 mod placement;
 mod secrets;
+
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 use crate::catalog::{Addon, Catalog, ObjectSchemas};
 use crate::inventory::{Cluster, Inventory};
@@ -25,6 +29,7 @@ pub use flows::{
     ClusterContent, ClusterFlows, ClusterLabel, DocumentNames, Ends, ExposedAddress, FlowFinding, Flows,
     Footprint, Login, MeshPart, Receiver, Sender, Signal, footprint,
 };
+pub use hosts::known_hosts;
 pub use keys::not_locked;
 pub use names::{NameUse, Named, Names, Provided, ServiceName};
 pub use objects::ObjectId;
@@ -165,6 +170,8 @@ pub struct Document<'a> {
     pub footprint: &'a Footprint,
     /// Schemas of objects beside those that are built in.
     pub schemas: &'a ObjectSchemas,
+    /// The IPv6 addresses that the facts around the document give.
+    pub known_hosts: &'a BTreeSet<Ipv6Addr>,
 }
 
 /// A named check.
@@ -213,6 +220,7 @@ pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "objects", run: objects::objects_fit_their_schema },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
     Check { name: "patterns", run: patterns::values_bring_no_patterns },
+    Check { name: "hosts", run: hosts::ipv6_hosts_have_brackets },
     Check { name: "exposed-addresses", run: flows::exposed_addresses_are_in_the_pool },
 ];
 

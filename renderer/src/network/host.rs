@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
+/// How far before a host its URL begins, in bytes: a user and other hosts may stand between.
+const MAX_AUTHORITY: usize = 1024;
+
 /// Returns an address as it is written in a URL and before a port; anything else as it is.
 #[must_use]
 pub fn bracketed(text: &str) -> Cow<'_, str> {
@@ -25,7 +28,8 @@ pub fn is_host_position(before: &str, after: &str) -> bool {
 
 /// Returns whether a text ends where the host of a URL begins.
 fn is_in_authority(before: &str) -> bool {
-    let Some((_, authority)) = before.rsplit_once("://") else { return false };
+    let near = before.ceil_char_boundary(before.len().saturating_sub(MAX_AUTHORITY));
+    let Some((_, authority)) = before[near..].rsplit_once("://") else { return false };
     authority.is_empty()
         || (authority.ends_with(['@', ',']) && !authority.contains(['/', '?', '#', '"', '\'', ' ', '\n']))
 }

@@ -1,12 +1,13 @@
 //! The smallest thing that is rendered and remembered: an add-on on a cluster, or the cluster's own files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::catalog::{Addon, Catalog};
 use crate::checks::{
     Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, Spot, footprint,
-    is_watched, judged_parts,
+    is_watched, judged_parts, known_hosts,
 };
 use crate::explain;
 use crate::inventory::Cluster;
@@ -113,11 +114,14 @@ pub(crate) struct UnitRenderer<'a> {
     pub(crate) scope: &'a ClusterScope<'a>,
     pub(crate) catalog: &'a Catalog,
     pub(crate) facts: Scope<'a>,
+    known_hosts: BTreeSet<Ipv6Addr>,
 }
 
 impl<'a> UnitRenderer<'a> {
     pub(crate) fn new(scope: &'a ClusterScope<'a>, catalog: &'a Catalog, budget: &'a Budget<'a>) -> Self {
-        Self { scope, catalog, facts: Scope::new(scope.facts()).within(budget) }
+        let clusters = [scope.cluster, scope.hub].into_iter().chain(scope.spokes.iter().copied());
+        let known_hosts = known_hosts(clusters, scope.fleet);
+        Self { scope, catalog, facts: Scope::new(scope.facts()).within(budget), known_hosts }
     }
 
     pub(super) fn render(&self, unit: &UnitTemplates<'_>, key: Digest) -> Result<Unit, Vec<Problem>> {
@@ -212,6 +216,7 @@ impl<'a> UnitRenderer<'a> {
             neutral,
             footprint: &Footprint::default(),
             schemas: &self.catalog.schemas,
+            known_hosts: &self.known_hosts,
         };
         let footprint = footprint(&document);
         let document = Document { footprint: &footprint, ..document };

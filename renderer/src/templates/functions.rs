@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value as Json;
 
+use crate::network::{self, Family};
 use crate::plural::counted;
 use crate::problem::did_you_mean;
 use crate::yaml::Number;
@@ -13,8 +14,10 @@ use crate::yaml::Number;
 use super::helpers::Refusal;
 
 /// The functions that people may call in an expression.
-pub const VALUE_HELPERS: [&str; 12] =
-    ["and", "default", "eq", FILE, "join", "len", "lookup", "ne", "not", "or", "pluck", "where"];
+pub const VALUE_HELPERS: [&str; 15] = [
+    "and", "default", "eq", "family", FILE, "host", "join", "len", "list", "lookup", "ne", "not", "or",
+    "pluck", "where",
+];
 
 /// The function that returns the text of a file, which is not called here.
 pub(super) const FILE: &str = "file";
@@ -36,6 +39,9 @@ pub(super) fn arity(name: &str) -> (RangeInclusive<usize>, &'static str) {
         "pluck" => (2..=2, "(pluck addons \"namespace\")"),
         "len" => (1..=1, "(len list)"),
         FILE => (1..=1, "(file \"dashboards/a.json\")"),
+        "list" => (1..=1, "(list cluster.loadBalancer.pool)"),
+        "host" => (1..=1, "(host cluster.addresses.grafana)"),
+        "family" => (1..=1, "(family cluster.addresses.grafana)"),
         _ => (1..=1, "(not a)"),
     }
 }
@@ -50,6 +56,11 @@ pub(super) fn call(name: &str, arguments: &[&Json]) -> Result<Json, Refusal> {
         ("ne", [left, right]) => Ok((!is_equal(left, right)).into()),
         (DEFAULT, [value, fallback]) => Ok(Json::clone(if value.is_null() { fallback } else { value })),
         ("len", [value]) => len(value),
+        ("list", [value]) => {
+            Ok(if value.is_array() { Json::clone(value) } else { vec![Json::clone(value)].into() })
+        }
+        ("host", [value]) => host(value),
+        ("family", [value]) => family(value),
         ("join", [list, separator]) => join(list, separator),
         ("lookup", [container, key]) => lookup(container, key),
         ("pluck", [list, key]) => pluck(list, key),
@@ -77,6 +88,25 @@ fn len(value: &Json) -> Result<Json, Refusal> {
         Json::Object(map) => Ok(map.len().into()),
         other => Err(Refusal::new(format!("`len` needs a list or a map, not {}", kind_of(other)))),
     }
+}
+
+/// Returns an address as it is written in a URL and before a port.
+fn host(value: &Json) -> Result<Json, Refusal> {
+    match value {
+        Json::String(text) => Ok(network::bracketed(text).into()),
+        other => Err(Refusal::new(format!("`host` needs an address or a name, not {}", kind_of(other)))),
+    }
+}
+
+/// Returns the family of an address, a network or a range.
+fn family(value: &Json) -> Result<Json, Refusal> {
+    let text = value.as_str();
+    let family = text.and_then(Family::of_text).map(|family| family.as_str().into());
+    family.ok_or_else(|| {
+        let given = text.map_or_else(|| kind_of(value).to_owned(), |text| format!("`{text}`"));
+        Refusal::new(format!("`family` needs an address or a network, not {given}"))
+            .hint("where there may be several, look at one: `(family (lookup (list networks) 0))`")
+    })
 }
 
 fn join(list: &Json, separator: &Json) -> Result<Json, Refusal> {
@@ -226,6 +256,14 @@ mod tests {
             ("default", json!([false, 1]), json!(false)),
             ("len", json!([{"a": 1, "b": 2}]), json!(2)),
             ("join", json!([["a", 1, true], ", "]), json!("a, 1, true")),
+            ("list", json!(["a"]), json!(["a"])),
+            ("list", json!([["a", "b"]]), json!(["a", "b"])),
+            ("host", json!(["192.168.64.1"]), json!("192.168.64.1")),
+            ("host", json!(["fd00::1"]), json!("[fd00::1]")),
+            ("host", json!(["[fd00::1]"]), json!("[fd00::1]")),
+            ("host", json!(["db.internal"]), json!("db.internal")),
+            ("family", json!(["192.168.64.0/24"]), json!("IPv4")),
+            ("family", json!(["fd00::1-fd00::9"]), json!("IPv6")),
             ("lookup", json!([{"a": {"b": 1}}, "a"]), json!({"b": 1})),
             ("lookup", json!([[10, 20], 1]), json!(20)),
             ("pluck", json!([[{"a": 2}, {"a": 1}, {"a": 2, "b": 3}], "a"]), json!([2, 1])),
@@ -255,6 +293,9 @@ mod tests {
             ("lookup", json!([[1], -1]), "`lookup` finds no `-1`"),
             ("pluck", json!([{"a": 1}, "a"]), "`pluck` needs a list and a string, not a map and a string"),
             ("pluck", json!([[{"a": 1}, {"b": 1}], "a"]), "`pluck` finds no `a`"),
+            ("host", json!([80]), "`host` needs an address or a name, not a number"),
+            ("family", json!(["db.internal"]), "`family` needs an address or a network, not `db.internal`"),
+            ("family", json!([["fd00::1"]]), "`family` needs an address or a network, not a list"),
             ("where", json!([[], 1, 1]), "`where` needs a list and a string, not a list and a number"),
         ] {
             assert_eq!(called(name, arguments.as_array().unwrap()), Err(message.to_owned()));

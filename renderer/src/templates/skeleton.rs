@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde_json::Value as Json;
 
 use crate::key_path::Step;
+use crate::network::{is_host_position, is_ipv6};
 use crate::problem::{Fault, Position};
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
@@ -319,11 +321,16 @@ impl<'a> Filler<'a> {
 
     fn text(&mut self, pieces: &[Piece], position: Position, place: &str) -> String {
         let mut text = String::new();
+        // Where IPv6 addresses were inserted: what stands around them decides how they are written.
+        let mut addresses = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
                 Piece::Token(token) => match scalar_text(self.value(*token)) {
                     Some(scalar) if self.has_room(scalar.len(), *token, position) => {
+                        if is_ipv6(&scalar) {
+                            addresses.push(text.len()..text.len() + scalar.len());
+                        }
                         let is_file = self.is_file(*token);
                         // A file that ends its last line needs no second line break after it.
                         let is_line = is_file && ends_line(pieces.get(at + 1));
@@ -346,12 +353,29 @@ impl<'a> Filler<'a> {
                 },
             }
         }
-        text
+        with_brackets(text, addresses)
     }
 }
 
 fn ends_line(next: Option<&Piece>) -> bool {
     matches!(next, Some(Piece::Text(text)) if text.starts_with('\n'))
+}
+
+/// Puts brackets around the addresses that stand in a URL or before a port.
+fn with_brackets(text: String, addresses: Vec<Range<usize>>) -> String {
+    let mut hosts =
+        addresses.into_iter().filter(|at| is_host_position(&text[..at.start], &text[at.end..])).peekable();
+    if hosts.peek().is_none() {
+        return text;
+    }
+    let mut written = String::with_capacity(text.len() + 2);
+    let mut done = 0;
+    for Range { start, end } in hosts {
+        written.extend([&text[done..start], "[", &text[start..end], "]"]);
+        done = end;
+    }
+    written.push_str(&text[done..]);
+    written
 }
 
 fn neutral(value: Value) -> Value {

@@ -9,6 +9,7 @@ mod files;
 mod flows;
 mod generated;
 mod images;
+mod ipv6;
 mod logs;
 mod mesh;
 mod mirror;

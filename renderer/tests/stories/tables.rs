@@ -41,6 +41,7 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("objects", include_str!("objects.rs"), "a_misspelt_field_is_told_in_its_template"),
     ("secrets", include_str!("secrets.rs"), "a_password_is_told_where_it_is_written"),
     ("patterns", include_str!("patterns.rs"), "a_pattern_in_a_fact_does_not_widen_a_project"),
+    ("hosts", include_str!("ipv6.rs"), "an_address_that_is_written_out_needs_its_brackets"),
     ("exposed-addresses", include_str!("flows.rs"), "an_exposed_address_lies_in_the_pool"),
     ("service-names", include_str!("names.rs"), "a_service_that_no_release_brings_is_told"),
     ("storage-classes", include_str!("names.rs"), "a_storage_class_that_nothing_provides_is_told"),

@@ -160,3 +160,37 @@ fn windows_line_ends_make_no_difference() {
     let template = "a: {{v}}\r\nb:\r\n  {{#each l}}\r\n  - {{this}}\r\n  {{/each}}\r\nc: |\r\n  x\r\n";
     assert_eq!(document(template, &json!({"v": 1, "l": [1]})), json!({"a": 1, "b": [1], "c": "x\n"}));
 }
+
+#[test]
+fn an_ipv6_address_stands_in_brackets_where_a_host_does() {
+    for (template, with_v6) in [
+        ("http://{{a}}:{{p}}/x", "http://[fd00::1]:9090/x"),
+        ("https://{{a}}", "https://[fd00::1]"),
+        ("'{{a}}:{{p}}'", "[fd00::1]:9090"),
+        ("\"{{a}}:9104\"", "[fd00::1]:9104"),
+        ("'[{{a}}]:{{p}}'", "[fd00::1]:9090"),
+        ("https://{{u}}@{{a}}/{{a}}", "https://reader@[fd00::1]/fd00::1"),
+        ("{{a}}", "fd00::1"),
+        ("'{{a}}'", "fd00::1"),
+        ("'{{a}}/128'", "fd00::1/128"),
+        ("'{{a}}: {{p}}'", "fd00::1: 9090"),
+        ("at {{a}}, {{a}}:{{p}} and {{a}}", "at fd00::1, [fd00::1]:9090 and fd00::1"),
+        ("http://{{host a}}:{{p}}", "http://[fd00::1]:9090"),
+        ("{{host a}}", "[fd00::1]"),
+    ] {
+        let facts = |address: &str| json!({"a": address, "p": 9090, "u": "reader"});
+        let rendered = document(&format!("v: {template}\n"), &facts("fd00::1"));
+        assert_eq!(rendered, json!({"v": with_v6}), "{template}");
+        if !template.contains('[') {
+            let rendered = document(&format!("v: {template}\n"), &facts("10.0.0.1"));
+            let with_v4 = with_v6.replace("[fd00::1]", "10.0.0.1").replace("fd00::1", "10.0.0.1");
+            assert_eq!(rendered, json!({"v": with_v4}), "{template}");
+        }
+    }
+    let script =
+        "v: |\n  curl http://{{a}}:{{p}}/\n  ping {{a}}\n{{#if p}}w: '{{a}}{{#if p}}:{{p}}{{/if}}'{{/if}}\n";
+    assert_eq!(
+        document(script, &json!({"a": "fd00::1", "p": 80})),
+        json!({"v": "curl http://[fd00::1]:80/\nping fd00::1\n", "w": "[fd00::1]:80"})
+    );
+}

@@ -1,0 +1,87 @@
+//! Hosts: an IPv6 address in a URL or before a port stands in brackets.
+//!
+//! What a template inserts is written so already. What is left is what people write out, and what a function puts together.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::inventory::{Cluster, Fleet};
+use crate::key_path::Step;
+use crate::network::{Bare, bare_addresses};
+use crate::yaml::Value;
+
+use super::{Document, Finding, Part, Seen, kept};
+
+/// How many findings of one document are kept.
+const MAX_FINDINGS: usize = 100;
+
+/// Returns the IPv6 addresses that clusters and machines have: before the last colon of a text, one of them is a host with a port.
+pub fn known_hosts<'a>(clusters: impl Iterator<Item = &'a Cluster>, fleet: &Fleet) -> BTreeSet<Ipv6Addr> {
+    let of_clusters = clusters.flat_map(|cluster| {
+        let api_server = cluster.facts.api_server.as_ref().map(|api_server| api_server.address);
+        cluster.facts.addresses.values().copied().chain(api_server)
+    });
+    let machines = fleet.facts.machines.values().map(|machine| machine.address);
+    let only_v6 = |address: IpAddr| match address {
+        IpAddr::V6(address) => Some(address),
+        IpAddr::V4(_) => None,
+    };
+    of_clusters.chain(machines).filter_map(|address| only_v6(address.ip())).collect()
+}
+
+pub(super) fn ipv6_hosts_have_brackets(document: &Document<'_>) -> Vec<Finding> {
+    let mut hosts = Hosts { known: document.known_hosts, path: Vec::new(), findings: Vec::new() };
+    hosts.value(document.value);
+    hosts.findings
+}
+
+struct Hosts<'v> {
+    known: &'v BTreeSet<Ipv6Addr>,
+    path: Vec<Seen<'v>>,
+    findings: Vec<Finding>,
+}
+
+impl<'v> Hosts<'v> {
+    fn value(&mut self, value: &'v Value) {
+        match value {
+            Value::Map(map) => {
+                for (name, value) in map.iter() {
+                    self.path.push(Seen::Key(name));
+                    self.value(value);
+                    self.path.pop();
+                }
+            }
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(Seen::Index(index));
+                    self.value(item);
+                    self.path.pop();
+                }
+            }
+            Value::String(text) => self.text(text),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let left = MAX_FINDINGS.saturating_sub(self.findings.len());
+        for bare in bare_addresses(text, |address| self.known.contains(address)).take(left) {
+            let finding = finding(&kept(&self.path), &bare);
+            let line = text[..bare.at].matches('\n').count();
+            self.findings.push(if text.trim_end().contains('\n') {
+                finding.on(Part::Line(line))
+            } else {
+                finding
+            });
+        }
+    }
+}
+
+fn finding(path: &[Step], bare: &Bare<'_>) -> Finding {
+    let message = format!("`{}` is an IPv6 address without brackets where a host stands", bare.written);
+    let hint = match &bare.meant {
+        Some(meant) => format!("write `{meant}`; what a template inserts gets them by itself"),
+        None => "write `[address]:port`; what a template inserts gets the brackets by itself".to_owned(),
+    };
+    Finding::new(path, message).hint(hint)
+}
