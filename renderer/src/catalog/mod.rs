@@ -280,9 +280,10 @@ impl Builder {
                 self.template(path, source);
             }
             Place::Partial(name) => {
-                if let Some(source) = self.source(path, source) {
-                    self.partials.push((name, source));
-                }
+                // One that can't be read is there all the same: who calls it is not to blame.
+                let source = self.source(path, source);
+                let nothing = || TemplateSource { file: path.clone(), text: "".into() };
+                self.partials.push((name, source.unwrap_or_else(nothing)));
             }
             Place::Text(name) => self.text(name, path, source),
             Place::ChartLock => match ChartLock::read(&source.bytes) {

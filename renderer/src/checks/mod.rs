@@ -34,6 +34,7 @@ pub use keys::not_locked;
 pub use names::{NameUse, Named, Names, Provided, ServiceName};
 pub use objects::ObjectId;
 pub use patterns::is_watched;
+pub use placement::{Unread, unread_facts};
 
 /// A fault at a path of a rendered document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -136,48 +136,70 @@ pub(super) fn chart_exceptions_are_used(inventory: &Inventory, catalog: &Catalog
 
 /// A named fact that no template reads is a setting that does nothing.
 pub(super) fn facts_are_read(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
+    unread_facts(inventory, catalog).into_iter().map(|unread| unread.problem).collect()
+}
+
+/// A named fact that no template reads.
+#[derive(Debug)]
+pub struct Unread {
+    /// What is said of it.
+    pub problem: Problem,
+    /// The name that was probably meant: some template reads it.
+    pub meant: Option<String>,
+    /// Whether another cluster has a fact of that name.
+    pub is_known_elsewhere: bool,
+}
+
+/// Returns the named facts that no template reads.
+pub fn unread_facts(inventory: &Inventory, catalog: &Catalog) -> Vec<Unread> {
     // That there is no template at all is told once.
     if catalog.is_empty() {
         return Vec::new();
     }
-    let mut unread = Unread { catalog, problems: Vec::new() };
+    let mut search = Search { catalog, found: Vec::new() };
+    let has_address =
+        |name: &str| inventory.clusters.values().any(|cluster| cluster.facts.addresses.contains_key(name));
     for cluster in inventory.clusters.values() {
-        unread.judge("address", "addresses", cluster.facts.addresses.keys(), &cluster.origin);
+        search.judge(("address", "addresses"), cluster.facts.addresses.keys(), &cluster.origin, &has_address);
     }
-    unread.judge("port", "ports", inventory.fleet.facts.ports.keys(), &inventory.fleet.origin);
+    let fleet = &inventory.fleet;
+    search.judge(("port", "ports"), fleet.facts.ports.keys(), &fleet.origin, &|_| false);
     for addon in catalog.addons.values() {
-        unread.judge("setting", "settings", addon.facts.settings.keys(), &addon.origin);
+        search.judge(("setting", "settings"), addon.facts.settings.keys(), &addon.origin, &|_| false);
     }
-    unread.problems
+    search.found
 }
 
-struct Unread<'a> {
+struct Search<'a> {
     catalog: &'a Catalog,
-    problems: Vec<Problem>,
+    found: Vec<Unread>,
 }
 
-impl Unread<'_> {
+impl Search<'_> {
     fn judge<'n>(
         &mut self,
-        what: &str,
-        section: &str,
+        (what, section): (&str, &str),
         names: impl Iterator<Item = &'n String>,
         origin: &Fact,
+        is_known: &dyn Fn(&str) -> bool,
     ) {
         let read = self.catalog.templates.names_read();
         // A template that takes the section as a whole, in a loop for one, reads everything in it.
         if self.catalog.templates.maps_read().contains(section) {
             return;
         }
-        let left = MAX_PROBLEMS.saturating_sub(self.problems.len());
+        let left = MAX_PROBLEMS.saturating_sub(self.found.len());
         let unread = names.filter(|name| !read.contains(name.as_str())).take(left);
-        self.problems.extend(unread.map(|name| {
+        self.found.extend(unread.map(|name| {
             let place = origin.key_place(&[key(section), key(name)]);
             let problem = Problem::at(place, format!("no template reads {what} `{name}`"));
-            match did_you_mean(name, read.iter().map(String::as_str)) {
+            let meant = did_you_mean(name, read.iter().map(String::as_str)).map(str::to_owned);
+            let problem = match &meant {
                 Some(near) => problem.hint(format!("did you mean `{near}`? otherwise remove it")),
                 None => problem.hint("remove it, or use it in a template"),
-            }
+            };
+            let is_known_elsewhere = meant.as_deref().is_some_and(is_known);
+            Unread { problem, meant, is_known_elsewhere }
         }));
     }
 }

@@ -19,7 +19,7 @@ use crate::catalog::{self, Catalog};
 use crate::charts::LOCK;
 use crate::checks::{
     CLUSTER_CHECKS, ClusterContent, ClusterFlows, DOCUMENT_CHECKS, DocumentNames, FACT_CHECKS, FLOW_CHECKS,
-    FlowFinding, Flows, Footprint, PLACEMENT_CHECKS, Spot,
+    FlowFinding, Flows, Footprint, PLACEMENT_CHECKS, Spot, unread_facts,
 };
 use crate::inventory::{self, Cluster, FLEET_FILE, Fleet, Inventory, InventoryCache, Role};
 use crate::path::{AddonName, ClusterName, RepoPath};
@@ -27,7 +27,7 @@ use crate::problem::{Problem, READING};
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
 use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 
-use told::{ClusterProblem, told_once};
+use told::{ClusterProblem, one_end_of_each_slip, told_once};
 
 pub use scope::{ClusterScope, PlacedAddon};
 pub use unit::{RenderedFile, Unit, UnitTemplate};
@@ -225,11 +225,12 @@ impl Renderer {
         let world = World::new(&inventory, &catalog);
         let attempts = self.clusters(&world, progress);
         let clusters: BTreeMap<_, _> = attempts.iter().filter_map(Attempt::rendered).collect();
-        let found = attempts
-            .iter()
-            .flat_map(Attempt::problems)
-            .chain(world.flow_problems(&clusters, &attempts, progress));
-        problems.extend(told_once(found.collect(), &problems));
+        let flow_problems = world.flow_problems(&clusters, &attempts, progress);
+        let mut found: Vec<_> = attempts.iter().flat_map(Attempt::problems).chain(flow_problems).collect();
+        if !found.is_empty() && !problems.is_empty() {
+            one_end_of_each_slip(&mut found, &mut problems, &unread_facts(&inventory, &catalog));
+        }
+        problems.extend(told_once(found, &problems));
         if !problems.is_empty() {
             return Err(sorted(problems));
         }
@@ -475,7 +476,8 @@ impl<'a> World<'a> {
         let size_bytes: usize = attempts.iter().map(Attempt::size_bytes).sum();
         let may_go_on = |own: usize| progress.may_go_on(size_bytes + own);
         let checks_may_go_on = || may_go_on(0);
-        let flows = Flows { clusters: clusters.collect(), machines, may_go_on: &checks_may_go_on };
+        let unknown = self.unknown(attempts).collect();
+        let flows = Flows { clusters: clusters.collect(), unknown, machines, may_go_on: &checks_may_go_on };
         let changed: Vec<_> = attempts.iter().filter(|attempt| attempt.is_changed).collect();
         let inside = changed.into_par_iter().filter(|_| may_go_on(0)).filter_map(|attempt| {
             let made = attempt.result.as_ref().ok()?;
@@ -490,6 +492,16 @@ impl<'a> World<'a> {
         let is_unfinished = attempts.iter().all(|attempt| attempt.result.is_ok()) && !may_go_on(0);
         let unfinished = is_unfinished.then(|| attempts.first().map(Attempt::unchecked)).flatten();
         found.chain(unfinished).collect()
+    }
+
+    /// Returns the clusters that are not rendered, each with its hub if that is known.
+    fn unknown(&self, attempts: &[Attempt<'_>]) -> impl Iterator<Item = Option<ClusterName>> {
+        let failed = attempts.iter().filter(|attempt| attempt.result.is_err());
+        let failed = failed.map(|attempt| Some(self.inventory.clusters[attempt.name].hub.clone()));
+        let clusters = self.inventory.clusters.values();
+        let without_hub = clusters.filter(|cluster| self.inventory.hub_of(cluster).is_none()).count();
+        let unread = self.inventory.broken.len() + without_hub;
+        failed.chain(std::iter::repeat_n(None, unread))
     }
 
     /// Holds the files of one cluster against each other. Of a cluster that nothing has changed for, that is known.

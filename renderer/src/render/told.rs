@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::Unread;
 use crate::path::ClusterName;
 use crate::problem::{Place, Problem};
+use crate::templates::is_about_missing;
 
 /// A problem of one cluster's files.
 pub(super) type ClusterProblem = (ClusterName, Problem);
@@ -35,6 +37,28 @@ pub(super) fn told_once(found: Vec<ClusterProblem>, told: &[Problem]) -> Vec<Pro
         }
     }
     places.into_values().flat_map(AtPlace::tell).collect()
+}
+
+/// A name that is misspelt is missed in two places: no template reads the one, and templates look for the other. Where it is
+/// misspelt is told, as far as that can be known: several templates that agree, or another cluster that has the name, are right.
+pub(super) fn one_end_of_each_slip(
+    found: &mut Vec<ClusterProblem>,
+    problems: &mut Vec<Problem>,
+    unread: &[Unread],
+) {
+    for Unread { problem, meant, is_known_elsewhere } in unread {
+        let Some(meant) = meant else { continue };
+        let is_other_end = |(_, other): &ClusterProblem| is_about_missing(&other.message, meant);
+        let places: BTreeSet<Place> =
+            found.iter().filter(|other| is_other_end(other)).map(|(_, other)| other.place.clone()).collect();
+        match places.len() {
+            0 => {}
+            1 if !is_known_elsewhere => {
+                problems.retain(|other| (&other.place, &other.message) != (&problem.place, &problem.message));
+            }
+            _ => found.retain(|other| !is_other_end(other)),
+        }
+    }
 }
 
 impl AtPlace {

@@ -140,9 +140,10 @@ pub(super) fn compile(
     }
     let partials = sources.iter().filter(|source| source.kind == Kind::Partial);
     let calls = PartialCalls { partials: partials.map(|partial| partial.name.as_str()).collect(), calls };
-    for source in sources {
-        problems.extend(calls.check(&source.name).into_iter().map(|fault| fault.in_file(source.file)));
-    }
+    let faulty = sources
+        .iter()
+        .flat_map(|source| calls.check(&source.name).into_iter().map(|fault| fault.in_file(source.file)));
+    problems.extend(once_for_all_calls(faulty));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -157,6 +158,19 @@ pub(super) fn compile(
         compiled.parts.insert(source.file.clone(), called.chain(texts).cloned().collect());
     }
     Ok(compiled)
+}
+
+/// A partial that is missing is missed by every call of it: reported at the first, with the number of the others.
+fn once_for_all_calls(faulty: impl Iterator<Item = Problem>) -> impl Iterator<Item = Problem> {
+    let mut first: BTreeMap<String, (Problem, usize)> = BTreeMap::new();
+    for problem in faulty {
+        first.entry(problem.message.clone()).and_modify(|(_, more)| *more += 1).or_insert((problem, 0));
+    }
+    first.into_values().map(|(problem, more)| match more {
+        0 => problem,
+        1 => Problem { message: format!("{} (and in 1 more place)", problem.message), ..problem },
+        more => Problem { message: format!("{} (and in {more} more places)", problem.message), ..problem },
+    })
 }
 
 impl Compiled {

@@ -63,6 +63,11 @@ fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {
     }
 }
 
+/// Returns whether a message says that a map lacks a name.
+pub(crate) fn is_about(message: &str, name: &str) -> bool {
+    message.starts_with("unknown value `") && message.ends_with(&format!(" has no `{name}`"))
+}
+
 fn hint(known: &str, unknown: &str, container: &Json) -> String {
     let Json::Object(map) = container else { return MAY_BE_ABSENT.to_owned() };
     let dot = if known.is_empty() { "" } else { "." };

@@ -234,10 +234,6 @@ fn a_misspelt_key_of_an_address_is_told_where_it_is_missing() {
     assert_snapshot!(platform().edit(CONTROL, "  prometheus: 192", "  promeheus: 192").problems(), @"
     environments/control.yaml:16:3: no template reads address `promeheus`
       hint: did you mean `prometheus`? otherwise remove it
-    templates/addons/kube-prometheus-stack/values.yaml.hbs:6:21: unknown value `cluster.addresses.prometheus`: `cluster.addresses` has no `prometheus`
-      hint: did you mean `cluster.addresses.promeheus`?
-    templates/addons/prometheus-agent/values.yaml.hbs:11:21: unknown value `hub.addresses.prometheus`: `hub.addresses` has no `prometheus`
-      hint: did you mean `hub.addresses.promeheus`?
     ");
 }
 

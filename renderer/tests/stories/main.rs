@@ -4,6 +4,7 @@
 
 mod bounds;
 mod charts;
+mod consequences;
 mod facts;
 mod files;
 mod flows;

@@ -240,8 +240,8 @@ pub(in super::super) fn meshes_fit(flows: &Flows<'_>) -> Vec<FlowFinding> {
                 findings.extend(remote_reaches(primary, member));
             }
         }
-        // By a name that two have, no Secret can be told from another.
-        if !has_clash {
+        // By a name that two have, no Secret can be told from another; and a cluster that is not known may be the one meant.
+        if !has_clash && flows.is_whole(hub) {
             findings.extend(remote_secrets_are_there(&members));
         }
     }
@@ -399,7 +399,10 @@ fn remote_secrets_are_there(members: &[Member<'_>]) -> Vec<FlowFinding> {
             let message = format!("no cluster of the mesh has the name `{}`", secret.text);
             let known: Vec<_> =
                 others().filter_map(|it| Some(format!("`{}`", it.plane.cluster.as_ref()?.text))).collect();
-            let hint = format!("it is the `global.multiCluster.clusterName` of {}", known.join(", "));
+            let hint = match known.as_slice() {
+                [] => "it has no other cluster: remove the Secret".to_owned(),
+                known => format!("it is the `global.multiCluster.clusterName` of {}", known.join(", ")),
+            };
             findings.push(primary.flows.finding_in(at, Finding::new(&secret.path, message).hint(hint)));
         }
     }

@@ -253,6 +253,8 @@ fn bool_at(values: &Value, path: &[&str], default: bool) -> bool {
 pub struct Flows<'a> {
     /// The clusters with what their documents do. One that could not be rendered is not here.
     pub clusters: BTreeMap<ClusterName, ClusterFlows<'a>>,
+    /// The clusters of which it is not known what they do, each with its hub if that is known: they have problems of their own.
+    pub unknown: Vec<Option<ClusterName>>,
     /// The addresses of machines outside every cluster.
     pub machines: Vec<IpAddr>,
     /// Asked again and again, since much may have to be held against much.
@@ -266,6 +268,11 @@ impl fmt::Debug for Flows<'_> {
 }
 
 impl<'a> Flows<'a> {
+    /// Returns whether it is known what each cluster of a hub does. If not, nothing can be said to be missing there.
+    pub(super) fn is_whole(&self, hub: &ClusterName) -> bool {
+        self.unknown.iter().all(|unknown| unknown.as_ref().is_some_and(|unknown| unknown != hub))
+    }
+
     /// Returns the clusters one after the other, for as long as the checks may go on.
     pub(super) fn each(&self) -> impl Iterator<Item = &ClusterFlows<'a>> {
         self.clusters.values().take_while(|_| (self.may_go_on)())

@@ -201,7 +201,8 @@ impl Route<'_> {
         }
         let mut clusters = self.flows.clusters.values();
         let other = clusters.find(|cluster| cluster.receivers(self.signal).any(|it| is_it(&it)));
-        if other.is_some() && self.cluster.cluster.is_hub() {
+        // A hub may send to any other cluster, also to one of which it is not known where it listens.
+        if self.cluster.cluster.is_hub() && (other.is_some() || !self.flows.unknown.is_empty()) {
             return None;
         }
         let where_to = match other {

@@ -200,9 +200,12 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
     Some(unknown(cluster, service, &beside))
 }
 
-/// Returns whether another cluster of the same hub has the Service.
+/// Returns whether another cluster of the same hub has the Service, or may have it: what it does is not known.
 fn is_elsewhere_in_mesh(cluster: &ClusterContent<'_>, service: &ServiceName) -> bool {
     let hub = &cluster.flows.cluster.hub;
+    if !cluster.all.is_whole(hub) {
+        return true;
+    }
     let others = cluster.all.clusters.values().filter(|other| other.cluster.hub == *hub);
     others.flat_map(ClusterFlows::provided).any(|provided| {
         matches!(provided, Provided::Service { namespace, name, .. } if *namespace == service.namespace && *name == service.name)
