@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use renderer::path::RepoPath;
-use renderer::plan::{FileChange, Published, plan};
+use renderer::plan::{Facts, FileChange, Published, plan};
 use renderer::render::{Rendered, Renderer};
 use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
 
@@ -89,10 +89,12 @@ pub(crate) fn run(bytes: &[u8]) {
     match (Renderer::new().render(&snapshot, &()), Renderer::new().render(&snapshot, &())) {
         (Ok(rendered), Ok(again)) => {
             assert_eq!(rendered.tree_digest(), again.tree_digest());
-            assert!(plan(&changes(&again, &rendered), &Published::default()).is_empty());
+            assert!(plan(&changes(&again, &rendered), &Published::default(), Facts::default()).is_empty());
+            let facts = Facts::between(&again.inventory, &rendered.inventory);
             let _ = plan(
                 &changes(&Rendered { clusters: BTreeMap::new(), ..again }, &rendered),
                 &Published::default(),
+                facts,
             );
         }
         (Err(problems), Err(again)) => assert_eq!(problems, again),

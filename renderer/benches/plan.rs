@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use fleetwright_renderer::path::{AddonName, ClusterName, RepoPath};
-use fleetwright_renderer::plan::{FileChange, Published, markdown, plan};
+use fleetwright_renderer::plan::{Facts, FileChange, Published, markdown, plan};
 
 const FILES: usize = 30;
 const FLEETS: [usize; 2] = [1_000, 5_000];
@@ -58,25 +58,25 @@ fn fleet(clusters: usize, sides: (bool, bool)) -> (Vec<FileChange>, Published) {
 #[divan::bench(args = FLEETS, sample_count = 5)]
 fn plan_when_every_file_changes(bencher: Bencher<'_, '_>, clusters: usize) {
     let (changes, published) = fleet(clusters, (true, true));
-    bencher.bench_local(|| black_box(plan(&changes, &published)));
+    bencher.bench_local(|| black_box(plan(&changes, &published, Facts::default())));
 }
 
 #[divan::bench(args = FLEETS, sample_count = 3)]
 fn plan_when_every_file_is_new(bencher: Bencher<'_, '_>, clusters: usize) {
     let (changes, published) = fleet(clusters, (false, true));
-    bencher.bench_local(|| black_box(plan(&changes, &published)));
+    bencher.bench_local(|| black_box(plan(&changes, &published, Facts::default())));
 }
 
 #[divan::bench(args = FLEETS, sample_count = 5)]
 fn pull_request_body(bencher: Bencher<'_, '_>, clusters: usize) {
     let (changes, published) = fleet(clusters, (true, true));
-    let plan = plan(&changes, &published);
+    let plan = plan(&changes, &published, Facts::default());
     bencher.bench_local(|| black_box(markdown::body(&plan)));
 }
 
 #[divan::bench(args = FLEETS, sample_count = 5)]
 fn digest(bencher: Bencher<'_, '_>, clusters: usize) {
     let (changes, published) = fleet(clusters, (true, true));
-    let plan = plan(&changes, &published);
+    let plan = plan(&changes, &published, Facts::default());
     bencher.bench_local(|| black_box(plan.digest()));
 }

@@ -3,11 +3,12 @@
 //! Every text is preceded by its length and every choice by a tag, so that two different plans never feed the same
 //! bytes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{Action, Change, KeyPath, Plan, Step};
+use super::{Action, Change, KeyPath, OwnFacts, Plan, Step};
 use crate::yaml::Value;
 
 /// The fewest hexadecimal digits that name a plan: 32 bits, enough to exclude a mistake.
@@ -51,7 +52,7 @@ pub(super) fn digest(plan: &Plan) -> Digest {
     for file in plan.files() {
         hash.text(file.path.as_str());
         hash.action(file.action);
-        hash.0.update(file.content.as_bytes());
+        hash.hash.update(file.content.as_bytes());
     }
     Digest(hash.finish())
 }
@@ -68,28 +69,56 @@ pub(super) fn content(old: Option<&[u8]>, new: Option<&[u8]>) -> blake3::Hash {
 
 /// A hash that is fed with tagged parts.
 #[derive(Clone, Default)]
-pub(super) struct Canonical(blake3::Hasher);
+pub(super) struct Canonical<'a> {
+    hash: blake3::Hasher,
+    /// What is taken for the same on every cluster.
+    own: Option<&'a OwnFacts>,
+    /// Whether a key may be a cluster's own, too.
+    has_own_keys: bool,
+    /// Whether anything in the parts was a cluster's own.
+    has_own: bool,
+}
 
-impl Canonical {
+impl<'a> Canonical<'a> {
+    /// A hash that is the same for two clusters if the parts differ only by what is each cluster's own; of keys only if
+    /// `has_own_keys`, since a cluster's name may be a word that is a key everywhere, such as `app`.
+    pub(super) fn up_to(own: &'a OwnFacts, has_own_keys: bool) -> Self {
+        Self { own: Some(own), has_own_keys, ..Self::default() }
+    }
+
+    pub(super) const fn has_own(&self) -> bool {
+        self.has_own
+    }
+
     pub(super) fn finish(&self) -> blake3::Hash {
-        self.0.finalize()
+        self.hash.finalize()
     }
 
     pub(super) fn tag(&mut self, tag: u8) {
-        self.0.update(&[tag]);
+        self.hash.update(&[tag]);
     }
 
     pub(super) fn number(&mut self, number: usize) {
-        self.0.update(&(number as u64).to_le_bytes());
+        self.hash.update(&(number as u64).to_le_bytes());
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
+        match self.own.map(|own| own.general(text)) {
+            Some(Cow::Owned(general)) => {
+                self.has_own = true;
+                self.bytes(general.as_bytes());
+            }
+            _ => self.bytes(text.as_bytes()),
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        if self.has_own_keys { self.text(key) } else { self.bytes(key.as_bytes()) }
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len());
-        self.0.update(bytes);
+        self.hash.update(bytes);
     }
 
     pub(super) fn action(&mut self, action: Action) {
@@ -123,7 +152,7 @@ impl Canonical {
             match step {
                 Step::Key(key) => {
                     self.tag(0);
-                    self.text(key);
+                    self.key(key);
                 }
                 Step::Index(index) => {
                     self.tag(1);
@@ -171,7 +200,7 @@ impl Canonical {
                 self.tag(6);
                 self.number(entries.len());
                 for (key, value) in entries.iter() {
-                    self.text(key);
+                    self.key(key);
                     self.value(value);
                 }
             }

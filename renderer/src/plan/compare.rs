@@ -73,8 +73,9 @@ pub(super) fn whole(bytes: &[u8], action: Action, memo: &mut Memo) -> Vec<Change
         text.and_then(|text| skim::document(text, memo).map(|one| vec![one]).or_else(|| read(text)));
     let as_text = || if is_opaque(bytes) { size(bytes) } else { lossy(bytes) };
     let documents = documents.unwrap_or_else(|| vec![as_text()]);
-    documents
+    objects(&documents)
         .into_iter()
+        .cloned()
         .map(|document| {
             let object = object_name(&document).map(Arc::new);
             match action {
@@ -106,7 +107,7 @@ fn change(object: Option<Arc<ObjectName>>, path: KeyPath, old: Option<Value>, ne
 /// Compares lists of documents, which are aligned by what they describe.
 fn documents(old: &[Value], new: &[Value]) -> Vec<Change> {
     let mut changes = Vec::new();
-    for (old, new) in align_documents(old, new) {
+    for (old, new) in align_documents(&objects(old), &objects(new)) {
         let object = new.and_then(object_name).or_else(|| old.and_then(object_name)).map(Arc::new);
         values(object, KeyPath::default(), old, new, &mut changes);
     }
@@ -124,30 +125,66 @@ pub(super) fn values(
     Walk { object, path, changes }.value(old, new);
 }
 
-/// Pairs documents: first by full identity, then by kind and name (a namespace move), then by place.
-fn align_documents<'a>(old: &'a [Value], new: &'a [Value]) -> Vec<(Option<&'a Value>, Option<&'a Value>)> {
-    if let ([old], [new]) = (old, new)
-        && object_name(old).map(|name| name.kind) == object_name(new).map(|name| name.kind)
-    {
-        return vec![(Some(old), Some(new))];
+/// Pairs documents: those that describe the same object, and of what is no object with a name those at the same place.
+///
+/// An object under another name, in another namespace or of another kind is another object: the old one is deleted. One that
+/// names no namespace may be in any, so it is paired with the only one that it can be.
+fn align_documents<'a>(old: &[&'a Value], new: &[&'a Value]) -> Vec<(Option<&'a Value>, Option<&'a Value>)> {
+    let mut left: Vec<Option<&Value>> = old.iter().copied().map(Some).collect();
+    let mut pairs: Vec<(Option<&Value>, Option<&Value>)> = new.iter().map(|new| (None, Some(*new))).collect();
+    let identity = |value: &Value| object_name(value).map(|name| name.identity());
+    take_partners(&mut left, &mut pairs, identity);
+    let without_namespace = |value: &Value| identity(value).filter(|name| name.namespace.is_none());
+    let with_any = |value: &Value| identity(value).map(|name| ObjectName { namespace: None, ..name });
+    take_matching(&mut left, &mut pairs, without_namespace, with_any);
+    take_matching(&mut left, &mut pairs, with_any, without_namespace);
+    take_partners(&mut left, &mut pairs, nameless);
+    with_gone(pairs, left.into_iter().flatten().collect())
+}
+
+/// Puts what goes before what comes of the same kind, so that a renamed object is read as one; what is left goes last.
+fn with_gone<'a>(
+    pairs: Vec<(Option<&'a Value>, Option<&'a Value>)>,
+    mut gone: Vec<&'a Value>,
+) -> Vec<(Option<&'a Value>, Option<&'a Value>)> {
+    let kind = |value: &Value| value.get("kind").and_then(Value::as_str).map(str::to_owned);
+    let mut all = Vec::with_capacity(pairs.len() + gone.len());
+    for (old, new) in pairs {
+        let before = new
+            .filter(|_| old.is_none())
+            .and_then(|new| gone.iter().position(|gone| kind(gone) == kind(new)));
+        all.extend(before.map(|at| (Some(gone.remove(at)), None)));
+        all.push((old, new));
     }
-    let mut left: Vec<Option<&Value>> = old.iter().map(Some).collect();
-    let mut pairs: Vec<(Option<&Value>, Option<&Value>)> = new.iter().map(|new| (None, Some(new))).collect();
-    let full = |value: &Value| object_name(value);
-    let moved = |value: &Value| {
-        object_name(value).map(|name| ObjectName { namespace: None, api_version: String::new(), ..name })
+    all.extend(gone.into_iter().map(|old| (Some(old), None)));
+    all
+}
+
+/// Returns the kind of a document that is no object with a name; values have none.
+fn nameless(document: &Value) -> Option<ObjectName> {
+    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = ObjectName {
+        api_version: text("apiVersion"),
+        kind: text("kind"),
+        namespace: None,
+        name: String::new(),
     };
-    take_partners(&mut left, &mut pairs, full);
-    take_partners(&mut left, &mut pairs, moved);
-    let mut nameless = left.iter_mut().filter(|old| old.is_some_and(|old| object_name(old).is_none()));
-    for pair in pairs
-        .iter_mut()
-        .filter(|(old, new)| old.is_none() && new.is_some_and(|new| object_name(new).is_none()))
-    {
-        pair.0 = nameless.next().and_then(Option::take);
-    }
-    pairs.extend(left.into_iter().flatten().map(|old| (Some(old), None)));
-    pairs
+    object_name(document).is_none().then_some(name)
+}
+
+/// Returns the objects of documents: the items of each `List`, and everything else as it is.
+fn objects(documents: &[Value]) -> Vec<&Value> {
+    let objects = documents.iter().flat_map(|document| match items(document) {
+        Some(items) => items.iter().collect(),
+        None => vec![document],
+    });
+    objects.collect()
+}
+
+/// Returns the items of a document that is a `List`.
+fn items(document: &Value) -> Option<&[Value]> {
+    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    document.get("items").and_then(Value::as_list).filter(|_| is_list)
 }
 
 /// Gives each new document that has no partner yet the first old one with the same identity.
@@ -156,14 +193,23 @@ fn take_partners<'a>(
     pairs: &mut [(Option<&'a Value>, Option<&'a Value>)],
     identity: impl Fn(&Value) -> Option<ObjectName>,
 ) {
+    take_matching(left, pairs, &identity, &identity);
+}
+
+fn take_matching<'a>(
+    left: &mut [Option<&'a Value>],
+    pairs: &mut [(Option<&'a Value>, Option<&'a Value>)],
+    of_old: impl Fn(&Value) -> Option<ObjectName>,
+    of_new: impl Fn(&Value) -> Option<ObjectName>,
+) {
     let mut by_identity: BTreeMap<ObjectName, Vec<usize>> = BTreeMap::new();
     for (at, old) in left.iter().enumerate().rev() {
-        if let Some(name) = old.and_then(&identity) {
+        if let Some(name) = old.and_then(&of_old) {
             by_identity.entry(name).or_default().push(at);
         }
     }
     for (old, new) in pairs.iter_mut().filter(|(old, _)| old.is_none()) {
-        let partner = new.and_then(&identity).and_then(|name| by_identity.get_mut(&name)?.pop());
+        let partner = new.and_then(&of_new).and_then(|name| by_identity.get_mut(&name)?.pop());
         *old = partner.and_then(|at| left[at].take());
     }
 }
@@ -299,6 +345,12 @@ pub(super) fn with_identity(items: &[Value], field: &str) -> Vec<(usize, String)
     kinds
         .flat_map(|(_, parts)| items.clone().filter_map(|(at, item)| Some((at, identity(item, parts)?))))
         .collect()
+}
+
+/// Returns what identifies an element of a generator's list: the first of the usual keys, or else its first text.
+pub(super) fn element_name(element: &Value) -> Option<String> {
+    let first_text = || element.as_map()?.iter().find_map(|(_, value)| value.as_str().map(str::to_owned));
+    IDENTITIES.iter().find_map(|(_, parts)| identity(element, parts)).or_else(first_text)
 }
 
 /// Returns the parts joined by a slash; a namespace may be missing, everything else must be a string.

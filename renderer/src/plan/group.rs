@@ -3,13 +3,13 @@
 //! Equal entries are found by hash and never compared pairwise: the cost follows the size of the plan.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::canonical::Canonical;
-use super::{Action, Change, ClusterPlan, FilePlan, Plan, Risk, RiskKind};
+use super::{Action, Change, ClusterPlan, FilePlan, OwnFacts, Plan, Risk, RiskKind};
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::snapshot::OUTPUT;
 
@@ -106,6 +106,20 @@ impl Event {
     }
 }
 
+impl Event {
+    /// Replaces what is a cluster's own by what it stands for.
+    fn generalize(&mut self, own: &OwnFacts, has_own_keys: bool) {
+        match self {
+            Self::Cluster { .. } | Self::Addon { .. } => {}
+            Self::File { file, .. } => *file = own.general(file).into_owned(),
+            Self::Setting { file, change } => {
+                *file = own.general(file).into_owned();
+                *change = change.general(own, has_own_keys);
+            }
+        }
+    }
+}
+
 impl Group {
     /// Returns the most severe risk of all entries.
     #[must_use]
@@ -140,10 +154,16 @@ pub(super) fn place(file: &str, change: &Change) -> String {
 }
 
 /// An entry and the clusters where it was seen, as indices in the order of their names.
-struct Slot {
+pub(super) struct Slot {
     place: blake3::Hash,
-    entry: Entry,
-    clusters: Vec<u32>,
+    /// The hash with the first cluster's own name and facts in it, and with them in its keys alone.
+    raw: blake3::Hash,
+    of_values: blake3::Hash,
+    pub(super) entry: Entry,
+    pub(super) clusters: Vec<u32>,
+    /// Whether it is the same only up to what is each cluster's own, and whether that is so of its keys, too.
+    is_general: bool,
+    has_own_keys: bool,
 }
 
 #[derive(Default)]
@@ -152,41 +172,86 @@ struct Slots {
     slots: Vec<Slot>,
 }
 
+/// A cluster, as its entries are added.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    index: u32,
+    name: &'a ClusterName,
+    own: &'a OwnFacts,
+}
+
 impl Slots {
+    /// Adds what is seen on a cluster: `place` feeds where it happens, `what` what it is.
     fn add(
         &mut self,
-        cluster: u32,
-        place: Canonical,
-        feed: impl FnOnce(&mut Canonical),
+        of: Of<'_>,
+        place: impl Fn(&mut Canonical<'_>),
+        what: impl Fn(&mut Canonical<'_>),
         event: impl FnOnce() -> Event,
     ) {
-        let place_hash = place.finish();
-        let mut whole = place;
-        feed(&mut whole);
-        let at = *self.by_hash.entry(whole.finish()).or_insert_with(|| {
+        let mut general = Canonical::up_to(of.own, true);
+        place(&mut general);
+        let place_hash = general.finish();
+        what(&mut general);
+        let again = |mut hash: Canonical<'_>| {
+            place(&mut hash);
+            what(&mut hash);
+            hash.finish()
+        };
+        // What reads the same is the same, even where a cluster's name is also a word of another meaning.
+        let (general, raw, of_values) = if general.has_own() {
+            (general.finish(), again(Canonical::default()), again(Canonical::up_to(of.own, false)))
+        } else {
+            (general.finish(), general.finish(), general.finish())
+        };
+        let hashes = [raw, of_values, general];
+        let known = hashes.iter().find_map(|hash| self.by_hash.get(hash)).copied();
+        let at = known.unwrap_or_else(|| {
+            let entry = Entry { event: event(), variants: 1 };
             self.slots.push(Slot {
                 place: place_hash,
-                entry: Entry { event: event(), variants: 1 },
+                raw,
+                of_values,
+                entry,
                 clusters: Vec::new(),
+                is_general: false,
+                has_own_keys: false,
             });
             self.slots.len() - 1
         });
+        for hash in hashes {
+            self.by_hash.entry(hash).or_insert(at);
+        }
+        let slot = &mut self.slots[at];
+        slot.is_general |= slot.raw != raw;
+        slot.has_own_keys |= slot.raw != raw && slot.of_values != of_values;
         // One file may hold two equal changes, for example two equal items that go from a list.
-        if self.slots[at].clusters.last() != Some(&cluster) {
-            self.slots[at].clusters.push(cluster);
+        if slot.clusters.last() != Some(&of.index) {
+            slot.clusters.push(of.index);
         }
     }
 }
 
-/// Folds a plan.
-pub(super) fn groups(plan: &Plan) -> Vec<Group> {
-    let names: Vec<&ClusterName> = plan.clusters.keys().collect();
+/// Returns what happens, each once for all clusters where it is the same up to what is their own.
+pub(super) fn slots(plan: &Plan) -> Vec<Slot> {
     let mut slots = Slots::default();
+    let mut own = Vec::new();
     for (index, (name, cluster)) in (0_u32..).zip(&plan.clusters) {
-        add_cluster(&mut slots, index, name, cluster);
+        own.push(plan.facts.own(name));
+        add_cluster(&mut slots, Of { index, name, own: &own[index as usize] }, cluster);
     }
+    let mut slots = slots.slots;
+    for slot in slots.iter_mut().filter(|slot| slot.is_general) {
+        slot.entry.event.generalize(&own[slot.clusters[0] as usize], slot.has_own_keys);
+    }
+    slots
+}
+
+/// Folds what happens in a plan.
+pub(super) fn groups(plan: &Plan, slots: Vec<Slot>) -> Vec<Group> {
+    let names: Vec<&ClusterName> = plan.clusters.keys().collect();
     let mut by_clusters: HashMap<Vec<u32>, Vec<Entry>> = HashMap::new();
-    for slot in fold_variants(slots.slots) {
+    for slot in fold_variants(slots) {
         by_clusters.entry(slot.clusters).or_default().push(slot.entry);
     }
     let mut sets: Vec<(Vec<u32>, Vec<Entry>)> = by_clusters.into_iter().collect();
@@ -214,66 +279,59 @@ fn order(event: &Event) -> (u8, String, String) {
     }
 }
 
-fn add_cluster(slots: &mut Slots, index: u32, name: &ClusterName, cluster: &ClusterPlan) {
+fn add_cluster(slots: &mut Slots, of: Of<'_>, cluster: &ClusterPlan) {
     if cluster.action != Action::Update {
         let (addons, files) = (cluster.addons.len(), cluster.files().count());
-        let mut place = Canonical::default();
-        place.tag(0);
-        place.action(cluster.action);
-        let counts = |hash: &mut Canonical| {
+        let (action, risk) = (cluster.action, cluster.risk);
+        let place = |hash: &mut Canonical<'_>| {
+            hash.tag(0);
+            hash.action(action);
+        };
+        let counts = |hash: &mut Canonical<'_>| {
             hash.number(addons);
             hash.number(files);
         };
-        let (action, risk) = (cluster.action, cluster.risk);
-        slots.add(index, place, counts, || Event::Cluster { action, addons, files, risk });
+        slots.add(of, place, counts, || Event::Cluster { action, addons, files, risk });
         return;
     }
     for (addon, plan) in &cluster.addons {
         if plan.action == Action::Update {
-            plan.files.iter().for_each(|file| add_file(slots, index, name, file));
+            plan.files.iter().for_each(|file| add_file(slots, of, file));
             continue;
         }
-        let files = plan.files.len();
-        let mut place = Canonical::default();
-        place.tag(1);
-        place.text(addon.as_str());
-        place.action(plan.action);
+        let (action, files) = (plan.action, plan.files.len());
+        let place = |hash: &mut Canonical<'_>| {
+            hash.tag(1);
+            hash.text(addon.as_str());
+            hash.action(action);
+        };
         let risk = plan.risk.or_else(|| plan.files.iter().flat_map(|file| &file.risks).min().copied());
-        slots.add(
-            index,
-            place,
-            |hash| hash.number(files),
-            || Event::Addon { addon: addon.clone(), action: plan.action, files, risk },
-        );
+        let event = || Event::Addon { addon: addon.clone(), action, files, risk };
+        slots.add(of, place, |hash| hash.number(files), event);
     }
-    cluster.files.iter().for_each(|file| add_file(slots, index, name, file));
+    cluster.files.iter().for_each(|file| add_file(slots, of, file));
 }
 
-fn add_file(slots: &mut Slots, index: u32, name: &ClusterName, file: &FilePlan) {
-    let label = file_label(&file.path, name);
-    let mut place = Canonical::default();
-    place.tag(2);
-    place.text(&label);
-    place.action(file.action);
-    if file.action != Action::Update {
-        slots.add(
-            index,
-            place,
-            |hash| hash.number(file.leaves),
-            || Event::File {
-                file: label,
-                action: file.action,
-                leaves: file.leaves,
-                risk: file.risks.first().copied(),
-            },
-        );
+fn add_file(slots: &mut Slots, of: Of<'_>, file: &FilePlan) {
+    let label = file_label(&file.path, of.name);
+    let (action, leaves, risk) = (file.action, file.leaves, file.risks.first().copied());
+    let place = |hash: &mut Canonical<'_>| {
+        hash.tag(2);
+        hash.text(&label);
+        hash.action(action);
+    };
+    if action != Action::Update {
+        let event = || Event::File { file: label.clone(), action, leaves, risk };
+        slots.add(of, place, |hash| hash.number(leaves), event);
         return;
     }
     for change in &file.changes {
-        let mut place = place.clone();
-        place.place(change);
+        let place = |hash: &mut Canonical<'_>| {
+            place(hash);
+            hash.place(change);
+        };
         let event = || Event::Setting { file: label.clone(), change: change.clone() };
-        slots.add(index, place, |hash| hash.change(change), event);
+        slots.add(of, place, |hash| hash.change(change), event);
     }
 }
 
@@ -316,18 +374,34 @@ fn fold_rare(same: Vec<Slot>) -> Vec<Slot> {
     kept
 }
 
-/// Returns the risks of a plan, most severe first, each once for all clusters.
+/// Returns the risks of a plan, most severe first, each once for all clusters where it is the same up to what is their own.
 pub(super) fn risks(plan: &Plan) -> Vec<RiskGroup> {
-    let mut found: BTreeMap<(Risk, String), Vec<ClusterName>> = BTreeMap::new();
+    let mut by_place: HashMap<(Risk, String), usize> = HashMap::new();
+    let mut found: Vec<(RiskGroup, String)> = Vec::new();
     for (name, cluster) in &plan.clusters {
+        let own = plan.facts.own(name);
         for (risk, place) in risks_of_cluster(name, cluster) {
-            let clusters = found.entry((risk, place)).or_default();
-            if clusters.last() != Some(name) {
-                clusters.push(name.clone());
+            let general = own.general(&place).into_owned();
+            let (as_is, in_general) = ((risk, place.clone()), (risk, general.clone()));
+            let known = by_place.get(&as_is).or_else(|| by_place.get(&in_general)).copied();
+            let at = known.unwrap_or_else(|| {
+                found.push((RiskGroup { risk, place: place.clone(), clusters: Vec::new() }, general));
+                found.len() - 1
+            });
+            by_place.entry(as_is).or_insert(at);
+            by_place.entry(in_general).or_insert(at);
+            let (group, general) = &mut found[at];
+            if group.place != place {
+                group.place.clone_from(general);
+            }
+            if group.clusters.last() != Some(name) {
+                group.clusters.push(name.clone());
             }
         }
     }
-    found.into_iter().map(|((risk, place), clusters)| RiskGroup { risk, place, clusters }).collect()
+    let mut risks: Vec<RiskGroup> = found.into_iter().map(|(group, _)| group).collect();
+    risks.sort();
+    risks
 }
 
 fn risks_of_cluster(name: &ClusterName, cluster: &ClusterPlan) -> Vec<(Risk, String)> {
@@ -346,10 +420,14 @@ fn risks_of_cluster(name: &ClusterName, cluster: &ClusterPlan) -> Vec<(Risk, Str
 }
 
 fn risks_of_file(name: &ClusterName, file: &FilePlan, risks: &mut Vec<(Risk, String)>) {
-    if file.risks.is_empty() && file.changes.iter().all(|change| change.risk.is_none()) {
+    if file.all_risks().next().is_none() {
         return;
     }
     let label = file_label(&file.path, name);
     risks.extend(file.risks.iter().map(|risk| (*risk, label.clone())));
     risks.extend(file.changes.iter().filter_map(|change| Some((change.risk?, place(&label, change)))));
+    let of_applications = file.applications.iter();
+    risks.extend(
+        of_applications.filter_map(|change| Some((change.risk?, format!("{label} {}", change.place())))),
+    );
 }

@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 
 use super::group::{Event, Group, RiskGroup};
-use super::show::{self, SHORT, on_clusters, on_counted};
+use super::show::{self, FULL_DIFF, SHORT, SHORT_DIFF, on_clusters, on_counted};
 use super::text::{self, FULL_COMMAND, LineKind, folded, headline};
-use super::{Entry, Plan, Step};
+use super::{Entry, Overview, Plan, Step};
 use crate::plural::counted;
 use crate::visible::visible;
 
@@ -17,6 +17,8 @@ use crate::visible::visible;
 pub const BODY_LIMIT: usize = 65_536;
 /// Left free for what a caller adds, such as the revisions and how to allow a deletion.
 pub const BODY_MARGIN: usize = 2_048;
+/// The page of the reference that explains the risks, in this repository.
+pub const RISKS: &str = "docs/reference/risks.md";
 /// What is kept for the lines that count what does not fit.
 const TAIL_RESERVE: usize = 512;
 /// The longest group that is shown open; longer ones are folded into `<details>`.
@@ -50,18 +52,24 @@ impl Body {
 /// Returns the body: at most [`BODY_LIMIT`] less [`BODY_MARGIN`] characters, risks first, what is left out counted.
 #[must_use]
 pub fn body(plan: &Plan) -> String {
-    body_within(plan, BODY_LIMIT - BODY_MARGIN)
+    body_within(plan, BODY_LIMIT - BODY_MARGIN, RISKS)
 }
 
-/// Returns the body in at most `limit` characters, for where something else stands beside it.
+/// Returns the body in at most `limit` characters, for where something else stands beside it; each risk leads to its section
+/// of the page at `risks`.
 #[must_use]
-pub fn body_within(plan: &Plan, limit: usize) -> String {
+pub fn body_within(plan: &Plan, limit: usize, risks: &str) -> String {
     let mut body = Body { text: String::new(), characters: 0 };
     let mut left_out = String::new();
-    body.try_push(&format!("{}\n", headline(plan)), limit);
-    add_risks(&mut body, &plan.risks(), limit / 3, &mut left_out);
+    let overview = plan.overview();
+    for line in show::highlights(&overview.highlights) {
+        body.try_push(&format!("- {}\n", code(&line)), limit / 3);
+    }
+    let space = if body.text.is_empty() { "" } else { "\n" };
+    body.try_push(&format!("{space}{}\n", headline(plan)), limit);
+    add_risks(&mut body, (&overview.risks, risks), limit / 3, &mut left_out);
 
-    let groups = plan.groups();
+    let Overview { groups, .. } = overview;
     let open = limit.saturating_sub(TAIL_RESERVE);
     let shown = groups.iter().take_while(|group| body.try_push(&section(group), open)).count();
     if shown < groups.len() {
@@ -72,14 +80,15 @@ pub fn body_within(plan: &Plan, limit: usize) -> String {
 }
 
 /// Risks come first, in at most `share` characters, and leave the larger part of the body for the changes.
-fn add_risks(body: &mut Body, risks: &[RiskGroup], share: usize, left_out: &mut String) {
+fn add_risks(body: &mut Body, (risks, page): (&[RiskGroup], &str), share: usize, left_out: &mut String) {
     if risks.is_empty() {
         return;
     }
     body.try_push("\n### Risks\n\n", share);
     let mut shown = 0;
     for same in risks.chunk_by(|a, b| a.risk == b.risk) {
-        let mut heading = format!("- **{}**: {}\n", same[0].risk.kind, same[0].risk.note);
+        let kind = same[0].risk.kind;
+        let mut heading = format!("- **[{kind}]({page}#{})**: {}\n", kind.anchor(), same[0].risk.note);
         for group in same {
             let place = code(&show::elide(&visible(&group.place), SHORT.line));
             if !body.try_push(&format!("{heading}  - {place} {}\n", on_counted(&group.clusters)), share) {
@@ -123,7 +132,7 @@ fn lines(group: &Group) -> Vec<String> {
             lines.push(format!("# {}", visible(file)));
             shown = Some(file);
         }
-        lines.extend(show::entry(entry, SHORT).iter().map(|line| {
+        lines.extend(show::entry(entry, SHORT_DIFF).iter().map(|line| {
             let sign = line.kind.sign();
             if line.kind == LineKind::Plain {
                 format!("  {}", line.text)
@@ -143,7 +152,8 @@ fn lines(group: &Group) -> Vec<String> {
 /// are counted below the last.
 #[must_use]
 pub fn full(plan: &Plan, limit: usize, blocks: usize) -> Vec<String> {
-    let lines: Vec<String> = text::full(plan).into_iter().map(|line| flush_sign(line.text)).collect();
+    let lines: Vec<String> =
+        text::full_within(plan, FULL_DIFF).into_iter().map(|line| flush_sign(line.text)).collect();
     fenced_blocks(&lines, "diff", limit, blocks)
 }
 
@@ -291,7 +301,7 @@ mod tests {
     use proptest::prelude::*;
     use testkit::hostile::text::{HIDDEN, MARKUP};
 
-    use super::super::{FileChange, Published, plan};
+    use super::super::{Facts, FileChange, Published, plan};
     use super::*;
     use crate::path::{AddonName, ClusterName, RepoPath};
     use crate::visible::is_hidden;
@@ -315,7 +325,7 @@ mod tests {
             .collect();
         let published: Published =
             changes.iter().map(|change| (&change.cluster, change.addon.as_ref())).collect();
-        plan(&changes, &published)
+        plan(&changes, &published, Facts::default())
     }
 
     fn document(value: &str) -> String {
@@ -333,14 +343,15 @@ mod tests {
 
         ### Risks
 
-        - **exposed address**: an address moves that others may depend on
+        - **[exposed address](docs/reference/risks.md#exposed-address)**: an address moves that others may depend on
           - `prometheus/values.yaml prometheus.remoteWrite[0].url` on eu-0000, eu-0001
 
         ### On eu-0000, eu-0001
 
         ```diff
         # prometheus/values.yaml
-          prometheus.remoteWrite[0].url: http://a/api/v1/write → http://b/api/v1/write
+        - prometheus.remoteWrite[0].url: http://a/api/v1/write
+        + prometheus.remoteWrite[0].url: http://b/api/v1/write
         ```
         ");
     }
@@ -353,14 +364,15 @@ mod tests {
 
         ### Risks
 
-        - **exposed address**: an address moves that others may depend on
+        - **[exposed address](docs/reference/risks.md#exposed-address)**: an address moves that others may depend on
           - `prometheus/values.yaml prometheus.remoteWrite[0].url` on 5000 clusters
 
         ### On 5000 clusters (eu-0000, eu-0001, eu-0002, eu-0003, eu-0004 and 4995 more)
 
         ```diff
         # prometheus/values.yaml
-          prometheus.remoteWrite[0].url: http://a/api/v1/write → http://b/api/v1/write
+        - prometheus.remoteWrite[0].url: http://a/api/v1/write
+        + prometheus.remoteWrite[0].url: http://b/api/v1/write
         ```
         ");
         assert_snapshot!(title(&plan, "app"), @"Render app: remoteWrite url on 5000 clusters");
@@ -376,7 +388,7 @@ mod tests {
         });
         let body = body(&plan);
         assert!(body.chars().count() <= BODY_LIMIT - BODY_MARGIN);
-        let shown = body.matches("a → b").count();
+        let shown = body.matches("\n- k").count();
         let rest = 25_000 - shown;
         assert!(shown > 100, "only {shown} changes are shown");
         assert!(
@@ -460,7 +472,8 @@ mod tests {
         cluster eu-0000 changed
           add-on prometheus changed
               argocd-apps/eu-0000/prometheus/values.yaml
-                spec: x → y
+        -       spec: x
+        +       spec: y
         ```
         ");
         let plan = fleet(2_000, |number| (document("x"), document(&format!("y{number}"))));

@@ -142,7 +142,7 @@ fn is_header(key: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{FileChange, Plan, Published, markdown, plan, text};
+    use super::super::{Facts, FileChange, Plan, Published, markdown, plan, text};
     use crate::path::{AddonName, ClusterName, RepoPath};
 
     fn planned(old: &str, new: &str) -> Plan {
@@ -155,7 +155,7 @@ mod tests {
             cluster: cluster.clone(),
             addon: Some(addon.clone()),
         };
-        plan(&[change], &published)
+        plan(&[change], &published, Facts::default())
     }
 
     /// Everything that is ever shown of a plan.

@@ -2,14 +2,18 @@
 //!
 //! Compares the published files with the rendered ones. Knows nothing of git, of forges or of how files are rendered.
 //!
-//! The stages: `read` turns bytes into values, `compare` finds the settings that differ, `risk` names what can hurt,
-//! `masks` hides secrets, `group` folds what is the same on many clusters, `budget` says when too much would be deleted, and `text` and
-//! `markdown` are what people read.
+//! The stages: `read` turns bytes into values, `compare` finds the settings that differ, `applications` what becomes of each
+//! Application, `risk` names what can hurt, `masks` hides secrets, `group` folds what is the same on many clusters up to their own
+//! `facts`, `highlight` says it in a few words, `budget` says when too much would be deleted, and `text` and `markdown` are what
+//! people read.
 
+mod applications;
 mod budget;
 mod canonical;
 mod compare;
+mod facts;
 mod group;
+mod highlight;
 mod json;
 mod key_path;
 mod locate;
@@ -19,6 +23,7 @@ mod risk;
 mod sequence;
 mod show;
 mod skim;
+mod version;
 
 pub mod markdown;
 pub mod text;
@@ -33,9 +38,12 @@ use serde::Serialize;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::yaml::Value;
 
+pub use applications::{ApplicationChange, ApplicationSetting};
 pub use budget::{Allowance, Budget, Excess, Refusal, Scope};
 pub use canonical::Digest;
+pub use facts::{Facts, OwnFacts};
 pub use group::{Entry, Event, Group, RiskGroup};
+pub use highlight::{Highlight, What};
 pub use key_path::{KeyPath, Step};
 pub use locate::{Located, Missing, locate};
 pub use risk::{Risk, RiskKind};
@@ -116,6 +124,19 @@ pub struct Plan {
     pub deleted: Totals,
     /// How many files are left after the plan has been applied.
     pub remaining_files: usize,
+    #[serde(skip)]
+    facts: Facts,
+}
+
+/// What people read of a plan first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// What it does in a few words.
+    pub highlights: Vec<Highlight>,
+    /// The risks, most severe first.
+    pub risks: Vec<RiskGroup>,
+    /// What is the same on many clusters; groups with a risk first, then the ones with the most clusters.
+    pub groups: Vec<Group>,
 }
 
 /// What changes on a cluster.
@@ -158,6 +179,9 @@ pub struct FilePlan {
     pub risks: Vec<Risk>,
     /// The settings that change; empty if the file is created or deleted.
     pub changes: Vec<Change>,
+    /// What changes about the Applications that the file makes, if it goes on making any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<ApplicationChange>,
     #[serde(skip)]
     content: blake3::Hash,
 }
@@ -201,9 +225,10 @@ pub struct ObjectName {
 
 /// Compares what is published with what is rendered.
 ///
-/// `changes` holds the files that differ, in any order; equal files may be among them and are left out.
+/// `changes` holds the files that differ, in any order; equal files may be among them and are left out. By `facts` the same
+/// change is recognised on clusters whose own facts differ; a cluster that is not in them has its name alone.
 #[must_use]
-pub fn plan(changes: &[FileChange], published: &Published) -> Plan {
+pub fn plan(changes: &[FileChange], published: &Published, facts: Facts) -> Plan {
     let mut changes: Vec<&FileChange> = changes.iter().filter(|change| change.old != change.new).collect();
     changes.sort_by(|a, b| (&a.cluster, &a.path).cmp(&(&b.cluster, &b.path)));
     let by_cluster: Vec<&[&FileChange]> = changes.chunk_by(|a, b| a.cluster == b.cluster).collect();
@@ -211,7 +236,8 @@ pub fn plan(changes: &[FileChange], published: &Published) -> Plan {
         .par_iter()
         .map_init(read::Memo::default, |memo, files| {
             let name = &files[0].cluster;
-            (name.clone(), cluster_plan(files, published.clusters.get(name), memo))
+            let own = facts.own(name);
+            (name.clone(), cluster_plan(files, published.clusters.get(name), &own, memo))
         })
         .collect::<Vec<_>>()
         .into_iter()
@@ -223,6 +249,7 @@ pub fn plan(changes: &[FileChange], published: &Published) -> Plan {
         deleted: budget::count_deletions(&clusters),
         remaining_files: (totals.files + files(Action::Create)).saturating_sub(files(Action::Delete)),
         clusters,
+        facts,
     }
 }
 
@@ -230,6 +257,7 @@ pub fn plan(changes: &[FileChange], published: &Published) -> Plan {
 fn cluster_plan(
     changes: &[&FileChange],
     published: Option<&PublishedCluster>,
+    own: &OwnFacts,
     memo: &mut read::Memo,
 ) -> ClusterPlan {
     let action = action_of(changes.iter().copied(), published.map_or(0, |cluster| cluster.files));
@@ -237,7 +265,7 @@ fn cluster_plan(
     let mut addons: BTreeMap<AddonName, AddonPlan> = BTreeMap::new();
     let mut files = Vec::new();
     for change in changes {
-        let file = file_plan(change, fate, memo);
+        let file = file_plan(change, fate, own, memo);
         match &change.addon {
             Some(addon) => addons.entry(addon.clone()).or_insert_with(AddonPlan::unchanged).files.push(file),
             None => files.push(file),
@@ -271,7 +299,7 @@ fn action_of<'a>(changes: impl Iterator<Item = &'a FileChange>, published: usize
     }
 }
 
-fn file_plan(change: &FileChange, fate: risk::Fate, memo: &mut read::Memo) -> FilePlan {
+fn file_plan(change: &FileChange, fate: risk::Fate, own: &OwnFacts, memo: &mut read::Memo) -> FilePlan {
     let path = change.path.clone();
     let content = canonical::content(change.old.as_deref(), change.new.as_deref());
     match (&change.old, &change.new) {
@@ -280,27 +308,28 @@ fn file_plan(change: &FileChange, fate: risk::Fate, memo: &mut read::Memo) -> Fi
             action: Action::Update,
             leaves: 0,
             risks: Vec::new(),
-            changes: changes_of(old, new, memo),
+            changes: changes_of(old, new, own, memo),
+            applications: applications_of(old, new),
             content,
         },
         (old, new) => {
             let action = change.action();
             let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action, memo);
-            let mut risks = risk::of_file(&changes, action);
+            let mut risks = risk::of_file(&changes, action, own);
             if action == Action::Delete {
                 risks.insert(0, fate.of_file());
             }
             let leaves = changes.iter().map(compare::count_leaves).sum();
-            FilePlan { path, action, leaves, risks, changes: Vec::new(), content }
+            FilePlan { path, action, leaves, risks, changes: Vec::new(), applications: Vec::new(), content }
         }
     }
 }
 
 /// Compares two versions of a file. Very many changes are one of the whole text, with the most severe of their risks.
-fn changes_of(old: &[u8], new: &[u8], memo: &mut read::Memo) -> Vec<Change> {
+fn changes_of(old: &[u8], new: &[u8], own: &OwnFacts, memo: &mut read::Memo) -> Vec<Change> {
     let changes = compare::files(old, new, memo).into_iter();
     let changes: Vec<_> = changes
-        .map(|change| Change { risk: risk::of_change(&change), ..change })
+        .map(|change| Change { risk: risk::of_change(&change, own), ..change })
         .map(|change| masks::Versions { old, new }.masked(change))
         .collect();
     if changes.len() <= MAX_CHANGES {
@@ -308,6 +337,12 @@ fn changes_of(old: &[u8], new: &[u8], memo: &mut read::Memo) -> Vec<Change> {
     }
     let risk = changes.iter().filter_map(|change| change.risk).min();
     vec![Change { risk, ..compare::unread(old, new) }]
+}
+
+/// Returns what changes about the Applications of a file that can be compared.
+fn applications_of(old: &[u8], new: &[u8]) -> Vec<ApplicationChange> {
+    let text = |bytes| std::str::from_utf8(bytes).ok().filter(|text: &&str| text.len() <= MAX_COMPARED_BYTES);
+    text(old).zip(text(new)).map_or_else(Vec::new, |(old, new)| applications::changes(old, new))
 }
 
 impl FileChange {
@@ -373,7 +408,18 @@ impl Plan {
     /// Folds what is the same on many clusters; groups with a risk come first, then the ones with the most clusters.
     #[must_use]
     pub fn groups(&self) -> Vec<Group> {
-        group::groups(self)
+        group::groups(self, group::slots(self))
+    }
+
+    /// Returns what people read of the plan first, all of it folded over the clusters.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        let slots = group::slots(self);
+        Overview {
+            highlights: highlight::highlights(self, &slots),
+            risks: self.risks(),
+            groups: group::groups(self, slots),
+        }
     }
 
     /// Returns the risks, most severe first, each once for all clusters that run it.
@@ -405,6 +451,15 @@ impl Plan {
     }
 }
 
+impl FilePlan {
+    /// Returns the risks of the file, of its changes and of the Applications that it makes.
+    pub fn all_risks(&self) -> impl Iterator<Item = Risk> {
+        let of_changes = self.changes.iter().filter_map(|change| change.risk);
+        let of_applications = self.applications.iter().filter_map(|change| change.risk);
+        self.risks.iter().copied().chain(of_changes).chain(of_applications)
+    }
+}
+
 impl ClusterPlan {
     /// Returns every file that changes on the cluster, add-ons before the cluster's own files.
     pub fn files(&self) -> impl Iterator<Item = &FilePlan> {
@@ -428,6 +483,14 @@ impl Action {
     }
 }
 
+impl ObjectName {
+    /// Returns what makes it the same object: of the group and version the group, since versions are views of one object.
+    pub(super) fn identity(&self) -> Self {
+        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        Self { api_version: group.to_owned(), ..self.clone() }
+    }
+}
+
 impl fmt::Display for ObjectName {
     /// Writes kind, namespace and name: `Service istio-system/gateway`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -445,5 +508,7 @@ impl fmt::Display for Plan {
     }
 }
 
+#[cfg(test)]
+mod fleet_tests;
 #[cfg(test)]
 mod tests;

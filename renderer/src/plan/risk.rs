@@ -2,12 +2,17 @@
 //!
 //! Each check is a pure function over one leaf, in one table. Knows nothing of how much changes; that is the budget's.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::Serialize;
 
-use super::{Action, Change, FileChange, ObjectName, read::read};
+use super::{Action, Change, FileChange, ObjectName, OwnFacts, read::read, version};
 use crate::yaml::Value;
+
+/// What an older version brings.
+pub(super) const DOWNGRADE: &str =
+    "an older version than before: it may not read what the newer one has written";
 
 /// What can go wrong, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -17,6 +22,8 @@ pub enum RiskKind {
     OtherRepository,
     /// A cluster, an add-on, a file or a guard against their deletion goes.
     Deletion,
+    /// Backups go into the very cluster that they are of.
+    BackupInside,
     /// Argo CD deletes objects that are no longer rendered.
     Prune,
     /// The definition of a kind of object changes.
@@ -27,10 +34,47 @@ pub enum RiskKind {
     NamespaceMove,
     /// An address that others use appears, moves or goes.
     ExposedAddress,
-    /// Someone may do more or less than before.
+    /// An older version than the one before.
+    Downgrade,
+    /// Permissions change.
     Rbac,
     /// A chart's major version changes.
     ChartMajorVersion,
+}
+
+impl RiskKind {
+    /// All kinds, most severe first.
+    pub const ALL: [Self; 11] = [
+        Self::OtherRepository,
+        Self::Deletion,
+        Self::BackupInside,
+        Self::Prune,
+        Self::Crd,
+        Self::ImmutableField,
+        Self::NamespaceMove,
+        Self::ExposedAddress,
+        Self::Downgrade,
+        Self::Rbac,
+        Self::ChartMajorVersion,
+    ];
+
+    /// Returns the anchor of its section in `docs/reference/risks.md`, which is also its name in JSON.
+    #[must_use]
+    pub const fn anchor(self) -> &'static str {
+        match self {
+            Self::OtherRepository => "other-repository",
+            Self::Deletion => "deletion",
+            Self::BackupInside => "backup-inside",
+            Self::Prune => "prune",
+            Self::Crd => "crd",
+            Self::ImmutableField => "immutable-field",
+            Self::NamespaceMove => "namespace-move",
+            Self::ExposedAddress => "exposed-address",
+            Self::Downgrade => "downgrade",
+            Self::Rbac => "rbac",
+            Self::ChartMajorVersion => "chart-major-version",
+        }
+    }
 }
 
 /// A named risk and what will happen.
@@ -47,11 +91,13 @@ impl fmt::Display for RiskKind {
         f.pad(match self {
             Self::OtherRepository => "other repository",
             Self::Deletion => "deletion",
+            Self::BackupInside => "backup inside",
             Self::Prune => "prune",
             Self::Crd => "CRD",
             Self::ImmutableField => "immutable field",
             Self::NamespaceMove => "namespace move",
             Self::ExposedAddress => "exposed address",
+            Self::Downgrade => "downgrade",
             Self::Rbac => "RBAC",
             Self::ChartMajorVersion => "chart major version",
         })
@@ -67,47 +113,48 @@ struct Leaf<'a> {
     new: Option<&'a Value>,
     /// Whether the object exists before and after.
     is_update: bool,
+    /// What the cluster has of its own.
+    own: &'a OwnFacts,
 }
 
 type Check = fn(&Leaf<'_>) -> Option<&'static str>;
 
 /// All checks, most severe first.
-const CHECKS: [(RiskKind, Check); 9] = [
+const CHECKS: [(RiskKind, Check); 10] = [
     (RiskKind::OtherRepository, other_repository),
     (RiskKind::Deletion, deletion),
+    (RiskKind::BackupInside, backup_inside),
     (RiskKind::Prune, prune),
     (RiskKind::Crd, crd),
     (RiskKind::ImmutableField, immutable_field),
     (RiskKind::NamespaceMove, namespace_move),
     (RiskKind::ExposedAddress, exposed_address),
+    (RiskKind::Downgrade, downgrade),
     (RiskKind::Rbac, rbac),
-    (RiskKind::ChartMajorVersion, chart_major_version),
 ];
 
 /// Returns the most severe risk of a change.
-pub(super) fn of_change(change: &Change) -> Option<Risk> {
+pub(super) fn of_change(change: &Change, own: &OwnFacts) -> Option<Risk> {
     let is_update = !change.path.is_root() || (change.old.is_some() && change.new.is_some());
-    risks(change, is_update).into_iter().next()
+    risks(change, is_update, own).into_iter().next()
 }
 
 /// Returns the risks of a file that is created or deleted, one of a kind, most severe first.
-pub(super) fn of_file(documents: &[Change], action: Action) -> Vec<Risk> {
-    let mut risks: Vec<Risk> = documents.iter().flat_map(|document| risks(document, false)).collect();
+pub(super) fn of_file(documents: &[Change], action: Action, own: &OwnFacts) -> Vec<Risk> {
+    let mut risks: Vec<Risk> = documents.iter().flat_map(|document| risks(document, false, own)).collect();
     risks.sort_unstable();
     risks.dedup_by_key(|risk| risk.kind);
     // A deleted file has its own risk, which knows what Argo CD will do.
-    risks.retain(|risk| {
-        action == Action::Create || !matches!(risk.kind, RiskKind::Deletion | RiskKind::Prune)
-    });
+    risks.retain(|risk| action == Action::Create || risk.kind != RiskKind::Prune);
     risks
 }
 
 /// Returns the risks of a change, one of a kind, most severe first.
-fn risks(change: &Change, is_update: bool) -> Vec<Risk> {
+fn risks(change: &Change, is_update: bool, own: &OwnFacts) -> Vec<Risk> {
     let mut found: [Option<Risk>; CHECKS.len()] = [None; CHECKS.len()];
     let object = change.object.as_deref();
     let mut look = |keys: &[&str], old: Option<&Value>, new: Option<&Value>| {
-        let leaf = Leaf { object, keys, old, new, is_update };
+        let leaf = Leaf { object, keys, old, new, is_update, own };
         for ((kind, check), slot) in CHECKS.iter().zip(&mut found) {
             if slot.is_none() {
                 *slot = check(&leaf).map(|note| Risk { kind: *kind, note });
@@ -192,16 +239,7 @@ fn other_repository(leaf: &Leaf<'_>) -> Option<&'static str> {
 
 fn deletion(leaf: &Leaf<'_>) -> Option<&'static str> {
     if leaf.is_object_going() {
-        return match leaf.kind() {
-            "Namespace" => Some("the namespace is deleted with everything in it, if Argo CD prunes"),
-            "PersistentVolumeClaim" => {
-                Some("the volume claim is deleted, and with it the data, if Argo CD prunes")
-            }
-            "Application" | "ApplicationSet" | "AppProject" => Some(
-                "Argo CD deletes it if its parent prunes; its objects go with it unless they are preserved",
-            ),
-            _ => None,
-        };
+        return loss(leaf.kind());
     }
     match (leaf.kind(), leaf.last()) {
         ("ApplicationSet", "applicationsSync") if !may_keep(leaf.new) && may_keep(leaf.old) => {
@@ -210,11 +248,84 @@ fn deletion(leaf: &Leaf<'_>) -> Option<&'static str> {
         ("ApplicationSet", "preserveResourcesOnDeletion") if leaf.new != Some(&Value::Bool(true)) => {
             Some("deleting an Application now deletes the objects that it made")
         }
-        ("ApplicationSet", _) if leaf.has("elements") && leaf.last() == "addon" && leaf.new.is_none() => {
-            Some("the ApplicationSet no longer generates this Application")
-        }
+        ("", "fullnameOverride" | "nameOverride") if leaf.is_update => Some(
+            "the chart's objects get other names: the old ones are deleted, with their data, if Argo CD prunes",
+        ),
         _ => None,
     }
+}
+
+/// Says what is lost with an object, if it is more than the object.
+fn loss(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "Namespace" => "the namespace is deleted with everything in it, if Argo CD prunes",
+        "PersistentVolumeClaim" => "the volume claim is deleted, and with it the data, if Argo CD prunes",
+        "PersistentVolume" => "the volume is deleted, and by its reclaim policy the data, if Argo CD prunes",
+        "StatefulSet" => {
+            "the StatefulSet is deleted if Argo CD prunes; the data in its volume claims is used by no other one"
+        }
+        "CustomResourceDefinition" => {
+            "if Argo CD prunes the definition, every object of this kind is deleted with it"
+        }
+        "Application" | "ApplicationSet" | "AppProject" => {
+            "Argo CD deletes it if its parent prunes; its objects go with it unless they are preserved"
+        }
+        _ => return None,
+    })
+}
+
+/// How a backup or its bucket is called in a key or a kind.
+const STORES: [&str; 5] = ["backup", "s3", "bucket", "objectstor", "snapshot"];
+
+/// What is lost with a cluster is no backup of it. The host tells where something is; no chart has to be known for that.
+fn backup_inside(leaf: &Leaf<'_>) -> Option<&'static str> {
+    let (old, new) = leaf.texts();
+    if !leaf.is_update || leaf.new.is_none() || !is_inside(new, leaf.own) || is_inside(old, leaf.own) {
+        return None;
+    }
+    let is_store = |word: &str| {
+        let word = word.to_ascii_lowercase();
+        STORES.iter().any(|store| word.contains(store))
+    };
+    (is_store(leaf.kind()) || leaf.keys.iter().any(|key| is_store(key))).then_some(
+        "backups or buckets move into the cluster that they are of: what is lost with it is lost twice",
+    )
+}
+
+/// Returns whether an address leads to the cluster itself: by the name of a Service, or by an address of its own.
+fn is_inside(address: &str, own: &OwnFacts) -> bool {
+    let (scheme, rest) = address.split_once("://").map_or(("", address), |(scheme, rest)| (scheme, rest));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port),
+        None => authority.split_once(':').filter(|(_, port)| !port.contains(':')).unwrap_or((authority, "")),
+    };
+    if let Ok(address) = host.parse() {
+        return own.has_address(address);
+    }
+    let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
+    // A name of one label is a Service beside it; without a scheme or a port it may be any word.
+    let is_service = labels.len() >= 3 && labels[2] == "svc";
+    is_service || (labels.len() == 1 && !host.is_empty() && !(scheme.is_empty() && port.is_empty()))
+}
+
+fn downgrade(leaf: &Leaf<'_>) -> Option<&'static str> {
+    let is_tag = matches!(leaf.last(), "tag" | "imageTag" | "imageVersion")
+        || (leaf.last() == "version" && leaf.has("image"));
+    let (old, new) = match (leaf.old?, leaf.new?, leaf.last()) {
+        (Value::String(old), Value::String(new), "image") => (tag_of(old)?, tag_of(new)?),
+        (Value::String(old), Value::String(new), _) if is_tag => (old.as_str(), new.as_str()),
+        (Value::Number(old), Value::Number(new), _) if is_tag => (old.as_str(), new.as_str()),
+        _ => return None,
+    };
+    (version::compare(old, new)? == Ordering::Greater).then_some(DOWNGRADE)
+}
+
+/// Returns the tag of an image.
+fn tag_of(image: &str) -> Option<&str> {
+    let image = image.split_once('@').map_or(image, |(image, _)| image);
+    image.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'))
 }
 
 /// Returns whether this `applicationsSync` keeps Applications whose element is gone.
@@ -242,9 +353,8 @@ fn crd(leaf: &Leaf<'_>) -> Option<&'static str> {
         return Some(match (leaf.is_update, leaf.new.is_some()) {
             (true, _) => "objects of this kind must fit the new definition",
             (false, true) => "a new kind of object is defined",
-            (false, false) => {
-                "if Argo CD prunes the definition, every object of this kind is deleted with it"
-            }
+            // That is a deletion.
+            (false, false) => return None,
         });
     }
     let installs_crds = leaf.last() == "installCRDs"
@@ -279,16 +389,16 @@ fn immutable_field(leaf: &Leaf<'_>) -> Option<&'static str> {
 }
 
 fn namespace_move(leaf: &Leaf<'_>) -> Option<&'static str> {
-    let is_moved = leaf.is_update && leaf.old.is_some() && leaf.new.is_some();
-    let names_namespace = match leaf.keys {
-        ["metadata", "namespace"] => leaf.object.is_some(),
-        _ if leaf.is_argo() => {
-            leaf.last() == "namespace" && (leaf.has("destination") || leaf.has("elements"))
+    match leaf.keys {
+        // With two namespaces it is two objects.
+        ["metadata", "namespace"] if leaf.object.is_some() && leaf.is_update => {
+            Some("if the Application's own namespace is another one, the object is deleted there or here")
         }
-        _ => leaf.object.is_none() && leaf.last() == "namespaceOverride",
-    };
-    (is_moved && names_namespace)
-        .then_some("everything is made anew there; what is in the old namespace is left or pruned")
+        _ if leaf.is_update && leaf.object.is_none() && leaf.last() == "namespaceOverride" => Some(
+            "everything is created in the new namespace; what is in the old one is deleted or left behind",
+        ),
+        _ => None,
+    }
 }
 
 fn exposed_address(leaf: &Leaf<'_>) -> Option<&'static str> {
@@ -325,23 +435,7 @@ fn rbac(leaf: &Leaf<'_>) -> Option<&'static str> {
         ("", keys) => keys.windows(2).any(|pair| pair == ["configs", "rbac"]),
         _ => false,
     };
-    grants.then_some("someone may do more or less than before")
-}
-
-fn chart_major_version(leaf: &Leaf<'_>) -> Option<&'static str> {
-    let names_version =
-        leaf.is_argo() && matches!(leaf.last(), "version" | "targetRevision" | "chartVersion");
-    let (old, new) = leaf.texts();
-    (names_version && breaking_part(old)? != breaking_part(new)?)
-        .then_some("keys may have been renamed or removed: read the chart's notes on upgrading")
-}
-
-/// Returns the part of a version that changes when it breaks its users: the first number, or `0.` and the second.
-fn breaking_part(version: &str) -> Option<(u64, u64)> {
-    let mut numbers = version.strip_prefix('v').unwrap_or(version).splitn(3, '.');
-    let major: u64 = numbers.next()?.parse().ok()?;
-    let minor: u64 = numbers.next()?.parse().ok()?;
-    Some((major, if major == 0 { minor } else { 0 }))
+    grants.then_some("permissions change")
 }
 
 /// What Argo CD does with what is no longer rendered, as far as the plan shows it.

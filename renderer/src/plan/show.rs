@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::group::{Event, place};
 use super::sequence::{Edit, edits};
 use super::text::{Line, LineKind};
-use super::{Change, Entry, compare};
+use super::{Change, Entry, Highlight, What, compare};
 use crate::path::ClusterName;
 use crate::plural::counted;
 use crate::secrets::MASK;
@@ -21,12 +21,17 @@ pub(super) struct Limits {
     pub line: usize,
     /// The most lines of one change.
     pub lines: usize,
+    /// Whether what goes and what comes stand on lines of their own, which a diff colours.
+    pub is_diff: bool,
 }
 
 /// What fits a terminal or a pull request.
-pub(super) const SHORT: Limits = Limits { line: 120, lines: 12 };
+pub(super) const SHORT: Limits = Limits { line: 120, lines: 12, is_diff: false };
 /// Everything.
-pub(super) const FULL: Limits = Limits { line: usize::MAX, lines: usize::MAX };
+pub(super) const FULL: Limits = Limits { line: usize::MAX, lines: usize::MAX, is_diff: false };
+/// Either of them as the lines of a diff.
+pub(super) const SHORT_DIFF: Limits = Limits { is_diff: true, ..SHORT };
+pub(super) const FULL_DIFF: Limits = Limits { is_diff: true, ..FULL };
 
 /// How many clusters are named before the rest is counted.
 const NAMED_CLUSTERS: usize = 5;
@@ -55,6 +60,59 @@ pub(super) fn on_counted(clusters: &[ClusterName]) -> String {
         0..=3 => format!("on {}", names(clusters)),
         many => format!("on {many} clusters"),
     }
+}
+
+/// How many highlights of one kind are shown.
+const MAX_HIGHLIGHTS: usize = 3;
+
+/// Writes what a plan does, a line for each, and counts what is too much of one kind.
+pub(super) fn highlights(highlights: &[Highlight]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for same in highlights.chunk_by(|a, b| a.what.is_like(&b.what)) {
+        let shown = if same.len() <= MAX_HIGHLIGHTS + 1 { same.len() } else { MAX_HIGHLIGHTS };
+        lines.extend(same[..shown].iter().map(highlight));
+        if shown < same.len() {
+            let noun = match same[0].what {
+                What::Cluster { .. } => "more kind of clusters",
+                What::Chart { .. } => "more chart",
+                What::Addon { .. } => "more add-on",
+                What::Value { .. } => "more value",
+            };
+            lines.push(format!("… {}", counted(same.len() - shown, noun)));
+        }
+    }
+    lines
+}
+
+fn highlight(Highlight { what, clusters }: &Highlight) -> String {
+    let on = on_counted(clusters);
+    let text = match what {
+        What::Cluster { action } => {
+            format!("{} {}: {}", counted(clusters.len(), "cluster"), action.past(), names(clusters))
+        }
+        What::Chart { chart, old, new, is_downgrade, elements } => {
+            let elements = match elements.as_slice() {
+                [] => String::new(),
+                [one] => format!(" (add-on {one})"),
+                several => format!(" (add-ons {})", several.join(", ")),
+            };
+            let downgrade = if *is_downgrade { ", a downgrade," } else { "" };
+            format!("chart {chart} {old} → {new}{downgrade}{elements} {on}")
+        }
+        What::Addon { addon, action } => format!("add-on {addon} {} {on}", action.past()),
+        What::Value { fact, old, new, variants, settings } => {
+            let settings = counted(*settings, "setting");
+            let edit = match variants {
+                1 => format!("{old} → {new}"),
+                several => format!("{several} different values"),
+            };
+            match fact {
+                Some(fact) => format!("fact {fact}: {edit} {on}, {settings}"),
+                None => format!("{edit} {on}, {settings}"),
+            }
+        }
+    };
+    elide(&visible(&text), SHORT.line)
 }
 
 /// Cuts a text in the middle, where the least is lost.
@@ -135,8 +193,15 @@ pub(super) fn change(change: &Change, limits: Limits) -> Vec<Line> {
         }
         (Some(old), Some(new)) => {
             let (old, new) = (inline(old), inline(new));
+            let is_short = |text: &str| setting.chars().count() + text.chars().count() <= SHORT.line;
+            if limits.is_diff && !setting.is_empty() && is_short(&old) && is_short(&new) {
+                return vec![
+                    Line { kind: LineKind::Removed, text: format!("{setting}: {old}") },
+                    Line { kind: LineKind::Added, text: format!("{setting}: {new}") },
+                ];
+            }
             let line = format!("{setting}: {old} → {new}");
-            if line.chars().count() <= limits.line.min(SHORT.line) {
+            if !limits.is_diff && line.chars().count() <= limits.line.min(SHORT.line) {
                 return vec![Line { kind: LineKind::Plain, text: line }];
             }
             vec![

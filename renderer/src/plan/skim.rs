@@ -33,7 +33,7 @@ pub(super) fn compare(old: &str, new: &str, memo: &mut Memo) -> Option<Vec<Chang
         (false, false) => None,
         (true, true) => {
             let name = object_name(&new, memo)?;
-            (object_name(&old, memo)?.kind == name.kind).then_some(Some(Arc::new(name)))?
+            (object_name(&old, memo)?.identity() == name.identity()).then_some(Some(Arc::new(name)))?
         }
         _ => return None,
     };

@@ -7,14 +7,22 @@ use super::*;
 
 /// Builds the files that differ and what was published, from one line a file.
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     changes: Vec<FileChange>,
     published: Vec<(ClusterName, Option<AddonName>)>,
+    pub(super) facts: Facts,
 }
 
 impl World {
     /// Adds a file of an add-on, with what is published and what is rendered.
-    fn file(mut self, cluster: &str, addon: &str, name: &str, old: Option<&str>, new: Option<&str>) -> Self {
+    pub(super) fn file(
+        mut self,
+        cluster: &str,
+        addon: &str,
+        name: &str,
+        old: Option<&str>,
+        new: Option<&str>,
+    ) -> Self {
         let addon = (!addon.is_empty()).then(|| AddonName::parse(addon).unwrap());
         let folder = addon.as_ref().map(|addon| format!("{addon}/")).unwrap_or_default();
         let cluster = ClusterName::parse(cluster).unwrap();
@@ -33,23 +41,24 @@ impl World {
     }
 
     /// Adds published files that stay as they are.
-    fn unchanged(mut self, cluster: &str, addon: &str, files: usize) -> Self {
+    pub(super) fn unchanged(mut self, cluster: &str, addon: &str, files: usize) -> Self {
         let addon = (!addon.is_empty()).then(|| AddonName::parse(addon).unwrap());
         let file = (ClusterName::parse(cluster).unwrap(), addon);
         self.published.extend(std::iter::repeat_n(file, files));
         self
     }
 
-    fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> Plan {
         plan(
             &self.changes,
             &self.published.iter().map(|(cluster, addon)| (cluster, addon.as_ref())).collect(),
+            self.facts.clone(),
         )
     }
 }
 
 /// Returns the changes of a file as text and risk, for one file of one cluster.
-fn changes(name: &str, old: &str, new: &str) -> Vec<String> {
+pub(super) fn changes(name: &str, old: &str, new: &str) -> Vec<String> {
     let world = World::default().unchanged("app", "x", 1).file("app", "x", name, Some(old), Some(new));
     let plan = world.plan();
     let file = plan.files().next().expect("the file differs");
@@ -214,7 +223,8 @@ fn a_version_that_is_text_is_told_from_a_number() {
 #[test]
 fn each_risk_is_named() {
     let object = |kind: &str, rest: &str| {
-        format!("apiVersion: v1\nkind: {kind}\nmetadata:\n  name: o\n  namespace: ns\n{rest}")
+        let group = if kind.starts_with("App") { "argoproj.io/v1alpha1" } else { "v1" };
+        format!("apiVersion: {group}\nkind: {kind}\nmetadata:\n  name: o\n  namespace: ns\n{rest}")
     };
     let rows = [
         (
@@ -261,20 +271,20 @@ fn each_risk_is_named() {
         ),
         (
             "ApplicationSet",
-            "spec:\n  elements:\n    - addon: loki\n      version: 6.1.0\n",
-            "spec:\n  elements:\n    - addon: loki\n      version: 7.0.0\n",
+            &elements("{addon: loki, version: 6.1.0}"),
+            &elements("{addon: loki, version: 7.0.0}"),
             Some(RiskKind::ChartMajorVersion),
         ),
         (
             "ApplicationSet",
-            "spec:\n  elements:\n    - addon: loki\n      version: 6.1.0\n",
-            "spec:\n  elements:\n    - addon: loki\n      version: 6.2.0\n",
+            &elements("{addon: loki, version: 6.1.0}"),
+            &elements("{addon: loki, version: 6.2.0}"),
             None,
         ),
         (
             "ApplicationSet",
-            "spec:\n  elements:\n    - addon: loki\n    - addon: vault\n",
-            "spec:\n  elements:\n    - addon: vault\n",
+            &elements("{addon: loki}, {addon: vault}"),
+            &elements("{addon: vault}"),
             Some(RiskKind::Deletion),
         ),
         (
@@ -291,6 +301,7 @@ fn each_risk_is_named() {
         ),
     ];
     for (kind, old, new, risk) in rows {
+        let (old, new): (&str, &str) = (old, new);
         let world =
             World::default().file("app", "x", "m.yaml", Some(&object(kind, old)), Some(&object(kind, new)));
         let plan = world.plan();
@@ -329,15 +340,24 @@ fn an_object_that_moves_to_another_namespace_is_a_move() {
         format!("apiVersion: v1\nkind: Service\nmetadata:\n  name: o\n  namespace: {namespace}\n")
     };
     assert_snapshot!(changes("m.yaml", &object("old"), &object("new")).join("\n"), @"
-    Service new/o metadata.namespace: old → new
-    ! namespace move
+    - Service old/o: {apiVersion: v1, kind: Service, metadata: {name: o, namespace: old}}
+    ! prune
+    + Service new/o: {apiVersion: v1, kind: Service, metadata: {name: o, namespace: new}}
     ");
 }
 
-fn application_set(addons: &[&str], sync_policy: &str) -> String {
-    let elements = addons.join("}, {addon: ");
+/// The spec of an `ApplicationSet` with these elements.
+pub(super) fn elements(elements: &str) -> String {
     format!(
-        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata:\n  name: app\nspec:\n  generators:\n    - list:\n        elements: [{{addon: {elements}}}]\n{sync_policy}"
+        "spec:\n  generators:\n    - list:\n        elements: [{elements}]\n  template:\n    metadata:\n      name: \"app-{{{{ .addon }}}}\"\n    spec:\n      source:\n        repoURL: https://charts.example.com\n        chart: \"{{{{ .addon }}}}\"\n        targetRevision: \"{{{{ .version }}}}\"\n"
+    )
+}
+
+fn application_set(addons: &[&str], sync_policy: &str) -> String {
+    let addons = addons.join("}, {addon: ");
+    let spec = elements(&format!("{{addon: {addons}}}"));
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata:\n  name: app\n{spec}{sync_policy}"
     )
 }
 
@@ -353,13 +373,15 @@ fn a_deleted_addon_says_what_argo_cd_will_do() {
             .file("app", "", "applicationset.yaml", Some(&old), Some(&new))
     };
     assert_snapshot!(world("  syncPolicy:\n    applicationsSync: create-update\n").plan(), @"
+    add-on loki removed on app
+
     1 file changed, 2 files removed on 1 cluster: app
 
     Risks
       ! deletion: Argo CD keeps the Application and its objects (`applicationsSync`): delete it by hand when it may go
           add-on loki on app
       ! deletion: the ApplicationSet no longer generates this Application
-          applicationset.yaml ApplicationSet app spec.generators[0].list.elements[addon=loki] on app
+          applicationset.yaml Application app-loki on app
 
     on app
       - add-on loki removed: 2 files
@@ -378,6 +400,8 @@ fn a_new_cluster_is_one_entry() {
         .file("eu-1", "loki", "values.yaml", None, Some("a: 1\n"))
         .file("eu-1", "", "appproject.yaml", None, Some("a: 1\n"));
     assert_snapshot!(world.plan(), @"
+    1 cluster added: eu-1
+
     2 files added on 1 cluster: eu-1
 
     on eu-1

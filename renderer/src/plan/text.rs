@@ -4,17 +4,18 @@
 
 use super::group::{Event, Group, RiskGroup};
 use super::show::{self, FULL, Limits, SHORT, names, on_clusters, on_counted};
-use super::{Action, Change, Entry, FilePlan, Plan};
+use super::{Action, Change, Entry, FilePlan, Overview, Plan};
 use crate::path::ClusterName;
 use crate::plural::counted;
 use crate::visible::visible;
 
-/// How many groups the summary has; what a person reads in a minute.
-const MAX_GROUPS: usize = 10;
-/// How many entries of one group the summary has.
+/// How many lines the summary has at most, what is left out counted: what a person reads in a minute, on one screen.
+const MAX_LINES: usize = 39;
+/// How many entries of one group the summary has, and of one of several groups.
 const MAX_ENTRIES: usize = 12;
-/// How many risks the summary has.
-const MAX_RISKS: usize = 15;
+const MAX_ENTRIES_OF_SEVERAL: usize = 6;
+/// How many lines the risks of the summary take.
+const MAX_RISKS: usize = 10;
 
 /// The command that shows what is folded away.
 pub(super) const FULL_COMMAND: &str = "fleetwright diff --full";
@@ -100,20 +101,32 @@ pub fn headline(plan: &Plan) -> String {
     format!("{} on {}: {}", counts.join(", "), counted(clusters.len(), "cluster"), names(&clusters))
 }
 
-/// Returns what a person reads in a minute: the headline, the risks, the groups.
+/// Returns what a person reads in a minute: what it does in a few words, how much, the risks, the groups.
 #[must_use]
 pub fn summary(plan: &Plan) -> Vec<Line> {
     let mut page = Page::default();
-    page.push(LineKind::Heading, headline(plan));
-    add_risks(&mut page, &plan.risks());
-    let groups = plan.groups();
-    for group in groups.iter().take(MAX_GROUPS) {
-        page.blank();
-        add_group(&mut page, group);
+    let Overview { highlights, risks, groups } = plan.overview();
+    let highlights = show::highlights(&highlights);
+    let has_highlights = !highlights.is_empty();
+    for line in highlights {
+        page.push(LineKind::Heading, line);
     }
-    if groups.len() > MAX_GROUPS {
+    if has_highlights {
         page.blank();
-        page.push(LineKind::Plain, folded(&groups[MAX_GROUPS..]));
+    }
+    page.push(LineKind::Heading, headline(plan));
+    add_risks(&mut page, &risks);
+    let most = if groups.len() > 1 { MAX_ENTRIES_OF_SEVERAL } else { MAX_ENTRIES };
+    for (at, group) in groups.iter().enumerate() {
+        let is_last = at + 1 == groups.len();
+        // The line that counts the rest takes two, with the one before it.
+        let room = MAX_LINES.saturating_sub(page.0.len() + if is_last { 0 } else { 2 });
+        let Some(lines) = group_lines(group, most, room) else {
+            page.blank();
+            page.push(LineKind::Plain, folded(&groups[at..]));
+            break;
+        };
+        page.0.extend(lines);
     }
     page.0
 }
@@ -134,38 +147,51 @@ fn add_risks(page: &mut Page, risks: &[RiskGroup]) {
     }
     page.blank();
     page.push(LineKind::Heading, "Risks");
-    // The same risk at several places is explained once.
-    let mut shown = 0;
-    for same in risks.chunk_by(|a, b| a.risk == b.risk) {
-        if shown == MAX_RISKS {
-            break;
+    let (kinds, mut room) = (risks.chunk_by(|a, b| a.risk == b.risk).count(), MAX_RISKS);
+    // The same risk at several places is explained once; each has its share of what room there is.
+    for (at, same) in risks.chunk_by(|a, b| a.risk == b.risk).enumerate() {
+        if room < 2 {
+            let left = risks.iter().filter(|risk| risk.risk >= same[0].risk).count();
+            page.push(LineKind::Risk, format!("  … {}: `{FULL_COMMAND}`", counted(left, "more risk")));
+            return;
         }
         page.push(LineKind::Risk, format!("  ! {}: {}", same[0].risk.kind, same[0].risk.note));
-        for group in same.iter().take(MAX_RISKS - shown) {
+        let share = ((room + 1) / (kinds - at)).saturating_sub(1).max(1);
+        let shown = if same.len() <= share { same.len() } else { share.saturating_sub(1).max(1) };
+        for group in &same[..shown] {
             let place = show::elide(&visible(&group.place), SHORT.line);
             page.push(LineKind::Risk, format!("      {place} {}", on_counted(&group.clusters)));
-            shown += 1;
         }
-    }
-    if shown < risks.len() {
-        page.push(
-            LineKind::Risk,
-            format!("  … {}: `{FULL_COMMAND}`", counted(risks.len() - shown, "more risk")),
-        );
+        if shown < same.len() {
+            let more = counted(same.len() - shown, "more place");
+            page.push(LineKind::Risk, format!("      … {more}: `{FULL_COMMAND}`"));
+        }
+        room = room.saturating_sub(1 + shown + usize::from(shown < same.len()));
     }
 }
 
-fn add_group(page: &mut Page, group: &Group) {
+/// Returns a group in at most so many entries and lines, with a blank line before it; nothing if there is no room.
+fn group_lines(group: &Group, most: usize, room: usize) -> Option<Vec<Line>> {
+    let mut page = Page::default();
+    page.blank();
     page.push(LineKind::Heading, on_clusters(&group.clusters));
-    let mut file = None;
-    for entry in group.entries.iter().take(MAX_ENTRIES) {
-        add_file_heading(page, &mut file, entry);
+    let (mut file, mut shown) = (None, 0);
+    for entry in group.entries.iter().take(most) {
+        let before = page.0.len();
+        add_file_heading(&mut page, &mut file, entry);
         page.signed(if file.is_some() { "    " } else { "  " }, show::entry(entry, SHORT));
+        let is_last = shown + 1 == group.entries.len();
+        if page.0.len() + usize::from(!is_last) > room {
+            page.0.truncate(before);
+            break;
+        }
+        shown += 1;
     }
-    if group.entries.len() > MAX_ENTRIES {
-        let more = counted(group.entries.len() - MAX_ENTRIES, "more change");
+    if shown < group.entries.len() {
+        let more = counted(group.entries.len() - shown, "more change");
         page.push(LineKind::Plain, format!("  … {more}: `{FULL_COMMAND}`"));
     }
+    (shown > 0).then_some(page.0)
 }
 
 /// Names the file of a setting, if it is not the one named before.
@@ -183,6 +209,10 @@ fn add_file_heading<'g>(page: &mut Page, shown: &mut Option<&'g str>, entry: &'g
 /// Returns everything: each cluster, each file, each change, nothing folded and nothing cut.
 #[must_use]
 pub fn full(plan: &Plan) -> Vec<Line> {
+    full_within(plan, FULL)
+}
+
+pub(super) fn full_within(plan: &Plan, limits: Limits) -> Vec<Line> {
     let mut page = Page::default();
     page.push(LineKind::Heading, headline(plan));
     for (name, cluster) in &plan.clusters {
@@ -196,14 +226,14 @@ pub fn full(plan: &Plan) -> Vec<Line> {
             if let Some(risk) = plan.risk {
                 page.push(LineKind::Risk, format!("    ! {}: {}", risk.kind, risk.note));
             }
-            plan.files.iter().for_each(|file| add_file(&mut page, "    ", file));
+            plan.files.iter().for_each(|file| add_file(&mut page, "    ", file, limits));
         }
-        cluster.files.iter().for_each(|file| add_file(&mut page, "  ", file));
+        cluster.files.iter().for_each(|file| add_file(&mut page, "  ", file, limits));
     }
     page.0
 }
 
-fn add_file(page: &mut Page, indent: &str, file: &FilePlan) {
+fn add_file(page: &mut Page, indent: &str, file: &FilePlan, limits: Limits) {
     let path = visible(file.path.as_str());
     let what = match file.action {
         Action::Update => format!("{indent}  {path}"),
@@ -217,7 +247,11 @@ fn add_file(page: &mut Page, indent: &str, file: &FilePlan) {
         page.push(LineKind::Risk, format!("{indent}  ! {}: {}", risk.kind, risk.note));
     }
     for change in &file.changes {
-        add_change(page, &format!("{indent}  "), change, FULL);
+        add_change(page, &format!("{indent}  "), change, limits);
+    }
+    for (change, risk) in file.applications.iter().filter_map(|change| Some((change, change.risk?))) {
+        let place = visible(&change.place()).into_owned();
+        page.push(LineKind::Risk, format!("{indent}  ! {}: {place}: {}", risk.kind, risk.note));
     }
 }
 

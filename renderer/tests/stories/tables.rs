@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleetwright_renderer::plan::RiskKind;
 use fleetwright_renderer::render::check_names;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/reference/checks.md");
@@ -14,6 +15,17 @@ fn every_check_is_documented_and_every_documented_check_exists() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(documented, check_names());
+}
+
+#[test]
+fn every_risk_has_its_section_and_every_section_is_of_a_risk() {
+    let page = include_str!("../../../docs/reference/risks.md");
+    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(sections, RiskKind::ALL.map(RiskKind::anchor), "most severe first");
+    for kind in RiskKind::ALL {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.anchor(), "the anchor is the name in JSON");
+    }
+    assert!(RiskKind::ALL.is_sorted());
 }
 
 /// Each check with the story that it fails in; a new check is not done before it has one.

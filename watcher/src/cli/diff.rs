@@ -1,6 +1,6 @@
 //! `fleetwright diff`: what an edit of templates or facts changes in the rendered files.
 
-use renderer::plan::{self, Digest, Group, Plan, RiskGroup, markdown, text};
+use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
 use renderer::render::{Rendered, Renderer};
 use serde::Serialize;
 
@@ -33,8 +33,8 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Document<'a> {
     digest: Digest,
-    risks: Vec<RiskGroup>,
-    groups: Vec<Group>,
+    #[serde(flatten)]
+    overview: Overview,
     plan: &'a Plan,
 }
 
@@ -54,7 +54,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let (snapshot, problems) = read_working_tree(top)?;
         global.render(&mut renderer, &snapshot, problems)?
     };
-    let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base));
+    let facts = Facts::between(&base.inventory, &head.inventory);
+    let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
     show(global, args, &plan);
     Ok(if args.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
 }
@@ -71,8 +72,7 @@ fn in_revision(error: CommandError, name: &str) -> CommandError {
 
 fn show(global: &Global, args: &Args, plan: &Plan) {
     if global.is_json() {
-        let (digest, risks, groups) = (plan.digest(), plan.risks(), plan.groups());
-        print_json(&Document { digest, risks, groups, plan });
+        print_json(&Document { digest: plan.digest(), overview: plan.overview(), plan });
     } else if args.markdown {
         print_text(&markdown::body(plan));
     } else {

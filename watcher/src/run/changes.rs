@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use renderer::path::{AddonName, ClusterName, RepoPath};
-use renderer::plan::{FileChange, MAX_COMPARED_BYTES, Published};
+use renderer::plan::{Facts, FileChange, MAX_COMPARED_BYTES, Published};
 use renderer::render::{Rendered, RenderedCluster, RenderedFile};
 use renderer::snapshot::OUTPUT;
 
-use super::files::FleetFiles;
+use super::files::{FleetFiles, facts_of};
 use super::group::{Group, Groups};
 use crate::git::{FileDelta, GitError, Repository};
 
@@ -22,6 +22,8 @@ pub(super) struct GroupChanges {
     pub files: Vec<FileChange>,
     /// What is published now.
     pub published: Published,
+    /// What the clusters of the fleet have of their own.
+    pub facts: Facts,
 }
 
 /// Sorts what differs from the base branch by the groups that it is published with; no group is left out.
@@ -48,6 +50,7 @@ pub(super) fn by_group(
     }
     for (group, changes) in &mut changes {
         changes.published = published_of_group(fleet, groups, *group, &changes.files);
+        changes.facts = facts_of(fleet);
     }
     Ok(changes)
 }

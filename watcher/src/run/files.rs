@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use renderer::inventory::Role;
 use renderer::path::{AddonName, ClusterName, RepoPath};
+use renderer::plan::{Facts, OwnFacts};
 use renderer::render::Digest;
 
 /// The clusters of a fleet with their files.
@@ -19,6 +20,8 @@ pub(super) struct ClusterFiles {
     pub folder: RepoPath,
     /// The identity of all files together: equal digests mean equal files.
     pub digest: Digest,
+    /// What it has of its own, by which changes are compared.
+    pub facts: Arc<OwnFacts>,
     pub units: Vec<Arc<UnitFiles>>,
 }
 
@@ -28,6 +31,11 @@ pub(super) struct UnitFiles {
     /// The add-on; none for the cluster's own files.
     pub addon: Option<AddonName>,
     pub files: Vec<(RepoPath, Arc<[u8]>)>,
+}
+
+/// Returns what the clusters of a fleet have of their own.
+pub(super) fn facts_of(fleet: &FleetFiles) -> Facts {
+    fleet.values().map(|cluster| (cluster.name.clone(), Arc::clone(&cluster.facts))).collect()
 }
 
 impl ClusterFiles {

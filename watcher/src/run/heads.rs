@@ -334,7 +334,7 @@ impl Pipeline {
             Ok(Some(fleet)) => {
                 let Some(mut changes) = self.compare(base, &fleet, steps)? else { return Ok(None) };
                 let changes = changes.remove(&group).unwrap_or_default();
-                let plan = plan::plan(&changes.files, &changes.published);
+                let plan = plan::plan(&changes.files, &changes.published, changes.facts);
                 let wanted = GroupCommit::new(group, &plan, &changes.files);
                 let source =
                     self.upstream.repository().source_of_inputs(base, &mut SourceMemory::default())?;

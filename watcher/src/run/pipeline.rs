@@ -353,7 +353,7 @@ impl Pipeline {
     ) -> Result<Vec<Wanted<'c>>, CommandError> {
         let mut all = Vec::new();
         for (group, changes) in changes {
-            let plan = plan::plan(&changes.files, &changes.published);
+            let plan = plan::plan(&changes.files, &changes.published, changes.facts.clone());
             let commit = GroupCommit::new(*group, &plan, &changes.files);
             let tip = refs.get(&format!("{BRANCHES}{}", head_of(*group))).copied();
             let head = self.find_head(*group, &commit, tip, range, steps)?;

@@ -15,6 +15,8 @@ fn an_edit_of_the_hub_shows_what_it_reaches_on_both_clusters() {
     let repo = moved_hub();
     let before = repo.state();
     assert_snapshot!(repo.run(&["diff"]), @"
+    fact addresses.web: 10.9.0.10 → 10.9.0.11 on eu-1, hub, 1 setting
+
     2 files changed on 2 clusters: eu-1, hub
 
     on eu-1, hub
@@ -38,13 +40,16 @@ fn an_edit_of_the_hub_shows_what_it_reaches_on_both_clusters() {
     => 0
     ");
     assert_snapshot!(repo.run(&["diff", "--markdown"]), @"
+    - `fact addresses.web: 10.9.0.10 → 10.9.0.11 on eu-1, hub, 1 setting`
+
     2 files changed on 2 clusters: eu-1, hub
 
     ### On eu-1, hub
 
     ```diff
     # web/values.yaml
-      env[name=HUB].value: http://10.9.0.10:8080 → http://10.9.0.11:8080
+    - env[name=HUB].value: http://10.9.0.10:8080
+    + env[name=HUB].value: http://10.9.0.11:8080
     ```
     => 0
     ");
@@ -65,11 +70,26 @@ fn base_and_head_may_be_any_revisions() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is one document")]
 fn the_document_has_the_plan_and_what_is_folded_out_of_it() {
     let told = moved_hub().run(&["diff", "--format", "json"]);
     assert_snapshot!(told, @r#"
     {
       "digest": "bde144a322eded698ce6ebb632706a721865c801ca594bd2a0077d7cecb7d0d0",
+      "highlights": [
+        {
+          "what": "value",
+          "fact": "addresses.web",
+          "old": "10.9.0.10",
+          "new": "10.9.0.11",
+          "variants": 1,
+          "settings": 1,
+          "clusters": [
+            "eu-1",
+            "hub"
+          ]
+        }
+      ],
       "risks": [],
       "groups": [
         {
@@ -163,6 +183,7 @@ fn an_empty_document_has_the_same_keys() {
     assert_snapshot!(told, @r#"
     {
       "digest": "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+      "highlights": [],
       "risks": [],
       "groups": [],
       "plan": {

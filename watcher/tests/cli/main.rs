@@ -13,6 +13,7 @@ mod disks;
 mod documents;
 mod explain;
 mod hostile;
+mod large;
 mod output;
 mod register;
 mod repositories;

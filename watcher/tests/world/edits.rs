@@ -49,7 +49,7 @@ fn an_application_that_is_pointed_at_another_repository_is_called_what_it_is() {
         let number = edited(&office, "quick-fix", &root_elsewhere(&office));
         office.settle();
         if token == APP_TOKEN {
-            assert_snapshot!(office.comments(number).join("\n===\n"), @r"
+            assert_snapshot!(office.comments(number).join("\n===\n"), @"
             ### Rendered files are edited by hand
 
             **Argo CD applies what stands below `argocd-apps/`**, and these files are not what the inputs of this head render to. Take the edits back and change the lines that are named; or a maintainer who has read the edits sets the label `fleetwright: accept-edits`, which counts until the next push.
@@ -63,16 +63,15 @@ fn an_application_that_is_pointed_at_another_repository_is_called_what_it_is() {
 
             ### Risks
 
-            - **other repository**: Argo CD reads what it applies from another repository
+            - **[other repository](docs/reference/risks.md#other-repository)**: Argo CD reads what it applies from another repository
               - `root.yaml Application argocd/root spec.source.repoURL` on control
 
             ### On control
 
             ```diff
             # root.yaml
-              Application argocd/root spec.source.repoURL:
-            - https://git.example.com/platform/fleet.git
-            + https://evil.example.com/fleet.git
+            - Application argocd/root spec.source.repoURL: https://git.example.com/platform/fleet.git
+            + Application argocd/root spec.source.repoURL: https://evil.example.com/fleet.git
             ```
 
             This pull request changes nothing in what is rendered.
@@ -155,7 +154,8 @@ fn whatever_is_edited_below_the_output_folder_is_named_and_fails() {
         office.settle();
         let (comments, verdicts) = (office.comments(number), office.verdicts(number));
         assert!(verdicts.contains("fleetwright/review failure: "), "{}: {verdicts}", edit.name);
-        let files = comments[0].lines().filter(|line| line.starts_with("- `") || line.starts_with("- and"));
+        let list = comments[0].split("\nFrom what is rendered").next().unwrap();
+        let files = list.lines().filter(|line| line.starts_with("- `") || line.starts_with("- and"));
         let files: Vec<_> = files.map(|line| line.split(';').next().unwrap_or(line)).collect();
         let shown = &files[..files.len().min(2)];
         told.push(format!("{}: {} files\n  {}", edit.name, files.len(), shown.join("\n  ")));

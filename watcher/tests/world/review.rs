@@ -32,20 +32,21 @@ fn a_change_is_said_in_one_comment_and_one_check() {
     assert_snapshot!(office.comments(number).join("\n===\n"), @r#"
     ### What this pull request changes
 
+    - `fact loadBalancer.pool: 192.168.64.120-192.168.64.140 → 192.168.64.120-192.168.64.139 on app, 1 setting`
+
     1 file changed on 1 cluster: app
 
     ### Risks
 
-    - **exposed address**: an address moves that others may depend on
+    - **[exposed address](docs/reference/risks.md#exposed-address)**: an address moves that others may depend on
       - `metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[0]` on app
 
     ### On app
 
     ```diff
     # metallb/manifests/address-pool.yaml
-      IPAddressPool metallb-system/default spec.addresses[0]:
-    - "192.168.64.120-192.168.64.140"
-    + "192.168.64.120-192.168.64.139"
+    - IPAddressPool metallb-system/default spec.addresses[0]: "192.168.64.120-192.168.64.140"
+    + IPAddressPool metallb-system/default spec.addresses[0]: "192.168.64.120-192.168.64.139"
     ```
 
     ---
@@ -62,9 +63,8 @@ fn a_change_is_said_in_one_comment_and_one_check() {
     cluster app changed
       add-on metallb changed
           argocd-apps/app/metallb/manifests/address-pool.yaml
-            IPAddressPool metallb-system/default spec.addresses[0]:
-    -       "192.168.64.120-192.168.64.140"
-    +       "192.168.64.120-192.168.64.139"
+    -       IPAddressPool metallb-system/default spec.addresses[0]: "192.168.64.120-192.168.64.140"
+    +       IPAddressPool metallb-system/default spec.addresses[0]: "192.168.64.120-192.168.64.139"
             ! exposed address: an address moves that others may depend on
     ```
     "#);

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use renderer::explain::{self, Influence};
 use renderer::key_path::text_of;
 use renderer::path::RepoPath;
-use renderer::plan::{self, FileChange, FilePlan, Plan, Published, Risk};
+use renderer::plan::{self, Facts, FileChange, FilePlan, Plan, Risk};
 use renderer::problem::{Place, Position};
 use renderer::render::{Rendered, RenderedFile};
 use renderer::snapshot::OUTPUT;
 
 use crate::git::{Difference, Entry, GitError, Repository};
-use crate::run::changes::owner;
+use crate::run::changes::{owner, published};
 
 /// How many edited files are compared with what is rendered.
 const MAX_COMPARED: usize = 100;
@@ -91,12 +91,7 @@ pub(super) fn find(
         edits.files.push(Edit { path, entry, what, risks: Vec::new(), sources: Vec::new() });
     }
     if let Some(head) = head.filter(|_| !changes.is_empty()) {
-        let published: Published = changes
-            .iter()
-            .filter(|change| change.old.is_some())
-            .map(|change| (&change.cluster, change.addon.as_ref()))
-            .collect();
-        let plan = plan::plan(&changes, &published);
+        let plan = plan::plan(&changes, &published(head), Facts::default());
         edits.explain(&plan, head, &after);
         edits.plan = Some(plan);
     }
@@ -162,8 +157,7 @@ impl Edits {
         let mut explained = 0;
         for edit in &mut self.files {
             let Some(planned) = planned.get(edit.path.as_str()) else { continue };
-            let risks = planned.changes.iter().filter_map(|change| change.risk);
-            edit.risks = risks.chain(planned.risks.iter().copied()).collect();
+            edit.risks = planned.all_risks().collect();
             edit.risks.sort_unstable();
             edit.risks.dedup_by_key(|risk| risk.kind);
             if let Some(file) = rendered.get(edit.path.as_str()).filter(|_| explained < MAX_EXPLAINED) {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use renderer::path::ClusterName;
-use renderer::plan::{self, Budget, FileChange, Plan, Published};
+use renderer::plan::{self, Budget, Facts, FileChange, Plan, Published};
 use renderer::problem::Problem;
 use renderer::render::Rendered;
 use renderer::snapshot::OUTPUT;
@@ -104,17 +104,23 @@ fn find(
 
 fn compare(base: &Rendered, head: &Rendered) -> Examination {
     let changes = changes::between(base, head);
+    let facts = Facts::between(&base.inventory, &head.inventory);
     let groups = Group::ALL
         .into_iter()
-        .map(|group| (group, plan_of(group, base, head, &changes)))
+        .map(|group| (group, plan_of(group, base, head, (&changes, &facts))))
         .filter(|(_, plan)| !plan.is_empty())
         .collect();
-    let plan = plan::plan(&changes, &changes::published(base));
+    let plan = plan::plan(&changes, &changes::published(base), facts);
     Examination::Compared { plan, groups, tree: head.tree_digest() }
 }
 
 /// Plans what changes of one group, as the run after the merge will.
-fn plan_of(group: Group, base: &Rendered, head: &Rendered, changes: &[FileChange]) -> Plan {
+fn plan_of(
+    group: Group,
+    base: &Rendered,
+    head: &Rendered,
+    (changes, facts): (&[FileChange], &Facts),
+) -> Plan {
     let is_in = |cluster: &ClusterName| {
         let described = head.clusters.get(cluster).or_else(|| base.clusters.get(cluster));
         described.is_some_and(|cluster| Group::from(cluster.role) == group)
@@ -123,5 +129,5 @@ fn plan_of(group: Group, base: &Rendered, head: &Rendered, changes: &[FileChange
     let clusters = base.clusters.values().filter(|cluster| is_in(&cluster.name));
     let files =
         clusters.flat_map(|cluster| cluster.iter_files().map(|file| (&cluster.name, file.addon.as_ref())));
-    plan::plan(&changes, &files.collect::<Published>())
+    plan::plan(&changes, &files.collect::<Published>(), facts.clone())
 }

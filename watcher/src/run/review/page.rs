@@ -308,7 +308,7 @@ pub(super) fn permission_gone() -> String {
 }
 
 fn compared(plan: &Plan, limit: usize, notes: &str, footer: &str) -> String {
-    let body = markdown::body_within(plan, limit);
+    let body = markdown::body_within(plan, limit, markdown::RISKS);
     format!("### What this pull request changes\n\n{notes}{body}\n---\n{footer}\n")
 }
 
@@ -335,7 +335,7 @@ fn edited(edits: &Edits) -> String {
         text.push_str(&line);
     }
     if let Some(plan) = edits.plan.as_ref().filter(|plan| !plan.is_empty()) {
-        let body = markdown::body_within(plan, MAX_EDITS - MAX_EDIT_LIST - 500);
+        let body = markdown::body_within(plan, MAX_EDITS - MAX_EDIT_LIST - 500, markdown::RISKS);
         let _ = write!(text, "\nFrom what is rendered to what is committed instead:\n\n{body}");
     }
     text

@@ -29,7 +29,7 @@ impl<'a> Assembly<'a> {
     /// Takes a cluster with the bytes of its files; fails if they do not fit together.
     pub(super) fn take(&mut self, cluster: Cluster, mut content: &[u8]) -> Result<(), Malformed> {
         self.room = self.room.checked_sub(content.len() as u64).ok_or(Malformed)?;
-        let Cluster { name, role, digest, units } = cluster;
+        let Cluster { name, role, digest, facts, units } = cluster;
         let units = units.into_iter().map(|unit| self.unit(&name, unit, &mut content));
         let units = units.collect::<Result<_, _>>()?;
         if !content.is_empty() {
@@ -38,7 +38,8 @@ impl<'a> Assembly<'a> {
         let folder = output_folder(&name);
         // Spans of a worker are not those of the run that it works for.
         info_span!("cluster", cluster.name = %name).in_scope(|| debug!("rendered `{name}`"));
-        let cluster = ClusterFiles { name: name.clone(), role, folder, digest, units };
+        let facts = Arc::new(facts);
+        let cluster = ClusterFiles { name: name.clone(), role, folder, digest, facts, units };
         self.changed.insert(name, Arc::new(cluster));
         Ok(())
     }
@@ -74,11 +75,13 @@ impl<'a> Assembly<'a> {
 mod tests {
     use renderer::inventory::Role;
     use renderer::path::RepoPath;
+    use renderer::plan::OwnFacts;
 
     use super::*;
 
     fn cluster(units: Vec<Unit>) -> Cluster {
-        Cluster { name: ClusterName::parse("app").unwrap(), role: Role::App, digest: [1; 32], units }
+        let (name, facts) = (ClusterName::parse("app").unwrap(), OwnFacts::default());
+        Cluster { name, role: Role::App, digest: [1; 32], facts, units }
     }
 
     fn sent(length: usize) -> Unit {

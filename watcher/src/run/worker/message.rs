@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use renderer::inventory::Role;
 use renderer::path::{AddonName, ClusterName, RepoPath};
+use renderer::plan::OwnFacts;
 use renderer::problem::Problem;
 use renderer::render::Digest;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,8 @@ pub(super) struct Cluster {
     pub name: ClusterName,
     pub role: Role,
     pub digest: Digest,
+    /// What it has of its own, by which changes are compared.
+    pub facts: OwnFacts,
     pub units: Vec<Unit>,
 }
 

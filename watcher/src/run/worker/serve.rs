@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use renderer::inventory::{self, InventoryCache};
+use renderer::inventory::{self, Inventory, InventoryCache};
 use renderer::path::ClusterName;
+use renderer::plan::OwnFacts;
 use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
 
 use super::frame;
@@ -88,7 +89,8 @@ impl Memory {
         for (name, cluster) in &rendered.clusters {
             let known = self.answered.get(name);
             if known.is_none_or(|known| !Arc::ptr_eq(known, cluster)) {
-                out.send_cluster(cluster, known.map(Arc::as_ref))?;
+                let own = own_facts(&rendered.inventory, name);
+                out.send_cluster(cluster, own, known.map(Arc::as_ref))?;
             }
         }
         let known = std::mem::replace(&mut self.answered, rendered.clusters);
@@ -120,6 +122,14 @@ impl Memory {
     }
 }
 
+/// Returns what a cluster has of its own.
+fn own_facts(inventory: &Inventory, cluster: &ClusterName) -> OwnFacts {
+    let cluster = inventory.clusters.get(cluster);
+    cluster.map_or_else(OwnFacts::default, |cluster| {
+        OwnFacts::of(cluster, inventory.hub_of(cluster).map(Arc::as_ref))
+    })
+}
+
 /// Returns the roles of the clusters that a revision describes.
 fn roles(
     repository: &Repository,
@@ -141,7 +151,12 @@ impl<W: Write> Out<W> {
     }
 
     /// Sends a cluster, leaving out the units that the last answer had.
-    fn send_cluster(&self, cluster: &RenderedCluster, known: Option<&RenderedCluster>) -> io::Result<()> {
+    fn send_cluster(
+        &self,
+        cluster: &RenderedCluster,
+        facts: OwnFacts,
+        known: Option<&RenderedCluster>,
+    ) -> io::Result<()> {
         let known = known.map_or(&[][..], RenderedCluster::units);
         let mut sent = Vec::new();
         let mut units = Vec::with_capacity(cluster.units().len());
@@ -155,7 +170,7 @@ impl<W: Write> Out<W> {
             }
         }
         let (name, role, digest) = (cluster.name.clone(), cluster.role, cluster.digest);
-        let reply = Reply::Cluster(Cluster { name, role, digest, units });
+        let reply = Reply::Cluster(Cluster { name, role, digest, facts, units });
         frame::write(&mut *self.lock(), &reply, sent.into_iter())
     }
 }

@@ -1,0 +1,312 @@
+//! The Applications that a file makes, and what becomes of each of them.
+//!
+//! An `ApplicationSet` is read as what it generates: its template with the values of each element filled in. So an element
+//! is known by the name of its Application, whatever its keys are called. Knows nothing of add-ons.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::compare::{element_name, object_name};
+use super::read::read;
+use super::risk::{Risk, RiskKind};
+use super::{ObjectName, version};
+use crate::secrets::Mask;
+use crate::yaml::Value;
+
+/// What changes about an Application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationChange {
+    /// The name of the Application.
+    pub application: String,
+    /// What identifies the element that generates it, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub element: Option<String>,
+    /// The chart that it installs, if it installs one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chart: Option<String>,
+    /// What changes.
+    pub what: ApplicationSetting,
+    /// What it was; absent if there was nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// What it becomes; absent if there is nothing any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// What can go wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
+}
+
+/// What of an Application decides which objects it makes, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ApplicationSetting {
+    /// Whether it is generated at all.
+    Name,
+    /// The project whose rules it comes under.
+    Project,
+    /// The cluster that it is applied to.
+    Destination,
+    /// The namespace of what names none itself.
+    Namespace,
+    /// The repository of the chart.
+    Repository,
+    /// The name of the chart.
+    Chart,
+    /// The name of the release.
+    Release,
+    /// The version of the chart.
+    Version,
+}
+
+impl ApplicationSetting {
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Project => "project",
+            Self::Destination => "destination",
+            Self::Namespace => "namespace",
+            Self::Repository => "repository",
+            Self::Chart => "chart",
+            Self::Release => "release",
+            Self::Version => "version",
+        }
+    }
+}
+
+/// An Application with its settings as they are once everything is filled in.
+#[derive(Debug, Default)]
+struct Application {
+    element: Option<String>,
+    settings: BTreeMap<ApplicationSetting, String>,
+}
+
+/// What the Applications of one object are, by their names.
+type Applications = BTreeMap<String, Application>;
+
+/// Returns what changes about the Applications of a file, in the order of their names.
+pub(super) fn changes(old: &str, new: &str) -> Vec<ApplicationChange> {
+    let is_meant = |text: &str| text.contains("argoproj.io/") && text.contains("Application");
+    if !is_meant(old) || !is_meant(new) {
+        return Vec::new();
+    }
+    let (Some(old), Some(new)) = (read(old), read(new)) else { return Vec::new() };
+    let old = by_object(&old);
+    let pairs = by_object(&new).into_iter().filter_map(|(name, new)| Some((old.get(&name)?, new)));
+    pairs.flat_map(|(old, new)| compare(&applications(old), &applications(new))).collect()
+}
+
+fn by_object(documents: &[Value]) -> BTreeMap<ObjectName, &Value> {
+    let is_meant = |name: &ObjectName| {
+        name.api_version.starts_with("argoproj.io/")
+            && matches!(name.kind.as_str(), "Application" | "ApplicationSet")
+    };
+    let named = documents.iter().filter_map(|document| Some((object_name(document)?, document)));
+    named.filter(|(name, _)| is_meant(name)).collect()
+}
+
+fn compare(old: &Applications, new: &Applications) -> Vec<ApplicationChange> {
+    let mut changes = Vec::new();
+    for (name, was) in old {
+        let Some(is) = new.get(name) else {
+            let note = "the ApplicationSet no longer generates this Application";
+            let risk = Some(Risk { kind: RiskKind::Deletion, note });
+            let (what, old) = (ApplicationSetting::Name, Some(name.clone()));
+            changes.push(was.change(name, what, (old, None), risk));
+            continue;
+        };
+        let settings: BTreeSet<_> = was.settings.keys().chain(is.settings.keys()).collect();
+        for what in settings {
+            let (old, new) = (was.settings.get(what), is.settings.get(what));
+            if old != new {
+                let risk = risk_of(*what, old.map(String::as_str), new.map(String::as_str));
+                changes.push(is.change(name, *what, (old.cloned(), new.cloned()), risk));
+            }
+        }
+    }
+    changes
+}
+
+fn risk_of(what: ApplicationSetting, old: Option<&str>, new: Option<&str>) -> Option<Risk> {
+    let (kind, note) = match what {
+        ApplicationSetting::Name => return None,
+        ApplicationSetting::Project => {
+            (RiskKind::Rbac, "the Application comes under the rules of another project")
+        }
+        ApplicationSetting::Destination => (
+            RiskKind::Deletion,
+            "everything is created on another cluster; what runs on the old one is deleted or left behind",
+        ),
+        ApplicationSetting::Namespace => (
+            RiskKind::NamespaceMove,
+            "everything is created in the new namespace; what is in the old one is deleted or left behind",
+        ),
+        ApplicationSetting::Repository => {
+            (RiskKind::OtherRepository, "Argo CD reads what it applies from another repository")
+        }
+        ApplicationSetting::Chart => (
+            RiskKind::Deletion,
+            "another chart makes other objects: those of the old one are deleted, with their data, if Argo CD prunes",
+        ),
+        ApplicationSetting::Release => (
+            RiskKind::Deletion,
+            "every object of the release is created under another name: the old ones are deleted, with their data, if Argo CD prunes",
+        ),
+        ApplicationSetting::Version => return version_risk(old?, new?),
+    };
+    Some(Risk { kind, note })
+}
+
+fn version_risk(old: &str, new: &str) -> Option<Risk> {
+    if version::compare(old, new) == Some(Ordering::Greater) {
+        return Some(Risk { kind: RiskKind::Downgrade, note: super::risk::DOWNGRADE });
+    }
+    (version::breaking_part(old)? != version::breaking_part(new)?).then_some(Risk {
+        kind: RiskKind::ChartMajorVersion,
+        note: "keys may have been renamed or removed: read the chart's notes on upgrading",
+    })
+}
+
+/// Returns the Applications that an object is or generates.
+fn applications(object: &Value) -> Applications {
+    if object.get("kind").and_then(Value::as_str) == Some("Application") {
+        return BTreeMap::from([named(object, object, None)]);
+    }
+    let Some(template) = object.at(&["spec", "template"]) else { return Applications::new() };
+    let mut elements = Vec::new();
+    object.at(&["spec", "generators"]).into_iter().for_each(|value| collect_elements(value, &mut elements));
+    if elements.is_empty() {
+        return BTreeMap::from([named(template, &Value::Null, None)]);
+    }
+    elements.iter().map(|element| named(template, element, element_name(element))).collect()
+}
+
+/// Finds the elements of all lists of a generator, those of nested ones included.
+fn collect_elements<'v>(value: &'v Value, elements: &mut Vec<&'v Value>) {
+    match value {
+        Value::List(items) => items.iter().for_each(|item| collect_elements(item, elements)),
+        Value::Map(entries) => {
+            for (key, value) in entries.iter() {
+                match value.as_list().filter(|_| key == "elements") {
+                    Some(items) => elements.extend(items),
+                    None => collect_elements(value, elements),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Fills in a template with the values of an element, and returns the Application with its name.
+fn named(template: &Value, element: &Value, identity: Option<String>) -> (String, Application) {
+    let text = |value: Option<&Value>| {
+        value
+            .and_then(Value::as_str)
+            .map(|text| filled(text, element).into_owned())
+            .filter(|text| !text.is_empty())
+    };
+    let spec = template.get("spec");
+    let at = |keys: &[&str]| text(spec.and_then(|spec| spec.at(keys)));
+    let several = spec.and_then(|spec| spec.get("sources")).and_then(Value::as_list).unwrap_or_default();
+    let sources = || spec.and_then(|spec| spec.get("source")).into_iter().chain(several);
+    let chart = sources().find(|source| text(source.get("chart")).is_some());
+    let of_chart = |keys: &[&str]| text(chart.and_then(|source| source.at(keys)));
+    let release = sources().find_map(|source| text(source.at(&["helm", "releaseName"])));
+    let settings = [
+        (ApplicationSetting::Project, at(&["project"])),
+        (
+            ApplicationSetting::Destination,
+            at(&["destination", "name"]).or_else(|| at(&["destination", "server"])),
+        ),
+        (ApplicationSetting::Namespace, at(&["destination", "namespace"])),
+        (ApplicationSetting::Repository, of_chart(&["repoURL"])),
+        (ApplicationSetting::Chart, of_chart(&["chart"])),
+        (ApplicationSetting::Release, release),
+        (ApplicationSetting::Version, of_chart(&["targetRevision"])),
+    ];
+    let settings = settings.into_iter().filter_map(|(what, text)| Some((what, text?))).collect();
+    let name = text(template.at(&["metadata", "name"])).unwrap_or_default();
+    (name, Application { element: identity, settings })
+}
+
+/// Replaces what stands between `{{` and `}}` and names a value of the element: `{{ .name }}`, or `{{name}}` in the older
+/// template language. What is worked out from it stays as a text with the value in it.
+fn filled<'t>(text: &'t str, element: &Value) -> Cow<'t, str> {
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, (inside, after))) =
+        rest.split_once("{{").and_then(|(before, rest)| Some((before, rest.split_once("}}")?)))
+    {
+        filled.push_str(before);
+        let inside = inside.trim_matches(['-', ' ']);
+        match value_of(inside, element) {
+            Some(value) => filled.push_str(&value),
+            None => filled.extend(["{{", &words(inside, element), "}}"]),
+        }
+        rest = after;
+    }
+    if filled.is_empty() && rest.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    filled.push_str(rest);
+    Cow::Owned(filled)
+}
+
+/// Fills in each word of an expression that names a value.
+fn words(expression: &str, element: &Value) -> String {
+    let words = expression.split(' ').map(|word| {
+        let value = word.starts_with('.').then(|| value_of(word, element)).flatten();
+        value.unwrap_or_else(|| word.to_owned())
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn value_of(word: &str, element: &Value) -> Option<String> {
+    let path: Vec<&str> = word.strip_prefix('.').unwrap_or(word).split('.').collect();
+    match element.at(&path).or_else(|| element.get(word))? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.as_str().to_owned()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+impl Application {
+    fn change(
+        &self,
+        name: &str,
+        what: ApplicationSetting,
+        (old, new): (Option<String>, Option<String>),
+        risk: Option<Risk>,
+    ) -> ApplicationChange {
+        let chart = self.settings.get(&ApplicationSetting::Chart).cloned();
+        let mut mask = Mask::default();
+        let shown = |value: Value| value.as_str().map(str::to_owned).unwrap_or_default();
+        let old = old.map(|old| shown(mask.published(Value::String(old), None)));
+        let new = new.map(|new| shown(mask.rendered(Value::String(new), None)));
+        ApplicationChange {
+            application: name.to_owned(),
+            element: self.element.clone(),
+            chart,
+            what,
+            old,
+            new,
+            risk,
+        }
+    }
+}
+
+impl ApplicationChange {
+    /// Returns what the change is about.
+    pub(super) fn place(&self) -> String {
+        match self.what {
+            ApplicationSetting::Name => format!("Application {}", self.application),
+            what => format!("Application {} {}", self.application, what.word()),
+        }
+    }
+}
