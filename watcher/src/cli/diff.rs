@@ -13,7 +13,8 @@ use crate::working_tree::read_working_tree;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The revision to compare with: a branch, a tag, a commit id or an expression such as `main~2`.
+    /// The revision to compare with: a branch, a tag, a commit id or an expression such as `main~2`; or a range, `A..B`, or
+    /// `A...B` from where both parted.
     #[arg(default_value = "HEAD")]
     base: String,
     /// The revision to show; the working tree if left out.
@@ -46,9 +47,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let (snapshot, problems) = repository.snapshot(repository.resolve(name)?, &mut cache)?;
         global.render(&mut renderer, &snapshot, problems).map_err(|error| in_revision(error, name))
     };
-    let base = at(&args.base)?;
-    let head = if let Some(head) = &args.head {
-        at(head)?
+    let (base, head) = ends(&repository, args)?;
+    let base = at(&base)?;
+    let head = if let Some(head) = head {
+        at(&head)?
     } else {
         let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
         let (snapshot, problems) = read_working_tree(top)?;
@@ -58,6 +60,54 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
     show(global, args, &plan);
     Ok(if args.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+}
+
+/// Returns what to compare, as `git diff` takes it: two revisions, a range, or one revision and the working tree.
+fn ends(repository: &Repository, args: &Args) -> Result<(String, Option<String>), CommandError> {
+    let Some((base, dots, head)) = range(&args.base) else {
+        return match args.head.as_deref().map(|head| (head, range(head))) {
+            Some((head, Some(_))) => Err(not_beside(head)),
+            head => Ok((args.base.clone(), head.map(|(head, _)| head.to_owned()))),
+        };
+    };
+    if args.head.is_some() {
+        return Err(not_beside(&args.base));
+    }
+    let named = |end: &str| if end.is_empty() { "HEAD".to_owned() } else { end.to_owned() };
+    let (base, head) = (named(base), named(head));
+    if dots == "..." {
+        let (one, two) = (repository.resolve(&base)?, repository.resolve(&head)?);
+        let shared = repository.merge_base(one, two)?.ok_or_else(|| unrelated(&base, &head))?;
+        return Ok((shared.to_string(), Some(head)));
+    }
+    Ok((base, Some(head)))
+}
+
+/// Splits a range at its dots. No name of a ref has two in a row, but the text of an expression such as `main^{/a..b}` may.
+fn range(text: &str) -> Option<(&str, &str, &str)> {
+    let is_outside = |at: &usize| text[..*at].matches('{').count() <= text[..*at].matches('}').count();
+    let at = text.match_indices("..").map(|(at, _)| at).find(is_outside)?;
+    let dots = if text[at..].starts_with("...") { "..." } else { ".." };
+    Some((&text[..at], dots, &text[at + dots.len()..]))
+        .filter(|(base, _, head)| !(base.is_empty() && head.is_empty()))
+}
+
+fn not_beside(range: &str) -> CommandError {
+    let range = range.escape_debug();
+    CommandError::Usage {
+        message: format!("the range `{range}` names both revisions already"),
+        hint: "leave out the other revision, or write `BASE HEAD`".to_owned(),
+    }
+}
+
+fn unrelated(one: &str, two: &str) -> CommandError {
+    let (one, two) = (one.escape_debug(), two.escape_debug());
+    CommandError::NotFound {
+        message: format!("`{one}` and `{two}` have no commit in common"),
+        hint: format!(
+            "compare both as they are with `fleetwright diff {one}..{two}`; a shallow clone may lack the commit: `git fetch --unshallow`"
+        ),
+    }
 }
 
 /// Says of which revision the problems are, since they are not in the files that a person has before them.

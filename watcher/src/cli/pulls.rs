@@ -1,5 +1,7 @@
 //! `fleetwright pulls`: the pull requests of the local forge.
 
+use std::io::Write as _;
+
 use clap::Subcommand;
 use renderer::visible::visible;
 use serde_json::json;
@@ -8,6 +10,7 @@ use super::remote::RemoteArgs;
 use super::{Exit, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::forge::{LocalForge, PullRequest, PullState};
+use crate::run::control_first;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,6 +30,11 @@ enum Command {
     },
     /// Show a pull request.
     Show {
+        /// Its number.
+        number: u64,
+    },
+    /// Open a closed pull request again.
+    Reopen {
         /// Its number.
         number: u64,
     },
@@ -55,7 +63,20 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
             show_list(global, &pulls);
         }
         Command::Show { number } => show(global, &forge.show(*number)?),
+        Command::Reopen { number } => {
+            forge.reopen(*number)?;
+            if global.is_json() {
+                print_json(&json!({ "number": number }));
+            } else {
+                print_text(&format!("opened pull request #{number} again\n"));
+            }
+        }
         Command::Merge { number } => {
+            if let Some(first) = control_first(&upstream, &forge.list()?, *number)? {
+                let warning =
+                    format!("#{number} is of the apps, and control comes first: #{first} is not merged");
+                let _ = writeln!(anstream::stderr(), "warning: {warning}");
+            }
             let revision = forge.merge(*number, &upstream.repository().person()?)?;
             if global.is_json() {
                 print_json(&json!({ "number": number, "revision": revision.to_string() }));

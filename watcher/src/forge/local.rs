@@ -10,6 +10,7 @@
 //! - *Merge*: the base branch moves, then the record says so, then the head branch goes. A head that is part of its base
 //!   was merged, whatever the record says; [`LocalForge::settle`] and the next merge write the rest.
 //! - *Close*: the record says so, then the head branch goes. [`LocalForge::settle`] deletes what was left.
+//! - *Reopen*: the head branch is put back, then the record says so. [`LocalForge::settle`] takes away a branch without it.
 
 use std::collections::BTreeMap;
 
@@ -112,6 +113,42 @@ impl<'a> LocalForge<'a> {
             let moment = self.moment_of(pull.proposal.head_revision)?;
             if won(self.record(Some(at), &pull, &moment))? {
                 return self.delete_head(&pull).map(drop);
+            }
+        }
+        Err(busy(&format!("pull request #{number}")))
+    }
+
+    /// Opens a closed pull request again, with its head branch where it was.
+    pub fn reopen(&self, number: u64) -> Result<(), ForgeError> {
+        for _ in 0..ATTEMPTS {
+            let refs = self.upstream.fetch()?;
+            let Stored { mut pull, at } = self.read(&refs, number)?;
+            match &pull.state {
+                PullState::Open => return Ok(()),
+                PullState::Closed { .. } => {}
+                PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
+            }
+            let Proposal { head, head_revision, .. } = pull.proposal.clone();
+            let all = self.read_all(&refs)?;
+            if let Some(open) = all.iter().find(|other| is_open(other) && other.pull.proposal.head == head) {
+                return Err(ForgeError::Replaced { number, open: open.pull.number });
+            }
+            match branch_in(&refs, &head) {
+                Some(tip) if tip == head_revision => {}
+                Some(_) => return Err(ForgeError::HeadMoved { head, revision: head_revision }),
+                None if !won(self.upstream.update(&[RefUpdate::branch(
+                    &head,
+                    None,
+                    Some(head_revision),
+                )]))? =>
+                {
+                    continue;
+                }
+                None => {}
+            }
+            pull.state = PullState::Open;
+            if won(self.record(Some(at), &pull, &self.moment_of(head_revision)?))? {
+                return Ok(());
             }
         }
         Err(busy(&format!("pull request #{number}")))

@@ -206,6 +206,14 @@ pub enum ForgeError {
         /// Where it stands.
         state: PullState,
     },
+    /// Another pull request is open for the same head branch.
+    #[error("pull request #{number} cannot be opened again, since #{open} is open for the same branch")]
+    Replaced {
+        /// The number.
+        number: u64,
+        /// The one that is open.
+        open: u64,
+    },
     /// The head branch is not where the proposal says.
     #[error("branch `{head}` is not at `{}`", revision.short())]
     HeadMoved {
@@ -252,6 +260,7 @@ impl ForgeError {
         match self {
             Self::Unknown { .. } => Some("list them with `fleetwright pulls list`".into()),
             Self::NotOpen { .. } => None,
+            Self::Replaced { open, .. } => Some(format!("look at it with `fleetwright pulls show {open}`")),
             Self::HeadMoved { head, .. } => Some(format!("look at what is on `{head}` now and try again")),
             Self::NoBase { base } => {
                 Some(format!("create it with `git branch {base}`, or name another base"))
@@ -271,9 +280,11 @@ impl ForgeError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::HeadMoved { .. } | Self::Busy { .. } => true,
-            Self::Unknown { .. } | Self::NotOpen { .. } | Self::NoBase { .. } | Self::Unreadable { .. } => {
-                false
-            }
+            Self::Unknown { .. }
+            | Self::NotOpen { .. }
+            | Self::Replaced { .. }
+            | Self::NoBase { .. }
+            | Self::Unreadable { .. } => false,
             Self::Push(error) => error.is_transient(),
             Self::Git(error) => error.is_transient(),
             Self::GitHub(error) => error.fault.is_transient(),

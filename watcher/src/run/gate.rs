@@ -6,12 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::path::ClusterName;
+use renderer::snapshot::OUTPUT;
 
 use super::changes::GroupChanges;
-use super::publish::CONTROL_FIRST;
+use super::group::Group;
+use super::publish::{CONTROL_FIRST, NOTHING_LEFT};
 use super::report::{GroupReport, Published};
+use crate::error::CommandError;
 use crate::forge::github::{CommitStatus, StatusState};
-use crate::git::{Entry, GitError};
+use crate::forge::{Proposal, PullRequest, PullState};
+use crate::git::{Entry, GitError, Upstream};
 
 /// What of control has to be on the base branch before the apps.
 #[derive(Debug)]
@@ -73,6 +77,36 @@ impl Control {
         }
         Ok(status(StatusState::Success, "nothing has to be merged first"))
     }
+}
+
+/// Returns the pull request of control that has to be merged before `number`, which is one of the apps: one that is open or
+/// was closed by a person, and changes what neither the base branch nor the head of `number` has.
+pub fn control_first(
+    upstream: &Upstream,
+    pulls: &[PullRequest],
+    number: u64,
+) -> Result<Option<u64>, CommandError> {
+    let is_of = |pull: &PullRequest, group: Group| pull.proposal.group == group.as_str();
+    let asked = pulls.iter().find(|pull| pull.number == number && is_of(pull, Group::App));
+    let Some(PullRequest { proposal, state: PullState::Open, .. }) = asked else { return Ok(None) };
+    let control =
+        pulls.iter().rfind(|pull| is_of(pull, Group::Control) && pull.proposal.base == proposal.base);
+    let Some(control) = control.filter(|control| match &control.state {
+        PullState::Open => true,
+        PullState::Closed { reason } => reason != NOTHING_LEFT,
+        PullState::Merged { .. } => false,
+    }) else {
+        return Ok(None);
+    };
+    let (repository, base) = (upstream.repository(), upstream.existing_branch(&proposal.base)?);
+    let Proposal { base_revision, head_revision, .. } = control.proposal;
+    for wanted in repository.differences_below(OUTPUT, base_revision, head_revision)? {
+        let has = |revision| Ok::<_, GitError>(repository.entry_at(revision, &wanted.path)? == wanted.new);
+        if !has(base)? && !has(proposal.head_revision)? {
+            return Ok(Some(control.number));
+        }
+    }
+    Ok(None)
 }
 
 fn status(state: StatusState, description: &str) -> CommitStatus {

@@ -13,6 +13,7 @@ mod review;
 mod worker;
 
 pub use crate::forge::REVIEWED_LABEL;
+pub use gate::control_first;
 pub use group::Group;
 pub use heads::Head;
 pub use pipeline::{BaseRendering, Pipeline, Settings, Step, Steps};

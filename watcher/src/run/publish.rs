@@ -23,7 +23,7 @@ pub const BRANCH_PREFIX: &str = "fleetwright/";
 /// The commit status by which the pull request of the apps waits for that of the hubs.
 pub const CONTROL_FIRST: &str = "fleetwright/control-first";
 /// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
-const NOTHING_LEFT: &str = "nothing is left to change";
+pub(super) const NOTHING_LEFT: &str = "nothing is left to change";
 
 /// What all groups of a run have in common.
 pub(super) struct Ground<'a> {

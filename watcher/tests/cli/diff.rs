@@ -70,6 +70,53 @@ fn base_and_head_may_be_any_revisions() {
 }
 
 #[test]
+fn ranges_are_what_they_are_in_git() {
+    let repo = moved_hub();
+    repo.git(&["checkout", "-qb", "feature/v1.2"]);
+    repo.commit("Move the hub");
+    repo.git(&["checkout", "-q", "main"]);
+    repo.edit("environments/hub.yaml", "role: control\n", "role: control\nlabels: {new: x}\n");
+    repo.edit("templates/addons/web/values.yaml.hbs", "env:", "extra: 1\nenv:");
+    repo.commit("Add a value");
+    let told = |range: &str| repo.run(&["diff", range]).out;
+    assert_eq!(told("main..feature/v1.2"), repo.run(&["diff", "main", "feature/v1.2"]).out);
+    assert!(told("main..feature/v1.2").contains("extra"));
+    let own = told("main...feature/v1.2");
+    assert!(!own.contains("extra") && own.contains("10.9.0.10:8080 → http://10.9.0.11:8080"), "{own}");
+    assert_eq!(told("...feature/v1.2"), own);
+    assert_eq!(told("..feature/v1.2"), told("main..feature/v1.2"));
+    assert_eq!(told("feature/v1.2.."), told("feature/v1.2..main"));
+    assert!(told("feature/v1.2...").contains("extra: 1"));
+    assert_eq!(told("HEAD^{/Add...value}"), "Nothing changes.\n");
+    repo.git(&["checkout", "-q", "--orphan", "other"]);
+    repo.commit("Begin again");
+    for wrong in [
+        &["diff", "main..nope"][..],
+        &["diff", "nope...main"],
+        &["diff", ".."],
+        &["diff", "main..other", "main"],
+        &["diff", "main", "main..other"],
+    ] {
+        assert!([2, 5].contains(&repo.refused(wrong).code), "{wrong:?}");
+    }
+    assert_snapshot!(repo.refused(&["diff", "main..nope"]), @"
+    ! error: failed to find revision `nope` (repository `<repo>/`): `nope` names no commit
+    !   hint: list what there is with `git log --oneline --all`
+    => 5
+    ");
+    assert_snapshot!(repo.refused(&["diff", "main...other"]), @"
+    ! error: `main` and `other` have no commit in common
+    !   hint: compare both as they are with `fleetwright diff main..other`; a shallow clone may lack the commit: `git fetch --unshallow`
+    => 2
+    ");
+    assert_snapshot!(repo.refused(&["diff", "main..other", "main"]), @"
+    ! error: the range `main..other` names both revisions already
+    !   hint: leave out the other revision, or write `BASE HEAD`
+    => 2
+    ");
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "it is one document")]
 fn the_document_has_the_plan_and_what_is_folded_out_of_it() {
     let told = moved_hub().run(&["diff", "--format", "json"]);

@@ -1,0 +1,89 @@
+//! `pulls`: what a person does with the pull requests of the local forge.
+
+use insta::assert_snapshot;
+
+use crate::repo::Repo;
+
+/// The small fleet after a run on an edit that reaches both groups: #1 is control's, #2 the apps'.
+fn proposed() -> Repo {
+    let repo = Repo::fleet();
+    repo.git(&["config", "user.name", "Ann"]);
+    repo.git(&["config", "user.email", "ann@example.com"]);
+    repo.edit("environments/hub.yaml", "web: 10.9.0.10", "web: 10.9.0.11");
+    repo.commit("Move the hub");
+    let told = repo.run(&["run", "--once"]);
+    assert_eq!(told.code, 0, "{told}");
+    repo
+}
+
+fn list(repo: &Repo) -> String {
+    let pulls = repo.run(&["pulls", "list", "--all", "--format", "json"]).json();
+    let state =
+        |pull: &serde_json::Value| format!("#{} {}", pull["number"], pull["state"]["is"].as_str().unwrap());
+    pulls["pullRequests"].as_array().unwrap().iter().map(state).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn apps_that_are_merged_before_control_warn() {
+    let repo = proposed();
+    assert_snapshot!(repo.run(&["pulls", "merge", "2"]).err, @"warning: #2 is of the apps, and control comes first: #1 is not merged");
+    let repo = proposed();
+    assert_eq!(repo.run(&["pulls", "merge", "1"]).err, "");
+    assert_eq!(repo.run(&["pulls", "merge", "2"]).err, "");
+    let repo = proposed();
+    repo.run(&["pulls", "close", "1"]);
+    let told = repo.run(&["pulls", "merge", "2"]);
+    assert!(told.err.contains("control comes first"), "what was closed by hand is still missing: {told}");
+    let repo = proposed();
+    repo.git(&["cherry-pick", "fleetwright/control"]);
+    assert_eq!(repo.run(&["pulls", "merge", "2"]).err, "", "control's change came another way");
+}
+
+#[test]
+fn a_closed_pull_request_is_opened_again_where_it_was() {
+    let repo = proposed();
+    let tip = repo.git(&["rev-parse", "fleetwright/app"]);
+    assert_eq!(repo.run(&["pulls", "close", "2"]).code, 0);
+    assert_eq!(list(&repo), "#1 open, #2 closed");
+    assert_snapshot!(repo.run(&["pulls", "reopen", "2"]), @"
+    opened pull request #2 again
+    => 0
+    ");
+    assert_eq!(list(&repo), "#1 open, #2 open");
+    assert_eq!(repo.git(&["rev-parse", "fleetwright/app"]), tip);
+    assert_eq!(repo.run(&["pulls", "reopen", "2"]).code, 0, "it is open");
+    assert!(repo.run(&["run", "--once"]).out.contains("#2"));
+    assert_eq!(list(&repo), "#1 open, #2 open");
+    assert_eq!(repo.run(&["pulls", "merge", "1"]).code, 0);
+    assert_eq!(repo.run(&["pulls", "merge", "2"]).code, 0);
+    assert_snapshot!(repo.run(&["pulls", "reopen", "2"]), @"
+    ! error: pull request #2 is merged already
+    => 6
+    ");
+    assert_snapshot!(repo.run(&["pulls", "reopen", "9"]), @"
+    ! error: there is no pull request #9
+    !   hint: list them with `fleetwright pulls list`
+    => 6
+    ");
+}
+
+#[test]
+fn a_pull_request_whose_branch_is_in_use_is_not_opened_again() {
+    let repo = proposed();
+    repo.run(&["pulls", "close", "2"]);
+    repo.edit("environments/hub.yaml", "web: 10.9.0.11", "web: 10.9.0.12");
+    repo.commit("Move the hub again");
+    repo.run(&["run", "--once"]);
+    assert_eq!(list(&repo), "#1 open, #2 closed, #3 open");
+    assert_snapshot!(repo.run(&["pulls", "reopen", "2"]), @"
+    ! error: pull request #2 cannot be opened again, since #3 is open for the same branch
+    !   hint: look at it with `fleetwright pulls show 3`
+    => 6
+    ");
+    repo.run(&["pulls", "close", "3"]);
+    repo.git(&["branch", "fleetwright/app", "main"]);
+    assert_snapshot!(repo.run(&["pulls", "reopen", "2"]).err.replace(&repo.git(&["rev-parse", "main"])[..7], "<main>"), @"
+    error: branch `fleetwright/app` is not at `c42c1bd`
+      hint: look at what is on `fleetwright/app` now and try again
+    ");
+}
