@@ -1,6 +1,7 @@
 //! A chart's own files, and the shape that they give together: defaults, schema and subcharts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use thiserror::Error;
 
@@ -16,6 +17,9 @@ const WRAPPED_DEFAULTS: &str = "_internal_defaults_do_not_set";
 
 /// What Istio's charts read besides their defaults.
 const WRAPPED_EXTRAS: [&str; 3] = ["compatibilityVersion", "platform", "profile"];
+
+/// The only file that is JSON.
+const SCHEMA: &str = "values.schema.json";
 
 /// How many subcharts may stand in each other.
 const MAX_DEPTH: usize = 8;
@@ -56,9 +60,10 @@ impl Package {
     pub fn wants(path: &str) -> bool {
         let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
         let mut parts = folder.split('/').filter(|part| !part.is_empty());
-        let is_in_subchart = std::iter::from_fn(|| Some((parts.next()?, parts.next())))
+        let is_in_subchart = iter::from_fn(|| Some((parts.next()?, parts.next())))
             .all(|(charts, name)| charts == "charts" && name.is_some());
-        is_in_subchart && ["Chart.yaml", "values.yaml", "values.schema.json"].contains(&name)
+        is_in_subchart
+            && ["Chart.yaml", "requirements.yaml", "values.yaml", "values.schema.json"].contains(&name)
     }
 
     /// Adds a file; one that [`Self::wants`] not is left out.
@@ -80,6 +85,21 @@ impl Package {
         Ok(LockedChart { app_version: chart.metadata.app_version, digest, values })
     }
 
+    /// Returns what is odd about the chart's files and does no harm: keys that are there twice, of which the last counts.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let yaml = self.files.iter().filter(|(path, _)| !path.ends_with(SCHEMA));
+        let repeated = yaml.flat_map(|(path, bytes)| {
+            let parsed = yaml::decode(bytes).ok().and_then(|text| yaml::parse_foreign(text).ok());
+            let faults = parsed.map(|(_, repeated)| repeated).unwrap_or_default();
+            faults.into_iter().map(move |fault| (path, fault))
+        });
+        let note = |(path, fault): (&String, Fault)| {
+            format!("`{path}` of the chart at {}: {}; the last one counts", fault.position, fault.message)
+        };
+        repeated.map(note).collect()
+    }
+
     /// Works out the values below a folder, as long as there is room for so many keys: a subchart may be there under many
     /// names, and hold others.
     fn shape(
@@ -90,11 +110,7 @@ impl Package {
         room: &mut usize,
     ) -> Result<Shape, PackageError> {
         let mut shape = self.own_shape(folder)?;
-        let Some(left) = room.checked_sub(shape.count()) else {
-            let reason = format!("and its subcharts take more than {MAX_KEYS} values");
-            return Err(PackageError { file: format!("{folder}Chart.yaml"), reason });
-        };
-        *room = left;
+        *room = room.checked_sub(shape.count()).ok_or_else(|| too_many(folder))?;
         for dependency in self.dependencies(folder, chart) {
             let below = format!("{folder}charts/{}/", dependency.name);
             let is_here = depth < MAX_DEPTH && self.files.contains_key(&format!("{below}Chart.yaml"));
@@ -103,7 +119,15 @@ impl Package {
             } else {
                 None
             };
+            let is_known = subchart.is_some();
             add_subchart(&mut shape, &dependency, subchart);
+            for import in &dependency.imports {
+                let path = import.child.iter().map(String::as_str);
+                let found = shape.at(iter::once(dependency.alias.as_str()).chain(path)).filter(|_| is_known);
+                *room = room.checked_sub(found.map_or(0, Shape::count)).ok_or_else(|| too_many(folder))?;
+                let imported = is_known.then(|| found.map(|table| table.entries.clone()).unwrap_or_default());
+                add_import(&mut shape, import, imported);
+            }
         }
         Ok(shape)
     }
@@ -147,12 +171,17 @@ impl Package {
     fn document(&self, folder: &str, name: &str) -> Result<Option<Node>, PackageError> {
         let file = format!("{folder}{name}");
         let Some(bytes) = self.files.get(&file) else { return Ok(None) };
-        let parsed = yaml::decode(bytes).map_err(|fault| vec![fault]).and_then(yaml::parse);
+        let parsed = yaml::decode(bytes).map_err(|fault| vec![fault]).and_then(yaml::parse_foreign);
         match parsed {
-            Ok(documents) => Ok(documents.into_iter().next()),
+            Ok((documents, _)) => Ok(documents.into_iter().next()),
             Err(faults) => Err(PackageError { reason: first(&faults), file }),
         }
     }
+}
+
+fn too_many(folder: &str) -> PackageError {
+    let reason = format!("and its subcharts take more than {MAX_KEYS} values");
+    PackageError { file: format!("{folder}Chart.yaml"), reason }
 }
 
 fn first(faults: &[Fault]) -> String {
@@ -182,6 +211,27 @@ struct Dependency {
     /// Values of the chart that switch it on or off.
     conditions: Vec<String>,
     has_tags: bool,
+    imports: Vec<Import>,
+}
+
+/// Values of a subchart that the chart takes as its own.
+#[derive(Clone, Debug)]
+struct Import {
+    /// Where they stand among those of the subchart.
+    child: Vec<String>,
+    /// Where they go among those of the chart.
+    parent: Vec<String>,
+}
+
+impl Import {
+    /// Reads the name of an export, or a pair of paths.
+    fn read(node: &Node) -> Option<Self> {
+        let path = |text: &str| text.split('.').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+        if let Some(name) = node.as_scalar() {
+            return Some(Self { child: path(&format!("exports.{}", name.text)), parent: Vec::new() });
+        }
+        Some(Self { child: path(&text(node, "child")?), parent: path(&text(node, "parent")?) })
+    }
 }
 
 impl Dependency {
@@ -197,6 +247,7 @@ impl Dependency {
             alias: text(node, "alias").unwrap_or_else(|| name.clone()),
             conditions: conditions.map(str::to_owned).collect(),
             has_tags: node.get("tags").is_some(),
+            imports: list(node, "import-values").iter().filter_map(Import::read).collect(),
             name,
         })
     }
@@ -213,9 +264,15 @@ impl Chart {
             version: field("version")?,
             app_version: text(&node, "appVersion"),
         };
-        let dependencies = node.get("dependencies").and_then(Node::as_list).unwrap_or_default();
+        // Charts for Helm 2 keep them in a file of their own, which Helm still prefers.
+        let required = package.document(folder, "requirements.yaml")?;
+        let dependencies = list(required.as_ref().unwrap_or(&node), "dependencies");
         Ok(Self { metadata, dependencies: dependencies.iter().filter_map(Dependency::read).collect() })
     }
+}
+
+fn list<'n>(node: &'n Node, key: &str) -> &'n [Node] {
+    node.get(key).and_then(Node::as_list).unwrap_or_default()
 }
 
 fn text(node: &Node, key: &str) -> Option<String> {
@@ -246,6 +303,19 @@ fn add_subchart(shape: &mut Shape, dependency: &Dependency, subchart: Option<Sha
     if dependency.has_tags {
         let tags = Shape { others: Others::Each(Shape::of(Types::BOOL).into()), ..Shape::of(Types::MAP) };
         shape.entries.entry("tags".into()).or_insert(tags);
+    }
+}
+
+/// Makes the values known that a chart takes over from a subchart. Of one whose files are not there, they may be any.
+fn add_import(shape: &mut Shape, import: &Import, imported: Option<BTreeMap<Box<str>, Shape>>) {
+    let mut place = shape;
+    for key in &import.parent {
+        place = place.entries.entry(key.as_str().into()).or_insert_with(|| Shape::map(BTreeMap::new()));
+        place.types = place.types.or(Types::MAP);
+    }
+    match imported {
+        Some(imported) => place.join(Shape { others: Others::Ignored, ..Shape::map(imported) }),
+        None => place.others = Others::Free,
     }
 }
 
@@ -337,6 +407,104 @@ dependencies:
           _number: replicas
         undeclared: {}
         "#);
+    }
+
+    #[test]
+    fn imported_values_of_a_subchart_are_the_charts_own() {
+        let chart = "
+name: parent
+version: 1.2.3
+dependencies:
+  - name: sub
+    alias: other
+    import-values:
+      - data
+      - {child: defaults.deep, parent: imported.here}
+      - {child: top, parent: .}
+      - missing
+";
+        assert_snapshot!(values(&[
+            ("Chart.yaml", chart),
+            ("values.yaml", "own: 1\nother: {exports: {data: {more: x}}}\n"),
+            ("charts/sub/Chart.yaml", "name: sub\nversion: 1.0.0\n"),
+            ("charts/sub/values.yaml", "exports: {data: {port: 1, on: true}}\ndefaults: {deep: {a: x}}\ntop: {b: true}\n"),
+        ]), @r#"
+        _bool: b on
+        _number: own
+        _number|text: port
+        _text: imported.here.a more
+        other:
+          _bool: top.b
+          _text: defaults.deep.a
+          exports:
+            data:
+              _bool: "on"
+              _number|text: port
+              _text: more
+        "#);
+        let absent = "name: parent\nversion: 1.2.3\ndependencies: [{name: gone, import-values: [{child: a, parent: b}]}]\n";
+        assert_snapshot!(values(&[("Chart.yaml", absent), ("values.yaml", "b: {c: 1}\nd: 1\n")]), @"
+        _map: gone
+        _number: d
+        b:
+          _others: any
+          _number: c
+        ");
+    }
+
+    #[test]
+    fn charts_for_helm_2_keep_their_dependencies_apart() {
+        assert_snapshot!(values(&[
+            ("Chart.yaml", "apiVersion: v1\nname: parent\nversion: 1.2.3\n"),
+            ("requirements.yaml", "dependencies:\n  - {name: sub, alias: db, condition: db.enabled, import-values: [data]}\n"),
+            ("charts/sub/Chart.yaml", "apiVersion: v1\nname: sub\nversion: 1.0.0\n"),
+            ("charts/sub/values.yaml", "port: 1\nexports: {data: {x: 1}}\n"),
+        ]), @"
+        _number: x
+        db:
+          _bool: enabled
+          _number: exports.data.x
+          _number|text: port
+        ");
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_counts() {
+        let files = [
+            ("Chart.yaml", "name: parent\nname: parent\nversion: 1.2.3\n"),
+            ("values.yaml", "a: 1\nm: {x: 1, 'x': {y: true}}\nn: {1: a, '1': 2}\na: text\n"),
+        ];
+        assert_snapshot!(values(&files), @"
+        _bool: m.x.y
+        _number: n.1
+        _text: a
+        ");
+        assert_snapshot!(package(&files).notes().join("\n"), @"
+        `Chart.yaml` of the chart at 2:1: key `name` is there twice; the last one counts
+        `values.yaml` of the chart at 2:11: key `x` is there twice; the last one counts
+        `values.yaml` of the chart at 3:11: key `1` is there twice; the last one counts
+        `values.yaml` of the chart at 4:1: key `a` is there twice; the last one counts
+        ");
+        assert_eq!(package(&[("Chart.yaml", CHART)]).notes(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn imports_that_multiply_are_bounded() {
+        let imports = |name: &str| {
+            (0..300).map(|at| format!("{{child: {name}, parent: p{at}}}")).collect::<Vec<_>>().join(", ")
+        };
+        let chart = format!(
+            "name: parent\nversion: 1.2.3\ndependencies: [{{name: sub, import-values: [{}]}}]\n",
+            imports("t")
+        );
+        let table = (0..1_000).map(|at| format!("  k{at}: 1\n")).collect::<Vec<_>>().concat();
+        let files = [
+            ("Chart.yaml", chart.as_str()),
+            ("charts/sub/Chart.yaml", "name: sub\nversion: 1.0.0\n"),
+            ("charts/sub/values.yaml", &format!("t:\n{table}")),
+        ];
+        let error = package(&files).locked(None).unwrap_err().to_string();
+        assert_eq!(error, "`Chart.yaml` of the chart and its subcharts take more than 200000 values");
     }
 
     #[test]

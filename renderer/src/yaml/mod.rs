@@ -13,6 +13,6 @@ mod write;
 
 pub use interpret::{Ambiguity, Reading, interpret, interpret_plain};
 pub use node::{Node, NodeKind, Scalar, Style};
-pub use read::{decode, parse, weight};
+pub use read::{decode, parse, parse_foreign, weight};
 pub use value::{Map, NotFinite, Number, Value};
 pub use write::{Writer, write};

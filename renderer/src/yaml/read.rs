@@ -54,8 +54,23 @@ fn position_after(text: &str) -> Position {
 ///
 /// Each fault is told: a syntax error ends its document only, and the next one is read.
 pub fn parse(text: &str) -> Result<Vec<Node>, Vec<Fault>> {
+    let reader = read(text, Reader { length: text.len(), ..Reader::default() });
+    if reader.faults.is_empty() { Ok(reader.documents) } else { Err(reader.faults) }
+}
+
+/// Parses all documents of a text that is not ours: of a key that is there twice the last one counts, as for Go's readers.
+///
+/// Returns the faults of such keys beside the documents.
+pub fn parse_foreign(text: &str) -> Result<(Vec<Node>, Vec<Fault>), Vec<Fault>> {
+    let repeated = Some(Vec::new());
+    let reader = read(text, Reader { length: text.len(), repeated, ..Reader::default() });
+    let repeated = reader.repeated.unwrap_or_default();
+    if reader.faults.is_empty() { Ok((reader.documents, repeated)) } else { Err(reader.faults) }
+}
+
+fn read(text: &str, mut reader: Reader) -> Reader {
     let mut parser = Parser::new_from_str_with_options(text, options());
-    let mut reader = Reader { length: text.len(), faults: line_separators(text), ..Reader::default() };
+    reader.faults = line_separators(text);
     while reader.faults.len() < MAX_FAULTS {
         let outcome = match parser.next_event() {
             None => break,
@@ -70,7 +85,7 @@ pub fn parse(text: &str) -> Result<Vec<Node>, Vec<Fault>> {
             }
         }
     }
-    if reader.faults.is_empty() { Ok(reader.documents) } else { Err(reader.faults) }
+    reader
 }
 
 /// Returns the characters that YAML 1.1 readers take for line breaks and 1.2 readers for text, written as they are.
@@ -108,6 +123,8 @@ fn position(marker: Marker) -> Position {
 struct Reader {
     /// How many bytes the text has.
     length: usize,
+    /// Where keys that are there twice are noted if the last one counts; else they are faults.
+    repeated: Option<Vec<Fault>>,
     documents: Vec<Node>,
     faults: Vec<Fault>,
     /// The collections that have begun and not ended, the innermost last.
@@ -188,8 +205,15 @@ impl Reader {
             Content::List(items) => NodeKind::List(items),
             Content::Map { entries, .. } => {
                 let entries = self.merge(entries);
+                let before = self.faults.len();
                 self.check_duplicates(&entries);
-                NodeKind::Map(entries)
+                match &mut self.repeated {
+                    Some(repeated) if self.faults.len() > before => {
+                        repeated.extend(self.faults.drain(before..));
+                        NodeKind::Map(last_of_each(entries))
+                    }
+                    _ => NodeKind::Map(entries),
+                }
             }
         };
         self.written += NODE_WEIGHT;
@@ -372,6 +396,15 @@ impl Reader {
             }
         }
     }
+}
+
+/// Keeps the last of the entries that have the same key.
+fn last_of_each(mut entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+    let mut seen = HashSet::new();
+    entries.reverse();
+    entries.retain(|(key, _)| key.as_scalar().is_none_or(|scalar| seen.insert(scalar.text.clone())));
+    entries.reverse();
+    entries
 }
 
 fn is_merge_key(key: &Node) -> bool {

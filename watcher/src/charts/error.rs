@@ -87,6 +87,27 @@ pub enum ChartError {
         /// The charts with their versions.
         charts: Vec<String>,
     },
+    /// Several repositories have a chart under the same name and version, and nothing says whose is given.
+    #[error(
+        "`{name}` {version} is wanted from {}, and `--from` does not say whose it is",
+        quoted(repositories)
+    )]
+    Ambiguous {
+        /// The chart.
+        name: String,
+        /// Its version.
+        version: String,
+        /// The repositories.
+        repositories: Vec<String>,
+    },
+    /// Repositories that could not be asked.
+    #[error("newer versions of {} are not known", quoted(charts))]
+    NotAsked {
+        /// The charts.
+        charts: Vec<String>,
+        /// Why the first of them is not known.
+        source: Box<ChartError>,
+    },
     /// A package that is not one.
     #[error("the package of `{name}` {reason}")]
     Archive {
@@ -156,6 +177,10 @@ impl fmt::Display for Refused {
     }
 }
 
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 impl ChartError {
     /// Returns what to do about it, if something is known.
     #[must_use]
@@ -180,6 +205,11 @@ impl ChartError {
             Self::NotGiven { .. } => {
                 "give them by another `--from`, or leave `--from` out to fetch from repositories"
             }
+            Self::Ambiguous { repositories, .. } => {
+                let first = repositories.first().map_or("", String::as_str);
+                return Some(format!("name the repository before the place: `--from {first}=…`"));
+            }
+            Self::NotAsked { source, .. } => return source.hint(),
             Self::NoChart { .. } => "give a chart's folder, a folder of charts, or a `.tgz`",
             _ => return None,
         };
@@ -191,6 +221,7 @@ impl ChartError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Transport { .. } => true,
+            Self::NotAsked { source, .. } => source.is_transient(),
             Self::Status { status, .. } => *status >= 500 || [408, 429].contains(status),
             _ => false,
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata};
+use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata, Package};
 use renderer::inventory::ChartSources;
 
 use super::archive::{read_file, read_folder};
@@ -17,7 +17,14 @@ pub type Wanted = BTreeSet<ChartId>;
 
 /// Where charts are taken from instead of their own repository.
 #[derive(Debug)]
-pub enum Given {
+pub struct Given {
+    /// The repository whose charts these are, if a person says so.
+    of: Option<String>,
+    what: Supplied,
+}
+
+#[derive(Debug)]
+enum Supplied {
     /// Charts that are at hand.
     Charts(Vec<Fetched>),
     /// The address of a repository or registry that has them all.
@@ -53,11 +60,23 @@ pub struct Relocked {
     pub lock: ChartLock,
     /// What became of each chart.
     pub actions: BTreeMap<ChartId, Action>,
+    /// What is odd about charts that were read, and does no harm.
+    pub notes: Vec<String>,
 }
 
 impl Given {
-    /// Reads what a person names: a folder, a package on disk, a package's address, or a repository's.
-    pub fn open(client: &Client, text: &str) -> Result<Self, ChartError> {
+    /// Reads what a person names: a folder, a package on disk, a package's address, or a repository's; with one of the
+    /// wanted repositories and `=` in front, its charts alone.
+    pub fn open(client: &Client, text: &str, wanted: &Wanted) -> Result<Self, ChartError> {
+        let after = |id: &ChartId| text.strip_prefix(id.repository.as_str())?.strip_prefix('=');
+        let named = wanted.iter().find_map(|id| Some((id.repository.clone(), after(id)?)));
+        let (of, text) = named.map_or((None, text), |(repository, rest)| (Some(repository), rest));
+        Ok(Self { of, what: Supplied::open(client, text)? })
+    }
+}
+
+impl Supplied {
+    fn open(client: &Client, text: &str) -> Result<Self, ChartError> {
         if text.contains("://") {
             let path = text.split('?').next().unwrap_or(text);
             let is_package = Path::new(path).extension().is_some_and(|extension| extension == "tgz");
@@ -95,17 +114,26 @@ pub fn relock(
         let charts = absent.iter().map(|id| format!("`{}` {}", id.name, id.version)).collect();
         return Err(ChartError::NotGiven { charts });
     }
-    let mut relocked = Relocked { lock: ChartLock::default(), actions: BTreeMap::new() };
+    let mut relocked = Relocked { lock: ChartLock::default(), actions: BTreeMap::new(), notes: Vec::new() };
     for id in wanted {
         let known = old.charts.get(id);
         let (chart, action) = match (shelf.find(id), known) {
-            (Some(found), known) => (locked(id, found, known)?, Action::Given),
+            (Some(found), known) => {
+                Shelf::check_whose(id, wanted, known, found)?;
+                relocked.note(id, &found.fetched.package);
+                (locked(id, found.fetched, known)?, Action::Given)
+            }
             (None, Some(known)) if !supply.is_refreshed || !shelf.can_have(id) => {
                 (Arc::clone(known), Action::Kept)
             }
             (None, known) => {
+                let given = shelf.repository(id);
+                if let Some((None, _)) = given {
+                    check_alone(id, wanted)?;
+                }
                 let own = || Origin::of(supply.sources, &id.repository);
-                let fetched = fetch(client, id, &shelf.repository.map_or_else(own, Origin::Repository))?;
+                let fetched = fetch(client, id, &given.map_or_else(own, |(_, it)| Origin::Repository(it)))?;
+                relocked.note(id, &fetched.package);
                 (locked(id, &fetched, known)?, Action::Fetched)
             }
         };
@@ -115,27 +143,53 @@ pub fn relock(
     Ok(relocked)
 }
 
+impl Relocked {
+    fn note(&mut self, id: &ChartId, package: &Package) {
+        let notes = package.notes().into_iter().map(|note| format!("`{}` {}: {note}", id.name, id.version));
+        self.notes.extend(notes);
+    }
+}
+
+/// Refuses to guess which of several repositories a chart is from that they all have under this name and version.
+fn check_alone(id: &ChartId, wanted: &Wanted) -> Result<(), ChartError> {
+    let is_same = |other: &&ChartId| other.name == id.name && is_same_version(&other.version, &id.version);
+    let repositories: Vec<_> = wanted.iter().filter(is_same).map(|other| other.repository.clone()).collect();
+    if repositories.len() < 2 {
+        return Ok(());
+    }
+    Err(ChartError::Ambiguous { name: id.name.clone(), version: id.version.clone(), repositories })
+}
+
 /// What was given, by what it says of itself.
 struct Shelf<'a> {
-    charts: Vec<(Metadata, &'a Fetched)>,
-    repository: Option<&'a str>,
+    charts: Vec<OnShelf<'a>>,
+    /// Repositories, and whose charts they have.
+    repositories: Vec<(Option<&'a str>, &'a str)>,
     /// Whether nothing was given, so that each chart comes from its own repository.
     is_empty: bool,
 }
 
+/// A chart that is at hand, and the repository that it is from, if that is known.
+struct OnShelf<'a> {
+    of: Option<&'a str>,
+    metadata: Metadata,
+    fetched: &'a Fetched,
+}
+
 impl<'a> Shelf<'a> {
     fn new(given: &'a [Given]) -> Result<Self, ChartError> {
-        let mut shelf = Self { charts: Vec::new(), repository: None, is_empty: given.is_empty() };
+        let mut shelf = Self { charts: Vec::new(), repositories: Vec::new(), is_empty: given.is_empty() };
         for given in given {
-            match given {
-                Given::Repository(address) => shelf.repository = Some(address),
-                Given::Charts(charts) => {
+            let of = given.of.as_deref();
+            match &given.what {
+                Supplied::Repository(address) => shelf.repositories.push((of, address)),
+                Supplied::Charts(charts) => {
                     for chart in charts {
                         let metadata = chart.package.metadata().map_err(|source| ChartError::Package {
                             name: "a given chart".to_owned(),
                             source,
                         })?;
-                        shelf.charts.push((metadata, chart));
+                        shelf.charts.push(OnShelf { of, metadata, fetched: chart });
                     }
                 }
             }
@@ -143,12 +197,34 @@ impl<'a> Shelf<'a> {
         Ok(shelf)
     }
 
-    fn find(&self, id: &ChartId) -> Option<&'a Fetched> {
-        self.charts.iter().find(|(metadata, _)| is_of(metadata, id)).map(|(_, fetched)| *fetched)
+    /// Finds a chart: one that is given as the repository's own comes first.
+    fn find(&self, id: &ChartId) -> Option<&OnShelf<'a>> {
+        let of = |whose: Option<&str>| {
+            self.charts.iter().find(|chart| chart.of == whose && is_of(&chart.metadata, id))
+        };
+        of(Some(id.repository.as_str())).or_else(|| of(None))
+    }
+
+    /// Finds the repository that stands in for that of a chart.
+    fn repository(&self, id: &ChartId) -> Option<(Option<&'a str>, &'a str)> {
+        let of = |whose: Option<&str>| self.repositories.iter().rev().find(|(of, _)| *of == whose).copied();
+        of(Some(id.repository.as_str())).or_else(|| of(None))
     }
 
     fn can_have(&self, id: &ChartId) -> bool {
-        self.is_empty || self.repository.is_some() || self.find(id).is_some()
+        self.is_empty || self.repository(id).is_some() || self.find(id).is_some()
+    }
+
+    /// Refuses a chart of which nothing says that it is from this repository and not from another one with the same chart.
+    fn check_whose(
+        id: &ChartId,
+        wanted: &Wanted,
+        known: Option<&Arc<LockedChart>>,
+        found: &OnShelf<'_>,
+    ) -> Result<(), ChartError> {
+        let is_known =
+            known.is_some_and(|known| known.digest.is_some() && known.digest == found.fetched.digest);
+        if found.of.is_some() || is_known { Ok(()) } else { check_alone(id, wanted) }
     }
 }
 

@@ -299,7 +299,7 @@ fn another_package_under_a_locked_version_is_refused() {
     let file = dir.path().join("demo.tgz");
     let given = |bytes: &[u8]| {
         fs::write(&file, bytes).unwrap();
-        [Given::open(&client(), file.to_str().unwrap()).unwrap()]
+        [Given::open(&client(), file.to_str().unwrap(), &Wanted::new()).unwrap()]
     };
     let first = relock_with(&ChartLock::default(), &wanted, &given(&demo("1.2.3")), false).unwrap();
     assert_eq!(first.actions.values().collect::<Vec<_>>(), [&Action::Given]);
@@ -312,7 +312,7 @@ fn another_package_under_a_locked_version_is_refused() {
 fn charts_that_are_not_given_are_told_together() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("demo.tgz"), demo("1.2.3")).unwrap();
-    let given = [Given::open(&client(), dir.path().to_str().unwrap()).unwrap()];
+    let given = [Given::open(&client(), dir.path().to_str().unwrap(), &Wanted::new()).unwrap()];
     let other = ChartId { name: "other".to_owned(), ..id("https://charts.example.com", "3.0.0") };
     let wanted = Wanted::from([
         id("https://charts.example.com", "1.2.3"),
@@ -321,6 +321,67 @@ fn charts_that_are_not_given_are_told_together() {
     ]);
     let error = relock_with(&ChartLock::default(), &wanted, &given, false).unwrap_err();
     assert_eq!(error.to_string(), "not given and not locked: `demo` 1.2.4, `other` 3.0.0");
+}
+
+/// A chart under one name and version from two repositories.
+fn two_of_a_name() -> (Wanted, [ChartId; 2], tempfile::TempDir, [String; 2]) {
+    let ids = [id("https://a.example.com", "1.2.3"), id("https://b.example.com/charts", "1.2.3")];
+    let dir = tempfile::tempdir().unwrap();
+    let files = [("a.tgz", "ours: 1\n"), ("b.tgz", "theirs: 1\n")].map(|(file, values)| {
+        let files = [("demo/Chart.yaml", "name: demo\nversion: 1.2.3\n"), ("demo/values.yaml", values)];
+        fs::write(dir.path().join(file), package(&files)).unwrap();
+        dir.path().join(file).to_str().unwrap().to_owned()
+    });
+    (Wanted::from(ids.clone()), ids, dir, files)
+}
+
+#[test]
+fn of_two_repositories_with_the_same_chart_none_is_guessed() {
+    let (wanted, ids, _dir, files) = two_of_a_name();
+    let open = |text: &str| Given::open(&client(), text, &wanted).unwrap();
+    let error = relock_with(&ChartLock::default(), &wanted, &[open(&files[0]), open(&files[1])], false);
+    let error = error.unwrap_err();
+    assert_snapshot!(error.to_string(), @"`demo` 1.2.3 is wanted from `https://a.example.com`, `https://b.example.com/charts`, and `--from` does not say whose it is");
+    assert_snapshot!(error.hint().unwrap(), @"name the repository before the place: `--from https://a.example.com=…`");
+    let named = [0, 1].map(|at| open(&format!("{}={}", ids[at].repository, files[at])));
+    let relocked = relock_with(&ChartLock::default(), &wanted, &named, false).unwrap();
+    let keys =
+        ids.each_ref().map(|id| relocked.lock.charts[id].values.entries.keys().next().unwrap().to_string());
+    assert_eq!(keys, ["ours", "theirs"]);
+    // Once their digests are known, packages tell by themselves whose they are.
+    let one = Wanted::from([ids[0].clone()]);
+    let again = relock_with(&relocked.lock, &wanted, &[open(&files[0])], true);
+    assert!(matches!(again, Err(ChartError::Ambiguous { .. })), "{again:?}");
+    assert!(relock_with(&relocked.lock, &one, &[open(&files[0])], true).is_ok());
+}
+
+#[test]
+fn a_repository_that_stands_in_for_two_others_is_named_for_each() {
+    let server = repository("", "demo-1.2.3.tgz");
+    let (wanted, ids, _dir, files) = two_of_a_name();
+    let open = |text: &str| Given::open(&client(), text, &wanted).unwrap();
+    let mirror = server.url("/charts");
+    let unnamed = relock_with(&ChartLock::default(), &wanted, &[open(&mirror)], false);
+    assert!(matches!(unnamed, Err(ChartError::Ambiguous { .. })), "{unnamed:?}");
+    let named = [
+        open(&format!("{}={mirror}", ids[0].repository)),
+        open(&format!("{}={}", ids[1].repository, files[1])),
+    ];
+    let relocked = relock_with(&ChartLock::default(), &wanted, &named, false).unwrap();
+    assert_eq!(relocked.lock.charts[&ids[0]].values.entries.len(), 2);
+    assert_eq!(relocked.lock.charts[&ids[1]].values.entries.len(), 1);
+}
+
+#[test]
+fn a_key_that_a_chart_has_twice_is_noted() {
+    let files = [("demo/Chart.yaml", "name: demo\nversion: 1.2.3\n"), ("demo/values.yaml", "a: 1\na: x\n")];
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("demo.tgz");
+    fs::write(&file, package(&files)).unwrap();
+    let wanted = Wanted::from([id("https://charts.example.com", "1.2.3")]);
+    let given = [Given::open(&client(), file.to_str().unwrap(), &wanted).unwrap()];
+    let relocked = relock_with(&ChartLock::default(), &wanted, &given, false).unwrap();
+    assert_snapshot!(relocked.notes.join("\n"), @"`demo` 1.2.3: `values.yaml` of the chart at 2:1: key `a` is there twice; the last one counts");
 }
 
 #[test]
@@ -338,7 +399,7 @@ fn a_package_of_another_chart_is_refused() {
 fn a_repository_may_stand_in_for_the_charts_own() {
     let server = repository("", "demo-1.2.3.tgz");
     let wanted = Wanted::from([id("https://charts.example.com", "v1.2.3")]);
-    let given = [Given::open(&client(), &server.url("/charts")).unwrap()];
+    let given = [Given::open(&client(), &server.url("/charts"), &Wanted::new()).unwrap()];
     let relocked = relock_with(&ChartLock::default(), &wanted, &given, false).unwrap();
     assert_eq!(relocked.lock.charts.keys().collect::<Vec<_>>(), wanted.iter().collect::<Vec<_>>());
 }

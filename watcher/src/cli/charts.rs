@@ -1,6 +1,5 @@
 //! `fleetwright charts`: the chart lock, by which every rendered key is checked without the charts.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -16,7 +15,7 @@ use renderer::snapshot::Snapshot;
 use serde_json::{Value, json};
 
 use super::{Global, print_json, print_text};
-use crate::charts::{self, Action, Client, Given, Origin, Supply, Wanted};
+use crate::charts::{self, Action, ChartError, Client, Given, Origin, Relocked, Supply, Wanted};
 use crate::error::CommandError;
 use crate::output::{Exit, Progress};
 use crate::working_tree::read_working_tree;
@@ -34,8 +33,8 @@ enum Charts {
     /// A chart that is locked is not fetched again. Charts that no add-on names any more are left out.
     Lock {
         /// Take charts from here and not from their repositories: a chart's folder, a folder of charts, a package, or the
-        /// address of a package, a repository or a registry.
-        #[arg(long, value_name = "DIR|TGZ|URL")]
+        /// address of a package, a repository or a registry. `REPOSITORY=` in front says whose charts these are.
+        #[arg(long, value_name = "[REPOSITORY=]DIR|TGZ|URL")]
         from: Vec<String>,
         /// Fetch charts again that are locked already; another package under the same version is refused.
         #[arg(long)]
@@ -105,7 +104,7 @@ fn lock(global: &Global, top: &Path, from: &[String], is_refreshed: bool) -> Res
         Err(problems) => return Err(CommandError::Problems { problems }),
     };
     let client = Client::new();
-    let given = from.iter().map(|text| Given::open(&client, text)).collect::<Result<Vec<_>, _>>()?;
+    let given = from.iter().map(|text| Given::open(&client, text, &wanted)).collect::<Result<Vec<_>, _>>()?;
     let supply = Supply { given: &given, sources: &described.sources, is_refreshed };
     let relocked = charts::relock(&client, &old, &wanted, &supply)?;
     let text = relocked.lock.write();
@@ -114,7 +113,7 @@ fn lock(global: &Global, top: &Path, from: &[String], is_refreshed: bool) -> Res
         write(&top.join(LOCK), &text)?;
     }
     let dropped = old.charts.keys().filter(|id| !wanted.contains(id));
-    show_lock(global, &relocked.lock, &relocked.actions, dropped, is_written);
+    show_lock(global, &relocked, dropped, is_written);
     Ok(Exit::Done)
 }
 
@@ -127,11 +126,11 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
 
 fn show_lock<'a>(
     global: &Global,
-    lock: &ChartLock,
-    actions: &BTreeMap<ChartId, Action>,
+    relocked: &Relocked,
     dropped: impl Iterator<Item = &'a ChartId>,
     is_written: bool,
 ) {
+    let Relocked { lock, actions, notes } = relocked;
     let word = |action: &Action| match action {
         Action::Kept => "kept",
         Action::Given => "given",
@@ -142,7 +141,7 @@ fn show_lock<'a>(
     if global.is_json() {
         let charts: Vec<_> =
             rows.iter().map(|(action, id)| as_json(id, &[("action", json!(action))])).collect();
-        print_json(&json!({ "charts": charts, "written": is_written }));
+        print_json(&json!({ "charts": charts, "written": is_written, "notes": notes }));
         return;
     }
     let mut lines: Vec<_> = rows
@@ -155,6 +154,7 @@ fn show_lock<'a>(
         .collect();
     let count = lock.charts.len();
     let end = if is_written { format!("wrote `{LOCK}`") } else { format!("`{LOCK}` is current") };
+    lines.extend(notes.iter().map(|note| format!("note: {note}\n")));
     lines.push(format!("{end}: {}\n", counted(count, "chart")));
     print_text(&lines.concat());
 }
@@ -222,27 +222,59 @@ fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, Co
     let client = Client::new();
     let progress =
         if global.is_json() { Progress::silent() } else { Progress::start("charts", wanted.len() as u64) };
-    let mut found = Vec::new();
+    let mut asked = Vec::new();
     for id in &wanted {
         let origin = Origin::of(&described.sources, &id.repository);
-        found.push((id, charts::newer(&client, id, &origin)?));
+        asked.push((id, charts::newer(&client, id, &origin)));
         progress.advance();
     }
     progress.finish();
-    let is_any = found.iter().any(|(_, newer)| !newer.is_empty());
+    let is_any = asked.iter().any(|(_, newer)| newer.as_ref().is_ok_and(|newer| !newer.is_empty()));
     if global.is_json() {
-        let charts: Vec<_> =
-            found.iter().map(|(id, newer)| as_json(id, &[("newer", json!(newer))])).collect();
+        let charts: Vec<_> = asked.iter().map(|(id, newer)| as_json(id, &[newer_json(newer)])).collect();
         print_json(&json!({ "charts": charts }));
     } else {
-        let line = |(id, newer): &(&ChartId, Vec<String>)| match newer.as_slice() {
-            [] => format!("{} {} is the newest\n", id.name, id.version),
-            [newest] => format!("{} {}: there is {newest}\n", id.name, id.version),
-            [newest, rest @ ..] => {
-                format!("{} {}: there is {newest}, and {} between\n", id.name, id.version, rest.len())
-            }
-        };
-        print_text(&found.iter().map(line).collect::<String>());
+        print_text(&asked.iter().map(|(id, newer)| newer_text(id, newer)).collect::<String>());
     }
-    Ok(if has_exit_code && is_any { Exit::Changes } else { Exit::Done })
+    match unasked(asked) {
+        // The document has the reasons, and there is only one.
+        Some(_) if global.is_json() => Ok(Exit::Unexpected),
+        Some(error) => Err(error.into()),
+        None => Ok(if has_exit_code && is_any { Exit::Changes } else { Exit::Done }),
+    }
+}
+
+/// The newer versions of a chart, or why they are not known.
+type Newer = Result<Vec<String>, ChartError>;
+
+fn newer_json(newer: &Newer) -> (&'static str, Value) {
+    match newer {
+        Ok(newer) => ("newer", json!(newer)),
+        Err(error) => ("error", json!(reason(error))),
+    }
+}
+
+fn newer_text(id: &ChartId, newer: &Newer) -> String {
+    let ChartId { name, version, .. } = id;
+    match newer.as_deref() {
+        Ok([]) => format!("{name} {version} is the newest\n"),
+        Ok([newest]) => format!("{name} {version}: there is {newest}\n"),
+        Ok([newest, rest @ ..]) => {
+            format!("{name} {version}: there is {newest}, and {} between\n", rest.len())
+        }
+        Err(error) => format!("{name} {version}: not known, since {}\n", reason(error)),
+    }
+}
+
+/// Returns what an error says, and what its causes do.
+fn reason(error: &ChartError) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn unasked(asked: Vec<(&ChartId, Newer)>) -> Option<ChartError> {
+    let mut failed = asked.into_iter().filter_map(|(id, newer)| Some((id.name.clone(), newer.err()?)));
+    let (first, source) = failed.next()?;
+    let charts = std::iter::once(first).chain(failed.map(|(name, _)| name)).collect();
+    Some(ChartError::NotAsked { charts, source: Box::new(source) })
 }

@@ -383,6 +383,59 @@ fn a_wrong_command_line_is_answered_with_the_nearest_right_one() {
     }
 }
 
+/// Serves the index of one chart repository on this machine until the test ends, and returns its address.
+fn chart_index(index: &'static str) -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{index}",
+                index.len()
+            );
+        }
+    });
+    address
+}
+
+#[test]
+fn outdated_charts_are_listed_although_a_repository_cannot_be_reached() {
+    let repo = Repo::fleet();
+    let address = chart_index("entries: {web: [{version: 1.2.3, urls: [a]}, {version: 1.3.0, urls: [b]}]}");
+    repo.write(
+        "templates/addons/aside/addon.yaml",
+        "chart: {repository: \"https://gone.example.com\", name: aside, version: 2.0.0}\nnamespace: aside\n",
+    );
+    repo.write("templates/addons/aside/values.yaml.hbs", "a: 1\n");
+    let fleet = repo.read("environments/_fleet.yaml");
+    let exceptions = format!(
+        "charts: {{exceptions: {{'https://charts.example.com': '{address}', 'https://gone.example.com': 'http://127.0.0.1:1'}}}}\n"
+    );
+    repo.write("environments/_fleet.yaml", format!("{fleet}{exceptions}"));
+    for arguments in [&["charts", "outdated"][..], &["charts", "outdated", "--exit-code"]] {
+        let told = repo.run(arguments);
+        assert_eq!(told.code, 1, "{told}");
+        assert!(
+            told.out
+                .contains("aside 2.0.0: not known, since failed to fetch `http://127.0.0.1:1/index.yaml`: "),
+            "{told}"
+        );
+        assert!(told.out.contains("\nweb 1.2.3: there is 1.3.0\n"), "{told}");
+        assert!(told.err.contains("error: newer versions of `aside` are not known"), "{told}");
+    }
+    let told = repo.run(&["charts", "outdated", "--format", "json"]);
+    assert_eq!(told.code, 1, "{told}");
+    let charts = &told.json()["charts"];
+    assert!(charts[0]["error"].as_str().unwrap().starts_with("failed to fetch"), "{told}");
+    assert_eq!(charts[1]["newer"][0], "1.3.0");
+    std::fs::remove_dir_all(repo.path("templates/addons/aside")).unwrap();
+    assert_eq!(repo.run(&["charts", "outdated"]).code, 0);
+    assert_eq!(repo.run(&["charts", "outdated", "--exit-code"]).code, 3);
+}
+
 #[test]
 fn every_command_has_help() {
     let repo = Repo::empty();
