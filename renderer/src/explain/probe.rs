@@ -1,10 +1,12 @@
 //! Which facts a rendered value depends on: facts are changed, and what becomes of the value is looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde_json::Value as Json;
 
 use crate::key_path::Step;
+use crate::network::Family;
 use crate::problem::Problem;
 use crate::render::{UnitRenderer, UnitTemplate};
 use crate::templates::Scope;
@@ -175,7 +177,14 @@ fn perturb_scalar(value: &mut Json, by: i64) {
         Json::Number(number) => {
             *value = number.as_i64().map_or_else(|| Json::from(0.5), |n| Json::from(n.wrapping_add(by)));
         }
-        Json::String(text) => *text = format!("{text}~{by}"),
+        // An address stays one, of the other family: what asks for the family is asked, too.
+        Json::String(text) => {
+            *text = match Family::of_text(text) {
+                Some(Family::V4) => format!("fd00::{by:x}"),
+                Some(Family::V6) => Ipv4Addr::from(u32::try_from(by).unwrap_or_default()).to_string(),
+                None => format!("{text}~{by}"),
+            }
+        }
         Json::Array(_) | Json::Object(_) => {}
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use fleetwright_renderer::explain::explain;
+use fleetwright_renderer::path::RepoPath;
 use insta::assert_snapshot;
 
 use crate::world::{World, files};
@@ -227,6 +229,24 @@ fn an_address_that_is_written_out_needs_its_brackets() {
     environments/_fleet.yaml: `fd00:64::22:9000` is an IPv6 address without brackets where a host stands
       hint: write `[address]:port`; what a template inserts gets the brackets by itself
     ");
+}
+
+#[test]
+fn an_explanation_knows_what_asks_for_the_family() {
+    let rendered = only_ipv6().render();
+    let why = |file: &str, path: &str| -> Vec<String> {
+        let file = RepoPath::parse(&format!("argocd-apps/{file}")).unwrap();
+        let found = explain(&rendered, &file, Some(path)).unwrap();
+        let lines = found.iter().flat_map(|found| &found.facts);
+        lines.map(|line| format!("{} {:?}", line.fact, line.influence)).collect()
+    };
+    assert_eq!(
+        why("app/istiod/manifests/machines.yaml", "addressType").first().map(String::as_str),
+        Some("fleet.machines.mysql.address Value")
+    );
+    assert_eq!(why("control/loki/values.yaml", "loki.commonConfig.ring"), ["cluster.networks.pods Presence"]);
+    let url = why("app/prometheus-agent/values.yaml", "prometheus.prometheusSpec.remoteWrite[0].url");
+    assert!(url.contains(&"hub.addresses.prometheus Value".to_owned()), "{url:?}");
 }
 
 #[test]

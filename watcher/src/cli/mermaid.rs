@@ -155,3 +155,20 @@ fn quoted(text: &str) -> String {
     });
     escaped.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_and_perhaps_a_port_in_both_families() {
+        for (url, parts) in [
+            ("http://192.168.64.102:9090/api", ("192.168.64.102", Some("9090"))),
+            ("http://[fd00:64::102]:9090/api", ("fd00:64::102", Some("9090"))),
+            ("https://[fd00:64::102]/", ("fd00:64::102", None)),
+            ("grpc://tempo", ("tempo", None)),
+        ] {
+            assert_eq!(host_and_port(url), parts, "{url}");
+        }
+    }
+}
