@@ -25,6 +25,10 @@ pub(super) fn addresses_fit_their_pools(inventory: &Inventory) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen: HashMap<Address, (&Cluster, &str)> = HashMap::new();
     for cluster in inventory.clusters.values() {
+        if let Some(problem) = pool_as_a_whole(cluster) {
+            problems.push(problem);
+            continue;
+        }
         for (name, address) in &cluster.facts.addresses {
             if let Some(problem) = pool_problem(inventory, cluster, name, *address) {
                 problems.push(problem);
@@ -44,12 +48,32 @@ fn address_place(cluster: &Cluster, name: &str) -> Place {
     cluster.origin.place(&[key("addresses"), key(name)])
 }
 
-fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: Address) -> Option<Problem> {
-    let place = || address_place(cluster, name);
+/// A pool that is missing, or that holds none of several addresses, is one mistake and not one for each address.
+fn pool_as_a_whole(cluster: &Cluster) -> Option<Problem> {
+    let addresses = &cluster.facts.addresses;
+    let first = addresses.keys().map(|name| (address_place(cluster, name), name)).min()?;
+    let more = addresses.len() - 1;
     let Some(load_balancer) = &cluster.facts.load_balancer else {
-        let message = format!("address `{name}` is given, but `{}` has no pool", cluster.name);
-        return Some(Problem::at(place(), message).hint("add `loadBalancer: {pool: first-last}`"));
+        let (place, name) = first;
+        let given = match more {
+            0 => format!("address `{name}` is given"),
+            more => format!("address `{name}` and {more} more are given"),
+        };
+        let message = format!("{given}, but `{}` has no pool", cluster.name);
+        return Some(Problem::at(place, message).hint("add `loadBalancer: {pool: first-last}`"));
     };
+    let pool = &load_balancer.pool;
+    if more == 0 || addresses.values().any(|address| pool.contains(address.ip())) {
+        return None;
+    }
+    let place = cluster.origin.place(&[key("loadBalancer"), key("pool")]);
+    let message = format!("the pool `{pool}` holds none of the {} addresses of `{}`", more + 1, cluster.name);
+    Some(Problem::at(place, message).hint("choose the pool that they lie in, or other addresses"))
+}
+
+fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: Address) -> Option<Problem> {
+    let load_balancer = cluster.facts.load_balancer.as_ref()?;
+    let place = || address_place(cluster, name);
     if load_balancer.pool.contains(address.ip()) {
         return None;
     }

@@ -27,7 +27,7 @@ use crate::problem::{Problem, READING};
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
 use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 
-use told::{ClusterProblem, one_end_of_each_slip, told_once};
+use told::{ClusterProblem, missed_once, one_end_of_each_slip, pool_is_missed_once, told_once};
 
 pub use scope::{ClusterScope, PlacedAddon};
 pub use unit::{RenderedFile, Unit, UnitTemplate};
@@ -230,6 +230,8 @@ impl Renderer {
         if !found.is_empty() && !problems.is_empty() {
             one_end_of_each_slip(&mut found, &mut problems, &unread_facts(&inventory, &catalog));
         }
+        pool_is_missed_once(&mut found, &inventory);
+        missed_once(&mut found);
         problems.extend(told_once(found, &problems));
         if !problems.is_empty() {
             return Err(sorted(problems));

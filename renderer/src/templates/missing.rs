@@ -63,9 +63,14 @@ fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {
     }
 }
 
-/// Returns whether a message says that a map lacks a name.
-pub(crate) fn is_about(message: &str, name: &str) -> bool {
-    message.starts_with("unknown value `") && message.ends_with(&format!(" has no `{name}`"))
+/// Returns the name that is nowhere to be found, if a message is about one.
+pub(crate) fn missing_name(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("unknown value `")?;
+    if let Some((_, name)) = rest.rsplit_once(" has no `") {
+        return name.strip_suffix('`');
+    }
+    let raw = rest.strip_suffix('`').filter(|raw| !raw.contains('`'))?;
+    PathText::parse(raw).segments.first().map(|segment| segment.name)
 }
 
 fn hint(known: &str, unknown: &str, container: &Json) -> String {

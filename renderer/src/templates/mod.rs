@@ -39,7 +39,7 @@ pub use budget::{Budget, MAX_CLUSTER_BYTES, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS}
 pub use compile::{Site, Texts};
 pub use functions::VALUE_HELPERS;
 pub use helpers::{BLOCK_HELPERS, MAX_STEPS};
-pub(crate) use missing::is_about as is_about_missing;
+pub(crate) use missing::missing_name;
 pub use scan::{MAX_BRACKETS, MAX_NESTING, MAX_SOURCE_BYTES, MAX_TAGS};
 pub use token::MAX as MAX_VALUES;
 

@@ -57,11 +57,7 @@ fn an_address_needs_a_pool() {
             "a",
         );
     assert_snapshot!(world.problems(), @"
-    environments/control.yaml:12:11: address `argocd` is given, but `control` has no pool
-      hint: add `loadBalancer: {pool: first-last}`
-    environments/control.yaml:13:15: address `prometheus` is given, but `control` has no pool
-      hint: add `loadBalancer: {pool: first-last}`
-    environments/control.yaml:14:17: address `alertmanager` is given, but `control` has no pool
+    environments/control.yaml:12:11: address `argocd` and 2 more are given, but `control` has no pool
       hint: add `loadBalancer: {pool: first-last}`
     ");
 }

@@ -91,6 +91,10 @@ pub(in super::super) fn exposed_addresses_are_in_the_pool(document: &Document<'_
             let hint = hint.unwrap_or_else(|| "write an IPv4 or IPv6 address".to_owned());
             return Some(Finding::new(&exposed.path, message).hint(hint));
         };
+        // What is a fact is judged where it is given.
+        if cluster.facts.addresses.values().any(|given| given.ip() == address) {
+            return None;
+        }
         let (message, hint) = match pool {
             Some(pool) if pool.contains(address) => return None,
             Some(pool) => (

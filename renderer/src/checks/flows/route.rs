@@ -2,7 +2,10 @@
 //!
 //! Knows nothing of charts: who listens and who sends is read by the modules beside this one.
 
+use std::collections::BTreeSet;
+
 use crate::key_path::Step;
+use crate::path::ClusterName;
 
 use super::super::{Finding, Part};
 use super::endpoint::Endpoint;
@@ -160,6 +163,8 @@ impl ClusterFlows<'_> {
 /// What a cluster sends must reach its hub; a hub may send to any other.
 pub(super) fn arrives(flows: &Flows<'_>, signal: Signal) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
+    // Hubs that run nothing to send to: reported with the first sender, since one thing is missing and not each sender wrong.
+    let mut without_server: BTreeSet<&ClusterName> = BTreeSet::new();
     for cluster in flows.each() {
         for (at, ends) in cluster.ends(signal) {
             findings.extend(ends.faults.iter().map(|fault| cluster.finding_in(at, fault.clone())));
@@ -170,6 +175,10 @@ pub(super) fn arrives(flows: &Flows<'_>, signal: Signal) -> Vec<FlowFinding> {
         for (at, ends) in cluster.ends(signal) {
             for target in &ends.senders {
                 let Some(finding) = route.judge(target) else { continue };
+                let is_missing = hub.receivers(signal).next().is_none() && hub.deafness(signal).is_none();
+                if is_missing && !without_server.insert(&hub.cluster.name) {
+                    continue;
+                }
                 // Spokes are not to blame for a hub that does not listen.
                 let finding = hub.deafness(signal).unwrap_or_else(|| cluster.finding_in(at, finding));
                 if !findings.contains(&finding) {

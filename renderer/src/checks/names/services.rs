@@ -3,6 +3,8 @@
 //! Charts make the names of their Services out of the release's name, each by its own rule. Of the charts of the platform the
 //! names and ports are known; of others, what the names begin with.
 
+use std::collections::BTreeSet;
+
 use crate::catalog::Addon;
 use crate::problem::did_you_mean;
 use crate::yaml::Value;
@@ -147,12 +149,14 @@ fn begins(name: &str, beginning: &str) -> bool {
 
 pub(in super::super) fn services_exist(cluster: &ClusterContent<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
+    let mut reported = BTreeSet::new();
     for (document, used) in cluster.flows.used() {
         let Named::Service(service) = &used.named else { continue };
         if !(cluster.all.may_go_on)() {
             break;
         }
-        if let Some((message, hint)) = fault(cluster, service) {
+        if let Some((message, hint)) = fault(cluster, service).filter(|fault| reported.insert(fault.clone()))
+        {
             let finding = Finding::new(&used.path, message).hint(hint).on(Part::Insertion);
             findings.push(cluster.flows.finding_of(document, finding));
         }
