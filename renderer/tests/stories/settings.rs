@@ -99,3 +99,28 @@ fn each_part_of_a_merged_setting_is_explained_where_it_is_written() {
     assert_eq!(reached("settings.schedules.default.weekly"), "schedules.weekly.at schedules.weekly.keep");
     assert_eq!(reached("settings.schedules.default.daily.keep"), "");
 }
+
+#[test]
+fn null_drops_an_entry_of_the_default_and_nothing_else() {
+    assert_snapshot!(rendered("      schedules: {weekly: null, daily: {to: null}}\n"), @"
+    schedules:
+      daily:
+        at: d
+        keep: 1
+    ");
+    assert_snapshot!(world("      schedules: {daily: {at: null}}\n").problems(), @"environments/app.yaml:20:26: missing key `at`");
+    assert_snapshot!(world("      schedules: null\n").problems(), @"
+    environments/app.yaml:20:18: `schedules` must be a map, not null
+      hint: write a value or remove the key
+    ");
+}
+
+#[test]
+fn null_drops_what_a_farther_file_sets_and_the_default_with_it() {
+    let everywhere = "\naddons:\n  backup:\n    settings:\n      schedules: {weekly: {at: x, keep: 5}, yearly: {at: z, keep: 6}}\n";
+    let world = world("      schedules: {weekly: null, yearly: null}\n")
+        .and("environments/_defaults.yaml", everywhere);
+    let files = files(&world.render());
+    let (_, text) = files.into_iter().find(|(path, _)| path == VALUES).unwrap();
+    assert!(text.contains("daily:") && !text.contains("weekly") && !text.contains("yearly"), "{text}");
+}
