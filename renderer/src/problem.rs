@@ -7,8 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::path::RepoPath;
+use crate::path::{ClusterName, RepoPath};
 use crate::visible::visible;
+
+/// How many further places of a problem are named.
+const MAX_PLACES: usize = 3;
 
 /// A position in a text file; line and column start at 1, the column counts characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -104,7 +107,7 @@ impl Fault {
     }
 }
 
-/// A fault in what people wrote, as `file:line:column: message` and a hint on the next line.
+/// A fault in what people wrote, as `file:line:column: message` and a hint on a line of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Problem {
     /// Where a person must edit.
@@ -117,6 +120,12 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Which check found it, or which part of reading: one of [`READING`].
     pub check: Cow<'static, str>,
+    /// The clusters that share it, if it was found in what is rendered for them or is the same in the files of several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<ClusterName>,
+    /// Where else the very same is wrong: in the files of the other clusters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Place>,
 }
 
 /// The names under which problems are found before there is anything to check: places and names of files, YAML, keys and types
@@ -133,7 +142,8 @@ impl Problem {
     /// Creates a problem without a hint.
     #[must_use]
     pub fn at(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), hint: None, check: Cow::Borrowed("") }
+        let check = Cow::Borrowed("");
+        Self { place, message: message.into(), hint: None, check, clusters: Vec::new(), also: Vec::new() }
     }
 
     /// Adds the way out.
@@ -153,9 +163,32 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Returns the message on one line, with the clusters that share the problem if there are several.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let message = visible(&self.message);
+        match self.clusters.as_slice() {
+            [] | [_] => message.into_owned(),
+            clusters if !self.also.is_empty() => format!("{message} (on {} clusters)", clusters.len()),
+            [first, second] => format!("{message} (on `{first}` and `{second}`)"),
+            [first, rest @ ..] => format!("{message} (on {} clusters, such as `{first}`)", rest.len() + 1),
+        }
+    }
+}
+
 impl fmt::Display for Problem {
+    /// Writes the place, the message and the hint; further places are counted, and all listed by `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, visible(&self.message))?;
+        write!(f, "{}: {}", self.place, self.headline())?;
+        if !self.also.is_empty() {
+            let most = if f.alternate() { self.also.len() } else { MAX_PLACES };
+            let places: Vec<_> = self.also.iter().take(most).map(ToString::to_string).collect();
+            write!(f, "\n  also: {}", places.join(", "))?;
+            if let Some(more @ 1..) = self.also.len().checked_sub(most) {
+                write!(f, " and {more} more")?;
+            }
+        }
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {}", visible(hint)),
             None => Ok(()),

@@ -7,6 +7,7 @@ mod chart_sources;
 mod editors;
 mod fact;
 mod facts;
+mod own;
 mod typed;
 
 use std::collections::btree_map::Entry;
@@ -31,6 +32,7 @@ pub use facts::{
     AddonChoice, ApiServer, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine,
     MachineGroup, Mesh, MeshTopology, Networks, Role, SecretStore, Trust,
 };
+pub use own::OwnFacts;
 pub(crate) use typed::{decode, violation_problem};
 
 /// The file with facts for every cluster of its folder and below.
@@ -340,6 +342,12 @@ impl Fleet {
 struct Misnamed {
     problem: Problem,
     meant: Option<ClusterName>,
+}
+
+/// Returns the cluster whose own file a path names, whatever stands in it.
+pub(crate) fn own_cluster(path: &RepoPath) -> Option<ClusterName> {
+    path.below(ENVIRONMENTS)?;
+    cluster_name(path).ok().flatten()
 }
 
 /// Returns the cluster that a file describes, if it describes one.

@@ -3,9 +3,10 @@
 //! A [`Renderer`] remembers between runs what has not changed, so that the cost of a run follows the size of the change.
 //! What it remembers never changes a result: equal snapshots give equal bytes with and without it.
 
+mod consequences;
 mod masks;
+mod once;
 mod scope;
-mod told;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,7 +28,8 @@ use crate::problem::{Problem, READING};
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
 use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 
-use told::{ClusterProblem, missed_once, one_end_of_each_slip, pool_is_missed_once, told_once};
+use consequences::{missed_once, one_end_of_each_slip, pool_is_missed_once};
+use once::{ClusterProblem, once};
 
 pub use scope::{ClusterScope, PlacedAddon};
 pub use unit::{RenderedFile, Unit, UnitTemplate};
@@ -213,14 +215,14 @@ impl Renderer {
             Ok(catalog) => catalog,
             Err(found) => {
                 problems.extend(found);
-                return Err(sorted(problems));
+                return Err(once(problems, Vec::new(), &inventory, snapshot));
             }
         };
         let placement = PLACEMENT_CHECKS.iter();
         problems.extend(placement.flat_map(|check| named(check.name, (check.run)(&inventory, &catalog))));
         // Every template would only repeat that a shared fact is missing.
         if !inventory.fleet.is_valid {
-            return Err(sorted(problems));
+            return Err(once(problems, Vec::new(), &inventory, snapshot));
         }
         let world = World::new(&inventory, &catalog);
         let attempts = self.clusters(&world, progress);
@@ -232,9 +234,9 @@ impl Renderer {
         }
         pool_is_missed_once(&mut found, &inventory);
         missed_once(&mut found);
-        problems.extend(told_once(found, &problems));
+        let problems = once(problems, found, &inventory, snapshot);
         if !problems.is_empty() {
-            return Err(sorted(problems));
+            return Err(problems);
         }
         self.clusters = attempts.into_iter().filter_map(Attempt::into_known).collect();
         Ok(Rendered { clusters, inventory, catalog })
@@ -336,12 +338,6 @@ pub fn check_names() -> BTreeSet<&'static str> {
     let clusters = CLUSTER_CHECKS.iter().map(|check| check.name);
     let flows = FLOW_CHECKS.iter().map(|check| check.name);
     READING.into_iter().chain(facts).chain(placement).chain(documents).chain(clusters).chain(flows).collect()
-}
-
-fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort();
-    problems.dedup();
-    problems
 }
 
 /// The inventory and the catalog side by side, with what every cluster asks of them worked out once.
