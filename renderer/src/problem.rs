@@ -126,6 +126,21 @@ pub struct Problem {
     /// Where else the very same is wrong: in the files of the other clusters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Place>,
+    /// The line that it is at, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Excerpt>,
+    /// Whether it concerns the file as a whole, so that no line says more.
+    #[serde(skip)]
+    pub(crate) is_of_file: bool,
+}
+
+/// What people see of a line: without secrets, with escapes for what is hidden, and cut if it is long.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// The text.
+    pub text: String,
+    /// The character of the text that the problem is at, from 1; one beyond the last at its end.
+    pub column: usize,
 }
 
 /// The names under which problems are found before there is anything to check: places and names of files, YAML, keys and types
@@ -136,14 +151,22 @@ impl Problem {
     /// Creates a problem at the head of a file, for faults that concern the file as a whole.
     #[must_use]
     pub fn in_whole_file(file: &RepoPath, message: impl Into<String>) -> Self {
-        Fault::new(Position::START, message).in_file(file)
+        Self { is_of_file: true, ..Fault::new(Position::START, message).in_file(file) }
     }
 
     /// Creates a problem without a hint.
     #[must_use]
     pub fn at(place: Place, message: impl Into<String>) -> Self {
-        let check = Cow::Borrowed("");
-        Self { place, message: message.into(), hint: None, check, clusters: Vec::new(), also: Vec::new() }
+        Self {
+            place,
+            message: message.into(),
+            hint: None,
+            check: Cow::Borrowed(""),
+            clusters: Vec::new(),
+            also: Vec::new(),
+            excerpt: None,
+            is_of_file: false,
+        }
     }
 
     /// Adds the way out.

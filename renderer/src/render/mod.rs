@@ -4,7 +4,7 @@
 //! What it remembers never changes a result: equal snapshots give equal bytes with and without it.
 
 mod consequences;
-mod masks;
+mod lines;
 mod once;
 mod scope;
 mod unit;
@@ -31,6 +31,7 @@ use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 use consequences::{missed_once, one_end_of_each_slip, pool_is_missed_once};
 use once::{ClusterProblem, once};
 
+pub use lines::with_lines;
 pub use scope::{ClusterScope, PlacedAddon};
 pub use unit::{RenderedFile, Unit, UnitTemplate};
 pub(crate) use unit::{UnitRenderer, templates as unit_templates};
@@ -203,9 +204,7 @@ impl Renderer {
 
     /// Renders a snapshot, or returns every problem in it, sorted by place.
     pub fn render(&mut self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<Rendered, Vec<Problem>> {
-        self.judged(snapshot, progress).map_err(|problems| {
-            problems.into_iter().map(|problem| masks::without_secrets(problem, snapshot)).collect()
-        })
+        self.judged(snapshot, progress).map_err(|problems| with_lines(problems, snapshot))
     }
 
     fn judged(&mut self, snapshot: &Snapshot, progress: &dyn Progress) -> Result<Rendered, Vec<Problem>> {

@@ -7,6 +7,7 @@ mod mask;
 mod shapes;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::yaml::{Map, Value};
 
@@ -129,6 +130,11 @@ pub fn is_secret_text(text: &str) -> bool {
 /// Returns the secrets of a text that are known by their form.
 pub(crate) fn secrets_in(text: &str) -> impl Iterator<Item = &str> {
     shapes::find(text).into_iter().map(|found| &text[found.range])
+}
+
+/// Returns where in a text its secrets are that are known by their form.
+pub(crate) fn secret_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
+    shapes::find(text).into_iter().map(|found| found.range)
 }
 
 /// Returns a text whose secrets, as far as they are known by their form, are masked.

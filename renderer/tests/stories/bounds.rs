@@ -56,11 +56,8 @@ fn laid_over(bomb: Files) -> World {
 #[test]
 fn aliases_are_bounded_over_all_files_together() {
     let each = problems(bombs::many_files_with_aliases(100, 6));
-    assert_eq!(
-        each.matches("the aliases expand to more than 1 MiB beside what is written").count(),
-        100,
-        "{each}"
-    );
+    let expected = "the aliases expand to more than 1 MiB beside what is written (on 100 clusters)";
+    assert!(each.contains(expected), "{each}");
     let problems = problems(bombs::many_files_with_aliases(500, 4));
     assert!(problems.contains("the facts of all clusters together take more than 128 MiB"), "{problems}");
 }

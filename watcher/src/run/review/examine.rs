@@ -2,7 +2,7 @@
 //!
 //! Everything here follows from the repository alone, and asks no forge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::path::ClusterName;
 use renderer::plan::{self, Budget, Facts, FileChange, Plan, Published};
@@ -93,7 +93,9 @@ fn find(
     let found = match (base, head) {
         (base, Err(problems)) => {
             let known = base.err().unwrap_or_default();
-            let inherited = problems.iter().filter(|problem| known.contains(problem)).count();
+            let known: BTreeSet<_> = known.iter().map(|problem| (&problem.place, &problem.message)).collect();
+            let is_known = |problem: &&Problem| known.contains(&(&problem.place, &problem.message));
+            let inherited = problems.iter().filter(is_known).count();
             Examination::Broken { problems, inherited }
         }
         (Err(_), Ok(head)) => Examination::Mended { tree: head.tree_digest() },
