@@ -131,7 +131,7 @@ pub struct Problem {
     pub excerpt: Option<Excerpt>,
     /// Whether it concerns the file as a whole, so that no line says more.
     #[serde(skip)]
-    pub(crate) is_of_file: bool,
+    pub is_of_file: bool,
 }
 
 /// What people see of a line: without secrets, with escapes for what is hidden, and cut if it is long.
@@ -197,6 +197,18 @@ impl Problem {
             [first, second] => format!("{message} (on `{first}` and `{second}`)"),
             [first, rest @ ..] => format!("{message} (on {} clusters, such as `{first}`)", rest.len() + 1),
         }
+    }
+}
+
+impl Problem {
+    /// Returns each place of the problem with what is wrong there, and the hint on a line of its own.
+    pub fn at_each_place(&self) -> impl Iterator<Item = (&Place, String)> {
+        let hint = self.hint.as_ref().map(|hint| format!("\nhint: {}", visible(hint))).unwrap_or_default();
+        let text = format!("{}{hint}", self.headline());
+        // What is said there names the facts of the first cluster.
+        let also = format!("the same as at `{}`: {text}", self.place);
+        let first = std::iter::once((&self.place, text));
+        first.chain(self.also.iter().map(move |place| (place, also.clone())))
     }
 }
 

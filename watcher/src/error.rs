@@ -15,6 +15,7 @@ use crate::forge::ForgeError;
 use crate::git::{GitError, PushError, Revision};
 use crate::identity::{IdentityError, RegistrationError};
 use crate::output::Exit;
+use crate::output::problems::listed;
 use crate::run::WorkerDeath;
 use crate::working_tree::WorkingTreeError;
 
@@ -212,28 +213,21 @@ impl CommandError {
         }
     }
 
-    /// Returns the message with its causes; all problems come before it, each as it reads.
+    /// Returns the message with its causes; the first problems come before it, each as it reads.
     #[must_use]
     pub fn message(&self) -> String {
-        self.told("")
+        listed(self.problems()) + &self.with_causes()
     }
 
-    /// Returns the message with its causes, and the hint on a line of its own.
+    /// Returns the message with its causes, without problems, and the hint on a line of its own.
     #[must_use]
     pub fn report(&self) -> String {
-        let mut text = self.told("error: ");
-        if let Some(hint) = self.hint() {
-            let _ = write!(text, "\n  hint: {hint}");
-        }
-        text
+        let hint = self.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+        format!("error: {}{hint}", self.with_causes())
     }
 
-    fn told(&self, before: &str) -> String {
-        let mut text = String::new();
-        for problem in self.problems() {
-            let _ = writeln!(text, "{problem}");
-        }
-        let _ = write!(text, "{before}{self}");
+    fn with_causes(&self) -> String {
+        let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             let _ = write!(text, ": {error}");

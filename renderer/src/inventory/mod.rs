@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
                 },
                 Err(misnamed) => {
                     broken.extend(misnamed.meant);
-                    self.problems.push(misnamed.problem);
+                    self.problems.push(*misnamed.problem);
                 }
             }
         }
@@ -340,7 +340,7 @@ impl Fleet {
 
 /// A file whose name is wrong, and the cluster that it was probably meant to describe.
 struct Misnamed {
-    problem: Problem,
+    problem: Box<Problem>,
     meant: Option<ClusterName>,
 }
 
@@ -358,7 +358,7 @@ fn cluster_name(path: &RepoPath) -> Result<Option<ClusterName>, Misnamed> {
         return Ok(None);
     }
     let misnamed = |message: String, hint: String| Misnamed {
-        problem: Problem::in_whole_file(path, message).hint(hint),
+        problem: Problem::in_whole_file(path, message).hint(hint).into(),
         meant: ClusterName::parse(&stem.to_lowercase()).ok(),
     };
     if ending == "yml" {

@@ -47,7 +47,7 @@ pub fn with_lines(problems: Vec<Problem>, snapshot: &Snapshot) -> Vec<Problem> {
 
 /// A file, line by line.
 struct Lines<'t> {
-    lines: Vec<&'t str>,
+    all: Vec<&'t str>,
     /// The secrets on each line that are known by their form, wherever they begin.
     known: Vec<(usize, Range<usize>)>,
     /// Whether a Secret of Kubernetes is written in it.
@@ -66,14 +66,14 @@ impl<'t> Lines<'t> {
             let line = line.replace(['"', '\'', ' '], "");
             line.starts_with("kind:Secret") && !line.starts_with("kind:SecretStore")
         };
-        let has_secret_object = text.contains("Secret") && lines.iter().any(|line| says_secret(&line));
-        Self { known: known_on_lines(text), lines, has_secret_object }
+        let has_secret_object = text.contains("Secret") && lines.iter().any(says_secret);
+        Self { known: known_on_lines(text), all: lines, has_secret_object }
     }
 
     fn seen(&self, problem: Problem, holds_secret: bool) -> Problem {
         let number = (problem.place.position.line as usize).saturating_sub(1);
-        let Some(line) = self.lines.get(number) else { return masked_alone(problem) };
-        let above = &self.lines[number.saturating_sub(MAX_LINES)..number];
+        let Some(line) = self.all.get(number) else { return masked_alone(problem) };
+        let above = &self.all[number.saturating_sub(MAX_LINES)..number];
         let secrets = secrets_on(line, above);
         let mask = |message: String| {
             let message = secrets.iter().fold(message, |message, secret| message.replace(secret, MASK));
@@ -87,9 +87,9 @@ impl<'t> Lines<'t> {
 
     /// Returns what must not be seen of a line, from its beginning to its end; rather too much than too little.
     fn hidden(&self, number: usize, holds_secret: bool) -> Vec<Range<usize>> {
-        let line = self.lines[number];
-        let above = &self.lines[number.saturating_sub(MAX_LINES)..number];
-        let below = self.lines.get(number + 1).copied();
+        let line = self.all[number];
+        let above = &self.all[number.saturating_sub(MAX_LINES)..number];
+        let below = self.all.get(number + 1).copied();
         let first = self.known.partition_point(|(at, _)| *at < number);
         let known = self.known[first..].iter().take_while(|(at, _)| *at == number);
         let mut hidden: Vec<Range<usize>> = known.map(|(_, range)| range.clone()).collect();

@@ -19,7 +19,7 @@ pub(super) type ClusterProblem = (ClusterName, Problem);
 const LEAST_FILES: usize = 3;
 
 /// What makes problems of different clusters equal.
-type Key = (Cow<'static, str>, String, Option<String>);
+type Key = (Cow<'static, str>, String);
 
 /// Returns every problem once, sorted by place: `known` in what was read, and `found` in what was rendered, except where
 /// something is wrong already.
@@ -127,9 +127,9 @@ impl Equals<'_> {
     }
 }
 
+/// What the way out is follows from the message, and from facts.
 fn key(problem: &Problem, own: &OwnFacts) -> Key {
-    let hint = problem.hint.as_ref().map(|hint| own.general(hint));
-    (problem.check.clone(), own.general(&problem.message), hint)
+    (problem.check.clone(), own.general(&problem.message))
 }
 
 /// Makes one problem of equal ones in the files of enough clusters.

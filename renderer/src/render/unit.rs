@@ -179,7 +179,7 @@ impl<'a> UnitRenderer<'a> {
         let written_from = template.template.unwrap_or(&self.scope.cluster.file);
         let text = write_file(written_from, &documents);
         if let Some(budget) = self.facts.budget() {
-            budget.write(written_from, text.len()).map_err(|problem| vec![problem])?;
+            budget.write(written_from, text.len()).map_err(|problem| vec![*problem])?;
         }
         Ok(Some(RenderedFile {
             path: template.writes.clone(),

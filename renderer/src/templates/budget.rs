@@ -41,7 +41,7 @@ impl<'a> Budget<'a> {
     }
 
     /// Counts a file that was written from a template; fails if no more may be written.
-    pub(crate) fn write(&self, template: &RepoPath, bytes: usize) -> Result<(), Problem> {
+    pub(crate) fn write(&self, template: &RepoPath, bytes: usize) -> Result<(), Box<Problem>> {
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if bytes <= MAX_CLUSTER_BYTES {
             return Ok(());
@@ -50,7 +50,7 @@ impl<'a> Budget<'a> {
         let limit = MAX_CLUSTER_BYTES >> 20;
         let message = format!("what is rendered for the cluster grows larger than {limit} MiB");
         let problem = Problem::in_whole_file(template, message).found_by("limits");
-        Err(problem.hint("write fewer or smaller files for one cluster"))
+        Err(problem.hint("write fewer or smaller files for one cluster").into())
     }
 
     /// Counts steps that were taken; fails if no more may be taken.

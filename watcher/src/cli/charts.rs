@@ -11,6 +11,7 @@ use renderer::inventory::{ChartSources, read_fleet};
 use renderer::path::RepoPath;
 use renderer::plural::{agrees, counted};
 use renderer::problem::Problem;
+use renderer::render::with_lines;
 use renderer::snapshot::Snapshot;
 use serde_json::{Value, json};
 
@@ -69,6 +70,8 @@ struct Described {
     lock: Result<ChartLock, Vec<Problem>>,
     /// The text of the lock.
     text: Option<Vec<u8>>,
+    /// What people wrote, without the lock.
+    others: Snapshot,
 }
 
 impl Described {
@@ -80,13 +83,15 @@ impl Described {
         let path = RepoPath::parse(LOCK).expect("a constant path");
         let text = snapshot.get(LOCK).map(|source| source.bytes.to_vec());
         let lock = ChartLock::read(text.as_deref().unwrap_or_default()).map_err(|faults| {
-            faults.into_iter().map(|fault| fault.in_file(&path).found_by("lock")).collect()
+            let problems = faults.into_iter().map(|fault| fault.in_file(&path).found_by("lock"));
+            with_lines(problems.collect(), &snapshot)
         });
         let others = snapshot.iter().filter(|(path, _)| path.as_str() != LOCK);
         let others: Snapshot = others.map(|(path, source)| (path.clone(), source.clone())).collect();
-        let catalog = catalog::read(&others).map_err(|problems| CommandError::Problems { problems })?;
-        let sources = read_fleet(&others).map_err(|problems| CommandError::Problems { problems })?.charts;
-        Ok(Self { catalog, sources, lock, text })
+        let refused = |problems| CommandError::Problems { problems: with_lines(problems, &others) };
+        let catalog = catalog::read(&others).map_err(refused)?;
+        let sources = read_fleet(&others).map_err(refused)?.charts;
+        Ok(Self { catalog, sources, lock, text, others })
     }
 
     fn wanted(&self) -> Wanted {
@@ -181,7 +186,7 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
         .map(|addon| not_locked(addon))
         .collect();
     if !problems.is_empty() {
-        return Err(CommandError::Problems { problems });
+        return Err(CommandError::Problems { problems: with_lines(problems, &described.others) });
     }
     let idle: Vec<_> = lock.charts.keys().filter(|id| !wanted.contains(id)).collect();
     if global.is_json() {

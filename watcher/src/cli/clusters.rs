@@ -20,7 +20,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
             print_json(&json!({ "clusters": clusters }));
         }
         Format::Mermaid => print_text(&diagram(&rendered)),
-        Format::Text => {
+        Format::Text | Format::Sarif | Format::Github => {
             let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster)).collect();
             print_text(&Table { headings: HEADINGS, rows }.text());
         }

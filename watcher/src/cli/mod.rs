@@ -39,7 +39,9 @@ use tracing::Level;
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::events::signals::stop_on_signals;
+use crate::output::findings::{sarif, workflow_commands};
 use crate::output::logging::{self, LogFormat};
+use crate::output::problems::Show;
 use crate::output::style::{self, Color};
 use crate::output::{Exit, Progress};
 use crate::run::WorkerSettings;
@@ -71,7 +73,8 @@ pub struct Global {
     /// The repository to work on: the one that this folder is in.
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     pub repo: PathBuf,
-    /// The form of the result: text, or json for machines; for `clusters` also mermaid, a diagram.
+    /// The form of the result: text, or json for machines; for `check` also sarif and github, for `clusters` also mermaid, a
+    /// diagram.
     #[arg(
         long,
         global = true,
@@ -81,6 +84,9 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub format: Format,
+    /// Show everything, also what is more than a screenful of problems.
+    #[arg(long, global = true)]
+    pub all: bool,
     /// When to use colours: auto, always or never.
     #[arg(
         long,
@@ -116,6 +122,21 @@ pub enum Format {
     Json,
     /// A diagram of the fleet.
     Mermaid,
+    /// Problems for code scanning.
+    Sarif,
+    /// Problems as commands of GitHub Actions.
+    Github,
+}
+
+impl Format {
+    /// Returns the one command that takes a form which not all do.
+    const fn only_command(self) -> Option<&'static str> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Mermaid => Some("clusters"),
+            Self::Sarif | Self::Github => Some("check"),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -207,8 +228,14 @@ fn show_usage(error: &clap::Error) -> ExitCode {
 impl Cli {
     /// Ends with what clap says of a wrong argument if a form is asked for that the command has not.
     fn refuse_unknown_form(&self) {
-        if self.global.format == Format::Mermaid && !matches!(self.command, Command::Clusters) {
-            let message = "`--format mermaid` is for `fleetwright clusters` only";
+        let name = match self.command {
+            Command::Clusters => "clusters",
+            Command::Check => "check",
+            _ => "",
+        };
+        if let Some(only) = self.global.format.only_command().filter(|only| *only != name) {
+            let form = self.global.format.to_possible_value().expect("every form can be given");
+            let message = format!("`--format {}` is for `fleetwright {only}` only", form.get_name());
             Self::command().error(ErrorKind::ArgumentConflict, message).exit();
         }
     }
@@ -240,14 +267,20 @@ impl Cli {
     }
 
     fn show_error(&self, error: &CommandError) {
-        if self.global.is_json() && !error.problems().is_empty() {
+        if error.problems().is_empty() {
+            self.global.show_report(error);
+        } else if self.global.format == Format::Sarif {
+            print_json(&sarif(error.problems()));
+        } else if self.global.format == Format::Github {
+            print_text(&workflow_commands(error.problems()));
+        } else if self.global.is_json() {
             let revision = match error {
                 CommandError::ProblemsIn { revision, .. } => Some(revision.as_str()),
                 _ => None,
             };
             print_json(&ProblemList { revision, problems: error.problems() });
         } else {
-            let _ = writeln!(anstream::stderr(), "{}", painted_report(&error.report()));
+            self.global.show_report(error);
         }
     }
 }
@@ -334,6 +367,12 @@ fn write_out(text: &str) {
 }
 
 impl Global {
+    /// Shows people what went wrong: the problems with their lines, and the error.
+    fn show_report(&self, error: &CommandError) {
+        let problems = Show::on_stderr(self.all).painted(error.problems());
+        let _ = writeln!(anstream::stderr(), "{problems}{}", painted_report(&error.report()));
+    }
+
     fn is_json(&self) -> bool {
         self.format == Format::Json
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use renderer::render::Renderer;
 use tokio::sync::mpsc;
 
-use super::{Exit, Global, painted_report, print_text, render, until_stopped};
+use super::{Exit, Global, print_text, render, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::{Cancel, Cause, Event, Failure, Outcome, Persistence, Queue, Settings, service};
@@ -33,7 +33,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
         let state = Mutex::new((Renderer::new(), Written::default()));
         let watched = global.clone();
         let render = move |_: &_, _: &Cancel| match state.lock() {
-            Ok(mut state) => outcome(render(&watched, &top, &mut state)),
+            Ok(mut state) => outcome(&watched, render(&watched, &top, &mut state)),
             Err(_) => Outcome::Abandoned,
         };
         service::serve(Queue::new(SETTINGS, 0), receiver, render, cancel).await;
@@ -50,11 +50,11 @@ fn render(
     render::write(top, &global.render(renderer, &snapshot, problems)?, written)
 }
 
-fn outcome(result: Result<String, CommandError>) -> Outcome {
+fn outcome(global: &Global, result: Result<String, CommandError>) -> Outcome {
     match result {
         Ok(text) => print_text(&text),
         // A person is at the keyboard: what they wrote is shown as `check` shows it, not as a line of a log.
-        Err(error) if !error.problems().is_empty() => tell(&format!("{}\n", painted_report(&error.report()))),
+        Err(error) if !error.problems().is_empty() => global.show_report(&error),
         Err(error) => {
             return Outcome::Failed(Failure {
                 persistence: if error.is_transient() { Persistence::Transient } else { Persistence::Stalled },

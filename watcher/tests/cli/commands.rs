@@ -371,7 +371,7 @@ fn a_wrong_command_line_is_answered_with_the_nearest_right_one() {
     ");
     assert_snapshot!(repo.refused(&["check", "--format", "yaml"]), @"
     ! error: invalid value 'yaml' for '--format <FORM>'
-    !   [possible values: text, json, mermaid]
+    !   [possible values: text, json, mermaid, sarif, github]
     ! 
     ! For more information, try '--help'.
     => 2

@@ -15,6 +15,7 @@ mod explain;
 mod hostile;
 mod large;
 mod output;
+mod problems;
 mod pulls;
 mod register;
 mod repositories;

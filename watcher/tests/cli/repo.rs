@@ -115,7 +115,9 @@ impl Repo {
 
     pub fn told(&self, output: Output) -> Told {
         let text = |bytes| String::from_utf8(bytes).unwrap().replace(self.top.to_str().unwrap(), "<repo>");
-        Told { out: text(output.stdout), err: text(output.stderr), code: output.status.code().unwrap_or(-1) }
+        // The lines that problems are at have stories of their own (`problems`).
+        let err = text(output.stderr).split_inclusive('\n').filter(|line| !is_of_an_excerpt(line)).collect();
+        Told { out: text(output.stdout), err, code: output.status.code().unwrap_or(-1) }
     }
 
     /// Everything in the folder, git's own files included, to show that nothing has changed.
@@ -152,6 +154,11 @@ impl Told {
 
 pub fn fleetwright() -> &'static OsStr {
     OsStr::new(assert_cmd::cargo::cargo_bin!("fleetwright").as_os_str())
+}
+
+/// Returns whether a line draws the source of a problem: `12 | text`, or a caret below it.
+fn is_of_an_excerpt(line: &str) -> bool {
+    line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|')
 }
 
 /// Takes the host's environment and git configuration away.

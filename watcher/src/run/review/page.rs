@@ -106,7 +106,7 @@ impl Page {
                 comment: broken(problems, *inherited, branch, MAX_PROBLEM_TEXT - room(edits)),
                 conclusion: Conclusion::Failure,
                 full: vec![listed(problems, OUTPUT_LIMIT)],
-                annotations: problems.iter().take(MAX_ANNOTATIONS).map(annotation).collect(),
+                annotations: problems.iter().flat_map(annotations).take(MAX_ANNOTATIONS).collect(),
                 ..blank
             },
             Examination::Compared { plan, tree, .. } if plan.is_empty() => Self {
@@ -427,12 +427,12 @@ fn listed(problems: &[Problem], limit: usize) -> String {
     markdown::fenced(&lines, "text", limit)
 }
 
-fn annotation(problem: &Problem) -> Annotation {
-    let message = match &problem.hint {
-        Some(hint) => format!("{}\nhint: {}", visible(&problem.message), visible(hint)),
-        None => visible(&problem.message).into_owned(),
-    };
-    let position = problem.place.position;
-    let message = message.chars().take(MAX_MESSAGE).collect();
-    Annotation { path: problem.place.file.to_string(), line: position.line, column: position.column, message }
+/// Annotates each place of a problem.
+fn annotations(problem: &Problem) -> impl Iterator<Item = Annotation> {
+    problem.at_each_place().map(|(place, message)| Annotation {
+        path: place.file.to_string(),
+        line: place.position.line,
+        column: place.position.column,
+        message: message.chars().take(MAX_MESSAGE).collect(),
+    })
 }
