@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use renderer::path::RepoPath;
 
-use super::error::{Fault, GitError, classify_io};
+use super::classify::classify_io;
+use super::error::{Fault, GitError};
 use super::object::{Kind, NewObject};
 use super::pack;
 use super::repository::Repository;

@@ -21,8 +21,9 @@ use tracing::{info, warn};
 
 use crate::identity::Identity;
 
+use super::classify::classify_io;
 use super::conversation::Remote;
-use super::error::{Fault, GitError, classify_io};
+use super::error::{Fault, GitError};
 use super::process::command;
 use super::repository::Repository;
 use super::revision::hex;

@@ -6,6 +6,7 @@
 
 mod address;
 mod checkout;
+mod classify;
 mod commit;
 mod commit_object;
 mod compare;

@@ -13,8 +13,9 @@ use renderer::plural::counted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::classify::{classify_io, quoted_folder};
 use super::conversation::Service;
-use super::error::{Fault, classify_io, quoted_folder};
+use super::error::Fault;
 use super::pace::{Pace, Paced};
 use super::packet::{self, protocol};
 

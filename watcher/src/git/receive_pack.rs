@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use super::classify::classify;
 use super::conversation::{Conversation, Remote, Service};
-use super::error::{Fault, GitError, classify};
+use super::error::{Fault, GitError};
 use super::pack;
 use super::packet::{self, Packet, SideBand, broken_off, protocol, write_flush, write_line};
 use super::reach;

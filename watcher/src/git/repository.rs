@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use git2::ErrorCode;
 
+use super::classify::classify;
 use super::commit::Signature;
 use super::commit_object::CommitObject;
-use super::error::{Completeness, Fault, GitError, classify};
+use super::error::{Completeness, Fault, GitError};
 use super::revision::Revision;
 
 /// A repository with or without a working tree.

@@ -7,8 +7,9 @@ use std::time::SystemTime;
 use crate::http::{Answer, Authorization, Client, HttpError, Request, Upload, Url};
 use crate::identity::Identity;
 
+use super::classify::classify_io;
 use super::conversation::Service;
-use super::error::{Fault, classify_io};
+use super::error::Fault;
 use super::pace::{Pace, PaceLimits, Paced};
 use super::packet::MAX_LIST_BYTES;
 use super::upload_pack::MAX_PACK_BYTES;

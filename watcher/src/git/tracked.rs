@@ -14,7 +14,8 @@ use std::sync::Arc;
 use git2::{AttrCheckFlags, AttrValue, ObjectType};
 use sha2::{Digest, Sha256};
 
-use super::error::{Fault, GitError, classify_io};
+use super::classify::classify_io;
+use super::error::{Fault, GitError};
 use super::index::{self, IndexEntry};
 use super::object::blob_id;
 use super::repository::Repository;

@@ -10,8 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use super::classify::{classify, classify_io, of_system};
 use super::conversation::{Conversation, Remote, Service};
-use super::error::{Fault, classify, classify_io, of_system};
+use super::error::Fault;
 use super::graph::Graph;
 use super::packet::{self, Packet, SideBand, broken_off, protocol, write_delimiter, write_flush, write_line};
 use super::repository::Repository;
