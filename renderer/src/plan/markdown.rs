@@ -16,7 +16,7 @@ use crate::visible::visible;
 /// "body is too long (maximum is 65536 characters)".
 pub const BODY_LIMIT: usize = 65_536;
 /// Left free for what a caller adds, such as the revisions and how to allow a deletion.
-pub const BODY_MARGIN: usize = 2_048;
+pub const BODY_MARGIN: usize = 3_072;
 /// The page of the reference that explains the risks, in this repository.
 pub const RISKS: &str = "docs/reference/risks.md";
 /// What is kept for the lines that count what does not fit.

@@ -13,12 +13,13 @@ use renderer::plural::counted;
 use renderer::visible::visible;
 
 use super::files::FleetFiles;
+use super::foreign;
 use super::publish::Ground;
 use crate::error::CommandError;
 use crate::git::{Entry, FilesChanged, GitError, Repository, Revision, blob_id};
 
-/// The most that a pull request's body has room for beside the plan and our mark.
-const LIMIT: usize = markdown::BODY_MARGIN - 768;
+/// The most that a pull request's body has room for beside the plan, what is not ours, and our mark.
+const LIMIT: usize = markdown::BODY_MARGIN - 768 - foreign::LIMIT;
 /// How many earlier versions of the inputs are rendered to tell what was rendered from what was not.
 const MAX_EARLIER: usize = 3;
 /// How many files of one commit are named.

@@ -3,6 +3,7 @@
 pub mod changes;
 mod drift;
 mod files;
+mod foreign;
 mod gate;
 mod group;
 mod heads;

@@ -9,6 +9,7 @@ use renderer::plan::{FileChange, Plan, Refusal, markdown};
 use tracing::{info, warn};
 
 use super::drift;
+use super::foreign;
 use super::group::Group;
 use super::heads::{GroupCommit, Head};
 use super::pipeline::{Settings, Step, Steps};
@@ -100,6 +101,7 @@ pub(super) fn publish(ground: &Ground<'_>, wanted: Wanted<'_>) -> Result<Option<
         let (title, author) = (&changed.commit.title, &changed.commit.author.name);
         info!(%group, commit = %changed.commit.revision, "`{title}` by {author} changed rendered files by hand: putting them back");
     }
+    wanted.body.push_str(&foreign::section(wanted.changes));
     wanted.body.push_str(&drift::section(&wanted.taken_back, &drift, &ground.settings.base));
     if !ground.steps.may_go_on(Step::Planned(group)) {
         return Ok(None);
