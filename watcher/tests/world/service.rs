@@ -289,9 +289,12 @@ fn a_base_branch_that_only_the_clone_has_is_not_taken_for_the_upstreams() {
     let world = World::new();
     let clone = clone(&world);
     world.git(&["branch", "-m", "main", "trunk"]);
-    let output = run_once(&clone, &["--upstream", world.path().to_str().unwrap()]);
+    let upstream = world.path().to_str().unwrap().to_owned();
+    let output = run_once(&clone, &["--upstream", &upstream, "--base", "main"]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));
     assert!(said(&output).contains("trunk"), "{}", said(&output));
+    let output = run_once(&clone, &["--upstream", &upstream]);
+    assert_eq!(output.status.code(), Some(0), "the upstream's own is followed: {}", said(&output));
 }
 
 #[test]
