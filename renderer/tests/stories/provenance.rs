@@ -72,7 +72,7 @@ fn a_value_out_of_a_partial_names_the_partial_and_the_setting() {
     assert_snapshot!(explained(&World::platform(), file, &format!("{claim}.resources")), @"
     prometheus.prometheusSpec.storageSpec.volumeClaimTemplate.spec.resources.requests.storage
       templates/_partials/volume-claim.hbs:8:18 size
-      templates/addons/prometheus-agent/addon.yaml:22:14 addons[1].settings.buffer Value
+      templates/addons/prometheus-agent/addon.yaml:22:14 addons[name=prometheus-agent].settings.buffer Value
     ");
 }
 
@@ -281,11 +281,13 @@ fn the_json_form_is_stable() {
     [
       {
         "file": "argocd-apps/control/argo-cd/values.yaml",
-        "path": "global.domain"
+        "path": "global.domain",
+        "influence": "value"
       },
       {
         "file": "argocd-apps/control/argo-cd/values.yaml",
-        "path": "server.service.loadBalancerIP"
+        "path": "server.service.loadBalancerIP",
+        "influence": "value"
       }
     ]
     "#);
