@@ -16,6 +16,9 @@ use crate::problem::{Place, Problem, did_you_mean};
 use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
 
+/// What Helm lets the name of a release be, in characters.
+pub(crate) const MAX_RELEASE: usize = 53;
+
 /// What an add-on is: `templates/addons/<addon>/addon.yaml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -181,7 +184,8 @@ fn read_file(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon
         id: source.id,
         settings,
     };
-    let problems = addon.default_problems();
+    let mut problems = addon.default_problems();
+    problems.extend(addon.release_problem());
     if problems.is_empty() { Ok(addon) } else { Err(problems) }
 }
 
@@ -266,6 +270,18 @@ impl Addon {
             (None, Some(chosen)) => Some(Cow::Owned(chosen.clone())),
             (default, None) => default.map(Cow::Borrowed),
         }
+    }
+
+    /// A folder's name may be longer than that of a release.
+    fn release_problem(&self) -> Option<Problem> {
+        let length = self.release().len();
+        let message = format!(
+            "the name of a release has at most {MAX_RELEASE} characters, and `{}` has {length}",
+            self.release()
+        );
+        let problem = Problem::in_whole_file(&self.origin.place(&[]).file, message).found_by("lengths");
+        (length > MAX_RELEASE)
+            .then(|| problem.hint("give it a shorter name by `release:`, or rename the folder"))
     }
 
     fn defaults(&self) -> serde_json::Map<String, Json> {

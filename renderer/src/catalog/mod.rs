@@ -15,6 +15,7 @@ use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
+pub(crate) use addon::MAX_RELEASE;
 pub use addon::{Addon, AddonFile, Chart, Outside, Placement, addon_schema};
 
 /// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.

@@ -12,6 +12,8 @@ use crate::path::RepoPath;
 use crate::problem::{Place, Problem};
 use crate::snapshot::ENVIRONMENTS;
 
+use super::argo::IN_CLUSTER;
+
 pub(super) fn fleet_is_not_empty(inventory: &Inventory) -> Vec<Problem> {
     if !inventory.clusters.is_empty() || !inventory.broken.is_empty() {
         return Vec::new();
@@ -200,6 +202,20 @@ fn one_network_each(cluster: &Cluster) -> Vec<(Place, Problem)> {
         }
     }
     problems
+}
+
+/// A spoke that is called as Argo CD calls its own cluster would be that: what is meant for it lands on the hub.
+pub(super) fn names_are_not_reserved(inventory: &Inventory) -> Vec<Problem> {
+    let spokes = inventory.clusters.values().filter(|cluster| !cluster.is_hub());
+    let reserved = spokes.filter(|cluster| cluster.name.as_str() == IN_CLUSTER);
+    let problem = |cluster: &Arc<Cluster>| {
+        let message = format!(
+            "a spoke cannot be called `{IN_CLUSTER}`: so Argo CD calls the hub, `{}` here",
+            cluster.hub
+        );
+        Problem::in_whole_file(&cluster.file, message).hint("rename the file")
+    };
+    reserved.map(problem).collect()
 }
 
 pub(super) fn machines_stand_apart(inventory: &Inventory) -> Vec<Problem> {

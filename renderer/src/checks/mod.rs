@@ -4,12 +4,14 @@
 //! cluster checks what the documents of one cluster do outside themselves, flow checks what those of all clusters do. The last three do not know where a value was written: whoever
 //! runs them turns the path of a finding into a place.
 
+mod argo;
 mod facts;
 mod flows;
 mod hosts;
 mod images;
 mod keys;
 mod kinds;
+mod lengths;
 mod names;
 mod objects;
 mod patterns;
@@ -25,6 +27,7 @@ use crate::key_path::{Step, key};
 use crate::problem::Problem;
 use crate::yaml::Value;
 
+pub use argo::{ArgoPart, Made, Registered};
 pub use flows::{
     ClusterContent, ClusterFlows, ClusterLabel, DocumentNames, Ends, ExposedAddress, FlowFinding, Flows,
     Footprint, Login, MeshPart, Receiver, Sender, Signal, footprint,
@@ -201,6 +204,7 @@ pub const FACT_CHECKS: &[Check<FactCheck>] = &[
     Check { name: "addresses", run: facts::addresses_fit_their_pools },
     Check { name: "networks", run: facts::networks_are_disjoint },
     Check { name: "machines", run: facts::machines_stand_apart },
+    Check { name: "reserved", run: facts::names_are_not_reserved },
 ];
 
 /// Checks of the inventory and the catalog beside each other.
@@ -219,6 +223,8 @@ pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "keys", run: keys::keys_are_in_the_chart },
     Check { name: "images", run: images::images_are_pinned },
     Check { name: "objects", run: objects::objects_fit_their_schema },
+    Check { name: "lengths", run: lengths::names_are_short_enough },
+    Check { name: "reserved", run: objects::names_are_not_reserved },
     Check { name: "secrets", run: secrets::no_plaintext_secrets },
     Check { name: "patterns", run: patterns::values_bring_no_patterns },
     Check { name: "hosts", run: hosts::ipv6_hosts_have_brackets },

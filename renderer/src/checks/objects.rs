@@ -9,15 +9,18 @@ use std::sync::{LazyLock, OnceLock};
 use serde_json::{Map, Value};
 
 use crate::catalog::ObjectSchemas;
-use crate::key_path::Step;
+use crate::key_path::{Step, key};
 use crate::schema::{Schema, Violation};
 use crate::yaml;
 
 use super::kinds::KINDS;
-use super::{Document, DocumentKind, Finding, Part};
+use super::{Document, DocumentKind, Finding, Part, argo};
 
 /// What holds for every object.
 static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("schemas/object.json"));
+
+/// The address of the API server of the cluster that Argo CD runs on.
+const OWN_SERVER: &str = "https://kubernetes.default.svc";
 
 /// Kinds that belong to no namespace, besides `ClusterRole` and the like.
 const WITHOUT_NAMESPACE: [&str; 10] = [
@@ -58,6 +61,14 @@ impl ObjectId {
         let own = || document.addon.map(|addon| addon.facts.namespace.clone());
         let namespace = if is_global { None } else { text(&["metadata", "namespace"]).or_else(own) };
         Some(Self { kind, name, is_on_hub: document.addon.is_none(), group, namespace })
+    }
+}
+
+impl ObjectId {
+    /// Returns the namespace of an Application of Argo CD's; nothing for every other object.
+    pub(super) fn application_namespace(&self) -> Option<&str> {
+        let is_application = self.kind == "Application" && self.group == "argoproj.io";
+        is_application.then(|| self.namespace.as_deref().unwrap_or_default())
     }
 }
 
@@ -155,6 +166,36 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
         ..Finding::new(&violation.path, violation.message)
     };
     violations.into_iter().map(finding).collect()
+}
+
+/// Names that Argo CD has given already: a cluster or a project of that name would be its own.
+pub(super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<Finding> {
+    const PROJECT: &str = "default";
+    let cluster = document.cluster;
+    let name = document.value.at(&["metadata", "name"]).and_then(yaml::Value::as_str);
+    // Who writes the project's name down means it. A cluster that is called so does not.
+    if argo::is_kind(document.value, "AppProject")
+        && name == Some(PROJECT)
+        && cluster.name.as_str() == PROJECT
+    {
+        let message = format!(
+            "the project of cluster `{PROJECT}` is Argo CD's own, which its other Applications are in"
+        );
+        let hint = format!("rename `{}`, or call its project otherwise", cluster.file);
+        return vec![Finding::new(&["metadata", "name"].map(key), message).hint(hint)];
+    }
+    let registered = argo::part(document).and_then(|part| part.registered);
+    // Of a cluster of that name, it is said once.
+    let is_reserved = |registered: &argo::Registered| {
+        registered.name == argo::IN_CLUSTER
+            && cluster.name.as_str() != argo::IN_CLUSTER
+            && !registered.server.starts_with(OWN_SERVER)
+    };
+    let finding = |registered: argo::Registered| {
+        let message = format!("`{}` is what Argo CD calls the cluster that it runs on", registered.name);
+        Finding::new(&registered.path, message).hint("register the cluster under a name of its own")
+    };
+    registered.filter(is_reserved).map(finding).into_iter().collect()
 }
 
 /// Returns everything that is wrong with one object, in the order of the paths.

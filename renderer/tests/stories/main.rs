@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
 
+mod argo;
 mod bounds;
 mod charts;
 mod consequences;

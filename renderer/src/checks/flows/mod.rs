@@ -24,7 +24,7 @@ use crate::path::{ClusterName, RepoPath};
 use crate::yaml::{Map, Value};
 
 use super::names::{self, NameUse, Named, Names, Provided};
-use super::{Document, DocumentKind, Finding, ObjectId, Seen, Spot, kept};
+use super::{ArgoPart, Document, DocumentKind, Finding, ObjectId, Seen, Spot, argo, kept};
 
 pub use exposed::ExposedAddress;
 pub(super) use exposed::{addresses_are_exposed_once, exposed_addresses_are_in_the_pool};
@@ -43,6 +43,8 @@ pub(super) use traces::traces_arrive;
 pub struct Footprint {
     /// The object that it writes.
     pub object: Option<ObjectId>,
+    /// What Argo CD makes of it; boxed, since of few documents it makes anything.
+    pub argo: Option<Box<ArgoPart>>,
     /// The addresses that it exposes.
     pub exposed: Vec<ExposedAddress>,
     /// What it receives and sends; boxed, since few documents do either.
@@ -57,7 +59,11 @@ impl Footprint {
     /// Returns whether the document does anything that matters to other clusters or to the addresses of its own.
     #[must_use]
     pub fn is_outward(&self) -> bool {
-        self.object.is_some() || !self.exposed.is_empty() || self.ends.is_some() || self.mesh.is_some()
+        self.object.is_some()
+            || self.argo.is_some()
+            || !self.exposed.is_empty()
+            || self.ends.is_some()
+            || self.mesh.is_some()
     }
 
     /// Returns whether the document does nothing outside itself.
@@ -74,14 +80,14 @@ pub fn footprint(document: &Document<'_>) -> Footprint {
     gather.value(document.value);
     let Gather { exposed, mut names, .. } = gather;
     names.provided.extend(names::provided_by(document));
-    let object = match document.kind {
-        DocumentKind::Object => ObjectId::of(document),
-        DocumentKind::Values => None,
+    let (object, argo) = match document.kind {
+        DocumentKind::Object => (ObjectId::of(document), argo::part(document).map(Box::new)),
+        DocumentKind::Values => (None, None),
     };
     let ends = ends(document, &exposed).map(Box::new);
     let mesh = mesh::part(document, &exposed).map(Box::new);
     let names = (!names.is_empty()).then(|| Arc::new(names));
-    Footprint { object, exposed, ends, mesh, names }
+    Footprint { object, argo, exposed, ends, mesh, names }
 }
 
 fn ends(document: &Document<'_>, exposed: &[ExposedAddress]) -> Option<Ends> {
