@@ -118,6 +118,9 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The path in a rendered file of an add-on, as `accept` in its `addon.yaml` takes it, where the check may be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accept: Option<String>,
     /// Which check found it, or which part of reading: one of [`READING`].
     pub check: Cow<'static, str>,
     /// The clusters that share it, if it was found in what is rendered for them or is the same in the files of several.
@@ -161,6 +164,7 @@ impl Problem {
             place,
             message: message.into(),
             hint: None,
+            accept: None,
             check: Cow::Borrowed(""),
             clusters: Vec::new(),
             also: Vec::new(),

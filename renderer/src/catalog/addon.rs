@@ -10,11 +10,14 @@ use serde_json::{Value as Json, json};
 
 use crate::charts::{ChartId, LockedChart};
 use crate::inventory::{self, Cluster, Fact, Role, key};
-use crate::key_path::Step;
+use crate::key_path::{Step, is_at_or_below};
 use crate::path::{AddonName, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
 use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
+
+/// What the rendered values of an add-on are called.
+pub(crate) const VALUES_FILE: &str = "values.yaml";
 
 /// What Helm lets the name of a release be, in characters.
 pub(crate) const MAX_RELEASE: usize = 53;
@@ -60,6 +63,9 @@ pub struct AddonFile {
     /// Names that its values and objects use of what nothing in this repository provides.
     #[serde(default)]
     pub outside: Outside,
+    /// Answers to checks that guess: what they find there is meant.
+    #[serde(default)]
+    pub accept: Vec<Accept>,
     /// What a cluster may set, each a JSON Schema with a default.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Map<String, Json>>")]
@@ -134,6 +140,52 @@ pub struct Outside {
     pub storage_classes: BTreeSet<String>,
 }
 
+/// The checks that guess, from the names of keys, from what a chart's defaults look like or from what is known of some charts, and
+/// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
+pub const ACCEPTABLE: [&str; 12] = [
+    "cluster-labels",
+    "deployed",
+    "images",
+    "keys",
+    "logs",
+    "mesh",
+    "metrics",
+    "secret-names",
+    "service-names",
+    "storage-classes",
+    "traces",
+    "vault",
+];
+
+/// An answer to a check that guesses.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+pub struct Accept {
+    /// The check: one that guesses.
+    #[schemars(extend("examples" = ACCEPTABLE))]
+    pub check: String,
+    /// The place: `resources.limits` in the values, or `manifests/<file>.yaml spec.replicas` in an object; what stands below it, too.
+    /// `.` is the whole file.
+    #[schemars(length(min = 1))]
+    pub path: String,
+    /// Why it is meant.
+    #[schemars(regex(pattern = r"\S"), extend("x-hint" = "say why it is meant"))]
+    pub reason: String,
+}
+
+impl Accept {
+    /// Returns whether this answers what a check finds at a path of a file, named below the add-on's rendered folder.
+    fn answers(&self, check: &str, file: &str, path: &[Step]) -> bool {
+        let (of_file, place) = match self.path.split_once(' ') {
+            Some((name, place)) if name.strip_suffix(".yaml").is_some() => (name, place.trim_start()),
+            _ => (VALUES_FILE, self.path.as_str()),
+        };
+        let place = if place == "." { "" } else { place };
+        self.check == check && of_file == file && is_at_or_below(path, place)
+    }
+}
+
 /// An add-on with its templates.
 #[derive(Debug)]
 pub struct Addon {
@@ -186,6 +238,7 @@ fn read_file(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon
     };
     let mut problems = addon.default_problems();
     problems.extend(addon.release_problem());
+    problems.extend(addon.answer_problems());
     if problems.is_empty() { Ok(addon) } else { Err(problems) }
 }
 
@@ -249,6 +302,17 @@ impl Addon {
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
+    /// Returns which of its answers is to what a check finds in one of its rendered files, if one is. The path is that in the document,
+    /// and begins with the number of a document that is not the first.
+    #[must_use]
+    pub fn answer(&self, check: &str, file: &RepoPath, path: &[Step]) -> Option<usize> {
+        if self.facts.accept.is_empty() {
+            return None;
+        }
+        let file = file.components().skip(3).collect::<Vec<_>>().join("/");
+        self.facts.accept.iter().position(|accept| accept.answers(check, &file, path))
+    }
+
     /// Returns where a part of a setting was written: by the cluster, or in the default.
     #[must_use]
     pub fn setting_place(&self, cluster: &Cluster, path: &[Step]) -> Place {
@@ -270,6 +334,20 @@ impl Addon {
             (None, Some(chosen)) => Some(Cow::Owned(chosen.clone())),
             (default, None) => default.map(Cow::Borrowed),
         }
+    }
+
+    fn answer_problems(&self) -> impl Iterator<Item = Problem> {
+        let answers = self.facts.accept.iter().enumerate();
+        let other = answers.filter(|(_, accept)| !ACCEPTABLE.contains(&accept.check.as_str()));
+        other.map(|(index, accept)| {
+            let place = self.origin.place(&[key("accept"), Step::Index(index), key("check")]);
+            let message = format!("what `{}` finds cannot be accepted", accept.check);
+            let hint = format!(
+                "these checks guess and can be answered: `{}`; what others find is changed",
+                ACCEPTABLE.join("`, `")
+            );
+            Problem::at(place, message).found_by("accept").hint(hint)
+        })
     }
 
     /// A folder's name may be longer than that of a release.

@@ -15,8 +15,8 @@ use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
-pub(crate) use addon::MAX_RELEASE;
-pub use addon::{Addon, AddonFile, Chart, Outside, Placement, addon_schema};
+pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, Chart, Outside, Placement, addon_schema};
+pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
 
 /// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.
 pub const MAX_TEMPLATE_BYTES: usize = crate::templates::MAX_SOURCE_BYTES;

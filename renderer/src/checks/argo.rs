@@ -1,6 +1,6 @@
-//! What Argo CD makes of the objects that are written for it: Applications out of an ApplicationSet, clusters out of Secrets.
+//! What Argo CD makes of the objects that are written for it: Applications out of an `ApplicationSet`, clusters out of Secrets.
 //!
-//! Reads what is written out and fills in an ApplicationSet's own templates where their values stand in its list. Knows nothing
+//! Reads what is written out and fills in an `ApplicationSet`'s own templates where their values stand in its list. Knows nothing
 //! of where a value was written.
 
 use std::borrow::Cow;
@@ -30,7 +30,7 @@ pub struct ArgoPart {
     pub registered: Option<Registered>,
 }
 
-/// An Application that an ApplicationSet makes of an element of its list.
+/// An Application that an `ApplicationSet` makes of an element of its list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     /// Its name.
@@ -78,7 +78,7 @@ pub(super) fn is_kind(object: &Value, kind: &str) -> bool {
         && text(object, &["apiVersion"]).is_some_and(|version| version.starts_with(GROUP))
 }
 
-/// An Application as it is written, or as an ApplicationSet makes it of one element of its list.
+/// An Application as it is written, or as an `ApplicationSet` makes it of one element of its list.
 #[derive(Clone, Debug)]
 pub(super) struct Application<'v> {
     /// The Application, or what each of them is made of.
@@ -131,6 +131,16 @@ pub(super) fn finds_elsewhere(object: &Value) -> bool {
 }
 
 impl<'v> Application<'v> {
+    /// Returns what it is written as, before its own templates are filled in.
+    pub fn template(&self) -> &'v Value {
+        self.template
+    }
+
+    /// Returns the values that it is made of, if an `ApplicationSet` makes it.
+    pub fn values(&self) -> impl Iterator<Item = &'v Value> {
+        self.element.into_iter().flat_map(|element| element.values.iter()).map(|(_, value)| value)
+    }
+
     fn made(&self) -> Option<Made> {
         let element = self.element?;
         let name = self.text(&["metadata", "name"])?;
@@ -148,7 +158,7 @@ impl<'v> Application<'v> {
     }
 
     /// Returns a text of the Application as it is once made.
-    pub fn filled(&self, text: &'v str) -> Option<Cow<'v, str>> {
+    pub fn filled<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
         match self.element {
             None => Some(Cow::Borrowed(text)),
             Some(_) if !text.contains("{{") => Some(Cow::Borrowed(text)),
@@ -189,7 +199,7 @@ impl<'v> Application<'v> {
 }
 
 impl<'v> Element<'v> {
-    /// Fills an ApplicationSet's own template; nothing if it does more than name values of the element.
+    /// Fills an `ApplicationSet`'s own template; nothing if it does more than name values of the element.
     fn fill(&self, text: &str) -> Option<String> {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
@@ -280,7 +290,7 @@ mod tests {
     #[test]
     fn an_application_is_made_of_each_element() {
         let own = ("a-x".to_owned(), "spec.generators[0].list.elements[0].name".to_owned());
-        assert_eq!(made(&set(true, "a-{{ .name }}", "[{name: x}]")), [own.clone()]);
+        assert_eq!(made(&set(true, "a-{{ .name }}", "[{name: x}]")), std::slice::from_ref(&own));
         assert_eq!(made(&set(false, "a-{{name}}", "[{name: x}]")), [own]);
         let deep = made(&set(true, "{{.a.b}}", "[{a: {b: x}}, {a: {b: 2}}]"));
         assert_eq!(deep.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x", "2"]);

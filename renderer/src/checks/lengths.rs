@@ -19,13 +19,12 @@ const DNS_NAME: usize = 253;
 
 /// Kinds whose names end up in something shorter than the name of an object: a label of DNS, the name of a pod with its
 /// number or its time behind it.
-const KINDS: [(&str, &str, usize); 6] = [
+const KINDS: [(&str, &str, usize); 5] = [
     ("v1", "Namespace", LABEL),
     ("v1", "Service", LABEL),
     ("batch/v1", "CronJob", 52),
     ("batch/v1", "Job", LABEL),
     ("apps/v1", "StatefulSet", 52),
-    ("serving.knative.dev/v1", "Service", LABEL),
 ];
 
 /// Keys of objects that hold names of hosts.

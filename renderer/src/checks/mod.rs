@@ -65,6 +65,10 @@ pub enum Part {
     Line(usize),
     /// What the template inserts there: the fact is right, and belongs elsewhere.
     Insertion,
+    /// The add-on that the file belongs to, as its `addon.yaml` describes it.
+    Addon,
+    /// The templates of each cluster's own files, of which one is missing.
+    ClusterTemplates,
 }
 
 impl Finding {
@@ -128,6 +132,13 @@ impl Spot {
     pub fn path(self, path: &[Step]) -> Vec<Step> {
         let items = self.item.map(|item| [key(ITEMS), Step::Index(item)]);
         items.into_iter().flatten().chain(path.iter().cloned()).collect()
+    }
+
+    /// Returns the path as it is written for a file: it begins with the number of a document that is not the first.
+    #[must_use]
+    pub fn path_in_file(self, path: &[Step]) -> Vec<Step> {
+        let number = (self.document > 0).then_some(Step::Index(self.document));
+        number.into_iter().chain(self.path(path)).collect()
     }
 
     /// Returns what stands here among the documents of a file.
@@ -236,6 +247,7 @@ pub const CLUSTER_CHECKS: &[Check<ClusterCheck>] = &[
     Check { name: "service-names", run: names::services_exist },
     Check { name: "storage-classes", run: names::storage_classes_are_provided },
     Check { name: "secret-names", run: names::secrets_are_provided },
+    Check { name: "deployed", run: names::addons_are_deployed },
 ];
 
 /// Checks of what the documents of all clusters do outside themselves.

@@ -135,6 +135,13 @@ pub(crate) fn place_to_edit(
         Part::Value => None,
         Part::Key => key_place(renderer, template, &target),
         Part::Line(line) => line_place(renderer, template, &target, line),
+        Part::Addon => template
+            .addon
+            .map(|addon| Place { file: addon.origin.place(&[]).file, position: Position::START }),
+        Part::ClusterTemplates => Some(Place {
+            file: RepoPath::parse("templates/cluster").expect("a constant path"),
+            position: Position::START,
+        }),
         Part::Insertion => {
             written_at(renderer, template, &target).templates.into_iter().next().map(|line| line.place)
         }

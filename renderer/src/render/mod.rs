@@ -3,6 +3,7 @@
 //! A [`Renderer`] remembers between runs what has not changed, so that the cost of a run follows the size of the change.
 //! What it remembers never changes a result: equal snapshots give equal bytes with and without it.
 
+mod accepted;
 mod consequences;
 mod lines;
 mod once;
@@ -28,9 +29,11 @@ use crate::problem::{Problem, READING};
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
 use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 
+use accepted::{Answers, accepted};
 use consequences::{missed_once, one_end_of_each_slip, pool_is_missed_once};
 use once::{ClusterProblem, once};
 
+pub use accepted::Accepted;
 pub use lines::with_lines;
 pub use scope::{ClusterScope, PlacedAddon};
 pub use unit::{RenderedFile, Unit, UnitTemplate};
@@ -48,6 +51,8 @@ pub struct Rendered {
     pub inventory: Inventory,
     /// The templates.
     pub catalog: Arc<Catalog>,
+    /// What checks that guess find, and the add-ons say is meant.
+    pub accepted: Vec<Accepted>,
 }
 
 /// The rendered files of one cluster.
@@ -184,6 +189,8 @@ struct Known {
     /// The identity of all facts and templates that its files could depend on.
     inputs: Digest,
     cluster: Arc<RenderedCluster>,
+    /// Which answers are to something that its files do to each other.
+    answers: Answers,
 }
 
 /// What became of a cluster.
@@ -193,6 +200,8 @@ struct Attempt<'a> {
     result: Result<Arc<RenderedCluster>, Vec<Problem>>,
     /// Whether anything has changed that the cluster could depend on.
     is_changed: bool,
+    /// Which answers are to something that its files do to each other, as it is known of a cluster that has not changed.
+    answers: Answers,
 }
 
 impl Renderer {
@@ -224,9 +233,10 @@ impl Renderer {
             return Err(once(problems, Vec::new(), &inventory, snapshot));
         }
         let world = World::new(&inventory, &catalog);
-        let attempts = self.clusters(&world, progress);
+        let mut attempts = self.clusters(&world, progress);
         let clusters: BTreeMap<_, _> = attempts.iter().filter_map(Attempt::rendered).collect();
-        let flow_problems = world.flow_problems(&clusters, &attempts, progress);
+        let mut flowed = world.flow_problems(&clusters, &attempts, progress);
+        let flow_problems = std::mem::take(&mut flowed.problems);
         let mut found: Vec<_> = attempts.iter().flat_map(Attempt::problems).chain(flow_problems).collect();
         if !found.is_empty() && !problems.is_empty() {
             one_end_of_each_slip(&mut found, &mut problems, &unread_facts(&inventory, &catalog));
@@ -237,8 +247,16 @@ impl Renderer {
         if !problems.is_empty() {
             return Err(problems);
         }
+        for attempt in attempts.iter_mut().filter(|attempt| attempt.is_changed) {
+            attempt.answers = flowed.inside.get(attempt.name).cloned().unwrap_or_default();
+        }
+        let answers: BTreeMap<_, _> =
+            attempts.iter().map(|attempt| (attempt.name, flowed.with_between(attempt))).collect();
+        let answering = clusters.values().map(|cluster| (&**cluster, &answers[&cluster.name]));
+        let accepted = accepted(&catalog, answering)
+            .map_err(|problems| once(problems, Vec::new(), &inventory, snapshot))?;
         self.clusters = attempts.into_iter().filter_map(Attempt::into_known).collect();
-        Ok(Rendered { clusters, inventory, catalog })
+        Ok(Rendered { clusters, inventory, catalog, accepted })
     }
 
     /// Renders every cluster that stands on its own feet: what is wrong with a hub would repeat itself in each spoke.
@@ -286,7 +304,8 @@ impl<'a> Attempt<'a> {
         let problem = Problem::in_whole_file(&cluster.file, message)
             .found_by("limits")
             .hint("loop over shorter lists, or describe fewer clusters at once");
-        Self { name: &cluster.name, inputs: Digest::default(), result: Err(vec![problem]), is_changed: true }
+        let (inputs, answers) = (Digest::default(), Answers::new());
+        Self { name: &cluster.name, inputs, result: Err(vec![problem]), is_changed: true, answers }
     }
 
     /// Says that what the clusters do to each other was not looked at to the end.
@@ -316,7 +335,10 @@ impl<'a> Attempt<'a> {
     }
 
     fn into_known(self) -> Option<(ClusterName, Known)> {
-        Some((self.name.clone(), Known { inputs: self.inputs, cluster: self.result.ok()? }))
+        Some((
+            self.name.clone(),
+            Known { inputs: self.inputs, cluster: self.result.ok()?, answers: self.answers },
+        ))
     }
 }
 
@@ -328,6 +350,29 @@ fn of_check(check: &'static str, findings: Vec<FlowFinding>) -> impl Iterator<It
     findings.into_iter().map(move |found| FlowFinding { finding: found.finding.of(check), ..found })
 }
 
+/// What the checks of clusters find.
+struct Flowed {
+    problems: Vec<ClusterProblem>,
+    /// Answers to what the files of one cluster do to each other: looked at where something has changed.
+    inside: BTreeMap<ClusterName, Answers>,
+    /// Answers to what clusters do to each other: looked at each time.
+    between: BTreeMap<ClusterName, Answers>,
+}
+
+/// What a finding comes to.
+enum Found {
+    Problem(Box<ClusterProblem>),
+    /// The cluster, the add-on that says that it is meant, and which of its answers does.
+    Answer(ClusterName, AddonName, usize),
+}
+
+impl Flowed {
+    fn with_between(&self, attempt: &Attempt<'_>) -> Answers {
+        let between = self.between.get(attempt.name).into_iter().flatten();
+        attempt.answers.iter().chain(between).cloned().collect()
+    }
+}
+
 /// Returns the names of everything that finds problems: of reading, and of all checks.
 #[must_use]
 pub fn check_names() -> BTreeSet<&'static str> {
@@ -336,7 +381,15 @@ pub fn check_names() -> BTreeSet<&'static str> {
     let documents = DOCUMENT_CHECKS.iter().map(|check| check.name);
     let clusters = CLUSTER_CHECKS.iter().map(|check| check.name);
     let flows = FLOW_CHECKS.iter().map(|check| check.name);
-    READING.into_iter().chain(facts).chain(placement).chain(documents).chain(clusters).chain(flows).collect()
+    READING
+        .into_iter()
+        .chain(["accept"])
+        .chain(facts)
+        .chain(placement)
+        .chain(documents)
+        .chain(clusters)
+        .chain(flows)
+        .collect()
 }
 
 /// The inventory and the catalog side by side, with what every cluster asks of them worked out once.
@@ -394,8 +447,9 @@ impl<'a> World<'a> {
             Some(known) if known.inputs == inputs => Ok(Arc::clone(&known.cluster)),
             known => self.render(cluster, facts, known.map(|known| &known.cluster), may_go_on),
         };
-        let is_changed = known.is_none_or(|known| known.inputs != inputs);
-        Attempt { name: &cluster.name, inputs, result, is_changed }
+        let unchanged = known.filter(|known| known.inputs == inputs);
+        let answers = unchanged.map(|known| known.answers.clone()).unwrap_or_default();
+        Attempt { name: &cluster.name, inputs, result, is_changed: unchanged.is_none(), answers }
     }
 
     /// Renders a cluster, taking over the units of which nothing has changed.
@@ -463,7 +517,7 @@ impl<'a> World<'a> {
         rendered: &BTreeMap<ClusterName, Arc<RenderedCluster>>,
         attempts: &[Attempt<'_>],
         progress: &dyn Progress,
-    ) -> Vec<ClusterProblem> {
+    ) -> Flowed {
         let clusters = rendered.iter().map(|(name, cluster)| {
             let facts = self.inventory.clusters[name].as_ref();
             (name.clone(), ClusterFlows::new(facts, cluster.footprints(), &cluster.names))
@@ -480,15 +534,38 @@ impl<'a> World<'a> {
             let made = attempt.result.as_ref().ok()?;
             Some(self.conflicts(made, &flows))
         });
-        let mut findings: Vec<_> = inside.flatten_iter().collect();
+        let inside: Vec<_> = inside.flatten_iter().collect();
         let checks = FLOW_CHECKS.iter().take_while(|_| may_go_on(0));
-        findings.extend(checks.flat_map(|check| of_check(check.name, (check.run)(&flows))));
+        let between: Vec<_> = checks.flat_map(|check| of_check(check.name, (check.run)(&flows))).collect();
         let budget = Budget::new(MAX_SEARCH_STEPS, &may_go_on);
-        let found = findings.into_iter().filter_map(|found| self.flow_problem(found, &budget));
+        let mut problems = Vec::new();
+        let inside = self.sorted_out(inside, &budget, &mut problems);
+        let between = self.sorted_out(between, &budget, &mut problems);
         // Where a cluster was not rendered to its end, that is said there.
         let is_unfinished = attempts.iter().all(|attempt| attempt.result.is_ok()) && !may_go_on(0);
         let unfinished = is_unfinished.then(|| attempts.first().map(Attempt::unchecked)).flatten();
-        found.chain(unfinished).collect()
+        problems.extend(unfinished);
+        Flowed { problems, inside, between }
+    }
+
+    /// Tells findings that an add-on says are meant from problems.
+    fn sorted_out(
+        &self,
+        findings: Vec<FlowFinding>,
+        budget: &Budget<'_>,
+        problems: &mut Vec<ClusterProblem>,
+    ) -> BTreeMap<ClusterName, Answers> {
+        let mut answers: BTreeMap<_, Answers> = BTreeMap::new();
+        for finding in findings {
+            match self.flow_problem(finding, budget) {
+                Some(Found::Problem(problem)) => problems.push(*problem),
+                Some(Found::Answer(cluster, addon, answer)) => {
+                    answers.entry(cluster).or_default().insert((addon, answer));
+                }
+                None => {}
+            }
+        }
+        answers
     }
 
     /// Returns the clusters that are not rendered, each with its hub if that is known.
@@ -509,14 +586,18 @@ impl<'a> World<'a> {
         CLUSTER_CHECKS.iter().flat_map(|check| of_check(check.name, (check.run)(&content))).collect()
     }
 
-    fn flow_problem(&self, found: FlowFinding, budget: &Budget<'_>) -> Option<ClusterProblem> {
+    fn flow_problem(&self, found: FlowFinding, budget: &Budget<'_>) -> Option<Found> {
         let cluster = &self.inventory.clusters[&found.cluster];
         let scope = self.scope(cluster).ok()?;
         let renderer = UnitRenderer::new(&scope, self.catalog, budget);
         let units = unit::templates(self.catalog, cluster);
         let mut templates = units.iter().flat_map(|unit| &unit.templates);
         let template = templates.find(|template| template.writes == found.file)?;
-        Some((found.cluster, renderer.problem(template, found.document, found.finding)))
+        if let Some((addon, answer)) = template.addon.zip(template.answer(found.document, &found.finding)) {
+            return Some(Found::Answer(found.cluster, addon.name.clone(), answer));
+        }
+        let problem = renderer.problem(template, found.document, found.finding);
+        Some(Found::Problem(Box::new((found.cluster, problem))))
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use crate::catalog::{Addon, Catalog};
+use crate::catalog::{ACCEPTABLE, Addon, Catalog, VALUES_FILE};
 use crate::checks::{
-    Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, Spot, footprint,
+    Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, Part, Spot, footprint,
     is_watched, judged_parts, known_hosts,
 };
 use crate::explain;
 use crate::inventory::Cluster;
+use crate::key_path::text_of;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::Problem;
 use crate::templates::{Budget, Expand, Scope, Watched, write_file};
@@ -25,6 +26,8 @@ pub struct Unit {
     pub addon: Option<AddonName>,
     /// The files.
     pub files: Vec<RenderedFile>,
+    /// Which of the add-on's answers are to something that a check finds in the files.
+    pub(super) answers: BTreeSet<usize>,
     pub(super) key: Digest,
 }
 
@@ -81,7 +84,7 @@ pub(crate) fn templates<'a>(catalog: &'a Catalog, cluster: &Cluster) -> Vec<Unit
 fn addon_templates<'a>(addon: &'a Addon, cluster: &Cluster) -> UnitTemplates<'a> {
     let folder = output_folder(&cluster.name).join(addon.name.as_str()).expect("a name is a file name");
     let values = UnitTemplate {
-        writes: folder.join("values.yaml").expect("a constant name"),
+        writes: folder.join(VALUES_FILE).expect("a constant name"),
         template: addon.values.as_ref(),
         addon: Some(addon),
         kind: DocumentKind::Values,
@@ -97,6 +100,25 @@ fn addon_templates<'a>(addon: &'a Addon, cluster: &Cluster) -> UnitTemplates<'a>
     });
     let manifests: Vec<_> = manifests.collect();
     UnitTemplates { addon: Some(addon), templates: std::iter::once(values).chain(manifests).collect() }
+}
+
+impl UnitTemplate<'_> {
+    /// Returns which of the add-on's answers is to a finding, if one is.
+    pub(super) fn answer(&self, spot: Spot, finding: &Finding) -> Option<usize> {
+        self.addon?.answer(finding.check, &self.writes, &spot.path_in_file(&finding.path))
+    }
+
+    /// Returns the path that an answer to a finding would name.
+    fn accept_path(&self, spot: Spot, finding: &Finding) -> Option<String> {
+        let is_of_addon = finding.part != Part::ClusterTemplates;
+        self.addon.filter(|_| is_of_addon && ACCEPTABLE.contains(&finding.check))?;
+        let path = match text_of(&spot.path_in_file(&finding.path)) {
+            whole if whole.is_empty() => ".".to_owned(),
+            path => path,
+        };
+        let file = self.writes.components().skip(3).collect::<Vec<_>>().join("/");
+        Some(if file == VALUES_FILE { path } else { format!("{file} {path}") })
+    }
 }
 
 impl UnitTemplates<'_> {
@@ -127,8 +149,9 @@ impl<'a> UnitRenderer<'a> {
     pub(super) fn render(&self, unit: &UnitTemplates<'_>, key: Digest) -> Result<Unit, Vec<Problem>> {
         let mut files = Vec::with_capacity(unit.templates.len());
         let mut problems = Vec::new();
+        let mut answers = BTreeSet::new();
         for template in &unit.templates {
-            match self.file(template) {
+            match self.file(template, &mut answers) {
                 Ok(file) => files.extend(file),
                 Err(found) => problems.extend(found),
             }
@@ -137,7 +160,7 @@ impl<'a> UnitRenderer<'a> {
             }
         }
         let addon = unit.addon.map(|addon| addon.name.clone());
-        if problems.is_empty() { Ok(Unit { addon, files, key }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Unit { addon, files, answers, key }) } else { Err(problems) }
     }
 
     /// Returns a copy of the facts, which may be changed, within the same budget.
@@ -155,7 +178,13 @@ impl<'a> UnitRenderer<'a> {
     }
 
     /// Renders and judges one file; none if its template renders to nothing.
-    fn file(&self, template: &UnitTemplate<'_>) -> Result<Option<RenderedFile>, Vec<Problem>> {
+    ///
+    /// Adds which of the add-on's answers are to something in it.
+    fn file(
+        &self,
+        template: &UnitTemplate<'_>,
+        answers: &mut BTreeSet<usize>,
+    ) -> Result<Option<RenderedFile>, Vec<Problem>> {
         let Watched { documents, neutral } = self.watched(template)?;
         if documents.is_empty() {
             return Ok(None);
@@ -168,7 +197,14 @@ impl<'a> UnitRenderer<'a> {
         for (spot, value) in parts {
             let neutral = neutral.as_ref().and_then(|documents| spot.of(documents));
             let (footprint, findings) = self.judge(template, value, neutral);
-            problems.extend(findings.into_iter().map(|finding| self.problem(template, spot, finding)));
+            for finding in findings {
+                match template.answer(spot, &finding) {
+                    Some(answer) => {
+                        answers.insert(answer);
+                    }
+                    None => problems.push(self.problem(template, spot, finding)),
+                }
+            }
             if !footprint.is_empty() {
                 footprints.push((spot, footprint));
             }
@@ -278,9 +314,10 @@ impl<'a> UnitRenderer<'a> {
 
     /// Says a finding at the line that a person must edit.
     pub(crate) fn problem(&self, template: &UnitTemplate<'_>, spot: Spot, finding: Finding) -> Problem {
+        let accept = template.accept_path(spot, &finding);
         let finding = Finding { path: spot.path(&finding.path), ..finding };
         let place = explain::place_to_edit(self, template, spot.document, &finding);
-        Problem { hint: finding.hint, ..Problem::at(place, finding.message) }.found_by(finding.check)
+        Problem { hint: finding.hint, accept, ..Problem::at(place, finding.message) }.found_by(finding.check)
     }
 }
 

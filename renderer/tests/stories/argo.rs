@@ -133,8 +133,12 @@ fn a_release_has_a_name_that_helm_takes() {
     assert_snapshot!(world.problems(), @"
     templates/addons/argo-cd/addon.yaml:9:10: the name of a release has at most 53 characters, and `control-of-a-platform-that-has-a-rather-long-name-argocd` has 56
       hint: shorten it: of these, the cluster's name `control` has 7
-    templates/cluster/applicationset.yaml.hbs:25:22: the name of a release has at most 53 characters, and `app-of-a-platform-that-has-a-rather-long-name-prometheus-agent` has 62 (on `app` and `control`)
+    templates/cluster/applicationset.yaml.hbs:25:22: the name of a release has at most 53 characters, and `app-of-a-platform-that-has-a-rather-long-name-prometheus-agent` has 62
       hint: shorten it: of these, the cluster's name `app` has 3
+    templates/cluster/applicationset.yaml.hbs:25:22: the name of a release has at most 53 characters, and `control-of-a-platform-that-has-a-rather-long-name-kube-prometheus-stack` has 71
+      hint: shorten it: of these, the cluster's name `control` has 7
+    templates/cluster/applicationset.yaml.hbs:25:22: the name of a release has at most 53 characters, and `control-of-a-platform-that-has-a-rather-long-name-metallb` has 57
+      hint: shorten it: of these, the cluster's name `control` has 7
     ");
     let world = World::platform()
         .edit(SET, "          helm:\n            releaseName: \"\\{{ .release }}\"\n", "          helm:\n")
@@ -144,7 +148,13 @@ fn a_release_has_a_name_that_helm_takes() {
             "name: \"{{cluster.name}}-of-a-platform-that-has-a-rather-long-name-\\{{ .name }}\"",
         );
     assert_snapshot!(world.problems(), @"
-    templates/cluster/applicationset.yaml.hbs:24:19: the name of a release, which is that of the Application here, has at most 53 characters, and `app-of-a-platform-that-has-a-rather-long-name-prometheus-agent` has 62 (on `app` and `control`)
+    templates/cluster/applicationset.yaml.hbs:24:19: the name of a release, which is that of the Application here, has at most 53 characters, and `app-of-a-platform-that-has-a-rather-long-name-prometheus-agent` has 62
       hint: shorten it: of these, the cluster's name `app` has 3
+    templates/cluster/applicationset.yaml.hbs:24:19: the name of a release, which is that of the Application here, has at most 53 characters, and `control-of-a-platform-that-has-a-rather-long-name-argo-cd` has 57
+      hint: shorten it: of these, the cluster's name `control` has 7
+    templates/cluster/applicationset.yaml.hbs:24:19: the name of a release, which is that of the Application here, has at most 53 characters, and `control-of-a-platform-that-has-a-rather-long-name-kube-prometheus-stack` has 71
+      hint: shorten it: of these, the cluster's name `control` has 7
+    templates/cluster/applicationset.yaml.hbs:24:19: the name of a release, which is that of the Application here, has at most 53 characters, and `control-of-a-platform-that-has-a-rather-long-name-metallb` has 57
+      hint: shorten it: of these, the cluster's name `control` has 7
     ");
 }

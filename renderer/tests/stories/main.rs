@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot be told fails")]
 
+mod accepted;
 mod argo;
 mod bounds;
 mod charts;
 mod consequences;
+mod deployed;
 mod facts;
 mod files;
 mod flows;

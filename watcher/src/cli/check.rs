@@ -14,7 +14,10 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let notes = rendered.notes();
     match global.format {
         Format::Json => {
-            print_json(&json!({ "problems": [], "notes": notes, "clusters": clusters, "files": files }));
+            let accepted = &rendered.accepted;
+            print_json(
+                &json!({ "problems": [], "notes": notes, "accepted": accepted, "clusters": clusters, "files": files }),
+            );
         }
         Format::Sarif => print_json(&sarif(&[])),
         Format::Github => print_text(&workflow_commands(&[])),
@@ -22,8 +25,15 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
             for note in notes {
                 print_text(&format!("note: {note}\n"));
             }
+            for accepted in &rendered.accepted {
+                print_text(&format!("accepted: {accepted}\n"));
+            }
             let (clusters, files) = (counted(clusters, "cluster"), counted(files, "rendered file"));
-            print_text(&format!("no problems in {clusters}, {files}\n"));
+            let accepted = match rendered.accepted.len() {
+                0 => String::new(),
+                many => format!(", {many} accepted"),
+            };
+            print_text(&format!("no problems in {clusters}, {files}{accepted}\n"));
         }
     }
     Ok(Exit::Done)

@@ -72,6 +72,16 @@ pub const FLEET: &[(&str, &str)] = &[
     ),
     (
         "templates/cluster/namespace.yaml.hbs",
-        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {{cluster.name}}\n",
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {{cluster.name}}\n\
+         {{#if (eq cluster.role \"control\")}}\n\
+         ---\n\
+         apiVersion: argoproj.io/v1alpha1\n\
+         kind: Application\n\
+         metadata: {name: web, namespace: argocd}\n\
+         spec:\n\
+         \x20 project: default\n\
+         \x20 destination: {name: in-cluster}\n\
+         \x20 source: {repoURL: 'https://git.example.com/fleet.git', path: argocd-apps/*/web}\n\
+         {{/if}}\n",
     ),
 ];

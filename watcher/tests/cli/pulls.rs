@@ -83,7 +83,7 @@ fn a_pull_request_whose_branch_is_in_use_is_not_opened_again() {
     repo.run(&["pulls", "close", "3"]);
     repo.git(&["branch", "fleetwright/app", "main"]);
     assert_snapshot!(repo.run(&["pulls", "reopen", "2"]).err.replace(&repo.git(&["rev-parse", "main"])[..7], "<main>"), @"
-    error: branch `fleetwright/app` is not at `c42c1bd`
+    error: branch `fleetwright/app` is not at `0768a93`
       hint: look at what is on `fleetwright/app` now and try again
     ");
 }

@@ -110,7 +110,7 @@ fn a_submodule_where_a_folder_belongs_is_named() {
     repo.git(&["update-index", "--add", "--cacheinfo", &format!("{MODULE},argocd-apps/eu-1")]);
     repo.git(&["commit", "-qm", "Add a submodule"]);
     assert_snapshot!(repo.run(&["run", "--once"]), @"
-    ! error: failed to compare the output folder at `56cca2e` (repository `<repo>/`): `argocd-apps/eu-1` is a submodule, not a folder
+    ! error: failed to compare the output folder at `c0d4cc7` (repository `<repo>/`): `argocd-apps/eu-1` is a submodule, not a folder
     !   hint: move it away in a commit of your own: the rendered files go into a folder there
     => 5
     ");

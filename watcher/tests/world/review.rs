@@ -50,7 +50,7 @@ fn a_change_is_said_in_one_comment_and_one_check() {
     ```
 
     ---
-    Digest of the rendered tree: `ce9e7e5c0491`. All of it: `fleetwright diff --full 027abf0 4f2344c`, or as far as it fits in the check `fleetwright/review`.
+    Digest of the rendered tree: `ce9e7e5c0491`. All of it: `fleetwright diff --full 52a9036 bf628be`, or as far as it fits in the check `fleetwright/review`.
 
     <!-- fleetwright:review -->
     "#);

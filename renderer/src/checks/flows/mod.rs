@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::catalog::Addon;
 use crate::inventory::{Cluster, key};
 use crate::path::{ClusterName, RepoPath};
+use crate::snapshot::OUTPUT;
 use crate::yaml::{Map, Value};
 
 use super::names::{self, NameUse, Named, Names, Provided};
@@ -117,6 +118,8 @@ struct Gather<'v> {
     is_judged: bool,
     /// Whether the document speaks for the whole mesh.
     is_of_mesh: bool,
+    /// Whether folders that it names are deployed as they are named.
+    is_deploying: bool,
 }
 
 impl<'v> Gather<'v> {
@@ -141,6 +144,7 @@ impl<'v> Gather<'v> {
             names: Names::default(),
             is_judged: document.addon.is_some() && !is_policy,
             is_of_mesh: mesh::is_shared(document),
+            is_deploying: !names::is_filled_later(document.value),
         }
     }
 
@@ -210,6 +214,11 @@ impl<'v> Gather<'v> {
     }
 
     fn text(&mut self, text: &str) {
+        // Most texts have no slash, and to find that out costs next to nothing.
+        let is_path = text.len() > OUTPUT.len() && memchr::memchr(b'/', text.as_bytes()).is_some();
+        if self.is_deploying && is_path && text.contains(OUTPUT) {
+            self.names.provided.extend(names::folders(text));
+        }
         if self.is_judged {
             for service in names::service_names(text) {
                 let service = if self.is_of_mesh { service.of_mesh() } else { service };

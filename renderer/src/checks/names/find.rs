@@ -3,7 +3,7 @@
 use crate::yaml::{Map, Value};
 
 use super::super::{Document, DocumentKind};
-use super::{Named, Provided, ServiceName, services, storage};
+use super::{Named, Provided, ServiceName, deployed, services, storage};
 
 /// Keys that name a class of volumes.
 const STORAGE_KEYS: [&str; 2] = ["storageClass", "storageClassName"];
@@ -102,8 +102,8 @@ fn service_name(before: &str, after: &str) -> Option<ServiceName> {
 
 /// Returns what a document provides, and what objects in its values do: many charts take extra objects.
 pub(in super::super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
-    let Some(addon) = document.addon else { return Vec::new() };
-    let mut provided = Vec::new();
+    let mut provided = deployed::of_argo(document);
+    let Some(addon) = document.addon else { return provided };
     if document.kind == DocumentKind::Values {
         provided.extend(services::of_chart(addon, document.value));
         provided.extend(storage::of_chart(addon, document.value));

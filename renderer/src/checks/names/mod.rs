@@ -2,6 +2,7 @@
 //!
 //! Kubernetes waits for a name that nobody provides, and says so only to whoever looks at the one object that waits.
 
+mod deployed;
 mod find;
 mod secrets;
 mod services;
@@ -10,6 +11,7 @@ mod storage;
 use crate::catalog::Addon;
 use crate::key_path::Step;
 
+pub(super) use deployed::{addons_are_deployed, folders, is_filled_later};
 pub(super) use find::{is_name, lists_secrets, names_in_entry, of_object, provided_by, service_names};
 pub(super) use secrets::secrets_are_provided;
 pub(super) use services::services_exist;
@@ -61,6 +63,17 @@ pub enum Provided {
     StorageClass(String),
     /// A Secret, in a namespace or in several.
     Secret(Option<String>, String),
+    /// An add-on's rendered folder that is deployed, by the parts of its path: names, or patterns and templates.
+    Deployed {
+        /// The cluster.
+        cluster: String,
+        /// The add-on.
+        addon: String,
+    },
+    /// A chart that is deployed.
+    Chart(String),
+    /// Whatever a generator finds elsewhere.
+    Anything,
     /// A Secret that is pushed to somewhere else, to a spoke for one.
     Pushed(String),
     /// A Service with the ports that are known of it; any if none are.

@@ -1,0 +1,105 @@
+//! Answers to checks that guess: which of them are to something that was found, and which are to nothing any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::catalog::{Accept, Addon, Catalog};
+use crate::inventory::key;
+use crate::key_path::Step;
+use crate::path::{AddonName, ClusterName};
+use crate::plural::counted;
+use crate::problem::{Place, Problem};
+use crate::visible::visible;
+
+use super::RenderedCluster;
+
+/// Which answers of which add-ons are to something that was found on a cluster.
+pub(super) type Answers = BTreeSet<(AddonName, usize)>;
+
+/// Something that a check finds and that an add-on says is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// The add-on.
+    pub addon: AddonName,
+    /// The check.
+    pub check: String,
+    /// The place in the add-on's rendered files.
+    pub path: String,
+    /// Why it is meant.
+    pub reason: String,
+    /// Where the answer stands.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The clusters on which something is found there.
+    pub clusters: BTreeSet<ClusterName>,
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { addon, check, path, reason, place, clusters } = self;
+        let clusters = counted(clusters.len(), "cluster");
+        write!(f, "`{check}` at `{path}` of `{addon}` on {clusters}: {} ({place})", visible(reason))
+    }
+}
+
+/// Returns every answer that is to something, or a problem for each that is to nothing.
+///
+/// Of an add-on that runs nowhere, and of a check that was left out, nothing is known.
+pub(super) fn accepted<'a>(
+    catalog: &Catalog,
+    clusters: impl Iterator<Item = (&'a RenderedCluster, &'a Answers)>,
+) -> Result<Vec<Accepted>, Vec<Problem>> {
+    let mut running = BTreeSet::new();
+    let mut found: BTreeMap<(&AddonName, usize), BTreeSet<ClusterName>> = BTreeMap::new();
+    let answering: BTreeMap<_, _> =
+        catalog.addons.iter().filter(|(_, addon)| !addon.facts.accept.is_empty()).collect();
+    if answering.is_empty() {
+        return Ok(Vec::new());
+    }
+    for (cluster, answers) in clusters {
+        let of_units = cluster.units.iter().filter_map(|unit| Some((unit.addon.as_ref()?, unit)));
+        for (name, unit) in of_units {
+            let Some((name, _)) = answering.get_key_value(name) else { continue };
+            running.insert(*name);
+            for answer in &unit.answers {
+                found.entry((*name, *answer)).or_default().insert(cluster.name.clone());
+            }
+        }
+        for (name, answer) in answers {
+            if let Some((name, _)) = answering.get_key_value(name) {
+                found.entry((*name, *answer)).or_default().insert(cluster.name.clone());
+            }
+        }
+    }
+    let (mut accepted, mut problems) = (Vec::new(), Vec::new());
+    for (name, addon) in answering.into_iter().filter(|(name, _)| running.contains(name)) {
+        for (index, accept) in addon.facts.accept.iter().enumerate() {
+            match found.remove(&(name, index)) {
+                Some(clusters) => accepted.push(of(addon, index, accept, clusters)),
+                None if accept.check == "keys" && addon.locked.is_none() => {}
+                None => problems.push(stale(addon, index, accept)),
+            }
+        }
+    }
+    if problems.is_empty() { Ok(accepted) } else { Err(problems) }
+}
+
+fn of(addon: &Addon, index: usize, accept: &Accept, clusters: BTreeSet<ClusterName>) -> Accepted {
+    Accepted {
+        addon: addon.name.clone(),
+        check: accept.check.clone(),
+        path: accept.path.clone(),
+        reason: accept.reason.clone(),
+        place: addon.origin.place(&[key("accept"), Step::Index(index)]),
+        clusters,
+    }
+}
+
+fn stale(addon: &Addon, index: usize, accept: &Accept) -> Problem {
+    let place = addon.origin.place(&[key("accept"), Step::Index(index), key("path")]);
+    let message = format!("the check `{}` finds nothing at `{}`", accept.check, accept.path);
+    Problem::at(place, message).found_by("accept").hint("remove this answer, or correct its path")
+}
