@@ -28,6 +28,9 @@ pub struct ApplicationChange {
     /// The chart that it installs, if it installs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chart: Option<String>,
+    /// The repository that the chart comes from, if it installs one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// What changes.
     pub what: ApplicationSetting,
     /// What it was; absent if there was nothing.
@@ -284,15 +287,17 @@ impl Application {
         (old, new): (Option<String>, Option<String>),
         risk: Option<Risk>,
     ) -> ApplicationChange {
-        let chart = self.settings.get(&ApplicationSetting::Chart).cloned();
+        let own = |what: ApplicationSetting| self.settings.get(&what).cloned();
         let mut mask = Mask::default();
         let shown = |value: Value| value.as_str().map(str::to_owned).unwrap_or_default();
         let old = old.map(|old| shown(mask.published(Value::String(old), None)));
         let new = new.map(|new| shown(mask.rendered(Value::String(new), None)));
+        let repository = own(ApplicationSetting::Repository);
         ApplicationChange {
             application: name.to_owned(),
             element: self.element.clone(),
-            chart,
+            chart: own(ApplicationSetting::Chart),
+            repository: repository.map(|text| shown(Mask::default().rendered(Value::String(text), None))),
             what,
             old,
             new,

@@ -52,13 +52,13 @@ impl Body {
 /// Returns the body: at most [`BODY_LIMIT`] less [`BODY_MARGIN`] characters, risks first, what is left out counted.
 #[must_use]
 pub fn body(plan: &Plan) -> String {
-    body_within(plan, BODY_LIMIT - BODY_MARGIN, RISKS)
+    body_within(plan, BODY_LIMIT - BODY_MARGIN, Some(RISKS))
 }
 
 /// Returns the body in at most `limit` characters, for where something else stands beside it; each risk leads to its section
-/// of the page at `risks`.
+/// of the page at `risks`, if there is one.
 #[must_use]
-pub fn body_within(plan: &Plan, limit: usize, risks: &str) -> String {
+pub fn body_within(plan: &Plan, limit: usize, risks: Option<&str>) -> String {
     let mut body = Body { text: String::new(), characters: 0 };
     let mut left_out = String::new();
     let overview = plan.overview();
@@ -80,7 +80,12 @@ pub fn body_within(plan: &Plan, limit: usize, risks: &str) -> String {
 }
 
 /// Risks come first, in at most `share` characters, and leave the larger part of the body for the changes.
-fn add_risks(body: &mut Body, (risks, page): (&[RiskGroup], &str), share: usize, left_out: &mut String) {
+fn add_risks(
+    body: &mut Body,
+    (risks, page): (&[RiskGroup], Option<&str>),
+    share: usize,
+    left_out: &mut String,
+) {
     if risks.is_empty() {
         return;
     }
@@ -88,7 +93,11 @@ fn add_risks(body: &mut Body, (risks, page): (&[RiskGroup], &str), share: usize,
     let mut shown = 0;
     for same in risks.chunk_by(|a, b| a.risk == b.risk) {
         let kind = same[0].risk.kind;
-        let mut heading = format!("- **[{kind}]({page}#{})**: {}\n", kind.anchor(), same[0].risk.note);
+        let name = match page {
+            Some(page) => format!("[{kind}]({page}#{})", kind.anchor()),
+            None => kind.to_string(),
+        };
+        let mut heading = format!("- **{name}**: {}\n", same[0].risk.note);
         for group in same {
             let place = code(&show::elide(&visible(&group.place), SHORT.line));
             if !body.try_push(&format!("{heading}  - {place} {}\n", on_counted(&group.clusters)), share) {

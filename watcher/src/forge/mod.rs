@@ -74,6 +74,15 @@ impl Forge<'_> {
         }
     }
 
+    /// Returns the page of the repository, if the forge has pages.
+    #[must_use]
+    pub fn web(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            Self::GitHub(forge) => Some(forge.web()),
+        }
+    }
+
     /// Waits until a push is within the forge's limits, or says when it will be.
     pub fn admit_push(&self) -> Result<(), ForgeError> {
         match self {

@@ -1,6 +1,7 @@
 //! A run: from a request to pull requests that show what is rendered.
 
 pub mod changes;
+mod describe;
 mod drift;
 mod files;
 mod foreign;

@@ -4,10 +4,12 @@
 //! objects nobody refers to, then the head branch, then the pull request.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use renderer::plan::{FileChange, Plan, Refusal, markdown};
 use tracing::{info, warn};
 
+use super::describe::{self, Links};
 use super::drift;
 use super::foreign;
 use super::group::Group;
@@ -17,7 +19,7 @@ use super::report::{GroupReport, Published};
 use super::review::Read;
 use crate::error::CommandError;
 use crate::forge::{Forge, Outcome, Proposal, PullRequest, PullState, REVIEWED_LABEL};
-use crate::git::{CommitSummary, FilesChanged, PushError, RefUpdate, Revision, Upstream};
+use crate::git::{CommitSummary, FilesChanged, PushError, RefUpdate, Revision, SOURCE_REVISION, Upstream};
 
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
@@ -101,8 +103,6 @@ pub(super) fn publish(ground: &Ground<'_>, wanted: Wanted<'_>) -> Result<Option<
         let (title, author) = (&changed.commit.title, &changed.commit.author.name);
         info!(%group, commit = %changed.commit.revision, "`{title}` by {author} changed rendered files by hand: putting them back");
     }
-    wanted.body.push_str(&foreign::section(wanted.changes));
-    wanted.body.push_str(&drift::section(&wanted.taken_back, &drift, &ground.settings.base));
     if !ground.steps.may_go_on(Step::Planned(group)) {
         return Ok(None);
     }
@@ -114,6 +114,7 @@ pub(super) fn publish(ground: &Ground<'_>, wanted: Wanted<'_>) -> Result<Option<
         wanted.head = Head::Replaceable(tip);
     }
     let seen = wanted.head.clone();
+    wanted.describe(ground, &drift)?;
     let done = match decide(ground, &wanted, &pulls) {
         Decision::Nothing => Published::Nothing,
         Decision::Decline(number) => Published::Declined(number),
@@ -236,13 +237,39 @@ fn propose(ground: &Ground<'_>, wanted: &mut Presented<'_>) -> Result<Option<Out
 impl<'a> Presented<'a> {
     fn new(wanted: Wanted<'a>, ground: &Ground<'_>) -> Result<Self, CommandError> {
         let Wanted { group, changes, plan, head } = wanted;
-        let (title, mut body) = (markdown::title(&plan, group.as_str()), markdown::body(&plan));
         let taken_back = drift::taken_back(ground, changes)?;
         let reviewed = reviewed(ground.read.as_ref(), group, &plan, &taken_back);
-        if let Some(number) = reviewed {
-            body = format!("This very change was read before the merge of #{number}.\n\n{body}");
-        }
+        let (title, body) = (String::new(), String::new());
         Ok(Self { group, branch: head_of(group), plan, title, body, changes, head, taken_back, reviewed })
+    }
+
+    /// Writes the title and the body: the source that the head names, what changes, and what people changed by hand.
+    fn describe(&mut self, ground: &Ground<'_>, drift: &[FilesChanged]) -> Result<(), CommandError> {
+        let repository = ground.upstream.repository();
+        let source = self.source(ground)?;
+        let commit = repository.commit_summary(source)?;
+        let links = Links { web: ground.forge.web(), branch: ground.settings.base.clone() };
+        let risks = links.risks(repository, ground.base)?;
+        let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - describe::MARGIN;
+        let title = describe::title(self.group, &commit);
+        self.title = title.unwrap_or_else(|| markdown::title(&self.plan, self.group.as_str()));
+        self.body = describe::origin(&links, &commit);
+        if let Some(number) = self.reviewed {
+            let _ = writeln!(self.body, "This very change was read before the merge of #{number}.\n");
+        }
+        self.body.push_str(&markdown::body_within(&self.plan, limit, risks.as_deref()));
+        self.body.push_str(&foreign::section(self.changes));
+        self.body.push_str(&drift::section(&self.taken_back, drift, &ground.settings.base));
+        let parents = repository.parents(source)?.len();
+        self.body.push_str(&describe::ways(&links, self.group, &self.plan, source, parents));
+        Ok(())
+    }
+
+    /// Returns the commit that the head was rendered from: a head that stays as it is goes on naming its own.
+    fn source(&self, ground: &Ground<'_>) -> Result<Revision, CommandError> {
+        let Head::Current { tip, .. } = self.head else { return Ok(ground.source) };
+        let named = ground.upstream.repository().read_trailer(tip, SOURCE_REVISION)?;
+        Ok(named.and_then(|named| Revision::parse(&named).ok()).unwrap_or(ground.source))
     }
 
     fn proposal(&self, ground: &Ground<'_>, base_revision: Revision, head_revision: Revision) -> Proposal {

@@ -63,7 +63,7 @@ fn an_application_that_is_pointed_at_another_repository_is_called_what_it_is() {
 
             ### Risks
 
-            - **[other repository](docs/reference/risks.md#other-repository)**: Argo CD reads what it applies from another repository
+            - **other repository**: Argo CD reads what it applies from another repository
               - `root.yaml Application argocd/root spec.source.repoURL` on control
 
             ### On control

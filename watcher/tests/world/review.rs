@@ -38,7 +38,7 @@ fn a_change_is_said_in_one_comment_and_one_check() {
 
     ### Risks
 
-    - **[exposed address](docs/reference/risks.md#exposed-address)**: an address moves that others may depend on
+    - **exposed address**: an address moves that others may depend on
       - `metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[0]` on app
 
     ### On app
@@ -262,12 +262,12 @@ fn many_problems_are_sent_in_batches_and_every_answer_may_be_lost() {
     let number = propose(&whole);
     whole.run();
     assert_snapshot!(whole.checks(number), @"fleetwright/review failure: It does not render: 130 problems [130]");
-    assert_snapshot!(whole.github.writes().join("\n"), @r"
+    assert_snapshot!(whole.github.writes().join("\n"), @"
     POST /repos/acme/fleet/issues/1/comments 201
     POST /repos/acme/fleet/check-runs 201
     PATCH /repos/acme/fleet/check-runs/2 200
     PATCH /repos/acme/fleet/check-runs/2 200
-    POST /repos/acme/fleet/statuses/750e1b502c4d36a2eeb90784f8efba67750fd763 201
+    POST /repos/acme/fleet/statuses/8a1dcf8548693e6037a6d2969ef0f2147287fce2 201
     ");
     for (method, path, kind) in [
         ("POST", "/check-runs", FaultKind::After(502)),

@@ -52,6 +52,29 @@ fn the_first_run_proposes_everything_by_one_pull_request_a_group() {
 }
 
 #[test]
+fn a_pull_request_begins_with_the_commit_that_it_was_rendered_from() {
+    let world = World::new();
+    let source = world.edit(APP, POOL[1], POOL[2]);
+    world.run();
+    let proposal = || world.pull(1).proposal;
+    assert_eq!(proposal().title, "Render app: Edit environments/app.yaml");
+    let body = proposal().body;
+    let first = format!("Rendered from `{}`: `Edit environments/app.yaml` by `Ann`.\n\n", source.short());
+    assert!(body.starts_with(&first), "{body}");
+    assert!(body.contains(&format!("git revert {}", source.short())), "{body}");
+    world.commit(
+        BASE,
+        "Say nothing @all",
+        &[(
+            "environments/_fleet.yaml",
+            Some(&format!("{}# x\n", world.read(BASE, "environments/_fleet.yaml"))),
+        )],
+    );
+    world.run();
+    assert_eq!(proposal().body, body, "a head that stays names its own source");
+}
+
+#[test]
 fn a_fact_of_one_cluster_reaches_only_its_group() {
     let world = World::new();
     edit(&world, POOL);

@@ -41,13 +41,13 @@ fn every_open_pull_request_gets_both_verdicts() {
             }
         }
         if token == APP_TOKEN {
-            assert_snapshot!(office.verdicts(1), @r"
+            assert_snapshot!(office.verdicts(1), @"
             fleetwright/control-first success: holds only what the apps wait for
-            fleetwright/review success: Made by Fleetwright from 0dbe02f
+            fleetwright/review success: Made by Fleetwright from d8afa90
             ");
-            assert_snapshot!(office.verdicts(2), @r"
+            assert_snapshot!(office.verdicts(2), @"
             fleetwright/control-first pending: waits until #1 is merged
-            fleetwright/review success: Made by Fleetwright from 0dbe02f
+            fleetwright/review success: Made by Fleetwright from d8afa90
             ");
             assert_snapshot!(office.verdicts(pool), @r"
             fleetwright/control-first success: no rendered file is changed
@@ -62,9 +62,9 @@ fn every_open_pull_request_gets_both_verdicts() {
             fleetwright/review action_required: Waits for the label fleetwright: render
             ");
         } else {
-            assert_snapshot!(office.verdicts(1), @r"
+            assert_snapshot!(office.verdicts(1), @"
             fleetwright/control-first success: holds only what the apps wait for
-            fleetwright/review success: Made by Fleetwright from 0dbe02f · made=fleetwright
+            fleetwright/review success: Made by Fleetwright from d8afa90 · made=fleetwright
             ");
             assert_snapshot!(office.verdicts(hostile), @r"
             fleetwright/control-first success: no rendered file is changed

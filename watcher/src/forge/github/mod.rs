@@ -97,6 +97,12 @@ impl<'a> GitHubForge<'a> {
         Self { client, upstream }
     }
 
+    /// Returns the page of the repository.
+    #[must_use]
+    pub fn web(&self) -> String {
+        self.client.place().web()
+    }
+
     /// Returns all open pull requests of this repository's own branches, by number.
     pub fn list_open(&self) -> Result<Vec<PullRequest>, ForgeError> {
         let route = self.route("/pulls?state=open&per_page=100");

@@ -158,6 +158,16 @@ impl RepositoryPlace {
         })
     }
 
+    /// Returns the page of the repository, at the host that the API belongs to.
+    #[must_use]
+    pub fn web(&self) -> String {
+        let site = match self.api.strip_suffix("/api/v3") {
+            Some(site) => site.to_owned(),
+            None => self.api.replacen("://api.", "://", 1),
+        };
+        format!("{site}/{}/{}", self.owner, self.name)
+    }
+
     /// Returns the route of something below the repository.
     #[must_use]
     pub fn route(&self, rest: &str) -> String {
@@ -189,6 +199,14 @@ pub fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_has_a_page_at_the_host_of_its_api() {
+        let page = |url: &str| RepositoryPlace::of_remote(url).unwrap().web();
+        assert_eq!(page("git@github.com:acme/fleet"), "https://github.com/acme/fleet");
+        assert_eq!(page("https://acme.ghe.com/acme/fleet.git"), "https://acme.ghe.com/acme/fleet");
+        assert_eq!(page("https://ghe.example.com/acme/fleet.git"), "https://ghe.example.com/acme/fleet");
+    }
 
     #[test]
     fn addresses_that_git_uses_name_the_api_and_the_repository() {

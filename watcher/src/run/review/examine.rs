@@ -16,6 +16,7 @@ use super::edits::{self, Edits};
 use super::page::Page;
 use crate::git::{GitError, Repository, Revision};
 use crate::run::changes;
+use crate::run::describe::Links;
 use crate::run::group::Group;
 
 /// How large what is rendered of one side may grow: ten times a fleet of 1,000 clusters.
@@ -25,8 +26,8 @@ pub(in crate::run) const MAX_RENDERED_BYTES: usize = 512 << 20;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::run) struct Question {
     pub subject: Subject,
-    /// The base branch.
-    pub branch: String,
+    /// The base branch, and where its pages are.
+    pub links: Links,
     /// How much may be deleted.
     pub budget: Budget,
     /// The plan that may delete more.
@@ -74,7 +75,9 @@ pub(in crate::run) fn examine(
 ) -> Result<Page, GitError> {
     let (found, edits) = find(repository, question, render)?;
     let budget = (question.budget, question.allow_deletions.as_deref());
-    Ok(Page::new(question.subject, &found, &edits, &question.branch, &budget))
+    let risks = question.links.risks(repository, question.subject.base)?;
+    let place = (question.links.branch.as_str(), risks.as_deref());
+    Ok(Page::new(question.subject, &found, &edits, place, &budget))
 }
 
 fn find(

@@ -18,6 +18,7 @@ use renderer::snapshot::{ENVIRONMENTS, OUTPUT, TEMPLATES};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use super::describe::Links;
 use super::gate::{Control, Folders};
 use super::group::Group;
 use super::heads::Heads;
@@ -411,9 +412,10 @@ impl Desk<'_> {
     /// something to say about it, too.
     fn examine(&mut self, subject: Subject) -> Result<Option<Page>, CommandError> {
         let Settings { base, budget, allow_deletions, .. } = self.settings;
-        let (branch, allow_deletions) = (base.clone(), allow_deletions.clone());
+        let links = Links { web: Some(self.forge.web()), branch: base.clone() };
+        let allow_deletions = allow_deletions.clone();
         let question =
-            Question { subject, branch, budget: *budget, allow_deletions, is_base_unrenderable: false };
+            Question { subject, links, budget: *budget, allow_deletions, is_base_unrenderable: false };
         let examined = self.workers.examine(self.upstream.repository().git_dir(), question, self.steps)?;
         Ok(examined.map(|examined| examined.unwrap_or_else(|death| Page::of_death(&death))))
     }

@@ -76,7 +76,7 @@ impl Page {
         subject: Subject,
         found: &Examination,
         edits: &Edits,
-        branch: &str,
+        (branch, risks): (&str, Option<&str>),
         budget: &(Budget, Option<&str>),
     ) -> Self {
         let blank = Self {
@@ -120,7 +120,7 @@ impl Page {
             Examination::Compared { plan, groups, tree } => Self {
                 title: text::headline(plan),
                 comment: compared(
-                    plan,
+                    (plan, risks),
                     markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits),
                     &refusals(groups.values(), budget),
                     &footer(subject, tree),
@@ -129,17 +129,17 @@ impl Page {
                 ..blank
             },
         };
-        page.with_edits(edits)
+        page.with_edits(edits, risks)
     }
 
     /// Puts what was edited by hand first.
-    fn with_edits(mut self, edits: &Edits) -> Self {
+    fn with_edits(mut self, edits: &Edits, risks: Option<&str>) -> Self {
         if edits.is_empty() {
             return self;
         }
         self.title =
             format!("{} edited by hand; {}", counted(edits.files.len(), "rendered file"), self.title);
-        self.comment = format!("{}\n{}", edited(edits), self.comment);
+        self.comment = format!("{}\n{}", edited(edits, risks), self.comment);
         self.is_news = true;
         self.conclusion = Conclusion::Failure;
         // What is gone has no line, and GitHub need not know a name that hides something.
@@ -307,8 +307,8 @@ pub(super) fn permission_gone() -> String {
     )
 }
 
-fn compared(plan: &Plan, limit: usize, notes: &str, footer: &str) -> String {
-    let body = markdown::body_within(plan, limit, markdown::RISKS);
+fn compared((plan, risks): (&Plan, Option<&str>), limit: usize, notes: &str, footer: &str) -> String {
+    let body = markdown::body_within(plan, limit, risks);
     format!("### What this pull request changes\n\n{notes}{body}\n---\n{footer}\n")
 }
 
@@ -318,7 +318,7 @@ fn room(edits: &Edits) -> usize {
 }
 
 /// Says what was edited by hand: the files first, each with the lines to change instead, and then what the edits are.
-fn edited(edits: &Edits) -> String {
+fn edited(edits: &Edits, risks: Option<&str>) -> String {
     let mut text = format!(
         "### Rendered files are edited by hand\n\n\
          **Argo CD applies what stands below `{OUTPUT}/`**, and these files are not what the inputs of this head render to. \
@@ -335,7 +335,7 @@ fn edited(edits: &Edits) -> String {
         text.push_str(&line);
     }
     if let Some(plan) = edits.plan.as_ref().filter(|plan| !plan.is_empty()) {
-        let body = markdown::body_within(plan, MAX_EDITS - MAX_EDIT_LIST - 500, markdown::RISKS);
+        let body = markdown::body_within(plan, MAX_EDITS - MAX_EDIT_LIST - 500, risks);
         let _ = write!(text, "\nFrom what is rendered to what is committed instead:\n\n{body}");
     }
     text

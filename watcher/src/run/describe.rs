@@ -1,0 +1,216 @@
+//! What a pull request says around its plan: where it comes from, where its files and its sibling are, and how to take it back.
+//!
+//! Pure text, of a bounded length. Subjects and names come from commits, which anyone may write: in a body they stand in code
+//! spans only, and a title has nothing in it that could be a mention, a reference or markup.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use renderer::plan::{ApplicationSetting, Plan, markdown};
+use renderer::visible::visible;
+use serde::{Deserialize, Serialize};
+
+use super::group::Group;
+use super::publish::head_of;
+use crate::git::{CommitSummary, GitError, Repository, Revision};
+
+/// How much of a body is kept for what stands around the plan, in characters.
+pub(super) const MARGIN: usize = 2_048;
+/// How much of a subject, a name and a chart is shown, in characters.
+const MAX_WORDS: usize = 80;
+/// How many charts are named.
+const MAX_CHARTS: usize = 5;
+
+/// Where a reader finds what a text is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::run) struct Links {
+    /// The page of the repository, if the forge has pages.
+    pub web: Option<String>,
+    /// The base branch.
+    pub branch: String,
+}
+
+impl Links {
+    /// Returns where the risks are explained, if the repository has the page.
+    pub fn risks(&self, repository: &Repository, revision: Revision) -> Result<Option<String>, GitError> {
+        let page = markdown::RISKS;
+        let is_there = repository.entry_at(revision, page)?.is_some();
+        Ok(is_there.then(|| match &self.web {
+            Some(web) => format!("{web}/blob/{}/{page}", in_url(&self.branch)),
+            None => page.to_owned(),
+        }))
+    }
+
+    fn commit(&self, revision: Revision) -> String {
+        match &self.web {
+            Some(web) => format!("[`{}`]({web}/commit/{revision})", revision.short()),
+            None => format!("`{}`", revision.short()),
+        }
+    }
+}
+
+/// Writes a branch so that it can stand in the path of an address in Markdown.
+fn in_url(branch: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    branch.bytes().map(byte).collect()
+}
+
+/// Returns the title: the subject of the commit that is rendered; nothing if no word of it can stand in one.
+pub(super) fn title(group: Group, source: &CommitSummary) -> Option<String> {
+    let is_plain = |c: char| c.is_alphanumeric() || " .,:;-_/+=()→'".contains(c);
+    let visible = visible(&source.title);
+    let plain: String = visible.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
+    let subject = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = format!("Render {group}: {subject}");
+    let is_whole = title.chars().count() <= markdown::TITLE_LIMIT;
+    let cut =
+        || title.chars().take(markdown::TITLE_LIMIT - 1).collect::<String>().trim_end().to_owned() + "…";
+    subject.contains(char::is_alphanumeric).then(|| if is_whole { title.clone() } else { cut() })
+}
+
+/// Returns what comes before the plan: the commit that it was rendered from.
+pub(super) fn origin(links: &Links, source: &CommitSummary) -> String {
+    let (subject, author) = (words(&source.title), words(&source.author.name));
+    format!("Rendered from {}: {subject} by {author}.\n\n", links.commit(source.revision))
+}
+
+/// Returns what comes after the plan; a commit with several parents is reverted to the first of them.
+pub(super) fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, parents: usize) -> String {
+    let (head, base) = (head_of(group), &links.branch);
+    let other = match group {
+        Group::Control => Group::App,
+        Group::App => Group::Control,
+    };
+    let sibling = head_of(other);
+    let order = match group {
+        Group::Control => "it waits for this one",
+        Group::App => "it goes first",
+    };
+    let mut text = "\n---\n\n".to_owned();
+    if let Some(web) = &links.web {
+        let _ = writeln!(
+            text,
+            "[All files]({web}/compare/{}...{head}) · [Pull request of {other}]({web}/pulls?q=is%3Apr+is%3Aopen+head%3A{sibling}), if there is one: {order}.",
+            in_url(base)
+        );
+    } else {
+        let range = markdown::code(&format!("git diff {base}...{head}"));
+        let _ = writeln!(
+            text,
+            "All files: {range}. Pull request of {other}, if there is one: `fleetwright pulls list`; {order}."
+        );
+    }
+    text.push_str(&charts(plan));
+    let mainline = if parents > 1 { "-m 1 " } else { "" };
+    let _ = writeln!(
+        text,
+        "\nTo take this back after the merge, revert what it was rendered from (`git revert {mainline}{}`) on {}, and merge the pull request that follows. A revert of this one \
+         alone is proposed again.",
+        source.short(),
+        words(base)
+    );
+    text
+}
+
+/// Names the repositories of the charts that change their versions, where their notes are.
+fn charts(plan: &Plan) -> String {
+    let changes = plan.files().flat_map(|file| &file.applications);
+    let changes = changes.filter(|change| change.what == ApplicationSetting::Version);
+    let charts: BTreeSet<(&str, &str)> = changes
+        .filter_map(|change| Some((change.chart.as_deref()?, change.repository.as_deref()?)))
+        .collect();
+    let mut text = String::new();
+    for (chart, repository) in charts.iter().take(MAX_CHARTS) {
+        let _ = writeln!(text, "- chart {}: its notes are with {}", words(chart), words(repository));
+    }
+    if charts.len() > MAX_CHARTS {
+        let _ = writeln!(text, "- and {} more charts", charts.len() - MAX_CHARTS);
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// Writes a text from outside as a code span of a bounded length.
+fn words(text: &str) -> String {
+    let text: String = visible(text).chars().take(MAX_WORDS).collect();
+    markdown::code(if text.trim().is_empty() { "?" } else { &text })
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use renderer::plan::{Facts, Published};
+
+    use super::*;
+    use crate::git::Signature;
+
+    fn commit(title: &str, name: &str) -> CommitSummary {
+        let by = Signature { name: name.into(), email: String::new(), seconds: 0, offset_minutes: 0 };
+        let revision = Revision::parse(&"a1".repeat(20)).unwrap();
+        CommitSummary { revision, title: title.into(), author: by.clone(), committer: by }
+    }
+
+    fn links(web: Option<&str>, branch: &str) -> Links {
+        Links { web: web.map(str::to_owned), branch: branch.to_owned() }
+    }
+
+    #[test]
+    fn a_title_is_the_subject_without_what_could_be_a_mention_or_markup() {
+        let title = |subject: &str| title(Group::App, &commit(subject, "Ann"));
+        assert_eq!(
+            title("Bump cert-manager to v1.22 (#12)").unwrap(),
+            "Render app: Bump cert-manager to v1.22 ( 12)"
+        );
+        assert_eq!(title("@all: `x` <b>*y*</b> \u{202e}").unwrap(), "Render app: all: x b y /b u 202e");
+        assert_eq!(title("Ünïcode").unwrap(), "Render app: Ünïcode");
+        assert_eq!(title("@@@ ###"), None);
+        assert_eq!(title(""), None);
+        let long = title(&"word ".repeat(100)).unwrap();
+        assert!(long.chars().count() <= markdown::TITLE_LIMIT && long.ends_with('…'), "{long}");
+    }
+
+    #[test]
+    fn a_body_says_where_it_comes_from_and_how_it_is_taken_back() {
+        let plan = renderer::plan::plan(&[], &Published::default(), Facts::default());
+        let source = commit("Move `the` @hub", "Ann <b>");
+        let github = links(Some("https://github.com/acme/fleet"), "main");
+        let text =
+            |links: &Links| origin(links, &source) + &ways(links, Group::App, &plan, source.revision, 1);
+        assert_snapshot!(text(&github), @"
+        Rendered from [`a1a1a1a`](https://github.com/acme/fleet/commit/a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1): ``Move `the` @hub`` by `Ann <b>`.
+
+
+        ---
+
+        [All files](https://github.com/acme/fleet/compare/main...fleetwright/app) · [Pull request of control](https://github.com/acme/fleet/pulls?q=is%3Apr+is%3Aopen+head%3Afleetwright/control), if there is one: it goes first.
+
+        To take this back after the merge, revert what it was rendered from (`git revert a1a1a1a`) on `main`, and merge the pull request that follows. A revert of this one alone is proposed again.
+        ");
+        assert_snapshot!(text(&links(None, "release/`1`")), @"
+        Rendered from `a1a1a1a`: ``Move `the` @hub`` by `Ann <b>`.
+
+
+        ---
+
+        All files: ``git diff release/`1`...fleetwright/app``. Pull request of control, if there is one: `fleetwright pulls list`; it goes first.
+
+        To take this back after the merge, revert what it was rendered from (`git revert a1a1a1a`) on `` release/`1` ``, and merge the pull request that follows. A revert of this one alone is proposed again.
+        ");
+        let merge = ways(&github, Group::Control, &plan, source.revision, 2);
+        assert!(
+            merge.contains("git revert -m 1 a1a1a1a") && merge.contains("it waits for this one"),
+            "{merge}"
+        );
+    }
+
+    #[test]
+    fn however_long_everything_is_the_text_is_bounded() {
+        let plan = renderer::plan::plan(&[], &Published::default(), Facts::default());
+        let (long, source) = ("`".repeat(500), commit(&"`".repeat(500), &"`".repeat(500)));
+        let links = links(None, &long);
+        let text = origin(&links, &source) + &ways(&links, Group::App, &plan, source.revision, 1);
+        assert!(text.chars().count() < MARGIN + 1_000, "{}", text.chars().count());
+    }
+}
