@@ -166,7 +166,7 @@ fn the_gate_stays_shut_while_controls_plan_is_refused() {
     office.settle();
     assert_snapshot!(office.verdicts(1), @r"
     fleetwright/control-first success: nothing has to be merged first
-    fleetwright/review success: Made by Fleetwright from 4f2344c
+    fleetwright/review success: Made by Fleetwright from bf628be
     ");
     let extra = "argocd-apps/control/extra.yaml";
     office.world.commit(BASE, "Add by hand", &[(extra, Some("a: 1\n"))]);
