@@ -1,93 +1,184 @@
-//! What a cluster has of its own: by it, what is said of one cluster is known to be the same as what is said of another.
+//! What a cluster has of its own: its name and its facts.
+//!
+//! By these, what is reported or changes on one cluster is known to be the same as on another, and an address is known to be
+//! the cluster's own.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::net::IpAddr;
 
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::Cluster;
+use crate::network::{AddressRange, Network};
 use crate::path::ClusterName;
 
-/// What stands for a name or a fact of the cluster's own.
+/// What the name of a cluster stands under.
+const CLUSTER: &str = "cluster";
+/// What stands in a message for whatever is the cluster's own.
 const OWN: &str = "…";
 
-/// How many facts of a cluster are looked at, and how long they are at most: people write fewer, and shorter ones.
+/// The shortest fact that is looked for in rendered files; what is shorter stands in too many texts by chance.
+const SHORTEST: usize = 3;
+/// How many facts of a cluster are looked for in messages, and how long they are at most: people write fewer, and shorter ones.
 const MOST: usize = 1_000;
 const LONGEST: usize = 256;
 
-/// The names and facts of a cluster, the longest first.
-#[derive(Clone, Debug)]
-pub struct OwnFacts(Vec<String>);
+/// What one cluster has of its own: texts with what they stand for, the longest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFacts(Vec<(String, String)>);
 
 impl OwnFacts {
-    /// Returns what a cluster has of its own, what it sees of its hub included.
+    /// Returns what may stand in the rendered files of a cluster; `hub` is the one that serves it.
     #[must_use]
     pub fn of(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
-        let mut found = BTreeSet::from([cluster.name.to_string(), cluster.hub.to_string()]);
-        for cluster in [Some(cluster), hub].into_iter().flatten() {
-            collect(&cluster.origin.to_json(), &mut found);
+        let mut facts = vec![(cluster.name.to_string(), CLUSTER.to_owned())];
+        collect(&cluster.view, "", &mut |path, fact| facts.extend(labelled(path, fact)));
+        if let Some(hub) = hub.filter(|hub| hub.name != cluster.name) {
+            facts.push((hub.name.to_string(), "hub".to_owned()));
+            collect(&hub.view, "hub", &mut |path, fact| facts.extend(labelled(path, fact)));
         }
-        Self::new(found)
+        facts.retain(|(text, label)| text.len() >= SHORTEST || label == CLUSTER);
+        Self::new(facts)
+    }
+
+    /// Returns what a message about a cluster may quote: all that is written of it and its hub, settings and numbers included.
+    #[must_use]
+    pub fn written(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
+        let mut facts = vec![cluster.name.to_string(), cluster.hub.to_string()];
+        for cluster in [Some(cluster), hub].into_iter().flatten() {
+            collect(&cluster.origin.to_json(), "", &mut |_, fact| match fact {
+                _ if facts.len() >= MOST => {}
+                Json::String(text) if text.len() <= LONGEST => facts.push(text.clone()),
+                Json::Number(number) => facts.push(number.to_string()),
+                _ => {}
+            });
+        }
+        Self::unlabelled(facts)
     }
 
     /// Returns what is known of a cluster whose facts can't be read: its name, and what stands at the place in question.
     #[must_use]
     pub fn named(name: &ClusterName, value: &str) -> Self {
-        let words = value.split([' ', '"', '\'', ',', '[', ']', '{', '}']).map(str::to_owned);
-        Self::new(words.chain([name.to_string(), value.trim_matches(['"', '\'']).to_owned()]).collect())
+        let words = value.split([' ', '"', '\'', ',', '[', ']', '{', '}']);
+        let words = words.chain([value.trim_matches(['"', '\''])]).map(str::to_owned);
+        let facts = std::iter::once((name.to_string(), CLUSTER.to_owned()));
+        Self::new(facts.chain(words.map(|word| (word, OWN.to_owned()))).collect())
     }
 
-    fn new(found: BTreeSet<String>) -> Self {
-        let mut facts: Vec<_> = found.into_iter().filter(|fact| !fact.is_empty()).collect();
-        facts.sort_by_key(|fact| std::cmp::Reverse(fact.len()));
+    fn unlabelled(facts: Vec<String>) -> Self {
+        Self::new(facts.into_iter().map(|text| (text, OWN.to_owned())).collect())
+    }
+
+    /// Of facts with the same text the first counts.
+    fn new(mut facts: Vec<(String, String)>) -> Self {
+        let mut seen = HashSet::new();
+        facts.retain(|(text, _)| !text.is_empty() && seen.insert(text.clone()));
+        facts.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         Self(facts)
+    }
+
+    /// Returns a text with what is the cluster's own in it replaced by what that stands for: `<cluster>-prometheus`.
+    #[must_use]
+    pub fn general<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.replaced(text, |_| true, |label, general| general.extend(["<", label, ">"]))
     }
 
     /// Returns a message with what is the cluster's own replaced: names and facts in backticks, and numbers anywhere.
     #[must_use]
-    pub fn general(&self, message: &str) -> String {
+    pub fn general_message(&self, message: &str) -> String {
         let parts = message.split('`').enumerate().map(|(number, part)| {
             let is_quoted = number % 2 == 1;
-            self.replaced(part, |fact| is_quoted || fact.bytes().all(|byte| byte.is_ascii_digit()))
+            let is_meant = |fact: &str| is_quoted || fact.bytes().all(|byte| byte.is_ascii_digit());
+            self.replaced(part, is_meant, |_, general| general.push_str(OWN))
         });
         parts.collect::<Vec<_>>().join("`")
     }
 
-    fn replaced(&self, part: &str, is_looked_for: impl Fn(&str) -> bool) -> String {
-        let mut text = part.to_owned();
-        for fact in self.0.iter().filter(|fact| is_looked_for(fact)) {
-            let found = memmem::find_iter(text.as_bytes(), fact.as_str());
-            let found: Vec<_> = found.filter(|at| is_whole(&text, *at, at + fact.len())).collect();
-            for at in found.into_iter().rev() {
-                text.replace_range(at..at + fact.len(), OWN);
+    fn replaced<'t>(
+        &self,
+        text: &'t str,
+        is_meant: impl Fn(&str) -> bool,
+        write: impl Fn(&str, &mut String),
+    ) -> Cow<'t, str> {
+        let mut found: Vec<(usize, usize, &str)> = Vec::new();
+        for (own, label) in self.0.iter().filter(|(own, _)| own.len() <= text.len() && is_meant(own)) {
+            for at in memmem::find_iter(text.as_bytes(), own) {
+                let end = at + own.len();
+                let is_free = found.iter().all(|(start, stop, _)| end <= *start || *stop <= at);
+                if is_free && is_whole(text, at, end) {
+                    found.push((at, end, label));
+                }
             }
         }
-        text
+        if found.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        found.sort_unstable();
+        let (mut general, mut from) = (String::with_capacity(text.len()), 0);
+        for (at, end, label) in found {
+            general.push_str(&text[from..at]);
+            write(label, &mut general);
+            from = end;
+        }
+        general.push_str(&text[from..]);
+        Cow::Owned(general)
+    }
+
+    /// Returns whether an address is one of the cluster's own: named, out of its pool, or in one of its networks.
+    #[must_use]
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        let own = self.0.iter().filter(|(_, label)| {
+            let parts = ["addresses.", "networks.", "loadBalancer.", "apiServer."];
+            parts.iter().any(|part| label.starts_with(part))
+        });
+        own.map(|(text, _)| text).any(|text| {
+            text.parse() == Ok(address)
+                || text.parse::<Network>().is_ok_and(|network| network.span().contains(address))
+                || text.parse::<AddressRange>().is_ok_and(|range| range.span().contains(address))
+        })
     }
 }
 
 /// Returns whether a part of a text is a word of its own: `eu-1` in `eu-1-web`, and not in `eu-12`.
-fn is_whole(text: &str, start: usize, end: usize) -> bool {
+fn is_whole(text: &str, at: usize, end: usize) -> bool {
+    let (before, own, after) = (&text[..at], &text[at..end], &text[end..]);
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let goes_on = |c: char| is_word(c) || (c == ':' && own.contains(':'));
     let is_digit = |c: char| c.is_ascii_digit();
-    let (before, own, after) = (&text[..start], &text[start..end], &text[end..]);
-    // An address goes on behind a dot.
-    let goes_on =
-        own.ends_with(is_digit) && after.strip_prefix('.').is_some_and(|rest| rest.starts_with(is_digit));
-    !before.ends_with(is_word) && !after.starts_with(is_word) && !goes_on
+    // A number may go on behind a dot, and the prefix of Kubernetes' own labels is the name of no cluster.
+    let is_number = own.ends_with(is_digit) && own.contains('.');
+    let begins = before.strip_suffix('.').is_some_and(|rest| is_number && rest.ends_with(is_digit));
+    let continues = after
+        .strip_prefix('.')
+        .is_some_and(|rest| (is_number && rest.starts_with(is_digit)) || rest.starts_with("kubernetes.io"));
+    !before.ends_with(goes_on) && !after.starts_with(goes_on) && !begins && !continues
 }
 
-/// Finds the texts and numbers of facts, of very many only the first.
-fn collect(fact: &Json, found: &mut BTreeSet<String>) {
-    if found.len() > MOST {
-        return;
-    }
+/// Returns a text with its label; what a cluster is for, and which cluster, are no texts of its own.
+fn labelled(path: &str, fact: &Json) -> Option<(String, String)> {
+    let is_meant = !matches!(path.rsplit('.').next(), Some("role" | "name" | "hub"));
+    let text = fact.as_str().filter(|_| is_meant)?;
+    Some((text.to_owned(), path.to_owned()))
+}
+
+/// Visits the single values below a fact with their paths.
+fn collect(fact: &Json, path: &str, found: &mut impl FnMut(&str, &Json)) {
     match fact {
-        Json::Object(entries) => entries.values().for_each(|fact| collect(fact, found)),
-        Json::Array(items) => items.iter().for_each(|fact| collect(fact, found)),
-        Json::String(text) if text.len() <= LONGEST => drop(found.insert(text.clone())),
-        Json::Number(number) => drop(found.insert(number.to_string())),
-        Json::String(_) | Json::Bool(_) | Json::Null => {}
+        Json::Object(entries) => {
+            for (key, fact) in entries {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(fact, &path, found);
+            }
+        }
+        Json::Array(items) => {
+            for (at, fact) in items.iter().enumerate() {
+                collect(fact, &format!("{path}[{at}]"), found);
+            }
+        }
+        fact => found(path, fact),
     }
 }
 
@@ -95,10 +186,40 @@ fn collect(fact: &Json, found: &mut BTreeSet<String>) {
 mod tests {
     use super::*;
 
+    fn own(facts: &[(&str, &str)]) -> OwnFacts {
+        OwnFacts::new(facts.iter().map(|(text, label)| ((*text).to_owned(), (*label).to_owned())).collect())
+    }
+
+    fn typical() -> OwnFacts {
+        own(&[
+            ("eu-1", "cluster"),
+            ("10.0.0.1", "addresses.web"),
+            ("10.0.0.0-10.0.0.9", "loadBalancer.pool"),
+            ("10.244.0.0/16", "networks.pods"),
+            ("fd00::1", "addresses.six"),
+        ])
+    }
+
     #[test]
-    fn names_and_facts_are_the_clusters_own_as_whole_words_in_backticks() {
+    fn what_is_the_clusters_own_is_found_as_a_whole_word() {
+        for (text, general) in [
+            ("eu-1-web", "<cluster>-web"),
+            ("/eu-1/eu-1.example.com", "/<cluster>/<cluster>.example.com"),
+            ("eu-12 leu-1 eu-1_a", "eu-12 leu-1 eu-1_a"),
+            ("http://10.0.0.1:9090/", "http://<addresses.web>:9090/"),
+            ("10.0.0.10 110.0.0.1 1.10.0.0.1 10.0.0.1.1", "10.0.0.10 110.0.0.1 1.10.0.0.1 10.0.0.1.1"),
+            ("10.0.0.0-10.0.0.9", "<loadBalancer.pool>"),
+            ("http://[fd00::1]:80 fd00::1:2", "http://[<addresses.six>]:80 fd00::1:2"),
+            ("eu-1.kubernetes.io/x", "eu-1.kubernetes.io/x"),
+        ] {
+            assert_eq!(typical().general(text), general);
+        }
+    }
+
+    #[test]
+    fn in_messages_names_and_facts_are_the_clusters_own_in_backticks_and_numbers_anywhere() {
         let facts = ["eu-1", "10.0.0.1", "10.0.0.0-10.0.0.9", "a", "3"].map(str::to_owned);
-        let own = OwnFacts::new(facts.into());
+        let own = OwnFacts::unlabelled(facts.into());
         for (message, general) in [
             ("`10.0.0.1` lies outside `10.0.0.0-10.0.0.9`", "`…` lies outside `…`"),
             ("`http://10.0.0.1:80/` of `eu-1-web`", "`http://…:80/` of `…-web`"),
@@ -108,7 +229,7 @@ mod tests {
             ),
             ("`replicas` is a list of 3, not eu-1", "`replicas` is a list of …, not eu-1"),
         ] {
-            assert_eq!(own.general(message), general);
+            assert_eq!(own.general_message(message), general);
         }
     }
 
@@ -116,6 +237,19 @@ mod tests {
     fn of_a_cluster_without_facts_the_line_is_known() {
         let name = ClusterName::parse("eu-1").unwrap();
         let own = OwnFacts::named(&name, "{pool: \"10.0.0.300\"}");
-        assert_eq!(own.general("`10.0.0.300` of `eu-1` is no address"), "`…` of `…` is no address");
+        assert_eq!(own.general_message("`10.0.0.300` of `eu-1` is no address"), "`…` of `…` is no address");
+    }
+
+    #[test]
+    fn an_address_is_the_clusters_own_by_name_pool_or_network() {
+        for (address, is_own) in [
+            ("10.0.0.1", true),
+            ("10.0.0.9", true),
+            ("10.244.3.4", true),
+            ("fd00::1", true),
+            ("10.0.1.1", false),
+        ] {
+            assert_eq!(typical().has_address(address.parse().unwrap()), is_own, "{address}");
+        }
     }
 }

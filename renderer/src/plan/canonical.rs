@@ -8,7 +8,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{Action, Change, KeyPath, OwnFacts, Plan, Step};
+use super::{Action, Change, KeyPath, Plan, Step};
+use crate::inventory::OwnFacts;
 use crate::yaml::Value;
 
 /// The fewest hexadecimal digits that name a plan: 32 bits, enough to exclude a mistake.

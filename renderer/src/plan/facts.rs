@@ -1,25 +1,16 @@
-//! What clusters have of their own: their names and the facts that differ from cluster to cluster.
-//!
-//! By these the same change is recognised on clusters whose names and addresses are not the same, and an address is known
-//! to be the cluster's own.
+//! What is known of the clusters of a plan, by which the same change is recognised on clusters whose names and addresses are not
+//! the same, and an edited fact behind what it changes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use memchr::memmem;
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{Change, ObjectName, Step};
-use crate::inventory::{Cluster, Inventory};
-use crate::network::{AddressRange, Network};
+use crate::inventory::{Inventory, OwnFacts};
 use crate::path::ClusterName;
 use crate::yaml::Value;
-
-/// The shortest fact that is looked for in texts; what is shorter stands in too many by chance.
-const SHORTEST: usize = 3;
 
 /// What the clusters of a plan have of their own, and which facts were edited, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,115 +18,6 @@ pub struct Facts {
     own: BTreeMap<ClusterName, Arc<OwnFacts>>,
     /// The paths of the facts that went from one text to another.
     edited: BTreeMap<(String, String), BTreeSet<String>>,
-}
-
-/// What one cluster has of its own: texts with what they stand for, the longest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnFacts(Vec<(String, String)>);
-
-impl OwnFacts {
-    /// Returns what a cluster has of its own; `hub` is the one that serves it.
-    #[must_use]
-    pub fn of(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
-        let mut facts = vec![(cluster.name.to_string(), "cluster".to_owned())];
-        collect(&cluster.view, "", &mut |path, text| facts.push((text.to_owned(), path.to_owned())));
-        if let Some(hub) = hub.filter(|hub| hub.name != cluster.name) {
-            facts.push((hub.name.to_string(), "hub".to_owned()));
-            collect(&hub.view, "hub", &mut |path, text| facts.push((text.to_owned(), path.to_owned())));
-        }
-        Self::new(facts)
-    }
-
-    fn named(cluster: &ClusterName) -> Self {
-        Self(vec![(cluster.to_string(), "cluster".to_owned())])
-    }
-
-    /// Of facts with the same text the first counts.
-    fn new(mut facts: Vec<(String, String)>) -> Self {
-        let mut seen = BTreeSet::new();
-        facts.retain(|(text, label)| {
-            (text.len() >= SHORTEST || label == "cluster") && seen.insert(text.clone())
-        });
-        facts.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        Self(facts)
-    }
-
-    /// Returns a text with what is the cluster's own in it replaced by what that stands for: `<cluster>-prometheus`.
-    pub(super) fn general<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut found: Vec<(usize, usize, &str)> = Vec::new();
-        for (own, label) in self.0.iter().filter(|(own, _)| own.len() <= text.len()) {
-            for at in memmem::find_iter(text.as_bytes(), own) {
-                let end = at + own.len();
-                let is_free = found.iter().all(|(start, stop, _)| end <= *start || *stop <= at);
-                if is_free && is_whole(text, at, end) {
-                    found.push((at, end, label));
-                }
-            }
-        }
-        if found.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        found.sort_unstable();
-        let (mut general, mut from) = (String::with_capacity(text.len()), 0);
-        for (at, end, label) in found {
-            general.extend([&text[from..at], "<", label, ">"]);
-            from = end;
-        }
-        general.push_str(&text[from..]);
-        Cow::Owned(general)
-    }
-
-    /// Returns whether an address is one of the cluster's own: named, out of its pool, or in one of its networks.
-    pub(super) fn has_address(&self, address: IpAddr) -> bool {
-        let own = self.0.iter().filter(|(_, label)| {
-            label.starts_with("addresses.")
-                || label.starts_with("networks.")
-                || label.starts_with("loadBalancer.")
-                || label.starts_with("apiServer.")
-        });
-        own.map(|(text, _)| text).any(|text| {
-            text.parse() == Ok(address)
-                || text.parse::<Network>().is_ok_and(|network| network.span().contains(address))
-                || text.parse::<AddressRange>().is_ok_and(|range| range.span().contains(address))
-        })
-    }
-}
-
-/// Returns whether a part of a text is a word of its own: `eu-1` in `eu-1-web`, and not in `eu-12`.
-fn is_whole(text: &str, at: usize, end: usize) -> bool {
-    let (before, own, after) = (&text[..at], &text[at..end], &text[end..]);
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let goes_on = |c: char| is_word(c) || (c == ':' && own.contains(':'));
-    // A number may go on behind a dot, and the prefix of Kubernetes' own labels is the name of no cluster.
-    let is_number = own.ends_with(|c: char| c.is_ascii_digit()) && own.contains('.');
-    let begins = before
-        .strip_suffix('.')
-        .is_some_and(|rest| is_number && rest.ends_with(|c: char| c.is_ascii_digit()));
-    let continues = after.strip_prefix('.').is_some_and(|rest| {
-        (is_number && rest.starts_with(|c: char| c.is_ascii_digit())) || rest.starts_with("kubernetes.io")
-    });
-    !before.ends_with(goes_on) && !after.starts_with(goes_on) && !begins && !continues
-}
-
-/// Visits the texts below a fact with their paths; what a cluster is for is no text of its own.
-fn collect(fact: &Json, path: &str, found: &mut impl FnMut(&str, &str)) {
-    match fact {
-        Json::Object(entries) => {
-            for (key, fact) in
-                entries.iter().filter(|(key, _)| !matches!(key.as_str(), "role" | "name" | "hub"))
-            {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                collect(fact, &path, found);
-            }
-        }
-        Json::Array(items) => {
-            for (at, fact) in items.iter().enumerate() {
-                collect(fact, &format!("{path}[{at}]"), found);
-            }
-        }
-        Json::String(text) => found(path, text),
-        _ => {}
-    }
 }
 
 impl Change {
@@ -235,7 +117,7 @@ impl Facts {
 
     /// Returns what a cluster has of its own, which is its name at least.
     pub(super) fn own(&self, cluster: &ClusterName) -> Arc<OwnFacts> {
-        self.own.get(cluster).map_or_else(|| Arc::new(OwnFacts::named(cluster)), Arc::clone)
+        self.own.get(cluster).map_or_else(|| Arc::new(OwnFacts::named(cluster, "")), Arc::clone)
     }
 }
 
@@ -245,50 +127,5 @@ fn text_of(fact: &Json) -> Option<String> {
         Json::Number(number) => Some(number.to_string()),
         Json::Bool(value) => Some(value.to_string()),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn own() -> OwnFacts {
-        let facts = [
-            ("eu-1", "cluster"),
-            ("10.0.0.1", "addresses.web"),
-            ("10.0.0.0-10.0.0.9", "loadBalancer.pool"),
-            ("10.244.0.0/16", "networks.pods"),
-            ("fd00::1", "addresses.six"),
-        ];
-        OwnFacts::new(facts.iter().map(|(text, label)| ((*text).to_owned(), (*label).to_owned())).collect())
-    }
-
-    #[test]
-    fn what_is_the_clusters_own_is_found_as_a_whole_word() {
-        for (text, general) in [
-            ("eu-1-web", "<cluster>-web"),
-            ("/eu-1/eu-1.example.com", "/<cluster>/<cluster>.example.com"),
-            ("eu-12 leu-1 eu-1_a", "eu-12 leu-1 eu-1_a"),
-            ("http://10.0.0.1:9090/", "http://<addresses.web>:9090/"),
-            ("10.0.0.10 110.0.0.1 1.10.0.0.1 10.0.0.1.1", "10.0.0.10 110.0.0.1 1.10.0.0.1 10.0.0.1.1"),
-            ("10.0.0.0-10.0.0.9", "<loadBalancer.pool>"),
-            ("http://[fd00::1]:80 fd00::1:2", "http://[<addresses.six>]:80 fd00::1:2"),
-            ("eu-1.kubernetes.io/x", "eu-1.kubernetes.io/x"),
-        ] {
-            assert_eq!(own().general(text), general);
-        }
-    }
-
-    #[test]
-    fn an_address_is_the_clusters_own_by_name_pool_or_network() {
-        for (address, is_own) in [
-            ("10.0.0.1", true),
-            ("10.0.0.9", true),
-            ("10.244.3.4", true),
-            ("fd00::1", true),
-            ("10.0.1.1", false),
-        ] {
-            assert_eq!(own().has_address(address.parse().unwrap()), is_own, "{address}");
-        }
     }
 }

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::canonical::Canonical;
-use super::{Action, Change, ClusterPlan, FilePlan, OwnFacts, Plan, Risk, RiskKind};
+use super::{Action, Change, ClusterPlan, FilePlan, Plan, Risk, RiskKind};
+use crate::inventory::OwnFacts;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::snapshot::OUTPUT;
 

@@ -35,13 +35,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::inventory::OwnFacts;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::yaml::Value;
 
 pub use applications::{ApplicationChange, ApplicationSetting};
 pub use budget::{Allowance, Budget, Excess, Refusal, Scope};
 pub use canonical::Digest;
-pub use facts::{Facts, OwnFacts};
+pub use facts::Facts;
 pub use group::{Entry, Event, Group, RiskGroup};
 pub use highlight::{Highlight, What};
 pub use key_path::{KeyPath, Step};

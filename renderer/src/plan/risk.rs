@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Action, Change, FileChange, ObjectName, OwnFacts, read::read, version};
+use super::{Action, Change, FileChange, ObjectName, read::read, version};
+use crate::inventory::OwnFacts;
 use crate::yaml::Value;
 
 /// What an older version brings.

@@ -105,7 +105,9 @@ impl Equals<'_> {
         let make = || {
             let cluster = self.inventory.clusters.get(name);
             let hub = cluster.and_then(|cluster| self.inventory.hub_of(cluster)).map(Arc::as_ref);
-            Arc::new(cluster.map_or_else(|| OwnFacts::named(name, ""), |cluster| OwnFacts::of(cluster, hub)))
+            Arc::new(
+                cluster.map_or_else(|| OwnFacts::named(name, ""), |cluster| OwnFacts::written(cluster, hub)),
+            )
         };
         if !self.own.contains_key(name) {
             let own = make();
@@ -129,7 +131,7 @@ impl Equals<'_> {
 
 /// What the way out is follows from the message, and from facts.
 fn key(problem: &Problem, own: &OwnFacts) -> Key {
-    (problem.check.clone(), own.general(&problem.message))
+    (problem.check.clone(), own.general_message(&problem.message))
 }
 
 /// Makes one problem of equal ones in the files of enough clusters.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use renderer::inventory::Role;
+use renderer::inventory::{OwnFacts, Role};
 use renderer::path::{AddonName, ClusterName, RepoPath};
-use renderer::plan::{Facts, OwnFacts};
+use renderer::plan::Facts;
 use renderer::render::Digest;
 
 /// The clusters of a fleet with their files.

@@ -73,9 +73,8 @@ impl<'a> Assembly<'a> {
 
 #[cfg(test)]
 mod tests {
-    use renderer::inventory::Role;
+    use renderer::inventory::{OwnFacts, Role};
     use renderer::path::RepoPath;
-    use renderer::plan::OwnFacts;
 
     use super::*;
 

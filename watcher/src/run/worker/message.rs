@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use renderer::inventory::Role;
+use renderer::inventory::{OwnFacts, Role};
 use renderer::path::{AddonName, ClusterName, RepoPath};
-use renderer::plan::OwnFacts;
 use renderer::problem::Problem;
 use renderer::render::Digest;
 use serde::{Deserialize, Serialize};

@@ -8,9 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use renderer::inventory::{self, Inventory, InventoryCache};
+use renderer::inventory::{self, Inventory, InventoryCache, OwnFacts};
 use renderer::path::ClusterName;
-use renderer::plan::OwnFacts;
 use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
 
 use super::frame;
