@@ -8,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use console::Term;
 use renderer::plural::counted;
 use renderer::problem::{Excerpt, Problem};
+use renderer::visible::visible;
 
 use super::style::{Kind, paint};
 
@@ -63,6 +64,13 @@ impl Show {
         for line in words {
             let kind = if line.starts_with("  hint: ") { Kind::Hint } else { Kind::Plain };
             let _ = writeln!(text, "{}", paint(kind, line));
+        }
+        if let Some(path) = &problem.accept {
+            let path = serde_json::to_string(path).expect("a text is JSON");
+            let (check, path) = (visible(&problem.check), visible(&path));
+            let answer =
+                format!("  or: in `addon.yaml`, accept: [{{check: {check}, path: {path}, reason: …}}]");
+            let _ = writeln!(text, "{}", paint(Kind::Hint, &answer));
         }
     }
 

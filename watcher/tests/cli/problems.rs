@@ -47,6 +47,27 @@ fn a_problem_shows_its_line_with_a_caret_in_every_command() {
 }
 
 #[test]
+fn what_a_check_guesses_comes_with_its_answer() {
+    let repo = Repo::fleet();
+    repo.edit(TEMPLATE, "replicas:", "sidecars: [{image: team/sidecar}]\nreplicas:");
+    let told = shown(&repo, &["check"]);
+    assert_snapshot!(told, @r#"
+    templates/addons/web/values.yaml.hbs:1:20: image `team/sidecar` names no version (on `eu-1` and `hub`)
+      |
+    1 | sidecars: [{image: team/sidecar}]
+      |                    ^
+      hint: name a version, as a tag or as a digest: otherwise it is another image tomorrow
+      or: in `addon.yaml`, accept: [{check: images, path: "sidecars[0].image", reason: …}]
+    error: 1 problem
+    "#);
+    let (_, answer) = told.split_once("accept: ").unwrap();
+    let answer = answer.lines().next().unwrap().replace('…', "built on the machine");
+    let addon = "templates/addons/web/addon.yaml";
+    repo.write(addon, format!("{}\naccept: {answer}\n", repo.read(addon)));
+    assert_eq!(shown(&repo, &["check"]), "");
+}
+
+#[test]
 fn the_line_is_that_of_the_revision_which_has_the_problem() {
     let repo = Repo::fleet();
     repo.edit(CLUSTER, "role: app", "role: ap");

@@ -255,9 +255,7 @@ fn helpers_are_called_with_what_they_take() {
     t.hbs:1:1: `each` needs a list or a map, not a string
       hint: write `{{#if …}}` for a single value
     ");
-    assert_snapshot!(said("a: {{len cluster.name}}"), @"
-    t.hbs:1:4: `len` needs a list or a map, not a string
-    ");
+    assert_snapshot!(said("a: {{len cluster.name}}"), @"t.hbs:1:4: `len` needs a list or a map, not a string");
 }
 
 #[test]
@@ -419,9 +417,7 @@ fn a_value_where_yaml_wants_a_name_is_refused() {
     t.hbs:1:4: no anchor `&{{cluster.name}}` stands before this alias
       hint: quote it if text is meant: `"*{{cluster.name}}"`
     "#);
-    assert_snapshot!(said("a: !{{cluster.name}} 1\n"), @"
-    t.hbs:1:4: this is not YAML: while scanning a tag, did not find expected whitespace or line break
-    ");
+    assert_snapshot!(said("a: !{{cluster.name}} 1\n"), @"t.hbs:1:4: this is not YAML: while scanning a tag, did not find expected whitespace or line break");
     assert_snapshot!(said("a: !!str {{cluster.zones}}\n"), @"
     t.hbs:1:10: `{{cluster.zones}}` is a list inside a larger string
       hint: give it a scalar of its own, or pick a string or number from it
