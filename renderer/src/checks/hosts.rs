@@ -8,9 +8,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::inventory::{Cluster, Fleet};
 use crate::key_path::Step;
 use crate::network::{Bare, bare_addresses};
-use crate::yaml::Value;
 
-use super::{Document, Finding, Part, Seen, kept};
+use super::{Document, Finding, Part, kept, visit};
 
 /// How many findings of one document are kept.
 const MAX_FINDINGS: usize = 100;
@@ -30,51 +29,18 @@ pub fn known_hosts<'a>(clusters: impl Iterator<Item = &'a Cluster>, fleet: &Flee
 }
 
 pub(super) fn ipv6_hosts_have_brackets(document: &Document<'_>) -> Vec<Finding> {
-    let mut hosts = Hosts { known: document.known_hosts, path: Vec::new(), findings: Vec::new() };
-    hosts.value(document.value);
-    hosts.findings
-}
-
-struct Hosts<'v> {
-    known: &'v BTreeSet<Ipv6Addr>,
-    path: Vec<Seen<'v>>,
-    findings: Vec<Finding>,
-}
-
-impl<'v> Hosts<'v> {
-    fn value(&mut self, value: &'v Value) {
-        match value {
-            Value::Map(map) => {
-                for (name, value) in map.iter() {
-                    self.path.push(Seen::Key(name));
-                    self.value(value);
-                    self.path.pop();
-                }
-            }
-            Value::List(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.path.push(Seen::Index(index));
-                    self.value(item);
-                    self.path.pop();
-                }
-            }
-            Value::String(text) => self.text(text),
-            _ => {}
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        let left = MAX_FINDINGS.saturating_sub(self.findings.len());
-        for bare in bare_addresses(text, |address| self.known.contains(address)).take(left) {
-            let finding = finding(&kept(&self.path), &bare);
+    let mut findings = Vec::new();
+    visit(document.value, &mut |path, value, _| {
+        let Some(text) = value.as_str() else { return };
+        let left = MAX_FINDINGS.saturating_sub(findings.len());
+        for bare in bare_addresses(text, |address| document.known_hosts.contains(address)).take(left) {
+            let finding = finding(&kept(path), &bare);
             let line = text[..bare.at].matches('\n').count();
-            self.findings.push(if text.trim_end().contains('\n') {
-                finding.on(Part::Line(line))
-            } else {
-                finding
-            });
+            let is_in_lines = text.trim_end().contains('\n');
+            findings.push(if is_in_lines { finding.on(Part::Line(line)) } else { finding });
         }
-    }
+    });
+    findings
 }
 
 fn finding(path: &[Step], bare: &Bare<'_>) -> Finding {

@@ -1,9 +1,9 @@
 //! Images: each names one registry, and a version that stays what it is.
 
 use crate::charts::{begins_with_registry, is_registry};
-use crate::yaml::{Map, Value};
+use crate::yaml::Map;
 
-use super::{Document, Finding, Seen, kept};
+use super::{Document, Finding, Seen, kept, visit};
 
 /// The tag that is another image tomorrow.
 const LATEST: &str = "latest";
@@ -16,35 +16,15 @@ const VERSION_HINT: &str = "name a version, as a tag or as a digest: otherwise i
 
 pub(super) fn images_are_pinned(document: &Document<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    walk(document.value, &mut Vec::new(), &mut findings);
+    visit(document.value, &mut |path, value, within| {
+        if let Some(text) = value.as_str() {
+            findings.extend(match (path.last(), within) {
+                (Some(Seen::Key(name)), Some(map)) => judge(name, text, map, path),
+                _ => doubled(text, path),
+            });
+        }
+    });
     findings
-}
-
-fn walk<'v>(value: &'v Value, path: &mut Vec<Seen<'v>>, findings: &mut Vec<Finding>) {
-    match value {
-        Value::Map(map) => {
-            for (name, value) in map.iter() {
-                path.push(Seen::Key(name));
-                match value {
-                    Value::String(text) => findings.extend(judge(name, text, map, path)),
-                    value => walk(value, path, findings),
-                }
-                path.pop();
-            }
-        }
-        Value::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                path.push(Seen::Index(index));
-                match item {
-                    Value::String(text) => findings.extend(doubled(text, path)),
-                    item => walk(item, path, findings),
-                }
-                path.pop();
-            }
-        }
-        Value::String(text) => findings.extend(doubled(text, path)),
-        _ => {}
-    }
 }
 
 fn judge(key: &str, text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {

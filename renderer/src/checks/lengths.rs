@@ -8,7 +8,7 @@ use crate::key_path::{Step, key};
 use crate::yaml::Value;
 
 use super::argo::{Application, applications};
-use super::{Document, DocumentKind, Finding, Seen, kept};
+use super::{Document, DocumentKind, Finding, Seen, kept, visit};
 
 /// What the standard lets the common name of a certificate be.
 const COMMON_NAME: usize = 64;
@@ -31,20 +31,23 @@ const KINDS: [(&str, &str, usize); 5] = [
 const HOST_KEYS: [&str; 4] = ["dnsNames", "host", "hosts", "hostnames"];
 
 pub(super) fn names_are_short_enough(document: &Document<'_>) -> Vec<Finding> {
-    let mut walk = Walk { document, path: Vec::new(), findings: Vec::new() };
+    let mut walk = Walk { document, findings: Vec::new() };
     if document.kind == DocumentKind::Object {
         walk.object();
         for application in applications(document.value) {
             walk.application(&application);
         }
     }
-    walk.value(document.value);
+    visit(document.value, &mut |path, value, _| {
+        if let Some(Seen::Key(name)) = path.last() {
+            walk.entry(path, name, value);
+        }
+    });
     walk.findings
 }
 
 struct Walk<'d> {
     document: &'d Document<'d>,
-    path: Vec<Seen<'d>>,
     findings: Vec<Finding>,
 }
 
@@ -82,39 +85,18 @@ impl<'d> Walk<'d> {
         }
     }
 
-    fn value(&mut self, value: &'d Value) {
-        match value {
-            Value::Map(map) => {
-                for (name, value) in map.iter() {
-                    self.path.push(Seen::Key(name));
-                    self.entry(name, value);
-                    self.value(value);
-                    self.path.pop();
-                }
-            }
-            Value::List(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.path.push(Seen::Index(index));
-                    self.value(item);
-                    self.path.pop();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn entry(&mut self, name: &str, value: &'d Value) {
+    fn entry(&mut self, path: &[Seen<'d>], name: &str, value: &'d Value) {
         let is_object = self.document.kind == DocumentKind::Object;
         match (name, value) {
             ("commonName", Value::String(text)) => {
-                self.judge(&kept(&self.path), text, "the common name of a certificate", COMMON_NAME);
+                self.judge(&kept(path), text, "the common name of a certificate", COMMON_NAME);
             }
-            ("host", Value::String(text)) if is_object => self.host(&kept(&self.path), text),
+            ("host", Value::String(text)) if is_object => self.host(&kept(path), text),
             (_, Value::List(items)) if is_object && HOST_KEYS.contains(&name) => {
                 for (index, text) in
                     items.iter().enumerate().filter_map(|(at, item)| Some((at, item.as_str()?)))
                 {
-                    self.host(&[kept(&self.path), vec![Step::Index(index)]].concat(), text);
+                    self.host(&[kept(path), vec![Step::Index(index)]].concat(), text);
                 }
             }
             _ => {}

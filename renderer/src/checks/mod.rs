@@ -25,7 +25,7 @@ use crate::catalog::{Addon, Catalog, ObjectSchemas};
 use crate::inventory::{Cluster, Inventory};
 use crate::key_path::{Step, key};
 use crate::problem::Problem;
-use crate::yaml::Value;
+use crate::yaml::{Map, Value};
 
 pub use argo::{ArgoPart, Made, Registered};
 pub use flows::{
@@ -106,6 +106,37 @@ fn kept(path: &[Seen<'_>]) -> Vec<Step> {
         Seen::Index(index) => Step::Index(*index),
     };
     path.iter().map(step).collect()
+}
+
+/// Visits the texts and lists of a document with their paths, and with the map that has them as an entry.
+fn visit<'v>(value: &'v Value, visitor: &mut impl FnMut(&[Seen<'v>], &'v Value, Option<&'v Map>)) {
+    fn walk<'v>(
+        path: &mut Vec<Seen<'v>>,
+        value: &'v Value,
+        within: Option<&'v Map>,
+        visitor: &mut impl FnMut(&[Seen<'v>], &'v Value, Option<&'v Map>),
+    ) {
+        match value {
+            Value::Map(map) => {
+                for (name, value) in map.iter() {
+                    path.push(Seen::Key(name));
+                    walk(path, value, Some(map), visitor);
+                    path.pop();
+                }
+            }
+            Value::List(items) => {
+                visitor(path, value, within);
+                for (index, item) in items.iter().enumerate() {
+                    path.push(Seen::Index(index));
+                    walk(path, item, None, visitor);
+                    path.pop();
+                }
+            }
+            Value::String(_) => visitor(path, value, within),
+            _ => {}
+        }
+    }
+    walk(&mut Vec::new(), value, None, visitor);
 }
 
 /// What a rendered document is.
