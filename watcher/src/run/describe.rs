@@ -62,7 +62,8 @@ fn in_url(branch: &str) -> String {
 pub(super) fn title(group: Group, source: &CommitSummary) -> Option<String> {
     let is_plain = |c: char| c.is_alphanumeric() || " .,:;-_/+=()→'".contains(c);
     let visible = visible(&source.title);
-    let plain: String = visible.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
+    let plain: String =
+        visible.chars().filter(|c| *c != '#').map(|c| if is_plain(c) { c } else { ' ' }).collect();
     let subject = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     let title = format!("Render {group}: {subject}");
     let is_whole = title.chars().count() <= markdown::TITLE_LIMIT;
@@ -161,7 +162,7 @@ mod tests {
         let title = |subject: &str| title(Group::App, &commit(subject, "Ann"));
         assert_eq!(
             title("Bump cert-manager to v1.22 (#12)").unwrap(),
-            "Render app: Bump cert-manager to v1.22 ( 12)"
+            "Render app: Bump cert-manager to v1.22 (12)"
         );
         assert_eq!(title("@all: `x` <b>*y*</b> \u{202e}").unwrap(), "Render app: all: x b y /b u 202e");
         assert_eq!(title("Ünïcode").unwrap(), "Render app: Ünïcode");
