@@ -59,6 +59,11 @@ impl Fleet {
         let addon = format!(
             "chart: {{repository: 'https://charts.example.com', name: {chart}, version: 1.0.0}}\nnamespace: trap\n"
         );
+        let application = format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: trap, namespace: argocd}}\nspec:\n  \
+             project: default\n  destination: {{name: in-cluster, namespace: trap}}\n  \
+             source: {{repoURL: 'https://charts.example.com', chart: {chart}, targetRevision: 1.0.0}}\n"
+        );
         for (path, text) in [
             (
                 "environments/_fleet.yaml",
@@ -70,6 +75,7 @@ impl Fleet {
             ),
             ("templates/addons/trap/addon.yaml", &addon),
             ("templates/addons/trap/values.yaml.hbs", values),
+            ("templates/cluster/application.yaml.hbs", &application),
         ] {
             let path = fleet.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
