@@ -5,9 +5,8 @@
 //! conditional requests"). The client that asks keeps the `ETag`s; this is only which pages to ask for and how to tell a
 //! change. The look is made for [`poll`](super::poll::poll).
 
-use std::fmt::Write as _;
-
 use super::RepositoryName;
+use crate::percent::encoded;
 
 /// What a page looked like: equal marks stand for the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub enum Mark {
 /// base branch, and the open pull requests with their tips, labels and texts, the ones that changed last first.
 #[must_use]
 pub fn routes(repository: &RepositoryName, base: &str) -> [String; 2] {
-    let base = escape(base);
+    let base = encoded(base);
     [
         format!("/repos/{repository}/branches/{base}"),
         format!("/repos/{repository}/pulls?state=open&sort=updated&direction=desc&per_page=100"),
@@ -37,20 +36,6 @@ pub fn look<E>(
     mut ask: impl FnMut(&str) -> Result<Mark, E>,
 ) -> impl FnMut() -> Result<Vec<Mark>, E> {
     move || routes().iter().map(|route| ask(route)).collect()
-}
-
-/// Writes a branch's name so that it stays one part of an address.
-fn escape(branch: &str) -> String {
-    let mut escaped = String::with_capacity(branch.len());
-    for byte in branch.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

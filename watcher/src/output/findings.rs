@@ -9,6 +9,8 @@ use renderer::problem::{Excerpt, Place, Problem};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::percent::encoded_path;
+
 /// What each check says, as people read it.
 const REFERENCE: &str = include_str!("../../../docs/reference/checks.md");
 /// Where people read it.
@@ -111,7 +113,7 @@ fn result(
         "level": "error",
         "message": { "text": message },
         "locations": [{ "physicalLocation": {
-            "artifactLocation": { "uri": uri(place.file.as_str()), "uriBaseId": "%SRCROOT%" },
+            "artifactLocation": { "uri": encoded_path(place.file.as_str()), "uriBaseId": "%SRCROOT%" },
             "region": region,
         } }],
         "partialFingerprints": { FINGERPRINT: fingerprint(problem, place, seen) },
@@ -143,17 +145,6 @@ fn without_numbers(message: &str) -> String {
     let mut parts = message.split("line ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + "line " + part.trim_start_matches(|c: char| c.is_ascii_digit()))
-}
-
-/// Writes the path of a file as a relative address.
-fn uri(path: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    path.bytes().map(byte).collect()
 }
 
 /// Reads what the reference says of each check from its tables.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::group::Group;
 use super::publish::head_of;
 use crate::git::{CommitSummary, GitError, Repository, Revision};
+use crate::percent::encoded_path;
 
 /// How much of a body is kept for what stands around the plan, in characters.
 pub(super) const MARGIN: usize = 2_048;
@@ -36,7 +37,7 @@ impl Links {
         let page = markdown::RISKS;
         let is_there = repository.entry_at(revision, page)?.is_some();
         Ok(is_there.then(|| match &self.web {
-            Some(web) => format!("{web}/blob/{}/{page}", in_url(&self.branch)),
+            Some(web) => format!("{web}/blob/{}/{page}", encoded_path(&self.branch)),
             None => page.to_owned(),
         }))
     }
@@ -47,15 +48,6 @@ impl Links {
             None => format!("`{}`", revision.short()),
         }
     }
-}
-
-/// Writes a branch so that it can stand in the path of an address in Markdown.
-fn in_url(branch: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    branch.bytes().map(byte).collect()
 }
 
 /// Returns the title: the subject of the commit that is rendered; nothing if no word of it can stand in one.
@@ -95,7 +87,7 @@ pub(super) fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, p
         let _ = writeln!(
             text,
             "[All files]({web}/compare/{}...{head}) · [Pull request of {other}]({web}/pulls?q=is%3Apr+is%3Aopen+head%3A{sibling}), if there is one: {order}.",
-            in_url(base)
+            encoded_path(base)
         );
     } else {
         let range = markdown::code(&format!("git diff {base}...{head}"));

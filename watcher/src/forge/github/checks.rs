@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::client::Call;
-use super::place::encoded;
 use super::{ATTEMPTS, CommitStatus, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, StatusState, wire};
 use crate::forge::ForgeError;
 use crate::git::Revision;
+use crate::percent::encoded;
 
 /// The most annotations that one request takes (GitHub Docs, "REST API endpoints for check runs").
 const ANNOTATIONS_A_REQUEST: usize = 50;

@@ -28,6 +28,7 @@ use tracing::info;
 
 use super::{BRANCHES, ForgeError, Outcome, Proposal, PullRequest, PullState};
 use crate::git::{Fault, PushError, RefUpdate, Revision, Upstream};
+use crate::percent::encoded;
 
 pub use budget::{Budget, Cost, Left};
 pub use checks::{Annotation, Conclusion, OUTPUT_LIMIT, Verdict};
@@ -39,7 +40,6 @@ pub use people::{Labelled, Obstacle, OpenPull, Origin};
 pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};
 
 use client::Call;
-use place::encoded;
 
 /// How often a step is tried anew whose answer was lost.
 const ATTEMPTS: u32 = 3;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use tracing::info;
 
 use super::client::Call;
-use super::place::encoded;
 use super::wire;
 use super::{GitHubError, GitHubFault, GitHubForge};
 use crate::forge::{BRANCHES, ForgeError};
 use crate::git::Revision;
+use crate::percent::encoded;
 
 /// How many files GitHub lists of a comparison; beyond them it says nothing of the others (GitHub Docs, "Compare two
 /// commits").

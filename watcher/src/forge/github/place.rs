@@ -186,16 +186,6 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text != "." && text != ".." && text.chars().all(is_allowed)
 }
 
-/// Writes text so that it can stand in a path or a query.
-#[must_use]
-pub fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
