@@ -4,58 +4,31 @@
 //! are made in the object database alone: no index file, no working tree, no host configuration. A [`Repository`] may be
 //! moved to another thread but not shared; a blocking task takes one of its own from [`Repository::reopen`].
 
-mod address;
 mod checkout;
-mod classify;
-mod commit;
-mod commit_object;
-mod compare;
-mod conversation;
-mod differences;
 mod error;
 mod failure;
-mod graph;
 mod history;
-mod index;
-mod inputs;
-mod merge;
 mod mirror;
-mod object;
-mod pace;
-mod pack;
-mod packet;
-mod process;
-mod reach;
-mod receive_pack;
-mod refs;
-mod repository;
-mod revision;
-mod smart_http;
-mod snapshot;
-mod ssh;
-mod taken_back;
-mod tracked;
-mod tree;
-mod upload_pack;
-mod upstream;
+mod objects;
+mod remote;
 
-pub use address::is_elsewhere;
-pub use commit::{CommitRequest, CommitText, SOURCE_REVISION, Signature, TreeChange};
-pub use compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFile, PublishedFiles};
-pub use differences::{Difference, Entry};
+pub use checkout::refs::{PushError, RefUpdate};
+pub use checkout::tracked::{LeftOut, Tracked, TrackedKind};
 pub use error::{Fault, GitError};
 pub use failure::GitFailure;
-pub use history::{CommitSummary, FilesChanged};
-pub use inputs::SourceMemory;
-pub use mirror::mirror_folder;
-pub use object::blob_id;
-pub use refs::{PushError, RefUpdate};
-pub use repository::Repository;
-pub use revision::{BlobId, Revision, RevisionError};
-pub use snapshot::{BlobCache, MAX_SOURCE_BYTES};
-pub(crate) use snapshot::{Unreadable, name_problem, problem};
-pub use tracked::{LeftOut, Tracked, TrackedKind};
-pub use upstream::Upstream;
+pub use history::inputs::SourceMemory;
+pub use history::log::{CommitSummary, FilesChanged};
+pub use mirror::clones::mirror_folder;
+pub use mirror::upstream::Upstream;
+pub use objects::commit::{CommitRequest, CommitText, SOURCE_REVISION, Signature, TreeChange};
+pub use objects::compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFile, PublishedFiles};
+pub use objects::differences::{Difference, Entry};
+pub use objects::object::blob_id;
+pub use objects::repository::Repository;
+pub use objects::revision::{BlobId, Revision, RevisionError};
+pub use objects::snapshot::{BlobCache, MAX_SOURCE_BYTES};
+pub(crate) use objects::snapshot::{Unreadable, name_problem, problem};
+pub use remote::address::is_elsewhere;
 
 #[cfg(test)]
 pub(crate) mod scene;
@@ -64,6 +37,9 @@ pub(crate) mod scene;
 /// index. For fuzzing.
 #[doc(hidden)]
 pub fn read_untrusted(mut bytes: &[u8]) {
+    use checkout::index;
+    use objects::commit_object;
+    use remote::{pace, packet, receive_pack, upload_pack};
     let _ = index::read(bytes, 20, &|_| true, &mut |_| Some(bytes.to_vec()));
     let _ = commit_object::CommitObject::parse(bytes);
     receive_pack::read_report(bytes);

@@ -1,0 +1,346 @@
+//! What git has of a working tree: which files, with which content, and how it writes them to the disk.
+//!
+//! Rendering a working tree asks git nothing else, so it also works where libgit2 cannot open the repository: in one that
+//! another user owns, or whose refs or ids it does not know.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use git2::{AttrCheckFlags, AttrValue, ObjectType};
+use sha2::{Digest, Sha256};
+
+use super::index::{self, IndexEntry};
+use crate::git::error::{Fault, GitError};
+use crate::git::objects::classify::classify_io;
+use crate::git::objects::object::blob_id;
+use crate::git::objects::repository::Repository;
+use crate::git::objects::revision::hex;
+
+const FOLDER: u32 = 0o040_000;
+const SYMLINK: u32 = 0o120_000;
+const SUBMODULE: u32 = 0o160_000;
+
+const READ: &str = "read what git has of the working tree";
+
+/// What git has of the files below some folders of a working tree; nothing, if there is no repository.
+#[derive(Debug)]
+pub struct Tracked {
+    top: PathBuf,
+    files: BTreeMap<Vec<u8>, TrackedFile>,
+    id_bytes: usize,
+    /// The repository, if libgit2 can open it.
+    repository: OnceCell<Option<Repository>>,
+}
+
+#[derive(Debug, Default)]
+struct TrackedFile {
+    mode: u32,
+    /// The contents that git has under this name: several in a merge with conflicts, none if only the name is there.
+    ids: Vec<Box<[u8]>>,
+    may_be_absent: bool,
+}
+
+/// A file that git has and that need not be on the disk: it is outside a sparse checkout, or marked as unchanged.
+#[derive(Clone, Copy, Debug)]
+pub struct LeftOut<'a> {
+    /// Its path from the top of the working tree.
+    pub path: &'a [u8],
+    /// What kind of entry it is.
+    pub kind: TrackedKind,
+    id: &'a [u8],
+}
+
+/// The kind of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackedKind {
+    /// A file, executable or not.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// Another repository.
+    Submodule,
+}
+
+impl TrackedKind {
+    const fn of(mode: u32) -> Self {
+        match mode {
+            SYMLINK => Self::Symlink,
+            SUBMODULE => Self::Submodule,
+            _ => Self::File,
+        }
+    }
+}
+
+impl Tracked {
+    /// Reads what git has below `folders`, names at the top of the working tree.
+    pub fn read(top: &Path, folders: &[&str]) -> Result<Self, GitError> {
+        let mut tracked =
+            Self { top: top.to_owned(), files: BTreeMap::new(), id_bytes: 20, repository: OnceCell::new() };
+        let Some(git_dir) = tracked.git_dir()? else { return Ok(tracked) };
+        if is_sha256(&git_dir) {
+            tracked.id_bytes = Sha256::output_size();
+        }
+        let Some(bytes) = tracked.file(&git_dir.join("index"))? else { return Ok(tracked) };
+        let wanted = |path: &[u8]| {
+            folders.iter().any(|folder| {
+                path.strip_prefix(folder.as_bytes())
+                    .is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+            })
+        };
+        let mut shared = |id: &[u8]| fs::read(git_dir.join(format!("sharedindex.{}", hex(id)))).ok();
+        let entries = index::read(&bytes, tracked.id_bytes, &wanted, &mut shared)
+            .map_err(|reason| tracked.error(Fault::UnreadableIndex { reason }))?;
+        for entry in entries {
+            tracked.insert(entry)?;
+        }
+        Ok(tracked)
+    }
+
+    fn insert(&mut self, entry: IndexEntry) -> Result<(), GitError> {
+        if entry.mode == FOLDER {
+            return self.insert_folder(&entry);
+        }
+        let file = self.files.entry(entry.path).or_default();
+        file.mode = entry.mode;
+        file.may_be_absent = entry.may_be_absent;
+        if !entry.is_intended {
+            file.ids.push(entry.id);
+        }
+        Ok(())
+    }
+
+    /// A sparse index has whole folders outside the checkout as one entry each.
+    fn insert_folder(&mut self, folder: &IndexEntry) -> Result<(), GitError> {
+        let repository = Repository::open(&self.top)?;
+        let failed = || repository.failed(format!("read `{}`", String::from_utf8_lossy(&folder.path)));
+        let tree = git2::Oid::from_bytes(&folder.id).and_then(|id| repository.inner.find_tree(id));
+        let mut files = Vec::new();
+        tree.map_err(failed())?
+            .walk(git2::TreeWalkMode::PreOrder, |below, entry| {
+                if entry.kind() != Some(ObjectType::Tree) {
+                    let path = [&folder.path, below.as_bytes(), entry.name_bytes()].concat();
+                    files.push((path, entry.filemode_raw(), entry.id()));
+                }
+                git2::TreeWalkResult::Ok
+            })
+            .map_err(failed())?;
+        for (path, mode, id) in files {
+            let ids = vec![id.as_bytes().into()];
+            let file = TrackedFile { mode: mode.unsigned_abs(), ids, may_be_absent: true };
+            self.files.insert(path, file);
+        }
+        Ok(())
+    }
+
+    /// Returns whether git has a file of this name, with whatever content.
+    #[must_use]
+    pub fn is_tracked(&self, path: &[u8]) -> bool {
+        self.files.get(path).is_some_and(|file| !file.ids.is_empty())
+    }
+
+    /// Returns whether git has this very content, as it stands on the disk, under this name.
+    #[must_use]
+    pub fn has(&self, path: &[u8], on_disk: &[u8]) -> bool {
+        self.files.get(path).is_some_and(|file| {
+            let has = |content: &[u8]| {
+                let id = self.id(content);
+                file.ids.iter().any(|known| **known == *id)
+            };
+            has(on_disk) || matches!(self.to_git(path, on_disk), Cow::Owned(content) if has(&content))
+        })
+    }
+
+    /// Returns the files that git has and that need not be on the disk.
+    pub fn left_out(&self) -> impl Iterator<Item = LeftOut<'_>> {
+        self.files.iter().filter(|(_, file)| file.may_be_absent).filter_map(|(path, file)| {
+            Some(LeftOut { path, kind: TrackedKind::of(file.mode), id: file.ids.first()? })
+        })
+    }
+
+    /// Returns the paths of the submodules.
+    pub fn submodules(&self) -> impl Iterator<Item = &[u8]> {
+        self.files.iter().filter(|(_, file)| file.mode == SUBMODULE).map(|(path, _)| path.as_slice())
+    }
+
+    /// Returns the content of a file that is left out, or its size if that is more than `largest` bytes.
+    pub fn content(&self, file: LeftOut<'_>, largest: usize) -> Result<Result<Arc<[u8]>, usize>, GitError> {
+        let repository = match self.repository() {
+            Some(repository) => repository,
+            // Says why it cannot be opened.
+            None => &Repository::open(&self.top)?,
+        };
+        let failed = || repository.failed(format!("read `{}`", String::from_utf8_lossy(file.path)));
+        let odb = repository.inner.odb().map_err(failed())?;
+        let id = git2::Oid::from_bytes(file.id).map_err(failed())?;
+        let (size, _) = odb.read_header(id).map_err(failed())?;
+        if size > largest {
+            return Ok(Err(size));
+        }
+        Ok(Ok(odb.read(id).map_err(failed())?.data().into()))
+    }
+
+    /// Returns what git makes of a file on the disk when it takes it in: line endings as they are in a commit.
+    #[must_use]
+    pub fn to_git<'a>(&self, path: &[u8], on_disk: &'a [u8]) -> Cow<'a, [u8]> {
+        if !has_crlf(on_disk) {
+            return Cow::Borrowed(on_disk);
+        }
+        match self.endings(path) {
+            Endings::Kept => Cow::Borrowed(on_disk),
+            // Guessing, git leaves alone what does not look like text, and what it has with such endings already.
+            Endings::Converted { is_guess: true, .. }
+                if !is_plain_text(on_disk) || self.has_as_is(path, on_disk) =>
+            {
+                Cow::Borrowed(on_disk)
+            }
+            Endings::Converted { .. } => Cow::Owned(without_crlf(on_disk)),
+        }
+    }
+
+    /// Returns what git writes to the disk for a content without carriage returns.
+    #[must_use]
+    pub fn to_disk<'a>(&self, path: &[u8], content: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.endings(path) {
+            Endings::Converted { is_crlf: true, .. }
+                if !content.contains(&b'\r') && !content.contains(&0) =>
+            {
+                Cow::Owned(with_crlf(content))
+            }
+            _ => Cow::Borrowed(content),
+        }
+    }
+
+    fn has_as_is(&self, path: &[u8], on_disk: &[u8]) -> bool {
+        let id = self.id(on_disk);
+        self.files.get(path).is_some_and(|file| file.ids.iter().any(|known| **known == *id))
+    }
+
+    fn id(&self, content: &[u8]) -> Vec<u8> {
+        if self.id_bytes == 20 {
+            return blob_id(content).0.into();
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(format!("blob {}\0", content.len()));
+        hasher.update(content);
+        hasher.finalize().to_vec()
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        self.repository
+            .get_or_init(
+                || if self.top.join(".git").exists() { Repository::open(&self.top).ok() } else { None },
+            )
+            .as_ref()
+    }
+
+    /// Returns how git converts the line endings of a file, by its attributes and the configuration.
+    fn endings(&self, path: &[u8]) -> Endings {
+        let Some(repository) = self.repository() else { return Endings::Kept };
+        let Ok(path) = std::str::from_utf8(path) else { return Endings::Kept };
+        let attribute = |name| {
+            let value = repository.inner.get_attr_bytes(path.as_ref(), name, AttrCheckFlags::FILE_THEN_INDEX);
+            AttrValue::from_bytes(value.ok().flatten())
+        };
+        let config = repository.inner.config().ok();
+        let setting = |name| config.as_ref().and_then(|config| config.get_string(name).ok());
+        let autocrlf = setting("core.autocrlf").unwrap_or_default();
+        let (is_on, is_input) = (matches!(&*autocrlf, "true" | "yes" | "on" | "1"), autocrlf == "input");
+        let text = match attribute("text") {
+            AttrValue::Unspecified => attribute("crlf"),
+            given => given,
+        };
+        let eol = attribute("eol");
+        let is_crlf = match eol {
+            AttrValue::String("crlf") => true,
+            AttrValue::String("lf") => false,
+            _ => is_on || (!is_input && setting("core.eol").as_deref() == Some("crlf")),
+        };
+        match text {
+            AttrValue::False => Endings::Kept,
+            AttrValue::String("auto") => Endings::Converted { is_guess: true, is_crlf },
+            AttrValue::String("input") => Endings::Converted { is_guess: false, is_crlf: false },
+            AttrValue::True => Endings::Converted { is_guess: false, is_crlf },
+            _ if matches!(eol, AttrValue::String("crlf" | "lf")) => {
+                Endings::Converted { is_guess: false, is_crlf }
+            }
+            _ if is_on || is_input => Endings::Converted { is_guess: true, is_crlf: is_on },
+            _ => Endings::Kept,
+        }
+    }
+
+    /// Returns the folder with the index: that of a linked working tree or of a submodule is elsewhere.
+    fn git_dir(&self) -> Result<Option<PathBuf>, GitError> {
+        let here = self.top.join(".git");
+        if here.is_dir() || here.symlink_metadata().is_err() {
+            return Ok(here.is_dir().then_some(here));
+        }
+        let text = self.file(&here)?.unwrap_or_default();
+        let named = String::from_utf8_lossy(&text)
+            .trim_end()
+            .strip_prefix("gitdir: ")
+            .map(|path| self.top.join(path));
+        match named {
+            Some(folder) if folder.is_dir() => Ok(Some(folder)),
+            named => Err(self.error(Fault::LostRepository { at: named.unwrap_or(here) })),
+        }
+    }
+
+    fn file(&self, path: &Path) -> Result<Option<Vec<u8>>, GitError> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.error(classify_io(error))),
+        }
+    }
+
+    fn error(&self, fault: Fault) -> GitError {
+        GitError { repository: self.top.clone(), attempt: READ.into(), fault }
+    }
+}
+
+/// How the line endings of a file change between a commit and the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endings {
+    Kept,
+    Converted {
+        /// Whether git looks at the content to see that it is text.
+        is_guess: bool,
+        /// Whether lines end in CRLF on the disk.
+        is_crlf: bool,
+    },
+}
+
+fn is_sha256(git_dir: &Path) -> bool {
+    let common = fs::read_to_string(git_dir.join("commondir"));
+    let common = common.map_or_else(|_| git_dir.to_owned(), |path| git_dir.join(path.trim_end()));
+    let config = git2::Config::open(&common.join("config"));
+    let format = config.and_then(|config| config.get_string("extensions.objectformat"));
+    format.is_ok_and(|format| format.eq_ignore_ascii_case("sha256"))
+}
+
+fn has_crlf(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| pair == b"\r\n")
+}
+
+fn is_plain_text(bytes: &[u8]) -> bool {
+    let has_lone =
+        bytes.iter().enumerate().any(|(at, byte)| *byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+    !has_lone && !bytes.contains(&0)
+}
+
+fn without_crlf(text: &[u8]) -> Vec<u8> {
+    let is_kept = |at: usize| text[at] != b'\r' || text.get(at + 1) != Some(&b'\n');
+    (0..text.len()).filter(|at| is_kept(*at)).map(|at| text[at]).collect()
+}
+
+fn with_crlf(text: &[u8]) -> Vec<u8> {
+    text.iter()
+        .flat_map(|byte| if *byte == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(byte) })
+        .copied()
+        .collect()
+}

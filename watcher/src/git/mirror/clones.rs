@@ -1,0 +1,274 @@
+//! A mirror: a bare repository that only this service writes, in which nothing is kept that cannot be fetched again.
+//!
+//! That makes its care simple. It is created when it is missing, repacked when it has become slow, and thrown away and
+//! cloned again when something in it is damaged. A folder that is not marked as a mirror is never touched: it may be
+//! somebody's work. One process has a mirror at a time; what an earlier one left behind when it was killed is cleared.
+//!
+//! Each clone has a folder of its own in that of the mirror, with the next number for its name. libgit2 keeps packs that
+//! it has read by their path, so a fresh clone in the place of a damaged one could still be read as the damaged one.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use renderer::secrets::masked_words;
+use sha1::{Digest, Sha1};
+use tracing::{info, warn};
+
+use crate::identity::Identity;
+
+use super::upstream::Upstream;
+use crate::git::error::{Fault, GitError};
+use crate::git::objects::classify::classify_io;
+use crate::git::objects::repository::Repository;
+use crate::git::objects::revision::hex;
+use crate::git::remote::conversation::Remote;
+use crate::git::remote::process::command;
+
+/// Marks a folder as a mirror, and says of what.
+const MARKER: &str = "fleetwright-mirror";
+
+/// What the folder of a clone ends in, after its number.
+const CLONE_SUFFIX: &str = ".git";
+
+/// The branch of a mirror's own HEAD, which means nothing: it has no branches of its own.
+const HEAD: &str = "main";
+
+/// Git repacks by itself when there are more packs or loose objects than these; so do we.
+const MAX_PACKS: usize = 50;
+const MAX_LOOSE: usize = 6_700;
+
+/// A second is enough for a process that was told to end.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Loose objects spread evenly over this many folders; counting one of them tells.
+const LOOSE_FOLDERS: usize = 256;
+
+/// A mirror on the disk, held by this process until the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(in crate::git) struct Mirror {
+    folder: PathBuf,
+    _held: Arc<File>,
+}
+
+/// Returns the folder of the mirror of `address` below a cache folder: one an address, with a name that people know.
+#[must_use]
+pub fn mirror_folder(cache: &Path, address: &str) -> PathBuf {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    // A query and a password are refused later on; until then, neither leaves a trace in a name.
+    let address = masked_words(address.split(['?', '#']).next().unwrap_or_default());
+    let end = address.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    let name: String = end.trim_end_matches(".git").chars().filter(|c| is_plain(*c)).collect();
+    let digest = hex(&Sha1::digest(address.as_bytes())[..6]);
+    cache.join("mirrors").join(format!("{}-{digest}", name.trim_start_matches('.')))
+}
+
+impl Upstream {
+    /// Returns the upstream at an address, with a mirror of it in `folder` to work in.
+    ///
+    /// Nothing is fetched yet.
+    pub fn mirrored(folder: &Path, address: &str, identity: &Identity) -> Result<Self, GitError> {
+        let failed =
+            |fault| GitError { repository: folder.to_owned(), attempt: "open the mirror".into(), fault };
+        let remote = Remote::parse(address, identity).map_err(failed)?;
+        let mirror = Mirror::hold(folder, &remote).map_err(failed)?;
+        Ok(Self::in_mirror(mirror.open()?, remote, mirror))
+    }
+
+    /// Returns this upstream with a mirror as new if `error` says that something in it is damaged.
+    ///
+    /// Returns nothing if there is no mirror, or if the error says something else.
+    pub fn recovered(&self, error: &GitError) -> Result<Option<Self>, GitError> {
+        match self.mirror() {
+            Some((mirror, _)) if error.is_damage() => {
+                warn!(mirror = %mirror.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
+                self.in_new_clone(mirror).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns this upstream with its mirror repacked if it had become slow; otherwise, nothing.
+    ///
+    /// Git does it where it is installed. Elsewhere the mirror is cloned again, which comes to the same.
+    pub fn tidied(&self) -> Result<Option<Self>, GitError> {
+        let Some((mirror, _)) = self.mirror().filter(|(mirror, _)| mirror.is_untidy()) else {
+            return Ok(None);
+        };
+        info!(mirror = %mirror.folder.display(), "repacking the mirror");
+        if mirror.repack() {
+            return Ok(Some(self.in_clone(mirror.open()?)));
+        }
+        self.in_new_clone(mirror).map(Some)
+    }
+
+    /// Fetches everything into a new clone.
+    fn in_new_clone(&self, mirror: &Mirror) -> Result<Self, GitError> {
+        let upstream = self.in_clone(mirror.begin(mirror.newest().unwrap_or_default() + 1)?);
+        upstream.fetch()?;
+        Ok(upstream)
+    }
+}
+
+impl Mirror {
+    /// Takes hold of a folder that is a mirror of `remote`, or that may become one.
+    fn hold(folder: &Path, remote: &Remote) -> Result<Self, Fault> {
+        fs::create_dir_all(folder).map_err(classify_io)?;
+        let marker = folder.join(MARKER);
+        if !marker.exists() && fs::read_dir(folder).map_err(classify_io)?.next().is_some() {
+            return Err(Fault::NotAMirror);
+        }
+        let mut held =
+            File::options().read(true).append(true).create(true).open(&marker).map_err(classify_io)?;
+        lock(&held)?;
+        let of = fs::read_to_string(&marker).map_err(classify_io)?;
+        match of.trim_end() {
+            // The marker comes first, so that a mirror that was never finished is known for what it is.
+            "" => writeln!(held, "{remote}").map_err(classify_io)?,
+            of if of == remote.to_string() => {}
+            of => return Err(Fault::OtherMirror { of: of.to_owned() }),
+        }
+        // A folder that another user has made, such as a volume, stays as it is; each clone in it is closed as well.
+        let _ = close(folder);
+        Ok(Self { folder: folder.to_owned(), _held: Arc::new(held) })
+    }
+
+    /// Opens the newest clone if it is sound, and begins a new one otherwise.
+    fn open(&self) -> Result<Repository, GitError> {
+        let Some(number) = self.newest() else { return self.begin(1) };
+        clear_leftovers(&self.clone_folder(number));
+        match self.sound(number) {
+            Err(error) if !error.fault.is_of_system() => {
+                warn!(mirror = %self.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
+                self.begin(number + 1)
+            }
+            result => result,
+        }
+    }
+
+    /// Opens a clone, and reads what its refs name.
+    fn sound(&self, number: u64) -> Result<Repository, GitError> {
+        let folder = self.clone_folder(number);
+        close(&folder).map_err(|error| damaged(&folder, error))?;
+        let repository = Repository::open(&folder)?;
+        for revision in repository.refs_below("refs/")?.into_values() {
+            match repository.tree_at(revision) {
+                // A commit or a tree that its author has malformed is no damage.
+                Err(error) if error.is_damage() || error.fault.is_of_system() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(repository)
+    }
+
+    /// Begins a clone in place of all that there are.
+    fn begin(&self, number: u64) -> Result<Repository, GitError> {
+        let folder = self.clone_folder(number);
+        let repository = Repository::init_bare(&folder, HEAD)?;
+        close(&folder).map_err(|error| damaged(&folder, error))?;
+        for older in self.numbers().filter(|older| *older < number) {
+            // What cannot be removed now is tried again next time; nothing reads it any more.
+            let _ = fs::remove_dir_all(self.clone_folder(older));
+        }
+        Ok(repository)
+    }
+
+    fn newest(&self) -> Option<u64> {
+        self.numbers().max()
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(CLONE_SUFFIX)?.parse().ok())
+    }
+
+    fn clone_folder(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number}{CLONE_SUFFIX}"))
+    }
+
+    fn current(&self) -> PathBuf {
+        self.clone_folder(self.newest().unwrap_or_default())
+    }
+
+    fn is_untidy(&self) -> bool {
+        let objects = self.current().join("objects");
+        let packs =
+            count(&objects.join("pack"), |name| Path::new(name).extension() == Some(OsStr::new("pack")));
+        packs > MAX_PACKS || count(&objects.join("17"), |_| true) > MAX_LOOSE / LOOSE_FOLDERS
+    }
+
+    /// Has git repack, and returns whether it did.
+    fn repack(&self) -> bool {
+        let status = command("git")
+            .arg("-C")
+            .arg(self.current())
+            // What a run has written is not named by a ref until it is pushed, so nothing recent may go.
+            .args(["-c", "gc.pruneExpire=2.weeks.ago", "gc", "--quiet"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        status.is_ok_and(|status| status.success()) && !self.is_untidy()
+    }
+}
+
+/// Makes sure that no other user can read or change what is in a folder.
+fn close(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(folder)?.permissions().mode();
+    if mode & 0o077 != 0 { fs::set_permissions(folder, fs::Permissions::from_mode(0o700)) } else { Ok(()) }
+}
+
+fn damaged(folder: &Path, error: std::io::Error) -> GitError {
+    GitError {
+        repository: folder.to_owned(),
+        attempt: "close the mirror to others".into(),
+        fault: classify_io(error),
+    }
+}
+
+/// Takes the lock that ends with the process; one that is just ending lets go of it in a moment.
+fn lock(file: &File) -> Result<(), Fault> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(classify_io(error)),
+        }
+    }
+    Err(Fault::MirrorInUse)
+}
+
+/// Removes locks and unfinished packs that a killed process has left; nobody else is here.
+fn clear_leftovers(folder: &Path) {
+    let is_objects = folder.components().any(|part| part.as_os_str() == "objects");
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            clear_leftovers(&path);
+        } else if path.extension() == Some(OsStr::new("lock")) || (is_objects && is_unfinished(&path)) {
+            // What stays is found again at the next start, and named when it is in the way.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Returns whether libgit2 or git gives such names to objects that they are still writing.
+fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.contains("_git2_") || name.starts_with("tmp_")
+}
+
+fn count(folder: &Path, is_counted: impl Fn(&OsStr) -> bool) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    entries.flatten().filter(|entry| is_counted(&entry.file_name())).count()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,517 @@
+//! Comparing rendered files with a revision, at a cost that follows the change.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use git2::ObjectType;
+use rayon::prelude::*;
+use renderer::path::RepoPath;
+
+use super::differences::Entry;
+use super::object::{Kind, hash};
+use super::repository::Repository;
+use super::revision::{BlobId, Revision, hex, oid, raw_id};
+use super::snapshot::MAX_SOURCE_BYTES;
+use super::tree::{self, Leaf, REGULAR_FILE};
+use crate::git::error::{Fault, GitError};
+
+/// A folder of rendered files, for instance one cluster's.
+#[derive(Clone, Debug)]
+pub struct OutputFolder<'a> {
+    /// The folder, directly below the root.
+    pub path: RepoPath,
+    /// What identifies the content: equal digests mean equal files.
+    pub digest: [u8; 32],
+    /// All its files, sorted by path, with paths from the top of the repository.
+    pub files: &'a [(RepoPath, Arc<[u8]>)],
+}
+
+/// The folder that only Fleetwright writes.
+#[derive(Clone, Debug)]
+pub struct OutputRoot {
+    /// The folder.
+    pub path: RepoPath,
+    /// The names of all folders below it that have an owner; any other folder is deleted.
+    pub owned: BTreeSet<String>,
+}
+
+/// A file that differs from the base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileDelta {
+    /// The file.
+    pub path: RepoPath,
+    /// What the base has, or `None` if the file is created.
+    pub old: Option<PublishedFile>,
+    /// What it becomes, or `None` if it is deleted.
+    pub new: Option<Arc<[u8]>>,
+}
+
+/// What the base has at a path that is no folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedFile {
+    /// The id of its content; of a submodule, that of its commit.
+    pub id: BlobId,
+    mode: i32,
+}
+
+/// What is known of folders that were hashed before: the tree of each content.
+#[derive(Debug, Default)]
+pub struct FolderMemo(HashMap<[u8; 32], Option<[u8; 20]>>);
+
+/// How many published files and folders are looked at: a tree may hold another one many times, and that one others.
+const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
+
+/// How many contents are remembered before the memory starts anew: several times a large fleet.
+const REMEMBERED_FOLDERS: usize = 20_000;
+
+/// The mode of a submodule in a tree.
+const SUBMODULE: i32 = 0o160_000;
+
+impl Repository {
+    /// Returns those of the folders, given by path and digest, whose content is not known to stand in `base`.
+    ///
+    /// For the others there is nothing to compare, so nobody has to list their files.
+    pub fn unknown_folders<'a>(
+        &self,
+        base: Revision,
+        root: &RepoPath,
+        folders: impl Iterator<Item = (&'a RepoPath, [u8; 32])>,
+        memo: &FolderMemo,
+    ) -> Result<HashSet<&'a RepoPath>, GitError> {
+        let published = self.published(base, root)?;
+        let is_known = |folder: &RepoPath, digest: [u8; 32]| {
+            memo.0.get(&digest) == Some(&published.get(folder.file_name()).copied())
+        };
+        Ok(folders.filter(|(folder, digest)| !is_known(folder, *digest)).map(|(folder, _)| folder).collect())
+    }
+
+    /// Returns the files that differ between `folders` and `base`, sorted by path.
+    ///
+    /// Folders below the root that are owned but not given stay as they are. Nothing is hashed for a folder whose content
+    /// is remembered and stands in `base`.
+    pub fn compare(
+        &self,
+        base: Revision,
+        root: &OutputRoot,
+        folders: &[OutputFolder<'_>],
+        memo: &mut FolderMemo,
+    ) -> Result<Vec<FileDelta>, GitError> {
+        let published = self.published(base, &root.path)?;
+        for folder in folders.iter().filter(|folder| !published.contains_key(folder.path.file_name())) {
+            self.check_is_folder(base, &folder.path)?;
+        }
+        let unknown: Vec<_> = folders.iter().filter(|folder| !memo.0.contains_key(&folder.digest)).collect();
+        let hashed: Vec<_> =
+            unknown.par_iter().map(|folder| (folder.digest, tree_of(folder, &hash_files(folder)))).collect();
+        memo.learn(hashed);
+        let mut deltas = Vec::new();
+        let mut unseen = MAX_PUBLISHED_ENTRIES;
+        for folder in folders {
+            let tree = published.get(folder.path.file_name()).copied();
+            if memo.0.get(&folder.digest) != Some(&tree) {
+                self.compare_folder(tree, folder, &mut deltas, &mut unseen)?;
+            }
+        }
+        for (name, tree) in published.iter().filter(|(name, _)| !root.owned.contains(*name)) {
+            let path = self.usable(&format!("{}/{name}", root.path))?;
+            let gone = self.files_below(&path, *tree, &mut unseen)?;
+            deltas.extend(gone.into_iter().map(|(path, file)| FileDelta {
+                path,
+                old: Some(file),
+                new: None,
+            }));
+        }
+        deltas.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(deltas)
+    }
+
+    /// Returns what reads published files, of which each has up to `largest` bytes and all together up to `left`.
+    #[must_use]
+    pub const fn published_files(&self, largest: usize, left: usize) -> PublishedFiles<'_> {
+        PublishedFiles { repository: self, largest, left, stand_in: None }
+    }
+
+    /// Returns the content of a blob.
+    pub fn read_blob(&self, id: BlobId) -> Result<Arc<[u8]>, GitError> {
+        let blob = self.inner.find_blob(oid(&id.0)).map_err(self.failed("read a blob"))?;
+        Ok(blob.content().into())
+    }
+
+    /// Returns how many bytes the content of a blob has.
+    pub fn blob_size(&self, id: BlobId) -> Result<usize, GitError> {
+        let header = self.inner.odb().and_then(|odb| odb.read_header(oid(&id.0)));
+        Ok(header.map_err(self.failed("read a blob"))?.0)
+    }
+
+    /// Returns the file at `path` in `revision`, or `None` if there is none.
+    pub fn read_file(&self, revision: Revision, path: &RepoPath) -> Result<Option<Arc<[u8]>>, GitError> {
+        let tree = self.tree_at(revision)?;
+        match tree.get_path(path.as_str().as_ref()) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
+                let id = BlobId(raw_id(entry.id()));
+                match self.blob_size(id)? {
+                    bytes if bytes > MAX_SOURCE_BYTES => {
+                        let fault = Fault::TooLarge { path: path.to_string(), bytes };
+                        Err(self.error(format!("read `{path}` at `{}`", revision.short()), fault))
+                    }
+                    _ => self.read_blob(id).map(Some),
+                }
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(self.failed(format!("read `{path}` at `{}`", revision.short()))(error)),
+        }
+    }
+
+    /// The folders that stand below the root, by name. Loose files beside them are nobody's and stay.
+    fn published(&self, base: Revision, root: &RepoPath) -> Result<BTreeMap<String, [u8; 20]>, GitError> {
+        let attempt = || format!("read `{root}` at `{}`", base.short());
+        self.check_is_folder(base, root)?;
+        let tree = self.tree_at(base)?;
+        let Ok(entry) = tree.get_path(root.as_str().as_ref()) else {
+            return Ok(BTreeMap::new());
+        };
+        let tree = self.inner.find_tree(entry.id()).map_err(self.failed(attempt()))?;
+        let folders = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree));
+        Ok(folders.map(|e| (String::from_utf8_lossy(e.name_bytes()).into_owned(), raw_id(e.id()))).collect())
+    }
+
+    /// Fails if something else stands where the folder belongs: it would be replaced without a word in any plan.
+    fn check_is_folder(&self, base: Revision, path: &RepoPath) -> Result<(), GitError> {
+        match self.entry_at(base, path.as_str())? {
+            None => Ok(()),
+            Some(entry) => {
+                let (path, kind) = (path.to_string(), Entry::kind(&entry));
+                Err(self.error(
+                    format!("compare the output folder at `{}`", base.short()),
+                    Fault::NotAFolder { path, kind },
+                ))
+            }
+        }
+    }
+
+    fn compare_folder(
+        &self,
+        tree: Option<[u8; 20]>,
+        folder: &OutputFolder<'_>,
+        deltas: &mut Vec<FileDelta>,
+        room: &mut usize,
+    ) -> Result<(), GitError> {
+        let mut published =
+            tree.map_or(Ok(BTreeMap::new()), |tree| self.files_below(&folder.path, tree, room))?;
+        for ((path, bytes), id) in folder.files.iter().zip(hash_files(folder)) {
+            let old = published.remove(path);
+            if old != Some(PublishedFile { id, mode: REGULAR_FILE }) {
+                let new = Some(Arc::clone(bytes));
+                deltas.push(FileDelta { path: path.clone(), old, new });
+            }
+        }
+        deltas.extend(published.into_iter().map(|(path, file)| FileDelta {
+            path,
+            old: Some(file),
+            new: None,
+        }));
+        Ok(())
+    }
+
+    fn files_below(
+        &self,
+        folder: &RepoPath,
+        tree: [u8; 20],
+        room: &mut usize,
+    ) -> Result<BTreeMap<RepoPath, PublishedFile>, GitError> {
+        let mut files = BTreeMap::new();
+        self.collect_files(folder, oid(&tree), &mut files, room)?;
+        Ok(files)
+    }
+
+    fn collect_files(
+        &self,
+        folder: &RepoPath,
+        tree: git2::Oid,
+        files: &mut BTreeMap<RepoPath, PublishedFile>,
+        room: &mut usize,
+    ) -> Result<(), GitError> {
+        let tree = self.inner.find_tree(tree).map_err(self.failed(format!("read folder `{folder}`")))?;
+        for entry in &tree {
+            let path = self.usable(&format!("{folder}/{}", String::from_utf8_lossy(entry.name_bytes())))?;
+            let Some(left) = room.checked_sub(1) else {
+                let reason =
+                    format!("there are more than {MAX_PUBLISHED_ENTRIES} files and folders beside it");
+                let fault = Fault::UnusablePath { path: path.to_string(), reason };
+                return Err(self.error("compare the output folder", fault));
+            };
+            *room = left;
+            if entry.kind() == Some(ObjectType::Tree) {
+                self.collect_files(&path, entry.id(), files, room)?;
+            } else {
+                let file = PublishedFile { id: BlobId(raw_id(entry.id())), mode: entry.filemode_raw() };
+                files.insert(path, file);
+            }
+        }
+        Ok(())
+    }
+
+    fn usable(&self, path: &str) -> Result<RepoPath, GitError> {
+        RepoPath::parse(path).map_err(|error| {
+            let fault = Fault::UnusablePath { path: error.path, reason: error.reason.into() };
+            self.error("compare the output folder", fault)
+        })
+    }
+}
+
+/// Reads published files within bounds: anyone who can merge can publish a file of any size.
+#[derive(Debug)]
+pub struct PublishedFiles<'r> {
+    repository: &'r Repository,
+    largest: usize,
+    left: usize,
+    stand_in: Option<Arc<[u8]>>,
+}
+
+impl PublishedFiles<'_> {
+    /// Returns the content of a file. For one that is too large, or too much beside those that were read before, stands one and
+    /// the same content that is itself too large to show.
+    ///
+    /// A submodule has no content here; the commit that it is at stands for it, in the words of `git diff`.
+    pub fn read(&mut self, PublishedFile { id, mode }: PublishedFile) -> Result<Arc<[u8]>, GitError> {
+        if mode == SUBMODULE {
+            return Ok(format!("Subproject commit {}\n", hex(&id.0)).into_bytes().into());
+        }
+        let size = self.repository.blob_size(id)?;
+        if size > self.largest.min(self.left) {
+            let stand_in = self.stand_in.get_or_insert_with(|| vec![0; self.largest + 1].into());
+            return Ok(Arc::clone(stand_in));
+        }
+        self.left -= size;
+        self.repository.read_blob(id)
+    }
+}
+
+impl FolderMemo {
+    fn learn(&mut self, hashed: Vec<([u8; 32], Option<[u8; 20]>)>) {
+        if self.0.len() + hashed.len() > REMEMBERED_FOLDERS.max(hashed.len() * 4) {
+            self.0.clear();
+        }
+        self.0.extend(hashed);
+    }
+}
+
+fn hash_files(folder: &OutputFolder<'_>) -> Vec<BlobId> {
+    folder.files.iter().map(|(_, bytes)| BlobId(hash(Kind::Blob, bytes))).collect()
+}
+
+/// The tree that the folder has once it is committed; `None` if it has no files.
+fn tree_of(folder: &OutputFolder<'_>, blobs: &[BlobId]) -> Option<[u8; 20]> {
+    let mut leaves: Vec<Leaf<'_>> = folder
+        .files
+        .iter()
+        .zip(blobs)
+        .filter_map(|((path, _), blob)| Some((path.below(folder.path.as_str())?, Some(blob.0))))
+        .collect();
+    leaves.sort_unstable();
+    tree::edit(None, &leaves, &mut Vec::new()).expect("a tree without a base reads nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::scene::{Scene, path};
+
+    type Files = Vec<(RepoPath, Arc<[u8]>)>;
+
+    fn files(list: &[(&str, &str)]) -> Files {
+        list.iter().map(|(file, content)| (path(file), content.as_bytes().into())).collect()
+    }
+
+    fn root(owned: &[&str]) -> OutputRoot {
+        OutputRoot { path: path("out"), owned: owned.iter().map(ToString::to_string).collect() }
+    }
+
+    fn folder<'a>(name: &str, digest: u8, files: &'a Files) -> OutputFolder<'a> {
+        OutputFolder { path: path(&format!("out/{name}")), digest: [digest; 32], files }
+    }
+
+    fn told(deltas: &[FileDelta]) -> Vec<String> {
+        let sign = |delta: &FileDelta| match (&delta.old, &delta.new) {
+            (None, _) => '+',
+            (_, None) => '-',
+            _ => '~',
+        };
+        deltas.iter().map(|delta| format!("{} {}", sign(delta), delta.path)).collect()
+    }
+
+    const START: &[(&str, &str)] = &[
+        ("out/README.md", "kept"),
+        ("out/app/a.yaml", "a"),
+        ("out/app/x/b.yaml", "b"),
+        ("out/old/c.yaml", "c"),
+    ];
+
+    #[test]
+    fn equal_files_are_no_change() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
+        let folders = [folder("app", 1, &app)];
+        let memo = &mut FolderMemo::default();
+        for _ in 0..2 {
+            let deltas = scene.repository().compare(base, &root(&["app", "old"]), &folders, memo).unwrap();
+            assert_eq!(deltas, []);
+        }
+    }
+
+    #[test]
+    fn created_updated_and_deleted_files_are_found_and_folders_without_an_owner_go() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let app = files(&[("out/app/a.yaml", "A"), ("out/app/new.yaml", "n")]);
+        let fresh = files(&[("out/fresh/f.yaml", "f")]);
+        let folders = [folder("app", 1, &app), folder("fresh", 2, &fresh)];
+        let repository = scene.repository();
+        let deltas =
+            repository.compare(base, &root(&["app", "fresh"]), &folders, &mut FolderMemo::default()).unwrap();
+        assert_eq!(
+            told(&deltas),
+            [
+                "~ out/app/a.yaml",
+                "+ out/app/new.yaml",
+                "- out/app/x/b.yaml",
+                "+ out/fresh/f.yaml",
+                "- out/old/c.yaml"
+            ]
+        );
+        assert_eq!(repository.read_blob(deltas[0].old.unwrap().id).unwrap().as_ref(), b"a");
+    }
+
+    #[test]
+    fn a_folder_whose_files_are_all_gone_is_deleted() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let none = Files::new();
+        let deltas = scene
+            .repository()
+            .compare(base, &root(&["app", "old"]), &[folder("app", 1, &none)], &mut FolderMemo::default())
+            .unwrap();
+        assert_eq!(told(&deltas), ["- out/app/a.yaml", "- out/app/x/b.yaml"]);
+    }
+
+    #[test]
+    fn a_base_without_the_output_folder_gets_everything() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", &[("README.md", "hi")]);
+        let app = files(&[("out/app/a.yaml", "a")]);
+        let deltas = scene
+            .repository()
+            .compare(base, &root(&["app"]), &[folder("app", 1, &app)], &mut FolderMemo::default())
+            .unwrap();
+        assert_eq!(told(&deltas), ["+ out/app/a.yaml"]);
+    }
+
+    #[test]
+    fn a_remembered_folder_is_compared_without_looking_at_its_files() {
+        let scene = Scene::bare();
+        let base = scene.commit("main", "start", START);
+        let (app, other) = (files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]), files(&[]));
+        let (repository, memo) = (scene.repository(), &mut FolderMemo::default());
+        let root = root(&["app", "old"]);
+        repository.compare(base, &root, &[folder("app", 1, &app)], memo).unwrap();
+        // The digest promises the same files, so the files themselves are not looked at.
+        assert_eq!(repository.compare(base, &root, &[folder("app", 1, &other)], memo).unwrap(), []);
+        let (known, unknown) = (path("out/app"), path("out/old"));
+        let folders = [(&known, [1; 32]), (&unknown, [1; 32])].into_iter();
+        let found = repository.unknown_folders(base, &root.path, folders, memo).unwrap();
+        assert_eq!(found, [&unknown].into());
+        assert_eq!(repository.compare(base, &root, &[folder("app", 2, &other)], memo).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_published_file_with_another_mode_is_written_again() {
+        let scene = Scene::with_working_tree();
+        scene.write("out/app/a.yaml", "a");
+        scene.git(&["add", "-A"]);
+        scene.git(&["update-index", "--chmod=+x", "out/app/a.yaml"]);
+        scene.git(&["commit", "-qm", "start"]);
+        let app = files(&[("out/app/a.yaml", "a")]);
+        let deltas = scene
+            .repository()
+            .compare(
+                scene.tip("main"),
+                &root(&["app"]),
+                &[folder("app", 1, &app)],
+                &mut FolderMemo::default(),
+            )
+            .unwrap();
+        assert_eq!(told(&deltas), ["~ out/app/a.yaml"]);
+    }
+
+    #[test]
+    fn a_submodule_that_nothing_renders_goes_by_its_name() {
+        let scene = Scene::with_working_tree();
+        scene.commit("main", "start", START);
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        for path in ["out/app/module", "out/other/module"] {
+            scene.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{id},{path}")]);
+        }
+        scene.git(&["commit", "-qm", "add a submodule"]);
+        let repository = scene.repository();
+        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
+        let memo = &mut FolderMemo::default();
+        let base = scene.tip("main");
+        let deltas =
+            repository.compare(base, &root(&["app", "old"]), &[folder("app", 1, &app)], memo).unwrap();
+        assert_eq!(told(&deltas), ["- out/app/module", "- out/other/module"]);
+        let shown = repository.published_files(1_000, 1_000).read(deltas[0].old.unwrap()).unwrap();
+        assert_eq!(shown.as_ref(), format!("Subproject commit {id}\n").as_bytes());
+    }
+
+    #[test]
+    fn what_stands_where_a_folder_belongs_is_named_and_not_replaced() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        for (entry, shown) in [
+            (format!("160000,{id},out"), "`out` is a submodule, not a folder"),
+            (format!("160000,{id},out/app"), "`out/app` is a submodule, not a folder"),
+            (format!("120000,{id},out/app"), "`out/app` is a symbolic link, not a folder"),
+            (format!("100644,{id},out/app"), "`out/app` is a file, not a folder"),
+        ] {
+            let scene = Scene::with_working_tree();
+            scene.commit("main", "start", &[("README.md", "hi")]);
+            scene.git(&["update-index", "--add", "--cacheinfo", &entry]);
+            let tree = scene.git(&["write-tree", "--missing-ok"]);
+            let commit = scene.git(&["commit-tree", &tree, "-m", "x"]);
+            scene.git(&["update-ref", "refs/heads/main", &commit]);
+            let app = files(&[("out/app/a.yaml", "a")]);
+            let (base, memo) = (scene.tip("main"), &mut FolderMemo::default());
+            let error = scene.repository().compare(base, &root(&["app"]), &[folder("app", 1, &app)], memo);
+            let error = error.unwrap_err();
+            assert_eq!(error.fault.to_string(), shown);
+            assert!(!error.is_transient() && !error.is_damage());
+        }
+    }
+
+    #[test]
+    fn a_published_file_of_any_size_costs_no_more_than_is_shown() {
+        let scene = Scene::bare();
+        let (large, small) = ("x".repeat(2_000), "y".repeat(600));
+        let tip =
+            scene.commit("main", "start", &[("out/a", &large), ("out/b", &small), ("out/c", &small[1..])]);
+        let repository = scene.repository();
+        let id = |path: &str| {
+            let id = scene.git(&["rev-parse", &format!("{tip}:{path}")]);
+            PublishedFile { id: BlobId(raw_id(git2::Oid::from_str(&id).unwrap())), mode: REGULAR_FILE }
+        };
+        let mut files = repository.published_files(1_000, 1_100);
+        assert_eq!(files.read(id("out/a")).unwrap().len(), 1_001, "one that is too large");
+        assert_eq!(files.read(id("out/b")).unwrap().as_ref(), small.as_bytes());
+        let (beyond, large) = (files.read(id("out/c")).unwrap(), files.read(id("out/a")).unwrap());
+        assert!(Arc::ptr_eq(&beyond, &large), "what is too much costs nothing more");
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_not_read() {
+        let scene = Scene::bare();
+        let tip = scene.commit("main", "start", &[("a", &"x".repeat(MAX_SOURCE_BYTES + 1))]);
+        let error = scene.repository().read_file(tip, &path("a")).unwrap_err();
+        assert!(matches!(error.fault, Fault::TooLarge { .. }) && !error.is_transient(), "{error:?}");
+    }
+}

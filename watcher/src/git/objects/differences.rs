@@ -1,0 +1,215 @@
+//! What differs below one folder between two revisions, entry by entry: content, modes, links, submodules and names.
+
+use std::fmt;
+
+use git2::{Delta, DiffFile, FileMode, Tree};
+use serde::{Deserialize, Serialize};
+
+use super::repository::Repository;
+use super::revision::{BlobId, Revision, hex, raw_id};
+use super::tree::REGULAR_FILE;
+use crate::git::error::GitError;
+
+/// What a tree holds at a path that is no folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// The mode, as git writes it.
+    pub mode: i32,
+    /// The id of the content, as hexadecimal digits; of a submodule, that of its commit.
+    pub id: String,
+}
+
+/// An entry that differs between two revisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The path from the top of the repository. A name that is not UTF-8 is shown as far as it can be.
+    pub path: String,
+    /// What the old revision has there.
+    pub old: Option<Entry>,
+    /// What the new revision has there.
+    pub new: Option<Entry>,
+}
+
+impl Entry {
+    /// Returns the entry of a file with that content, as Fleetwright commits it.
+    #[must_use]
+    pub fn of_file(content: &[u8]) -> Self {
+        Self { mode: REGULAR_FILE, id: hex(&super::object::blob_id(content).0) }
+    }
+
+    /// Returns the content's id, if it is a plain file.
+    #[must_use]
+    pub fn blob(&self) -> Option<BlobId> {
+        let id = (self.mode == REGULAR_FILE).then(|| Revision::parse(&self.id).ok()).flatten()?;
+        Some(BlobId(raw_id(id.oid())))
+    }
+
+    pub(in crate::git) const fn kind(&self) -> &'static str {
+        match self.mode {
+            REGULAR_FILE => "a file",
+            0o100_755 => "an executable file",
+            0o120_000 => "a symbolic link",
+            0o160_000 => "a submodule",
+            _ => "a file of another mode",
+        }
+    }
+
+    fn new(mode: FileMode, id: git2::Oid) -> Self {
+        Self { mode: i32::from(mode), id: id.to_string() }
+    }
+}
+
+/// Names what kind of entry it is, for people.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+impl Repository {
+    /// Returns what differs below `folder`, a name at the top, sorted by path. Where it is no folder, that itself differs.
+    pub fn differences_below(
+        &self,
+        folder: &str,
+        old: Revision,
+        new: Revision,
+    ) -> Result<Vec<Difference>, GitError> {
+        let failed =
+            || self.failed(format!("compare `{folder}` at `{}` with `{}`", old.short(), new.short()));
+        let (old, new) = (self.tree_at(old)?, self.tree_at(new)?);
+        let mut found = self.trees_below(folder, &old, &new).map_err(failed())?;
+        let (old, new) = (loose(&old, folder), loose(&new, folder));
+        if old != new {
+            found.push(Difference { path: folder.to_owned(), old, new });
+        }
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    fn trees_below(
+        &self,
+        folder: &str,
+        old: &Tree<'_>,
+        new: &Tree<'_>,
+    ) -> Result<Vec<Difference>, git2::Error> {
+        let below = |tree: &Tree<'_>| {
+            let entry = tree.get_name(folder).filter(|entry| entry.kind() == Some(git2::ObjectType::Tree));
+            entry.map(|entry| self.inner.find_tree(entry.id())).transpose()
+        };
+        let mut options = git2::DiffOptions::new();
+        options.include_typechange(true);
+        let (old, new) = (below(old)?, below(new)?);
+        let diff = self.inner.diff_tree_to_tree(old.as_ref(), new.as_ref(), Some(&mut options))?;
+        let difference = |delta: git2::DiffDelta<'_>| {
+            let (old, new) = (delta.old_file(), delta.new_file());
+            let name = new.path_bytes().or_else(|| old.path_bytes()).unwrap_or_default();
+            let path = format!("{folder}/{}", String::from_utf8_lossy(name));
+            let old = (delta.status() != Delta::Added).then(|| entry(&old));
+            let new = (delta.status() != Delta::Deleted).then(|| entry(&new));
+            Difference { path, old, new }
+        };
+        Ok(diff.deltas().map(difference).collect())
+    }
+
+    /// Returns what stands at a path in a revision, if it is no folder.
+    pub fn entry_at(&self, revision: Revision, path: &str) -> Result<Option<Entry>, GitError> {
+        let tree = self.tree_at(revision)?;
+        match tree.get_path(path.as_ref()) {
+            Ok(entry) => Ok(leaf(&entry)),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(self.failed(format!("read `{path}` at `{}`", revision.short()))(error)),
+        }
+    }
+}
+
+fn entry(file: &DiffFile<'_>) -> Entry {
+    Entry::new(file.mode(), file.id())
+}
+
+/// Returns what a tree holds under a name, if that is no folder.
+fn loose(tree: &Tree<'_>, name: &str) -> Option<Entry> {
+    leaf(&tree.get_name(name)?)
+}
+
+fn leaf(entry: &git2::TreeEntry<'_>) -> Option<Entry> {
+    (entry.kind() != Some(git2::ObjectType::Tree))
+        .then(|| Entry { mode: entry.filemode_raw(), id: entry.id().to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::scene::Scene;
+
+    fn told(scene: &Scene, old: Revision, new: Revision) -> Vec<String> {
+        let found = scene.repository().differences_below("out", old, new).unwrap();
+        let name =
+            |entry: &Option<Entry>| entry.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        found
+            .iter()
+            .map(|found| format!("{}: {} → {}", found.path, name(&found.old), name(&found.new)))
+            .collect()
+    }
+
+    /// Returns the revision in which `change` was made to a working tree with two files.
+    fn after(scene: &Scene, change: &[&[&str]]) -> Revision {
+        for arguments in change {
+            scene.git(arguments);
+        }
+        scene.git(&["commit", "-qm", "change"]);
+        scene.tip("main")
+    }
+
+    fn start() -> (Scene, Revision) {
+        let scene = Scene::with_working_tree();
+        let start = scene.commit("main", "start", &[("out/a", "1"), ("out/b/c", "2"), ("outside", "3")]);
+        (scene, start)
+    }
+
+    #[test]
+    fn equal_folders_do_not_differ_whatever_is_beside_them() {
+        let (scene, old) = start();
+        let new = scene.commit("main", "edit", &[("outside", "4"), ("outer/x", "5")]);
+        assert_eq!(told(&scene, old, new), [""; 0]);
+    }
+
+    #[test]
+    fn a_mode_a_link_a_submodule_and_a_name_differ_although_no_content_does() {
+        let id = "0123456789abcdef0123456789abcdef01234567";
+        let submodule = format!("160000,{id},out/module");
+        let table: [(&[&[&str]], &[&str]); 4] = [
+            (&[&["update-index", "--chmod=+x", "out/a"]], &["out/a: a file → an executable file"]),
+            (
+                &[&["update-index", "--add", "--cacheinfo", &submodule]],
+                &["out/module: nothing → a submodule"],
+            ),
+            (&[&["mv", "out/a", "out/z"]], &["out/a: a file → nothing", "out/z: nothing → a file"]),
+            (&[&["rm", "-q", "-r", "out/b"]], &["out/b/c: a file → nothing"]),
+        ];
+        for (change, expected) in table {
+            let (scene, old) = start();
+            let new = after(&scene, change);
+            assert_eq!(told(&scene, old, new), expected);
+        }
+        let (scene, old) = start();
+        std::fs::remove_file(scene.path().join("out/a")).unwrap();
+        std::os::unix::fs::symlink("../outside", scene.path().join("out/a")).unwrap();
+        let new = after(&scene, &[&["add", "-A"]]);
+        assert_eq!(told(&scene, old, new), ["out/a: a file → a symbolic link"]);
+    }
+
+    #[test]
+    fn a_folder_that_becomes_a_link_differs_itself_and_with_all_that_was_in_it() {
+        let (scene, old) = start();
+        std::fs::remove_dir_all(scene.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("outer", scene.path().join("out")).unwrap();
+        let new = after(&scene, &[&["add", "-A"]]);
+        let expected =
+            ["out: nothing → a symbolic link", "out/a: a file → nothing", "out/b/c: a file → nothing"];
+        assert_eq!(told(&scene, old, new), expected);
+        let repository = scene.repository();
+        assert_eq!(repository.entry_at(new, "out").unwrap().unwrap().to_string(), "a symbolic link");
+        assert_eq!(repository.entry_at(old, "out").unwrap(), None);
+        assert_eq!(repository.entry_at(old, "out/a").unwrap(), Some(Entry::of_file(b"1")));
+    }
+}

@@ -1,0 +1,295 @@
+//! A repository: opening it, and reading what its branches name.
+
+use std::path::{Path, PathBuf};
+
+use git2::ErrorCode;
+
+use super::classify::classify;
+use super::commit::Signature;
+use super::commit_object::CommitObject;
+use super::revision::Revision;
+use crate::git::error::{Completeness, Fault, GitError};
+
+/// A repository with or without a working tree.
+///
+/// Cheap to open again; each thread has its own.
+pub struct Repository {
+    pub(in crate::git) inner: git2::Repository,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Repository").field(&self.path).finish()
+    }
+}
+
+impl Repository {
+    /// Opens the repository that `dir` is in.
+    pub fn open(dir: &Path) -> Result<Self, GitError> {
+        let opened = git2::Repository::discover(dir);
+        let inner = opened.map_err(|error| {
+            let fault = match error.code() {
+                ErrorCode::NotFound if !dir.exists() => Fault::NoSuchFolder,
+                ErrorCode::NotFound => Fault::NotARepository,
+                _ => classify(error, Completeness::Whole),
+            };
+            GitError { repository: dir.to_owned(), attempt: "open it".into(), fault }
+        })?;
+        let path = inner.workdir().unwrap_or_else(|| inner.path()).to_owned();
+        Ok(Self { inner, path })
+    }
+
+    /// Opens the same repository once more, for another thread.
+    pub fn reopen(&self) -> Result<Self, GitError> {
+        let inner = git2::Repository::open(self.inner.path()).map_err(self.failed("open it again"))?;
+        Ok(Self { inner, path: self.path.clone() })
+    }
+
+    /// Returns the folder that a person knows the repository by: its working tree, or itself if it is bare.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folder that holds refs and objects, whose changes are worth watching.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        self.inner.commondir()
+    }
+
+    /// Returns the working tree, or `None` for a bare repository.
+    #[must_use]
+    pub fn working_tree(&self) -> Option<&Path> {
+        self.inner.workdir()
+    }
+
+    /// Returns the error of a command that needs a working tree and has none.
+    #[must_use]
+    pub fn without_working_tree(&self) -> GitError {
+        self.error("read the working tree", Fault::NoWorkingTree)
+    }
+
+    /// Returns whether history ends early because the clone is shallow.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.inner.is_shallow()
+    }
+
+    /// Returns how much of history and files is here.
+    pub(in crate::git) fn completeness(&self) -> Completeness {
+        let is_set = |pattern: &str| {
+            let config = self.inner.config().ok();
+            config.is_some_and(|config| {
+                config.entries(Some(pattern)).is_ok_and(|mut found| found.next().is_some())
+            })
+        };
+        match () {
+            () if is_set(r"^remote\..*\.promisor$") || is_set(r"^extensions\.partialclone$") => {
+                Completeness::Partial
+            }
+            () if self.is_shallow() => Completeness::Shallow,
+            () => Completeness::Whole,
+        }
+    }
+
+    /// Creates a bare repository whose HEAD is on `branch`.
+    pub fn init_bare(dir: &Path, branch: &str) -> Result<Self, GitError> {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.bare(true).initial_head(branch).external_template(false);
+        match git2::Repository::init_opts(dir, &options) {
+            Ok(_) => Self::open(dir),
+            Err(error) => Err(GitError {
+                repository: dir.to_owned(),
+                attempt: "create the repository".to_owned(),
+                fault: classify(error, Completeness::Whole),
+            }),
+        }
+    }
+
+    /// Returns the person whom git is configured for, now, as the author of a merge that they ask for.
+    pub fn person(&self) -> Result<Signature, GitError> {
+        match self.inner.signature() {
+            Ok(signature) => Ok(Signature::from_git2(&signature)),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                Err(self.error("find out who you are", Fault::NoIdentity))
+            }
+            Err(error) => Err(self.failed("find out who you are")(error)),
+        }
+    }
+
+    /// Returns the branch that HEAD is on, even if it has no commit yet.
+    pub fn head_branch(&self) -> Result<String, GitError> {
+        let attempt = "find the branch that HEAD is on";
+        let head = self.inner.find_reference("HEAD").map_err(self.failed(attempt))?;
+        let target = head.symbolic_target().map_err(self.failed(attempt))?;
+        if let Some(branch) = target.and_then(|name| name.strip_prefix("refs/heads/")) {
+            return Ok(branch.to_owned());
+        }
+        let at = self.inner.refname_to_id("HEAD").map_err(self.failed(attempt))?;
+        Err(self.error(attempt, Fault::DetachedHead { at: Revision::from_oid(at) }))
+    }
+
+    /// Returns the revision that `branch` names.
+    pub fn branch(&self, branch: &str) -> Result<Revision, GitError> {
+        let attempt = || format!("read branch `{branch}`");
+        match self.inner.refname_to_id(&format!("refs/heads/{branch}")) {
+            Ok(id) => Ok(Revision::from_oid(id)),
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+                Err(self.error(attempt(), self.unknown_branch(branch)?))
+            }
+            Err(error) => Err(self.failed(attempt())(error)),
+        }
+    }
+
+    /// Returns the names of all branches in order.
+    pub fn branches(&self) -> Result<Vec<String>, GitError> {
+        let attempt = "list the branches";
+        let mut references = self.inner.references_glob("refs/heads/*").map_err(self.failed(attempt))?;
+        let mut branches = Vec::new();
+        for name in references.names() {
+            let name = name.map_err(self.failed(attempt))?;
+            branches.extend(name.strip_prefix("refs/heads/").map(str::to_owned));
+        }
+        branches.sort_unstable();
+        Ok(branches)
+    }
+
+    /// Returns the revision that a branch, tag, id or expression such as `main~2` names.
+    pub fn resolve(&self, name: &str) -> Result<Revision, GitError> {
+        let attempt = || format!("find revision `{name}`");
+        match self.inner.revparse_single(name).and_then(|object| object.peel_to_commit()) {
+            Ok(commit) => Ok(Revision::from_oid(commit.id())),
+            Err(_) if self.branches()?.is_empty() => Err(self.error(attempt(), Fault::NoCommits)),
+            Err(error)
+                if matches!(
+                    error.code(),
+                    ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Ambiguous | ErrorCode::Peel
+                ) =>
+            {
+                let name = name.escape_debug().to_string();
+                Err(self.error(attempt(), Fault::UnknownRevision { name, shallow: self.is_shallow() }))
+            }
+            Err(error) => Err(self.failed(attempt())(error)),
+        }
+    }
+
+    /// Returns whether a commit is here.
+    #[must_use]
+    pub fn has(&self, revision: Revision) -> bool {
+        let header = self.inner.odb().and_then(|odb| odb.read_header(revision.oid()));
+        header.is_ok_and(|(_, kind)| kind == git2::ObjectType::Commit)
+    }
+
+    /// Returns whether a shallow clone leaves out what comes before a commit.
+    pub(in crate::git) fn is_boundary(&self, revision: Revision) -> bool {
+        self.is_shallow() && self.boundary().is_ok_and(|boundary| boundary.contains(&revision.to_string()))
+    }
+
+    /// Returns the ids of the commits whose parents a shallow clone leaves out.
+    pub(in crate::git) fn boundary(&self) -> std::io::Result<Vec<String>> {
+        match std::fs::read_to_string(self.git_dir().join("shallow")) {
+            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unknown_branch(&self, branch: &str) -> Result<Fault, GitError> {
+        Ok(Fault::unknown_branch(branch, self.branches()?))
+    }
+
+    pub(in crate::git) fn commit_at(&self, revision: Revision) -> Result<CommitObject, GitError> {
+        let read = self.inner.odb().and_then(|odb| CommitObject::read(&odb, revision.oid()));
+        let mut commit = read.map_err(self.failed(format!("read commit `{revision}`")))?;
+        if self.is_boundary(revision) {
+            commit.parents.clear();
+        }
+        Ok(commit)
+    }
+
+    pub(in crate::git) fn tree_at(&self, revision: Revision) -> Result<git2::Tree<'_>, GitError> {
+        let tree = self.commit_at(revision)?.tree().and_then(|tree| self.inner.find_tree(tree));
+        tree.map_err(self.failed(format!("read the tree of commit `{revision}`")))
+    }
+
+    pub(in crate::git) fn error(&self, attempt: impl Into<String>, fault: Fault) -> GitError {
+        GitError { repository: self.path.clone(), attempt: attempt.into(), fault }
+    }
+
+    /// Returns what turns an error of libgit2 into one that names this repository and the attempt.
+    pub(in crate::git) fn failed(&self, attempt: impl Into<String>) -> impl FnOnce(git2::Error) -> GitError {
+        move |error| self.error(attempt, classify(error, self.completeness()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::git::scene::Scene;
+
+    #[test]
+    fn a_repository_is_found_from_a_folder_inside_it() {
+        let scene = Scene::with_working_tree();
+        scene.write("environments/app.yaml", "role: app\n");
+        let repository = Repository::open(&scene.path().join("environments")).unwrap();
+        assert_eq!(
+            repository.working_tree().unwrap().canonicalize().unwrap(),
+            scene.path().canonicalize().unwrap()
+        );
+        assert_eq!(repository.head_branch().unwrap(), "main");
+    }
+
+    #[test]
+    fn a_folder_without_a_repository_is_told_how_to_get_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Repository::open(folder.path()).unwrap_err();
+        assert_eq!(error.source().unwrap().to_string(), "no git repository is here or in a folder above");
+        assert!(error.hint().unwrap().contains("git init"));
+    }
+
+    #[test]
+    fn an_empty_repository_has_a_branch_name_but_no_commit() {
+        let scene = Scene::bare();
+        let repository = scene.repository();
+        assert_eq!(repository.head_branch().unwrap(), "main");
+        for error in [repository.branch("main").unwrap_err(), repository.resolve("HEAD").unwrap_err()] {
+            assert!(matches!(error.fault, Fault::NoCommits), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_base_branch_is_answered_with_the_nearest_one() {
+        let scene = Scene::bare();
+        scene.commit("main", "start", &[("a", "1")]);
+        let error = scene.repository().branch("mian").unwrap_err();
+        assert!(error.to_string().starts_with("failed to read branch `mian` (repository `"), "{error}");
+        assert_eq!(error.hint().unwrap(), "did you mean `main`?");
+        assert!(scene.repository().branch("a..b").is_err());
+    }
+
+    #[test]
+    fn a_detached_head_is_named_and_every_branch_still_reads() {
+        let scene = Scene::with_working_tree();
+        let tip = scene.commit("main", "start", &[("a", "1")]);
+        scene.git(&["checkout", "-q", "--detach", "main"]);
+        let repository = scene.repository();
+        let error = repository.head_branch().unwrap_err();
+        assert!(matches!(error.fault, Fault::DetachedHead { at } if at == tip), "{error:?}");
+        assert_eq!(repository.branch("main").unwrap(), tip);
+    }
+
+    #[test]
+    fn a_revision_may_be_a_branch_an_expression_or_an_id() {
+        let scene = Scene::bare();
+        let first = scene.commit("main", "one", &[("a", "1")]);
+        let second = scene.commit("main", "two", &[("a", "2")]);
+        let repository = scene.repository();
+        assert_eq!(repository.resolve("main").unwrap(), second);
+        assert_eq!(repository.resolve("main~1").unwrap(), first);
+        assert_eq!(repository.resolve(&first.short()).unwrap(), first);
+        assert!(matches!(repository.resolve("nope").unwrap_err().fault, Fault::UnknownRevision { .. }));
+    }
+}

@@ -1,0 +1,245 @@
+//! A conversation with a child process: another repository's own git on this machine, or `ssh` that runs it elsewhere.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use renderer::plural::counted;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::conversation::Service;
+use super::pace::{Pace, Paced};
+use super::packet::{self, protocol};
+use crate::git::error::Fault;
+use crate::git::objects::classify::{classify_io, quoted_folder};
+
+/// What a child prints for people is kept up to this length.
+const MAX_TOLD_BYTES: u64 = 16 * 1024;
+
+/// How often it is looked whether a child has ended.
+const END_PAUSE: Duration = Duration::from_millis(5);
+
+/// The variables that a child gets, and no others: where programs, keys and their configuration are. What holds a secret of
+/// ours, points git at another repository or makes it trace what it does is not among them.
+const PASSED_ON: [&str; 13] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "XDG_CONFIG_HOME",
+    "SSH_AUTH_SOCK",
+    "KRB5CCNAME",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_EXEC_PATH",
+];
+
+/// Returns a command that starts `program` with an environment of its own.
+pub(in crate::git) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    let passed_on = PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?)));
+    // What a child prints is read by this program, which knows the words in one language.
+    command.env_clear().envs(passed_on).env("LC_ALL", "C");
+    command
+}
+
+/// A child with its ends of the conversation.
+pub(in crate::git) struct Process {
+    child: Child,
+    input: Option<BufWriter<Pipe<ChildStdin>>>,
+    output: Box<dyn Read>,
+    silence: Duration,
+    errors: File,
+    judge: fn(&str) -> Fault,
+}
+
+impl Process {
+    /// Starts the git of the repository at `path`.
+    pub(in crate::git) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, Fault> {
+        let mut command = command("git");
+        command.arg(service.name()).arg(path);
+        Self::start(command, service, silence, judge_git)
+    }
+
+    /// Starts a [`command`]; `judge` makes a fault of what it prints when the conversation fails.
+    pub(in crate::git) fn start(
+        mut command: Command,
+        service: Service,
+        silence: Duration,
+        judge: fn(&str) -> Fault,
+    ) -> Result<Self, Fault> {
+        let errors = tempfile::tempfile().map_err(classify_io)?;
+        let stderr = errors.try_clone().map_err(classify_io)?;
+        let program = command.get_program().to_string_lossy().into_owned();
+        command.envs(service.protocol().map(|version| ("GIT_PROTOCOL", version)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().map_err(|error| not_started(&program, error))?;
+        let input = child.stdin.take().expect("standard input is piped");
+        let output = child.stdout.take().expect("standard output is piped");
+        let (input, output) = match (Pipe::new(input, silence), Pipe::new(output, silence)) {
+            (Ok(input), Ok(output)) => (Some(BufWriter::new(input)), Box::new(BufReader::new(output))),
+            (Err(error), _) | (_, Err(error)) => return Err(classify_io(error)),
+        };
+        Ok(Self { child, input, output, silence, errors, judge })
+    }
+
+    pub(in crate::git) fn reader(&mut self) -> &mut dyn Read {
+        &mut *self.output
+    }
+
+    pub(in crate::git) fn ask(
+        &mut self,
+        pace: &mut Pace,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let input = self.input.as_mut().ok_or_else(|| protocol("the connection is closed"))?;
+        write(&mut Paced { stream: input, pace })?;
+        input.flush().map_err(|error| packet::broken_off(&error))
+    }
+
+    pub(in crate::git) fn leave(mut self) {
+        // Whether the goodbye arrives makes no difference: the other side also stops at the end of its input.
+        if let Some(input) = &mut self.input {
+            let _ = packet::write_flush(input).and_then(|()| input.flush());
+        }
+    }
+
+    pub(in crate::git) fn explain(mut self, fault: Fault) -> Fault {
+        self.end();
+        let mut told = Vec::new();
+        let mut errors = &self.errors;
+        let read = errors.rewind().and_then(|()| errors.take(MAX_TOLD_BYTES).read_to_end(&mut told));
+        match String::from_utf8_lossy(&told).trim() {
+            "" => fault,
+            _ if read.is_err() => fault,
+            told => (self.judge)(told),
+        }
+    }
+
+    fn end(&mut self) {
+        self.input = None;
+        // A child that still has much to say stops when its output is closed.
+        self.output = Box::new(io::empty());
+        let since = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if since.elapsed() >= self.silence {
+                // It is beyond reach of its pipes, as an `ssh` whose other side keeps the connection.
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(END_PAUSE);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A pipe that does not wait longer than for some time.
+struct Pipe<P> {
+    pipe: P,
+    silence: Duration,
+}
+
+impl<P: AsFd> Pipe<P> {
+    fn new(pipe: P, silence: Duration) -> io::Result<Self> {
+        // This end alone: the child's is another open file.
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(Self { pipe, silence })
+    }
+
+    /// Repeats what would have to wait until it need not.
+    fn when(
+        &mut self,
+        ready: PollFlags,
+        mut attempt: impl FnMut(&mut P) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let timeout = Timespec::try_from(self.silence).map_err(io::Error::other)?;
+        loop {
+            match attempt(&mut self.pipe) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            match poll(&mut [PollFd::new(&self.pipe, ready)], Some(&timeout)) {
+                Ok(0) => {
+                    let silence =
+                        format!("nothing came for {}", counted(self.silence.as_secs() as usize, "second"));
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, silence));
+                }
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Read for Pipe<ChildStdout> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.when(PollFlags::IN, |pipe| pipe.read(buffer))
+    }
+}
+
+impl Write for Pipe<ChildStdin> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.when(PollFlags::OUT, |pipe| pipe.write(buffer))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pipe.flush()
+    }
+}
+
+fn judge_git(told: &str) -> Fault {
+    match told {
+        _ if told.contains("dubious ownership") => Fault::ForeignOwner { folder: quoted_folder(told) },
+        _ if told.contains("not appear to be a git repository") => Fault::NotARepository,
+        _ => protocol(told),
+    }
+}
+
+fn not_started(program: &str, error: io::Error) -> Fault {
+    if error.kind() == io::ErrorKind::NotFound {
+        return Fault::NoProgram { program: program.to_owned() };
+    }
+    classify_io(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_gets_named_variables_only() {
+        let command = command("git");
+        let names: Vec<_> = command.get_envs().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+        assert!(names.iter().all(|name| name == "LC_ALL" || PASSED_ON.contains(&&**name)), "{names:?}");
+        for secret in
+            ["FLEETWRIGHT_TOKEN", "GITHUB_TOKEN", "FLEETWRIGHT_WEBHOOK_SECRET", "GIT_TRACE", "GIT_DIR"]
+        {
+            assert!(!PASSED_ON.contains(&secret));
+        }
+    }
+
+    #[test]
+    fn what_a_child_sees_is_what_it_was_given() {
+        let output = command("env").env("LC_ALL", "C").output().unwrap();
+        let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+        let names: Vec<_> = seen.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        // Cargo sets many variables for a test; none of them may arrive.
+        assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
+        assert!(names.contains(&"PATH") && !names.iter().any(|name| name.starts_with("CARGO")), "{names:?}");
+    }
+}

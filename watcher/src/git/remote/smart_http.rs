@@ -1,0 +1,125 @@
+//! A conversation over HTTP: each question a request of its own, since a web server remembers nothing.
+
+use std::fmt;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::time::SystemTime;
+
+use crate::http::{Answer, Authorization, Client, HttpError, Request, Upload, Url};
+use crate::identity::Identity;
+
+use super::conversation::Service;
+use super::pace::{Pace, PaceLimits, Paced};
+use super::packet::MAX_LIST_BYTES;
+use super::upload_pack::MAX_PACK_BYTES;
+use crate::git::error::Fault;
+use crate::git::objects::classify::classify_io;
+
+/// A question is kept in memory up to this size, and in a file that nobody else sees beyond.
+const MAX_QUESTION_IN_MEMORY: usize = 1 << 20;
+
+/// The name that forges expect with a token as the password; most take any name.
+const USER: &str = "x-access-token";
+
+/// A repository behind a web server.
+#[derive(Clone, Debug)]
+pub(in crate::git) struct HttpRemote {
+    url: Url,
+    client: Client,
+    identity: Identity,
+    pub(in crate::git) limits: &'static PaceLimits,
+}
+
+impl HttpRemote {
+    pub(in crate::git) const fn new(url: Url, client: Client, identity: Identity) -> Self {
+        Self { url, client, identity, limits: &PaceLimits::DEFAULT }
+    }
+
+    pub(in crate::git) fn converse(&self, service: Service) -> Result<HttpConversation, Fault> {
+        let token = self.identity.token(SystemTime::now())?;
+        let authorization = token.map(|token| Authorization::Basic(USER, token));
+        let mut conversation = HttpConversation {
+            remote: self.clone(),
+            service,
+            authorization,
+            reader: Box::new(std::io::empty()),
+        };
+        conversation.greet()?;
+        Ok(conversation)
+    }
+}
+
+impl fmt::Display for HttpRemote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)
+    }
+}
+
+pub(in crate::git) struct HttpConversation {
+    remote: HttpRemote,
+    service: Service,
+    authorization: Option<Authorization>,
+    reader: Box<dyn Read>,
+}
+
+impl HttpConversation {
+    pub(in crate::git) fn reader(&mut self) -> &mut dyn Read {
+        &mut *self.reader
+    }
+
+    pub(in crate::git) fn ask(
+        &mut self,
+        pace: &mut Pace,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut question = tempfile::SpooledTempFile::new(MAX_QUESTION_IN_MEMORY);
+        write(&mut question)?;
+        let length = question.stream_position().map_err(classify_io)?;
+        question.seek(SeekFrom::Start(0)).map_err(classify_io)?;
+        let name = self.service.name();
+        let path = format!("/git-{name}");
+        let request = format!("application/x-git-{name}-request");
+        let result = format!("application/x-git-{name}-result");
+        let headers = [("content-type", request.as_str()), ("accept", result.as_str())];
+        let mut upload = Upload { reader: &mut Paced { stream: &mut question, pace }, length };
+        let answer = self
+            .request(&path, &headers, |client, request| client.post(request, &mut upload, MAX_PACK_BYTES))?;
+        self.read(answer, &result)
+    }
+
+    fn greet(&mut self) -> Result<(), Fault> {
+        let name = self.service.name();
+        let path = format!("/info/refs?service=git-{name}");
+        let answer =
+            self.request(&path, &[], |client, request| client.get(request, MAX_LIST_BYTES as u64))?;
+        self.read(answer, &format!("application/x-git-{name}-advertisement"))
+    }
+
+    fn request(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        send: impl FnOnce(&Client, &Request<'_>) -> Result<Answer, HttpError>,
+    ) -> Result<Answer, Fault> {
+        let protocol = self.service.protocol().map(|version| ("git-protocol", version));
+        let headers: Vec<_> = headers.iter().copied().chain(protocol).collect();
+        let authorization = self.authorization.as_ref();
+        let request = Request { url: &self.remote.url, path, authorization, headers: &headers };
+        send(&self.remote.client, &request).map_err(|error| {
+            if error.is_rejected_credential() {
+                self.remote.identity.forget();
+            }
+            error.into()
+        })
+    }
+
+    fn read(&mut self, answer: Answer, content_type: &str) -> Result<(), Fault> {
+        if answer.content_type() != content_type {
+            return Err(Fault::NotGit { url: self.remote.url.to_string() });
+        }
+        self.reader = Box::new(std::io::BufReader::new(answer.into_reader()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
