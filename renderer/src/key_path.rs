@@ -1,24 +1,133 @@
-//! Paths into values, and how they are written: `prometheus.prometheusSpec.remoteWrite[0].url`.
+//! Paths into trees of maps and lists, and how they are written: `prometheus.prometheusSpec.remoteWrite[0].url`.
 //!
-//! Knows nothing of values.
+//! A [`Step`] may borrow its texts, so that a walk copies nothing until a path is kept as a [`KeyPath`]. Knows nothing
+//! of values.
 
 use std::fmt;
+use std::ops::Deref;
 
-/// One step from a value into a part of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Step {
-    /// Into a list, from 0.
+use serde::{Serialize, Serializer};
+
+/// One step from a tree into a part of it; `T` is the text of a key, owned or borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step<T = String> {
+    /// Into an item of a list, from 0.
     Index(usize),
-    /// Into a map.
-    Key(String),
+    /// Into the value of a key.
+    Key(T),
+    /// Into the item of a list that a field identifies.
+    Item {
+        /// The field, for example `name`.
+        field: &'static str,
+        /// Its value in the item.
+        id: T,
+    },
 }
 
-impl fmt::Display for Step {
+impl<T> Step<T> {
+    /// Returns the step with its text replaced.
+    pub fn map<U>(self, text: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Self::Index(index) => Step::Index(index),
+            Self::Key(key) => Step::Key(text(key)),
+            Self::Item { field, id } => Step::Item { field, id: text(id) },
+        }
+    }
+
+    /// Returns the key, if it is a step into a map.
+    pub const fn key(&self) -> Option<&T> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Index(_) | Self::Item { .. } => None,
+        }
+    }
+}
+
+impl<T: AsRef<str>> Step<T> {
+    /// Returns the step with a borrowed text.
+    pub fn borrowed(&self) -> Step<&str> {
+        match self {
+            Self::Index(index) => Step::Index(*index),
+            Self::Key(key) => Step::Key(key.as_ref()),
+            Self::Item { field, id } => Step::Item { field, id: id.as_ref() },
+        }
+    }
+
+    /// Returns the step with a text of its own.
+    pub fn owned(&self) -> Step {
+        self.borrowed().map(str::to_owned)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Step<T> {
+    /// Writes the step without quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Index(index) => write!(f, "[{index}]"),
-            Self::Key(key) => f.write_str(key),
+            Self::Key(key) => key.fmt(f),
+            Self::Item { field, id } => write!(f, "[{field}={id}]"),
         }
+    }
+}
+
+/// What can be written where a path is expected: a [`Step`], or the text of a key.
+pub trait AsStep {
+    /// Returns the step.
+    fn as_step(&self) -> Step<&str>;
+}
+
+impl<T: AsRef<str>> AsStep for Step<T> {
+    fn as_step(&self) -> Step<&str> {
+        self.borrowed()
+    }
+}
+
+impl AsStep for &str {
+    fn as_step(&self) -> Step<&str> {
+        Step::Key(self)
+    }
+}
+
+/// A path from the top of a tree; empty for the tree itself. It is shown and serialized as [`text_of`] writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyPath(Vec<Step>);
+
+impl KeyPath {
+    /// Returns the keys from the top down, without the items of lists.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(Step::key).map(String::as_str)
+    }
+}
+
+impl Deref for KeyPath {
+    type Target = [Step];
+
+    fn deref(&self) -> &[Step] {
+        &self.0
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<Step<T>> for KeyPath {
+    fn from_iter<I: IntoIterator<Item = Step<T>>>(steps: I) -> Self {
+        Self(steps.into_iter().map(|step| step.owned()).collect())
+    }
+}
+
+impl From<Vec<Step>> for KeyPath {
+    fn from(steps: Vec<Step>) -> Self {
+        Self(steps)
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_path(f, &self.0)
+    }
+}
+
+impl Serialize for KeyPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -28,29 +137,27 @@ pub fn key(name: &str) -> Step {
     Step::Key(name.to_owned())
 }
 
-/// Returns a path as text, with everything that could be mistaken in quotes: `configs.rbac."policy.default"`.
+/// Returns a borrowed path as one that can be kept.
 #[must_use]
-pub fn text_of(path: &[Step]) -> String {
-    struct Text<'a>(&'a [Step]);
+pub fn owned<T: AsRef<str>>(path: &[Step<T>]) -> Vec<Step> {
+    path.iter().map(Step::owned).collect()
+}
 
-    impl fmt::Display for Text<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            for (depth, step) in self.0.iter().enumerate() {
-                match step {
-                    Step::Index(index) => write!(f, "[{index}]")?,
-                    Step::Key(key) => {
-                        if depth > 0 {
-                            f.write_str(".")?;
-                        }
-                        write_word(f, key)?;
-                    }
-                }
-            }
-            Ok(())
-        }
-    }
+/// Returns a path as text, with everything that could be mistaken in quotes: `configs.rbac."policy.default"`,
+/// `elements[addon=loki].version`.
+#[must_use]
+pub fn text_of<T: AsRef<str>>(path: &[Step<T>]) -> String {
+    let mut text = String::new();
+    write_path(&mut text, path).expect("writing to a string does not fail");
+    text
+}
 
-    Text(path).to_string()
+/// Returns a word as a path writes it: bare if nothing in it could end it, else as a JSON string.
+#[must_use]
+pub fn word(word: &str) -> String {
+    let mut text = String::new();
+    write_word(&mut text, word).expect("writing to a string does not fail");
+    text
 }
 
 /// Returns whether a path is the one written as `text`, or leads below it.
@@ -62,7 +169,26 @@ pub fn is_at_or_below(path: &[Step], text: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || text.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Writes a word bare if nothing in it could end it, else as a JSON string.
+fn write_path<T: AsRef<str>>(f: &mut impl fmt::Write, path: &[Step<T>]) -> fmt::Result {
+    for (depth, step) in path.iter().enumerate() {
+        match step.borrowed() {
+            Step::Key(key) => {
+                if depth > 0 {
+                    f.write_char('.')?;
+                }
+                write_word(f, key)?;
+            }
+            Step::Index(index) => write!(f, "[{index}]")?,
+            Step::Item { field, id } => {
+                write!(f, "[{field}=")?;
+                write_word(f, id)?;
+                f.write_char(']')?;
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn write_word(f: &mut impl fmt::Write, word: &str) -> fmt::Result {
     let is_bare =
         !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/'));
@@ -77,7 +203,7 @@ mod tests {
     fn a_path_reads_like_the_values_that_it_leads_through() {
         let path = [key("configs"), key("rbac"), key("policy.default"), Step::Index(0), key("")];
         assert_eq!(text_of(&path), r#"configs.rbac."policy.default"[0]."""#);
-        assert_eq!(text_of(&[]), "");
+        assert_eq!(text_of::<String>(&[]), "");
     }
 
     #[test]
@@ -89,5 +215,22 @@ mod tests {
         for beside in ["a.b", "b", "a.bc[1].d"] {
             assert!(!is_at_or_below(&path, beside), "{beside:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_could_be_mistaken_is_quoted() {
+        let path: KeyPath = [key("configs"), key("rbac"), key("policy.default")].into_iter().collect();
+        assert_eq!(path.to_string(), r#"configs.rbac."policy.default""#);
+        let path: KeyPath = [key(""), key("a\"\n[0]")].into_iter().collect();
+        assert_eq!(path.to_string(), r#"""."a\"\n[0]""#);
+    }
+
+    #[test]
+    fn an_item_is_named_by_its_index_or_its_identity() {
+        let path: KeyPath = [key("remoteWrite"), Step::Index(0), key("url")].into_iter().collect();
+        assert_eq!(path.to_string(), "remoteWrite[0].url");
+        let item = Step::Item { field: "addon", id: "loki".to_owned() };
+        let path: KeyPath = [key("elements"), item, key("version")].into_iter().collect();
+        assert_eq!(path.to_string(), "elements[addon=loki].version");
     }
 }

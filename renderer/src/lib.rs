@@ -9,6 +9,7 @@ pub mod path;
 pub mod plural;
 pub mod problem;
 pub mod schema;
+pub mod tree;
 pub mod visible;
 pub mod yaml;
 

@@ -15,6 +15,7 @@ use crate::path::{AddonName, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean};
 use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
+use crate::tree::Tree;
 
 /// What the rendered values of an add-on are called.
 pub(crate) const VALUES_FILE: &str = "values.yaml";
@@ -283,10 +284,10 @@ impl Addon {
     pub fn settings(&self, cluster: &Cluster) -> Result<Json, Vec<Problem>> {
         let mut settings = self.defaults();
         let at = [key("addons"), key(self.name.as_str()), key("settings")];
-        for (name, chosen) in cluster.origin.at(&at).map(Fact::children).unwrap_or_default() {
+        for (name, chosen) in cluster.origin.at(&at).into_iter().flat_map(Tree::children) {
             if let Step::Key(name) = name {
-                let setting = self.setting(&name, Some(chosen)).map(|setting| setting.to_json());
-                settings.extend(setting.map(|setting| (name, setting)));
+                let setting = self.setting(name, Some(chosen)).map(|setting| setting.to_json());
+                settings.extend(setting.map(|setting| (name.to_owned(), setting)));
             }
         }
         let settings = Json::Object(settings);

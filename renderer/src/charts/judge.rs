@@ -51,22 +51,11 @@ pub fn judge(values: &Value, shape: &Shape) -> Vec<Misfit> {
 #[derive(Clone, Copy)]
 struct At<'a> {
     above: Option<&'a At<'a>>,
-    step: Part<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Part<'a> {
-    Key(&'a str),
-    Index(usize),
+    step: Step<&'a str>,
 }
 
 fn path(at: Option<&At<'_>>) -> Vec<Step> {
-    let mut steps: Vec<_> = std::iter::successors(at, |at| at.above)
-        .map(|at| match at.step {
-            Part::Key(name) => key(name),
-            Part::Index(index) => Step::Index(index),
-        })
-        .collect();
+    let mut steps: Vec<_> = std::iter::successors(at, |at| at.above).map(|at| at.step.owned()).collect();
     steps.reverse();
     steps
 }
@@ -90,7 +79,7 @@ impl Judge<'_> {
             Value::List(items) => {
                 let Some(shape) = &shape.items else { return };
                 for (index, item) in items.iter().enumerate() {
-                    self.value(item, shape, Some(&At { above: at, step: Part::Index(index) }));
+                    self.value(item, shape, Some(&At { above: at, step: Step::Index(index) }));
                 }
             }
             _ => {}
@@ -99,7 +88,7 @@ impl Judge<'_> {
 
     fn map(&mut self, map: &Map, shape: &Shape, at: Option<&At<'_>>) {
         for (name, value) in map.iter() {
-            let here = At { above: at, step: Part::Key(name) };
+            let here = At { above: at, step: Step::Key(name) };
             match (shape.entries.get(name), &shape.others) {
                 (Some(entry), _) => self.value(value, entry, Some(&here)),
                 (None, Others::Free) => {}
@@ -156,17 +145,14 @@ impl Judge<'_> {
             None => shape.entries.get("registry").is_some_and(|registry| registry.types == Types::TEXT),
         };
         if registry && shape.entries.contains_key("registry") && begins_with_registry(repository) {
-            let here = At { above: at, step: Part::Key("repository") };
+            let here = At { above: at, step: Step::Key("repository") };
             self.add(Some(&here), MisfitKind::DoubledRegistry);
         }
     }
 }
 
 fn name_of(step: &Step) -> Option<&str> {
-    match step {
-        Step::Key(name) => Some(name),
-        Step::Index(_) => None,
-    }
+    step.key().map(String::as_str)
 }
 
 /// Returns whether two names say the same in another spelling, or one of them says more: `nodeExporter` and

@@ -3,7 +3,7 @@
 use crate::catalog::{Addon, Catalog};
 use crate::charts::{self, Misfit, MisfitKind, Types};
 use crate::inventory::Inventory;
-use crate::key_path::{Step, is_at_or_below, key, text_of};
+use crate::key_path::{is_at_or_below, key, text_of};
 use crate::problem::Problem;
 use crate::yaml::{self, Value};
 
@@ -62,7 +62,7 @@ fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
             Finding::new(&misfit.path, message).hint(hint).on(Part::Key)
         }
         MisfitKind::WrongType { wanted } => {
-            let given = value_at(values, &misfit.path).unwrap_or(&Value::Null);
+            let given = values.at(&misfit.path).unwrap_or(&Value::Null);
             let message =
                 format!("`{path}` must be {}, not {}: {chart}", in_words(*wanted), in_words(given.into()));
             let found = Finding::new(&misfit.path, message);
@@ -127,13 +127,6 @@ fn type_hint(wanted: Types, given: &Value) -> Option<&'static str> {
         _ if wanted == Types::LIST => Some("start each item with `- `"),
         _ => None,
     }
-}
-
-fn value_at<'v>(value: &'v Value, path: &[Step]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.as_list()?.get(*index),
-    })
 }
 
 #[cfg(test)]

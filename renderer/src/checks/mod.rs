@@ -23,8 +23,9 @@ use std::net::Ipv6Addr;
 
 use crate::catalog::{Addon, Catalog, ObjectSchemas};
 use crate::inventory::{Cluster, Inventory};
-use crate::key_path::{Step, key};
+use crate::key_path::{Step, key, owned as kept};
 use crate::problem::Problem;
+use crate::tree::{Below, walk};
 use crate::yaml::{Map, Value};
 
 pub use argo::{ArgoPart, Made, Registered};
@@ -93,50 +94,16 @@ impl Finding {
 }
 
 /// A step into a document while it is walked: nothing is copied until something is found.
-#[derive(Clone, Copy, Debug)]
-enum Seen<'v> {
-    Key(&'v str),
-    Index(usize),
-}
-
-/// Returns a walked path as one that a finding keeps.
-fn kept(path: &[Seen<'_>]) -> Vec<Step> {
-    let step = |seen: &Seen<'_>| match seen {
-        Seen::Key(key) => Step::Key((*key).to_owned()),
-        Seen::Index(index) => Step::Index(*index),
-    };
-    path.iter().map(step).collect()
-}
+type Seen<'v> = Step<&'v str>;
 
 /// Visits the texts and lists of a document with their paths, and with the map that has them as an entry.
 fn visit<'v>(value: &'v Value, visitor: &mut impl FnMut(&[Seen<'v>], &'v Value, Option<&'v Map>)) {
-    fn walk<'v>(
-        path: &mut Vec<Seen<'v>>,
-        value: &'v Value,
-        within: Option<&'v Map>,
-        visitor: &mut impl FnMut(&[Seen<'v>], &'v Value, Option<&'v Map>),
-    ) {
-        match value {
-            Value::Map(map) => {
-                for (name, value) in map.iter() {
-                    path.push(Seen::Key(name));
-                    walk(path, value, Some(map), visitor);
-                    path.pop();
-                }
-            }
-            Value::List(items) => {
-                visitor(path, value, within);
-                for (index, item) in items.iter().enumerate() {
-                    path.push(Seen::Index(index));
-                    walk(path, item, None, visitor);
-                    path.pop();
-                }
-            }
-            Value::String(_) => visitor(path, value, within),
-            _ => {}
+    walk(value, &mut |visit| {
+        if matches!(visit.value, Value::List(_) | Value::String(_)) {
+            visitor(visit.path, visit.value, visit.parent().and_then(Value::as_map));
         }
-    }
-    walk(&mut Vec::new(), value, None, visitor);
+        Below::Enter
+    });
 }
 
 /// What a rendered document is.

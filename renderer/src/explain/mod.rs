@@ -261,10 +261,7 @@ fn name_of(facts: &Json, path: &[Step]) -> String {
 
 /// Returns a value without what is a secret by its form, or by the key that it stands under.
 fn masked(value: &Json, path: &[Step]) -> Json {
-    let key = path.iter().rev().find_map(|step| match step {
-        Step::Key(key) => Some(key.as_str()),
-        Step::Index(_) => None,
-    });
+    let key = path.iter().rev().find_map(Step::key).map(String::as_str);
     masked_below(value, key)
 }
 
@@ -293,10 +290,7 @@ fn value_at<'v>(documents: &'v [Value], document: usize, path: &[Step]) -> Optio
 }
 
 fn value_below<'v>(value: &'v Value, path: &[Step]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.as_list()?.get(*index),
-    })
+    value.at(path)
 }
 
 fn cluster_of(rendered: &Rendered, file: &RepoPath) -> Option<ClusterName> {

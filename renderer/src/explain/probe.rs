@@ -10,6 +10,7 @@ use crate::network::Family;
 use crate::problem::Problem;
 use crate::render::{UnitRenderer, UnitTemplate};
 use crate::templates::Scope;
+use crate::tree::Tree;
 use crate::yaml::Value;
 
 use super::{FactLine, Influence, Provenance, TemplateLine, masked, name_of, value_at};
@@ -140,16 +141,14 @@ pub(super) fn children(facts: &Json) -> Vec<(Step, &Json)> {
 }
 
 pub(super) fn part<'f>(facts: &'f Json, path: &[Step]) -> Option<&'f Json> {
-    path.iter().try_fold(facts, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.get(index),
-    })
+    facts.at(path)
 }
 
 pub(super) fn part_mut<'f>(facts: &'f mut Json, path: &[Step]) -> Option<&'f mut Json> {
     path.iter().try_fold(facts, |value, step| match step {
         Step::Key(key) => value.get_mut(key),
         Step::Index(index) => value.get_mut(index),
+        Step::Item { .. } => None,
     })
 }
 

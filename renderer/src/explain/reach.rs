@@ -220,7 +220,7 @@ fn named(document: &Value, path: &[Step]) -> String {
     for step in path {
         let name = match step {
             Step::Index(index) => at.and_then(|list| name_among(list.as_list()?, *index)),
-            Step::Key(_) => None,
+            Step::Key(_) | Step::Item { .. } => None,
         };
         let dot = if matches!(step, Step::Key(_)) && !pieces.is_empty() { "." } else { "" };
         pieces.push(match name {

@@ -1,14 +1,14 @@
 //! Facts with their origins: every value of the merged inventory knows the file, line and column it was written at.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Number, Value as Json};
 
-use crate::key_path::Step;
+use crate::key_path::{Step, owned};
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position};
-use crate::yaml::{self, Node, NodeKind, Value};
+use crate::tree::{Below, Tree, walk};
+use crate::yaml::{self, Map, Node, NodeKind, Value};
 
 /// A fact, or a map or list of them, with the place it was written at.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Fact {
 enum FactKind {
     Scalar(Json),
     List(Vec<Fact>),
-    Map(BTreeMap<String, Fact>),
+    Map(Map<Fact>),
     /// An entry that a nearer file drops: it is not there, and it is known which `null` is to blame.
     Dropped,
 }
@@ -41,29 +41,20 @@ impl Fact {
     /// Returns an empty map at the head of a file.
     #[must_use]
     pub fn empty(file: &Arc<RepoPath>) -> Self {
-        let kind = FactKind::Map(BTreeMap::new());
+        let kind = FactKind::Map(Map::default());
         Self { file: Arc::clone(file), position: Position::START, key: None, kind }
     }
 
     /// Lays `over` on top: maps merge key by key, `null` drops what is inherited, and everything else replaces.
     #[must_use]
     pub fn merged(self, over: Self) -> Self {
-        let Self { file, position, key, kind } = over;
-        let kind = match (self.kind, kind) {
-            (FactKind::Map(mut base), FactKind::Map(over)) => {
-                for (name, fact) in over {
-                    let merged = match base.remove(&name) {
-                        Some(_) if fact.is_null() => Self { kind: FactKind::Dropped, ..fact },
-                        Some(old) => old.merged(fact),
-                        None => fact,
-                    };
-                    base.insert(name, merged);
-                }
-                FactKind::Map(base)
-            }
+        let kind = match (self.kind, over.kind) {
+            (FactKind::Map(base), FactKind::Map(over)) => FactKind::Map(
+                base.merged(over, &|old, new| if new.is_null() { new.dropping() } else { old.merged(new) }),
+            ),
             (_, kind) => kind,
         };
-        Self { file, position, key, kind }
+        Self { kind, ..over }
     }
 
     /// Returns about how much the fact takes with everything in it, in bytes of text and 64 for each fact.
@@ -84,9 +75,9 @@ impl Fact {
         match &self.kind {
             FactKind::Scalar(value) => value.clone(),
             FactKind::List(items) => items.iter().map(Self::to_json).collect(),
-            FactKind::Map(entries) => Json::Object(
-                there(entries).map(|(key, fact)| (key.clone(), fact.to_json())).collect::<Map<_, _>>(),
-            ),
+            FactKind::Map(entries) => {
+                there(entries).map(|(key, fact)| (key.to_owned(), fact.to_json())).collect()
+            }
             FactKind::Dropped => Json::Null,
         }
     }
@@ -94,29 +85,31 @@ impl Fact {
     /// Returns the fact at a path.
     #[must_use]
     pub fn at(&self, path: &[Step]) -> Option<&Self> {
-        path.iter().try_fold(self, |fact, step| fact.child(step))
+        Tree::at(self, path)
     }
 
     /// Returns the place of the value at a path, or of the nearest fact above it.
     #[must_use]
     pub fn place(&self, path: &[Step]) -> Place {
-        let fact = self.nearest(path);
-        fact.place_at(fact.position)
+        self.nearest(path).own_place()
     }
 
     /// Returns the place of the key at a path, or of the nearest fact above it.
     #[must_use]
     pub fn key_place(&self, path: &[Step]) -> Place {
         let fact = self.nearest(path);
-        fact.place_at(fact.key.unwrap_or(fact.position))
+        Place { position: fact.key.unwrap_or(fact.position), ..fact.own_place() }
     }
 
     /// Returns every fact below this one, maps and lists included, with its path.
     #[must_use]
     pub fn all(&self) -> Vec<(Vec<Step>, &Self)> {
         let mut found = Vec::new();
-        self.collect(&mut Vec::new(), &mut found);
-        found
+        walk(self, &mut |visit| {
+            found.push((owned(visit.path), visit.value));
+            Below::Enter
+        });
+        found.split_off(1)
     }
 
     /// Returns the file that the fact is written in.
@@ -128,21 +121,7 @@ impl Fact {
     /// Returns the place that the fact itself is written at.
     #[must_use]
     pub fn own_place(&self) -> Place {
-        self.place_at(self.position)
-    }
-
-    /// Returns the paths of the facts directly below this one.
-    #[must_use]
-    pub fn children(&self) -> Vec<(Step, &Self)> {
-        match &self.kind {
-            FactKind::Scalar(_) | FactKind::Dropped => Vec::new(),
-            FactKind::List(items) => {
-                items.iter().enumerate().map(|(at, item)| (Step::Index(at), item)).collect()
-            }
-            FactKind::Map(entries) => {
-                there(entries).map(|(key, fact)| (Step::Key(key.clone()), fact)).collect()
-            }
-        }
+        Place { file: RepoPath::clone(&self.file), position: self.position }
     }
 
     /// Returns the place of the `null` that drops an entry of this map, if one does.
@@ -160,41 +139,44 @@ impl Fact {
         self.kind == FactKind::Scalar(Json::Null)
     }
 
-    fn child(&self, step: &Step) -> Option<&Self> {
-        match (&self.kind, step) {
-            (FactKind::List(items), Step::Index(index)) => items.get(*index),
-            (FactKind::Map(entries), Step::Key(key)) => entries.get(key).filter(|fact| !fact.is_dropped()),
-            _ => None,
-        }
+    fn dropping(self) -> Self {
+        Self { kind: FactKind::Dropped, ..self }
     }
 
     fn nearest(&self, path: &[Step]) -> &Self {
-        let mut fact = self;
-        for step in path {
-            match fact.child(step) {
-                Some(child) => fact = child,
-                None => break,
-            }
-        }
-        fact
+        (0..=path.len()).rev().find_map(|length| self.at(&path[..length])).unwrap_or(self)
+    }
+}
+
+impl Tree for Fact {
+    fn children(&self) -> impl Iterator<Item = (Step<&str>, &Self)> {
+        let (items, entries) = match &self.kind {
+            FactKind::List(items) => (items.as_slice(), None),
+            FactKind::Map(entries) => ([].as_slice(), Some(entries)),
+            FactKind::Scalar(_) | FactKind::Dropped => ([].as_slice(), None),
+        };
+        let entries = entries.into_iter().flat_map(there).map(|(key, fact)| (Step::Key(key), fact));
+        items.iter().enumerate().map(|(at, item)| (Step::Index(at), item)).chain(entries)
     }
 
-    fn place_at(&self, position: Position) -> Place {
-        Place { file: RepoPath::clone(&self.file), position }
+    fn get(&self, key: &str) -> Option<&Self> {
+        let FactKind::Map(entries) = &self.kind else { return None };
+        entries.get(key).filter(|fact| !fact.is_dropped())
     }
 
-    fn collect<'a>(&'a self, path: &mut Vec<Step>, found: &mut Vec<(Vec<Step>, &'a Self)>) {
-        for (step, child) in self.children() {
-            path.push(step);
-            found.push((path.clone(), child));
-            child.collect(path, found);
-            path.pop();
-        }
+    fn item(&self, index: usize) -> Option<&Self> {
+        let FactKind::List(items) = &self.kind else { return None };
+        items.get(index)
+    }
+
+    fn as_str(&self) -> Option<&str> {
+        let FactKind::Scalar(value) = &self.kind else { return None };
+        value.as_str()
     }
 }
 
 /// Returns the entries of a map that are not dropped.
-fn there(entries: &BTreeMap<String, Fact>) -> impl Iterator<Item = (&String, &Fact)> {
+fn there(entries: &Map<Fact>) -> impl Iterator<Item = (&str, &Fact)> {
     entries.iter().filter(|(_, fact)| !fact.is_dropped())
 }
 

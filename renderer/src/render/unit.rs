@@ -1,6 +1,6 @@
 //! The smallest thing that is rendered and remembered: an add-on on a cluster, or the cluster's own files.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -290,7 +290,7 @@ impl<'a> UnitRenderer<'a> {
             }
         };
         Ok(match template.addon.and_then(|addon| self.overrides(addon)) {
-            Some(over) => merged(base, over),
+            Some(over) => base.merged(over),
             None => base,
         })
     }
@@ -318,30 +318,5 @@ impl<'a> UnitRenderer<'a> {
         let finding = Finding { path: spot.path(&finding.path), ..finding };
         let place = explain::place_to_edit(self, template, spot.document, &finding);
         Problem { hint: finding.hint, accept, ..Problem::at(place, finding.message) }.found_by(finding.check)
-    }
-}
-
-/// The entries of a map by their keys, with the order that they were written in.
-type IndexMap = HashMap<String, (usize, Value)>;
-
-/// Lays `over` on top of `base`: maps merge key by key, everything else replaces, as Helm does.
-fn merged(base: Value, over: Value) -> Value {
-    match (base, over) {
-        (Value::Map(base), Value::Map(over)) => {
-            let mut over: IndexMap =
-                over.into_iter().enumerate().map(|(at, (key, value))| (key, (at, value))).collect();
-            let mut entries: Vec<_> = base
-                .into_iter()
-                .map(|(key, old)| match over.remove(&key) {
-                    Some((_, value)) => (key, merged(old, value)),
-                    None => (key, old),
-                })
-                .collect();
-            let mut added: Vec<_> = over.into_iter().collect();
-            added.sort_by_key(|(_, (at, _))| *at);
-            entries.extend(added.into_iter().map(|(key, (_, value))| (key, value)));
-            Value::Map(entries.into_iter().collect())
-        }
-        (_, over) => over,
     }
 }

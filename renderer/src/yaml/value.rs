@@ -1,6 +1,11 @@
 //! A document's content: what the written text means, without positions.
 
+use std::collections::HashMap;
+
 use thiserror::Error;
+
+use crate::key_path::{AsStep, Step};
+use crate::tree::Tree;
 
 /// A YAML value. Maps keep their order; numbers keep their spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +29,8 @@ pub enum Value {
 pub struct Number(pub(super) Box<str>);
 
 /// A mapping with string keys in the order they were inserted. Keys differ.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Map(Vec<(String, Value)>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map<T = Value>(Vec<(String, T)>);
 
 impl Number {
     /// Returns the number as it is written.
@@ -84,20 +89,20 @@ pub(super) fn float_spelling(number: f64) -> Option<String> {
     Some(format!("{digits}{point}e{sign}{exponent}"))
 }
 
-impl Map {
+impl<T> Map<T> {
     /// Returns the value of `key`.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&T> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// Returns the value of `key` for changing.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut T> {
         self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// Sets `key`, in place if it is there and at the end if not.
-    pub fn insert(&mut self, key: impl Into<String>, value: Value) {
+    pub fn insert(&mut self, key: impl Into<String>, value: T) {
         let key = key.into();
         match self.get_mut(&key) {
             Some(old) => *old = value,
@@ -105,9 +110,25 @@ impl Map {
         }
     }
 
+    /// Lays `over` on top: what both have is merged and keeps its place, what only `over` has comes after it.
+    #[must_use]
+    pub fn merged(self, over: Self, merge: &impl Fn(T, T) -> T) -> Self {
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(over.len());
+        let mut over: Vec<Option<(String, T)>> = over.into_iter().map(Some).collect();
+        places.extend(over.iter().flatten().enumerate().map(|(at, (key, _))| (key.clone(), at)));
+        let base =
+            self.into_iter().map(|(key, old)| match places.get(&key).and_then(|at| over[*at].take()) {
+                Some((key, new)) => (key, merge(old, new)),
+                None => (key, old),
+            });
+        let mut merged: Vec<_> = base.collect();
+        merged.extend(over.into_iter().flatten());
+        Self(merged)
+    }
+
     /// Returns the entries in order.
     #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &T)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
@@ -124,19 +145,25 @@ impl Map {
     }
 }
 
-impl IntoIterator for Map {
-    type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+impl<T> IntoIterator for Map<T> {
+    type Item = (String, T);
+    type IntoIter = std::vec::IntoIter<(String, T)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
 }
 
-impl FromIterator<(String, Value)> for Map {
+impl<T> FromIterator<(String, T)> for Map<T> {
     /// Collects entries whose keys are known to differ.
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(entries: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = (String, T)>>(entries: I) -> Self {
         Self(entries.into_iter().collect())
+    }
+}
+
+impl<T> Default for Map<T> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
@@ -174,10 +201,41 @@ impl Value {
         self.as_map()?.get(key)
     }
 
-    /// Returns the value at a chain of map keys.
+    /// Lays `over` on top: maps merge key by key, everything else replaces, as Helm does.
     #[must_use]
-    pub fn at(&self, keys: &[&str]) -> Option<&Value> {
-        keys.iter().try_fold(self, |value, key| value.get(key))
+    pub fn merged(self, over: Self) -> Self {
+        match (self, over) {
+            (Self::Map(base), Self::Map(over)) => Self::Map(base.merged(over, &Self::merged)),
+            (_, over) => over,
+        }
+    }
+
+    /// Returns the value at a path of keys or steps.
+    #[must_use]
+    pub fn at<S: AsStep>(&self, path: &[S]) -> Option<&Value> {
+        Tree::at(self, path)
+    }
+}
+
+impl Tree for Value {
+    fn children(&self) -> impl Iterator<Item = (Step<&str>, &Self)> {
+        let items = self.as_list().unwrap_or_default().iter().enumerate();
+        let entries = self.as_map().into_iter().flat_map(Map::iter);
+        items
+            .map(|(at, item)| (Step::Index(at), item))
+            .chain(entries.map(|(key, value)| (Step::Key(key), value)))
+    }
+
+    fn get(&self, key: &str) -> Option<&Self> {
+        Self::get(self, key)
+    }
+
+    fn item(&self, index: usize) -> Option<&Self> {
+        self.as_list()?.get(index)
+    }
+
+    fn as_str(&self) -> Option<&str> {
+        Self::as_str(self)
     }
 }
 
