@@ -12,9 +12,9 @@ WORKDIR /src
 COPY rust-toolchain.toml ./
 RUN rustup target add "$(uname -m)-unknown-linux-musl"
 COPY . .
-RUN cargo build --release --locked --package fleetwright --target "$(uname -m)-unknown-linux-musl" \
+RUN cargo build --profile dist --locked --package fleetwright --target "$(uname -m)-unknown-linux-musl" \
  && mkdir -p /image/etc/ssl/certs /image/usr/bin /image/tmp /image/var/cache \
- && install -m 0755 "target/$(uname -m)-unknown-linux-musl/release/fleetwright" /image/usr/bin/fleetwright \
+ && install -m 0755 "target/$(uname -m)-unknown-linux-musl/dist/fleetwright" /image/usr/bin/fleetwright \
  && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
  && chmod 1777 /image/tmp /image/var/cache
 
