@@ -5,10 +5,9 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
 
-use fleetwright::events::service::once;
-use fleetwright::events::{Cancel, Cause, Outcome, Request, signals};
+use fleetwright::events::dispatch::once;
+use fleetwright::events::{Cancel, Outcome, signals};
 
 /// Set in the child, which then is the service and not a test.
 const CHILD: &str = "FLEETWRIGHT_TEST_CHILD";
@@ -21,9 +20,8 @@ fn child() {
     runtime.block_on(async {
         let cancel = Cancel::default();
         signals::stop_on_signals(cancel.clone()).unwrap();
-        let request = Request { repository: "a", revision: (), cause: Cause::Moved, since: Instant::now() };
-        let outcome = once(request, move |_, cancel| work(&run, cancel), &cancel).await;
-        assert_eq!(outcome, Outcome::Abandoned);
+        let outcome = once(move |cancel| work(&run, cancel), cancel).await;
+        assert_eq!(outcome, Ok(Outcome::Abandoned));
     });
 }
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, mpsc as blocking};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fleetwright::events::dispatch::serve;
 use fleetwright::events::server::{Limits, Monitor, Server, Site};
-use fleetwright::events::service::serve;
 use fleetwright::events::webhook::{MAX_BODY_BYTES, Secrets, Webhook};
-use fleetwright::events::{Cancel, Cause, Event, Events, Outcome, Queue, Settings};
+use fleetwright::events::{Cancel, Event, Events, Outcome, Queue, Settings};
 use insta::assert_snapshot;
 use ring::hmac;
 use tokio::runtime::Runtime;
@@ -28,14 +28,14 @@ const CHILD: &str = "FLEETWRIGHT_TEST_CHILD";
 /// No test may hang: a client gives up after this.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-type Hints = mpsc::Receiver<Event<&'static str, ()>>;
+type Hints = mpsc::Receiver<Event>;
 
 /// The server of a service on loopback, without the service behind it.
 struct Front {
     runtime: Runtime,
     address: SocketAddr,
     monitor: Monitor,
-    sender: Events<&'static str, ()>,
+    sender: Events,
     hints: Hints,
     cancel: Cancel,
     server: JoinHandle<()>,
@@ -50,10 +50,9 @@ impl Front {
         let runtime = Runtime::new().unwrap();
         let (sender, hints) = mpsc::channel(1_024);
         let (monitor, cancel) = (Monitor::default(), Cancel::default());
-        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let secrets = Secrets::from_text(&SECRET.into()).unwrap();
-        let source = (event, sender.clone());
-        let webhook = Webhook::new(secrets, repository.parse().unwrap(), source, monitor.metrics.clone());
+        let webhook =
+            Webhook::new(secrets, repository.parse().unwrap(), sender.clone(), monitor.metrics.clone());
         let site = Site::new(monitor.clone(), &sender).with_webhook(webhook);
         let server = runtime.block_on(Server::bind("127.0.0.1:0".parse().unwrap(), limits)).unwrap();
         let address = server.address().unwrap();
@@ -451,7 +450,7 @@ fn a_flood_of_deliveries_becomes_one_run() {
     let told_to_go_on = std::sync::Mutex::new(told_to_go_on);
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
-    let run = move |_: &_, _: &Cancel| {
+    let run = move |_, _: &Cancel| {
         counted.fetch_add(1, Ordering::SeqCst);
         begun.send(()).unwrap();
         told_to_go_on.lock().unwrap().recv().unwrap();
@@ -461,7 +460,8 @@ fn a_flood_of_deliveries_becomes_one_run() {
     let queue = Queue::new(Settings { quiet, ..Settings::default() }, 0);
     let (_, nobody) = mpsc::channel(1);
     let hints = std::mem::replace(&mut front.hints, nobody);
-    let service = front.runtime.spawn(async move { serve(queue, hints, run, &Cancel::default()).await });
+    let service =
+        front.runtime.spawn(async move { serve(queue, hints, run, &Cancel::default(), |_| {}).await });
 
     assert_eq!(status(&front.push("first")), "202");
     has_begun.recv_timeout(PATIENCE).unwrap();

@@ -9,7 +9,7 @@ use tracing::info;
 use crate::error::CommandError;
 use crate::events::server::{Limits, ListenError, Monitor, Refresh, Server, Site};
 use crate::events::webhook::{SECRET_VARIABLE, Secrets, SecretsError, Webhook};
-use crate::events::{Cancel, Event, Events, RepositoryName};
+use crate::events::{Cancel, Events, RepositoryName};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Listen {
@@ -46,25 +46,21 @@ impl Listen {
 
     /// Starts the server if an address was given; `upstream` is the repository whose deliveries count if none is named,
     /// and `refresh` brings metrics up to date.
-    pub(super) async fn start<K, R>(
+    pub(super) async fn start(
         &self,
         monitor: &Monitor,
         upstream: Option<RepositoryName>,
-        (event, events): (&Event<K, R>, &Events<K, R>),
+        events: &Events,
         refresh: Refresh,
         cancel: &Cancel,
-    ) -> Result<Option<Listening>, CommandError>
-    where
-        K: Clone + Send + Sync + 'static,
-        R: Clone + Send + Sync + 'static,
-    {
+    ) -> Result<Option<Listening>, CommandError> {
         let Some(address) = self.address else { return Ok(None) };
         let mut site = Site::new(monitor.clone(), events).with_refresh(refresh);
         let webhook = self.webhook(upstream)?;
         let receives_webhooks = webhook.is_some();
         if let Some((secrets, repository)) = webhook {
-            let source = (event.clone(), events.clone());
-            site = site.with_webhook(Webhook::new(secrets, repository, source, monitor.metrics.clone()));
+            site =
+                site.with_webhook(Webhook::new(secrets, repository, events.clone(), monitor.metrics.clone()));
         }
         let server = Server::bind(address, Limits::default()).await?;
         info!(address = %server.address().unwrap_or(address), receives_webhooks, "listening");
@@ -122,7 +118,6 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
-    use crate::events::Cause;
 
     async fn start(args: Listen) -> Result<Option<JoinHandle<()>>, CommandError> {
         start_for(args, None).await
@@ -133,11 +128,9 @@ mod tests {
         upstream: Option<RepositoryName>,
     ) -> Result<Option<JoinHandle<()>>, CommandError> {
         let (events, _hints) = mpsc::channel(1);
-        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let cancel = Cancel::default();
         cancel.request();
-        let listening =
-            args.start(&Monitor::default(), upstream, (&event, &events), Box::new(|_| {}), &cancel).await?;
+        let listening = args.start(&Monitor::default(), upstream, &events, Box::new(|_| {}), &cancel).await?;
         Ok(listening.map(|listening| listening.server))
     }
 

@@ -1,12 +1,11 @@
 //! `fleetwright run`: the service, or one run of it.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use renderer::plan::Budget;
 use tokio::sync::mpsc;
-use tracing::{debug, info, warn};
+use tracing::{debug, field, info, info_span, warn};
 
 use super::listen::Listen;
 use super::remote::{ForgeName, RemoteArgs};
@@ -16,7 +15,7 @@ use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
 use crate::events::server::{Monitor, Refresh};
-use crate::events::{self, Cancel, Cause, Event, Failure, Outcome, Persistence, Queue, service};
+use crate::events::{self, Cancel, Event, Events, Failure, Outcome, Persistence, Queue, Request, dispatch};
 use crate::forge::github::Client;
 use crate::run::{Pipeline, RunReport, Settings};
 
@@ -27,7 +26,7 @@ const CHANNEL_CAPACITY: usize = 64;
 
 /// How often a failure that needs a person is tried again, since not everything that a person does can be seen from
 /// here, such as a rule that is lifted. While runs succeed it costs a look at the refs.
-const SECOND_CHANCE_INTERVAL: Duration = Duration::from_mins(10);
+const RECHECK_INTERVAL: Duration = Duration::from_mins(10);
 
 /// How often a single run starts over when someone else was faster: each loss means that someone else made progress.
 const ATTEMPTS: usize = 5;
@@ -98,62 +97,41 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
 }
 
 async fn once(global: &Global, pipeline: Pipeline, cancel: &Cancel) -> Result<Exit, CommandError> {
-    let (runner, result) = (Runner::new(global, pipeline), Arc::new(Mutex::new(None)));
-    let kept = Arc::clone(&result);
-    let run = move |_: &Request, cancel: &Cancel| {
-        let result = runner.run_to_end(cancel);
-        let outcome = outcome(&result);
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        outcome
+    let runner = Runner::new(global, pipeline);
+    let ended = dispatch::once(move |cancel| runner.run_to_end(cancel), cancel.clone()).await;
+    let result = ended
+        .map_err(|panic| CommandError::unexpected("make the run", std::io::Error::other(panic.message)))?;
+    let Some(report) = result? else {
+        warn!("stopped before the run was complete; the next run continues");
+        return Ok(Exit::Unexpected);
     };
-    let outcome = service::once(request(global), run, cancel).await;
-    let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match (outcome, result) {
-        (_, Some(Err(error))) => Err(error),
-        (_, Some(Ok(Some(report)))) => {
-            if global.is_json() {
-                print_json(&report.to_json());
-            } else {
-                print_text(&report.to_string());
-            }
-            report.refusal().map_or(Ok(Exit::Done), |refusal| Err(refusal.clone().into()))
-        }
-        (_, Some(Ok(None))) => {
-            warn!("stopped before the run was complete; the next run continues");
-            Ok(Exit::Unexpected)
-        }
-        (Outcome::Failed(failure), None) => {
-            Err(CommandError::unexpected("make the run", std::io::Error::other(failure.message)))
-        }
-        (Outcome::Done | Outcome::Abandoned, None) => unreachable!("a run that ended has a result"),
+    if global.is_json() {
+        print_json(&report.to_json());
+    } else {
+        print_text(&report.to_string());
     }
+    report.refusal().map_or(Ok(Exit::Done), |refusal| Err(refusal.clone().into()))
 }
 
-type Request = events::Request<String, ()>;
 type RunResult = Result<Option<RunReport>, CommandError>;
-
-fn request(global: &Global) -> Request {
-    Request {
-        repository: global.repo.display().to_string(),
-        revision: (),
-        cause: Cause::Changed,
-        since: Instant::now(),
-    }
-}
 
 /// A pipeline that is lent to one run at a time.
 struct Runner {
+    repository: String,
     pipeline: Mutex<Pipeline>,
     shows_progress: bool,
 }
 
 impl Runner {
     fn new(global: &Global, pipeline: Pipeline) -> Self {
-        Self { pipeline: Mutex::new(pipeline), shows_progress: !global.is_json() }
+        let repository = global.repo.display().to_string();
+        Self { repository, pipeline: Mutex::new(pipeline), shows_progress: !global.is_json() }
     }
 
     /// Makes a run; a mirror that turns out to be damaged is cloned again, once.
     fn run(&self, cancel: &Cancel) -> RunResult {
+        // The run itself records the revision, since only it knows which one it read.
+        let _span = info_span!("run", repository = self.repository, revision = field::Empty).entered();
         let mut pipeline = self.lend();
         let result = match pipeline.run(cancel, &Shown::new(self.shows_progress)) {
             Err(error) if pipeline.recover(&error)? => pipeline.run(cancel, &Shown::new(self.shows_progress)),
@@ -199,7 +177,12 @@ fn failure(error: &CommandError) -> Failure {
         None if error.is_transient() => Persistence::Transient,
         None => Persistence::Stalled,
     };
-    Failure { persistence, exit: error.exit(), message: error.message(), hint: error.hint() }
+    Failure {
+        persistence,
+        is_in_input: error.exit() == Exit::Problems,
+        message: error.message(),
+        hint: error.hint(),
+    }
 }
 
 async fn serve(
@@ -208,13 +191,11 @@ async fn serve(
     pipeline: Pipeline,
     cancel: &Cancel,
 ) -> Result<Exit, CommandError> {
-    let Request { repository, revision, .. } = request(global);
-    let event = Event { repository, revision, cause: Cause::Moved };
     let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
     let monitor = Monitor::default();
     let repository = args.upstream.repository_name();
     let refresh = refresh_budget(pipeline.github().cloned());
-    let listening = args.listen.start(&monitor, repository, (&event, &events), refresh, cancel).await?;
+    let listening = args.listen.start(&monitor, repository, &events, refresh, cancel).await?;
     let base = Arc::new(Mutex::new(pipeline.settings().base.clone()));
     let upstream = pipeline.upstream().reopen()?;
     let git_dir = upstream.git_dir().to_owned();
@@ -222,37 +203,32 @@ async fn serve(
     let looks = monitor.clone();
     let look = move || looks.observe_look(upstream.refs());
     let every = Duration::from_secs(args.poll);
-    tokio::spawn(poll(every, event.clone(), events.clone(), look));
-    let mut chances = 0_u64;
-    let give_chance = move || {
-        chances += 1;
-        Ok::<_, Infallible>(chances)
-    };
-    tokio::spawn(poll(SECOND_CHANCE_INTERVAL, event.clone(), events.clone(), give_chance));
+    tokio::spawn(poll(every, Event::Moved, events.clone(), look));
+    tokio::spawn(recheck(events.clone()));
     if let Some(client) = pipeline.github() {
         let (client, monitor) = (Arc::clone(client), monitor.clone());
-        let sources = GitHubSources { client, monitor, event: event.clone(), events: events.clone() };
+        let sources = GitHubSources { client, monitor, events: events.clone() };
         sources.look_at_pages(Arc::clone(&base), every)?;
         if listening.as_ref().is_some_and(|listening| listening.receives_webhooks) {
             sources.sweep_deliveries(args.listen.webhook_id())?;
         }
     }
-    tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), event, events));
+    tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), Event::Moved, events));
     // The seed only spreads retries of several services over time.
     let queue = Queue::new(events::Settings::default(), u64::from(std::process::id()));
     let (runner, last) = (Runner::new(global, pipeline), Mutex::new(None));
     let observed = monitor.clone();
-    let run = move |request: &Request, cancel: &Cancel| {
+    let run = move |request: Request, cancel: &Cancel| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         // What a run moved comes back as an event; there is nothing more to say than it said.
-        if request.cause == Cause::Moved
+        if request.event == Event::Moved
             && *last == Some(Outcome::Done)
             && matches!(runner.lend().has_news(), Ok(false))
         {
             debug!("nothing has moved since the last run");
             return Outcome::Done;
         }
-        if request.cause == Cause::Asked {
+        if request.event == Event::Asked {
             runner.lend().review_again();
         }
         let outcome = observed.observe(|| {
@@ -270,14 +246,25 @@ async fn serve(
         });
         last.insert(outcome).clone()
     };
-    let watch = |queue: &Queue<_, _>| monitor.metrics.set_unanswered_since(queue.unanswered_since());
-    service::serve_watched(queue, receiver, run, cancel, watch).await;
+    let watch = |queue: &Queue| monitor.metrics.set_unanswered_since(queue.unanswered_since());
+    dispatch::serve(queue, receiver, run, cancel, watch).await;
     if let Some(listening) = listening {
         // It panics on nothing that anyone sends, and a panic would have been shown.
         let _ = listening.server.await;
     }
     info!("stopped");
     Ok(Exit::Done)
+}
+
+/// Lets a failure that needs a person be tried again at intervals, until the service ends.
+async fn recheck(events: Events) {
+    let mut ticks = tokio::time::interval(RECHECK_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if events.send(Event::Moved).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Shows what is left of GitHub's limits.

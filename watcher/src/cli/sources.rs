@@ -12,7 +12,7 @@ use crate::events::deliveries::{self, Call, Hook, Reply, SweepError};
 use crate::events::forge_look::{self, Mark};
 use crate::events::poll::poll;
 use crate::events::server::Monitor;
-use crate::events::{Cause, Event, Events, RepositoryName};
+use crate::events::{Event, Events, RepositoryName};
 use crate::forge::github::{Asker, Client, GitHubError, GitHubFault};
 use crate::output::metrics::Metrics;
 
@@ -20,18 +20,13 @@ use crate::output::metrics::Metrics;
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The sources that ask GitHub.
-pub(super) struct GitHubSources<K, R> {
+pub(super) struct GitHubSources {
     pub(super) client: Arc<Client>,
     pub(super) monitor: Monitor,
-    pub(super) event: Event<K, R>,
-    pub(super) events: Events<K, R>,
+    pub(super) events: Events,
 }
 
-impl<K, R> GitHubSources<K, R>
-where
-    K: Clone + Send + 'static,
-    R: Clone + Send + 'static,
-{
+impl GitHubSources {
     /// Looks whether pages changed that show what no ref does, those of the base branch of that moment.
     pub(super) fn look_at_pages(
         &self,
@@ -44,14 +39,14 @@ where
         let client = Arc::clone(&self.client);
         let mut look = forge_look::look(routes, move |route| mark(&client, route));
         let monitor = self.monitor.clone();
-        tokio::spawn(poll(every, self.changed(), self.events.clone(), move || monitor.observe_look(look())));
+        tokio::spawn(poll(every, Event::Changed, self.events.clone(), move || monitor.observe_look(look())));
         Ok(())
     }
 
     /// Looks for deliveries that did not arrive, and asks for them once more.
     pub(super) fn sweep_deliveries(&self, hook: Option<u64>) -> Result<(), CommandError> {
         let (client, metrics) = (Arc::clone(&self.client), self.monitor.metrics.clone());
-        let (event, events) = (self.changed(), self.events.clone());
+        let (event, events) = (Event::Changed, self.events.clone());
         match (hook, client.acts_as_app()) {
             (Some(id), _) => {
                 let hook = Hook::Repository { repository: repository_of(&client)?, id };
@@ -67,10 +62,6 @@ where
             }
         }
         Ok(())
-    }
-
-    fn changed(&self) -> Event<K, R> {
-        Event { cause: Cause::Changed, ..self.event.clone() }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{Exit, Global, print_text, render, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
-use crate::events::{Cancel, Cause, Event, Failure, Outcome, Persistence, Queue, Settings, service};
+use crate::events::{Cancel, Event, Failure, Outcome, Persistence, Queue, Settings, dispatch};
 use crate::working_tree::{Written, read_working_tree};
 
 /// An editor's save is over after this long; a person waits for what comes then.
@@ -20,7 +20,6 @@ const SETTINGS: Settings = Settings {
     max_wait: Duration::from_millis(500),
     first_retry: Duration::from_secs(1),
     max_retry: Duration::from_secs(10),
-    capacity: 1,
 };
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
@@ -28,15 +27,14 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     tell(&format!("watching `{}`; Ctrl-C ends\n", top.display()));
     until_stopped(async |cancel: &Cancel| {
         let (events, receiver) = mpsc::channel(1);
-        let event = Event { repository: top.display().to_string(), revision: (), cause: Cause::Moved };
-        tokio::spawn(files::watch(Places::inputs(&top), event, events));
+        tokio::spawn(files::watch(Places::inputs(&top), Event::Moved, events));
         let state = Mutex::new((Renderer::new(), Written::default()));
         let watched = global.clone();
-        let render = move |_: &_, _: &Cancel| match state.lock() {
+        let render = move |_, _: &Cancel| match state.lock() {
             Ok(mut state) => outcome(&watched, render(&watched, &top, &mut state)),
             Err(_) => Outcome::Abandoned,
         };
-        service::serve(Queue::new(SETTINGS, 0), receiver, render, cancel).await;
+        dispatch::serve(Queue::new(SETTINGS, 0), receiver, render, cancel, |_| {}).await;
         Ok(Exit::Done)
     })
 }
@@ -58,7 +56,7 @@ fn outcome(global: &Global, result: Result<String, CommandError>) -> Outcome {
         Err(error) => {
             return Outcome::Failed(Failure {
                 persistence: if error.is_transient() { Persistence::Transient } else { Persistence::Stalled },
-                exit: error.exit(),
+                is_in_input: error.exit() == Exit::Problems,
                 message: error.message(),
                 hint: error.hint(),
             });

@@ -132,21 +132,13 @@ impl Anchor {
 ///
 /// The first event comes as soon as watching has begun, since nobody knows what happened before it. Changes that come
 /// while the channel is full become one event.
-pub async fn watch<K, R>(places: Places, event: Event<K, R>, events: Events<K, R>)
-where
-    K: Clone,
-    R: Clone,
-{
-    let Err(error) = forward(&places, &event, &events).await else { return };
+pub async fn watch(places: Places, event: Event, events: Events) {
+    let Err(error) = forward(&places, event, &events).await else { return };
     warn!(error = %with_causes(&error), hint = error.hint(), "cannot watch files, looking at them at intervals");
     poll(FALLBACK_INTERVAL, event, events, move || places.stamps()).await;
 }
 
-async fn forward<K, R>(places: &Places, event: &Event<K, R>, events: &Events<K, R>) -> Result<(), WatchError>
-where
-    K: Clone,
-    R: Clone,
-{
+async fn forward(places: &Places, event: Event, events: &Events) -> Result<(), WatchError> {
     let mut watch = Watch::new(places.clone())?;
     loop {
         // Setting watches walks the folders, so the watch is lent to a thread for blocking work.
@@ -156,7 +148,7 @@ where
                 .map_err(io::Error::other)
                 .map_err(notify::Error::io)??;
         }
-        if events.send(event.clone()).await.is_err() {
+        if events.send(event).await.is_err() {
             return Ok(());
         }
         tokio::select! {
@@ -312,7 +304,6 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::events::Cause;
 
     fn repository() -> (TempDir, Places) {
         let folder = TempDir::new().unwrap();
@@ -402,14 +393,14 @@ mod tests {
     /// Watches a repository through the system, and waits for what the system tells of.
     struct Watched {
         folder: TempDir,
-        events: mpsc::Receiver<Event<&'static str, ()>>,
+        events: mpsc::Receiver<Event>,
     }
 
     impl Watched {
         async fn new() -> Self {
             let (folder, places) = repository();
             let (sender, events) = mpsc::channel(1);
-            tokio::spawn(watch(places, Event { repository: "a", revision: (), cause: Cause::Moved }, sender));
+            tokio::spawn(watch(places, Event::Moved, sender));
             let mut watched = Self { folder, events };
             watched.event("the start").await;
             watched
@@ -459,8 +450,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let missing = folder.path().join("later");
         let (sender, mut events) = mpsc::channel(1);
-        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
-        tokio::spawn(watch(Places::inputs(&missing), event.clone(), sender));
+        let event = Event::Moved;
+        tokio::spawn(watch(Places::inputs(&missing), event, sender));
         assert_eq!(events.recv().await.as_ref(), Some(&event), "no event of the start");
 
         let nothing_changed = timeout(FALLBACK_INTERVAL * 5, events.recv()).await;

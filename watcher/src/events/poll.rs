@@ -18,14 +18,12 @@ use super::{Event, Events};
 /// The first look counts as a change, since nobody knows what happened before it; so a start needs no event of its
 /// own. A look that fails is not a change: it is reported once, and again only after one that succeeded. The one that
 /// succeeds after it counts as a change too: what kept it from succeeding may have kept a run from it as well.
-pub async fn poll<K, R, T, E>(
+pub async fn poll<T, E>(
     every: Duration,
-    event: Event<K, R>,
-    events: Events<K, R>,
+    event: Event,
+    events: Events,
     mut look: impl FnMut() -> Result<T, E> + Send + 'static,
 ) where
-    K: Clone,
-    R: Clone,
     T: PartialEq + Send + 'static,
     E: Error + Send + 'static,
 {
@@ -50,7 +48,7 @@ pub async fn poll<K, R, T, E>(
         let Ok(state) = result else { continue };
         if works_again || seen.as_ref() != Some(&state) {
             seen = Some(state);
-            if events.send(event.clone()).await.is_err() {
+            if events.send(event).await.is_err() {
                 return;
             }
         }
@@ -88,7 +86,6 @@ mod tests {
     use tokio::time::{Instant, timeout};
 
     use super::*;
-    use crate::events::Cause;
 
     const EVERY: Duration = Duration::from_secs(30);
 
@@ -101,12 +98,7 @@ mod tests {
         };
         let (sender, mut receiver) = mpsc::channel(1);
         let start = Instant::now();
-        let source = tokio::spawn(poll(
-            EVERY,
-            Event { repository: "a", revision: (), cause: Cause::Moved },
-            sender,
-            look,
-        ));
+        let source = tokio::spawn(poll(EVERY, Event::Moved, sender, look));
 
         let end = EVERY * states.len() as u32;
         let mut ticks = Vec::new();

@@ -30,7 +30,6 @@ use tracing::{debug, warn};
 
 use super::webhook::{Head, MAX_BODY_BYTES, Verdict, Webhook};
 use super::{Cancel, Events, Outcome};
-use crate::output::Exit;
 use crate::output::metrics::{self, Cut, Metrics};
 
 /// How long the server waits after it could not accept a connection, as when there are no file descriptors left.
@@ -114,7 +113,7 @@ impl Monitor {
                 self.readiness.set();
             }
             // The service did its part: the fault is in what people wrote, and they are told.
-            Outcome::Failed(failure) if failure.exit == Exit::Problems => self.readiness.set(),
+            Outcome::Failed(failure) if failure.is_in_input => self.readiness.set(),
             Outcome::Failed(_) | Outcome::Abandoned => {}
         }
         outcome
@@ -154,7 +153,7 @@ const fn name_of(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Done => "done",
         Outcome::Abandoned => "abandoned",
-        Outcome::Failed(failure) if matches!(failure.exit, Exit::Problems) => "problems",
+        Outcome::Failed(failure) if failure.is_in_input => "problems",
         Outcome::Failed(_) => "failed",
     }
 }
@@ -190,11 +189,7 @@ pub struct Site {
 impl Site {
     /// Shows how the service is: whether it lives and works, and what it counted.
     #[must_use]
-    pub fn new<K, R>(monitor: Monitor, events: &Events<K, R>) -> Self
-    where
-        K: Send + 'static,
-        R: Send + 'static,
-    {
+    pub fn new(monitor: Monitor, events: &Events) -> Self {
         // A weak end, since whoever shows the channel does not keep it open.
         let events = events.downgrade();
         let pending_hints =

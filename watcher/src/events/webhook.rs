@@ -24,7 +24,7 @@ use secrets::Signature;
 pub use secrets::{SECRET_VARIABLE, Secrets, SecretsError};
 use seen::{CAPACITY, DeliveryId, Seen};
 
-use super::{Cause, Event, Events, RepositoryName};
+use super::{Event, Events, RepositoryName};
 use crate::output::metrics::Metrics;
 
 /// The size beyond which GitHub sends no payload: 25 MB.
@@ -48,7 +48,7 @@ pub fn read_untrusted(bytes: &[u8]) {
 pub struct Webhook {
     secrets: Secrets,
     repository: RepositoryName,
-    wake: Box<dyn Fn(Cause) -> Woken + Send + Sync>,
+    wake: Box<dyn Fn(Event) -> Woken + Send + Sync>,
     seen: Mutex<Seen>,
     metrics: Metrics,
     refusal_logged: Mutex<Option<Instant>>,
@@ -105,27 +105,18 @@ pub(super) enum Verdict {
 }
 
 impl Webhook {
-    /// Creates a webhook that sends `event` for every delivery that may matter to `repository`.
+    /// Creates a webhook that sends an event for every delivery that may matter to `repository`.
     #[must_use]
-    pub fn new<K, R>(
-        secrets: Secrets,
-        repository: RepositoryName,
-        (event, events): (Event<K, R>, Events<K, R>),
-        metrics: Metrics,
-    ) -> Self
-    where
-        K: Clone + Send + Sync + 'static,
-        R: Clone + Send + Sync + 'static,
-    {
+    pub fn new(secrets: Secrets, repository: RepositoryName, events: Events, metrics: Metrics) -> Self {
         let behind: [Arc<AtomicBool>; 3] = Default::default();
         // Never waits, since GitHub does not.
-        let wake = move |cause| match events.try_send(Event { cause, ..event.clone() }) {
+        let wake = move |event| match events.try_send(event) {
             Ok(()) => Woken::Queued,
             Err(TrySendError::Full(event)) => {
                 // A full channel holds hints that are not taken in yet, and the look that they lead to sees every ref
-                // that this one tells of. What refs do not show goes behind them, each cause once.
-                let is_behind = &behind[cause as usize];
-                if cause > Cause::Moved && !is_behind.swap(true, Ordering::AcqRel) {
+                // that this one tells of. What refs do not show goes behind them, each event once.
+                let is_behind = &behind[event as usize];
+                if event > Event::Moved && !is_behind.swap(true, Ordering::AcqRel) {
                     tokio::spawn(send_behind(event, events.clone(), Arc::clone(is_behind)));
                 }
                 Woken::AlreadyAwake
@@ -177,16 +168,16 @@ impl Webhook {
             Err(_) => Verdict::Malformed,
             Ok(Meaning::Irrelevant) => Verdict::Irrelevant,
             Ok(Meaning::OtherRepository) => Verdict::OtherRepository,
-            Ok(Meaning::MayHaveChanged(cause)) => self.hint(&head.id, cause),
+            Ok(Meaning::MayHaveChanged(event)) => self.hint(&head.id, event),
         }
     }
 
-    fn hint(&self, id: &DeliveryId, cause: Cause) -> Verdict {
+    fn hint(&self, id: &DeliveryId, event: Event) -> Verdict {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.contains(id) {
             return Verdict::Repeated;
         }
-        let verdict = match (self.wake)(cause) {
+        let verdict = match (self.wake)(event) {
             Woken::Queued => Verdict::Queued,
             Woken::AlreadyAwake => Verdict::Coalesced,
             Woken::Stopping => return Verdict::Stopping,
@@ -197,7 +188,7 @@ impl Webhook {
 }
 
 /// Waits for room in the channel and sends a hint that may not be lost among others.
-async fn send_behind<K, R>(event: Event<K, R>, events: Events<K, R>, is_behind: Arc<AtomicBool>) {
+async fn send_behind(event: Event, events: Events, is_behind: Arc<AtomicBool>) {
     let Ok(room) = events.reserve().await else { return };
     // Whoever sees this from now on comes after the hint, and needs one of their own.
     is_behind.store(false, Ordering::Release);

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::events::{Cause, RepositoryName};
+use crate::events::{Event, RepositoryName};
 
 /// The kinds of event that GitHub sends, as far as they are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,7 @@ pub(crate) enum EventKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It may have changed.
-    MayHaveChanged(Cause),
+    MayHaveChanged(Event),
     /// Nothing changed that a run looks at.
     Irrelevant,
     /// It is about other repositories.
@@ -64,14 +64,14 @@ impl EventKind {
     }
 
     /// Returns what an event of this kind is a hint to.
-    const fn cause(self) -> Cause {
+    const fn cause(self) -> Event {
         match self {
-            Self::Push | Self::Ping | Self::MergeGroup => Cause::Moved,
+            Self::Push | Self::Ping | Self::MergeGroup => Event::Moved,
             // What people do to pull requests moves no ref.
-            Self::PullRequest | Self::Other => Cause::Changed,
+            Self::PullRequest | Self::Other => Event::Changed,
             // What was refused for want of a permission may work now.
             Self::CheckRun | Self::CheckSuite | Self::Installation | Self::InstallationRepositories => {
-                Cause::Asked
+                Event::Asked
             }
         }
     }
@@ -170,9 +170,9 @@ mod tests {
 
     use super::*;
 
-    const CHANGED: Meaning = Meaning::MayHaveChanged(Cause::Changed);
-    const MOVED: Meaning = Meaning::MayHaveChanged(Cause::Moved);
-    const ASKED: Meaning = Meaning::MayHaveChanged(Cause::Asked);
+    const CHANGED: Meaning = Meaning::MayHaveChanged(Event::Changed);
+    const MOVED: Meaning = Meaning::MayHaveChanged(Event::Moved);
+    const ASKED: Meaning = Meaning::MayHaveChanged(Event::Asked);
 
     fn read(event: &str, payload: &serde_json::Value) -> Meaning {
         let repository = "acme/fleet".parse().unwrap();

@@ -12,7 +12,7 @@ const PUSH: &[u8] = br#"{"ref":"refs/heads/main","repository":{"full_name":"acme
 /// A webhook, and the channel that its hints come out of.
 struct Scene {
     webhook: Webhook,
-    hints: mpsc::Receiver<Event<&'static str, ()>>,
+    hints: mpsc::Receiver<Event>,
     metrics: Metrics,
 }
 
@@ -21,9 +21,8 @@ impl Scene {
         let (sender, hints) = mpsc::channel(capacity);
         let metrics = Metrics::new();
         let secrets = Secrets::from_text(&SECRET.into()).unwrap();
-        let event = Event { repository: "a", revision: (), cause: Cause::Moved };
         let repository = "acme/fleet".parse().unwrap();
-        let webhook = Webhook::new(secrets, repository, (event, sender), metrics.clone());
+        let webhook = Webhook::new(secrets, repository, sender, metrics.clone());
         Self { webhook, hints, metrics }
     }
 
@@ -79,7 +78,7 @@ fn without_a_delivery_there_is_no_hint() {
 fn a_push_becomes_one_hint() {
     let mut scene = Scene::new(4);
     assert_eq!(scene.push("1"), Verdict::Queued);
-    assert_eq!(scene.hints.try_recv(), Ok(Event { repository: "a", revision: (), cause: Cause::Moved }));
+    assert_eq!(scene.hints.try_recv(), Ok(Event::Moved));
     assert!(scene.hints.try_recv().is_err());
 }
 
@@ -105,14 +104,14 @@ async fn what_no_ref_shows_is_not_lost_in_a_full_channel() {
     assert_eq!(verdicts, [Verdict::Queued, Verdict::Coalesced, Verdict::Coalesced]);
     let mut causes = Vec::new();
     for _ in 0..2 {
-        causes.push(scene.hints.recv().await.unwrap().cause);
+        causes.push(scene.hints.recv().await.unwrap());
     }
-    assert_eq!(causes, [Cause::Moved, Cause::Changed]);
+    assert_eq!(causes, [Event::Moved, Event::Changed]);
     assert!(scene.hints.try_recv().is_err(), "one look behind the others is enough");
     let again = [scene.push("4"), scene.closed("5")];
     assert_eq!(again, [Verdict::Queued, Verdict::Coalesced]);
     scene.hints.recv().await.unwrap();
-    assert_eq!(scene.hints.recv().await.unwrap().cause, Cause::Changed);
+    assert_eq!(scene.hints.recv().await.unwrap(), Event::Changed);
 }
 
 #[test]
