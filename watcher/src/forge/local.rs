@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::record;
 use super::{BRANCHES, ForgeError, Outcome, Proposal, PullRequest, PullState};
-use crate::git::{Fault, GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
+use crate::git::{GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
 
 const PULLS: &str = "refs/fleetwright/pulls/";
 
@@ -297,11 +297,7 @@ impl<'a> LocalForge<'a> {
     fn delete_head(&self, pull: &PullRequest) -> Result<bool, ForgeError> {
         let Proposal { head, head_revision, .. } = &pull.proposal;
         match won(self.upstream.update(&[RefUpdate::branch(head, Some(*head_revision), None)])) {
-            Err(ForgeError::Push(PushError::Git(error)))
-                if matches!(error.fault, Fault::CheckedOut { .. }) =>
-            {
-                Ok(false)
-            }
+            Err(ForgeError::Push(PushError::Git(error))) if error.is_checked_out() => Ok(false),
             result => result,
         }
     }

@@ -6,29 +6,32 @@
 
 mod checkout;
 mod error;
-mod failure;
 mod history;
 mod mirror;
 mod objects;
 mod remote;
 
-pub use checkout::refs::{PushError, RefUpdate};
+pub use checkout::error::CheckoutError;
 pub use checkout::tracked::{LeftOut, Tracked, TrackedKind};
-pub use error::{Fault, GitError};
-pub use failure::GitFailure;
+pub use error::{Fault, GitError, GitFailure};
 pub use history::inputs::SourceMemory;
 pub use history::log::{CommitSummary, FilesChanged};
 pub use mirror::clones::mirror_folder;
+pub use mirror::error::MirrorError;
 pub use mirror::upstream::Upstream;
-pub use objects::commit::{CommitRequest, CommitText, SOURCE_REVISION, Signature, TreeChange};
+pub use objects::commit::{CommitRequest, CommitText, SOURCE_REVISION, TreeChange};
 pub use objects::compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFile, PublishedFiles};
 pub use objects::differences::{Difference, Entry};
+pub use objects::error::{Completeness, ObjectError, Stalled, SystemError};
 pub use objects::object::blob_id;
+pub use objects::refs::{PushError, RefUpdate};
 pub use objects::repository::Repository;
 pub use objects::revision::{BlobId, Revision, RevisionError};
+pub use objects::signature::Signature;
 pub use objects::snapshot::{BlobCache, MAX_SOURCE_BYTES};
 pub(crate) use objects::snapshot::{Unreadable, name_problem, problem};
 pub use remote::address::is_elsewhere;
+pub use remote::error::RemoteError;
 
 #[cfg(test)]
 pub(crate) mod scene;
@@ -39,13 +42,11 @@ pub(crate) mod scene;
 pub fn read_untrusted(mut bytes: &[u8]) {
     use checkout::index;
     use objects::commit_object;
-    use remote::{pace, packet, receive_pack, upload_pack};
+    use remote::{greeting, pace, packet, receive_pack};
     let _ = index::read(bytes, 20, &|_| true, &mut |_| Some(bytes.to_vec()));
     let _ = commit_object::CommitObject::parse(bytes);
     receive_pack::read_report(bytes);
     let pace = pace::Pace::new(pace::PaceLimits::DEFAULT, std::time::Instant::now());
     let _ = packet::SideBand::new(&mut { bytes }, pace).read_to_end(1 << 20);
-    if let Ok(first) = packet::read_greeting(&mut bytes) {
-        let _ = upload_pack::Greeting::read(first, &mut bytes);
-    }
+    let _ = greeting::Greeting::read(&mut bytes);
 }

@@ -5,7 +5,7 @@ use std::thread;
 
 use fleetwright::events::Cancel;
 use fleetwright::forge::{ForgeError, LocalForge, PullState};
-use fleetwright::git::{Fault, PushError, Repository, Signature, Upstream};
+use fleetwright::git::{CheckoutError, Fault, PushError, Repository, Signature, Upstream};
 use fleetwright::run::Step;
 use insta::assert_snapshot;
 
@@ -174,7 +174,7 @@ fn a_merge_takes_a_working_tree_along_and_keeps_what_is_not_committed() {
 
     let error = LocalForge::new(&world.upstream()).merge(1, &mia()).unwrap_err();
     let ForgeError::Push(PushError::Git(error)) = error else { panic!("{error:?}") };
-    assert!(matches!(error.fault, Fault::UncommittedChanges { .. }), "{error:?}");
+    assert!(matches!(error.fault, Fault::Checkout(CheckoutError::UncommittedChanges { .. })), "{error:?}");
     assert_eq!((world.refs(), world.git(&["status", "--porcelain"])), (refs, status));
     assert_eq!(world.pull(1).state, PullState::Open);
 

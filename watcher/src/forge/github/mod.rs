@@ -27,7 +27,7 @@ use serde_json::json;
 use tracing::info;
 
 use super::{BRANCHES, ForgeError, Outcome, Proposal, PullRequest, PullState};
-use crate::git::{Fault, PushError, RefUpdate, Revision, Upstream};
+use crate::git::{PushError, RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
 
 pub use budget::{Budget, Cost, Left};
@@ -417,7 +417,7 @@ impl<'a> GitHubForge<'a> {
             Ok(()) => Ok(true),
             // It moved, it is gone already, or a person has it checked out.
             Err(PushError::LeaseLost { .. }) => Ok(false),
-            Err(PushError::Git(error)) if matches!(error.fault, Fault::CheckedOut { .. }) => Ok(false),
+            Err(PushError::Git(error)) if error.is_checked_out() => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

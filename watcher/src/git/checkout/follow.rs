@@ -1,14 +1,14 @@
 //! Working trees that follow a branch which moves, without touching what a person has not committed.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
-use git2::{CheckoutNotificationType, ErrorCode, StatusOptions, StatusShow, Tree};
+use git2::{CheckoutNotificationType, ErrorCode, ObjectType, StatusOptions, StatusShow, Tree};
 
-use super::refs::{MAX_SYMBOLIC, RefUpdate};
-use crate::git::error::{Fault, GitError};
-use crate::git::objects::object::blob_id;
+use super::error::CheckoutError;
+use crate::git::error::GitError;
+use crate::git::objects::object::hash;
+use crate::git::objects::refs::{RefUpdate, followed};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
 
@@ -21,8 +21,10 @@ impl Repository {
             return Ok(());
         };
         let checked_out = |working_tree: &Path| {
-            let fault =
-                Fault::CheckedOut { branch: branch.to_owned(), working_tree: working_tree.to_owned() };
+            let fault = CheckoutError::CheckedOut {
+                branch: branch.to_owned(),
+                working_tree: working_tree.to_owned(),
+            };
             Err(self.error(format!("move branch `{branch}`"), fault))
         };
         if let Some(elsewhere) = self.other_working_tree_on(&update.name)? {
@@ -57,11 +59,11 @@ impl Repository {
         let new = self.tree_at(new)?;
         let paths = self.left_out(old.as_ref(), &new).map_err(self.failed(attempt()))?;
         if !paths.is_empty() {
-            return Err(self.error(attempt(), Fault::LeftOut { paths }));
+            return Err(self.error(attempt(), CheckoutError::LeftOut { paths }));
         }
         let staged = self.staged_in_the_way(old.as_ref(), &new).map_err(self.failed(attempt()))?;
         if !staged.is_empty() {
-            return Err(self.error(attempt(), Fault::UncommittedChanges { paths: staged }));
+            return Err(self.error(attempt(), CheckoutError::UncommittedChanges { paths: staged }));
         }
         let (already_there, in_the_way): (Vec<_>, Vec<_>) = self
             .try_checkout(&new)
@@ -69,7 +71,7 @@ impl Repository {
             .into_iter()
             .partition(|path| self.is_already_there(path, &new));
         if !in_the_way.is_empty() {
-            return Err(self.error(attempt(), Fault::UncommittedChanges { paths: in_the_way }));
+            return Err(self.error(attempt(), CheckoutError::UncommittedChanges { paths: in_the_way }));
         }
         self.checkout_around(&new, &already_there).map_err(self.failed(attempt()))
     }
@@ -105,12 +107,12 @@ impl Repository {
         }
     }
 
-    /// A file that has its new content already stands in nobody's way: a move that was cut short left it.
+    /// A file that has its new content already is not in the way: a move that was interrupted left it.
     fn is_already_there(&self, path: &str, new: &Tree<'_>) -> bool {
         let wanted = new.get_path(Path::new(path)).map(|entry| entry.id());
         let on_disk =
             self.inner.workdir().map(|dir| dir.join(path)).and_then(|path| std::fs::read(path).ok());
-        matches!((wanted, on_disk), (Ok(wanted), Some(bytes)) if wanted.as_bytes() == blob_id(&bytes).0)
+        matches!((wanted, on_disk), (Ok(wanted), Some(bytes)) if wanted == hash(ObjectType::Blob, &bytes))
     }
 
     fn checkout_around(&self, new: &Tree<'_>, already_there: &[String]) -> Result<(), git2::Error> {
@@ -147,33 +149,18 @@ impl Repository {
         });
         Ok(staged.collect())
     }
-
-    fn changed_paths(&self, old: Option<&Tree<'_>>, new: &Tree<'_>) -> Result<BTreeSet<String>, git2::Error> {
-        let diff = self.inner.diff_tree_to_tree(old, Some(new), None)?;
-        let files = diff.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
-        Ok(files.flatten().map(|path| path.to_string_lossy().into_owned()).collect())
-    }
 }
 
 /// Returns whether HEAD is on a branch, by its own name or by one that stands for it.
 fn is_on(repository: &git2::Repository, name: &str) -> bool {
-    let mut at = "HEAD".to_owned();
-    for _ in 0..=MAX_SYMBOLIC {
-        let Ok(reference) = repository.find_reference(&at) else { return false };
-        match reference.symbolic_target() {
-            Ok(Some(target)) if target == name => return true,
-            Ok(Some(target)) => target.clone_into(&mut at),
-            _ => return false,
-        }
-    }
-    false
+    followed(repository, "HEAD").skip(1).any(|followed| followed == name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::git::scene::Scene;
-    use crate::git::{PushError, Upstream};
+    use crate::git::{Fault, PushError, Upstream};
 
     struct World {
         scene: Scene,
@@ -246,7 +233,9 @@ mod tests {
             let Err(PushError::Git(error)) = world.advance() else {
                 panic!("the move of `{file}` went through")
             };
-            let Fault::UncommittedChanges { paths } = &error.fault else { panic!("{error:?}") };
+            let Fault::Checkout(CheckoutError::UncommittedChanges { paths }) = &error.fault else {
+                panic!("{error:?}")
+            };
             assert_eq!(paths, &[file]);
             assert_eq!((world.status(), world.scene.tip("main")), (before, world.old));
         }
@@ -269,7 +258,7 @@ mod tests {
         world.scene.git(&["switch", "-q", "next"]);
         world.scene.git(&["worktree", "add", "-q", other.to_str().unwrap(), "main"]);
         let Err(PushError::Git(error)) = world.advance() else { panic!("the move went through") };
-        assert!(matches!(error.fault, Fault::CheckedOut { .. }), "{error:?}");
+        assert!(error.is_checked_out(), "{error:?}");
         assert_eq!(world.scene.tip("main"), world.old);
     }
 

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::index::{self, IndexEntry};
 use crate::git::error::{Fault, GitError};
-use crate::git::objects::classify::classify_io;
+use crate::git::objects::error::Stalled;
 use crate::git::objects::object::blob_id;
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
@@ -94,7 +94,7 @@ impl Tracked {
         };
         let mut shared = |id: &[u8]| fs::read(git_dir.join(format!("sharedindex.{}", hex(id)))).ok();
         let entries = index::read(&bytes, tracked.id_bytes, &wanted, &mut shared)
-            .map_err(|reason| tracked.error(Fault::UnreadableIndex { reason }))?;
+            .map_err(|reason| tracked.error(unreadable(reason)))?;
         for entry in entries {
             tracked.insert(entry)?;
         }
@@ -286,7 +286,7 @@ impl Tracked {
             .map(|path| self.top.join(path));
         match named {
             Some(folder) if folder.is_dir() => Ok(Some(folder)),
-            named => Err(self.error(Fault::LostRepository { at: named.unwrap_or(here) })),
+            named => Err(self.error(lost(&named.unwrap_or(here)))),
         }
     }
 
@@ -294,13 +294,25 @@ impl Tracked {
         match fs::read(path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.error(classify_io(error))),
+            Err(error) => Err(self.error(error)),
         }
     }
 
-    fn error(&self, fault: Fault) -> GitError {
-        GitError { repository: self.top.clone(), attempt: READ.into(), fault }
+    fn error(&self, fault: impl Into<Fault>) -> GitError {
+        GitError { repository: self.top.clone(), attempt: READ.into(), fault: fault.into() }
     }
+}
+
+fn unreadable(reason: &str) -> Stalled {
+    let hint = "see what `git status` reports; `git reset` writes the index again if its file is removed";
+    Stalled::new(format!("its index cannot be read: {reason}"), hint)
+}
+
+/// A `.git` file names a folder that is not there.
+fn lost(at: &Path) -> Stalled {
+    let hint = "where a working tree was moved, run `git worktree repair`; for a submodule, \
+                `git submodule update --init` in the repository around it";
+    Stalled::new(format!("`.git` leads to `{}`, where no repository is", at.display()), hint)
 }
 
 /// How the line endings of a file change between a commit and the disk.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use git2::ObjectType;
+use git2::{ObjectType, Oid};
 use renderer::snapshot::{ENVIRONMENTS, TEMPLATES};
 
 use crate::git::error::GitError;
@@ -23,20 +23,19 @@ impl Repository {
     /// the same commit however often the base branch moves. `memory` keeps the answer, so that only what came since is
     /// walked through the next time.
     pub fn source_of_inputs(&self, tip: Revision, memory: &mut SourceMemory) -> Result<Revision, GitError> {
-        let (inputs, known) = (self.input_ids(tip)?, memory.0);
+        let inputs = self.input_ids(tip)?;
         let mut source = tip;
-        loop {
-            match known {
-                Some((known, its_source)) if known == source => {
-                    source = its_source;
-                    break;
-                }
-                _ => {}
-            }
-            match self.parents(source)?.first() {
-                // The parent may be beyond the boundary of a shallow clone.
-                Some(parent) if self.input_ids(*parent).is_ok_and(|ids| ids == inputs) => source = *parent,
-                _ => break,
+        for step in self.mainline(tip) {
+            // A parent may be beyond the boundary of a shallow clone.
+            let Some((at, _)) =
+                step.ok().filter(|(at, _)| self.input_ids(*at).is_ok_and(|ids| ids == inputs))
+            else {
+                break;
+            };
+            source = at;
+            if let Some((_, known)) = memory.0.filter(|(tip, _)| *tip == at) {
+                source = known;
+                break;
             }
         }
         memory.0 = Some((tip, source));
@@ -69,9 +68,10 @@ impl Repository {
         folder: &str,
         name: &str,
     ) -> Result<Option<Revision>, GitError> {
-        let (mut at, mut without) = (tip, None);
-        for _ in 0..MAX_STEPS {
-            // The parent may be beyond the boundary of a shallow clone.
+        let mut without = None;
+        for step in self.mainline(tip).take(MAX_STEPS) {
+            let (at, _) = step?;
+            // It may be beyond the boundary of a shallow clone.
             let Ok(tree) = self.tree_at(at) else { return Ok(None) };
             let below = tree.get_name(folder).map(|entry| entry.id());
             if below != without {
@@ -82,16 +82,12 @@ impl Repository {
                     return Ok(Some(at));
                 }
             }
-            match self.parents(at)?.first() {
-                Some(parent) => at = *parent,
-                None => return Ok(None),
-            }
         }
         Ok(None)
     }
 
     /// Looks at each tree once, wherever and how deep it stands.
-    fn has_file(&self, tree: git2::Oid, name: &str) -> Result<bool, GitError> {
+    fn has_file(&self, tree: Oid, name: &str) -> Result<bool, GitError> {
         let (mut open, mut seen) = (vec![tree], HashSet::from([tree]));
         while let Some(tree) = open.pop() {
             let tree = self.inner.find_tree(tree).map_err(self.failed(format!("look for `{name}`")))?;
@@ -104,7 +100,7 @@ impl Repository {
         Ok(false)
     }
 
-    pub(in crate::git) fn input_ids(&self, revision: Revision) -> Result<[Option<git2::Oid>; 2], GitError> {
+    pub(in crate::git) fn input_ids(&self, revision: Revision) -> Result<[Option<Oid>; 2], GitError> {
         let tree = self.tree_at(revision)?;
         Ok([ENVIRONMENTS, TEMPLATES].map(|folder| tree.get_name(folder).map(|entry| entry.id())))
     }

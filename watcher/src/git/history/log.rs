@@ -6,9 +6,10 @@ use renderer::path::RepoPath;
 
 use super::graph::Graph;
 use crate::git::error::GitError;
-use crate::git::objects::commit::Signature;
+use crate::git::objects::commit_object::CommitObject;
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
+use crate::git::objects::signature::Signature;
 
 /// What a person wants to know of a commit at a glance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,13 +52,9 @@ impl Repository {
             if left.is_empty() {
                 break;
             }
-            let changed: Vec<RepoPath> = {
-                let touched = self.touched_by(commit)?;
-                left.iter()
-                    .filter(|path| touched.contains(path.as_str()))
-                    .map(|path| (*path).clone())
-                    .collect()
-            };
+            let touched = self.touched_by(commit)?;
+            let changed = left.iter().filter(|path| touched.contains(path.as_str()));
+            let changed: Vec<RepoPath> = changed.copied().cloned().collect();
             left.retain(|path| changed.binary_search(path).is_err());
             if !changed.is_empty() {
                 found.push(FilesChanged { commit: self.commit_summary(commit)?, paths: changed });
@@ -80,10 +77,8 @@ impl Repository {
     fn touched_by(&self, revision: Revision) -> Result<BTreeSet<String>, GitError> {
         let new = self.tree_at(revision)?;
         let old = self.parents(revision)?.first().map(|parent| self.tree_at(*parent)).transpose()?;
-        let diff = self.inner.diff_tree_to_tree(old.as_ref(), Some(&new), None);
-        let diff = diff.map_err(self.failed(format!("find what `{}` changed", revision.short())))?;
-        let files = diff.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
-        Ok(files.flatten().filter_map(|path| path.to_str().map(str::to_owned)).collect())
+        let failed = self.failed(format!("find what `{}` changed", revision.short()));
+        self.changed_paths(old.as_ref(), &new).map_err(failed)
     }
 
     /// Returns what a person wants to know of a commit at a glance.
@@ -123,17 +118,28 @@ impl Repository {
 
     /// Returns the commit on the mainline of `tip` that merged `head`, looking no further back than `head` itself.
     pub fn merge_of(&self, head: Revision, tip: Revision) -> Result<Option<Revision>, GitError> {
-        let mut at = tip;
-        loop {
-            let parents = self.parents(at)?;
-            if parents.iter().skip(1).any(|parent| *parent == head) {
+        for step in self.mainline(tip) {
+            let (at, commit) = step?;
+            if commit.parents.iter().skip(1).any(|parent| *parent == head) {
                 return Ok(Some(at));
             }
-            match parents.first() {
-                Some(parent) if *parent != head => at = *parent,
-                _ => return Ok(None),
+            if commit.parents.first() == Some(&head) {
+                break;
             }
         }
+        Ok(None)
+    }
+
+    /// Returns the commits on the mainline of `tip`, itself first.
+    pub(in crate::git) fn mainline(
+        &self,
+        tip: Revision,
+    ) -> impl Iterator<Item = Result<(Revision, CommitObject), GitError>> {
+        let read = |at| self.commit_at(at).map(|commit| (at, commit));
+        std::iter::successors(Some(read(tip)), move |step| {
+            let (_, commit) = step.as_ref().ok()?;
+            commit.parents.first().map(|parent| read(*parent))
+        })
     }
 }
 

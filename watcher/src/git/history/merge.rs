@@ -3,9 +3,10 @@
 use git2::MergeOptions;
 
 use crate::git::error::{Fault, GitError};
-use crate::git::objects::commit::Signature;
+use crate::git::objects::error::{ObjectError, Stalled};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
+use crate::git::objects::signature::Signature;
 
 impl Repository {
     /// Makes the commit that merges `head` into `base`, without moving any ref.
@@ -30,25 +31,18 @@ impl Repository {
         }
         match self.merged_tree(base, head) {
             Ok(tree) => Ok(self.tree_at(merge)?.id() == tree),
-            Err(GitError { fault: Fault::Conflict { .. }, .. }) => Ok(false),
+            Err(GitError { fault: Fault::Object(ObjectError::Conflict { .. }), .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     fn merged_tree(&self, base: Revision, head: Revision) -> Result<git2::Oid, GitError> {
         let attempt = || format!("merge `{}` into `{}`", head.short(), base.short());
-        let ancestor = match self.merge_base(base, head)? {
-            Some(ancestor) => self.tree_at(ancestor)?,
-            None => {
-                return Err(self.error(
-                    attempt(),
-                    Fault::Other {
-                        message: "the two have no history in common".into(),
-                        source: "one of them was replaced by another history".into(),
-                    },
-                ));
-            }
+        let Some(ancestor) = self.merge_base(base, head)? else {
+            let message = "the two have no history in common: one of them was replaced by another history";
+            return Err(self.error(attempt(), Stalled::without_hint(message)));
         };
+        let ancestor = self.tree_at(ancestor)?;
         let (ours, theirs) = (self.tree_at(base)?, self.tree_at(head)?);
         let mut options = MergeOptions::new();
         options.find_renames(false);
@@ -58,7 +52,7 @@ impl Repository {
             .map_err(self.failed(attempt()))?;
         if index.has_conflicts() {
             let paths = conflicts(&index).map_err(self.failed(attempt()))?;
-            return Err(self.error(attempt(), Fault::Conflict { paths }));
+            return Err(self.error(attempt(), ObjectError::Conflict { paths }));
         }
         index.write_tree_to(&self.inner).map_err(self.failed(attempt()))
     }

@@ -9,9 +9,9 @@ use git2::{ObjectType, Oid, Tree};
 
 use super::graph::Graph;
 use crate::git::objects::commit_object::CommitObject;
-use crate::git::objects::object::{Kind, NewObject};
+use crate::git::objects::object::NewObject;
 use crate::git::objects::repository::Repository;
-use crate::git::objects::revision::{Revision, raw_id};
+use crate::git::objects::revision::Revision;
 
 /// Returns what is reached from `new` and not from `there`; revisions of `there` that are not here hide nothing.
 pub(in crate::git) fn new_objects(
@@ -48,7 +48,7 @@ impl Reach<'_> {
         let parents = commit.parents.iter().filter(|_| !self.repository.is_boundary(id));
         let parents = parents.map(tree_of).collect::<Result<Vec<_>, _>>()?;
         let tree = commit.tree()?;
-        self.take(Kind::Commit, id.oid())?;
+        self.take(ObjectType::Commit, id.oid())?;
         if parents.iter().all(|parent| parent.id() != tree) {
             self.tree(&self.repository.inner.find_tree(tree)?, &parents)?;
         }
@@ -57,7 +57,7 @@ impl Reach<'_> {
 
     /// Takes a tree and what is in it, but for what a parent has at the same path: that is there or taken anyway.
     fn tree(&mut self, tree: &Tree<'_>, parents: &[Tree<'_>]) -> Result<(), git2::Error> {
-        if !self.take(Kind::Tree, tree.id())? {
+        if !self.take(ObjectType::Tree, tree.id())? {
             return Ok(());
         }
         for entry in tree {
@@ -75,7 +75,7 @@ impl Reach<'_> {
                     self.tree(&self.repository.inner.find_tree(entry.id())?, &parents)?;
                 }
                 Some(ObjectType::Blob) => {
-                    self.take(Kind::Blob, entry.id())?;
+                    self.take(ObjectType::Blob, entry.id())?;
                 }
                 // A submodule's commit lives in another repository.
                 _ => {}
@@ -84,13 +84,13 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Takes an object and tells whether it was new.
-    fn take(&mut self, kind: Kind, id: Oid) -> Result<bool, git2::Error> {
+    /// Takes an object, and returns whether it was new.
+    fn take(&mut self, kind: ObjectType, id: Oid) -> Result<bool, git2::Error> {
         if !self.seen.insert(id) {
             return Ok(false);
         }
         let bytes = self.odb.read(id)?.data().into();
-        self.objects.push(NewObject { id: raw_id(id), kind, bytes });
+        self.objects.push(NewObject { id, kind, bytes });
         Ok(true)
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     fn kinds(scene: &Scene, new: &[Revision], there: &[Revision]) -> Vec<&'static str> {
         let repository = scene.repository();
         let objects = new_objects(&repository, new, there.iter().copied()).unwrap();
-        objects.iter().map(|object| object.kind.name()).collect()
+        objects.iter().map(|object| object.kind.str()).collect()
     }
 
     #[test]

@@ -7,15 +7,9 @@ use renderer::snapshot::{OUTPUT, SourceId};
 
 use super::log::FilesChanged;
 use crate::git::error::GitError;
+use crate::git::objects::differences::Difference;
 use crate::git::objects::repository::Repository;
-use crate::git::objects::revision::Revision;
-
-/// A file that differs between two trees: what it was and what it is.
-struct Difference {
-    path: String,
-    old: Option<SourceId>,
-    new: Option<SourceId>,
-}
+use crate::git::objects::revision::{Revision, oid};
 
 impl Repository {
     /// Returns whether `paths`, all below the output folder, are the same in two commits.
@@ -38,20 +32,20 @@ impl Repository {
         published: &BTreeMap<RepoPath, Option<SourceId>>,
     ) -> Result<Vec<FilesChanged>, GitError> {
         let inputs = self.input_ids(tip)?;
+        let content = |id: &Option<SourceId>| id.map(|id| oid(id).to_string());
         let mut left: BTreeMap<&str, _> =
-            published.iter().map(|(path, id)| (path.as_str(), (path, *id))).collect();
-        let (mut at, mut found) = (tip, Vec::new());
-        while !left.is_empty() {
-            // The parent may be beyond the boundary of a shallow clone.
-            let Some(parent) = self.parents(at)?.first().copied() else { break };
-            if !self.input_ids(parent).is_ok_and(|ids| ids == inputs) {
-                break;
-            }
+            published.iter().map(|(path, id)| (path.as_str(), (path, content(id)))).collect();
+        let mut found = Vec::new();
+        for step in self.mainline(tip) {
+            let (at, commit) = step?;
+            // A parent may be beyond the boundary of a shallow clone.
+            let parent = commit.parents.first().copied();
+            let parent = parent.filter(|parent| self.input_ids(*parent).is_ok_and(|ids| ids == inputs));
+            let Some(parent) = parent.filter(|_| !left.is_empty()) else { break };
             let mut paths = Vec::new();
-            for difference in self.output_differences(parent, at)? {
-                let is_taken_back = |(_, id): &(&RepoPath, Option<SourceId>)| difference.old == *id;
-                if left.get(difference.path.as_str()).is_some_and(is_taken_back)
-                    && let Some((path, _)) = left.remove(difference.path.as_str())
+            for Difference { path, old, .. } in self.output_differences(parent, at)? {
+                if left.get(path.as_str()).is_some_and(|(_, id)| *id == old.map(|entry| entry.id))
+                    && let Some((path, _)) = left.remove(path.as_str())
                 {
                     paths.push(path.clone());
                 }
@@ -59,30 +53,14 @@ impl Repository {
             if !paths.is_empty() {
                 found.push(FilesChanged { commit: self.commit_summary(at)?, paths });
             }
-            at = parent;
         }
         Ok(found)
     }
 
     fn output_differences(&self, old: Revision, new: Revision) -> Result<Vec<Difference>, GitError> {
-        let (old_tree, new_tree) = (self.tree_at(old)?, self.tree_at(new)?);
-        let output = |tree: &git2::Tree<'_>| tree.get_name(OUTPUT).map(|entry| entry.id());
-        if output(&old_tree) == output(&new_tree) {
-            return Ok(Vec::new());
-        }
-        let mut options = git2::DiffOptions::new();
-        options.pathspec(OUTPUT).disable_pathspec_match(true);
-        let diff = self.inner.diff_tree_to_tree(Some(&old_tree), Some(&new_tree), Some(&mut options));
-        let diff = diff.map_err(self.failed(format!("compare `{}` with `{}`", old.short(), new.short())))?;
-        let id = |file: &git2::DiffFile<'_>| {
-            file.exists().then(|| SourceId(crate::git::objects::revision::raw_id(file.id())))
-        };
-        let difference = |delta: git2::DiffDelta<'_>| {
-            let (old, new) = (delta.old_file(), delta.new_file());
-            let path = new.path().or(old.path())?.to_str()?.to_owned();
-            Some(Difference { path, old: id(&old), new: id(&new) })
-        };
-        Ok(diff.deltas().filter_map(difference).filter(|file| file.old != file.new).collect())
+        let mut found = self.differences_below(OUTPUT, old, new)?;
+        found.retain(Difference::is_of_content);
+        Ok(found)
     }
 }
 

@@ -17,16 +17,12 @@ use std::time::Duration;
 
 use renderer::secrets::masked_words;
 use sha1::{Digest, Sha1};
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::identity::Identity;
-
-use super::upstream::Upstream;
+use super::error::MirrorError;
 use crate::git::error::{Fault, GitError};
-use crate::git::objects::classify::classify_io;
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
-use crate::git::remote::conversation::Remote;
 use crate::git::remote::process::command;
 
 /// Marks a folder as a mirror, and says of what.
@@ -68,70 +64,22 @@ pub fn mirror_folder(cache: &Path, address: &str) -> PathBuf {
     cache.join("mirrors").join(format!("{}-{digest}", name.trim_start_matches('.')))
 }
 
-impl Upstream {
-    /// Returns the upstream at an address, with a mirror of it in `folder` to work in.
-    ///
-    /// Nothing is fetched yet.
-    pub fn mirrored(folder: &Path, address: &str, identity: &Identity) -> Result<Self, GitError> {
-        let failed =
-            |fault| GitError { repository: folder.to_owned(), attempt: "open the mirror".into(), fault };
-        let remote = Remote::parse(address, identity).map_err(failed)?;
-        let mirror = Mirror::hold(folder, &remote).map_err(failed)?;
-        Ok(Self::in_mirror(mirror.open()?, remote, mirror))
-    }
-
-    /// Returns this upstream with a mirror as new if `error` says that something in it is damaged.
-    ///
-    /// Returns nothing if there is no mirror, or if the error says something else.
-    pub fn recovered(&self, error: &GitError) -> Result<Option<Self>, GitError> {
-        match self.mirror() {
-            Some((mirror, _)) if error.is_damage() => {
-                warn!(mirror = %mirror.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
-                self.in_new_clone(mirror).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Returns this upstream with its mirror repacked if it had become slow; otherwise, nothing.
-    ///
-    /// Git does it where it is installed. Elsewhere the mirror is cloned again, which comes to the same.
-    pub fn tidied(&self) -> Result<Option<Self>, GitError> {
-        let Some((mirror, _)) = self.mirror().filter(|(mirror, _)| mirror.is_untidy()) else {
-            return Ok(None);
-        };
-        info!(mirror = %mirror.folder.display(), "repacking the mirror");
-        if mirror.repack() {
-            return Ok(Some(self.in_clone(mirror.open()?)));
-        }
-        self.in_new_clone(mirror).map(Some)
-    }
-
-    /// Fetches everything into a new clone.
-    fn in_new_clone(&self, mirror: &Mirror) -> Result<Self, GitError> {
-        let upstream = self.in_clone(mirror.begin(mirror.newest().unwrap_or_default() + 1)?);
-        upstream.fetch()?;
-        Ok(upstream)
-    }
-}
-
 impl Mirror {
-    /// Takes hold of a folder that is a mirror of `remote`, or that may become one.
-    fn hold(folder: &Path, remote: &Remote) -> Result<Self, Fault> {
-        fs::create_dir_all(folder).map_err(classify_io)?;
+    /// Locks a folder that is a mirror of `remote`, or that may become one.
+    pub(super) fn hold(folder: &Path, remote: &str) -> Result<Self, Fault> {
+        fs::create_dir_all(folder)?;
         let marker = folder.join(MARKER);
-        if !marker.exists() && fs::read_dir(folder).map_err(classify_io)?.next().is_some() {
-            return Err(Fault::NotAMirror);
+        if !marker.exists() && fs::read_dir(folder)?.next().is_some() {
+            return Err(MirrorError::NotAMirror.into());
         }
-        let mut held =
-            File::options().read(true).append(true).create(true).open(&marker).map_err(classify_io)?;
+        let mut held = File::options().read(true).append(true).create(true).open(&marker)?;
         lock(&held)?;
-        let of = fs::read_to_string(&marker).map_err(classify_io)?;
+        let of = fs::read_to_string(&marker)?;
         match of.trim_end() {
             // The marker comes first, so that a mirror that was never finished is known for what it is.
-            "" => writeln!(held, "{remote}").map_err(classify_io)?,
-            of if of == remote.to_string() => {}
-            of => return Err(Fault::OtherMirror { of: of.to_owned() }),
+            "" => writeln!(held, "{remote}")?,
+            of if of == remote => {}
+            of => return Err(MirrorError::OtherMirror { of: of.to_owned() }.into()),
         }
         // A folder that another user has made, such as a volume, stays as it is; each clone in it is closed as well.
         let _ = close(folder);
@@ -139,11 +87,11 @@ impl Mirror {
     }
 
     /// Opens the newest clone if it is sound, and begins a new one otherwise.
-    fn open(&self) -> Result<Repository, GitError> {
+    pub(super) fn open(&self) -> Result<Repository, GitError> {
         let Some(number) = self.newest() else { return self.begin(1) };
         clear_leftovers(&self.clone_folder(number));
         match self.sound(number) {
-            Err(error) if !error.fault.is_of_system() => {
+            Err(error) if !error.is_of_system() => {
                 warn!(mirror = %self.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
                 self.begin(number + 1)
             }
@@ -159,11 +107,20 @@ impl Mirror {
         for revision in repository.refs_below("refs/")?.into_values() {
             match repository.tree_at(revision) {
                 // A commit or a tree that its author has malformed is no damage.
-                Err(error) if error.is_damage() || error.fault.is_of_system() => return Err(error),
+                Err(error) if error.is_damage() || error.is_of_system() => return Err(error),
                 _ => {}
             }
         }
         Ok(repository)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Begins a clone in place of the newest one.
+    pub(super) fn begin_next(&self) -> Result<Repository, GitError> {
+        self.begin(self.newest().unwrap_or_default() + 1)
     }
 
     /// Begins a clone in place of all that there are.
@@ -195,7 +152,7 @@ impl Mirror {
         self.clone_folder(self.newest().unwrap_or_default())
     }
 
-    fn is_untidy(&self) -> bool {
+    pub(super) fn is_untidy(&self) -> bool {
         let objects = self.current().join("objects");
         let packs =
             count(&objects.join("pack"), |name| Path::new(name).extension() == Some(OsStr::new("pack")));
@@ -203,7 +160,7 @@ impl Mirror {
     }
 
     /// Has git repack, and returns whether it did.
-    fn repack(&self) -> bool {
+    pub(super) fn repack(&self) -> bool {
         let status = command("git")
             .arg("-C")
             .arg(self.current())
@@ -228,7 +185,7 @@ fn damaged(folder: &Path, error: std::io::Error) -> GitError {
     GitError {
         repository: folder.to_owned(),
         attempt: "close the mirror to others".into(),
-        fault: classify_io(error),
+        fault: error.into(),
     }
 }
 
@@ -238,10 +195,10 @@ fn lock(file: &File) -> Result<(), Fault> {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(error)) => return Err(classify_io(error)),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
-    Err(Fault::MirrorInUse)
+    Err(MirrorError::InUse.into())
 }
 
 /// Removes locks and unfinished packs that a killed process has left; nobody else is here.

@@ -7,80 +7,52 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tracing::{info, warn};
+
+use super::clones::Mirror;
+use crate::git::error::GitError;
+use crate::git::objects::error::Stalled;
+use crate::git::objects::refs::{PushError, RefUpdate, Refs};
+use crate::git::objects::repository::Repository;
+use crate::git::objects::revision::Revision;
+use crate::git::remote::address::Remote;
+use crate::git::remote::smart_http::HttpRemote;
+use crate::git::remote::upload_pack::Bring;
 use crate::http::{Client, Url};
 use crate::identity::Identity;
 
-use super::clones::Mirror;
-use crate::git::checkout::refs::{PushError, RefUpdate};
-use crate::git::error::{Fault, GitError};
-use crate::git::objects::repository::Repository;
-use crate::git::objects::revision::Revision;
-use crate::git::remote::conversation::Remote;
-use crate::git::remote::receive_pack;
-use crate::git::remote::smart_http::HttpRemote;
-use crate::git::remote::upload_pack;
-
 /// What an upstream's refs are called there, and what they are called here once they are fetched.
 const NAMESPACES: [(&str, &str); 2] =
-    [(PREFIXES[0], "refs/fleetwright/upstream/heads/"), (PREFIXES[1], "refs/fleetwright/upstream/pulls/")];
+    [(HEADS, "refs/fleetwright/upstream/heads/"), (PULLS, "refs/fleetwright/upstream/pulls/")];
 
 /// What is read of an upstream; the rest, such as tags and the forge's own refs, may be large and is not needed.
-const PREFIXES: [&str; 2] = ["refs/heads/", "refs/fleetwright/pulls/"];
+const HEADS: &str = "refs/heads/";
+const PULLS: &str = "refs/fleetwright/pulls/";
 
 /// The repository in which branches and pull requests live, seen from the one in which commits are made.
 #[derive(Debug)]
 pub struct Upstream {
     repository: Repository,
-    location: Location,
+    /// Where the refs live, if not in the repository itself.
+    remote: Option<Remote>,
     /// The refs that are read; a name that ends in `/` stands for all that are below it.
     names: Arc<RwLock<Vec<String>>>,
-    /// What the repository is, if it is one's own to throw away.
+    /// What the repository is, if it may be thrown away.
     mirror: Option<Mirror>,
-    /// What was moved through this value, by which one's own moves are told from those of others.
+    /// What was moved through this value, by which its own moves are known from those of others.
     moved: RefCell<Vec<RefUpdate>>,
-}
-
-#[derive(Clone, Debug)]
-enum Location {
-    Own,
-    Other(Remote),
-}
-
-impl Location {
-    fn on_this_machine(repository: &Repository, path: &Path) -> Result<Self, GitError> {
-        let other = Repository::open(path)?;
-        if same_folder(other.git_dir(), repository.git_dir()) {
-            return Ok(Self::Own);
-        }
-        Ok(Self::Other(Remote::Path(other.inner.path().to_owned())))
-    }
 }
 
 impl Upstream {
     /// Returns the repository as its own upstream.
     #[must_use]
     pub fn own(repository: Repository) -> Self {
-        Self::new(repository, Location::Own, None)
+        Self::new(repository, None, None)
     }
 
-    fn new(repository: Repository, location: Location, mirror: Option<Mirror>) -> Self {
-        let names = Arc::new(RwLock::new(PREFIXES.map(str::to_owned).into()));
-        Self { repository, location, names, mirror, moved: RefCell::default() }
-    }
-
-    /// Reads, of all branches, only these; a name that ends in `/` stands for all that are below it.
-    ///
-    /// A repository may have a hundred thousand branches, of which a run looks at a handful.
-    /// So does every value that was opened again from this one.
-    pub fn read_branches(&self, branches: impl IntoIterator<Item = String>) {
-        let [heads, pulls] = PREFIXES;
-        let mut names: Vec<_> = branches.into_iter().map(|branch| format!("{heads}{branch}")).collect();
-        names.push(pulls.to_owned());
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.names.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn new(repository: Repository, remote: Option<Remote>, mirror: Option<Mirror>) -> Self {
+        let names = Arc::new(RwLock::new(vec![HEADS.to_owned(), PULLS.to_owned()]));
+        Self { repository, remote, names, mirror, moved: RefCell::default() }
     }
 
     /// Returns the upstream at an address that needs no credential: a path, `file://` or `ssh://`, or what is public.
@@ -90,49 +62,94 @@ impl Upstream {
 
     /// Returns the upstream at an address, to which `identity` says who we are. Nothing is sent yet.
     pub fn connect(repository: Repository, url: &str, identity: &Identity) -> Result<Self, GitError> {
-        let remote =
-            Remote::parse(url, identity).map_err(|fault| repository.error("open its upstream", fault))?;
-        let location = match remote {
-            Remote::Path(path) => Location::on_this_machine(&repository, &path)?,
-            remote => Location::Other(remote),
+        let parsed = Remote::parse(url, identity);
+        let remote = match parsed.map_err(|error| repository.error("open its upstream", error))? {
+            Remote::Path(path) => {
+                let there = Repository::open(&path)?;
+                let is_own = same_folder(there.git_dir(), repository.git_dir());
+                (!is_own).then(|| Remote::Path(there.inner.path().to_owned()))
+            }
+            remote => Some(remote),
         };
-        Ok(Self::new(repository, location, None))
-    }
-
-    /// Returns the upstream at a remote that a test has set up.
-    #[cfg(test)]
-    pub(in crate::git) fn over(repository: Repository, remote: Remote) -> Self {
-        Self::new(repository, Location::Other(remote), None)
-    }
-
-    pub(in crate::git) fn in_mirror(repository: Repository, remote: Remote, mirror: Mirror) -> Self {
-        Self::new(repository, Location::Other(remote), Some(mirror))
-    }
-
-    /// Returns the same upstream with another clone in its mirror.
-    pub(in crate::git) fn in_clone(&self, repository: Repository) -> Self {
-        let (location, mirror) = (self.location.clone(), self.mirror.clone());
-        Self { names: Arc::clone(&self.names), ..Self::new(repository, location, mirror) }
-    }
-
-    /// Returns the mirror that is worked in, and what it is the mirror of.
-    pub(in crate::git) fn mirror(&self) -> Option<(&Mirror, &Remote)> {
-        match (&self.mirror, &self.location) {
-            (Some(mirror), Location::Other(remote)) => Some((mirror, remote)),
-            _ => None,
-        }
+        Ok(Self::new(repository, remote, None))
     }
 
     /// Returns the upstream at an address of a web server, spoken to by a client that was made for it.
     #[must_use]
     pub fn through(repository: Repository, url: Url, client: Client, identity: &Identity) -> Self {
-        let location = Location::Other(Remote::Http(HttpRemote::new(url, client, identity.clone())));
-        Self::new(repository, location, None)
+        let remote = Remote::Http(HttpRemote::new(url, client, identity.clone()));
+        Self::new(repository, Some(remote), None)
     }
 
-    /// Opens the same upstream once more, for another thread.
+    /// Returns the upstream at a remote that a test has set up.
+    #[cfg(test)]
+    pub(in crate::git) fn over(repository: Repository, remote: Remote) -> Self {
+        Self::new(repository, Some(remote), None)
+    }
+
+    /// Returns the upstream at an address, with a mirror of it in `folder` to work in.
+    ///
+    /// Nothing is fetched yet.
+    pub fn mirrored(folder: &Path, address: &str, identity: &Identity) -> Result<Self, GitError> {
+        let failed =
+            |fault| GitError { repository: folder.to_owned(), attempt: "open the mirror".into(), fault };
+        let remote = Remote::parse(address, identity).map_err(|error| failed(error.into()))?;
+        let mirror = Mirror::hold(folder, &remote.to_string()).map_err(failed)?;
+        Ok(Self::new(mirror.open()?, Some(remote), Some(mirror)))
+    }
+
+    /// Opens the same upstream again, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
         Ok(self.in_clone(self.repository.reopen()?))
+    }
+
+    /// Returns the same upstream with another clone in its mirror.
+    fn in_clone(&self, repository: Repository) -> Self {
+        let names = Arc::clone(&self.names);
+        Self { names, ..Self::new(repository, self.remote.clone(), self.mirror.clone()) }
+    }
+
+    /// Returns this upstream with a mirror as new if `error` reports that something in it is damaged.
+    ///
+    /// Returns nothing if there is no mirror, or if the error reports something else.
+    pub fn recovered(&self, error: &GitError) -> Result<Option<Self>, GitError> {
+        match &self.mirror {
+            Some(mirror) if error.is_damage() => {
+                warn!(mirror = %mirror.folder().display(), %error, "the mirror is damaged: it is deleted and cloned again");
+                self.in_new_clone(mirror).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns this upstream with its mirror repacked if it had become slow; otherwise, nothing.
+    ///
+    /// Git does it where it is installed. Elsewhere the mirror is cloned again, with the same result.
+    pub fn tidied(&self) -> Result<Option<Self>, GitError> {
+        let Some(mirror) = self.mirror.as_ref().filter(|mirror| mirror.is_untidy()) else { return Ok(None) };
+        info!(mirror = %mirror.folder().display(), "repacking the mirror");
+        if mirror.repack() {
+            Ok(Some(self.in_clone(mirror.open()?)))
+        } else {
+            self.in_new_clone(mirror).map(Some)
+        }
+    }
+
+    /// Fetches everything into a new clone.
+    fn in_new_clone(&self, mirror: &Mirror) -> Result<Self, GitError> {
+        let upstream = self.in_clone(mirror.begin_next()?);
+        upstream.fetch()?;
+        Ok(upstream)
+    }
+
+    /// Reads, of all branches, only these; a name that ends in `/` stands for all that are below it.
+    ///
+    /// A repository may have a hundred thousand branches, of which a run looks at a handful.
+    /// So does every value that was opened again from this one.
+    pub fn read_branches(&self, branches: impl IntoIterator<Item = String>) {
+        let heads = branches.into_iter().map(|branch| format!("{HEADS}{branch}"));
+        let names = heads.chain([PULLS.to_owned()]).collect();
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
     /// Returns the repository in which commits are made.
@@ -141,109 +158,99 @@ impl Upstream {
         &self.repository
     }
 
+    /// Returns the folder in which the refs live, whose changes are worth watching; here, if they live elsewhere.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        match &self.remote {
+            Some(Remote::Path(path)) => path,
+            _ => self.repository.git_dir(),
+        }
+    }
+
     /// Returns where branches and pull requests are now; their objects may not be here yet.
     pub fn refs(&self) -> Result<BTreeMap<String, Revision>, GitError> {
-        match &self.location {
-            Location::Own => self.refs_of(&self.repository),
-            Location::Other(Remote::Path(path)) => self.refs_of(&Repository::open(path)?),
-            Location::Other(remote) => {
-                upload_pack::list(remote, &self.names()).map_err(self.failed("read the refs of", remote))
-            }
-        }
+        self.bring(Bring::Refs)
     }
 
     /// Brings everything that branches and pull requests name into the repository and returns where they are.
     pub fn fetch(&self) -> Result<BTreeMap<String, Revision>, GitError> {
-        let Location::Other(remote) = &self.location else {
-            return self.refs();
-        };
-        let refs = match self.seen_from_here(remote)? {
-            Some(refs) => refs,
-            None => upload_pack::fetch(remote, &self.repository, &self.names())
-                .map_err(self.failed("fetch from", remote))?,
-        };
-        self.repository.keep_upstream_refs(&refs)?;
+        let refs = self.bring(Bring::Objects)?;
+        if self.remote.is_some() {
+            self.keep(&refs)?;
+        }
         Ok(refs)
+    }
+
+    fn bring(&self, bring: Bring) -> Result<Refs, GitError> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match &self.remote {
+            None => self.repository.refs_called(&names),
+            Some(remote) => Ok(remote.fetch(&self.repository, &names, bring)?.refs),
+        }
     }
 
     /// Brings in what one ref of the upstream names that a fetch of branches leaves out, and returns where it is.
     pub fn fetch_ref(&self, name: &str) -> Result<Option<Revision>, GitError> {
-        let Location::Other(remote) = &self.location else {
-            return self.repository.ref_target(name);
-        };
-        let refs = upload_pack::fetch(remote, &self.repository, &[name.to_owned()])
-            .map_err(self.failed(&format!("fetch `{name}` from"), remote))?;
-        Ok(refs.get(name).copied())
-    }
-
-    /// Returns where the refs of a repository on this machine are, if nothing has to be fetched to have what they name.
-    fn seen_from_here(&self, remote: &Remote) -> Result<Option<BTreeMap<String, Revision>>, GitError> {
-        let Remote::Path(path) = remote else { return Ok(None) };
-        let refs = self.refs_of(&Repository::open(path)?)?;
-        let odb = self.repository.inner.odb().map_err(self.repository.failed("look for objects"))?;
-        Ok(refs.values().all(|revision| odb.exists(revision.oid())).then_some(refs))
+        let Some(remote) = &self.remote else { return self.repository.ref_target(name) };
+        let fetched = remote.fetch(&self.repository, &[name.to_owned()], Bring::Objects)?;
+        Ok(fetched.refs.get(name).copied())
     }
 
     /// Returns the revision that `branch` has upstream, after a fetch.
     pub fn branch(&self, branch: &str) -> Result<Option<Revision>, GitError> {
         let [(there, here), _] = NAMESPACES;
-        let prefix = if matches!(self.location, Location::Own) { there } else { here };
+        let prefix = if self.remote.is_none() { there } else { here };
         self.repository.ref_target(&format!("{prefix}{branch}"))
+    }
+
+    /// Returns the revision that `branch` has upstream, after a fetch; the error lists which branches there are.
+    pub fn existing_branch(&self, branch: &str) -> Result<Revision, GitError> {
+        let Some(remote) = &self.remote else { return self.repository.branch(branch) };
+        if let Some(revision) = self.branch(branch)? {
+            return Ok(revision);
+        }
+        let refs = remote.fetch(&self.repository, &[HEADS.to_owned()], Bring::Refs)?.refs;
+        let existing: Vec<_> =
+            refs.keys().filter_map(|name| name.strip_prefix(HEADS).map(str::to_owned)).collect();
+        let attempt = format!("read branch `{branch}` of `{remote}`");
+        Err(self.repository.error(attempt, Stalled::unknown_branch(branch, &existing)))
     }
 
     /// Returns the branch that is worked on if none is named: that of HEAD, of a mirror's upstream or else here.
     pub fn head_branch(&self) -> Result<String, GitError> {
-        if self.mirror().is_some() { self.default_branch() } else { self.repository.head_branch() }
+        if self.mirror.is_some() { self.default_branch() } else { self.repository.head_branch() }
     }
 
     /// Returns the branch that HEAD is on where the refs live.
     pub fn default_branch(&self) -> Result<String, GitError> {
-        match &self.location {
-            Location::Own => self.repository.head_branch(),
-            Location::Other(Remote::Path(path)) => Repository::open(path)?.head_branch(),
-            Location::Other(remote) => {
-                let failed = || self.failed("find the branch that HEAD is on in", remote);
-                upload_pack::head_branch(remote).map_err(failed())?.ok_or_else(|| failed()(Fault::NoCommits))
-            }
-        }
+        let remote = match &self.remote {
+            None => return self.repository.head_branch(),
+            Some(Remote::Path(path)) => return Repository::open(path)?.head_branch(),
+            Some(remote) => remote,
+        };
+        let head = remote.fetch(&self.repository, &[], Bring::Refs)?.head;
+        head.and_then(|name| name.strip_prefix(HEADS).map(str::to_owned)).ok_or_else(|| {
+            let attempt = format!("find the branch that HEAD is on in `{remote}`");
+            self.repository.error(attempt, Stalled::no_commits())
+        })
     }
 
-    /// Returns whether HEAD says which branch is meant while that is there: the HEAD of a working tree says only where somebody
+    /// Returns whether HEAD chooses the branch while that is there: the HEAD of a working tree shows only where a user
     /// works.
     #[must_use]
     pub fn has_default_branch(&self) -> bool {
-        match &self.location {
-            Location::Own => self.repository.working_tree().is_none(),
-            Location::Other(Remote::Path(_)) => false,
-            Location::Other(_) => true,
-        }
-    }
-
-    /// Returns the revision that `branch` has upstream, after a fetch; the error says which branches there are.
-    pub fn existing_branch(&self, branch: &str) -> Result<Revision, GitError> {
-        match (self.branch(branch)?, &self.location) {
-            (Some(revision), _) => Ok(revision),
-            (None, Location::Own) => self.repository.branch(branch),
-            (None, Location::Other(Remote::Path(path))) => Repository::open(path)?.branch(branch),
-            (None, Location::Other(remote)) => {
-                let [prefix, _] = PREFIXES;
-                let refs = upload_pack::list(remote, &[prefix.to_owned()]);
-                let refs = refs.map_err(self.failed("read the branches of", remote))?.into_keys();
-                let existing: Vec<_> =
-                    refs.filter_map(|name| name.strip_prefix(prefix).map(str::to_owned)).collect();
-                Err(self.failed(&format!("read branch `{branch}` of"), remote)(Fault::unknown_branch(
-                    branch, existing,
-                )))
-            }
+        match &self.remote {
+            None => self.repository.working_tree().is_none(),
+            Some(remote) => !matches!(remote, Remote::Path(_)),
         }
     }
 
     /// Moves refs if every one still stands where it was expected; otherwise none moves.
     pub fn update(&self, updates: &[RefUpdate]) -> Result<(), PushError> {
-        match &self.location {
+        match &self.remote {
             _ if updates.is_empty() => Ok(()),
-            Location::Own => self.repository.update_refs(updates),
-            Location::Other(remote) => receive_pack::push(&self.repository, remote, updates),
+            None => self.repository.update_refs(updates),
+            Some(remote) => remote.push(&self.repository, updates),
         }?;
         self.moved.borrow_mut().extend_from_slice(updates);
         Ok(())
@@ -260,54 +267,25 @@ impl Upstream {
         self.moved.take()
     }
 
-    /// Returns the folder in which the refs live, whose changes are worth watching; here, if they live elsewhere.
-    #[must_use]
-    pub fn git_dir(&self) -> &Path {
-        match &self.location {
-            Location::Other(Remote::Path(path)) => path,
-            _ => self.repository.git_dir(),
-        }
-    }
-
-    /// Returns those of a repository's refs that are read.
-    fn refs_of(&self, repository: &Repository) -> Result<BTreeMap<String, Revision>, GitError> {
-        let mut refs = BTreeMap::new();
-        for name in &self.names() {
-            if name.ends_with('/') {
-                refs.append(&mut repository.refs_below(name)?);
-            } else if let Some(target) = repository.ref_target(name)? {
-                refs.insert(name.clone(), target);
-            }
-        }
-        Ok(refs)
-    }
-
-    fn failed(&self, attempt: &str, remote: &Remote) -> impl FnOnce(Fault) -> GitError {
-        let attempt = format!("{attempt} `{remote}`");
-        move |fault| self.repository.error(attempt, fault)
-    }
-}
-
-impl Repository {
-    /// Lets the copies of an upstream's refs stand where `refs` are, and removes those that are gone.
-    fn keep_upstream_refs(&self, refs: &BTreeMap<String, Revision>) -> Result<(), GitError> {
+    /// Lets the copies of the upstream's refs stand where `refs` are, and removes those that are gone.
+    fn keep(&self, refs: &Refs) -> Result<(), GitError> {
+        let repository = &self.repository;
         for (there, here) in NAMESPACES {
-            let wanted: BTreeMap<String, Revision> = refs
-                .iter()
-                .filter_map(|(name, revision)| {
-                    Some((format!("{here}{}", name.strip_prefix(there)?), *revision))
-                })
-                .collect();
-            let held = self.refs_below(here)?;
-            let failed = |name: &str| self.failed(format!("keep `{name}`"));
+            let copy = |(name, revision): (&String, &Revision)| {
+                Some((format!("{here}{}", name.strip_prefix(there)?), *revision))
+            };
+            let wanted: Refs = refs.iter().filter_map(copy).collect();
+            let held = repository.refs_below(here)?;
+            let failed = |name: &str| repository.failed(format!("keep `{name}`"));
             // First what goes: `a` has to make room for `a/b`.
             for name in held.keys().filter(|name| !wanted.contains_key(*name)) {
-                let removed = self.inner.find_reference(name).and_then(|mut reference| reference.delete());
+                let removed = repository.inner.find_reference(name).and_then(|mut found| found.delete());
                 removed.map_err(failed(name))?;
             }
             for (name, revision) in wanted.iter().filter(|(name, revision)| held.get(*name) != Some(revision))
             {
-                self.inner.reference(name, revision.oid(), true, "fleetwright").map_err(failed(name))?;
+                let kept = repository.inner.reference(name, revision.oid(), true, "fleetwright");
+                kept.map_err(failed(name))?;
             }
         }
         Ok(())
@@ -315,10 +293,7 @@ impl Repository {
 }
 
 fn same_folder(one: &Path, two: &Path) -> bool {
-    match (one.canonicalize(), two.canonicalize()) {
-        (Ok(one), Ok(two)) => one == two,
-        _ => false,
-    }
+    matches!((one.canonicalize(), two.canonicalize()), (Ok(one), Ok(two)) if one == two)
 }
 
 #[cfg(test)]
@@ -482,7 +457,7 @@ mod tests {
         let scene = Scene::with_working_tree();
         scene.commit("main", "start", &[("a", "1")]);
         let upstream = Upstream::at(scene.repository(), scene.path().to_str().unwrap()).unwrap();
-        assert!(matches!(upstream.location, Location::Own));
+        assert!(upstream.remote.is_none());
     }
 
     #[test]
@@ -490,7 +465,7 @@ mod tests {
         let scene = Scene::bare();
         let error = Upstream::at(scene.repository(), "/nowhere/fleet.git").unwrap_err();
         assert!(error.to_string().contains("/nowhere/fleet.git"), "{error}");
-        assert!(matches!(error.fault, Fault::NoSuchFolder), "{error:?}");
+        assert_eq!(error.fault.to_string(), "there is no such folder");
     }
 
     #[test]

@@ -5,16 +5,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use git2::{ObjectType, Oid};
 use rayon::prelude::*;
 use renderer::path::RepoPath;
 
-use super::classify::classify_io;
-use super::object::{Kind, NewObject};
+use super::error::{ObjectError, Stalled, quoted};
+use super::object::NewObject;
 use super::pack;
 use super::repository::Repository;
-use super::revision::{Revision, hex};
+use super::revision::Revision;
+use super::signature::Signature;
 use super::tree::{self, Base, Leaf};
-use crate::git::error::{Fault, GitError};
+use crate::git::error::GitError;
 
 /// The trailer that names the revision a commit was rendered from.
 pub const SOURCE_REVISION: &str = "Source-Revision";
@@ -23,60 +25,6 @@ const RENDERED_BY: &str = "Rendered-By";
 
 /// Up to this many changed files a commit is written as loose objects; a pack pays off above it.
 const LOOSE_FILES: usize = 100;
-
-/// A person or program at a moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    /// The name.
-    pub name: String,
-    /// The mail address.
-    pub email: String,
-    /// Seconds since 1970 in UTC.
-    pub seconds: i64,
-    /// The offset from UTC in minutes.
-    pub offset_minutes: i32,
-}
-
-impl Signature {
-    /// Returns Fleetwright at the moment of `other`, as the committer of what it renders.
-    #[must_use]
-    pub fn fleetwright(other: &Self) -> Self {
-        Self {
-            name: COMMITTER_NAME.into(),
-            email: COMMITTER_EMAIL.into(),
-            seconds: other.seconds,
-            offset_minutes: other.offset_minutes,
-        }
-    }
-
-    pub(in crate::git) fn from_git2(signature: &git2::Signature<'_>) -> Self {
-        Self {
-            name: String::from_utf8_lossy(signature.name_bytes()).into_owned(),
-            email: String::from_utf8_lossy(signature.email_bytes()).into_owned(),
-            seconds: signature.when().seconds(),
-            offset_minutes: signature.when().offset_minutes(),
-        }
-    }
-
-    fn line(&self) -> String {
-        let sign = if self.offset_minutes < 0 { '-' } else { '+' };
-        let (hours, minutes) = (self.offset_minutes.abs() / 60, self.offset_minutes.abs() % 60);
-        format!(
-            "{} <{}> {} {sign}{hours:02}{minutes:02}",
-            header_text(&self.name),
-            header_text(&self.email),
-            self.seconds
-        )
-    }
-}
-
-const COMMITTER_NAME: &str = "Fleetwright";
-/// A domain that is reserved for addresses that do not exist.
-const COMMITTER_EMAIL: &str = "fleetwright@fleetwright.invalid";
-
-fn header_text(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).collect::<String>().trim().to_owned()
-}
 
 /// The words of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +99,9 @@ impl Repository {
     fn objects_of(&self, request: &CommitRequest<'_>) -> Result<(Revision, Vec<NewObject>), GitError> {
         let attempt = || format!("commit on `{}`", request.base.short());
         if let Some(outside) = request.changes.iter().find(|change| !is_inside(&change.path, request.roots)) {
-            let roots = request.roots.iter().map(ToString::to_string).collect();
-            return Err(self.error(attempt(), Fault::OutsideOutput { path: outside.path.to_string(), roots }));
+            let roots: Vec<_> = request.roots.iter().map(ToString::to_string).collect();
+            let message = format!("`{}` is outside the output folders {}", outside.path, quoted(&roots));
+            return Err(self.error(attempt(), Stalled::without_hint(message)));
         }
         let source = self.commit_at(request.source)?;
         let committer = Signature::fleetwright(&source.committer);
@@ -187,7 +136,7 @@ impl Repository {
         let mut objects: Vec<NewObject> = commit
             .changes
             .par_iter()
-            .filter_map(|change| Some(NewObject::new(Kind::Blob, Arc::clone(change.content.as_ref()?))))
+            .filter_map(|change| Some(NewObject::new(ObjectType::Blob, Arc::clone(change.content.as_ref()?))))
             .collect();
         let mut blobs = objects.iter().map(|blob| blob.id);
         let mut leaves: Vec<Leaf<'_>> = commit
@@ -198,24 +147,24 @@ impl Repository {
         leaves.sort_unstable();
         let tree = tree::edit(base, &leaves, &mut objects)
             .map_err(self.failed("read the trees that the commit changes"))?
-            .unwrap_or_else(|| push(&mut objects, NewObject::new(Kind::Tree, Vec::new())));
-        let id = push(&mut objects, NewObject::new(Kind::Commit, commit.serialize(&tree)));
-        Ok((Revision::from_raw(id), objects))
+            .unwrap_or_else(|| push(&mut objects, NewObject::new(ObjectType::Tree, Vec::new())));
+        let id = push(&mut objects, NewObject::new(ObjectType::Commit, commit.serialize(tree)));
+        Ok((Revision::from(id), objects))
     }
 
     /// Writes a merge commit over a tree that is there already.
     pub(in crate::git) fn write_merge(
         &self,
-        tree: git2::Oid,
+        tree: Oid,
         parents: &[Revision],
         by: &Signature,
         message: &str,
     ) -> Result<Revision, GitError> {
         let commit = NewCommit { base: None, changes: &[], parents, author: by, committer: by, message };
-        let object = NewObject::new(Kind::Commit, commit.serialize(&super::revision::raw_id(tree)));
+        let object = NewObject::new(ObjectType::Commit, commit.serialize(tree));
         let id = object.id;
         self.write_objects(vec![object], 0)?;
-        Ok(Revision::from_raw(id))
+        Ok(Revision::from(id))
     }
 
     fn write_objects(&self, mut objects: Vec<NewObject>, changed_files: usize) -> Result<(), GitError> {
@@ -229,8 +178,8 @@ impl Repository {
         let attempt = "write objects";
         let odb = self.inner.odb().map_err(self.failed(attempt))?;
         for object in objects {
-            let id = odb.write(object.kind.of_git2(), &object.bytes).map_err(self.failed(attempt))?;
-            debug_assert_eq!(id.as_bytes(), object.id, "a computed id differs from the one that was written");
+            let id = odb.write(object.kind, &object.bytes).map_err(self.failed(attempt))?;
+            debug_assert_eq!(id, object.id, "a computed id differs from the one that was written");
         }
         Ok(())
     }
@@ -243,14 +192,14 @@ impl Repository {
             // The writer's own error says nothing; libgit2 keeps the cause for whoever asks next.
             let cause = git2::Error::last_error(-1);
             let silent = cause.class() == git2::ErrorClass::None;
-            if silent { self.error(attempt, classify_io(error)) } else { self.failed(attempt)(cause) }
+            if silent { self.error(attempt, ObjectError::from(error)) } else { self.failed(attempt)(cause) }
         })?;
         packwriter.commit().map_err(self.failed(attempt))?;
         Ok(())
     }
 }
 
-fn push(objects: &mut Vec<NewObject>, object: NewObject) -> [u8; 20] {
+fn push(objects: &mut Vec<NewObject>, object: NewObject) -> Oid {
     let id = object.id;
     objects.push(object);
     id
@@ -270,10 +219,10 @@ struct NewCommit<'a> {
 }
 
 impl NewCommit<'_> {
-    fn serialize(&self, tree: &[u8; 20]) -> Vec<u8> {
+    fn serialize(&self, tree: Oid) -> Vec<u8> {
         let mut parents = String::new();
         parents.extend(self.parents.iter().map(|parent| format!("parent {parent}\n")));
-        let (tree, author, committer) = (hex(tree), self.author.line(), self.committer.line());
+        let (author, committer) = (self.author.line(), self.committer.line());
         let message = self.message.trim_end();
         format!("tree {tree}\n{parents}author {author}\ncommitter {committer}\n\n{message}\n").into_bytes()
     }
@@ -282,6 +231,8 @@ impl NewCommit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::error::Fault;
+    use crate::git::objects::error::SystemError;
     use crate::git::scene::{Scene, on_a_small_disk, path};
     use crate::git::{BlobCache, RefUpdate, Upstream};
 
@@ -391,7 +342,10 @@ mod tests {
         let before = scene.objects();
         for file in ["README.md", "argocd-apps", "argocd-apps2/x"] {
             let error = commit(&scene, base, &[change(file, Some("x"))]).unwrap_err();
-            assert!(matches!(error.fault, Fault::OutsideOutput { .. }), "{error:?}");
+            assert!(
+                error.fault.to_string().contains("outside the output folders `argocd-apps`"),
+                "{error:?}"
+            );
         }
         assert_eq!(scene.objects(), before);
     }
@@ -417,7 +371,10 @@ mod tests {
                         })
                         .collect();
                     let error = commit(&scene, base, &changes).unwrap_err();
-                    assert!(matches!(error.fault, Fault::DiskFull), "{error:?}");
+                    assert!(
+                        matches!(error.fault, Fault::Object(ObjectError::System(SystemError::DiskFull))),
+                        "{error:?}"
+                    );
                     assert!(error.is_transient() && error.hint().is_some());
                 }
                 assert_eq!(scene.refs(), before);
@@ -438,7 +395,10 @@ mod tests {
                 let changes: Vec<_> =
                     (0..count).map(|n| change(&format!("argocd-apps/c/{n}"), Some(&noise(n, 9)))).collect();
                 let error = commit(&scene, base, &changes).unwrap_err();
-                assert!(matches!(error.fault, Fault::ReadOnly { .. }), "{error:?}");
+                assert!(
+                    matches!(error.fault, Fault::Object(ObjectError::System(SystemError::ReadOnly { .. }))),
+                    "{error:?}"
+                );
             }
             let update = [RefUpdate::branch("render/app", None, Some(base))];
             let error = Upstream::own(scene.repository()).update(&update).unwrap_err();

@@ -5,14 +5,8 @@
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid};
 
-use super::commit::Signature;
 use super::revision::Revision;
-
-/// Stands for a name that is missing.
-const NO_NAME: &str = "unknown";
-
-/// The last second of the year 9999: servers refuse commits with dates that they cannot show.
-const LAST_SECOND: i64 = 253_402_300_799;
+use super::signature::Signature;
 
 /// A commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,46 +69,14 @@ impl CommitObject {
     }
 }
 
-impl Signature {
-    /// Reads `Name <mail> seconds offset`; what is missing or malformed is left out.
-    fn parse(line: &str) -> Self {
-        let (name, rest) = line.rsplit_once('<').unwrap_or_else(|| {
-            let is_word = |c: char| c.is_ascii_digit() || c == '+' || c == '-' || c == ' ';
-            line.split_at(line.trim_end_matches(is_word).len())
-        });
-        let (email, date) = rest.rsplit_once('>').unwrap_or(("", rest));
-        let mut words = date.split_ascii_whitespace();
-        let seconds = words.next().and_then(|word| word.parse::<i64>().ok()).unwrap_or_default();
-        let name = trimmed(name);
-        Self {
-            name: if name.is_empty() { NO_NAME } else { name }.to_owned(),
-            email: trimmed(email).to_owned(),
-            seconds: seconds.clamp(0, LAST_SECOND),
-            offset_minutes: words.next().and_then(offset_minutes).unwrap_or_default(),
-        }
-    }
-}
-
 fn id_after(line: &str, key: &str) -> Option<Revision> {
     Revision::parse(line.strip_prefix(key)?).ok()
-}
-
-/// Leaves out what git leaves out around a name.
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c <= ' ' || ",:;<>\"\\'".contains(c))
-}
-
-/// `+0130` is an hour and a half.
-fn offset_minutes(text: &str) -> Option<i32> {
-    let sign = if text.starts_with('-') { -1 } else { 1 };
-    let digits: i32 = text.strip_prefix(['+', '-'])?.parse().ok()?;
-    let (hours, minutes) = (digits / 100, digits % 100);
-    ((0..=14).contains(&hours) && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::objects::signature::LAST_SECOND;
 
     const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -137,7 +99,7 @@ mod tests {
         let theirs = repository.find_commit(id).unwrap();
         let ours = CommitObject::read(&odb, id).unwrap();
         assert_eq!(ours.tree().unwrap(), theirs.tree_id());
-        assert_eq!(ours.parents, theirs.parent_ids().map(Revision::from_oid).collect::<Vec<_>>());
+        assert_eq!(ours.parents, theirs.parent_ids().map(Revision::from).collect::<Vec<_>>());
         assert_eq!(ours.author, Signature::from_git2(&theirs.author()));
         assert_eq!(ours.committer, Signature::from_git2(&theirs.committer()));
         assert_eq!(Some(ours.message.as_str()), theirs.message().ok());

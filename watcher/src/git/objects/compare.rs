@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use git2::ObjectType;
+use git2::{ObjectType, Oid};
 use rayon::prelude::*;
 use renderer::path::RepoPath;
 
 use super::differences::Entry;
-use super::object::{Kind, hash};
+use super::error::Stalled;
+use super::object::hash;
 use super::repository::Repository;
-use super::revision::{BlobId, Revision, hex, oid, raw_id};
+use super::revision::{BlobId, Revision, blob_id, oid};
 use super::snapshot::MAX_SOURCE_BYTES;
 use super::tree::{self, Leaf, REGULAR_FILE};
-use crate::git::error::{Fault, GitError};
+use crate::git::error::GitError;
 
 /// A folder of rendered files, for instance one cluster's.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ pub struct PublishedFile {
 
 /// What is known of folders that were hashed before: the tree of each content.
 #[derive(Debug, Default)]
-pub struct FolderMemo(HashMap<[u8; 32], Option<[u8; 20]>>);
+pub struct FolderMemo(HashMap<[u8; 32], Option<Oid>>);
 
 /// How many published files and folders are looked at: a tree may hold another one many times, and that one others.
 const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
@@ -115,11 +116,7 @@ impl Repository {
         for (name, tree) in published.iter().filter(|(name, _)| !root.owned.contains(*name)) {
             let path = self.usable(&format!("{}/{name}", root.path))?;
             let gone = self.files_below(&path, *tree, &mut unseen)?;
-            deltas.extend(gone.into_iter().map(|(path, file)| FileDelta {
-                path,
-                old: Some(file),
-                new: None,
-            }));
+            deltas.extend(gone.into_iter().map(deletion));
         }
         deltas.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(deltas)
@@ -133,131 +130,115 @@ impl Repository {
 
     /// Returns the content of a blob.
     pub fn read_blob(&self, id: BlobId) -> Result<Arc<[u8]>, GitError> {
-        let blob = self.inner.find_blob(oid(&id.0)).map_err(self.failed("read a blob"))?;
+        let blob = self.inner.find_blob(oid(id)).map_err(self.failed("read a blob"))?;
         Ok(blob.content().into())
     }
 
     /// Returns how many bytes the content of a blob has.
     pub fn blob_size(&self, id: BlobId) -> Result<usize, GitError> {
-        let header = self.inner.odb().and_then(|odb| odb.read_header(oid(&id.0)));
+        let header = self.inner.odb().and_then(|odb| odb.read_header(oid(id)));
         Ok(header.map_err(self.failed("read a blob"))?.0)
     }
 
     /// Returns the file at `path` in `revision`, or `None` if there is none.
     pub fn read_file(&self, revision: Revision, path: &RepoPath) -> Result<Option<Arc<[u8]>>, GitError> {
-        let tree = self.tree_at(revision)?;
-        match tree.get_path(path.as_str().as_ref()) {
-            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => {
-                let id = BlobId(raw_id(entry.id()));
-                match self.blob_size(id)? {
-                    bytes if bytes > MAX_SOURCE_BYTES => {
-                        let fault = Fault::TooLarge { path: path.to_string(), bytes };
-                        Err(self.error(format!("read `{path}` at `{}`", revision.short()), fault))
-                    }
-                    _ => self.read_blob(id).map(Some),
-                }
-            }
-            Ok(_) => Ok(None),
-            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(self.failed(format!("read `{path}` at `{}`", revision.short()))(error)),
-        }
-    }
-
-    /// The folders that stand below the root, by name. Loose files beside them are nobody's and stay.
-    fn published(&self, base: Revision, root: &RepoPath) -> Result<BTreeMap<String, [u8; 20]>, GitError> {
-        let attempt = || format!("read `{root}` at `{}`", base.short());
-        self.check_is_folder(base, root)?;
-        let tree = self.tree_at(base)?;
-        let Ok(entry) = tree.get_path(root.as_str().as_ref()) else {
-            return Ok(BTreeMap::new());
+        let entry = self.tree_entry(revision, path.as_str())?;
+        let Some(entry) = entry.filter(|entry| entry.kind() == Some(ObjectType::Blob)) else {
+            return Ok(None);
         };
-        let tree = self.inner.find_tree(entry.id()).map_err(self.failed(attempt()))?;
-        let folders = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree));
-        Ok(folders.map(|e| (String::from_utf8_lossy(e.name_bytes()).into_owned(), raw_id(e.id()))).collect())
+        let id = blob_id(entry.id());
+        match self.blob_size(id)? {
+            bytes if bytes > MAX_SOURCE_BYTES => {
+                let message = format!("`{path}` has {bytes} bytes, more than are read");
+                let stalled = Stalled::new(message, "remove or split that file in a commit of your own");
+                Err(self.error(format!("read `{path}` at `{}`", revision.short()), stalled))
+            }
+            _ => self.read_blob(id).map(Some),
+        }
     }
 
-    /// Fails if something else stands where the folder belongs: it would be replaced without a word in any plan.
+    /// The folders that stand below the root, by name. Loose files beside them belong to no cluster and stay.
+    fn published(&self, base: Revision, root: &RepoPath) -> Result<BTreeMap<String, Oid>, GitError> {
+        self.check_is_folder(base, root)?;
+        let Some(entry) = self.tree_entry(base, root.as_str())? else { return Ok(BTreeMap::new()) };
+        let tree = self.inner.find_tree(entry.id());
+        let tree = tree.map_err(self.failed(format!("read `{root}` at `{}`", base.short())))?;
+        let folders = tree.iter().filter(|entry| entry.kind() == Some(ObjectType::Tree));
+        Ok(folders.map(|e| (String::from_utf8_lossy(e.name_bytes()).into_owned(), e.id())).collect())
+    }
+
+    /// Fails if something else stands where the folder belongs: it would be replaced although no plan shows it.
     fn check_is_folder(&self, base: Revision, path: &RepoPath) -> Result<(), GitError> {
-        match self.entry_at(base, path.as_str())? {
-            None => Ok(()),
-            Some(entry) => {
-                let (path, kind) = (path.to_string(), Entry::kind(&entry));
-                Err(self.error(
-                    format!("compare the output folder at `{}`", base.short()),
-                    Fault::NotAFolder { path, kind },
-                ))
-            }
-        }
+        let Some(entry) = self.entry_at(base, path.as_str())? else { return Ok(()) };
+        let attempt = format!("compare the output folder at `{}`", base.short());
+        let hint = "move it away in a commit of your own: the rendered files go into a folder there";
+        Err(self
+            .error(attempt, Stalled::new(format!("`{path}` is {}, not a folder", Entry::kind(&entry)), hint)))
     }
 
     fn compare_folder(
         &self,
-        tree: Option<[u8; 20]>,
+        tree: Option<Oid>,
         folder: &OutputFolder<'_>,
         deltas: &mut Vec<FileDelta>,
         room: &mut usize,
     ) -> Result<(), GitError> {
-        let mut published =
-            tree.map_or(Ok(BTreeMap::new()), |tree| self.files_below(&folder.path, tree, room))?;
+        let published = tree.map(|tree| self.files_below(&folder.path, tree, room)).transpose()?;
+        let mut published = published.unwrap_or_default();
         for ((path, bytes), id) in folder.files.iter().zip(hash_files(folder)) {
             let old = published.remove(path);
-            if old != Some(PublishedFile { id, mode: REGULAR_FILE }) {
+            if old != Some(PublishedFile { id: blob_id(id), mode: REGULAR_FILE }) {
                 let new = Some(Arc::clone(bytes));
                 deltas.push(FileDelta { path: path.clone(), old, new });
             }
         }
-        deltas.extend(published.into_iter().map(|(path, file)| FileDelta {
-            path,
-            old: Some(file),
-            new: None,
-        }));
+        deltas.extend(published.into_iter().map(deletion));
         Ok(())
     }
 
     fn files_below(
         &self,
         folder: &RepoPath,
-        tree: [u8; 20],
+        tree: Oid,
         room: &mut usize,
     ) -> Result<BTreeMap<RepoPath, PublishedFile>, GitError> {
         let mut files = BTreeMap::new();
-        self.collect_files(folder, oid(&tree), &mut files, room)?;
+        let mut open = vec![(folder.clone(), tree)];
+        while let Some((folder, tree)) = open.pop() {
+            let tree = self.inner.find_tree(tree).map_err(self.failed(format!("read folder `{folder}`")))?;
+            for entry in &tree {
+                let path =
+                    self.usable(&format!("{folder}/{}", String::from_utf8_lossy(entry.name_bytes())))?;
+                *room = room.checked_sub(1).ok_or_else(|| {
+                    let reason =
+                        format!("there are more than {MAX_PUBLISHED_ENTRIES} files and folders beside it");
+                    self.unusable(path.as_str(), &reason)
+                })?;
+                if entry.kind() == Some(ObjectType::Tree) {
+                    open.push((path, entry.id()));
+                } else {
+                    let file = PublishedFile { id: blob_id(entry.id()), mode: entry.filemode_raw() };
+                    files.insert(path, file);
+                }
+            }
+        }
         Ok(files)
     }
 
-    fn collect_files(
-        &self,
-        folder: &RepoPath,
-        tree: git2::Oid,
-        files: &mut BTreeMap<RepoPath, PublishedFile>,
-        room: &mut usize,
-    ) -> Result<(), GitError> {
-        let tree = self.inner.find_tree(tree).map_err(self.failed(format!("read folder `{folder}`")))?;
-        for entry in &tree {
-            let path = self.usable(&format!("{folder}/{}", String::from_utf8_lossy(entry.name_bytes())))?;
-            let Some(left) = room.checked_sub(1) else {
-                let reason =
-                    format!("there are more than {MAX_PUBLISHED_ENTRIES} files and folders beside it");
-                let fault = Fault::UnusablePath { path: path.to_string(), reason };
-                return Err(self.error("compare the output folder", fault));
-            };
-            *room = left;
-            if entry.kind() == Some(ObjectType::Tree) {
-                self.collect_files(&path, entry.id(), files, room)?;
-            } else {
-                let file = PublishedFile { id: BlobId(raw_id(entry.id())), mode: entry.filemode_raw() };
-                files.insert(path, file);
-            }
-        }
-        Ok(())
+    fn usable(&self, path: &str) -> Result<RepoPath, GitError> {
+        RepoPath::parse(path).map_err(|error| self.unusable(&error.path, error.reason))
     }
 
-    fn usable(&self, path: &str) -> Result<RepoPath, GitError> {
-        RepoPath::parse(path).map_err(|error| {
-            let fault = Fault::UnusablePath { path: error.path, reason: error.reason.into() };
-            self.error("compare the output folder", fault)
-        })
+    fn unusable(&self, path: &str, reason: &str) -> GitError {
+        let message = format!("the file name `{path}` cannot be used: {reason}");
+        let stalled = Stalled::new(message, "rename or remove that file in a commit of your own");
+        self.error("compare the output folder", stalled)
     }
+}
+
+/// A published file that goes away.
+fn deletion((path, file): (RepoPath, PublishedFile)) -> FileDelta {
+    FileDelta { path, old: Some(file), new: None }
 }
 
 /// Reads published files within bounds: anyone who can merge can publish a file of any size.
@@ -276,7 +257,7 @@ impl PublishedFiles<'_> {
     /// A submodule has no content here; the commit that it is at stands for it, in the words of `git diff`.
     pub fn read(&mut self, PublishedFile { id, mode }: PublishedFile) -> Result<Arc<[u8]>, GitError> {
         if mode == SUBMODULE {
-            return Ok(format!("Subproject commit {}\n", hex(&id.0)).into_bytes().into());
+            return Ok(format!("Subproject commit {}\n", oid(id)).into_bytes().into());
         }
         let size = self.repository.blob_size(id)?;
         if size > self.largest.min(self.left) {
@@ -289,7 +270,7 @@ impl PublishedFiles<'_> {
 }
 
 impl FolderMemo {
-    fn learn(&mut self, hashed: Vec<([u8; 32], Option<[u8; 20]>)>) {
+    fn learn(&mut self, hashed: Vec<([u8; 32], Option<Oid>)>) {
         if self.0.len() + hashed.len() > REMEMBERED_FOLDERS.max(hashed.len() * 4) {
             self.0.clear();
         }
@@ -297,17 +278,17 @@ impl FolderMemo {
     }
 }
 
-fn hash_files(folder: &OutputFolder<'_>) -> Vec<BlobId> {
-    folder.files.iter().map(|(_, bytes)| BlobId(hash(Kind::Blob, bytes))).collect()
+fn hash_files(folder: &OutputFolder<'_>) -> Vec<Oid> {
+    folder.files.iter().map(|(_, bytes)| hash(ObjectType::Blob, bytes)).collect()
 }
 
 /// The tree that the folder has once it is committed; `None` if it has no files.
-fn tree_of(folder: &OutputFolder<'_>, blobs: &[BlobId]) -> Option<[u8; 20]> {
+fn tree_of(folder: &OutputFolder<'_>, blobs: &[Oid]) -> Option<Oid> {
     let mut leaves: Vec<Leaf<'_>> = folder
         .files
         .iter()
         .zip(blobs)
-        .filter_map(|((path, _), blob)| Some((path.below(folder.path.as_str())?, Some(blob.0))))
+        .filter_map(|((path, _), blob)| Some((path.below(folder.path.as_str())?, Some(*blob))))
         .collect();
     leaves.sort_unstable();
     tree::edit(None, &leaves, &mut Vec::new()).expect("a tree without a base reads nothing")
@@ -498,7 +479,7 @@ mod tests {
         let repository = scene.repository();
         let id = |path: &str| {
             let id = scene.git(&["rev-parse", &format!("{tip}:{path}")]);
-            PublishedFile { id: BlobId(raw_id(git2::Oid::from_str(&id).unwrap())), mode: REGULAR_FILE }
+            PublishedFile { id: blob_id(Oid::from_str(&id).unwrap()), mode: REGULAR_FILE }
         };
         let mut files = repository.published_files(1_000, 1_100);
         assert_eq!(files.read(id("out/a")).unwrap().len(), 1_001, "one that is too large");
@@ -512,6 +493,9 @@ mod tests {
         let scene = Scene::bare();
         let tip = scene.commit("main", "start", &[("a", &"x".repeat(MAX_SOURCE_BYTES + 1))]);
         let error = scene.repository().read_file(tip, &path("a")).unwrap_err();
-        assert!(matches!(error.fault, Fault::TooLarge { .. }) && !error.is_transient(), "{error:?}");
+        assert!(
+            error.fault.to_string().ends_with("more than are read") && !error.is_transient(),
+            "{error:?}"
+        );
     }
 }

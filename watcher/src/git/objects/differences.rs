@@ -1,12 +1,14 @@
 //! What differs below one folder between two revisions, entry by entry: content, modes, links, submodules and names.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use git2::{Delta, DiffFile, FileMode, Tree};
+use git2::{Delta, DiffFile, ErrorCode, ObjectType, Oid, Tree, TreeEntry};
 use serde::{Deserialize, Serialize};
 
+use super::object;
 use super::repository::Repository;
-use super::revision::{BlobId, Revision, hex, raw_id};
+use super::revision::{BlobId, Revision, blob_id};
 use super::tree::REGULAR_FILE;
 use crate::git::error::GitError;
 
@@ -34,14 +36,14 @@ impl Entry {
     /// Returns the entry of a file with that content, as Fleetwright commits it.
     #[must_use]
     pub fn of_file(content: &[u8]) -> Self {
-        Self { mode: REGULAR_FILE, id: hex(&super::object::blob_id(content).0) }
+        Self { mode: REGULAR_FILE, id: object::hash(ObjectType::Blob, content).to_string() }
     }
 
     /// Returns the content's id, if it is a plain file.
     #[must_use]
     pub fn blob(&self) -> Option<BlobId> {
-        let id = (self.mode == REGULAR_FILE).then(|| Revision::parse(&self.id).ok()).flatten()?;
-        Some(BlobId(raw_id(id.oid())))
+        let id = (self.mode == REGULAR_FILE).then(|| Oid::from_str(&self.id).ok()).flatten();
+        id.map(blob_id)
     }
 
     pub(in crate::git) const fn kind(&self) -> &'static str {
@@ -54,8 +56,22 @@ impl Entry {
         }
     }
 
-    fn new(mode: FileMode, id: git2::Oid) -> Self {
-        Self { mode: i32::from(mode), id: id.to_string() }
+    fn of_diff(file: &DiffFile<'_>) -> Self {
+        Self { mode: i32::from(file.mode()), id: file.id().to_string() }
+    }
+
+    /// Returns what a tree holds, if it is no folder.
+    fn of_tree(entry: &TreeEntry<'_>) -> Option<Self> {
+        (entry.kind() != Some(ObjectType::Tree))
+            .then(|| Self { mode: entry.filemode_raw(), id: entry.id().to_string() })
+    }
+}
+
+impl Difference {
+    /// Returns whether the content differs, and not its mode alone.
+    pub(in crate::git) fn is_of_content(&self) -> bool {
+        let id = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.id.clone());
+        id(&self.old) != id(&self.new)
     }
 }
 
@@ -78,7 +94,8 @@ impl Repository {
             || self.failed(format!("compare `{folder}` at `{}` with `{}`", old.short(), new.short()));
         let (old, new) = (self.tree_at(old)?, self.tree_at(new)?);
         let mut found = self.trees_below(folder, &old, &new).map_err(failed())?;
-        let (old, new) = (loose(&old, folder), loose(&new, folder));
+        let at_top = |tree: &Tree<'_>| Entry::of_tree(&tree.get_name(folder)?);
+        let (old, new) = (at_top(&old), at_top(&new));
         if old != new {
             found.push(Difference { path: folder.to_owned(), old, new });
         }
@@ -93,7 +110,7 @@ impl Repository {
         new: &Tree<'_>,
     ) -> Result<Vec<Difference>, git2::Error> {
         let below = |tree: &Tree<'_>| {
-            let entry = tree.get_name(folder).filter(|entry| entry.kind() == Some(git2::ObjectType::Tree));
+            let entry = tree.get_name(folder).filter(|entry| entry.kind() == Some(ObjectType::Tree));
             entry.map(|entry| self.inner.find_tree(entry.id())).transpose()
         };
         let mut options = git2::DiffOptions::new();
@@ -104,36 +121,40 @@ impl Repository {
             let (old, new) = (delta.old_file(), delta.new_file());
             let name = new.path_bytes().or_else(|| old.path_bytes()).unwrap_or_default();
             let path = format!("{folder}/{}", String::from_utf8_lossy(name));
-            let old = (delta.status() != Delta::Added).then(|| entry(&old));
-            let new = (delta.status() != Delta::Deleted).then(|| entry(&new));
+            let old = (delta.status() != Delta::Added).then(|| Entry::of_diff(&old));
+            let new = (delta.status() != Delta::Deleted).then(|| Entry::of_diff(&new));
             Difference { path, old, new }
         };
         Ok(diff.deltas().map(difference).collect())
     }
 
+    /// Returns the paths that differ between two trees.
+    pub(in crate::git) fn changed_paths(
+        &self,
+        old: Option<&Tree<'_>>,
+        new: &Tree<'_>,
+    ) -> Result<BTreeSet<String>, git2::Error> {
+        let diff = self.inner.diff_tree_to_tree(old, Some(new), None)?;
+        let files = diff.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
+        Ok(files.flatten().map(|path| path.to_string_lossy().into_owned()).collect())
+    }
+
     /// Returns what stands at a path in a revision, if it is no folder.
     pub fn entry_at(&self, revision: Revision, path: &str) -> Result<Option<Entry>, GitError> {
-        let tree = self.tree_at(revision)?;
-        match tree.get_path(path.as_ref()) {
-            Ok(entry) => Ok(leaf(&entry)),
-            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+        Ok(self.tree_entry(revision, path)?.as_ref().and_then(Entry::of_tree))
+    }
+
+    pub(in crate::git) fn tree_entry(
+        &self,
+        revision: Revision,
+        path: &str,
+    ) -> Result<Option<TreeEntry<'static>>, GitError> {
+        match self.tree_at(revision)?.get_path(path.as_ref()) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(self.failed(format!("read `{path}` at `{}`", revision.short()))(error)),
         }
     }
-}
-
-fn entry(file: &DiffFile<'_>) -> Entry {
-    Entry::new(file.mode(), file.id())
-}
-
-/// Returns what a tree holds under a name, if that is no folder.
-fn loose(tree: &Tree<'_>, name: &str) -> Option<Entry> {
-    leaf(&tree.get_name(name)?)
-}
-
-fn leaf(entry: &git2::TreeEntry<'_>) -> Option<Entry> {
-    (entry.kind() != Some(git2::ObjectType::Tree))
-        .then(|| Entry { mode: entry.filemode_raw(), id: entry.id().to_string() })
 }
 
 #[cfg(test)]

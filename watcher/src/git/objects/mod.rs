@@ -1,13 +1,15 @@
-//! The object database: ids, trees, commits and packs, read and written without an index or a working tree.
+//! The object database: ids, refs, trees, commits and packs, read and written without an index or a working tree.
 
-pub(in crate::git) mod classify;
 pub(in crate::git) mod commit;
 pub(in crate::git) mod commit_object;
 pub(in crate::git) mod compare;
 pub(in crate::git) mod differences;
+pub(in crate::git) mod error;
 pub(in crate::git) mod object;
 pub(in crate::git) mod pack;
+pub(in crate::git) mod refs;
 pub(in crate::git) mod repository;
 pub(in crate::git) mod revision;
+pub(in crate::git) mod signature;
 pub(in crate::git) mod snapshot;
 mod tree;

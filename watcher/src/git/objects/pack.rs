@@ -39,14 +39,15 @@ fn header(count: usize) -> [u8; 12] {
 }
 
 fn entry(object: &NewObject) -> std::io::Result<Vec<u8>> {
-    let mut bytes = entry_head(object.kind.in_pack(), object.bytes.len());
+    let kind = u8::try_from(object.kind.raw()).expect("git numbers the kinds of objects from one to seven");
+    let mut bytes = entry_head(kind, object.bytes.len());
     bytes.reserve(object.bytes.len() / 2);
     let mut deflate = ZlibEncoder::new(bytes, Compression::new(LEVEL));
     deflate.write_all(&object.bytes)?;
     deflate.finish()
 }
 
-/// The kind and the size: four bits of the size beside the kind, then seven a byte, lowest first.
+/// The kind, by the number that git and libgit2 give it, and the size: four bits of the size beside the kind, then seven a byte, lowest first.
 fn entry_head(kind: u8, size: usize) -> Vec<u8> {
     let mut head = vec![kind << 4 | (size & 0xF) as u8];
     let mut rest = size >> 4;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use git2::ErrorCode;
 
-use super::classify::classify;
-use super::commit::Signature;
 use super::commit_object::CommitObject;
+use super::error::{Completeness, ObjectError, Stalled};
 use super::revision::Revision;
-use crate::git::error::{Completeness, Fault, GitError};
+use super::signature::Signature;
+use crate::git::error::{Fault, GitError};
 
 /// A repository with or without a working tree.
 ///
@@ -30,9 +30,12 @@ impl Repository {
         let opened = git2::Repository::discover(dir);
         let inner = opened.map_err(|error| {
             let fault = match error.code() {
-                ErrorCode::NotFound if !dir.exists() => Fault::NoSuchFolder,
-                ErrorCode::NotFound => Fault::NotARepository,
-                _ => classify(error, Completeness::Whole),
+                ErrorCode::NotFound if !dir.exists() => {
+                    Stalled::new("there is no such folder", "name an existing folder with `--repo DIR`")
+                        .into()
+                }
+                ErrorCode::NotFound => Stalled::not_a_repository().into(),
+                _ => ObjectError::of_git2(&error, Completeness::Whole).into(),
             };
             GitError { repository: dir.to_owned(), attempt: "open it".into(), fault }
         })?;
@@ -67,7 +70,11 @@ impl Repository {
     /// Returns the error of a command that needs a working tree and has none.
     #[must_use]
     pub fn without_working_tree(&self) -> GitError {
-        self.error("read the working tree", Fault::NoWorkingTree)
+        let hint = "work in a clone of it, or compare two revisions with `fleetwright diff BASE HEAD`";
+        self.error(
+            "read the working tree",
+            Stalled::new("the repository is bare: it has no working tree", hint),
+        )
     }
 
     /// Returns whether history ends early because the clone is shallow.
@@ -102,20 +109,21 @@ impl Repository {
             Err(error) => Err(GitError {
                 repository: dir.to_owned(),
                 attempt: "create the repository".to_owned(),
-                fault: classify(error, Completeness::Whole),
+                fault: ObjectError::of_git2(&error, Completeness::Whole).into(),
             }),
         }
     }
 
     /// Returns the person whom git is configured for, now, as the author of a merge that they ask for.
     pub fn person(&self) -> Result<Signature, GitError> {
-        match self.inner.signature() {
-            Ok(signature) => Ok(Signature::from_git2(&signature)),
-            Err(error) if error.code() == ErrorCode::NotFound => {
-                Err(self.error("find out who you are", Fault::NoIdentity))
+        let attempt = "find the name and mail address of the user";
+        self.inner.signature().map(|signature| Signature::from_git2(&signature)).map_err(|error| {
+            if error.code() != ErrorCode::NotFound {
+                return self.failed(attempt)(error);
             }
-            Err(error) => Err(self.failed("find out who you are")(error)),
-        }
+            let hint = "set `git config user.name \"Your Name\"` and `git config user.email you@example.com`";
+            self.error(attempt, Stalled::new("git does not know who you are", hint))
+        })
     }
 
     /// Returns the branch that HEAD is on, even if it has no commit yet.
@@ -127,16 +135,18 @@ impl Repository {
             return Ok(branch.to_owned());
         }
         let at = self.inner.refname_to_id("HEAD").map_err(self.failed(attempt))?;
-        Err(self.error(attempt, Fault::DetachedHead { at: Revision::from_oid(at) }))
+        let message = format!("HEAD is detached at {}", Revision::from(at).short());
+        let hint = "name the base branch, or check one out with `git switch BRANCH`";
+        Err(self.error(attempt, Stalled::new(message, hint)))
     }
 
     /// Returns the revision that `branch` names.
     pub fn branch(&self, branch: &str) -> Result<Revision, GitError> {
         let attempt = || format!("read branch `{branch}`");
         match self.inner.refname_to_id(&format!("refs/heads/{branch}")) {
-            Ok(id) => Ok(Revision::from_oid(id)),
+            Ok(id) => Ok(Revision::from(id)),
             Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
-                Err(self.error(attempt(), self.unknown_branch(branch)?))
+                Err(self.error(attempt(), Stalled::unknown_branch(branch, &self.branches()?)))
             }
             Err(error) => Err(self.failed(attempt())(error)),
         }
@@ -159,16 +169,21 @@ impl Repository {
     pub fn resolve(&self, name: &str) -> Result<Revision, GitError> {
         let attempt = || format!("find revision `{name}`");
         match self.inner.revparse_single(name).and_then(|object| object.peel_to_commit()) {
-            Ok(commit) => Ok(Revision::from_oid(commit.id())),
-            Err(_) if self.branches()?.is_empty() => Err(self.error(attempt(), Fault::NoCommits)),
+            Ok(commit) => Ok(Revision::from(commit.id())),
+            Err(_) if self.branches()?.is_empty() => Err(self.error(attempt(), Stalled::no_commits())),
             Err(error)
                 if matches!(
                     error.code(),
                     ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Ambiguous | ErrorCode::Peel
                 ) =>
             {
-                let name = name.escape_debug().to_string();
-                Err(self.error(attempt(), Fault::UnknownRevision { name, shallow: self.is_shallow() }))
+                let hint = if self.is_shallow() {
+                    "this is a shallow clone: get the rest of its history with `git fetch --unshallow`"
+                } else {
+                    "list what there is with `git log --oneline --all`"
+                };
+                let message = format!("`{}` names no commit", name.escape_debug());
+                Err(self.error(attempt(), Stalled::new(message, hint)))
             }
             Err(error) => Err(self.failed(attempt())(error)),
         }
@@ -195,10 +210,6 @@ impl Repository {
         }
     }
 
-    fn unknown_branch(&self, branch: &str) -> Result<Fault, GitError> {
-        Ok(Fault::unknown_branch(branch, self.branches()?))
-    }
-
     pub(in crate::git) fn commit_at(&self, revision: Revision) -> Result<CommitObject, GitError> {
         let read = self.inner.odb().and_then(|odb| CommitObject::read(&odb, revision.oid()));
         let mut commit = read.map_err(self.failed(format!("read commit `{revision}`")))?;
@@ -213,13 +224,17 @@ impl Repository {
         tree.map_err(self.failed(format!("read the tree of commit `{revision}`")))
     }
 
-    pub(in crate::git) fn error(&self, attempt: impl Into<String>, fault: Fault) -> GitError {
-        GitError { repository: self.path.clone(), attempt: attempt.into(), fault }
+    pub(in crate::git) fn error(&self, attempt: impl Into<String>, fault: impl Into<Fault>) -> GitError {
+        GitError { repository: self.path.clone(), attempt: attempt.into(), fault: fault.into() }
     }
 
     /// Returns what turns an error of libgit2 into one that names this repository and the attempt.
     pub(in crate::git) fn failed(&self, attempt: impl Into<String>) -> impl FnOnce(git2::Error) -> GitError {
-        move |error| self.error(attempt, classify(error, self.completeness()))
+        move |error| self.error(attempt, self.classify(&error))
+    }
+
+    pub(in crate::git) fn classify(&self, error: &git2::Error) -> ObjectError {
+        ObjectError::of_git2(error, self.completeness())
     }
 }
 
@@ -256,7 +271,7 @@ mod tests {
         let repository = scene.repository();
         assert_eq!(repository.head_branch().unwrap(), "main");
         for error in [repository.branch("main").unwrap_err(), repository.resolve("HEAD").unwrap_err()] {
-            assert!(matches!(error.fault, Fault::NoCommits), "{error:?}");
+            assert_eq!(error.fault.to_string(), "the repository has no commits yet");
         }
     }
 
@@ -277,7 +292,7 @@ mod tests {
         scene.git(&["checkout", "-q", "--detach", "main"]);
         let repository = scene.repository();
         let error = repository.head_branch().unwrap_err();
-        assert!(matches!(error.fault, Fault::DetachedHead { at } if at == tip), "{error:?}");
+        assert_eq!(error.fault.to_string(), format!("HEAD is detached at {}", tip.short()));
         assert_eq!(repository.branch("main").unwrap(), tip);
     }
 
@@ -290,6 +305,6 @@ mod tests {
         assert_eq!(repository.resolve("main").unwrap(), second);
         assert_eq!(repository.resolve("main~1").unwrap(), first);
         assert_eq!(repository.resolve(&first.short()).unwrap(), first);
-        assert!(matches!(repository.resolve("nope").unwrap_err().fault, Fault::UnknownRevision { .. }));
+        assert_eq!(repository.resolve("nope").unwrap_err().fault.to_string(), "`nope` names no commit");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use git2::Oid;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -11,7 +12,7 @@ pub use renderer::snapshot::SourceId as BlobId;
 /// A full commit id: 40 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Revision([u8; 20]);
+pub struct Revision(Oid);
 
 /// A text that is not a full commit id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -24,69 +25,47 @@ pub struct RevisionError {
 impl Revision {
     /// Parses a full commit id.
     pub fn parse(text: &str) -> Result<Self, RevisionError> {
-        parse_hex(text).map(Self).ok_or_else(|| RevisionError { text: text.escape_debug().to_string() })
+        // libgit2 also takes the beginning of an id.
+        let is_full = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let id = is_full.then(|| Oid::from_str(text).ok()).flatten();
+        id.map(Self).ok_or_else(|| RevisionError { text: text.escape_debug().to_string() })
     }
 
     /// Returns the first seven digits, for people to read.
     #[must_use]
     pub fn short(&self) -> String {
-        hex(&self.0[..4])[..7].to_owned()
+        self.0.to_string()[..7].to_owned()
     }
 
-    pub(in crate::git) const fn from_raw(raw: [u8; 20]) -> Self {
-        Self(raw)
-    }
-
-    pub(in crate::git) fn from_oid(oid: git2::Oid) -> Self {
-        Self(raw_id(oid))
-    }
-
-    pub(in crate::git) fn oid(&self) -> git2::Oid {
-        oid(&self.0)
+    pub(in crate::git) const fn oid(&self) -> Oid {
+        self.0
     }
 }
 
-pub(in crate::git) fn oid(raw: &[u8; 20]) -> git2::Oid {
-    git2::Oid::from_bytes(raw).expect("an id of 20 bytes is a SHA-1 id")
+/// Returns libgit2's id of a file's content.
+pub(in crate::git) fn oid(id: BlobId) -> Oid {
+    Oid::from_bytes(&id.0).expect("an id of 20 bytes is a SHA-1 id")
 }
 
-pub(in crate::git) fn raw_id(oid: git2::Oid) -> [u8; 20] {
-    oid.as_bytes().try_into().expect("libgit2 was built for SHA-1 repositories only")
+/// Returns the id of a file's content that libgit2 has.
+pub(in crate::git) fn blob_id(oid: Oid) -> BlobId {
+    BlobId(oid.as_bytes().try_into().expect("libgit2 was built for SHA-1 repositories only"))
 }
 
-fn parse_hex(text: &str) -> Option<[u8; 20]> {
-    let digits = text.as_bytes();
-    if digits.len() != 40 {
-        return None;
-    }
-    let mut raw = [0; 20];
-    for (byte, pair) in raw.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
-    }
-    Some(raw)
-}
-
-const fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
-
+/// Writes bytes as hexadecimal digits.
 pub(in crate::git) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    bytes.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
+}
+
+impl From<Oid> for Revision {
+    fn from(oid: Oid) -> Self {
+        Self(oid)
+    }
 }
 
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&hex(&self.0))
+        f.pad(&self.0.to_string())
     }
 }
 

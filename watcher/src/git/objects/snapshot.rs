@@ -11,7 +11,7 @@ use renderer::problem::Problem;
 use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
 
 use super::repository::Repository;
-use super::revision::{Revision, oid, raw_id};
+use super::revision::{Revision, blob_id, oid};
 use crate::git::error::GitError;
 
 /// The largest file that is read: far above anything people write, far below what hurts.
@@ -175,7 +175,7 @@ impl Walk<'_> {
             Some(ObjectType::Blob) if entry.filemode_raw() == SYMLINK => {
                 self.refuse(&path, Unreadable::Symlink)
             }
-            Some(ObjectType::Blob) => self.file(path, SourceId(raw_id(entry.id()))),
+            Some(ObjectType::Blob) => self.file(path, blob_id(entry.id())),
             _ => self.refuse(&path, Unreadable::Submodule),
         }
     }
@@ -205,14 +205,14 @@ impl Walk<'_> {
         }
         let failed = || self.repository.failed(format!("read `{path}`"));
         let odb = self.repository.inner.odb().map_err(failed())?;
-        let (size, _) = odb.read_header(oid(&id.0)).map_err(failed())?;
+        let (size, _) = odb.read_header(oid(id)).map_err(failed())?;
         if size > MAX_SOURCE_BYTES {
             return self.refuse(&path, Unreadable::TooLarge { bytes: size as u64 });
         }
         if size > self.room {
             return self.fill(&path);
         }
-        let bytes: Arc<[u8]> = odb.read(oid(&id.0)).map_err(failed())?.data().into();
+        let bytes: Arc<[u8]> = odb.read(oid(id)).map_err(failed())?.data().into();
         self.cache.current.insert(id, Arc::clone(&bytes));
         self.keep(path, Source { id, bytes })
     }
@@ -243,7 +243,7 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::error::Completeness;
+    use crate::git::objects::error::{Completeness, ObjectError};
     use crate::git::scene::Scene;
     use crate::git::{Fault, blob_id};
 
@@ -370,7 +370,10 @@ mod tests {
         assert!(repository.is_shallow());
         assert!(repository.snapshot(tip, &mut BlobCache::default()).is_ok());
         let error = repository.snapshot(first, &mut BlobCache::default()).unwrap_err();
-        assert!(matches!(error.fault, Fault::MissingObject { clone: Completeness::Shallow }), "{error:?}");
+        assert!(
+            matches!(error.fault, Fault::Object(ObjectError::Missing { clone: Completeness::Shallow })),
+            "{error:?}"
+        );
         assert!(error.hint().unwrap().contains("git fetch --unshallow"));
     }
 }

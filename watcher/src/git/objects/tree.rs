@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::object::{Kind, NewObject};
-use super::revision::raw_id;
+use git2::{ObjectType, Oid};
+
+use super::object::NewObject;
 
 /// The mode of every file that Fleetwright writes.
 pub(in crate::git) const REGULAR_FILE: i32 = 0o100_644;
 const FOLDER: i32 = 0o040_000;
 
 /// A file of the new tree: its path, and its blob or `None` if it goes away.
-pub(in crate::git) type Leaf<'a> = (&'a str, Option<[u8; 20]>);
+pub(in crate::git) type Leaf<'a> = (&'a str, Option<Oid>);
 
-type Entries = BTreeMap<Vec<u8>, (i32, [u8; 20])>;
+type Entries = BTreeMap<Vec<u8>, (i32, Oid)>;
 
 /// A tree that stands in a repository.
 #[derive(Clone, Copy)]
 pub(in crate::git) struct Base<'r> {
     pub(in crate::git) repository: &'r git2::Repository,
-    pub(in crate::git) tree: git2::Oid,
+    pub(in crate::git) tree: Oid,
 }
 
 /// Returns the tree that `base` becomes with `leaves` changed, or `None` if nothing is left in it.
@@ -29,7 +30,7 @@ pub(in crate::git) fn edit(
     base: Option<Base<'_>>,
     leaves: &[Leaf<'_>],
     objects: &mut Vec<NewObject>,
-) -> Result<Option<[u8; 20]>, git2::Error> {
+) -> Result<Option<Oid>, git2::Error> {
     let mut entries = base.map_or(Ok(Entries::new()), entries)?;
     for group in leaves.chunk_by(|a, b| head(a.0) == head(b.0)) {
         let name = head(group[0].0);
@@ -47,7 +48,7 @@ pub(in crate::git) fn edit(
     if entries.is_empty() {
         return Ok(None);
     }
-    let tree = NewObject::new(Kind::Tree, serialize(&entries));
+    let tree = NewObject::new(ObjectType::Tree, serialize(&entries));
     let id = tree.id;
     objects.push(tree);
     Ok(Some(id))
@@ -60,7 +61,7 @@ fn head(path: &str) -> &str {
 fn entries(base: Base<'_>) -> Result<Entries, git2::Error> {
     let tree = base.repository.find_tree(base.tree)?;
     let entries = tree.iter();
-    Ok(entries.map(|e| (e.name_bytes().to_vec(), (e.filemode_raw(), raw_id(e.id())))).collect())
+    Ok(entries.map(|e| (e.name_bytes().to_vec(), (e.filemode_raw(), e.id()))).collect())
 }
 
 fn edit_folder(
@@ -71,11 +72,8 @@ fn edit_folder(
     objects: &mut Vec<NewObject>,
 ) -> Result<(), git2::Error> {
     let existing = entries.get(name.as_bytes()).filter(|(mode, _)| *mode == FOLDER).map(|(_, id)| *id);
-    let sub_base = match (base, existing) {
-        (Some(base), Some(id)) => Some(Base { tree: super::revision::oid(&id), ..base }),
-        _ => None,
-    };
-    match edit(sub_base, below, objects)? {
+    let base = base.zip(existing).map(|(base, tree)| Base { tree, ..base });
+    match edit(base, below, objects)? {
         Some(id) => drop(entries.insert(name.into(), (FOLDER, id))),
         None if existing.is_some() => drop(entries.remove(name.as_bytes())),
         None => {}
@@ -84,7 +82,7 @@ fn edit_folder(
 }
 
 /// A file that goes away may have made room for a folder of the same name, which then stays.
-fn edit_file(entries: &mut Entries, name: &str, blob: Option<[u8; 20]>) {
+fn edit_file(entries: &mut Entries, name: &str, blob: Option<Oid>) {
     match blob {
         Some(id) => drop(entries.insert(name.into(), (REGULAR_FILE, id))),
         None if entries.get(name.as_bytes()).is_some_and(|(mode, _)| *mode != FOLDER) => {
@@ -107,7 +105,7 @@ fn serialize(entries: &Entries) -> Vec<u8> {
         bytes.extend_from_slice(format!("{mode:o} ").as_bytes());
         bytes.extend_from_slice(name);
         bytes.push(0);
-        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(id.as_bytes());
     }
     bytes
 }
@@ -117,8 +115,8 @@ mod tests {
     use super::*;
     use crate::git::objects::object::hash;
 
-    fn build(paths: &[&str]) -> Option<[u8; 20]> {
-        let blob = Some(hash(Kind::Blob, b"x"));
+    fn build(paths: &[&str]) -> Option<Oid> {
+        let blob = Some(hash(ObjectType::Blob, b"x"));
         let leaves: Vec<_> = paths.iter().map(|path| (*path, blob)).collect();
         edit(None, &leaves, &mut Vec::new()).unwrap()
     }
@@ -132,7 +130,7 @@ mod tests {
     #[test]
     fn equal_files_give_an_equal_tree_wherever_they_stand() {
         let mut objects = Vec::new();
-        let blob = Some(hash(Kind::Blob, b"x"));
+        let blob = Some(hash(ObjectType::Blob, b"x"));
         edit(None, &[("a/f", blob), ("b/f", blob)], &mut objects).unwrap();
         assert_eq!(objects[0].id, objects[1].id);
         assert_eq!(build(&["f"]), Some(objects[0].id));

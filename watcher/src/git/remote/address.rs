@@ -1,17 +1,18 @@
 //! From an address that a person writes to the other repository.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::git::objects::error::Stalled;
 use crate::http::{Client, Patience, Url};
 use crate::identity::Identity;
 
-use super::conversation::Remote;
+use super::error::RemoteError;
 use super::smart_http::HttpRemote;
 use super::ssh::SshRemote;
-use crate::git::error::Fault;
 
 /// How long to wait for a web server that speaks git. How slow it may be besides is up to the pace of the conversation.
 const TIMEOUTS: Patience = Patience {
@@ -26,9 +27,30 @@ pub fn is_elsewhere(address: &str) -> bool {
     SshRemote::parse(address).is_some() || (address.contains("://") && !address.starts_with("file://"))
 }
 
+/// Another repository.
+#[derive(Clone, Debug)]
+pub(in crate::git) enum Remote {
+    /// On this machine.
+    Path(PathBuf),
+    /// Behind `ssh`.
+    Ssh(SshRemote),
+    /// Behind a web server.
+    Http(HttpRemote),
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Ssh(ssh) => ssh.fmt(f),
+            Self::Http(http) => http.fmt(f),
+        }
+    }
+}
+
 impl Remote {
     /// Returns the repository at `address`, to which `identity` says who we are. Nothing is sent yet.
-    pub(in crate::git) fn parse(address: &str, identity: &Identity) -> Result<Self, Fault> {
+    pub(in crate::git) fn parse(address: &str, identity: &Identity) -> Result<Self, RemoteError> {
         if let Some(path) = address.strip_prefix("file://") {
             return Ok(Self::Path(percent_decoded(path.strip_prefix("localhost").unwrap_or(path))));
         }
@@ -41,7 +63,10 @@ impl Remote {
                 let client = Client::patient(&url, TIMEOUTS);
                 Ok(Self::Http(HttpRemote::new(url, client, identity.clone())))
             }
-            Some((scheme, _)) => Err(Fault::UnsupportedUrl { scheme: scheme.escape_debug().to_string() }),
+            Some((scheme, _)) => {
+                let message = format!("`{}` addresses are not supported", scheme.escape_debug());
+                Err(Stalled::new(message, "use `https://`, `ssh://`, `file://` or a path").into())
+            }
             None => Ok(Self::Path(address.into())),
         }
     }
@@ -70,7 +95,7 @@ fn percent_decoded(path: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn parse(address: &str) -> Result<Remote, Fault> {
+    fn parse(address: &str) -> Result<Remote, RemoteError> {
         Remote::parse(address, &Identity::anonymous())
     }
 
@@ -109,7 +134,7 @@ mod tests {
             "ssh://user:secret@example.com/a.git",
             "git://example.com/secret",
         ] {
-            let fault = parse(address).unwrap_err();
+            let fault = parse(address).unwrap_err().into();
             let error = crate::git::GitError { repository: "r".into(), attempt: "open".into(), fault };
             let told = format!("{error}{error:?}{}{}", error.fault, error.hint().unwrap());
             assert!(!told.contains("secret"), "{told}");

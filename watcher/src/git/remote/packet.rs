@@ -5,14 +5,14 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
+use super::error::RemoteError;
 use super::pace::Pace;
-use crate::git::error::Fault;
 
 /// A packet's length stands in four digits before it, which it includes.
 const LENGTH_DIGITS: usize = 4;
 
-/// The other side prints as much as it likes; people are told no more than this.
-const MAX_TOLD_BYTES: usize = 16 * 1024;
+/// The other side prints as much as it likes; no more than this is shown.
+const MAX_PRINTED_BYTES: usize = 16 * 1024;
 
 /// A repository with a hundred thousand refs lists about ten million bytes.
 pub(in crate::git) const MAX_LIST_BYTES: usize = 64 << 20;
@@ -31,29 +31,27 @@ pub(in crate::git) enum Packet {
 
 impl Packet {
     /// Reads the next packet.
-    pub(in crate::git) fn read(input: &mut (impl Read + ?Sized)) -> Result<Self, Fault> {
+    pub(in crate::git) fn read(input: &mut (impl Read + ?Sized)) -> Result<Self, RemoteError> {
         let mut digits = [0; LENGTH_DIGITS];
-        input.read_exact(&mut digits).map_err(|error| broken_off(&error))?;
-        let length =
-            std::str::from_utf8(&digits).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
-        match length {
+        input.read_exact(&mut digits).map_err(|error| RemoteError::broken_off(&error))?;
+        match length(digits) {
             Some(0) => Ok(Self::Flush),
             Some(1) => Ok(Self::Delimiter),
             Some(2) => Ok(Self::End),
             Some(length) if length >= LENGTH_DIGITS => {
                 let mut line = vec![0; length - LENGTH_DIGITS];
-                input.read_exact(&mut line).map_err(|error| broken_off(&error))?;
+                input.read_exact(&mut line).map_err(|error| RemoteError::broken_off(&error))?;
                 Ok(Self::Line(line))
             }
-            _ => Err(protocol("the other side does not speak git's pack protocol")),
+            _ => Err(RemoteError::protocol("the other side does not speak git's pack protocol")),
         }
     }
 
     /// Reads the next line without its line break, or `None` at the end of a list.
-    pub(in crate::git) fn read_line(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, Fault> {
+    pub(in crate::git) fn read_line(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
         match Self::read(input)? {
             Self::Line(line) if line.starts_with(b"ERR ") => {
-                Err(protocol(format!("the other side says: {}", printable(&line[4..]))))
+                Err(RemoteError::protocol(format!("the other side reports: {}", printable(&line[4..]))))
             }
             Self::Line(line) => Ok(Some(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned())),
             _ => Ok(None),
@@ -64,13 +62,13 @@ impl Packet {
 /// Reads the lines of a list, which altogether may not be longer than any repository's.
 pub(in crate::git) fn read_list(
     input: &mut (impl Read + ?Sized),
-    mut take: impl FnMut(&str) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut take: impl FnMut(&str) -> Result<(), RemoteError>,
+) -> Result<(), RemoteError> {
     let mut bytes = 0;
     while let Some(line) = Packet::read_line(input)? {
         bytes += line.len() + LENGTH_DIGITS;
         if bytes > MAX_LIST_BYTES {
-            return Err(protocol(format!(
+            return Err(RemoteError::protocol(format!(
                 "the other side's list is longer than {} MiB",
                 MAX_LIST_BYTES >> 20
             )));
@@ -81,115 +79,97 @@ pub(in crate::git) fn read_list(
 }
 
 /// Reads the first line of a greeting. Web servers put a line of their own before it, though not all do.
-pub(in crate::git) fn read_greeting(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, Fault> {
+pub(in crate::git) fn read_greeting(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
     let first = Packet::read_line(input)?;
     if !first.as_ref().is_some_and(|line| line.starts_with("# service=")) {
         return Ok(first);
     }
     match Packet::read(input)? {
         Packet::Flush => Packet::read_line(input),
-        _ => Err(protocol("the web server's greeting is not git's")),
+        _ => Err(RemoteError::protocol("the web server's greeting is not git's")),
     }
 }
 
+/// Reads the digits of a length. None of them is a sign, which a parser of numbers would take.
+fn length(digits: [u8; LENGTH_DIGITS]) -> Option<usize> {
+    digits.iter().try_fold(0, |length, digit| Some(length << 4 | char::from(*digit).to_digit(16)? as usize))
+}
+
 /// Writes a line as a packet.
-pub(in crate::git) fn write_line(out: &mut (impl Write + ?Sized), line: &str) -> std::io::Result<()> {
-    write!(out, "{:04x}{line}", line.len() + LENGTH_DIGITS)
+pub(super) fn write_line(out: &mut (impl Write + ?Sized), line: &str) -> Result<(), RemoteError> {
+    write(out, format_args!("{:04x}{line}", line.len() + LENGTH_DIGITS))
 }
 
-pub(in crate::git) fn write_flush(out: &mut (impl Write + ?Sized)) -> std::io::Result<()> {
-    out.write_all(b"0000")
+pub(super) fn write_flush(out: &mut (impl Write + ?Sized)) -> Result<(), RemoteError> {
+    write(out, format_args!("0000"))
 }
 
-pub(in crate::git) fn write_delimiter(out: &mut (impl Write + ?Sized)) -> std::io::Result<()> {
-    out.write_all(b"0001")
+pub(super) fn write_delimiter(out: &mut (impl Write + ?Sized)) -> Result<(), RemoteError> {
+    write(out, format_args!("0001"))
+}
+
+fn write(out: &mut (impl Write + ?Sized), text: std::fmt::Arguments<'_>) -> Result<(), RemoteError> {
+    out.write_fmt(text).map_err(|error| RemoteError::broken_off(&error))
 }
 
 /// The first channel of a side band, as a stream; what the other side prints on the second is kept.
 pub(in crate::git) struct SideBand<'a> {
     input: &'a mut dyn Read,
-    chunk: Vec<u8>,
-    at: usize,
-    is_over: bool,
-    told: Vec<u8>,
+    printed: Vec<u8>,
     /// Measures the first channel alone.
     pace: Pace,
 }
 
 impl<'a> SideBand<'a> {
     pub(in crate::git) fn new(input: &'a mut dyn Read, pace: Pace) -> Self {
-        Self { input, chunk: Vec::new(), at: 0, is_over: false, told: Vec::new(), pace }
+        Self { input, printed: Vec::new(), pace }
     }
 
     /// Returns what there is next in the first channel, or `None` at its end.
-    pub(in crate::git) fn next_chunk(&mut self) -> Result<Option<&[u8]>, Fault> {
-        self.fill()?;
-        let chunk = &self.chunk[self.at..];
-        self.at = self.chunk.len();
-        Ok((!chunk.is_empty()).then_some(chunk))
+    pub(super) fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, RemoteError> {
+        while let Packet::Line(mut line) = Packet::read(self.input)? {
+            // An empty packet keeps the connection alive, as does an empty line in a channel.
+            let channel = if line.is_empty() { None } else { Some(line.remove(0)) };
+            let content = if channel == Some(1) { line.len() } else { 0 };
+            self.pace
+                .note(content, Instant::now())
+                .map_err(|error| RemoteError::broken_off(&error.into()))?;
+            match channel {
+                Some(1) if content > 0 => return Ok(Some(line)),
+                Some(2) => {
+                    let room = MAX_PRINTED_BYTES.saturating_sub(self.printed.len());
+                    self.printed.extend_from_slice(&line[..line.len().min(room)]);
+                }
+                None | Some(1) => {}
+                Some(_) => {
+                    return Err(RemoteError::protocol(format!(
+                        "the other side reports: {}",
+                        printable(&line)
+                    )));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Reads the first channel to its end.
-    pub(in crate::git) fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, Fault> {
+    pub(in crate::git) fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, RemoteError> {
         let mut all = Vec::new();
         while let Some(chunk) = self.next_chunk()? {
-            all.extend_from_slice(chunk);
+            all.extend_from_slice(&chunk);
             if all.len() > limit {
-                return Err(protocol("the other side's report is too long"));
+                return Err(RemoteError::protocol("the other side's report is too long"));
             }
         }
         Ok(all)
     }
 
     /// Returns what the other side printed, without the progress that is overwritten on a terminal.
-    pub(in crate::git) fn told(&self) -> String {
-        let text = String::from_utf8_lossy(&self.told);
+    pub(super) fn printed(&self) -> String {
+        let text = String::from_utf8_lossy(&self.printed);
         let lines = text.lines().map(|line| line.rsplit('\r').next().unwrap_or_default().trim_end());
         let kept: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
         kept.join("\n").chars().filter(|c| *c == '\n' || !c.is_control()).collect()
-    }
-
-    fn fill(&mut self) -> Result<(), Fault> {
-        while !self.is_over && self.at == self.chunk.len() {
-            let Packet::Line(line) = Packet::read(self.input)? else {
-                self.is_over = true;
-                break;
-            };
-            match line.split_first() {
-                Some((1, bytes)) => {
-                    self.note(bytes.len())?;
-                    self.chunk = line;
-                    self.at = 1;
-                }
-                Some((2, bytes)) => {
-                    self.note(0)?;
-                    let room = MAX_TOLD_BYTES.saturating_sub(self.told.len());
-                    self.told.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                }
-                Some((_, bytes)) => {
-                    return Err(protocol(format!("the other side says: {}", printable(bytes))));
-                }
-                // An empty packet keeps the connection alive.
-                None => self.note(0)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.pace.note(bytes, Instant::now()).map_err(|error| broken_off(&error.into()))
-    }
-}
-
-pub(in crate::git) fn protocol(message: impl Into<String>) -> Fault {
-    Fault::Protocol { message: message.into() }
-}
-
-/// Returns the fault of a conversation that ended in the middle.
-pub(in crate::git) fn broken_off(error: &std::io::Error) -> Fault {
-    match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => protocol("the other side ended the conversation early"),
-        _ => protocol(format!("the conversation with the other side broke off: {error}")),
     }
 }
 
@@ -215,15 +195,15 @@ mod tests {
             [read(&mut input), read(&mut input), read(&mut input)],
             [Packet::Flush, Packet::Delimiter, Packet::End]
         );
-        for bad in ["", "00", "0009hel", "000", "0003", "zzzz"] {
+        for bad in ["", "00", "0009hel", "000", "0003", "zzzz", "+00a", "+00ahello\n", "-001", " 00a"] {
             assert!(Packet::read(&mut bad.as_bytes()).is_err(), "{bad:?} was accepted");
         }
     }
 
     #[test]
-    fn an_error_line_is_told_in_its_own_words() {
+    fn an_error_line_is_reported_in_its_own_words() {
         let error = Packet::read_line(&mut b"0015ERR access denied\n".as_slice()).unwrap_err();
-        assert_eq!(error.to_string(), "the other side says: access denied");
+        assert_eq!(error.to_string(), "the other side reports: access denied");
     }
 
     #[test]
@@ -250,11 +230,11 @@ mod tests {
         let mut input: &[u8] = b"0007\x01ab0011\x0250%\r100%\nhi\n00040006\x01c0000";
         let mut band = SideBand::new(&mut input, pace());
         assert_eq!(band.read_to_end(9).unwrap(), b"abc");
-        assert_eq!(band.told(), "100%\nhi");
+        assert_eq!(band.printed(), "100%\nhi");
         let mut input: &[u8] = b"0008\x03no!";
         assert_eq!(
             SideBand::new(&mut input, pace()).next_chunk().unwrap_err().to_string(),
-            "the other side says: no!"
+            "the other side reports: no!"
         );
     }
 }

@@ -13,14 +13,15 @@ use renderer::plural::counted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::conversation::Service;
+use crate::git::objects::error::Stalled;
+
+use super::error::RemoteError;
 use super::pace::{Pace, Paced};
-use super::packet::{self, protocol};
-use crate::git::error::Fault;
-use crate::git::objects::classify::{classify_io, quoted_folder};
+use super::packet;
+use super::service::Service;
 
 /// What a child prints for people is kept up to this length.
-const MAX_TOLD_BYTES: u64 = 16 * 1024;
+const MAX_PRINTED_BYTES: u64 = 16 * 1024;
 
 /// How often it is looked whether a child has ended.
 const END_PAUSE: Duration = Duration::from_millis(5);
@@ -59,26 +60,26 @@ pub(in crate::git) struct Process {
     output: Box<dyn Read>,
     silence: Duration,
     errors: File,
-    judge: fn(&str) -> Fault,
+    judge: fn(&str) -> RemoteError,
 }
 
 impl Process {
     /// Starts the git of the repository at `path`.
-    pub(in crate::git) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, Fault> {
+    pub(in crate::git) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, RemoteError> {
         let mut command = command("git");
         command.arg(service.name()).arg(path);
         Self::start(command, service, silence, judge_git)
     }
 
-    /// Starts a [`command`]; `judge` makes a fault of what it prints when the conversation fails.
+    /// Starts a [`command`]; `judge` makes an error of what it prints when the conversation fails.
     pub(in crate::git) fn start(
         mut command: Command,
         service: Service,
         silence: Duration,
-        judge: fn(&str) -> Fault,
-    ) -> Result<Self, Fault> {
-        let errors = tempfile::tempfile().map_err(classify_io)?;
-        let stderr = errors.try_clone().map_err(classify_io)?;
+        judge: fn(&str) -> RemoteError,
+    ) -> Result<Self, RemoteError> {
+        let errors = tempfile::tempfile()?;
+        let stderr = errors.try_clone()?;
         let program = command.get_program().to_string_lossy().into_owned();
         command.envs(service.protocol().map(|version| ("GIT_PROTOCOL", version)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
@@ -87,7 +88,7 @@ impl Process {
         let output = child.stdout.take().expect("standard output is piped");
         let (input, output) = match (Pipe::new(input, silence), Pipe::new(output, silence)) {
             (Ok(input), Ok(output)) => (Some(BufWriter::new(input)), Box::new(BufReader::new(output))),
-            (Err(error), _) | (_, Err(error)) => return Err(classify_io(error)),
+            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
         };
         Ok(Self { child, input, output, silence, errors, judge })
     }
@@ -99,35 +100,36 @@ impl Process {
     pub(in crate::git) fn ask(
         &mut self,
         pace: &mut Pace,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let input = self.input.as_mut().ok_or_else(|| protocol("the connection is closed"))?;
+        write: impl FnOnce(&mut dyn Write) -> Result<(), RemoteError>,
+    ) -> Result<(), RemoteError> {
+        let input = self.input.as_mut().ok_or_else(|| RemoteError::protocol("the connection is closed"))?;
         write(&mut Paced { stream: input, pace })?;
-        input.flush().map_err(|error| packet::broken_off(&error))
+        input.flush().map_err(|error| RemoteError::broken_off(&error))
     }
 
     pub(in crate::git) fn leave(mut self) {
         // Whether the goodbye arrives makes no difference: the other side also stops at the end of its input.
         if let Some(input) = &mut self.input {
-            let _ = packet::write_flush(input).and_then(|()| input.flush());
+            let _ = packet::write_flush(input).and_then(|()| Ok(input.flush()?));
         }
     }
 
-    pub(in crate::git) fn explain(mut self, fault: Fault) -> Fault {
+    /// Returns what the child printed as the cause, or `error` if it printed nothing.
+    pub(super) fn explain(mut self, error: RemoteError) -> RemoteError {
         self.end();
-        let mut told = Vec::new();
+        let mut printed = Vec::new();
         let mut errors = &self.errors;
-        let read = errors.rewind().and_then(|()| errors.take(MAX_TOLD_BYTES).read_to_end(&mut told));
-        match String::from_utf8_lossy(&told).trim() {
-            "" => fault,
-            _ if read.is_err() => fault,
-            told => (self.judge)(told),
+        let read = errors.rewind().and_then(|()| errors.take(MAX_PRINTED_BYTES).read_to_end(&mut printed));
+        match String::from_utf8_lossy(&printed).trim() {
+            "" => error,
+            _ if read.is_err() => error,
+            printed => (self.judge)(printed),
         }
     }
 
     fn end(&mut self) {
         self.input = None;
-        // A child that still has much to say stops when its output is closed.
+        // A child that still has much to print stops when its output is closed.
         self.output = Box::new(io::empty());
         let since = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
@@ -202,19 +204,20 @@ impl Write for Pipe<ChildStdin> {
     }
 }
 
-fn judge_git(told: &str) -> Fault {
-    match told {
-        _ if told.contains("dubious ownership") => Fault::ForeignOwner { folder: quoted_folder(told) },
-        _ if told.contains("not appear to be a git repository") => Fault::NotARepository,
-        _ => protocol(told),
+fn judge_git(printed: &str) -> RemoteError {
+    match printed {
+        _ if printed.contains("dubious ownership") => Stalled::foreign_owner(printed).into(),
+        _ if printed.contains("not appear to be a git repository") => Stalled::not_a_repository().into(),
+        _ => RemoteError::protocol(printed),
     }
 }
 
-fn not_started(program: &str, error: io::Error) -> Fault {
-    if error.kind() == io::ErrorKind::NotFound {
-        return Fault::NoProgram { program: program.to_owned() };
+fn not_started(program: &str, error: io::Error) -> RemoteError {
+    if error.kind() != io::ErrorKind::NotFound {
+        return error.into();
     }
-    classify_io(error)
+    let hint = format!("install `{program}`, or use an `https://` address");
+    Stalled::new(format!("the program `{program}` is not installed"), hint).into()
 }
 
 #[cfg(test)]

@@ -8,16 +8,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use super::conversation::{Conversation, Remote, Service};
-use super::packet::{self, Packet, SideBand, broken_off, protocol, write_flush, write_line};
-use super::upload_pack::{Greeting, Refs};
-use crate::git::checkout::refs::{PushError, RefUpdate, names};
-use crate::git::error::{Fault, GitError};
+use crate::git::error::GitError;
 use crate::git::history::reach;
-use crate::git::objects::classify::classify;
 use crate::git::objects::pack;
+use crate::git::objects::refs::{PushError, RefUpdate, Refs, name_taken, names};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
+
+use super::address::Remote;
+use super::conversation::Conversation;
+use super::error::RemoteError;
+use super::greeting::Greeting;
+use super::packet::{Packet, SideBand, write_flush, write_line};
+use super::service::Service;
 
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
@@ -33,42 +36,33 @@ const WANTED: &str = "quiet";
 /// A report has a line a ref; this is far more than any push moves.
 const MAX_REPORT_BYTES: usize = 4 << 20;
 
-/// Pushes `updates` from `repository` to `remote`; all of them, or none.
-pub(in crate::git) fn push(
-    repository: &Repository,
-    remote: &Remote,
-    updates: &[RefUpdate],
-) -> Result<(), PushError> {
-    let failed = |fault| repository.error(format!("push {} to `{remote}`", names(updates)), fault);
-    let session = Session::start(remote).map_err(failed)?;
-    if let Some(lost) = lost_lease(updates, &session.greeting.refs) {
-        session.conversation.leave();
-        return Err(lost);
+impl Remote {
+    /// Moves refs there if every one still stands where it was expected; otherwise none moves.
+    pub(in crate::git) fn push(&self, here: &Repository, updates: &[RefUpdate]) -> Result<(), PushError> {
+        let failed = |error: RemoteError| here.error(format!("push {} to `{self}`", names(updates)), error);
+        let report = Conversation::hold(self, Service::ReceivePack, |conversation| {
+            let greeting = Greeting::read(&mut conversation.reader())?;
+            if let Some(lost) = lost_lease(updates, &greeting.refs) {
+                return Ok(Err(lost));
+            }
+            if let Some(taken) = name_taken(updates.iter(), &greeting.refs) {
+                return Ok(Err(failed(taken.into()).into()));
+            }
+            let capabilities = capabilities(&greeting, updates)?;
+            conversation.ask(|out| {
+                write_commands(updates, &capabilities, out)?;
+                write_pack(here, updates, &greeting.refs, out)
+            })?;
+            Report::read(conversation).map(Ok)
+        });
+        report.map_err(failed)??.judge(updates, || self.refs_for_pushing(), failed)
     }
-    if let Some(taken) = name_taken(updates, &session.greeting.refs) {
-        session.conversation.leave();
-        return Err(failed(taken).into());
+
+    fn refs_for_pushing(&self) -> Result<Refs, RemoteError> {
+        Conversation::hold(self, Service::ReceivePack, |conversation| {
+            Ok(Greeting::read(&mut conversation.reader())?.refs)
+        })
     }
-    let report = session.send(repository, updates).map_err(failed)?;
-    report.verdict(updates, || look(remote), failed)
-}
-
-fn look(remote: &Remote) -> Result<Refs, Fault> {
-    let session = Session::start(remote)?;
-    session.conversation.leave();
-    Ok(session.greeting.refs)
-}
-
-/// A new ref can neither stand below another one nor where others stand below it.
-fn name_taken(updates: &[RefUpdate], refs: &Refs) -> Option<Fault> {
-    let is_below =
-        |name: &str, folder: &str| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-    let new = updates.iter().filter(|update| update.expected.is_none() && update.new.is_some());
-    let mut names = new.map(|update| &update.name);
-    names.find_map(|name| {
-        let taken = refs.keys().find(|taken| is_below(name, taken) || is_below(taken, name))?;
-        Some(Fault::NameTaken { taken: taken.clone(), name: name.clone() })
-    })
 }
 
 fn lost_lease(updates: &[RefUpdate], refs: &Refs) -> Option<PushError> {
@@ -82,54 +76,19 @@ fn lost_lease(updates: &[RefUpdate], refs: &Refs) -> Option<PushError> {
     })
 }
 
-struct Session {
-    conversation: Conversation,
-    greeting: Greeting,
-}
-
-impl Session {
-    fn start(remote: &Remote) -> Result<Self, Fault> {
-        let mut conversation = remote.converse(Service::ReceivePack)?;
-        let reader = &mut conversation.reader();
-        match packet::read_greeting(reader).and_then(|first| Greeting::read(first, reader)) {
-            Ok(greeting) => Ok(Self { conversation, greeting }),
-            Err(fault) => Err(conversation.explain(fault)),
-        }
-    }
-
-    fn send(mut self, repository: &Repository, updates: &[RefUpdate]) -> Result<Report, Fault> {
-        let Self { conversation, greeting } = &mut self;
-        let sent = capabilities(greeting, updates).and_then(|capabilities| {
-            conversation.ask(|out| {
-                write_commands(updates, &capabilities, out).map_err(|error| broken_off(&error))?;
-                if updates.iter().any(|update| update.new.is_some()) {
-                    write_pack(repository, updates, &greeting.refs, out)?;
-                }
-                Ok(())
-            })
-        });
-        // The other side may hang up early; its own words say more than the broken pipe.
-        match sent.and_then(|()| Report::read(conversation)) {
-            Ok(report) => Ok(report),
-            Err(fault) => Err(self.conversation.explain(fault)),
-        }
-    }
-}
-
 /// Returns what is asked of the other side, if it can do it.
-fn capabilities(greeting: &Greeting, updates: &[RefUpdate]) -> Result<String, Fault> {
-    let offers = |wanted: &str| greeting.capabilities.iter().any(|offered| offered == wanted);
+fn capabilities(greeting: &Greeting, updates: &[RefUpdate]) -> Result<String, RemoteError> {
     let needed: Vec<_> =
         NEEDED.into_iter().chain((updates.len() > 1).then_some(NEEDED_FOR_SEVERAL)).collect();
-    if let Some(missing) = needed.iter().find(|needed| !offers(needed)) {
-        return Err(protocol(format!("the other side's git does not offer `{missing}`")));
+    if let Some(missing) = needed.iter().find(|needed| !greeting.offers(needed)) {
+        return Err(RemoteError::protocol(format!("the other side's git does not offer `{missing}`")));
     }
-    let wanted = offers(WANTED).then_some(WANTED);
+    let wanted = greeting.offers(WANTED).then_some(WANTED);
     let agent = concat!("agent=fleetwright/", env!("CARGO_PKG_VERSION"));
     Ok(needed.into_iter().chain(wanted).chain([agent]).collect::<Vec<_>>().join(" "))
 }
 
-fn write_commands(updates: &[RefUpdate], capabilities: &str, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_commands(updates: &[RefUpdate], capabilities: &str, out: &mut dyn Write) -> Result<(), RemoteError> {
     let id = |revision: Option<Revision>| revision.map_or_else(|| NOTHING.into(), String::from);
     let mut capabilities = format!("\0{capabilities}");
     for update in updates {
@@ -142,41 +101,44 @@ fn write_commands(updates: &[RefUpdate], capabilities: &str, out: &mut dyn Write
     write_flush(out)
 }
 
-/// Writes every object that the new revisions reach and that no ref of the other side reaches.
+/// Writes every object that the new revisions reach and that no ref of the other side reaches, if there are new ones.
 fn write_pack(
-    repository: &Repository,
+    here: &Repository,
     updates: &[RefUpdate],
     there: &Refs,
     out: &mut dyn Write,
-) -> Result<(), Fault> {
+) -> Result<(), RemoteError> {
     let new: Vec<Revision> = updates.iter().filter_map(|update| update.new).collect();
-    let objects = reach::new_objects(repository, &new, there.values().copied())
-        .map_err(|error| classify(error, repository.completeness()))?;
-    pack::write(&objects, out).map_err(|error| broken_off(&error))
+    if new.is_empty() {
+        return Ok(());
+    }
+    let objects = reach::new_objects(here, &new, there.values().copied());
+    pack::write(&objects.map_err(|error| here.classify(&error))?, out)
+        .map_err(|error| RemoteError::broken_off(&error))
 }
 
-/// What the other side says after a push.
+/// What the other side reports after a push.
 #[derive(Debug, Default)]
 struct Report {
     unpack: String,
     refused: BTreeMap<String, String>,
     accepted: BTreeSet<String>,
-    told: String,
+    printed: String,
 }
 
 impl Report {
-    fn read(conversation: &mut Conversation) -> Result<Self, Fault> {
+    fn read(conversation: &mut Conversation) -> Result<Self, RemoteError> {
         let mut report = Self::default();
         let pace = conversation.content_pace();
         let reader = &mut conversation.reader();
         let mut band = SideBand::new(reader, pace);
         let lines = band.read_to_end(MAX_REPORT_BYTES)?;
-        report.told = band.told();
+        report.printed = band.printed();
         report.take_lines(&lines)?;
         Ok(report)
     }
 
-    fn take_lines(&mut self, mut lines: &[u8]) -> Result<(), Fault> {
+    fn take_lines(&mut self, mut lines: &[u8]) -> Result<(), RemoteError> {
         while let Some(line) = Packet::read_line(&mut lines)? {
             self.take(&line);
         }
@@ -194,30 +156,34 @@ impl Report {
     }
 
     /// Judges the push. A ref that the report does not mention did not move.
-    fn verdict(
+    fn judge(
         &self,
         updates: &[RefUpdate],
-        look_again: impl FnOnce() -> Result<Refs, Fault>,
-        failed: impl Fn(Fault) -> GitError,
+        look_again: impl FnOnce() -> Result<Refs, RemoteError>,
+        failed: impl Fn(RemoteError) -> GitError,
     ) -> Result<(), PushError> {
         if updates.iter().all(|update| self.accepted.contains(&update.name)) {
             return Ok(());
         }
         if self.unpack != "ok" {
-            return Err(failed(protocol(format!("the other side could not unpack: {}", self.unpack))).into());
+            return Err(failed(RemoteError::protocol(format!(
+                "the other side could not unpack: {}",
+                self.unpack
+            )))
+            .into());
         }
-        // A refusal reads the same whether a rule objects or someone was faster; where the refs are now tells.
+        // A refusal reads the same whether a rule objects or another push was faster; where the refs are now shows it.
         if let Some(lost) = lost_lease(updates, &look_again().map_err(failed)?) {
             return Err(lost);
         }
         let first = updates.first().map(|update| update.name.clone()).unwrap_or_default();
         let (name, reason) = match self.refused.iter().find(|(_, reason)| !reason.starts_with("atomic")) {
             Some((name, reason)) => (name.clone(), reason.clone()),
-            None => (first, "the other side does not say why".into()),
+            None => (first, "the other side gives no reason".into()),
         };
-        let reason = match self.told.trim() {
+        let reason = match self.printed.trim() {
             "" => reason,
-            told => format!("{reason}: {told}"),
+            printed => format!("{reason}: {printed}"),
         };
         Err(PushError::Rejected { name, reason })
     }
@@ -237,10 +203,14 @@ mod tests {
         let updates = [RefUpdate::branch("main", None, None)];
         let mut report = Report::default();
         report.take("unpack ok");
-        let failed = |fault| GitError { repository: "r".into(), attempt: "push".into(), fault };
-        let verdict = report.verdict(&updates, || Ok(BTreeMap::new()), failed);
+        let failed = |error: RemoteError| GitError {
+            repository: "r".into(),
+            attempt: "push".into(),
+            fault: error.into(),
+        };
+        let verdict = report.judge(&updates, || Ok(BTreeMap::new()), failed);
         assert!(matches!(verdict, Err(PushError::Rejected { .. })), "{verdict:?}");
         report.take("ok refs/heads/main");
-        assert!(report.verdict(&updates, || Ok(BTreeMap::new()), failed).is_ok());
+        assert!(report.judge(&updates, || Ok(BTreeMap::new()), failed).is_ok());
     }
 }

@@ -7,12 +7,11 @@ use std::time::SystemTime;
 use crate::http::{Answer, Authorization, Client, HttpError, Request, Upload, Url};
 use crate::identity::Identity;
 
-use super::conversation::Service;
+use super::error::RemoteError;
 use super::pace::{Pace, PaceLimits, Paced};
 use super::packet::MAX_LIST_BYTES;
-use super::upload_pack::MAX_PACK_BYTES;
-use crate::git::error::Fault;
-use crate::git::objects::classify::classify_io;
+use super::service::{MAX_PACK_BYTES, Service};
+use crate::git::objects::error::Stalled;
 
 /// A question is kept in memory up to this size, and in a file that nobody else sees beyond.
 const MAX_QUESTION_IN_MEMORY: usize = 1 << 20;
@@ -34,7 +33,7 @@ impl HttpRemote {
         Self { url, client, identity, limits: &PaceLimits::DEFAULT }
     }
 
-    pub(in crate::git) fn converse(&self, service: Service) -> Result<HttpConversation, Fault> {
+    pub(in crate::git) fn converse(&self, service: Service) -> Result<HttpConversation, RemoteError> {
         let token = self.identity.token(SystemTime::now())?;
         let authorization = token.map(|token| Authorization::Basic(USER, token));
         let mut conversation = HttpConversation {
@@ -69,12 +68,12 @@ impl HttpConversation {
     pub(in crate::git) fn ask(
         &mut self,
         pace: &mut Pace,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        write: impl FnOnce(&mut dyn Write) -> Result<(), RemoteError>,
+    ) -> Result<(), RemoteError> {
         let mut question = tempfile::SpooledTempFile::new(MAX_QUESTION_IN_MEMORY);
         write(&mut question)?;
-        let length = question.stream_position().map_err(classify_io)?;
-        question.seek(SeekFrom::Start(0)).map_err(classify_io)?;
+        let length = question.stream_position()?;
+        question.seek(SeekFrom::Start(0))?;
         let name = self.service.name();
         let path = format!("/git-{name}");
         let request = format!("application/x-git-{name}-request");
@@ -86,7 +85,7 @@ impl HttpConversation {
         self.read(answer, &result)
     }
 
-    fn greet(&mut self) -> Result<(), Fault> {
+    fn greet(&mut self) -> Result<(), RemoteError> {
         let name = self.service.name();
         let path = format!("/info/refs?service=git-{name}");
         let answer =
@@ -99,7 +98,7 @@ impl HttpConversation {
         path: &str,
         headers: &[(&'static str, &str)],
         send: impl FnOnce(&Client, &Request<'_>) -> Result<Answer, HttpError>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, RemoteError> {
         let protocol = self.service.protocol().map(|version| ("git-protocol", version));
         let headers: Vec<_> = headers.iter().copied().chain(protocol).collect();
         let authorization = self.authorization.as_ref();
@@ -112,13 +111,18 @@ impl HttpConversation {
         })
     }
 
-    fn read(&mut self, answer: Answer, content_type: &str) -> Result<(), Fault> {
+    fn read(&mut self, answer: Answer, content_type: &str) -> Result<(), RemoteError> {
         if answer.content_type() != content_type {
-            return Err(Fault::NotGit { url: self.remote.url.to_string() });
+            return Err(not_git(&self.remote.url));
         }
         self.reader = Box::new(std::io::BufReader::new(answer.into_reader()));
         Ok(())
     }
+}
+
+fn not_git(url: &Url) -> RemoteError {
+    let hint = "check the address; a page for people, such as a login, is no repository";
+    Stalled::new(format!("`{url}` answers, but not as a git repository"), hint).into()
 }
 
 #[cfg(test)]

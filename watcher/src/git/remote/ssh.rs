@@ -6,11 +6,12 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use super::conversation::Service;
+use crate::git::objects::error::Stalled;
+
+use super::error::RemoteError;
 use super::pace::PaceLimits;
-use super::packet::protocol;
 use super::process::{Process, command};
-use crate::git::error::Fault;
+use super::service::Service;
 
 /// How long a connection may take to come about, in seconds.
 const CONNECT_TIMEOUT_SECONDS: u32 = 20;
@@ -33,7 +34,7 @@ pub(in crate::git) struct SshRemote {
 
 impl SshRemote {
     /// Parses `ssh://[user@]host[:port]/path` or `[user@]host:path`; `None` if `text` is neither.
-    pub(in crate::git) fn parse(text: &str) -> Option<Result<Self, Fault>> {
+    pub(in crate::git) fn parse(text: &str) -> Option<Result<Self, RemoteError>> {
         let parts = match text.strip_prefix("ssh://") {
             Some(rest) => url_parts(rest),
             None if is_short(text) => short_parts(text),
@@ -43,7 +44,7 @@ impl SshRemote {
             parts
                 .ok_or("it names no host or no path")
                 .and_then(Self::checked)
-                .map_err(|reason| Fault::MalformedUrl { reason: reason.to_owned() }),
+                .map_err(|reason| malformed(reason).into()),
         )
     }
 
@@ -69,7 +70,7 @@ impl SshRemote {
     }
 
     /// Runs `service` at the other end.
-    pub(in crate::git) fn converse(&self, service: Service) -> Result<Process, Fault> {
+    pub(in crate::git) fn converse(&self, service: Service) -> Result<Process, RemoteError> {
         let mut command = command(&self.program);
         command.args(self.arguments(service));
         Process::start(command, service, self.limits.silence, judge)
@@ -147,27 +148,37 @@ fn quoted(path: &str) -> String {
     format!("'{}'", path.replace('\'', "'\\''").replace('!', "'\\!'"))
 }
 
-/// Tells the few failures apart that a person can do something about.
-fn judge(told: &str) -> Fault {
-    let last = told.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
-    let has = |words: &[&str]| words.iter().any(|words| told.contains(words));
-    if has(&["Permission denied", "Too many authentication failures"]) {
-        Fault::SshRefused { told: last }
+/// The address is not repeated: it may hold a password.
+fn malformed(reason: &str) -> Stalled {
+    Stalled::new(
+        format!("the address cannot be used: {reason}"),
+        "write it like `https://github.com/acme/fleet.git` or `git@github.com:acme/fleet.git`",
+    )
+}
+
+/// Finds the few failures that a user can do something about.
+fn judge(printed: &str) -> RemoteError {
+    let lines = || printed.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (first, last) = (lines().next().unwrap_or_default(), lines().next_back().unwrap_or_default());
+    let has = |words: &[&str]| words.iter().any(|words| printed.contains(words));
+    let (message, hint) = if has(&["Permission denied", "Too many authentication failures"]) {
+        let hint =
+            "give the user that runs this a key that the other side knows, or name one in `~/.ssh/config`";
+        (format!("the other side refused the connection of `ssh`: {last}"), hint)
     } else if has(&["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"]) {
-        Fault::UnknownHostKey
+        let hint = "verify the host's key and add it to `~/.ssh/known_hosts`";
+        ("`ssh` does not trust the host's key".to_owned(), hint)
     } else if has(&[
         "not appear to be a git repository",
         "Repository not found",
         "Could not read from remote",
     ]) {
-        Fault::NoSuchRemote { told: first_words(told) }
+        let hint = "check the spelling, and that the key may read the repository";
+        (format!("there is no such repository, or it may not be seen: {first}"), hint)
     } else {
-        protocol(told)
-    }
-}
-
-fn first_words(told: &str) -> String {
-    told.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+        return RemoteError::protocol(printed);
+    };
+    Stalled::new(message, hint).into()
 }
 
 #[cfg(test)]

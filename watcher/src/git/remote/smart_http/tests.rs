@@ -8,9 +8,11 @@ use secrecy::SecretString;
 use testkit::smart_http::{Reply, Server, Trouble};
 
 use super::*;
-use crate::git::remote::conversation::Remote;
+use crate::git::remote::address::Remote;
 use crate::git::scene::{self, Scene};
-use crate::git::{CommitRequest, CommitText, GitError, PushError, RefUpdate, Revision, TreeChange, Upstream};
+use crate::git::{
+    CommitRequest, CommitText, Fault, GitError, PushError, RefUpdate, Revision, TreeChange, Upstream,
+};
 use crate::http::{Patience, Refusal};
 
 const TOKEN: &str = "ghp_S3cretS3cretS3cret";
@@ -97,7 +99,7 @@ fn fault_of(error: GitError) -> (Fault, String) {
 
 fn http_fault_of(error: GitError) -> (HttpError, String) {
     match fault_of(error) {
-        (Fault::Http(error), told) => (*error, told),
+        (Fault::Remote(RemoteError::Http(error)), told) => (*error, told),
         (fault, _) => panic!("{fault:?}"),
     }
 }
@@ -474,7 +476,7 @@ fn a_page_for_people_is_not_taken_for_a_repository() {
     let page = Reply::status(200).body("text/html", "<html>Please log in</html>");
     world.server.trouble("info/refs", Trouble::Reply(page));
     let (fault, told) = fault_of(world.upstream().fetch().unwrap_err());
-    assert!(matches!(fault, Fault::NotGit { .. }), "{fault:?}");
+    assert!(fault.to_string().ends_with("answers, but not as a git repository"), "{fault:?}");
     assert!(told.contains("login"), "{told}");
 }
 

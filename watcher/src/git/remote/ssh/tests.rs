@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::git::remote::conversation::Remote;
+use crate::git::remote::address::Remote;
 use crate::git::scene::{self, Scene};
 use crate::git::{CommitRequest, CommitText, GitError, RefUpdate, Revision, TreeChange, Upstream};
 
@@ -107,13 +107,13 @@ fn what_ssh_says_is_told_with_what_to_do() {
         (error, hint, is_transient)
     };
     let (error, hint, is_transient) = fault("git@h: Permission denied (publickey).");
-    assert!(matches!(error.fault, Fault::SshRefused { .. }) && !is_transient, "{error:?}");
+    assert!(error.fault.to_string().contains("refused") && !is_transient, "{error:?}");
     assert!(hint.contains("key"), "{hint}");
     let (error, hint, is_transient) = fault("Host key verification failed.");
-    assert!(matches!(error.fault, Fault::UnknownHostKey) && !is_transient, "{error:?}");
+    assert!(error.fault.to_string().contains("does not trust") && !is_transient, "{error:?}");
     assert!(hint.contains("known_hosts"), "{hint}");
     let (error, _, is_transient) = fault("ERROR: Repository not found.");
-    assert!(matches!(&error.fault, Fault::NoSuchRemote { .. }) && !is_transient, "{error:?}");
+    assert!(error.fault.to_string().contains("no such repository") && !is_transient, "{error:?}");
     let (error, _, is_transient) = fault("ssh: connect to host h port 22: Connection refused");
     assert!(error.fault.to_string().contains("Connection refused") && is_transient, "{error:?}");
 }
@@ -124,7 +124,10 @@ fn a_machine_without_ssh_is_told_so() {
     let upstream = world.upstream(SSH);
     std::fs::remove_file(world.program()).unwrap();
     let error = upstream.fetch().unwrap_err();
-    assert!(matches!(error.fault, Fault::NoProgram { .. }), "{error:?}");
+    assert_eq!(
+        error.fault.to_string(),
+        format!("the program `{}` is not installed", world.program().display())
+    );
 }
 
 fn parse(text: &str) -> SshRemote {
@@ -162,7 +165,7 @@ fn nothing_of_an_address_becomes_an_option_or_a_command() {
         "h:a\nb",
     ] {
         let error = SshRemote::parse(text).unwrap().unwrap_err();
-        assert!(matches!(error, Fault::MalformedUrl { .. }), "{text}");
+        assert!(error.to_string().starts_with("the address cannot be used: "), "{text}");
         assert!(!format!("{error}{error:?}").contains("secret"));
     }
     assert_eq!(quoted("a'; reboot #!"), r"'a'\''; reboot #'\!''");
