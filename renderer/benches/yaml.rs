@@ -2,7 +2,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use fleetwright_renderer::yaml::{Value, Writer, interpret, parse};
+use fleetwright_renderer::yaml::{Value, interpret, parse, write_to};
 
 const VALUES: &str = "\
 global:
@@ -89,18 +89,7 @@ fn write_value(bencher: Bencher<'_, '_>) {
     let mut out = String::with_capacity(2 * VALUES.len());
     bencher.counter(BytesCount::of_str(VALUES)).bench_local(|| {
         out.clear();
-        Writer::new(&mut out).value(black_box(&value));
-        out.len()
-    });
-}
-
-#[divan::bench]
-fn write_json(bencher: Bencher<'_, '_>) {
-    let json = value().to_json();
-    let mut out = String::with_capacity(2 * VALUES.len());
-    bencher.counter(BytesCount::of_str(VALUES)).bench_local(|| {
-        out.clear();
-        Writer::new(&mut out).json(black_box(&json));
+        write_to(&mut out, black_box(&value));
         out.len()
     });
 }

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::key;
-use crate::key_path::Step;
+use crate::key_path::{Step, key};
 
 /// Where charts are drawn from, if not from the repositories that add-ons name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

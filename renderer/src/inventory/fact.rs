@@ -82,6 +82,16 @@ impl Fact {
         }
     }
 
+    /// Returns the text or the number that the fact is.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match &self.kind {
+            FactKind::Scalar(Json::String(text)) => Some(text.clone()),
+            FactKind::Scalar(Json::Number(number)) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
     /// Returns the fact at a path.
     #[must_use]
     pub fn at(&self, path: &[Step]) -> Option<&Self> {

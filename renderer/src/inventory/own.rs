@@ -9,11 +9,12 @@ use std::net::IpAddr;
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
-use super::Cluster;
+use super::model::Cluster;
+use crate::key_path::{Step, text_of};
 use crate::network::{AddressRange, Network};
 use crate::path::ClusterName;
+use crate::tree::leaves;
 
 /// What the name of a cluster stands under.
 const CLUSTER: &str = "cluster";
@@ -35,10 +36,10 @@ impl OwnFacts {
     #[must_use]
     pub fn of(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
         let mut facts = vec![(cluster.name.to_string(), CLUSTER.to_owned())];
-        collect(&cluster.view, "", &mut |path, fact| facts.extend(labelled(path, fact)));
+        facts.extend(texts(cluster));
         if let Some(hub) = hub.filter(|hub| hub.name != cluster.name) {
             facts.push((hub.name.to_string(), "hub".to_owned()));
-            collect(&hub.view, "hub", &mut |path, fact| facts.extend(labelled(path, fact)));
+            facts.extend(texts(hub).map(|(text, path)| (text, format!("hub.{path}"))));
         }
         facts.retain(|(text, label)| text.len() >= SHORTEST || label == CLUSTER);
         Self::new(facts)
@@ -47,16 +48,10 @@ impl OwnFacts {
     /// Returns what a message about a cluster may quote: all that is written of it and its hub, settings and numbers included.
     #[must_use]
     pub fn written(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
-        let mut facts = vec![cluster.name.to_string(), cluster.hub.to_string()];
-        for cluster in [Some(cluster), hub].into_iter().flatten() {
-            collect(&cluster.origin.to_json(), "", &mut |_, fact| match fact {
-                _ if facts.len() >= MOST => {}
-                Json::String(text) if text.len() <= LONGEST => facts.push(text.clone()),
-                Json::Number(number) => facts.push(number.to_string()),
-                _ => {}
-            });
-        }
-        Self::unlabelled(facts)
+        let names = [&cluster.name, &cluster.hub].map(ToString::to_string);
+        let written = [Some(cluster), hub].into_iter().flatten().flat_map(|cluster| leaves(&cluster.origin));
+        let texts = written.filter_map(|(_, fact)| fact.text()).filter(|text| text.len() <= LONGEST);
+        Self::unlabelled(names.into_iter().chain(texts).take(MOST).collect())
     }
 
     /// Returns what is known of a cluster whose facts can't be read: its name, and what stands at the place in question.
@@ -157,29 +152,14 @@ fn is_whole(text: &str, at: usize, end: usize) -> bool {
     !before.ends_with(goes_on) && !after.starts_with(goes_on) && !begins && !continues
 }
 
-/// Returns a text with its label; what a cluster is for, and which cluster, are no texts of its own.
-fn labelled(path: &str, fact: &Json) -> Option<(String, String)> {
-    let is_meant = !matches!(path.rsplit('.').next(), Some("role" | "name" | "hub"));
-    let text = fact.as_str().filter(|_| is_meant)?;
-    Some((text.to_owned(), path.to_owned()))
-}
-
-/// Visits the single values below a fact with their paths.
-fn collect(fact: &Json, path: &str, found: &mut impl FnMut(&str, &Json)) {
-    match fact {
-        Json::Object(entries) => {
-            for (key, fact) in entries {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                collect(fact, &path, found);
-            }
-        }
-        Json::Array(items) => {
-            for (at, fact) in items.iter().enumerate() {
-                collect(fact, &format!("{path}[{at}]"), found);
-            }
-        }
-        fact => found(path, fact),
-    }
+/// Returns the texts of a cluster with their paths; what a cluster is for, and which cluster, are no texts of its own.
+fn texts(cluster: &Cluster) -> impl Iterator<Item = (String, String)> {
+    let is_meant = |path: &[Step<&str>]| {
+        let key = path.last().and_then(Step::key);
+        !key.is_some_and(|key| matches!(*key, "role" | "name" | "hub"))
+    };
+    let texts = leaves(&cluster.view).into_iter().filter(move |(path, _)| is_meant(path));
+    texts.filter_map(|(path, fact)| Some((fact.as_str()?.to_owned(), text_of(&path))))
 }
 
 #[cfg(test)]

@@ -6,8 +6,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use serde_path_to_error::Segment;
 
-use super::{CLUSTER_SCHEMA, Cluster, ClusterFile, Fact, Role, key};
-use crate::key_path::Step;
+use super::fact::Fact;
+use super::facts::{ClusterFile, Role};
+use super::model::Cluster;
+use super::schemas::CLUSTER_SCHEMA;
+use crate::key_path::{Step, key};
 use crate::path::{ClusterName, NameError, RepoPath};
 use crate::problem::Problem;
 use crate::schema::{Schema, Violation};

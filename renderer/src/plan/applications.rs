@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::compare::{element_name, object_name};
+use super::documents::ObjectName;
 use super::read::read;
-use super::risk::{Risk, RiskKind};
-use super::{ObjectName, version};
+use super::risk_kind::{DOWNGRADE, Risk, RiskKind};
+use super::version;
 use crate::secrets::Mask;
+use crate::tree::IDENTITIES;
 use crate::yaml::Value;
 
 /// What changes about an Application.
@@ -110,7 +111,7 @@ fn by_object(documents: &[Value]) -> BTreeMap<ObjectName, &Value> {
         name.api_version.starts_with("argoproj.io/")
             && matches!(name.kind.as_str(), "Application" | "ApplicationSet")
     };
-    let named = documents.iter().filter_map(|document| Some((object_name(document)?, document)));
+    let named = documents.iter().filter_map(|document| Some((ObjectName::of(document)?, document)));
     named.filter(|(name, _)| is_meant(name)).collect()
 }
 
@@ -168,7 +169,7 @@ fn risk_of(what: ApplicationSetting, old: Option<&str>, new: Option<&str>) -> Op
 
 fn version_risk(old: &str, new: &str) -> Option<Risk> {
     if version::compare(old, new) == Some(Ordering::Greater) {
-        return Some(Risk { kind: RiskKind::Downgrade, note: super::risk::DOWNGRADE });
+        return Some(Risk { kind: RiskKind::Downgrade, note: DOWNGRADE });
     }
     (version::breaking_part(old)? != version::breaking_part(new)?).then_some(Risk {
         kind: RiskKind::ChartMajorVersion,
@@ -188,6 +189,12 @@ fn applications(object: &Value) -> Applications {
         return BTreeMap::from([named(template, &Value::Null, None)]);
     }
     elements.iter().map(|element| named(template, element, element_name(element))).collect()
+}
+
+/// Returns what identifies an element of a generator's list: the first of the usual keys, or else its first text.
+fn element_name(element: &Value) -> Option<String> {
+    let first_text = || element.as_map()?.iter().find_map(|(_, value)| value.as_str().map(str::to_owned));
+    IDENTITIES.iter().find_map(|kind| kind.of(element)).or_else(first_text)
 }
 
 /// Finds the elements of all lists of a generator, those of nested ones included.

@@ -9,7 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Action, AddonPlan, ClusterPlan, Digest, FilePlan, Plan, Totals};
+use super::digest::Digest;
+use super::model::{Action, AddonPlan, ClusterPlan, FilePlan, Plan, Totals};
 use crate::path::ClusterName;
 use crate::plural::counted;
 
@@ -120,37 +121,39 @@ impl fmt::Display for Excess {
     }
 }
 
-pub(super) fn refuse(plan: &Plan, budget: &Budget, allowed: Option<&str>) -> Result<(), Refusal> {
-    let excesses = excesses(plan, budget);
-    if excesses.is_empty() {
-        return Ok(());
+impl Plan {
+    /// Refuses the plan if it deletes more than `budget` allows and `allowed` does not name its digest.
+    pub fn refuse(&self, budget: &Budget, allowed: Option<&str>) -> Result<(), Refusal> {
+        let excesses = self.exceeds(budget);
+        if excesses.is_empty() {
+            return Ok(());
+        }
+        let digest = self.digest();
+        let is_allowed = allowed.is_some_and(|prefix| digest.matches(prefix));
+        if is_allowed { Ok(()) } else { Err(Refusal { digest, excesses }) }
     }
-    let digest = plan.digest();
-    if allowed.is_some_and(|prefix| digest.matches(prefix)) {
-        Ok(())
-    } else {
-        Err(Refusal { digest, excesses })
-    }
-}
 
-pub(super) fn excesses(plan: &Plan, budget: &Budget) -> Vec<Excess> {
-    let Plan { deleted, published, .. } = plan;
-    let everything = (plan.remaining_files == 0 && published.files > 0).then_some(Excess {
-        scope: Scope::Everything,
-        deleted: published.files,
-        allowed: 0,
-        published: published.files,
-    });
-    let shares = [
-        (Scope::Clusters, deleted.clusters, published.clusters, budget.clusters),
-        (Scope::Addons, deleted.addons, published.addons, budget.addons),
-        (Scope::Objects, deleted.files, published.files, budget.objects),
-    ];
-    let beyond = shares.into_iter().filter_map(|(scope, deleted, published, allowance)| {
-        let allowed = allowance.of(published);
-        (deleted > allowed).then_some(Excess { scope, deleted, allowed, published })
-    });
-    everything.into_iter().chain(beyond).collect()
+    /// Returns what the plan deletes beyond what `budget` allows; empty if it may be applied.
+    #[must_use]
+    pub fn exceeds(&self, budget: &Budget) -> Vec<Excess> {
+        let Plan { deleted, published, .. } = self;
+        let everything = (self.remaining_files == 0 && published.files > 0).then_some(Excess {
+            scope: Scope::Everything,
+            deleted: published.files,
+            allowed: 0,
+            published: published.files,
+        });
+        let shares = [
+            (Scope::Clusters, deleted.clusters, published.clusters, budget.clusters),
+            (Scope::Addons, deleted.addons, published.addons, budget.addons),
+            (Scope::Objects, deleted.files, published.files, budget.objects),
+        ];
+        let beyond = shares.into_iter().filter_map(|(scope, deleted, published, allowance)| {
+            let allowed = allowance.of(published);
+            (deleted > allowed).then_some(Excess { scope, deleted, allowed, published })
+        });
+        everything.into_iter().chain(beyond).collect()
+    }
 }
 
 /// Counts each deletion once, at the highest level where it happens.
@@ -173,7 +176,7 @@ fn objects_gone(file: &FilePlan) -> usize {
         Action::Create => 0,
         Action::Delete => 1,
         Action::Update => {
-            file.changes.iter().filter(|change| change.path.is_root() && change.new.is_none()).count()
+            file.changes.iter().filter(|change| change.path.is_empty() && change.new.is_none()).count()
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What is deleted without saying so, and what is the same on many clusters up to what is their own.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 
 use super::tests::{World, changes, elements};
 use super::*;
+use crate::path::ClusterName;
 
 fn claim(name: &str, namespace: &str) -> String {
     format!(

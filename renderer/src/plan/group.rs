@@ -3,16 +3,20 @@
 //! Equal entries are found by hash and never compared pairwise: the cost follows the size of the plan.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::canonical::Canonical;
-use super::{Action, Change, ClusterPlan, FilePlan, Plan, Risk, RiskKind};
+use super::documents::ObjectName;
+use super::model::{Action, Change, ClusterPlan, FilePlan, Plan};
+use super::risk_kind::{Risk, RiskKind};
 use crate::inventory::OwnFacts;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::snapshot::OUTPUT;
+use crate::yaml::Value;
 
 /// How many different values of one setting are listed before the rare ones are folded.
 const MAX_LISTED_VARIANTS: usize = 4;
@@ -107,20 +111,6 @@ impl Event {
     }
 }
 
-impl Event {
-    /// Replaces what is a cluster's own by what it stands for.
-    fn generalize(&mut self, own: &OwnFacts, has_own_keys: bool) {
-        match self {
-            Self::Cluster { .. } | Self::Addon { .. } => {}
-            Self::File { file, .. } => *file = own.general(file).into_owned(),
-            Self::Setting { file, change } => {
-                *file = own.general(file).into_owned();
-                *change = change.general(own, has_own_keys);
-            }
-        }
-    }
-}
-
 impl Group {
     /// Returns the most severe risk of all entries.
     #[must_use]
@@ -148,78 +138,174 @@ pub(super) fn place(file: &str, change: &Change) -> String {
     if let Some(object) = &change.object {
         let _ = write!(place, " {object}");
     }
-    if !change.path.is_root() {
+    if !change.path.is_empty() {
         let _ = write!(place, " {}", change.path);
     }
     place
 }
 
-/// An entry and the clusters where it was seen, as indices in the order of their names.
-pub(super) struct Slot {
+/// What is folded over clusters.
+pub(super) trait Foldable: Clone + PartialEq {
+    /// Returns it with what is a cluster's own replaced by what that stands for; in keys only if `has_own_keys`, since a
+    /// cluster's name may be a word that is a key everywhere, such as `app`.
+    fn general(&self, own: &OwnFacts, has_own_keys: bool) -> Self;
+
+    /// Returns where it happens.
+    fn place(&self) -> impl Hash;
+
+    /// Returns what it is, beside where it happens.
+    fn content(&self) -> impl Hash;
+}
+
+impl Foldable for Event {
+    fn general(&self, own: &OwnFacts, has_own_keys: bool) -> Self {
+        let mut event = self.clone();
+        match &mut event {
+            Self::Cluster { .. } | Self::Addon { .. } => {}
+            Self::File { file, .. } => *file = own.general(file).into_owned(),
+            Self::Setting { file, change } => {
+                *file = own.general(file).into_owned();
+                generalize(change, own, has_own_keys);
+            }
+        }
+        event
+    }
+
+    fn place(&self) -> impl Hash {
+        match self {
+            Self::Cluster { action, .. } => (Some(*action), "", None),
+            Self::Addon { addon, action, .. } => (Some(*action), addon.as_str(), None),
+            Self::File { file, action, .. } => (Some(*action), file.as_str(), Some(None)),
+            Self::Setting { file, change } => {
+                (None, file.as_str(), Some(Some((&change.object, &change.path))))
+            }
+        }
+    }
+
+    fn content(&self) -> impl Hash {
+        match self {
+            Self::Cluster { addons, files, .. } => (*addons, *files, None),
+            Self::Addon { files, .. } => (0, *files, None),
+            Self::File { leaves, .. } => (0, *leaves, None),
+            Self::Setting { change, .. } => (0, 0, Some((&change.old, &change.new))),
+        }
+    }
+}
+
+fn generalize(change: &mut Change, own: &OwnFacts, has_own_keys: bool) {
+    let text = |text: &str| own.general(text).into_owned();
+    change.object = change.object.take().map(|object| {
+        let namespace = object.namespace.as_deref().map(text);
+        Arc::new(ObjectName { namespace, name: text(&object.name), ..ObjectName::clone(&object) })
+    });
+    let steps = change.path.iter().map(|step| match step.key() {
+        Some(_) if !has_own_keys => step.clone(),
+        _ => step.borrowed().map(text),
+    });
+    change.path = steps.collect();
+    for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+        *value = general_value(value, own, has_own_keys);
+    }
+}
+
+fn general_value(value: &Value, own: &OwnFacts, has_own_keys: bool) -> Value {
+    let below = |value| general_value(value, own, has_own_keys);
+    match value {
+        Value::String(text) => Value::String(own.general(text).into_owned()),
+        Value::List(items) => Value::List(items.iter().map(below).collect()),
+        Value::Map(map) => {
+            let key = |key| if has_own_keys { own.general(key).into_owned() } else { key.to_owned() };
+            Value::Map(map.iter().map(|(name, value)| (key(name), below(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A risk and what it is about.
+#[derive(Clone, PartialEq)]
+struct RiskAt(Risk, String);
+
+impl Foldable for RiskAt {
+    fn general(&self, own: &OwnFacts, _has_own_keys: bool) -> Self {
+        Self(self.0, own.general(&self.1).into_owned())
+    }
+
+    fn place(&self) -> impl Hash {
+        (self.0, self.1.as_str())
+    }
+
+    fn content(&self) -> impl Hash {}
+}
+
+/// What is hashed by every bit of it.
+#[derive(Default)]
+struct Fingerprint(blake3::Hasher);
+
+impl Fingerprint {
+    fn of(part: impl Hash) -> blake3::Hash {
+        let mut fingerprint = Self::default();
+        part.hash(&mut fingerprint);
+        fingerprint.0.finalize()
+    }
+}
+
+impl Hasher for Fingerprint {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finalize().as_bytes()[..8].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    }
+}
+
+/// Something and the clusters where it was seen, as indices in the order of their names.
+pub(super) struct Slot<T = Event> {
+    pub(super) item: T,
+    pub(super) clusters: Vec<u32>,
+    /// How many different values were folded into this one.
+    variants: usize,
     place: blake3::Hash,
     /// The hash with the first cluster's own name and facts in it, and with them in its keys alone.
     raw: blake3::Hash,
     of_values: blake3::Hash,
-    pub(super) entry: Entry,
-    pub(super) clusters: Vec<u32>,
     /// Whether it is the same only up to what is each cluster's own, and whether that is so of its keys, too.
     is_general: bool,
     has_own_keys: bool,
 }
 
-#[derive(Default)]
-struct Slots {
+/// What was seen so far, by its hashes.
+struct Slots<T> {
     by_hash: HashMap<blake3::Hash, usize>,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<T>>,
 }
 
-/// A cluster, as its entries are added.
-#[derive(Clone, Copy)]
-struct Of<'a> {
-    index: u32,
-    name: &'a ClusterName,
-    own: &'a OwnFacts,
-}
-
-impl Slots {
-    /// Adds what is seen on a cluster: `place` feeds where it happens, `what` what it is.
-    fn add(
-        &mut self,
-        of: Of<'_>,
-        place: impl Fn(&mut Canonical<'_>),
-        what: impl Fn(&mut Canonical<'_>),
-        event: impl FnOnce() -> Event,
-    ) {
-        let mut general = Canonical::up_to(of.own, true);
-        place(&mut general);
-        let place_hash = general.finish();
-        what(&mut general);
-        let again = |mut hash: Canonical<'_>| {
-            place(&mut hash);
-            what(&mut hash);
-            hash.finish()
-        };
+impl<T: Foldable> Slots<T> {
+    /// Adds what is seen on a cluster.
+    fn add(&mut self, cluster: u32, own: &OwnFacts, item: T) {
+        let hash = |item: &T| Fingerprint::of((item.place(), item.content()));
+        let general = item.general(own, true);
+        let raw = hash(&item);
         // What reads the same is the same, even where a cluster's name is also a word of another meaning.
-        let (general, raw, of_values) = if general.has_own() {
-            (general.finish(), again(Canonical::default()), again(Canonical::up_to(of.own, false)))
-        } else {
-            (general.finish(), general.finish(), general.finish())
-        };
-        let hashes = [raw, of_values, general];
+        let (of_values, of_all) =
+            if general == item { (raw, raw) } else { (hash(&item.general(own, false)), hash(&general)) };
+        let hashes = [raw, of_values, of_all];
         let known = hashes.iter().find_map(|hash| self.by_hash.get(hash)).copied();
-        let at = known.unwrap_or_else(|| {
-            let entry = Entry { event: event(), variants: 1 };
+        let at = known.unwrap_or(self.slots.len());
+        if known.is_none() {
+            let (place, clusters) = (Fingerprint::of(general.place()), Vec::new());
+            let (is_general, has_own_keys) = (false, false);
             self.slots.push(Slot {
-                place: place_hash,
+                item,
+                clusters,
+                variants: 1,
+                place,
                 raw,
                 of_values,
-                entry,
-                clusters: Vec::new(),
-                is_general: false,
-                has_own_keys: false,
+                is_general,
+                has_own_keys,
             });
-            self.slots.len() - 1
-        });
+        }
         for hash in hashes {
             self.by_hash.entry(hash).or_insert(at);
         }
@@ -227,48 +313,50 @@ impl Slots {
         slot.is_general |= slot.raw != raw;
         slot.has_own_keys |= slot.raw != raw && slot.of_values != of_values;
         // One file may hold two equal changes, for example two equal items that go from a list.
-        if slot.clusters.last() != Some(&of.index) {
-            slot.clusters.push(of.index);
+        if slot.clusters.last() != Some(&cluster) {
+            slot.clusters.push(cluster);
         }
     }
 }
 
-/// Returns what happens, each once for all clusters where it is the same up to what is their own.
-pub(super) fn slots(plan: &Plan) -> Vec<Slot> {
-    let mut slots = Slots::default();
-    let mut own = Vec::new();
-    for (index, (name, cluster)) in (0_u32..).zip(&plan.clusters) {
-        own.push(plan.facts.own(name));
-        add_cluster(&mut slots, Of { index, name, own: &own[index as usize] }, cluster);
+/// Returns what is found on the clusters of a plan, each once for all clusters where it is the same up to what is their own.
+fn folded<T: Foldable>(plan: &Plan, found: impl Fn(&ClusterName, &ClusterPlan) -> Vec<T>) -> Vec<Slot<T>> {
+    let own: Vec<_> = plan.clusters.keys().map(|name| plan.facts.own(name)).collect();
+    let mut slots = Slots { by_hash: HashMap::new(), slots: Vec::new() };
+    for ((name, cluster), (index, own)) in plan.clusters.iter().zip((0..).zip(&own)) {
+        for item in found(name, cluster) {
+            slots.add(index, own, item);
+        }
     }
-    let mut slots = slots.slots;
-    for slot in slots.iter_mut().filter(|slot| slot.is_general) {
-        slot.entry.event.generalize(&own[slot.clusters[0] as usize], slot.has_own_keys);
+    for slot in slots.slots.iter_mut().filter(|slot| slot.is_general) {
+        slot.item = slot.item.general(&own[slot.clusters[0] as usize], slot.has_own_keys);
     }
-    slots
+    slots.slots
 }
 
-/// Folds what happens in a plan.
+/// Returns what happens in a plan.
+pub(super) fn slots(plan: &Plan) -> Vec<Slot> {
+    folded(plan, events)
+}
+
+/// Folds what happens in a plan: groups with a risk come first, then the ones with the most clusters.
 pub(super) fn groups(plan: &Plan, slots: Vec<Slot>) -> Vec<Group> {
     let names: Vec<&ClusterName> = plan.clusters.keys().collect();
-    let mut by_clusters: HashMap<Vec<u32>, Vec<Entry>> = HashMap::new();
+    let mut by_clusters: BTreeMap<Vec<u32>, Vec<Entry>> = BTreeMap::new();
     for slot in fold_variants(slots) {
-        by_clusters.entry(slot.clusters).or_default().push(slot.entry);
+        let entry = Entry { event: slot.item, variants: slot.variants };
+        by_clusters.entry(slot.clusters).or_default().push(entry);
     }
-    let mut sets: Vec<(Vec<u32>, Vec<Entry>)> = by_clusters.into_iter().collect();
-    for (_, entries) in &mut sets {
+    let group = |(clusters, mut entries): (Vec<u32>, Vec<Entry>)| {
         entries.sort_by_cached_key(|entry| order(&entry.event));
-    }
-    sets.sort_by_cached_key(|(clusters, entries)| {
-        let risk = entries.iter().filter_map(|entry| entry.event.risk()).map(|risk| risk.kind).min();
-        (risk.is_none(), risk, Reverse(clusters.len()), clusters.clone())
+        Group { clusters: clusters.into_iter().map(|index| names[index as usize].clone()).collect(), entries }
+    };
+    let mut groups: Vec<Group> = by_clusters.into_iter().map(group).collect();
+    groups.sort_by_cached_key(|group| {
+        let risk = group.risk();
+        (risk.is_none(), risk, Reverse(group.clusters.len()), group.clusters.clone())
     });
-    sets.into_iter()
-        .map(|(clusters, entries)| Group {
-            clusters: clusters.into_iter().map(|index| names[index as usize].clone()).collect(),
-            entries,
-        })
-        .collect()
+    groups
 }
 
 fn order(event: &Event) -> (u8, String, String) {
@@ -280,60 +368,36 @@ fn order(event: &Event) -> (u8, String, String) {
     }
 }
 
-fn add_cluster(slots: &mut Slots, of: Of<'_>, cluster: &ClusterPlan) {
+fn events(name: &ClusterName, cluster: &ClusterPlan) -> Vec<Event> {
     if cluster.action != Action::Update {
         let (addons, files) = (cluster.addons.len(), cluster.files().count());
-        let (action, risk) = (cluster.action, cluster.risk);
-        let place = |hash: &mut Canonical<'_>| {
-            hash.tag(0);
-            hash.action(action);
-        };
-        let counts = |hash: &mut Canonical<'_>| {
-            hash.number(addons);
-            hash.number(files);
-        };
-        slots.add(of, place, counts, || Event::Cluster { action, addons, files, risk });
-        return;
+        return vec![Event::Cluster { action: cluster.action, addons, files, risk: cluster.risk }];
     }
+    let mut events = Vec::new();
     for (addon, plan) in &cluster.addons {
         if plan.action == Action::Update {
-            plan.files.iter().for_each(|file| add_file(slots, of, file));
+            events.extend(plan.files.iter().flat_map(|file| events_of_file(name, file)));
             continue;
         }
-        let (action, files) = (plan.action, plan.files.len());
-        let place = |hash: &mut Canonical<'_>| {
-            hash.tag(1);
-            hash.text(addon.as_str());
-            hash.action(action);
-        };
         let risk = plan.risk.or_else(|| plan.files.iter().flat_map(|file| &file.risks).min().copied());
-        let event = || Event::Addon { addon: addon.clone(), action, files, risk };
-        slots.add(of, place, |hash| hash.number(files), event);
+        events.push(Event::Addon {
+            addon: addon.clone(),
+            action: plan.action,
+            files: plan.files.len(),
+            risk,
+        });
     }
-    cluster.files.iter().for_each(|file| add_file(slots, of, file));
+    events.extend(cluster.files.iter().flat_map(|file| events_of_file(name, file)));
+    events
 }
 
-fn add_file(slots: &mut Slots, of: Of<'_>, file: &FilePlan) {
-    let label = file_label(&file.path, of.name);
-    let (action, leaves, risk) = (file.action, file.leaves, file.risks.first().copied());
-    let place = |hash: &mut Canonical<'_>| {
-        hash.tag(2);
-        hash.text(&label);
-        hash.action(action);
-    };
+fn events_of_file(cluster: &ClusterName, plan: &FilePlan) -> Vec<Event> {
+    let file = file_label(&plan.path, cluster);
+    let (action, leaves, risk) = (plan.action, plan.leaves, plan.risks.first().copied());
     if action != Action::Update {
-        let event = || Event::File { file: label.clone(), action, leaves, risk };
-        slots.add(of, place, |hash| hash.number(leaves), event);
-        return;
+        return vec![Event::File { file, action, leaves, risk }];
     }
-    for change in &file.changes {
-        let place = |hash: &mut Canonical<'_>| {
-            place(hash);
-            hash.place(change);
-        };
-        let event = || Event::Setting { file: label.clone(), change: change.clone() };
-        slots.add(of, place, |hash| hash.change(change), event);
-    }
+    plan.changes.iter().map(|change| Event::Setting { file: file.clone(), change: change.clone() }).collect()
 }
 
 /// Folds the rare values of a setting that has many, for example one that differs on every cluster.
@@ -369,66 +433,58 @@ fn fold_rare(same: Vec<Slot>) -> Vec<Slot> {
     kept.extend(folded.map(|mut slot| {
         slot.clusters.sort_unstable();
         slot.clusters.dedup();
-        slot.entry.variants = variants;
+        slot.variants = variants;
         slot
     }));
     kept
 }
 
-/// Returns the risks of a plan, most severe first, each once for all clusters where it is the same up to what is their own.
-pub(super) fn risks(plan: &Plan) -> Vec<RiskGroup> {
-    let mut by_place: HashMap<(Risk, String), usize> = HashMap::new();
-    let mut found: Vec<(RiskGroup, String)> = Vec::new();
-    for (name, cluster) in &plan.clusters {
-        let own = plan.facts.own(name);
-        for (risk, place) in risks_of_cluster(name, cluster) {
-            let general = own.general(&place).into_owned();
-            let (as_is, in_general) = ((risk, place.clone()), (risk, general.clone()));
-            let known = by_place.get(&as_is).or_else(|| by_place.get(&in_general)).copied();
-            let at = known.unwrap_or_else(|| {
-                found.push((RiskGroup { risk, place: place.clone(), clusters: Vec::new() }, general));
-                found.len() - 1
-            });
-            by_place.entry(as_is).or_insert(at);
-            by_place.entry(in_general).or_insert(at);
-            let (group, general) = &mut found[at];
-            if group.place != place {
-                group.place.clone_from(general);
-            }
-            if group.clusters.last() != Some(name) {
-                group.clusters.push(name.clone());
-            }
-        }
+impl Plan {
+    /// Folds what is the same on many clusters; groups with a risk come first, then the ones with the most clusters.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        groups(self, slots(self))
     }
-    let mut risks: Vec<RiskGroup> = found.into_iter().map(|(group, _)| group).collect();
-    risks.sort();
-    risks
+
+    /// Returns the risks, most severe first, each once for all clusters where it is the same up to what is their own.
+    #[must_use]
+    pub fn risks(&self) -> Vec<RiskGroup> {
+        let names: Vec<&ClusterName> = self.clusters.keys().collect();
+        let group = |Slot { item: RiskAt(risk, place), clusters, .. }: Slot<RiskAt>| {
+            let clusters = clusters.into_iter().map(|index| names[index as usize].clone()).collect();
+            RiskGroup { risk, place, clusters }
+        };
+        let mut risks: Vec<_> = folded(self, risks_of_cluster).into_iter().map(group).collect();
+        risks.sort();
+        risks
+    }
 }
 
-fn risks_of_cluster(name: &ClusterName, cluster: &ClusterPlan) -> Vec<(Risk, String)> {
+fn risks_of_cluster(name: &ClusterName, cluster: &ClusterPlan) -> Vec<RiskAt> {
     if let Some(risk) = cluster.risk {
-        return vec![(risk, "the whole cluster".to_owned())];
+        return vec![RiskAt(risk, "the whole cluster".to_owned())];
     }
     let mut risks = Vec::new();
     for (addon, plan) in &cluster.addons {
         match plan.risk {
-            Some(risk) => risks.push((risk, format!("add-on {addon}"))),
-            None => plan.files.iter().for_each(|file| risks_of_file(name, file, &mut risks)),
+            Some(risk) => risks.push(RiskAt(risk, format!("add-on {addon}"))),
+            None => risks.extend(plan.files.iter().flat_map(|file| risks_of_file(name, file))),
         }
     }
-    cluster.files.iter().for_each(|file| risks_of_file(name, file, &mut risks));
+    risks.extend(cluster.files.iter().flat_map(|file| risks_of_file(name, file)));
     risks
 }
 
-fn risks_of_file(name: &ClusterName, file: &FilePlan, risks: &mut Vec<(Risk, String)>) {
+fn risks_of_file(name: &ClusterName, file: &FilePlan) -> Vec<RiskAt> {
     if file.all_risks().next().is_none() {
-        return;
+        return Vec::new();
     }
     let label = file_label(&file.path, name);
-    risks.extend(file.risks.iter().map(|risk| (*risk, label.clone())));
-    risks.extend(file.changes.iter().filter_map(|change| Some((change.risk?, place(&label, change)))));
+    let of_file = file.risks.iter().map(|risk| RiskAt(*risk, label.clone()));
+    let of_changes =
+        file.changes.iter().filter_map(|change| Some(RiskAt(change.risk?, place(&label, change))));
     let of_applications = file.applications.iter();
-    risks.extend(
-        of_applications.filter_map(|change| Some((change.risk?, format!("{label} {}", change.place())))),
-    );
+    let of_applications = of_applications
+        .filter_map(|change| Some(RiskAt(change.risk?, format!("{label} {}", change.place()))));
+    of_file.chain(of_changes).chain(of_applications).collect()
 }

@@ -8,13 +8,39 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::group::{Event, Slot, place};
-use super::{Action, ApplicationSetting, Change, Plan, version};
+use super::applications::ApplicationSetting;
+use super::group::{self, Event, Group, RiskGroup, Slot, place};
+use super::model::{Action, Change, Plan};
+use super::version;
 use crate::path::{AddonName, ClusterName};
 use crate::yaml::Value;
 
 /// How many settings an edit of a value reaches before it is said by itself, if no fact of that value was edited.
 const MANY_SETTINGS: usize = 2;
+
+/// What people read of a plan first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// What it does in a few words.
+    pub highlights: Vec<Highlight>,
+    /// The risks, most severe first.
+    pub risks: Vec<RiskGroup>,
+    /// What is the same on many clusters; groups with a risk first, then the ones with the most clusters.
+    pub groups: Vec<Group>,
+}
+
+impl Plan {
+    /// Returns what people read of the plan first, all of it folded over the clusters.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        let slots = group::slots(self);
+        Overview {
+            highlights: highlights(self, &slots),
+            risks: self.risks(),
+            groups: group::groups(self, slots),
+        }
+    }
+}
 
 /// Something that a plan does, on all clusters where it does it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,7 +98,7 @@ pub enum What {
 }
 
 /// Returns what a plan does, in the order of its kinds, and of each kind first what happens on the most clusters.
-pub(super) fn highlights(plan: &Plan, slots: &[Slot]) -> Vec<Highlight> {
+fn highlights(plan: &Plan, slots: &[Slot]) -> Vec<Highlight> {
     let mut found: BTreeMap<What, BTreeSet<&ClusterName>> = BTreeMap::new();
     for (name, cluster) in &plan.clusters {
         if cluster.action != Action::Update {
@@ -139,8 +165,8 @@ fn values<'p>(
 ) -> Vec<(What, BTreeSet<&'p ClusterName>)> {
     let names: Vec<&ClusterName> = plan.clusters.keys().collect();
     let mut edits: BTreeMap<EditKey, Edit> = BTreeMap::new();
-    for Slot { entry, clusters, .. } in slots {
-        let Event::Setting { file, change } = &entry.event else { continue };
+    for Slot { item, clusters, .. } in slots {
+        let Event::Setting { file, change } = item else { continue };
         let Some(edit) = edit(change).filter(|edit| !versions.contains(edit)) else { continue };
         let fact = plan.facts.edited(&edit.0, &edit.1).map(str::to_owned);
         let key = (fact.clone(), fact.is_none().then(|| edit.clone()));
@@ -226,7 +252,7 @@ impl What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::KeyPath;
+    use crate::key_path::KeyPath;
 
     #[test]
     fn of_a_value_the_part_that_changes_is_found() {

@@ -5,11 +5,11 @@
 
 use thiserror::Error;
 
-use super::compare::{object_name, with_identity};
-use super::key_path::word;
+use super::documents::ObjectName;
 use super::read::read;
-use crate::key_path::{Step, text_of};
+use crate::key_path::{Step, text_of, word};
 use crate::problem::did_you_mean;
+use crate::tree::identified;
 use crate::yaml::Value;
 
 /// A place in a file.
@@ -43,7 +43,7 @@ pub fn locate(bytes: &[u8], path: &str) -> Result<Vec<Located>, Missing> {
     let mut search = Search::default();
     for (document, value) in documents.iter().enumerate() {
         let in_document = path.strip_prefix(&format!("[{document}]")).filter(|_| value.as_list().is_none());
-        let in_object = object_name(value).and_then(|name| path.strip_prefix(&name.to_string()));
+        let in_object = ObjectName::of(value).and_then(|name| path.strip_prefix(&name.to_string()));
         let path = in_object.or(in_document).unwrap_or(path).trim_start();
         search.document = document;
         search.descend(value, path, &mut Vec::new());
@@ -102,7 +102,7 @@ fn children<'v, 'p>(value: &'v Value, rest: &'p str) -> Vec<(Step, &'v Value, &'
             fitting.sort_by_key(|(_, _, rest)| rest.len());
             fitting
         }
-        Value::List(items) => item(items, rest).into_iter().collect(),
+        Value::List(_) => item(value, rest).into_iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -112,19 +112,20 @@ fn after_key<'p>(rest: &'p str, key: &str) -> Option<&'p str> {
     (after.is_empty() || after.starts_with(['.', '['])).then_some(after)
 }
 
-fn item<'v, 'p>(items: &'v [Value], rest: &'p str) -> Option<(Step, &'v Value, &'p str)> {
+fn item<'v, 'p>(list: &'v Value, rest: &'p str) -> Option<(Step, &'v Value, &'p str)> {
     let rest = rest.strip_prefix('[')?;
-    let index = match rest.split_once('=') {
-        Some((field, id)) if field.chars().all(char::is_alphanumeric) && !field.is_empty() => {
-            return with_identity(items, field).into_iter().find_map(|(at, name)| {
-                let after = id.strip_prefix(&word(&name)).or_else(|| id.strip_prefix(&name))?;
-                Some((Step::Index(at), &items[at], after.strip_prefix(']')?))
-            });
-        }
-        _ => rest.split_once(']')?,
-    };
-    let at = index.0.parse().ok()?;
-    Some((Step::Index(at), items.get(at)?, index.1))
+    if let Some((field, id)) = rest.split_once('=')
+        && !field.is_empty()
+        && field.chars().all(char::is_alphanumeric)
+    {
+        return identified(list, field).find_map(|(step, item, name)| {
+            let after = id.strip_prefix(&word(&name)).or_else(|| id.strip_prefix(&name))?;
+            Some((step.owned(), item, after.strip_prefix(']')?))
+        });
+    }
+    let (index, after) = rest.split_once(']')?;
+    let step = Step::Index(index.parse().ok()?);
+    Some((step.clone(), list.at(&[step])?, after))
 }
 
 fn names(value: &Value) -> Vec<String> {

@@ -5,10 +5,12 @@
 
 use std::fmt::Write as _;
 
-use super::group::{Event, Group, RiskGroup};
-use super::show::{self, FULL_DIFF, SHORT, SHORT_DIFF, on_clusters, on_counted};
-use super::text::{self, FULL_COMMAND, LineKind, folded, headline};
-use super::{Entry, Overview, Plan, Step};
+use super::group::{Entry, Event, Group, RiskGroup};
+use super::highlight::Overview;
+use super::model::Plan;
+use super::show::{self, FULL_DIFF, LineKind, SHORT, SHORT_DIFF, on_clusters, on_counted};
+use super::text::{self, FULL_COMMAND, folded, headline};
+use crate::key_path::Step;
 use crate::plural::counted;
 use crate::visible::visible;
 
@@ -279,7 +281,7 @@ fn entry_subject(entry: &Entry) -> Option<String> {
         Event::File { file, action, .. } => {
             format!("{} {}", file.rsplit('/').next().unwrap_or(file), action.past())
         }
-        Event::Setting { file, change } => match last_keys(change.path.steps()) {
+        Event::Setting { file, change } => match last_keys(&change.path) {
             keys if keys.is_empty() => file.rsplit('/').next().unwrap_or(file).to_owned(),
             keys => keys,
         },
@@ -294,8 +296,7 @@ fn last_keys(steps: &[Step]) -> String {
     let keys: Vec<&str> = steps
         .iter()
         .filter_map(|step| match step {
-            Step::Key(key) => Some(&**key),
-            Step::Item { id, .. } => Some(&**id),
+            Step::Key(text) | Step::Item { id: text, .. } => Some(text.as_str()),
             Step::Index(_) => None,
         })
         .collect();

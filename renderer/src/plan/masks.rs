@@ -1,7 +1,9 @@
 //! Secrets in a plan: masked as soon as a change is known, so that nothing that shows a plan has them.
 
+use super::documents::ObjectName;
+use super::model::Change;
 use super::read::read;
-use super::{Change, Step, compare};
+use crate::key_path::Step;
 use crate::secrets::{MASK, Mask, announces_a_secret, names_a_secret, refers_to_a_secret};
 use crate::yaml::Value;
 
@@ -16,7 +18,7 @@ impl Versions<'_> {
     pub(super) fn masked(&self, change: Change) -> Change {
         let name = self.secret_name(&change);
         let mut mask = Mask::default();
-        let whole = |value| if change.path.is_root() { in_secret_manifest(value) } else { value };
+        let whole = |value| if change.path.is_empty() { in_secret_manifest(value) } else { value };
         let old = change.old.map(|old| mask.published(whole(old), name.as_deref()));
         let new = change.new.map(|new| mask.rendered(whole(new), name.as_deref()));
         Change { old, new, ..change }
@@ -27,9 +29,9 @@ impl Versions<'_> {
         let kind = change.object.as_ref().map_or("", |object| object.kind.as_str());
         let mut name: Option<&str> = None;
         let mut item: Option<&str> = None;
-        for (depth, step) in change.path.steps().iter().enumerate() {
+        for (depth, step) in change.path.iter().enumerate() {
             let key = match step {
-                Step::Key(key) => &**key,
+                Step::Key(key) => key.as_str(),
                 Step::Item { field: "name" | "key", id } => {
                     item = Some(id);
                     continue;
@@ -55,10 +57,10 @@ impl Versions<'_> {
     /// Returns what stands beside a value and may name a secret: the `name` of an item that has no identity of its own, or
     /// the argument before one.
     fn name_beside(&self, change: &Change) -> Option<String> {
-        let (last, above) = change.path.steps().split_last()?;
+        let (last, above) = change.path.split_last()?;
         let is_asked = match last {
             Step::Key(key) => {
-                &**key == "value" && !matches!(above.last(), Some(Step::Item { field: "name" | "key", .. }))
+                key == "value" && !matches!(above.last(), Some(Step::Item { field: "name" | "key", .. }))
             }
             Step::Index(_) => [self.new, self.old].into_iter().any(has_secret_argument),
             Step::Item { .. } => false,
@@ -70,8 +72,8 @@ impl Versions<'_> {
             let documents = read(std::str::from_utf8(bytes).ok()?)?;
             let object = change.object.as_deref();
             let is_meant =
-                |document: &&Value| object.is_none() || compare::object_name(document).as_ref() == object;
-            let holder = follow(documents.iter().find(is_meant)?, above)?;
+                |document: &&Value| object.is_none() || ObjectName::of(document).as_ref() == object;
+            let holder = documents.iter().find(is_meant)?.at(above)?;
             let name = match last {
                 Step::Index(index) => holder.as_list()?.get(index.checked_sub(1)?)?,
                 _ => holder.get("name").or_else(|| holder.get("key"))?,
@@ -90,19 +92,6 @@ fn has_secret_argument(bytes: &[u8]) -> bool {
         starts && {
             let length = bytes[at..].iter().take_while(|byte| is_part(byte)).count();
             std::str::from_utf8(&bytes[at..at + length]).is_ok_and(announces_a_secret)
-        }
-    })
-}
-
-fn follow<'v>(document: &'v Value, path: &[Step]) -> Option<&'v Value> {
-    path.iter().try_fold(document, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.as_list()?.get(*index),
-        Step::Item { field, id } => {
-            let items = value.as_list()?;
-            let (index, _) =
-                compare::with_identity(items, field).into_iter().find(|(_, found)| **found == **id)?;
-            items.get(index)
         }
     })
 }

@@ -3,107 +3,16 @@
 //! Each check is a pure function over one leaf, in one table. Knows nothing of how much changes; that is the budget's.
 
 use std::cmp::Ordering;
-use std::fmt;
 
-use serde::Serialize;
-
-use super::{Action, Change, FileChange, ObjectName, read::read, version};
+use super::documents::ObjectName;
+use super::model::{Action, Change, FileChange};
+use super::read::read;
+use super::risk_kind::{DOWNGRADE, Risk, RiskKind};
+use super::version;
 use crate::inventory::OwnFacts;
+use crate::key_path::Step;
+use crate::tree::{Below, walk};
 use crate::yaml::Value;
-
-/// What an older version brings.
-pub(super) const DOWNGRADE: &str =
-    "an older version than before: it may not read what the newer one has written";
-
-/// What can go wrong, most severe first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RiskKind {
-    /// Argo CD reads what it applies from another repository.
-    OtherRepository,
-    /// A cluster, an add-on, a file or a guard against their deletion goes.
-    Deletion,
-    /// Backups go into the very cluster that they are of.
-    BackupInside,
-    /// Argo CD deletes objects that are no longer rendered.
-    Prune,
-    /// The definition of a kind of object changes.
-    Crd,
-    /// The API server refuses to change the field in place.
-    ImmutableField,
-    /// Objects are made anew in another namespace.
-    NamespaceMove,
-    /// An address that others use appears, moves or goes.
-    ExposedAddress,
-    /// An older version than the one before.
-    Downgrade,
-    /// Permissions change.
-    Rbac,
-    /// A chart's major version changes.
-    ChartMajorVersion,
-}
-
-impl RiskKind {
-    /// All kinds, most severe first.
-    pub const ALL: [Self; 11] = [
-        Self::OtherRepository,
-        Self::Deletion,
-        Self::BackupInside,
-        Self::Prune,
-        Self::Crd,
-        Self::ImmutableField,
-        Self::NamespaceMove,
-        Self::ExposedAddress,
-        Self::Downgrade,
-        Self::Rbac,
-        Self::ChartMajorVersion,
-    ];
-
-    /// Returns the anchor of its section in `docs/reference/risks.md`, which is also its name in JSON.
-    #[must_use]
-    pub const fn anchor(self) -> &'static str {
-        match self {
-            Self::OtherRepository => "other-repository",
-            Self::Deletion => "deletion",
-            Self::BackupInside => "backup-inside",
-            Self::Prune => "prune",
-            Self::Crd => "crd",
-            Self::ImmutableField => "immutable-field",
-            Self::NamespaceMove => "namespace-move",
-            Self::ExposedAddress => "exposed-address",
-            Self::Downgrade => "downgrade",
-            Self::Rbac => "rbac",
-            Self::ChartMajorVersion => "chart-major-version",
-        }
-    }
-}
-
-/// A named risk and what will happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Risk {
-    /// What can go wrong.
-    pub kind: RiskKind,
-    /// What will happen, for a person: a lower-case fragment.
-    pub note: &'static str,
-}
-
-impl fmt::Display for RiskKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::OtherRepository => "other repository",
-            Self::Deletion => "deletion",
-            Self::BackupInside => "backup inside",
-            Self::Prune => "prune",
-            Self::Crd => "CRD",
-            Self::ImmutableField => "immutable field",
-            Self::NamespaceMove => "namespace move",
-            Self::ExposedAddress => "exposed address",
-            Self::Downgrade => "downgrade",
-            Self::Rbac => "RBAC",
-            Self::ChartMajorVersion => "chart major version",
-        })
-    }
-}
 
 /// A scalar, or an empty list or map, that appears, changes or goes; or an object as a whole.
 struct Leaf<'a> {
@@ -136,7 +45,7 @@ const CHECKS: [(RiskKind, Check); 10] = [
 
 /// Returns the most severe risk of a change.
 pub(super) fn of_change(change: &Change, own: &OwnFacts) -> Option<Risk> {
-    let is_update = !change.path.is_root() || (change.old.is_some() && change.new.is_some());
+    let is_update = !change.path.is_empty() || (change.old.is_some() && change.new.is_some());
     risks(change, is_update, own).into_iter().next()
 }
 
@@ -167,36 +76,31 @@ fn risks(change: &Change, is_update: bool, own: &OwnFacts) -> Vec<Risk> {
         look(&keys, change.old.as_ref(), change.new.as_ref());
     }
     match (&change.old, &change.new) {
-        (Some(old), Some(new)) if is_leaf(old) && is_leaf(new) => look(&keys, Some(old), Some(new)),
+        (Some(old), Some(new)) if is_scalar(old) && is_scalar(new) => look(&keys, Some(old), Some(new)),
         (old, new) => {
-            visit(old.as_ref(), &mut keys, &mut |keys, leaf| look(keys, Some(leaf), None));
-            visit(new.as_ref(), &mut keys, &mut |keys, leaf| look(keys, None, Some(leaf)));
+            let above = keys.len();
+            for (value, is_old) in [(old, true), (new, false)]
+                .into_iter()
+                .filter_map(|(value, side)| Some((value.as_ref()?, side)))
+            {
+                walk(value, &mut |visit| {
+                    if visit.is_leaf() {
+                        keys.truncate(above);
+                        keys.extend(visit.path.iter().filter_map(Step::key));
+                        let leaf = Some(visit.value);
+                        look(&keys, leaf.filter(|_| is_old), leaf.filter(|_| !is_old));
+                    }
+                    Below::Enter
+                });
+                keys.truncate(above);
+            }
         }
     }
     found.into_iter().flatten().collect()
 }
 
-fn is_leaf(value: &Value) -> bool {
+fn is_scalar(value: &Value) -> bool {
     !matches!(value, Value::List(_) | Value::Map(_))
-}
-
-fn visit<'v>(value: Option<&'v Value>, keys: &mut Vec<&'v str>, look: &mut impl FnMut(&[&str], &Value)) {
-    match value {
-        Some(Value::Map(map)) if !map.is_empty() => {
-            for (key, value) in map.iter() {
-                keys.push(key);
-                visit(Some(value), keys, look);
-                keys.pop();
-            }
-        }
-        Some(Value::List(items)) if !items.is_empty() => {
-            for item in items {
-                visit(Some(item), keys, look);
-            }
-        }
-        Some(leaf) => look(keys, leaf),
-        None => {}
-    }
 }
 
 impl Leaf<'_> {
@@ -443,7 +347,7 @@ fn rbac(leaf: &Leaf<'_>) -> Option<&'static str> {
 ///
 /// It is read from the cluster's own `ApplicationSet`, which changes whenever an add-on comes or goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fate {
+pub(super) struct Consequences {
     rules: Option<Rules>,
 }
 
@@ -454,8 +358,8 @@ struct Rules {
     prunes: bool,
 }
 
-impl Fate {
-    /// Reads the fate from the files of one cluster; without a deletion nobody asks.
+impl Consequences {
+    /// Reads them from the files of one cluster; without a deletion they are not needed.
     pub(super) fn of(changes: &[&FileChange]) -> Self {
         if !changes.iter().any(|change| change.action() == Action::Delete) {
             return Self::default();

@@ -2,44 +2,29 @@
 //!
 //! Knows nothing of what the items are.
 
+use std::ops::Range;
+
 /// The most cells of the table of common subsequences; beyond it (lists of about 1,000 differing items) what differs is
 /// taken as replaced, which keeps the cost of hostile input bounded.
 const MAX_CELLS: usize = 1 << 20;
 
-/// A step on the way from the old list to the new one, with indices into both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edit {
-    /// Both have the item.
-    Keep { old: usize, new: usize },
-    /// Only the old list has it.
-    Remove { old: usize },
-    /// Only the new list has it.
-    Add { new: usize },
-}
-
-/// Returns the edits in order; between two kept items all removals come before all additions.
-pub(super) fn edits<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Edit> {
+/// Returns what goes and what comes between the items that stay: indices of the old list and of the new one.
+pub(super) fn gaps<T: PartialEq>(old: &[T], new: &[T]) -> Vec<(Range<usize>, Range<usize>)> {
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let (old_rest, new_rest) = (&old[start..], &new[start..]);
-    let end = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
+    let rest = old[start..].iter().rev().zip(new[start..].iter().rev());
+    let end = rest.take_while(|(a, b)| a == b).count();
     let (old_end, new_end) = (old.len() - end, new.len() - end);
-
-    let mut edits: Vec<Edit> = (0..start).map(|at| Edit::Keep { old: at, new: at }).collect();
-    let mut from = (start, start);
     let kept = common(&old[start..old_end], &new[start..new_end]);
-    for (old, new) in kept.into_iter().map(|(old, new)| (old + start, new + start)) {
-        gap(&mut edits, from, (old, new));
-        edits.push(Edit::Keep { old, new });
+    let kept = kept.into_iter().map(|(old, new)| (old + start, new + start)).chain([(old_end, new_end)]);
+    let mut gaps = Vec::new();
+    let mut from = (start, start);
+    for (old, new) in kept {
+        if from != (old, new) {
+            gaps.push((from.0..old, from.1..new));
+        }
         from = (old + 1, new + 1);
     }
-    gap(&mut edits, from, (old_end, new_end));
-    edits.extend((0..end).map(|at| Edit::Keep { old: old_end + at, new: new_end + at }));
-    edits
-}
-
-fn gap(edits: &mut Vec<Edit>, from: (usize, usize), to: (usize, usize)) {
-    edits.extend((from.0..to.0).map(|old| Edit::Remove { old }));
-    edits.extend((from.1..to.1).map(|new| Edit::Add { new }));
+    gaps
 }
 
 /// Returns a longest common subsequence as pairs of indices.
@@ -79,6 +64,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A step on the way from the old list to the new one.
+    #[derive(Clone, Copy)]
+    enum Edit {
+        Keep { old: usize, new: usize },
+        Remove { old: usize },
+        Add { new: usize },
+    }
+
+    /// Returns every step; between two kept items all removals come before all additions.
+    fn edits<T: PartialEq>(old: &[T], new: &[T]) -> Vec<Edit> {
+        let (mut edits, mut from) = (Vec::new(), (0, 0));
+        for (removed, added) in
+            gaps(old, new).into_iter().chain([(old.len()..old.len(), new.len()..new.len())])
+        {
+            edits.extend(
+                (from.0..removed.start).zip(from.1..added.start).map(|(old, new)| Edit::Keep { old, new }),
+            );
+            from = (removed.end, added.end);
+            edits.extend(removed.map(|old| Edit::Remove { old }));
+            edits.extend(added.map(|new| Edit::Add { new }));
+        }
+        edits
+    }
 
     fn sign(edits: &[Edit]) -> String {
         edits

@@ -3,16 +3,61 @@
 //! Everything that comes from a value is made visible before it is measured and cut.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
-use super::group::{Event, place};
-use super::sequence::{Edit, edits};
-use super::text::{Line, LineKind};
-use super::{Change, Entry, Highlight, What, compare};
+use super::compare;
+use super::group::{Entry, Event, place};
+use super::highlight::{Highlight, What};
+use super::model::{Action, Change};
+use super::sequence::gaps;
 use crate::path::ClusterName;
 use crate::plural::counted;
 use crate::secrets::MASK;
 use crate::visible::visible;
 use crate::yaml::Value;
+
+/// What a line is, by which it may be coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// Names what the lines below it are about.
+    Heading,
+    /// Names a risk.
+    Risk,
+    /// Something that comes.
+    Added,
+    /// Something that goes.
+    Removed,
+    /// Everything else.
+    Plain,
+}
+
+/// A line without its line break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it is.
+    pub kind: LineKind,
+    /// Its text.
+    pub text: String,
+}
+
+impl LineKind {
+    pub(super) fn of(action: Action) -> Self {
+        match action {
+            Action::Create => Self::Added,
+            Action::Update => Self::Plain,
+            Action::Delete => Self::Removed,
+        }
+    }
+
+    /// Returns the first character of a line of this kind in a diff.
+    pub(super) fn sign(self) -> char {
+        match self {
+            Self::Added => '+',
+            Self::Removed => '-',
+            Self::Heading | Self::Risk | Self::Plain => ' ',
+        }
+    }
+}
 
 /// How much of values is shown.
 #[derive(Clone, Copy)]
@@ -232,14 +277,11 @@ fn whole(kind: LineKind, setting: &str, value: &Value, limits: Limits) -> Line {
 /// Writes the lines that go from a text and those that come.
 fn text_change(setting: &str, old: &str, new: &str, limits: Limits) -> Vec<Line> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let changed: Vec<(LineKind, &str)> = edits(&old, &new)
-        .into_iter()
-        .filter_map(|edit| match edit {
-            Edit::Keep { .. } => None,
-            Edit::Remove { old: at } => Some((LineKind::Removed, old[at])),
-            Edit::Add { new: at } => Some((LineKind::Added, new[at])),
-        })
-        .collect();
+    let lines = |(removed, added): (Range<usize>, Range<usize>)| {
+        let removed = old[removed].iter().map(|line| (LineKind::Removed, *line));
+        removed.chain(new[added].iter().map(|line| (LineKind::Added, *line)))
+    };
+    let changed: Vec<(LineKind, &str)> = gaps(&old, &new).into_iter().flat_map(lines).collect();
     let setting = if setting.is_empty() { "text:".to_owned() } else { format!("{setting}:") };
     let mut lines = vec![Line { kind: LineKind::Plain, text: elide(&setting, limits.line) }];
     let shown = if changed.len() <= limits.lines { changed.len() } else { limits.lines - 1 };

@@ -1,9 +1,12 @@
 //! The plan as a whole: from the bytes of two renderings to what people read.
 
+use std::sync::Arc;
+
 use insta::assert_snapshot;
 use testkit::hostile::bombs;
 
 use super::*;
+use crate::path::{ClusterName, RepoPath};
 
 /// Builds the files that differ and what was published, from one line a file.
 #[derive(Default)]

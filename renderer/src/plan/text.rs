@@ -2,12 +2,18 @@
 //!
 //! Lines have a kind and no colour; colour is the shell's business.
 
-use super::group::{Event, Group, RiskGroup};
+use std::fmt;
+
+use super::group::{Entry, Event, Group, RiskGroup};
+use super::highlight::Overview;
+use super::model::{Action, FilePlan, Plan};
+use super::risk_kind::Risk;
 use super::show::{self, FULL, Limits, SHORT, names, on_clusters, on_counted};
-use super::{Action, Change, Entry, FilePlan, Overview, Plan};
 use crate::path::ClusterName;
 use crate::plural::counted;
 use crate::visible::visible;
+
+pub use super::show::{Line, LineKind};
 
 /// How many lines the summary has at most, what is left out counted: what a person reads in a minute, on one screen.
 const MAX_LINES: usize = 39;
@@ -20,49 +26,6 @@ const MAX_RISKS: usize = 10;
 /// The command that shows what is folded away.
 pub(super) const FULL_COMMAND: &str = "fleetwright diff --full";
 
-/// What a line is, by which it may be coloured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineKind {
-    /// Names what the lines below it are about.
-    Heading,
-    /// Names a risk.
-    Risk,
-    /// Something that comes.
-    Added,
-    /// Something that goes.
-    Removed,
-    /// Everything else.
-    Plain,
-}
-
-/// A line without its line break.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// What it is.
-    pub kind: LineKind,
-    /// Its text.
-    pub text: String,
-}
-
-impl LineKind {
-    pub(super) fn of(action: Action) -> Self {
-        match action {
-            Action::Create => Self::Added,
-            Action::Update => Self::Plain,
-            Action::Delete => Self::Removed,
-        }
-    }
-
-    /// Returns the first character of a line of this kind in a diff.
-    pub(super) fn sign(self) -> char {
-        match self {
-            Self::Added => '+',
-            Self::Removed => '-',
-            Self::Heading | Self::Risk | Self::Plain => ' ',
-        }
-    }
-}
-
 /// Lines that are being written.
 #[derive(Default)]
 struct Page(Vec<Line>);
@@ -74,6 +37,13 @@ impl Page {
 
     fn blank(&mut self) {
         self.push(LineKind::Plain, "");
+    }
+
+    /// Adds a risk, and what it is about if that is not what stands above it.
+    fn risk(&mut self, indent: &str, risk: Option<Risk>, place: &str) {
+        if let Some(Risk { kind, note }) = risk {
+            self.push(LineKind::Risk, format!("{indent}! {kind}: {place}{note}"));
+        }
     }
 
     /// Adds lines with their signs behind an indentation.
@@ -155,7 +125,7 @@ fn add_risks(page: &mut Page, risks: &[RiskGroup]) {
             page.push(LineKind::Risk, format!("  … {}: `{FULL_COMMAND}`", counted(left, "more risk")));
             return;
         }
-        page.push(LineKind::Risk, format!("  ! {}: {}", same[0].risk.kind, same[0].risk.note));
+        page.risk("  ", Some(same[0].risk), "");
         let share = ((room + 1) / (kinds - at)).saturating_sub(1).max(1);
         let shown = if same.len() <= share { same.len() } else { share.saturating_sub(1).max(1) };
         for group in &same[..shown] {
@@ -218,14 +188,10 @@ pub(super) fn full_within(plan: &Plan, limits: Limits) -> Vec<Line> {
     for (name, cluster) in &plan.clusters {
         page.blank();
         page.push(LineKind::Heading, format!("cluster {name} {}", cluster.action.past()));
-        if let Some(risk) = cluster.risk {
-            page.push(LineKind::Risk, format!("  ! {}: {}", risk.kind, risk.note));
-        }
+        page.risk("  ", cluster.risk, "");
         for (addon, plan) in &cluster.addons {
             page.push(LineKind::Heading, format!("  add-on {addon} {}", plan.action.past()));
-            if let Some(risk) = plan.risk {
-                page.push(LineKind::Risk, format!("    ! {}: {}", risk.kind, risk.note));
-            }
+            page.risk("    ", plan.risk, "");
             plan.files.iter().for_each(|file| add_file(&mut page, "    ", file, limits));
         }
         cluster.files.iter().for_each(|file| add_file(&mut page, "  ", file, limits));
@@ -243,21 +209,22 @@ fn add_file(page: &mut Page, indent: &str, file: &FilePlan, limits: Limits) {
         }
     };
     page.push(LineKind::of(file.action), what);
+    let below = format!("{indent}  ");
     for risk in &file.risks {
-        page.push(LineKind::Risk, format!("{indent}  ! {}: {}", risk.kind, risk.note));
+        page.risk(&below, Some(*risk), "");
     }
     for change in &file.changes {
-        add_change(page, &format!("{indent}  "), change, limits);
+        page.signed(&below, show::change(change, limits));
+        page.risk(&format!("{below}  "), change.risk, "");
     }
-    for (change, risk) in file.applications.iter().filter_map(|change| Some((change, change.risk?))) {
-        let place = visible(&change.place()).into_owned();
-        page.push(LineKind::Risk, format!("{indent}  ! {}: {place}: {}", risk.kind, risk.note));
+    for change in &file.applications {
+        page.risk(&below, change.risk, &format!("{}: ", visible(&change.place())));
     }
 }
 
-fn add_change(page: &mut Page, indent: &str, change: &Change, limits: Limits) {
-    page.signed(indent, show::change(change, limits));
-    if let Some(risk) = change.risk {
-        page.push(LineKind::Risk, format!("{indent}  ! {}: {}", risk.kind, risk.note));
+impl fmt::Display for Plan {
+    /// Writes what a person reads on a terminal in a minute; [`full`] has every file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary(self).iter().try_for_each(|line| writeln!(f, "{}", line.text))
     }
 }

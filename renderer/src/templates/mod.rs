@@ -452,7 +452,7 @@ pub fn write_file(template: &RepoPath, documents: &[Value]) -> String {
         if index > 0 {
             text.push_str("---\n");
         }
-        text.push_str(&yaml::write(document));
+        yaml::write_to(&mut text, document);
     }
     text
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::node::{Node, NodeKind, Scalar, Style};
-use super::value::{Map, Number, Value, float_spelling};
+use super::value::{Number, Value, float_spelling};
 use crate::problem::{Fault, Position};
 
 /// A plain scalar that has no single meaning: readers differ on it, or lose a part of it.
@@ -101,7 +101,10 @@ impl fmt::Display for Reading {
 /// Interprets a document, or returns every ambiguous scalar in it.
 pub fn interpret(node: &Node) -> Result<Value, Vec<Fault>> {
     let mut faults = Vec::new();
-    let value = interpret_node(node, &mut faults);
+    let value = interpret_with(node, &mut |ambiguity, _, position| {
+        faults.push(ambiguity.at(position));
+        Value::Null
+    });
     if faults.is_empty() {
         return Ok(value);
     }
@@ -111,27 +114,29 @@ pub fn interpret(node: &Node) -> Result<Value, Vec<Fault>> {
     Err(faults)
 }
 
-fn interpret_node(node: &Node, faults: &mut Vec<Fault>) -> Value {
-    match &node.kind {
-        NodeKind::Scalar(scalar) => interpret_scalar(scalar).unwrap_or_else(|ambiguity| {
-            faults.push(ambiguity.at(node.position));
-            Value::Null
-        }),
-        NodeKind::List(items) => Value::List(items.iter().map(|item| interpret_node(item, faults)).collect()),
-        NodeKind::Map(entries) => Value::Map(
-            entries
-                .iter()
-                .filter_map(|(key, value)| Some((key.as_scalar()?, value)))
-                .map(|(key, value)| (key.text.clone(), interpret_node(value, faults)))
-                .collect::<Map>(),
-        ),
-    }
+/// Interprets a document; a scalar that readers disagree about (`no`, `12:30:00`) is the text that is written there.
+///
+/// Our own files have none, but what is published may have been written by someone else, and can still be compared.
+#[must_use]
+pub fn interpret_as_written(node: &Node) -> Value {
+    interpret_with(node, &mut |_, text, _| Value::String(text.to_owned()))
 }
 
-fn interpret_scalar(scalar: &Scalar) -> Result<Value, Ambiguity> {
-    match scalar.style {
-        Style::Plain => interpret_plain(&scalar.text),
-        Style::Quoted | Style::Block => Ok(Value::String(scalar.text.clone())),
+/// Interprets a document; `ambiguous` says what an ambiguous scalar is.
+fn interpret_with(node: &Node, ambiguous: &mut impl FnMut(Ambiguity, &str, Position) -> Value) -> Value {
+    match &node.kind {
+        NodeKind::Scalar(Scalar { text, style: Style::Plain }) => {
+            interpret_plain(text).unwrap_or_else(|ambiguity| ambiguous(ambiguity, text, node.position))
+        }
+        NodeKind::Scalar(scalar) => Value::String(scalar.text.clone()),
+        NodeKind::List(items) => {
+            Value::List(items.iter().map(|item| interpret_with(item, ambiguous)).collect())
+        }
+        NodeKind::Map(entries) => {
+            let entries = entries.iter().filter_map(|(key, value)| Some((key.as_scalar()?, value)));
+            let entry = |(key, value): (&Scalar, _)| (key.text.clone(), interpret_with(value, ambiguous));
+            Value::Map(entries.map(entry).collect())
+        }
     }
 }
 

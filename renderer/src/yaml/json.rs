@@ -2,8 +2,9 @@
 //!
 //! Nothing is lost towards values. Towards JSON, a number keeps its value and not its spelling.
 
+use serde::{Serialize, Serializer};
+
 use super::value::{Map, Number, Value};
-use super::write::Writer;
 
 impl From<&serde_json::Value> for Value {
     fn from(json: &serde_json::Value) -> Self {
@@ -39,17 +40,16 @@ impl From<&Number> for serde_json::Number {
     }
 }
 
-impl From<&Value> for serde_json::Value {
-    fn from(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(value) => Self::Bool(*value),
-            Value::Number(number) => Self::Number(number.into()),
-            Value::String(text) => Self::String(text.clone()),
-            Value::List(items) => Self::Array(items.iter().map(Self::from).collect()),
-            Value::Map(map) => {
-                Self::Object(map.iter().map(|(key, value)| (key.to_owned(), Self::from(value))).collect())
-            }
+impl Serialize for Value {
+    /// Serializes the value as what it is; a number keeps its value and not its spelling.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(number) => serde_json::Number::from(number).serialize(serializer),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(entries) => serializer.collect_map(entries.iter()),
         }
     }
 }
@@ -58,34 +58,7 @@ impl Value {
     /// Returns the value as JSON.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        self.into()
-    }
-}
-
-impl Writer<'_> {
-    /// Writes a JSON value with everything in it, without building a value first.
-    pub fn json(&mut self, json: &serde_json::Value) {
-        match json {
-            serde_json::Value::Null => self.null(),
-            serde_json::Value::Bool(value) => self.boolean(*value),
-            serde_json::Value::Number(number) => self.number(&number.into()),
-            serde_json::Value::String(text) => self.string(text),
-            serde_json::Value::Array(items) => {
-                self.begin_list();
-                for item in items {
-                    self.json(item);
-                }
-                self.end_list();
-            }
-            serde_json::Value::Object(entries) => {
-                self.begin_map();
-                for (key, value) in entries {
-                    self.key(key);
-                    self.json(value);
-                }
-                self.end_map();
-            }
-        }
+        serde_json::to_value(self).expect("a value is JSON")
     }
 }
 
@@ -105,9 +78,9 @@ mod tests {
     #[test]
     fn json_is_written_like_the_value_it_is() {
         let json = json!({"a": [1, 2.0, 1e21, {}], "b": {"c": "x\ny\n"}});
-        let mut out = String::new();
-        Writer::new(&mut out).json(&json);
-        assert_eq!(out, write(&Value::from(&json)));
-        assert_eq!(out, "a:\n  - 1\n  - 2\n  - 1.0e+21\n  - {}\nb:\n  c: |\n    x\n    y\n");
+        assert_eq!(
+            write(&Value::from(&json)),
+            "a:\n  - 1\n  - 2\n  - 1.0e+21\n  - {}\nb:\n  c: |\n    x\n    y\n"
+        );
     }
 }

@@ -11,8 +11,8 @@ mod read;
 mod json;
 mod write;
 
-pub use interpret::{Ambiguity, Reading, interpret, interpret_plain};
+pub use interpret::{Ambiguity, Reading, interpret, interpret_as_written, interpret_plain};
 pub use node::{Node, NodeKind, Scalar, Style};
 pub use read::{decode, parse, parse_foreign, weight};
 pub use value::{Map, NotFinite, Number, Value};
-pub use write::{Writer, write};
+pub use write::{write, write_to};

@@ -8,7 +8,7 @@ use crate::key_path::{AsStep, Step};
 use crate::tree::Tree;
 
 /// A YAML value. Maps keep their order; numbers keep their spelling.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// `null`.
     Null,
@@ -29,7 +29,7 @@ pub enum Value {
 pub struct Number(pub(super) Box<str>);
 
 /// A mapping with string keys in the order they were inserted. Keys differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Map<T = Value>(Vec<(String, T)>);
 
 impl Number {

@@ -2,237 +2,113 @@
 //!
 //! Text is left bare only if no reader can take it for anything else; it is quoted as in JSON otherwise, and a text of several lines
 //! is a literal block. The same value always gives the same bytes.
-//!
-//! The writer takes events, so that values, JSON and templates can be written without building a tree of values first.
 
 use std::fmt::Write as _;
 
 use memchr::memchr_iter;
 
-use super::value::{Number, Value};
+use super::value::Value;
 
 /// A longer key is written in the explicit form, since libyaml reads only 1,024 characters ahead to find the `:` of a short one.
 const SHORT_KEY_BYTES: usize = 1_000;
 
-/// Writes a value as one document that ends in a newline.
+/// Returns a value as one document that ends in a newline.
 #[must_use]
 pub fn write(value: &Value) -> String {
     let mut out = String::new();
-    Writer::new(&mut out).value(value);
+    write_to(&mut out, value);
     out
 }
 
-/// Writes one document, event by event.
-///
-/// Events must come as a tree does: in a map each value after its key, in a list value after value, and each beginning with its
-/// end. Keys of a map must differ. Anything else is a mistake in the caller and panics in debug builds.
-#[derive(Debug)]
-pub struct Writer<'a> {
-    out: &'a mut String,
-    open: Vec<Open>,
-    after: After,
+/// Adds a value as one document to a text that is empty or ends in a newline.
+pub fn write_to(out: &mut String, value: &Value) {
+    add(out, value, After::Nothing, 0);
 }
 
-/// A collection that has begun and not ended.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    kind: Kind,
-    /// What stood before it. Nothing is written before the first entry, as `[]` and `{}` stand on the same line.
-    after: After,
-    is_empty: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    List,
-    Map,
-}
-
-/// What the writer has just written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What stands before a value on its line.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum After {
-    /// Nothing, or a whole line.
-    Line,
+    Nothing,
     /// `key:`
     Key,
     /// `- `
     Dash,
 }
 
-impl<'a> Writer<'a> {
-    /// Creates a writer that appends a document to `out`, which must end in a newline unless it is empty.
-    pub fn new(out: &'a mut String) -> Self {
-        Self { out, open: Vec::new(), after: After::Line }
-    }
-
-    /// Begins a map.
-    pub fn begin_map(&mut self) {
-        self.begin(Kind::Map);
-    }
-
-    /// Writes a key of the map that began last.
-    pub fn key(&mut self, key: &str) {
-        debug_assert!(self.is_in(Kind::Map) && self.after != After::Key, "`{key}` is no key of a map");
-        self.begin_entry();
-        let start = self.out.len();
-        scalar_on_one_line(self.out, key);
-        if self.out.len() - start > SHORT_KEY_BYTES {
-            self.out.insert_str(start, "? ");
-            self.out.push('\n');
-            self.indent();
-        }
-        self.out.push(':');
-        self.after = After::Key;
-    }
-
-    /// Ends the map that began last.
-    pub fn end_map(&mut self) {
-        self.end(Kind::Map, "{}");
-    }
-
-    /// Begins a list.
-    pub fn begin_list(&mut self) {
-        self.begin(Kind::List);
-    }
-
-    /// Ends the list that began last.
-    pub fn end_list(&mut self) {
-        self.end(Kind::List, "[]");
-    }
-
-    /// Writes a text.
-    pub fn string(&mut self, text: &str) {
-        self.begin_value();
-        match block_header(text) {
-            Some(header) if !self.open.is_empty() => self.block(header, text),
-            _ => {
-                self.space_after_key();
-                scalar_on_one_line(self.out, text);
-                self.end_line();
+/// Adds a value whose entries, items or lines begin at the column `indent`.
+fn add(out: &mut String, value: &Value, after: After, indent: usize) {
+    match value {
+        Value::Map(map) if !map.is_empty() => {
+            for (at, (key, value)) in map.iter().enumerate() {
+                begin_entry(out, at, after, indent);
+                add_key(out, key, indent);
+                add(out, value, After::Key, indent + 2);
             }
         }
-    }
-
-    /// Writes a number as it is spelled.
-    pub fn number(&mut self, number: &Number) {
-        self.bare(number.as_str());
-    }
-
-    /// Writes `true` or `false`.
-    pub fn boolean(&mut self, value: bool) {
-        self.bare(if value { "true" } else { "false" });
-    }
-
-    /// Writes `null`.
-    pub fn null(&mut self) {
-        self.bare("null");
-    }
-
-    /// Writes a value with everything in it.
-    pub fn value(&mut self, value: &Value) {
-        match value {
-            Value::Null => self.null(),
-            Value::Bool(value) => self.boolean(*value),
-            Value::Number(number) => self.number(number),
-            Value::String(text) => self.string(text),
-            Value::List(items) => {
-                self.begin_list();
-                for item in items {
-                    self.value(item);
-                }
-                self.end_list();
-            }
-            Value::Map(map) => {
-                self.begin_map();
-                for (key, value) in map.iter() {
-                    self.key(key);
-                    self.value(value);
-                }
-                self.end_map();
+        Value::List(items) if !items.is_empty() => {
+            for (at, item) in items.iter().enumerate() {
+                begin_entry(out, at, after, indent);
+                out.push_str("- ");
+                add(out, item, After::Dash, indent + 2);
             }
         }
-    }
-
-    fn begin(&mut self, kind: Kind) {
-        self.begin_value();
-        self.open.push(Open { kind, after: self.after, is_empty: true });
-        self.after = After::Line;
-    }
-
-    fn end(&mut self, kind: Kind, empty: &str) {
-        debug_assert!(self.is_in(kind) && self.after == After::Line, "this ends what did not begin");
-        if let Some(Open { after, is_empty: true, .. }) = self.open.pop() {
-            self.after = after;
-            self.space_after_key();
-            self.out.push_str(empty);
-            self.end_line();
-        }
-    }
-
-    /// Writes what must stand before a value: the dash of a list item.
-    fn begin_value(&mut self) {
-        if self.is_in(Kind::List) {
-            self.begin_entry();
-            self.out.push_str("- ");
-            self.after = After::Dash;
-        }
-        debug_assert!(self.open.is_empty() || self.after != After::Line, "a value in a map needs a key");
-    }
-
-    /// Moves to the column at which an entry of the innermost collection begins.
-    fn begin_entry(&mut self) {
-        let Some(open) = self.open.last_mut() else { return };
-        let is_first = std::mem::replace(&mut open.is_empty, false);
-        match open.after {
-            After::Dash if is_first => return,
-            After::Key if is_first => self.out.push('\n'),
-            _ => {}
-        }
-        self.indent();
-    }
-
-    fn indent(&mut self) {
-        push_spaces(self.out, 2 * (self.open.len() - 1));
-    }
-
-    fn bare(&mut self, text: &str) {
-        self.begin_value();
-        self.space_after_key();
-        self.out.push_str(text);
-        self.end_line();
-    }
-
-    /// Writes a literal block, two columns in from the collection that holds it.
-    fn block(&mut self, header: &str, text: &str) {
-        self.space_after_key();
-        self.out.push_str(header);
-        let indent = 2 * self.open.len();
-        let mut start = 0;
-        let ends = memchr_iter(b'\n', text.as_bytes()).chain((!text.ends_with('\n')).then_some(text.len()));
-        for end in ends {
-            self.out.push('\n');
-            if end > start {
-                push_spaces(self.out, indent);
-                self.out.push_str(&text[start..end]);
+        leaf => {
+            if after == After::Key {
+                out.push(' ');
             }
-            start = end + 1;
-        }
-        self.end_line();
-    }
-
-    fn space_after_key(&mut self) {
-        if self.after == After::Key {
-            self.out.push(' ');
+            add_leaf(out, leaf, after, indent);
+            out.push('\n');
         }
     }
+}
 
-    fn end_line(&mut self) {
-        self.out.push('\n');
-        self.after = After::Line;
+/// Moves to the column of an entry or an item; the first one stands behind the dash of the list around it.
+fn begin_entry(out: &mut String, at: usize, after: After, indent: usize) {
+    match after {
+        After::Dash if at == 0 => return,
+        After::Key if at == 0 => out.push('\n'),
+        _ => {}
     }
+    push_spaces(out, indent);
+}
 
-    fn is_in(&self, kind: Kind) -> bool {
-        self.open.last().is_some_and(|open| open.kind == kind)
+fn add_key(out: &mut String, key: &str, indent: usize) {
+    let start = out.len();
+    scalar_on_one_line(out, key);
+    if out.len() - start > SHORT_KEY_BYTES {
+        out.insert_str(start, "? ");
+        out.push('\n');
+        push_spaces(out, indent);
+    }
+    out.push(':');
+}
+
+fn add_leaf(out: &mut String, leaf: &Value, after: After, indent: usize) {
+    match leaf {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(number) => out.push_str(number.as_str()),
+        Value::List(_) => out.push_str("[]"),
+        Value::Map(_) => out.push_str("{}"),
+        Value::String(text) => match block_header(text).filter(|_| after != After::Nothing) {
+            Some(header) => add_block(out, header, text, indent),
+            None => scalar_on_one_line(out, text),
+        },
+    }
+}
+
+/// Adds a literal block without its last line break.
+fn add_block(out: &mut String, header: &str, text: &str, indent: usize) {
+    out.push_str(header);
+    let mut start = 0;
+    let ends = memchr_iter(b'\n', text.as_bytes()).chain((!text.ends_with('\n')).then_some(text.len()));
+    for end in ends {
+        out.push('\n');
+        if end > start {
+            push_spaces(out, indent);
+            out.push_str(&text[start..end]);
+        }
+        start = end + 1;
     }
 }
 
@@ -262,23 +138,21 @@ mod byte {
     pub const WIDE: u8 = 32;
 
     /// The kind of every byte.
-    pub const KINDS: [u8; 256] = {
+    const KINDS: [u8; 256] = {
         let mut kinds = [0; 256];
-        let mut control = 0;
-        while control < 0x20 {
-            kinds[control] = CONTROL;
-            control += 1;
+        let mut byte = 0;
+        while byte < 256 {
+            kinds[byte] = match byte as u8 {
+                b'\n' => LINE,
+                b'\t' => TAB,
+                b'"' | b'\\' => QUOTE,
+                b':' | b'#' => INDICATOR,
+                0xC2 | 0xE2 | 0xEF => WIDE,
+                0..=0x1F | 0x7F => CONTROL,
+                _ => 0,
+            };
+            byte += 1;
         }
-        kinds[0x7F] = CONTROL;
-        kinds[b'\n' as usize] = LINE;
-        kinds[b'\t' as usize] = TAB;
-        kinds[b'"' as usize] = QUOTE;
-        kinds[b'\\' as usize] = QUOTE;
-        kinds[b':' as usize] = INDICATOR;
-        kinds[b'#' as usize] = INDICATOR;
-        kinds[0xC2] = WIDE;
-        kinds[0xE2] = WIDE;
-        kinds[0xEF] = WIDE;
         kinds
     };
 
@@ -603,15 +477,5 @@ list:
             &Value::List(vec![map([(&long, text("v")), ("w", Value::List(vec![text("x")]))])]),
             &format!("- ? {long}\n  : v\n  w:\n    - x\n"),
         );
-    }
-
-    #[test]
-    #[should_panic(expected = "a value in a map needs a key")]
-    #[cfg(debug_assertions)]
-    fn a_value_without_a_key_is_a_mistake_in_the_caller() {
-        let mut out = String::new();
-        let mut writer = Writer::new(&mut out);
-        writer.begin_map();
-        writer.null();
     }
 }

@@ -1,8 +1,34 @@
 //! Schemas as editors and our own judge need them: editors see one file at a time, and the judge what is merged.
 
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 
-use super::{ClusterFile, schema_of};
+use super::facts::{ClusterFile, FleetFile};
+use crate::schema::Schema;
+
+pub(super) static CLUSTER_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<ClusterFile>);
+pub(super) static FLEET_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<FleetFile>);
+
+fn compiled<T: JsonSchema>() -> Schema {
+    Schema::compile(&schema_of::<T>()).expect("the schema is made from our own types")
+}
+
+/// Returns the schema by which we judge a file of a type.
+pub(crate) fn schema_of<T: JsonSchema>() -> Json {
+    let mut schema = schemars::schema_for!(T).to_value();
+    // An editor would insert the `null` of what is absent by default, which is refused.
+    drop_everywhere(&mut schema, &|keyword, value| keyword == "default" && value.is_null());
+    bound_numbers(&mut schema);
+    schema
+}
+
+/// Returns the JSON Schema of `_fleet.yaml`.
+#[must_use]
+pub fn fleet_schema() -> Json {
+    schema_of::<FleetFile>()
+}
 
 /// Returns the JSON Schema of a cluster's file.
 #[must_use]
@@ -44,7 +70,7 @@ fn allow_null(schema: &mut Json) {
 }
 
 /// Gives whole numbers the bounds of their types, which a schema does not take from the name of a format.
-pub(super) fn bound_numbers(schema: &mut Json) {
+fn bound_numbers(schema: &mut Json) {
     let bounds = match schema.get("format").and_then(Json::as_str) {
         Some("int32") => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
         Some("uint32") => Some((0, i64::from(u32::MAX))),
@@ -61,12 +87,6 @@ pub(super) fn bound_numbers(schema: &mut Json) {
         Json::Array(items) => items.iter_mut().for_each(bound_numbers),
         _ => {}
     }
-}
-
-/// Removes the default of what is simply absent by default: an editor would insert `null`, which is refused.
-pub(super) fn drop_null_defaults(mut schema: Json) -> Json {
-    drop_everywhere(&mut schema, &|keyword, value| keyword == "default" && value.is_null());
-    schema
 }
 
 fn drop_everywhere(schema: &mut Json, is_dropped: &dyn Fn(&str, &Json) -> bool) {

@@ -1,5 +1,6 @@
 //! One way through every tree of maps, lists and scalars: [`Tree::at`] follows a path, [`walk`] visits everything with
-//! its path, [`leaves`] lists what has nothing below it, and [`children`](Tree::children) is one level.
+//! its path, [`leaves`] lists what has nothing below it, [`children`](Tree::children) is one level, and an [`Identity`]
+//! tells the items of a list apart.
 //!
 //! Rendered values ([`yaml::Value`](crate::yaml::Value)), facts with their places
 //! ([`inventory::Fact`](crate::inventory::Fact)) and JSON are such trees. A walk borrows: it copies no key until
@@ -15,8 +16,6 @@
 //! });
 //! assert_eq!(texts, ["a[1].b=x"]);
 //! ```
-
-pub mod identity;
 
 use serde_json::Value as Json;
 
@@ -41,7 +40,9 @@ pub trait Tree: Sized {
         match step {
             Step::Key(key) => self.get(key),
             Step::Index(index) => self.item(index),
-            Step::Item { field, id } => identity::find(self, field, id).map(|(_, item)| item),
+            Step::Item { field, id } => {
+                identified(self, field).find(|(.., found)| found == id).map(|(_, item, _)| item)
+            }
         }
     }
 
@@ -84,6 +85,15 @@ impl<'v, T> Visit<'_, 'v, T> {
         self.above.last().copied()
     }
 
+    /// Returns whether nothing is below the part: a scalar, or an empty map or list.
+    #[must_use]
+    pub fn is_leaf(&self) -> bool
+    where
+        T: Tree,
+    {
+        self.value.children().next().is_none()
+    }
+
     /// Returns the path as one to keep.
     #[must_use]
     pub fn owned_path(&self) -> Vec<Step> {
@@ -119,12 +129,50 @@ fn enter<'v, T: Tree>(
 pub fn leaves<T: Tree>(tree: &T) -> Vec<(Vec<Step<&str>>, &T)> {
     let mut leaves = Vec::new();
     walk(tree, &mut |visit| {
-        if visit.value.children().next().is_none() {
+        if visit.is_leaf() {
             leaves.push((visit.path.to_vec(), visit.value));
         }
         Below::Enter
     });
     leaves
+}
+
+/// What may identify an item: the field that a path shows, and the keys that lead to each part of the identity.
+#[derive(Debug)]
+pub struct Identity {
+    /// The field, for example `name`.
+    pub field: &'static str,
+    parts: &'static [&'static [&'static str]],
+}
+
+/// The kinds of identity, in the order in which they are tried.
+pub const IDENTITIES: [Identity; 5] = [
+    Identity { field: "name", parts: &[&["name"]] },
+    Identity { field: "addon", parts: &[&["addon"]] },
+    Identity { field: "name", parts: &[&["kind"], &["name"]] },
+    Identity { field: "name", parts: &[&["kind"], &["metadata", "namespace"], &["metadata", "name"]] },
+    Identity { field: "key", parts: &[&["key"]] },
+];
+
+impl Identity {
+    /// Returns the parts of an item's identity, joined by slashes, if it has all of them; only a namespace may be missing.
+    pub fn of<T: Tree>(&self, item: &T) -> Option<String> {
+        let words = self.parts.iter().map(|keys| match item.at(keys) {
+            Some(word) => word.as_str(),
+            None if keys.last() == Some(&"namespace") && item.get("metadata").is_some() => Some(""),
+            None => None,
+        });
+        Some(words.collect::<Option<Vec<_>>>()?.join("/"))
+    }
+}
+
+/// Returns the items of a list that `field` identifies, each with the step to it and its identity.
+pub fn identified<'t, T: Tree>(
+    list: &'t T,
+    field: &str,
+) -> impl Iterator<Item = (Step<&'t str>, &'t T, String)> {
+    let kinds = IDENTITIES.iter().filter(move |kind| kind.field == field);
+    kinds.flat_map(|kind| list.children().filter_map(|(step, item)| Some((step, item, kind.of(item)?))))
 }
 
 impl Tree for Json {

@@ -1,0 +1,82 @@
+//! The inventory as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::fact::Fact;
+use super::facts::{ClusterFile, FleetFile, Role};
+use crate::path::{ClusterName, RepoPath};
+use crate::snapshot::SourceId;
+
+/// All facts of the fleet.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// The shared facts.
+    pub fleet: Arc<Fleet>,
+    /// The clusters by name.
+    pub clusters: BTreeMap<ClusterName, Arc<Cluster>>,
+    /// Clusters whose own files have problems: that they exist is all that is known of them.
+    pub broken: BTreeSet<ClusterName>,
+}
+
+impl Inventory {
+    /// Returns the hub of a cluster, if it names one that is.
+    #[must_use]
+    pub fn hub_of(&self, cluster: &Cluster) -> Option<&Arc<Cluster>> {
+        self.clusters.get(&cluster.hub).filter(|hub| hub.is_hub())
+    }
+}
+
+/// The facts that all clusters share.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// The typed facts.
+    pub facts: FleetFile,
+    /// The facts as a template sees them.
+    pub view: Json,
+    /// The facts with their places.
+    pub origin: Fact,
+    /// The identity of the content.
+    pub id: SourceId,
+    /// Whether the file is there and has no problem. Nothing is rendered from facts that are in doubt.
+    pub is_valid: bool,
+}
+
+/// One cluster with its merged facts.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// The name.
+    pub name: ClusterName,
+    /// The name of its hub; its own name on a hub.
+    pub hub: ClusterName,
+    /// The file that describes it.
+    pub file: Arc<RepoPath>,
+    /// The typed facts.
+    pub facts: ClusterFile,
+    /// The facts as a template sees them, without `addons`.
+    pub view: Json,
+    /// The merged facts with their places.
+    pub origin: Fact,
+    /// The files that the facts were merged from, outermost first, with the identities of their contents.
+    pub sources: Vec<(RepoPath, SourceId)>,
+    /// How much the merged facts take.
+    pub(super) weight: usize,
+}
+
+impl Cluster {
+    /// Returns whether the cluster is a hub: a control cluster that is its own.
+    #[must_use]
+    pub fn is_hub(&self) -> bool {
+        self.hub == self.name && self.facts.role == Role::Control
+    }
+}
+
+impl Fleet {
+    /// Stands in for facts that can't be read.
+    pub(super) fn unknown(file: &Arc<RepoPath>, id: SourceId) -> Self {
+        let origin = Fact::empty(file);
+        Self { facts: FleetFile::default(), view: json!({}), origin, id, is_valid: false }
+    }
+}
