@@ -1,6 +1,5 @@
 //! How a command fails: what went wrong, what to do about it, and which exit code says so.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -14,8 +13,8 @@ use crate::charts::ChartError;
 use crate::forge::ForgeError;
 use crate::git::{GitError, PushError, Revision};
 use crate::identity::{IdentityError, RegistrationError};
-use crate::output::Exit;
 use crate::output::problems::listed;
+use crate::output::{Exit, with_causes};
 use crate::run::WorkerDeath;
 use crate::working_tree::WorkingTreeError;
 
@@ -198,6 +197,18 @@ impl CommandError {
         }
     }
 
+    /// Creates the error of a command line that does not fit together.
+    #[must_use]
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: hint.into() }
+    }
+
+    /// Creates the error of something that was named and does not exist.
+    #[must_use]
+    pub fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::NotFound { message: message.into(), hint: hint.into() }
+    }
+
     /// Wraps a failure that has no kind of its own.
     #[must_use]
     pub fn unexpected(attempt: &str, source: impl Into<anyhow::Error>) -> Self {
@@ -216,24 +227,14 @@ impl CommandError {
     /// Returns the message with its causes; the first problems come before it, each as it reads.
     #[must_use]
     pub fn message(&self) -> String {
-        listed(self.problems()) + &self.with_causes()
+        listed(self.problems()) + &with_causes(self)
     }
 
     /// Returns the message with its causes, without problems, and the hint on a line of its own.
     #[must_use]
     pub fn report(&self) -> String {
         let hint = self.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-        format!("error: {}{hint}", self.with_causes())
-    }
-
-    fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
+        format!("error: {}{hint}", with_causes(self))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod percent;
 pub mod secrets;
 
 pub mod output;
+pub mod server;
 
 pub mod http;
 pub mod identity;

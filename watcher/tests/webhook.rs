@@ -10,9 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fleetwright::events::dispatch::serve;
-use fleetwright::events::server::{Limits, Monitor, Server, Site};
-use fleetwright::events::webhook::{MAX_BODY_BYTES, Secrets, Webhook};
-use fleetwright::events::{Cancel, Event, Events, Outcome, Queue, Settings};
+use fleetwright::events::site::Site;
+use fleetwright::events::webhook::{BodyLimits, MAX_BODY_BYTES, Secrets, Webhook};
+use fleetwright::events::{Cancel, Event, Events, Monitor, Outcome, Queue, Settings};
+use fleetwright::server::{Limits, Server};
 use insta::assert_snapshot;
 use ring::hmac;
 use tokio::runtime::Runtime;
@@ -43,21 +44,22 @@ struct Front {
 
 impl Front {
     fn start() -> Self {
-        Self::with("acme/fleet", Limits::default())
+        Self::with("acme/fleet", Limits::default(), BodyLimits::default())
     }
 
-    fn with(repository: &str, limits: Limits) -> Self {
+    fn with(repository: &str, limits: Limits, body_limits: BodyLimits) -> Self {
         let runtime = Runtime::new().unwrap();
         let (sender, hints) = mpsc::channel(1_024);
         let (monitor, cancel) = (Monitor::default(), Cancel::default());
         let secrets = Secrets::from_text(&SECRET.into()).unwrap();
-        let webhook =
-            Webhook::new(secrets, repository.parse().unwrap(), sender.clone(), monitor.metrics.clone());
-        let site = Site::new(monitor.clone(), &sender).with_webhook(webhook);
+        let repository = repository.parse().unwrap();
+        let webhook = Webhook::new(secrets, repository, sender.clone(), monitor.metrics.clone());
+        let site = Site::new(monitor.clone(), &sender).with_webhook(webhook, body_limits);
         let server = runtime.block_on(Server::bind("127.0.0.1:0".parse().unwrap(), limits)).unwrap();
-        let address = server.address().unwrap();
-        let stop = cancel.clone();
-        let server = runtime.spawn(async move { server.serve(site, &stop).await });
+        let address = server.address();
+        let (stop, metrics) = (cancel.clone(), monitor.metrics.clone());
+        let serve = async move { server.serve(site.into_router(), &metrics, stop.requested()).await };
+        let server = runtime.spawn(serve);
         Self { runtime, address, monitor, sender, hints, cancel, server }
     }
 
@@ -146,7 +148,7 @@ fn a_push_is_answered_and_becomes_a_hint_and_its_repetition_does_not() {
     let mut front = Front::start();
     let (first, second) = (front.push("1"), front.push("1"));
     assert_eq!((status(&first), body(&first)), ("202", "queued a look\n"));
-    assert_eq!((status(&second), body(&second)), ("202", "this delivery was taken in before\n"));
+    assert_eq!((status(&second), body(&second)), ("202", "this delivery was received before\n"));
     assert_eq!(front.hinted(), 1);
 }
 
@@ -214,7 +216,11 @@ fn the_largest_payload_is_accepted_and_one_byte_more_is_not() {
 
 #[test]
 fn a_body_that_does_not_say_how_long_it_is_is_cut_off_at_the_limit() {
-    let front = Front::with("acme/fleet", Limits { body_bytes: 1_000, ..Limits::default() });
+    let front = Front::with(
+        "acme/fleet",
+        Limits::default(),
+        BodyLimits { body_bytes: 1_000, ..BodyLimits::default() },
+    );
     let chunked = |bytes: usize| {
         let head = head("push", "1", &sign(SECRET, b""));
         let chunk = "x".repeat(bytes);
@@ -228,7 +234,11 @@ fn a_body_that_does_not_say_how_long_it_is_is_cut_off_at_the_limit() {
 
 #[test]
 fn bodies_on_their_way_share_a_bounded_memory_and_give_it_back() {
-    let front = Front::with("acme/fleet", Limits { buffered_bytes: 100, ..Limits::default() });
+    let front = Front::with(
+        "acme/fleet",
+        Limits::default(),
+        BodyLimits { buffered_bytes: 100, ..BodyLimits::default() },
+    );
     let (first, second) = PUSH.split_at(10);
     let mut slow = front.connect();
     let signature = sign(SECRET, PUSH.as_bytes());
@@ -250,7 +260,7 @@ fn bodies_on_their_way_share_a_bounded_memory_and_give_it_back() {
 #[test]
 fn slow_clients_are_cut_off_when_their_time_is_over() {
     let connection_time = Duration::from_millis(500);
-    let front = Front::with("acme/fleet", Limits { connections: 8, connection_time, ..Limits::default() });
+    let front = Front::with("acme/fleet", Limits { connections: 8, connection_time }, BodyLimits::default());
     let whole = delivery("push", "1", SECRET, PUSH.as_bytes());
     let slow: Vec<TcpStream> = (0..8)
         .map(|number| {
@@ -277,7 +287,8 @@ fn slow_clients_are_cut_off_when_their_time_is_over() {
 fn slow_clients_however_many_keep_no_probe_and_no_delivery_waiting() {
     // Their time never ends, so only a newcomer's need can end them.
     let connection_time = Duration::from_hours(1);
-    let front = Front::with("acme/fleet", Limits { connection_time, ..Limits::default() });
+    let front =
+        Front::with("acme/fleet", Limits { connection_time, ..Limits::default() }, BodyLimits::default());
     let whole = delivery("push", "1", SECRET, PUSH.as_bytes());
     let slow = testkit::hostile::floods::slow_connections(front.address, &whole, 600).unwrap();
     for path in ["/healthz", "/metrics"] {
@@ -497,7 +508,7 @@ fn every_example_of_a_payload_is_understood() {
         println!("left out: the example payloads are not here; `testkit/webhooks/fetch` brings them in");
         return;
     };
-    let front = Front::with("Codertocat/Hello-World", Limits::default());
+    let front = Front::with("Codertocat/Hello-World", Limits::default(), BodyLimits::default());
     for example in &examples {
         for (number, payload) in example.payloads.iter().enumerate() {
             let id = format!("{}-{number}", example.event.replace('_', "-"));

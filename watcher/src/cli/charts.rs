@@ -11,14 +11,14 @@ use renderer::inventory::{ChartSources, read_fleet};
 use renderer::path::RepoPath;
 use renderer::plural::{agrees, counted};
 use renderer::problem::Problem;
-use renderer::render::with_lines;
+use renderer::render::{Progress as _, with_lines};
 use renderer::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-use super::{Global, print_json, print_text};
+use super::Global;
 use crate::charts::{self, Action, ChartError, Client, Given, Origin, Relocked, Supply, Wanted};
 use crate::error::CommandError;
-use crate::output::{Exit, Progress};
+use crate::output::{Exit, with_causes};
 use crate::working_tree::read_working_tree;
 
 #[derive(Debug, clap::Args)]
@@ -29,25 +29,25 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Charts {
-    /// Lock the charts that add-ons name: write which values each takes into `templates/charts.lock`.
+    /// Write the values that each chart of an add-on takes into `templates/charts.lock`.
     ///
-    /// A chart that is locked is not fetched again. Charts that no add-on names any more are left out.
+    /// A chart that is locked is not fetched again. Charts that no add-on names are removed.
     Lock {
         /// Take charts from here and not from their repositories: a chart's folder, a folder of charts, a package, or the
-        /// address of a package, a repository or a registry. `REPOSITORY=` in front says whose charts these are.
+        /// address of a package, a repository or a registry. `REPOSITORY=` in front names the repository of the charts.
         #[arg(long, value_name = "[REPOSITORY=]DIR|TGZ|URL")]
         from: Vec<String>,
-        /// Fetch charts again that are locked already; another package under the same version is refused.
+        /// Fetch locked charts again; another package under the same version is an error.
         #[arg(long)]
         refresh: bool,
     },
-    /// Say whether every chart that an add-on names is locked.
+    /// Check that the chart of every add-on is locked.
     Check,
-    /// List the charts that add-ons name, and where each is drawn from: what a mirror has to hold.
+    /// List the charts of the add-ons and their sources: what a mirror has to contain.
     List,
-    /// List newer versions of the charts that add-ons name.
+    /// List newer versions of the charts of the add-ons.
     Outdated {
-        /// End with exit code 3 if there is one.
+        /// Exit with code 3 if there is one.
         #[arg(long)]
         exit_code: bool,
     },
@@ -70,7 +70,7 @@ struct Described {
     lock: Result<ChartLock, Vec<Problem>>,
     /// The text of the lock.
     text: Option<Vec<u8>>,
-    /// What people wrote, without the lock.
+    /// The source files, without the lock.
     others: Snapshot,
 }
 
@@ -104,7 +104,7 @@ fn lock(global: &Global, top: &Path, from: &[String], is_refreshed: bool) -> Res
     let wanted = described.wanted();
     let old = match described.lock {
         Ok(lock) => lock,
-        // What can't be read is no loss to somebody who asks for it to be written anew.
+        // A lock that can't be read need not be kept if it is to be written again.
         Err(_) if is_refreshed => ChartLock::default(),
         Err(problems) => return Err(CommandError::Problems { problems }),
     };
@@ -122,7 +122,7 @@ fn lock(global: &Global, top: &Path, from: &[String], is_refreshed: bool) -> Res
     Ok(Exit::Done)
 }
 
-/// Writes beside the place and moves, so that nobody reads half a lock.
+/// Writes beside the place and moves, so that no reader sees half a lock.
 fn write(path: &Path, text: &str) -> Result<(), CommandError> {
     let staged = path.with_file_name(".charts.lock");
     let written = fs::write(&staged, text).and_then(|()| fs::rename(&staged, path));
@@ -143,25 +143,21 @@ fn show_lock<'a>(
     };
     let mut rows: Vec<_> = actions.iter().map(|(id, action)| (word(action), id)).collect();
     rows.extend(dropped.map(|id| ("dropped", id)));
-    if global.is_json() {
-        let charts: Vec<_> =
-            rows.iter().map(|(action, id)| as_json(id, &[("action", json!(action))])).collect();
-        print_json(&json!({ "charts": charts, "written": is_written, "notes": notes }));
-        return;
-    }
-    let mut lines: Vec<_> = rows
-        .into_iter()
-        .map(|(action, id)| {
+    let json = || {
+        let charts = rows.iter().map(|(action, id)| as_json(id, &[("action", json!(action))]));
+        json!({ "charts": charts.collect::<Vec<_>>(), "written": is_written, "notes": notes })
+    };
+    global.show(json, || {
+        let row = |(action, id): &(&str, &ChartId)| {
             let keys =
                 lock.charts.get(id).map(|chart| format!(", {}", counted(key_count(&chart.values), "key")));
             format!("{action:<7} {} {}{}\n", id.name, id.version, keys.unwrap_or_default())
-        })
-        .collect();
-    let count = lock.charts.len();
-    let end = if is_written { format!("wrote `{LOCK}`") } else { format!("`{LOCK}` is current") };
-    lines.extend(notes.iter().map(|note| format!("note: {note}\n")));
-    lines.push(format!("{end}: {}\n", counted(count, "chart")));
-    print_text(&lines.concat());
+        };
+        let rows: String = rows.iter().map(row).collect();
+        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        let end = if is_written { format!("wrote `{LOCK}`") } else { format!("`{LOCK}` is current") };
+        format!("{rows}{notes}{end}: {}\n", counted(lock.charts.len(), "chart"))
+    });
 }
 
 fn as_json(id: &ChartId, more: &[(&str, Value)]) -> Value {
@@ -189,18 +185,21 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
         return Err(CommandError::Problems { problems: with_lines(problems, &described.others) });
     }
     let idle: Vec<_> = lock.charts.keys().filter(|id| !wanted.contains(id)).collect();
-    if global.is_json() {
-        let idle: Vec<_> = idle.iter().map(|id| as_json(id, &[])).collect();
-        print_json(&json!({ "problems": [], "charts": wanted.len(), "idle": idle }));
-    } else {
-        let line = |id: &&ChartId| {
-            format!("no add-on names {} {}: `fleetwright charts lock` leaves it out\n", id.name, id.version)
-        };
-        let idle: String = idle.iter().map(line).collect();
-        let count = wanted.len();
-        let verb = agrees(count, "is", "are");
-        print_text(&format!("{} {verb} locked\n{idle}", counted(count, "chart")));
-    }
+    global.show(
+        || {
+            let idle: Vec<_> = idle.iter().map(|id| as_json(id, &[])).collect();
+            json!({ "problems": [], "charts": wanted.len(), "idle": idle })
+        },
+        || {
+            let unused = |id: &&ChartId| {
+                let ChartId { name, version, .. } = id;
+                format!("no add-on names {name} {version}: `fleetwright charts lock` leaves it out\n")
+            };
+            let verb = agrees(wanted.len(), "is", "are");
+            let unused: String = idle.iter().map(unused).collect();
+            format!("{} {verb} locked\n{unused}", counted(wanted.len(), "chart"))
+        },
+    );
     Ok(Exit::Done)
 }
 
@@ -208,16 +207,16 @@ fn list(global: &Global, top: &Path) -> Result<Exit, CommandError> {
     let described = Described::read(top)?;
     let wanted = described.wanted();
     let source = |id: &ChartId| described.sources.address_of(&id.repository).into_owned();
-    if global.is_json() {
-        let charts: Vec<_> = wanted.iter().map(|id| as_json(id, &[("source", json!(source(id)))])).collect();
-        print_json(&json!({ "charts": charts }));
-    } else {
-        let line = |id: &ChartId| {
-            let own = (source(id) != id.repository).then(|| format!(" (a copy of {})", id.repository));
-            format!("{} {} from {}{}\n", id.name, id.version, source(id), own.unwrap_or_default())
-        };
-        print_text(&wanted.iter().map(line).collect::<String>());
-    }
+    global.show(
+        || json!({ "charts": wanted.iter().map(|id| as_json(id, &[("source", json!(source(id)))])).collect::<Vec<_>>() }),
+        || {
+            let line = |id: &ChartId| {
+                let own = (source(id) != id.repository).then(|| format!(" (a copy of {})", id.repository));
+                format!("{} {} from {}{}\n", id.name, id.version, source(id), own.unwrap_or_default())
+            };
+            wanted.iter().map(line).collect()
+        },
+    );
     Ok(Exit::Done)
 }
 
@@ -225,22 +224,19 @@ fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, Co
     let described = Described::read(top)?;
     let wanted = described.wanted();
     let client = Client::new();
-    let progress =
-        if global.is_json() { Progress::silent() } else { Progress::start("charts", wanted.len() as u64) };
+    let progress = global.progress("charts");
     let mut asked = Vec::new();
     for id in &wanted {
         let origin = Origin::of(&described.sources, &id.repository);
         asked.push((id, charts::newer(&client, id, &origin)));
-        progress.advance();
+        progress.advance(wanted.len());
     }
-    progress.finish();
+    drop(progress);
     let is_any = asked.iter().any(|(_, newer)| newer.as_ref().is_ok_and(|newer| !newer.is_empty()));
-    if global.is_json() {
-        let charts: Vec<_> = asked.iter().map(|(id, newer)| as_json(id, &[newer_json(newer)])).collect();
-        print_json(&json!({ "charts": charts }));
-    } else {
-        print_text(&asked.iter().map(|(id, newer)| newer_text(id, newer)).collect::<String>());
-    }
+    global.show(
+        || json!({ "charts": asked.iter().map(|(id, newer)| as_json(id, &[newer_json(newer)])).collect::<Vec<_>>() }),
+        || asked.iter().map(|(id, newer)| newer_text(id, newer)).collect(),
+    );
     match unasked(asked) {
         // The document has the reasons, and there is only one.
         Some(_) if global.is_json() => Ok(Exit::Unexpected),
@@ -255,7 +251,7 @@ type Newer = Result<Vec<String>, ChartError>;
 fn newer_json(newer: &Newer) -> (&'static str, Value) {
     match newer {
         Ok(newer) => ("newer", json!(newer)),
-        Err(error) => ("error", json!(reason(error))),
+        Err(error) => ("error", json!(with_causes(error))),
     }
 }
 
@@ -267,14 +263,8 @@ fn newer_text(id: &ChartId, newer: &Newer) -> String {
         Ok([newest, rest @ ..]) => {
             format!("{name} {version}: there is {newest}, and {} between\n", rest.len())
         }
-        Err(error) => format!("{name} {version}: not known, since {}\n", reason(error)),
+        Err(error) => format!("{name} {version}: not known, since {}\n", with_causes(error)),
     }
-}
-
-/// Returns what an error says, and what its causes do.
-fn reason(error: &ChartError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn unasked(asked: Vec<(&ChartId, Newer)>) -> Option<ChartError> {

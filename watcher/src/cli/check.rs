@@ -1,4 +1,4 @@
-//! `fleetwright check`: every problem in what people wrote.
+//! `fleetwright check`: every problem in the source files.
 
 use renderer::plural::counted;
 use serde_json::json;
@@ -13,12 +13,13 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let (clusters, files) = (rendered.clusters.len(), rendered.file_count());
     let notes = rendered.notes();
     match global.format {
-        Format::Json => {
-            let accepted = &rendered.accepted;
-            print_json(
-                &json!({ "problems": [], "notes": notes, "accepted": accepted, "clusters": clusters, "files": files }),
-            );
-        }
+        Format::Json => print_json(&json!({
+            "problems": [],
+            "notes": notes,
+            "accepted": rendered.accepted,
+            "clusters": clusters,
+            "files": files,
+        })),
         Format::Sarif => print_json(&sarif(&[])),
         Format::Github => print_text(&workflow_commands(&[])),
         Format::Text | Format::Mermaid => {

@@ -1,4 +1,4 @@
-//! `fleetwright demo`: the whole path on a throwaway copy of the two-cluster platform.
+//! `fleetwright demo`: the whole path on a temporary copy of the two-cluster platform.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use renderer::plural::counted;
 use renderer::problem::Position;
 use renderer::render::Renderer;
 
-use super::{Exit, Global, print_lines, print_painted, print_text};
+use super::{Exit, print_lines, print_painted, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::LocalForge;
 use crate::git::{BlobCache, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
-use crate::output::style::Kind;
+use crate::output::style::{ADDED, HEADING, PLAIN, REMOVED};
 use crate::run::{Pipeline, Published, RunReport, Settings};
 
 static ENVIRONMENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../environments");
@@ -31,22 +31,20 @@ const NOON: i64 = 1_767_268_800;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Keep the repository in this folder, to look around in it; it must not exist yet.
+    /// Create the repository in this folder and keep it; the folder must not exist.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
 
-pub(super) fn run(_: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let throwaway = tempfile::tempdir().map_err(|error| CommandError::unexpected("make a folder", error))?;
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let temporary = tempfile::tempdir().map_err(|error| CommandError::unexpected("make a folder", error))?;
     let dir = match &args.keep {
         Some(dir) if dir.exists() => {
-            return Err(CommandError::Usage {
-                message: format!("`{}` is there already", dir.display()),
-                hint: "name a folder that does not exist yet".to_owned(),
-            });
+            let message = format!("`{}` exists already", dir.display());
+            return Err(CommandError::usage(message, "name a folder that does not exist"));
         }
         Some(dir) => dir.clone(),
-        None => throwaway.path().join("fleet.git"),
+        None => temporary.path().join("fleet.git"),
     };
     Demo::start(&dir)?.play()?;
     if args.keep.is_some() {
@@ -94,9 +92,9 @@ impl Demo {
         let tip = self.repository.branch(BASE)?;
         let edited = self.edit(tip)?;
         let (old, new) = (KEY, NEW);
-        print_painted(Kind::Plain, &format!("{FILE}:{}\n", edited.at.line));
-        print_painted(Kind::Removed, &format!("- {old}\n"));
-        print_painted(Kind::Added, &format!("+ {new}\n"));
+        print_painted(PLAIN, &format!("{FILE}:{}\n", edited.at.line));
+        print_painted(REMOVED, &format!("- {old}\n"));
+        print_painted(ADDED, &format!("+ {new}\n"));
         print_text(&format!("committed to `{BASE}` as {}\n", edited.revision.short()));
 
         self.heading("The run notices, renders both clusters, and shows what will change");
@@ -126,7 +124,7 @@ impl Demo {
     fn heading(&mut self, text: &str) {
         self.scene += 1;
         let line = format!("{}{}. {text}\n", if self.scene == 1 { "" } else { "\n" }, self.scene);
-        print_painted(Kind::Heading, &line);
+        print_painted(HEADING, &line);
     }
 
     fn run_once(&mut self) -> Result<RunReport, CommandError> {

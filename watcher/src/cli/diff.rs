@@ -13,19 +13,19 @@ use crate::working_tree::read_working_tree;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The revision to compare with: a branch, a tag, a commit id or an expression such as `main~2`; or a range, `A..B`, or
-    /// `A...B` from where both parted.
+    /// The revision to compare with: a branch, a tag, a commit id or an expression such as `main~2`; or a range, `A..B`,
+    /// or `A...B` from their merge base.
     #[arg(default_value = "HEAD")]
     base: String,
-    /// The revision to show; the working tree if left out.
+    /// The revision to show; the default is the working tree.
     head: Option<String>,
-    /// Show every file and every change, nothing folded.
+    /// Show every file and every change, without folding.
     #[arg(long)]
     full: bool,
-    /// Print the body that a pull request would get.
+    /// Print the body of the pull request.
     #[arg(long, conflicts_with_all = ["full", "format"])]
     markdown: bool,
-    /// End with exit code 3 if there is a change.
+    /// Exit with code 3 if there is a change.
     #[arg(long)]
     exit_code: bool,
 }
@@ -94,23 +94,22 @@ fn range(text: &str) -> Option<(&str, &str, &str)> {
 
 fn not_beside(range: &str) -> CommandError {
     let range = range.escape_debug();
-    CommandError::Usage {
-        message: format!("the range `{range}` names both revisions already"),
-        hint: "leave out the other revision, or write `BASE HEAD`".to_owned(),
-    }
+    CommandError::usage(
+        format!("the range `{range}` names both revisions already"),
+        "leave out the other revision, or write `BASE HEAD`",
+    )
 }
 
 fn unrelated(one: &str, two: &str) -> CommandError {
     let (one, two) = (one.escape_debug(), two.escape_debug());
-    CommandError::NotFound {
-        message: format!("`{one}` and `{two}` have no commit in common"),
-        hint: format!(
-            "compare both as they are with `fleetwright diff {one}..{two}`; a shallow clone may lack the commit: `git fetch --unshallow`"
-        ),
-    }
+    let hint = format!(
+        "compare both as they are with `fleetwright diff {one}..{two}`; \
+         a shallow clone may lack the commit: `git fetch --unshallow`"
+    );
+    CommandError::not_found(format!("`{one}` and `{two}` have no commit in common"), hint)
 }
 
-/// Says of which revision the problems are, since they are not in the files that a person has before them.
+/// Names the revision that has the problems, since they are not in the files of the working tree.
 fn in_revision(error: CommandError, name: &str) -> CommandError {
     match error {
         CommandError::Problems { problems } => {

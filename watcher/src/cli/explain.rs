@@ -12,7 +12,7 @@ use renderer::problem::{Place, did_you_mean};
 use renderer::render::{Rendered, RenderedFile};
 use serde_json::json;
 
-use super::{Global, print_json, print_text};
+use super::Global;
 use crate::error::CommandError;
 use crate::output::Exit;
 
@@ -25,8 +25,8 @@ const MAX_VALUE_CHARS: usize = 100;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A rendered file, a file with facts or a file below `templates/`, named from this folder or from the top of the
-    /// repository.
+    /// A rendered file, a file with facts or a file below `templates/`, relative to the current folder or to the top of
+    /// the repository.
     file: String,
     /// The key, such as `prometheus.prometheusSpec.remoteWrite[0].url`, or as a plan prints it; a file below
     /// `environments/` needs one.
@@ -87,15 +87,21 @@ impl<'a> Files<'a> {
         let hint =
             "name a file below `argocd-apps/` or `templates/`, or one below `environments/` and a key of it";
         let Some(path) = path else {
-            return usage(format!("`{shown}` is not in this repository"), hint.to_owned());
+            return CommandError::usage(format!("`{shown}` is not in this repository"), hint);
         };
         let inside: Vec<_> = self.names().filter(|name| name.below(path.as_str()).is_some()).collect();
         if !inside.is_empty() {
-            return usage(format!("`{shown}` is a folder"), format!("name a file in it: {}", listed(inside)));
+            return CommandError::usage(
+                format!("`{shown}` is a folder"),
+                format!("name a file in it: {}", listed(inside)),
+            );
         }
         let near = did_you_mean(path.as_str(), self.names().map(RepoPath::as_str));
         let hint = near.map_or_else(|| hint.to_owned(), |near| format!("did you mean `{near}`?"));
-        not_found(format!("`{shown}` is neither a rendered file nor one that is rendered from"), hint)
+        CommandError::not_found(
+            format!("`{shown}` is neither a rendered file nor one that is rendered from"),
+            hint,
+        )
     }
 }
 
@@ -129,7 +135,7 @@ fn explain_value(
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("`fleetwright explain {}` shows every key", file.path),
         };
-        not_found(format!("{missing} in `{}`", file.path), hint)
+        CommandError::not_found(format!("{missing} in `{}`", file.path), hint)
     })?;
     let explained = places.iter().flat_map(|place| {
         let found = explain::explain(rendered, &file.path, Some(&text_of(&place.path))).unwrap_or_default();
@@ -148,7 +154,7 @@ fn explain_fact(
         facts(rendered).into_iter().filter(|(_, place)| place.file == *path).map(|(key, _)| key).collect();
     let Some(given) = &args.key else {
         let message = format!("`{path}` holds facts: name one of them");
-        return Err(usage(message, keys_hint(&own)));
+        return Err(CommandError::usage(message, keys_hint(&own)));
     };
     // Shells take quotes away, so a key is understood without them.
     let bare = |key: &str| key.replace('"', "");
@@ -157,7 +163,7 @@ fn explain_fact(
     let Some((key, reach)) = found else {
         let near = did_you_mean(given, own.iter().map(String::as_str));
         let hint = near.map_or_else(|| keys_hint(&own), |near| format!("did you mean `{near}`?"));
-        return Err(not_found(format!("`{path}` has no `{}`", given.escape_debug()), hint));
+        return Err(CommandError::not_found(format!("`{path}` has no `{}`", given.escape_debug()), hint));
     };
     show_reach(global, key, &reach);
     Ok(())
@@ -166,7 +172,7 @@ fn explain_fact(
 fn no_keys(path: &RepoPath) -> CommandError {
     let hint =
         format!("`fleetwright explain {path}` shows what is rendered from it, and a rendered file has keys");
-    usage(format!("`{path}` has no keys"), hint)
+    CommandError::usage(format!("`{path}` has no keys"), hint)
 }
 
 /// Returns the key and the place of every fact of the inventory and of the add-ons.
@@ -194,48 +200,36 @@ fn listed<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-fn usage(message: String, hint: String) -> CommandError {
-    CommandError::Usage { message, hint }
-}
-
-fn not_found(message: String, hint: String) -> CommandError {
-    CommandError::NotFound { message, hint }
-}
-
 fn show_values(global: &Global, values: &[Provenance]) {
-    if global.is_json() {
-        print_json(&json!({ "values": values }));
-    } else {
-        let documents: BTreeSet<_> = values.iter().map(|value| value.document).collect();
-        let is_numbered = documents.len() > 1;
-        print_text(&values.iter().map(|value| value_text(value, is_numbered)).collect::<String>());
-    }
+    let documents: BTreeSet<_> = values.iter().map(|value| value.document).collect();
+    let text = || values.iter().map(|value| value_text(value, documents.len() > 1)).collect();
+    global.show(|| json!({ "values": values }), text);
 }
 
 fn show_reach(global: &Global, key: &str, reach: &Reach) {
     let Reach { place, value, reached } = reach;
     let groups = explain::grouped(reached);
-    if global.is_json() {
-        let fact = json!({ "key": key, "place": place, "value": value });
-        print_json(&json!({ "fact": fact, "reached": reached, "groups": groups }));
-    } else {
-        print_text(&format!("{place}  {key}{}\n{}", equals(value), groups_text(&groups)));
-    }
+    global.show(
+        || {
+            let fact = json!({ "key": key, "place": place, "value": value });
+            json!({ "fact": fact, "reached": reached, "groups": groups })
+        },
+        || format!("{place}  {key}{}\n{}", equals(value), groups_text(&groups)),
+    );
 }
 
 fn show_usage(global: &Global, usage: &Usage) {
     let groups = explain::grouped(&usage.reached);
-    if global.is_json() {
-        print_json(&json!({ "source": usage, "reached": usage.reached, "groups": groups }));
-        return;
-    }
-    let mut text = format!("{}\n", usage.file);
-    for (word, files) in [("calls", &usage.calls), ("called by", &usage.called_by)] {
-        for file in files {
-            let _ = writeln!(text, "  {word:<9}  {file}");
-        }
-    }
-    print_text(&(text + &groups_text(&groups)));
+    global.show(
+        || json!({ "source": usage, "reached": usage.reached, "groups": groups }),
+        || {
+            let called = |word, files: &[RepoPath]| -> String {
+                files.iter().map(|file| format!("  {word:<9}  {file}\n")).collect()
+            };
+            let (calls, callers) = (called("calls", &usage.calls), called("called by", &usage.called_by));
+            format!("{}\n{calls}{callers}{}", usage.file, groups_text(&groups))
+        },
+    );
 }
 
 fn value_text(value: &Provenance, is_numbered: bool) -> String {

@@ -7,34 +7,36 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 use crate::error::CommandError;
-use crate::events::server::{Limits, ListenError, Monitor, Refresh, Server, Site};
-use crate::events::webhook::{SECRET_VARIABLE, Secrets, SecretsError, Webhook};
-use crate::events::{Cancel, Events, RepositoryName};
+use crate::events::site::{Refresh, Site};
+use crate::events::webhook::{BodyLimits, SECRET_VARIABLE, Secrets, SecretsError, Webhook};
+use crate::events::{Cancel, Events, Monitor, RepositoryName};
+use crate::output::with_causes;
+use crate::server::{Limits, ListenError, Server};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Listen {
-    /// Answer HTTP on this address: `/healthz`, `/readyz`, `/metrics` and, with a secret, GitHub's `/webhook`. TLS is up
-    /// to the ingress in front of it.
+    /// Serve HTTP on this address: `/healthz`, `/readyz`, `/metrics` and, with a secret, GitHub's `/webhook`. TLS ends
+    /// at the ingress in front of it.
     #[arg(long = "listen", value_name = "ADDRESS")]
     address: Option<SocketAddr>,
-    /// The file with the webhook's secret, one a line while one replaces another; the environment variable
-    /// `FLEETWRIGHT_WEBHOOK_SECRET` can hold it instead.
+    /// Read the secrets of the webhook from this file, one per line: several while one replaces another. The default is
+    /// the environment variable `FLEETWRIGHT_WEBHOOK_SECRET`.
     #[arg(long, value_name = "FILE", requires = "address")]
     webhook_secret_file: Option<PathBuf>,
-    /// The repository on GitHub whose deliveries count; the upstream if left out.
+    /// Accept deliveries for this repository on GitHub; the default is the upstream.
     #[arg(long, value_name = "OWNER/NAME", requires = "address")]
     webhook_repository: Option<RepositoryName>,
-    /// The number of the webhook in the repository's settings, to ask for deliveries that did not arrive; a GitHub App
-    /// has its own webhook and needs none.
+    /// Ask GitHub to repeat failed deliveries of the webhook with this number in the repository's settings. A GitHub App
+    /// has its own webhook and needs no number.
     #[arg(long, value_name = "ID", requires = "address")]
     webhook_id: Option<u64>,
 }
 
-/// What the service listens with.
+/// The server that was started.
 pub(super) struct Listening {
     /// Ends by itself after a stop was requested.
     pub(super) server: JoinHandle<()>,
-    /// Whether GitHub's deliveries are taken.
+    /// Whether it accepts deliveries from GitHub.
     pub(super) receives_webhooks: bool,
 }
 
@@ -45,7 +47,7 @@ impl Listen {
     }
 
     /// Starts the server if an address was given; `upstream` is the repository whose deliveries count if none is named,
-    /// and `refresh` brings metrics up to date.
+    /// and `refresh` updates metrics.
     pub(super) async fn start(
         &self,
         monitor: &Monitor,
@@ -59,13 +61,14 @@ impl Listen {
         let webhook = self.webhook(upstream)?;
         let receives_webhooks = webhook.is_some();
         if let Some((secrets, repository)) = webhook {
-            site =
-                site.with_webhook(Webhook::new(secrets, repository, events.clone(), monitor.metrics.clone()));
+            let webhook = Webhook::new(secrets, repository, events.clone(), monitor.metrics.clone());
+            site = site.with_webhook(webhook, BodyLimits::default());
         }
         let server = Server::bind(address, Limits::default()).await?;
-        info!(address = %server.address().unwrap_or(address), receives_webhooks, "listening");
-        let cancel = cancel.clone();
-        let server = tokio::spawn(async move { server.serve(site, &cancel).await });
+        info!(address = %server.address(), receives_webhooks, "listening");
+        let (cancel, metrics) = (cancel.clone(), monitor.metrics.clone());
+        let serve = async move { server.serve(site.into_router(), &metrics, cancel.requested()).await };
+        let server = tokio::spawn(serve);
         Ok(Some(Listening { server, receives_webhooks }))
     }
 
@@ -81,27 +84,21 @@ impl Listen {
         match (secrets, self.webhook_repository.clone().or(upstream)) {
             (Some(secrets), Some(repository)) => Ok(Some((secrets, repository))),
             (None, _) if !is_wanted => Ok(None),
-            (Some(_), None) => Err(usage(
+            (Some(_), None) => Err(CommandError::usage(
                 "the webhook has a secret and no repository",
                 "name the repository with `--webhook-repository OWNER/NAME`",
             )),
-            (None, _) => Err(usage(
+            (None, _) => Err(CommandError::usage(
                 "the webhook has no secret, so anyone could pretend to be GitHub",
-                &format!("give it with `--webhook-secret-file FILE` or in `{SECRET_VARIABLE}`"),
+                format!("give it with `--webhook-secret-file FILE` or in `{SECRET_VARIABLE}`"),
             )),
         }
     }
 }
 
-fn usage(message: &str, hint: &str) -> CommandError {
-    CommandError::Usage { message: message.to_owned(), hint: hint.to_owned() }
-}
-
 impl From<SecretsError> for CommandError {
     fn from(error: SecretsError) -> Self {
-        let hint = error.hint().to_owned();
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        Self::Usage { message: format!("{error}{cause}"), hint }
+        Self::usage(with_causes(&error), error.hint())
     }
 }
 

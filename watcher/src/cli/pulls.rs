@@ -1,13 +1,11 @@
 //! `fleetwright pulls`: the pull requests of the local forge.
 
-use std::io::Write as _;
-
 use clap::Subcommand;
 use renderer::visible::visible;
 use serde_json::json;
 
 use super::remote::RemoteArgs;
-use super::{Exit, Global, print_json, print_text};
+use super::{Exit, Global, print_report};
 use crate::error::CommandError;
 use crate::forge::{LocalForge, PullRequest, PullState};
 use crate::run::control_first;
@@ -24,7 +22,7 @@ pub(super) struct Args {
 enum Command {
     /// List the open pull requests.
     List {
-        /// List the merged and closed ones, too.
+        /// List merged and closed ones too.
         #[arg(long)]
         all: bool,
     },
@@ -47,7 +45,7 @@ enum Command {
     Close {
         /// Its number.
         number: u64,
-        /// Why.
+        /// The reason, as the pull request shows it.
         #[arg(long, value_name = "TEXT", default_value = "closed by hand")]
         reason: String,
     },
@@ -60,50 +58,40 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         Command::List { all } => {
             let mut pulls = forge.list()?;
             pulls.retain(|pull| *all || pull.state == PullState::Open);
-            show_list(global, &pulls);
+            global.show(|| json!({ "pullRequests": pulls }), || list_text(&pulls));
         }
-        Command::Show { number } => show(global, &forge.show(*number)?),
+        Command::Show { number } => {
+            let pull = forge.show(*number)?;
+            global.show(|| &pull, || text(&pull));
+        }
         Command::Reopen { number } => {
             forge.reopen(*number)?;
-            if global.is_json() {
-                print_json(&json!({ "number": number }));
-            } else {
-                print_text(&format!("opened pull request #{number} again\n"));
-            }
+            global.show(|| json!({ "number": number }), || format!("opened pull request #{number} again\n"));
         }
         Command::Merge { number } => {
             if let Some(first) = control_first(&upstream, &forge.list()?, *number)? {
-                let warning =
-                    format!("#{number} is of the apps, and control comes first: #{first} is not merged");
-                let _ = writeln!(anstream::stderr(), "warning: {warning}");
+                let order = "is of the apps, and control comes first";
+                print_report(&format!("warning: #{number} {order}: #{first} is not merged"));
             }
             let revision = forge.merge(*number, &upstream.repository().person()?)?;
-            if global.is_json() {
-                print_json(&json!({ "number": number, "revision": revision.to_string() }));
-            } else {
-                print_text(&format!("merged pull request #{number} as {}\n", revision.short()));
-            }
+            global.show(
+                || json!({ "number": number, "revision": revision.to_string() }),
+                || format!("merged pull request #{number} as {}\n", revision.short()),
+            );
         }
         Command::Close { number, reason } => {
             forge.close(*number, reason)?;
-            if global.is_json() {
-                print_json(&json!({ "number": number, "reason": reason }));
-            } else {
-                print_text(&format!("closed pull request #{number}: {reason}\n"));
-            }
+            global.show(
+                || json!({ "number": number, "reason": reason }),
+                || format!("closed pull request #{number}: {reason}\n"),
+            );
         }
     }
     Ok(Exit::Done)
 }
 
-fn show_list(global: &Global, pulls: &[PullRequest]) {
-    if global.is_json() {
-        print_json(&json!({ "pullRequests": pulls }));
-    } else if pulls.is_empty() {
-        print_text("no pull requests\n");
-    } else {
-        print_text(&pulls.iter().map(line).collect::<String>());
-    }
+fn list_text(pulls: &[PullRequest]) -> String {
+    if pulls.is_empty() { "no pull requests\n".to_owned() } else { pulls.iter().map(line).collect() }
 }
 
 fn line(pull: &PullRequest) -> String {
@@ -118,15 +106,11 @@ fn line(pull: &PullRequest) -> String {
     )
 }
 
-fn show(global: &Global, pull: &PullRequest) {
-    if global.is_json() {
-        print_json(pull);
-        return;
-    }
+fn text(pull: &PullRequest) -> String {
     let state = match &pull.state {
         PullState::Open => String::new(),
         PullState::Merged { revision } => format!("merged as {}\n", revision.short()),
         PullState::Closed { reason } => format!("closed: {}\n", visible(reason)),
     };
-    print_text(&format!("{}{state}\n{}\n", line(pull), pull.proposal.body.trim_end()));
+    format!("{}{state}\n{}\n", line(pull), pull.proposal.body.trim_end())
 }

@@ -1,26 +1,27 @@
-//! `fleetwright render`: the working tree's facts and templates into `argocd-apps/`.
+//! `fleetwright render`: renders the working tree into `argocd-apps/`.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+use renderer::plan::Action;
 use renderer::plural::{agrees, counted};
 use renderer::render::Rendered;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Global, print_json, print_text};
+use super::Global;
 use crate::error::CommandError;
 use crate::output::Exit;
-use crate::working_tree::{Kept, KeptReason, Output, OutputAction, OutputChange, OutputChanges, Written};
+use crate::working_tree::{Kept, KeptReason, Output, OutputChange, OutputChanges, Written};
 
 /// How many files are listed before the rest is counted.
 const MAX_LISTED: usize = 40;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only say whether the rendered files are current; end with exit code 3 if they are not.
+    /// Check that the rendered files are current, and exit with code 3 if they are not.
     #[arg(long)]
     check: bool,
-    /// Also delete what nothing renders and Fleetwright did not write, if git has it, or that it wrote and git does not have.
+    /// Also delete files that nothing renders if git has them or Fleetwright wrote them; without it, both have to be true.
     #[arg(long)]
     prune: bool,
 }
@@ -33,16 +34,14 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     if !args.check {
         output.apply(&found.changes)?;
     }
-    if global.is_json() {
-        show_json(args, &found, rendered.file_count());
-    } else {
-        print_text(&list(&found));
-        print_text(&if args.check { verdict(&found, &rendered) } else { summary(&found, &rendered) });
-    }
+    global.show(
+        || document(args, &found, rendered.file_count()),
+        || list(&found) + &if args.check { verdict(&found, &rendered) } else { summary(&found, &rendered) },
+    );
     Ok(if args.check && !found.is_current() { Exit::Changes } else { Exit::Done })
 }
 
-/// Makes the rendered files of a working tree current, says what that took, and keeps in mind what was written.
+/// Makes the rendered files of a working tree current, and returns a summary; `written` remembers what was written.
 pub(super) fn write(top: &Path, rendered: &Rendered, written: &mut Written) -> Result<String, CommandError> {
     let output = Output::read(top, written)?;
     let found = output.changes(rendered, false)?;
@@ -51,17 +50,18 @@ pub(super) fn write(top: &Path, rendered: &Rendered, written: &mut Written) -> R
     Ok(list(&found) + &summary(&found, rendered))
 }
 
-fn show_json(args: &Args, found: &OutputChanges, files: usize) {
-    let change = |change: &OutputChange| json!({ "path": change.path.to_string_lossy(), "action": change.action().word() });
+fn document(args: &Args, found: &OutputChanges, files: usize) -> Value {
+    let change =
+        |change: &OutputChange| json!({ "path": change.path.to_string_lossy(), "action": change.action() });
     let kept = |kept: &Kept| json!({ "path": kept.path.to_string_lossy(), "reason": kept.reason.name() });
     let changes: Vec<_> = found.changes.iter().map(change).collect();
     let kept: Vec<_> = found.kept.iter().map(kept).collect();
-    print_json(&json!({ "files": files, "changes": changes, "kept": kept, "written": !args.check }));
+    json!({ "files": files, "changes": changes, "kept": kept, "written": !args.check })
 }
 
 fn list(found: &OutputChanges) -> String {
     let changes =
-        found.changes.iter().map(|change| format!("{}  {}", change.action().word(), change.path.display()));
+        found.changes.iter().map(|change| format!("{}  {}", word(change.action()), change.path.display()));
     let kept =
         found.kept.iter().map(|kept| format!("keep    {}: {}", kept.path.display(), kept.reason.words()));
     shortened(changes) + &shortened(kept)
@@ -95,7 +95,7 @@ fn summary(found: &OutputChanges, rendered: &Rendered) -> String {
     format!("rendered {}: {}\n{hint}", counted(files, "file"), counts(found, ""))
 }
 
-/// Returns the way out for what nothing renders and is left alone.
+/// Returns what to do about files that nothing renders and that are left alone.
 fn hint(found: &OutputChanges) -> Option<&'static str> {
     let has = |reasons: &[KeptReason]| found.kept.iter().any(|kept| reasons.contains(&kept.reason));
     if has(&[KeptReason::NotOurs, KeptReason::OursUntracked]) {
@@ -115,11 +115,19 @@ fn hint(found: &OutputChanges) -> Option<&'static str> {
 
 /// Counts what happens: `1 to create, 2 to update`, or without `to `: `1 created, 2 updated`.
 fn counts(found: &OutputChanges, to: &str) -> String {
-    let counts = [OutputAction::Create, OutputAction::Update, OutputAction::Delete].map(|action| {
+    let counts = [Action::Create, Action::Update, Action::Delete].map(|action| {
         let count = found.changes.iter().filter(|change| change.action() == action).count();
         let past = if to.is_empty() { "d" } else { "" };
-        (count > 0).then(|| format!("{count} {to}{}{past}", action.word()))
+        (count > 0).then(|| format!("{count} {to}{}{past}", word(action)))
     });
     let kept = (!found.kept.is_empty()).then(|| format!("{} kept", found.kept.len()));
     counts.into_iter().flatten().chain(kept).collect::<Vec<_>>().join(", ")
+}
+
+const fn word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Delete => "delete",
+    }
 }

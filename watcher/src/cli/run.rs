@@ -10,13 +10,16 @@ use tracing::{debug, field, info, info_span, warn};
 use super::listen::Listen;
 use super::remote::{ForgeName, RemoteArgs};
 use super::sources::GitHubSources;
-use super::{Global, Shown, print_json, print_text, until_stopped};
+use super::{Global, print_json, print_text, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
-use crate::events::server::{Monitor, Refresh};
-use crate::events::{self, Cancel, Event, Events, Failure, Outcome, Persistence, Queue, Request, dispatch};
+use crate::events::site::Refresh;
+use crate::events::{
+    self, Cancel, Event, Events, Failure, Monitor, Outcome, Persistence, Queue, Request, dispatch,
+};
 use crate::forge::github::Client;
+use crate::output::Progress;
 use crate::run::{Pipeline, RunReport, Settings};
 
 use super::Exit;
@@ -133,8 +136,10 @@ impl Runner {
         // The run itself records the revision, since only it knows which one it read.
         let _span = info_span!("run", repository = self.repository, revision = field::Empty).entered();
         let mut pipeline = self.lend();
-        let result = match pipeline.run(cancel, &Shown::new(self.shows_progress)) {
-            Err(error) if pipeline.recover(&error)? => pipeline.run(cancel, &Shown::new(self.shows_progress)),
+        let result = match pipeline.run(cancel, &Progress::new("render", self.shows_progress)) {
+            Err(error) if pipeline.recover(&error)? => {
+                pipeline.run(cancel, &Progress::new("render", self.shows_progress))
+            }
             result => result,
         };
         if let Err(error) = pipeline.tidy() {

@@ -1,4 +1,4 @@
-//! `fleetwright schema`: the JSON Schema of what people write, for editors.
+//! `fleetwright schema`: the JSON Schemas of source files, for editors.
 
 use clap::ValueEnum;
 use renderer::{catalog, inventory};
@@ -17,7 +17,7 @@ pub(super) struct Args {
 enum Kind {
     /// A cluster, `environments/**/<cluster>.yaml`.
     Inventory,
-    /// What holds for the clusters of a folder, `environments/**/_defaults.yaml`.
+    /// The facts that clusters of a folder share, `environments/**/_defaults.yaml`.
     Defaults,
     /// The shared facts, `environments/_fleet.yaml`.
     Fleet,

@@ -1,6 +1,6 @@
-//! What makes the service look at GitHub without being told: pages that changed, and deliveries that did not arrive.
+//! The sources that ask GitHub: pages that changed, and deliveries that failed.
 //!
-//! Joins the looks of `events` to the one client of GitHub, so that all of it is paid from one budget.
+//! Connects the looks of `events` with the one client of GitHub, so that all requests share one budget.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,12 +11,11 @@ use crate::error::CommandError;
 use crate::events::deliveries::{self, Call, Hook, Reply, SweepError};
 use crate::events::forge_look::{self, Mark};
 use crate::events::poll::poll;
-use crate::events::server::Monitor;
-use crate::events::{Event, Events, RepositoryName};
+use crate::events::{Event, Events, Monitor, RepositoryName};
 use crate::forge::github::{Asker, Client, GitHubError, GitHubFault};
 use crate::output::metrics::Metrics;
 
-/// How often to ask for deliveries that did not arrive. Polling finds earlier what they would have told.
+/// How often to look for failed deliveries. Polling finds the changes behind them earlier.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The sources that ask GitHub.
@@ -43,7 +42,7 @@ impl GitHubSources {
         Ok(())
     }
 
-    /// Looks for deliveries that did not arrive, and asks for them once more.
+    /// Looks for failed deliveries, and requests them again.
     pub(super) fn sweep_deliveries(&self, hook: Option<u64>) -> Result<(), CommandError> {
         let (client, metrics) = (Arc::clone(&self.client), self.monitor.metrics.clone());
         let (event, events) = (Event::Changed, self.events.clone());
@@ -56,9 +55,7 @@ impl GitHubSources {
                 tokio::spawn(poll(SWEEP_INTERVAL, event, events, sweep_of_app(client, metrics)));
             }
             (None, false) => {
-                info!(
-                    "deliveries that do not arrive are left to polling; `--webhook-id` lets them come again"
-                );
+                info!("failed deliveries are left to polling; with `--webhook-id` they are requested again");
             }
         }
         Ok(())
@@ -104,7 +101,7 @@ fn answer(client: &Client, asker: Asker, call: &Call) -> Result<Reply, GitHubErr
     const LIST: &str = "list the webhook's deliveries";
     match call {
         Call::Post(route) => {
-            client.send_again("ask for a delivery once more", asker, route).map(|()| Reply::default())
+            client.send_again("request a delivery again", asker, route).map(|()| Reply::default())
         }
         Call::Get(route) => match client.page(LIST, asker, route)? {
             Some(page) => Ok(Reply { link: page.link, body: page.body }),

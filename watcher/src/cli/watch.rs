@@ -1,6 +1,5 @@
 //! `fleetwright watch`: renders on every save.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,13 +7,13 @@ use std::time::Duration;
 use renderer::render::Renderer;
 use tokio::sync::mpsc;
 
-use super::{Exit, Global, print_text, render, until_stopped};
+use super::{Exit, Global, print_report, print_text, render, until_stopped};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::{Cancel, Event, Failure, Outcome, Persistence, Queue, Settings, dispatch};
 use crate::working_tree::{Written, read_working_tree};
 
-/// An editor's save is over after this long; a person waits for what comes then.
+/// An editor's save is over after this time, and a person waits for the result.
 const SETTINGS: Settings = Settings {
     quiet: Duration::from_millis(50),
     max_wait: Duration::from_millis(500),
@@ -24,7 +23,7 @@ const SETTINGS: Settings = Settings {
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
-    tell(&format!("watching `{}`; Ctrl-C ends\n", top.display()));
+    print_report(&format!("watching `{}`; Ctrl-C ends", top.display()));
     until_stopped(async |cancel: &Cancel| {
         let (events, receiver) = mpsc::channel(1);
         tokio::spawn(files::watch(Places::inputs(&top), Event::Moved, events));
@@ -51,7 +50,7 @@ fn render(
 fn outcome(global: &Global, result: Result<String, CommandError>) -> Outcome {
     match result {
         Ok(text) => print_text(&text),
-        // A person is at the keyboard: what they wrote is shown as `check` shows it, not as a line of a log.
+        // A person is at the keyboard: problems are shown as `check` shows them, not as a line of a log.
         Err(error) if !error.problems().is_empty() => global.show_report(&error),
         Err(error) => {
             return Outcome::Failed(Failure {
@@ -63,8 +62,4 @@ fn outcome(global: &Global, result: Result<String, CommandError>) -> Outcome {
         }
     }
     Outcome::Done
-}
-
-fn tell(text: &str) {
-    let _ = anstream::stderr().write_all(text.as_bytes());
 }

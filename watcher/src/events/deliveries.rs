@@ -1,9 +1,8 @@
-//! The sweep: it finds deliveries that never arrived, and asks for each of them once more.
+//! The sweep: it finds deliveries that failed, and requests each of them again.
 //!
-//! GitHub does not repeat a failed delivery by itself, but keeps a list of what it delivered in the last 3 days. What the
-//! list says is read here; who asks, with which credentials and at what price, is the caller's business. The look is
-//! made for [`poll`](super::poll::poll): a failed delivery is also a change that is told of at once, so nothing is lost
-//! even if it fails again.
+//! GitHub does not repeat a failed delivery by itself, but keeps a list of what it delivered in the last 3 days. The list
+//! is read here; the caller sends the requests. The look is made for [`poll`](super::poll::poll): a failed delivery is
+//! also a change that gives an event at once, so nothing is lost even if it fails again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
@@ -24,10 +23,10 @@ const PAGE_SIZE: usize = 100;
 /// Pages that one sweep reads at most. What is older was hinted at by everything that came after it.
 const MAX_PAGES: usize = 5;
 
-/// Deliveries that one sweep asks for at most, so that an outage does not spend the budget of all other requests.
+/// Deliveries that one sweep requests at most, so that an outage does not spend the budget of all other requests.
 const MAX_ATTEMPTS: usize = 10;
 
-/// Failed deliveries that wait to be asked for. They are all hints to the same look, so few are enough.
+/// Failed deliveries that wait to be requested. They are all hints to the same look, so few are enough.
 const MAX_WAITING: usize = 100;
 
 /// Whose deliveries are swept.
@@ -69,7 +68,7 @@ pub struct Reply {
 #[derive(Debug, Error)]
 pub enum SweepError<E: Error + 'static> {
     /// The forge did not answer, or refused.
-    #[error("failed to ask for deliveries that did not arrive")]
+    #[error("failed to request failed deliveries")]
     Call(#[source] E),
     /// The forge answered something else than a list of deliveries.
     #[error("failed to understand the list of deliveries")]
@@ -87,10 +86,10 @@ pub fn sweep<E: Error + 'static>(
     let mut sweep = Sweep::default();
     move || {
         let records = newest_records(&hook, &sweep, &mut call)?;
-        metrics.count_lost(sweep.take_in(&hook, &records));
+        metrics.count_lost(sweep.update(&hook, &records));
         for _ in 0..MAX_ATTEMPTS {
             let Some(failed) = sweep.waiting.pop_front() else { break };
-            info!(delivery = %failed.guid, "asking for a delivery that did not arrive");
+            info!(delivery = %failed.guid, "requesting a failed delivery again");
             // Taken out before the attempt: one that the forge refuses must not stand in the way of the others.
             call(&hook.attempt(failed.id)).map_err(SweepError::Call)?;
             metrics.count_redelivered();
@@ -138,7 +137,7 @@ impl Hook {
     }
 
     /// Returns whether a delivery would have been a hint for our repository.
-    fn has_use_for(&self, record: &Record) -> bool {
+    fn is_relevant(&self, record: &Record) -> bool {
         let is_ours = match self {
             Self::Repository { .. } => true,
             // Events about an installation name no repository and concern all of them.
@@ -148,7 +147,7 @@ impl Hook {
     }
 }
 
-/// One attempt to deliver, as the list tells of it.
+/// One attempt to deliver, as in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Record {
     /// The number of this attempt.
@@ -162,18 +161,18 @@ struct Record {
     repository_id: Option<u64>,
 }
 
-/// What is known of the list. Pure: records go in, deliveries to ask for come out.
+/// What is known of the list. Pure: records go in, deliveries to request come out.
 #[derive(Debug, Default)]
 struct Sweep {
     /// The attempts on the newest pages as they were read last.
     known: BTreeSet<u64>,
-    /// Failed deliveries that nobody has asked for, the newest first.
+    /// Failed deliveries that were not requested yet, the newest first.
     waiting: VecDeque<Failed>,
     /// The number of failed deliveries that were ever found.
     found: u64,
 }
 
-/// A delivery that did not arrive; sorts by the number of its attempt, which grows.
+/// A failed delivery; sorts by the number of its attempt, which grows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Failed {
     id: u64,
@@ -181,22 +180,22 @@ struct Failed {
 }
 
 impl Sweep {
-    /// Takes in the newest pages of the list, and returns how many deliveries were lost since the last time: they failed
-    /// although they were repeated. Whether someone has asked for a delivery stands in the list itself, so a restart asks
-    /// for none twice.
-    fn take_in(&mut self, hook: &Hook, records: &[Record]) -> u64 {
+    /// Reads the newest pages of the list, and returns how many deliveries were lost since the last time: they failed
+    /// although they were repeated. The list itself shows which deliveries were repeated, so a restart requests
+    /// none twice.
+    fn update(&mut self, hook: &Hook, records: &[Record]) -> u64 {
         let known = mem::replace(&mut self.known, records.iter().map(|record| record.id).collect());
-        let mut deliveries: BTreeMap<&str, Fate> = BTreeMap::new();
-        for record in records.iter().filter(|record| hook.has_use_for(record)) {
+        let mut deliveries: BTreeMap<&str, Delivery> = BTreeMap::new();
+        for record in records.iter().filter(|record| hook.is_relevant(record)) {
             deliveries.entry(&record.guid).or_default().add(record, !known.contains(&record.id));
         }
-        let is_settled = |fate: &Fate| fate.has_arrived || fate.was_repeated;
+        let is_settled = |delivery: &Delivery| delivery.has_arrived || delivery.was_repeated;
         self.waiting.retain(|failed| !deliveries.get(failed.guid.as_str()).is_some_and(is_settled));
 
         let mut failed: Vec<Failed> = deliveries
             .iter()
-            .filter(|(_, fate)| fate.is_new && !is_settled(fate))
-            .map(|(guid, fate)| Failed { id: fate.attempt, guid: (*guid).to_owned() })
+            .filter(|(_, delivery)| delivery.is_new && !is_settled(delivery))
+            .map(|(guid, delivery)| Failed { id: delivery.attempt, guid: (*guid).to_owned() })
             .collect();
         failed.sort();
         self.found += failed.len() as u64;
@@ -205,7 +204,8 @@ impl Sweep {
         }
         self.waiting.truncate(MAX_WAITING);
 
-        let is_lost = |fate: &&Fate| fate.is_new && fate.was_repeated && !fate.has_arrived;
+        let is_lost =
+            |delivery: &&Delivery| delivery.is_new && delivery.was_repeated && !delivery.has_arrived;
         // What was lost before the service started was not lost by it.
         if known.is_empty() { 0 } else { deliveries.values().filter(is_lost).count() as u64 }
     }
@@ -213,7 +213,7 @@ impl Sweep {
 
 /// What became of one delivery, over all attempts at it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Fate {
+struct Delivery {
     /// The last attempt.
     attempt: u64,
     has_arrived: bool,
@@ -222,7 +222,7 @@ struct Fate {
     is_new: bool,
 }
 
-impl Fate {
+impl Delivery {
     fn add(&mut self, record: &Record, is_new: bool) {
         self.attempt = self.attempt.max(record.id);
         self.has_arrived |= matches!(record.status_code, 200..=299);

@@ -1,13 +1,12 @@
-//! Watching files: a source that is faster than polling where the system tells of changes.
+//! Watching files: a source that is faster than polling where the system reports changes.
 //!
-//! Knows nothing of git beyond the names of the files that hold refs. Where watching is not possible it says so once
+//! Knows nothing of git beyond the names of the files that hold refs. Where watching is not possible it logs that once
 //! and looks at the same files at intervals.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +17,11 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tracing::warn;
+use walkdir::WalkDir;
 
 use super::poll::poll;
 use super::{Event, Events};
+use crate::output::with_causes;
 
 /// The interval between looks where watching is not possible.
 const FALLBACK_INTERVAL: Duration = Duration::from_secs(2);
@@ -39,21 +40,21 @@ struct Anchor {
     folder: PathBuf,
     files: &'static [&'static str],
     folders: &'static [&'static str],
-    /// The end of the names that say nothing, such as those of git's locks.
+    /// The end of the names that mean nothing, such as those of git's locks.
     ignored_suffix: Option<&'static str>,
 }
 
 /// Why files cannot be watched.
 #[derive(Debug, Error)]
 enum WatchError {
-    #[error("`{folder}` is on a file system of type `{kind}`, which does not tell of changes made elsewhere")]
+    #[error("`{folder}` is on a file system of type `{kind}`, which does not report changes made elsewhere")]
     Remote { folder: PathBuf, kind: String },
     #[error("the system refused to watch")]
     Refused(#[from] notify::Error),
 }
 
-/// What a path that changed means for the watcher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a path that changed means for the watcher, the weaker first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Meaning {
     /// Its content is of interest.
     Changed,
@@ -75,7 +76,7 @@ impl Places {
         Self(vec![anchor(git_dir, &["HEAD"], &[]), anchor(common_dir, &["packed-refs"], &["refs"])])
     }
 
-    /// What people write in a working tree.
+    /// The source files of a working tree.
     #[must_use]
     pub fn inputs(working_tree: &Path) -> Self {
         Self(vec![Anchor {
@@ -94,9 +95,16 @@ impl Places {
     }
 
     fn meaning(&self, path: &Path) -> Option<Meaning> {
-        // A folder that came or went outweighs a change, since the watch may be lost with it.
-        let meanings = self.0.iter().filter_map(|anchor| anchor.meaning(path));
-        meanings.reduce(|a, b| if a == Meaning::Moved { a } else { b })
+        self.0.iter().filter_map(|anchor| anchor.meaning(path)).max()
+    }
+
+    fn meaning_of(&self, event: &notify::Event) -> Option<Meaning> {
+        if event.need_rescan() {
+            return Some(Meaning::Moved);
+        }
+        // Reading is no change, and answering it with another read would never end.
+        let paths = event.paths.iter().filter(|_| !matches!(event.kind, EventKind::Access(_)));
+        paths.filter_map(|path| self.meaning(path)).max()
     }
 
     /// Size and time of every file, by which a change is noticed without reading it.
@@ -104,7 +112,7 @@ impl Places {
         let mut stamps = Stamps::new();
         for anchor in &self.0 {
             for name in anchor.files.iter().chain(anchor.folders) {
-                stamp(&anchor.folder.join(name), &mut stamps)?;
+                add_stamps(&anchor.folder.join(name), &mut stamps)?;
             }
         }
         Ok(stamps)
@@ -128,9 +136,9 @@ impl Anchor {
     }
 }
 
-/// Sends `event` whenever something in `places` may have changed, until nobody listens any more.
+/// Sends `event` whenever something in `places` may have changed, until the channel is closed.
 ///
-/// The first event comes as soon as watching has begun, since nobody knows what happened before it. Changes that come
+/// The first event comes as soon as watching has begun, since what happened before it is not known. Changes that come
 /// while the channel is full become one event.
 pub async fn watch(places: Places, event: Event, events: Events) {
     let Err(error) = forward(&places, event, &events).await else { return };
@@ -140,10 +148,11 @@ pub async fn watch(places: Places, event: Event, events: Events) {
 
 async fn forward(places: &Places, event: Event, events: &Events) -> Result<(), WatchError> {
     let mut watch = Watch::new(places.clone())?;
+    let mut meaning = Meaning::Moved;
     loop {
-        // Setting watches walks the folders, so the watch is lent to a thread for blocking work.
-        if watch.bell.is_moved.swap(false, Ordering::AcqRel) {
-            watch = spawn_blocking(move || watch.set())
+        // Setting watches walks the folders, so the watch moves to a thread for blocking work and back.
+        if meaning == Meaning::Moved {
+            watch = spawn_blocking(move || watch.reset())
                 .await
                 .map_err(io::Error::other)
                 .map_err(notify::Error::io)??;
@@ -151,26 +160,25 @@ async fn forward(places: &Places, event: Event, events: &Events) -> Result<(), W
         if events.send(event).await.is_err() {
             return Ok(());
         }
-        tokio::select! {
-            () = watch.bell.rung.notified() => watch.bell.take_fault()?,
+        meaning = tokio::select! {
+            change = watch.signal.next() => change?,
             () = events.closed() => return Ok(()),
         }
     }
 }
 
-/// A watcher and what it has to say.
+/// A watcher of the system and the changes that it reports.
 struct Watch {
     places: Places,
-    bell: Arc<Bell>,
+    signal: Arc<Signal>,
     watcher: RecommendedWatcher,
 }
 
-/// Carries from the watcher's thread that something happened; many rings become one.
+/// Carries changes from the watcher's thread; those that wait become one.
 #[derive(Debug, Default)]
-struct Bell {
-    rung: Notify,
-    is_moved: AtomicBool,
-    fault: Mutex<Option<notify::Error>>,
+struct Signal {
+    pending: Mutex<Option<notify::Result<Meaning>>>,
+    wake: Notify,
 }
 
 impl Watch {
@@ -182,21 +190,20 @@ impl Watch {
                 return Err(WatchError::Remote { folder: folder.clone(), kind: kind.to_owned() });
             }
         }
-        let bell = Arc::new(Bell { is_moved: AtomicBool::new(true), ..Bell::default() });
+        let signal = Arc::<Signal>::default();
         let watcher = notify::recommended_watcher({
-            let (places, bell) = (places.clone(), Arc::clone(&bell));
-            move |result| bell.hear(&places, result)
+            let (places, signal) = (places.clone(), Arc::clone(&signal));
+            move |result| signal.receive(&places, result)
         })?;
-        Ok(Self { places, bell, watcher })
+        Ok(Self { places, signal, watcher })
     }
 
-    /// Sets every watch anew; a folder that is not there is noticed when it comes.
-    fn set(mut self) -> Result<Self, WatchError> {
+    /// Sets every watch again; a folder that does not exist is noticed when it is created.
+    fn reset(mut self) -> Result<Self, WatchError> {
         for anchor in &self.places.0 {
             reset(&mut self.watcher, &anchor.folder, RecursiveMode::NonRecursive)?;
-            for folder in
-                anchor.folders.iter().map(|name| anchor.folder.join(name)).filter(|path| path.is_dir())
-            {
+            let folders = anchor.folders.iter().map(|name| anchor.folder.join(name));
+            for folder in folders.filter(|path| path.is_dir()) {
                 match reset(&mut self.watcher, &folder, RecursiveMode::Recursive) {
                     Err(_) if !folder.is_dir() => {}
                     result => result?,
@@ -213,27 +220,27 @@ fn reset(watcher: &mut RecommendedWatcher, path: &Path, mode: RecursiveMode) -> 
     watcher.watch(path, mode)
 }
 
-impl Bell {
-    fn hear(&self, places: &Places, result: notify::Result<notify::Event>) {
-        match result {
-            // Reading is no change, and answering it with another read would never end.
-            Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
-            Ok(event) => {
-                let meanings = event.paths.iter().filter_map(|path| places.meaning(path));
-                let meanings: Vec<Meaning> = meanings.collect();
-                let is_moved = event.need_rescan() || meanings.contains(&Meaning::Moved);
-                if meanings.is_empty() && !is_moved {
-                    return;
-                }
-                self.is_moved.fetch_or(is_moved, Ordering::AcqRel);
-            }
-            Err(error) => *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
-        }
-        self.rung.notify_one();
+impl Signal {
+    fn receive(&self, places: &Places, result: notify::Result<notify::Event>) {
+        let Some(new) = result.map(|event| places.meaning_of(&event)).transpose() else { return };
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        // A failure outweighs a change, and a folder that came or went the content of a file.
+        *pending = match (pending.take(), new) {
+            (Some(Err(old)), _) => Some(Err(old)),
+            (Some(Ok(Meaning::Moved)), Ok(_)) => Some(Ok(Meaning::Moved)),
+            (_, new) => Some(new),
+        };
+        self.wake.notify_one();
     }
 
-    fn take_fault(&self) -> notify::Result<()> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    /// Waits for a change.
+    async fn next(&self) -> notify::Result<Meaning> {
+        loop {
+            if let Some(change) = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return change;
+            }
+            self.wake.notified().await;
+        }
     }
 }
 
@@ -248,40 +255,24 @@ impl WatchError {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
-fn stamp(path: &Path, stamps: &mut Stamps) -> io::Result<()> {
-    let Some(metadata) = present(fs::symlink_metadata(path))? else { return Ok(()) };
-    if metadata.is_dir() {
-        for entry in present(fs::read_dir(path))?.into_iter().flatten() {
-            stamp(&entry?.path(), stamps)?;
+/// Adds size and time of the files at and below `path`; files come and go while the tree is walked.
+fn add_stamps(path: &Path, stamps: &mut Stamps) -> io::Result<()> {
+    for entry in WalkDir::new(path).follow_root_links(false) {
+        let stamp = entry.and_then(|entry| Ok((entry.metadata()?, entry.into_path())));
+        match stamp.map_err(io::Error::from) {
+            Ok((metadata, _)) if metadata.is_dir() => {}
+            Ok((metadata, path)) => drop(stamps.insert(path, (metadata.len(), metadata.modified().ok()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
-    } else {
-        stamps.insert(path.to_owned(), size_and_time(&metadata));
     }
     Ok(())
-}
-
-/// Turns "not found" into nothing: files come and go while the tree is walked.
-fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn size_and_time(metadata: &Metadata) -> (u64, Option<SystemTime>) {
-    (metadata.len(), metadata.modified().ok())
 }
 
 /// Returns the type of the file system that holds `path`, if it is a remote one, by Linux's table of mounts.
@@ -341,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_a_file_rings_no_bell_and_a_lost_event_does() {
+    fn reading_a_file_sends_no_wake_signal_and_a_lost_event_does() {
         let (folder, places) = repository();
         let path = canonical(folder.path()).join("environments/a.yaml");
         let table = [
@@ -349,12 +340,12 @@ mod tests {
             (notify::Event::new(EventKind::Create(CreateKind::File)).add_path(path), true),
             (notify::Event::new(EventKind::Other).set_flag(Flag::Rescan), true),
         ];
-        for (event, rings) in table {
-            let bell = Bell::default();
-            bell.hear(&places, Ok(event.clone()));
+        for (event, wakes) in table {
+            let signal = Signal::default();
+            signal.receive(&places, Ok(event.clone()));
             // A permit is there at once, or never.
-            let mut rung = std::pin::pin!(bell.rung.notified());
-            assert_eq!(rung.as_mut().enable(), rings, "{event:?}");
+            let mut woken = std::pin::pin!(signal.wake.notified());
+            assert_eq!(woken.as_mut().enable(), wakes, "{event:?}");
         }
     }
 
@@ -390,7 +381,7 @@ mod tests {
         assert_eq!(places.stamps().unwrap(), empty);
     }
 
-    /// Watches a repository through the system, and waits for what the system tells of.
+    /// Watches a repository through the system, and waits for what the system reports.
     struct Watched {
         folder: TempDir,
         events: mpsc::Receiver<Event>,
@@ -427,7 +418,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_of_refs_and_inputs_are_told_of_and_nothing_else() {
+    async fn changes_of_refs_and_inputs_give_events_and_nothing_else() {
         let mut watched = Watched::new().await;
         assert_eq!(watched.quiet().await, 0);
 

@@ -1,9 +1,9 @@
-//! A look at a forge that costs next to nothing: it asks whether pages changed, not what they say.
+//! A look at a forge that costs next to nothing: it asks whether pages changed, not for their content.
 //!
 //! GitHub answers a request that carries the page's last `ETag` with 304 if nothing changed, and such an answer is not
 //! counted against the rate limit of an authenticated client (GitHub Docs, "Best practices for using the REST API", "Use
-//! conditional requests"). The client that asks keeps the `ETag`s; this is only which pages to ask for and how to tell a
-//! change. The look is made for [`poll`](super::poll::poll).
+//! conditional requests"). The client that asks keeps the `ETag`s; this is only which pages to ask for and how a change
+//! is recognised. The look is made for [`poll`](super::poll::poll).
 
 use super::RepositoryName;
 use crate::percent::encoded;
@@ -19,7 +19,7 @@ pub enum Mark {
     Missing,
 }
 
-/// Returns the routes of the pages that show every change that the webhook tells of: the tip and the protection of the
+/// Returns the routes of the pages that show every change that the webhook delivers: the tip and the protection of the
 /// base branch, and the open pull requests with their tips, labels and texts, the ones that changed last first.
 #[must_use]
 pub fn routes(repository: &RepositoryName, base: &str) -> [String; 2] {

@@ -8,14 +8,16 @@ pub mod deliveries;
 pub mod dispatch;
 pub mod files;
 pub mod forge_look;
+mod monitor;
 pub mod poll;
 mod queue;
 mod repository_name;
-pub mod server;
 pub mod signals;
+pub mod site;
 pub mod webhook;
 
 pub use cancel::Cancel;
+pub use monitor::Monitor;
 pub use queue::{Failure, FollowUp, Outcome, Persistence, Queue, Request, Settings};
 pub use repository_name::{RepositoryName, RepositoryNameError};
 
@@ -29,8 +31,8 @@ pub type Events = tokio::sync::mpsc::Sender<Event>;
 pub enum Event {
     /// Something may have moved. Whether a ref did can be found out without a run.
     Moved,
-    /// Something may have changed that no ref shows, such as a pull request's text: only a run can find out.
+    /// Something may have changed that no ref shows, such as a pull request's text: only a run finds out.
     Changed,
-    /// A person asked for something to be done again: what was done before does not count.
+    /// A user asked for something to be done again: what was done before does not count.
     Asked,
 }

@@ -1,10 +1,9 @@
-//! Polling: a source that looks at regular intervals and tells only of changes.
+//! Polling: a source that looks at regular intervals and sends an event for each change.
 //!
 //! Polling alone must be able to do everything; the other sources only make it faster. Knows nothing of what is looked
 //! at.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -12,10 +11,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{Event, Events};
+use crate::output::with_causes;
 
-/// Sends `event` whenever `look` sees something else than the last time, until nobody listens any more.
+/// Sends `event` whenever `look` sees something else than the last time, until the channel is closed.
 ///
-/// The first look counts as a change, since nobody knows what happened before it; so a start needs no event of its
+/// The first look counts as a change, since what happened before it is not known; so a start needs no event of its
 /// own. A look that fails is not a change: it is reported once, and again only after one that succeeded. The one that
 /// succeeds after it counts as a change too: what kept it from succeeding may have kept a run from it as well.
 pub async fn poll<T, E>(
@@ -36,7 +36,7 @@ pub async fn poll<T, E>(
             _ = ticks.tick() => {}
             () = events.closed() => return,
         }
-        // Looking may block, so `look` is lent to a thread for blocking work.
+        // Looking may block, so `look` moves to a thread for blocking work and back.
         let looked = spawn_blocking(move || {
             let result = look();
             (look, result)
@@ -64,16 +64,6 @@ fn note_health(error: Option<&impl Error>, is_failing: &mut bool) {
         _ => {}
     }
     *is_failing = error.is_some();
-}
-
-fn with_causes(error: &impl Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -111,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_never_changes_is_told_of_once() {
+    async fn what_never_changes_gives_one_event() {
         assert_eq!(ticks_with_events(&[Some("x"); 5]).await, [0]);
     }
 

@@ -1,10 +1,11 @@
 //! The webhook: a source that GitHub wakes.
 //!
-//! Judges one delivery at a time: first its head, which costs nothing, then its signature over the whole body, and only
-//! then what the body says. Each delivery that may matter becomes a hint, is answered at once, and is forgotten but for
-//! its id. Knows nothing of connections, and strangers learn nothing from its answers.
+//! Checks one delivery at a time: first its head, which costs nothing, then its signature over the whole body, and only
+//! then the content of the body. Each delivery that may matter becomes a hint and is answered at once; only its id is
+//! remembered. Knows nothing of connections, and strangers learn nothing from its answers.
 
 mod payload;
+mod receiver;
 mod secrets;
 mod seen;
 
@@ -13,13 +14,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, info, warn};
 
 pub(super) use payload::EventKind;
 use payload::{Meaning, meaning};
+pub use receiver::BodyLimits;
+pub(super) use receiver::{Receiver, deliver};
 use secrets::Signature;
 pub use secrets::{SECRET_VARIABLE, Secrets, SecretsError};
 use seen::{CAPACITY, DeliveryId, Seen};
@@ -32,7 +35,7 @@ use crate::output::metrics::Metrics;
 /// Source: GitHub Docs, "Webhook events and payloads", section "Payload cap".
 pub const MAX_BODY_BYTES: usize = 25 * 1024 * 1024;
 
-/// Refusals of strangers are told of in the log no more often than this, or anyone could fill it.
+/// Refusals of strangers are logged no more often than this, or anyone could fill it.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Reads bytes as the payload of every kind of event. For fuzzing.
@@ -60,11 +63,11 @@ enum Woken {
     Queued,
     /// So many hints wait already that a run will start after this one anyway.
     AlreadyAwake,
-    /// Nobody listens any more.
+    /// The service takes no more hints.
     Stopping,
 }
 
-/// What a delivery says of itself before its body is read.
+/// What the head of a delivery contains.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     event: EventKind,
@@ -75,14 +78,14 @@ pub(super) struct Head {
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum DeliveryVerdict {
     /// It became a hint.
     Queued,
     /// It would have become a hint, had there not been enough of them.
     Coalesced,
-    /// It was taken in before.
+    /// It was received before.
     Repeated,
-    /// It tells of nothing that a run looks at.
+    /// It is about nothing that a run looks at.
     Irrelevant,
     /// It is about another repository.
     OtherRepository,
@@ -98,9 +101,9 @@ pub(super) enum Verdict {
     TooLarge,
     /// The body broke off.
     BrokenOff,
-    /// Too many bytes are on their way at once.
+    /// Too many bytes are being received at once.
     Busy,
-    /// The service is about to end.
+    /// The service is stopping.
     Stopping,
 }
 
@@ -113,8 +116,8 @@ impl Webhook {
         let wake = move |event| match events.try_send(event) {
             Ok(()) => Woken::Queued,
             Err(TrySendError::Full(event)) => {
-                // A full channel holds hints that are not taken in yet, and the look that they lead to sees every ref
-                // that this one tells of. What refs do not show goes behind them, each event once.
+                // A full channel holds hints that are not in the queue yet, and the look that they lead to sees every ref
+                // that this one is about. What refs do not show goes behind them, each event once.
                 let is_behind = &behind[event as usize];
                 if event > Event::Moved && !is_behind.swap(true, Ordering::AcqRel) {
                     tokio::spawn(send_behind(event, events.clone(), Arc::clone(is_behind)));
@@ -133,12 +136,12 @@ impl Webhook {
         }
     }
 
-    /// Judges a whole delivery: the signature first, and the content only if that is right.
-    pub(super) fn receive(&self, head: &Head, body: &[u8]) -> Verdict {
+    /// Checks a whole delivery: the signature first, and the content only if that is right.
+    pub(super) fn receive(&self, head: &Head, body: &[u8]) -> DeliveryVerdict {
         if !self.secrets.have_signed(body, &head.signature) {
-            return self.refuse(Verdict::Unsigned);
+            return self.refuse(DeliveryVerdict::Unsigned);
         }
-        let verdict = self.take_in(head, body);
+        let verdict = self.verdict_on(head, body);
         self.metrics.count_delivery(head.event.as_str(), verdict.as_str());
         let (event, delivery) = (head.event.as_str(), head.id.as_str());
         if let Some(hint) = verdict.hint() {
@@ -150,37 +153,37 @@ impl Webhook {
     }
 
     /// Counts a delivery that was refused before anything showed that it comes from GitHub.
-    pub(super) fn refuse(&self, verdict: Verdict) -> Verdict {
+    pub(super) fn refuse(&self, verdict: DeliveryVerdict) -> DeliveryVerdict {
         self.metrics.count_delivery("unverified", verdict.as_str());
         let mut logged = self.refusal_logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|at| at.elapsed() >= REFUSAL_LOG_INTERVAL) {
             *logged = Some(Instant::now());
-            info!("refused a delivery that may be from a stranger: {}", verdict.reason());
+            info!("refused a delivery that may not be from GitHub: {}", verdict.reason());
         }
         verdict
     }
 
-    fn take_in(&self, head: &Head, body: &[u8]) -> Verdict {
+    fn verdict_on(&self, head: &Head, body: &[u8]) -> DeliveryVerdict {
         if !head.is_json {
-            return Verdict::NotJson;
+            return DeliveryVerdict::NotJson;
         }
         match meaning(head.event, body, &self.repository) {
-            Err(_) => Verdict::Malformed,
-            Ok(Meaning::Irrelevant) => Verdict::Irrelevant,
-            Ok(Meaning::OtherRepository) => Verdict::OtherRepository,
+            Err(_) => DeliveryVerdict::Malformed,
+            Ok(Meaning::Irrelevant) => DeliveryVerdict::Irrelevant,
+            Ok(Meaning::OtherRepository) => DeliveryVerdict::OtherRepository,
             Ok(Meaning::MayHaveChanged(event)) => self.hint(&head.id, event),
         }
     }
 
-    fn hint(&self, id: &DeliveryId, event: Event) -> Verdict {
+    fn hint(&self, id: &DeliveryId, event: Event) -> DeliveryVerdict {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.contains(id) {
-            return Verdict::Repeated;
+            return DeliveryVerdict::Repeated;
         }
         let verdict = match (self.wake)(event) {
-            Woken::Queued => Verdict::Queued,
-            Woken::AlreadyAwake => Verdict::Coalesced,
-            Woken::Stopping => return Verdict::Stopping,
+            Woken::Queued => DeliveryVerdict::Queued,
+            Woken::AlreadyAwake => DeliveryVerdict::Coalesced,
+            Woken::Stopping => return DeliveryVerdict::Stopping,
         };
         seen.remember(id.clone());
         verdict
@@ -190,7 +193,7 @@ impl Webhook {
 /// Waits for room in the channel and sends a hint that may not be lost among others.
 async fn send_behind(event: Event, events: Events, is_behind: Arc<AtomicBool>) {
     let Ok(room) = events.reserve().await else { return };
-    // Whoever sees this from now on comes after the hint, and needs one of their own.
+    // A delivery that sees this from now on comes after the hint, and needs its own.
     is_behind.store(false, Ordering::Release);
     room.send(event);
 }
@@ -203,86 +206,68 @@ impl fmt::Debug for Webhook {
 
 impl Head {
     /// Reads the head of a delivery.
-    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Verdict> {
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, DeliveryVerdict> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let signature = text("x-hub-signature-256").and_then(Signature::parse).ok_or(Verdict::Unsigned)?;
-        let event = text("x-github-event").map(EventKind::parse).ok_or(Verdict::Incomplete)?;
-        let id = text("x-github-delivery").and_then(DeliveryId::parse).ok_or(Verdict::Incomplete)?;
+        let signature =
+            text("x-hub-signature-256").and_then(Signature::parse).ok_or(DeliveryVerdict::Unsigned)?;
+        let event = text("x-github-event").map(EventKind::parse).ok_or(DeliveryVerdict::Incomplete)?;
+        let id = text("x-github-delivery").and_then(DeliveryId::parse).ok_or(DeliveryVerdict::Incomplete)?;
         let content_type = text(CONTENT_TYPE.as_str()).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         Ok(Self { event, id, signature, is_json: media_type.eq_ignore_ascii_case("application/json") })
     }
 }
 
-impl Verdict {
+impl DeliveryVerdict {
+    /// Returns the status that the delivery is answered with, the name by which metrics count it, and the reason, as the
+    /// log and the webhook's page on GitHub show it.
+    const fn described(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as Code;
+        match self {
+            Self::Queued => (Code::ACCEPTED, "queued", "queued a look"),
+            Self::Coalesced => (Code::ACCEPTED, "coalesced", "a look is queued already"),
+            Self::Repeated => (Code::ACCEPTED, "repeated", "this delivery was received before"),
+            Self::Irrelevant => (Code::ACCEPTED, "irrelevant", "nothing that is looked at can have changed"),
+            Self::OtherRepository => (Code::ACCEPTED, "other_repository", "this is about another repository"),
+            Self::Incomplete => (Code::BAD_REQUEST, "incomplete", "a header of every delivery is missing"),
+            Self::Malformed => (Code::BAD_REQUEST, "malformed", "the body is not the payload of an event"),
+            Self::BrokenOff => (Code::BAD_REQUEST, "broken_off", "the body broke off"),
+            Self::Unsigned => (Code::UNAUTHORIZED, "unsigned", "the signature is missing or wrong"),
+            Self::NotJson => {
+                let reason = "the webhook's content type must be `application/json`";
+                (Code::UNSUPPORTED_MEDIA_TYPE, "not_json", reason)
+            }
+            Self::TooLarge => (Code::PAYLOAD_TOO_LARGE, "too_large", "the body is too large"),
+            Self::Busy => (Code::SERVICE_UNAVAILABLE, "busy", "too many bytes are being received"),
+            Self::Stopping => (Code::SERVICE_UNAVAILABLE, "stopping", "the service is stopping"),
+        }
+    }
+
     /// Returns the status that the delivery is answered with.
     pub(super) const fn status(self) -> StatusCode {
-        match self {
-            Self::Queued | Self::Coalesced | Self::Repeated | Self::Irrelevant | Self::OtherRepository => {
-                StatusCode::ACCEPTED
-            }
-            Self::Incomplete | Self::Malformed | Self::BrokenOff => StatusCode::BAD_REQUEST,
-            Self::Unsigned => StatusCode::UNAUTHORIZED,
-            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-        }
+        self.described().0
     }
 
     /// Returns the name by which metrics count it.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Coalesced => "coalesced",
-            Self::Repeated => "repeated",
-            Self::Irrelevant => "irrelevant",
-            Self::OtherRepository => "other_repository",
-            Self::Incomplete => "incomplete",
-            Self::Unsigned => "unsigned",
-            Self::NotJson => "not_json",
-            Self::Malformed => "malformed",
-            Self::TooLarge => "too_large",
-            Self::BrokenOff => "broken_off",
-            Self::Busy => "busy",
-            Self::Stopping => "stopping",
-        }
+    const fn as_str(self) -> &'static str {
+        self.described().1
     }
 
-    /// Returns whether the sender has shown that it knows a secret, so that it may be told the reason.
-    pub(super) const fn is_for_friends(self) -> bool {
-        match self {
-            Self::Queued
-            | Self::Coalesced
-            | Self::Repeated
-            | Self::Irrelevant
-            | Self::OtherRepository
-            | Self::NotJson
-            | Self::Malformed
-            | Self::Stopping => true,
-            Self::Incomplete | Self::Unsigned | Self::TooLarge | Self::BrokenOff | Self::Busy => false,
-        }
+    const fn reason(self) -> &'static str {
+        self.described().2
     }
 
-    /// Says in words what became of the delivery, as the log and the webhook's page on GitHub show it.
-    pub(super) const fn reason(self) -> &'static str {
-        match self {
-            Self::Queued => "queued a look",
-            Self::Coalesced => "a look is queued already",
-            Self::Repeated => "this delivery was taken in before",
-            Self::Irrelevant => "nothing that is looked at can have changed",
-            Self::OtherRepository => "this is about another repository",
-            Self::Incomplete => "a header that every delivery has is missing",
-            Self::Unsigned => "the signature is missing, or not made with the webhook's secret",
-            Self::NotJson => "the webhook's content type must be `application/json`",
-            Self::Malformed => "the body is not the payload of an event",
-            Self::TooLarge => "the body is too large",
-            Self::BrokenOff => "the body broke off",
-            Self::Busy => "too many bytes are on their way",
-            Self::Stopping => "the service is stopping",
-        }
+    /// Returns whether the sender has shown that it knows a secret, so that it may see the reason.
+    const fn is_verified(self) -> bool {
+        !matches!(self, Self::Incomplete | Self::Unsigned | Self::TooLarge | Self::BrokenOff | Self::Busy)
     }
 
-    /// Returns what a person has to do for deliveries to be of use.
+    /// Returns the body of the answer: the reason, or no more than the name of the status.
+    fn answer(self) -> &'static str {
+        if self.is_verified() { self.reason() } else { self.status().canonical_reason().unwrap_or_default() }
+    }
+
+    /// Returns what has to be changed on GitHub or before the service, for deliveries to be of use.
     const fn hint(self) -> Option<&'static str> {
         match self {
             Self::NotJson => {

@@ -20,7 +20,7 @@ use crate::secrets;
 
 pub use app::{App, AppSettings};
 pub use key::{AppKey, KeyFault};
-pub use registration::{Desk, DeskError, Registered, RegistrationError, Wish};
+pub use registration::{AppManifest, PageError, Registered, RegistrationError, RegistrationPage};
 
 /// Where a token is looked for first. Whoever sets it means it for the upstream, whatever that is.
 const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";

@@ -1,9 +1,9 @@
-//! How a GitHub App comes to be: what it may do is said in a manifest, a person agrees in a browser, and GitHub hands a code
-//! back that is worth the App's key.
+//! Registers a GitHub App: a manifest names its permissions, a person agrees in a browser, and GitHub returns a code that
+//! is exchanged for the App's key.
 //!
 //! Source: docs.github.com, "Registering a GitHub App from a manifest".
 
-mod desk;
+mod page;
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use super::is_not_found;
 use crate::http::{Client, HttpError, Request, Upload, Url};
 use crate::secrets;
 
-pub use desk::{Desk, DeskError};
+pub use page::{PageError, RegistrationPage};
 
 /// What an App of Fleetwright may do, and nothing more.
 const MANIFEST: &str = include_str!("../../../docs/github-app.json");
@@ -27,9 +27,9 @@ const MAX_ANSWER_BYTES: u64 = 1 << 20;
 /// A code of GitHub's has 40 characters.
 const MAX_CODE_LENGTH: usize = 128;
 
-/// What a person wants to register.
+/// The App to register, and where.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct AppManifest {
     /// GitHub, or a GitHub Enterprise Server: `https://github.com`.
     pub github: Url,
     /// Its interface: `https://api.github.com`.
@@ -91,9 +91,9 @@ impl RegistrationError {
     }
 }
 
-impl Wish {
-    /// Returns the manifest; GitHub sends the browser back to `back`.
-    fn manifest(&self, back: &str) -> Value {
+impl AppManifest {
+    /// Returns the manifest as GitHub reads it; GitHub sends the browser back to `back`.
+    fn json(&self, back: &str) -> Value {
         let mut manifest: Value = serde_json::from_str(MANIFEST).expect("the manifest is JSON");
         manifest["name"] = self.name.as_str().into();
         manifest["redirect_url"] = back.into();

@@ -1,24 +1,26 @@
-//! Problems as other programs take them: SARIF 2.1.0 for code scanning, and workflow commands for GitHub Actions.
+//! Problems for other programs: SARIF 2.1.0 for code scanning, and workflow commands for GitHub Actions.
 //!
 //! Knows nothing of what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use renderer::problem::{Excerpt, Place, Problem};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::percent::encoded_path;
 
-/// What each check says, as people read it.
+/// The description of each check, for people.
 const REFERENCE: &str = include_str!("../../../docs/reference/checks.md");
-/// Where people read it.
+/// Where its page is.
 const HOME: &str = "https://github.com/fleetwright/fleetwright";
 /// Which problem it is, wherever it stands in its file.
 const FINGERPRINT: &str = "fleetwrightProblem/v1";
+const FINGERPRINT_BYTES: usize = 16;
 
-/// What the reference says of a check.
+/// The description of a check in the reference.
 struct Described<'a> {
     text: &'a str,
     /// The heading that it stands under, as a part of an address.
@@ -56,7 +58,7 @@ pub fn sarif(problems: &[Problem]) -> Value {
     })
 }
 
-/// Writes problems as workflow commands, one a line and one for each place.
+/// Writes problems as workflow commands, one per line and one for each place.
 #[must_use]
 pub fn workflow_commands(problems: &[Problem]) -> String {
     let mut text = String::new();
@@ -127,17 +129,14 @@ fn result(
     result
 }
 
-/// Returns a name for a problem that stays when lines above it come or go, another one for each of several in a file that read alike.
+/// Returns a name for a problem that stays when lines above it come or go; problems of a file that read alike differ.
 fn fingerprint(problem: &Problem, place: &Place, seen: &mut BTreeMap<String, usize>) -> String {
     let message = without_numbers(&problem.message);
     let text = format!("{}\0{}\0{message}", problem.check, place.file);
     let time = seen.entry(text.clone()).or_default();
     *time += 1;
     let digest = Sha256::digest(format!("{text}\0{time}"));
-    digest[..16].iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    format!("{:x}", Bytes::copy_from_slice(&digest[..FINGERPRINT_BYTES]))
 }
 
 /// Leaves the numbers of lines out: `first on line 7`.
@@ -147,7 +146,7 @@ fn without_numbers(message: &str) -> String {
     parts.fold(first, |text, part| text + "line " + part.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
-/// Reads what the reference says of each check from its tables.
+/// Reads the descriptions of the checks from the tables of the reference.
 fn reference() -> BTreeMap<&'static str, Described<'static>> {
     let (mut checks, mut section) = (BTreeMap::new(), "");
     for line in REFERENCE.lines() {

@@ -1,23 +1,25 @@
 //! Metrics: what the service counts about itself, in the text format that Prometheus reads.
 //!
-//! Knows nothing of what is counted beyond its name. Every label comes from a closed set in the code, so nobody outside
-//! can make the number of series grow.
+//! Knows nothing of what is counted beyond its name. Every label comes from a closed set in the code, so that clients
+//! cannot make the number of series grow.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Names and values of labels.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// The counters of one service; clones share them.
 #[derive(Clone, Debug)]
@@ -26,34 +28,23 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
-    deliveries: Family<Delivery, Counter>,
+    deliveries: Family<Labels<2>, Counter>,
     redelivered: Counter,
     lost: Counter,
-    connections_cut: Family<Connection, Counter>,
+    connections_cut: Family<Labels<1>, Counter>,
     accept_failures: Counter,
     buffered_bytes: Gauge,
     pending_hints: Gauge,
     queue_age: Gauge<f64, AtomicU64>,
     unanswered_since: Mutex<Option<Instant>>,
-    github_budget: Family<Budget, Gauge>,
+    github_budget: Family<Labels<1>, Gauge>,
     push_to_pull_request: Histogram,
-    runs: Family<Run, Counter>,
+    runs: Family<Labels<1>, Counter>,
     run_duration: Histogram,
-    worker_deaths: Family<WorkerDeath, Counter>,
+    worker_deaths: Family<Labels<2>, Counter>,
     base_problems: Gauge,
     last_success: Gauge<f64, AtomicU64>,
     last_look: Gauge<f64, AtomicU64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Delivery {
-    event: &'static str,
-    verdict: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Connection {
-    reason: &'static str,
 }
 
 /// Why a connection was closed before its request was answered.
@@ -65,55 +56,84 @@ pub enum Cut {
     Displaced,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Budget {
-    of: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Run {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WorkerDeath {
-    worker: &'static str,
-    cause: &'static str,
-}
-
 impl Metrics {
     /// Creates the metrics of a service that has just started.
     #[must_use]
     pub fn new() -> Self {
-        let mut inner = Inner {
-            registry: Registry::with_prefix("fleetwright"),
-            deliveries: Family::default(),
-            redelivered: Counter::default(),
-            lost: Counter::default(),
-            connections_cut: Family::default(),
-            accept_failures: Counter::default(),
-            buffered_bytes: Gauge::default(),
-            pending_hints: Gauge::default(),
-            queue_age: Gauge::default(),
+        let mut registry = Registry::with_prefix("fleetwright");
+        let to = &mut registry;
+        // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
+        let run_duration = Histogram::new(exponential_buckets(0.01, 2.0, 13));
+        // From 100 ms to 1 hour, the longest time that a rate limit delays a run.
+        let push_to_pull_request = Histogram::new(exponential_buckets(0.1, 2.0, 16));
+        // In the order in which they are shown.
+        let inner = Inner {
+            deliveries: added(to, "webhook_deliveries", "Webhook deliveries by event and by verdict"),
+            redelivered: added(
+                to,
+                "webhook_deliveries_redelivered",
+                "Failed deliveries that were requested again",
+            ),
+            lost: added(
+                to,
+                "webhook_deliveries_lost",
+                "Deliveries that failed again when they were repeated",
+            ),
+            connections_cut: added(
+                to,
+                "http_connections_cut",
+                "Connections closed before an answer, by reason",
+            ),
+            accept_failures: added(to, "http_accept_failures", "Connections that could not be accepted"),
+            buffered_bytes: in_unit(
+                to,
+                "webhook_buffered",
+                "Deliveries that are being received",
+                Unit::Bytes,
+            ),
+            pending_hints: added(to, "pending_hints", "Hints that wait for the queue"),
+            queue_age: in_unit(
+                to,
+                "queue_age",
+                "Age of the first event that no run has answered",
+                Unit::Seconds,
+            ),
             unanswered_since: Mutex::default(),
-            github_budget: Family::default(),
-            // From 100 ms to 1 hour, the longest time that a rate limit holds a run up.
-            push_to_pull_request: Histogram::new(exponential_buckets(0.1, 2.0, 16)),
-            runs: Family::default(),
-            // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.
-            run_duration: Histogram::new(exponential_buckets(0.01, 2.0, 13)),
-            worker_deaths: Family::default(),
-            base_problems: Gauge::default(),
-            last_success: Gauge::default(),
-            last_look: Gauge::default(),
+            github_budget: added(to, "github_budget_left", "What is left of GitHub's limits"),
+            push_to_pull_request: timed(
+                to,
+                "push_to_pull_request",
+                "Time from the first event about a change to the pull requests that show it",
+                push_to_pull_request,
+            ),
+            runs: added(to, "runs", "Runs by how they ended"),
+            run_duration: timed(to, "run_duration", "Duration of runs", run_duration),
+            worker_deaths: added(to, "worker_deaths", "Workers that ended before they had rendered"),
+            base_problems: added(
+                to,
+                "base_problems",
+                "Problems that keep the base branch from being rendered",
+            ),
+            last_success: in_unit(
+                to,
+                "last_success_timestamp",
+                "Unix time of the last success",
+                Unit::Seconds,
+            ),
+            last_look: in_unit(
+                to,
+                "last_look_timestamp",
+                "Unix time of the last successful look",
+                Unit::Seconds,
+            ),
+            registry,
         };
-        inner.register();
         Self(Arc::new(inner))
     }
 
     /// Counts a webhook delivery by its event and what became of it.
     pub fn count_delivery(&self, event: &'static str, verdict: &'static str) {
-        self.0.deliveries.get_or_create(&Delivery { event, verdict }).inc();
+        self.0.deliveries.get_or_create(&[("event", event), ("verdict", verdict)]).inc();
     }
 
     /// Counts a failed delivery that the forge was asked to repeat.
@@ -132,7 +152,7 @@ impl Metrics {
             Cut::Slow => "slow",
             Cut::Displaced => "displaced",
         };
-        self.0.connections_cut.get_or_create(&Connection { reason }).inc();
+        self.0.connections_cut.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts a connection that could not be accepted.
@@ -142,12 +162,12 @@ impl Metrics {
 
     /// Notes how many bytes of deliveries are held.
     pub fn set_buffered_bytes(&self, bytes: usize) {
-        self.0.buffered_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.0.buffered_bytes.set(level(bytes));
     }
 
     /// Notes how many hints wait to be taken in.
     pub fn set_pending_hints(&self, hints: usize) {
-        self.0.pending_hints.set(i64::try_from(hints).unwrap_or(i64::MAX));
+        self.0.pending_hints.set(level(hints));
     }
 
     /// Notes since when the first event waits that no run has answered.
@@ -157,12 +177,10 @@ impl Metrics {
 
     /// Notes how much is left of a part of GitHub's budget; nothing if that is not known.
     pub fn set_github_budget(&self, of: &'static str, left: Option<u64>) {
-        let budget = Budget { of };
+        let (budget, labels) = (&self.0.github_budget, [("of", of)]);
         match left {
-            Some(left) => {
-                self.0.github_budget.get_or_create(&budget).set(i64::try_from(left).unwrap_or(i64::MAX));
-            }
-            None => drop(self.0.github_budget.remove(&budget)),
+            Some(left) => drop(budget.get_or_create(&labels).set(level(left))),
+            None => drop(budget.remove(&labels)),
         }
     }
 
@@ -173,18 +191,18 @@ impl Metrics {
 
     /// Counts a run by how it ended and how long it took.
     pub fn count_run(&self, outcome: &'static str, took: Duration) {
-        self.0.runs.get_or_create(&Run { outcome }).inc();
+        self.0.runs.get_or_create(&[("outcome", outcome)]).inc();
         self.0.run_duration.observe(took.as_secs_f64());
     }
 
     /// Counts a process that ended while it rendered, by what it rendered and by why it ended.
     pub fn count_worker_death(&self, worker: &'static str, cause: &'static str) {
-        self.0.worker_deaths.get_or_create(&WorkerDeath { worker, cause }).inc();
+        self.0.worker_deaths.get_or_create(&[("worker", worker), ("cause", cause)]).inc();
     }
 
     /// Notes how many problems keep the base branch from being rendered; none if it renders.
     pub fn set_base_problems(&self, problems: usize) {
-        self.0.base_problems.set(i64::try_from(problems).unwrap_or(i64::MAX));
+        self.0.base_problems.set(level(problems));
     }
 
     /// Notes that a run succeeded at `time`.
@@ -223,88 +241,29 @@ impl Default for Metrics {
     }
 }
 
-impl Inner {
-    fn register(&mut self) {
-        let registry = &mut self.registry;
-        registry.register(
-            "webhook_deliveries",
-            "Webhook deliveries by event and by what became of them",
-            self.deliveries.clone(),
-        );
-        registry.register(
-            "webhook_deliveries_redelivered",
-            "Failed deliveries that the forge was asked to repeat",
-            self.redelivered.clone(),
-        );
-        registry.register(
-            "webhook_deliveries_lost",
-            "Deliveries that failed again when they were repeated",
-            self.lost.clone(),
-        );
-        registry.register(
-            "http_connections_cut",
-            "Connections that were closed before their request was answered, by reason",
-            self.connections_cut.clone(),
-        );
-        registry.register(
-            "http_accept_failures",
-            "Connections that could not be accepted",
-            self.accept_failures.clone(),
-        );
-        registry.register_with_unit(
-            "webhook_buffered",
-            "How much of deliveries on their way is held",
-            Unit::Bytes,
-            self.buffered_bytes.clone(),
-        );
-        registry.register("pending_hints", "Hints that wait to be taken in", self.pending_hints.clone());
-        registry.register_with_unit(
-            "queue_age",
-            "How long the first event has waited that no run has answered; 0 if there is none",
-            Unit::Seconds,
-            self.queue_age.clone(),
-        );
-        registry.register(
-            "github_budget_left",
-            "How much is left of GitHub's limits",
-            self.github_budget.clone(),
-        );
-        registry.register_with_unit(
-            "push_to_pull_request",
-            "How long it took from the first event about a change to the pull requests that show it",
-            Unit::Seconds,
-            self.push_to_pull_request.clone(),
-        );
-        registry.register("runs", "Runs by how they ended", self.runs.clone());
-        registry.register_with_unit(
-            "run_duration",
-            "How long runs took",
-            Unit::Seconds,
-            self.run_duration.clone(),
-        );
-        registry.register(
-            "worker_deaths",
-            "Processes that ended before they had rendered, by what they rendered and by why they ended",
-            self.worker_deaths.clone(),
-        );
-        registry.register(
-            "base_problems",
-            "How many problems keep the base branch from being rendered; 0 if it renders",
-            self.base_problems.clone(),
-        );
-        registry.register_with_unit(
-            "last_success_timestamp",
-            "When a run last succeeded, in Unix time; 0 before the first",
-            Unit::Seconds,
-            self.last_success.clone(),
-        );
-        registry.register_with_unit(
-            "last_look_timestamp",
-            "When a look for changes last succeeded, in Unix time; 0 before the first",
-            Unit::Seconds,
-            self.last_look.clone(),
-        );
-    }
+/// Registers a metric.
+fn added<M: Metric + Clone + Default>(to: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    to.register(name, help, metric.clone());
+    metric
+}
+
+/// Registers a metric whose name ends in its unit.
+fn in_unit<M: Metric + Clone + Default>(to: &mut Registry, name: &str, help: &str, unit: Unit) -> M {
+    let metric = M::default();
+    to.register_with_unit(name, help, unit, metric.clone());
+    metric
+}
+
+/// Registers a histogram of seconds.
+fn timed(to: &mut Registry, name: &str, help: &str, histogram: Histogram) -> Histogram {
+    to.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram
+}
+
+/// Returns a count as gauges take it.
+fn level(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

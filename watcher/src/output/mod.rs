@@ -1,4 +1,4 @@
-//! What people see: colours, progress, logs and exit codes.
+//! Output: colours, progress, tables, logs, metrics and exit codes.
 //!
 //! Knows nothing of what is shown; standard output is for results, standard error for everything else.
 
@@ -13,3 +13,10 @@ pub mod table;
 
 pub use exit::Exit;
 pub use progress::Progress;
+
+/// Returns the message of an error and of its causes.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

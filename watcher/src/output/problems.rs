@@ -1,4 +1,4 @@
-//! Problems as people see them on a terminal, and in a pipe: place and message on the first line, then the line that they are at.
+//! Problems for people, on a terminal and in a pipe: place and message on the first line, then the line in the file.
 //!
 //! Knows nothing of what is wrong.
 
@@ -10,7 +10,7 @@ use renderer::plural::counted;
 use renderer::problem::{Excerpt, Problem};
 use renderer::visible::visible;
 
-use super::style::{Kind, paint};
+use super::style::{FAULT, HEADING, HINT, PLAIN, paint};
 
 /// How many problems are shown before the rest is counted: with their lines they are more than a screenful.
 const MAX_PROBLEMS: usize = 20;
@@ -44,7 +44,7 @@ impl Show {
             self.problem(&mut text, problem);
         }
         if let Some(more) = more(problems, self.most) {
-            let _ = writeln!(text, "{}", paint(Kind::Heading, &format!("… {more}: `--all` shows them")));
+            let _ = writeln!(text, "{}", paint(HEADING, &format!("… {more}: `--all` shows them")));
         }
         text
     }
@@ -53,24 +53,24 @@ impl Show {
         let words = if self.most == usize::MAX { format!("{problem:#}") } else { problem.to_string() };
         let mut words = words.lines();
         for line in words.by_ref().take(1) {
-            let _ = writeln!(text, "{}", paint(Kind::Heading, line));
+            let _ = writeln!(text, "{}", paint(HEADING, line));
         }
         if let Some(excerpt) = &problem.excerpt {
             for line in self.lines(excerpt, problem.place.position.line as usize).lines() {
-                let kind = if line.ends_with('^') { Kind::Fault } else { Kind::Plain };
-                let _ = writeln!(text, "{}", paint(kind, line));
+                let style = if line.ends_with('^') { FAULT } else { PLAIN };
+                let _ = writeln!(text, "{}", paint(style, line));
             }
         }
         for line in words {
-            let kind = if line.starts_with("  hint: ") { Kind::Hint } else { Kind::Plain };
-            let _ = writeln!(text, "{}", paint(kind, line));
+            let style = if line.starts_with("  hint: ") { HINT } else { PLAIN };
+            let _ = writeln!(text, "{}", paint(style, line));
         }
         if let Some(path) = &problem.accept {
             let path = serde_json::to_string(path).expect("a text is JSON");
             let (check, path) = (visible(&problem.check), visible(&path));
             let answer =
                 format!("  or: in `addon.yaml`, accept: [{{check: {check}, path: {path}, reason: …}}]");
-            let _ = writeln!(text, "{}", paint(Kind::Hint, &answer));
+            let _ = writeln!(text, "{}", paint(HINT, &answer));
         }
     }
 

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Work that ends sooner shows nothing, since a flash tells nobody anything.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// Work that ends sooner shows nothing, since a bar that is gone at once cannot be read.
+const DELAY: Duration = Duration::from_millis(300);
 
-/// How far some work has come; it can be shared between the threads that do the work.
+/// How far some work has come; it can be shared between the threads that do the work. Dropping it removes it from the
+/// terminal.
 pub struct Progress {
     bar: ProgressBar,
     start: Instant,
@@ -20,38 +21,30 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts to show `total` steps of `label` on the terminal; where standard error is none, nothing is shown.
+    /// Starts to show the steps of `label` on the terminal; nothing is shown where standard error is none, or if
+    /// it is not visible at all, for output that machines read.
     #[must_use]
-    pub fn start(label: &'static str, total: u64) -> Self {
-        Self::on(ProgressDrawTarget::stderr, label, total)
+    pub fn new(label: &'static str, is_visible: bool) -> Self {
+        Self::on(if is_visible { ProgressDrawTarget::stderr } else { ProgressDrawTarget::hidden }, label)
     }
 
-    /// Starts progress that is never shown, for output that machines read.
-    #[must_use]
-    pub fn silent() -> Self {
-        Self::on(ProgressDrawTarget::hidden, "", 0)
-    }
-
-    fn on(target: fn() -> ProgressDrawTarget, label: &'static str, total: u64) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+    fn on(target: fn() -> ProgressDrawTarget, label: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{prefix} [{bar:30}] {human_pos}/{human_len}")
             .expect("the template is constant and tested");
         bar.set_style(style.progress_chars("=> "));
         bar.set_prefix(label);
         Self { bar, start: Instant::now(), is_shown: Once::new(), target }
     }
+}
 
-    /// Counts one step as done.
-    pub fn advance(&self) {
+impl renderer::render::Progress for Progress {
+    fn advance(&self, total: usize) {
+        self.bar.set_length(total as u64);
         self.bar.inc(1);
-        if !self.is_shown.is_completed() && self.start.elapsed() >= PATIENCE {
+        if !self.is_shown.is_completed() && self.start.elapsed() >= DELAY {
             self.is_shown.call_once(|| self.bar.set_draw_target((self.target)()));
         }
-    }
-
-    /// Ends the work and leaves nothing on the terminal; dropping it does the same.
-    pub fn finish(self) {
-        drop(self);
     }
 }
 
@@ -73,6 +66,7 @@ mod tests {
     use std::sync::Mutex;
 
     use indicatif::TermLike;
+    use renderer::render::Progress as _;
 
     use super::*;
 
@@ -129,23 +123,23 @@ mod tests {
 
     #[test]
     fn quick_work_shows_nothing_and_long_work_shows_how_far_it_is() {
-        let mut progress = Progress::on(Screen::target, "render", 2_000);
-        progress.advance();
+        let mut progress = Progress::on(Screen::target, "render");
+        progress.advance(2_000);
         assert_eq!(*SCREEN.lock().unwrap(), "");
-        progress.start -= PATIENCE;
-        progress.advance();
+        progress.start -= DELAY;
+        progress.advance(2_000);
         progress.bar.tick();
         let shown = SCREEN.lock().unwrap().clone();
         assert!(shown.starts_with("render [>"), "{shown:?}");
         assert!(shown.contains("] 2/2,000"), "{shown:?}");
-        progress.finish();
+        drop(progress);
     }
 
     #[test]
     fn silent_progress_stays_silent() {
-        let mut progress = Progress::silent();
-        progress.start -= PATIENCE;
-        progress.advance();
+        let mut progress = Progress::new("render", false);
+        progress.start -= DELAY;
+        progress.advance(2_000);
         assert!(progress.bar.is_hidden());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use console::{Term, measure_text_width};
+use console::{Alignment, Term, measure_text_width, pad_str, truncate_str};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -94,9 +94,8 @@ impl Layout {
     fn lines(&self, row: &Row) -> String {
         let mut line = String::new();
         for (cell, width) in row.cells.iter().zip(&self.columns) {
-            let cell = cut(cell, *width);
-            let padding = " ".repeat(width - measure_text_width(&cell) + GAP);
-            line.extend([cell, padding]);
+            let cell = truncate_str(cell, *width, "…");
+            line += &pad_str(&cell, width + GAP, Alignment::Left, None);
         }
         let indent = " ".repeat(offset(&self.columns));
         let mut text = String::new();
@@ -111,22 +110,6 @@ impl Layout {
 /// Returns where the last column begins.
 fn offset(columns: &[usize]) -> usize {
     columns.iter().map(|width| width + GAP).sum()
-}
-
-/// Cuts a text that is too wide, and says so by its last character.
-fn cut(text: &str, width: usize) -> String {
-    if measure_text_width(text) <= width {
-        return text.to_owned();
-    }
-    let mut shown = String::new();
-    for character in text.chars() {
-        shown.push(character);
-        if measure_text_width(&shown) >= width {
-            shown.pop();
-            break;
-        }
-    }
-    shown + "…"
 }
 
 /// Puts pieces on lines of at most `width` columns as far as single pieces are no wider; at least one line.

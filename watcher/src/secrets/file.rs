@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,7 +21,7 @@ static REPORTED: Mutex<Vec<Box<Path>>> = Mutex::new(Vec::new());
 /// is reported once; Kubernetes mounts secrets so unless it is asked for another mode.
 pub fn read_file(path: &Path) -> io::Result<SecretString> {
     let file = File::open(path)?;
-    judge(path, &file.metadata()?)?;
+    check_mode(path, &file.metadata()?)?;
     let mut text = String::new();
     file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     let secret = SecretString::from(text);
@@ -31,9 +32,7 @@ pub fn read_file(path: &Path) -> io::Result<SecretString> {
     Ok(secret)
 }
 
-#[cfg(unix)]
-fn judge(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
+fn check_mode(path: &Path, metadata: &Metadata) -> io::Result<()> {
     // A pipe has no readers or writers beside those that it was given to.
     if !metadata.is_file() {
         return Ok(());
@@ -51,15 +50,9 @@ fn judge(path: &Path, metadata: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(not(unix))]
-fn judge(_: &Path, _: &Metadata) -> io::Result<()> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 

@@ -1,6 +1,6 @@
-//! Reading what people are writing: the same snapshot as from a revision, from the files on disk.
+//! Reads the source files on disk: the same snapshot as from a revision.
 //!
-//! `.gitignore` has no say: a file that exists is an input, committed or not. A file that git has and leaves out of the
+//! `.gitignore` does not count: a file that exists is an input, committed or not. A file that git has and leaves out of the
 //! working tree, as in a sparse checkout, is read from git.
 
 mod find;
@@ -19,7 +19,7 @@ use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, TEMPLATES};
 use thiserror::Error;
 
 pub use find::find_working_tree;
-pub use output::{Kept, KeptReason, Output, OutputAction, OutputChange, OutputChanges, Written};
+pub use output::{Kept, KeptReason, Output, OutputChange, OutputChanges, Written};
 
 use crate::git::{
     GitError, LeftOut, MAX_SOURCE_BYTES, Tracked, TrackedKind, Unreadable, blob_id, name_problem, problem,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use renderer::path::is_left_by_editor;
+use renderer::plan::Action;
 use renderer::render::Rendered;
 use renderer::snapshot::OUTPUT;
 use renderer::templates::has_header;
@@ -25,7 +26,7 @@ const STAGED: &str = ".fleetwright-";
 /// Everything in the folders below `argocd-apps/` of a working tree, and what git has of it.
 ///
 /// Links are seen as what they are and never followed, so that nothing outside of these folders is read or written.
-/// Loose files directly in `argocd-apps/` are nobody's and are left alone.
+/// Loose files directly in `argocd-apps/` belong to no cluster and are left alone.
 #[derive(Debug)]
 pub struct Output {
     top: PathBuf,
@@ -115,41 +116,37 @@ pub enum KeptReason {
 }
 
 impl KeptReason {
+    /// Returns the name for a machine, and the reason for a list.
+    const fn described(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotOurs => ("not-ours", "Fleetwright did not write it"),
+            Self::Untracked => ("untracked", "Fleetwright did not write it, and git does not have it"),
+            Self::OursUntracked => ("ours-untracked", "nothing renders it, and git does not have it"),
+            Self::Edited => ("edited", "nothing renders it, and it has changes that git does not have"),
+            Self::Repository => ("repository", "it is another repository"),
+            Self::LeftOut => ("left-out", "nothing renders it, and it is outside the sparse checkout"),
+        }
+    }
+
     /// Returns the reason for a list.
     #[must_use]
     pub const fn words(self) -> &'static str {
-        match self {
-            Self::NotOurs => "Fleetwright did not write it",
-            Self::Untracked => "Fleetwright did not write it, and git does not have it",
-            Self::OursUntracked => "nothing renders it any more, and git does not have it",
-            Self::Edited => "nothing renders it, and it has changes that git does not have",
-            Self::Repository => "it is another repository",
-            Self::LeftOut => "nothing renders it, and it is outside the sparse checkout",
-        }
+        self.described().1
     }
 
     /// Returns the name for a machine.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotOurs => "not-ours",
-            Self::Untracked => "untracked",
-            Self::OursUntracked => "ours-untracked",
-            Self::Edited => "edited",
-            Self::Repository => "repository",
-            Self::LeftOut => "left-out",
-        }
+        self.described().0
     }
 
     /// Returns whether the rendered files are not current with it: it is or would be committed beside them.
-    #[must_use]
-    pub const fn is_stale(self) -> bool {
+    const fn is_stale(self) -> bool {
         !matches!(self, Self::Untracked)
     }
 
     /// Returns whether `render --prune` deletes it: Fleetwright wrote it, or git can bring it back.
-    #[must_use]
-    pub const fn is_pruned(self, is_ours: bool) -> bool {
+    const fn is_pruned(self, is_ours: bool) -> bool {
         match self {
             Self::NotOurs | Self::OursUntracked => true,
             Self::Edited => is_ours,
@@ -158,37 +155,14 @@ impl KeptReason {
     }
 }
 
-/// What happens to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputAction {
-    /// It comes.
-    Create,
-    /// It gets another content.
-    Update,
-    /// It goes.
-    Delete,
-}
-
-impl OutputAction {
-    /// Returns the word for a list.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-        }
-    }
-}
-
 impl OutputChange {
     /// Returns what happens to the file.
     #[must_use]
-    pub const fn action(&self) -> OutputAction {
+    pub const fn action(&self) -> Action {
         match (self.exists, &self.new) {
-            (_, None) => OutputAction::Delete,
-            (true, Some(_)) => OutputAction::Update,
-            (false, Some(_)) => OutputAction::Create,
+            (_, None) => Action::Delete,
+            (true, Some(_)) => Action::Update,
+            (false, Some(_)) => Action::Create,
         }
     }
 }
@@ -420,9 +394,9 @@ impl Output {
         let is_new = !root.exists();
         fs::create_dir_all(&root).map_err(write_error(&root))?;
         let staged = tempfile::Builder::new().prefix(STAGED).tempdir_in(&root);
-        // The name of the temporary folder says nothing to anyone.
+        // The name of the temporary folder means nothing to a reader.
         let staged = staged.map_err(|error| write_error(&root)(error.kind().into())).and_then(|staged| {
-            // Should the process be killed, git at least does not take what is left for anyone's work.
+            // If the process is killed, git at least does not list what is left as work to commit.
             fs::write(staged.path().join(".gitignore"), "*\n").map_err(write_error(&root))?;
             for (number, change) in changes.iter().enumerate() {
                 let bytes = change.new.as_deref().unwrap_or_default();
@@ -433,7 +407,7 @@ impl Output {
             Ok(staged)
         });
         if staged.is_err() && is_new {
-            // Left as it was found; the failure that led here is the one to tell.
+            // Left as it was found; the failure that led here is the one to report.
             let _ = fs::remove_dir(&root);
         }
         staged

@@ -373,7 +373,7 @@ fn a_wrong_command_line_is_answered_with_the_nearest_right_one() {
     => 2
     ");
     assert_snapshot!(repo.refused(&["check", "--format", "yaml"]), @"
-    ! error: invalid value 'yaml' for '--format <FORM>'
+    ! error: invalid value 'yaml' for '--format <FORMAT>'
     !   [possible values: text, json, mermaid, sarif, github]
     ! 
     ! For more information, try '--help'.
@@ -503,8 +503,8 @@ fn the_demo_keeps_its_repository_where_it_is_told_to() {
     let pulls = repo.run(&["--repo", "kept.git", "pulls", "list", "--all", "--format", "json"]);
     assert!(pulls.json()["pullRequests"].as_array().is_some_and(|pulls| pulls.len() >= 3), "{pulls}");
     assert_snapshot!(repo.refused(&["demo", "--keep", "kept.git"]), @"
-    ! error: `kept.git` is there already
-    !   hint: name a folder that does not exist yet
+    ! error: `kept.git` exists already
+    !   hint: name a folder that does not exist
     => 2
     ");
 }

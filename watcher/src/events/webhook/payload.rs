@@ -1,4 +1,4 @@
-//! What a delivery tells, as far as it matters: whether something may have changed in our repository.
+//! What a delivery means: whether something may have changed in our repository.
 //!
 //! Pure, and only called for deliveries whose signature is right. Reads a few fields and skips the rest, since a run
 //! looks for itself.
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::events::{Event, RepositoryName};
 
-/// The kinds of event that GitHub sends, as far as they are told apart.
+/// The kinds of event that GitHub sends, as far as they are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EventKind {
     CheckRun,
@@ -18,7 +18,7 @@ pub(crate) enum EventKind {
     Ping,
     PullRequest,
     Push,
-    /// An event that nobody asked for.
+    /// An event that no webhook of ours subscribes to.
     Other,
 }
 
@@ -33,72 +33,61 @@ pub(super) enum Meaning {
     OtherRepository,
 }
 
+/// The actions on a pull request that change its content or what a maintainer asked for.
+const PULL_REQUEST_ACTIONS: &[&str] = &[
+    "opened",
+    "reopened",
+    "synchronize",
+    "edited",
+    "closed",
+    "labeled",
+    "unlabeled",
+    "ready_for_review",
+    "converted_to_draft",
+];
+
 impl EventKind {
+    const ALL: [Self; 8] = [
+        Self::CheckRun,
+        Self::CheckSuite,
+        Self::Installation,
+        Self::InstallationRepositories,
+        Self::MergeGroup,
+        Self::Ping,
+        Self::PullRequest,
+        Self::Push,
+    ];
+
     /// Reads the value of `X-GitHub-Event`.
     pub(crate) fn parse(text: &str) -> Self {
-        match text {
-            "check_run" => Self::CheckRun,
-            "check_suite" => Self::CheckSuite,
-            "installation" => Self::Installation,
-            "installation_repositories" => Self::InstallationRepositories,
-            "merge_group" => Self::MergeGroup,
-            "ping" => Self::Ping,
-            "pull_request" => Self::PullRequest,
-            "push" => Self::Push,
-            _ => Self::Other,
-        }
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).unwrap_or(Self::Other)
     }
 
     pub(crate) const fn as_str(self) -> &'static str {
+        self.described().0
+    }
+
+    /// Returns the name, the event that this kind leads to, and with which actions; `None` stands for all.
+    const fn described(self) -> (&'static str, Event, Option<&'static [&'static str]>) {
         match self {
-            Self::CheckRun => "check_run",
-            Self::CheckSuite => "check_suite",
-            Self::Installation => "installation",
-            Self::InstallationRepositories => "installation_repositories",
-            Self::MergeGroup => "merge_group",
-            Self::Ping => "ping",
-            Self::PullRequest => "pull_request",
-            Self::Push => "push",
-            Self::Other => "other",
+            Self::Push => ("push", Event::Moved, None),
+            Self::Ping => ("ping", Event::Moved, None),
+            Self::MergeGroup => ("merge_group", Event::Moved, Some(&["checks_requested"])),
+            // What is done to pull requests moves no ref.
+            Self::PullRequest => ("pull_request", Event::Changed, Some(PULL_REQUEST_ACTIONS)),
+            Self::CheckRun => ("check_run", Event::Asked, Some(&["rerequested"])),
+            Self::CheckSuite => ("check_suite", Event::Asked, Some(&["rerequested"])),
+            // What was refused for lack of a permission may work now.
+            Self::Installation => ("installation", Event::Asked, None),
+            Self::InstallationRepositories => ("installation_repositories", Event::Asked, None),
+            Self::Other => ("other", Event::Changed, Some(&[])),
         }
     }
 
-    /// Returns what an event of this kind is a hint to.
-    const fn cause(self) -> Event {
-        match self {
-            Self::Push | Self::Ping | Self::MergeGroup => Event::Moved,
-            // What people do to pull requests moves no ref.
-            Self::PullRequest | Self::Other => Event::Changed,
-            // What was refused for want of a permission may work now.
-            Self::CheckRun | Self::CheckSuite | Self::Installation | Self::InstallationRepositories => {
-                Event::Asked
-            }
-        }
-    }
-
-    /// Returns whether an event of this kind with that action may be worth a look.
-    fn is_relevant(self, action: Option<&str>) -> bool {
-        match self {
-            Self::Push | Self::Ping | Self::Installation | Self::InstallationRepositories => true,
-            // What else can happen to a pull request changes neither its content nor what a maintainer asked for.
-            Self::PullRequest => matches!(
-                action,
-                Some(
-                    "opened"
-                        | "reopened"
-                        | "synchronize"
-                        | "edited"
-                        | "closed"
-                        | "labeled"
-                        | "unlabeled"
-                        | "ready_for_review"
-                        | "converted_to_draft"
-                )
-            ),
-            Self::CheckRun | Self::CheckSuite => action == Some("rerequested"),
-            Self::MergeGroup => action == Some("checks_requested"),
-            Self::Other => false,
-        }
+    /// Returns what this kind leads to with that action, if it can matter.
+    fn event(self, action: Option<&str>) -> Option<Event> {
+        let (_, event, actions) = self.described();
+        actions.is_none_or(|actions| action.is_some_and(|action| actions.contains(&action))).then_some(event)
     }
 }
 
@@ -132,20 +121,18 @@ struct Account {
 
 /// Reads what a delivery means for `repository`.
 pub(super) fn meaning(
-    event: EventKind,
+    kind: EventKind,
     body: &[u8],
     repository: &RepositoryName,
 ) -> Result<Meaning, serde_json::Error> {
-    if event == EventKind::Other {
+    if kind == EventKind::Other {
         return Ok(Meaning::Irrelevant);
     }
     let payload: Payload = serde_json::from_slice(body)?;
-    Ok(if !payload.concerns(repository) {
-        Meaning::OtherRepository
-    } else if event.is_relevant(payload.action.as_deref()) {
-        Meaning::MayHaveChanged(event.cause())
+    Ok(if payload.concerns(repository) {
+        kind.event(payload.action.as_deref()).map_or(Meaning::Irrelevant, Meaning::MayHaveChanged)
     } else {
-        Meaning::Irrelevant
+        Meaning::OtherRepository
     })
 }
 

@@ -1,9 +1,9 @@
-//! The secrets that deliveries are signed with, and the judgement of a signature.
+//! The secrets that deliveries are signed with, and the verification of signatures.
 //!
 //! Knows nothing of what is signed. A secret never leaves this file: what is kept is a key that cannot be printed.
 
 use std::env;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -29,19 +29,12 @@ pub struct Secrets(Mutex<Held>);
 #[derive(Debug)]
 struct Held {
     keys: Vec<hmac::Key>,
-    file: Option<File>,
+    /// The file of the secrets, and its stamp when it was last read.
+    file: Option<(PathBuf, Option<Stamp>)>,
 }
 
-/// A file of secrets, and what it looked like when it was last read.
-#[derive(Debug)]
-struct File {
-    path: PathBuf,
-    stamp: Option<Stamp>,
-}
-
-/// By size and time a new content is noticed without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp(u64, Option<SystemTime>);
+/// The size and time of a file, by which a new content is noticed without reading it.
+type Stamp = (u64, Option<SystemTime>);
 
 /// Why there are no secrets.
 #[derive(Debug, Error)]
@@ -54,7 +47,7 @@ pub enum SecretsError {
         /// The cause.
         source: io::Error,
     },
-    /// There is nothing in it, and a signature with an empty secret could be made by anyone.
+    /// It is empty, and anyone could make a signature with an empty secret.
     #[error("the webhook secret in {place} is empty")]
     Empty {
         /// The file or the variable.
@@ -71,26 +64,26 @@ impl SecretsError {
                 "the user that runs the service must be able to read the file, and no other user to write it"
             }
             Self::Empty { .. } => {
-                "write the secret that the webhook has on GitHub, one a line if there are several"
+                "write the secret that the webhook has on GitHub, one per line if there are several"
             }
         }
     }
 }
 
 impl Secrets {
-    /// Reads the secrets from a file, one a line, and again whenever the file changes.
+    /// Reads the secrets from a file, one per line, and again whenever the file changes.
     pub fn from_file(path: &Path) -> Result<Self, SecretsError> {
         let (keys, stamp) = read(path)?;
-        Ok(Self(Mutex::new(Held { keys, file: Some(File { path: path.to_owned(), stamp: Some(stamp) }) })))
+        Ok(Self(Mutex::new(Held { keys, file: Some((path.to_owned(), stamp)) })))
     }
 
-    /// Takes the secrets from [`SECRET_VARIABLE`], one a line; `None` if it is not set.
+    /// Takes the secrets from [`SECRET_VARIABLE`], one per line; `None` if it is not set.
     pub fn from_environment() -> Result<Option<Self>, SecretsError> {
         let Ok(text) = env::var(SECRET_VARIABLE) else { return Ok(None) };
         Self::from_text(&text.into()).map(Some)
     }
 
-    /// Takes the secrets from a text, one a line.
+    /// Takes the secrets from a text, one per line.
     pub fn from_text(text: &SecretString) -> Result<Self, SecretsError> {
         secrets::remember(text);
         let keys = keys(text).ok_or_else(|| SecretsError::Empty { place: format!("`{SECRET_VARIABLE}`") })?;
@@ -111,33 +104,31 @@ impl Secrets {
 impl Held {
     /// Reads the file again if it changed; while it cannot be read, the secrets that were in it stay valid.
     fn refresh(&mut self) {
-        let Some(file) = &mut self.file else { return };
-        let stamp = fs::metadata(&file.path).ok().as_ref().map(Stamp::of);
-        if stamp == file.stamp {
+        let Some((path, read_at)) = &mut self.file else { return };
+        let stamp = stamp(path);
+        if stamp == *read_at {
             return;
         }
-        file.stamp = stamp;
-        match read(&file.path) {
+        *read_at = stamp;
+        match read(path) {
             Ok((keys, stamp)) => {
                 info!(secrets = keys.len(), "read the webhook secret again, since its file changed");
-                self.keys = keys;
-                file.stamp = Some(stamp);
+                (self.keys, *read_at) = (keys, stamp);
             }
             Err(error) => warn!(%error, hint = error.hint(), "keeping the webhook secret as it was"),
         }
     }
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self(metadata.len(), metadata.modified().ok())
-    }
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.modified().ok()))
 }
 
 /// Reads a file of secrets. The stamp is taken first, so that a change in between is noticed later.
-fn read(path: &Path) -> Result<(Vec<hmac::Key>, Stamp), SecretsError> {
+fn read(path: &Path) -> Result<(Vec<hmac::Key>, Option<Stamp>), SecretsError> {
+    let stamp = stamp(path);
     let unreadable = |source| SecretsError::Unreadable { path: path.to_owned(), source };
-    let stamp = Stamp::of(&fs::metadata(path).map_err(unreadable)?);
     let text = secrets::read_file(path).map_err(unreadable)?;
     let keys = keys(&text).ok_or_else(|| SecretsError::Empty { place: format!("`{}`", path.display()) })?;
     Ok((keys, stamp))
@@ -150,7 +141,7 @@ fn keys(text: &SecretString) -> Option<Vec<hmac::Key>> {
     (!keys.is_empty()).then_some(keys)
 }
 
-/// A signature as a delivery carries it, not yet judged.
+/// The signature of a delivery, not verified yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Signature([u8; DIGEST_BYTES]);
 

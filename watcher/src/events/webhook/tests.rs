@@ -1,6 +1,6 @@
 //! The judgement of single deliveries, without a connection.
 
-use hyper::header::{HeaderName, HeaderValue};
+use axum::http::header::{HeaderName, HeaderValue};
 use ring::hmac;
 use tokio::sync::mpsc;
 
@@ -27,12 +27,12 @@ impl Scene {
     }
 
     /// Delivers a push with that id.
-    fn push(&self, id: &str) -> Verdict {
+    fn push(&self, id: &str) -> DeliveryVerdict {
         self.webhook.receive(&head(id, PUSH), PUSH)
     }
 
     /// Delivers that a person closed a pull request.
-    fn closed(&self, id: &str) -> Verdict {
+    fn closed(&self, id: &str) -> DeliveryVerdict {
         const CLOSED: &[u8] = br#"{"action":"closed","repository":{"full_name":"acme/fleet"}}"#;
         let head = Head { event: EventKind::PullRequest, ..head(id, CLOSED) };
         self.webhook.receive(&head, CLOSED)
@@ -60,7 +60,7 @@ fn head(id: &str, body: &[u8]) -> Head {
 }
 
 /// Returns the verdict on the headers of a good delivery with one of them changed, or taken away.
-fn refused(name: &'static str, value: Option<&'static str>) -> Option<Verdict> {
+fn refused(name: &'static str, value: Option<&'static str>) -> Option<DeliveryVerdict> {
     let mut headers = headers("1", PUSH);
     match value {
         Some(value) => headers.insert(name, HeaderValue::from_static(value)),
@@ -77,7 +77,7 @@ fn without_a_delivery_there_is_no_hint() {
 #[test]
 fn a_push_becomes_one_hint() {
     let mut scene = Scene::new(4);
-    assert_eq!(scene.push("1"), Verdict::Queued);
+    assert_eq!(scene.push("1"), DeliveryVerdict::Queued);
     assert_eq!(scene.hints.try_recv(), Ok(Event::Moved));
     assert!(scene.hints.try_recv().is_err());
 }
@@ -85,8 +85,8 @@ fn a_push_becomes_one_hint() {
 #[test]
 fn a_repeated_delivery_is_no_further_hint() {
     let mut scene = Scene::new(4);
-    assert_eq!([scene.push("1"), scene.push("1")], [Verdict::Queued, Verdict::Repeated]);
-    assert_eq!(scene.push("2"), Verdict::Queued);
+    assert_eq!([scene.push("1"), scene.push("1")], [DeliveryVerdict::Queued, DeliveryVerdict::Repeated]);
+    assert_eq!(scene.push("2"), DeliveryVerdict::Queued);
     assert!(scene.hints.try_recv().is_ok() && scene.hints.try_recv().is_ok());
     assert!(scene.hints.try_recv().is_err());
 }
@@ -94,14 +94,14 @@ fn a_repeated_delivery_is_no_further_hint() {
 #[test]
 fn a_full_channel_is_awake_already_and_makes_nobody_wait() {
     let scene = Scene::new(1);
-    assert_eq!([scene.push("1"), scene.push("2")], [Verdict::Queued, Verdict::Coalesced]);
+    assert_eq!([scene.push("1"), scene.push("2")], [DeliveryVerdict::Queued, DeliveryVerdict::Coalesced]);
 }
 
 #[tokio::test]
 async fn what_no_ref_shows_is_not_lost_in_a_full_channel() {
     let mut scene = Scene::new(1);
     let verdicts = [scene.push("1"), scene.closed("2"), scene.closed("3")];
-    assert_eq!(verdicts, [Verdict::Queued, Verdict::Coalesced, Verdict::Coalesced]);
+    assert_eq!(verdicts, [DeliveryVerdict::Queued, DeliveryVerdict::Coalesced, DeliveryVerdict::Coalesced]);
     let mut causes = Vec::new();
     for _ in 0..2 {
         causes.push(scene.hints.recv().await.unwrap());
@@ -109,7 +109,7 @@ async fn what_no_ref_shows_is_not_lost_in_a_full_channel() {
     assert_eq!(causes, [Event::Moved, Event::Changed]);
     assert!(scene.hints.try_recv().is_err(), "one look behind the others is enough");
     let again = [scene.push("4"), scene.closed("5")];
-    assert_eq!(again, [Verdict::Queued, Verdict::Coalesced]);
+    assert_eq!(again, [DeliveryVerdict::Queued, DeliveryVerdict::Coalesced]);
     scene.hints.recv().await.unwrap();
     assert_eq!(scene.hints.recv().await.unwrap(), Event::Changed);
 }
@@ -118,8 +118,8 @@ async fn what_no_ref_shows_is_not_lost_in_a_full_channel() {
 fn a_delivery_that_a_stopping_service_refused_can_come_again() {
     let mut scene = Scene::new(1);
     scene.hints.close();
-    assert_eq!(scene.push("1"), Verdict::Stopping);
-    assert_eq!(scene.push("1"), Verdict::Stopping, "it was remembered although nobody heard of it");
+    assert_eq!(scene.push("1"), DeliveryVerdict::Stopping);
+    assert_eq!(scene.push("1"), DeliveryVerdict::Stopping, "it was remembered although nobody heard of it");
 }
 
 #[test]
@@ -130,14 +130,14 @@ fn the_signature_is_judged_before_the_content() {
         |signature: String| Head { signature: Signature::parse(&signature).unwrap(), ..head("1", PUSH) };
     let forged = scene.webhook.receive(&head_of(sign("another secret", malformed)), malformed);
     let signed = scene.webhook.receive(&head_of(sign(SECRET, malformed)), malformed);
-    assert_eq!([forged, signed], [Verdict::Unsigned, Verdict::Malformed]);
+    assert_eq!([forged, signed], [DeliveryVerdict::Unsigned, DeliveryVerdict::Malformed]);
 }
 
 #[test]
 fn a_forged_delivery_does_not_take_the_id_of_a_true_one() {
     let scene = Scene::new(4);
-    assert_eq!(scene.webhook.receive(&head("1", b"other"), PUSH), Verdict::Unsigned);
-    assert_eq!(scene.push("1"), Verdict::Queued);
+    assert_eq!(scene.webhook.receive(&head("1", b"other"), PUSH), DeliveryVerdict::Unsigned);
+    assert_eq!(scene.push("1"), DeliveryVerdict::Queued);
 }
 
 #[test]
@@ -147,18 +147,18 @@ fn a_form_is_refused_with_the_reason_once_its_signature_is_right() {
     let mut headers = headers("1", form);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     let verdict = scene.webhook.receive(&Head::read(&headers).unwrap(), form);
-    assert_eq!((verdict, verdict.status()), (Verdict::NotJson, StatusCode::UNSUPPORTED_MEDIA_TYPE));
-    assert!(verdict.is_for_friends() && verdict.reason().contains("application/json"));
+    assert_eq!((verdict, verdict.status()), (DeliveryVerdict::NotJson, StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    assert!(verdict.is_verified() && verdict.reason().contains("application/json"));
 }
 
 #[test]
 fn a_head_that_is_not_whole_is_refused_before_the_body_is_read() {
     let table = [
-        ("x-hub-signature-256", None, Some(Verdict::Unsigned)),
-        ("x-hub-signature-256", Some("sha256=00"), Some(Verdict::Unsigned)),
-        ("x-github-event", None, Some(Verdict::Incomplete)),
-        ("x-github-delivery", None, Some(Verdict::Incomplete)),
-        ("x-github-delivery", Some("a b"), Some(Verdict::Incomplete)),
+        ("x-hub-signature-256", None, Some(DeliveryVerdict::Unsigned)),
+        ("x-hub-signature-256", Some("sha256=00"), Some(DeliveryVerdict::Unsigned)),
+        ("x-github-event", None, Some(DeliveryVerdict::Incomplete)),
+        ("x-github-delivery", None, Some(DeliveryVerdict::Incomplete)),
+        ("x-github-delivery", Some("a b"), Some(DeliveryVerdict::Incomplete)),
         ("content-type", Some("Application/JSON; charset=utf-8"), None),
     ];
     for (name, value, expected) in table {
@@ -169,7 +169,7 @@ fn a_head_that_is_not_whole_is_refused_before_the_body_is_read() {
 #[test]
 fn deliveries_are_counted_by_event_and_verdict_and_strangers_apart() {
     let scene = Scene::new(4);
-    let _ = (scene.push("1"), scene.push("1"), scene.webhook.refuse(Verdict::TooLarge));
+    let _ = (scene.push("1"), scene.push("1"), scene.webhook.refuse(DeliveryVerdict::TooLarge));
     let text = scene.metrics.encode().unwrap();
     for line in [
         r#"fleetwright_webhook_deliveries_total{event="push",verdict="queued"} 1"#,

@@ -1,0 +1,177 @@
+//! The options of every command, and what commands share because of them.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{ColorChoice, ValueEnum};
+use renderer::problem::Problem;
+use renderer::render::{Rendered, Renderer};
+use renderer::snapshot::Snapshot;
+use serde::Serialize;
+
+use super::print::{print_json, print_report, print_text};
+use crate::error::CommandError;
+use crate::output::Progress;
+use crate::output::findings::{sarif, workflow_commands};
+use crate::output::logging::LogFormat;
+use crate::output::problems::Show;
+use crate::working_tree::{find_working_tree, read_working_tree};
+
+/// The arguments that every command takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Work on this repository; the default is the one that the current folder is in.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub repo: PathBuf,
+    /// Print the result in this format: text or json; for `check` also sarif or github, for `clusters` also mermaid.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub format: Format,
+    /// Show all problems, not only the first 20.
+    #[arg(long, global = true)]
+    pub all: bool,
+    /// Use colours: auto, always or never.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub(super) color: ColorChoice,
+    /// Write the logs on standard error in this format: text or json.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub(super) log_format: LogFormat,
+    /// Log more; repeat for even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// The format of what is printed on standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: documented and stable.
+    Json,
+    /// A diagram of the fleet.
+    Mermaid,
+    /// Problems for code scanning.
+    Sarif,
+    /// Problems as commands of GitHub Actions.
+    Github,
+}
+
+impl Format {
+    /// Returns the one command that takes a format which not all do.
+    pub(super) const fn only_command(self) -> Option<&'static str> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Mermaid => Some("clusters"),
+            Self::Sarif | Self::Github => Some("check"),
+        }
+    }
+}
+
+impl Global {
+    /// Prints a result: the value if JSON is asked for, or else the text.
+    pub(super) fn show<T: Serialize>(&self, value: impl FnOnce() -> T, text: impl FnOnce() -> String) {
+        if self.is_json() {
+            print_json(&value());
+        } else {
+            print_text(&text());
+        }
+    }
+
+    /// Shows why a command failed, in the format that was asked for.
+    pub(super) fn show_error(&self, error: &CommandError) {
+        let problems = error.problems();
+        match self.format {
+            _ if problems.is_empty() => self.show_report(error),
+            Format::Text | Format::Mermaid => self.show_report(error),
+            Format::Sarif => print_json(&sarif(problems)),
+            Format::Github => print_text(&workflow_commands(problems)),
+            Format::Json => print_json(&ProblemList::of(error)),
+        }
+    }
+
+    /// Shows people what went wrong: the problems with their lines, and the error.
+    pub(super) fn show_report(&self, error: &CommandError) {
+        let problems = Show::on_stderr(self.all).painted(error.problems());
+        let _ = anstream::stderr().write_all(problems.as_bytes());
+        print_report(&error.report());
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Returns progress that is shown unless the result is for machines.
+    pub(super) fn progress(&self, label: &'static str) -> Progress {
+        Progress::new(label, !self.is_json())
+    }
+
+    /// Returns the top of the working tree to work on.
+    pub(super) fn working_tree(&self) -> Result<PathBuf, CommandError> {
+        Ok(find_working_tree(&self.repo)?)
+    }
+
+    /// Reads and renders the working tree at `top`.
+    pub(super) fn render_working_tree(&self, top: &Path) -> Result<Rendered, CommandError> {
+        let (snapshot, problems) = read_working_tree(top)?;
+        self.render(&mut Renderer::new(), &snapshot, problems)
+    }
+
+    /// Renders a snapshot; `problems` are those that reading it has found already.
+    pub(super) fn render(
+        &self,
+        renderer: &mut Renderer,
+        snapshot: &Snapshot,
+        mut problems: Vec<Problem>,
+    ) -> Result<Rendered, CommandError> {
+        match renderer.render(snapshot, &self.progress("render")) {
+            Ok(rendered) if problems.is_empty() => return Ok(rendered),
+            Ok(_) => {}
+            Err(more) => {
+                problems.extend(more);
+                problems.sort();
+                problems.dedup();
+            }
+        }
+        Err(CommandError::Problems { problems })
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemList<'a> {
+    /// Where the problems are, if not in the working tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<&'a str>,
+    problems: &'a [Problem],
+}
+
+impl<'a> ProblemList<'a> {
+    fn of(error: &'a CommandError) -> Self {
+        let revision = match error {
+            CommandError::ProblemsIn { revision, .. } => Some(revision.as_str()),
+            _ => None,
+        };
+        Self { revision, problems: error.problems() }
+    }
+}
