@@ -33,8 +33,9 @@ enum Charts {
     ///
     /// A chart that is locked is not fetched again. Charts that no add-on names are removed.
     Lock {
-        /// Take charts from here and not from their repositories: a chart's folder, a folder of charts, a package, or the
-        /// address of a package, a repository or a registry. `REPOSITORY=` in front names the repository of the charts.
+        /// Take charts from here and not from their repositories: a chart's folder, a folder of charts, a package, or
+        /// the address of a package, a repository or a registry. `REPOSITORY=` in front names the repository of the
+        /// charts.
         #[arg(long, value_name = "[REPOSITORY=]DIR|TGZ|URL")]
         from: Vec<String>,
         /// Fetch locked charts again; another package under the same version is an error.
@@ -208,7 +209,10 @@ fn list(global: &Global, top: &Path) -> Result<Exit, CommandError> {
     let wanted = described.wanted();
     let source = |id: &ChartId| described.sources.address_of(&id.repository).into_owned();
     global.show(
-        || json!({ "charts": wanted.iter().map(|id| as_json(id, &[("source", json!(source(id)))])).collect::<Vec<_>>() }),
+        || {
+            let charts = wanted.iter().map(|id| as_json(id, &[("source", json!(source(id)))]));
+            json!({ "charts": charts.collect::<Vec<_>>() })
+        },
         || {
             let line = |id: &ChartId| {
                 let own = (source(id) != id.repository).then(|| format!(" (a copy of {})", id.repository));
@@ -234,7 +238,10 @@ fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, Co
     drop(progress);
     let is_any = asked.iter().any(|(_, newer)| newer.as_ref().is_ok_and(|newer| !newer.is_empty()));
     global.show(
-        || json!({ "charts": asked.iter().map(|(id, newer)| as_json(id, &[newer_json(newer)])).collect::<Vec<_>>() }),
+        || {
+            let charts = asked.iter().map(|(id, newer)| as_json(id, &[newer_json(newer)]));
+            json!({ "charts": charts.collect::<Vec<_>>() })
+        },
         || asked.iter().map(|(id, newer)| newer_text(id, newer)).collect(),
     );
     match unasked(asked) {

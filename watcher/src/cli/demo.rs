@@ -50,7 +50,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     if args.keep.is_some() {
         let dir = dir.display();
         print_text(&format!(
-            "\nThe repository is in {dir}: try `git -C {dir} log --graph --all` and `fleetwright --repo {dir} pulls list --all`.\n"
+            "\nThe repository is in {dir}: try `git -C {dir} log --graph --all` \
+             and `fleetwright --repo {dir} pulls list --all`.\n"
         ));
     }
     Ok(Exit::Done)
@@ -84,11 +85,11 @@ impl Demo {
         let files = counted(files.len(), "file");
         print_text(&format!("{files}, committed to `{BASE}` as {}\n", first.short()));
 
-        self.heading("The first run renders them and opens a pull request a group; both are merged");
+        self.heading("The first run renders them and opens one pull request per group; both are merged");
         let report = self.run_once()?;
         self.merge_all(&report)?;
 
-        self.heading("Someone moves the hub's Prometheus: one edit of one fact");
+        self.heading("The hub's Prometheus moves to another address: one edit of one fact");
         let tip = self.repository.branch(BASE)?;
         let edited = self.edit(tip)?;
         let (old, new) = (KEY, NEW);
@@ -171,7 +172,7 @@ impl Demo {
         Ok(Edited { revision, at })
     }
 
-    /// Everything at a revision: what people wrote and what was rendered from it.
+    /// Returns everything at a revision: the source files and what was rendered from them.
     fn files_at(&self, tip: Revision) -> Result<Vec<TreeChange>, CommandError> {
         let (snapshot, _) = self.repository.snapshot(tip, &mut BlobCache::default())?;
         let written = snapshot.iter().map(|(path, source)| (path.clone(), Arc::clone(&source.bytes)));

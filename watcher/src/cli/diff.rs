@@ -13,8 +13,8 @@ use crate::working_tree::read_working_tree;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The revision to compare with: a branch, a tag, a commit id or an expression such as `main~2`; or a range, `A..B`,
-    /// or `A...B` from their merge base.
+    /// The revision to compare with: a branch, a tag, a commit id or an expression such as `main~2`; or a range,
+    /// `A..B`, or `A...B` from their merge base.
     #[arg(default_value = "HEAD")]
     base: String,
     /// The revision to show; the default is the working tree.
@@ -83,7 +83,8 @@ fn ends(repository: &Repository, args: &Args) -> Result<(String, Option<String>)
     Ok((base, Some(head)))
 }
 
-/// Splits a range at its dots. No name of a ref has two in a row, but the text of an expression such as `main^{/a..b}` may.
+/// Splits a range at its dots. No name of a ref has two in a row, but the text of an expression such as `main^{/a..b}`
+/// may.
 fn range(text: &str) -> Option<(&str, &str, &str)> {
     let is_outside = |at: &usize| text[..*at].matches('{').count() <= text[..*at].matches('}').count();
     let at = text.match_indices("..").map(|(at, _)| at).find(is_outside)?;

@@ -25,37 +25,16 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     pub repo: PathBuf,
     /// Print the result in this format: text or json; for `check` also sarif or github, for `clusters` also mermaid.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true
-    )]
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub format: Format,
     /// Show all problems, not only the first 20.
     #[arg(long, global = true)]
     pub all: bool,
     /// Use colours: auto, always or never.
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true
-    )]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(super) color: ColorChoice,
     /// Write the logs on standard error in this format: text or json.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true
-    )]
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub(super) log_format: LogFormat,
     /// Log more; repeat for even more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -63,10 +42,9 @@ pub struct Global {
 }
 
 /// The format of what is printed on standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
-    #[default]
     Text,
     /// For machines: documented and stable.
     Json,

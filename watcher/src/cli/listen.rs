@@ -26,8 +26,8 @@ pub(super) struct Listen {
     /// Accept deliveries for this repository on GitHub; the default is the upstream.
     #[arg(long, value_name = "OWNER/NAME", requires = "address")]
     webhook_repository: Option<RepositoryName>,
-    /// Ask GitHub to repeat failed deliveries of the webhook with this number in the repository's settings. A GitHub App
-    /// has its own webhook and needs no number.
+    /// Ask GitHub to repeat failed deliveries of the webhook with this number in the repository's settings. A GitHub
+    /// App has its own webhook and needs no number.
     #[arg(long, value_name = "ID", requires = "address")]
     webhook_id: Option<u64>,
 }

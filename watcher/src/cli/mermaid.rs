@@ -1,7 +1,7 @@
 //! The fleet as a Mermaid diagram: hubs with their addresses, spokes, and what flows between them.
 //!
-//! Drawn from what was rendered, so that an arrow is a value in some file. Spokes that are alike are drawn as one, and the size is
-//! bounded: a fleet of thousands still fits a page.
+//! Drawn from what was rendered, so that an arrow is a value in some file. Spokes that are alike are drawn as one, and
+//! the size is bounded: a fleet of thousands still fits a page.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -38,8 +38,8 @@ struct Drawing<'a> {
     text: String,
 }
 
-/// What tells one kind of spoke from another: the role, and what is sent where.
-type Kind<'a> = (&'static str, BTreeSet<(&'static str, &'a str)>);
+/// What distinguishes kinds of spokes: the role, and what is sent where.
+type SpokeKind<'a> = (&'static str, BTreeSet<(&'static str, &'a str)>);
 
 impl Drawing<'_> {
     fn line(&mut self, depth: usize, line: &str) {
@@ -58,7 +58,7 @@ impl Drawing<'_> {
             self.line(2, &format!("{id}a0[\"no addresses\"]"));
         }
         self.line(1, "end");
-        let mut kinds: BTreeMap<Kind<'_>, Vec<&Cluster>> = BTreeMap::new();
+        let mut kinds: BTreeMap<SpokeKind<'_>, Vec<&Cluster>> = BTreeMap::new();
         let rendered = self.rendered;
         for spoke in spokes {
             let sends = rendered.clusters[&spoke.name].sends().collect();
@@ -76,7 +76,13 @@ impl Drawing<'_> {
         }
     }
 
-    fn spokes(&mut self, id: &str, (hub_id, hub): (&str, &Cluster), kind: &Kind<'_>, clusters: &[&Cluster]) {
+    fn spokes(
+        &mut self,
+        id: &str,
+        (hub_id, hub): (&str, &Cluster),
+        kind: &SpokeKind<'_>,
+        clusters: &[&Cluster],
+    ) {
         let (role, sends) = kind;
         self.line(1, &format!("{id}[\"{}: {role}\"]", named(clusters.iter().map(|cluster| &cluster.name))));
         self.line(1, &format!("{hub_id} -. \"Argo CD deploys\" .-> {id}"));

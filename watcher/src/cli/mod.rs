@@ -40,8 +40,8 @@ use print::{lost_output, print_json, print_lines, print_painted, print_report, p
 
 /// Render and publish the configuration of a fleet of Kubernetes clusters.
 ///
-/// Renders Helm values and objects of Argo CD from templates and facts, and opens pull requests that a person can review
-/// in a minute.
+/// Renders Helm values and objects of Argo CD from templates and facts, and opens pull requests that a person can
+/// review in a minute.
 #[derive(Debug, Parser)]
 #[command(name = "fleetwright", version, max_term_width = 100, after_help = EXIT_CODES)]
 #[command(disable_help_subcommand = true)]

@@ -19,7 +19,8 @@ pub(super) fn lost_output() -> Option<&'static io::Error> {
     LOST_OUTPUT.get()
 }
 
-/// Prints a value as JSON on standard output, with a line break at the end. What is hidden is written as escapes of JSON.
+/// Prints a value as JSON on standard output, with a line break at the end. What is hidden is written as escapes of
+/// JSON.
 pub(super) fn print_json(value: &impl Serialize) {
     let text = serde_json::to_string_pretty(value).expect("our own types serialise");
     write_out(&format!("{}\n", visible_json(&redacted(&text))));

@@ -16,8 +16,8 @@ use crate::forge::github;
 use crate::http::{Client, Url};
 use crate::identity::{AppManifest, Registered, RegistrationPage};
 
-/// A code from GitHub is valid for an hour (docs.github.com, "Registering a GitHub App from a manifest"), longer than it
-/// takes to press a button.
+/// A code from GitHub is valid for an hour (docs.github.com, "Registering a GitHub App from a manifest"), longer than
+/// it takes to press a button.
 const CODE_TIME: Duration = Duration::from_hours(1);
 
 #[derive(Debug, clap::Args)]

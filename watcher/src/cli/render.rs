@@ -21,7 +21,8 @@ pub(super) struct Args {
     /// Check that the rendered files are current, and exit with code 3 if they are not.
     #[arg(long)]
     check: bool,
-    /// Also delete files that nothing renders if git has them or Fleetwright wrote them; without it, both have to be true.
+    /// Also delete files that nothing renders if git has them or Fleetwright wrote them; without it, both have to be
+    /// true.
     #[arg(long)]
     prune: bool,
 }
@@ -100,7 +101,8 @@ fn hint(found: &OutputChanges) -> Option<&'static str> {
     let has = |reasons: &[KeptReason]| found.kept.iter().any(|kept| reasons.contains(&kept.reason));
     if has(&[KeptReason::NotOurs, KeptReason::OursUntracked]) {
         Some(
-            "`fleetwright render --prune` deletes what it wrote or git can bring back; move or delete other files yourself",
+            "`fleetwright render --prune` deletes what it wrote or git can bring back; \
+             move or delete other files yourself",
         )
     } else if has(&[KeptReason::LeftOut]) {
         Some("delete it with `git rm --sparse`, or check it out with `git sparse-checkout add FOLDER`")

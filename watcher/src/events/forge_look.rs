@@ -1,9 +1,9 @@
 //! A look at a forge that costs next to nothing: it asks whether pages changed, not for their content.
 //!
 //! GitHub answers a request that carries the page's last `ETag` with 304 if nothing changed, and such an answer is not
-//! counted against the rate limit of an authenticated client (GitHub Docs, "Best practices for using the REST API", "Use
-//! conditional requests"). The client that asks keeps the `ETag`s; this is only which pages to ask for and how a change
-//! is recognised. The look is made for [`poll`](super::poll::poll).
+//! counted against the rate limit of an authenticated client (GitHub Docs, "Best practices for using the REST API",
+//! "Use conditional requests"). The client that asks keeps the `ETag`s; this is only which pages to ask for and how a
+//! change is recognised. The look is made for [`poll`](super::poll::poll).
 
 use super::RepositoryName;
 use crate::percent::encoded;

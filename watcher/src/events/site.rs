@@ -1,6 +1,5 @@
 //! The routes of the service: health, readiness, metrics and the webhook. Knows nothing of connections.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -73,11 +72,5 @@ async fn show_metrics(State(site): State<Arc<Site>>) -> Response {
     match metrics.encode() {
         Ok(encoded) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], encoded).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-impl fmt::Debug for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site").field("webhook", &self.webhook).finish_non_exhaustive()
     }
 }

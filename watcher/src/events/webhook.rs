@@ -9,7 +9,6 @@ mod receiver;
 mod secrets;
 mod seen;
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,23 +47,16 @@ pub fn read_untrusted(bytes: &[u8]) {
 }
 
 /// Receives the deliveries for one repository and turns them into hints.
+#[derive(Debug)]
 pub struct Webhook {
     secrets: Secrets,
     repository: RepositoryName,
-    wake: Box<dyn Fn(Event) -> Woken + Send + Sync>,
+    events: Events,
+    /// Whether each event waits for room in the channel.
+    waiting: [Arc<AtomicBool>; 3],
     seen: Mutex<Seen>,
     metrics: Metrics,
     refusal_logged: Mutex<Option<Instant>>,
-}
-
-/// What became of a hint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Woken {
-    Queued,
-    /// So many hints wait already that a run will start after this one anyway.
-    AlreadyAwake,
-    /// The service takes no more hints.
-    Stopping,
 }
 
 /// What the head of a delivery contains.
@@ -111,25 +103,11 @@ impl Webhook {
     /// Creates a webhook that sends an event for every delivery that may matter to `repository`.
     #[must_use]
     pub fn new(secrets: Secrets, repository: RepositoryName, events: Events, metrics: Metrics) -> Self {
-        let behind: [Arc<AtomicBool>; 3] = Default::default();
-        // Never waits, since GitHub does not.
-        let wake = move |event| match events.try_send(event) {
-            Ok(()) => Woken::Queued,
-            Err(TrySendError::Full(event)) => {
-                // A full channel holds hints that are not in the queue yet, and the look that they lead to sees every ref
-                // that this one is about. What refs do not show goes behind them, each event once.
-                let is_behind = &behind[event as usize];
-                if event > Event::Moved && !is_behind.swap(true, Ordering::AcqRel) {
-                    tokio::spawn(send_behind(event, events.clone(), Arc::clone(is_behind)));
-                }
-                Woken::AlreadyAwake
-            }
-            Err(TrySendError::Closed(_)) => Woken::Stopping,
-        };
         Self {
             secrets,
             repository,
-            wake: Box::new(wake),
+            events,
+            waiting: Default::default(),
             seen: Mutex::new(Seen::new(CAPACITY)),
             metrics,
             refusal_logged: Mutex::new(None),
@@ -180,28 +158,37 @@ impl Webhook {
         if seen.contains(id) {
             return DeliveryVerdict::Repeated;
         }
-        let verdict = match (self.wake)(event) {
-            Woken::Queued => DeliveryVerdict::Queued,
-            Woken::AlreadyAwake => DeliveryVerdict::Coalesced,
-            Woken::Stopping => return DeliveryVerdict::Stopping,
-        };
-        seen.remember(id.clone());
+        let verdict = self.send(event);
+        if verdict != DeliveryVerdict::Stopping {
+            seen.remember(id.clone());
+        }
         verdict
+    }
+
+    /// Sends an event, and never waits, since GitHub does not.
+    fn send(&self, event: Event) -> DeliveryVerdict {
+        match self.events.try_send(event) {
+            Ok(()) => DeliveryVerdict::Queued,
+            Err(TrySendError::Full(_)) => {
+                // A full channel holds hints that are not in the queue yet, and the look that they lead to sees every
+                // ref that this one is about. What refs do not show is sent behind them, each event once.
+                let is_waiting = &self.waiting[event as usize];
+                if event > Event::Moved && !is_waiting.swap(true, Ordering::AcqRel) {
+                    tokio::spawn(send_behind(event, self.events.clone(), Arc::clone(is_waiting)));
+                }
+                DeliveryVerdict::Coalesced
+            }
+            Err(TrySendError::Closed(_)) => DeliveryVerdict::Stopping,
+        }
     }
 }
 
 /// Waits for room in the channel and sends a hint that may not be lost among others.
-async fn send_behind(event: Event, events: Events, is_behind: Arc<AtomicBool>) {
+async fn send_behind(event: Event, events: Events, is_waiting: Arc<AtomicBool>) {
     let Ok(room) = events.reserve().await else { return };
     // A delivery that sees this from now on comes after the hint, and needs its own.
-    is_behind.store(false, Ordering::Release);
+    is_waiting.store(false, Ordering::Release);
     room.send(event);
-}
-
-impl fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook").field("repository", &self.repository).finish_non_exhaustive()
-    }
 }
 
 impl Head {
@@ -219,8 +206,8 @@ impl Head {
 }
 
 impl DeliveryVerdict {
-    /// Returns the status that the delivery is answered with, the name by which metrics count it, and the reason, as the
-    /// log and the webhook's page on GitHub show it.
+    /// Returns the status that the delivery is answered with, the name by which metrics count it, and the reason, as
+    /// the log and the webhook's page on GitHub show it.
     const fn described(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as Code;
         match self {

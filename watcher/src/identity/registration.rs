@@ -1,5 +1,5 @@
-//! Registers a GitHub App: a manifest names its permissions, a person agrees in a browser, and GitHub returns a code that
-//! is exchanged for the App's key.
+//! Registers a GitHub App: a manifest names its permissions, a person agrees in a browser, and GitHub returns a code
+//! that is exchanged for the App's key.
 //!
 //! Source: docs.github.com, "Registering a GitHub App from a manifest".
 
@@ -83,10 +83,14 @@ impl RegistrationError {
     pub fn hint(&self) -> String {
         match self {
             Self::Refused(source) if is_not_found(source) => {
-                "a code is good for one hour and once: delete the App on GitHub if it is there, and register it again".into()
+                "a code is good for one hour and once: delete the App on GitHub if it is there, \
+                 and register it again"
+                    .into()
             }
             Self::Refused(source) => source.hint().unwrap_or_else(|| "try again".into()),
-            Self::Code | Self::Answer => "delete the App on GitHub if it is there, and register it again".into(),
+            Self::Code | Self::Answer => {
+                "delete the App on GitHub if it is there, and register it again".into()
+            }
         }
     }
 }

@@ -17,9 +17,9 @@ pub enum Exit {
     Unexpected = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// The rendered files are not current, or changes were found and the caller asked to be told so.
+    /// The rendered files are not current, or changes were found and the caller asked for this code.
     Changes = 3,
-    /// There are problems in what people wrote.
+    /// There are problems in the source files.
     Problems = 4,
     /// Reading from or writing to git failed.
     Git = 5,

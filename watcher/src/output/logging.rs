@@ -1,6 +1,6 @@
 //! Logs: structured, on standard error, in text for people or JSON for machines.
 //!
-//! Knows nothing of what is logged, and so lets none of it control a terminal, begin a line of its own or show a secret.
+//! Knows nothing of what is logged, so none of it can control a terminal, begin a line of its own or show a secret.
 
 use std::env;
 use std::fmt;
@@ -22,19 +22,18 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::secrets::redacted;
 
 /// The form of the logs, as `--log-format` takes it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// A line for people.
-    #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 /// A failure to set up the logs.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// What `RUST_LOG` says is no filter.
+    /// The value of `RUST_LOG` is no filter.
     #[error("`RUST_LOG` is not a valid filter")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// Logs have been set up before.
@@ -53,12 +52,12 @@ pub fn start(format: LogFormat, quietest: Level, verbosity: u8) -> Result<(), Lo
 }
 
 /// A crate that, at its lowest level, writes out every byte that goes over the wire, credentials and all.
-const CHATTERER: &str = "ureq_proto";
+const LOUD_CRATE: &str = "ureq_proto";
 
-/// Reads a filter, and holds back what no log may have in it, whatever is asked for.
+/// Reads a filter, and removes what no log may have in it, whatever is asked for.
 fn filter(directives: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let kept = directives.split(',').filter(|directive| !directive.trim_start().starts_with(CHATTERER));
-    let quiet = format!("{CHATTERER}=warn");
+    let kept = directives.split(',').filter(|directive| !directive.trim_start().starts_with(LOUD_CRATE));
+    let quiet = format!("{LOUD_CRATE}=warn");
     EnvFilter::builder().parse(kept.chain([quiet.as_str()]).collect::<Vec<_>>().join(","))
 }
 

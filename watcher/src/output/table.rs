@@ -50,8 +50,8 @@ impl Table {
         self.lines(&layout)
     }
 
-    /// Writes the table for a terminal of so many columns, items on as many lines as they need, and names what there is no
-    /// room for.
+    /// Writes the table for a terminal of so many columns, items on as many lines as they need, and names what there is
+    /// no room for.
     #[must_use]
     pub fn within(&self, width: usize) -> String {
         let mut columns = self.widths(width / 2);

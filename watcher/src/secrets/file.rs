@@ -17,8 +17,8 @@ static REPORTED: Mutex<Vec<Box<Path>>> = Mutex::new(Vec::new());
 
 /// Reads a file that holds a secret, and remembers what is in it.
 ///
-/// A file that its group or others may write is refused: they could put their own secret there. One that others may read
-/// is reported once; Kubernetes mounts secrets so unless it is asked for another mode.
+/// A file that its group or others may write is refused: they could put their own secret there. One that others may
+/// read is reported once; Kubernetes mounts secrets so unless it is asked for another mode.
 pub fn read_file(path: &Path) -> io::Result<SecretString> {
     let file = File::open(path)?;
     check_mode(path, &file.metadata()?)?;

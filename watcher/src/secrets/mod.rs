@@ -1,7 +1,7 @@
-//! What the process was given to keep: no output has it, in whatever form something repeats it.
+//! The secrets of the process: no output contains them, in whatever form something repeats them.
 //!
-//! Every token, key and password is remembered where it is read, and every way out of the process (terminal, logs, JSON,
-//! what is sent to a forge) goes through [`redacted`]. Knows nothing of what a secret is for.
+//! Every token, key and password is remembered where it is read, and every way out of the process (terminal, logs,
+//! JSON, what is sent to a forge) goes through [`redacted`]. Knows nothing of what a secret is for.
 
 mod file;
 

@@ -281,9 +281,11 @@ impl Output {
         WorkingTreeError::InTheWay { path: self.top.join(path) }
     }
 
-    /// Returns what differs from a rendering, if nothing would be lost that Fleetwright did not write and git does not have.
+    /// Returns what differs from a rendering, if nothing would be lost that Fleetwright did not write and git does not
+    /// have.
     ///
-    /// Of what nothing renders, only what Fleetwright wrote and git has goes; with `prune` also what is only one of the two.
+    /// Of what nothing renders, only what Fleetwright wrote and git has goes; with `prune` also what is only one of the
+    /// two.
     pub fn changes(&self, rendered: &Rendered, prune: bool) -> Result<OutputChanges, WorkingTreeError> {
         let folders = rendered.clusters.values().map(|cluster| OsStr::new(cluster.folder.as_str()));
         if let Some(taken) = folders.into_iter().find(|folder| self.loose.contains(*folder)) {

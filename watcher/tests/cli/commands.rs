@@ -482,8 +482,8 @@ fn the_demo_shows_the_whole_path_and_leaves_nothing_behind() {
         .collect();
     assert_snapshot!(scenes.join("\n"), @"
     1. Two clusters are described in `environments/`, what runs on them in `templates/`
-    2. The first run renders them and opens a pull request a group; both are merged
-    3. Someone moves the hub's Prometheus: one edit of one fact
+    2. The first run renders them and opens one pull request per group; both are merged
+    3. The hub's Prometheus moves to another address: one edit of one fact
     4. The run notices, renders both clusters, and shows what will change
     5. The pull request that a person reviews
     6. It is merged, and Argo CD syncs what is on the base branch

@@ -1,17 +1,17 @@
-//! Deliveries that were taken in lately.
+//! Deliveries that were received lately.
 //!
 //! A delivery's id is no proof: it is not covered by the signature. The memory only saves needless looks.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-/// The deliveries that are remembered; GitHub keeps 3 days of them, and this is more than most repositories have in that time.
+/// The deliveries that are remembered; GitHub keeps 3 days of them, fewer than this in most repositories.
 pub(super) const CAPACITY: usize = 4_096;
 
 /// The longest id that is accepted; GitHub's are GUIDs of 36 characters.
 const MAX_ID_LENGTH: usize = 64;
 
 /// What a forge calls one delivery; a repeated delivery has the id of the first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeliveryId(String);
 
 impl DeliveryId {
@@ -29,13 +29,12 @@ impl DeliveryId {
 #[derive(Debug)]
 pub(super) struct Seen {
     capacity: usize,
-    order: VecDeque<DeliveryId>,
-    ids: BTreeSet<DeliveryId>,
+    ids: VecDeque<DeliveryId>,
 }
 
 impl Seen {
     pub(super) const fn new(capacity: usize) -> Self {
-        Self { capacity, order: VecDeque::new(), ids: BTreeSet::new() }
+        Self { capacity, ids: VecDeque::new() }
     }
 
     pub(super) fn contains(&self, id: &DeliveryId) -> bool {
@@ -43,14 +42,12 @@ impl Seen {
     }
 
     pub(super) fn remember(&mut self, id: DeliveryId) {
-        if !self.ids.insert(id.clone()) {
+        if self.contains(&id) {
             return;
         }
-        self.order.push_back(id);
-        if self.order.len() > self.capacity
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
+        self.ids.push_back(id);
+        if self.ids.len() > self.capacity {
+            self.ids.pop_front();
         }
     }
 }
@@ -75,7 +72,7 @@ mod tests {
             seen.remember(id(text));
         }
         assert_eq!(["a", "b", "c"].map(|text| seen.contains(&id(text))), [false, true, true]);
-        assert_eq!((seen.order.len(), seen.ids.len()), (2, 2));
+        assert_eq!(seen.ids.len(), 2);
     }
 
     #[test]

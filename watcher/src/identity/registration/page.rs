@@ -145,7 +145,8 @@ fn page(manifest: &AppManifest, state: &str, back: &str) -> String {
     let github = escape(&manifest.github.to_string());
     html(&format!(
         "<h1>Register Fleetwright as a GitHub App</h1>\n\
-         <p>The App <b>{name}</b> will belong to <b>{owner}</b> on {github}. Check its permissions there and confirm.</p>\n\
+         <p>The App <b>{name}</b> will belong to <b>{owner}</b> on {github}. \
+         Check its permissions there and confirm.</p>\n\
          <form action=\"{target}\" method=\"post\">\n\
          <input type=\"hidden\" name=\"manifest\" value=\"{json}\">\n\
          <button>Continue on GitHub</button>\n\
