@@ -155,9 +155,9 @@ fn show_lock<'a>(
             format!("{action:<7} {} {}{}\n", id.name, id.version, keys.unwrap_or_default())
         };
         let rows: String = rows.iter().map(row).collect();
-        let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+        let notes: Vec<_> = notes.iter().map(|note| format!("note: {note}\n")).collect();
         let end = if is_written { format!("wrote `{LOCK}`") } else { format!("`{LOCK}` is current") };
-        format!("{rows}{notes}{end}: {}\n", counted(lock.charts.len(), "chart"))
+        format!("{rows}{}{end}: {}\n", notes.concat(), counted(lock.charts.len(), "chart"))
     });
 }
 

@@ -223,8 +223,8 @@ fn show_usage(global: &Global, usage: &Usage) {
     global.show(
         || json!({ "source": usage, "reached": usage.reached, "groups": groups }),
         || {
-            let called = |word, files: &[RepoPath]| -> String {
-                files.iter().map(|file| format!("  {word:<9}  {file}\n")).collect()
+            let called = |word, files: &[RepoPath]| {
+                files.iter().map(|file| format!("  {word:<9}  {file}\n")).collect::<Vec<_>>().concat()
             };
             let (calls, callers) = (called("calls", &usage.calls), called("called by", &usage.called_by));
             format!("{}\n{calls}{callers}{}", usage.file, groups_text(&groups))

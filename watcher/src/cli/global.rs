@@ -124,7 +124,7 @@ impl Global {
         mut problems: Vec<Problem>,
     ) -> Result<Rendered, CommandError> {
         match renderer.render(snapshot, &self.progress("render")) {
-            Ok(rendered) if problems.is_empty() => return Ok(rendered),
+            Ok(files) if problems.is_empty() => return Ok(files),
             Ok(_) => {}
             Err(more) => {
                 problems.extend(more);

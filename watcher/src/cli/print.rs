@@ -56,8 +56,9 @@ pub(super) fn print_report(report: &str) {
         _ if line.starts_with("  hint: ") => style::HINT,
         _ => style::PLAIN,
     };
-    let text: String = report.lines().map(|line| format!("{}\n", style::paint(style(line), line))).collect();
-    let _ = anstream::stderr().write_all(text.as_bytes());
+    for line in report.lines() {
+        let _ = writeln!(anstream::stderr(), "{}", style::paint(style(line), line));
+    }
 }
 
 /// Writes to standard output. A reader that has gone away is no failure of ours.

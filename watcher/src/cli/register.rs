@@ -133,7 +133,7 @@ fn text(registered: &Registered, key_file: &Path, secret_file: Option<&Path>, in
     let (mut wrote, mut listen) = (format!("wrote {key_file}\n"), String::new());
     if let Some(file) = secret_file {
         let file = file.display();
-        wrote += &format!("wrote {file}\n");
+        wrote = format!("{wrote}wrote {file}\n");
         listen = format!(" \\\n  --listen 0.0.0.0:8080 --webhook-secret-file {file}");
     }
     format!(
