@@ -10,6 +10,7 @@ use renderer::plural::counted;
 use renderer::problem::Position;
 use renderer::render::Renderer;
 
+use super::runtime::worker_settings;
 use super::{Exit, print_lines, print_painted, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
@@ -73,7 +74,7 @@ impl Demo {
             budget: Budget::default(),
             allow_deletions: None,
             merge_reviewed: false,
-            worker: super::worker_settings()?,
+            worker: worker_settings()?,
         };
         Ok(Self { repository, pipeline: Pipeline::new(upstream, settings), scene: 0 })
     }

@@ -17,6 +17,7 @@ mod register;
 mod remote;
 mod render;
 mod run;
+mod runtime;
 mod schema;
 mod sources;
 mod watch;
@@ -29,10 +30,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum as _};
 use tracing::Level;
 
 use crate::error::CommandError;
-use crate::events::Cancel;
-use crate::events::signals::stop_on_signals;
 use crate::output::{Exit, logging, style};
-use crate::run::WorkerSettings;
 use crate::secrets;
 
 pub use global::{Format, Global};
@@ -174,24 +172,4 @@ impl Cli {
             }
         }
     }
-}
-
-/// Runs work that goes on until it is done or a signal asks it to stop.
-fn until_stopped(
-    work: impl AsyncFnOnce(&Cancel) -> Result<Exit, CommandError>,
-) -> Result<Exit, CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| CommandError::unexpected("start the runtime", error))?;
-    runtime.block_on(async {
-        let cancel = Cancel::default();
-        stop_on_signals(cancel.clone())
-            .map_err(|error| CommandError::unexpected("listen for signals", error))?;
-        work(&cancel).await
-    })
-}
-
-/// Returns how this very program renders in child processes.
-fn worker_settings() -> Result<WorkerSettings, CommandError> {
-    let settings = WorkerSettings::of_this_program();
-    settings.map_err(|error| CommandError::unexpected("find the program that runs", error))
 }

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::{Exit, Global, print_report, until_stopped};
+use super::runtime::until_stopped;
+use super::{Exit, Global, print_report};
 use crate::error::CommandError;
 use crate::forge::github;
 use crate::http::{Client, Url};

@@ -9,8 +9,9 @@ use tracing::{debug, field, info, info_span, warn};
 
 use super::listen::Listen;
 use super::remote::{ForgeName, RemoteArgs};
+use super::runtime::{until_stopped, worker_settings};
 use super::sources::GitHubSources;
-use super::{Global, print_json, print_text, until_stopped};
+use super::{Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
@@ -90,7 +91,7 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
         budget: Budget::default(),
         allow_deletions: args.allow_deletions.clone(),
         merge_reviewed: args.merge_reviewed,
-        worker: super::worker_settings()?,
+        worker: worker_settings()?,
     };
     let pipeline = Pipeline::new(upstream, settings);
     Ok(match github {

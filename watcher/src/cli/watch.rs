@@ -7,7 +7,8 @@ use std::time::Duration;
 use renderer::render::Renderer;
 use tokio::sync::mpsc;
 
-use super::{Exit, Global, print_report, print_text, render, until_stopped};
+use super::runtime::until_stopped;
+use super::{Exit, Global, print_report, print_text, render};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::{Cancel, Event, Failure, Outcome, Persistence, Queue, Settings, dispatch};
