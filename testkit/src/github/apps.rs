@@ -1,7 +1,5 @@
 //! GitHub Apps: who they are, their installations and tokens, and what their webhook was sent.
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -9,40 +7,8 @@ use serde_json::{Value, json};
 
 use super::moment;
 use super::shapes;
-use super::state::{State, Token};
+use super::state::{App, Delivery, State, Token};
 use super::wire::{Answer, Reply, Request};
-
-/// An app that is installed once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct App {
-    /// The app's number, which its JWTs are issued by.
-    pub id: u64,
-    /// The installation's number.
-    pub installation: u64,
-    /// The public key as `RSAPublicKey` in DER.
-    pub public_key: Vec<u8>,
-    /// What its tokens may write.
-    pub writes: BTreeSet<String>,
-}
-
-/// One delivery of a webhook.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Its number.
-    pub id: u64,
-    /// The identifier that redeliveries share.
-    pub guid: String,
-    /// When it was sent.
-    pub at: u64,
-    /// Whether it repeats an earlier one.
-    pub is_redelivery: bool,
-    /// What the receiver answered; 0 if it did not.
-    pub status_code: u16,
-    /// The event.
-    pub event: String,
-    /// The event's action, if it has one.
-    pub action: Option<String>,
-}
 
 /// How long an installation's token lives, in seconds.
 pub const TOKEN_LIFE: u64 = 3_600;

@@ -25,9 +25,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
-pub use apps::{App, Delivery};
 pub use state::{
-    CheckRun, Comment, Exchange, Fault, FaultKind, LabelEvent, Move, Pull, State, Status, Token,
+    App, CheckRun, Comment, Delivery, Exchange, Fault, FaultKind, LabelEvent, Move, Pull, State, Status,
+    Token,
 };
 
 use origin::Origin;

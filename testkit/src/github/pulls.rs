@@ -1,6 +1,6 @@
 //! Pull requests: listed, opened, edited and merged, and refused as GitHub refuses them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -182,26 +182,6 @@ pub fn of_commit(state: &State, request: &Request, sha: &str) -> Answer {
     let items: Vec<Value> =
         state.pulls.iter().filter(is_wanted).map(|pull| shapes::pull(state, pull)).collect();
     Ok(request.page(&items, &state.root))
-}
-
-/// Returns what stands in the way of a merge, as GitHub calls it.
-#[must_use]
-pub fn mergeable_state(state: &State, pull: &Pull) -> &'static str {
-    let approvals = state.protected.get(&pull.base).copied().unwrap_or_default();
-    let mut contexts: BTreeMap<&str, &str> = BTreeMap::new();
-    for status in state.statuses.iter().filter(|status| status.sha == pull.head_sha) {
-        contexts.insert(&status.context, &status.state);
-    }
-    let mut runs = state.check_runs.iter().filter(|run| run.sha == pull.head_sha);
-    match () {
-        () if !pull.is_open() => "unknown",
-        () if pull.draft => "draft",
-        () if pull.approvals < approvals => "blocked",
-        () if state.is_strict && !state.origin.is_ancestor(&pull.base_sha, &pull.head_sha) => "behind",
-        () if contexts.values().any(|state| *state != "success") => "unstable",
-        () if runs.any(|run| run.fields["conclusion"] != "success") => "unstable",
-        () => "clean",
-    }
 }
 
 fn find(state: &State, number: u64) -> Result<usize, Reply> {

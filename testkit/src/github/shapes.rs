@@ -1,10 +1,11 @@
 //! What GitHub's objects look like in JSON, with every field that its description requires.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::moment;
-use super::pulls;
 use super::state::{CheckRun, Comment, LabelEvent, Move, Pull, State, Status};
 
 /// Folders below a repository that it links to, by the name of the field.
@@ -189,7 +190,7 @@ pub fn pull_in_full(state: &State, one: &Pull) -> Value {
     let size = state.origin.size(&one.base_sha, &one.head_sha).unwrap_or_default();
     let rest = json!({
         "merged": one.merged.is_some(), "mergeable": one.is_open().then_some(true), "rebaseable": null,
-        "mergeable_state": pulls::mergeable_state(state, one),
+        "mergeable_state": mergeable_state(state, one),
         "merged_by": one.merged.as_ref().map(|_| user(&state.root, "mia")),
         "comments": state.comments.iter().filter(|comment| comment.pull == one.number).count(), "review_comments": 0,
         "maintainer_can_modify": false, "commits": size.commits, "additions": size.additions,
@@ -347,4 +348,23 @@ pub fn id_of(text: &str) -> u64 {
 
 fn node(text: &str) -> String {
     format!("N_{:x}", id_of(text))
+}
+
+/// Returns what stands in the way of a merge, as GitHub calls it.
+fn mergeable_state(state: &State, pull: &Pull) -> &'static str {
+    let approvals = state.protected.get(&pull.base).copied().unwrap_or_default();
+    let mut contexts: BTreeMap<&str, &str> = BTreeMap::new();
+    for status in state.statuses.iter().filter(|status| status.sha == pull.head_sha) {
+        contexts.insert(&status.context, &status.state);
+    }
+    let mut runs = state.check_runs.iter().filter(|run| run.sha == pull.head_sha);
+    match () {
+        () if !pull.is_open() => "unknown",
+        () if pull.draft => "draft",
+        () if pull.approvals < approvals => "blocked",
+        () if state.is_strict && !state.origin.is_ancestor(&pull.base_sha, &pull.head_sha) => "behind",
+        () if contexts.values().any(|state| *state != "success") => "unstable",
+        () if runs.any(|run| run.fields["conclusion"] != "success") => "unstable",
+        () => "clean",
+    }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::apps::{App, Delivery};
 use super::limits::Spending;
 use super::origin::Origin;
 
@@ -116,6 +115,38 @@ pub struct Pull {
     pub closed: Option<u64>,
     /// The merge commit, if it was merged.
     pub merged: Option<String>,
+}
+
+/// An app that is installed once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// The app's number, which its JWTs are issued by.
+    pub id: u64,
+    /// The installation's number.
+    pub installation: u64,
+    /// The public key as `RSAPublicKey` in DER.
+    pub public_key: Vec<u8>,
+    /// What its tokens may write.
+    pub writes: BTreeSet<String>,
+}
+
+/// One delivery of a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: u64,
+    /// The identifier that redeliveries share.
+    pub guid: String,
+    /// When it was sent.
+    pub at: u64,
+    /// Whether it repeats an earlier one.
+    pub is_redelivery: bool,
+    /// What the receiver answered; 0 if it did not.
+    pub status_code: u16,
+    /// The event.
+    pub event: String,
+    /// The event's action, if it has one.
+    pub action: Option<String>,
 }
 
 impl Pull {
