@@ -64,7 +64,9 @@ fn a_table_fits_its_terminal_and_a_pipe_gets_all_of_it() {
     assert_eq!(headings.len(), 8, "{wide}");
     for columns in [40, 80, 120] {
         let Some(shown) = on_a_terminal_of(columns, &repo, "clusters") else { return };
-        assert!(shown.lines().all(|line| line.trim_end().chars().count() <= columns), "{shown}");
+        // On a busy machine there was progress before.
+        let table = shown.rsplit('\x1b').next().unwrap();
+        assert!(table.lines().all(|line| line.trim_end().chars().count() <= columns), "{shown}");
         for addon in ["kube-prometheus-stack", "local-path-provisioner", "opentelemetry-collector"] {
             assert!(shown.contains(addon), "{shown}");
         }
