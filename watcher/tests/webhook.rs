@@ -120,7 +120,7 @@ fn sign(secret: &str, body: &[u8]) -> String {
     tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// The head of a delivery, up to and without the line that says how long the body is.
+/// The head of a delivery, up to and without the line with the length of the body.
 fn head(event: &str, id: &str, signature: &str) -> String {
     format!(
         "POST /webhook HTTP/1.1\r\nhost: localhost\r\nuser-agent: GitHub-Hookshot/044aadd\r\naccept: */*\r\n\
@@ -328,7 +328,7 @@ fn a_server_without_file_descriptors_closes_its_oldest_connections_and_answers()
         .unwrap();
     let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
     let address = lines.map(Result::unwrap).find_map(|line| line.strip_prefix("address ")?.parse().ok());
-    let address: SocketAddr = address.expect("the child says where it listens");
+    let address: SocketAddr = address.expect("the child prints its address");
     let whole = delivery("push", "1", SECRET, PUSH.as_bytes());
     let slow = testkit::hostile::floods::slow_connections(address, &whole, 80).unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
@@ -469,8 +469,8 @@ fn a_flood_of_deliveries_becomes_one_run() {
     };
     let quiet = Duration::from_millis(1);
     let queue = Queue::new(Settings { quiet, ..Settings::default() }, 0);
-    let (_, nobody) = mpsc::channel(1);
-    let hints = std::mem::replace(&mut front.hints, nobody);
+    let (_, unused) = mpsc::channel(1);
+    let hints = std::mem::replace(&mut front.hints, unused);
     let service =
         front.runtime.spawn(async move { serve(queue, hints, run, &Cancel::default(), |_| {}).await });
 

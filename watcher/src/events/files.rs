@@ -397,7 +397,7 @@ mod tests {
             watched
         }
 
-        /// Waits for an event, and takes in all that came of the same change.
+        /// Waits for an event, and receives all that came of the same change.
         async fn event(&mut self, of: &str) {
             let event = timeout(Duration::from_secs(10), self.events.recv()).await;
             assert!(matches!(event, Ok(Some(_))), "no event of {of}");

@@ -9,7 +9,6 @@ mod error;
 mod history;
 mod mirror;
 mod objects;
-mod program;
 mod remote;
 
 pub use checkout::error::CheckoutError;
@@ -37,12 +36,14 @@ pub use remote::error::RemoteError;
 #[cfg(test)]
 pub(crate) mod scene;
 
-/// Reads bytes as everything that another git can send or leave: a greeting, a report, a pack in a side band and a commit.
-/// For fuzzing.
+/// Reads bytes as everything that another git can send or leave: a greeting, a report, a pack in a side band, a commit, and an
+/// index. For fuzzing.
 #[doc(hidden)]
 pub fn read_untrusted(mut bytes: &[u8]) {
+    use checkout::index;
     use objects::commit_object;
     use remote::{greeting, pace, packet, receive_pack};
+    let _ = index::read(bytes, 20, &|_| true, &mut |_| Some(bytes.to_vec()));
     let _ = commit_object::CommitObject::parse(bytes);
     receive_pack::read_report(bytes);
     let pace = pace::Pace::new(pace::PaceLimits::DEFAULT, std::time::Instant::now());

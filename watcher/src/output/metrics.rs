@@ -165,7 +165,7 @@ impl Metrics {
         self.0.buffered_bytes.set(level(bytes));
     }
 
-    /// Notes how many hints wait to be taken in.
+    /// Notes how many hints wait for the queue.
     pub fn set_pending_hints(&self, hints: usize) {
         self.0.pending_hints.set(level(hints));
     }
@@ -278,7 +278,7 @@ mod tests {
 
     fn counted_at(metrics: &Metrics, now: Instant) -> String {
         let text = metrics.encode_at(now).unwrap();
-        // Buckets say where a duration lies between limits, which the sum says as well.
+        // The buckets of a duration add nothing to its sum.
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -100,7 +100,7 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
 /// Returns the forms of each line: of several secrets, or of a key in PEM.
 fn forms_of_lines(secret: &SecretString) -> Vec<Forms> {
     let lines = secret.expose_secret().lines().map(str::trim);
-    // The first and the last line of a key in PEM say only what it is.
+    // The first and the last line of a key in PEM only name its kind.
     lines.filter(|line| line.len() >= SHORTEST && !line.starts_with("-----")).map(forms).collect()
 }
 

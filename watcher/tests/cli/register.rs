@@ -36,7 +36,7 @@ impl Scene {
         Self { repo, github, command: Some(command), page }
     }
 
-    /// Opens an address of the desk, and returns the status and the page.
+    /// Opens an address of the page, and returns the status and the page.
     fn get(&self, path: &str) -> (u16, String) {
         self.get_as(path, self.page.trim_start_matches("http://").trim_end_matches('/'))
     }

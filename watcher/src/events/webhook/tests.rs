@@ -119,7 +119,7 @@ fn a_delivery_that_a_stopping_service_refused_can_come_again() {
     let mut scene = Scene::new(1);
     scene.hints.close();
     assert_eq!(scene.push("1"), DeliveryVerdict::Stopping);
-    assert_eq!(scene.push("1"), DeliveryVerdict::Stopping, "it was remembered although nobody heard of it");
+    assert_eq!(scene.push("1"), DeliveryVerdict::Stopping, "it was remembered although no hint was sent");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::error::MirrorError;
 use crate::git::error::{Fault, GitError};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
-use crate::git::program::command;
+use crate::git::remote::process::command;
 
 /// Marks a folder as a mirror, and says of what.
 const MARKER: &str = "fleetwright-mirror";

@@ -7,11 +7,10 @@ use std::ffi::OsString;
 use std::fmt;
 
 use crate::git::objects::error::Stalled;
-use crate::git::program::command;
 
 use super::error::RemoteError;
 use super::pace::PaceLimits;
-use super::process::Process;
+use super::process::{Process, command};
 use super::service::Service;
 
 /// How long a connection may take to come about, in seconds.
