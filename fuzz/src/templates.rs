@@ -73,7 +73,7 @@ pub(crate) fn run(bytes: &[u8]) {
         let file = RepoPath::parse(&format!("_partials/{name}.hbs")).ok()?;
         Some((name.to_owned(), TemplateSource { file, text: text.into() }))
     });
-    let Ok(templates) = Templates::compile(vec![template], partials.collect(), &Texts::new()) else { return };
+    let Ok(templates) = Templates::compile(vec![template], partials.collect(), Texts::new()) else { return };
     let scope = Scope::new(json!({
         "a": 1, "s": "text: {{x}}\n- y", "no": false, "l": ["p", "q"], "m": {"k": "v", "s": 2}, "x": {"x": {"x": null}},
         "big": (0..100).collect::<Vec<_>>(),

@@ -17,7 +17,7 @@ fn templates() -> (Templates, RepoPath) {
     let partial = RepoPath::parse("templates/_partials/labels.hbs").expect("a path");
     let source = TemplateSource { file: file.clone(), text: TEMPLATE.into() };
     let partials = vec![("labels".to_owned(), TemplateSource { file: partial, text: PARTIAL.into() })];
-    (Templates::compile(vec![source], partials, &Texts::new()).expect("the template compiles"), file)
+    (Templates::compile(vec![source], partials, Texts::new()).expect("the template compiles"), file)
 }
 
 /// The facts of a cluster, of about the size that a real one has.

@@ -101,7 +101,7 @@ impl Engine {
         let (text, tree) = (path("text.yaml.hbs"), path("tree.yaml.hbs"));
         let templates = vec![source(&text, TEXT_PLACES), source(&tree, TREE_PLACES)];
         let partials = vec![("part".to_owned(), source(&path("part.hbs"), PARTIAL))];
-        Self { templates: Templates::compile(templates, partials, &Texts::new()).unwrap(), text, tree }
+        Self { templates: Templates::compile(templates, partials, Texts::new()).unwrap(), text, tree }
     }
 
     fn write(&self, template: &RepoPath, facts: Value) -> String {

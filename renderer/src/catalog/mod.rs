@@ -391,7 +391,7 @@ impl Builder {
             let lock = self.lock.as_ref().map(|lock| &lock.charts.charts);
             addon.locked = lock.and_then(|charts| charts.get(&addon.facts.chart.id())).cloned();
         }
-        let templates = match Templates::compile(self.templates, self.partials, &self.texts) {
+        let templates = match Templates::compile(self.templates, self.partials, self.texts) {
             Ok(templates) if self.problems.is_empty() => templates,
             Ok(_) => return Err(self.problems),
             Err(problems) => {

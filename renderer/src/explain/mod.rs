@@ -17,7 +17,7 @@ use crate::path::{ClusterName, RepoPath};
 use crate::problem::{Place, Position};
 use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
 use crate::secrets::{self, MASK};
-use crate::templates::{MAX_SEARCH_STEPS, Origin, RenderBudget, Site};
+use crate::templates::{Budget, MAX_SEARCH_STEPS, Origin, Site};
 use crate::yaml::Value;
 
 use probe::{add_facts, part};
@@ -91,7 +91,7 @@ pub enum Influence {
 pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Option<Vec<Provenance>> {
     let cluster = cluster_of(rendered, file)?;
     let scope = rendered.scope(&cluster);
-    let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
+    let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
     let units = UnitRenderer::new(&scope, &rendered.catalog, &budget);
     let templates = unit_templates(&rendered.catalog, scope.cluster);
     let template =

@@ -13,7 +13,7 @@ use crate::key_path::{Step, is_at_or_below, text_of};
 use crate::path::{ClusterName, RepoPath};
 use crate::problem::Place;
 use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
-use crate::templates::{MAX_SEARCH_STEPS, RenderBudget, Scope};
+use crate::templates::{Budget, MAX_SEARCH_STEPS, Scope};
 use crate::yaml::Value;
 
 use super::probe::{children, part_mut, perturb};
@@ -86,7 +86,7 @@ pub fn reach(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<Reach> {
 
 fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<Place>) -> Vec<Reached> {
     let scope = rendered.scope(name);
-    let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
+    let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
     let units = UnitRenderer::new(&scope, &rendered.catalog, &budget);
     let mut hits = Vec::new();
     find_facts(&units, &mut Vec::new(), units.facts.facts(), targets, &mut hits);

@@ -19,7 +19,7 @@ pub(super) fn one_end_of_each_slip(
 ) {
     for Unread { problem, meant, is_known_elsewhere } in unread {
         let Some(meant) = meant else { continue };
-        let is_other_end = |(_, other): &ClusterProblem| missing_name(&other.message).as_ref() == Some(meant);
+        let is_other_end = |(_, other): &ClusterProblem| missing_name(&other.message) == Some(meant);
         let places: BTreeSet<Place> =
             found.iter().filter(|other| is_other_end(other)).map(|(_, other)| other.place.clone()).collect();
         match places.len() {
@@ -37,7 +37,7 @@ pub(super) fn one_end_of_each_slip(
 pub(super) fn missed_once(found: &mut Vec<ClusterProblem>) {
     let missed = |problem: &Problem| {
         let is_slip = problem.hint.as_ref().is_some_and(|hint| hint.starts_with("did you mean"));
-        missing_name(&problem.message).filter(|_| !is_slip)
+        missing_name(&problem.message).filter(|_| !is_slip).map(str::to_owned)
     };
     let mut places: BTreeMap<String, BTreeSet<Place>> = BTreeMap::new();
     for (_, problem) in &*found {

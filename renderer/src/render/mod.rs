@@ -27,7 +27,7 @@ use crate::inventory::{self, Cluster, FLEET_FILE, Fleet, Inventory, InventoryCac
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::problem::{Problem, READING};
 use crate::snapshot::{OUTPUT, Snapshot, SourceId, TEMPLATES};
-use crate::templates::{MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS, RenderBudget};
+use crate::templates::{Budget, MAX_CLUSTER_STEPS, MAX_SEARCH_STEPS};
 
 use accepted::{Answers, accepted};
 use consequences::{missed_once, one_end_of_each_slip, pool_is_missed_once};
@@ -469,7 +469,7 @@ impl<'a> World<'a> {
         let known_units: HashMap<_, _> =
             known.into_iter().flat_map(|known| &known.units).map(|unit| (unit.key, unit)).collect();
         let scope = self.scope(cluster)?;
-        let budget = RenderBudget::new(MAX_CLUSTER_STEPS, may_go_on);
+        let budget = Budget::new(MAX_CLUSTER_STEPS, may_go_on);
         let renderer = UnitRenderer::new(&scope, self.catalog, &budget);
         let mut problems = Vec::new();
         let mut made = Vec::with_capacity(units.len());
@@ -537,7 +537,7 @@ impl<'a> World<'a> {
         let inside: Vec<_> = inside.flatten_iter().collect();
         let checks = FLOW_CHECKS.iter().take_while(|_| may_go_on(0));
         let between: Vec<_> = checks.flat_map(|check| of_check(check.name, (check.run)(&flows))).collect();
-        let budget = RenderBudget::new(MAX_SEARCH_STEPS, &may_go_on);
+        let budget = Budget::new(MAX_SEARCH_STEPS, &may_go_on);
         let mut problems = Vec::new();
         let inside = self.sorted_out(inside, &budget, &mut problems);
         let between = self.sorted_out(between, &budget, &mut problems);
@@ -552,7 +552,7 @@ impl<'a> World<'a> {
     fn sorted_out(
         &self,
         findings: Vec<FlowFinding>,
-        budget: &RenderBudget<'_>,
+        budget: &Budget<'_>,
         problems: &mut Vec<ClusterProblem>,
     ) -> BTreeMap<ClusterName, Answers> {
         let mut answers: BTreeMap<_, Answers> = BTreeMap::new();
@@ -586,7 +586,7 @@ impl<'a> World<'a> {
         CLUSTER_CHECKS.iter().flat_map(|check| of_check(check.name, (check.run)(&content))).collect()
     }
 
-    fn flow_problem(&self, found: FlowFinding, budget: &RenderBudget<'_>) -> Option<Found> {
+    fn flow_problem(&self, found: FlowFinding, budget: &Budget<'_>) -> Option<Found> {
         let cluster = &self.inventory.clusters[&found.cluster];
         let scope = self.scope(cluster).ok()?;
         let renderer = UnitRenderer::new(&scope, self.catalog, budget);

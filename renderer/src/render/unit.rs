@@ -14,7 +14,7 @@ use crate::inventory::Cluster;
 use crate::key_path::text_of;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::Problem;
-use crate::templates::{Expand, RenderBudget, Scope, Watched, write_file};
+use crate::templates::{Budget, Expand, Scope, Watched, write_file};
 use crate::yaml::{Map, Value};
 
 use super::{ClusterScope, Digest, digest_of, output_folder};
@@ -140,11 +140,7 @@ pub(crate) struct UnitRenderer<'a> {
 }
 
 impl<'a> UnitRenderer<'a> {
-    pub(crate) fn new(
-        scope: &'a ClusterScope<'a>,
-        catalog: &'a Catalog,
-        budget: &'a RenderBudget<'a>,
-    ) -> Self {
+    pub(crate) fn new(scope: &'a ClusterScope<'a>, catalog: &'a Catalog, budget: &'a Budget<'a>) -> Self {
         let clusters = [scope.cluster, scope.hub].into_iter().chain(scope.spokes.iter().copied());
         let known_hosts = known_hosts(clusters, scope.fleet);
         Self { scope, catalog, facts: Scope::new(scope.facts()).within(budget), known_hosts }
@@ -178,7 +174,7 @@ impl<'a> UnitRenderer<'a> {
 
     /// Returns whether the cluster has taken all that it may take, which is one of the problems found.
     pub(super) fn is_spent(&self) -> bool {
-        self.facts.budget().is_some_and(RenderBudget::is_spent)
+        self.facts.budget().is_some_and(Budget::is_spent)
     }
 
     /// Renders and judges one file; none if its template renders to nothing.

@@ -25,21 +25,21 @@ impl Memory {
     /// Returns the skeleton of a text, parsed by `parse` if it is not known.
     pub(super) fn skeleton<E>(
         &self,
-        text: &str,
+        text: String,
         parse: impl FnOnce(&str) -> Result<Skeleton, E>,
     ) -> Result<Arc<Skeleton>, E> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).by_text.get(text).cloned();
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).by_text.get(text.as_str()).cloned();
         if let Some(skeleton) = known {
             return Ok(skeleton);
         }
-        let skeleton = Arc::new(parse(text)?);
+        let skeleton = Arc::new(parse(&text)?);
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(text, Arc::clone(&skeleton));
         Ok(skeleton)
     }
 }
 
 impl Skeletons {
-    fn insert(&mut self, text: &str, skeleton: Arc<Skeleton>) {
+    fn insert(&mut self, text: String, skeleton: Arc<Skeleton>) {
         let bytes = text.len() + skeleton.weight;
         if self.bytes + bytes > MAX_BYTES {
             *self = Self::default();
@@ -61,16 +61,16 @@ mod tests {
     #[test]
     fn a_text_is_parsed_once() {
         let memory = Memory::default();
-        let first = memory.skeleton("a: 1\n", parse).unwrap();
-        let second = memory.skeleton("a: 1\n", |_| Err("parsed again".to_owned())).unwrap();
+        let first = memory.skeleton("a: 1\n".to_owned(), parse).unwrap();
+        let second = memory.skeleton("a: 1\n".to_owned(), |_| Err("parsed again".to_owned())).unwrap();
         assert!(Arc::ptr_eq(&first, &second));
     }
 
     #[test]
     fn what_cannot_be_parsed_is_not_remembered() {
         let memory = Memory::default();
-        assert!(memory.skeleton("a: [\n", parse).is_err());
-        assert!(memory.skeleton("a: [\n", |_| parse("a: 1\n")).is_ok());
+        assert!(memory.skeleton("a: [\n".to_owned(), parse).is_err());
+        assert!(memory.skeleton("a: [\n".to_owned(), |_| parse("a: 1\n")).is_ok());
     }
 
     #[test]
@@ -78,11 +78,11 @@ mod tests {
         let mut skeletons = Skeletons::default();
         let skeleton = Arc::new(parse("a: 1\n").unwrap());
         for character in ["a", "b", "c"] {
-            skeletons.insert(&character.repeat(MAX_BYTES / 2), Arc::clone(&skeleton));
+            skeletons.insert(character.repeat(MAX_BYTES / 2), Arc::clone(&skeleton));
             assert!(skeletons.bytes <= MAX_BYTES);
         }
         assert_eq!(skeletons.by_text.len(), 1);
-        skeletons.insert(&"d".repeat(MAX_BYTES + 1), skeleton);
+        skeletons.insert("d".repeat(MAX_BYTES + 1), skeleton);
         assert_eq!((skeletons.by_text.len(), skeletons.bytes), (0, 0));
     }
 }

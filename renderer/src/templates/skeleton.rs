@@ -14,10 +14,10 @@ use crate::network::{is_host_position, is_ipv6};
 use crate::problem::{Fault, Position};
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
-use super::budget::{MAX_OUTPUT_BYTES, too_large, weight};
-use super::expand::Capture;
+use super::MAX_OUTPUT_BYTES;
 use super::functions::{kind_of, scalar_text};
-use super::lines::LineIndex;
+use super::helpers::{Capture, too_large, weight};
+use super::scan::LineIndex;
 use super::token;
 
 /// A parsed file with places for values.
@@ -84,7 +84,7 @@ impl Skeleton {
     }
 
     /// Puts the captured values into their places; one value a document.
-    pub(super) fn fill(&self, captures: &[Capture<'_>]) -> Result<Vec<Value>, Vec<Misfit>> {
+    pub(super) fn fill(&self, captures: &[Capture]) -> Result<Vec<Value>, Vec<Misfit>> {
         let mut filler = Filler::new(captures);
         let documents = self.documents.iter().map(|document| filler.fill(document)).collect();
         if filler.misfits.is_empty() { Ok(documents) } else { Err(filler.misfits) }
@@ -92,18 +92,13 @@ impl Skeleton {
 
     /// Returns the documents as [`Self::fill`] does, with every character of an inserted value that may mean something to
     /// another program replaced by a letter: what differs between the two was brought by a value.
-    pub(super) fn fill_neutral(&self, captures: &[Capture<'_>]) -> Vec<Value> {
+    pub(super) fn fill_neutral(&self, captures: &[Capture]) -> Vec<Value> {
         let mut filler = Filler { is_neutral: true, ..Filler::new(captures) };
         self.documents.iter().map(|document| filler.fill(document)).collect()
     }
 
     /// Returns where the node at `steps` of document `document` stands in the expanded text, and the values in it.
-    pub(super) fn locate(
-        &self,
-        document: usize,
-        steps: &[Step],
-        captures: &[Capture<'_>],
-    ) -> Option<Located> {
+    pub(super) fn locate(&self, document: usize, steps: &[Step], captures: &[Capture]) -> Option<Located> {
         let mut filler = Filler::new(captures);
         let mut node = self.documents.get(document)?;
         for step in steps {
@@ -231,7 +226,7 @@ fn is_token_escape(escape: &str) -> bool {
 }
 
 struct Filler<'a> {
-    captures: &'a [Capture<'a>],
+    captures: &'a [Capture],
     misfits: Vec<Misfit>,
     /// Whether inserted values lose every character that is no letter, digit or sign of names and addresses.
     is_neutral: bool,
@@ -240,7 +235,7 @@ struct Filler<'a> {
 }
 
 impl<'a> Filler<'a> {
-    fn new(captures: &'a [Capture<'a>]) -> Self {
+    fn new(captures: &'a [Capture]) -> Self {
         Self { captures, misfits: Vec::new(), is_neutral: false, bytes: 0 }
     }
 
@@ -255,11 +250,11 @@ impl<'a> Filler<'a> {
     }
 
     fn value(&self, token: usize) -> &'a Json {
-        self.captures.get(token).map_or(&Json::Null, |capture| &*capture.value)
+        self.captures.get(token).map_or(&Json::Null, |capture| &capture.value)
     }
 
     fn is_file(&self, token: usize) -> bool {
-        self.captures.get(token).is_some_and(|capture| capture.site.text.is_some())
+        self.captures.get(token).is_some_and(|capture| capture.is_file)
     }
 
     fn typed(&mut self, token: usize, position: Position) -> Value {

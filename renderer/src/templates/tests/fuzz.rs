@@ -49,7 +49,7 @@ const BLOCKS: &[(&str, &str)] = &[
     ("  {{#with s as |t|}}\n", "  {{/with}}\n"),
 ];
 
-/// Text that means something to YAML, and text that means something to templates.
+/// Text that means something to YAML, and text that means something to handlebars.
 const TEXTS: &[&str] = &[
     "k: ", "x: ", "\n", "\n  ", "\n    ", "- ", ": ", "[", "]", "{ ", " }", ", ", "'", "\"", "|\n  ",
     ">-\n  ", "&a ", "*a", "<<: ", "# c\n", "---\n", "yes", "0x1F", "1.10", "plain", "ü", " ", "\t", "\r\n",
@@ -64,7 +64,7 @@ const SCRAPS: &[&str] = &[
 ];
 
 /// A template that closes what it opens.
-pub(super) fn fitting() -> impl Strategy<Value = String> {
+fn fitting() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![select(TAGS).prop_map(str::to_owned), select(TEXTS).prop_map(str::to_owned)];
     let block = |inner: BoxedStrategy<String>| {
         let body = prop::collection::vec(inner, 0..5).prop_map(|parts| parts.concat());
@@ -80,7 +80,7 @@ fn scraps() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..20).prop_map(|parts| parts.concat())
 }
 
-pub(super) fn facts() -> Json {
+fn facts() -> Json {
     json!({"a": 1, "s": "text: {{x}}\n- y", "no": false, "l": ["p", "q"], "m": {"k": "v", "s": 2}, "odd key": {"x": null}})
 }
 
@@ -96,10 +96,13 @@ fn check(template: &str) -> Result<(), TestCaseError> {
     let expand = Expand { template: &world.file, scope: &scope, addon: None };
     let first = world.templates.render(expand);
     prop_assert_eq!(&world.templates.render(expand), &first, "a second rendering differs");
-    if let Ok(expansion) = world.templates.expand(expand, false) {
-        let traced = world.templates.expand(expand, true).expect("what expands, expands traced");
-        prop_assert_eq!(traced.captures, expansion.captures);
-        prop_assert_eq!(traced.text, expansion.text, "tracing changes the text");
+    if let Ok((text, captures)) = expand_with(&world.templates.compiled, &world.templates.texts, expand) {
+        let traced = world.templates.traced().expect("what compiles, compiles traced");
+        let (marked, traced_captures) =
+            expand_with(traced, &world.templates.texts, expand).expect("what expands, expands traced");
+        prop_assert_eq!(traced_captures, captures);
+        let trail = Trail::new(&marked);
+        prop_assert_eq!(trail.text(), text.as_str(), "marks change the text");
     }
     for problem in first.err().into_iter().flatten() {
         let file = problem.place.file.as_str();

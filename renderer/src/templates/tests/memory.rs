@@ -33,7 +33,7 @@ fn compile() -> (Templates, Vec<RepoPath>) {
         (0..TEMPLATES.len()).map(|at| RepoPath::parse(&format!("{at}.hbs")).unwrap()).collect();
     let sources = files.iter().zip(TEMPLATES);
     let sources = sources.map(|(file, text)| TemplateSource { file: file.clone(), text: text.into() });
-    (Templates::compile(sources.collect(), vec![], &Texts::new()).unwrap(), files)
+    (Templates::compile(sources.collect(), vec![], Texts::new()).unwrap(), files)
 }
 
 #[test]

@@ -8,16 +8,11 @@ mod lines;
 mod memory;
 mod places;
 mod problems;
-mod reference;
 mod values;
 
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::key_path::Step;
-use crate::path::RepoPath;
-use crate::problem::Problem;
-use crate::yaml::{self, Value};
 
 /// The template that is expanded in most stories.
 const TEMPLATE: &str = "t.hbs";
@@ -48,7 +43,7 @@ impl World {
         let texts =
             texts.iter().map(|(name, text)| ((*name).to_owned(), source(&format!("_files/{name}"), text)));
         let templates =
-            Templates::compile(vec![source(TEMPLATE, template)], partials.collect(), &texts.collect())?;
+            Templates::compile(vec![source(TEMPLATE, template)], partials.collect(), texts.collect())?;
         Ok(Self { templates, file: RepoPath::parse(TEMPLATE).unwrap() })
     }
 

@@ -1,16 +1,14 @@
 //! Braces that are meant for another program: Helm, Argo CD, Prometheus, Alertmanager, Grafana.
 //!
-//! They are recognized by how they are written; which program reads what is not known here.
+//! Tells them by how they are written; knows nothing of which of the programs reads what.
 
-use std::collections::BTreeSet;
-
-use super::tags::{Tag, TagKind};
+use super::scan::{Tag, TagKind};
 
 /// How to write braces that are meant for another program.
 pub(super) const HINT: &str = "braces for another program are written `\\{{ … }}`, in quotes or a block scalar, or stand in a raw block";
 
 /// Adds it to another hint.
-pub(in crate::templates) fn or_else(hint: &str) -> String {
+pub(super) fn or_else(hint: &str) -> String {
     let pause = if hint.ends_with('?') { "" } else { ";" };
     format!("{hint}{pause} {HINT}")
 }
@@ -22,15 +20,15 @@ const WORDS: [&str; 8] = ["block", "define", "include", "print", "printf", "rang
 /// Words of Go's templates that stand alone. They may well be names of ours if nothing else is foreign.
 const LONE_WORDS: [&str; 3] = ["break", "continue", "end"];
 
-/// Returns where tags start that are no expressions of ours by how they are written.
-pub(super) fn starts(tags: &[Tag<'_>]) -> BTreeSet<usize> {
+/// Returns the tags that are no expressions of ours by how they are written.
+pub(super) fn tags(tags: &[Tag]) -> Vec<&Tag> {
     let has_foreign = tags.iter().any(is_foreign);
-    let is_one = |tag: &Tag<'_>| is_foreign(tag) || (has_foreign && LONE_WORDS.contains(&tag.text));
-    tags.iter().filter(|tag| is_one(tag)).map(|tag| tag.start).collect()
+    let is_one = |tag: &&Tag| is_foreign(tag) || (has_foreign && LONE_WORDS.contains(&tag.text.as_str()));
+    tags.iter().filter(is_one).collect()
 }
 
-fn is_foreign(tag: &Tag<'_>) -> bool {
-    let text = tag.text;
+fn is_foreign(tag: &Tag) -> bool {
+    let text = tag.text.as_str();
     if !tag.kind.is_in_tree() || text.is_empty() {
         return false;
     }

@@ -1,4 +1,4 @@
-//! Checks which partials call which, since following a cycle would overflow the stack.
+//! Checks which partials call which, since handlebars follows a cycle until the stack overflows.
 //!
 //! Knows names and depths, and nothing of what a partial contains.
 
@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::problem::{Fault, Position, did_you_mean};
 
-use super::tags::MAX_NESTING;
+use super::scan::MAX_NESTING;
 
 /// A call of a partial.
 #[derive(Clone, Debug)]
-pub(in crate::templates) struct PartialCall {
+pub(super) struct PartialCall {
     pub name: String,
     pub position: Position,
     /// How many blocks stand around the call.
@@ -18,19 +18,19 @@ pub(in crate::templates) struct PartialCall {
 }
 
 /// All calls of partials, by the name of the template or partial that makes them.
-#[derive(Debug, Default)]
-pub(in crate::templates) struct PartialCalls<'a> {
+#[derive(Debug)]
+pub(super) struct PartialCalls<'a> {
     pub partials: BTreeSet<&'a str>,
-    pub calls: BTreeMap<String, Vec<PartialCall>>,
+    pub calls: BTreeMap<&'a str, Vec<PartialCall>>,
 }
 
 impl PartialCalls<'_> {
     /// Returns what is wrong with the calls that `from` makes.
-    pub(in crate::templates) fn check(&self, from: &str) -> Vec<Fault> {
+    pub(super) fn check(&self, from: &str) -> Vec<Fault> {
         self.made_by(from).filter_map(|call| self.fault(from, call)).collect()
     }
 
-    pub(in crate::templates) fn made_by(&self, name: &str) -> impl Iterator<Item = &PartialCall> {
+    pub(super) fn made_by(&self, name: &str) -> impl Iterator<Item = &PartialCall> {
         self.calls.get(name).into_iter().flatten()
     }
 
@@ -86,7 +86,7 @@ impl PartialCalls<'_> {
 
     /// Returns how many blocks and partials stand inside each other below `name`, or a little more than `limit`.
     ///
-    /// Nothing below a cycle is counted: it is reported where it is.
+    /// Nothing below a cycle is counted: it is told where it is.
     fn depth(&self, name: &str, limit: usize) -> usize {
         let mut deepest = 0;
         let mut reached = BTreeMap::from([(name, 0)]);
@@ -119,10 +119,7 @@ mod tests {
             |name: &&str| PartialCall { name: (*name).to_owned(), position: Position::START, level: 0 };
         PartialCalls {
             partials: made.iter().map(|(name, _)| *name).collect(),
-            calls: made
-                .iter()
-                .map(|(name, called)| ((*name).to_owned(), called.iter().map(call).collect()))
-                .collect(),
+            calls: made.iter().map(|(name, called)| (*name, called.iter().map(call).collect())).collect(),
         }
     }
 

@@ -1,24 +1,23 @@
-//! Where a path leaves what is known, and what stands there instead.
+//! Says where a path leaves what is known, and what stands there instead.
 
-use std::borrow::Cow;
-
+use handlebars::{Context, RenderContext, ScopedJson};
 use serde_json::Value as Json;
 
 use crate::plural::counted;
 use crate::problem::did_you_mean;
 
-use super::super::functions::kind_of;
-use super::super::refusal::Refusal;
-use super::super::syntax::{Path, or_else};
-use super::frames::Frames;
+use super::foreign;
+use super::functions::kind_of;
+use super::helpers::Refusal;
+use super::segments::PathText;
 
 /// Names beside an unknown one that a hint lists, at most.
 const MAX_LISTED: usize = 12;
 const MAY_BE_ABSENT: &str = "write `(default path value)` where it may be absent";
 
 /// Refuses a path that leads nowhere from the block in which it stands.
-pub(super) fn refusal(path: &Path, frames: &Frames<'_>) -> Refusal {
-    let raw = path.raw.as_str();
+pub(super) fn refusal<'rc>(raw: &str, context: &'rc Context, rc: &RenderContext<'_, 'rc>) -> Refusal {
+    let path = PathText::parse(raw);
     if raw == "@root" {
         return Refusal::new("`@root` stands for nothing by itself")
             .hint("write the whole path: `@root.cluster.name`");
@@ -28,22 +27,30 @@ pub(super) fn refusal(path: &Path, frames: &Frames<'_>) -> Refusal {
             "`@index`, `@key`, `@first` and `@last` are set inside `{{#each …}}`, and `@key` only for a map",
         );
     }
-    let found = |count: usize| Some((count, frames.value_of(path, count).ok().flatten()?));
-    let (count, container) =
-        (0..path.names.len()).rev().find_map(found).unwrap_or((0, Cow::Owned(Json::Null)));
-    let unknown = path.names.get(count).map_or("", String::as_str);
+    let found = |path: &str| match rc.evaluate(context, path) {
+        Ok(value) if !matches!(value, ScopedJson::Missing) => Some(value),
+        _ => None,
+    };
+    let known = (1..path.segments.len()).rev().find_map(|count| Some((count, found(path.prefix(count))?)));
+    let (count, container) = match known {
+        Some((count, value)) => (count, Some(value)),
+        None => (0, found(&path.base())),
+    };
+    let unknown = path.segments.get(count).map_or("", |segment| segment.name);
+    let container = container.as_ref().map_or(&Json::Null, |value| value.as_json());
     let known = if count == 0 { "" } else { path.prefix(count) };
-    let refusal = Refusal::new(message(raw, known, unknown, &container));
-    if known.is_empty() && !path.from_root && frames.is_fact(unknown) {
+    let refusal = Refusal::new(message(raw, known, unknown, container));
+    if known.is_empty() && !path.from_root && context.data().get(unknown).is_some() {
         let from_root = &raw[path.prefix(0).len()..];
         return refusal.hint(format!("from inside a block or a partial, write `@root.{from_root}`"));
     }
-    let hint = hint(known, unknown, &container);
+    let hint = hint(known, unknown, container);
     // What no fact is called may well be a label that Grafana or another program puts in.
     let may_be_foreign =
         known.is_empty() && !path.from_root && (unknown.contains('_') || !hint.ends_with('?'));
-    refusal.hint(if may_be_foreign { or_else(&hint) } else { hint })
+    refusal.hint(if may_be_foreign { foreign::or_else(&hint) } else { hint })
 }
+
 fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {
     match container {
         _ if known.is_empty() => format!("unknown value `{raw}`"),
@@ -56,14 +63,14 @@ fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {
     }
 }
 
-/// Returns the name that is not found, if a message is about one.
-pub(crate) fn missing_name(message: &str) -> Option<String> {
+/// Returns the name that is nowhere to be found, if a message is about one.
+pub(crate) fn missing_name(message: &str) -> Option<&str> {
     let rest = message.strip_prefix("unknown value `")?;
     if let Some((_, name)) = rest.rsplit_once(" has no `") {
-        return name.strip_suffix('`').map(str::to_owned);
+        return name.strip_suffix('`');
     }
     let raw = rest.strip_suffix('`').filter(|raw| !raw.contains('`'))?;
-    Path::parse(raw)?.names.into_iter().next()
+    PathText::parse(raw).segments.first().map(|segment| segment.name)
 }
 
 fn hint(known: &str, unknown: &str, container: &Json) -> String {

@@ -1,0 +1,304 @@
+//! Compiles template sources: rewrites every `{{expression}}` so that it inserts a token and records the typed value.
+//!
+//! Knows handlebars and nothing of YAML. All that could abort or mislead the renderer is refused here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use handlebars::{Handlebars, Template, TemplateError};
+
+use crate::path::RepoPath;
+use crate::problem::{Fault, Place, Position, Problem};
+
+use super::functions::VALUE_HELPERS;
+use super::partials::{PartialCall, PartialCalls};
+use super::rewrite::Rewriter;
+use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, scan};
+use super::{TemplateSource, token};
+use super::{foreign, helpers};
+
+/// A place in a template where a value is inserted or a block decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The template file and the position of the opening braces.
+    pub place: Place,
+    /// What stands between the braces.
+    pub expression: String,
+    /// The file whose text is inserted, if it is one.
+    pub text: Option<RepoPath>,
+}
+
+/// A stretch of literal text of a template, for tracing output back to its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub file: RepoPath,
+    /// The byte offset in the source.
+    pub offset: usize,
+}
+
+/// Compiled templates, ready to expand.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub registry: Handlebars<'static>,
+    pub sites: Vec<Site>,
+    /// Filled only in a traced copy.
+    pub stretches: Vec<Stretch>,
+    /// Every name that occurs as a segment of a path in some template.
+    pub names_read: BTreeSet<String>,
+    /// The names that paths end in: what is read as a whole.
+    pub ends_read: BTreeSet<String>,
+    /// The partials that each source calls, and the files whose text it inserts.
+    pub parts: BTreeMap<RepoPath, BTreeSet<RepoPath>>,
+    /// How many tags there are.
+    tags: usize,
+}
+
+/// Whether to mark literal text for tracing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tracing {
+    Off,
+    On,
+}
+
+/// Whether a source is expanded by itself or called by others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Template,
+    Partial,
+}
+
+/// A source to compile under a name: a template by its path, a partial by the name it is called by.
+#[derive(Clone, Debug)]
+pub(super) struct SourceText<'a> {
+    pub kind: Kind,
+    pub name: String,
+    pub file: &'a RepoPath,
+    pub text: &'a str,
+}
+
+/// How many bytes all templates and partials may have together.
+const MAX_SET_BYTES: usize = 16 * 1024 * 1024;
+/// How many tags they may have: each takes about a kilobyte when it is compiled.
+const MAX_SET_TAGS: usize = 100_000;
+
+fn too_many_templates(file: &RepoPath) -> Problem {
+    let message = format!(
+        "the templates up to here have more than {} MiB or {MAX_SET_TAGS} tags together",
+        MAX_SET_BYTES >> 20
+    );
+    Problem::in_whole_file(file, message)
+        .found_by("limits")
+        .hint("loop over lists of the inventory, and share partials")
+}
+
+/// Files that templates insert as text, by the name they are called by.
+pub type Texts = BTreeMap<String, TemplateSource>;
+
+/// What a source calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    pub partials: Vec<PartialCall>,
+    pub texts: BTreeSet<RepoPath>,
+}
+
+/// Compiles all sources together, or returns every problem in them.
+pub(super) fn compile(
+    sources: &[SourceText<'_>],
+    texts: &Texts,
+    tracing: Tracing,
+) -> Result<Compiled, Vec<Problem>> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry.register_escape_fn(handlebars::no_escape);
+    helpers::unregister_foreign(&mut registry);
+    let mut compiled = Compiled {
+        registry,
+        sites: Vec::new(),
+        stretches: Vec::new(),
+        names_read: BTreeSet::new(),
+        ends_read: BTreeSet::new(),
+        parts: BTreeMap::new(),
+        tags: 0,
+    };
+    let mut problems = Vec::new();
+    let mut calls = BTreeMap::new();
+    let mut inserted = BTreeMap::new();
+    let mut bytes = 0;
+    for source in sources {
+        // One that is too large by itself is reported as such.
+        bytes += source.text.len().min(MAX_SOURCE_BYTES);
+        if bytes > MAX_SET_BYTES || compiled.tags > MAX_SET_TAGS {
+            problems.push(too_many_templates(source.file));
+            break;
+        }
+        match compiled.add(source, texts, tracing) {
+            Ok(made) => {
+                calls.insert(source.name.as_str(), made.partials);
+                inserted.insert(source.name.as_str(), made.texts);
+            }
+            Err(faults) => problems.extend(faults.into_iter().map(|fault| fault.in_file(source.file))),
+        }
+    }
+    let partials = sources.iter().filter(|source| source.kind == Kind::Partial);
+    let calls = PartialCalls { partials: partials.map(|partial| partial.name.as_str()).collect(), calls };
+    let faulty = sources
+        .iter()
+        .flat_map(|source| calls.check(&source.name).into_iter().map(|fault| fault.in_file(source.file)));
+    problems.extend(once_for_all_calls(faulty));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let partials: BTreeMap<_, _> = sources
+        .iter()
+        .filter(|source| source.kind == Kind::Partial)
+        .map(|source| (source.name.as_str(), source.file))
+        .collect();
+    for source in sources {
+        let called = calls.made_by(&source.name).filter_map(|call| partials.get(call.name.as_str()).copied());
+        let texts = inserted.get(source.name.as_str()).into_iter().flatten();
+        compiled.parts.insert(source.file.clone(), called.chain(texts).cloned().collect());
+    }
+    Ok(compiled)
+}
+
+/// A partial that is missing is missed by every call of it: reported at the first, with the number of the others.
+fn once_for_all_calls(faulty: impl Iterator<Item = Problem>) -> impl Iterator<Item = Problem> {
+    let mut first: BTreeMap<String, (Problem, usize)> = BTreeMap::new();
+    for problem in faulty {
+        first.entry(problem.message.clone()).and_modify(|(_, more)| *more += 1).or_insert((problem, 0));
+    }
+    first.into_values().map(|(problem, more)| match more {
+        0 => problem,
+        1 => Problem { message: format!("{} (and in 1 more place)", problem.message), ..problem },
+        more => Problem { message: format!("{} (and in {more} more places)", problem.message), ..problem },
+    })
+}
+
+impl Compiled {
+    fn add(&mut self, source: &SourceText<'_>, texts: &Texts, tracing: Tracing) -> Result<Calls, Vec<Fault>> {
+        let lines = LineIndex::new(source.text);
+        let reserved: Vec<_> = reserved_characters(source.text, &lines).collect();
+        if !reserved.is_empty() {
+            return Err(reserved);
+        }
+        let scanned = scan(source.text)?;
+        self.tags += scanned.tags.len();
+        let foreign = foreign::tags(&scanned.tags);
+        let unfit = check_blocks(&scanned, &lines);
+        if !unfit.is_empty() {
+            let mut faults: Vec<_> =
+                foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect();
+            faults.extend(
+                unfit
+                    .into_iter()
+                    .filter(|fault| !foreign.iter().any(|tag| lines.position(tag.start) == fault.position)),
+            );
+            faults.sort_by_key(|fault| fault.position);
+            return Err(faults);
+        }
+        let template = Template::compile_with_name(source.text, source.name.clone())
+            .map_err(|error| syntax_faults(&error, &scanned, &foreign, &lines))?;
+        if !foreign.is_empty() {
+            return Err(foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect());
+        }
+        let rewriter = Rewriter::new(self, source, &scanned, lines, tracing).inserting(texts);
+        let (template, calls) = rewriter.rewrite(template)?;
+        self.registry.register_template(&source.name, template);
+        Ok(calls)
+    }
+}
+
+/// Finds the characters that stand for values while a file is expanded.
+fn reserved_characters<'a>(text: &'a str, lines: &'a LineIndex<'_>) -> impl Iterator<Item = Fault> + 'a {
+    text.char_indices().filter(|(_, character)| token::is_reserved(*character)).map(|(offset, character)| {
+        let message = format!("private-use character U+{:X} in a template", u32::from(character));
+        Fault::new(lines.position(offset), message).hint("remove it, or write it into the inventory")
+    })
+}
+
+/// Says which tags are meant for another program, and which handlebars' parser does not like, by trying each on its own.
+fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &LineIndex<'_>) -> Vec<Fault> {
+    let fault = |tag: &Tag| {
+        if foreign.contains(&tag) {
+            return Some(unreadable(tag, foreign::HINT, lines));
+        }
+        (!is_readable(tag)).then(|| unreadable(tag, &expression_hint(tag), lines))
+    };
+    let faults: Vec<_> = scan.tags.iter().filter_map(fault).collect();
+    if !faults.is_empty() {
+        return faults;
+    }
+    let position =
+        error.pos().map_or(Position::START, |(line, column)| Position::new(line as u32, column as u32));
+    vec![Fault::new(position, "cannot read the template here").hint("check the braces around this place")]
+}
+
+fn unreadable(tag: &Tag, hint: &str, lines: &LineIndex<'_>) -> Fault {
+    Fault::new(lines.position(tag.start), format!("cannot read `{}`", shown(&as_written(tag)))).hint(hint)
+}
+
+fn is_readable(tag: &Tag) -> bool {
+    let alone = as_written(tag);
+    match tag.kind {
+        // With `~` in front it is no comment to handlebars, and nothing else either.
+        TagKind::Expression if tag.text.starts_with('!') => false,
+        TagKind::Expression | TagKind::Partial => Template::compile(&alone).is_ok(),
+        TagKind::Open | TagKind::ElseIf => {
+            let name = tag.text.split_whitespace().next().unwrap_or("");
+            let open = alone.replacen("else ", "#", 1);
+            Template::compile(&format!("{open}{{{{/{name}}}}}")).is_ok()
+        }
+        TagKind::Else | TagKind::Close | TagKind::Comment => true,
+    }
+}
+
+fn as_written(tag: &Tag) -> String {
+    let sign = match tag.kind {
+        TagKind::Expression | TagKind::Else | TagKind::Comment => "",
+        TagKind::Open => "#",
+        TagKind::ElseIf => "else ",
+        TagKind::Close => "/",
+        TagKind::Partial => "> ",
+    };
+    format!("{{{{{sign}{}}}}}", tag.text)
+}
+
+/// Shortens a tag for a message.
+fn shown(tag: &str) -> String {
+    const SHOWN_CHARS: usize = 60;
+    match tag.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &tag[..end]),
+        None => tag.to_owned(),
+    }
+}
+
+/// Returns the way out for what people write by habit from other template languages.
+fn expression_hint(tag: &Tag) -> String {
+    let text = tag.text.as_str();
+    let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    let hint = match text {
+        "" if tag.kind == TagKind::Partial => "name the partial and its argument: `{{> name cluster}}`",
+        "" => "write a path between the braces: `{{cluster.name}}`",
+        "." | ".." => "write `this` for the item of a loop, and `../this` for what stands around it",
+        _ if text.starts_with('!') => "a comment is written `{{! … }}`, without `~`",
+        _ if has(&["../@"]) => "write `@../index` for the index of the outer loop",
+        _ if has(&["==", "!=", "&&", "||", " > ", " < "]) => {
+            "there are no operators: write `(eq a b)`, `(ne a b)`, `(and a b)`, `(or a b)` or `(not a)`"
+        }
+        _ if has(&["|"]) && !has(&[" as |"]) => {
+            "there are no filters, and none is needed for quoting or indentation: values keep their type"
+        }
+        _ => {
+            "write a path, as in `{{cluster.name}}`, or a helper with its arguments, as in \
+             `{{default cluster.labels.zone \"a\"}}`"
+        }
+    };
+    let is_meant_for_us = tag.kind != TagKind::Expression
+        || text.len() < 3
+        || text.starts_with('!')
+        || FACTS.iter().any(|name| text.contains(name))
+        || VALUE_HELPERS.iter().any(|name| text.split_whitespace().next() == Some(name));
+    if is_meant_for_us { hint.to_owned() } else { foreign::or_else(hint) }
+}
+
+/// The names by which templates call facts.
+const FACTS: [&str; 7] = ["cluster", "hub", "spokes", "fleet", "addon", "this", "@"];
