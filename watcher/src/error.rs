@@ -10,6 +10,7 @@ use renderer::problem::Problem;
 use thiserror::Error;
 
 use crate::charts::ChartError;
+use crate::events::Stopped;
 use crate::forge::ForgeError;
 use crate::git::{GitError, PushError, Revision};
 use crate::identity::{IdentityError, RegistrationError};
@@ -21,13 +22,16 @@ use crate::working_tree::WorkingTreeError;
 /// Everything that can end a command early.
 #[derive(Debug, Error)]
 pub enum CommandError {
-    /// There are faults in what people wrote.
+    /// A stop was requested before everything was done.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// There are faults in the input.
     #[error("{}", counted(problems.len(), "problem"))]
     Problems {
         /// All of them, sorted by place.
         problems: Vec<Problem>,
     },
-    /// There are faults in what people wrote, in a revision that is only compared with.
+    /// There are faults in the input, in a revision that is only compared with.
     #[error("{} in revision `{revision}`", counted(problems.len(), "problem"))]
     ProblemsIn {
         /// The revision, as it was named.
@@ -73,7 +77,7 @@ pub enum CommandError {
         #[source]
         death: WorkerDeath,
     },
-    /// The plan deletes more than is allowed without a word.
+    /// The plan deletes more than is allowed without approval.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// What was asked for is not there.
@@ -118,9 +122,11 @@ impl CommandError {
             | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
             Self::Forge(_) | Self::Registration(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
-            Self::Chart(_) | Self::WorkingTree(_) | Self::Write { .. } | Self::Unexpected { .. } => {
-                Exit::Unexpected
-            }
+            Self::Stopped(_)
+            | Self::Chart(_)
+            | Self::WorkingTree(_)
+            | Self::Write { .. }
+            | Self::Unexpected { .. } => Exit::Unexpected,
         }
     }
 
@@ -139,8 +145,9 @@ impl CommandError {
             Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Write { source, .. } => write_hint(source),
             Self::WorkingTree(error) => error.hint(),
+            Self::Stopped(_) => Some("start it again: it continues from what it finds".to_owned()),
             Self::ProblemsIn { .. } => {
-                Some("compare with a revision without problems, or mend them there first".to_owned())
+                Some("compare with a revision without problems, or fix them there first".to_owned())
             }
             Self::Problems { .. } | Self::Unexpected { .. } => None,
         }
@@ -158,7 +165,7 @@ impl CommandError {
         }
     }
 
-    /// Returns whether trying again later may help without anyone changing anything.
+    /// Returns whether trying again later may help without a change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -169,14 +176,14 @@ impl CommandError {
             Self::Chart(error) => error.is_transient(),
             Self::WorkingTree(error) => error.is_transient(),
             Self::Worker { death, .. } => death.is_transient(),
-            Self::Write { .. } => true,
+            Self::Stopped(_) | Self::Write { .. } => true,
             _ => false,
         }
     }
 
-    /// Returns whether someone else moved a ref first, so that starting over at once is all there is to do.
+    /// Returns whether another writer moved a ref first, so that the run can start again at once.
     #[must_use]
-    pub const fn is_overtaken(&self) -> bool {
+    pub const fn is_conflict(&self) -> bool {
         matches!(
             self,
             Self::Push(PushError::LeaseLost { .. })
@@ -190,9 +197,9 @@ impl CommandError {
 
     /// Returns the moment before which trying again is of no use, if the forge named one.
     #[must_use]
-    pub const fn come_again(&self) -> Option<SystemTime> {
+    pub const fn retry_after(&self) -> Option<SystemTime> {
         match self {
-            Self::Forge(error) => error.come_again(),
+            Self::Forge(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -215,7 +222,7 @@ impl CommandError {
         Self::Unexpected { attempt: format!("failed to {attempt}"), source: source.into() }
     }
 
-    /// Returns the problems in what people wrote, if that is what is wrong.
+    /// Returns the problems in the input, if that is what is wrong.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         match self {

@@ -23,4 +23,6 @@ pub mod forge;
 pub mod error;
 pub mod run;
 
+pub mod service;
+
 pub mod cli;

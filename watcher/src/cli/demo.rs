@@ -14,7 +14,7 @@ use super::runtime::worker_settings;
 use super::{Exit, print_lines, print_painted, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::forge::LocalForge;
+use crate::forge::{Home, LocalForge};
 use crate::git::{BlobCache, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
 use crate::output::style::{ADDED, HEADING, PLAIN, REMOVED};
 use crate::run::{Pipeline, Published, RunReport, Settings};
@@ -76,7 +76,7 @@ impl Demo {
             merge_reviewed: false,
             worker: worker_settings()?,
         };
-        Ok(Self { repository, pipeline: Pipeline::new(upstream, settings), scene: 0 })
+        Ok(Self { repository, pipeline: Pipeline::new(upstream, Home::Local, settings), scene: 0 })
     }
 
     fn play(mut self) -> Result<(), CommandError> {
@@ -131,7 +131,6 @@ impl Demo {
 
     fn run_once(&mut self) -> Result<RunReport, CommandError> {
         let report = self.pipeline.run(&Cancel::default(), &())?;
-        let report = report.expect("nothing asks the demo to stop");
         print_text(&report.to_string());
         Ok(report)
     }
@@ -194,9 +193,8 @@ struct Edited {
 }
 
 fn numbers(report: &RunReport) -> Vec<u64> {
-    use crate::forge::Outcome::{Opened, Unchanged, Updated};
     let proposed = report.groups.iter().filter_map(|group| match group.done {
-        Published::Proposed(Opened(number) | Updated(number) | Unchanged(number)) => Some(number),
+        Published::Proposed(proposed) => Some(proposed.number()),
         _ => None,
     });
     proposed.collect()

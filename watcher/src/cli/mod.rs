@@ -19,7 +19,6 @@ mod render;
 mod run;
 mod runtime;
 mod schema;
-mod sources;
 mod watch;
 mod worker;
 

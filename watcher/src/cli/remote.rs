@@ -7,8 +7,8 @@ use tracing::{info, warn};
 
 use crate::error::CommandError;
 use crate::events::RepositoryName;
-use crate::forge::ForgeError;
 use crate::forge::github::{self, Clock, HostKind, RepositoryPlace};
+use crate::forge::{ForgeError, Home};
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
 use crate::http::{Client, Url};
 use crate::identity::{App, AppSettings, Identity};
@@ -57,13 +57,13 @@ impl RemoteArgs {
         }
     }
 
-    /// Opens the upstream, and a client of GitHub if its pull requests live there: if `forge` says so, or if it is
-    /// silent and the upstream is there or an option is for GitHub only.
+    /// Opens the upstream, and finds where its pull requests live: on GitHub if `forge` names it, or if it names nothing and
+    /// the upstream is there or an option is for GitHub only.
     pub(super) fn open_with_forge(
         &self,
         global: &Global,
         forge: Option<ForgeName>,
-    ) -> Result<(Upstream, Option<github::Client>), CommandError> {
+    ) -> Result<(Upstream, Home), CommandError> {
         let Some(address) = &self.upstream else {
             if forge == Some(ForgeName::Github) {
                 return Err(usage(
@@ -71,15 +71,15 @@ impl RemoteArgs {
                     "name it with `--upstream URL`",
                 ));
             }
-            return Ok((Upstream::own(Repository::open(&global.repo)?), None));
+            return Ok((Upstream::own(Repository::open(&global.repo)?), Home::Local));
         };
         let place = self.place(address, forge)?;
         show_choice(address, place.as_ref(), forge);
         let identity = self.identity(address)?;
         let upstream = self.open_as(global, address, &identity)?;
-        let Some(place) = place else { return Ok((upstream, None)) };
+        let Some(place) = place else { return Ok((upstream, Home::Local)) };
         let client = github::Client::new(place, identity, Clock::system()).map_err(ForgeError::from)?;
-        Ok((upstream, Some(client)))
+        Ok((upstream, Home::GitHub(client.into())))
     }
 
     /// Returns the owner and the name that the upstream's address ends in, if it does.

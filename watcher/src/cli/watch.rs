@@ -11,7 +11,8 @@ use super::runtime::until_stopped;
 use super::{Exit, Global, print_report, print_text, render};
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
-use crate::events::{Cancel, Event, Failure, Outcome, Persistence, Queue, Settings, dispatch};
+use crate::events::{Cancel, Event, Outcome, Queue, Settings, dispatch};
+use crate::service::failure;
 use crate::working_tree::{Written, read_working_tree};
 
 /// An editor's save is over after this time, and a person waits for the result.
@@ -53,14 +54,7 @@ fn outcome(global: &Global, result: Result<String, CommandError>) -> Outcome {
         Ok(text) => print_text(&text),
         // A person is at the keyboard: problems are shown as `check` shows them, not as a line of a log.
         Err(error) if !error.problems().is_empty() => global.show_report(&error),
-        Err(error) => {
-            return Outcome::Failed(Failure {
-                persistence: if error.is_transient() { Persistence::Transient } else { Persistence::Stalled },
-                is_in_input: error.exit() == Exit::Problems,
-                message: error.message(),
-                hint: error.hint(),
-            });
-        }
+        Err(error) => return Outcome::Failed(failure(&error)),
     }
     Outcome::Done
 }

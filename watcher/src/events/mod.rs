@@ -16,7 +16,7 @@ pub mod signals;
 pub mod site;
 pub mod webhook;
 
-pub use cancel::Cancel;
+pub use cancel::{Cancel, Stopped};
 pub use monitor::Monitor;
 pub use queue::{Failure, FollowUp, Outcome, Persistence, Queue, Request, Settings};
 pub use repository_name::{RepositoryName, RepositoryNameError};

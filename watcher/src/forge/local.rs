@@ -15,7 +15,9 @@
 use std::collections::BTreeMap;
 
 use super::record;
-use super::{BRANCHES, ForgeError, Outcome, Proposal, PullRequest, PullState};
+use super::{
+    BRANCHES, ForgeError, OtherPulls, OwnPulls, Proposal, Proposed, PullRequest, PullState, Verdicts,
+};
 use crate::git::{GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
 
 const PULLS: &str = "refs/fleetwright/pulls/";
@@ -61,43 +63,6 @@ impl<'a> LocalForge<'a> {
     /// Returns one pull request.
     pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
         Ok(self.read(&self.upstream.fetch()?, number)?.pull)
-    }
-
-    /// Returns whether a pull request of ours says of a commit that it was at its head branch.
-    ///
-    /// Whoever may write our refs may write everything else as well, so this is good for replacing a commit, and not for
-    /// taking it for what was rendered.
-    pub fn has_recorded(&self, head: &str, revision: Revision) -> Result<bool, ForgeError> {
-        let is_it =
-            |Proposal { head: of, head_revision, .. }: &Proposal| of == head && *head_revision == revision;
-        Ok(self.list()?.iter().any(|pull| is_it(&pull.proposal)))
-    }
-
-    /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
-    pub fn open_or_update(&self, proposal: &Proposal) -> Result<Outcome, ForgeError> {
-        for _ in 0..ATTEMPTS {
-            let refs = self.upstream.fetch()?;
-            if branch_in(&refs, &proposal.head) != Some(proposal.head_revision) {
-                let (head, revision) = (proposal.head.clone(), proposal.head_revision);
-                return Err(ForgeError::HeadMoved { head, revision });
-            }
-            let all = self.read_all(&refs)?;
-            let open =
-                all.iter().find(|stored| is_open(stored) && stored.pull.proposal.head == proposal.head);
-            let (number, outcome) = match open {
-                Some(Stored { pull, .. }) if pull.proposal == *proposal => {
-                    return Ok(Outcome::Unchanged(pull.number));
-                }
-                Some(Stored { pull, .. }) => (pull.number, Outcome::Updated(pull.number)),
-                None => (next_number(&refs), Outcome::Opened(next_number(&refs))),
-            };
-            let pull = PullRequest { number, state: PullState::Open, proposal: proposal.clone() };
-            let at = self.moment_of(proposal.head_revision)?;
-            if won(self.record(open.map(|open| open.at), &pull, &at))? {
-                return Ok(outcome);
-            }
-        }
-        Err(busy("the pull requests"))
     }
 
     /// Closes an open pull request and deletes its head branch if nobody else committed to it.
@@ -193,28 +158,6 @@ impl<'a> LocalForge<'a> {
             }
         }
         Err(busy(&format!("pull request #{number}")))
-    }
-
-    /// Puts right what a run that was killed left behind, and returns the numbers of the pull requests concerned.
-    pub fn settle(&self) -> Result<Vec<u64>, ForgeError> {
-        let refs = self.upstream.fetch()?;
-        let all = self.read_all(&refs)?;
-        let in_use: Vec<&str> = all
-            .iter()
-            .filter(|stored| is_open(stored))
-            .map(|stored| stored.pull.proposal.head.as_str())
-            .collect();
-        let mut settled = Vec::new();
-        for stored in &all {
-            let head = &stored.pull.proposal.head;
-            let is_done = match stored.pull.state {
-                PullState::Open => self.settle_open(&refs, stored)?,
-                _ if in_use.contains(&head.as_str()) || branch_in(&refs, head).is_none() => false,
-                _ => self.delete_head(&stored.pull)?,
-            };
-            settled.extend(is_done.then_some(stored.pull.number));
-        }
-        Ok(settled)
     }
 
     fn settle_open(&self, refs: &Refs, Stored { pull, at }: &Stored) -> Result<bool, ForgeError> {
@@ -327,6 +270,80 @@ impl<'a> LocalForge<'a> {
         self.upstream.repository()
     }
 }
+
+impl OwnPulls for LocalForge<'_> {
+    fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
+        let mut pulls = self.list()?;
+        pulls.retain(|pull| pull.proposal.head == head);
+        Ok(pulls)
+    }
+
+    fn open_or_update(&self, proposal: &Proposal) -> Result<Proposed, ForgeError> {
+        for _ in 0..ATTEMPTS {
+            let refs = self.upstream.fetch()?;
+            if branch_in(&refs, &proposal.head) != Some(proposal.head_revision) {
+                let (head, revision) = (proposal.head.clone(), proposal.head_revision);
+                return Err(ForgeError::HeadMoved { head, revision });
+            }
+            let all = self.read_all(&refs)?;
+            let open =
+                all.iter().find(|stored| is_open(stored) && stored.pull.proposal.head == proposal.head);
+            let (number, outcome) = match open {
+                Some(Stored { pull, .. }) if pull.proposal == *proposal => {
+                    return Ok(Proposed::Unchanged(pull.number));
+                }
+                Some(Stored { pull, .. }) => (pull.number, Proposed::Updated(pull.number)),
+                None => (next_number(&refs), Proposed::Opened(next_number(&refs))),
+            };
+            let pull = PullRequest { number, state: PullState::Open, proposal: proposal.clone() };
+            let at = self.moment_of(proposal.head_revision)?;
+            if won(self.record(open.map(|open| open.at), &pull, &at))? {
+                return Ok(outcome);
+            }
+        }
+        Err(busy("the pull requests"))
+    }
+
+    fn close(&self, number: u64, reason: &str, _: Option<Revision>) -> Result<(), ForgeError> {
+        LocalForge::close(self, number, reason)
+    }
+
+    fn settle(&self, _: &[String], _: &dyn Fn(Revision) -> bool) -> Result<Vec<u64>, ForgeError> {
+        let refs = self.upstream.fetch()?;
+        let all = self.read_all(&refs)?;
+        let in_use: Vec<&str> = all
+            .iter()
+            .filter(|stored| is_open(stored))
+            .map(|stored| stored.pull.proposal.head.as_str())
+            .collect();
+        let mut settled = Vec::new();
+        for stored in &all {
+            let head = &stored.pull.proposal.head;
+            let is_done = match stored.pull.state {
+                PullState::Open => self.settle_open(&refs, stored)?,
+                _ if in_use.contains(&head.as_str()) || branch_in(&refs, head).is_none() => false,
+                _ => self.delete_head(&stored.pull)?,
+            };
+            settled.extend(is_done.then_some(stored.pull.number));
+        }
+        Ok(settled)
+    }
+
+    /// Whoever may write our refs may write everything else as well, so a record is good for replacing a commit, and not for
+    /// taking it for what was rendered.
+    fn has_attested(&self, head: &str, revision: Revision) -> Result<bool, ForgeError> {
+        let is_it = |pull: &PullRequest| pull.proposal.head_revision == revision;
+        Ok(self.of_head(head)?.iter().any(is_it))
+    }
+
+    fn ref_of(&self, number: u64) -> Option<String> {
+        Some(format!("{PULLS}{number}"))
+    }
+}
+
+impl OtherPulls for LocalForge<'_> {}
+
+impl Verdicts for LocalForge<'_> {}
 
 fn numbered(refs: &Refs) -> impl Iterator<Item = (u64, Revision)> {
     refs.iter().filter_map(|(name, at)| Some((name.strip_prefix(PULLS)?.parse().ok()?, *at)))

@@ -1,30 +1,39 @@
 //! Forges: where pull requests are kept, shown and merged.
 //!
-//! This module has what every forge shares, and [`Forge`], which is any one of them: the set is closed, so it is an enum.
-//! It knows branches and revisions, not what was rendered.
+//! [`Forge`] is what any one of them can do. Another forge implements it beside [`LocalForge`] and [`GitHubForge`], and
+//! becomes a variant of [`Home`]; nothing else asks which forge it is. A forge knows branches and revisions, not what
+//! was rendered.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use crate::git::{Revision, Upstream};
 
-use crate::git::{GitError, PushError, Revision, Upstream};
-
+mod error;
 pub mod github;
 pub mod local;
+mod pull;
 mod record;
+mod verdict;
 
+pub use error::ForgeError;
 pub use github::{GitHubError, GitHubFault, GitHubForge};
 pub use local::LocalForge;
+pub use pull::{Obstacle, Origin, Proposal, Proposed, ProposedHead, PullRequest, PullState};
+pub use verdict::{Annotation, CommitStatus, Conclusion, StatusState, TEXT_LIMIT, Verdict};
 
 const BRANCHES: &str = "refs/heads/";
+
 /// The label of a pull request whose change was read before its merge. Only Fleetwright sets it, so it takes it off elsewhere.
 pub const REVIEWED_LABEL: &str = "fleetwright: reviewed";
+/// The name of the verdict of a review.
+pub const REVIEW: &str = "fleetwright/review";
+/// The attestation in our verdict on a commit of one of our own branches that we made. No other account's verdict counts, and
+/// ours has it nowhere else.
+pub const MADE_BY_US: &str = "made=fleetwright";
 
 /// Where the pull requests of a repository are kept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Home {
     /// In the repository itself.
     Local,
@@ -35,277 +44,159 @@ pub enum Home {
 impl Home {
     /// Returns the forge there, for the repository whose branches are reached by `upstream`.
     #[must_use]
-    pub fn forge<'a>(&'a self, upstream: &'a Upstream) -> Forge<'a> {
+    pub fn forge<'a>(&'a self, upstream: &'a Upstream) -> Box<dyn Forge + 'a> {
         match self {
-            Self::Local => Forge::Local(LocalForge::new(upstream)),
-            Self::GitHub(client) => Forge::GitHub(GitHubForge::new(client, upstream)),
+            Self::Local => Box::new(LocalForge::new(upstream)),
+            Self::GitHub(client) => Box::new(GitHubForge::new(client, upstream)),
         }
     }
 
-    /// Returns the forge if it is GitHub, where people open pull requests of their own.
+    /// Returns what is left of the forge's limits, by what they limit, as far as that is known.
     #[must_use]
-    pub fn github<'a>(&'a self, upstream: &'a Upstream) -> Option<GitHubForge<'a>> {
+    pub fn budget(&self) -> Vec<(&'static str, Option<u64>)> {
+        match self {
+            Self::Local => Vec::new(),
+            Self::GitHub(client) => {
+                let (left, count) = (client.left(), |count: usize| Some(count as u64));
+                vec![
+                    ("requests", left.requests),
+                    ("points", Some(u64::from(left.points))),
+                    ("writes_in_minute", count(left.writes_in_minute)),
+                    ("writes_in_hour", count(left.writes_in_hour)),
+                    ("pushes", count(left.pushes)),
+                ]
+            }
+        }
+    }
+
+    /// Returns where the heads of the merge queue of a base branch are: what the names of their branches begin with.
+    #[must_use]
+    pub fn merge_queue(&self, base: &str) -> Option<String> {
         match self {
             Self::Local => None,
-            Self::GitHub(client) => Some(GitHubForge::new(client, upstream)),
+            Self::GitHub(_) => Some(github::merge_queue(base)),
         }
     }
 }
 
-/// A forge, whichever it is.
-#[derive(Debug)]
-pub enum Forge<'a> {
-    /// Pull requests in the repository's own refs.
-    Local(LocalForge<'a>),
-    /// Pull requests on GitHub.
-    GitHub(GitHubForge<'a>),
-}
+type Result<T> = std::result::Result<T, ForgeError>;
 
-impl Forge<'_> {
+/// A forge: it keeps our pull requests, knows those of others, and shows verdicts on commits.
+pub trait Forge: OwnPulls + OtherPulls + Verdicts {}
+
+impl<F: OwnPulls + OtherPulls + Verdicts> Forge for F {}
+
+/// The pull requests that Fleetwright opens.
+pub trait OwnPulls {
     /// Returns all pull requests of a head branch, by number.
-    pub fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        match self {
-            Self::Local(forge) => {
-                let mut pulls = forge.list()?;
-                pulls.retain(|pull| pull.proposal.head == head);
-                Ok(pulls)
-            }
-            Self::GitHub(forge) => forge.of_head(head),
-        }
+    fn of_head(&self, head: &str) -> Result<Vec<PullRequest>>;
+
+    /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
+    fn open_or_update(&self, proposal: &Proposal) -> Result<Proposed>;
+
+    /// Closes an open pull request and deletes its head branch if that is at `tip`, which no other account made.
+    fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<()>;
+
+    /// Completes what an interrupted step left behind at our head branches, and returns the pull requests concerned;
+    /// `is_ours` knows commits that this process made.
+    fn settle(&self, heads: &[String], is_ours: &dyn Fn(Revision) -> bool) -> Result<Vec<u64>>;
+
+    /// Returns whether our own account wrote of a commit that we made it for a head branch.
+    fn has_attested(&self, head: &str, revision: Revision) -> Result<bool>;
+
+    /// Returns the ref that a pull request is kept in, if it is one of the refs that are fetched.
+    fn ref_of(&self, _number: u64) -> Option<String> {
+        None
     }
 
     /// Returns the page of the repository, if the forge has pages.
-    #[must_use]
-    pub fn web(&self) -> Option<String> {
-        match self {
-            Self::Local(_) => None,
-            Self::GitHub(forge) => Some(forge.web()),
-        }
+    fn web(&self) -> Option<String> {
+        None
     }
 
-    /// Waits until a push is within the forge's limits, or says when it will be.
-    pub fn admit_push(&self) -> Result<(), ForgeError> {
-        match self {
-            Self::Local(_) => Ok(()),
-            Self::GitHub(forge) => forge.admit_push(),
-        }
-    }
-
-    /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
-    pub fn open_or_update(&self, proposal: &Proposal) -> Result<Outcome, ForgeError> {
-        match self {
-            Self::Local(forge) => forge.open_or_update(proposal),
-            Self::GitHub(forge) => forge.open_or_update(proposal),
-        }
-    }
-
-    /// Closes an open pull request and deletes its head branch if that is at `tip`, which nobody else made.
-    pub fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
-        match self {
-            Self::Local(forge) => forge.close(number, reason),
-            Self::GitHub(forge) => forge.close(number, reason, tip),
-        }
+    /// Waits until a push is within the forge's limits, or fails with when it will be.
+    fn admit_push(&self) -> Result<()> {
+        Ok(())
     }
 }
 
-/// A request to merge a head branch into a base branch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PullRequest {
-    /// The number, counted from 1 in each repository.
-    pub number: u64,
-    /// Where it stands.
-    pub state: PullState,
-    /// What it asks for.
-    #[serde(flatten)]
-    pub proposal: Proposal,
-}
+/// What is proposed to the base branch, by us and by others. The local forge keeps no pull requests of others, so there is
+/// nothing to review there.
+pub trait OtherPulls {
+    /// Returns the heads that are proposed to `base`: those of open pull requests, each with those of `labels` that it has,
+    /// and those of a merge queue among `refs`.
+    fn proposed_heads(
+        &self,
+        _base: &str,
+        _refs: &BTreeMap<String, Revision>,
+        _labels: &[&str],
+    ) -> Result<Vec<ProposedHead>> {
+        Ok(Vec::new())
+    }
 
-/// What a pull request asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Proposal {
-    /// The title, one line.
-    pub title: String,
-    /// The group of clusters that it is for.
-    pub group: String,
-    /// The digest of the plan, as short as people read it.
-    #[serde(default)]
-    pub plan: String,
-    /// The branch that it wants to change.
-    pub base: String,
-    /// The revision of the base branch that the head was built on.
-    pub base_revision: Revision,
-    /// The branch with the change.
-    pub head: String,
-    /// The revision of the head branch.
-    pub head_revision: Revision,
-    /// Labels in order.
-    #[serde(default)]
-    pub labels: BTreeSet<String>,
-    /// What a person reads before merging, in Markdown.
-    #[serde(skip_deserializing, default)]
-    pub body: String,
-}
+    /// Returns the ref under which the head of a pull request is kept, wherever its branch is.
+    fn head_ref(&self, _number: u64) -> Option<String> {
+        None
+    }
 
-/// Where a pull request stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "camelCase")]
-pub enum PullState {
-    /// It waits.
-    Open,
-    /// It is part of the base branch.
-    Merged {
-        /// The merge commit.
-        revision: Revision,
-    },
-    /// It was given up.
-    Closed {
-        /// Why.
-        reason: String,
-    },
-}
+    /// Returns the paths that a head changes since it left `base`, old names included; nothing if the forge does not list all
+    /// of them.
+    fn changed_paths(&self, _base: Revision, _head: Revision) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
 
-impl PullState {
-    /// Returns the word for it.
-    #[must_use]
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Merged { .. } => "merged",
-            Self::Closed { .. } => "closed",
-        }
+    /// Returns whether `label` was set on a pull request after the last push to its branch.
+    fn is_labelled_since_push(&self, _number: u64, _head: &ProposedHead, _label: &str) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Takes a label off a pull request, if it is there.
+    fn remove_label(&self, _number: u64, _label: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes sure that the one comment of ours of this `kind` has this `text`: adds it, or edits the one that is there.
+    ///
+    /// `kind` is a word; it stands hidden in the comment.
+    fn comment(&self, _number: u64, _kind: &str, _text: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Edits the comment of ours of this `kind`, if there is one.
+    fn revise_comment(&self, _number: u64, _kind: &str, _text: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the head of each pull request that brought `revision` onto `base`, however it was merged, with its number.
+    fn merged_with(&self, _revision: Revision, _base: &str) -> Result<Vec<(u64, Revision)>> {
+        Ok(Vec::new())
+    }
+
+    /// Returns what is in the way of the merge of an open pull request.
+    fn obstacle(&self, _number: u64) -> Result<Obstacle> {
+        Ok(Obstacle::Other)
+    }
+
+    /// Merges an open pull request whose head is `head` still, unless a rule of its branch is in the way.
+    fn merge_if_allowed(&self, _number: u64, _head: Revision) -> Result<()> {
+        Ok(())
     }
 }
 
-/// What became of a proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A pull request was opened.
-    Opened(u64),
-    /// The open pull request of the head branch was updated.
-    Updated(u64),
-    /// The open pull request says all this already.
-    Unchanged(u64),
-}
-
-impl Outcome {
-    /// Returns the number of the pull request.
-    #[must_use]
-    pub const fn number(self) -> u64 {
-        let (Self::Opened(number) | Self::Updated(number) | Self::Unchanged(number)) = self;
-        number
-    }
-}
-
-/// A forge that did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum ForgeError {
-    /// There is no pull request of this number.
-    #[error("there is no pull request #{number}")]
-    Unknown {
-        /// The number.
-        number: u64,
-    },
-    /// The pull request is no longer open.
-    #[error("pull request #{number} is {} already", state.word())]
-    NotOpen {
-        /// The number.
-        number: u64,
-        /// Where it stands.
-        state: PullState,
-    },
-    /// Another pull request is open for the same head branch.
-    #[error("pull request #{number} cannot be opened again, since #{open} is open for the same branch")]
-    Replaced {
-        /// The number.
-        number: u64,
-        /// The one that is open.
-        open: u64,
-    },
-    /// The head branch is not where the proposal says.
-    #[error("branch `{head}` is not at `{}`", revision.short())]
-    HeadMoved {
-        /// The branch.
-        head: String,
-        /// The revision that the proposal names.
-        revision: Revision,
-    },
-    /// There is no base branch.
-    #[error("there is no base branch `{base}`")]
-    NoBase {
-        /// The branch.
-        base: String,
-    },
-    /// Others kept changing the same refs.
-    #[error("others kept changing {what} at the same time")]
-    Busy {
-        /// What was to change.
-        what: String,
-    },
-    /// The record of a pull request cannot be read.
-    #[error("the record of pull request #{number} cannot be read: {reason}")]
-    Unreadable {
-        /// The number.
-        number: u64,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Refs that did not move.
-    #[error(transparent)]
-    Push(#[from] PushError),
-    /// Git.
-    #[error(transparent)]
-    Git(#[from] GitError),
-    /// GitHub.
-    #[error(transparent)]
-    GitHub(#[from] GitHubError),
-}
-
-impl ForgeError {
-    /// Returns what to do next, if something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unknown { .. } => Some("list them with `fleetwright pulls list`".into()),
-            Self::NotOpen { .. } => None,
-            Self::Replaced { open, .. } => Some(format!("look at it with `fleetwright pulls show {open}`")),
-            Self::HeadMoved { head, .. } => Some(format!("look at what is on `{head}` now and try again")),
-            Self::NoBase { base } => {
-                Some(format!("create it with `git branch {base}`, or name another base"))
-            }
-            Self::Busy { .. } => Some("try again in a moment".into()),
-            Self::Unreadable { number, .. } => Some(format!(
-                "see `git show refs/fleetwright/pulls/{number}`; a newer version may have written it"
-            )),
-            Self::Push(error) => error.hint(),
-            Self::Git(error) => error.hint(),
-            Self::GitHub(error) => error.fault.hint(),
-        }
+/// What is shown on commits.
+pub trait Verdicts {
+    /// Makes sure that a status of a commit is this one.
+    fn set_status(&self, _revision: Revision, _status: &CommitStatus) -> Result<()> {
+        Ok(())
     }
 
-    /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::HeadMoved { .. } | Self::Busy { .. } => true,
-            Self::Unknown { .. }
-            | Self::NotOpen { .. }
-            | Self::Replaced { .. }
-            | Self::NoBase { .. }
-            | Self::Unreadable { .. } => false,
-            Self::Push(error) => error.is_transient(),
-            Self::Git(error) => error.is_transient(),
-            Self::GitHub(error) => error.fault.is_transient(),
-        }
+    /// Makes sure that the newest verdict of this name on a commit is this one; `parts` are what has no room in it.
+    fn set_verdict(&self, _revision: Revision, _verdict: &Verdict, _parts: &[Verdict]) -> Result<()> {
+        Ok(())
     }
 
-    /// Returns the moment before which trying again is of no use, if the forge named one.
-    #[must_use]
-    pub const fn come_again(&self) -> Option<SystemTime> {
-        match self {
-            Self::GitHub(GitHubError { fault: GitHubFault::Limited { until }, .. }) => Some(*until),
-            _ => None,
-        }
+    /// Returns the attestation of the newest verdict of this name on a commit.
+    fn attestation(&self, _revision: Revision, _name: &str) -> Result<Option<String>> {
+        Ok(None)
     }
 }

@@ -4,78 +4,68 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use renderer::path::{AddonName, ClusterName, RepoPath};
-use renderer::plan::{Facts, FileChange, MAX_COMPARED_BYTES, Published};
+use renderer::plan::{self, FileChange, MAX_COMPARED_BYTES, Plan, Published};
 use renderer::render::{Rendered, RenderedCluster, RenderedFile};
 use renderer::snapshot::OUTPUT;
 
-use super::files::{FleetFiles, facts_of};
-use super::group::{Group, Groups};
+use super::files::{ClusterFiles, FleetFiles, facts_of};
+use super::group::Group;
 use crate::git::{FileDelta, GitError, Repository};
 
 /// The most that is read of published files that change: several times a large fleet.
 const MAX_PUBLISHED_BYTES: usize = 256 << 20;
 
-/// What changes for one group, and of what.
-#[derive(Debug, Default)]
-pub(super) struct GroupChanges {
+/// What changes for one group.
+#[derive(Debug)]
+pub(super) struct GroupPlan {
+    pub group: Group,
     /// The files that change.
     pub files: Vec<FileChange>,
-    /// What is published now.
-    pub published: Published,
-    /// What the clusters of the fleet have of their own.
-    pub facts: Facts,
+    pub plan: Plan,
 }
 
-/// Sorts what differs from the base branch by the groups that it is published with; no group is left out.
+/// Plans what differs from the base branch for each group, in the order of publishing; no group is left out.
 pub(super) fn by_group(
     repository: &Repository,
     fleet: &FleetFiles,
-    groups: &Groups<'_>,
+    group_of: impl Fn(&ClusterName) -> Group,
     deltas: &[FileDelta],
-) -> Result<BTreeMap<Group, GroupChanges>, GitError> {
-    let mut changes: BTreeMap<Group, GroupChanges> =
-        Group::ALL.into_iter().map(|group| (group, GroupChanges::default())).collect();
+) -> Result<Vec<GroupPlan>, GitError> {
+    let mut changes: BTreeMap<Group, Vec<FileChange>> = Group::ALL.map(|group| (group, Vec::new())).into();
     let mut published = repository.published_files(MAX_COMPARED_BYTES, MAX_PUBLISHED_BYTES);
     for delta in deltas {
         let Some((cluster, addon)) = owner(&delta.path) else { continue };
         let old = delta.old.map(|file| published.read(file)).transpose()?;
         let (path, new) = (delta.path.clone(), delta.new.clone());
-        changes.entry(groups.of(&cluster)).or_default().files.push(FileChange {
-            path,
-            cluster,
-            addon,
-            old,
-            new,
-        });
+        changes.entry(group_of(&cluster)).or_default().push(FileChange { path, cluster, addon, old, new });
     }
-    for (group, changes) in &mut changes {
-        changes.published = published_of_group(fleet, groups, *group, &changes.files);
-        changes.facts = facts_of(fleet);
-    }
-    Ok(changes)
+    let plan = |(group, files): (Group, Vec<FileChange>)| {
+        let clusters = fleet.values().filter(|cluster| group_of(&cluster.name) == group);
+        let published = published_files(clusters.map(Arc::as_ref), &files);
+        let plan = plan::plan(&files, &published, facts_of(fleet));
+        GroupPlan { group, files, plan }
+    };
+    Ok(changes.into_iter().map(plan).collect())
 }
 
-/// Returns what is published of a group: what is rendered, less what is new, and what is to be deleted.
-fn published_of_group(
-    fleet: &FleetFiles,
-    groups: &Groups<'_>,
-    group: Group,
-    changes: &[FileChange],
+/// Returns what is published of clusters: what is rendered, less what is new, and what is to be deleted.
+fn published_files<'a>(
+    clusters: impl Iterator<Item = &'a ClusterFiles>,
+    changes: &'a [FileChange],
 ) -> Published {
     let created: HashSet<&RepoPath> =
         changes.iter().filter(|change| change.old.is_none()).map(|change| &change.path).collect();
-    let clusters = fleet.values().filter(|cluster| groups.of(&cluster.name) == group);
     let files =
         clusters.flat_map(|cluster| cluster.paths().map(|(path, addon)| (&cluster.name, path, addon)));
-    let kept = files.filter(|(_, path, _)| created.is_empty() || !created.contains(path));
-    let kept = kept.map(|(cluster, _, addon)| (cluster, addon));
+    let kept =
+        files.filter(|(_, path, _)| !created.contains(path)).map(|(cluster, _, addon)| (cluster, addon));
     let deleted = changes.iter().filter(|change| change.new.is_none());
     kept.chain(deleted.map(|change| (&change.cluster, change.addon.as_ref()))).collect()
 }
 
 /// Returns the cluster and the add-on that a rendered file belongs to, by where it stands.
 ///
-/// What stands in no cluster's folder was not rendered, and is nobody's.
+/// What stands in no cluster's folder was not rendered, and belongs to no cluster.
 pub(super) fn owner(path: &RepoPath) -> Option<(ClusterName, Option<AddonName>)> {
     let mut parts = path.below(OUTPUT)?.split('/');
     let cluster = ClusterName::parse(parts.next()?).ok()?;
@@ -103,35 +93,28 @@ pub fn between(base: &Rendered, head: &Rendered) -> Vec<FileChange> {
 }
 
 fn compare(old: Option<&RenderedCluster>, new: &RenderedCluster, changes: &mut Vec<FileChange>) {
-    let mut before: BTreeMap<&RepoPath, &RenderedFile> = old
-        .map(RenderedCluster::files)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|file| (&file.path, file))
-        .collect();
+    let old_files = old.into_iter().flat_map(RenderedCluster::iter_files);
+    let mut before: BTreeMap<&RepoPath, &RenderedFile> = old_files.map(|file| (&file.path, file)).collect();
     for file in new.files() {
-        let published = before.remove(&file.path);
-        if published.is_none_or(|old| old.bytes != file.bytes) {
-            changes.push(FileChange {
-                path: file.path.clone(),
-                cluster: new.name.clone(),
-                addon: file.addon.clone(),
-                old: published.map(|old| Arc::clone(&old.bytes)),
-                new: Some(Arc::clone(&file.bytes)),
-            });
+        let published = before.remove(&file.path).map(|old| Arc::clone(&old.bytes));
+        if published.as_ref() != Some(&file.bytes) {
+            changes.push(change(new, file, published, Some(Arc::clone(&file.bytes))));
         }
     }
     changes.extend(before.into_values().map(|file| deleted(new, file)));
 }
 
 fn deleted(cluster: &RenderedCluster, file: &RenderedFile) -> FileChange {
-    FileChange {
-        path: file.path.clone(),
-        cluster: cluster.name.clone(),
-        addon: file.addon.clone(),
-        old: Some(Arc::clone(&file.bytes)),
-        new: None,
-    }
+    change(cluster, file, Some(Arc::clone(&file.bytes)), None)
+}
+
+fn change(
+    cluster: &RenderedCluster,
+    file: &RenderedFile,
+    old: Option<Arc<[u8]>>,
+    new: Option<Arc<[u8]>>,
+) -> FileChange {
+    FileChange { path: file.path.clone(), cluster: cluster.name.clone(), addon: file.addon.clone(), old, new }
 }
 
 /// Returns what a rendering publishes.
@@ -148,18 +131,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_files_place_tells_its_cluster_and_its_addon() {
-        let told = |path: &str| {
+    fn a_file_belongs_to_a_cluster_and_an_addon_by_its_place() {
+        let owner_of = |path: &str| {
             let (cluster, addon) = owner(&RepoPath::parse(path).unwrap())?;
             Some((cluster.to_string(), addon.map(|addon| addon.to_string())))
         };
         let addon = Some(("app".to_owned(), Some("metallb".to_owned())));
         let own = Some(("app".to_owned(), None));
-        assert_eq!(told("argocd-apps/app/metallb/values.yaml"), addon);
-        assert_eq!(told("argocd-apps/app/metallb/manifests/pool.yaml"), addon);
-        assert_eq!(told("argocd-apps/app/root.yaml"), own);
-        assert_eq!(told("argocd-apps/app/more/project.yaml"), own, "a cluster's own files may have folders");
-        assert_eq!(told("argocd-apps/No_Cluster/values.yaml"), None);
-        assert_eq!(told("docs/app/values.yaml"), None);
+        assert_eq!(owner_of("argocd-apps/app/metallb/values.yaml"), addon);
+        assert_eq!(owner_of("argocd-apps/app/metallb/manifests/pool.yaml"), addon);
+        assert_eq!(owner_of("argocd-apps/app/root.yaml"), own);
+        assert_eq!(
+            owner_of("argocd-apps/app/more/project.yaml"),
+            own,
+            "a cluster's own files may have folders"
+        );
+        assert_eq!(owner_of("argocd-apps/No_Cluster/values.yaml"), None);
+        assert_eq!(owner_of("docs/app/values.yaml"), None);
     }
 }

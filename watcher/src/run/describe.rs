@@ -10,15 +10,19 @@ use renderer::plan::{ApplicationSetting, Plan, markdown};
 use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
+use super::changes::GroupPlan;
+use super::context::{Context, head_of};
+use super::drift;
+use super::foreign;
 use super::group::Group;
-use super::publish::head_of;
-use crate::git::{CommitSummary, GitError, Repository, Revision};
+use super::text::code;
+use crate::git::{CommitSummary, FilesChanged, GitError, Repository, Revision};
 use crate::percent::encoded_path;
 
 /// How much of a body is kept for what stands around the plan, in characters.
-pub(super) const MARGIN: usize = 2_048;
+const MARGIN: usize = 2_048;
 /// How much of a subject, a name and a chart is shown, in characters.
-const MAX_WORDS: usize = 80;
+const MAX_SHOWN: usize = 80;
 /// How many charts are named.
 const MAX_CHARTS: usize = 5;
 
@@ -31,7 +35,48 @@ pub(in crate::run) struct Links {
     pub branch: String,
 }
 
+/// All that a pull request of ours is described by.
+pub(super) struct Description<'a> {
+    pub planned: &'a GroupPlan,
+    /// The tip of the base branch.
+    pub base: Revision,
+    /// The commit that the head was rendered from.
+    pub source: Revision,
+    /// The pull request in which this very plan was reviewed before its merge.
+    pub reviewed: Option<u64>,
+    /// The commits that took back what the plan puts there again.
+    pub taken_back: &'a [FilesChanged],
+    /// The commits that changed by hand what the plan puts back.
+    pub drift: &'a [FilesChanged],
+}
+
+impl Description<'_> {
+    /// Writes the title and the body.
+    pub(super) fn write(&self, run: &Context<'_>) -> Result<(String, String), GitError> {
+        let (repository, GroupPlan { group, files, plan }) = (run.repository(), self.planned);
+        let commit = repository.commit_summary(self.source)?;
+        let parents = repository.parents(self.source)?.len();
+        let links = Links::of(run);
+        let risks = links.risks(repository, self.base)?;
+        let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - MARGIN;
+        let title = title(*group, &commit).unwrap_or_else(|| markdown::title(plan, group.as_str()));
+        let mut body = origin(&links, &commit);
+        if let Some(number) = self.reviewed {
+            let _ = writeln!(body, "This very change was read before the merge of #{number}.\n");
+        }
+        body.push_str(&markdown::body_within(plan, limit, risks.as_deref()));
+        body.push_str(&foreign::section(files));
+        body.push_str(&drift::section(self.taken_back, self.drift, &links.branch));
+        body.push_str(&ways(&links, *group, plan, self.source, parents));
+        Ok((title, body))
+    }
+}
+
 impl Links {
+    pub(in crate::run) fn of(run: &Context<'_>) -> Self {
+        Self { web: run.forge.web(), branch: run.settings.base.clone() }
+    }
+
     /// Returns where the risks are explained, if the repository has the page.
     pub fn risks(&self, repository: &Repository, revision: Revision) -> Result<Option<String>, GitError> {
         let page = markdown::RISKS;
@@ -51,7 +96,7 @@ impl Links {
 }
 
 /// Returns the title: the subject of the commit that is rendered; nothing if no word of it can stand in one.
-pub(super) fn title(group: Group, source: &CommitSummary) -> Option<String> {
+fn title(group: Group, source: &CommitSummary) -> Option<String> {
     let is_plain = |c: char| c.is_alphanumeric() || " .,:;-_/+=()→'".contains(c);
     let visible = visible(&source.title);
     let plain: String =
@@ -65,13 +110,13 @@ pub(super) fn title(group: Group, source: &CommitSummary) -> Option<String> {
 }
 
 /// Returns what comes before the plan: the commit that it was rendered from.
-pub(super) fn origin(links: &Links, source: &CommitSummary) -> String {
-    let (subject, author) = (words(&source.title), words(&source.author.name));
+fn origin(links: &Links, source: &CommitSummary) -> String {
+    let (subject, author) = (code(&source.title, MAX_SHOWN), code(&source.author.name, MAX_SHOWN));
     format!("Rendered from {}: {subject} by {author}.\n\n", links.commit(source.revision))
 }
 
 /// Returns what comes after the plan; a commit with several parents is reverted to the first of them.
-pub(super) fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, parents: usize) -> String {
+fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, parents: usize) -> String {
     let (head, base) = (head_of(group), &links.branch);
     let other = match group {
         Group::Control => Group::App,
@@ -103,7 +148,7 @@ pub(super) fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, p
         "\nTo take this back after the merge, revert what it was rendered from (`git revert {mainline}{}`) on {}, and merge the pull request that follows. A revert of this one \
          alone is proposed again.",
         source.short(),
-        words(base)
+        code(base, MAX_SHOWN)
     );
     text
 }
@@ -117,18 +162,17 @@ fn charts(plan: &Plan) -> String {
         .collect();
     let mut text = String::new();
     for (chart, repository) in charts.iter().take(MAX_CHARTS) {
-        let _ = writeln!(text, "- chart {}: its notes are with {}", words(chart), words(repository));
+        let _ = writeln!(
+            text,
+            "- chart {}: its notes are with {}",
+            code(chart, MAX_SHOWN),
+            code(repository, MAX_SHOWN)
+        );
     }
     if charts.len() > MAX_CHARTS {
         let _ = writeln!(text, "- and {} more charts", charts.len() - MAX_CHARTS);
     }
     if text.is_empty() { text } else { format!("\n{text}") }
-}
-
-/// Writes a text from outside as a code span of a bounded length.
-fn words(text: &str) -> String {
-    let text: String = visible(text).chars().take(MAX_WORDS).collect();
-    markdown::code(if text.trim().is_empty() { "?" } else { &text })
 }
 
 #[cfg(test)]

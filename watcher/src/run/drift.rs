@@ -1,7 +1,7 @@
-//! Drift: rendered files that people changed on the base branch, told in the pull request that puts them back.
+//! Drift: rendered files that people changed on the base branch, named in the pull request that puts them back.
 //!
-//! It says whose change goes away and why, before someone merges. Which changes count is decided by content: who
-//! committed a change, and how it was merged, tells little.
+//! The text names whose change goes away and why, before someone merges. Which changes count is decided by content: who
+//! committed a change, and how it was merged, means little.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,22 +10,22 @@ use std::sync::Arc;
 use renderer::path::RepoPath;
 use renderer::plan::{FileChange, markdown};
 use renderer::plural::counted;
-use renderer::visible::visible;
 
+use super::context::Base;
 use super::files::FleetFiles;
 use super::foreign;
-use super::publish::Ground;
+use super::text::{code, push_lines};
 use crate::error::CommandError;
 use crate::git::{Entry, FilesChanged, GitError, Repository, Revision, blob_id};
 
 /// The most that a pull request's body has room for beside the plan, what is not ours, and our mark.
 const LIMIT: usize = markdown::BODY_MARGIN - 768 - foreign::LIMIT;
-/// How many earlier versions of the inputs are rendered to tell what was rendered from what was not.
+/// How many earlier versions of the inputs are rendered to find out what was rendered and what was not.
 const MAX_EARLIER: usize = 3;
 /// How many files of one commit are named.
 const MAX_FILES: usize = 5;
 /// How much of a title and of a name is shown.
-const MAX_WORDS: usize = 60;
+const MAX_SHOWN: usize = 60;
 
 /// Renders a revision: the files of its clusters, or nothing if it does not render.
 pub(super) type Render<'a> = dyn FnMut(Revision) -> Result<Option<Arc<FleetFiles>>, CommandError> + 'a;
@@ -41,7 +41,7 @@ pub(super) struct DriftMemory(BTreeMap<Revision, Vec<RepoPath>>);
 /// ours is squashed or rebased after the inputs moved on.
 pub(super) fn find(
     repository: &Repository,
-    (base, source): (Revision, Revision),
+    Base { tip, source }: Base,
     changes: &[&FileChange],
     memory: &mut DriftMemory,
     render: &mut Render<'_>,
@@ -51,7 +51,7 @@ pub(super) fn find(
     let paths = wanted.keys().map(|path| (*path).clone()).collect();
     let mut by_hand = Vec::new();
     let mut known = DriftMemory::default();
-    for FilesChanged { commit, paths } in repository.newest_changes(base, source, &paths)? {
+    for FilesChanged { commit, paths } in repository.newest_changes(tip, source, &paths)? {
         let left = match memory.0.remove(&commit.revision) {
             Some(left) => left,
             None => not_rendered(repository, (commit.revision, source), &paths, &wanted, render)?,
@@ -119,10 +119,13 @@ pub(super) fn of(drift: &[FilesChanged], changes: &[FileChange]) -> Vec<FilesCha
 /// Returns the commits that took back what `changes` put there again, since the inputs are as they are.
 ///
 /// Whoever made them: what the inputs render to was there, and only such a commit can have taken it away.
-pub(super) fn taken_back(ground: &Ground<'_>, changes: &[FileChange]) -> Result<Vec<FilesChanged>, GitError> {
-    let id = |bytes: &Arc<[u8]>| blob_id(bytes);
-    let published = changes.iter().map(|change| (change.path.clone(), change.new.as_ref().map(id)));
-    ground.upstream.repository().taken_back(ground.base, &published.collect())
+pub(super) fn taken_back(
+    repository: &Repository,
+    base: Revision,
+    changes: &[FileChange],
+) -> Result<Vec<FilesChanged>, GitError> {
+    let published = changes.iter().map(|change| (change.path.clone(), change.new.as_deref().map(blob_id)));
+    repository.taken_back(base, &published.collect())
 }
 
 /// Returns the part of a pull request's body that says whose changes it undoes: what was taken back since it was published,
@@ -141,14 +144,7 @@ pub(super) fn section(taken_back: &[FilesChanged], drift: &[FilesChanged], base:
          it in `environments/` or `templates/`.\n\n",
         markdown::code(base)
     );
-    for (shown, changed) in commits.iter().enumerate() {
-        let line = line(changed);
-        if text.chars().count() + line.chars().count() + 40 > LIMIT {
-            let _ = writeln!(text, "- and {}", counted(commits.len() - shown, "more commit"));
-            break;
-        }
-        text.push_str(&line);
-    }
+    push_lines(&mut text, commits.into_iter().map(line), LIMIT, "more commit");
     text
 }
 
@@ -159,13 +155,8 @@ fn line(changed: &FilesChanged) -> String {
     if paths.len() > MAX_FILES {
         let _ = write!(files, " and {}", counted(paths.len() - MAX_FILES, "more file"));
     }
-    let words = |text: &str| {
-        let text: String = visible(text).chars().take(MAX_WORDS).collect();
-        markdown::code(if text.trim().is_empty() { "?" } else { &text })
-    };
-    let (revision, title, author) =
-        (commit.revision.to_string(), words(&commit.title), words(&commit.author.name));
-    format!("- {revision} {title} by {author} on {}: {files}\n", date(commit.author.seconds))
+    let (title, author) = (code(&commit.title, MAX_SHOWN), code(&commit.author.name, MAX_SHOWN));
+    format!("- {} {title} by {author} on {}: {files}\n", commit.revision, date(commit.author.seconds))
 }
 
 /// Returns the day of a moment in UTC (days of the proleptic Gregorian calendar, counted in eras of 400 years).

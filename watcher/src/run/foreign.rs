@@ -1,10 +1,9 @@
-//! What a pull request deletes that Fleetwright did not write, named in its body: nobody expects to lose it.
-
-use std::fmt::Write as _;
+//! What a pull request deletes that Fleetwright did not write, named in its body, since no one expects to lose it.
 
 use renderer::plan::{FileChange, markdown};
-use renderer::plural::counted;
 use renderer::templates::has_header;
+
+use super::text::push_lines;
 
 /// The most that this adds to a body, in characters.
 pub(super) const LIMIT: usize = 1_024;
@@ -21,14 +20,8 @@ pub(super) fn section(changes: &[FileChange]) -> String {
     let mut text = "\n### Not written by Fleetwright\n\nThis deletes files that stand among the rendered ones and were not \
                     rendered. To keep one, move it out of `argocd-apps/` first.\n\n"
         .to_owned();
-    for (shown, change) in foreign.iter().enumerate() {
-        let line = format!("- {}\n", markdown::code(change.path.as_str()));
-        if text.chars().count() + line.chars().count() + 40 > LIMIT {
-            let _ = writeln!(text, "- and {}", counted(foreign.len() - shown, "more file"));
-            break;
-        }
-        text.push_str(&line);
-    }
+    let lines = foreign.into_iter().map(|change| format!("- {}\n", markdown::code(change.path.as_str())));
+    push_lines(&mut text, lines, LIMIT, "more file");
     text
 }
 

@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use renderer::path::ClusterName;
 use renderer::snapshot::OUTPUT;
 
-use super::changes::GroupChanges;
+use super::changes::GroupPlan;
 use super::group::Group;
-use super::publish::{CONTROL_FIRST, NOTHING_LEFT};
-use super::report::{GroupReport, Published};
+use super::publish::NOTHING_LEFT;
+use super::report::Published;
 use crate::error::CommandError;
-use crate::forge::github::{CommitStatus, StatusState};
-use crate::forge::{Proposal, PullRequest, PullState};
+use crate::forge::{CommitStatus, Proposal, PullRequest, PullState, StatusState};
 use crate::git::{Entry, GitError, Upstream};
+
+/// The commit status by which the pull request of the apps waits for that of the hubs.
+pub const CONTROL_FIRST: &str = "fleetwright/control-first";
 
 /// What of control has to be on the base branch before the apps.
 #[derive(Debug)]
@@ -37,20 +39,12 @@ pub(super) enum Control {
 pub(super) type Folders = BTreeSet<String>;
 
 impl Control {
-    /// Returns what is left of control's plan, of the clusters that are control's.
-    pub(super) fn of(changes: &GroupChanges, report: &GroupReport, clusters: BTreeSet<ClusterName>) -> Self {
-        let files = changes.files.iter().filter(|_| !report.plan.is_empty());
-        let entry = |bytes: &[u8]| Entry::of_file(bytes);
-        let left = files.map(|file| (file.path.to_string(), file.new.as_deref().map(entry))).collect();
-        Self::Known { clusters, left, reason: reason(&report.done) }
-    }
-
     /// Returns how control's own pull request stands.
     pub(super) fn first() -> CommitStatus {
         status(StatusState::Success, "holds only what the apps wait for")
     }
 
-    /// Returns how a head stands that changes rendered files in `folders`; nothing if that is not known. `has` tells whether
+    /// Returns how a head stands that changes rendered files in `folders`; nothing if that is not known. `has` returns whether
     /// the head has an entry at a path.
     pub(super) fn status(
         &self,
@@ -77,6 +71,12 @@ impl Control {
         }
         Ok(status(StatusState::Success, "nothing has to be merged first"))
     }
+}
+
+/// Returns what control's plan makes of each file that it changes.
+pub(super) fn left(planned: &GroupPlan) -> BTreeMap<String, Option<Entry>> {
+    let files = planned.files.iter().filter(|_| !planned.plan.is_empty());
+    files.map(|file| (file.path.to_string(), file.new.as_deref().map(Entry::of_file))).collect()
 }
 
 /// Returns the pull request of control that has to be merged before `number`, which is one of the apps: one that is open or
@@ -114,10 +114,10 @@ fn status(state: StatusState, description: &str) -> CommitStatus {
     CommitStatus { context, state, description, target_url: None }
 }
 
-/// Says why control's plan is not on the base branch.
-fn reason(done: &Published) -> String {
+/// Returns why control's plan is not on the base branch.
+pub(super) fn reason(done: &Published) -> String {
     match done {
-        Published::Proposed(outcome) => format!("waits until #{} is merged", outcome.number()),
+        Published::Proposed(proposed) => format!("waits until #{} is merged", proposed.number()),
         Published::Declined(number) => {
             format!("waits for control: #{number} was closed, and what it changes is still not on the base")
         }
@@ -130,7 +130,7 @@ fn reason(done: &Published) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forge::Outcome;
+    use crate::forge::Proposed;
 
     fn control(left: &[&str], done: &Published) -> Control {
         Control::Known {
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    fn told(control: &Control, folders: &[&str], published: &[&str]) -> String {
+    fn status_of(control: &Control, folders: &[&str], published: &[&str]) -> String {
         let folders = folders.iter().map(ToString::to_string).collect();
         let has = |path: &str, _: Option<&Entry>| Ok(published.contains(&path));
         let status = control.status(Some(&folders), has).unwrap();
@@ -149,26 +149,26 @@ mod tests {
 
     #[test]
     fn only_rendered_files_of_the_apps_wait_and_only_while_something_of_control_is_left() {
-        let open = Published::Proposed(Outcome::Unchanged(1));
+        let open = Published::Proposed(Proposed::Unchanged(1));
         let (empty, left) = (control(&[], &Published::Nothing), control(&["argocd-apps/control/a"], &open));
-        assert_eq!(told(&left, &[], &[]), "Success: no rendered file is changed");
-        assert_eq!(told(&Control::Unknown, &[], &[]), "Success: no rendered file is changed");
-        assert_eq!(told(&left, &["control"], &[]), "Success: holds only what the apps wait for");
-        assert_eq!(told(&empty, &["app"], &[]), "Success: nothing has to be merged first");
-        assert_eq!(told(&left, &["app"], &[]), "Pending: waits until #1 is merged");
-        assert_eq!(told(&left, &["app", "control"], &[]), "Pending: waits until #1 is merged");
+        assert_eq!(status_of(&left, &[], &[]), "Success: no rendered file is changed");
+        assert_eq!(status_of(&Control::Unknown, &[], &[]), "Success: no rendered file is changed");
+        assert_eq!(status_of(&left, &["control"], &[]), "Success: holds only what the apps wait for");
+        assert_eq!(status_of(&empty, &["app"], &[]), "Success: nothing has to be merged first");
+        assert_eq!(status_of(&left, &["app"], &[]), "Pending: waits until #1 is merged");
+        assert_eq!(status_of(&left, &["app", "control"], &[]), "Pending: waits until #1 is merged");
         let whole = ["argocd-apps/control/a"];
-        assert_eq!(told(&left, &["app", "control"], &whole), "Success: nothing has to be merged first");
-        assert!(told(&Control::Unknown, &["app"], &[]).starts_with("Pending: "));
+        assert_eq!(status_of(&left, &["app", "control"], &whole), "Success: nothing has to be merged first");
+        assert!(status_of(&Control::Unknown, &["app"], &[]).starts_with("Pending: "));
         let unread = left.status(None, |_, _| Ok(false)).unwrap();
         assert_eq!(unread.state, StatusState::Pending, "what was not read may hold anything");
     }
 
     #[test]
-    fn a_pull_request_that_was_closed_by_hand_leaves_the_gate_shut() {
+    fn a_pull_request_that_was_closed_by_hand_leaves_the_gate_closed() {
         let declined = control(&["argocd-apps/control/a"], &Published::Declined(7));
         let expected =
             "Pending: waits for control: #7 was closed, and what it changes is still not on the base";
-        assert_eq!(told(&declined, &["app"], &[]), expected);
+        assert_eq!(status_of(&declined, &["app"], &[]), expected);
     }
 }

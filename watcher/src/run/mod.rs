@@ -1,25 +1,33 @@
 //! A run: from a request to pull requests that show what is rendered.
+//!
+//! It reads everything from the base branch, so running twice is harmless. Each step may be the last one; the next run
+//! starts from what it finds.
 
 pub mod changes;
+mod context;
 mod describe;
 mod drift;
 mod files;
 mod foreign;
 mod gate;
 mod group;
+mod head;
 mod heads;
 mod pipeline;
+mod planner;
 mod publish;
 mod report;
 mod review;
+mod reviewed;
+mod text;
 mod worker;
 
-pub use crate::forge::REVIEWED_LABEL;
-pub use gate::control_first;
+pub use crate::forge::{REVIEW, REVIEWED_LABEL};
+pub use context::{BRANCH_PREFIX, Settings};
+pub use gate::{CONTROL_FIRST, control_first};
 pub use group::Group;
-pub use heads::Head;
-pub use pipeline::{BaseRendering, Pipeline, Settings, Step, Steps};
-pub use publish::{BRANCH_PREFIX, CONTROL_FIRST};
+pub use head::Head;
+pub use pipeline::{BaseRendering, Pipeline};
 pub use report::{GroupReport, Published, RunReport};
-pub use review::{ACCEPT_LABEL, RENDER_LABEL, REVIEW};
+pub use review::{ACCEPT_LABEL, RENDER_LABEL};
 pub use worker::{Limits, Purpose, WorkerDeath, WorkerSettings, leave_no_core, work};

@@ -7,8 +7,8 @@ use renderer::visible::visible;
 use serde_json::{Value, json};
 
 use super::group::Group;
-use super::heads::Head;
-use crate::forge::Outcome;
+use super::head::Head;
+use crate::forge::Proposed;
 use crate::git::{CommitSummary, Revision};
 
 /// What a run did.
@@ -45,7 +45,7 @@ pub enum Published {
     /// There was nothing to do.
     Nothing,
     /// There is an open pull request.
-    Proposed(Outcome),
+    Proposed(Proposed),
     /// The pull request was closed, since nothing is left to change.
     Closed(u64),
     /// A person closed the pull request with this very plan; it stays closed until the plan changes.
@@ -78,9 +78,9 @@ impl Published {
     fn word(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
-            Self::Proposed(Outcome::Opened(_)) => "opened",
-            Self::Proposed(Outcome::Updated(_)) => "updated",
-            Self::Proposed(Outcome::Unchanged(_)) => "unchanged",
+            Self::Proposed(Proposed::Opened(_)) => "opened",
+            Self::Proposed(Proposed::Updated(_)) => "updated",
+            Self::Proposed(Proposed::Unchanged(_)) => "unchanged",
             Self::Closed(_) => "closed",
             Self::Declined(_) => "declined",
             Self::LeftAlone { .. } => "leftAlone",
@@ -90,11 +90,8 @@ impl Published {
 
     const fn number(&self) -> Option<u64> {
         match self {
-            Self::Proposed(
-                Outcome::Opened(number) | Outcome::Updated(number) | Outcome::Unchanged(number),
-            )
-            | Self::Closed(number)
-            | Self::Declined(number) => Some(*number),
+            Self::Proposed(proposed) => Some(proposed.number()),
+            Self::Closed(number) | Self::Declined(number) => Some(*number),
             Self::LeftAlone { number, .. } => *number,
             Self::Nothing | Self::Refused(_) => None,
         }
@@ -114,9 +111,9 @@ impl RunReport {
     /// Returns whether the run opened or updated a pull request.
     #[must_use]
     pub fn has_moved_pull_requests(&self) -> bool {
-        self.groups
-            .iter()
-            .any(|group| matches!(group.done, Published::Proposed(Outcome::Opened(_) | Outcome::Updated(_))))
+        self.groups.iter().any(|group| {
+            matches!(group.done, Published::Proposed(Proposed::Opened(_) | Proposed::Updated(_)))
+        })
     }
 
     /// Returns the report for machines.
@@ -158,13 +155,13 @@ impl fmt::Display for GroupReport {
         write!(f, "{:<8} ", self.group)?;
         match &self.done {
             Published::Nothing => write!(f, "nothing to do"),
-            Published::Proposed(Outcome::Opened(number)) => {
+            Published::Proposed(Proposed::Opened(number)) => {
                 write!(f, "opened pull request #{number}: {headline}")
             }
-            Published::Proposed(Outcome::Updated(number)) => {
+            Published::Proposed(Proposed::Updated(number)) => {
                 write!(f, "updated pull request #{number}: {headline}")
             }
-            Published::Proposed(Outcome::Unchanged(number)) => {
+            Published::Proposed(Proposed::Unchanged(number)) => {
                 write!(f, "pull request #{number} is current: {headline}")
             }
             Published::Closed(number) => {

@@ -2,20 +2,21 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
+use fleetwright::forge::Home;
 use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
 use fleetwright::git::{Repository, Upstream};
 use fleetwright::identity::Identity;
-use fleetwright::run::{Group, Pipeline, Step};
+use fleetwright::run::Pipeline;
 use insta::assert_snapshot;
 use testkit::github::{self, FaultKind, GitHub, MergeMethod};
 
-use crate::platform::{APP, APP_HEAD, BASE, CONTROL, Until, While, World, pipeline, settings, steps, told};
+use crate::platform::{APP, APP_HEAD, BASE, CONTROL, World, is_stopped_at, run_beside, settings, told};
 
 pub const MOVED: [&str; 3] = [CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109"];
 
@@ -45,8 +46,7 @@ impl OnGitHub {
     }
 
     fn try_run(&self) -> Result<fleetwright::run::RunReport, CommandError> {
-        let report = self.pipeline.borrow_mut().run(&Cancel::default(), &())?;
-        Ok(report.expect("nothing asks the run to stop"))
+        self.pipeline.borrow_mut().run(&Cancel::default(), &())
     }
 
     fn restart(&self) {
@@ -93,7 +93,8 @@ pub fn status(github: &GitHub, world: &World, branch: &str) -> String {
 }
 
 fn process(repository: &Path, github: &GitHub) -> Pipeline {
-    pipeline(repository).on_github(client(github))
+    let upstream = Upstream::own(Repository::open(repository).unwrap());
+    Pipeline::new(upstream, Home::GitHub(client(github).into()), settings())
 }
 
 fn client(github: &GitHub) -> Client {
@@ -156,7 +157,7 @@ fn a_run_makes_few_requests_and_one_that_finds_nothing_new_spends_none() {
 #[test]
 fn a_change_to_a_thousand_clusters_is_one_push_a_group_and_a_handful_of_requests() {
     let on = OnGitHub::new(World::of(&testkit::fleet::files(1_000, 3)));
-    let client = Arc::clone(on.pipeline.borrow().github().unwrap());
+    let Home::GitHub(client) = on.pipeline.borrow().home().clone() else { panic!("not on GitHub") };
     let pushes = client.left().pushes;
     let report = on.try_run().unwrap();
     let clusters: usize = report.groups.iter().map(|group| group.plan.clusters.len()).sum();
@@ -170,15 +171,18 @@ fn a_change_to_a_thousand_clusters_is_one_push_a_group_and_a_handful_of_requests
 fn a_run_that_is_cut_short_between_any_two_steps_is_finished_by_the_next_process() {
     let whole = OnGitHub::edited();
     whole.run();
-    for step in steps() {
+    for step in 0.. {
         let on = OnGitHub::edited();
-        let is_cut = on.pipeline.borrow_mut().run(&Until(step), &()).unwrap().is_none();
-        assert!(is_cut, "{step:?}");
+        if !is_stopped_at(&mut on.pipeline.borrow_mut(), step) {
+            // Two checks before anything is planned, four for each group, and three for the review of its pull request.
+            assert_eq!(step, 16);
+            break;
+        }
         on.restart();
         on.run();
-        assert_eq!(on.pulls(), whole.pulls(), "cut short after {step:?}");
-        assert_eq!(on.world.refs(), whole.world.refs(), "cut short after {step:?}");
-        assert_eq!(on.status(APP_HEAD), whole.status(APP_HEAD), "cut short after {step:?}");
+        assert_eq!(on.pulls(), whole.pulls(), "cut short at check {step}");
+        assert_eq!(on.world.refs(), whole.world.refs(), "cut short at check {step}");
+        assert_eq!(on.status(APP_HEAD), whole.status(APP_HEAD), "cut short at check {step}");
     }
 }
 
@@ -205,7 +209,7 @@ fn an_hour_of_refusals_passes_and_the_run_after_it_finishes_the_work() {
     on.github.fail("POST", "/pulls", 1, FaultKind::SecondaryLimit(Some(3_600)));
     let error = on.try_run().unwrap_err();
     assert!(error.is_transient());
-    assert_eq!(error.come_again(), Some(on.github.now() + Duration::from_hours(1)));
+    assert_eq!(error.retry_after(), Some(on.github.now() + Duration::from_hours(1)));
     assert!(on.try_run().unwrap_err().is_transient());
     assert_eq!(on.pulls(), "");
     on.github.advance(Duration::from_hours(1));
@@ -441,9 +445,14 @@ fn what_is_merged_during_a_run_is_not_proposed_again() {
     let on = OnGitHub::edited();
     on.run();
     on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
-    let merge = While(Step::Pushed(Group::Control), || drop(on.github.merge(1)));
-    let overtaken = on.pipeline.borrow_mut().run(&merge, &()).unwrap_err();
-    assert!(overtaken.is_transient(), "{overtaken:?}");
+    // Two checks come before anything is planned, and two more before the push of control's head.
+    let merge = |check| {
+        if check == 4 {
+            on.github.merge(1).unwrap();
+        }
+    };
+    let conflict = run_beside(&mut on.pipeline.borrow_mut(), merge).unwrap_err();
+    assert!(conflict.is_transient(), "{conflict:?}");
     on.run();
     on.run();
     assert_snapshot!(on.pulls(), @"
@@ -492,7 +501,7 @@ fn a_push_that_a_rule_refuses_stalls_the_run_in_the_rules_own_words_until_it_is_
     on.world.git(&["clone", "-q", "--bare", ".", clone.to_str().unwrap()]);
     let upstream =
         Upstream::at(Repository::open(&clone).unwrap(), on.world.path().to_str().unwrap()).unwrap();
-    on.pipeline.replace(Pipeline::new(upstream, settings()).on_github(client(&on.github)));
+    on.pipeline.replace(Pipeline::new(upstream, Home::GitHub(client(&on.github).into()), settings()));
     on.world.edit(MOVED[0], MOVED[1], MOVED[2]);
     let hook = on.world.path().join("hooks/pre-receive");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();

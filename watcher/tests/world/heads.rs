@@ -3,13 +3,15 @@
 use std::cell::Cell;
 
 use fleetwright::git::Revision;
-use fleetwright::run::{Settings, Step, Steps};
+use fleetwright::run::Settings;
 use insta::assert_snapshot;
 use testkit::github::{self, MergeMethod};
 use testkit::hostile::{checks, heads};
 
 use crate::office::{APP_TOKEN, Office, POOL, PROMETHEUS};
-use crate::platform::{APP, APP_HEAD, BASE, CONTROL, CONTROL_HEAD, Until, World, settings};
+use crate::platform::{
+    APP, APP_HEAD, BASE, CONTROL, CONTROL_HEAD, World, is_stopped_at, run_beside, settings,
+};
 use crate::review::{is_merged, merged};
 
 /// The tokens that the product works with: that of an App and that of a person.
@@ -147,8 +149,7 @@ fn a_head_of_an_earlier_plan_is_replaced_by_a_process_that_remembers_nothing() {
 
         // A run that was cut short after its push has said nothing of the commit.
         office.edit(BASE, [CONTROL, "192.168.64.108", "192.168.64.107"]);
-        let pushed = Until(Step::Pushed(fleetwright::run::Group::App));
-        assert!(office.pipeline.borrow_mut().run(&pushed, &()).unwrap().is_none());
+        assert!(is_stopped_at(&mut office.pipeline.borrow_mut(), PUSHED_APP));
         let second = office.world.tip(APP_HEAD);
         office.restart();
         office.edit(BASE, [CONTROL, "192.168.64.107", "192.168.64.109"]);
@@ -232,25 +233,22 @@ fn a_merge_of_the_base_that_brings_something_else_is_a_persons() {
     assert_eq!(office.world.tip(APP_HEAD).to_string(), update);
 }
 
-/// Moves the base branch at every step by a commit that has nothing to do with what is rendered.
-struct Moving<'a>(&'a World, Cell<u32>);
-
-impl Steps for Moving<'_> {
-    fn may_go_on(&self, _: Step) -> bool {
-        let number = self.1.replace(self.1.get() + 1);
-        self.0.commit(BASE, "Take a note", &[(&format!("notes/{number}.md"), Some("x\n"))]);
-        true
-    }
-}
+/// The check after the push of the apps' head, in a run that moves both heads: two before anything is planned, four of control.
+const PUSHED_APP: usize = 8;
 
 #[test]
 fn a_base_that_always_moves_neither_rewrites_a_head_nor_keeps_it_from_being_merged() {
     let office = Office::with(World::new(), APP_TOKEN, Settings { merge_reviewed: true, ..settings() });
     let number = office.propose("pool", POOL);
-    let moving = Moving(&office.world, Cell::new(0));
+    let notes = Cell::new(0);
+    // A commit that has nothing to do with what is rendered.
+    let take_note = || {
+        let number = notes.replace(notes.get() + 1);
+        office.world.commit(BASE, "Take a note", &[(&format!("notes/{number}.md"), Some("x\n"))]);
+    };
     let run = || {
-        moving.may_go_on(Step::Start);
-        office.pipeline.borrow_mut().run(&moving, &()).unwrap().unwrap()
+        take_note();
+        run_beside(&mut office.pipeline.borrow_mut(), |_| take_note()).unwrap()
     };
     run();
     office.github.merge_by(number, MergeMethod::Squash).unwrap();

@@ -1,6 +1,6 @@
 //! A run that ends in the middle: what it leaves behind, the next run puts right.
 
-use crate::platform::{CONTROL, World, steps};
+use crate::platform::{CONTROL, World};
 
 /// What is to be done when the process ends.
 type Scene = fn() -> World;
@@ -47,16 +47,16 @@ fn a_run_that_is_cut_short_between_any_two_steps_is_finished_by_the_next() {
         let whole = scene();
         whole.run();
         let mut cuts = 0;
-        for step in steps() {
+        for step in 0.. {
             let world = scene();
             if !world.run_until(step) {
-                continue;
+                break;
             }
             cuts += 1;
             world.restart();
             world.run();
-            assert_eq!(world.refs(), whole.refs(), "{name}, cut short after {step:?}");
-            assert_eq!(world.pulls(), whole.pulls(), "{name}, cut short after {step:?}");
+            assert_eq!(world.refs(), whole.refs(), "{name}, cut short at check {step}");
+            assert_eq!(world.pulls(), whole.pulls(), "{name}, cut short at check {step}");
             world.assert_sound();
         }
         assert_eq!(cuts, passed, "{name}");

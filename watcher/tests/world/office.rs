@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
+use fleetwright::forge::Home;
 use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
 use fleetwright::git::{Repository, Revision, Upstream};
 use fleetwright::identity::Identity;
@@ -54,10 +55,10 @@ impl Office {
     }
 
     pub fn run(&self) {
-        self.try_run().unwrap().expect("nothing asks the run to stop");
+        self.try_run().unwrap();
     }
 
-    pub fn try_run(&self) -> Result<Option<RunReport>, CommandError> {
+    pub fn try_run(&self) -> Result<RunReport, CommandError> {
         self.pipeline.borrow_mut().run(&Cancel::default(), &())
     }
 
@@ -230,5 +231,5 @@ pub fn process(upstream: Upstream, github: &GitHub, token: &str, settings: &Sett
     let place = RepositoryPlace::new(&github.url(), github::OWNER, github::NAME).unwrap();
     let (now, wait) = github.clock();
     let client = Client::new(place, Identity::of_token(token.into()), Clock::new(now, wait)).unwrap();
-    Pipeline::new(upstream, settings.clone()).on_github(client)
+    Pipeline::new(upstream, Home::GitHub(client.into()), settings.clone())
 }

@@ -9,15 +9,16 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
 
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
-use fleetwright::forge::{LocalForge, PullRequest, PullState};
+use fleetwright::forge::{Home, LocalForge, PullRequest, PullState};
 use fleetwright::git::{Repository, Revision, Signature, Upstream, blob_id};
-use fleetwright::run::{
-    Group, GroupReport, Pipeline, Published, RunReport, Settings, Step, Steps, WorkerSettings,
-};
+use fleetwright::run::{GroupReport, Pipeline, Published, RunReport, Settings, WorkerSettings};
 use fleetwright::working_tree::read_working_tree;
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
@@ -183,18 +184,24 @@ impl World {
     }
 
     pub fn report(&self) -> Result<RunReport, CommandError> {
-        let report = self.pipeline.borrow_mut().run(&Cancel::default(), &())?;
-        Ok(report.expect("nothing asks the run to stop"))
+        self.pipeline.borrow_mut().run(&Cancel::default(), &())
     }
 
-    /// Makes a run that ends at `step`, as if the process had ended there; tells whether it came that far.
-    pub fn run_until(&self, step: Step) -> bool {
-        self.pipeline.borrow_mut().run(&Until(step), &()).unwrap().is_none()
+    /// Makes a run that ends at its `step`-th check, as if the process had ended there; returns whether it came that far.
+    pub fn run_until(&self, step: usize) -> bool {
+        is_stopped_at(&mut self.pipeline.borrow_mut(), step)
     }
 
-    /// Makes a run during which `meanwhile` happens at `step`.
-    pub fn run_while(&self, step: Step, meanwhile: impl Fn()) -> Result<(), CommandError> {
-        self.pipeline.borrow_mut().run(&While(step, meanwhile), &()).map(drop)
+    /// Makes a run during which `meanwhile` happens at its `step`-th check, and returns whether it came that far.
+    pub fn run_while(&self, step: usize, meanwhile: impl Fn()) -> (bool, Result<RunReport, CommandError>) {
+        let is_reached = Cell::new(false);
+        let result = run_beside(&mut self.pipeline.borrow_mut(), |number| {
+            if number == step {
+                is_reached.set(true);
+                meanwhile();
+            }
+        });
+        (is_reached.get(), result)
     }
 
     /// Returns whether the process would make a run.
@@ -209,13 +216,17 @@ impl World {
 
     /// Starts the process anew on the branch that HEAD is on, whatever becomes of that.
     pub fn follow_head(&self) {
-        self.pipeline.replace(Pipeline::new(self.upstream(), Settings { follows_head: true, ..settings() }));
+        self.pipeline.replace(Pipeline::new(
+            self.upstream(),
+            Home::Local,
+            Settings { follows_head: true, ..settings() },
+        ));
     }
 
     /// Starts the process anew with leave to make one plan's deletions.
     pub fn allow_deletions(&self, digest: &str) {
         let settings = Settings { allow_deletions: Some(digest.to_owned()), ..settings() };
-        self.pipeline.replace(Pipeline::new(self.upstream(), settings));
+        self.pipeline.replace(Pipeline::new(self.upstream(), Home::Local, settings));
     }
 
     /// Returns all pull requests, one a line.
@@ -331,7 +342,7 @@ pub fn without_host(program: &str) -> Command {
 
 /// The runs of a process that has just started.
 pub fn pipeline(path: &Path) -> Pipeline {
-    Pipeline::new(Upstream::own(Repository::open(path).unwrap()), settings())
+    Pipeline::new(Upstream::own(Repository::open(path).unwrap()), Home::Local, settings())
 }
 
 pub fn settings() -> Settings {
@@ -345,32 +356,43 @@ pub fn settings() -> Settings {
     }
 }
 
-/// Every point between two steps.
-pub fn steps() -> Vec<Step> {
-    let of_group =
-        |group| [Step::Planned(group), Step::Committed(group), Step::Pushed(group), Step::Proposed(group)];
-    [Step::Start, Step::Rendered].into_iter().chain(Group::ALL.into_iter().flat_map(of_group)).collect()
-}
-
-/// Lets something happen at a step.
-pub struct While<F>(pub Step, pub F);
-
-impl<F: Fn()> Steps for While<F> {
-    fn may_go_on(&self, step: Step) -> bool {
-        if step == self.0 {
-            (self.1)();
+/// Makes a run that ends at its `step`-th check, counted from 0; returns whether it came that far.
+pub fn is_stopped_at(pipeline: &mut Pipeline, step: usize) -> bool {
+    let checks = AtomicUsize::new(0);
+    let cancel = Cancel::checked_by(move |cancel| {
+        if checks.fetch_add(1, Ordering::Relaxed) == step {
+            cancel.request();
         }
-        true
+    });
+    match pipeline.run(&cancel, &()) {
+        Err(CommandError::Stopped(_)) => true,
+        result => {
+            result.unwrap();
+            false
+        }
     }
 }
 
-/// Ends a run at a step.
-pub struct Until(pub Step);
-
-impl Steps for Until {
-    fn may_go_on(&self, step: Step) -> bool {
-        step != self.0
-    }
+/// Makes a run that waits at each of its checks until `at_check` has returned, which is given the number of the check.
+pub fn run_beside(
+    pipeline: &mut Pipeline,
+    mut at_check: impl FnMut(usize),
+) -> Result<RunReport, CommandError> {
+    let ((reached, checks), (go_on, may_go_on)) = (channel(), channel());
+    let (reached, may_go_on): (Sender<()>, Receiver<()>) = (reached, may_go_on);
+    let may_go_on = Mutex::new(may_go_on);
+    let cancel = Cancel::checked_by(move |_| {
+        reached.send(()).unwrap();
+        may_go_on.lock().unwrap().recv().unwrap();
+    });
+    thread::scope(|scope| {
+        let run = scope.spawn(move || pipeline.run(&cancel, &()));
+        for (number, ()) in checks.iter().enumerate() {
+            at_check(number);
+            go_on.send(()).unwrap();
+        }
+        run.join().unwrap()
+    })
 }
 
 /// What a run says of each group, up to the size of what it proposes, which grows with the platform.

@@ -6,10 +6,9 @@ use std::thread;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{ForgeError, LocalForge, PullState};
 use fleetwright::git::{CheckoutError, Fault, PushError, Repository, Signature, Upstream};
-use fleetwright::run::Step;
 use insta::assert_snapshot;
 
-use crate::platform::{APP, APP_HEAD, BASE, CONTROL, World, pipeline, steps};
+use crate::platform::{APP, APP_HEAD, BASE, CONTROL, World, pipeline};
 
 #[test]
 fn what_a_run_moves_is_no_news_and_what_others_move_is() {
@@ -32,18 +31,22 @@ fn what_a_run_moves_is_no_news_and_what_others_move_is() {
 
 #[test]
 fn a_push_during_a_run_is_news_after_it() {
-    for step in steps() {
+    for step in 0.. {
         let world = World::new();
         world.run();
         let edit = || {
             world.edit(APP, "192.168.64.120-192.168.64.140", "192.168.64.120-192.168.64.139");
         };
-        match world.run_while(step, edit) {
-            Ok(()) => {}
-            Err(error) => assert!(error.is_overtaken(), "{step:?}: {error:?}"),
+        let (is_reached, result) = world.run_while(step, edit);
+        if let Err(error) = result {
+            assert!(error.is_conflict(), "{step}: {error:?}");
         }
-        let is_reached = world.branches() != World::new().branches();
-        assert_eq!(world.has_news(), is_reached && step != Step::Start, "{step:?}");
+        assert_eq!(world.branches() != World::new().branches(), is_reached);
+        if !is_reached {
+            assert!(!world.has_news() && step > 2, "{step}");
+            break;
+        }
+        assert_eq!(world.has_news(), step != 0, "{step}");
     }
 }
 
@@ -74,7 +77,7 @@ fn proposed(world: &World) -> String {
 }
 
 #[test]
-fn a_run_that_is_overtaken_by_a_newer_one_never_undoes_it() {
+fn a_run_that_is_in_conflict_with_a_newer_one_never_undoes_it() {
     for scene in SCENES {
         let edit = |world: &World| {
             world.edit(CONTROL, "alertmanager: 192.168.64.103", "alertmanager: 192.168.64.107");
@@ -82,20 +85,23 @@ fn a_run_that_is_overtaken_by_a_newer_one_never_undoes_it() {
         let whole = scene();
         edit(&whole);
         whole.run();
-        for step in steps() {
+        for step in 0.. {
             let world = scene();
-            let overtake = || {
+            let run_newer = || {
                 edit(&world);
                 pipeline(&world.path()).run(&Cancel::default(), &()).unwrap();
             };
-            match world.run_while(step, overtake) {
-                Ok(()) => {}
-                Err(error) => assert!(error.is_overtaken() && error.is_transient(), "{step:?}: {error:?}"),
+            let (is_reached, result) = world.run_while(step, run_newer);
+            if let Err(error) = result {
+                assert!(error.is_conflict() && error.is_transient(), "{step}: {error:?}");
             }
             if world.tip(BASE) == whole.tip(BASE) {
-                assert_eq!(proposed(&world), proposed(&whole), "overtaken after {step:?}");
+                assert_eq!(proposed(&world), proposed(&whole), "a newer run at check {step}");
             }
             world.assert_sound();
+            if !is_reached {
+                break;
+            }
         }
     }
 }
@@ -114,7 +120,7 @@ fn two_runs_at_once_lose_nothing() {
                     let mut pipeline = pipeline(&path);
                     start.wait();
                     if let Err(error) = pipeline.run(&Cancel::default(), &()) {
-                        assert!(error.is_overtaken(), "{error:?}");
+                        assert!(error.is_conflict(), "{error:?}");
                     }
                 });
             }

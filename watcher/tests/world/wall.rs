@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use fleetwright::error::CommandError;
-use fleetwright::run::{Step, Steps, WorkerDeath, WorkerSettings};
+use fleetwright::events::Cancel;
+use fleetwright::run::{WorkerDeath, WorkerSettings};
 
 use crate::office::{APP_TOKEN, Office, POOL};
 use crate::platform::{APP, BASE, World, settings};
@@ -140,23 +141,32 @@ fn a_pull_request_that_makes_a_base_renderable_again_is_reported_as_rendering() 
     assert_eq!(deaths(&office), "base: memory\nreview: memory\n");
 }
 
-/// A stop that comes while something is rendered.
-struct Stopped;
-
-impl Steps for Stopped {
-    fn may_go_on(&self, _: Step) -> bool {
-        true
-    }
-
-    fn is_stopped(&self) -> bool {
-        true
-    }
-}
-
 #[test]
 fn a_stop_ends_a_rendering_at_once() {
-    let office = office(|_| {});
-    assert!(office.pipeline.borrow_mut().run(&Stopped, &()).unwrap().is_none());
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (program, begun) = (folder.path().join("program"), folder.path().join("begun"));
+    let office = office(|worker| {
+        // The first worker never answers.
+        let (begun, worker_program) = (begun.display(), worker.program.display());
+        let script = format!(
+            "#!/bin/sh\n[ -e '{begun}' ] && exec '{worker_program}' \"$@\"\ntouch '{begun}'\nexec sleep 1000\n"
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+        worker.program.clone_from(&program);
+    });
+    let cancel = Cancel::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !begun.exists() {
+                std::thread::yield_now();
+            }
+            cancel.request();
+        });
+        let stopped = office.pipeline.borrow_mut().run(&cancel, &());
+        assert!(matches!(stopped, Err(CommandError::Stopped(_))), "{stopped:?}");
+    });
     assert_eq!(deaths(&office), "");
     office.run();
 }

@@ -8,92 +8,21 @@ use std::fmt::Write as _;
 
 use http::Method;
 use renderer::visible::visible;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::client::Call;
-use super::{ATTEMPTS, CommitStatus, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, StatusState, wire};
-use crate::forge::ForgeError;
+use super::{ATTEMPTS, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, wire};
+use crate::forge::{Annotation, CommitStatus, Conclusion, ForgeError, StatusState, Verdict, Verdicts};
 use crate::git::Revision;
 use crate::percent::encoded;
 
 /// The most annotations that one request takes (GitHub Docs, "REST API endpoints for check runs").
 const ANNOTATIONS_A_REQUEST: usize = 50;
-/// The most characters that a check run's summary takes, and its text as well (ibid.).
-pub const OUTPUT_LIMIT: usize = 65_535;
 /// How the external id of every check run of ours begins.
 const OURS: &str = "fleetwright";
-/// What stands before the seal in a commit status.
-const SEAL: &str = " · ";
-
-/// What is found about a commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
-    /// What it is about, such as `fleetwright/review`.
-    pub name: String,
-    /// What it comes to.
-    pub conclusion: Conclusion,
-    /// One line for people.
-    pub title: String,
-    /// What matters, in Markdown; at most [`OUTPUT_LIMIT`] characters.
-    pub summary: String,
-    /// Everything, in Markdown; at most [`OUTPUT_LIMIT`] characters.
-    pub text: Option<String>,
-    /// What is wrong with which lines.
-    pub annotations: Vec<Annotation>,
-    /// What a later run wants to know of it: words that hold no space and no `:`, with spaces between them.
-    pub seal: String,
-    /// Where people read more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-}
-
-/// What a verdict comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Conclusion {
-    /// All is well.
-    Success,
-    /// Something is wrong with the commit.
-    Failure,
-    /// There is nothing to say for or against it.
-    Neutral,
-    /// It waits for a person to do something; until then it counts as little as a failure.
-    ActionRequired,
-}
-
-/// Something wrong with a line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Annotation {
-    /// The file.
-    pub path: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1.
-    pub column: u32,
-    /// What is wrong, and what to do about it.
-    pub message: String,
-}
-
-impl Annotation {
-    fn to_json(&self) -> Value {
-        json!({
-            "path": self.path, "start_line": self.line, "end_line": self.line, "start_column": self.column,
-            "end_column": self.column, "annotation_level": "failure", "message": self.message,
-        })
-    }
-}
-
-impl Conclusion {
-    const fn status(self) -> StatusState {
-        match self {
-            Self::Success | Self::Neutral => StatusState::Success,
-            Self::Failure => StatusState::Failure,
-            Self::ActionRequired => StatusState::Pending,
-        }
-    }
-}
+/// What stands before the attestation in a commit status.
+const SEPARATOR: &str = " · ";
 
 impl Verdict {
     /// Returns the external id by which the run with this very verdict is found.
@@ -104,14 +33,14 @@ impl Verdict {
         for byte in &digest[..8] {
             let _ = write!(id, "{byte:02x}");
         }
-        format!("{id}:{}", self.seal)
+        format!("{id}:{}", self.attestation)
     }
 
     /// Returns what a check run says that has `sent` annotations already, and whether that completes it.
     fn part(&self, sent: usize) -> (Value, usize) {
         let rest = self.annotations.get(sent..).unwrap_or_default();
         let batch = &rest[..rest.len().min(ANNOTATIONS_A_REQUEST)];
-        let annotations: Vec<Value> = batch.iter().map(Annotation::to_json).collect();
+        let annotations: Vec<Value> = batch.iter().map(annotation_json).collect();
         let mut output = json!({ "title": self.title, "summary": self.summary, "annotations": annotations });
         if let Some(text) = &self.text {
             output["text"] = text.as_str().into();
@@ -130,46 +59,80 @@ impl Verdict {
     }
 
     fn to_status(&self) -> CommitStatus {
-        let room = STATUS_DESCRIPTION_LIMIT.saturating_sub(self.seal.chars().count() + SEAL.chars().count());
-        // What people wrote may stand in the title; it must not be read as a seal.
+        let room = STATUS_DESCRIPTION_LIMIT
+            .saturating_sub(self.attestation.chars().count() + SEPARATOR.chars().count());
+        // A text from outside may stand in the title; it must not be read as an attestation.
         let title: String = visible(&self.title).replace('·', "-").chars().take(room).collect();
-        let seal = if self.seal.is_empty() { String::new() } else { format!("{SEAL}{}", self.seal) };
+        let attestation = if self.attestation.is_empty() {
+            String::new()
+        } else {
+            format!("{SEPARATOR}{}", self.attestation)
+        };
         CommitStatus {
             context: self.name.clone(),
-            state: self.conclusion.status(),
-            description: title + &seal,
+            state: status_state(self.conclusion),
+            description: title + &attestation,
             target_url: self.url.clone(),
         }
     }
 }
 
-impl GitHubForge<'_> {
-    /// Makes sure that the newest verdict of this name on a commit is this one.
-    pub fn set_verdict(&self, revision: Revision, verdict: &Verdict) -> Result<(), ForgeError> {
-        if self.client.is_app()? {
-            self.set_check_run(revision, verdict)
-        } else {
-            self.set_status(revision, &verdict.to_status())
+impl Verdicts for GitHubForge<'_> {
+    fn set_status(&self, revision: Revision, status: &CommitStatus) -> Result<(), ForgeError> {
+        let description: String = status.description.chars().take(STATUS_DESCRIPTION_LIMIT).collect();
+        let account = self.client.account()?;
+        let newest = self.statuses(revision)?.into_iter().find(|newest| newest.context == status.context);
+        let is_set = newest.is_some_and(|newest| {
+            account.is(newest.creator.as_ref())
+                && newest.state == status.state.word()
+                && newest.description.as_deref() == Some(description.as_str())
+        });
+        if is_set {
+            return Ok(());
         }
+        let body = json!({
+            "state": status.state.word(), "context": status.context, "description": description,
+            "target_url": status.target_url,
+        });
+        let route = self.route(&format!("/statuses/{revision}"));
+        Ok(self.client.run(&Call::set("set a commit status", Method::POST, route, &body))?)
     }
 
-    /// Makes sure that a further part of a verdict is there, if we are an App: a commit status has no room for it.
-    pub fn set_part(&self, revision: Revision, part: &Verdict) -> Result<(), ForgeError> {
-        let is_there = !self.client.is_app()?
-            || self.find_check_run(revision, part, true)?.is_some_and(|run| is_completed(&run));
-        if is_there { Ok(()) } else { self.set_check_run(revision, part) }
+    /// If we are no App, the verdict is a commit status, which has no room for further parts.
+    fn set_verdict(
+        &self,
+        revision: Revision,
+        verdict: &Verdict,
+        parts: &[Verdict],
+    ) -> Result<(), ForgeError> {
+        if !self.client.is_app()? {
+            return self.set_status(revision, &verdict.to_status());
+        }
+        for part in parts {
+            if !self.find_check_run(revision, part, true)?.is_some_and(|run| is_completed(&run)) {
+                self.set_check_run(revision, part)?;
+            }
+        }
+        self.set_check_run(revision, verdict)
     }
 
-    /// Returns the seal of the newest verdict of this name on a commit.
-    pub fn seal(&self, revision: Revision, name: &str) -> Result<Option<String>, ForgeError> {
+    fn attestation(&self, revision: Revision, name: &str) -> Result<Option<String>, ForgeError> {
         if self.client.is_app()? {
             let run = self.check_runs(revision, name, true)?.into_iter().find(is_completed);
-            return Ok(run.and_then(|run| seal_of(&run.external_id?).map(str::to_owned)));
+            return Ok(run.and_then(|run| attestation_of(&run.external_id?).map(str::to_owned)));
         }
         let account = self.client.account()?;
         let mut statuses = self.statuses(revision)?.into_iter();
         let status = statuses.find(|status| status.context == name && account.is(status.creator.as_ref()));
-        Ok(status.and_then(|status| Some(status.description?.rsplit_once(SEAL)?.1.to_owned())))
+        Ok(status.and_then(|status| Some(status.description?.rsplit_once(SEPARATOR)?.1.to_owned())))
+    }
+}
+
+impl GitHubForge<'_> {
+    /// Returns the statuses of a commit with who set them, the newest first.
+    fn statuses(&self, revision: Revision) -> Result<Vec<wire::Status>, ForgeError> {
+        let route = self.route(&format!("/commits/{revision}/statuses?per_page=100"));
+        Ok(self.client.list(Call::get("read the statuses of a commit", route))?)
     }
 
     fn set_check_run(&self, revision: Revision, verdict: &Verdict) -> Result<(), ForgeError> {
@@ -240,7 +203,7 @@ impl GitHubForge<'_> {
         let mut runs = self.client.call::<wire::CheckRuns>(&call)?.check_runs;
         let account = self.client.account()?;
         runs.retain(|run| account.is_of(run.app.as_ref()));
-        runs.retain(|run| run.external_id.as_deref().and_then(seal_of).is_some());
+        runs.retain(|run| run.external_id.as_deref().and_then(attestation_of).is_some());
         runs.sort_by_key(|run| std::cmp::Reverse(run.id));
         Ok(runs)
     }
@@ -260,11 +223,27 @@ impl GitHubForge<'_> {
     }
 }
 
+fn annotation_json(Annotation { path, line, column, message }: &Annotation) -> Value {
+    json!({
+        "path": path, "start_line": line, "end_line": line, "start_column": column, "end_column": column,
+        "annotation_level": "failure", "message": message,
+    })
+}
+
+/// Returns the state of a commit status that stands for a conclusion.
+const fn status_state(conclusion: Conclusion) -> StatusState {
+    match conclusion {
+        Conclusion::Success | Conclusion::Neutral => StatusState::Success,
+        Conclusion::Failure => StatusState::Failure,
+        Conclusion::ActionRequired => StatusState::Pending,
+    }
+}
+
 fn is_completed(run: &wire::CheckRun) -> bool {
     run.status == "completed"
 }
 
-/// Returns the seal in an external id of ours.
-fn seal_of(external_id: &str) -> Option<&str> {
-    external_id.strip_prefix(OURS)?.strip_prefix(':')?.split_once(':').map(|(_, seal)| seal)
+/// Returns the attestation in an external id of ours.
+fn attestation_of(external_id: &str) -> Option<&str> {
+    external_id.strip_prefix(OURS)?.strip_prefix(':')?.split_once(':').map(|(_, attestation)| attestation)
 }

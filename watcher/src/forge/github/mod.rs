@@ -26,17 +26,19 @@ use http::Method;
 use serde_json::json;
 use tracing::info;
 
-use super::{BRANCHES, ForgeError, Outcome, Proposal, PullRequest, PullState};
+use super::{
+    BRANCHES, ForgeError, MADE_BY_US, OtherPulls as _, OwnPulls, Proposal, Proposed, PullRequest, PullState,
+    REVIEW, StatusState, Verdicts as _,
+};
 use crate::git::{PushError, RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
 
 pub use budget::{Budget, Cost, Left};
-pub use checks::{Annotation, Conclusion, OUTPUT_LIMIT, Verdict};
 pub use client::Client;
 pub use clock::Clock;
 pub use error::{Cause, GitHubError, GitHubFault};
 pub use pages::{Asker, Page};
-pub use people::{Labelled, Obstacle, OpenPull, Origin};
+pub(super) use people::merge_queue;
 pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};
 
 use client::Call;
@@ -46,39 +48,12 @@ const ATTEMPTS: u32 = 3;
 /// The longest description of a commit status, in characters.
 const STATUS_DESCRIPTION_LIMIT: usize = 140;
 
-/// What is said of a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitStatus {
-    /// What it is about, such as `fleetwright/control-first`.
-    pub context: String,
-    /// How it stands.
-    pub state: StatusState,
-    /// One line for people; what is longer than GitHub takes is cut.
-    pub description: String,
-    /// Where more is said.
-    pub target_url: Option<String>,
-}
-
-/// How a commit status stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusState {
-    /// It is not decided yet.
-    Pending,
-    /// All is well.
-    Success,
-    /// Something is wrong with the commit.
-    Failure,
-    /// It could not be decided.
-    Error,
-}
-
 impl StatusState {
     const fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Success => "success",
             Self::Failure => "failure",
-            Self::Error => "error",
         }
     }
 }
@@ -96,47 +71,30 @@ impl<'a> GitHubForge<'a> {
     pub const fn new(client: &'a Client, upstream: &'a Upstream) -> Self {
         Self { client, upstream }
     }
+}
 
-    /// Returns the page of the repository.
-    #[must_use]
-    pub fn web(&self) -> String {
-        self.client.place().web()
-    }
-
-    /// Returns all open pull requests of this repository's own branches, by number.
-    pub fn list_open(&self) -> Result<Vec<PullRequest>, ForgeError> {
-        let route = self.route("/pulls?state=open&per_page=100");
-        self.read_own(self.client.list(Call::get("list the pull requests", route))?)
-    }
-
-    /// Returns all pull requests of a head branch, by number.
-    pub fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
+impl OwnPulls for GitHubForge<'_> {
+    fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
         let pulls = self.pulls_of(head, "all", true)?;
         pulls.iter().map(pulls::read).collect()
     }
 
-    /// Returns one pull request.
-    pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
-        pulls::read(&self.pull(number)?)
-    }
-
-    /// Opens a pull request for a head branch that is pushed already, or updates the one that is open.
-    pub fn open_or_update(&self, proposal: &Proposal) -> Result<Outcome, ForgeError> {
+    fn open_or_update(&self, proposal: &Proposal) -> Result<Proposed, ForgeError> {
         let mut is_lost = false;
         for attempt in 0..ATTEMPTS {
             // After an answer was lost only a fresh look can tell what was done.
             if let Some(pull) = self.open_pull_of(proposal, !is_lost)? {
                 let changed = self.update(&pull, proposal)?;
                 return Ok(match (is_lost, changed) {
-                    (true, _) => Outcome::Opened(pull.number),
-                    (false, true) => Outcome::Updated(pull.number),
-                    (false, false) => Outcome::Unchanged(pull.number),
+                    (true, _) => Proposed::Opened(pull.number),
+                    (false, true) => Proposed::Updated(pull.number),
+                    (false, false) => Proposed::Unchanged(pull.number),
                 });
             }
             match self.create(proposal) {
                 Ok(pull) => {
                     self.update(&pull, proposal)?;
-                    return Ok(Outcome::Opened(pull.number));
+                    return Ok(Proposed::Opened(pull.number));
                 }
                 Err(error) if is_lost_or_raced(&error) && attempt + 1 < ATTEMPTS => {
                     info!(branch = proposal.head, "looking whether the pull request was opened after all");
@@ -150,7 +108,7 @@ impl<'a> GitHubForge<'a> {
     }
 
     /// Closes an open pull request with a comment that says why, and deletes its head branch if that is at `tip` still.
-    pub fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
+    fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
         let pull = self.pull(number)?;
         let request = pulls::read(&pull)?;
         match request.state {
@@ -170,6 +128,53 @@ impl<'a> GitHubForge<'a> {
             Some(tip) => self.delete_head(&request.proposal.head, tip).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Deletes those of `heads` that were left behind by pull requests that are merged, or that Fleetwright closed while they
+    /// were at a commit of ours.
+    fn settle(&self, heads: &[String], is_ours: &dyn Fn(Revision) -> bool) -> Result<Vec<u64>, ForgeError> {
+        let refs = self.upstream.fetch()?;
+        let mut settled = Vec::new();
+        for head in heads {
+            let Some(tip) = refs.get(&format!("{BRANCHES}{head}")) else { continue };
+            let pulls = self.of_head(head)?;
+            let Some(last) = pulls.last().filter(|_| pulls.iter().all(|pull| pull.state != PullState::Open))
+            else {
+                continue;
+            };
+            // The branch of a pull request that a person closed stays, so that it can be opened again.
+            let is_done = match &last.state {
+                PullState::Merged { .. } => true,
+                PullState::Closed { reason } => {
+                    reason != pulls::CLOSED_BY_A_PERSON && (is_ours(*tip) || self.has_attested(head, *tip)?)
+                }
+                PullState::Open => false,
+            };
+            if is_done && last.proposal.head_revision == *tip && self.delete_head(head, *tip)? {
+                settled.push(last.number);
+            }
+        }
+        settled.sort_unstable();
+        Ok(settled)
+    }
+
+    fn has_attested(&self, _: &str, revision: Revision) -> Result<bool, ForgeError> {
+        Ok(self.attestation(revision, REVIEW)?.is_some_and(|attestation| attestation == MADE_BY_US))
+    }
+
+    fn web(&self) -> Option<String> {
+        Some(self.client.place().web())
+    }
+
+    fn admit_push(&self) -> Result<(), ForgeError> {
+        Ok(self.client.admit_push()?)
+    }
+}
+
+impl GitHubForge<'_> {
+    /// Returns one pull request.
+    pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
+        pulls::read(&self.pull(number)?)
     }
 
     /// Merges an open pull request whose head is `head` still, and returns the merge commit.
@@ -202,108 +207,6 @@ impl<'a> GitHubForge<'a> {
         }
     }
 
-    /// Deletes those of `heads` that were left behind by pull requests that are merged, or that Fleetwright closed while they
-    /// were at a commit of which `is_made_by_us` says so, and returns the numbers of those pull requests.
-    pub fn settle(
-        &self,
-        heads: &[String],
-        mut is_made_by_us: impl FnMut(Revision) -> Result<bool, ForgeError>,
-    ) -> Result<Vec<u64>, ForgeError> {
-        let refs = self.upstream.fetch()?;
-        let mut settled = Vec::new();
-        for head in heads {
-            let Some(tip) = refs.get(&format!("{BRANCHES}{head}")) else { continue };
-            let pulls = self.of_head(head)?;
-            let Some(last) = pulls.last().filter(|_| pulls.iter().all(|pull| pull.state != PullState::Open))
-            else {
-                continue;
-            };
-            // The branch of a pull request that a person closed stays, so that it can be opened again.
-            let is_done = match &last.state {
-                PullState::Merged { .. } => true,
-                PullState::Closed { reason } => reason != pulls::CLOSED_BY_A_PERSON && is_made_by_us(*tip)?,
-                PullState::Open => false,
-            };
-            if is_done && last.proposal.head_revision == *tip && self.delete_head(head, *tip)? {
-                settled.push(last.number);
-            }
-        }
-        settled.sort_unstable();
-        Ok(settled)
-    }
-
-    /// Makes sure that the one comment of ours of this `kind` says `text`: adds it, or edits the one that is there.
-    ///
-    /// `kind` is a word; it stands hidden in the comment.
-    pub fn comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
-        let mark = mark(kind);
-        let body = format!("{text}\n{mark}");
-        for attempt in 0..ATTEMPTS {
-            if let Some(comment) = self.find_comment(number, &mark, attempt == 0)? {
-                return self.edit_comment(&comment, &body);
-            }
-            let route = self.route(&format!("/issues/{number}/comments"));
-            let call = Call::create("add a comment", route, &json!({ "body": body }));
-            match self.client.run(&call) {
-                Err(error) if error.fault.is_ambiguous() && attempt + 1 < ATTEMPTS => {
-                    self.client.pause(attempt);
-                }
-                result => return Ok(result?),
-            }
-        }
-        Err(ForgeError::Busy { what: format!("the comments of pull request #{number}") })
-    }
-
-    /// Lets the comment of ours of this `kind` say `text`, if there is one.
-    pub fn revise_comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
-        let mark = mark(kind);
-        match self.find_comment(number, &mark, true)? {
-            Some(comment) => self.edit_comment(&comment, &format!("{text}\n{mark}")),
-            None => Ok(()),
-        }
-    }
-
-    fn edit_comment(&self, comment: &wire::Comment, body: &str) -> Result<(), ForgeError> {
-        if comment.body.replace("\r\n", "\n") == body {
-            return Ok(());
-        }
-        let route = self.route(&format!("/issues/comments/{}", comment.id));
-        let call = Call::set("edit a comment", Method::PATCH, route, &json!({ "body": body }));
-        Ok(self.client.run(&call)?)
-    }
-
-    /// Makes sure that a status of a commit says this.
-    pub fn set_status(&self, revision: Revision, status: &CommitStatus) -> Result<(), ForgeError> {
-        let description: String = status.description.chars().take(STATUS_DESCRIPTION_LIMIT).collect();
-        let account = self.client.account()?;
-        let newest = self.statuses(revision)?.into_iter().find(|said| said.context == status.context);
-        let is_said = newest.is_some_and(|said| {
-            account.is(said.creator.as_ref())
-                && said.state == status.state.word()
-                && said.description.as_deref() == Some(description.as_str())
-        });
-        if is_said {
-            return Ok(());
-        }
-        let body = json!({
-            "state": status.state.word(), "context": status.context, "description": description,
-            "target_url": status.target_url,
-        });
-        let route = self.route(&format!("/statuses/{revision}"));
-        Ok(self.client.run(&Call::set("set a commit status", Method::POST, route, &body))?)
-    }
-
-    /// Returns the statuses of a commit with who set them, the newest first.
-    fn statuses(&self, revision: Revision) -> Result<Vec<wire::Status>, ForgeError> {
-        let route = self.route(&format!("/commits/{revision}/statuses?per_page=100"));
-        Ok(self.client.list(Call::get("read the statuses of a commit", route))?)
-    }
-
-    /// Waits until a push is within GitHub's limits, or says when it will be.
-    pub fn admit_push(&self) -> Result<(), ForgeError> {
-        Ok(self.client.admit_push()?)
-    }
-
     fn create(&self, proposal: &Proposal) -> Result<wire::Pull, GitHubError> {
         let body = marker::splice("", &proposal.body, &pulls::marker_of(proposal), pulls::BODY_LIMIT);
         let new = wire::NewPull {
@@ -330,18 +233,6 @@ impl<'a> GitHubForge<'a> {
         }
         difference.stale_labels.iter().try_for_each(|label| self.remove_label(pull.number, label))?;
         Ok(!difference.is_empty())
-    }
-
-    /// Takes a label off a pull request, if it is there.
-    pub fn remove_label(&self, number: u64, label: &str) -> Result<(), ForgeError> {
-        let route = self.route(&format!("/issues/{number}/labels/{}", encoded(label)));
-        let mut call = Call::get("take a label off a pull request", route);
-        call.method = Method::DELETE;
-        match self.client.run(&call) {
-            // A person was faster.
-            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Ok(()),
-            result => Ok(result?),
-        }
     }
 
     fn edit(&self, attempt: &str, number: u64, edit: &wire::PullEdit) -> Result<(), GitHubError> {
@@ -381,34 +272,9 @@ impl<'a> GitHubForge<'a> {
         Ok(pulls)
     }
 
-    fn read_own(&self, mut pulls: Vec<wire::Pull>) -> Result<Vec<PullRequest>, ForgeError> {
-        pulls.retain(|pull| self.is_own(pull));
-        pulls.sort_by_key(|pull| pull.number);
-        pulls.iter().map(pulls::read).collect()
-    }
-
     fn is_own(&self, pull: &wire::Pull) -> bool {
         let name = self.client.place().to_string();
         pull.head.repo.as_ref().is_some_and(|repository| repository.full_name.eq_ignore_ascii_case(&name))
-    }
-
-    fn find_comment(
-        &self,
-        number: u64,
-        mark: &str,
-        may_be_cached: bool,
-    ) -> Result<Option<wire::Comment>, ForgeError> {
-        let route = self.route(&format!("/issues/{number}/comments?per_page=100"));
-        let mut call = Call::get("read the comments of a pull request", route);
-        call.may_be_cached = may_be_cached;
-        let comments: Vec<wire::Comment> = self.client.list(call)?;
-        let mut marked =
-            comments.into_iter().filter(|comment| comment.body.trim_end().ends_with(mark)).peekable();
-        if marked.peek().is_none() {
-            return Ok(None);
-        }
-        let account = self.client.account()?;
-        Ok(marked.find(|comment| account.is(comment.user.as_ref())))
     }
 
     /// Deletes a head branch if it is at `tip` still, and returns whether it did.
@@ -429,11 +295,6 @@ impl<'a> GitHubForge<'a> {
     fn route(&self, rest: &str) -> String {
         self.client.place().route(rest)
     }
-}
-
-/// Returns the hidden line by which a comment of ours is found.
-fn mark(kind: &str) -> String {
-    format!("<!-- fleetwright:{kind} -->")
 }
 
 /// Returns whether the pull request may be there although it was not this request that is known to have opened it.

@@ -1,114 +1,44 @@
 //! The open pull requests: which there are, where they come from, what they touch, and what a maintainer asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use http::Method;
+use serde_json::json;
 use tracing::info;
 
 use super::client::Call;
 use super::wire;
-use super::{GitHubError, GitHubFault, GitHubForge};
-use crate::forge::{BRANCHES, ForgeError};
+use super::{ATTEMPTS, GitHubError, GitHubFault, GitHubForge};
+use crate::forge::{BRANCHES, ForgeError, Obstacle, Origin, OtherPulls, ProposedHead};
 use crate::git::Revision;
 use crate::percent::encoded;
 
 /// How many files GitHub lists of a comparison; beyond them it says nothing of the others (GitHub Docs, "Compare two
 /// commits").
 const MAX_COMPARED_FILES: usize = 300;
+/// How many heads of a queue are judged: a queue builds no more of them at a time.
+const MAX_QUEUED: usize = 100;
 
-/// An open pull request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenPull {
-    /// The number.
-    pub number: u64,
-    /// The name of its head branch, in whatever repository that is.
-    pub branch: String,
-    /// The tip of its head branch.
-    pub head: Revision,
-    /// Where its head branch is.
-    pub origin: Origin,
-    /// Those of its labels that were asked about.
-    pub labels: BTreeSet<String>,
-    /// Its page.
-    pub url: String,
-}
-
-/// Where the head branch of a pull request is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// In the repository itself: whoever pushed it may push.
-    Own,
-    /// In a fork: anyone may have written it.
-    Fork {
-        /// When anything was last pushed to the fork, as GitHub writes moments; nothing if the fork is gone, or if no label
-        /// makes it matter.
-        pushed_at: Option<String>,
-    },
-}
-
-/// What is in the way of a merge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Nothing: no rule, no status and no check.
-    Nothing,
-    /// The head does not stand on the newest commit of the base branch, which has a rule that it must.
-    Behind,
-    /// Anything else, or the pull request is not open.
-    Other,
-}
-
-/// Whether a label is a word about the head as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Labelled {
-    /// It was set after the last push.
-    SincePush,
-    /// There may have been a push since it was set.
-    BeforePush,
-}
-
-impl GitHubForge<'_> {
-    /// Returns the open pull requests to `base`, each with those of `labels` that it has.
-    pub fn open_pulls(&self, base: &str, labels: &[&str]) -> Result<Vec<OpenPull>, ForgeError> {
+impl OtherPulls for GitHubForge<'_> {
+    fn proposed_heads(
+        &self,
+        base: &str,
+        refs: &BTreeMap<String, Revision>,
+        labels: &[&str],
+    ) -> Result<Vec<ProposedHead>, ForgeError> {
         let route = self.route("/pulls?state=open&per_page=100");
         let mut pulls: Vec<wire::Pull> = self.client.list(Call::get("list the pull requests", route))?;
         pulls.retain(|pull| pull.base.branch == base);
         pulls.sort_by_key(|pull| pull.number);
-        pulls.iter().map(|pull| self.open_pull(pull, labels)).collect()
+        let pulls = pulls.iter().map(|pull| self.open_pull(pull, labels));
+        pulls.chain(queued(refs, base).map(Ok)).collect()
     }
 
-    fn open_pull(&self, pull: &wire::Pull, labels: &[&str]) -> Result<OpenPull, ForgeError> {
-        let number = pull.number;
-        let unreadable = |reason: String| ForgeError::Unreadable { number, reason };
-        let head = Revision::parse(&pull.head.sha).map_err(|error| unreadable(error.to_string()))?;
-        let names = pull.labels.iter().map(|label| label.name.clone());
-        let labels: BTreeSet<String> = names.filter(|name| labels.contains(&name.as_str())).collect();
-        // What else is pushed to a fork is no news, unless a label has to be younger than it.
-        let pushed_at = || pull.head.repo.as_ref().filter(|_| !labels.is_empty())?.pushed_at.clone();
-        let origin = if self.is_own(pull) { Origin::Own } else { Origin::Fork { pushed_at: pushed_at() } };
-        let (branch, url) = (pull.head.branch.clone(), pull.html_url.clone());
-        Ok(OpenPull { number, branch, head, origin, labels, url })
+    fn head_ref(&self, number: u64) -> Option<String> {
+        Some(format!("refs/pull/{number}/head"))
     }
 
-    /// Returns when the branch of a pull request was last pushed to, as GitHub writes moments; nothing if GitHub does not
-    /// say so of the head that is seen.
-    pub fn pushed_at(&self, pull: &OpenPull) -> Result<Option<String>, ForgeError> {
-        if let Origin::Fork { pushed_at } = &pull.origin {
-            return Ok(pushed_at.clone());
-        }
-        let name = format!("{BRANCHES}{}", pull.branch);
-        let route = self.route(&format!("/activity?ref={}&per_page=1", encoded(&name)));
-        let moves: Vec<wire::Activity> = match self.client.call(&Call::get("read what was pushed", route)) {
-            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => return Ok(None),
-            result => result?,
-        };
-        let newest = moves.into_iter().next();
-        Ok(newest
-            .filter(|newest| newest.name == name && newest.after == pull.head.to_string())
-            .map(|newest| newest.timestamp))
-    }
-
-    /// Returns the paths that a head changes since it left `base`, old names included; nothing if GitHub does not list all
-    /// of them.
-    pub fn changed_paths(&self, base: Revision, head: Revision) -> Result<Option<Vec<String>>, ForgeError> {
+    fn changed_paths(&self, base: Revision, head: Revision) -> Result<Option<Vec<String>>, ForgeError> {
         let route = self.route(&format!("/compare/{base}...{head}?per_page=1"));
         let compared: wire::Comparison = match self.client.call(&Call::get("compare two commits", route)) {
             Err(GitHubError { fault: GitHubFault::NotFound | GitHubFault::Invalid { .. }, .. }) => {
@@ -121,24 +51,62 @@ impl GitHubForge<'_> {
         Ok(files.map(|files| files.into_iter().flat_map(names).flatten().collect()))
     }
 
-    /// Returns whether `label` was set on a pull request after `pushed_at`.
-    ///
     /// Both moments are GitHub's, to the second. A push in the second of the label may have come after it.
-    pub fn labelled(&self, number: u64, label: &str, pushed_at: &str) -> Result<Labelled, ForgeError> {
+    fn is_labelled_since_push(
+        &self,
+        number: u64,
+        pull: &ProposedHead,
+        label: &str,
+    ) -> Result<bool, ForgeError> {
+        let Some(pushed_at) = self.pushed_at(pull)? else { return Ok(false) };
         let route = self.route(&format!("/issues/{number}/events?per_page=100"));
         let events: Vec<wire::Event> =
             self.client.list(Call::get("read what happened to a pull request", route))?;
         let set = events.iter().rfind(|event| {
             event.kind == "labeled" && event.label.as_ref().is_some_and(|set| set.name == label)
         });
-        Ok(match set {
-            Some(event) if is_after(&event.created_at, pushed_at) => Labelled::SincePush,
-            _ => Labelled::BeforePush,
-        })
+        Ok(set.is_some_and(|event| is_after(&event.created_at, &pushed_at)))
     }
 
-    /// Returns the head of each pull request that brought `revision` onto `base`, however it was merged, with its number.
-    pub fn merged_with(&self, revision: Revision, base: &str) -> Result<Vec<(u64, Revision)>, ForgeError> {
+    fn remove_label(&self, number: u64, label: &str) -> Result<(), ForgeError> {
+        let route = self.route(&format!("/issues/{number}/labels/{}", encoded(label)));
+        let mut call = Call::get("take a label off a pull request", route);
+        call.method = Method::DELETE;
+        match self.client.run(&call) {
+            // A person was faster.
+            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
+        let mark = mark(kind);
+        let body = format!("{text}\n{mark}");
+        for attempt in 0..ATTEMPTS {
+            if let Some(comment) = self.find_comment(number, &mark, attempt == 0)? {
+                return self.edit_comment(&comment, &body);
+            }
+            let route = self.route(&format!("/issues/{number}/comments"));
+            let call = Call::create("add a comment", route, &json!({ "body": body }));
+            match self.client.run(&call) {
+                Err(error) if error.fault.is_ambiguous() && attempt + 1 < ATTEMPTS => {
+                    self.client.pause(attempt);
+                }
+                result => return Ok(result?),
+            }
+        }
+        Err(ForgeError::Busy { what: format!("the comments of pull request #{number}") })
+    }
+
+    fn revise_comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
+        let mark = mark(kind);
+        match self.find_comment(number, &mark, true)? {
+            Some(comment) => self.edit_comment(&comment, &format!("{text}\n{mark}")),
+            None => Ok(()),
+        }
+    }
+
+    fn merged_with(&self, revision: Revision, base: &str) -> Result<Vec<(u64, Revision)>, ForgeError> {
         let route = self.route(&format!("/commits/{revision}/pulls?per_page=100"));
         let call = Call::get("find the pull request of a commit", route);
         let mut pulls: Vec<wire::Pull> = match self.client.list(call) {
@@ -153,8 +121,7 @@ impl GitHubForge<'_> {
         Ok(pulls.iter().filter_map(head).collect())
     }
 
-    /// Returns what is in the way of the merge of an open pull request.
-    pub fn obstacle(&self, number: u64) -> Result<Obstacle, ForgeError> {
+    fn obstacle(&self, number: u64) -> Result<Obstacle, ForgeError> {
         let pull = self.pull(number)?;
         Ok(match pull.mergeable_state.as_deref().filter(|_| pull.state == "open") {
             Some("clean") => Obstacle::Nothing,
@@ -163,13 +130,7 @@ impl GitHubForge<'_> {
         })
     }
 
-    /// Returns the page of a pull request.
-    pub fn page_of(&self, number: u64) -> Result<String, ForgeError> {
-        Ok(self.pull(number)?.html_url)
-    }
-
-    /// Merges an open pull request whose head is `head` still, unless a rule of its branch is in the way.
-    pub fn merge_if_allowed(&self, number: u64, head: Revision) -> Result<(), ForgeError> {
+    fn merge_if_allowed(&self, number: u64, head: Revision) -> Result<(), ForgeError> {
         match self.merge(number, head) {
             Ok(merge) => {
                 info!(pull_request.number = number, %merge, "merged pull request #{number}, as it was read before");
@@ -186,12 +147,95 @@ impl GitHubForge<'_> {
         }
         Ok(())
     }
+}
 
-    /// Returns the ref under which GitHub keeps the head of a pull request, wherever its branch is.
-    #[must_use]
-    pub fn head_ref(number: u64) -> String {
-        format!("refs/pull/{number}/head")
+impl GitHubForge<'_> {
+    fn open_pull(&self, pull: &wire::Pull, labels: &[&str]) -> Result<ProposedHead, ForgeError> {
+        let number = pull.number;
+        let unreadable = |reason: String| ForgeError::Unreadable { number, reason };
+        let head = Revision::parse(&pull.head.sha).map_err(|error| unreadable(error.to_string()))?;
+        let names = pull.labels.iter().map(|label| label.name.clone());
+        let labels: BTreeSet<String> = names.filter(|name| labels.contains(&name.as_str())).collect();
+        // What else is pushed to a fork is no news, unless a label has to be younger than it.
+        let pushed_at = || pull.head.repo.as_ref().filter(|_| !labels.is_empty())?.pushed_at.clone();
+        let origin = if self.is_own(pull) { Origin::Own } else { Origin::Fork { pushed_at: pushed_at() } };
+        let (branch, url) = (pull.head.branch.clone(), Some(pull.html_url.clone()));
+        Ok(ProposedHead { number: Some(number), branch, head, origin, labels, url })
     }
+
+    /// Returns when the branch of a pull request was last pushed to, as GitHub writes moments; nothing if GitHub does not
+    /// say so of the head that is seen.
+    fn pushed_at(&self, pull: &ProposedHead) -> Result<Option<String>, ForgeError> {
+        if let Origin::Fork { pushed_at } = &pull.origin {
+            return Ok(pushed_at.clone());
+        }
+        let name = format!("{BRANCHES}{}", pull.branch);
+        let route = self.route(&format!("/activity?ref={}&per_page=1", encoded(&name)));
+        let moves: Vec<wire::Activity> = match self.client.call(&Call::get("read what was pushed", route)) {
+            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => return Ok(None),
+            result => result?,
+        };
+        let newest = moves.into_iter().next();
+        Ok(newest
+            .filter(|newest| newest.name == name && newest.after == pull.head.to_string())
+            .map(|newest| newest.timestamp))
+    }
+
+    fn edit_comment(&self, comment: &wire::Comment, body: &str) -> Result<(), ForgeError> {
+        if comment.body.replace("\r\n", "\n") == body {
+            return Ok(());
+        }
+        let route = self.route(&format!("/issues/comments/{}", comment.id));
+        let call = Call::set("edit a comment", Method::PATCH, route, &json!({ "body": body }));
+        Ok(self.client.run(&call)?)
+    }
+
+    fn find_comment(
+        &self,
+        number: u64,
+        mark: &str,
+        may_be_cached: bool,
+    ) -> Result<Option<wire::Comment>, ForgeError> {
+        let route = self.route(&format!("/issues/{number}/comments?per_page=100"));
+        let mut call = Call::get("read the comments of a pull request", route);
+        call.may_be_cached = may_be_cached;
+        let comments: Vec<wire::Comment> = self.client.list(call)?;
+        let mut marked =
+            comments.into_iter().filter(|comment| comment.body.trim_end().ends_with(mark)).peekable();
+        if marked.peek().is_none() {
+            return Ok(None);
+        }
+        let account = self.client.account()?;
+        Ok(marked.find(|comment| account.is(comment.user.as_ref())))
+    }
+}
+
+/// Returns the hidden line by which a comment of ours is found.
+fn mark(kind: &str) -> String {
+    format!("<!-- fleetwright:{kind} -->")
+}
+
+/// Returns where GitHub keeps the heads of the merge queue of a base branch (GitHub Docs, "Managing a merge queue").
+pub(in crate::forge) fn merge_queue(base: &str) -> String {
+    format!("gh-readonly-queue/{base}/")
+}
+
+/// Returns the heads of the merge queue of a base branch. Only the ref is believed, never the name behind it: what a head holds
+/// is compared with the base branch itself.
+fn queued(refs: &BTreeMap<String, Revision>, base: &str) -> impl Iterator<Item = ProposedHead> {
+    let queue = merge_queue(base);
+    let is_queued = move |name: &str| {
+        name.strip_prefix(BRANCHES).filter(|branch| branch.starts_with(&queue)).map(str::to_owned)
+    };
+    let heads = refs.iter().filter_map(move |(name, head)| Some((is_queued(name)?, *head)));
+    heads.take(MAX_QUEUED).map(|(branch, head)| ProposedHead {
+        number: None,
+        branch,
+        head,
+        origin: Origin::Own,
+        labels: BTreeSet::new(),
+        url: None,
+    })
 }
 
 /// Compares two moments such as `2026-01-02T03:04:05Z`, which sort as text; nothing is after what cannot be read.
@@ -203,6 +247,21 @@ fn is_after(one: &str, two: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_has_the_refs_below_its_base_and_no_others() {
+        let names = [
+            "refs/heads/gh-readonly-queue/main/pr-1-0123",
+            "refs/heads/gh-readonly-queue/main2/pr-1-0123",
+            "refs/heads/gh-readonly-queue/main",
+            "refs/heads/main/pr-1-0123",
+            "refs/tags/gh-readonly-queue/main/pr-1-0123",
+        ];
+        let head = Revision::parse(&"a".repeat(40)).unwrap();
+        let refs = names.map(|name| (name.to_owned(), head)).into();
+        let found: Vec<_> = queued(&refs, "main").map(|queued| (queued.branch, queued.head)).collect();
+        assert_eq!(found, [("gh-readonly-queue/main/pr-1-0123".to_owned(), head)]);
+    }
 
     #[test]
     fn only_a_later_second_is_after() {

@@ -5,9 +5,21 @@ use std::time::Duration;
 use testkit::github::{self, FaultKind, GitHub};
 
 use super::*;
+use crate::forge::CommitStatus;
 use crate::git::scene::{Scene, path};
 use crate::git::{CommitRequest, CommitText, TreeChange};
 use crate::identity::Identity;
+
+impl GitHubForge<'_> {
+    /// Returns all open pull requests of this repository's own branches, by number.
+    fn list_open(&self) -> Result<Vec<PullRequest>, ForgeError> {
+        let route = self.route("/pulls?state=open&per_page=100");
+        let mut pulls: Vec<wire::Pull> = self.client.list(Call::get("list the pull requests", route))?;
+        pulls.retain(|pull| self.is_own(pull));
+        pulls.sort_by_key(|pull| pull.number);
+        pulls.iter().map(pulls::read).collect()
+    }
+}
 
 const HEAD: &str = "fleetwright/app";
 const FIRST: &str = "fleetwright/control";
@@ -61,7 +73,7 @@ impl World {
     fn opened(&self, head: &str) -> (u64, Proposal) {
         let proposal = self.pushed(head, "1");
         match self.forge().open_or_update(&proposal).unwrap() {
-            Outcome::Opened(number) => (number, proposal),
+            Proposed::Opened(number) => (number, proposal),
             other => panic!("not opened but {other:?}"),
         }
     }
@@ -144,7 +156,7 @@ fn a_repository_without_pull_requests_has_an_empty_list_and_nothing_to_settle() 
     let world = World::new();
     assert_eq!(world.forge().list_open().unwrap(), []);
     assert_eq!(world.forge().of_head(HEAD).unwrap(), []);
-    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), &|_| true).unwrap(), [0; 0]);
     assert!(matches!(world.forge().show(1), Err(ForgeError::Unknown { number: 1 })));
     assert_eq!(world.github.writes(), [""; 0]);
 }
@@ -172,10 +184,10 @@ fn one_head_has_one_open_pull_request_that_is_updated_in_place() {
     let (number, first) = world.opened(HEAD);
     let before = world.github.writes();
     assert_eq!(before, ["POST /repos/acme/fleet/pulls 201", "POST /repos/acme/fleet/issues/1/labels 200"]);
-    assert_eq!(world.forge().open_or_update(&first).unwrap(), Outcome::Unchanged(number));
+    assert_eq!(world.forge().open_or_update(&first).unwrap(), Proposed::Unchanged(number));
     assert_eq!(world.github.writes(), before, "what is said already is not said again");
     let second = Proposal { title: "Render app: more".into(), ..world.pushed(HEAD, "2") };
-    assert_eq!(world.forge().open_or_update(&second).unwrap(), Outcome::Updated(number));
+    assert_eq!(world.forge().open_or_update(&second).unwrap(), Proposed::Updated(number));
     assert_eq!(world.forge().show(number).unwrap().proposal, second);
     assert_eq!(world.github.writes()[2..], ["PATCH /repos/acme/fleet/pulls/1 200"]);
     assert_eq!(world.opened(FIRST).0, 2);
@@ -194,10 +206,10 @@ fn a_lost_answer_never_leads_to_a_second_pull_request() {
         let world = World::new();
         let proposal = world.pushed(HEAD, "1");
         world.github.fail("POST", "/pulls", 1, kind);
-        assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Opened(1), "{kind:?}");
+        assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Opened(1), "{kind:?}");
         assert_eq!(world.github.pulls().unwrap().len(), 1, "{kind:?}");
         assert_eq!(world.forge().show(1).unwrap().proposal, proposal, "{kind:?}");
-        assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Unchanged(1), "{kind:?}");
+        assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Unchanged(1), "{kind:?}");
     }
 }
 
@@ -236,7 +248,7 @@ fn of_two_replicas_one_opens_the_pull_request_and_the_other_finds_it() {
         }
     });
     assert_eq!(world.github.pulls().unwrap().len(), 1);
-    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Unchanged(1));
+    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Unchanged(1));
 }
 
 #[test]
@@ -246,13 +258,13 @@ fn a_secondary_limit_that_does_not_say_how_long_is_waited_out_without_another_re
     world.github.fail("POST", "/pulls", 1, FaultKind::SecondaryLimit(None));
     let error = world.forge().open_or_update(&proposal).unwrap_err();
     assert!(error.is_transient());
-    assert_eq!(error.come_again(), Some(world.github.now() + Duration::from_mins(1)));
+    assert_eq!(error.retry_after(), Some(world.github.now() + Duration::from_mins(1)));
     let sent = world.requests();
     let error = world.forge().open_or_update(&proposal).unwrap_err();
-    assert!(error.come_again().is_some());
+    assert!(error.retry_after().is_some());
     assert_eq!(world.requests(), sent, "something was sent although GitHub asked for a pause");
     world.github.advance(Duration::from_mins(1));
-    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Opened(1));
+    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Opened(1));
 }
 
 #[test]
@@ -261,14 +273,14 @@ fn a_short_limit_is_waited_for_and_a_long_one_ends_the_run() {
     let proposal = world.pushed(HEAD, "1");
     world.github.fail("POST", "/pulls", 1, FaultKind::SecondaryLimit(Some(5)));
     let before = world.github.now();
-    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Opened(1));
+    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Opened(1));
     assert_eq!(world.github.now(), before + Duration::from_secs(5));
 
     world.github.fail("GET", "/pulls", 1, FaultKind::SecondaryLimit(Some(3_600)));
     let error = world.forge().open_or_update(&proposal).unwrap_err();
-    assert_eq!(error.come_again(), Some(world.github.now() + Duration::from_hours(1)));
+    assert_eq!(error.retry_after(), Some(world.github.now() + Duration::from_hours(1)));
     world.github.advance(Duration::from_hours(1));
-    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Unchanged(1));
+    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Unchanged(1));
 }
 
 #[test]
@@ -279,12 +291,12 @@ fn an_hour_without_requests_passes_and_nothing_is_lost() {
     world.github.state().spending.get_mut(SECRET).unwrap().limit = Some(used + 1);
     let proposal = world.pushed(HEAD, "2");
     let error = world.forge().open_or_update(&proposal).unwrap_err();
-    let reset = error.come_again().unwrap();
+    let reset = error.retry_after().unwrap();
     assert_eq!(reset, world.github.now() + Duration::from_hours(1));
     assert_eq!(world.client.left().requests, Some(0));
     world.github.advance(Duration::from_hours(1));
     world.github.state().spending.get_mut(SECRET).unwrap().limit = None;
-    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Updated(number));
+    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Updated(number));
 }
 
 #[test]
@@ -317,7 +329,7 @@ fn a_revoked_token_is_a_stalled_failure_that_ends_when_the_token_works_again() {
     );
     assert!(first.hint().unwrap().contains("revoked"));
     world.github.state().tokens.insert(SECRET.into(), token);
-    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Outcome::Opened(1));
+    assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Opened(1));
 }
 
 #[test]
@@ -375,7 +387,7 @@ fn a_title_that_a_person_wrote_stays_and_so_does_a_note_in_the_body() {
         })
         .unwrap();
     let next = Proposal { body: "## Other changes\n".into(), ..world.pushed(HEAD, "2") };
-    for expected in [Outcome::Updated(number), Outcome::Unchanged(number)] {
+    for expected in [Proposed::Updated(number), Proposed::Unchanged(number)] {
         assert_eq!(world.forge().open_or_update(&next).unwrap(), expected);
         let pull = world.github.pull(number).unwrap();
         assert_eq!(pull.title, "Move Prometheus (after the holidays)");
@@ -389,10 +401,10 @@ fn labels_of_people_stay_and_ours_follow_the_proposal() {
     let (number, first) = world.opened(HEAD);
     world.github.edit(number, |pull| pull.labels.extend(["urgent".into()])).unwrap();
     let next = Proposal { labels: ["app".into(), "deletes/things".into()].into(), ..first.clone() };
-    assert_eq!(world.forge().open_or_update(&next).unwrap(), Outcome::Updated(number));
+    assert_eq!(world.forge().open_or_update(&next).unwrap(), Proposed::Updated(number));
     let labels = |world: &World| world.github.pull(number).unwrap().labels.into_iter().collect::<Vec<_>>();
     assert_eq!(labels(&world), ["app", "deletes/things", "urgent"]);
-    assert_eq!(world.forge().open_or_update(&first).unwrap(), Outcome::Updated(number));
+    assert_eq!(world.forge().open_or_update(&first).unwrap(), Proposed::Updated(number));
     assert_eq!(labels(&world), ["app", "urgent"]);
 }
 
@@ -404,10 +416,10 @@ fn a_base_that_was_renamed_is_followed_and_one_that_a_person_chose_is_put_back()
     let error = world.forge().open_or_update(&Proposal { head: FIRST.into(), ..first.clone() }).unwrap_err();
     assert!(matches!(error, ForgeError::NoBase { .. } | ForgeError::HeadMoved { .. }), "{error:?}");
     let renamed = Proposal { base: "trunk".into(), ..first };
-    assert_eq!(world.forge().open_or_update(&renamed).unwrap(), Outcome::Unchanged(number));
+    assert_eq!(world.forge().open_or_update(&renamed).unwrap(), Proposed::Unchanged(number));
     world.origin.git(&["branch", "other", "trunk"]);
     world.github.edit(number, |pull| pull.base = "other".into()).unwrap();
-    assert_eq!(world.forge().open_or_update(&renamed).unwrap(), Outcome::Updated(number));
+    assert_eq!(world.forge().open_or_update(&renamed).unwrap(), Proposed::Updated(number));
     assert_eq!(world.github.pull(number).unwrap().base, "trunk");
     let gone = Proposal { base: "main".into(), ..world.pushed(FIRST, "1") };
     let error = world.forge().open_or_update(&gone).unwrap_err();
@@ -423,7 +435,7 @@ fn a_branch_that_was_deleted_closes_its_pull_request_and_the_next_proposal_opens
     let error = world.forge().open_or_update(&proposal).unwrap_err();
     assert!(matches!(&error, ForgeError::HeadMoved { head, .. } if head == HEAD), "{error:?}");
     assert!(error.is_transient());
-    assert_eq!(world.forge().open_or_update(&world.pushed(HEAD, "2")).unwrap(), Outcome::Opened(2));
+    assert_eq!(world.forge().open_or_update(&world.pushed(HEAD, "2")).unwrap(), Proposed::Opened(2));
 }
 
 #[test]
@@ -434,9 +446,9 @@ fn what_was_merged_meanwhile_is_not_proposed_again_and_its_branch_goes() {
     let error = world.forge().open_or_update(&proposal).unwrap_err();
     assert!(matches!(error, ForgeError::HeadMoved { .. }), "{error:?}");
     assert_eq!(world.state(number), PullState::Merged { revision: Revision::parse(&merge).unwrap() });
-    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [number]);
+    assert_eq!(world.forge().settle(&heads(), &|_| true).unwrap(), [number]);
     assert_eq!(world.branches(), ["refs/heads/main"]);
-    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), &|_| true).unwrap(), [0; 0]);
     assert!(matches!(world.forge().close(number, "x", None), Err(ForgeError::NotOpen { .. })));
 }
 
@@ -448,7 +460,7 @@ fn a_branch_that_someone_pushed_to_while_its_pull_request_was_closed_stays() {
     world.forge().close(number, "x", Some(proposal.head_revision)).unwrap();
     assert_eq!(world.origin.tip(HEAD), theirs);
     // Whoever may edit a body can write there that Fleetwright closed it.
-    assert_eq!(world.forge().settle(&heads(), |_| Ok(false)).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), &|_| false).unwrap(), [0; 0]);
     assert_eq!(world.origin.tip(HEAD), theirs);
 }
 
@@ -462,7 +474,7 @@ fn branches_below_our_prefix_that_are_not_our_heads_cost_no_request_and_stay() {
             &world.start.to_string(),
         ]);
     }
-    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), &|_| true).unwrap(), [0; 0]);
     assert_eq!((world.requests(), world.branches().len()), (0, 51));
 }
 
@@ -473,7 +485,7 @@ fn a_branch_on_which_someone_went_on_after_the_merge_stays() {
     world.github.merge(number).unwrap();
     world.forge().show(number).unwrap();
     world.origin.commit(HEAD, "a fix on top", &[("out/app/v.yaml", "v: 2\n")]);
-    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), &|_| true).unwrap(), [0; 0]);
     assert_eq!(world.branches().len(), 2);
 }
 
@@ -483,7 +495,7 @@ fn a_pull_request_that_a_person_closed_says_so_and_keeps_its_branch_and_its_plan
     let (number, proposal) = world.opened(HEAD);
     world.github.close(number).unwrap();
     assert_eq!(world.state(number), closed_by_a_person());
-    assert_eq!(world.forge().settle(&heads(), |_| Ok(true)).unwrap(), [0; 0]);
+    assert_eq!(world.forge().settle(&heads(), &|_| true).unwrap(), [0; 0]);
     assert_eq!(world.forge().of_head(HEAD).unwrap()[0].proposal.plan, proposal.plan);
     assert_eq!(world.branches().len(), 2);
 }
@@ -543,7 +555,7 @@ fn a_fork_with_a_branch_of_our_name_is_not_ours_and_a_draft_is() {
     world.github.edit(number, |pull| pull.draft = true).unwrap();
     assert_eq!(world.forge().list_open().unwrap().len(), 1);
     assert_eq!(world.forge().of_head(HEAD).unwrap().len(), 1);
-    assert_eq!(world.forge().open_or_update(&world.pushed(HEAD, "2")).unwrap(), Outcome::Updated(number));
+    assert_eq!(world.forge().open_or_update(&world.pushed(HEAD, "2")).unwrap(), Proposed::Updated(number));
 }
 
 #[test]
@@ -588,8 +600,8 @@ fn an_enterprise_server_is_reached_below_its_own_path() {
     let proposal = world.pushed(HEAD, "1");
     let client = client(&world.github, &format!("{}/api/v3/", world.github.url()));
     let forge = GitHubForge::new(&client, &world.upstream);
-    assert_eq!(forge.open_or_update(&proposal).unwrap(), Outcome::Opened(1));
-    assert_eq!(forge.open_or_update(&proposal).unwrap(), Outcome::Unchanged(1));
+    assert_eq!(forge.open_or_update(&proposal).unwrap(), Proposed::Opened(1));
+    assert_eq!(forge.open_or_update(&proposal).unwrap(), Proposed::Unchanged(1));
     forge.comment(1, "review", "one").unwrap();
     forge.comment(1, "review", "two").unwrap();
     assert_eq!(world.github.state().comments.len(), 1, "GraphQL is beside the path of REST");
@@ -616,7 +628,7 @@ fn a_seventh_push_in_a_minute_has_to_wait() {
         world.forge().admit_push().unwrap();
     }
     let error = world.forge().admit_push().unwrap_err();
-    assert_eq!(error.come_again(), Some(world.github.now() + Duration::from_mins(1)));
+    assert_eq!(error.retry_after(), Some(world.github.now() + Duration::from_mins(1)));
     world.github.advance(Duration::from_mins(1));
     world.forge().admit_push().unwrap();
 }

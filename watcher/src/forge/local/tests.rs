@@ -57,7 +57,7 @@ fn proposal(head: &str, head_revision: Revision, base_revision: Revision) -> Pro
 fn open(upstream: &Upstream, head: &str, base: Revision, content: &str) -> u64 {
     let revision = push(upstream, head, base, content);
     match LocalForge::new(upstream).open_or_update(&proposal(head, revision, base)).unwrap() {
-        Outcome::Opened(number) => number,
+        Proposed::Opened(number) => number,
         other => panic!("not opened but {other:?}"),
     }
 }
@@ -78,7 +78,7 @@ fn a_repository_without_pull_requests_has_an_empty_list_and_nothing_to_settle() 
     let forge = LocalForge::new(&upstream);
     let before = world.scene.refs();
     assert_eq!(forge.list().unwrap(), []);
-    assert_eq!(forge.settle().unwrap(), [0; 0]);
+    assert_eq!(forge.settle(&[], &|_| false).unwrap(), [0; 0]);
     assert!(matches!(forge.show(1), Err(ForgeError::Unknown { number: 1 })));
     assert_eq!(world.scene.refs(), before);
 }
@@ -108,12 +108,12 @@ fn one_head_has_one_open_pull_request_that_is_updated_in_place() {
     let upstream = world.upstream();
     let forge = LocalForge::new(&upstream);
     let first = push(&upstream, HEAD, world.start, "1");
-    assert_eq!(forge.open_or_update(&proposal(HEAD, first, world.start)).unwrap(), Outcome::Opened(1));
+    assert_eq!(forge.open_or_update(&proposal(HEAD, first, world.start)).unwrap(), Proposed::Opened(1));
     let before = world.scene.refs();
-    assert_eq!(forge.open_or_update(&proposal(HEAD, first, world.start)).unwrap(), Outcome::Unchanged(1));
+    assert_eq!(forge.open_or_update(&proposal(HEAD, first, world.start)).unwrap(), Proposed::Unchanged(1));
     assert_eq!(world.scene.refs(), before);
     let second = push(&upstream, HEAD, world.start, "2");
-    assert_eq!(forge.open_or_update(&proposal(HEAD, second, world.start)).unwrap(), Outcome::Updated(1));
+    assert_eq!(forge.open_or_update(&proposal(HEAD, second, world.start)).unwrap(), Proposed::Updated(1));
     assert_eq!(forge.show(1).unwrap().proposal.head_revision, second);
     assert_eq!(open(&upstream, "render/control", world.start, "1"), 2);
     assert_eq!(states(&forge), [(1, "open"), (2, "open")]);
@@ -260,9 +260,9 @@ fn pull_requests_opened_at_the_same_time_get_numbers_of_their_own() {
             heads.iter().zip(&revisions).map(|(head, revision)| scope.spawn(open(head, *revision))).collect();
         opened.into_iter().map(|outcome| outcome.join().unwrap()).collect()
     });
-    outcomes.retain(|outcome| matches!(outcome, Outcome::Opened(_)));
-    outcomes.sort_by_key(|outcome| if let Outcome::Opened(number) = outcome { *number } else { 0 });
-    assert_eq!(outcomes, [Outcome::Opened(1), Outcome::Opened(2)]);
+    outcomes.retain(|outcome| matches!(outcome, Proposed::Opened(_)));
+    outcomes.sort_by_key(|outcome| if let Proposed::Opened(number) = outcome { *number } else { 0 });
+    assert_eq!(outcomes, [Proposed::Opened(1), Proposed::Opened(2)]);
 }
 
 #[test]
@@ -290,13 +290,13 @@ fn a_commit_is_recorded_as_the_head_that_was_proposed_and_what_a_person_adds_is_
     let forge = LocalForge::new(&upstream);
     let number = open(&upstream, HEAD, world.start, "1");
     let ours = forge.show(number).unwrap().proposal.head_revision;
-    assert!(forge.has_recorded(HEAD, ours).unwrap());
-    assert!(!forge.has_recorded("render/other", ours).unwrap(), "it was proposed for another branch");
+    assert!(forge.has_attested(HEAD, ours).unwrap());
+    assert!(!forge.has_attested("render/other", ours).unwrap(), "it was proposed for another branch");
     let theirs = world.scene.commit(HEAD, "fix by hand", &[("out/app/v.yaml", "v: 1\n")]);
-    assert!(!forge.has_recorded(HEAD, theirs).unwrap());
+    assert!(!forge.has_attested(HEAD, theirs).unwrap());
     forge.close(number, "superseded").unwrap();
     assert_eq!(world.scene.tip(HEAD), theirs);
-    assert!(forge.has_recorded(HEAD, ours).unwrap());
+    assert!(forge.has_attested(HEAD, ours).unwrap());
 }
 
 #[test]
@@ -305,13 +305,13 @@ fn a_run_killed_after_the_push_is_put_right_by_the_next() {
     let upstream = world.upstream();
     let revision = push(&upstream, HEAD, world.start, "1");
     let outcome = LocalForge::new(&upstream).open_or_update(&proposal(HEAD, revision, world.start)).unwrap();
-    assert_eq!(outcome, Outcome::Opened(1));
+    assert_eq!(outcome, Proposed::Opened(1));
 }
 
 /// The ways to go on after a merge that was killed.
 const RECOVERIES: [fn(&LocalForge<'_>, u64); 2] = [
     |forge, number| assert!(forge.merge(number, &signature()).is_ok()),
-    |forge, number| assert_eq!(forge.settle().unwrap(), [number]),
+    |forge, number| assert_eq!(forge.settle(&[], &|_| false).unwrap(), [number]),
 ];
 
 #[test]
@@ -330,7 +330,7 @@ fn a_merge_killed_after_the_base_moved_is_finished_by_the_next_call() {
         assert_eq!(world.scene.tip("main"), later);
         assert_eq!(forge.show(number).unwrap().state, PullState::Merged { revision: merge });
         assert_eq!(tip(&upstream), None);
-        assert_eq!(forge.settle().unwrap(), [0; 0]);
+        assert_eq!(forge.settle(&[], &|_| false).unwrap(), [0; 0]);
     }
 }
 
@@ -350,7 +350,7 @@ fn a_merge_killed_after_the_record_is_finished_by_the_next_call() {
         recover(&forge, number);
         assert_eq!(world.scene.tip("main"), merge);
         assert_eq!(tip(&upstream), None);
-        assert_eq!(forge.settle().unwrap(), [0; 0]);
+        assert_eq!(forge.settle(&[], &|_| false).unwrap(), [0; 0]);
     }
 }
 
@@ -363,7 +363,7 @@ fn a_close_killed_after_the_record_is_settled() {
     let Stored { mut pull, at } = forge.read(&upstream.fetch().unwrap(), number).unwrap();
     pull.state = PullState::Closed { reason: "empty".into() };
     forge.record(Some(at), &pull, &signature()).unwrap();
-    assert_eq!(forge.settle().unwrap(), [number]);
+    assert_eq!(forge.settle(&[], &|_| false).unwrap(), [number]);
     assert_eq!(tip(&upstream), None);
 }
 
@@ -376,7 +376,7 @@ fn a_branch_that_a_person_deleted_or_merged_by_hand_settles_its_pull_request() {
     let forwarded = open(&upstream, "render/forwarded", world.start, "2");
     world.scene.git(&["update-ref", "-d", "refs/heads/render/deleted"]);
     world.scene.git(&["update-ref", "refs/heads/main", "refs/heads/render/forwarded"]);
-    assert_eq!(forge.settle().unwrap(), [deleted, forwarded]);
+    assert_eq!(forge.settle(&[], &|_| false).unwrap(), [deleted, forwarded]);
     assert_eq!(states(&forge), [(1, "closed"), (2, "merged")]);
 }
 
@@ -390,7 +390,7 @@ fn a_head_that_a_person_has_checked_out_is_merged_and_left_in_place() {
     let merge = forge.merge(number, &signature()).unwrap();
     assert_eq!(world.scene.tip("main"), merge);
     assert!(tip(&upstream).is_some());
-    assert_eq!(forge.settle().unwrap(), [0; 0]);
+    assert_eq!(forge.settle(&[], &|_| false).unwrap(), [0; 0]);
 }
 
 #[test]

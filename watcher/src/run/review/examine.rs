@@ -11,9 +11,7 @@ use renderer::render::Rendered;
 use renderer::snapshot::OUTPUT;
 use serde::{Deserialize, Serialize};
 
-use super::Subject;
 use super::edits::{self, Edits};
-use super::page::Page;
 use crate::git::{GitError, Repository, Revision};
 use crate::run::changes;
 use crate::run::describe::Links;
@@ -22,7 +20,15 @@ use crate::run::group::Group;
 /// How large what is rendered of one side may grow: ten times a fleet of 1,000 clusters.
 pub(in crate::run) const MAX_RENDERED_BYTES: usize = 512 << 20;
 
-/// What is asked about a pull request: everything that a review says follows from this and the repository.
+/// What a review is about: everything that it shows follows from these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::run) struct Subject {
+    pub head: Revision,
+    /// The newest commit that the head and the base branch share.
+    pub base: Revision,
+}
+
+/// What is asked about a pull request: everything that a review shows follows from this and the repository.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::run) struct Question {
     pub subject: Subject,
@@ -49,7 +55,7 @@ pub(super) enum Examination {
         inherited: usize,
     },
     /// It renders, but what it started from does not: there is nothing to compare with.
-    Mended {
+    Fixed {
         /// The digest of the rendered tree.
         tree: String,
     },
@@ -67,20 +73,8 @@ pub(super) enum Examination {
 /// What one revision renders to, or every problem in it.
 pub(in crate::run) type Side = Result<Rendered, Vec<Problem>>;
 
-/// Finds out what a pull request changes, by rendering its head and what it started from, and writes it down.
-pub(in crate::run) fn examine(
-    repository: &Repository,
-    question: &Question,
-    render: impl FnMut(Revision) -> Result<Side, GitError>,
-) -> Result<Page, GitError> {
-    let (found, edits) = find(repository, question, render)?;
-    let budget = (question.budget, question.allow_deletions.as_deref());
-    let risks = question.links.risks(repository, question.subject.base)?;
-    let place = (question.links.branch.as_str(), risks.as_deref());
-    Ok(Page::new(question.subject, &found, &edits, place, &budget))
-}
-
-fn find(
+/// Finds out what a pull request changes, by rendering its head and what it started from.
+pub(super) fn find(
     repository: &Repository,
     question: &Question,
     mut render: impl FnMut(Revision) -> Result<Side, GitError>,
@@ -101,7 +95,7 @@ fn find(
             let inherited = problems.iter().filter(is_known).count();
             Examination::Broken { problems, inherited }
         }
-        (Err(_), Ok(head)) => Examination::Mended { tree: head.tree_digest() },
+        (Err(_), Ok(head)) => Examination::Fixed { tree: head.tree_digest() },
         (Ok(base), Ok(head)) => compare(&base, &head),
     };
     Ok((found, edits))

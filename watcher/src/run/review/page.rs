@@ -1,8 +1,8 @@
-//! What a review says: a comment, and a verdict with its annotations. Pure text, from what was found.
+//! What a review shows: a comment, and a verdict with its annotations. Pure text, from what was found.
 
 use std::fmt::Write as _;
 
-use renderer::plan::{Budget, Plan, markdown, text};
+use renderer::plan::{Plan, markdown, text};
 use renderer::plural::counted;
 use renderer::problem::Problem;
 use renderer::snapshot::OUTPUT;
@@ -10,13 +10,18 @@ use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
 use super::edits::{Edit, Edits, What};
-use super::examine::Examination;
-use super::{ACCEPT_LABEL, RENDER_LABEL, REVIEW, Subject, seal};
-use crate::forge::github::{Annotation, Conclusion, OUTPUT_LIMIT, Verdict};
-use crate::git::{Entry, Revision};
-use crate::run::heads::ATTESTATION;
-use crate::run::publish::BRANCH_PREFIX;
+use super::examine::{self, Examination, Question, Side, Subject};
+use crate::forge::{Annotation, Conclusion, MADE_BY_US, REVIEW, TEXT_LIMIT, Verdict};
+use crate::git::{Entry, GitError, Repository, Revision};
+use crate::run::context::BRANCH_PREFIX;
+use crate::run::reviewed;
+use crate::run::text::{code, push_lines};
 use crate::run::worker::WorkerDeath;
+
+/// The label by which a maintainer asks that a pull request from a fork is rendered, as it is at that moment.
+pub const RENDER_LABEL: &str = "fleetwright: render";
+/// The label by which a maintainer accepts that rendered files are edited by hand, as they are at that moment.
+pub const ACCEPT_LABEL: &str = "fleetwright: accept-edits";
 
 /// How many problems become annotations; the others are in the check's text.
 const MAX_ANNOTATIONS: usize = 200;
@@ -46,12 +51,23 @@ const MAX_EDIT_LIST: usize = 10_000;
 pub(super) enum Maker {
     /// We did, from this commit.
     Fleetwright { source: Revision },
-    /// Someone else did, or added to it.
+    /// Another author did, or added to it.
     Person,
 }
 
-/// What a review says.
-#[derive(Debug, Serialize, Deserialize)]
+/// Finds out what a pull request changes, and writes it down.
+pub(in crate::run) fn examine(
+    repository: &Repository,
+    question: &Question,
+    render: impl FnMut(Revision) -> Result<Side, GitError>,
+) -> Result<Page, GitError> {
+    let (found, edits) = examine::find(repository, question, render)?;
+    let risks = question.links.risks(repository, question.subject.base)?;
+    Ok(Page::new(question, found, &edits, risks.as_deref()).with_edits(&edits, risks.as_deref()))
+}
+
+/// What a review shows.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::run) struct Page {
     /// One line.
     pub(super) title: String,
@@ -67,69 +83,63 @@ pub(in crate::run) struct Page {
     /// Everything, nothing folded, in parts that a check can hold.
     full: Vec<String>,
     annotations: Vec<Annotation>,
-    seal: String,
+    attestation: String,
 }
 
 impl Page {
-    /// Writes down what was found; `budget` is how much may be deleted, and the plan that may delete more.
-    pub(super) fn new(
-        subject: Subject,
-        found: &Examination,
-        edits: &Edits,
-        (branch, risks): (&str, Option<&str>),
-        budget: &(Budget, Option<&str>),
-    ) -> Self {
-        let blank = Self {
-            is_news: true,
-            is_broken: matches!(found, Examination::Broken { .. }),
-            seal: seal::write(found),
-            ..Self::blank()
-        };
+    fn of(title: impl Into<String>, comment: String, conclusion: Conclusion) -> Self {
+        Self { title: title.into(), comment, conclusion, ..Self::default() }
+    }
+
+    /// Writes down what was found.
+    fn new(question: &Question, found: Examination, edits: &Edits, risks: Option<&str>) -> Self {
         let page = match found {
-            Examination::Untouched => Self {
-                title: NOTHING_TOUCHED.to_owned(),
-                comment: "This pull request touches nothing that is rendered.\n".to_owned(),
-                is_news: false,
-                ..blank
-            },
-            Examination::Mended { tree } => Self {
-                title: "It renders".to_owned(),
-                comment: format!(
+            Examination::Untouched => {
+                let comment = "This pull request touches nothing that is rendered.\n".to_owned();
+                return Self::of(NOTHING_TOUCHED, comment, Conclusion::Success);
+            }
+            Examination::Fixed { tree } => {
+                let comment = format!(
                     "This pull request renders. What it started from does not, so there is nothing to compare with: what \
                      changes is in the pull requests that follow its merge.\n\n{}\n",
-                    rendered(tree)
-                ),
-                ..blank
-            },
-            Examination::Broken { problems, inherited } => Self {
-                title: format!("It does not render: {}", counted(problems.len(), "problem")),
-                comment: broken(problems, *inherited, branch, MAX_PROBLEM_TEXT - room(edits)),
-                conclusion: Conclusion::Failure,
-                full: vec![listed(problems, OUTPUT_LIMIT)],
-                annotations: problems.iter().flat_map(annotations).take(MAX_ANNOTATIONS).collect(),
-                ..blank
-            },
-            Examination::Compared { plan, tree, .. } if plan.is_empty() => Self {
-                title: "Nothing changes in what is rendered".to_owned(),
-                comment: format!(
+                    rendered(&tree)
+                );
+                Self::of("It renders", comment, Conclusion::Success)
+            }
+            Examination::Broken { problems, inherited } => {
+                let title = format!("It does not render: {}", counted(problems.len(), "problem"));
+                let limit = MAX_PROBLEM_TEXT - room(edits);
+                let comment = broken(&problems, inherited, &question.links.branch, limit);
+                Self {
+                    is_broken: true,
+                    full: vec![listed(&problems, TEXT_LIMIT)],
+                    annotations: problems.iter().flat_map(annotations).take(MAX_ANNOTATIONS).collect(),
+                    ..Self::of(title, comment, Conclusion::Failure)
+                }
+            }
+            Examination::Compared { plan, tree, groups } if plan.is_empty() => {
+                let comment = format!(
                     "This pull request changes nothing in what is rendered.\n\n{}\n",
-                    rendered(tree)
-                ),
-                ..blank
-            },
-            Examination::Compared { plan, groups, tree } => Self {
-                title: text::headline(plan),
-                comment: compared(
-                    (plan, risks),
-                    markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits),
-                    &refusals(groups.values(), budget),
-                    &footer(subject, tree),
-                ),
-                full: markdown::full(plan, OUTPUT_LIMIT, MAX_PARTS),
-                ..blank
-            },
+                    rendered(&tree)
+                );
+                let attestation = reviewed::attest(&groups);
+                let title = "Nothing changes in what is rendered";
+                Self { attestation, ..Self::of(title, comment, Conclusion::Success) }
+            }
+            Examination::Compared { plan, groups, tree } => {
+                let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits);
+                let (notes, body) =
+                    (refusals(groups.values(), question), markdown::body_within(&plan, limit, risks));
+                let footer = footer(question.subject, &tree);
+                let comment = format!("### What this pull request changes\n\n{notes}{body}\n---\n{footer}\n");
+                Self {
+                    full: markdown::full(&plan, TEXT_LIMIT, MAX_PARTS),
+                    attestation: reviewed::attest(&groups),
+                    ..Self::of(text::headline(&plan), comment, Conclusion::Success)
+                }
+            }
         };
-        page.with_edits(edits, risks)
+        Self { is_news: true, ..page }
     }
 
     /// Puts what was edited by hand first.
@@ -146,7 +156,7 @@ impl Page {
         let is_plain = |edit: &&Edit| edit.entry.is_some() && visible(&edit.path) == edit.path;
         let notes = edits.files.iter().filter(is_plain).map(edit_annotation);
         self.annotations = notes.chain(self.annotations).take(MAX_ANNOTATIONS).collect();
-        self.full.splice(0..0, edits.plan.iter().flat_map(|plan| markdown::full(plan, OUTPUT_LIMIT, 1)));
+        self.full.splice(0..0, edits.plan.iter().flat_map(|plan| markdown::full(plan, TEXT_LIMIT, 1)));
         self.full.truncate(MAX_PARTS);
         self.edits = edits.files.iter().map(|edit| (edit.path.clone(), edit.entry.clone())).collect();
         self
@@ -154,85 +164,50 @@ impl Page {
 
     /// Writes down that a pull request could not be rendered, since the process that rendered it ended.
     pub(super) fn of_death(death: &WorkerDeath) -> Self {
-        let title = match death.limit() {
-            Some(limit) => format!("It could not be rendered within {limit}"),
-            None => "It could not be rendered".to_owned(),
-        };
+        let within = death.limit().map(|limit| format!(" within {limit}")).unwrap_or_default();
         let comment = format!(
             "### This pull request could not be rendered\n\nThe rendering was ended: {death}. It is not tried again \
              until something is pushed.\n\nThe way out: {}.\n",
             death.hint()
         );
-        Self {
-            title,
-            comment,
-            is_news: true,
-            is_broken: true,
-            conclusion: Conclusion::Failure,
-            ..Self::blank()
-        }
+        let page = Self::of(format!("It could not be rendered{within}"), comment, Conclusion::Failure);
+        Self { is_news: true, is_broken: true, ..page }
     }
 
-    /// Writes down that nothing was read of a fork, and what that takes; `touches` says whether it touches what is rendered,
-    /// by GitHub's list of its files.
+    /// Writes down that nothing was read of a fork, and what that takes; `touches` is whether it touches what is rendered,
+    /// by the forge's list of its files.
     pub(super) fn of_unread(touches: bool) -> Self {
         if !touches {
-            return Self {
-                title: NOTHING_TOUCHED.to_owned(),
-                comment: UNREAD_HARMLESS.to_owned(),
-                ..Self::blank()
-            };
+            return Self::of(NOTHING_TOUCHED, UNREAD_HARMLESS.to_owned(), Conclusion::Success);
         }
-        Self {
-            title: format!("Waits for the label {RENDER_LABEL}"),
-            comment: format!(
-                "This fork changes what is rendered, and anyone may have written it: nothing of it was fetched or rendered. \
-                 When you have read what is there, set the label `{RENDER_LABEL}`; it counts until the next push.\n"
-            ),
-            conclusion: Conclusion::ActionRequired,
-            ..Self::blank()
-        }
+        let comment = format!(
+            "This fork changes what is rendered, and anyone may have written it: nothing of it was fetched or rendered. \
+             When you have read what is there, set the label `{RENDER_LABEL}`; it counts until the next push.\n"
+        );
+        Self::of(format!("Waits for the label {RENDER_LABEL}"), comment, Conclusion::ActionRequired)
     }
 
     /// Writes down that a head has nothing in common with the base branch.
     pub(super) fn of_unrelated(branch: &str) -> Self {
-        Self {
-            title: format!("It shares no history with {branch}"),
-            comment: format!(
-                "This head shares no commit with {}: there is nothing to compare it with.\n",
-                shown(branch)
-            ),
-            conclusion: Conclusion::Failure,
-            ..Self::blank()
-        }
+        let comment = format!(
+            "This head shares no commit with {}: there is nothing to compare it with.\n",
+            code(branch, MAX_SHOWN)
+        );
+        Self::of(format!("It shares no history with {branch}"), comment, Conclusion::Failure)
     }
 
-    fn blank() -> Self {
-        Self {
-            title: String::new(),
-            comment: String::new(),
-            is_news: false,
-            edits: Vec::new(),
-            conclusion: Conclusion::Success,
-            is_broken: false,
-            full: Vec::new(),
-            annotations: Vec::new(),
-            seal: String::new(),
-        }
-    }
-
-    /// Says who made a head of one of our own branches, before what it changes.
-    pub(super) fn made_by(mut self, maker: &Maker) -> Self {
+    /// Puts who made a head of one of our own branches before what it changes.
+    pub(super) fn made_by(mut self, maker: Maker) -> Self {
         let (title, text) = match maker {
             Maker::Fleetwright { source } => {
                 let made = format!("Made by Fleetwright from {}", source.short());
                 let text = format!("Fleetwright rendered this from `{source}`.\n");
-                ATTESTATION.clone_into(&mut self.seal);
+                MADE_BY_US.clone_into(&mut self.attestation);
                 (made, text)
             }
             Maker::Person => {
                 self.conclusion = Conclusion::Failure;
-                self.seal.clear();
+                self.attestation.clear();
                 let text = "The branch is Fleetwright's, and its head is not a commit that Fleetwright makes of the base \
                             branch: it is left alone. To change what is rendered, edit `environments/` or `templates/`; to \
                             let Fleetwright make it again, close this pull request and delete its branch.\n";
@@ -246,7 +221,7 @@ impl Page {
         self
     }
 
-    /// Says that the prefix of a branch is ours.
+    /// Adds that the prefix of a branch is ours.
     pub(super) fn on_reserved_branch(mut self) -> Self {
         self.title = format!("The prefix {BRANCH_PREFIX} is reserved; {}", self.title);
         self.comment = format!(
@@ -266,40 +241,36 @@ impl Page {
         }
     }
 
-    /// Returns what does not fit into the verdict's own check: one more check for each further part of the full diff.
-    pub(super) fn further_parts(&self, url: Option<&str>) -> Vec<Verdict> {
-        let parts = self.full.len();
-        let further = self.full.iter().enumerate().skip(1);
-        further
-            .map(|(index, text)| Verdict {
-                name: format!("{REVIEW} {}", index + 1),
-                conclusion: Conclusion::Neutral,
-                title: format!("Part {} of {parts} of what changes", index + 1),
-                summary: format!("The full diff goes on here, from `{REVIEW}`.\n"),
-                text: Some(text.clone()),
-                annotations: Vec::new(),
-                seal: String::new(),
-                url: url.map(str::to_owned),
-            })
-            .collect()
-    }
-
-    /// Returns the verdict on the head of a pull request whose page is `url`.
-    pub(super) fn into_verdict(self, url: Option<&str>) -> Verdict {
-        Verdict {
+    /// Returns the verdict on the head of a pull request whose page is `url`, and what does not fit into its own check: one
+    /// more check for each further part of the full diff.
+    pub(super) fn into_verdicts(self, url: Option<&str>) -> (Verdict, Vec<Verdict>) {
+        let total = self.full.len();
+        let mut full = self.full.into_iter();
+        let verdict = Verdict {
             name: REVIEW.to_owned(),
             conclusion: self.conclusion,
             title: self.title,
-            summary: self.comment.chars().take(OUTPUT_LIMIT).collect(),
-            text: self.full.into_iter().next(),
+            summary: self.comment.chars().take(TEXT_LIMIT).collect(),
+            text: full.next(),
             annotations: self.annotations,
-            seal: self.seal,
+            attestation: self.attestation,
             url: url.map(str::to_owned),
-        }
+        };
+        let part = |(number, text)| Verdict {
+            name: format!("{REVIEW} {number}"),
+            conclusion: Conclusion::Neutral,
+            title: format!("Part {number} of {total} of what changes"),
+            summary: format!("The full diff goes on here, from `{REVIEW}`.\n"),
+            text: Some(text),
+            annotations: Vec::new(),
+            attestation: String::new(),
+            url: url.map(str::to_owned),
+        };
+        (verdict, (2..).zip(full).map(part).collect())
     }
 }
 
-/// Says that a fork was pushed to after a maintainer had asked for it to be rendered.
+/// Returns the comment on a fork that was pushed to after a maintainer had asked for it to be rendered.
 pub(super) fn permission_gone() -> String {
     format!(
         "Something was pushed to this fork after a maintainer had asked for it to be rendered, so the label was taken off. \
@@ -307,17 +278,12 @@ pub(super) fn permission_gone() -> String {
     )
 }
 
-fn compared((plan, risks): (&Plan, Option<&str>), limit: usize, notes: &str, footer: &str) -> String {
-    let body = markdown::body_within(plan, limit, risks);
-    format!("### What this pull request changes\n\n{notes}{body}\n---\n{footer}\n")
-}
-
 /// How much of the comment the edits take.
 fn room(edits: &Edits) -> usize {
     if edits.is_empty() { 0 } else { MAX_EDITS }
 }
 
-/// Says what was edited by hand: the files first, each with the lines to change instead, and then what the edits are.
+/// Lists what was edited by hand: the files first, each with the lines to change instead, and then what the edits are.
 fn edited(edits: &Edits, risks: Option<&str>) -> String {
     let mut text = format!(
         "### Rendered files are edited by hand\n\n\
@@ -325,15 +291,7 @@ fn edited(edits: &Edits, risks: Option<&str>) -> String {
          Take the edits back and change the lines that are named; or a maintainer who has read the edits sets the label \
          `{ACCEPT_LABEL}`, which counts until the next push.\n\n"
     );
-    let total = edits.files.len();
-    for (shown, edit) in edits.files.iter().enumerate() {
-        let line = edit_line(edit);
-        if text.chars().count() + line.chars().count() > MAX_EDIT_LIST {
-            let _ = writeln!(text, "- and {}", counted(total - shown, "more file"));
-            break;
-        }
-        text.push_str(&line);
-    }
+    push_lines(&mut text, edits.files.iter().map(edit_line), MAX_EDIT_LIST, "more file");
     if let Some(plan) = edits.plan.as_ref().filter(|plan| !plan.is_empty()) {
         let body = markdown::body_within(plan, MAX_EDITS - MAX_EDIT_LIST - 500, risks);
         let _ = write!(text, "\nFrom what is rendered to what is committed instead:\n\n{body}");
@@ -342,14 +300,14 @@ fn edited(edits: &Edits, risks: Option<&str>) -> String {
 }
 
 fn edit_line(edit: &Edit) -> String {
-    let mut line = format!("- {} {}", path(edit), what(edit));
+    let mut line = format!("- {} {}", code(&edit.path, MAX_SHOWN), what(edit));
     for risk in &edit.risks {
         let _ = write!(line, "; **{}**: {}", risk.kind, risk.note);
     }
     line.push('\n');
     for (key, place) in &edit.sources {
-        let setting = if key.is_empty() { "it".to_owned() } else { shown(key) };
-        let _ = writeln!(line, "  - {setting} comes from {}", shown(&place.to_string()));
+        let setting = if key.is_empty() { "it".to_owned() } else { code(key, MAX_SHOWN) };
+        let _ = writeln!(line, "  - {setting} comes from {}", code(&place.to_string(), MAX_SHOWN));
     }
     line
 }
@@ -362,16 +320,6 @@ fn what(edit: &Edit) -> String {
         What::Replaced => format!("is {}", edit.entry.as_ref().map(ToString::to_string).unwrap_or_default()),
         What::Unknown => "differs from the base, and this head does not render".to_owned(),
     }
-}
-
-fn path(edit: &Edit) -> String {
-    shown(&edit.path)
-}
-
-/// Writes a text from outside as a code span of a bounded length.
-fn shown(text: &str) -> String {
-    let text: String = visible(text).chars().take(MAX_SHOWN).collect();
-    markdown::code(&text)
 }
 
 fn edit_annotation(edit: &Edit) -> Annotation {
@@ -399,10 +347,10 @@ fn rendered(tree: &str) -> String {
     format!("Digest of the rendered tree: `{}`.", &tree[..SHOWN_DIGITS.min(tree.len())])
 }
 
-/// Says which plans would be refused after the merge since they delete too much.
-fn refusals<'a>(plans: impl Iterator<Item = &'a Plan>, (budget, allowed): &(Budget, Option<&str>)) -> String {
-    let mut notes = String::new();
-    for refusal in plans.filter_map(|plan| plan.refuse(budget, *allowed).err()) {
+/// Lists which plans would be refused after the merge since they delete too much.
+fn refusals<'a>(plans: impl Iterator<Item = &'a Plan>, question: &Question) -> String {
+    let (mut notes, allowed) = (String::new(), question.allow_deletions.as_deref());
+    for refusal in plans.filter_map(|plan| plan.refuse(&question.budget, allowed).err()) {
         let note = format!("**Refused after the merge**: {refusal}; {}.\n\n", refusal.hint());
         if notes.chars().count() + note.chars().count() <= MAX_NOTES {
             let _ = write!(notes, "{note}");

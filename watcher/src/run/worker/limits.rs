@@ -3,6 +3,8 @@
 //! A process can only lower them for good. On Linux all of them hold; on other systems that are like Unix memory is not
 //! bounded, since anonymous mappings do not count there, and elsewhere there is none. A deadline holds everywhere.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What one worker may take.
@@ -14,6 +16,49 @@ pub struct Limits {
     pub stack_bytes: usize,
     /// How long one rendering may take.
     pub time: Duration,
+}
+
+/// How long one rendering may take: a fleet of 1,000 clusters takes a second.
+const TIME: Duration = Duration::from_mins(1);
+/// The stack of each thread: what threads have everywhere else, too.
+const STACK_BYTES: usize = 2 << 20;
+/// The memory of the worker that renders what people propose, unless the base branch takes a good part of it.
+const REVIEW_MEMORY_BYTES: u64 = 512 << 20;
+/// The memory of the worker that renders the base branch: for a fleet of several thousand clusters.
+const BASE_MEMORY_BYTES: u64 = 4 << 30;
+
+/// The program that workers are started from, and their limits.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// The program: this one.
+    pub program: PathBuf,
+    /// The limits of the worker that renders the base branch.
+    pub base: Limits,
+    /// The limits of the worker that renders what people propose. Its memory grows with what the base branch takes.
+    pub review: Limits,
+}
+
+impl WorkerSettings {
+    /// Returns the limits for this machine, with workers that are started from `program`.
+    #[must_use]
+    pub fn new(program: PathBuf) -> Self {
+        // The rest is for the service itself, and for what else there is.
+        let available = available_memory_bytes().map_or(u64::MAX, |bytes| bytes / 4 * 3);
+        let limits = |memory: u64| Limits {
+            memory_bytes: memory.min(available),
+            stack_bytes: STACK_BYTES,
+            time: TIME,
+        };
+        Self { program, base: limits(BASE_MEMORY_BYTES), review: limits(REVIEW_MEMORY_BYTES) }
+    }
+
+    /// Returns the limits for this machine, with workers that are started from this very program.
+    pub fn of_this_program() -> io::Result<Self> {
+        let program = std::env::current_exe()?;
+        // On Linux the file may have been replaced since: this names the one that runs.
+        let running = Path::new("/proc/self/exe");
+        Ok(Self::new(if running.exists() { running.to_owned() } else { program }))
+    }
 }
 
 /// Files, sockets and pipes that a worker may have open at once: it reads one repository, and packs are files.
@@ -98,7 +143,7 @@ fn status_bytes(status: &str, field: &str) -> Option<u64> {
 }
 
 /// Returns how much memory this process and its children can have: what the container or the machine has.
-pub(super) fn available_memory_bytes() -> Option<u64> {
+fn available_memory_bytes() -> Option<u64> {
     let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let container = container.and_then(|text| text.trim().parse().ok());
     let machine = std::fs::read_to_string("/proc/meminfo").ok();

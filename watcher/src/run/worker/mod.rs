@@ -15,58 +15,13 @@ mod serve;
 mod workers;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::Duration;
 
 pub use death::WorkerDeath;
-pub use limits::{Limits, leave_no_core};
+pub use limits::{Limits, WorkerSettings, leave_no_core};
 pub use workers::Purpose;
 pub(super) use workers::Workers;
-
-/// How long one rendering may take: a fleet of 1,000 clusters takes a second.
-const TIME: Duration = Duration::from_mins(1);
-/// The stack of each thread: what threads have everywhere else, too.
-const STACK_BYTES: usize = 2 << 20;
-/// The memory of the worker that renders what people propose, unless the base branch takes a good part of it.
-const REVIEW_MEMORY_BYTES: u64 = 512 << 20;
-/// The memory of the worker that renders the base branch: for a fleet of several thousand clusters.
-const BASE_MEMORY_BYTES: u64 = 4 << 30;
-
-/// The program that workers are started from, and their limits.
-#[derive(Clone, Debug)]
-pub struct WorkerSettings {
-    /// The program: this one.
-    pub program: PathBuf,
-    /// The limits of the worker that renders the base branch.
-    pub base: Limits,
-    /// The limits of the worker that renders what people propose. Its memory grows with what the base branch takes.
-    pub review: Limits,
-}
-
-impl WorkerSettings {
-    /// Returns the limits for this machine, with workers that are started from `program`.
-    #[must_use]
-    pub fn new(program: PathBuf) -> Self {
-        // The rest is for the service itself, and for what else there is.
-        let available = limits::available_memory_bytes().map_or(u64::MAX, |bytes| bytes / 4 * 3);
-        let limits = |memory: u64| Limits {
-            memory_bytes: memory.min(available),
-            stack_bytes: STACK_BYTES,
-            time: TIME,
-        };
-        Self { program, base: limits(BASE_MEMORY_BYTES), review: limits(REVIEW_MEMORY_BYTES) }
-    }
-
-    /// Returns the limits for this machine, with workers that are started from this very program.
-    pub fn of_this_program() -> io::Result<Self> {
-        let program = std::env::current_exe()?;
-        // On Linux the file may have been replaced since: this names the one that runs.
-        let running = Path::new("/proc/self/exe");
-        Ok(Self::new(if running.exists() { running.to_owned() } else { program }))
-    }
-}
 
 /// Serves as a worker on standard input and output until the service ends, and ends the process with it.
 ///

@@ -15,8 +15,8 @@ use super::death::WorkerDeath;
 use super::frame::{self, FrameError};
 use super::limits::Limits;
 use super::message::{Answer, Reply, Request};
+use crate::events::Cancel;
 use crate::git::Revision;
-use crate::run::pipeline::Steps;
 
 /// How often it is looked whether a stop was requested while nothing arrives.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -84,7 +84,7 @@ impl Process {
     pub(super) fn ask(
         &mut self,
         request: &Request,
-        steps: &dyn Steps,
+        cancel: &Cancel,
         progress: &dyn Progress,
         assembly: &mut Assembly<'_>,
     ) -> Result<Answer, Ended> {
@@ -94,7 +94,7 @@ impl Process {
         let _ = self.requests.flush();
         let mut deadline = Instant::now() + self.limits.time;
         loop {
-            if steps.is_stopped() {
+            if cancel.is_requested() {
                 return Err(Ended::Stopped);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -238,7 +238,6 @@ mod tests {
 
     use super::super::message::Task;
     use super::*;
-    use crate::events::Cancel;
     use crate::run::files::FleetFiles;
 
     const LIMITS: Limits =

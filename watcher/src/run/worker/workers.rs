@@ -10,13 +10,14 @@ use renderer::render::Progress;
 use tracing::{info, warn};
 
 use super::assembly::Assembly;
+use super::death::WorkerDeath;
+use super::limits::{Limits, WorkerSettings};
 use super::message::{Answer, Request, Task};
 use super::process::{Ended, Process};
-use super::{Limits, WorkerDeath, WorkerSettings};
 use crate::error::CommandError;
+use crate::events::{Cancel, Stopped};
 use crate::git::Revision;
 use crate::run::files::FleetFiles;
-use crate::run::pipeline::Steps;
 use crate::run::review::{Page, Question};
 
 /// How often what the base branch took has room in a review: for both sides, and as much as that for what is added.
@@ -68,7 +69,6 @@ struct Worker {
 /// What became of a request.
 enum Asked {
     Answered(Answer),
-    Stopped,
     /// Each worker ends over it; the last one did so while it rendered this revision, if any.
     Fatal(WorkerDeath, Option<Revision>),
 }
@@ -90,35 +90,33 @@ impl Workers {
         std::mem::take(&mut self.deaths)
     }
 
-    /// Renders a revision of the base branch; nothing if a stop was requested meanwhile.
+    /// Renders a revision of the base branch.
     ///
     /// What ended a worker is not tried again: it would end the next one, too.
     pub(in crate::run) fn render(
         &mut self,
         git_dir: &Path,
         revision: Revision,
-        steps: &dyn Steps,
+        cancel: &Cancel,
         progress: &dyn Progress,
-    ) -> Result<Option<Arc<FleetFiles>>, CommandError> {
+    ) -> Result<Arc<FleetFiles>, CommandError> {
         if let Some(death) = self.fatal.get(&revision) {
             return Err(CommandError::Worker { revision, death: death.clone() });
         }
         let request = Request { git_dir: git_dir.into(), task: Task::Render(revision) };
-        match self.ask(Purpose::Base, revision, &request, steps, progress)? {
+        match self.ask(Purpose::Base, revision, &request, cancel, progress)? {
             Asked::Answered(Answer::Rendered { gone, notes, memory_bytes }) => {
                 for note in notes {
                     info!(%revision, "{note}");
                 }
                 self.base_memory_bytes = self.base_memory_bytes.max(memory_bytes.unwrap_or_default());
-                Ok(self.base.as_mut().map(|base| {
-                    if !gone.is_empty() {
-                        Arc::make_mut(&mut base.fleet).retain(|name, _| !gone.contains(name));
-                    }
-                    Arc::clone(&base.fleet)
-                }))
+                let base = self.base.as_mut().expect("a worker that has answered is kept");
+                if !gone.is_empty() {
+                    Arc::make_mut(&mut base.fleet).retain(|name, _| !gone.contains(name));
+                }
+                Ok(Arc::clone(&base.fleet))
             }
             Asked::Answered(answer) => Err(failed(answer)),
-            Asked::Stopped => Ok(None),
             Asked::Fatal(death, _) => {
                 if self.fatal.len() == MAX_FATAL {
                     self.fatal.clear();
@@ -131,7 +129,7 @@ impl Workers {
         }
     }
 
-    /// Finds out what a pull request changes; nothing if a stop was requested meanwhile.
+    /// Finds out what a pull request changes.
     ///
     /// What each worker ends over is its verdict. If that is what the pull request started from, the head is
     /// looked at alone.
@@ -139,22 +137,21 @@ impl Workers {
         &mut self,
         git_dir: &Path,
         mut question: Question,
-        steps: &dyn Steps,
-    ) -> Result<Option<Result<Page, WorkerDeath>>, CommandError> {
+        cancel: &Cancel,
+    ) -> Result<Result<Page, WorkerDeath>, CommandError> {
         let revision = question.subject.head;
         loop {
             let request = Request { git_dir: git_dir.into(), task: Task::Examine(question.clone()) };
-            match self.ask(Purpose::Review, revision, &request, steps, &())? {
+            match self.ask(Purpose::Review, revision, &request, cancel, &())? {
                 Asked::Answered(Answer::Examined { page, memory_bytes }) => {
                     if memory_bytes.is_some_and(|bytes| bytes > self.limits(Purpose::Review).memory_bytes / 2)
                     {
                         // What is left over from one pull request must not be in the way of the next.
                         self.review = None;
                     }
-                    return Ok(Some(Ok(*page)));
+                    return Ok(Ok(*page));
                 }
                 Asked::Answered(answer) => return Err(failed(answer)),
-                Asked::Stopped => return Ok(None),
                 Asked::Fatal(death, _) if death.is_transient() => {
                     return Err(CommandError::Worker { revision, death });
                 }
@@ -163,26 +160,25 @@ impl Workers {
                 {
                     question.is_base_unrenderable = true;
                 }
-                Asked::Fatal(death, _) => return Ok(Some(Err(death))),
+                Asked::Fatal(death, _) => return Ok(Err(death)),
             }
         }
     }
 
-    /// Returns the roles of the clusters that a revision describes; nothing if a stop was requested meanwhile.
+    /// Returns the roles of the clusters that a revision describes.
     ///
     /// A revision that each worker ends over describes none.
     pub(in crate::run) fn roles(
         &mut self,
         git_dir: &Path,
         revision: Revision,
-        steps: &dyn Steps,
-    ) -> Result<Option<BTreeMap<ClusterName, Role>>, CommandError> {
+        cancel: &Cancel,
+    ) -> Result<BTreeMap<ClusterName, Role>, CommandError> {
         let request = Request { git_dir: git_dir.into(), task: Task::Roles(revision) };
-        match self.ask(Purpose::Review, revision, &request, steps, &())? {
-            Asked::Answered(Answer::Roles(roles)) => Ok(Some(roles)),
+        match self.ask(Purpose::Review, revision, &request, cancel, &())? {
+            Asked::Answered(Answer::Roles(roles)) => Ok(roles),
             Asked::Answered(answer) => Err(failed(answer)),
-            Asked::Stopped => Ok(None),
-            Asked::Fatal(..) => Ok(Some(BTreeMap::new())),
+            Asked::Fatal(..) => Ok(BTreeMap::new()),
         }
     }
 
@@ -192,7 +188,7 @@ impl Workers {
         purpose: Purpose,
         revision: Revision,
         request: &Request,
-        steps: &dyn Steps,
+        cancel: &Cancel,
         progress: &dyn Progress,
     ) -> Result<Asked, CommandError> {
         loop {
@@ -204,7 +200,7 @@ impl Workers {
                 None => Worker::start(&self.settings.program, limits, revision)?,
             };
             let mut assembly = Assembly::new(&worker.fleet, limits.memory_bytes);
-            match worker.process.ask(request, steps, progress, &mut assembly) {
+            match worker.process.ask(request, cancel, progress, &mut assembly) {
                 Ok(answer) => {
                     let changed = assembly.into_changed();
                     if !changed.is_empty() {
@@ -213,7 +209,7 @@ impl Workers {
                     *self.worker(purpose) = Some(worker);
                     return Ok(Asked::Answered(answer));
                 }
-                Err(Ended::Stopped) => return Ok(Asked::Stopped),
+                Err(Ended::Stopped) => return Err(Stopped.into()),
                 Err(Ended::Died { death, rendering, last_lines }) => {
                     let (of, cause) = (purpose.label(), death.label());
                     warn!(%revision, worker = of, cause, ?last_lines, "a worker ended before it had answered: {death}");

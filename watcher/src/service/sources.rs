@@ -1,4 +1,4 @@
-//! The sources that ask GitHub: pages that changed, and deliveries that failed.
+//! What makes the service look at a forge without an event: pages that changed, and deliveries that did not arrive.
 //!
 //! Connects the looks of `events` with the one client of GitHub, so that all requests share one budget.
 
@@ -12,54 +12,54 @@ use crate::events::deliveries::{self, Call, Hook, Reply, SweepError};
 use crate::events::forge_look::{self, Mark};
 use crate::events::poll::poll;
 use crate::events::{Event, Events, Monitor, RepositoryName};
+use crate::forge::Home;
 use crate::forge::github::{Asker, Client, GitHubError, GitHubFault};
 use crate::output::metrics::Metrics;
 
 /// How often to look for failed deliveries. Polling finds the changes behind them earlier.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 
-/// The sources that ask GitHub.
-pub(super) struct GitHubSources {
-    pub(super) client: Arc<Client>,
-    pub(super) monitor: Monitor,
-    pub(super) events: Events,
+/// Looks whether pages changed that show what no ref does, those of the base branch of that moment, if the forge has pages.
+pub(super) fn look_at_pages(
+    home: &Home,
+    base: Arc<Mutex<String>>,
+    every: Duration,
+    monitor: &Monitor,
+    events: &Events,
+) -> Result<(), CommandError> {
+    let Home::GitHub(client) = home else { return Ok(()) };
+    let repository = repository_of(client)?;
+    let routes =
+        move || forge_look::routes(&repository, &base.lock().unwrap_or_else(PoisonError::into_inner));
+    let client = Arc::clone(client);
+    let mut look = forge_look::look(routes, move |route| mark(&client, route));
+    let monitor = monitor.clone();
+    tokio::spawn(poll(every, Event::Changed, events.clone(), move || monitor.observe_look(look())));
+    Ok(())
 }
 
-impl GitHubSources {
-    /// Looks whether pages changed that show what no ref does, those of the base branch of that moment.
-    pub(super) fn look_at_pages(
-        &self,
-        base: Arc<Mutex<String>>,
-        every: Duration,
-    ) -> Result<(), CommandError> {
-        let repository = repository_of(&self.client)?;
-        let routes =
-            move || forge_look::routes(&repository, &base.lock().unwrap_or_else(PoisonError::into_inner));
-        let client = Arc::clone(&self.client);
-        let mut look = forge_look::look(routes, move |route| mark(&client, route));
-        let monitor = self.monitor.clone();
-        tokio::spawn(poll(every, Event::Changed, self.events.clone(), move || monitor.observe_look(look())));
-        Ok(())
-    }
-
-    /// Looks for failed deliveries, and requests them again.
-    pub(super) fn sweep_deliveries(&self, hook: Option<u64>) -> Result<(), CommandError> {
-        let (client, metrics) = (Arc::clone(&self.client), self.monitor.metrics.clone());
-        let (event, events) = (Event::Changed, self.events.clone());
-        match (hook, client.acts_as_app()) {
-            (Some(id), _) => {
-                let hook = Hook::Repository { repository: repository_of(&client)?, id };
-                tokio::spawn(poll(SWEEP_INTERVAL, event, events, sweep(client, hook, metrics)));
-            }
-            (None, true) => {
-                tokio::spawn(poll(SWEEP_INTERVAL, event, events, sweep_of_app(client, metrics)));
-            }
-            (None, false) => {
-                info!("failed deliveries are left to polling; with `--webhook-id` they are requested again");
-            }
+/// Looks for deliveries that did not arrive, and asks for them again: those of a repository's webhook, or of our own App's.
+pub(super) fn sweep_deliveries(
+    home: &Home,
+    webhook: Option<u64>,
+    monitor: &Monitor,
+    events: &Events,
+) -> Result<(), CommandError> {
+    let Home::GitHub(client) = home else { return Ok(()) };
+    let (client, metrics, events) = (Arc::clone(client), monitor.metrics.clone(), events.clone());
+    match (webhook, client.acts_as_app()) {
+        (Some(id), _) => {
+            let hook = Hook::Repository { repository: repository_of(&client)?, id };
+            tokio::spawn(poll(SWEEP_INTERVAL, Event::Changed, events, sweep(client, hook, metrics)));
         }
-        Ok(())
+        (None, true) => {
+            tokio::spawn(poll(SWEEP_INTERVAL, Event::Changed, events, sweep_of_app(client, metrics)));
+        }
+        (None, false) => {
+            info!("deliveries that do not arrive are left to polling; `--webhook-id` lets them come again");
+        }
     }
+    Ok(())
 }
 
 fn repository_of(client: &Client) -> Result<RepositoryName, CommandError> {

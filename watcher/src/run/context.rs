@@ -1,0 +1,63 @@
+//! What all stages of a run work with, and what our branches are called.
+
+use renderer::plan::Budget;
+
+use super::group::Group;
+use super::worker::WorkerSettings;
+use crate::events::Cancel;
+use crate::forge::Forge;
+use crate::git::{Repository, Revision, Upstream};
+
+/// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
+pub const BRANCH_PREFIX: &str = "fleetwright/";
+
+/// What a run may do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The base branch.
+    pub base: String,
+    /// Whether no base branch was named, so that it is the one that HEAD is on, also when that changes.
+    pub follows_head: bool,
+    /// How much a plan may delete without approval.
+    pub budget: Budget,
+    /// The plan that may delete more: its digest, or the beginning of it.
+    pub allow_deletions: Option<String>,
+    /// Whether a pull request of ours is merged whose change was read before, once nothing is in its way.
+    pub merge_reviewed: bool,
+    /// What renders, and within which limits.
+    pub worker: WorkerSettings,
+}
+
+/// What all stages of a run work with.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub upstream: &'a Upstream,
+    pub forge: &'a dyn Forge,
+    pub settings: &'a Settings,
+    pub cancel: &'a Cancel,
+}
+
+/// The base branch as a run found it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Base {
+    /// The tip of the branch.
+    pub tip: Revision,
+    /// The commit that made the inputs what they are.
+    pub source: Revision,
+}
+
+impl<'a> Context<'a> {
+    pub const fn repository(&self) -> &'a Repository {
+        self.upstream.repository()
+    }
+}
+
+/// Returns the head branch of a group.
+pub(super) fn head_of(group: Group) -> String {
+    format!("{BRANCH_PREFIX}{group}")
+}
+
+/// Returns the head branches of all groups: no other branch is ever read as ours, written or deleted.
+pub(super) fn heads() -> [String; 2] {
+    Group::ALL.map(head_of)
+}
