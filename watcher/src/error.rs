@@ -1,4 +1,4 @@
-//! How a command fails: what went wrong, what to do about it, and which exit code says so.
+//! How a command fails: what went wrong, what to do about it, and which exit code stands for it.
 
 use std::io;
 use std::path::PathBuf;
@@ -107,7 +107,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Returns the exit code that says what kind of failure this is.
+    /// Returns the exit code that stands for this kind of failure.
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {

@@ -151,13 +151,13 @@ fn unclear(address: &str) -> CommandError {
     let host = github::host_of(address).unwrap_or_default();
     usage(
         &format!(
-            "`{host}` may be GitHub under another name, and nothing says whether pull requests live there"
+            "`{host}` may be GitHub under another name, and no option says whether pull requests live there"
         ),
-        "say `--forge github`, with `--api URL` if its interface is not at `https://HOST/api/v3`; or `--forge local`",
+        "give `--forge github`, with `--api URL` if its interface is not at `https://HOST/api/v3`; or `--forge local`",
     )
 }
 
-/// Shows where pull requests live. That they do not live where the upstream is, without anyone having said so, is a warning.
+/// Shows where pull requests live. That they do not live where the upstream is, by no option, is a warning.
 fn show_choice(address: &str, place: Option<&RepositoryPlace>, forge: Option<ForgeName>) {
     let host = github::host_of(address).unwrap_or_default();
     match place {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_requests_live_on_github_if_the_upstream_does_or_someone_says_so() {
+    fn pull_requests_live_on_github_if_the_upstream_does_or_an_option_says_so() {
         let named = |api, address: &str, forge| place(api, None, address, forge);
         let (public, own) = ("https://github.com/acme/fleet.git", "https://ghe.example.com/acme/fleet.git");
         let at = |api: &str| Ok(Some(api.to_owned()));

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_cancelled_until_someone_asks() {
+    fn nothing_is_cancelled_without_a_request() {
         let cancel = Cancel::default();
         let clone = cancel.clone();
         assert!(!clone.is_requested());

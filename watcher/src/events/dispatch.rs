@@ -111,7 +111,7 @@ mod tests {
         max_retry: Duration::from_mins(1),
     };
 
-    /// A service on a stopped clock whose runs end as they are told, and note their event and the second they began.
+    /// A service on a stopped clock whose runs end as a test has it, and note their event and the second they began.
     struct Scene {
         start: tokio::time::Instant,
         runs: Arc<Mutex<Vec<(Event, u64)>>>,

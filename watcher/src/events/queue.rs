@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
+
 use super::Event;
 
 /// How long the queue waits.
@@ -103,7 +105,7 @@ pub enum FollowUp {
 #[derive(Debug)]
 pub struct Queue {
     settings: Settings,
-    jitter: Jitter,
+    random: Rng,
     waiting: Option<Waiting>,
     running: Option<Request>,
     failures: u32,
@@ -123,10 +125,10 @@ struct Waiting {
 impl Queue {
     /// Creates an empty queue; equal seeds give equal delays.
     #[must_use]
-    pub const fn new(settings: Settings, seed: u64) -> Self {
+    pub fn new(settings: Settings, seed: u64) -> Self {
         Self {
             settings,
-            jitter: Jitter(seed),
+            random: Rng::with_seed(seed),
             waiting: None,
             running: None,
             failures: 0,
@@ -179,12 +181,12 @@ impl Queue {
             Outcome::Failed(failure) => match failure.persistence {
                 Persistence::Stalled => self.stall(&failure.message),
                 Persistence::Transient => {
-                    let delay = self.jitter.spread(backoff(&self.settings, self.failures));
+                    let delay = spread(&mut self.random, backoff(&self.settings, self.failures));
                     self.retry(delay, now, ended)
                 }
                 Persistence::Limited(wait) => {
                     // Every client that the limit holds up gets the same moment.
-                    let delay = wait + self.jitter.spread(self.settings.first_retry);
+                    let delay = wait + spread(&mut self.random, self.settings.first_retry);
                     self.not_before = Some(now + delay);
                     self.retry(delay, now, ended)
                 }
@@ -234,25 +236,9 @@ fn backoff(settings: &Settings, earlier: u32) -> Duration {
     settings.first_retry.saturating_mul(factor).min(settings.max_retry)
 }
 
-/// A small generator (`SplitMix64`), so that many instances don't retry in step.
-#[derive(Debug)]
-struct Jitter(u64);
-
-impl Jitter {
-    /// Returns a delay between one half of `delay` and all of it.
-    fn spread(&mut self, delay: Duration) -> Duration {
-        let half = delay / 2;
-        let steps = u32::from(u16::MAX);
-        half + half * (self.draw() as u32 & steps) / steps
-    }
-
-    fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
+/// Returns a delay between one half of `delay` and all of it, so that many instances don't retry in step.
+fn spread(random: &mut Rng, delay: Duration) -> Duration {
+    delay.mul_f64(0.5 + random.f64() / 2.0)
 }
 
 #[cfg(test)]

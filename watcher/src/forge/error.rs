@@ -33,7 +33,7 @@ pub enum ForgeError {
         /// The one that is open.
         open: u64,
     },
-    /// The head branch is not where the proposal says.
+    /// The head branch is not where the proposal has it.
     #[error("branch `{head}` is not at `{}`", revision.short())]
     HeadMoved {
         /// The branch.

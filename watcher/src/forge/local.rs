@@ -7,22 +7,21 @@
 //! A kill may fall between any two writes; their order makes what is left behind recognisable:
 //!
 //! - *Open*: the head branch is pushed, then the record is created. A branch without a record gets one from the next run.
-//! - *Merge*: the base branch moves, then the record says so, then the head branch goes. A head that is part of its base
-//!   was merged, whatever the record says; [`LocalForge::settle`] and the next merge write the rest.
+//! - *Merge*: the base branch moves, then the record follows, then the head branch goes. A head that is part of its base
+//!   was merged, whatever the record has; [`LocalForge::settle`] and the next merge write the rest.
 //! - *Close*: the record says so, then the head branch goes. [`LocalForge::settle`] deletes what was left.
-//! - *Reopen*: the head branch is put back, then the record says so. [`LocalForge::settle`] takes away a branch without it.
+//! - *Reopen*: the head branch is put back, then the record follows. [`LocalForge::settle`] takes away a branch without it.
 
 use std::collections::BTreeMap;
 
+use super::pull::BRANCHES;
 use super::record;
-use super::{
-    BRANCHES, ForgeError, OtherPulls, OwnPulls, Proposal, Proposed, PullRequest, PullState, Verdicts,
-};
+use super::{ForgeError, OtherPulls, OwnPulls, Proposal, Proposed, PullRequest, PullState, Verdicts};
 use crate::git::{GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
 
 const PULLS: &str = "refs/fleetwright/pulls/";
 
-/// How often a step is tried anew when someone else was faster: each loss means that someone else made progress.
+/// How often a step is tried again when another writer was faster: each loss means that another one made progress.
 const ATTEMPTS: usize = 20;
 
 type Refs = BTreeMap<String, Revision>;
@@ -65,7 +64,7 @@ impl<'a> LocalForge<'a> {
         Ok(self.read(&self.upstream.fetch()?, number)?.pull)
     }
 
-    /// Closes an open pull request and deletes its head branch if nobody else committed to it.
+    /// Closes an open pull request and deletes its head branch unless others committed to it.
     pub fn close(&self, number: u64, reason: &str) -> Result<(), ForgeError> {
         for _ in 0..ATTEMPTS {
             let Stored { mut pull, at } = self.read(&self.upstream.fetch()?, number)?;
@@ -121,7 +120,7 @@ impl<'a> LocalForge<'a> {
 
     /// Merges an open pull request into its base branch and returns the merge commit.
     ///
-    /// Merges what is on the head branch now, and only that: if someone commits to it meanwhile, nothing is merged.
+    /// Merges what is on the head branch now, and only that: if it moves meanwhile, nothing is merged.
     /// Merging what is merged already finishes what was left undone.
     pub fn merge(&self, number: u64, by: &Signature) -> Result<Revision, ForgeError> {
         let (mut landed, mut wanted) = (None, None);
@@ -182,7 +181,7 @@ impl<'a> LocalForge<'a> {
         Ok(true)
     }
 
-    /// Moves the base branch to a commit that merges the head; `None` if someone else moved it first.
+    /// Moves the base branch to a commit that merges the head; `None` if another writer moved it first.
     fn move_base(
         &self,
         refs: &Refs,
@@ -209,7 +208,7 @@ impl<'a> LocalForge<'a> {
         if !self.repository().is_ancestor(head, base)? {
             return Ok(None);
         }
-        // Without a merge commit someone fast-forwarded the base; then the head itself is what landed.
+        // Without a merge commit the base was fast-forwarded; then the head itself is what landed.
         let merge = self.repository().merge_of(head, base)?.unwrap_or(head);
         Ok(Some(Landed { head, merge }))
     }
@@ -234,9 +233,9 @@ impl<'a> LocalForge<'a> {
         Ok(self.upstream.update(&[RefUpdate { name, expected: previous, new: Some(new) }])?)
     }
 
-    /// Deletes the head branch if it still is where the record says, and returns whether it did.
+    /// Deletes the head branch if it still is where the record has it, and returns whether it did.
     ///
-    /// A branch that moved belongs to whoever moved it, and one that a person has checked out is in use.
+    /// A branch that moved belongs to who moved it, and one that a person has checked out is in use.
     fn delete_head(&self, pull: &PullRequest) -> Result<bool, ForgeError> {
         let Proposal { head, head_revision, .. } = &pull.proposal;
         match won(self.upstream.update(&[RefUpdate::branch(head, Some(*head_revision), None)])) {
@@ -329,7 +328,7 @@ impl OwnPulls for LocalForge<'_> {
         Ok(settled)
     }
 
-    /// Whoever may write our refs may write everything else as well, so a record is good for replacing a commit, and not for
+    /// An account that may write our refs may write everything else as well, so a record is good for replacing a commit, and not for
     /// taking it for what was rendered.
     fn has_attested(&self, head: &str, revision: Revision) -> Result<bool, ForgeError> {
         let is_it = |pull: &PullRequest| pull.proposal.head_revision == revision;
@@ -365,7 +364,7 @@ fn busy(what: &str) -> ForgeError {
     ForgeError::Busy { what: what.to_owned() }
 }
 
-/// Returns whether refs moved; `false` means that someone else was faster.
+/// Returns whether refs moved; `false` means that another writer was faster.
 fn won<E: Into<ForgeError>>(result: Result<(), E>) -> Result<bool, ForgeError> {
     match result.map_err(Into::into) {
         Ok(()) => Ok(true),

@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::Revision;
 
+/// How the names of refs begin that are branches.
+pub(super) const BRANCHES: &str = "refs/heads/";
+/// The label of a pull request whose change was read before its merge. Only Fleetwright sets it, so it takes it off elsewhere.
+pub const REVIEWED_LABEL: &str = "fleetwright: reviewed";
+
 /// A request to merge a head branch into a base branch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequest {
     /// The number, counted from 1 in each repository.
@@ -43,7 +48,7 @@ pub struct Proposal {
     #[serde(default)]
     pub labels: BTreeSet<String>,
     /// What a person reads before merging, in Markdown.
-    #[serde(skip_deserializing, default)]
+    #[serde(skip_deserializing, default, skip_serializing_if = "String::is_empty")]
     pub body: String,
 }
 

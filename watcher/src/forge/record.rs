@@ -3,62 +3,19 @@
 use std::sync::Arc;
 
 use renderer::path::RepoPath;
-use serde::{Deserialize, Serialize};
 
-use super::{ForgeError, Proposal, PullRequest, PullState};
+use super::{ForgeError, Proposal, PullRequest};
 use crate::git::{GitError, Repository, Revision, TreeChange};
 
 const RECORD: &str = "pull-request.yaml";
 const BODY: &str = "body.md";
 
-/// The record without the body, which reads better in a file of its own.
-#[derive(Deserialize)]
-struct Record {
-    number: u64,
-    state: PullState,
-    #[serde(flatten)]
-    proposal: Proposal,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Written<'a> {
-    number: u64,
-    state: &'a PullState,
-    title: &'a str,
-    group: &'a str,
-    plan: &'a str,
-    base: &'a str,
-    base_revision: &'a Revision,
-    head: &'a str,
-    head_revision: &'a Revision,
-    labels: Vec<&'a str>,
-}
-
-impl<'a> Written<'a> {
-    fn new(pull: &'a PullRequest) -> Self {
-        let Proposal { title, group, plan, base, base_revision, head, head_revision, labels, body: _ } =
-            &pull.proposal;
-        let labels = labels.iter().map(String::as_str).collect();
-        Self {
-            number: pull.number,
-            state: &pull.state,
-            title,
-            group,
-            plan,
-            base,
-            base_revision,
-            head,
-            head_revision,
-            labels,
-        }
-    }
-}
-
-/// Returns the files that record a pull request.
+/// Returns the files that record a pull request; its body reads better in a file of its own.
 pub(super) fn write(pull: &PullRequest) -> Result<Vec<TreeChange>, ForgeError> {
     let options = serde_yaml::ser_options! { quote_all: true };
-    let record = serde_yaml::to_string_with_options(&Written::new(pull), options)
+    let proposal = Proposal { body: String::new(), ..pull.proposal.clone() };
+    let record = PullRequest { proposal, ..pull.clone() };
+    let record = serde_yaml::to_string_with_options(&record, options)
         .map_err(|error| ForgeError::Unreadable { number: pull.number, reason: error.to_string() })?;
     Ok(vec![file(RECORD, &record), file(BODY, &pull.proposal.body)])
 }
@@ -80,13 +37,13 @@ pub(super) fn read(
     let unreadable = |reason: String| ForgeError::Unreadable { number, reason };
     let record = text(repository, revision, RECORD)?;
     let record = record.ok_or_else(|| unreadable(format!("there is no `{RECORD}` in it")))?;
-    let Record { number: recorded, state, mut proposal } =
+    let mut pull: PullRequest =
         serde_yaml::from_str(&record).map_err(|error| unreadable(error.to_string()))?;
-    if recorded != number {
-        return Err(unreadable(format!("it says that it is #{recorded}")));
+    if pull.number != number {
+        return Err(unreadable(format!("it is the record of #{}", pull.number)));
     }
-    proposal.body = text(repository, revision, BODY)?.unwrap_or_default();
-    Ok(PullRequest { number, state, proposal })
+    pull.proposal.body = text(repository, revision, BODY)?.unwrap_or_default();
+    Ok(pull)
 }
 
 fn text(repository: &Repository, revision: Revision, name: &str) -> Result<Option<String>, GitError> {

@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 /// The most characters of a verdict's summary, and of its text as well: what a check run of GitHub takes.
 pub const TEXT_LIMIT: usize = 65_535;
 
+/// The name of the verdict of a review.
+pub const REVIEW: &str = "fleetwright/review";
+/// The attestation in our verdict on a commit of one of our own branches that we made. No other account's verdict counts, and
+/// ours has it nowhere else.
+pub const MADE_BY_US: &str = "made=fleetwright";
+
 /// What is found about a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -37,7 +43,7 @@ pub enum Conclusion {
     Success,
     /// Something is wrong with the commit.
     Failure,
-    /// There is nothing to say for or against it.
+    /// Nothing is for or against it.
     Neutral,
     /// It waits for a person to do something; until then it counts as little as a failure.
     ActionRequired,
@@ -56,7 +62,7 @@ pub struct Annotation {
     pub message: String,
 }
 
-/// What is said of a commit.
+/// A status of a commit: one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitStatus {
     /// What it is about, such as `fleetwright/control-first`.
@@ -65,7 +71,7 @@ pub struct CommitStatus {
     pub state: StatusState,
     /// One line for people; what is longer than GitHub takes is cut.
     pub description: String,
-    /// Where more is said.
+    /// Where more is shown.
     pub target_url: Option<String>,
 }
 

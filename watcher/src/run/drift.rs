@@ -1,6 +1,6 @@
 //! Drift: rendered files that people changed on the base branch, named in the pull request that puts them back.
 //!
-//! The text names whose change goes away and why, before someone merges. Which changes count is decided by content: who
+//! The text names whose change goes away and why, before the merge. Which changes count is decided by content: who
 //! committed a change, and how it was merged, means little.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +118,7 @@ pub(super) fn of(drift: &[FilesChanged], changes: &[FileChange]) -> Vec<FilesCha
 
 /// Returns the commits that took back what `changes` put there again, since the inputs are as they are.
 ///
-/// Whoever made them: what the inputs render to was there, and only such a commit can have taken it away.
+/// Their author makes no difference: what the inputs render to was there, and only such a commit can have taken it away.
 pub(super) fn taken_back(
     repository: &Repository,
     base: Revision,
@@ -128,7 +128,7 @@ pub(super) fn taken_back(
     repository.taken_back(base, &published.collect())
 }
 
-/// Returns the part of a pull request's body that says whose changes it undoes: what was taken back since it was published,
+/// Returns the part of a pull request's body that lists whose changes it undoes: what was taken back since it was published,
 /// and what else was changed by hand. Nothing if there is neither.
 pub(super) fn section(taken_back: &[FilesChanged], drift: &[FilesChanged], base: &str) -> String {
     let is_new = |changed: &&FilesChanged| {

@@ -35,7 +35,7 @@ pub struct GroupReport {
     pub reviewed: Option<u64>,
     /// Whose the head branch is.
     pub head: Head,
-    /// The head of the pull request, if nothing has to be said of it any more before it is merged.
+    /// The head of the pull request, if nothing has to be reported on it any more before it is merged.
     pub ready: Option<Revision>,
 }
 

@@ -1,7 +1,7 @@
 //! Verdicts on a commit: a check run if we are an App, else a commit status, which has room for one line only.
 //!
 //! GitHub takes 50 annotations a request and adds them to those that a run has. So a run with more of them is made
-//! unfinished and completed by its last request, and GitHub's own count says where to go on after a kill or a lost answer.
+//! unfinished and completed by its last request, and GitHub's own count shows where to go on after a kill or a lost answer.
 //! Annotations cannot be taken back: another verdict on the same commit is another run, and GitHub shows the newest.
 
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ impl Verdict {
         format!("{id}:{}", self.attestation)
     }
 
-    /// Returns what a check run says that has `sent` annotations already, and whether that completes it.
+    /// Returns the content of a check run that has `sent` annotations already, and whether that completes it.
     fn part(&self, sent: usize) -> (Value, usize) {
         let rest = self.annotations.get(sent..).unwrap_or_default();
         let batch = &rest[..rest.len().min(ANNOTATIONS_A_REQUEST)];
@@ -161,7 +161,7 @@ impl GitHubForge<'_> {
         }
     }
 
-    /// Makes a run, or adds to one. Neither may be repeated blindly: each would add once more.
+    /// Makes a run, or adds to one. Neither may be repeated blindly: each would add again.
     fn send_part(
         &self,
         revision: Revision,
@@ -208,7 +208,7 @@ impl GitHubForge<'_> {
         Ok(runs)
     }
 
-    /// Returns whether a person asked for a completed run once more: its suite is queued then, and the run as it was.
+    /// Returns whether a person asked for a completed run again: its suite is queued then, and the run as it was.
     fn is_rerequested(&self, run: &wire::CheckRun) -> Result<bool, ForgeError> {
         let Some(suite) = &run.check_suite else { return Ok(false) };
         let route = self.route(&format!("/check-suites/{}", suite.id));

@@ -1,4 +1,4 @@
-//! What a pull request says of itself, hidden in its body, beside what people write there.
+//! What a pull request notes of itself, hidden in its body, beside what people write there.
 //!
 //! The generated part stands between two HTML comments, which GitHub does not show. The second one carries the
 //! [`Marker`]. What people write above or below stays as it is.
@@ -68,7 +68,7 @@ pub fn generated(body: &str) -> String {
 
 /// Returns the body with its generated part and marker replaced, at most `limit` characters long.
 ///
-/// A body without a marker is replaced as a whole: its author deleted the marker, and what remains is not told apart.
+/// A body without a marker is replaced as a whole: its author deleted the marker, and the rest has no known author.
 #[must_use]
 pub fn splice(old: &str, generated: &str, marker: &Marker, limit: usize) -> String {
     let old = unix_lines(old);

@@ -26,9 +26,10 @@ use http::Method;
 use serde_json::json;
 use tracing::info;
 
+use super::pull::BRANCHES;
 use super::{
-    BRANCHES, ForgeError, MADE_BY_US, OtherPulls as _, OwnPulls, Proposal, Proposed, PullRequest, PullState,
-    REVIEW, StatusState, Verdicts as _,
+    ForgeError, MADE_BY_US, OtherPulls as _, OwnPulls, Proposal, Proposed, PullRequest, PullState, REVIEW,
+    StatusState, Verdicts as _,
 };
 use crate::git::{PushError, RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
@@ -43,7 +44,7 @@ pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_
 
 use client::Call;
 
-/// How often a step is tried anew whose answer was lost.
+/// How often a step is tried again whose answer was lost.
 const ATTEMPTS: u32 = 3;
 /// The longest description of a commit status, in characters.
 const STATUS_DESCRIPTION_LIMIT: usize = 140;
@@ -82,7 +83,7 @@ impl OwnPulls for GitHubForge<'_> {
     fn open_or_update(&self, proposal: &Proposal) -> Result<Proposed, ForgeError> {
         let mut is_lost = false;
         for attempt in 0..ATTEMPTS {
-            // After an answer was lost only a fresh look can tell what was done.
+            // After an answer was lost only a fresh look shows what was done.
             if let Some(pull) = self.open_pull_of(proposal, !is_lost)? {
                 let changed = self.update(&pull, proposal)?;
                 return Ok(match (is_lost, changed) {
@@ -107,7 +108,7 @@ impl OwnPulls for GitHubForge<'_> {
         Err(ForgeError::Busy { what: "the pull requests".into() })
     }
 
-    /// Closes an open pull request with a comment that says why, and deletes its head branch if that is at `tip` still.
+    /// Closes an open pull request with a comment that gives the reason, and deletes its head branch if that is at `tip` still.
     fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
         let pull = self.pull(number)?;
         let request = pulls::read(&pull)?;
@@ -182,7 +183,7 @@ impl GitHubForge<'_> {
         let route = self.route(&format!("/pulls/{number}/merge"));
         let body = json!({ "sha": head.to_string() });
         let mut call = Call::set("merge a pull request", Method::PUT, route, &body);
-        // A second merge would be refused, so only a look at the pull request can tell what became of the first.
+        // A second merge would be refused, so only a look at the pull request shows what became of the first.
         call.is_repeatable = false;
         let error = match self.client.call::<wire::Merge>(&call) {
             Ok(merge) => {
@@ -219,7 +220,7 @@ impl GitHubForge<'_> {
         self.client.call(&Call::create("open a pull request", self.route("/pulls"), &new))
     }
 
-    /// Makes an open pull request say what the proposal says, and tells whether anything had to change.
+    /// Makes an open pull request as proposed, and returns whether anything had to change.
     fn update(&self, pull: &wire::Pull, proposal: &Proposal) -> Result<bool, ForgeError> {
         let difference = pulls::difference(pull, proposal);
         if difference.edit != wire::PullEdit::default() {
@@ -299,20 +300,20 @@ impl GitHubForge<'_> {
 
 /// Returns whether the pull request may be there although it was not this request that is known to have opened it.
 fn is_lost_or_raced(error: &GitHubError) -> bool {
-    error.fault.is_ambiguous() || says(error, "already exists")
+    error.fault.is_ambiguous() || has_message(error, "already exists")
 }
 
-fn says(error: &GitHubError, part: &str) -> bool {
+fn has_message(error: &GitHubError, part: &str) -> bool {
     matches!(&error.fault, GitHubFault::Invalid { messages } if messages.iter().any(|message| message.contains(part)))
 }
 
-/// Says in the words of all forges why a proposal was refused.
+/// Returns why a proposal was refused, as all forges report it.
 fn refused(error: GitHubError, proposal: &Proposal) -> ForgeError {
     let (head, revision) = (proposal.head.clone(), proposal.head_revision);
     match () {
-        () if says(&error, "`base`") => ForgeError::NoBase { base: proposal.base.clone() },
+        () if has_message(&error, "`base`") => ForgeError::NoBase { base: proposal.base.clone() },
         // The branch was deleted, or its base took it in meanwhile: the next run sees what is there now.
-        () if says(&error, "`head`") || says(&error, "No commits between") => {
+        () if has_message(&error, "`head`") || has_message(&error, "No commits between") => {
             ForgeError::HeadMoved { head, revision }
         }
         () => error.into(),

@@ -9,11 +9,12 @@ use tracing::info;
 use super::client::Call;
 use super::wire;
 use super::{ATTEMPTS, GitHubError, GitHubFault, GitHubForge};
-use crate::forge::{BRANCHES, ForgeError, Obstacle, Origin, OtherPulls, ProposedHead};
+use crate::forge::pull::BRANCHES;
+use crate::forge::{ForgeError, Obstacle, Origin, OtherPulls, ProposedHead};
 use crate::git::Revision;
 use crate::percent::encoded;
 
-/// How many files GitHub lists of a comparison; beyond them it says nothing of the others (GitHub Docs, "Compare two
+/// How many files GitHub lists of a comparison; beyond them it leaves out the others (GitHub Docs, "Compare two
 /// commits").
 const MAX_COMPARED_FILES: usize = 300;
 /// How many heads of a queue are judged: a queue builds no more of them at a time.
@@ -135,7 +136,7 @@ impl OtherPulls for GitHubForge<'_> {
             Ok(merge) => {
                 info!(pull_request.number = number, %merge, "merged pull request #{number}, as it was read before");
             }
-            // GitHub knows better, or someone was faster: the next look sees what became of it.
+            // GitHub has another view, or a person was faster: the next look shows what became of it.
             Err(
                 error @ (ForgeError::GitHub(GitHubError { fault: GitHubFault::NotMergeable { .. }, .. })
                 | ForgeError::NotOpen { .. }

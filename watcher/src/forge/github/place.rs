@@ -28,14 +28,14 @@ pub struct PlaceError {
     pub url: String,
 }
 
-/// How the host of an address is related to GitHub, as far as its name says.
+/// How the host of an address is related to GitHub, as far as its name shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostKind {
     /// It is GitHub: `github.com`, or a company's own place at `ghe.com`.
     GitHub,
     /// It may well be a GitHub Enterprise Server, or another name for GitHub in the configuration of `ssh`.
     Perhaps,
-    /// Nothing in it says so, or the repository is on this machine.
+    /// Nothing in it shows that, or the repository is on this machine.
     Unknown,
 }
 

@@ -12,7 +12,7 @@ pub(super) const BODY_LIMIT: usize = 65_536;
 /// Why a pull request is closed that Fleetwright did not close.
 pub(super) const CLOSED_BY_A_PERSON: &str = "closed on GitHub";
 
-/// What must be done so that an open pull request says what a proposal says.
+/// What must be done so that an open pull request is as proposed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     pub(super) edit: PullEdit,
@@ -26,7 +26,7 @@ impl Difference {
     }
 }
 
-/// Compares an open pull request with what it should say.
+/// Compares an open pull request with what is proposed.
 ///
 /// A title that a person wrote stays; so does what people wrote beside the generated part of the body, and every label
 /// that Fleetwright did not set.
@@ -66,7 +66,7 @@ pub(super) fn difference(pull: &Pull, proposal: &Proposal) -> Difference {
     }
 }
 
-/// Returns what a new pull request says of itself.
+/// Returns the marker of a new pull request.
 pub(super) fn marker_of(proposal: &Proposal) -> Marker {
     Marker {
         group: proposal.group.clone(),
@@ -79,7 +79,7 @@ pub(super) fn marker_of(proposal: &Proposal) -> Marker {
     }
 }
 
-/// Returns the body of a pull request that is closed for a reason; nothing if it has no marker to say so.
+/// Returns the body of a pull request that is closed for a reason; nothing if it has no marker for it.
 pub(super) fn closed_body(pull: &Pull, reason: &str) -> Option<String> {
     let body = pull.body.as_deref()?;
     let marker = Marker { closed: Some(reason.to_owned()), ..marker::read(body)? };

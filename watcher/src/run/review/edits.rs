@@ -1,6 +1,6 @@
 //! Edits of rendered files by hand: what a head holds below the output folder that its own inputs do not render.
 //!
-//! Argo CD applies what is merged there, whoever wrote it. What a head holds is compared with what its inputs render to, path
+//! Argo CD applies what is merged there, by any author. What a head holds is compared with what its inputs render to, path
 //! by path, so that it makes no difference who committed it; with each edit stands the line to change instead.
 
 use std::collections::{BTreeMap, BTreeSet};

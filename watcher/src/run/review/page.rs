@@ -35,7 +35,7 @@ const MAX_PARTS: usize = 10;
 const MAX_MESSAGE: usize = 8_000;
 /// How much of a path or a key is shown, in characters.
 const MAX_SHOWN: usize = 300;
-/// What is said of what touches nothing that is rendered.
+/// The title where nothing is touched that is rendered.
 const NOTHING_TOUCHED: &str = "Nothing is touched that is rendered";
 const UNREAD_HARMLESS: &str =
     "This fork touches nothing that is rendered, by GitHub's list of its files. Nothing of it was fetched.\n";
@@ -225,7 +225,7 @@ impl Page {
     pub(super) fn on_reserved_branch(mut self) -> Self {
         self.title = format!("The prefix {BRANCH_PREFIX} is reserved; {}", self.title);
         self.comment = format!(
-            "Branches below `{BRANCH_PREFIX}` are Fleetwright's: use another name. This one is reviewed like anyone's.\n\n{}",
+            "Branches below `{BRANCH_PREFIX}` are Fleetwright's: use another name. This one is reviewed like any other.\n\n{}",
             self.comment
         );
         self

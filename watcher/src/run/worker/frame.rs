@@ -3,7 +3,7 @@
 //! A frame is two lengths, the message as JSON and the bytes as they are. Both lengths are bounded, so that what arrives
 //! costs no more memory than a frame may have. Knows nothing of what messages mean.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,29 +47,22 @@ pub(super) fn write<'a>(
 }
 
 /// Reads a message with the bytes that it is about; nothing if the other side has ended between two frames.
-pub(super) fn read<M: DeserializeOwned>(input: &mut impl Read) -> Result<Option<(M, Vec<u8>)>, FrameError> {
-    let Some(message) = length(input, MAX_MESSAGE_BYTES)? else { return Ok(None) };
-    let content = length(input, MAX_CONTENT_BYTES)?;
-    let content = content.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
+pub(super) fn read<M: DeserializeOwned>(
+    input: &mut impl BufRead,
+) -> Result<Option<(M, Vec<u8>)>, FrameError> {
+    if input.fill_buf()?.is_empty() {
+        return Ok(None);
+    }
+    let (message, content) = (length(input, MAX_MESSAGE_BYTES)?, length(input, MAX_CONTENT_BYTES)?);
     let message = serde_json::from_slice(&exactly(input, message)?)?;
     Ok(Some((message, exactly(input, content)?)))
 }
 
-/// Reads a length; nothing at the end of the input.
-fn length(input: &mut impl Read, limit: u32) -> Result<Option<u32>, FrameError> {
+fn length(input: &mut impl Read, limit: u32) -> Result<u32, FrameError> {
     let mut length = [0; 4];
-    let mut known = 0;
-    while known < length.len() {
-        match input.read(&mut length[known..]) {
-            Ok(0) if known == 0 => return Ok(None),
-            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-            Ok(read) => known += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    input.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length);
-    if length > limit { Err(FrameError::TooLong(length)) } else { Ok(Some(length)) }
+    if length > limit { Err(FrameError::TooLong(length)) } else { Ok(length) }
 }
 
 /// Reads so many bytes. Memory is taken as they arrive, and not by what a length claims.

@@ -89,7 +89,7 @@ impl Process {
         assembly: &mut Assembly<'_>,
     ) -> Result<Answer, Ended> {
         let mut rendering = None;
-        // If it cannot be written, the worker has ended: the missing answer says how.
+        // If it cannot be written, the worker has ended: the missing answer shows how.
         let _ = frame::write(&mut self.requests, request, std::iter::empty());
         let _ = self.requests.flush();
         let mut deadline = Instant::now() + self.limits.time;
@@ -202,7 +202,7 @@ fn cause(status: ExitStatus, last_lines: &[String], limits: &Limits) -> WorkerDe
     WorkerDeath::Fault { how }
 }
 
-/// The signals that say why a process ended.
+/// The signals by which it is known why a process ended.
 enum Signal {
     CpuTime,
     Kill,
