@@ -2,7 +2,6 @@
 //!
 //! Both are read and written the same way. Every write carries a lease: a ref moves only from where it was seen.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -39,8 +38,6 @@ pub struct Upstream {
     names: Arc<RwLock<Vec<String>>>,
     /// What the repository is, if it may be thrown away.
     mirror: Option<Mirror>,
-    /// What was moved through this value, by which its own moves are known from those of others.
-    moved: RefCell<Vec<RefUpdate>>,
 }
 
 impl Upstream {
@@ -52,7 +49,7 @@ impl Upstream {
 
     fn new(repository: Repository, remote: Option<Remote>, mirror: Option<Mirror>) -> Self {
         let names = Arc::new(RwLock::new(vec![HEADS.to_owned(), PULLS.to_owned()]));
-        Self { repository, remote, names, mirror, moved: RefCell::default() }
+        Self { repository, remote, names, mirror }
     }
 
     /// Returns the upstream at an address that needs no credential: a path, `file://` or `ssh://`, or what is public.
@@ -251,20 +248,7 @@ impl Upstream {
             _ if updates.is_empty() => Ok(()),
             None => self.repository.update_refs(updates),
             Some(remote) => remote.push(&self.repository, updates),
-        }?;
-        self.moved.borrow_mut().extend_from_slice(updates);
-        Ok(())
-    }
-
-    /// Returns the refs that were moved through this value since they were taken, in order.
-    #[must_use]
-    pub fn moves(&self) -> Vec<RefUpdate> {
-        self.moved.borrow().clone()
-    }
-
-    /// Takes the refs that were moved through this value since the last time it was asked, in order.
-    pub fn take_moves(&self) -> Vec<RefUpdate> {
-        self.moved.take()
+        }
     }
 
     /// Lets the copies of the upstream's refs stand where `refs` are, and removes those that are gone.
