@@ -89,22 +89,22 @@ impl Heads {
         Ok(())
     }
 
-    /// Finds whose the tip of a group's head branch is, when `planned` is to be published onto `base`.
+    /// Finds whose the tip of a group's head branch is, when `wanted` is to be published onto `base`.
     pub(super) fn find(
         &mut self,
         run: &Context<'_>,
         planner: &mut Planner,
         base: Base,
-        planned: &GroupPlan,
+        wanted: &GroupPlan,
         tip: Option<Revision>,
     ) -> Result<Head, CommandError> {
         let Some(tip) = tip else { return Ok(Head::Absent) };
-        if !planned.files.is_empty()
-            && let Some(parent) = parent_of_current(run.repository(), planned, tip, base)?
+        if !wanted.files.is_empty()
+            && let Some(parent) = parent_of_current(run.repository(), wanted, tip, base)?
         {
             return Ok(Head::Current { tip, parent });
         }
-        if self.is_replaceable(run, planner, base.tip, (planned.group, tip))? {
+        if self.is_replaceable(run, planner, base.tip, (wanted.group, tip))? {
             return Ok(Head::Replaceable(tip));
         }
         Ok(Head::Persons(run.repository().commit_summary(tip)?))
@@ -176,11 +176,10 @@ impl Heads {
         let mut derived = None;
         if let Some(fleet) = planner.try_render(repository.git_dir(), base, run.cancel)? {
             let plans = planner.plan(repository, base, &fleet, run.cancel)?;
-            let planned =
-                plans.into_iter().find(|planned| planned.group == group && !planned.plan.is_empty());
-            if let Some(planned) = planned {
+            let wanted = plans.into_iter().find(|wanted| wanted.group == group && !wanted.plan.is_empty());
+            if let Some(wanted) = wanted {
                 let source = repository.source_of_inputs(base, &mut SourceMemory::default())?;
-                derived = Some(commit_id(repository, &planned, Base { tip: base, source })?);
+                derived = Some(commit_id(repository, &wanted, Base { tip: base, source })?);
             }
         }
         self.derived.insert(group, (base, derived));
@@ -189,47 +188,47 @@ impl Heads {
 }
 
 /// Makes the commit of a group on top of the base branch.
-pub(super) fn commit(repository: &Repository, planned: &GroupPlan, base: Base) -> Result<Revision, GitError> {
-    with_request(planned, base, |request| repository.commit(request))
+pub(super) fn commit(repository: &Repository, wanted: &GroupPlan, base: Base) -> Result<Revision, GitError> {
+    with_request(wanted, base, |request| repository.commit(request))
 }
 
 /// Returns the id of that commit without making it.
-fn commit_id(repository: &Repository, planned: &GroupPlan, base: Base) -> Result<Revision, GitError> {
-    with_request(planned, base, |request| repository.commit_id(request))
+fn commit_id(repository: &Repository, wanted: &GroupPlan, base: Base) -> Result<Revision, GitError> {
+    with_request(wanted, base, |request| repository.commit_id(request))
 }
 
 fn with_request<T>(
-    planned: &GroupPlan,
+    wanted: &GroupPlan,
     Base { tip, source }: Base,
     act: impl FnOnce(&CommitRequest<'_>) -> T,
 ) -> T {
     let change = |change: &FileChange| TreeChange { path: change.path.clone(), content: change.new.clone() };
-    let changes: Vec<TreeChange> = planned.files.iter().map(change).collect();
-    let text = CommitText::rendered(&markdown::title(&planned.plan, planned.group.as_str()), source);
+    let changes: Vec<TreeChange> = wanted.files.iter().map(change).collect();
+    let text = CommitText::rendered(markdown::title(&wanted.plan, wanted.group.as_str()), source);
     act(&CommitRequest { base: tip, changes: &changes, roots: &[OUTPUT], text: &text, source })
 }
 
-/// Returns what the commit `tip` stands on, if it is the one that `planned` makes there and that changes the same at `base`.
+/// Returns what the commit `tip` stands on, if it is the one that `wanted` makes there and that changes the same at `base`.
 fn parent_of_current(
     repository: &Repository,
-    planned: &GroupPlan,
+    wanted: &GroupPlan,
     tip: Revision,
     base: Base,
 ) -> Result<Option<Revision>, GitError> {
     let [parent] = repository.parents(tip)?[..] else { return Ok(None) };
-    let paths = planned.files.iter().map(|change| &change.path);
+    let paths = wanted.files.iter().map(|change| &change.path);
     let is_same_change = parent == base.tip
         || (repository.is_ancestor(parent, base.tip)?
             && repository.has_same_files(parent, base.tip, paths)?);
     if !is_same_change {
         return Ok(None);
     }
-    if commit_id(repository, planned, Base { tip: parent, ..base })? == tip {
+    if commit_id(repository, wanted, Base { tip: parent, ..base })? == tip {
         return Ok(Some(parent));
     }
     // The inputs changed since, but nothing of what this group renders to.
     let source = repository.source_of_inputs(parent, &mut SourceMemory::default())?;
-    let is_it = source != base.source && commit_id(repository, planned, Base { tip: parent, source })? == tip;
+    let is_it = source != base.source && commit_id(repository, wanted, Base { tip: parent, source })? == tip;
     Ok(is_it.then_some(parent))
 }
 

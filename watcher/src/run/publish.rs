@@ -34,15 +34,6 @@ pub(super) struct Known {
     pub behind: Vec<u64>,
 }
 
-/// What there is to do about a plan.
-enum Decision {
-    /// Nothing.
-    Done(Published),
-    Close(u64),
-    /// The pull request is made or changed; its head branch moves unless it is where it should be.
-    Propose,
-}
-
 /// Publishes what changes for a group, whose head branch is at `head`.
 pub(super) fn publish(
     run: &Context<'_>,
@@ -96,11 +87,9 @@ pub(super) fn publish(
         (proposal.head_revision, proposal.base_revision) = (tip, parent);
     }
     let done = match decide(run.settings, &planned.plan, &head, &proposal, &pulls) {
-        Decision::Done(done) => done,
-        Decision::Close(number) => close(run, number, &head)?,
-        Decision::Propose => {
-            Published::Proposed(propose(run, known.base, &planned, &mut head, &mut proposal)?)
-        }
+        None => Published::Proposed(propose(run, known.base, &planned, &mut head, &mut proposal)?),
+        Some(Published::Closed(number)) => close(run, number, &head)?,
+        Some(done) => done,
     };
     if let Published::LeftAlone { branch, commit, .. } = &done {
         warn!(%group, branch, commit = %commit.revision, "`{branch}` is not at a commit of Fleetwright: left alone");
@@ -136,36 +125,37 @@ fn check_base(run: &Context<'_>, base: Base, changes: &[FileChange]) -> Result<(
     if is_same { Ok(()) } else { Err(PushError::LeaseLost { name, expected: Some(base.tip), found }.into()) }
 }
 
-/// Decides what to do; `pulls` are those of the group's head branch in order.
+/// Decides what becomes of a plan; nothing if its pull request is to be made or changed. `pulls` are those of the group's head
+/// branch in order.
 fn decide(
     Settings { budget, allow_deletions, .. }: &Settings,
     plan: &Plan,
     head: &Head,
     proposal: &Proposal,
     pulls: &[PullRequest],
-) -> Decision {
+) -> Option<Published> {
     let open = pulls.iter().find(|pull| pull.state == PullState::Open);
     if plan.is_empty() && open.is_none() {
-        return Decision::Done(Published::Nothing);
+        return Some(Published::Nothing);
     }
     if let Some(last) = pulls.last().filter(|last| is_declined(last, proposal)) {
-        return Decision::Done(Published::Declined(last.number));
+        return Some(Published::Declined(last.number));
     }
     if let Head::Persons(commit) = head {
         let (number, branch, commit) = (open.map(|open| open.number), proposal.head.clone(), commit.clone());
-        return Decision::Done(Published::LeftAlone { number, branch, commit });
+        return Some(Published::LeftAlone { number, branch, commit });
     }
     if let Some(open) = open.filter(|_| plan.is_empty()) {
-        return Decision::Close(open.number);
+        return Some(Published::Closed(open.number));
     }
     if let Err(refusal) = plan.refuse(budget, allow_deletions.as_deref()) {
-        return Decision::Done(Published::Refused(refusal));
+        return Some(Published::Refused(refusal));
     }
     match (open, head) {
         (Some(open), Head::Current { .. }) if open.proposal == *proposal => {
-            Decision::Done(Published::Proposed(Proposed::Unchanged(open.number)))
+            Some(Published::Proposed(Proposed::Unchanged(open.number)))
         }
-        _ => Decision::Propose,
+        _ => None,
     }
 }
 
