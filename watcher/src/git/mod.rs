@@ -1,14 +1,16 @@
 //! Git: reading a revision, comparing and committing rendered files, and moving refs where they live.
 //!
-//! The only module that names `git2`; its types do not leave it. It knows paths and bytes, not what they mean. Commits
-//! are made in the object database alone: no index file, no working tree, no host configuration. A [`Repository`] may be
-//! moved to another thread but not shared; a blocking task takes one of its own from [`Repository::reopen`].
+//! The only module that names `git2`; its types do not leave it. It knows paths and bytes, not what they mean.
+//! Commits are made in the object database alone: no index file, no working tree, no host configuration. A
+//! [`Repository`] may be moved to another thread but not shared; a blocking task takes one of its own from
+//! [`Repository::reopen`].
 
 mod checkout;
 mod error;
 mod history;
 mod mirror;
 mod objects;
+mod program;
 mod remote;
 
 pub use checkout::error::CheckoutError;
@@ -36,14 +38,12 @@ pub use remote::error::RemoteError;
 #[cfg(test)]
 pub(crate) mod scene;
 
-/// Reads bytes as everything that another git can send or leave: a greeting, a report, a pack in a side band, a commit, and an
-/// index. For fuzzing.
+/// Reads bytes as everything that another git can send or leave: a greeting, a report, a pack in a side band and a
+/// commit. For fuzzing.
 #[doc(hidden)]
 pub fn read_untrusted(mut bytes: &[u8]) {
-    use checkout::index;
     use objects::commit_object;
     use remote::{greeting, pace, packet, receive_pack};
-    let _ = index::read(bytes, 20, &|_| true, &mut |_| Some(bytes.to_vec()));
     let _ = commit_object::CommitObject::parse(bytes);
     receive_pack::read_report(bytes);
     let pace = pace::Pace::new(pace::PaceLimits::DEFAULT, std::time::Instant::now());

@@ -299,7 +299,7 @@ fn an_index_that_cannot_be_read_is_named_with_the_way_out() {
     let repo = Repo::fleet();
     repo.write(".git/index", "DIRC");
     assert_snapshot!(repo.refused(&["render"]), @"
-    ! error: failed to read what git has of the working tree (repository `<repo>`): its index cannot be read: it ends early
+    ! error: failed to read what git has of the working tree (repository `<repo>`): its index cannot be read: .git/index: index file smaller than expected
     !   hint: see what `git status` reports; `git reset` writes the index again if its file is removed
     => 5
     ");

@@ -23,12 +23,6 @@ pub enum CheckoutError {
         /// The files with uncommitted changes.
         paths: Vec<String>,
     },
-    /// The branch would move files that a sparse checkout leaves out.
-    #[error("the checkout is sparse and leaves out {}", quoted(paths))]
-    LeftOut {
-        /// The files that are left out and would change.
-        paths: Vec<String>,
-    },
 }
 
 impl CheckoutError {
@@ -36,10 +30,6 @@ impl CheckoutError {
         match self {
             Self::CheckedOut { .. } => "switch that working tree to another branch with `git switch`",
             Self::UncommittedChanges { .. } => "commit or stash them first, for instance with `git stash`",
-            Self::LeftOut { .. } => {
-                "check them out with `git sparse-checkout add FOLDER`, or all with `git sparse-checkout disable`, \
-                 or switch to another branch first"
-            }
         }
     }
 }

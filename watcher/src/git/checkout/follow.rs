@@ -7,6 +7,7 @@ use git2::{CheckoutNotificationType, ErrorCode, ObjectType, StatusOptions, Statu
 
 use super::error::CheckoutError;
 use crate::git::error::GitError;
+use crate::git::objects::error::{Stalled, quoted};
 use crate::git::objects::object::hash;
 use crate::git::objects::refs::{RefUpdate, followed};
 use crate::git::objects::repository::Repository;
@@ -16,7 +17,7 @@ impl Repository {
     /// Brings the working tree to where a branch is about to move, if the branch is checked out in it.
     ///
     /// Runs while the ref is locked and before it moves: when this refuses, nothing has changed.
-    pub(in crate::git) fn take_working_tree_along(&self, update: &RefUpdate) -> Result<(), GitError> {
+    pub(super) fn take_working_tree_along(&self, update: &RefUpdate) -> Result<(), GitError> {
         let Some(branch) = update.name.strip_prefix("refs/heads/") else {
             return Ok(());
         };
@@ -59,7 +60,7 @@ impl Repository {
         let new = self.tree_at(new)?;
         let paths = self.left_out(old.as_ref(), &new).map_err(self.failed(attempt()))?;
         if !paths.is_empty() {
-            return Err(self.error(attempt(), CheckoutError::LeftOut { paths }));
+            return Err(self.error(attempt(), left_out(&paths)));
         }
         let staged = self.staged_in_the_way(old.as_ref(), &new).map_err(self.failed(attempt()))?;
         if !staged.is_empty() {
@@ -149,6 +150,13 @@ impl Repository {
         });
         Ok(staged.collect())
     }
+}
+
+/// The branch would move files that a sparse checkout leaves out.
+fn left_out(paths: &[String]) -> Stalled {
+    let hint = "check them out with `git sparse-checkout add FOLDER`, or all with `git sparse-checkout disable`, \
+                or switch to another branch first";
+    Stalled::new(format!("the checkout is sparse and leaves out {}", quoted(paths)), hint)
 }
 
 /// Returns whether HEAD is on a branch, by its own name or by one that stands for it.

@@ -1,27 +1,25 @@
 //! What git has of a working tree: which files, with which content, and how it writes them to the disk.
 //!
-//! Rendering a working tree asks git nothing else, so it also works where libgit2 cannot open the repository: in one that
-//! another user owns, or whose refs or ids it does not know.
+//! Rendering a working tree asks git nothing else, so it also works where libgit2 cannot open the repository: in one
+//! that another user owns, or whose refs or ids it does not know.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use git2::{AttrCheckFlags, AttrValue, ObjectType};
+use git2::{AttrCheckFlags, AttrValue, ObjectType, Oid};
 use sha2::{Digest, Sha256};
 
-use super::index::{self, IndexEntry};
+use super::index;
 use crate::git::error::{Fault, GitError};
 use crate::git::objects::error::Stalled;
-use crate::git::objects::object::blob_id;
+use crate::git::objects::object;
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
 
-const FOLDER: u32 = 0o040_000;
 const SYMLINK: u32 = 0o120_000;
 const SUBMODULE: u32 = 0o160_000;
 
@@ -32,7 +30,6 @@ const READ: &str = "read what git has of the working tree";
 pub struct Tracked {
     top: PathBuf,
     files: BTreeMap<Vec<u8>, TrackedFile>,
-    id_bytes: usize,
     /// The repository, if libgit2 can open it.
     repository: OnceCell<Option<Repository>>,
 }
@@ -41,7 +38,7 @@ pub struct Tracked {
 struct TrackedFile {
     mode: u32,
     /// The contents that git has under this name: several in a merge with conflicts, none if only the name is there.
-    ids: Vec<Box<[u8]>>,
+    ids: Vec<String>,
     may_be_absent: bool,
 }
 
@@ -52,7 +49,7 @@ pub struct LeftOut<'a> {
     pub path: &'a [u8],
     /// What kind of entry it is.
     pub kind: TrackedKind,
-    id: &'a [u8],
+    id: &'a str,
 }
 
 /// The kind of an entry.
@@ -79,62 +76,16 @@ impl TrackedKind {
 impl Tracked {
     /// Reads what git has below `folders`, names at the top of the working tree.
     pub fn read(top: &Path, folders: &[&str]) -> Result<Self, GitError> {
-        let mut tracked =
-            Self { top: top.to_owned(), files: BTreeMap::new(), id_bytes: 20, repository: OnceCell::new() };
+        let mut tracked = Self { top: top.to_owned(), files: BTreeMap::new(), repository: OnceCell::new() };
         let Some(git_dir) = tracked.git_dir()? else { return Ok(tracked) };
-        if is_sha256(&git_dir) {
-            tracked.id_bytes = Sha256::output_size();
-        }
-        let Some(bytes) = tracked.file(&git_dir.join("index"))? else { return Ok(tracked) };
-        let wanted = |path: &[u8]| {
-            folders.iter().any(|folder| {
-                path.strip_prefix(folder.as_bytes())
-                    .is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
-            })
-        };
-        let mut shared = |id: &[u8]| fs::read(git_dir.join(format!("sharedindex.{}", hex(id)))).ok();
-        let entries = index::read(&bytes, tracked.id_bytes, &wanted, &mut shared)
-            .map_err(|reason| tracked.error(unreadable(reason)))?;
-        for entry in entries {
-            tracked.insert(entry)?;
+        let entries = index::read(top, &git_dir, folders);
+        for entry in entries.map_err(|reason| tracked.error(unreadable(&reason)))? {
+            let file = tracked.files.entry(entry.path).or_default();
+            file.mode = entry.mode;
+            file.may_be_absent = entry.may_be_absent;
+            file.ids.extend(Some(entry.id).filter(|_| !entry.is_intended));
         }
         Ok(tracked)
-    }
-
-    fn insert(&mut self, entry: IndexEntry) -> Result<(), GitError> {
-        if entry.mode == FOLDER {
-            return self.insert_folder(&entry);
-        }
-        let file = self.files.entry(entry.path).or_default();
-        file.mode = entry.mode;
-        file.may_be_absent = entry.may_be_absent;
-        if !entry.is_intended {
-            file.ids.push(entry.id);
-        }
-        Ok(())
-    }
-
-    /// A sparse index has whole folders outside the checkout as one entry each.
-    fn insert_folder(&mut self, folder: &IndexEntry) -> Result<(), GitError> {
-        let repository = Repository::open(&self.top)?;
-        let failed = || repository.failed(format!("read `{}`", String::from_utf8_lossy(&folder.path)));
-        let tree = git2::Oid::from_bytes(&folder.id).and_then(|id| repository.inner.find_tree(id));
-        let mut files = Vec::new();
-        tree.map_err(failed())?
-            .walk(git2::TreeWalkMode::PreOrder, |below, entry| {
-                if entry.kind() != Some(ObjectType::Tree) {
-                    let path = [&folder.path, below.as_bytes(), entry.name_bytes()].concat();
-                    files.push((path, entry.filemode_raw(), entry.id()));
-                }
-                git2::TreeWalkResult::Ok
-            })
-            .map_err(failed())?;
-        for (path, mode, id) in files {
-            let ids = vec![id.as_bytes().into()];
-            let file = TrackedFile { mode: mode.unsigned_abs(), ids, may_be_absent: true };
-            self.files.insert(path, file);
-        }
-        Ok(())
     }
 
     /// Returns whether git has a file of this name, with whatever content.
@@ -146,13 +97,13 @@ impl Tracked {
     /// Returns whether git has this very content, as it stands on the disk, under this name.
     #[must_use]
     pub fn has(&self, path: &[u8], on_disk: &[u8]) -> bool {
-        self.files.get(path).is_some_and(|file| {
-            let has = |content: &[u8]| {
-                let id = self.id(content);
-                file.ids.iter().any(|known| **known == *id)
-            };
-            has(on_disk) || matches!(self.to_git(path, on_disk), Cow::Owned(content) if has(&content))
-        })
+        self.has_content(path, on_disk)
+            || matches!(self.to_git(path, on_disk), Cow::Owned(content) if self.has_content(path, &content))
+    }
+
+    fn has_content(&self, path: &[u8], content: &[u8]) -> bool {
+        let is_of_content = |id: &String| *id == id_like(id, content);
+        self.files.get(path).is_some_and(|file| file.ids.iter().any(is_of_content))
     }
 
     /// Returns the files that git has and that need not be on the disk.
@@ -176,7 +127,7 @@ impl Tracked {
         };
         let failed = || repository.failed(format!("read `{}`", String::from_utf8_lossy(file.path)));
         let odb = repository.inner.odb().map_err(failed())?;
-        let id = git2::Oid::from_bytes(file.id).map_err(failed())?;
+        let id = Oid::from_str(file.id).map_err(failed())?;
         let (size, _) = odb.read_header(id).map_err(failed())?;
         if size > largest {
             return Ok(Err(size));
@@ -194,7 +145,7 @@ impl Tracked {
             Endings::Kept => Cow::Borrowed(on_disk),
             // Guessing, git leaves alone what does not look like text, and what it has with such endings already.
             Endings::Converted { is_guess: true, .. }
-                if !is_plain_text(on_disk) || self.has_as_is(path, on_disk) =>
+                if !is_plain_text(on_disk) || self.has_content(path, on_disk) =>
             {
                 Cow::Borrowed(on_disk)
             }
@@ -213,21 +164,6 @@ impl Tracked {
             }
             _ => Cow::Borrowed(content),
         }
-    }
-
-    fn has_as_is(&self, path: &[u8], on_disk: &[u8]) -> bool {
-        let id = self.id(on_disk);
-        self.files.get(path).is_some_and(|file| file.ids.iter().any(|known| **known == *id))
-    }
-
-    fn id(&self, content: &[u8]) -> Vec<u8> {
-        if self.id_bytes == 20 {
-            return blob_id(content).0.into();
-        }
-        let mut hasher = Sha256::new();
-        hasher.update(format!("blob {}\0", content.len()));
-        hasher.update(content);
-        hasher.finalize().to_vec()
     }
 
     fn repository(&self) -> Option<&Repository> {
@@ -279,22 +215,12 @@ impl Tracked {
         if here.is_dir() || here.symlink_metadata().is_err() {
             return Ok(here.is_dir().then_some(here));
         }
-        let text = self.file(&here)?.unwrap_or_default();
-        let named = String::from_utf8_lossy(&text)
-            .trim_end()
-            .strip_prefix("gitdir: ")
-            .map(|path| self.top.join(path));
+        let text = fs::read(&here).map_err(|error| self.error(error))?;
+        let text = String::from_utf8_lossy(&text);
+        let named = text.trim_end().strip_prefix("gitdir: ").map(|path| self.top.join(path));
         match named {
             Some(folder) if folder.is_dir() => Ok(Some(folder)),
             named => Err(self.error(lost(&named.unwrap_or(here)))),
-        }
-    }
-
-    fn file(&self, path: &Path) -> Result<Option<Vec<u8>>, GitError> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.error(error)),
         }
     }
 
@@ -327,22 +253,22 @@ enum Endings {
     },
 }
 
-fn is_sha256(git_dir: &Path) -> bool {
-    let common = fs::read_to_string(git_dir.join("commondir"));
-    let common = common.map_or_else(|_| git_dir.to_owned(), |path| git_dir.join(path.trim_end()));
-    let config = git2::Config::open(&common.join("config"));
-    let format = config.and_then(|config| config.get_string("extensions.objectformat"));
-    format.is_ok_and(|format| format.eq_ignore_ascii_case("sha256"))
+/// Returns the id of a file's content in a repository whose ids are like another one: of SHA-1 or of SHA-256.
+fn id_like(other: &str, content: &[u8]) -> String {
+    if other.len() == 40 {
+        return object::hash(ObjectType::Blob, content).to_string();
+    }
+    let head = format!("blob {}\0", content.len());
+    hex(&Sha256::new().chain_update(head).chain_update(content).finalize())
 }
 
 fn has_crlf(text: &[u8]) -> bool {
     text.windows(2).any(|pair| pair == b"\r\n")
 }
 
+/// Returns whether a text with CRLF has no other carriage return and no zero byte.
 fn is_plain_text(bytes: &[u8]) -> bool {
-    let has_lone =
-        bytes.iter().enumerate().any(|(at, byte)| *byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
-    !has_lone && !bytes.contains(&0)
+    !without_crlf(bytes).iter().any(|byte| matches!(byte, b'\r' | 0))
 }
 
 fn without_crlf(text: &[u8]) -> Vec<u8> {

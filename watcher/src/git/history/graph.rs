@@ -1,4 +1,5 @@
-//! Walks through history. They need nothing of a commit but its parents and its date, so no malformed commit stops them.
+//! Walks through history. They need nothing of a commit but its parents and its date, so no malformed commit stops
+//! them.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -85,7 +86,7 @@ impl<'r> Graph<'r> {
     }
 
     /// Returns the newest commit that both sides reach.
-    pub(in crate::git) fn merge_base(
+    pub(super) fn merge_base(
         &mut self,
         one: Revision,
         other: Revision,
@@ -106,7 +107,7 @@ impl<'r> Graph<'r> {
         Ok(None)
     }
 
-    /// Marks what two sides reach, from the newest on, until nothing is left to walk that `is_open` says to go on from.
+    /// Marks what two sides reach, from the newest on, until nothing is left to walk whose marks are open.
     fn paint(
         &mut self,
         ones: &[Revision],
@@ -176,7 +177,7 @@ impl<'r> Graph<'r> {
     }
 
     /// Returns whether a commit that was walked has several parents.
-    pub(in crate::git) fn is_merge(&self, id: Revision) -> bool {
+    pub(super) fn is_merge(&self, id: Revision) -> bool {
         self.nodes.get(&id).is_some_and(|node| node.parents.len() > 1)
     }
 

@@ -19,9 +19,9 @@ pub struct SourceMemory(Option<(Revision, Revision)>);
 impl Repository {
     /// Returns the newest commit on the mainline of `tip` that changed `environments/` or `templates/`.
     ///
-    /// A commit that only publishes rendered files is not a source, so that what is rendered from the same inputs gets
-    /// the same commit however often the base branch moves. `memory` keeps the answer, so that only what came since is
-    /// walked through the next time.
+    /// A commit that only publishes rendered files is not a source, so that what is rendered from the same inputs
+    /// gets the same commit however often the base branch moves. `memory` keeps the answer, so that only what came
+    /// since is walked through the next time.
     pub fn source_of_inputs(&self, tip: Revision, memory: &mut SourceMemory) -> Result<Revision, GitError> {
         let inputs = self.input_ids(tip)?;
         let mut source = tip;
@@ -42,8 +42,8 @@ impl Repository {
         Ok(source)
     }
 
-    /// Returns the commits on the mainline that made the inputs what they were before `source` did, the newest first, at most
-    /// so many.
+    /// Returns the commits on the mainline that made the inputs what they were before `source` did, the newest
+    /// first, at most so many.
     pub fn earlier_sources(&self, source: Revision, most: usize) -> Result<Vec<Revision>, GitError> {
         let (mut found, mut at) = (Vec::new(), source);
         while found.len() < most {
@@ -100,7 +100,7 @@ impl Repository {
         Ok(false)
     }
 
-    pub(in crate::git) fn input_ids(&self, revision: Revision) -> Result<[Option<Oid>; 2], GitError> {
+    pub(super) fn input_ids(&self, revision: Revision) -> Result<[Option<Oid>; 2], GitError> {
         let tree = self.tree_at(revision)?;
         Ok([ENVIRONMENTS, TEMPLATES].map(|folder| tree.get_name(folder).map(|entry| entry.id())))
     }

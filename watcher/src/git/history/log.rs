@@ -37,8 +37,8 @@ pub struct FilesChanged {
 const MAX_COMMITS: usize = 500;
 
 impl Repository {
-    /// Returns which commits, of `since` and those after it up to `tip`, were the last ones to change `paths`, the newest
-    /// first. Merges count as little as in `git log`, and so does what is further back than is looked.
+    /// Returns which commits, of `since` and those after it up to `tip`, were the last ones to change `paths`, the
+    /// newest first. Merges count as little as in `git log`, and so does what is further back than is looked.
     pub fn newest_changes(
         &self,
         tip: Revision,
@@ -143,7 +143,7 @@ impl Repository {
     }
 }
 
-/// Trailers stand in the last paragraph, one a line.
+/// Trailers stand in the last paragraph, one per line.
 fn trailer(message: &str, key: &str) -> Option<String> {
     let (_, last) = message.trim_end().rsplit_once("\n\n")?;
     last.lines().rev().find_map(|line| {

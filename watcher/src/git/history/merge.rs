@@ -11,7 +11,8 @@ use crate::git::objects::signature::Signature;
 impl Repository {
     /// Makes the commit that merges `head` into `base`, without moving any ref.
     ///
-    /// Renames are not guessed: rendered files of two clusters look alike, and a guess could merge one into the other.
+    /// Renames are not guessed: rendered files of two clusters look alike, and a guess could merge one into the
+    /// other.
     pub fn merge(
         &self,
         base: Revision,
@@ -23,7 +24,8 @@ impl Repository {
         self.write_merge(tree, &[base, head], by, message)
     }
 
-    /// Returns whether a commit with two parents holds exactly what merging them gives, and nothing that was added to it.
+    /// Returns whether a commit with two parents holds exactly what merging them gives, and nothing that was added
+    /// to it.
     pub fn is_clean_merge(&self, merge: Revision) -> Result<bool, GitError> {
         let [base, head] = self.parents(merge)?[..] else { return Ok(false) };
         if self.merge_base(base, head)?.is_none() {

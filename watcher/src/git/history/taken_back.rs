@@ -1,4 +1,5 @@
-//! What became of files between two commits of the mainline: whether they are the same, and which commit took a content back.
+//! What became of files between two commits of the mainline: whether they are the same, and which commit took a
+//! content back.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -24,8 +25,9 @@ impl Repository {
         Ok(differences.is_empty() || !paths.any(|path| differences.contains(path.as_str())))
     }
 
-    /// Returns which commits on the mainline of `tip` took files away from the content that `published` names, the newest
-    /// first, as far back as the inputs are what they are at `tip`. `published` has nothing for a file that was not there.
+    /// Returns which commits on the mainline of `tip` took files away from the content that `published` names, the
+    /// newest first, as far back as the inputs are what they are at `tip`. `published` has nothing for a file that
+    /// was not there.
     pub fn taken_back(
         &self,
         tip: Revision,

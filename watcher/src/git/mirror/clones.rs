@@ -1,11 +1,13 @@
 //! A mirror: a bare repository that only this service writes, in which nothing is kept that cannot be fetched again.
 //!
-//! That makes its care simple. It is created when it is missing, repacked when it has become slow, and thrown away and
-//! cloned again when something in it is damaged. A folder that is not marked as a mirror is never touched: it may be
-//! somebody's work. One process has a mirror at a time; what an earlier one left behind when it was killed is cleared.
+//! That makes its care simple. It is created when it is missing, repacked when it has become slow, and thrown away
+//! and cloned again when something in it is damaged. A folder that is not marked as a mirror is never touched: it
+//! may be a user's work. One process has a mirror at a time; what an earlier one left behind when it was killed is
+//! cleared.
 //!
-//! Each clone has a folder of its own in that of the mirror, with the next number for its name. libgit2 keeps packs that
-//! it has read by their path, so a fresh clone in the place of a damaged one could still be read as the damaged one.
+//! Each clone has a folder of its own in that of the mirror, with the next number for its name. libgit2 keeps packs
+//! that it has read by their path, so a fresh clone in the place of a damaged one could still be read as the damaged
+//! one.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -23,9 +25,9 @@ use super::error::MirrorError;
 use crate::git::error::{Fault, GitError};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
-use crate::git::remote::process::command;
+use crate::git::program::command;
 
-/// Marks a folder as a mirror, and says of what.
+/// Marks a folder as a mirror, and names of what.
 const MARKER: &str = "fleetwright-mirror";
 
 /// What the folder of a clone ends in, after its number.
@@ -38,11 +40,11 @@ const HEAD: &str = "main";
 const MAX_PACKS: usize = 50;
 const MAX_LOOSE: usize = 6_700;
 
-/// A second is enough for a process that was told to end.
+/// A second is enough for a process that was asked to end.
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Loose objects spread evenly over this many folders; counting one of them tells.
+/// Loose objects spread evenly over this many folders; one of them is counted.
 const LOOSE_FOLDERS: usize = 256;
 
 /// A mirror on the disk, held by this process until the last clone is dropped.
@@ -189,7 +191,7 @@ fn damaged(folder: &Path, error: std::io::Error) -> GitError {
     }
 }
 
-/// Takes the lock that ends with the process; one that is just ending lets go of it in a moment.
+/// Takes the lock that ends with the process; one that is just ending releases it in a moment.
 fn lock(file: &File) -> Result<(), Fault> {
     for _ in 0..LOCK_ATTEMPTS {
         match file.try_lock() {
@@ -201,7 +203,7 @@ fn lock(file: &File) -> Result<(), Fault> {
     Err(MirrorError::InUse.into())
 }
 
-/// Removes locks and unfinished packs that a killed process has left; nobody else is here.
+/// Removes locks and unfinished packs that a killed process has left; no other process is here.
 fn clear_leftovers(folder: &Path) {
     let is_objects = folder.components().any(|part| part.as_os_str() == "objects");
     let Ok(entries) = fs::read_dir(folder) else { return };

@@ -57,7 +57,7 @@ impl Upstream {
         Self::connect(repository, url, &Identity::anonymous())
     }
 
-    /// Returns the upstream at an address, to which `identity` says who we are. Nothing is sent yet.
+    /// Returns the upstream at an address, with the credential of `identity`. Nothing is sent yet.
     pub fn connect(repository: Repository, url: &str, identity: &Identity) -> Result<Self, GitError> {
         let parsed = Remote::parse(url, identity);
         let remote = match parsed.map_err(|error| repository.error("open its upstream", error))? {
@@ -71,7 +71,7 @@ impl Upstream {
         Ok(Self::new(repository, remote, None))
     }
 
-    /// Returns the upstream at an address of a web server, spoken to by a client that was made for it.
+    /// Returns the upstream at an address of a web server, reached by a client that was made for it.
     #[must_use]
     pub fn through(repository: Repository, url: Url, client: Client, identity: &Identity) -> Self {
         let remote = Remote::Http(HttpRemote::new(url, client, identity.clone()));
@@ -232,8 +232,8 @@ impl Upstream {
         })
     }
 
-    /// Returns whether HEAD chooses the branch while that is there: the HEAD of a working tree shows only where a user
-    /// works.
+    /// Returns whether HEAD chooses the branch while that is there: the HEAD of a working tree shows only where a
+    /// user works.
     #[must_use]
     pub fn has_default_branch(&self) -> bool {
         match &self.remote {

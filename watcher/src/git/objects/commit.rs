@@ -20,13 +20,13 @@ use crate::git::error::GitError;
 
 /// The trailer that names the revision a commit was rendered from.
 pub const SOURCE_REVISION: &str = "Source-Revision";
-/// The trailer that says which version rendered a commit.
+/// The trailer that names the version that rendered a commit.
 const RENDERED_BY: &str = "Rendered-By";
 
 /// Up to this many changed files a commit is written as loose objects; a pack pays off above it.
 const LOOSE_FILES: usize = 100;
 
-/// The words of a commit.
+/// The message of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitText {
     /// The title and, after an empty line, the body.
@@ -36,7 +36,7 @@ pub struct CommitText {
 }
 
 impl CommitText {
-    /// Returns the words of a commit that was rendered from `source`, with the trailers that say so.
+    /// Returns the message of a commit that was rendered from `source`, with the trailers that record it.
     #[must_use]
     pub fn rendered(message: impl Into<String>, source: Revision) -> Self {
         let version = concat!("fleetwright ", env!("CARGO_PKG_VERSION"));
@@ -77,7 +77,7 @@ pub struct CommitRequest<'a> {
     pub changes: &'a [TreeChange],
     /// The folders that may be written; a change outside them is refused.
     pub roots: &'a [&'a str],
-    /// The words.
+    /// The message.
     pub text: &'a CommitText,
     /// The revision whose author and date the commit takes.
     pub source: Revision,
@@ -115,7 +115,8 @@ impl Repository {
         })
     }
 
-    /// Makes a commit that records files of its own, apart from any source tree; its parents keep their objects alive.
+    /// Makes a commit that records files of its own, apart from any source tree; its parents keep their objects
+    /// alive.
     pub fn commit_record(
         &self,
         files: &[TreeChange],
@@ -189,7 +190,7 @@ impl Repository {
         let odb = self.inner.odb().map_err(self.failed(attempt))?;
         let mut packwriter = odb.packwriter().map_err(self.failed(attempt))?;
         pack::write(objects, &mut packwriter).map_err(|error| {
-            // The writer's own error says nothing; libgit2 keeps the cause for whoever asks next.
+            // The writer's own error is empty; libgit2 keeps the cause until it is asked for it.
             let cause = git2::Error::last_error(-1);
             let silent = cause.class() == git2::ErrorClass::None;
             if silent { self.error(attempt, ObjectError::from(error)) } else { self.failed(attempt)(cause) }

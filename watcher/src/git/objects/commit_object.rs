@@ -1,7 +1,8 @@
 //! Commits as they stand in their objects, read as far as they can be.
 //!
-//! libgit2 refuses a commit whose author or date is malformed, and with it every walk through a history that contains one.
-//! Here a line that cannot be read leaves only its own part empty: history needs the tree and the parents.
+//! libgit2 refuses a commit whose author or date is malformed, and with it every walk through a history that
+//! contains one. Here a line that cannot be read leaves only its own part empty: history needs the tree and the
+//! parents.
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid};
 

@@ -62,7 +62,7 @@ pub struct FolderMemo(HashMap<[u8; 32], Option<Oid>>);
 /// How many published files and folders are looked at: a tree may hold another one many times, and that one others.
 const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
 
-/// How many contents are remembered before the memory starts anew: several times a large fleet.
+/// How many contents are remembered before all are forgotten: several times a large fleet.
 const REMEMBERED_FOLDERS: usize = 20_000;
 
 /// The mode of a submodule in a tree.
@@ -71,7 +71,7 @@ const SUBMODULE: i32 = 0o160_000;
 impl Repository {
     /// Returns those of the folders, given by path and digest, whose content is not known to stand in `base`.
     ///
-    /// For the others there is nothing to compare, so nobody has to list their files.
+    /// For the others there is nothing to compare, so their files need not be listed.
     pub fn unknown_folders<'a>(
         &self,
         base: Revision,
@@ -88,8 +88,8 @@ impl Repository {
 
     /// Returns the files that differ between `folders` and `base`, sorted by path.
     ///
-    /// Folders below the root that are owned but not given stay as they are. Nothing is hashed for a folder whose content
-    /// is remembered and stands in `base`.
+    /// Folders below the root that are owned but not given stay as they are. Nothing is hashed for a folder whose
+    /// content is remembered and stands in `base`.
     pub fn compare(
         &self,
         base: Revision,
@@ -251,10 +251,10 @@ pub struct PublishedFiles<'r> {
 }
 
 impl PublishedFiles<'_> {
-    /// Returns the content of a file. For one that is too large, or too much beside those that were read before, stands one and
-    /// the same content that is itself too large to show.
+    /// Returns the content of a file. For one that is too large, or too much beside those that were read before,
+    /// stands one and the same content that is itself too large to show.
     ///
-    /// A submodule has no content here; the commit that it is at stands for it, in the words of `git diff`.
+    /// A submodule has no content here; the commit that it is at stands for it, as `git diff` shows it.
     pub fn read(&mut self, PublishedFile { id, mode }: PublishedFile) -> Result<Arc<[u8]>, GitError> {
         if mode == SUBMODULE {
             return Ok(format!("Subproject commit {}\n", oid(id)).into_bytes().into());

@@ -83,7 +83,8 @@ impl fmt::Display for Entry {
 }
 
 impl Repository {
-    /// Returns what differs below `folder`, a name at the top, sorted by path. Where it is no folder, that itself differs.
+    /// Returns what differs below `folder`, a name at the top, sorted by path. Where it is no folder, that itself
+    /// differs.
     pub fn differences_below(
         &self,
         folder: &str,
@@ -144,7 +145,7 @@ impl Repository {
         Ok(self.tree_entry(revision, path)?.as_ref().and_then(Entry::of_tree))
     }
 
-    pub(in crate::git) fn tree_entry(
+    pub(super) fn tree_entry(
         &self,
         revision: Revision,
         path: &str,

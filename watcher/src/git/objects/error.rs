@@ -53,12 +53,6 @@ pub enum ObjectError {
         /// The files.
         paths: Vec<String>,
     },
-    /// Something else that may be over later.
-    #[error("{message}")]
-    Transient {
-        /// What went wrong.
-        message: String,
-    },
     /// Anything else, in the words of libgit2 or of the operating system.
     #[error("{message}")]
     Other {
@@ -114,8 +108,8 @@ impl Stalled {
         )
     }
 
-    /// The repository belongs to another user. `message` names the folder as git compares it with its configuration, which
-    /// differs between a working tree, a linked one and a bare repository.
+    /// The repository belongs to another user. `message` names the folder as git compares it with its configuration,
+    /// which differs between a working tree, a linked one and a bare repository.
     pub(in crate::git) fn foreign_owner(message: &str) -> Self {
         let folder = quoted_folder(message).unwrap_or_default();
         let hint =
@@ -175,8 +169,8 @@ impl ObjectError {
             // libgit2 takes a pack that it could not open for one that lacks the object.
             (ErrorCode::NotFound, Odb) if !can_open_files() => SystemError::OpenFiles.into(),
             (ErrorCode::NotFound, Odb) => Self::Missing { clone },
-            // An object whose content cannot be read is no damage: libgit2 checks that it is the content of that id, so
-            // this is what its author wrote.
+            // An object whose content cannot be read is no damage: libgit2 checks that it is the content of that id,
+            // so this is what its author wrote.
             (_, Indexer | Odb | Reference | Zlib) => Self::Damaged { message: message.to_owned() },
             _ => Self::Other { message: message.to_owned() },
         }
@@ -191,7 +185,7 @@ impl ObjectError {
             Self::Conflict { .. } => {
                 "the next run rebuilds the branch on the newest base; merge after that, or merge by hand with `git merge`"
             }
-            Self::Damaged { .. } | Self::Transient { .. } | Self::Other { .. } => return None,
+            Self::Damaged { .. } | Self::Other { .. } => return None,
         };
         Some(hint.to_owned())
     }
@@ -199,7 +193,7 @@ impl ObjectError {
     pub(in crate::git) const fn is_transient(&self) -> bool {
         match self {
             Self::System(error) => !matches!(error, SystemError::ReadOnly { .. }),
-            Self::Locked { .. } | Self::Transient { .. } => true,
+            Self::Locked { .. } => true,
             _ => false,
         }
     }
@@ -218,7 +212,8 @@ impl From<std::io::Error> for ObjectError {
 }
 
 impl SystemError {
-    /// Returns the error that the operating system names at the end of a message, if it is one that says what to do.
+    /// Returns the error that the operating system names at the end of a message, if it is one that a user can act
+    /// on.
     pub(in crate::git) fn of_message(message: &str) -> Option<Self> {
         let message = message.rsplit_once(" (os error ").map_or(message, |(message, _)| message);
         let read_only = |reason: &str| Self::ReadOnly { reason: reason.to_owned() };

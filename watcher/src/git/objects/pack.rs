@@ -47,7 +47,8 @@ fn entry(object: &NewObject) -> std::io::Result<Vec<u8>> {
     deflate.finish()
 }
 
-/// The kind, by the number that git and libgit2 give it, and the size: four bits of the size beside the kind, then seven a byte, lowest first.
+/// The kind, by the number that git and libgit2 give it, and the size: four bits of the size beside the kind, then
+/// seven a byte, lowest first.
 fn entry_head(kind: u8, size: usize) -> Vec<u8> {
     let mut head = vec![kind << 4 | (size & 0xF) as u8];
     let mut rest = size >> 4;

@@ -142,7 +142,8 @@ pub(in crate::git) fn followed(repository: &git2::Repository, name: &str) -> imp
     std::iter::successors(Some(name.to_owned()), next).take(MAX_SYMBOLIC + 1)
 }
 
-/// Finds what keeps a new ref from being made: it can neither stand below another one nor where others stand below it.
+/// Finds what keeps a new ref from being made: it can neither stand below another one nor where others stand below
+/// it.
 pub(in crate::git) fn name_taken<'u>(
     mut updates: impl Iterator<Item = &'u RefUpdate>,
     refs: &Refs,

@@ -43,7 +43,7 @@ impl Repository {
         Ok(Self { inner, path })
     }
 
-    /// Opens the same repository once more, for another thread.
+    /// Opens the same repository again, for another thread.
     pub fn reopen(&self) -> Result<Self, GitError> {
         let inner = git2::Repository::open(self.inner.path()).map_err(self.failed("open it again"))?;
         Ok(Self { inner, path: self.path.clone() })
@@ -84,7 +84,7 @@ impl Repository {
     }
 
     /// Returns how much of history and files is here.
-    pub(in crate::git) fn completeness(&self) -> Completeness {
+    pub(super) fn completeness(&self) -> Completeness {
         let is_set = |pattern: &str| {
             let config = self.inner.config().ok();
             config.is_some_and(|config| {
@@ -104,17 +104,15 @@ impl Repository {
     pub fn init_bare(dir: &Path, branch: &str) -> Result<Self, GitError> {
         let mut options = git2::RepositoryInitOptions::new();
         options.bare(true).initial_head(branch).external_template(false);
-        match git2::Repository::init_opts(dir, &options) {
-            Ok(_) => Self::open(dir),
-            Err(error) => Err(GitError {
-                repository: dir.to_owned(),
-                attempt: "create the repository".to_owned(),
-                fault: ObjectError::of_git2(&error, Completeness::Whole).into(),
-            }),
-        }
+        git2::Repository::init_opts(dir, &options).map_err(|error| GitError {
+            repository: dir.to_owned(),
+            attempt: "create the repository".to_owned(),
+            fault: ObjectError::of_git2(&error, Completeness::Whole).into(),
+        })?;
+        Self::open(dir)
     }
 
-    /// Returns the person whom git is configured for, now, as the author of a merge that they ask for.
+    /// Returns the user that git is configured for, now, as the author of a merge.
     pub fn person(&self) -> Result<Signature, GitError> {
         let attempt = "find the name and mail address of the user";
         self.inner.signature().map(|signature| Signature::from_git2(&signature)).map_err(|error| {

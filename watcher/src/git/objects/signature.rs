@@ -31,7 +31,7 @@ impl Signature {
         }
     }
 
-    pub(in crate::git) fn from_git2(signature: &git2::Signature<'_>) -> Self {
+    pub(super) fn from_git2(signature: &git2::Signature<'_>) -> Self {
         Self {
             name: String::from_utf8_lossy(signature.name_bytes()).into_owned(),
             email: String::from_utf8_lossy(signature.email_bytes()).into_owned(),

@@ -20,7 +20,8 @@ pub const MAX_SOURCE_BYTES: usize = 10 * 1024 * 1024;
 /// The most that is read of one revision, all files together: a fleet of thousands of clusters takes some megabytes.
 pub const MAX_SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
 
-/// How many files and folders are looked at in one revision: a tree may hold another one many times, and that one others.
+/// How many files and folders are looked at in one revision: a tree may hold another one many times, and that one
+/// others.
 pub const MAX_ENTRIES: usize = 200_000;
 
 /// The mode of a symbolic link in a tree.
@@ -73,44 +74,36 @@ pub(crate) enum Unreadable {
     TooMany,
 }
 
-/// Returns the problem that tells a person about a file that is not read.
+/// Returns the problem of a file that is not read.
 pub(crate) fn problem(path: &RepoPath, reason: Unreadable) -> Problem {
-    let mebibytes = MAX_SOURCE_BYTES / (1024 * 1024);
-    let (message, hint) = match reason {
+    const NOT_AN_INPUT: &str = "move out of this folder what is not an input";
+    let name = path.file_name();
+    let (check, message, hint) = match reason {
         Unreadable::Symlink => (
-            format!("`{}` is a symbolic link", path.file_name()),
-            "replace it with a copy of the file: what a link names may lie outside the repository".to_owned(),
+            "files",
+            format!("`{name}` is a symbolic link"),
+            "replace it with a copy of the file: what a link names may lie outside the repository",
         ),
         Unreadable::Submodule => (
-            format!("`{}` is a submodule", path.file_name()),
-            "commit its files instead: a submodule's content is not part of this revision".to_owned(),
+            "files",
+            format!("`{name}` is a submodule"),
+            "commit its files instead: a submodule's content is not part of this revision",
         ),
-        Unreadable::NotAFile => {
-            (format!("`{}` is neither a file nor a folder", path.file_name()), "remove it".to_owned())
+        Unreadable::NotAFile => ("files", format!("`{name}` is neither a file nor a folder"), "remove it"),
+        Unreadable::TooLarge { bytes } => {
+            let most = MAX_SOURCE_BYTES >> 20;
+            let message = format!("`{name}` has {bytes} bytes, more than the {most} MiB that are read");
+            ("limits", message, "split it, or move it out of this folder if it is not an input")
         }
-        Unreadable::TooLarge { bytes } => (
-            format!("`{}` has {bytes} bytes, more than the {mebibytes} MiB that are read", path.file_name()),
-            "split it, or move it out of this folder if it is not an input".to_owned(),
-        ),
-        Unreadable::TooMuch => (
-            format!(
-                "from `{}` on nothing is read: more than {} MiB",
-                path.file_name(),
-                MAX_SNAPSHOT_BYTES >> 20
-            ),
-            "move out of this folder what is not an input".to_owned(),
-        ),
-        Unreadable::TooMany => (
-            format!(
-                "from `{}` on nothing is read: more than {MAX_ENTRIES} files and folders",
-                path.file_name()
-            ),
-            "move out of this folder what is not an input".to_owned(),
-        ),
-    };
-    let check = match reason {
-        Unreadable::Symlink | Unreadable::Submodule | Unreadable::NotAFile => "files",
-        Unreadable::TooLarge { .. } | Unreadable::TooMuch | Unreadable::TooMany => "limits",
+        Unreadable::TooMuch => {
+            let most = MAX_SNAPSHOT_BYTES >> 20;
+            ("limits", format!("from `{name}` on nothing is read: more than {most} MiB"), NOT_AN_INPUT)
+        }
+        Unreadable::TooMany => {
+            let message =
+                format!("from `{name}` on nothing is read: more than {MAX_ENTRIES} files and folders");
+            ("limits", message, NOT_AN_INPUT)
+        }
     };
     Problem::in_whole_file(path, message).found_by(check).hint(hint)
 }
@@ -226,7 +219,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Reads nothing more, and says so once.
+    /// Reads nothing more, and reports it once.
     fn fill(&mut self, path: &RepoPath) -> Result<(), GitError> {
         let is_first = self.room > 0;
         self.room = 0;

@@ -7,25 +7,25 @@ use git2::{ObjectType, Oid};
 use super::object::NewObject;
 
 /// The mode of every file that Fleetwright writes.
-pub(in crate::git) const REGULAR_FILE: i32 = 0o100_644;
+pub(super) const REGULAR_FILE: i32 = 0o100_644;
 const FOLDER: i32 = 0o040_000;
 
 /// A file of the new tree: its path, and its blob or `None` if it goes away.
-pub(in crate::git) type Leaf<'a> = (&'a str, Option<Oid>);
+pub(super) type Leaf<'a> = (&'a str, Option<Oid>);
 
 type Entries = BTreeMap<Vec<u8>, (i32, Oid)>;
 
 /// A tree that stands in a repository.
 #[derive(Clone, Copy)]
-pub(in crate::git) struct Base<'r> {
+pub(super) struct Base<'r> {
     pub(in crate::git) repository: &'r git2::Repository,
     pub(in crate::git) tree: Oid,
 }
 
 /// Returns the tree that `base` becomes with `leaves` changed, or `None` if nothing is left in it.
 ///
-/// `leaves` are sorted by path. Trees that come into being are added to `objects`; what `leaves` do not touch keeps its
-/// id and is never read.
+/// `leaves` are sorted by path. Trees that come into being are added to `objects`; what `leaves` do not touch keeps
+/// its id and is never read.
 pub(in crate::git) fn edit(
     base: Option<Base<'_>>,
     leaves: &[Leaf<'_>],

@@ -14,7 +14,8 @@ use super::error::RemoteError;
 use super::smart_http::HttpRemote;
 use super::ssh::SshRemote;
 
-/// How long to wait for a web server that speaks git. How slow it may be besides is up to the pace of the conversation.
+/// How long to wait for a web server that speaks git. How slow it may be besides is up to the pace of the
+/// conversation.
 const TIMEOUTS: Patience = Patience {
     connect: Duration::from_secs(20),
     silence: Duration::from_mins(2),
@@ -49,7 +50,7 @@ impl fmt::Display for Remote {
 }
 
 impl Remote {
-    /// Returns the repository at `address`, to which `identity` says who we are. Nothing is sent yet.
+    /// Returns the repository at `address`, with the credential of `identity`. Nothing is sent yet.
     pub(in crate::git) fn parse(address: &str, identity: &Identity) -> Result<Self, RemoteError> {
         if let Some(path) = address.strip_prefix("file://") {
             return Ok(Self::Path(percent_decoded(path.strip_prefix("localhost").unwrap_or(path))));

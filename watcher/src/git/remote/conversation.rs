@@ -1,7 +1,7 @@
 //! Conversations with the git of another repository: over HTTP, through `ssh`, or with a process on this machine.
 //!
-//! The other side greets with what it has and what it can do; then questions and answers take turns. What is in them is
-//! up to `upload_pack` and `receive_pack`; here they are only carried.
+//! The other side greets with what it has and what it can do; then questions and answers take turns. What is in them
+//! is up to `upload_pack` and `receive_pack`; here they are only carried.
 
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::service::Service;
 use super::smart_http::HttpConversation;
 
 /// A conversation under way.
-pub(in crate::git) struct Conversation {
+pub(super) struct Conversation {
     channel: Channel,
     pace: Pace,
 }
@@ -27,7 +27,7 @@ enum Channel {
 impl Conversation {
     /// Holds a conversation with a service of `remote`; the greeting is the first thing to read in it.
     ///
-    /// When it fails, what the other side printed says more than what was seen of it here.
+    /// When it fails, what the other side printed explains more than what was seen of it here.
     pub(super) fn hold<T>(
         remote: &Remote,
         service: Service,

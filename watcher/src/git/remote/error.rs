@@ -15,9 +15,6 @@ pub enum RemoteError {
     /// The repository here stood in the way.
     #[error(transparent)]
     Object(#[from] ObjectError),
-    /// The address of a web server cannot be used.
-    #[error(transparent)]
-    Url(#[from] UrlError),
     /// The web server did not answer with success.
     #[error(transparent)]
     Http(Box<HttpError>),
@@ -36,6 +33,12 @@ pub enum RemoteError {
         /// What went wrong.
         message: String,
     },
+}
+
+impl From<UrlError> for RemoteError {
+    fn from(error: UrlError) -> Self {
+        Self::Stalled(Stalled::new(error.to_string(), error.hint()))
+    }
 }
 
 impl From<HttpError> for RemoteError {
@@ -57,12 +60,12 @@ impl From<std::io::Error> for RemoteError {
 }
 
 impl RemoteError {
-    pub(in crate::git) fn protocol(message: impl Into<String>) -> Self {
+    pub(super) fn protocol(message: impl Into<String>) -> Self {
         Self::Protocol { message: message.into() }
     }
 
     /// A conversation ended in the middle.
-    pub(in crate::git) fn broken_off(error: &std::io::Error) -> Self {
+    pub(super) fn broken_off(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof => {
                 Self::protocol("the other side ended the conversation early")
@@ -82,7 +85,6 @@ impl RemoteError {
         match self {
             Self::Stalled(stalled) => stalled.hint.clone(),
             Self::Object(error) => error.hint(),
-            Self::Url(error) => Some(error.hint()),
             Self::Http(error) => error.hint(),
             Self::Identity(error) => error.hint(),
             Self::UnsoundPack { .. } | Self::Protocol { .. } => None,
@@ -95,7 +97,7 @@ impl RemoteError {
             Self::Http(error) => error.is_transient(),
             Self::Identity(error) => error.is_transient(),
             Self::UnsoundPack { .. } | Self::Protocol { .. } => true,
-            Self::Stalled(_) | Self::Url(_) => false,
+            Self::Stalled(_) => false,
         }
     }
 

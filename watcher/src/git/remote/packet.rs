@@ -15,11 +15,11 @@ const LENGTH_DIGITS: usize = 4;
 const MAX_PRINTED_BYTES: usize = 16 * 1024;
 
 /// A repository with a hundred thousand refs lists about ten million bytes.
-pub(in crate::git) const MAX_LIST_BYTES: usize = 64 << 20;
+pub(super) const MAX_LIST_BYTES: usize = 64 << 20;
 
 /// What stands between two lengths.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::git) enum Packet {
+pub(super) enum Packet {
     Line(Vec<u8>),
     /// The end of a list or of a request.
     Flush,
@@ -48,7 +48,7 @@ impl Packet {
     }
 
     /// Reads the next line without its line break, or `None` at the end of a list.
-    pub(in crate::git) fn read_line(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
+    pub(super) fn read_line(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
         match Self::read(input)? {
             Self::Line(line) if line.starts_with(b"ERR ") => {
                 Err(RemoteError::protocol(format!("the other side reports: {}", printable(&line[4..]))))
@@ -60,7 +60,7 @@ impl Packet {
 }
 
 /// Reads the lines of a list, which altogether may not be longer than any repository's.
-pub(in crate::git) fn read_list(
+pub(super) fn read_list(
     input: &mut (impl Read + ?Sized),
     mut take: impl FnMut(&str) -> Result<(), RemoteError>,
 ) -> Result<(), RemoteError> {
@@ -79,7 +79,7 @@ pub(in crate::git) fn read_list(
 }
 
 /// Reads the first line of a greeting. Web servers put a line of their own before it, though not all do.
-pub(in crate::git) fn read_greeting(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
+pub(super) fn read_greeting(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
     let first = Packet::read_line(input)?;
     if !first.as_ref().is_some_and(|line| line.starts_with("# service=")) {
         return Ok(first);

@@ -1,7 +1,6 @@
-//! A conversation with a child process: another repository's own git on this machine, or `ssh` that runs it elsewhere.
+//! A conversation with a child process: another repository's own git on this machine, or `ssh` that runs it
+//! elsewhere.
 
-use std::env;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::os::fd::AsFd;
@@ -14,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::git::objects::error::Stalled;
+use crate::git::program::command;
 
 use super::error::RemoteError;
 use super::pace::{Pace, Paced};
@@ -26,35 +26,8 @@ const MAX_PRINTED_BYTES: u64 = 16 * 1024;
 /// How often it is looked whether a child has ended.
 const END_PAUSE: Duration = Duration::from_millis(5);
 
-/// The variables that a child gets, and no others: where programs, keys and their configuration are. What holds a secret of
-/// ours, points git at another repository or makes it trace what it does is not among them.
-const PASSED_ON: [&str; 13] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "TMPDIR",
-    "TZ",
-    "XDG_CONFIG_HOME",
-    "SSH_AUTH_SOCK",
-    "KRB5CCNAME",
-    "GIT_CONFIG_GLOBAL",
-    "GIT_CONFIG_SYSTEM",
-    "GIT_CONFIG_NOSYSTEM",
-    "GIT_EXEC_PATH",
-];
-
-/// Returns a command that starts `program` with an environment of its own.
-pub(in crate::git) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    let passed_on = PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?)));
-    // What a child prints is read by this program, which knows the words in one language.
-    command.env_clear().envs(passed_on).env("LC_ALL", "C");
-    command
-}
-
 /// A child with its ends of the conversation.
-pub(in crate::git) struct Process {
+pub(super) struct Process {
     child: Child,
     input: Option<BufWriter<Pipe<ChildStdin>>>,
     output: Box<dyn Read>,
@@ -71,7 +44,7 @@ impl Process {
         Self::start(command, service, silence, judge_git)
     }
 
-    /// Starts a [`command`]; `judge` makes an error of what it prints when the conversation fails.
+    /// Starts a command; `judge` makes an error of what it prints when the conversation fails.
     pub(in crate::git) fn start(
         mut command: Command,
         service: Service,
@@ -93,7 +66,7 @@ impl Process {
         Ok(Self { child, input, output, silence, errors, judge })
     }
 
-    pub(in crate::git) fn reader(&mut self) -> &mut dyn Read {
+    pub(super) fn reader(&mut self) -> &mut dyn Read {
         &mut *self.output
     }
 
@@ -218,31 +191,4 @@ fn not_started(program: &str, error: io::Error) -> RemoteError {
     }
     let hint = format!("install `{program}`, or use an `https://` address");
     Stalled::new(format!("the program `{program}` is not installed"), hint).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_child_gets_named_variables_only() {
-        let command = command("git");
-        let names: Vec<_> = command.get_envs().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-        assert!(names.iter().all(|name| name == "LC_ALL" || PASSED_ON.contains(&&**name)), "{names:?}");
-        for secret in
-            ["FLEETWRIGHT_TOKEN", "GITHUB_TOKEN", "FLEETWRIGHT_WEBHOOK_SECRET", "GIT_TRACE", "GIT_DIR"]
-        {
-            assert!(!PASSED_ON.contains(&secret));
-        }
-    }
-
-    #[test]
-    fn what_a_child_sees_is_what_it_was_given() {
-        let output = command("env").env("LC_ALL", "C").output().unwrap();
-        let seen = String::from_utf8_lossy(&output.stdout).into_owned();
-        let names: Vec<_> = seen.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
-        // Cargo sets many variables for a test; none of them may arrive.
-        assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
-        assert!(names.contains(&"PATH") && !names.iter().any(|name| name.starts_with("CARGO")), "{names:?}");
-    }
 }

@@ -2,8 +2,8 @@
 //!
 //! libgit2's own push writes a repository on this machine behind the back of its hooks, compares nothing with what it
 //! overwrites, and takes a hook's refusal for success. `git receive-pack` is what every git server runs: it compares
-//! and swaps, moves all refs or none, and runs the hooks and rules of its owner. It is spoken to in git's pack
-//! protocol, of which there is only version 0 for pushing.
+//! and swaps, moves all refs or none, and runs the hooks and rules of its owner. Its protocol has
+//! only version 0.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -172,7 +172,8 @@ impl Report {
             )))
             .into());
         }
-        // A refusal reads the same whether a rule objects or another push was faster; where the refs are now shows it.
+        // A refusal reads the same whether a rule objects or another push was faster; where the refs are now shows
+        // it.
         if let Some(lost) = lost_lease(updates, &look_again().map_err(failed)?) {
             return Err(lost);
         }

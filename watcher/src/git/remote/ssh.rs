@@ -1,16 +1,17 @@
 //! Repositories behind `ssh`: the system's own program, with its configuration, keys and known hosts.
 //!
-//! Nothing of an address can become an option or a second command: the parts are checked, `--` ends the options, and the
-//! path is quoted for the shell at the other end.
+//! Nothing of an address can become an option or a second command: the parts are checked, `--` ends the options, and
+//! the path is quoted for the shell at the other end.
 
 use std::ffi::OsString;
 use std::fmt;
 
 use crate::git::objects::error::Stalled;
+use crate::git::program::command;
 
 use super::error::RemoteError;
 use super::pace::PaceLimits;
-use super::process::{Process, command};
+use super::process::Process;
 use super::service::Service;
 
 /// How long a connection may take to come about, in seconds.
@@ -70,7 +71,7 @@ impl SshRemote {
     }
 
     /// Runs `service` at the other end.
-    pub(in crate::git) fn converse(&self, service: Service) -> Result<Process, RemoteError> {
+    pub(super) fn converse(&self, service: Service) -> Result<Process, RemoteError> {
         let mut command = command(&self.program);
         command.args(self.arguments(service));
         Process::start(command, service, self.limits.silence, judge)

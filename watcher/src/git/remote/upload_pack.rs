@@ -1,8 +1,8 @@
 //! Reading from another repository: where its refs are, and the objects that are missing here.
 //!
 //! libgit2 brings its own way to fetch, which page 0009 of the design weighs: it reaches no server over TLS without
-//! OpenSSL, lists every ref of a repository, and takes seconds where git takes tenths of one. The part of git's protocol
-//! that a reader needs is small: version 2, and version 0 for servers that know no other.
+//! OpenSSL, lists every ref of a repository, and takes seconds where git takes tenths of one. The part of git's
+//! protocol that a reader needs is small: version 2, and version 0 for servers that know no other.
 //!
 //! Everything that is here is offered at once, so there is one question and one answer. A server whose history was
 //! rewritten further back than what is offered sends more than it needed to, and nothing worse.
