@@ -4,7 +4,7 @@ use divan::Bencher;
 use fleetwright::git::{
     CommitRequest, CommitText, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream,
 };
-use fleetwright::http::{Client, Patience, Url};
+use fleetwright::http::{Client, Timeouts, Url};
 use fleetwright::identity::Identity;
 use renderer::path::RepoPath;
 use tempfile::TempDir;
@@ -44,7 +44,7 @@ impl World {
 
     fn upstream_of(&self, repository: Repository) -> Upstream {
         let url = Url::parse(&self.server.url("fleet")).expect("an address");
-        let client = Client::trusting(&url, &self.server.roots(), Patience::default());
+        let client = Client::trusting(&url, &self.server.roots(), Timeouts::default());
         Upstream::through(repository, url, client, &Identity::anonymous())
     }
 

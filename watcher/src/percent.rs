@@ -1,26 +1,23 @@
 //! Texts as parts of addresses, with `%` and two digits for what would mean something there (RFC 3986, section 2.1).
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What means something in an address, somewhere.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The same without what separates the parts of a path.
+const PATH: AsciiSet = RESERVED.remove(b'/');
 
 /// Writes a text so that it stays one part of a path, or one value of a query.
 #[must_use]
 pub fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    utf8_percent_encode(text, &RESERVED).to_string()
 }
 
 /// Writes a path so that only its slashes mean something.
 #[must_use]
 pub fn encoded_path(path: &str) -> String {
-    path.split('/').map(encoded).collect::<Vec<_>>().join("/")
+    utf8_percent_encode(path, &PATH).to_string()
 }
 
 #[cfg(test)]

@@ -62,7 +62,8 @@ pub(super) fn read_file(path: &Path) -> Result<(Package, Vec<u8>), ChartError> {
     file.take(MAX_PACKAGE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     let name = || path.display().to_string();
     if bytes.len() as u64 > MAX_PACKAGE_BYTES {
-        return Err(ChartError::TooLarge { address: name(), limit: MAX_PACKAGE_BYTES });
+        let reason = format!("is larger than {} MiB", MAX_PACKAGE_BYTES >> 20);
+        return Err(ChartError::Archive { name: name(), reason });
     }
     let package = read(&bytes).map_err(|reason| ChartError::Archive { name: name(), reason })?;
     Ok((package, bytes))

@@ -1,55 +1,28 @@
 //! How a chart can fail to come, and what to do about it.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use renderer::charts::PackageError;
-use renderer::plural::counted;
 use thiserror::Error;
+
+use crate::http::{HttpError, Refusal, Unusable, Url, UrlError};
+
+const OWN_TOOLS: &str = "fetch the package with your own tools, and give it by `--from FILE.tgz`";
 
 /// A chart that could not be fetched or read.
 #[derive(Debug, Error)]
 pub enum ChartError {
     /// An address that is not fetched from.
-    #[error("`{address}` {reason}")]
-    Address {
-        /// The address, without what may be secret.
-        address: String,
-        /// What is wrong with it.
-        reason: Refused,
-    },
-    /// The other side could not be reached, or did not answer in time.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// A file that did not come.
     #[error("failed to fetch `{address}`")]
-    Transport {
+    Fetch {
         /// What was fetched.
         address: String,
         /// The cause.
-        source: Box<ureq::Error>,
-    },
-    /// The other side refused.
-    #[error("`{address}` answered with status {status}")]
-    Status {
-        /// What was fetched.
-        address: String,
-        /// The status.
-        status: u16,
-    },
-    /// More came than is read.
-    #[error("`{address}` is larger than {} MiB", limit >> 20)]
-    TooLarge {
-        /// What was fetched.
-        address: String,
-        /// How many bytes are read at most.
-        limit: u64,
-    },
-    /// One redirect led to the next.
-    #[error("`{address}` redirects more than {}", counted(*limit, "time"))]
-    Redirects {
-        /// What was fetched.
-        address: String,
-        /// How many redirects are followed.
-        limit: usize,
+        source: Box<HttpError>,
     },
     /// What came is not what was announced.
     #[error("`{what}` has the digest `{found}`, not `{expected}`")]
@@ -150,52 +123,37 @@ pub enum ChartError {
     },
 }
 
-/// Why an address is not fetched from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It is not an address.
-    Malformed,
-    /// It is neither `https` nor `oci`.
-    Scheme,
-    /// It is not encrypted and leads to another machine.
-    Plain,
-    /// It has a user or a password in it.
-    Credentials,
-    /// It is none that this repository may lead to.
-    Inside,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "is not an address",
-            Self::Scheme => "is neither an `https://` nor an `oci://` address",
-            Self::Plain => "is not encrypted",
-            Self::Credentials => "holds credentials",
-            Self::Inside => "leads to an address of this machine, its link or a private network",
-        })
-    }
-}
-
 fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+fn hint_to_fetch(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::Inside { .. } => {
+            "a repository may lead to public addresses, and to the network that it is in itself; use one inside, or give the chart by `--from`"
+        }
+        HttpError::Refused {
+            refusal:
+                Refusal::CredentialMissing { .. } | Refusal::CredentialRejected { .. } | Refusal::Forbidden { .. },
+            ..
+        } => OWN_TOOLS,
+        _ => "check the address and the network, or give the chart by `--from`",
+    }
+}
+
 impl ChartError {
+    /// Returns the failure to fetch what is at an address.
+    pub(super) fn of(url: &Url, source: HttpError) -> Self {
+        Self::Fetch { address: url.to_string(), source: Box::new(source) }
+    }
+
     /// Returns what to do about it, if something is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Address { reason: Refused::Credentials, .. } | Self::Status { status: 401 | 403, .. } => {
-                "fetch the package with your own tools, and give it by `--from FILE.tgz`"
-            }
-            Self::Address { reason: Refused::Inside, .. } => {
-                "a repository may lead to public addresses, and to the network that it is in itself; use one inside, or give the chart by `--from`"
-            }
-            Self::Address { .. } => "write an `https://` or `oci://` address",
-            Self::Transport { .. } | Self::Status { .. } => {
-                "check the address and the network, or give the chart by `--from`"
-            }
+            Self::Url(UrlError { reason: Unusable::Credentials, .. }) => OWN_TOOLS,
+            Self::Url(_) => "write an `https://` or `oci://` address",
+            Self::Fetch { source, .. } => return Some(hint_to_fetch(source).to_owned()),
             Self::Digest { .. } => {
                 "find out why the package changed before you trust it; `--refresh` does not accept another one either"
             }
@@ -220,9 +178,8 @@ impl ChartError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Transport { .. } => true,
+            Self::Fetch { source, .. } => source.is_transient(),
             Self::NotAsked { source, .. } => source.is_transient(),
-            Self::Status { status, .. } => *status >= 500 || [408, 429].contains(status),
             _ => false,
         }
     }

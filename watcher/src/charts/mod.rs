@@ -3,11 +3,9 @@
 //! Only the files of a chart that say something about its values are read, out of the stream; nothing is unpacked to disk.
 //! What they mean is the renderer's business, and so is the lock's form.
 
-mod address;
 mod archive;
 mod client;
 mod error;
-mod guard;
 mod lock;
 mod oci;
 mod repository;
@@ -23,9 +21,10 @@ use renderer::inventory::ChartSources;
 use semver::Version;
 use sha2::{Digest as _, Sha256};
 
-use address::Address;
+use crate::http::{Url, UrlError};
+
 pub use client::Client;
-pub use error::{ChartError, Refused};
+pub use error::ChartError;
 pub use lock::{Action, Given, Relocked, Supply, Wanted, relock};
 
 /// A chart's files, and the digest of the package that they came in.
@@ -63,19 +62,19 @@ impl<'a> Origin<'a> {
         }
     }
 
-    fn address(&self) -> Result<Address, ChartError> {
+    fn url(&self) -> Result<Url, UrlError> {
         match self {
-            Self::Repository(text) => Address::parse(text),
-            Self::Mirror(text) => Address::parse_mirror(text),
+            Self::Repository(text) => Url::parse_file(text),
+            Self::Mirror(text) => Url::parse_mirror(text),
         }
     }
 }
 
 /// Fetches the package of a chart.
 pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Fetched, ChartError> {
-    let bytes = match oci::name(origin.text()) {
+    let bytes = match oci::registry(origin.text()) {
         Some(registry) => oci::package(client, &registry?, chart)?,
-        None => repository::package(client, &origin.address()?, chart)?,
+        None => repository::package(client, &origin.url()?, chart)?,
     };
     let digest = digest(&bytes);
     let package =
@@ -85,7 +84,7 @@ pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Fe
 
 /// Fetches the package at an address.
 pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartError> {
-    let address = Address::parse(address)?;
+    let address = Url::parse_file(address)?;
     let bytes = repository::download(&client.at(&address), &address)?;
     let package =
         archive::read(&bytes).map_err(|reason| ChartError::Archive { name: address.to_string(), reason })?;
@@ -96,9 +95,9 @@ pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartErr
 ///
 /// A version before its release counts only for one that is itself before its release.
 pub fn newer(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Vec<String>, ChartError> {
-    let all = match oci::name(origin.text()) {
+    let all = match oci::registry(origin.text()) {
         Some(registry) => oci::versions(client, &registry?, chart)?,
-        None => repository::versions(client, &origin.address()?, chart)?,
+        None => repository::versions(client, &origin.url()?, chart)?,
     };
     let Some(current) = version(&chart.version) else { return Ok(Vec::new()) };
     let mut newer: Vec<_> = all
@@ -139,7 +138,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// Compares the digest of what came with the one that was announced; repositories leave out the algorithm.
-fn check_digest(what: &Address, bytes: &[u8], announced: &str) -> Result<(), ChartError> {
+fn check_digest(what: &Url, bytes: &[u8], announced: &str) -> Result<(), ChartError> {
     let found = digest(bytes);
     let expected = announced.strip_prefix("sha256:").unwrap_or(announced).to_ascii_lowercase();
     if found.strip_prefix("sha256:") == Some(expected.as_str()) {

@@ -1,21 +1,23 @@
 //! OCI registries: a chart is a manifest with one layer, which is the package.
 
 use std::fmt;
-use std::io;
 
+use ::http::StatusCode;
+use ::http::header::WWW_AUTHENTICATE;
 use renderer::charts::ChartId;
+use secrecy::SecretString;
 use serde::Deserialize;
-use ureq::http::header::{LINK, WWW_AUTHENTICATE};
 
-use super::address::{Address, scheme_for};
 use super::archive::MAX_PACKAGE_BYTES;
 use super::check_digest;
-use super::client::{Answer, Client, Connection, Request};
-use super::error::{ChartError, Refused};
+use super::client::{Client, Connection, File};
+use super::error::ChartError;
 use super::repository::MAX_VERSIONS;
+use crate::http::{Answer, HttpError, Url, UrlError, next_page};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+const A_MANIFEST: &str = "the manifest of a chart";
 /// The largest manifest, token or list of tags that is read.
 const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// How many pages of tags are read.
@@ -23,20 +25,14 @@ const MAX_PAGES: usize = 50;
 
 /// A folder of a registry, as in `oci://ghcr.io/argoproj/argo-helm`.
 #[derive(Debug)]
-pub(super) struct Registry {
-    authority: String,
-    folder: String,
-}
+pub(super) struct Registry(Url);
 
 /// Returns the registry that an address names, or nothing if it is not an `oci://` address.
-pub(super) fn name(address: &str) -> Option<Result<Registry, ChartError>> {
+pub(super) fn registry(address: &str) -> Option<Result<Registry, UrlError>> {
     let rest = address.strip_prefix("oci://")?;
-    let (authority, folder) = rest.split_once('/').unwrap_or((rest, ""));
-    if authority.contains('@') {
-        let address = "oci://…".to_owned();
-        return Some(Err(ChartError::Address { address, reason: Refused::Credentials }));
-    }
-    Some(Ok(Registry { authority: authority.to_owned(), folder: folder.trim_matches('/').to_owned() }))
+    // Registries on this machine have no certificate.
+    let url = Url::parse(&format!("http://{rest}")).or_else(|_| Url::parse(&format!("https://{rest}")));
+    Some(url.map(Registry))
 }
 
 #[derive(Deserialize)]
@@ -54,8 +50,8 @@ struct Layer {
 
 #[derive(Deserialize)]
 struct Token {
-    token: Option<String>,
-    access_token: Option<String>,
+    token: Option<SecretString>,
+    access_token: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
@@ -68,33 +64,27 @@ struct Tags {
 pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
     // A tag can't hold a plus.
     let tag = chart.version.replace('+', "_");
-    let address = registry.address(chart, &format!("manifests/{tag}"))?;
-    let mut session = Session { connection: client.at(&address), token: None };
-    let answer = session.get(&address, MANIFEST, MAX_DOCUMENT_BYTES)?;
-    if answer.status == 404 {
+    let url = registry.url(chart, &format!("manifests/{tag}"))?;
+    let mut session = Session { connection: client.at(&url), token: None };
+    let answer = session.get(&url, MANIFEST, MAX_DOCUMENT_BYTES)?;
+    if answer.status == StatusCode::NOT_FOUND {
         return Err(ChartError::NotFound {
             name: chart.name.clone(),
             version: chart.version.clone(),
             repository: registry.to_string(),
         });
     }
-    let manifest: Manifest = document(answer, "the manifest of a chart")?;
+    let manifest: Manifest = document(&url, answer, A_MANIFEST)?;
     let layer = manifest.layers.into_iter().find(|layer| layer.media_type == LAYER);
-    let layer = layer.ok_or_else(|| ChartError::Answer {
-        address: address.to_string(),
-        what: "the manifest of a chart",
-        reason: format!("it has no layer of the type `{LAYER}`"),
-    })?;
+    let unusable = |reason: String| ChartError::Answer { address: url.to_string(), what: A_MANIFEST, reason };
+    let layer = layer.ok_or_else(|| unusable(format!("it has no layer of the type `{LAYER}`")))?;
     if !is_digest(&layer.digest) {
-        return Err(ChartError::Answer {
-            address: address.to_string(),
-            what: "the manifest of a chart",
-            reason: "its layer has no digest of the form `sha256:…`".to_owned(),
-        });
+        return Err(unusable("its layer has no digest of the form `sha256:…`".to_owned()));
     }
-    let address = registry.address(chart, &format!("blobs/{}", layer.digest))?;
-    let bytes = session.get(&address, "*/*", MAX_PACKAGE_BYTES)?.ok()?;
-    check_digest(&address, &bytes, &layer.digest)?;
+    let url = registry.url(chart, &format!("blobs/{}", layer.digest))?;
+    let bytes = session.get(&url, "*/*", MAX_PACKAGE_BYTES)?.success().and_then(Answer::bytes);
+    let bytes = bytes.map_err(|source| ChartError::of(&url, source))?;
+    check_digest(&url, &bytes, &layer.digest)?;
     Ok(bytes)
 }
 
@@ -109,75 +99,74 @@ pub(super) fn versions(
     registry: &Registry,
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
-    let first = registry.address(chart, "tags/list?n=1000")?;
+    let first = registry.url(chart, "tags/list?n=1000")?;
     let mut session = Session { connection: client.at(&first), token: None };
     let (mut next, mut versions) = (Some(first), Vec::new());
     for _ in 0..MAX_PAGES {
-        let Some(address) = next.filter(|_| versions.len() < MAX_VERSIONS) else { break };
-        let answer = session.get(&address, "application/json", MAX_DOCUMENT_BYTES)?;
-        let link = answer.headers.get(LINK).and_then(|link| link.to_str().ok()).and_then(next_page);
-        next = link.map(|link| address.redirect(link)).transpose()?;
-        let page: Tags = document(answer, "a list of tags")?;
+        let Some(url) = next.filter(|_| versions.len() < MAX_VERSIONS) else { break };
+        let answer = session.get(&url, "application/json", MAX_DOCUMENT_BYTES)?;
+        next = next_page(&answer.headers).map(|link| url.join(link)).transpose()?;
+        let page: Tags = document(&url, answer, "a list of tags")?;
         versions.extend(page.tags.unwrap_or_default().into_iter().map(|tag| tag.replace('_', "+")));
         versions.truncate(MAX_VERSIONS);
     }
     Ok(versions)
 }
 
-fn document<T: for<'a> Deserialize<'a>>(answer: Answer, what: &'static str) -> Result<T, ChartError> {
-    answer.read(what, |body| serde_json::from_reader(io::BufReader::new(body)))
-}
-
-/// `<https://…>; rel="next"` names the next page.
-fn next_page(link: &str) -> Option<&str> {
-    let (target, relation) = link.split_once('>')?;
-    relation.contains("next").then(|| target.trim_start().strip_prefix('<'))?
+fn document<T: for<'a> Deserialize<'a>>(
+    url: &Url,
+    answer: Answer,
+    what: &'static str,
+) -> Result<T, ChartError> {
+    let bytes = answer.success().and_then(Answer::bytes).map_err(|source| ChartError::of(url, source))?;
+    serde_json::from_slice(&bytes).map_err(|error| ChartError::Answer {
+        address: url.to_string(),
+        what,
+        reason: error.to_string(),
+    })
 }
 
 impl fmt::Display for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "oci://{}/{}", self.authority, self.folder)
+        let url = self.0.to_string();
+        write!(f, "oci://{}", url.split_once("://").map_or(&*url, |(_, rest)| rest))
     }
 }
 
 impl Registry {
-    fn address(&self, chart: &ChartId, rest: &str) -> Result<Address, ChartError> {
-        let folder = if self.folder.is_empty() { String::new() } else { format!("{}/", self.folder) };
-        let scheme = scheme_for(&self.authority);
-        Address::parse(&format!("{scheme}://{}/v2/{folder}{}/{rest}", self.authority, chart.name))
+    fn url(&self, chart: &ChartId, rest: &str) -> Result<Url, UrlError> {
+        Url::parse_file(&format!("{}/v2{}/{}/{rest}", self.0.origin(), self.0.path(), chart.name))
     }
 }
 
-/// A conversation with a registry that may ask for a token, and gives one to everybody for what is public.
+/// Requests to a registry that may ask for a token, and gives one to everyone for what is public.
 struct Session {
     connection: Connection,
-    token: Option<String>,
+    token: Option<SecretString>,
 }
 
 impl Session {
-    fn get(&mut self, address: &Address, accept: &str, limit: u64) -> Result<Answer, ChartError> {
-        let with = |token: Option<&str>| self.connection.get(Request { address, accept, token, limit });
-        let answer = with(self.token.as_deref())?;
-        let challenge = answer.headers.get(WWW_AUTHENTICATE).and_then(|challenge| challenge.to_str().ok());
-        match challenge.filter(|_| answer.status == 401).and_then(Challenge::parse) {
-            None => Ok(answer),
-            Some(challenge) => {
-                let token = self.token(&challenge)?;
-                let answer = with(token.as_deref())?;
-                self.token = token;
-                Ok(answer)
-            }
-        }
+    fn get(&mut self, url: &Url, accept: &str, max_bytes: u64) -> Result<Answer, ChartError> {
+        let send = |token: Option<&SecretString>| {
+            let answer = self.connection.follow(File { url, accept, token, max_bytes });
+            answer.map_err(|source| ChartError::of(url, source))
+        };
+        let answer = send(self.token.as_ref())?;
+        let challenge =
+            answer.header(&WWW_AUTHENTICATE).filter(|_| answer.status == StatusCode::UNAUTHORIZED);
+        let Some(challenge) = challenge.and_then(Challenge::parse) else { return Ok(answer) };
+        let token = self.token(&challenge)?;
+        let answer = send(token.as_ref())?;
+        self.token = token;
+        Ok(answer)
     }
 
-    fn token(&self, challenge: &Challenge) -> Result<Option<String>, ChartError> {
-        let query = challenge.parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
-        let query = query.collect::<Vec<_>>().join("&");
-        let separator = if challenge.realm.contains('?') { '&' } else { '?' };
-        let address = Address::parse(&format!("{}{separator}{query}", challenge.realm))?;
-        let request =
-            Request { address: &address, accept: "application/json", token: None, limit: MAX_DOCUMENT_BYTES };
-        let token: Token = document(self.connection.get(request)?, "a token")?;
+    fn token(&self, challenge: &Challenge) -> Result<Option<SecretString>, ChartError> {
+        let parameters = challenge.parameters.iter().map(|(name, value)| (*name, &**value));
+        let url = &Url::parse_file(&challenge.realm)?.with_query(parameters);
+        let file = File { url, accept: "application/json", token: None, max_bytes: MAX_DOCUMENT_BYTES };
+        let answer = self.connection.follow(file).map_err(|source: HttpError| ChartError::of(url, source))?;
+        let token: Token = document(url, answer, "a token")?;
         Ok(token.token.or(token.access_token))
     }
 }
@@ -204,17 +193,6 @@ impl Challenge {
     }
 }
 
-/// Writes a value so that it can stand in a query.
-fn encoded(value: &str) -> String {
-    let bytes = value.bytes().map(|byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    });
-    bytes.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,15 +207,5 @@ mod tests {
             [("service", "ghcr.io".to_owned()), ("scope", "repository:a/b:pull".to_owned())]
         );
         assert_eq!(Challenge::parse("Basic realm=\"x\""), None);
-    }
-
-    #[test]
-    fn the_next_page_is_read_from_its_link() {
-        assert_eq!(
-            next_page("</v2/a/tags/list?n=2&last=b>; rel=\"next\""),
-            Some("/v2/a/tags/list?n=2&last=b")
-        );
-        assert_eq!(next_page("</v2/a>; rel=\"prev\""), None);
-        assert_eq!(encoded("repository:a b&c"), "repository:a%20b%26c");
     }
 }

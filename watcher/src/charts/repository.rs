@@ -8,11 +8,11 @@ use renderer::charts::ChartId;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::address::Address;
 use super::archive::MAX_PACKAGE_BYTES;
-use super::client::{Client, Connection, Request};
+use super::client::{Client, Connection, File};
 use super::error::ChartError;
 use super::{check_digest, is_same_version};
+use crate::http::Url;
 
 /// The largest index that is read: some hold every version of many years.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -33,7 +33,7 @@ pub(super) struct Release {
 }
 
 /// Fetches a chart's package and compares it with the digest in the index.
-pub(super) fn package(client: &Client, repository: &Address, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
+pub(super) fn package(client: &Client, repository: &Url, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
     let connection = client.at(repository);
     let releases = releases(&connection, repository, &chart.name)?;
     let not_found = || ChartError::NotFound {
@@ -45,10 +45,10 @@ pub(super) fn package(client: &Client, repository: &Address, chart: &ChartId) ->
         .iter()
         .find(|release| is_same_version(&release.version, &chart.version))
         .ok_or_else(not_found)?;
-    let address = repository.below(release.urls.first().ok_or_else(not_found)?)?;
-    let bytes = download(&connection, &address)?;
+    let url = repository.below(release.urls.first().ok_or_else(not_found)?)?;
+    let bytes = download(&connection, &url)?;
     if let Some(announced) = release.digest.as_deref().filter(|digest| !digest.is_empty()) {
-        check_digest(&address, &bytes, announced)?;
+        check_digest(&url, &bytes, announced)?;
     }
     Ok(bytes)
 }
@@ -56,7 +56,7 @@ pub(super) fn package(client: &Client, repository: &Address, chart: &ChartId) ->
 /// Returns every version of a chart, in the index's order.
 pub(super) fn versions(
     client: &Client,
-    repository: &Address,
+    repository: &Url,
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
     let releases = releases(&client.at(repository), repository, &chart.name)?;
@@ -64,14 +64,18 @@ pub(super) fn versions(
 }
 
 /// Fetches a package from its address.
-pub(super) fn download(connection: &Connection, address: &Address) -> Result<Vec<u8>, ChartError> {
-    connection.get(Request { address, accept: "*/*", token: None, limit: MAX_PACKAGE_BYTES })?.ok()
+pub(super) fn download(connection: &Connection, url: &Url) -> Result<Vec<u8>, ChartError> {
+    connection.get(File { url, accept: "*/*", token: None, max_bytes: MAX_PACKAGE_BYTES })
 }
 
-fn releases(connection: &Connection, repository: &Address, name: &str) -> Result<Vec<Release>, ChartError> {
-    let address = repository.below("index.yaml")?;
-    let request = Request { address: &address, accept: "*/*", token: None, limit: MAX_INDEX_BYTES };
-    connection.get(request)?.read("the index of a chart repository", |body| read_index(body, name))
+fn releases(connection: &Connection, repository: &Url, name: &str) -> Result<Vec<Release>, ChartError> {
+    let url = &repository.below("index.yaml")?;
+    let index = connection.get(File { url, accept: "*/*", token: None, max_bytes: MAX_INDEX_BYTES })?;
+    read_index(&*index, name).map_err(|reason| ChartError::Answer {
+        address: url.to_string(),
+        what: "the index of a chart repository",
+        reason,
+    })
 }
 
 /// Reads the releases of one chart out of an index as it comes; of the others, nothing is kept.

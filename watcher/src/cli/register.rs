@@ -14,7 +14,7 @@ use super::runtime::until_stopped;
 use super::{Exit, Global, print_report};
 use crate::error::CommandError;
 use crate::forge::github;
-use crate::http::{Client, Url};
+use crate::http::{Client, Timeouts, Url};
 use crate::identity::{AppManifest, Registered, RegistrationPage};
 
 /// A code from GitHub is valid for an hour (docs.github.com, "Registering a GitHub App from a manifest"), longer than
@@ -76,7 +76,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
             print_report("stopped: nothing was registered");
             return Ok(Exit::Unexpected);
         };
-        let client = Client::new(&manifest.api);
+        let client = Client::new(&manifest.api, Timeouts::default());
         let registered = tokio::task::spawn_blocking(move || manifest.redeem(&client, &code))
             .await
             .map_err(|error| CommandError::unexpected("register the App", error))?

@@ -10,7 +10,7 @@ use crate::events::RepositoryName;
 use crate::forge::github::{self, Clock, HostKind, RepositoryPlace};
 use crate::forge::{ForgeError, Home};
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
-use crate::http::{Client, Url};
+use crate::http::{Client, Timeouts, Url};
 use crate::identity::{App, AppSettings, Identity};
 
 use super::Global;
@@ -136,7 +136,7 @@ impl RemoteArgs {
         let RepositoryPlace { api, owner, name: repository } = place_of(address)?;
         let api = self.api.clone().unwrap_or(api);
         let api = Url::parse(&api).map_err(|error| usage(&error.to_string(), &error.hint()))?;
-        let client = Client::new(&api);
+        let client = Client::new(&api, Timeouts::default());
         let settings = AppSettings { id: id.to_owned(), key_file, api, owner, repository };
         Ok(Identity::of_app(App::new(settings, client)?))
     }

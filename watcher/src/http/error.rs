@@ -1,40 +1,61 @@
-//! How an exchange fails, told so that a person knows what to check, and never with a credential in it.
+//! How an exchange fails, with what to check next, and never with a credential in it.
 
-use std::error::Error as StdError;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use ::http::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use thiserror::Error;
-use ureq::Body;
-use ureq::http::{HeaderMap, Response, StatusCode};
 
-use super::{MAX_REFUSAL_BYTES, Request};
+use super::guard::Inside;
+use super::{Answer, Url, UrlError};
 use crate::secrets::redacted;
 
-/// How long the text of a refusal is read.
+/// How much of the body of a refusal is read.
+const MAX_REFUSAL_BYTES: u64 = 8 * 1024;
+/// How long the body of a refusal is read.
 const REFUSAL_TIME: Duration = Duration::from_secs(10);
-
-/// Longer texts of the other side are cut.
-const MAX_TOLD_CHARS: usize = 300;
+/// Longer messages of the other side are cut.
+const MAX_MESSAGE_CHARS: usize = 300;
 
 /// An exchange that brought no good answer.
 #[derive(Debug, Error)]
 pub enum HttpError {
-    /// The other side answered, and said no.
-    #[error("{refusal}{}", told_in_parentheses(told.as_deref()))]
+    /// The other side answered with a status that is no success.
+    #[error("{refusal}{}", message.as_ref().map(|message| format!(" (it reports: {message})")).unwrap_or_default())]
     Refused {
-        /// What kind of no.
+        /// What the status means.
         refusal: Refusal,
-        /// What it said.
-        told: Option<String>,
+        /// The message that came with it.
+        message: Option<String>,
     },
     /// The repository, or all of the other side, has moved.
     #[error("`{from}` answers with a redirect to `{to}`, which is not followed")]
     Redirected {
-        /// Where the question went.
+        /// Where the request went.
         from: String,
         /// Where the answer points, without anything that may be secret.
         to: String,
+    },
+    /// One redirect led to the next.
+    #[error("it redirects more than {limit} times")]
+    Redirects {
+        /// How many redirects are followed.
+        limit: usize,
+    },
+    /// A redirect or a link leads to an address that no request goes to.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// A repository led into a network in which it is not itself.
+    #[error("`{url}` leads to an address of this machine, its link or a private network")]
+    Inside {
+        /// Where it led.
+        url: String,
+    },
+    /// The answer is larger than what is read of it.
+    #[error("it is larger than {} MiB", limit >> 20)]
+    TooLarge {
+        /// How many bytes are read at most.
+        limit: u64,
     },
     /// No answer came, or it broke off.
     #[error("`{origin}` cannot be reached: {reason}")]
@@ -68,10 +89,10 @@ pub enum HttpError {
     },
 }
 
-/// How the other side said no.
+/// What a status means that is no success.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// 401 to a question without a credential.
+    /// 401 to a request without a credential.
     #[error("`{origin}` asks for a credential")]
     CredentialMissing {
         /// The other side.
@@ -89,21 +110,23 @@ pub enum Refusal {
         /// The other side.
         origin: String,
     },
-    /// 404: nothing is there, or nothing that the credential may see.
-    #[error("there is no `{url}`, or the credential may not see it")]
+    /// 404: nothing is there, or nothing that may be seen.
+    #[error("there is no `{url}`, or {}", if *has_credential { "the credential may not see it" } else { "it is not public" })]
     NotFound {
-        /// What was asked for.
+        /// What was requested.
         url: String,
+        /// Whether a credential was sent.
+        has_credential: bool,
     },
     /// 429, or 403 with a time to wait.
     #[error("`{origin}` asks to wait")]
     RateLimited {
         /// The other side.
         origin: String,
-        /// How long, if it says so.
+        /// How long, if that is known.
         retry_after: Option<Duration>,
     },
-    /// 5xx: the other side has troubles of its own.
+    /// 5xx: the fault is on the other side.
     #[error("`{origin}` fails with status {status}")]
     ServerFailed {
         /// The other side.
@@ -126,7 +149,7 @@ impl HttpError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Refused { refusal, .. } => return refusal.hint(),
+            Self::Refused { refusal, .. } => refusal.hint()?.into(),
             Self::Redirected { to, .. } => {
                 format!("if that is where the repository lives now, name `{to}` instead")
             }
@@ -135,7 +158,7 @@ impl HttpError {
             }
             Self::Unsendable { .. } => "a token is one line of printable characters: look for stray bytes".into(),
             Self::Unreachable { .. } => "check the address, the network and `HTTPS_PROXY`".into(),
-            Self::OtherOrigin { .. } => return None,
+            _ => return None,
         };
         Some(hint)
     }
@@ -152,14 +175,20 @@ impl HttpError {
         }
     }
 
-    /// Returns whether the credential itself was turned down.
+    /// Returns whether the credential itself was rejected.
     #[must_use]
     pub const fn is_rejected_credential(&self) -> bool {
         matches!(self, Self::Refused { refusal: Refusal::CredentialRejected { .. }, .. })
     }
 
-    pub(super) fn of_ureq(origin: &str, error: &ureq::Error) -> Self {
-        let origin = origin.to_owned();
+    /// Returns whether there is nothing at the address, or nothing that may be seen.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { refusal: Refusal::NotFound { .. }, .. })
+    }
+
+    pub(super) fn of_ureq(url: &Url, error: &ureq::Error) -> Self {
+        let origin = url.origin().to_owned();
         match error {
             ureq::Error::Rustls(inner) => Self::Untrusted { origin, reason: inner.to_string() },
             ureq::Error::Io(inner) => match certificate_fault(inner) {
@@ -170,93 +199,91 @@ impl HttpError {
             ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => {
                 Self::Unreachable { origin, reason: "the proxy does not let the connection through".into() }
             }
+            ureq::Error::BodyExceedsLimit(limit) => Self::TooLarge { limit: *limit },
+            ureq::Error::Other(inner) if inner.is::<Inside>() => Self::Inside { url: url.to_string() },
             _ => Self::Unreachable { origin, reason: error.to_string() },
         }
     }
 
-    pub(super) fn of_response(request: &Request<'_>, response: Response<Body>) -> Self {
-        let status = response.status();
-        if status.is_redirection() {
-            return Self::Redirected {
-                from: request.url.to_string(),
-                to: redirect_target(request, response.headers()),
-            };
+    pub(super) fn of_answer(answer: Answer) -> Self {
+        if answer.status.is_redirection() {
+            return Self::Redirected { from: answer.url.to_string(), to: redirect_target(&answer) };
         }
-        let refusal = Refusal::of(request, status, response.headers());
-        Self::Refused { refusal, told: told(response) }
+        Self::Refused { refusal: Refusal::of(&answer), message: message(answer) }
     }
 }
 
 impl Refusal {
-    fn of(request: &Request<'_>, status: StatusCode, headers: &HeaderMap) -> Self {
-        let origin = request.url.origin();
-        let retry_after = header(headers, "retry-after").and_then(|seconds| seconds.parse().ok());
+    fn of(answer: &Answer) -> Self {
+        let origin = answer.url.origin().to_owned();
+        let retry_after = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
         let retry_after = retry_after.map(Duration::from_secs);
-        let is_spent = header(headers, "x-ratelimit-remaining") == Some("0");
-        match status.as_u16() {
-            401 if request.authorization.is_none() => Self::CredentialMissing { origin },
+        let is_spent = answer.header(&HeaderName::from_static("x-ratelimit-remaining")) == Some("0");
+        match answer.status.as_u16() {
+            401 if !answer.has_credential => Self::CredentialMissing { origin },
             401 => Self::CredentialRejected { origin },
             429 => Self::RateLimited { origin, retry_after },
             403 if retry_after.is_some() || is_spent => Self::RateLimited { origin, retry_after },
             403 => Self::Forbidden { origin },
-            404 | 410 => Self::NotFound { url: request.url.to_string() },
-            status @ 500..=599 => Self::ServerFailed { origin, status },
+            404 | 410 => {
+                Self::NotFound { url: answer.url.to_string(), has_credential: answer.has_credential }
+            }
+            status @ (408 | 500..=599) => Self::ServerFailed { origin, status },
             status => Self::Unexpected { origin, status },
         }
     }
 
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::CredentialMissing { .. } => {
-                "give a token in `FLEETWRIGHT_TOKEN` or in a file with `--token-file`, or use a GitHub App"
-            }
+    const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::CredentialMissing { .. } => Some(
+                "give a token in `FLEETWRIGHT_TOKEN` or in a file with `--token-file`, or use a GitHub App",
+            ),
             Self::CredentialRejected { .. } => {
-                "check that the token is whole, not expired and not revoked; it was tried once"
+                Some("check that the token is whole, not expired and not revoked; it was tried once")
             }
-            Self::Forbidden { .. } => {
-                "the credential is good, but lacks a right: give it read and write access to the repository's contents, and authorise it for single sign-on"
-            }
-            Self::NotFound { .. } => {
-                "check the spelling, and that the token may see the repository or that the App is installed on it: forges hide what a credential may not see"
-            }
-            Self::RateLimited { .. } | Self::ServerFailed { .. } | Self::Unexpected { .. } => return None,
-        };
-        Some(hint.to_owned())
+            Self::Forbidden { .. } => Some(
+                "the credential is good, but lacks a right: give it read and write access to the repository's contents, and authorise it for single sign-on",
+            ),
+            Self::NotFound { .. } => Some(
+                "check the spelling, and that the token may see the repository or that the App is installed on it: forges hide what a credential may not see",
+            ),
+            Self::RateLimited { .. } | Self::ServerFailed { .. } | Self::Unexpected { .. } => None,
+        }
     }
 }
 
-/// Where the answer points, without user, query and what git puts behind a repository's address.
-fn redirect_target(request: &Request<'_>, headers: &HeaderMap) -> String {
-    let location = header(headers, "location").unwrap_or_default();
+/// Returns where a redirect leads, without user, query and what the request had behind the repository's address.
+fn redirect_target(answer: &Answer) -> String {
+    let location = answer.header(&LOCATION).unwrap_or_default();
     let location = location.split(['?', '#']).next().unwrap_or_default();
-    let path = request.path.split('?').next().unwrap_or_default();
+    let path = answer.path.split('?').next().unwrap_or_default();
     let location = location.strip_suffix(path).unwrap_or(location);
     let Some((scheme, rest)) = location.split_once("://") else {
-        return format!("{}{}", request.url.origin(), printable(location));
+        return format!("{}{}", answer.url.origin(), printable(location));
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = authority.rsplit('@').next().unwrap_or_default();
     printable(&format!("{scheme}://{host}/{path}"))
 }
 
-/// The first line of what the other side says, if it is meant for people. Should it repeat the credential, that is masked.
-fn told(response: Response<Body>) -> Option<String> {
-    let kind = header(response.headers(), "content-type").unwrap_or_default().to_owned();
-    let mut text = Vec::new();
-    let mut reader = response.into_body().into_reader().take(MAX_REFUSAL_BYTES);
-    let (since, mut piece) = (Instant::now(), [0; 1024]);
+/// Returns the first line of a body that is meant for people, in which known secrets are masked.
+fn message(answer: Answer) -> Option<String> {
+    let kind = answer.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
+    let (mut body, mut piece) = (Vec::new(), [0; 1024]);
+    let mut reader = answer.into_reader().take(MAX_REFUSAL_BYTES);
+    let since = Instant::now();
     // What comes byte by byte is not worth waiting for.
     while since.elapsed() < REFUSAL_TIME {
         match reader.read(&mut piece).ok()? {
             0 => break,
-            count => text.extend_from_slice(&piece[..count]),
+            count => body.extend_from_slice(&piece[..count]),
         }
     }
-    let text = String::from_utf8_lossy(&text);
+    let body = String::from_utf8_lossy(&body);
     let line = if kind.starts_with("application/json") || kind.contains("+json") {
-        serde_json::from_str::<serde_json::Value>(&text).ok()?.get("message")?.as_str()?.to_owned()
+        serde_json::from_str::<serde_json::Value>(&body).ok()?.get("message")?.as_str()?.to_owned()
     } else if kind.starts_with("text/plain") {
-        text.lines().find(|line| !line.trim().is_empty())?.trim().to_owned()
+        body.lines().find(|line| !line.trim().is_empty())?.trim().to_owned()
     } else {
         return None;
     };
@@ -264,20 +291,11 @@ fn told(response: Response<Body>) -> Option<String> {
 }
 
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_TOLD_CHARS).collect()
+    text.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE_CHARS).collect()
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn told_in_parentheses(told: Option<&str>) -> String {
-    told.map(|told| format!(" (it says: {told})")).unwrap_or_default()
-}
-
-/// rustls reports what it finds in a handshake as an error of reading.
+/// Returns what is wrong with a certificate: rustls reports it as an error of reading.
 fn certificate_fault(error: &std::io::Error) -> Option<String> {
-    let inner = error.get_ref()?;
-    let tls = inner.downcast_ref::<rustls::Error>()?;
-    matches!(tls, rustls::Error::InvalidCertificate(_)).then(|| (tls as &dyn StdError).to_string())
+    let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    matches!(tls, rustls::Error::InvalidCertificate(_)).then(|| tls.to_string())
 }

@@ -1,47 +1,60 @@
-//! HTTP for git and for tokens: one origin a client, credentials that go nowhere else, bounds on time and size.
+//! The one HTTP client, for git, for GitHub, for charts and for tokens: bounds on time and size, the system's
+//! certificates, the environment's proxy, and credentials that go to one origin only.
 //!
-//! Blocking, since git's work is. Knows nothing of git or of a forge's interface. Redirects are never followed: an
-//! answer of another address would take the credential along, or bring a repository that nobody named.
+//! It blocks, as all of its callers do, and knows nothing of git or of a forge's interface. It follows no redirect by
+//! itself: an answer from another address would take the credential along, or bring a repository that was never named.
 
 mod error;
+mod guard;
 mod url;
 
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LINK};
+use ::http::{Method, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
-use ureq::config::ConfigBuilder;
-use ureq::http::{HeaderValue, Response};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::typestate::AgentScope;
-use ureq::{Agent, Body, Proxy};
+use ureq::unversioned::transport::DefaultConnector;
+use ureq::{Agent, AsSendBody, BodyReader, Proxy, SendBody};
 
 pub use error::{HttpError, Refusal};
-pub use url::{Url, UrlError};
+use guard::Guard;
+pub use url::{Unusable, Url, UrlError};
 
-/// How long name resolution and the connection with TLS may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const USER_AGENT: &str = concat!("fleetwright/", env!("CARGO_PKG_VERSION"));
 
-/// How long the other side may be silent, while it answers or while it does not take what is sent.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a name to be resolved, and for the connection with TLS.
+    pub connect: Duration,
+    /// For the other side to send something, or to take something of what is sent.
+    pub idle: Duration,
+    /// For the whole exchange.
+    pub exchange: Duration,
+}
 
-/// How long a whole exchange with an interface for programs may take, which is of some megabytes at most.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_mins(2);
+/// For exchanges with an interface for programs, which are of some megabytes at most.
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(20),
+            idle: Duration::from_secs(30),
+            exchange: Duration::from_mins(2),
+        }
+    }
+}
 
-/// How much of an answer that refuses is read, to tell people what the other side said.
-const MAX_REFUSAL_BYTES: u64 = 8 * 1024;
-
-const AGENT: &str = concat!("fleetwright/", env!("CARGO_PKG_VERSION"));
-
-/// What proves who asks. Never shown, in no form.
+/// A credential as it is sent. It is never shown.
 #[derive(Clone, Debug)]
 pub enum Authorization {
-    /// A user name with the token as its password, as git asks for it.
+    /// A user name with the token as its password, as git servers expect it.
     Basic(&'static str, SecretString),
-    /// The token itself, as interfaces for programs ask for it.
+    /// The token itself, as interfaces for programs expect it.
     Bearer(SecretString),
 }
 
@@ -59,50 +72,49 @@ impl Authorization {
     }
 }
 
-/// How long to wait for the other side.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// For the connection.
-    pub connect: Duration,
-    /// Between two signs of life.
-    pub silence: Duration,
-    /// For everything together.
-    pub exchange: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { connect: CONNECT_TIMEOUT, silence: SILENCE_TIMEOUT, exchange: EXCHANGE_TIMEOUT }
-    }
-}
-
-/// Speaks to one origin. Cheap to clone; clones share their connections.
-#[derive(Clone)]
+/// A client for one origin, or for one repository and what it leads to. Clones are cheap and share their connections.
+#[derive(Clone, Debug)]
 pub struct Client {
     agent: Agent,
-    origin: String,
+    scope: Scope,
 }
 
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Client").field(&self.origin).finish()
+/// Where a client sends requests.
+#[derive(Clone, Debug)]
+enum Scope {
+    Origin(String),
+    Guarded(Guard),
+}
+
+/// A request without its body.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: Method,
+    /// The address of the repository or interface, or of a file.
+    pub url: &'a Url,
+    /// The path below that address, with a query if there is one; empty for the address itself.
+    pub path: &'a str,
+    /// The credential.
+    pub authorization: Option<&'a Authorization>,
+    /// Further headers.
+    pub headers: &'a [(HeaderName, &'a str)],
+    /// How many bytes of the answer are read; more are an error.
+    pub max_bytes: u64,
+    /// How long the exchange may take, if that is not up to the client.
+    pub timeout: Option<Duration>,
+}
+
+impl<'a> Request<'a> {
+    /// Returns a request for what is at `path` below `url`.
+    #[must_use]
+    pub const fn get(url: &'a Url, path: &'a str, max_bytes: u64) -> Self {
+        let method = Method::GET;
+        Self { method, url, path, authorization: None, headers: &[], max_bytes, timeout: None }
     }
 }
 
-/// What is asked of the other side.
-#[derive(Debug)]
-pub struct Request<'a> {
-    /// Where.
-    pub url: &'a Url,
-    /// What stands behind the URL: a path, and a query if there is one.
-    pub path: &'a str,
-    /// Who asks.
-    pub authorization: Option<&'a Authorization>,
-    /// Further headers.
-    pub headers: &'a [(&'static str, &'a str)],
-}
-
-/// A body with its length, so that no server has to take it in pieces.
+/// A body with its length, so that no server has to accept it in pieces.
 pub struct Upload<'a> {
     /// The bytes.
     pub reader: &'a mut dyn Read,
@@ -110,164 +122,215 @@ pub struct Upload<'a> {
     pub length: u64,
 }
 
+impl<'a> Upload<'a> {
+    /// Returns a body that is in memory.
+    #[must_use]
+    pub fn of(bytes: &'a mut &[u8]) -> Self {
+        Self { length: bytes.len() as u64, reader: bytes }
+    }
+}
+
 impl Client {
     /// Returns a client for the origin of `url`, through the environment's proxy and with the system's certificates.
     ///
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates, as they do for most programs.
     #[must_use]
-    pub fn new(url: &Url) -> Self {
-        Self::with(url, RootCerts::PlatformVerifier, Patience::default())
+    pub fn new(url: &Url, timeouts: Timeouts) -> Self {
+        Self::of_origin(url, RootCerts::PlatformVerifier, timeouts)
     }
 
     /// Returns a client that trusts `roots`, in DER, and nothing else.
     #[must_use]
-    pub fn trusting(url: &Url, roots: &[Vec<u8>], patience: Patience) -> Self {
+    pub fn trusting(url: &Url, roots: &[Vec<u8>], timeouts: Timeouts) -> Self {
         let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
-        Self::with(url, RootCerts::from(roots), patience)
+        Self::of_origin(url, RootCerts::from(roots), timeouts)
     }
 
-    /// Returns a client as [`Self::new`] does that waits as long as `patience` says.
+    /// Returns a client for the repository at `home` and what it leads to, except for networks in which it is not itself.
     #[must_use]
-    pub fn patient(url: &Url, patience: Patience) -> Self {
-        Self::with(url, RootCerts::PlatformVerifier, patience)
+    pub fn guarded(home: &Url, timeouts: Timeouts) -> Self {
+        let guard = Guard::new(home.host());
+        let config = config(RootCerts::PlatformVerifier, timeouts);
+        let agent = Agent::with_parts(config, DefaultConnector::default(), guard.clone());
+        Self { agent, scope: Scope::Guarded(guard) }
     }
 
-    fn with(url: &Url, roots: RootCerts, patience: Patience) -> Self {
-        // A proxy cannot reach what listens on this machine alone.
-        let proxy = if url.is_loopback() { None } else { Proxy::try_from_env() };
-        let config = config(roots, proxy, patience).https_only(url.is_encrypted()).build();
-        Self { agent: config.new_agent(), origin: url.origin() }
+    fn of_origin(url: &Url, roots: RootCerts, timeouts: Timeouts) -> Self {
+        let origin = Scope::Origin(url.origin().to_owned());
+        Self { agent: config(roots, timeouts).new_agent(), scope: origin }
     }
 
-    /// Asks with GET and returns the body of a good answer, which ends in an error beyond `limit` bytes.
-    pub fn get(&self, request: &Request<'_>, limit: u64) -> Result<Answer, HttpError> {
-        let address = self.address(request)?;
-        let mut builder = self.agent.get(&address);
-        for (name, value) in self.headers(request)? {
-            builder = builder.header(name, value);
+    /// Sends a request and returns its answer, whatever its status is.
+    pub fn send(&self, request: &Request<'_>, body: Option<Upload<'_>>) -> Result<Answer, HttpError> {
+        self.scope.check(request.url)?;
+        let mut head =
+            head(request).ok_or_else(|| HttpError::Unsendable { origin: request.url.origin().to_owned() })?;
+        match body {
+            None => self.run(request, head),
+            Some(Upload { reader, length }) => {
+                head.headers_mut().insert(CONTENT_LENGTH, length.into());
+                self.run(request, head.map(|()| SendBody::from_reader(reader)))
+            }
         }
-        self.judge(request, builder.call(), limit)
     }
 
-    /// Asks with POST, with a body of known length.
-    pub fn post(
+    fn run<B: AsSendBody>(
         &self,
         request: &Request<'_>,
-        upload: &mut Upload<'_>,
-        limit: u64,
+        message: ::http::Request<B>,
     ) -> Result<Answer, HttpError> {
-        let address = self.address(request)?;
-        let mut builder = self.agent.post(&address).header("content-length", upload.length);
-        for (name, value) in self.headers(request)? {
-            builder = builder.header(name, value);
+        let mut config = self.agent.configure_request(message);
+        if let Some(timeout) = request.timeout {
+            config = config.timeout_global(Some(timeout));
         }
-        self.judge(request, builder.send(ureq::SendBody::from_reader(upload.reader)), limit)
-    }
-
-    /// Sends a request whose address is a path below `url`, and returns whatever the answer is; a body beyond `limit`
-    /// bytes is an error.
-    pub fn exchange(
-        &self,
-        url: &Url,
-        request: http::Request<Vec<u8>>,
-        limit: u64,
-    ) -> Result<Response<Vec<u8>>, HttpError> {
-        let failed = |error: ureq::Error| HttpError::of_ureq(&self.origin, &error);
-        let path = request.uri().path_and_query().map_or("", |path| path.as_str()).to_owned();
-        let asked = Request { url, path: &path, authorization: None, headers: &[] };
-        let address = self.address(&asked)?;
-        let (mut parts, body) = request.into_parts();
-        parts.uri = address.parse().map_err(|_| self.unsendable())?;
-        let expects_body =
-            matches!(parts.method, http::Method::POST | http::Method::PUT | http::Method::PATCH);
-        let answer = if expects_body {
-            self.agent.run(http::Request::from_parts(parts, body))
-        } else {
-            self.agent.run(http::Request::from_parts(parts, ()))
-        };
-        let (parts, body) = answer.map_err(failed)?.into_parts();
-        let body = body.into_with_config().limit(limit).read_to_vec().map_err(failed)?;
-        Ok(Response::from_parts(parts, body))
-    }
-
-    fn address(&self, request: &Request<'_>) -> Result<String, HttpError> {
-        // A credential that was made for one origin is never sent to another.
-        if request.url.origin() != self.origin {
-            return Err(HttpError::OtherOrigin { origin: self.origin.clone(), url: request.url.to_string() });
+        if request.url.is_loopback() {
+            // A proxy cannot reach what listens on this machine alone.
+            config = config.proxy(None);
         }
-        Ok(format!("{}{}", request.url, request.path))
-    }
-
-    fn headers(&self, request: &Request<'_>) -> Result<Vec<(&'static str, HeaderValue)>, HttpError> {
-        let mut headers = Vec::with_capacity(request.headers.len() + 1);
-        for (name, value) in request.headers {
-            headers.push((*name, HeaderValue::try_from(*value).map_err(|_| self.unsendable())?));
-        }
-        if let Some(authorization) = request.authorization {
-            headers.push(("authorization", authorization.header().ok_or_else(|| self.unsendable())?));
-        }
-        Ok(headers)
-    }
-
-    fn unsendable(&self) -> HttpError {
-        HttpError::Unsendable { origin: self.origin.clone() }
-    }
-
-    fn judge(
-        &self,
-        request: &Request<'_>,
-        response: Result<Response<Body>, ureq::Error>,
-        limit: u64,
-    ) -> Result<Answer, HttpError> {
-        let response = response.map_err(|error| HttpError::of_ureq(&self.origin, &error))?;
-        if response.status().is_success() {
-            return Ok(Answer { response, limit });
-        }
-        Err(HttpError::of_response(request, response))
+        let response = self.agent.run(config.build());
+        let response = response.map_err(|error| HttpError::of_ureq(request.url, &error))?;
+        let (parts, body) = response.into_parts();
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.into_with_config().limit(request.max_bytes).reader(),
+            url: request.url.clone(),
+            path: request.path.to_owned(),
+            has_credential: request.authorization.is_some(),
+        })
     }
 }
 
-/// Returns the settings of a client that trusts `roots`, waits as long as `patience` says, and leaves redirects and refusals to
-/// the caller.
-pub(crate) fn config(
-    roots: RootCerts,
-    proxy: Option<Proxy>,
-    patience: Patience,
-) -> ConfigBuilder<AgentScope> {
+impl Scope {
+    fn check(&self, url: &Url) -> Result<(), HttpError> {
+        match self {
+            // A credential that was made for one origin is never sent to another.
+            Self::Origin(origin) if origin != url.origin() => {
+                Err(HttpError::OtherOrigin { origin: origin.clone(), url: url.to_string() })
+            }
+            Self::Guarded(guard) if !guard.permits_literal(url.host()) => {
+                Err(HttpError::Inside { url: url.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns a request as it is sent, unless it has something in it that cannot be.
+fn head(request: &Request<'_>) -> Option<::http::Request<()>> {
+    let mut head = ::http::Request::builder()
+        .method(request.method.clone())
+        .uri(request.url.target(request.path))
+        .body(())
+        .ok()?;
+    for (name, value) in request.headers {
+        head.headers_mut().insert(name, HeaderValue::try_from(*value).ok()?);
+    }
+    if let Some(authorization) = request.authorization {
+        head.headers_mut().insert(AUTHORIZATION, authorization.header()?);
+    }
+    Some(head)
+}
+
+/// Returns the settings of a client, which leaves redirects and refusals to its caller.
+fn config(roots: RootCerts, timeouts: Timeouts) -> ureq::config::Config {
     let tls = TlsConfig::builder()
         .root_certs(roots)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build();
     Agent::config_builder()
         .tls_config(tls)
-        .proxy(proxy)
+        .proxy(Proxy::try_from_env())
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
-        .user_agent(AGENT)
-        .timeout_resolve(Some(patience.connect))
-        .timeout_connect(Some(patience.connect))
-        .timeout_per_read(Some(patience.silence))
-        .timeout_per_write(Some(patience.silence))
-        .timeout_global(Some(patience.exchange))
+        .user_agent(USER_AGENT)
+        .timeout_resolve(Some(timeouts.connect))
+        .timeout_connect(Some(timeouts.connect))
+        .timeout_per_read(Some(timeouts.idle))
+        .timeout_per_write(Some(timeouts.idle))
+        .timeout_global(Some(timeouts.exchange))
+        .build()
 }
 
-/// A good answer.
+/// An answer whose body is still to be read.
 pub struct Answer {
-    response: Response<Body>,
-    limit: u64,
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: BodyReader<'static>,
+    /// What was requested.
+    url: Url,
+    path: String,
+    has_credential: bool,
 }
 
 impl Answer {
-    /// Returns what the body is said to be.
+    /// Returns the text of a header.
     #[must_use]
-    pub fn content_type(&self) -> &str {
-        self.response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default()
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the body.
+    /// Returns the answer if it is a success.
+    pub fn success(self) -> Result<Self, HttpError> {
+        if self.status.is_success() { Ok(self) } else { Err(HttpError::of_answer(self)) }
+    }
+
+    /// Returns the body as it comes.
     #[must_use]
     pub fn into_reader(self) -> impl Read + Send + 'static {
-        self.response.into_body().into_with_config().limit(self.limit).reader()
+        self.body
+    }
+
+    /// Returns the whole body.
+    pub fn bytes(mut self) -> Result<Vec<u8>, HttpError> {
+        let mut bytes = Vec::new();
+        let read = self.body.read_to_end(&mut bytes);
+        read.map_err(|error| HttpError::of_ureq(&self.url, &error.into()))?;
+        Ok(bytes)
+    }
+}
+
+/// Returns where a list goes on, as the header `Link` names it (RFC 8288).
+#[must_use]
+pub fn next_page(headers: &HeaderMap) -> Option<&str> {
+    let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let mut links = links.flat_map(|value| value.split(','));
+    links.find_map(|link| {
+        let (target, parameters) = link.trim_start().strip_prefix('<')?.split_once('>')?;
+        let is_next = |parameter: &str| {
+            let (name, value) = parameter.trim().split_once('=').unwrap_or_default();
+            name.eq_ignore_ascii_case("rel") && value.trim_matches('"').split(' ').any(|word| word == "next")
+        };
+        parameters.split(';').any(is_next).then_some(target)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_the_link_with_that_relation() {
+        let table = [
+            (r#"<https://a.example/x?per_page=100>; rel="next""#, Some("https://a.example/x?per_page=100")),
+            (
+                r#"<https://a.example/x?p>; rel="prev", <https://a.example/x?n>; rel="next""#,
+                Some("https://a.example/x?n"),
+            ),
+            (r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b")),
+            ("</v2/a>; rel=next", Some("/v2/a")),
+            (r#"</v2/a>; title="x"; rel="last next""#, Some("/v2/a")),
+            (r#"</v2/a>; rel="prev""#, None),
+            (r#"</next>; rel="nexto""#, None),
+            ("nonsense", None),
+        ];
+        for (link, page) in table {
+            let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(link))]);
+            assert_eq!(next_page(&headers), page, "{link}");
+        }
+        assert_eq!(next_page(&HeaderMap::new()), None);
     }
 }

@@ -1,129 +1,194 @@
-//! Addresses that may be spoken to: over TLS, or unencrypted with this machine alone, and never with a credential in them.
+//! Addresses of web servers: over TLS, or unencrypted to this machine alone, and never with a credential in them.
 
+use std::cell::Cell;
 use std::fmt;
-use std::net::IpAddr;
 
 use thiserror::Error;
-use ureq::http::Uri;
+use url::{Host, Position, SyntaxViolation};
 
-/// An address with nothing secret in it: a scheme, a host, maybe a port, and a path that does not end in a slash.
+/// An address that requests may go to. It is printed without its query, which may be a signature.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Url {
-    scheme: &'static str,
-    authority: String,
-    host: String,
-    path: String,
+pub struct Url(url::Url);
+
+/// An address that no request goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{address}` {reason}")]
+pub struct UrlError {
+    /// The address without what may be secret.
+    pub address: String,
+    /// What is wrong with it.
+    pub reason: Unusable,
 }
 
-/// An address that is not spoken to. What it said is not repeated: it may hold a password.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum UrlError {
+/// Why no request goes to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unusable {
+    /// It cannot be parsed without guessing.
+    #[error("is not an address")]
+    Malformed,
+    /// It is of another protocol.
+    #[error("is not an `https://` address")]
+    Scheme,
+    /// What is sent could be read on its way to another machine.
+    #[error("is not encrypted")]
+    Unencrypted,
     /// There is a user name, a password or a token before the host.
-    #[error("the address of `{host}` has a user name or a token in it")]
-    UserInfo {
-        /// The host alone.
-        host: String,
-    },
-    /// Everyone between here and there could read what is sent.
-    #[error("`http://` to `{host}` would send the credential unencrypted")]
-    Unencrypted {
-        /// The host.
-        host: String,
-    },
-    /// It is no address of a repository.
-    #[error("the address cannot be read: {reason}")]
-    Malformed {
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    #[error("has a user name or a token in it")]
+    Credentials,
+    /// It is not the address of something that others are below.
+    #[error("has a query or a fragment")]
+    Query,
 }
 
 impl UrlError {
     /// Returns what to write instead.
     #[must_use]
     pub fn hint(&self) -> String {
-        match self {
-            Self::UserInfo { host } => format!(
-                "write `https://{host}/…` and give the token in `FLEETWRIGHT_TOKEN` or a file with `--token-file`"
+        match self.reason {
+            Unusable::Credentials => format!(
+                "write `{}` and give the token in `FLEETWRIGHT_TOKEN` or a file with `--token-file`",
+                self.address
             ),
-            Self::Unencrypted { .. } => {
+            Unusable::Unencrypted => {
                 "use `https://`; `http://` is for addresses of this machine alone, such as 127.0.0.1".into()
             }
-            Self::Malformed { .. } => "write it like `https://github.com/acme/fleet.git`".into(),
+            _ => "write it like `https://github.com/acme/fleet.git`".into(),
         }
     }
 }
 
 impl Url {
-    /// Parses an `https://` address, or an `http://` address of this machine.
+    /// Parses the address of something that others are below, such as a repository or an interface.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        let malformed = |reason| UrlError::Malformed { reason };
-        let uri: Uri =
-            text.parse().map_err(|_| malformed("it has characters that an address cannot have"))?;
-        let authority = uri.authority().ok_or(malformed("it names no host"))?;
-        let host = authority.host().to_ascii_lowercase();
-        if authority.as_str().contains('@') {
-            return Err(UrlError::UserInfo { host });
+        let url = Self::parse_file(text)?;
+        if url.0.query().is_some() || text.contains('#') {
+            return Err(UrlError { address: url.to_string(), reason: Unusable::Query });
         }
-        if uri.query().is_some() || text.contains('#') {
-            return Err(malformed("it has a query or a fragment"));
-        }
-        let scheme = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
-            Some("https") => "https",
-            Some("http") if is_loopback(&host) => "http",
-            Some("http") => return Err(UrlError::Unencrypted { host }),
-            _ => return Err(malformed("its scheme is not `https`")),
-        };
-        let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority: authority.as_str().to_ascii_lowercase(), host, path })
+        Ok(url.without_end(""))
+    }
+
+    /// Parses the address of a file, which may have a query.
+    pub fn parse_file(text: &str) -> Result<Self, UrlError> {
+        checked(text, None, |url| url.scheme() == "https" || is_loopback(url))
+    }
+
+    /// Parses the address of a mirror, which may be unencrypted: an operator chose it.
+    pub fn parse_mirror(text: &str) -> Result<Self, UrlError> {
+        checked(text, None, |_| true)
+    }
+
+    /// Returns the address that a text stands for at this address, as a redirect or a link does.
+    ///
+    /// A chain that began encrypted stays so, and an unencrypted one leads to no other machine.
+    pub fn join(&self, text: &str) -> Result<Self, UrlError> {
+        checked(text, Some(&self.0), |url| {
+            let is_own = is_loopback(url) || url.origin() == self.0.origin();
+            url.scheme() == "https" || self.0.scheme() == "http" && is_own
+        })
+    }
+
+    /// Returns the address that a text stands for where this address is a folder.
+    pub fn below(&self, text: &str) -> Result<Self, UrlError> {
+        let mut folder = self.0.clone();
+        folder.set_query(None);
+        folder.set_path(&format!("{}/", self.path()));
+        Self(folder).join(text)
+    }
+
+    /// Returns the address with further parameters in its query.
+    #[must_use]
+    pub fn with_query<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut url = self.0.clone();
+        url.query_pairs_mut().extend_pairs(pairs);
+        Self(url)
+    }
+
+    /// Returns the whole address with `path` behind it.
+    pub(super) fn target(&self, path: &str) -> String {
+        if path.is_empty() { self.0.as_str().to_owned() } else { format!("{self}{path}") }
     }
 
     /// Returns the scheme, host and port: what a credential is good for.
     #[must_use]
-    pub fn origin(&self) -> String {
-        format!("{}://{}", self.scheme, self.authority)
+    pub fn origin(&self) -> &str {
+        &self.0[..Position::BeforePath]
     }
 
-    /// Returns the host.
+    /// Returns the host, with brackets if it is an IPv6 address.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.0.host_str().unwrap_or_default()
     }
 
     /// Returns the path without a slash at its end.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        self.0.path().trim_end_matches('/')
     }
 
     /// Returns the address without the end of its path, if the path ends so.
     #[must_use]
     pub fn without_end(&self, end: &str) -> Self {
-        let path = self.path.strip_suffix(end).unwrap_or(&self.path).to_owned();
-        Self { path, ..self.clone() }
-    }
-
-    /// Returns whether what is sent is encrypted.
-    #[must_use]
-    pub fn is_encrypted(&self) -> bool {
-        self.scheme == "https"
+        let mut url = self.0.clone();
+        url.set_path(self.path().strip_suffix(end).unwrap_or_else(|| self.path()));
+        Self(url)
     }
 
     /// Returns whether the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+        is_loopback(&self.0)
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// Parses `text`, at `base` if there is one, and refuses what a browser would guess at.
+fn checked(
+    text: &str,
+    base: Option<&url::Url>,
+    may_be_sent_to: impl Fn(&url::Url) -> bool,
+) -> Result<Url, UrlError> {
+    let is_guessed = Cell::new(false);
+    let note = |violation| {
+        // Credentials are refused below, by that name.
+        let is_of_credentials =
+            matches!(violation, SyntaxViolation::EmbeddedCredentials | SyntaxViolation::UnencodedAtSign);
+        is_guessed.set(is_guessed.get() || !is_of_credentials);
+    };
+    let parsed = url::Url::options().base_url(base).syntax_violation_callback(Some(&note)).parse(text);
+    let malformed = |_| UrlError { address: without_secrets(text), reason: Unusable::Malformed };
+    let mut url = parsed.map_err(malformed)?;
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    // An address without a host has no user, either.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.set_fragment(None);
+    let reason = match url.scheme() {
+        _ if has_credentials => Unusable::Credentials,
+        _ if is_guessed.get() => Unusable::Malformed,
+        "https" | "http" if may_be_sent_to(&url) => return Ok(Url(url)),
+        "http" => Unusable::Unencrypted,
+        _ => Unusable::Scheme,
+    };
+    Err(UrlError { address: Url(url).to_string(), reason })
+}
+
+/// Returns a text that is no address, without its user and its query.
+fn without_secrets(text: &str) -> String {
+    let text = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+    text.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+        f.write_str(self.0[..Position::AfterPath].trim_end_matches('/'))
     }
 }
 
@@ -137,23 +202,41 @@ impl fmt::Debug for Url {
 mod tests {
     use super::*;
 
+    fn refusal(text: &str) -> Unusable {
+        Url::parse(text).unwrap_err().reason
+    }
+
+    fn file(text: &str) -> Url {
+        Url::parse_file(text).unwrap()
+    }
+
     #[test]
     fn an_address_is_kept_as_it_was_written_but_for_its_last_slash() {
         let url = Url::parse("https://GitHub.com/Acme/fleet.git/").unwrap();
         assert_eq!(url.to_string(), "https://github.com/Acme/fleet.git");
+        assert_eq!(url.target("/info/refs"), "https://github.com/Acme/fleet.git/info/refs");
         assert_eq!(url.origin(), "https://github.com");
         assert_eq!(Url::parse("https://h:8443/a").unwrap().origin(), "https://h:8443");
+        assert_eq!(Url::parse("https://h:443").unwrap(), Url::parse("https://h").unwrap());
+        assert_eq!(Url::parse("https://[::1]:8443/a").unwrap().host(), "[::1]");
+        assert_eq!(Url::parse("https://h/api/v3").unwrap().without_end("/v3").to_string(), "https://h/api");
     }
 
     #[test]
     fn a_credential_in_an_address_is_refused_and_not_repeated() {
-        for text in ["https://ghp_secret@h/a", "https://me:ghp_secret@h/a.git", "https://x:ghp_secret@h"] {
+        for text in
+            ["https://ghp_secret@h/a", "https://me:ghp_secret@h/a", "https://x:ghp_secret@h/a?t=secret"]
+        {
             let error = Url::parse(text).unwrap_err();
-            assert_eq!(error, UrlError::UserInfo { host: "h".into() });
-            assert!(!format!("{error:?}{error}{}", error.hint()).contains("ghp_secret"));
+            assert_eq!(error, UrlError { address: "https://h/a".into(), reason: Unusable::Credentials });
+            assert!(!format!("{error:?}{error}{}", error.hint()).contains("secret"));
         }
-        let error = Url::parse("https://me:gh p_secret@h/a").unwrap_err();
-        assert!(!format!("{error:?}{error}").contains("p_secret"));
+        for text in
+            ["https://me:gh p_secret@h/a", "https://me:p_secret@h:x/a", "https://me:p_se?cret@h:x/a?p_se"]
+        {
+            let error = Url::parse(text).unwrap_err();
+            assert!(!format!("{error:?}{error}").contains("p_se"), "{error}");
+        }
     }
 
     #[test]
@@ -161,11 +244,69 @@ mod tests {
         for text in ["http://127.0.0.1:80/a", "http://[::1]/a", "http://localhost/a", "http://127.9.9.9/a"] {
             assert!(Url::parse(text).unwrap().is_loopback(), "{text}");
         }
-        for text in ["http://example.com/a", "http://127.0.0.1.example.com/a", "http://localhost.evil/a"] {
-            assert!(matches!(Url::parse(text), Err(UrlError::Unencrypted { .. })), "{text}");
+        for text in [
+            "http://example.com/a",
+            "http://127.0.0.1.example.com/a",
+            "http://localhost.evil/a",
+            "http://169.254.169.254/",
+        ] {
+            assert_eq!(refusal(text), Unusable::Unencrypted, "{text}");
         }
-        for text in ["ftp://h/a", "https:///a", "h/a", "", "https://h/a?token=1", "https://h/a#b"] {
-            assert!(matches!(Url::parse(text), Err(UrlError::Malformed { .. })), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_and_nothing_is_guessed() {
+        for text in [
+            "https:///a",
+            "h/a",
+            "",
+            "https:h/a",
+            r"https:\\h\a",
+            "https://h/a b",
+            " https://h",
+            "https://h/%+1",
+        ] {
+            assert_eq!(refusal(text), Unusable::Malformed, "{text}");
         }
+        for text in ["ftp://h/a", "file:///etc/passwd"] {
+            assert_eq!(refusal(text), Unusable::Scheme, "{text}");
+        }
+        for text in ["https://h/a?token=1", "https://h/a#b"] {
+            assert_eq!(refusal(text), Unusable::Query, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_may_be_unencrypted_and_leads_to_no_other_server_so() {
+        let mirror = Url::parse_mirror("http://10.0.0.5:8081/charts").unwrap();
+        assert!(mirror.below("index.yaml").is_ok());
+        assert!(mirror.below("http://10.0.0.5:8081/a.tgz").is_ok());
+        assert!(mirror.join("https://10.0.0.6/a.tgz").is_ok());
+        for elsewhere in ["http://10.0.0.6:8081/a.tgz", "http://10.0.0.5/a.tgz"] {
+            assert!(mirror.below(elsewhere).is_err(), "{elsewhere} was accepted");
+        }
+        let encrypted = Url::parse_mirror("https://10.0.0.5/charts").unwrap();
+        assert!(encrypted.below("http://10.0.0.5/a.tgz").is_err());
+    }
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        assert_eq!(file("https://e.com/a.tgz?token=secret").to_string(), "https://e.com/a.tgz");
+        let error = Url::parse_file("https://user:secret@e.com/a?x=secret").unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn relative_addresses_are_found_from_where_they_stand() {
+        let repository = file("https://e.com/charts/stable/");
+        assert_eq!(repository.below("a.tgz").unwrap(), file("https://e.com/charts/stable/a.tgz"));
+        assert_eq!(repository.below("/a.tgz").unwrap(), file("https://e.com/a.tgz"));
+        assert_eq!(repository.below("https://x.com/a.tgz").unwrap(), file("https://x.com/a.tgz"));
+        let index = file("https://e.com/charts/index.yaml");
+        assert_eq!(index.join("other.yaml").unwrap(), file("https://e.com/charts/other.yaml"));
+        assert_eq!(index.join("//x.com/i").unwrap(), file("https://x.com/i"));
+        assert!(index.join("http://127.0.0.1/").is_err(), "an encrypted fetch went on unencrypted");
+        let token = file("https://e.com/token?a=1").with_query([("scope", "x y")]);
+        assert_eq!(token.target(""), "https://e.com/token?a=1&scope=x+y");
     }
 }

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use ::http::Method;
+use ::http::header::{ACCEPT, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::key::AppKey;
 use super::{IdentityError, read};
-use crate::http::{Answer, Authorization, Client, HttpError, Request, Upload, Url};
+use crate::http::{Answer, Authorization, Client, Request, Upload, Url};
 use crate::secrets::remember_issued;
 
 pub(super) const FIND_INSTALLATION: &str = "find the App's installation on the repository";
@@ -22,6 +25,12 @@ const GET_TOKEN: &str = "get a token for the App";
 const REPLACED_AFTER: Duration = Duration::from_mins(50);
 
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
+
+/// The headers that GitHub expects with each request.
+pub const GITHUB_HEADERS: [(HeaderName, &str); 2] = [
+    (ACCEPT, "application/vnd.github+json"),
+    (HeaderName::from_static("x-github-api-version"), "2022-11-28"),
+];
 
 /// Where an App works.
 #[derive(Clone, Debug)]
@@ -97,46 +106,38 @@ impl App {
     fn issue(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
         let AppSettings { owner, repository, .. } = &self.settings;
         let claim = Authorization::Bearer(self.claim(now)?);
-        let installation: Installation =
-            self.get(&format!("/repos/{owner}/{repository}/installation"), &claim)?;
+        let path = format!("/repos/{owner}/{repository}/installation");
+        let installation: Installation = self.ask(FIND_INSTALLATION, &claim, &path, None)?;
         // The token is for this repository alone, whatever else the App is installed on.
-        let wish = json!({ "repositories": [repository] }).to_string();
+        let scope = json!({ "repositories": [repository] }).to_string();
         let path = format!("/app/installations/{}/access_tokens", installation.id);
-        let issued: Issued = self.post(&path, &wish, &claim)?;
+        let issued: Issued = self.ask(GET_TOKEN, &claim, &path, Some(&scope))?;
         let token = SecretString::from(issued.token);
         remember_issued(&token);
         Ok(token)
     }
 
-    fn get<T: serde::de::DeserializeOwned>(
+    /// Sends a request as the App itself, with POST if there is a body.
+    fn ask<T: DeserializeOwned>(
         &self,
-        path: &str,
+        attempt: &'static str,
         claim: &Authorization,
-    ) -> Result<T, IdentityError> {
-        let headers = headers();
-        let request = self.request(path, claim, &headers);
-        parse(FIND_INSTALLATION, self.client.get(&request, MAX_ANSWER_BYTES))
-    }
-
-    fn post<T: serde::de::DeserializeOwned>(
-        &self,
         path: &str,
-        body: &str,
-        claim: &Authorization,
+        body: Option<&str>,
     ) -> Result<T, IdentityError> {
-        let headers = headers();
-        let request = self.request(path, claim, &headers);
-        let mut upload = Upload { reader: &mut body.as_bytes(), length: body.len() as u64 };
-        parse(GET_TOKEN, self.client.post(&request, &mut upload, MAX_ANSWER_BYTES))
-    }
-
-    const fn request<'a>(
-        &'a self,
-        path: &'a str,
-        claim: &'a Authorization,
-        headers: &'a [(&'static str, &'a str)],
-    ) -> Request<'a> {
-        Request { url: &self.settings.api, path, authorization: Some(claim), headers }
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let request = Request {
+            method,
+            authorization: Some(claim),
+            headers: &GITHUB_HEADERS,
+            ..Request::get(&self.settings.api, path, MAX_ANSWER_BYTES)
+        };
+        let mut bytes = body.unwrap_or_default().as_bytes();
+        let answer = self.client.send(&request, body.map(|_| Upload::of(&mut bytes)));
+        let body = answer.and_then(Answer::success).and_then(Answer::bytes);
+        let body = body.map_err(|source| IdentityError::App { attempt, source: Box::new(source) })?;
+        // The cause could quote the answer, in which there is a token.
+        serde_json::from_slice(&body).map_err(|_| IdentityError::Answer { attempt })
     }
 }
 
@@ -145,19 +146,6 @@ impl Token {
         // A clock that was set back says nothing about the age of the token.
         now.duration_since(self.made).is_ok_and(|age| age < REPLACED_AFTER)
     }
-}
-
-pub(super) const fn headers() -> [(&'static str, &'static str); 2] {
-    [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")]
-}
-
-fn parse<T: serde::de::DeserializeOwned>(
-    attempt: &'static str,
-    answer: Result<Answer, HttpError>,
-) -> Result<T, IdentityError> {
-    let answer = answer.map_err(|source| IdentityError::App { attempt, source: Box::new(source) })?;
-    // The cause could quote the answer, in which there is a token.
-    serde_json::from_reader(answer.into_reader()).map_err(|_| IdentityError::Answer { attempt })
 }
 
 #[cfg(test)]

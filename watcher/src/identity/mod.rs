@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::http::{HttpError, Url};
 use crate::secrets;
 
-pub use app::{App, AppSettings};
+pub use app::{App, AppSettings, GITHUB_HEADERS};
 pub use key::{AppKey, KeyFault};
 pub use registration::{AppManifest, PageError, Registered, RegistrationError, RegistrationPage};
 
@@ -109,7 +109,7 @@ impl IdentityError {
             Self::Key { .. } => {
                 "use the file that the App's settings page gives under `Private keys`, as it is"
             }
-            Self::App { attempt: app::FIND_INSTALLATION, source } if is_not_found(source) => {
+            Self::App { attempt: app::FIND_INSTALLATION, source } if source.is_not_found() => {
                 "install the App on the repository, and check the App's id"
             }
             Self::App { source, .. } if source.is_rejected_credential() => {
@@ -130,10 +130,6 @@ impl IdentityError {
             _ => false,
         }
     }
-}
-
-const fn is_not_found(error: &HttpError) -> bool {
-    matches!(error, HttpError::Refused { refusal: crate::http::Refusal::NotFound { .. }, .. })
 }
 
 impl Identity {

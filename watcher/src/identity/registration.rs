@@ -7,14 +7,14 @@ mod page;
 
 use std::fmt;
 
+use ::http::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::app::headers;
-use super::is_not_found;
-use crate::http::{Client, HttpError, Request, Upload, Url};
+use super::app::GITHUB_HEADERS;
+use crate::http::{Answer, Client, HttpError, Request, Upload, Url};
 use crate::secrets;
 
 pub use page::{PageError, RegistrationPage};
@@ -82,7 +82,7 @@ impl RegistrationError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Refused(source) if is_not_found(source) => {
+            Self::Refused(source) if source.is_not_found() => {
                 "a code is good for one hour and once: delete the App on GitHub if it is there, \
                  and register it again"
                     .into()
@@ -123,15 +123,16 @@ impl AppManifest {
         }
         secrets::remember(&code.into());
         let path = format!("/app-manifests/{code}/conversions");
-        let headers = headers();
-        let request = Request { url: &self.api, path: &path, authorization: None, headers: &headers };
-        let mut nothing = Upload { reader: &mut std::io::empty(), length: 0 };
-        let answer = client
-            .post(&request, &mut nothing, MAX_ANSWER_BYTES)
-            .map_err(|source| RegistrationError::Refused(Box::new(source)))?;
+        let request = Request {
+            method: Method::POST,
+            headers: &GITHUB_HEADERS,
+            ..Request::get(&self.api, &path, MAX_ANSWER_BYTES)
+        };
+        let answer = client.send(&request, Some(Upload::of(&mut [].as_slice())));
+        let body = answer.and_then(Answer::success).and_then(Answer::bytes);
+        let body = body.map_err(|source| RegistrationError::Refused(Box::new(source)))?;
         // The cause could quote the answer, in which there is a key.
-        let registered: Registered =
-            serde_json::from_reader(answer.into_reader()).map_err(|_| RegistrationError::Answer)?;
+        let registered: Registered = serde_json::from_slice(&body).map_err(|_| RegistrationError::Answer)?;
         secrets::remember(&registered.pem);
         registered.webhook_secret.iter().for_each(secrets::remember);
         // It becomes part of the names of files.

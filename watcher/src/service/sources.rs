@@ -104,7 +104,7 @@ fn answer(client: &Client, asker: Asker, call: &Call) -> Result<Reply, GitHubErr
             client.send_again("request a delivery again", asker, route).map(|()| Reply::default())
         }
         Call::Get(route) => match client.page(LIST, asker, route)? {
-            Some(page) => Ok(Reply { link: page.link, body: page.body }),
+            Some(page) => Ok(Reply { next: page.next, body: page.body }),
             None => Err(GitHubError { attempt: LIST.into(), fault: GitHubFault::NotFound }),
         },
     }

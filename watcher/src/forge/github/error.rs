@@ -1,14 +1,11 @@
 //! How GitHub fails, in our words.
 
-use std::error::Error as StdError;
 use std::time::SystemTime;
 
 use thiserror::Error;
 
+use crate::http::HttpError;
 use crate::identity::IdentityError;
-
-/// Any error of another crate.
-pub type Cause = Box<dyn StdError + Send + Sync>;
 
 /// Something that GitHub did not do.
 #[derive(Debug, Error)]
@@ -76,18 +73,7 @@ pub enum GitHubFault {
     },
     /// There was no answer.
     #[error("there was no answer")]
-    Unreachable {
-        /// Why.
-        source: Cause,
-    },
-    /// The certificate is not one that is trusted here.
-    #[error("{reason}")]
-    Untrusted {
-        /// What is wrong with it.
-        reason: String,
-        /// What to do about it.
-        hint: Option<String>,
-    },
+    Unreachable(#[source] Box<HttpError>),
     /// The answer is not what was agreed on.
     #[error("its answer cannot be read: {reason}")]
     Unreadable {
@@ -102,7 +88,8 @@ impl GitHubFault {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Identity(error) => error.is_transient(),
-            Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. } => true,
+            Self::Unreachable(error) => error.is_transient(),
+            Self::Limited { .. } | Self::Unavailable { .. } => true,
             _ => false,
         }
     }
@@ -110,7 +97,10 @@ impl GitHubFault {
     /// Returns whether nobody knows whether the request was carried out.
     #[must_use]
     pub const fn is_ambiguous(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Unreachable { .. })
+        match self {
+            Self::Unreachable(error) => error.is_transient(),
+            _ => matches!(self, Self::Unavailable { .. }),
+        }
     }
 
     /// Returns what to do next, if something can be done.
@@ -134,8 +124,17 @@ impl GitHubFault {
             Self::Moved { .. } => Some("the repository was renamed or transferred: use its new address".into()),
             Self::NotMergeable { .. } => Some("merge it by hand once its branch's rules are met".into()),
             Self::Invalid { .. } | Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreadable { .. } => None,
-            Self::Untrusted { hint, .. } => hint.clone(),
-            Self::Unreachable { .. } => Some("check the network, the proxy and the address of the API".into()),
+            Self::Unreachable(error) => error.hint(),
+        }
+    }
+}
+
+impl From<HttpError> for GitHubFault {
+    fn from(error: HttpError) -> Self {
+        match error {
+            // A token that cannot be sent is none.
+            HttpError::Unsendable { .. } => Self::Unauthorized,
+            error => Self::Unreachable(Box::new(error)),
         }
     }
 }

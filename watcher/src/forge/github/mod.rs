@@ -8,6 +8,7 @@
 //! whatever their branches are called. GitHub asks the owners named in `CODEOWNERS` for their review by itself.
 
 mod account;
+mod answer;
 mod budget;
 mod checks;
 mod client;
@@ -19,7 +20,6 @@ mod pages;
 mod people;
 mod place;
 mod pulls;
-mod transport;
 mod wire;
 
 use http::Method;
@@ -37,7 +37,7 @@ use crate::percent::encoded;
 pub use budget::{Budget, Cost, Left};
 pub use client::Client;
 pub use clock::Clock;
-pub use error::{Cause, GitHubError, GitHubFault};
+pub use error::{GitHubError, GitHubFault};
 pub use pages::{Asker, Page};
 pub(super) use people::merge_queue;
 pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};

@@ -4,19 +4,20 @@
 //! nothing.
 
 use http::Method;
-use http::header::{ETAG, LINK};
+use http::header::ETAG;
 use serde::Deserialize;
 
 use super::client::{Call, Client};
 use super::error::{GitHubError, GitHubFault};
+use crate::http::next_page;
 
 /// A page as GitHub gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// What its content is known by.
     pub tag: Option<String>,
-    /// Where the list goes on.
-    pub link: Option<String>,
+    /// The address of the next page of the list.
+    pub next: Option<String>,
     /// The content.
     pub body: Vec<u8>,
 }
@@ -44,8 +45,9 @@ impl Client {
             Err(GitHubError { fault: GitHubFault::NotFound, .. }) => return Ok(None),
             answer => answer?,
         };
-        let text = |name| answer.text(name).map(str::to_owned);
-        Ok(Some(Page { tag: text(ETAG.as_str()), link: text(LINK.as_str()), body: answer.body }))
+        let tag = answer.text(ETAG.as_str()).map(str::to_owned);
+        let next = next_page(&answer.headers).map(str::to_owned);
+        Ok(Some(Page { tag, next, body: answer.body }))
     }
 
     /// Asks GitHub to send something once more. A lost answer is not asked after: it would be sent twice.

@@ -1,13 +1,16 @@
 //! From an address that a person writes to the other repository.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use crate::git::objects::error::Stalled;
-use crate::http::{Client, Patience, Url};
+use crate::http::{Client, Timeouts, Url};
 use crate::identity::Identity;
 
 use super::error::RemoteError;
@@ -16,9 +19,9 @@ use super::ssh::SshRemote;
 
 /// How long to wait for a web server that speaks git. How slow it may be besides is up to the pace of the
 /// conversation.
-const TIMEOUTS: Patience = Patience {
+const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
-    silence: Duration::from_mins(2),
+    idle: Duration::from_mins(2),
     exchange: Duration::from_hours(6),
 };
 
@@ -61,7 +64,7 @@ impl Remote {
         match address.split_once("://") {
             Some((scheme, _)) if matches!(&*scheme.to_ascii_lowercase(), "https" | "http") => {
                 let url = Url::parse(address)?;
-                let client = Client::patient(&url, TIMEOUTS);
+                let client = Client::new(&url, TIMEOUTS);
                 Ok(Self::Http(HttpRemote::new(url, client, identity.clone())))
             }
             Some((scheme, _)) => {
@@ -74,22 +77,8 @@ impl Remote {
 }
 
 fn percent_decoded(path: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    OsString::from_vec(bytes).into()
+    let bytes: Cow<'_, [u8]> = percent_decode_str(path).into();
+    OsString::from_vec(bytes.into_owned()).into()
 }
 
 #[cfg(test)]
@@ -107,10 +96,12 @@ mod tests {
             ("../fleet.git", "../fleet.git"),
             ("./a:b", "./a:b"),
             ("file:///srv/a%20b.git", "/srv/a b.git"),
+            ("file:///srv/a%+1b.git", "/srv/a%+1b.git"),
             ("file://localhost/srv/a", "/srv/a"),
             ("git@github.com:acme/fleet.git", "ssh://git@github.com/acme/fleet.git"),
             ("ssh://h:22/srv/a", "ssh://h:22/srv/a"),
-            ("http://127.0.0.1:80/acme/fleet.git/", "http://127.0.0.1:80/acme/fleet.git"),
+            ("http://127.0.0.1:80/acme/fleet.git/", "http://127.0.0.1/acme/fleet.git"),
+            ("https://h:8443/acme/fleet.git", "https://h:8443/acme/fleet.git"),
         ] {
             assert_eq!(parse(address).unwrap().to_string(), shown);
         }

@@ -4,7 +4,10 @@ use std::fmt;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::time::SystemTime;
 
-use crate::http::{Answer, Authorization, Client, HttpError, Request, Upload, Url};
+use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+
+use crate::http::{Answer, Authorization, Client, Request, Upload, Url};
 use crate::identity::Identity;
 
 use super::error::RemoteError;
@@ -75,44 +78,47 @@ impl HttpConversation {
         let length = question.stream_position()?;
         question.seek(SeekFrom::Start(0))?;
         let name = self.service.name();
-        let path = format!("/git-{name}");
         let request = format!("application/x-git-{name}-request");
         let result = format!("application/x-git-{name}-result");
-        let headers = [("content-type", request.as_str()), ("accept", result.as_str())];
-        let mut upload = Upload { reader: &mut Paced { stream: &mut question, pace }, length };
-        let answer = self
-            .request(&path, &headers, |client, request| client.post(request, &mut upload, MAX_PACK_BYTES))?;
+        let headers = [(CONTENT_TYPE, request.as_str()), (ACCEPT, result.as_str())];
+        let body = Upload { reader: &mut Paced { stream: &mut question, pace }, length };
+        let answer = self.request(&format!("/git-{name}"), &headers, MAX_PACK_BYTES, Some(body))?;
         self.read(answer, &result)
     }
 
     fn greet(&mut self) -> Result<(), RemoteError> {
         let name = self.service.name();
         let path = format!("/info/refs?service=git-{name}");
-        let answer =
-            self.request(&path, &[], |client, request| client.get(request, MAX_LIST_BYTES as u64))?;
+        let answer = self.request(&path, &[], MAX_LIST_BYTES as u64, None)?;
         self.read(answer, &format!("application/x-git-{name}-advertisement"))
     }
 
+    /// Sends a request below the repository's address, with POST if there is a body.
     fn request(
         &self,
         path: &str,
-        headers: &[(&'static str, &str)],
-        send: impl FnOnce(&Client, &Request<'_>) -> Result<Answer, HttpError>,
+        headers: &[(HeaderName, &str)],
+        max_bytes: u64,
+        body: Option<Upload<'_>>,
     ) -> Result<Answer, RemoteError> {
-        let protocol = self.service.protocol().map(|version| ("git-protocol", version));
-        let headers: Vec<_> = headers.iter().copied().chain(protocol).collect();
-        let authorization = self.authorization.as_ref();
-        let request = Request { url: &self.remote.url, path, authorization, headers: &headers };
-        send(&self.remote.client, &request).map_err(|error| {
+        let protocol = self.service.protocol();
+        let protocol = protocol.map(|version| (HeaderName::from_static("git-protocol"), version));
+        let request = Request {
+            method: if body.is_some() { Method::POST } else { Method::GET },
+            authorization: self.authorization.as_ref(),
+            headers: &headers.iter().cloned().chain(protocol).collect::<Vec<_>>(),
+            ..Request::get(&self.remote.url, path, max_bytes)
+        };
+        let answer = self.remote.client.send(&request, body).and_then(Answer::success);
+        Ok(answer.inspect_err(|error| {
             if error.is_rejected_credential() {
                 self.remote.identity.forget();
             }
-            error.into()
-        })
+        })?)
     }
 
     fn read(&mut self, answer: Answer, content_type: &str) -> Result<(), RemoteError> {
-        if answer.content_type() != content_type {
+        if answer.header(&CONTENT_TYPE) != Some(content_type) {
             return Err(not_git(&self.remote.url));
         }
         self.reader = Box::new(std::io::BufReader::new(answer.into_reader()));

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use testkit::smart_http::{Reply, Request as Seen, Server, Trouble};
 
 use super::*;
-use crate::http::Patience;
+use crate::http::Timeouts;
 use crate::identity::{Identity, KeyFault};
 
 const START: SystemTime = SystemTime::UNIX_EPOCH;
@@ -51,7 +51,7 @@ impl World {
 
     fn app(&self) -> App {
         let api = Url::parse(&self.server.url("api/v3")).unwrap();
-        let client = Client::trusting(&api, &self.server.roots(), Patience::default());
+        let client = Client::trusting(&api, &self.server.roots(), Timeouts::default());
         let settings = AppSettings {
             id: "Iv23abc".into(),
             key_file: self.keys.path().join("pkcs1.pem"),

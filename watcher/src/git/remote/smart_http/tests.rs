@@ -13,14 +13,14 @@ use crate::git::scene::{self, Scene};
 use crate::git::{
     CommitRequest, CommitText, Fault, GitError, PushError, RefUpdate, Revision, TreeChange, Upstream,
 };
-use crate::http::{Patience, Refusal};
+use crate::http::{HttpError, Refusal, Timeouts};
 
 const TOKEN: &str = "ghp_S3cretS3cretS3cret";
 
 /// Short enough for a test that waits for it, long enough for a machine that is busy with everything else.
-const PATIENCE: Patience = Patience {
+const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
-    silence: Duration::from_secs(20),
+    idle: Duration::from_secs(20),
     exchange: Duration::from_mins(1),
 };
 
@@ -45,12 +45,12 @@ impl World {
     }
 
     fn upstream(&self) -> Upstream {
-        self.upstream_with(&Identity::of_token(TOKEN.into()), PATIENCE)
+        self.upstream_with(&Identity::of_token(TOKEN.into()), TIMEOUTS)
     }
 
-    fn upstream_with(&self, identity: &Identity, patience: Patience) -> Upstream {
+    fn upstream_with(&self, identity: &Identity, timeouts: Timeouts) -> Upstream {
         let url = Url::parse(&self.server.url("repository")).unwrap();
-        let client = Client::trusting(&url, &self.server.roots(), patience);
+        let client = Client::trusting(&url, &self.server.roots(), timeouts);
         Upstream::over(self.here.repository(), Remote::Http(HttpRemote::new(url, client, identity.clone())))
     }
 
@@ -137,7 +137,7 @@ fn an_empty_repository_has_no_refs_and_takes_a_first_push() {
         let here = Scene::bare();
         let tip = here.commit("main", "start", &[("a", "1")]);
         let url = Url::parse(&server.url("repository")).unwrap();
-        let client = Client::trusting(&url, &server.roots(), PATIENCE);
+        let client = Client::trusting(&url, &server.roots(), TIMEOUTS);
         let remote = Remote::Http(HttpRemote::new(url, client, Identity::anonymous()));
         let upstream = Upstream::over(here.repository(), remote);
         assert_eq!(upstream.fetch().unwrap(), BTreeMap::new());
@@ -286,7 +286,7 @@ fn whoever_pushes_between_the_greeting_and_our_push_wins() {
 fn wrong_credentials_are_tried_once_and_say_what_to_check() {
     let world = World::new();
     let wrong = Identity::of_token("ghp_wr0ngwr0ng".into());
-    let error = world.upstream_with(&wrong, PATIENCE).fetch().unwrap_err();
+    let error = world.upstream_with(&wrong, TIMEOUTS).fetch().unwrap_err();
     assert!(!error.is_transient());
     let (refusal, told) = refusal_of(error);
     assert!(matches!(refusal, Refusal::CredentialRejected { .. }), "{refusal:?}");
@@ -294,7 +294,7 @@ fn wrong_credentials_are_tried_once_and_say_what_to_check() {
     assert!(!told.contains("ghp_wr0ng"), "{told}");
     assert_eq!(world.targets().len(), 1);
 
-    let error = world.upstream_with(&Identity::anonymous(), PATIENCE).fetch().unwrap_err();
+    let error = world.upstream_with(&Identity::anonymous(), TIMEOUTS).fetch().unwrap_err();
     let (refusal, told) = refusal_of(error);
     assert!(matches!(refusal, Refusal::CredentialMissing { .. }), "{refusal:?}");
     assert!(told.contains("FLEETWRIGHT_TOKEN"), "{told}");
@@ -448,8 +448,8 @@ fn an_answer_that_comes_byte_by_byte_is_read_as_a_whole() {
 fn a_server_that_says_nothing_is_not_waited_for() {
     let world = World::new();
     world.server.trouble("info/refs", Trouble::Silence);
-    let patience = Patience { silence: Duration::from_millis(300), ..PATIENCE };
-    let error = world.upstream_with(&Identity::of_token(TOKEN.into()), patience).fetch().unwrap_err();
+    let timeouts = Timeouts { idle: Duration::from_millis(300), ..TIMEOUTS };
+    let error = world.upstream_with(&Identity::of_token(TOKEN.into()), timeouts).fetch().unwrap_err();
     assert!(error.is_transient());
     let (fault, _) = http_fault_of(error);
     assert!(matches!(fault, HttpError::Unreachable { .. }), "{fault:?}");
@@ -460,7 +460,7 @@ fn a_certificate_that_nobody_vouches_for_ends_the_conversation_before_the_creden
     let world = World::new();
     let url = Url::parse(&world.server.url("repository")).unwrap();
     let stranger = Server::with_tls(world.there.path()).unwrap();
-    let client = Client::trusting(&url, &stranger.roots(), PATIENCE);
+    let client = Client::trusting(&url, &stranger.roots(), TIMEOUTS);
     let remote = Remote::Http(HttpRemote::new(url, client, Identity::of_token(TOKEN.into())));
     let error = Upstream::over(world.here.repository(), remote).fetch().unwrap_err();
     assert!(!error.is_transient());
@@ -517,7 +517,7 @@ fn a_server_that_only_shows_that_it_is_alive_is_not_waited_for() {
     let fetched = |limits: PaceLimits| {
         let server = testkit::hostile::floods::Drip::start(greeting, "0005x").unwrap();
         let url = Url::parse(&format!("http://{}/repository", server.address())).unwrap();
-        let remote = HttpRemote::new(url.clone(), Client::patient(&url, PATIENCE), Identity::anonymous());
+        let remote = HttpRemote::new(url.clone(), Client::new(&url, TIMEOUTS), Identity::anonymous());
         Upstream::over(here.repository(), Remote::Http(HttpRemote { limits: limits.leaked(), ..remote }))
             .fetch()
             .unwrap_err()
@@ -537,7 +537,7 @@ fn a_server_that_only_shows_that_it_is_alive_is_not_waited_for() {
 fn a_large_answer_that_flows_is_read_to_its_end() {
     let world = World::new();
     let url = Url::parse(&world.server.url("repository")).unwrap();
-    let client = Client::trusting(&url, &world.server.roots(), PATIENCE);
+    let client = Client::trusting(&url, &world.server.roots(), TIMEOUTS);
     let remote = HttpRemote::new(url, client, Identity::of_token(TOKEN.into()));
     // A window that is over at once and asks for a byte: what flows passes each of them.
     let limits =

@@ -1,4 +1,4 @@
-//! Where a chart repository may lead: to public addresses, and to the network that it is in itself.
+//! Where a repository may lead: to public addresses, and to the network that it is in itself.
 //!
 //! A redirect, an index or a registry names other servers. Followed blindly, it makes this machine ask its own services, its
 //! link (where clouds keep credentials) or its private network. Names are resolved here and only what was checked is connected
@@ -42,17 +42,15 @@ struct Home {
 }
 
 impl Guard {
-    pub fn new(home: &Uri) -> Self {
-        let host = home.host().unwrap_or_default().to_owned();
-        let network = literal(&host).unwrap_or(Network::Public);
-        Self(Arc::new(Home { host, network: Mutex::new(network) }))
+    /// Returns the guard of a repository at a host, which may be written as an address.
+    pub fn new(host: &str) -> Self {
+        let network = literal(host).unwrap_or(Network::Public);
+        Self(Arc::new(Home { host: host.to_owned(), network: Mutex::new(network) }))
     }
 
-    /// Refuses an address that is written as such and leads where this repository may not lead.
-    pub fn check(&self, uri: &Uri) -> Result<(), Inside> {
-        let host = uri.host().unwrap_or_default();
-        let is_refused = literal(host).is_some_and(|network| !self.permits(host, network));
-        if is_refused { Err(Inside) } else { Ok(()) }
+    /// Returns whether this repository may lead to a host, as far as its name tells: it does if it is an address.
+    pub fn permits_literal(&self, host: &str) -> bool {
+        literal(host).is_none_or(|network| self.permits(host, network))
     }
 
     fn permits(&self, host: &str, network: Network) -> bool {
@@ -192,13 +190,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn guard(home: &str) -> Guard {
-        Guard::new(&home.parse().unwrap())
-    }
-
     #[test]
     fn a_public_repository_leads_to_public_addresses_only() {
-        let guard = guard("https://charts.example.com/stable");
+        let guard = Guard::new("charts.example.com");
         assert_eq!(guard.permitted("charts.example.com", &[address("1.1.1.1")]).len(), 1);
         for text in PUBLIC {
             assert_eq!(guard.permitted("elsewhere", &[address(text)]), [address(text)], "{text}");
@@ -206,10 +200,9 @@ mod tests {
         for text in PRIVATE.iter().chain(&LOOPBACK).chain(&LINK) {
             assert!(guard.permitted("elsewhere", &[address(text)]).is_empty(), "{text}");
             let host = if text.contains(':') { format!("[{text}]") } else { (*text).to_owned() };
-            let uri = format!("https://{host}:8443/a.tgz").parse().unwrap();
-            assert!(guard.check(&uri).is_err(), "{text}");
+            assert!(!guard.permits_literal(&host), "{text}");
         }
-        assert!(guard.check(&"https://localhost/a.tgz".parse().unwrap()).is_err());
+        assert!(!guard.permits_literal("localhost"));
         // Of several addresses, only what is permitted is connected to.
         let both = [address("10.0.0.1"), address("1.1.1.1")];
         assert_eq!(guard.permitted("elsewhere", &both), [address("1.1.1.1")]);
@@ -219,7 +212,7 @@ mod tests {
     fn a_repository_leads_to_the_network_that_it_is_in_and_to_no_other_inside() {
         let networks = [&PRIVATE[..], &LOOPBACK[..]];
         for home in networks {
-            let guard = guard("https://charts.internal/stable");
+            let guard = Guard::new("charts.internal");
             assert_eq!(guard.permitted("charts.internal", &[address(home[0])]).len(), 1);
             for network in networks {
                 let is_own = std::ptr::eq(network, home);
@@ -228,7 +221,7 @@ mod tests {
             assert!(guard.permitted("metadata", &[address("169.254.169.254")]).is_empty());
         }
         // One that is found in two networks is in neither.
-        let guard = guard("https://charts.example.com");
+        let guard = Guard::new("charts.example.com");
         guard.permitted("charts.example.com", &[address("1.1.1.1"), address("10.0.0.1")]);
         assert!(guard.permitted("elsewhere", &[address("10.0.0.1")]).is_empty());
     }

@@ -1,0 +1,117 @@
+//! An answer of GitHub, and what it means: a success, a limit to wait for, or a fault.
+
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+use http::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::GitHubFault;
+use crate::http::next_page;
+
+/// An answer that came whole.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// A refusal because of a limit, with the moment to retry at if GitHub names one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) until: Option<SystemTime>,
+}
+
+impl Answer {
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, GitHubFault> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| GitHubFault::Unreadable { reason: error.to_string() })
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn reset(&self) -> Option<SystemTime> {
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.number("x-ratelimit-reset")?))
+    }
+
+    /// Returns how many requests are left of the primary limit, and when it begins again.
+    pub(super) fn primary(&self) -> Option<(u64, SystemTime)> {
+        // GraphQL has a limit of its own.
+        let is_core = self.text("x-ratelimit-resource").is_none_or(|resource| resource == "core");
+        Some((self.number("x-ratelimit-remaining")?, self.reset()?)).filter(|_| is_core)
+    }
+
+    /// Returns the limit because of which GitHub refuses: with 403 or 429, and not always with headers.
+    pub(super) fn limit(&self, now: SystemTime) -> Option<Limit> {
+        if !matches!(self.status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
+            return None;
+        }
+        if let Some(seconds) = self.number(RETRY_AFTER.as_str()) {
+            return Some(Limit { until: Some(now + Duration::from_secs(seconds)) });
+        }
+        if self.number("x-ratelimit-remaining") == Some(0) {
+            return Some(Limit { until: self.reset() });
+        }
+        let message = self.message().to_lowercase();
+        let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS
+            || message.contains("rate limit")
+            || message.contains("abuse detection");
+        is_limit.then_some(Limit { until: None })
+    }
+
+    /// Returns the answer if it is a success, or what its status means.
+    pub(super) fn success(self) -> Result<Self, GitHubFault> {
+        let status = self.status.as_u16();
+        Err(match status {
+            200..=299 | 304 => return Ok(self),
+            301 | 302 | 307 | 308 => {
+                let to = self.text(LOCATION.as_str()).unwrap_or("an address that it does not name");
+                GitHubFault::Moved { to: to.split('?').next().unwrap_or(to).to_owned() }
+            }
+            401 => GitHubFault::Unauthorized,
+            403 => GitHubFault::Forbidden {
+                message: self.message(),
+                needed: self.text("x-accepted-github-permissions").map(str::to_owned),
+            },
+            404 | 410 => GitHubFault::NotFound,
+            405 | 409 => GitHubFault::NotMergeable { message: self.message() },
+            400 | 422 => GitHubFault::Invalid { messages: self.messages() },
+            500..=599 => GitHubFault::Unavailable { status },
+            _ => GitHubFault::Unreadable { reason: format!("status {status}: {}", self.message()) },
+        })
+    }
+
+    fn message(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let message = body.get("message").and_then(Value::as_str).unwrap_or("it gives no reason");
+        message.trim_end_matches('.').to_owned()
+    }
+
+    /// Returns the errors that the answer lists, or else its message.
+    fn messages(&self) -> Vec<String> {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
+        let text = |error: &Value| {
+            let field = |key: &str| error.get(key).and_then(Value::as_str);
+            let message = field("message").or_else(|| error.as_str()).map(str::to_owned);
+            message.unwrap_or_else(|| {
+                format!("{} `{}`", field("code").unwrap_or("invalid"), field("field").unwrap_or("?"))
+            })
+        };
+        let messages: Vec<String> = errors.iter().map(text).collect();
+        if messages.is_empty() { vec![self.message()] } else { messages }
+    }
+
+    /// Returns the route of the next page, if it is below the same address.
+    pub(super) fn next_page(&self, api: &str) -> Option<String> {
+        next_page(&self.headers)?.strip_prefix(api).map(str::to_owned)
+    }
+}
