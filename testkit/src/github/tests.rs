@@ -7,6 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::rsa::KeyPair;
 use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::{self, Outcome};
@@ -47,6 +48,10 @@ impl World {
             Outcome::Reply(reply) => reply,
             Outcome::Cut => panic!("cut"),
         }
+    }
+
+    fn read<T: DeserializeOwned>(&self, route: &str) -> T {
+        serde_json::from_value(self.ask("GET", route, &Value::Null).body.unwrap()).unwrap()
     }
 
     fn refusal(&self, method: &str, route: &str, body: &Value) -> String {
@@ -153,6 +158,30 @@ fn what_is_made_is_found_again() {
     assert_eq!(rate["rate"]["limit"], 5_000);
     assert_eq!(world.ask("PUT", "REPO/pulls/1/merge", &json!({})).body.unwrap()["merged"], true);
     assert_eq!(world.ask("GET", "REPO/pulls/1", &Value::Null).body.unwrap()["merged"], true);
+}
+
+/// `octocrab` is the client that most programs in Rust use; its models refuse what lacks a field.
+#[test]
+fn a_client_of_others_reads_what_the_fake_answers() {
+    use octocrab::models::{Label, StatusState, hooks, issues, pulls, repos};
+
+    let world = World::new();
+    let new = json!({ "title": "t", "head": "next", "base": "main" });
+    assert_eq!(world.ask("POST", "REPO/pulls", &new).status, 201);
+    world.ask("POST", "REPO/issues/1/comments", &json!({ "body": "c" }));
+    world.ask("POST", "REPO/issues/1/labels", &json!({ "labels": ["app"] }));
+    let status = json!({ "state": "pending", "context": "a" });
+    world.ask("POST", &format!("REPO/statuses/{}", world.tip("next")), &status);
+
+    let pull = &world.read::<Vec<pulls::PullRequest>>("REPO/pulls")[0];
+    assert_eq!((pull.number, pull.head.ref_field.as_str()), (1, "next"));
+    assert_eq!(world.read::<pulls::PullRequest>("REPO/pulls/1").base.ref_field, "main");
+    assert_eq!(world.read::<Vec<issues::Comment>>("REPO/issues/1/comments")[0].body.as_deref(), Some("c"));
+    assert_eq!(world.read::<Vec<Label>>("REPO/issues/1/labels")[0].name, "app");
+    let statuses = world.read::<Vec<octocrab::models::Status>>("REPO/commits/next/statuses");
+    assert_eq!(statuses[0].state, StatusState::Pending);
+    assert_eq!(world.read::<Vec<repos::Branch>>("REPO/branches").len(), 2);
+    assert_eq!(world.read::<Vec<hooks::Delivery>>("REPO/hooks/7/deliveries").len(), 0);
 }
 
 #[test]
