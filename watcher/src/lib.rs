@@ -4,6 +4,7 @@
 //! outcome. Modules stand in pipeline order and import towards the core; `git` and `forge` know nothing of what is
 //! rendered.
 
+pub mod backoff;
 pub mod percent;
 pub mod secrets;
 

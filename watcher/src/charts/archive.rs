@@ -24,16 +24,16 @@ const MAX_ENTRIES: usize = 20_000;
 /// How deep packages may lie in each other.
 const MAX_DEPTH: usize = 4;
 
-/// Reads a package, or says why it is none.
+/// Reads a package, or returns why it is none.
 pub(super) fn read(bytes: &[u8]) -> Result<Package, String> {
-    let mut reading = Reading::new();
+    let mut reading = Reading::default();
     reading.archive(bytes, "", 0)?;
     Ok(reading.package)
 }
 
 /// Reads what a package unpacks to.
 pub(super) fn read_unpacked(bytes: &[u8]) -> Result<Package, String> {
-    let mut reading = Reading::new();
+    let mut reading = Reading::default();
     reading.tar(bytes, "", 0)?;
     Ok(reading.package)
 }
@@ -56,10 +56,10 @@ pub(super) fn read_folder(path: &Path) -> Result<Vec<Package>, ChartError> {
 
 /// Reads a package on disk, and returns its bytes with it.
 pub(super) fn read_file(path: &Path) -> Result<(Package, Vec<u8>), ChartError> {
-    let failed = |source| ChartError::Read { path: path.to_owned(), source };
-    let file = fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(MAX_PACKAGE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let file = fs::File::open(path);
+    let outcome = file.and_then(|file| file.take(MAX_PACKAGE_BYTES + 1).read_to_end(&mut bytes));
+    outcome.map_err(unreadable(path))?;
     let name = || path.display().to_string();
     if bytes.len() as u64 > MAX_PACKAGE_BYTES {
         let reason = format!("is larger than {} MiB", MAX_PACKAGE_BYTES >> 20);
@@ -73,54 +73,51 @@ fn is_package(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tgz") && path.is_file()
 }
 
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> ChartError {
+    move |source| ChartError::Read { path: path.to_owned(), source }
+}
+
 fn sorted(path: &Path) -> Result<Vec<PathBuf>, ChartError> {
-    let failed = |source| ChartError::Read { path: path.to_owned(), source };
-    let entries = fs::read_dir(path).map_err(failed)?;
-    let mut entries: Vec<_> =
-        entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map_err(failed)?;
+    let entries = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut entries: Vec<_> = entries.map_err(unreadable(path))?;
     entries.sort();
     Ok(entries)
 }
 
 fn read_chart(path: &Path) -> Result<Package, ChartError> {
-    let mut reading = Reading::new();
+    let mut reading = Reading::default();
     reading.folder(path, "", 0)?;
     Ok(reading.package)
 }
 
+#[derive(Default)]
 struct Reading {
     package: Package,
     seen: BTreeSet<String>,
-    /// How many bytes may still be unpacked.
-    left: Rc<Cell<u64>>,
+    /// How many bytes were unpacked.
+    unpacked: Rc<Cell<u64>>,
     entries: usize,
 }
 
 /// A stream that ends with an error where no more may be unpacked.
 struct Bounded<R> {
     inner: R,
-    left: Rc<Cell<u64>>,
+    unpacked: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        let left = self.left.get().checked_sub(count as u64).ok_or(io::ErrorKind::FileTooLarge)?;
-        self.left.set(left);
-        Ok(count)
+        self.unpacked.update(|bytes| bytes + count as u64);
+        if self.unpacked.get() > MAX_UNPACKED_BYTES {
+            Err(io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(count)
+        }
     }
 }
 
 impl Reading {
-    fn new() -> Self {
-        Self {
-            package: Package::default(),
-            seen: BTreeSet::new(),
-            left: Rc::new(Cell::new(MAX_UNPACKED_BYTES)),
-            entries: 0,
-        }
-    }
-
     /// Reads an archive whose chart lies at `below` in the whole.
     fn archive(&mut self, bytes: &[u8], below: &str, depth: usize) -> Result<(), String> {
         if depth >= MAX_DEPTH {
@@ -134,7 +131,7 @@ impl Reading {
             io::ErrorKind::FileTooLarge => format!("unpacks to more than {} MiB", MAX_UNPACKED_BYTES >> 20),
             _ => format!("is not a gzipped tar archive: {error}"),
         };
-        let mut archive = Archive::new(Bounded { inner: unpacked, left: Rc::clone(&self.left) });
+        let mut archive = Archive::new(Bounded { inner: unpacked, unpacked: Rc::clone(&self.unpacked) });
         for entry in archive.entries().map_err(unreadable)? {
             let mut entry = entry.map_err(unreadable)?;
             self.entries += 1;
@@ -182,15 +179,11 @@ impl Reading {
     }
 
     fn folder(&mut self, path: &Path, below: &str, depth: usize) -> Result<(), ChartError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ChartError::Read { path, source }
-        };
         for name in ["Chart.yaml", "values.yaml", "values.schema.json"] {
             let file = path.join(name);
             // A link may lead out of the folder.
             if file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-                self.package.add(&format!("{below}{name}"), fs::read(&file).map_err(failed(&file))?);
+                self.package.add(&format!("{below}{name}"), fs::read(&file).map_err(unreadable(&file))?);
             }
         }
         let charts = path.join("charts");
@@ -199,12 +192,12 @@ impl Reading {
         }
         for entry in sorted(&charts)? {
             let Some(name) = entry.file_name().and_then(|name| name.to_str()) else { continue };
-            let kind = entry.symlink_metadata().map_err(failed(&entry))?;
+            let kind = entry.symlink_metadata().map_err(unreadable(&entry))?;
             if kind.is_dir() {
                 self.folder(&entry, &format!("{below}charts/{name}/"), depth + 1)?;
             } else if let Some(folder) = nested_package(&format!("charts/{name}")).filter(|_| kind.is_file())
             {
-                let bytes = fs::read(&entry).map_err(failed(&entry))?;
+                let bytes = fs::read(&entry).map_err(unreadable(&entry))?;
                 let archive = self.archive(&bytes, &format!("{below}{folder}"), depth + 1);
                 archive
                     .map_err(|reason| ChartError::Archive { name: entry.display().to_string(), reason })?;

@@ -92,7 +92,7 @@ impl Connection {
                 None => return Ok(answer),
             }
         }
-        Err(HttpError::Redirects { limit: MAX_REDIRECTS })
+        Err(HttpError::Redirects(MAX_REDIRECTS))
     }
 
     fn get_once(&self, url: &Url, file: File<'_>) -> Result<Answer, HttpError> {

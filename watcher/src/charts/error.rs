@@ -60,9 +60,9 @@ pub enum ChartError {
         /// The charts with their versions.
         charts: Vec<String>,
     },
-    /// Several repositories have a chart under the same name and version, and nothing says whose is given.
+    /// Several repositories have a chart under the same name and version, and it is not known from which the given one is.
     #[error(
-        "`{name}` {version} is wanted from {}, and `--from` does not say whose it is",
+        "`{name}` {version} is wanted from {}, and `--from` does not name its repository",
         quoted(repositories)
     )]
     Ambiguous {
@@ -90,7 +90,7 @@ pub enum ChartError {
         reason: String,
     },
     /// A package of something else.
-    #[error("the package of `{name}` {version} says that it is `{found}`")]
+    #[error("the package of `{name}` {version} is `{found}` by its own metadata")]
     OtherChart {
         /// The chart that was asked for.
         name: String,
@@ -129,7 +129,7 @@ fn quoted(names: &[String]) -> String {
 
 fn hint_to_fetch(error: &HttpError) -> &'static str {
     match error {
-        HttpError::Inside { .. } => {
+        HttpError::Inside(_) => {
             "a repository may lead to public addresses, and to the network that it is in itself; use one inside, or give the chart by `--from`"
         }
         HttpError::Refused {

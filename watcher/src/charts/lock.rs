@@ -18,15 +18,15 @@ pub type Wanted = BTreeSet<ChartId>;
 /// Where charts are taken from instead of their own repository.
 #[derive(Debug)]
 pub struct Given {
-    /// The repository whose charts these are, if a person says so.
+    /// The repository whose charts these are, if `--from` names it.
     of: Option<String>,
     what: Supplied,
 }
 
 #[derive(Debug)]
 enum Supplied {
-    /// Charts that are at hand.
-    Charts(Vec<Fetched>),
+    /// Charts that are at hand, with their metadata.
+    Charts(Vec<(Metadata, Fetched)>),
     /// The address of a repository or registry that has them all.
     Repository(String),
 }
@@ -34,7 +34,7 @@ enum Supplied {
 /// What charts are taken from.
 #[derive(Clone, Copy, Debug)]
 pub struct Supply<'a> {
-    /// What a person gives.
+    /// What `--from` names.
     pub given: &'a [Given],
     /// Where the fleet draws its charts from.
     pub sources: &'a ChartSources,
@@ -65,7 +65,7 @@ pub struct Relocked {
 }
 
 impl Given {
-    /// Reads what a person names: a folder, a package on disk, a package's address, or a repository's; with one of the
+    /// Reads what `--from` names: a folder, a package on disk, a package's address, or a repository's; with one of the
     /// wanted repositories and `=` in front, its charts alone.
     pub fn open(client: &Client, text: &str, wanted: &Wanted) -> Result<Self, ChartError> {
         let after = |id: &ChartId| text.strip_prefix(id.repository.as_str())?.strip_prefix('=');
@@ -73,28 +73,38 @@ impl Given {
         let (of, text) = named.map_or((None, text), |(repository, rest)| (Some(repository), rest));
         Ok(Self { of, what: Supplied::open(client, text)? })
     }
+
+    fn chart(&self, id: &ChartId) -> Option<&Fetched> {
+        let Supplied::Charts(charts) = &self.what else { return None };
+        charts.iter().find(|(metadata, _)| is_of(metadata, id)).map(|(_, chart)| chart)
+    }
+
+    const fn repository(&self) -> Option<&str> {
+        if let Supplied::Repository(address) = &self.what { Some(address.as_str()) } else { None }
+    }
 }
 
 impl Supplied {
     fn open(client: &Client, text: &str) -> Result<Self, ChartError> {
-        if text.contains("://") {
-            let path = text.split('?').next().unwrap_or(text);
-            let is_package = Path::new(path).extension().is_some_and(|extension| extension == "tgz");
-            return if is_package && !text.starts_with("oci://") {
-                Ok(Self::Charts(vec![fetch_package(client, text)?]))
-            } else {
-                Ok(Self::Repository(text.to_owned()))
-            };
-        }
         let path = Path::new(text);
-        if path.is_dir() {
-            let packages = read_folder(path)?;
-            return Ok(Self::Charts(
-                packages.into_iter().map(|package| Fetched { package, digest: None }).collect(),
-            ));
-        }
-        let (package, bytes) = read_file(path)?;
-        Ok(Self::Charts(vec![Fetched { package, digest: Some(digest(&bytes)) }]))
+        let charts = if text.contains("://") {
+            let is_package = text.split('?').next().is_some_and(|path| path.ends_with(".tgz"));
+            if !is_package || text.starts_with("oci://") {
+                return Ok(Self::Repository(text.to_owned()));
+            }
+            vec![fetch_package(client, text)?]
+        } else if path.is_dir() {
+            let packages = read_folder(path)?.into_iter();
+            packages.map(|package| Fetched { package, digest: None }).collect()
+        } else {
+            let (package, bytes) = read_file(path)?;
+            vec![Fetched { package, digest: Some(digest(&bytes)) }]
+        };
+        let with_metadata = |chart: Fetched| match chart.package.metadata() {
+            Ok(metadata) => Ok((metadata, chart)),
+            Err(source) => Err(ChartError::Package { name: "a given chart".to_owned(), source }),
+        };
+        Ok(Self::Charts(charts.into_iter().map(with_metadata).collect::<Result<_, _>>()?))
     }
 }
 
@@ -107,9 +117,8 @@ pub fn relock(
     wanted: &Wanted,
     supply: &Supply<'_>,
 ) -> Result<Relocked, ChartError> {
-    let shelf = Shelf::new(supply.given)?;
     let absent: Vec<_> =
-        wanted.iter().filter(|id| !shelf.can_have(id) && !old.charts.contains_key(id)).collect();
+        wanted.iter().filter(|id| !supply.can_have(id) && !old.charts.contains_key(id)).collect();
     if !absent.is_empty() {
         let charts = absent.iter().map(|id| format!("`{}` {}", id.name, id.version)).collect();
         return Err(ChartError::NotGiven { charts });
@@ -117,22 +126,21 @@ pub fn relock(
     let mut relocked = Relocked { lock: ChartLock::default(), actions: BTreeMap::new(), notes: Vec::new() };
     for id in wanted {
         let known = old.charts.get(id);
-        let (chart, action) = match (shelf.find(id), known) {
-            (Some(found), known) => {
-                Shelf::check_whose(id, wanted, known, found)?;
-                relocked.note(id, &found.fetched.package);
-                (locked(id, found.fetched, known)?, Action::Given)
+        let (chart, action) = match (supply.chart(id), known) {
+            (Some((given, fetched)), known) => {
+                let is_known =
+                    known.is_some_and(|known| known.digest.is_some() && known.digest == fetched.digest);
+                if given.of.is_none() && !is_known {
+                    check_alone(id, wanted)?;
+                }
+                relocked.note(id, &fetched.package);
+                (locked(id, fetched, known)?, Action::Given)
             }
-            (None, Some(known)) if !supply.is_refreshed || !shelf.can_have(id) => {
+            (None, Some(known)) if !supply.is_refreshed || !supply.can_have(id) => {
                 (Arc::clone(known), Action::Kept)
             }
             (None, known) => {
-                let given = shelf.repository(id);
-                if let Some((None, _)) = given {
-                    check_alone(id, wanted)?;
-                }
-                let own = || Origin::of(supply.sources, &id.repository);
-                let fetched = fetch(client, id, &given.map_or_else(own, |(_, it)| Origin::Repository(it)))?;
+                let fetched = fetch(client, id, &supply.origin(id, wanted)?)?;
                 relocked.note(id, &fetched.package);
                 (locked(id, &fetched, known)?, Action::Fetched)
             }
@@ -160,71 +168,41 @@ fn check_alone(id: &ChartId, wanted: &Wanted) -> Result<(), ChartError> {
     Err(ChartError::Ambiguous { name: id.name.clone(), version: id.version.clone(), repositories })
 }
 
-/// What was given, by what it says of itself.
-struct Shelf<'a> {
-    charts: Vec<OnShelf<'a>>,
-    /// Repositories, and whose charts they have.
-    repositories: Vec<(Option<&'a str>, &'a str)>,
-    /// Whether nothing was given, so that each chart comes from its own repository.
-    is_empty: bool,
-}
-
-/// A chart that is at hand, and the repository that it is from, if that is known.
-struct OnShelf<'a> {
-    of: Option<&'a str>,
-    metadata: Metadata,
-    fetched: &'a Fetched,
-}
-
-impl<'a> Shelf<'a> {
-    fn new(given: &'a [Given]) -> Result<Self, ChartError> {
-        let mut shelf = Self { charts: Vec::new(), repositories: Vec::new(), is_empty: given.is_empty() };
-        for given in given {
-            let of = given.of.as_deref();
-            match &given.what {
-                Supplied::Repository(address) => shelf.repositories.push((of, address)),
-                Supplied::Charts(charts) => {
-                    for chart in charts {
-                        let metadata = chart.package.metadata().map_err(|source| ChartError::Package {
-                            name: "a given chart".to_owned(),
-                            source,
-                        })?;
-                        shelf.charts.push(OnShelf { of, metadata, fetched: chart });
-                    }
-                }
-            }
-        }
-        Ok(shelf)
-    }
-
-    /// Finds a chart: one that is given as the repository's own comes first.
-    fn find(&self, id: &ChartId) -> Option<&OnShelf<'a>> {
+impl<'a> Supply<'a> {
+    /// Finds a chart that is at hand: one that is given as its repository's own comes first.
+    fn chart(self, id: &ChartId) -> Option<(&'a Given, &'a Fetched)> {
         let of = |whose: Option<&str>| {
-            self.charts.iter().find(|chart| chart.of == whose && is_of(&chart.metadata, id))
+            let mut given = self.given.iter().filter(|given| given.of.as_deref() == whose);
+            given.find_map(|given| Some((given, given.chart(id)?)))
         };
-        of(Some(id.repository.as_str())).or_else(|| of(None))
+        of(Some(&id.repository)).or_else(|| of(None))
     }
 
     /// Finds the repository that stands in for that of a chart.
-    fn repository(&self, id: &ChartId) -> Option<(Option<&'a str>, &'a str)> {
-        let of = |whose: Option<&str>| self.repositories.iter().rev().find(|(of, _)| *of == whose).copied();
-        of(Some(id.repository.as_str())).or_else(|| of(None))
+    fn repository(self, id: &ChartId) -> Option<(&'a Given, &'a str)> {
+        let of = |whose: Option<&str>| {
+            let mut given = self.given.iter().rev().filter(|given| given.of.as_deref() == whose);
+            given.find_map(|given| Some((given, given.repository()?)))
+        };
+        of(Some(&id.repository)).or_else(|| of(None))
     }
 
-    fn can_have(&self, id: &ChartId) -> bool {
-        self.is_empty || self.repository(id).is_some() || self.find(id).is_some()
+    fn can_have(self, id: &ChartId) -> bool {
+        self.given.is_empty() || self.repository(id).is_some() || self.chart(id).is_some()
     }
 
-    /// Refuses a chart of which nothing says that it is from this repository and not from another one with the same chart.
-    fn check_whose(
-        id: &ChartId,
-        wanted: &Wanted,
-        known: Option<&Arc<LockedChart>>,
-        found: &OnShelf<'_>,
-    ) -> Result<(), ChartError> {
-        let is_known =
-            known.is_some_and(|known| known.digest.is_some() && known.digest == found.fetched.digest);
-        if found.of.is_some() || is_known { Ok(()) } else { check_alone(id, wanted) }
+    /// Returns where a chart is fetched from.
+    fn origin<'i>(self, id: &'i ChartId, wanted: &Wanted) -> Result<Origin<'i>, ChartError>
+    where
+        'a: 'i,
+    {
+        let Some((given, repository)) = self.repository(id) else {
+            return Ok(Origin::of(self.sources, &id.repository));
+        };
+        if given.of.is_none() {
+            check_alone(id, wanted)?;
+        }
+        Ok(Origin::Repository(repository))
     }
 }
 
@@ -248,8 +226,8 @@ fn locked(
     }
     let mut chart = fetched.package.locked(fetched.digest.clone()).map_err(failed)?;
     if let Some(expected) = known.and_then(|known| known.digest.as_ref()) {
-        // A folder has no digest. If it says the same, the one that is known still holds.
-        let says_the_same = known.is_some_and(|known| known.values == chart.values);
+        // A folder has no digest. If it has the same values, the one that is known still holds.
+        let has_same_values = known.is_some_and(|known| known.values == chart.values);
         match &chart.digest {
             Some(found) if found != expected => {
                 return Err(ChartError::Digest {
@@ -258,7 +236,7 @@ fn locked(
                     found: found.clone(),
                 });
             }
-            None if says_the_same => chart.digest = Some(expected.clone()),
+            None if has_same_values => chart.digest = Some(expected.clone()),
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Where charts come from: repositories over HTTP, OCI registries, packages and folders on disk.
 //!
-//! Only the files of a chart that say something about its values are read, out of the stream; nothing is unpacked to disk.
+//! Only the files of a chart that are about its values are read, out of the stream; nothing is unpacked to disk.
 //! What they mean is the renderer's business, and so is the lock's form.
 
 mod archive;

@@ -171,7 +171,7 @@ impl Session {
     }
 }
 
-/// What a registry asks for: `Bearer realm="…",service="…",scope="…"`.
+/// A registry's request for a token: `Bearer realm="…",service="…",scope="…"`.
 #[derive(Debug, PartialEq, Eq)]
 struct Challenge {
     realm: String,

@@ -80,7 +80,7 @@ fn what_is_not_there_is_told() {
     let repository = server.url("/charts");
     assert_snapshot!(error(fetch_from(&id(&repository, "9.9.9"), &repository)), @"there is no chart `demo` 9.9.9 in `http://HOST/charts`");
     let elsewhere = server.url("/nowhere");
-    assert_snapshot!(error(fetch_from(&id(&elsewhere, "1.2.3"), &elsewhere)), @"failed to fetch `http://HOST/nowhere/index.yaml`: there is no `http://HOST/nowhere/index.yaml`, or it is not public");
+    assert_snapshot!(error(fetch_from(&id(&elsewhere, "1.2.3"), &elsewhere)), @"failed to fetch `http://HOST/nowhere/index.yaml`: `http://HOST/nowhere/index.yaml` does not exist, or it is not public");
     let server = Server::of(vec![("/index.yaml", Reply::ok("<html>"))]);
     assert_snapshot!(error(fetch_from(&id("x", "1.2.3"), &server.url(""))), @"`http://HOST/index.yaml` is not the index of a chart repository: expected mapping start at line 1, column 1");
 }
@@ -346,7 +346,7 @@ fn of_two_repositories_with_the_same_chart_none_is_guessed() {
     let open = |text: &str| Given::open(&client(), text, &wanted).unwrap();
     let error = relock_with(&ChartLock::default(), &wanted, &[open(&files[0]), open(&files[1])], false);
     let error = error.unwrap_err();
-    assert_snapshot!(error.to_string(), @"`demo` 1.2.3 is wanted from `https://a.example.com`, `https://b.example.com/charts`, and `--from` does not say whose it is");
+    assert_snapshot!(error.to_string(), @"`demo` 1.2.3 is wanted from `https://a.example.com`, `https://b.example.com/charts`, and `--from` does not name its repository");
     assert_snapshot!(error.hint().unwrap(), @"name the repository before the place: `--from https://a.example.com=…`");
     let named = [0, 1].map(|at| open(&format!("{}={}", ids[at].repository, files[at])));
     let relocked = relock_with(&ChartLock::default(), &wanted, &named, false).unwrap();
@@ -397,7 +397,7 @@ fn a_package_of_another_chart_is_refused() {
     ]);
     let wanted = Wanted::from([id(&server.url(""), "1.2.4")]);
     let error = relock_with(&ChartLock::default(), &wanted, &[], false).unwrap_err();
-    assert_eq!(error.to_string(), "the package of `demo` 1.2.4 says that it is `demo 1.2.3`");
+    assert_eq!(error.to_string(), "the package of `demo` 1.2.4 is `demo 1.2.3` by its own metadata");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use super::Event;
+use crate::backoff::{Backoff, spread};
 
 /// How long the queue waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,7 @@ pub enum FollowUp {
 #[derive(Debug)]
 pub struct Queue {
     settings: Settings,
+    /// Spreads retries, so that many instances do not retry at the same moment.
     random: Rng,
     waiting: Option<Waiting>,
     running: Option<Request>,
@@ -181,12 +183,12 @@ impl Queue {
             Outcome::Failed(failure) => match failure.persistence {
                 Persistence::Stalled => self.stall(&failure.message),
                 Persistence::Transient => {
-                    let delay = spread(&mut self.random, backoff(&self.settings, self.failures));
+                    let delay = spread(backoff(&self.settings, self.failures), &mut self.random);
                     self.retry(delay, now, ended)
                 }
                 Persistence::Limited(wait) => {
                     // Every client that the limit holds up gets the same moment.
-                    let delay = wait + spread(&mut self.random, self.settings.first_retry);
+                    let delay = wait + spread(self.settings.first_retry, &mut self.random);
                     self.not_before = Some(now + delay);
                     self.retry(delay, now, ended)
                 }
@@ -232,13 +234,7 @@ impl Queue {
 
 /// The delay after `earlier` transient failures in a row and one more.
 fn backoff(settings: &Settings, earlier: u32) -> Duration {
-    let factor = 1_u32.checked_shl(earlier).unwrap_or(u32::MAX);
-    settings.first_retry.saturating_mul(factor).min(settings.max_retry)
-}
-
-/// Returns a delay between one half of `delay` and all of it, so that many instances don't retry in step.
-fn spread(random: &mut Rng, delay: Duration) -> Duration {
-    delay.mul_f64(0.5 + random.f64() / 2.0)
+    Backoff { first: settings.first_retry, longest: settings.max_retry }.delay(earlier)
 }
 
 #[cfg(test)]

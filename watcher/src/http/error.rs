@@ -17,46 +17,39 @@ const REFUSAL_TIME: Duration = Duration::from_secs(10);
 /// Longer messages of the other side are cut.
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// An exchange that brought no good answer.
+/// An exchange that brought no good answer. What was requested is named without its query.
 #[derive(Debug, Error)]
 pub enum HttpError {
     /// The other side answered with a status that is no success.
-    #[error("{refusal}{}", message.as_ref().map(|message| format!(" (it reports: {message})")).unwrap_or_default())]
+    #[error("`{url}` {refusal}{}", message.as_ref().map(|message| format!(" (it reports: {message})")).unwrap_or_default())]
     Refused {
+        /// What was requested.
+        url: Url,
         /// What the status means.
         refusal: Refusal,
         /// The message that came with it.
         message: Option<String>,
     },
-    /// The repository, or all of the other side, has moved.
+    /// The repository, or all of the other side, has moved. The new address holds nothing that may be secret.
     #[error("`{from}` answers with a redirect to `{to}`, which is not followed")]
     Redirected {
-        /// Where the request went.
-        from: String,
-        /// Where the answer points, without anything that may be secret.
+        /// What was requested.
+        from: Url,
+        /// Where the answer points.
         to: String,
     },
-    /// One redirect led to the next.
-    #[error("it redirects more than {limit} times")]
-    Redirects {
-        /// How many redirects are followed.
-        limit: usize,
-    },
+    /// One redirect led to the next, more often than is followed.
+    #[error("it redirects more than {0} times")]
+    Redirects(usize),
     /// A redirect or a link leads to an address that no request goes to.
     #[error(transparent)]
     Url(#[from] UrlError),
     /// A repository led into a network in which it is not itself.
-    #[error("`{url}` leads to an address of this machine, its link or a private network")]
-    Inside {
-        /// Where it led.
-        url: String,
-    },
-    /// The answer is larger than what is read of it.
-    #[error("it is larger than {} MiB", limit >> 20)]
-    TooLarge {
-        /// How many bytes are read at most.
-        limit: u64,
-    },
+    #[error("`{0}` leads to an address of this machine, its link or a private network")]
+    Inside(Url),
+    /// The answer has more bytes than are read of it.
+    #[error("it is larger than {} MiB", .0 >> 20)]
+    TooLarge(u64),
     /// No answer came, or it broke off.
     #[error("`{origin}` cannot be reached: {reason}")]
     Unreachable {
@@ -74,74 +67,48 @@ pub enum HttpError {
         reason: String,
     },
     /// A header cannot hold what it was given.
-    #[error("the credential for `{origin}` holds characters that cannot be sent")]
-    Unsendable {
-        /// The other side.
-        origin: String,
-    },
+    #[error("the credential for `{0}` holds characters that cannot be sent")]
+    Unsendable(Url),
     /// A credential for one origin was about to go to another.
     #[error("`{url}` is not at `{origin}`, for which the credential is")]
     OtherOrigin {
         /// What the credential is for.
         origin: String,
         /// Where it would have gone.
-        url: String,
+        url: Url,
     },
 }
 
 /// What a status means that is no success.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// 401 to a request without a credential.
-    #[error("`{origin}` asks for a credential")]
-    CredentialMissing {
-        /// The other side.
-        origin: String,
-    },
+    #[error("asks for a credential")]
+    CredentialMissing,
     /// 401: the credential is wrong, revoked or expired.
-    #[error("`{origin}` does not accept the credential")]
-    CredentialRejected {
-        /// The other side.
-        origin: String,
-    },
+    #[error("does not accept the credential")]
+    CredentialRejected,
     /// 403: the credential is good, but not for this.
-    #[error("`{origin}` does not allow this")]
-    Forbidden {
-        /// The other side.
-        origin: String,
-    },
+    #[error("does not allow this")]
+    Forbidden,
     /// 404: nothing is there, or nothing that may be seen.
-    #[error("there is no `{url}`, or {}", if *has_credential { "the credential may not see it" } else { "it is not public" })]
+    #[error("does not exist, or {}", if *has_credential { "the credential may not see it" } else { "it is not public" })]
     NotFound {
-        /// What was requested.
-        url: String,
         /// Whether a credential was sent.
         has_credential: bool,
     },
     /// 429, or 403 with a time to wait.
-    #[error("`{origin}` asks to wait")]
+    #[error("asks to wait")]
     RateLimited {
-        /// The other side.
-        origin: String,
         /// How long, if that is known.
         retry_after: Option<Duration>,
     },
     /// 5xx: the fault is on the other side.
-    #[error("`{origin}` fails with status {status}")]
-    ServerFailed {
-        /// The other side.
-        origin: String,
-        /// The status.
-        status: u16,
-    },
+    #[error("fails with status {0}")]
+    ServerFailed(u16),
     /// Anything else.
-    #[error("`{origin}` answers with status {status}")]
-    Unexpected {
-        /// The other side.
-        origin: String,
-        /// The status.
-        status: u16,
-    },
+    #[error("answers with status {0}")]
+    Unexpected(u16),
 }
 
 impl HttpError {
@@ -156,7 +123,7 @@ impl HttpError {
             Self::Untrusted { .. } => {
                 "name a file with the certificates to trust in `SSL_CERT_FILE`, or install the system's (`ca-certificates`)".into()
             }
-            Self::Unsendable { .. } => "a token is one line of printable characters: look for stray bytes".into(),
+            Self::Unsendable(_) => "a token is one line of printable characters: look for stray bytes".into(),
             Self::Unreachable { .. } => "check the address, the network and `HTTPS_PROXY`".into(),
             _ => return None,
         };
@@ -169,7 +136,7 @@ impl HttpError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { refusal, .. } => {
-                matches!(refusal, Refusal::RateLimited { .. } | Refusal::ServerFailed { .. })
+                matches!(refusal, Refusal::RateLimited { .. } | Refusal::ServerFailed(_))
             }
             _ => false,
         }
@@ -178,7 +145,7 @@ impl HttpError {
     /// Returns whether the credential itself was rejected.
     #[must_use]
     pub const fn is_rejected_credential(&self) -> bool {
-        matches!(self, Self::Refused { refusal: Refusal::CredentialRejected { .. }, .. })
+        matches!(self, Self::Refused { refusal: Refusal::CredentialRejected, .. })
     }
 
     /// Returns whether there is nothing at the address, or nothing that may be seen.
@@ -199,55 +166,53 @@ impl HttpError {
             ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => {
                 Self::Unreachable { origin, reason: "the proxy does not let the connection through".into() }
             }
-            ureq::Error::BodyExceedsLimit(limit) => Self::TooLarge { limit: *limit },
-            ureq::Error::Other(inner) if inner.is::<Inside>() => Self::Inside { url: url.to_string() },
+            ureq::Error::BodyExceedsLimit(limit) => Self::TooLarge(*limit),
+            ureq::Error::Other(inner) if inner.is::<Inside>() => Self::Inside(url.clone()),
             _ => Self::Unreachable { origin, reason: error.to_string() },
         }
     }
 
     pub(super) fn of_answer(answer: Answer) -> Self {
+        let url = answer.url.clone();
         if answer.status.is_redirection() {
-            return Self::Redirected { from: answer.url.to_string(), to: redirect_target(&answer) };
+            return Self::Redirected { from: url, to: redirect_target(&answer) };
         }
-        Self::Refused { refusal: Refusal::of(&answer), message: message(answer) }
+        Self::Refused { url, refusal: Refusal::of(&answer), message: message(answer) }
     }
 }
 
 impl Refusal {
     fn of(answer: &Answer) -> Self {
-        let origin = answer.url.origin().to_owned();
-        let retry_after = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
-        let retry_after = retry_after.map(Duration::from_secs);
+        let seconds = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+        let retry_after = seconds.map(Duration::from_secs);
         let is_spent = answer.header(&HeaderName::from_static("x-ratelimit-remaining")) == Some("0");
         match answer.status.as_u16() {
-            401 if !answer.has_credential => Self::CredentialMissing { origin },
-            401 => Self::CredentialRejected { origin },
-            429 => Self::RateLimited { origin, retry_after },
-            403 if retry_after.is_some() || is_spent => Self::RateLimited { origin, retry_after },
-            403 => Self::Forbidden { origin },
-            404 | 410 => {
-                Self::NotFound { url: answer.url.to_string(), has_credential: answer.has_credential }
-            }
-            status @ (408 | 500..=599) => Self::ServerFailed { origin, status },
-            status => Self::Unexpected { origin, status },
+            401 if !answer.has_credential => Self::CredentialMissing,
+            401 => Self::CredentialRejected,
+            429 => Self::RateLimited { retry_after },
+            403 if retry_after.is_some() || is_spent => Self::RateLimited { retry_after },
+            403 => Self::Forbidden,
+            404 | 410 => Self::NotFound { has_credential: answer.has_credential },
+            status @ (408 | 500..=599) => Self::ServerFailed(status),
+            status => Self::Unexpected(status),
         }
     }
 
-    const fn hint(&self) -> Option<&'static str> {
+    const fn hint(self) -> Option<&'static str> {
         match self {
-            Self::CredentialMissing { .. } => Some(
+            Self::CredentialMissing => Some(
                 "give a token in `FLEETWRIGHT_TOKEN` or in a file with `--token-file`, or use a GitHub App",
             ),
-            Self::CredentialRejected { .. } => {
+            Self::CredentialRejected => {
                 Some("check that the token is whole, not expired and not revoked; it was tried once")
             }
-            Self::Forbidden { .. } => Some(
+            Self::Forbidden => Some(
                 "the credential is good, but lacks a right: give it read and write access to the repository's contents, and authorise it for single sign-on",
             ),
             Self::NotFound { .. } => Some(
                 "check the spelling, and that the token may see the repository or that the App is installed on it: forges hide what a credential may not see",
             ),
-            Self::RateLimited { .. } | Self::ServerFailed { .. } | Self::Unexpected { .. } => None,
+            _ => None,
         }
     }
 }

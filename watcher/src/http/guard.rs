@@ -5,7 +5,6 @@
 //! to, so a name that resolves differently a moment later gains nothing. Behind a proxy it is the proxy that resolves and
 //! connects: what it may reach is up to its rules, and only addresses written as such are refused here.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,15 +24,16 @@ enum Network {
     Link,
 }
 
-/// A repository led to an address that is none of its business.
+/// A repository led to a network in which it is not itself.
 #[derive(Debug, Error)]
 #[error("leads to an address of this machine, its link or a private network")]
 pub(super) struct Inside;
 
 /// Resolves names for the fetches from one repository.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Guard(Arc<Home>);
 
+#[derive(Debug)]
 struct Home {
     /// The repository's own host, which a person has named.
     host: String,
@@ -48,7 +48,7 @@ impl Guard {
         Self(Arc::new(Home { host: host.to_owned(), network: Mutex::new(network) }))
     }
 
-    /// Returns whether this repository may lead to a host, as far as its name tells: it does if it is an address.
+    /// Returns whether this repository may lead to a host, as far as that can be decided without resolving it.
     pub fn permits_literal(&self, host: &str) -> bool {
         literal(host).is_none_or(|network| self.permits(host, network))
     }
@@ -91,12 +91,6 @@ impl Resolver for Guard {
             left.push(*address);
         }
         if left.is_empty() { Err(ureq::Error::Other(Box::new(Inside))) } else { Ok(left) }
-    }
-}
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Guard").field(&self.0.host).finish()
     }
 }
 

@@ -163,8 +163,7 @@ impl Client {
     /// Sends a request and returns its answer, whatever its status is.
     pub fn send(&self, request: &Request<'_>, body: Option<Upload<'_>>) -> Result<Answer, HttpError> {
         self.scope.check(request.url)?;
-        let mut head =
-            head(request).ok_or_else(|| HttpError::Unsendable { origin: request.url.origin().to_owned() })?;
+        let mut head = head(request).ok_or_else(|| HttpError::Unsendable(request.url.clone()))?;
         match body {
             None => self.run(request, head),
             Some(Upload { reader, length }) => {
@@ -206,11 +205,9 @@ impl Scope {
         match self {
             // A credential that was made for one origin is never sent to another.
             Self::Origin(origin) if origin != url.origin() => {
-                Err(HttpError::OtherOrigin { origin: origin.clone(), url: url.to_string() })
+                Err(HttpError::OtherOrigin { origin: origin.clone(), url: url.clone() })
             }
-            Self::Guarded(guard) if !guard.permits_literal(url.host()) => {
-                Err(HttpError::Inside { url: url.to_string() })
-            }
+            Self::Guarded(guard) if !guard.permits_literal(url.host()) => Err(HttpError::Inside(url.clone())),
             _ => Ok(()),
         }
     }

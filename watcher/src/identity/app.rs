@@ -82,7 +82,7 @@ impl App {
 
     /// Returns a token that is good for some minutes after `now`.
     pub(super) fn token(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
-        // Whoever comes while a token is being made waits for it, and does not make another.
+        // A caller that comes while a token is being issued waits for it; no second one is issued.
         let mut held = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = held.as_ref().filter(|token| token.is_fresh(now)) {
             return Ok(token.secret.clone());
@@ -143,7 +143,7 @@ impl App {
 
 impl Token {
     fn is_fresh(&self, now: SystemTime) -> bool {
-        // A clock that was set back says nothing about the age of the token.
+        // A clock that was set back is no measure of the age of the token.
         now.duration_since(self.made).is_ok_and(|age| age < REPLACED_AFTER)
     }
 }

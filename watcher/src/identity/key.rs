@@ -16,7 +16,7 @@ use thiserror::Error;
 /// Source: docs.github.com, "Generating a JSON Web Token (JWT) for a GitHub App".
 const LIFETIME: Duration = Duration::from_mins(9);
 
-/// A claim is dated back, so that it holds where the clock is a little behind; the same page says to.
+/// A claim is dated back, so that it holds where the clock is a little behind; the same page recommends it.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 
 /// A key that signs as an App.

@@ -1,4 +1,4 @@
-//! Who we are to a forge: a token from the environment or a file, or a GitHub App that gets its tokens itself.
+//! The credentials for a forge: a token from the environment or a file, or a GitHub App that gets its tokens itself.
 //!
 //! The same identity serves git and the forge's interface. A token leaves this module only as a `SecretString`, which
 //! shows nothing of itself; no error, log or address has it in it.
@@ -22,17 +22,17 @@ pub use app::{App, AppSettings, GITHUB_HEADERS};
 pub use key::{AppKey, KeyFault};
 pub use registration::{AppManifest, PageError, Registered, RegistrationError, RegistrationPage};
 
-/// Where a token is looked for first. Whoever sets it means it for the upstream, whatever that is.
+/// Where a token is looked for first. It is meant for the upstream, whatever that is.
 const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";
 
 /// Where a token for GitHub is looked for next. Many tools set it, so it goes to GitHub alone.
 const GITHUB_VARIABLE: &str = "GITHUB_TOKEN";
 
-/// Where GitHub Actions says which GitHub the token is for; without it, it is the public one.
+/// Where GitHub Actions names the GitHub that the token is for; without it, it is the public one.
 const GITHUB_SERVER_VARIABLE: &str = "GITHUB_SERVER_URL";
 const GITHUB_SERVER: &str = "https://github.com";
 
-/// Who we are. Cheap to clone; clones share what they know.
+/// The credentials for a forge. Cheap to clone; clones share their tokens.
 #[derive(Clone)]
 pub struct Identity(Arc<Source>);
 
@@ -133,7 +133,7 @@ impl IdentityError {
 }
 
 impl Identity {
-    /// Returns the identity of nobody: enough to read what is public.
+    /// Returns the anonymous identity: enough to read what is public.
     #[must_use]
     pub fn anonymous() -> Self {
         Self(Arc::new(Source::Anonymous))
@@ -146,7 +146,7 @@ impl Identity {
         Self(Arc::new(Source::Token(token)))
     }
 
-    /// Returns the identity that the environment gives at `host`, or nobody's. `variable` reads a variable.
+    /// Returns the identity that the environment gives at `host`, or the anonymous one. `variable` reads a variable.
     pub fn from_environment(
         host: Option<&str>,
         variable: impl Fn(&str) -> Option<String>,
@@ -175,7 +175,7 @@ impl Identity {
         Self(Arc::new(Source::App(Box::new(app))))
     }
 
-    /// Returns the token to use at `now`, or `None` for nobody.
+    /// Returns the token to use at `now`, or `None` if anonymous.
     pub fn token(&self, now: SystemTime) -> Result<Option<SecretString>, IdentityError> {
         match &*self.0 {
             Source::Anonymous => Ok(None),
@@ -185,7 +185,7 @@ impl Identity {
         }
     }
 
-    /// Returns what an App says of itself where it acts for no repository, or `None` for whoever is no App.
+    /// Returns the claim by which an App identifies itself where it acts for no repository, or `None` without an App.
     pub fn app_claim(&self, now: SystemTime) -> Result<Option<SecretString>, IdentityError> {
         match &*self.0 {
             Source::App(app) => app.claim(now).map(Some),

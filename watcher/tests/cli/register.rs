@@ -156,7 +156,7 @@ fn a_code_that_github_does_not_know_is_reported_with_the_way_out() {
     let (exit, out, err) = scene.end();
     assert_eq!((exit, out.as_str()), (6, ""));
     assert_snapshot!(err, @"
-    error: failed to exchange the code for the App's key: there is no `https://github`, or it is not public (it reports: Not Found)
+    error: failed to exchange the code for the App's key: `https://github` does not exist, or it is not public (it reports: Not Found)
       hint: a code is good for one hour and once: delete the App on GitHub if it is there, and register it again
     ");
     assert_eq!(fs::read_dir(scene.repo.path("secrets")).unwrap().count(), 0);

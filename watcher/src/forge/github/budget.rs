@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use crate::backoff::Backoff;
+
 /// Points a minute for the REST API (secondary limit).
 pub const POINTS_A_MINUTE: u32 = 900;
 /// Points that a request costs which only reads.
@@ -21,11 +23,11 @@ pub const CONTENT_A_MINUTE: usize = 80;
 pub const CONTENT_AN_HOUR: usize = 500;
 /// Pushes a minute to one repository (repository limit).
 pub const PUSHES_A_MINUTE: usize = 6;
-/// The pause that GitHub asks for between two requests that write, when there are many of them.
+/// The pause that GitHub recommends between two requests that write, when there are many of them.
 pub const WRITE_SPACING: Duration = Duration::from_secs(1);
 /// So many writes in a minute are not yet "many": a usual run opens its pull requests without a pause.
 pub const WRITES_WITHOUT_PAUSE: usize = 20;
-/// How long to wait at least after a refusal that does not say how long.
+/// How long to wait at least after a refusal that names no time.
 pub const WAIT_AFTER_REFUSAL: Duration = Duration::from_mins(1);
 /// The longest wait, however many refusals there were: the window of the primary limit.
 pub const LONGEST_WAIT: Duration = HOUR;
@@ -44,13 +46,13 @@ pub enum Cost {
     Push,
 }
 
-/// What was spent in the last hour, and what GitHub said about the rest.
+/// What was spent in the last hour, and what GitHub reported about the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
     requests: VecDeque<(SystemTime, u32)>,
     writes: VecDeque<SystemTime>,
     pushes: VecDeque<SystemTime>,
-    /// Requests left of the primary limit, and when it begins anew.
+    /// Requests left of the primary limit, and when it starts again.
     primary: Option<(u64, SystemTime)>,
     blocked_until: Option<SystemTime>,
     refusals: u32,
@@ -60,7 +62,7 @@ pub struct Budget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Left {
-    /// Requests until the primary limit begins anew, once GitHub told.
+    /// Requests until the primary limit starts again, once GitHub reported them.
     pub requests: Option<u64>,
     /// Points in this minute.
     pub points: u32,
@@ -93,25 +95,24 @@ impl Budget {
         Ok(())
     }
 
-    /// Takes in what a reply said about the primary limit.
+    /// Records what a reply reports about the primary limit.
     pub const fn learn(&mut self, left: u64, reset: SystemTime) {
         self.primary = Some((left, reset));
     }
 
-    /// Takes in that a request was carried out, so that the next refusal is a first one again.
+    /// Records that a request was carried out, so that the next refusal is a first one again.
     pub const fn accepted(&mut self) {
         self.refusals = 0;
     }
 
-    /// Takes in a refusal for the sake of a limit, and returns when to come again.
+    /// Records a refusal because of a limit, and returns when to retry.
     ///
-    /// `told` is the moment that GitHub named. Without one the wait doubles with each refusal, as it asks for; a moment
+    /// `named` is the moment that GitHub named. Without one the wait doubles with each refusal, as it asks for; a moment
     /// that has passed means that the clocks differ, and counts as none.
-    pub fn refused(&mut self, told: Option<SystemTime>, now: SystemTime) -> SystemTime {
-        let doubled = WAIT_AFTER_REFUSAL * 2_u32.saturating_pow(self.refusals.min(8));
+    pub fn refused(&mut self, named: Option<SystemTime>, now: SystemTime) -> SystemTime {
+        let wait = Backoff { first: WAIT_AFTER_REFUSAL, longest: LONGEST_WAIT }.delay(self.refusals);
         self.refusals += 1;
-        let until = told.filter(|told| *told > now).unwrap_or(now + doubled.min(LONGEST_WAIT));
-        let until = until.min(now + LONGEST_WAIT);
+        let until = named.filter(|named| *named > now).unwrap_or(now + wait).min(now + LONGEST_WAIT);
         self.blocked_until = Some(until);
         until
     }

@@ -4,10 +4,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fastrand::Rng;
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{Method, StatusCode};
 use secrecy::SecretString;
@@ -24,6 +24,7 @@ use super::error::{GitHubError, GitHubFault};
 use super::harmless::make_harmless;
 use super::pages::Asker;
 use super::place::RepositoryPlace;
+use crate::backoff::{Backoff, spread};
 use crate::http::{self as http_client, Authorization, HttpError, Request, Timeouts, Upload, Url};
 use crate::identity::{GITHUB_HEADERS, Identity};
 
@@ -35,12 +36,12 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 /// The largest answer that is read: a page of a hundred pull requests, each with a body of 65,536 characters.
 const MAX_ANSWER_BYTES: u64 = 32 << 20;
-/// The longest time that a run waits for the budget; beyond it the run ends and comes again.
+/// The longest time that a run waits for the budget; beyond it the run ends and is retried.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 /// How often a request is repeated that is safe to repeat.
 const REPEATS: u32 = 3;
-/// The wait before the first repetition; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The waits before a request is repeated.
+const PAUSES: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(32) };
 /// How many answers are remembered with their tags.
 const REMEMBERED_ANSWERS: usize = 128;
 /// The most pages of a list that are read.
@@ -143,7 +144,7 @@ impl Client {
         &self.place
     }
 
-    /// Returns whether a GitHub App asks.
+    /// Returns whether requests come from a GitHub App.
     #[must_use]
     pub fn acts_as_app(&self) -> bool {
         self.identity.is_app()
@@ -156,7 +157,7 @@ impl Client {
         self.memory().budget.left(now)
     }
 
-    /// Waits until a push is within GitHub's limits, or says when it will be.
+    /// Waits until a push is within GitHub's limits, or returns when it will be.
     pub fn admit_push(&self) -> Result<(), GitHubError> {
         self.admit("push", Cost::Push)
     }
@@ -166,7 +167,7 @@ impl Client {
         self.send(call)?.json().map_err(|fault| call.failed(fault))
     }
 
-    /// Sends a request whose answer says no more than that it was carried out.
+    /// Sends a request whose answer is only a confirmation.
     pub(super) fn run(&self, call: &Call<'_>) -> Result<(), GitHubError> {
         self.send(call).map(drop)
     }
@@ -192,11 +193,11 @@ impl Client {
             self.admit(call.attempt, call.cost())?;
             match self.send_once(call) {
                 Err(fault) if fault.is_ambiguous() && call.is_repeatable && repeats < REPEATS => {
-                    warn!(github.route = call.route, "could not {} ({fault}): once more", call.attempt);
-                    self.clock.wait(pause(repeats));
+                    warn!(github.route = call.route, "could not {} ({fault}): retrying", call.attempt);
+                    self.pause(repeats);
                     repeats += 1;
                 }
-                // What a limit refused was not carried out; the budget says whether waiting for it is worth while.
+                // What a limit refused was not carried out; the budget decides whether to wait for it.
                 Err(GitHubFault::Limited { .. }) if repeats < REPEATS => repeats += 1,
                 result => return result.map_err(|fault| call.failed(fault)),
             }
@@ -268,7 +269,7 @@ impl Client {
         Ok(Answer { status: answer.status, headers: answer.headers.clone(), body: answer.bytes()? })
     }
 
-    /// Takes in what an answer says about the limits, and turns a refusal into a fault.
+    /// Records what an answer reports about the limits, and turns a refusal into a fault.
     fn judge(&self, call: &Call<'_>, answer: Answer) -> Result<Answer, GitHubFault> {
         let now = self.clock.now();
         let mut memory = self.memory();
@@ -316,17 +317,10 @@ impl Client {
     }
 
     pub(super) fn pause(&self, repeats: u32) {
-        self.clock.wait(pause(repeats));
+        self.clock.wait(spread(PAUSES.delay(repeats), &mut Rng::new()));
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns the wait before a repetition: between one half of the step and all of it, differently in each process.
-fn pause(repeats: u32) -> Duration {
-    let step = FIRST_PAUSE * 2_u32.saturating_pow(repeats.min(6));
-    let draw = (RandomState::new().hash_one(repeats) & 0xFFFF) as u32;
-    step / 2 + step / 2 * draw / 0xFFFF
 }

@@ -21,7 +21,7 @@ pub struct GitHubError {
 /// Why something failed on GitHub.
 #[derive(Debug, Error)]
 pub enum GitHubFault {
-    /// Nobody said who we are.
+    /// There is no identity.
     #[error("there is no token")]
     Anonymous,
     /// The token cannot be had.
@@ -33,7 +33,7 @@ pub enum GitHubFault {
     /// The token may not do this (403).
     #[error("{message}")]
     Forbidden {
-        /// What GitHub says.
+        /// GitHub's message.
         message: String,
         /// The permissions that would do, as GitHub names them.
         needed: Option<String>,
@@ -50,19 +50,19 @@ pub enum GitHubFault {
     /// What was asked for does not fit what is there (400, 422).
     #[error("{}", messages.join("; "))]
     Invalid {
-        /// What GitHub says.
+        /// GitHub's message.
         messages: Vec<String>,
     },
     /// It cannot be merged now (405, 409): a rule of the branch forbids it, or something changed meanwhile.
     #[error("{message}")]
     NotMergeable {
-        /// What GitHub says.
+        /// GitHub's message.
         message: String,
     },
     /// A limit is reached.
     #[error("its rate limit is reached")]
     Limited {
-        /// When to come again.
+        /// When to retry.
         until: SystemTime,
     },
     /// GitHub is not well (5xx).
@@ -94,7 +94,7 @@ impl GitHubFault {
         }
     }
 
-    /// Returns whether nobody knows whether the request was carried out.
+    /// Returns whether it is not known if the request was carried out.
     #[must_use]
     pub const fn is_ambiguous(&self) -> bool {
         match self {
@@ -133,7 +133,7 @@ impl From<HttpError> for GitHubFault {
     fn from(error: HttpError) -> Self {
         match error {
             // A token that cannot be sent is none.
-            HttpError::Unsendable { .. } => Self::Unauthorized,
+            HttpError::Unsendable(_) => Self::Unauthorized,
             error => Self::Unreachable(Box::new(error)),
         }
     }

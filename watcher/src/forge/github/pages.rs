@@ -25,7 +25,7 @@ pub struct Page {
 /// Who a request comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Asker {
-    /// Whoever the token stands for: a person, or an App on one repository.
+    /// The account of the token: a person, or an App on one repository.
     #[default]
     Token,
     /// The App itself, for what is not about a repository.
@@ -50,7 +50,7 @@ impl Client {
         Ok(Some(Page { tag, next, body: answer.body }))
     }
 
-    /// Asks GitHub to send something once more. A lost answer is not asked after: it would be sent twice.
+    /// Requests that GitHub sends something again. It is not repeated after a lost answer: it would be sent twice.
     pub fn send_again(&self, attempt: &str, asker: Asker, route: &str) -> Result<(), GitHubError> {
         let mut call = Call { asker, is_repeatable: false, ..Call::get(attempt, route) };
         call.method = Method::POST;

@@ -16,7 +16,7 @@ use super::packet::MAX_LIST_BYTES;
 use super::service::{MAX_PACK_BYTES, Service};
 use crate::git::objects::error::Stalled;
 
-/// A question is kept in memory up to this size, and in a file that nobody else sees beyond.
+/// A question is kept in memory up to this size, and in an unnamed file beyond.
 const MAX_QUESTION_IN_MEMORY: usize = 1 << 20;
 
 /// The name that forges expect with a token as the password; most take any name.
