@@ -133,8 +133,7 @@ fn hint_to_fetch(error: &HttpError) -> &'static str {
             "a repository may lead to public addresses, and to the network that it is in itself; use one inside, or give the chart by `--from`"
         }
         HttpError::Refused {
-            refusal:
-                Refusal::CredentialMissing { .. } | Refusal::CredentialRejected { .. } | Refusal::Forbidden { .. },
+            refusal: Refusal::CredentialMissing | Refusal::CredentialRejected | Refusal::Forbidden,
             ..
         } => OWN_TOOLS,
         _ => "check the address and the network, or give the chart by `--from`",

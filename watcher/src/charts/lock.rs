@@ -10,7 +10,8 @@ use renderer::inventory::ChartSources;
 use super::archive::{read_file, read_folder};
 use super::client::Client;
 use super::error::ChartError;
-use super::{Fetched, Origin, digest, fetch, fetch_package, is_same_version};
+use super::verify::{digest, is_same_version};
+use super::{Fetched, Origin, fetch, fetch_package};
 
 /// The charts that a lock should hold.
 pub type Wanted = BTreeSet<ChartId>;
@@ -88,7 +89,8 @@ impl Supplied {
     fn open(client: &Client, text: &str) -> Result<Self, ChartError> {
         let path = Path::new(text);
         let charts = if text.contains("://") {
-            let is_package = text.split('?').next().is_some_and(|path| path.ends_with(".tgz"));
+            let file = Path::new(text.split('?').next().unwrap_or(text));
+            let is_package = file.extension().is_some_and(|extension| extension == "tgz");
             if !is_package || text.starts_with("oci://") {
                 return Ok(Self::Repository(text.to_owned()));
             }

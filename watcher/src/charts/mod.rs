@@ -13,19 +13,20 @@ mod repository;
 mod scene;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::borrow::Cow;
 
 use renderer::charts::{ChartId, Package};
 use renderer::inventory::ChartSources;
 use semver::Version;
-use sha2::{Digest as _, Sha256};
 
 use crate::http::{Url, UrlError};
 
 pub use client::Client;
 pub use error::ChartError;
 pub use lock::{Action, Given, Relocked, Supply, Wanted, relock};
+use verify::digest;
 
 /// A chart's files, and the digest of the package that they came in.
 #[derive(Clone, Debug)]
@@ -121,29 +122,4 @@ pub fn read_untrusted(bytes: &[u8]) {
 
 fn version(text: &str) -> Option<Version> {
     Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
-}
-
-/// Some charts write a `v` before their version where their repository does not, or the other way round.
-fn is_same_version(a: &str, b: &str) -> bool {
-    a.strip_prefix('v').unwrap_or(a) == b.strip_prefix('v').unwrap_or(b)
-}
-
-fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// Compares the digest of what came with the one that was announced; repositories leave out the algorithm.
-fn check_digest(what: &Url, bytes: &[u8], announced: &str) -> Result<(), ChartError> {
-    let found = digest(bytes);
-    let expected = announced.strip_prefix("sha256:").unwrap_or(announced).to_ascii_lowercase();
-    if found.strip_prefix("sha256:") == Some(expected.as_str()) {
-        Ok(())
-    } else {
-        Err(ChartError::Digest { what: what.to_string(), expected: format!("sha256:{expected}"), found })
-    }
 }

@@ -9,10 +9,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::archive::MAX_PACKAGE_BYTES;
-use super::check_digest;
 use super::client::{Client, Connection, File};
 use super::error::ChartError;
 use super::repository::MAX_VERSIONS;
+use super::verify::check_digest;
 use crate::http::{Answer, HttpError, Url, UrlError, next_page};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

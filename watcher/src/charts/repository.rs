@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::archive::MAX_PACKAGE_BYTES;
 use super::client::{Client, Connection, File};
 use super::error::ChartError;
-use super::{check_digest, is_same_version};
+use super::verify::{check_digest, is_same_version};
 use crate::http::Url;
 
 /// The largest index that is read: some hold every version of many years.

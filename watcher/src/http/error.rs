@@ -1,21 +1,11 @@
 //! How an exchange fails, with what to check next, and never with a credential in it.
 
-use std::io::Read;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ::http::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use thiserror::Error;
 
 use super::guard::Inside;
-use super::{Answer, Url, UrlError};
-use crate::secrets::redacted;
-
-/// How much of the body of a refusal is read.
-const MAX_REFUSAL_BYTES: u64 = 8 * 1024;
-/// How long the body of a refusal is read.
-const REFUSAL_TIME: Duration = Duration::from_secs(10);
-/// Longer messages of the other side are cut.
-const MAX_MESSAGE_CHARS: usize = 300;
+use super::url::{Url, UrlError};
 
 /// An exchange that brought no good answer. What was requested is named without its query.
 #[derive(Debug, Error)]
@@ -24,7 +14,7 @@ pub enum HttpError {
     #[error("`{url}` {refusal}{}", message.as_ref().map(|message| format!(" (it reports: {message})")).unwrap_or_default())]
     Refused {
         /// What was requested.
-        url: Url,
+        url: String,
         /// What the status means.
         refusal: Refusal,
         /// The message that came with it.
@@ -34,7 +24,7 @@ pub enum HttpError {
     #[error("`{from}` answers with a redirect to `{to}`, which is not followed")]
     Redirected {
         /// What was requested.
-        from: Url,
+        from: String,
         /// Where the answer points.
         to: String,
     },
@@ -46,7 +36,7 @@ pub enum HttpError {
     Url(#[from] UrlError),
     /// A repository led into a network in which it is not itself.
     #[error("`{0}` leads to an address of this machine, its link or a private network")]
-    Inside(Url),
+    Inside(String),
     /// The answer has more bytes than are read of it.
     #[error("it is larger than {} MiB", .0 >> 20)]
     TooLarge(u64),
@@ -68,14 +58,14 @@ pub enum HttpError {
     },
     /// A header cannot hold what it was given.
     #[error("the credential for `{0}` holds characters that cannot be sent")]
-    Unsendable(Url),
+    Unsendable(String),
     /// A credential for one origin was about to go to another.
     #[error("`{url}` is not at `{origin}`, for which the credential is")]
     OtherOrigin {
         /// What the credential is for.
         origin: String,
         /// Where it would have gone.
-        url: Url,
+        url: String,
     },
 }
 
@@ -167,37 +157,13 @@ impl HttpError {
                 Self::Unreachable { origin, reason: "the proxy does not let the connection through".into() }
             }
             ureq::Error::BodyExceedsLimit(limit) => Self::TooLarge(*limit),
-            ureq::Error::Other(inner) if inner.is::<Inside>() => Self::Inside(url.clone()),
+            ureq::Error::Other(inner) if inner.is::<Inside>() => Self::Inside(url.to_string()),
             _ => Self::Unreachable { origin, reason: error.to_string() },
         }
-    }
-
-    pub(super) fn of_answer(answer: Answer) -> Self {
-        let url = answer.url.clone();
-        if answer.status.is_redirection() {
-            return Self::Redirected { from: url, to: redirect_target(&answer) };
-        }
-        Self::Refused { url, refusal: Refusal::of(&answer), message: message(answer) }
     }
 }
 
 impl Refusal {
-    fn of(answer: &Answer) -> Self {
-        let seconds = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
-        let retry_after = seconds.map(Duration::from_secs);
-        let is_spent = answer.header(&HeaderName::from_static("x-ratelimit-remaining")) == Some("0");
-        match answer.status.as_u16() {
-            401 if !answer.has_credential => Self::CredentialMissing,
-            401 => Self::CredentialRejected,
-            429 => Self::RateLimited { retry_after },
-            403 if retry_after.is_some() || is_spent => Self::RateLimited { retry_after },
-            403 => Self::Forbidden,
-            404 | 410 => Self::NotFound { has_credential: answer.has_credential },
-            status @ (408 | 500..=599) => Self::ServerFailed(status),
-            status => Self::Unexpected(status),
-        }
-    }
-
     const fn hint(self) -> Option<&'static str> {
         match self {
             Self::CredentialMissing => Some(
@@ -215,48 +181,6 @@ impl Refusal {
             _ => None,
         }
     }
-}
-
-/// Returns where a redirect leads, without user, query and what the request had behind the repository's address.
-fn redirect_target(answer: &Answer) -> String {
-    let location = answer.header(&LOCATION).unwrap_or_default();
-    let location = location.split(['?', '#']).next().unwrap_or_default();
-    let path = answer.path.split('?').next().unwrap_or_default();
-    let location = location.strip_suffix(path).unwrap_or(location);
-    let Some((scheme, rest)) = location.split_once("://") else {
-        return format!("{}{}", answer.url.origin(), printable(location));
-    };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    printable(&format!("{scheme}://{host}/{path}"))
-}
-
-/// Returns the first line of a body that is meant for people, in which known secrets are masked.
-fn message(answer: Answer) -> Option<String> {
-    let kind = answer.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
-    let (mut body, mut piece) = (Vec::new(), [0; 1024]);
-    let mut reader = answer.into_reader().take(MAX_REFUSAL_BYTES);
-    let since = Instant::now();
-    // What comes byte by byte is not worth waiting for.
-    while since.elapsed() < REFUSAL_TIME {
-        match reader.read(&mut piece).ok()? {
-            0 => break,
-            count => body.extend_from_slice(&piece[..count]),
-        }
-    }
-    let body = String::from_utf8_lossy(&body);
-    let line = if kind.starts_with("application/json") || kind.contains("+json") {
-        serde_json::from_str::<serde_json::Value>(&body).ok()?.get("message")?.as_str()?.to_owned()
-    } else if kind.starts_with("text/plain") {
-        body.lines().find(|line| !line.trim().is_empty())?.trim().to_owned()
-    } else {
-        return None;
-    };
-    Some(printable(&redacted(&line)))
-}
-
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE_CHARS).collect()
 }
 
 /// Returns what is wrong with a certificate: rustls reports it as an error of reading.

@@ -4,6 +4,7 @@
 //! It blocks, as all of its callers do, and knows nothing of git or of a forge's interface. It follows no redirect by
 //! itself: an answer from another address would take the credential along, or bring a repository that was never named.
 
+mod answer;
 mod error;
 mod guard;
 mod url;
@@ -12,15 +13,16 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LINK};
-use ::http::{Method, StatusCode};
+use ::http::Method;
+use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, AsSendBody, BodyReader, Proxy, SendBody};
+use ureq::{Agent, AsSendBody, Proxy, SendBody};
 
+pub use answer::{Answer, next_page};
 pub use error::{HttpError, Refusal};
 use guard::Guard;
 pub use url::{Unusable, Url, UrlError};
@@ -163,7 +165,7 @@ impl Client {
     /// Sends a request and returns its answer, whatever its status is.
     pub fn send(&self, request: &Request<'_>, body: Option<Upload<'_>>) -> Result<Answer, HttpError> {
         self.scope.check(request.url)?;
-        let mut head = head(request).ok_or_else(|| HttpError::Unsendable(request.url.clone()))?;
+        let mut head = head(request).ok_or_else(|| HttpError::Unsendable(request.url.to_string()))?;
         match body {
             None => self.run(request, head),
             Some(Upload { reader, length }) => {
@@ -205,9 +207,11 @@ impl Scope {
         match self {
             // A credential that was made for one origin is never sent to another.
             Self::Origin(origin) if origin != url.origin() => {
-                Err(HttpError::OtherOrigin { origin: origin.clone(), url: url.clone() })
+                Err(HttpError::OtherOrigin { origin: origin.clone(), url: url.to_string() })
             }
-            Self::Guarded(guard) if !guard.permits_literal(url.host()) => Err(HttpError::Inside(url.clone())),
+            Self::Guarded(guard) if !guard.permits_literal(url.host()) => {
+                Err(HttpError::Inside(url.to_string()))
+            }
             _ => Ok(()),
         }
     }
@@ -248,86 +252,4 @@ fn config(roots: RootCerts, timeouts: Timeouts) -> ureq::config::Config {
         .timeout_per_write(Some(timeouts.idle))
         .timeout_global(Some(timeouts.exchange))
         .build()
-}
-
-/// An answer whose body is still to be read.
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    body: BodyReader<'static>,
-    /// What was requested.
-    url: Url,
-    path: String,
-    has_credential: bool,
-}
-
-impl Answer {
-    /// Returns the text of a header.
-    #[must_use]
-    pub fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Returns the answer if it is a success.
-    pub fn success(self) -> Result<Self, HttpError> {
-        if self.status.is_success() { Ok(self) } else { Err(HttpError::of_answer(self)) }
-    }
-
-    /// Returns the body as it comes.
-    #[must_use]
-    pub fn into_reader(self) -> impl Read + Send + 'static {
-        self.body
-    }
-
-    /// Returns the whole body.
-    pub fn bytes(mut self) -> Result<Vec<u8>, HttpError> {
-        let mut bytes = Vec::new();
-        let read = self.body.read_to_end(&mut bytes);
-        read.map_err(|error| HttpError::of_ureq(&self.url, &error.into()))?;
-        Ok(bytes)
-    }
-}
-
-/// Returns where a list goes on, as the header `Link` names it (RFC 8288).
-#[must_use]
-pub fn next_page(headers: &HeaderMap) -> Option<&str> {
-    let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let mut links = links.flat_map(|value| value.split(','));
-    links.find_map(|link| {
-        let (target, parameters) = link.trim_start().strip_prefix('<')?.split_once('>')?;
-        let is_next = |parameter: &str| {
-            let (name, value) = parameter.trim().split_once('=').unwrap_or_default();
-            name.eq_ignore_ascii_case("rel") && value.trim_matches('"').split(' ').any(|word| word == "next")
-        };
-        parameters.split(';').any(is_next).then_some(target)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_the_link_with_that_relation() {
-        let table = [
-            (r#"<https://a.example/x?per_page=100>; rel="next""#, Some("https://a.example/x?per_page=100")),
-            (
-                r#"<https://a.example/x?p>; rel="prev", <https://a.example/x?n>; rel="next""#,
-                Some("https://a.example/x?n"),
-            ),
-            (r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b")),
-            ("</v2/a>; rel=next", Some("/v2/a")),
-            (r#"</v2/a>; title="x"; rel="last next""#, Some("/v2/a")),
-            (r#"</v2/a>; rel="prev""#, None),
-            (r#"</next>; rel="nexto""#, None),
-            ("nonsense", None),
-        ];
-        for (link, page) in table {
-            let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(link))]);
-            assert_eq!(next_page(&headers), page, "{link}");
-        }
-        assert_eq!(next_page(&HeaderMap::new()), None);
-    }
 }

@@ -11,12 +11,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::error::{FIND_INSTALLATION, IdentityError};
 use super::key::AppKey;
-use super::{IdentityError, read};
-use crate::http::{Answer, Authorization, Client, Request, Upload, Url};
-use crate::secrets::remember_issued;
 
-pub(super) const FIND_INSTALLATION: &str = "find the App's installation on the repository";
+use crate::http::{Answer, Authorization, Client, Request, Upload, Url};
+use crate::secrets::{read_file, remember_issued};
+
 const GET_TOKEN: &str = "get a token for the App";
 
 /// An installation token lasts an hour; it is replaced this long after it was made, so that a long push that begins
@@ -74,7 +74,8 @@ struct Issued {
 impl App {
     /// Returns the App whose key the settings name.
     pub fn new(settings: AppSettings, client: Client) -> Result<Self, IdentityError> {
-        let pem = read(&settings.key_file)?;
+        let path = &settings.key_file;
+        let pem = read_file(path).map_err(IdentityError::unreadable(path))?;
         let key = AppKey::from_pem(pem.expose_secret())
             .map_err(|source| IdentityError::Key { path: settings.key_file.clone(), source })?;
         Ok(Self { settings, key, client, token: Mutex::default() })

@@ -4,6 +4,7 @@
 //! shows nothing of itself; no error, log or address has it in it.
 
 mod app;
+mod error;
 mod key;
 mod registration;
 
@@ -13,12 +14,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use secrecy::{ExposeSecret, SecretString};
-use thiserror::Error;
 
-use crate::http::{HttpError, Url};
+use crate::http::Url;
 use crate::secrets;
 
 pub use app::{App, AppSettings, GITHUB_HEADERS};
+pub use error::IdentityError;
 pub use key::{AppKey, KeyFault};
 pub use registration::{AppManifest, PageError, Registered, RegistrationError, RegistrationPage};
 
@@ -51,84 +52,6 @@ impl fmt::Debug for Identity {
             Source::TokenFile(_) => "Identity(token file)",
             Source::App(_) => "Identity(app)",
         })
-    }
-}
-
-/// There is no token to be had.
-#[derive(Debug, Error)]
-pub enum IdentityError {
-    /// A file with a token or a key cannot be read.
-    #[error("failed to read `{}`", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// What should be a token is none.
-    #[error("{place} holds no token: {reason}")]
-    NoToken {
-        /// Where it was looked for.
-        place: String,
-        /// What is there instead.
-        reason: &'static str,
-    },
-    /// What should be an App's private key is none.
-    #[error("`{}` holds no private key of a GitHub App", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: KeyFault,
-    },
-    /// The forge does not give the App a token.
-    #[error("failed to {attempt}")]
-    App {
-        /// What was attempted.
-        attempt: &'static str,
-        /// The cause.
-        source: Box<HttpError>,
-    },
-    /// The forge's answer is not as documented.
-    #[error("failed to {attempt}: the answer is not as expected")]
-    Answer {
-        /// What was attempted.
-        attempt: &'static str,
-    },
-}
-
-impl IdentityError {
-    /// Returns what to do next, if something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Unreadable { .. } => {
-                "check the path, and the mode: the user that runs this must be able to read it, and no other user to write it"
-            }
-            Self::NoToken { .. } => "write the token alone, on one line",
-            Self::Key { .. } => {
-                "use the file that the App's settings page gives under `Private keys`, as it is"
-            }
-            Self::App { attempt: app::FIND_INSTALLATION, source } if source.is_not_found() => {
-                "install the App on the repository, and check the App's id"
-            }
-            Self::App { source, .. } if source.is_rejected_credential() => {
-                "check that the id and the private key belong to the same App, and that this machine's clock is right"
-            }
-            Self::App { source, .. } => return source.hint(),
-            Self::Answer { .. } => return None,
-        };
-        Some(hint.to_owned())
-    }
-
-    /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::App { source, .. } => source.is_transient(),
-            Self::Answer { .. } => true,
-            _ => false,
-        }
     }
 }
 
@@ -208,12 +131,8 @@ impl Identity {
 }
 
 fn read_token(path: &Path) -> Result<SecretString, IdentityError> {
-    let text = read(path)?;
+    let text = secrets::read_file(path).map_err(IdentityError::unreadable(path))?;
     checked(text.expose_secret(), || format!("`{}`", path.display()))
-}
-
-fn read(path: &Path) -> Result<SecretString, IdentityError> {
-    secrets::read_file(path).map_err(|source| IdentityError::Unreadable { path: path.to_owned(), source })
 }
 
 fn checked(text: &str, place: impl Fn() -> String) -> Result<SecretString, IdentityError> {

@@ -2,16 +2,10 @@
 //!
 //! A mark, a name or an external id can be copied by anyone who may write at all; who wrote something is known from GitHub itself.
 
-use http::Method;
 use serde::Deserialize;
-use serde_json::json;
 
-use super::GitHubError;
-use super::client::{Call, Client};
 use super::wire::{App, User};
 
-/// The route of GraphQL, which alone answers an App's installation who it is.
-pub(super) const GRAPHQL: &str = "/graphql";
 /// How the login of an App ends; no person's can.
 const BOT: &str = "[bot]";
 
@@ -21,16 +15,6 @@ pub(super) struct Account {
     #[serde(rename = "databaseId")]
     id: u64,
     login: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Answer {
-    data: Data,
-}
-
-#[derive(Debug, Deserialize)]
-struct Data {
-    viewer: Account,
 }
 
 impl Account {
@@ -45,27 +29,8 @@ impl Account {
     }
 
     /// Returns the name of the App that this is, as addresses have it.
-    fn app(&self) -> Option<&str> {
+    pub(super) fn app(&self) -> Option<&str> {
         self.login.strip_suffix(BOT)
-    }
-}
-
-impl Client {
-    /// Returns the account that the token acts as. It is asked for once.
-    pub(super) fn account(&self) -> Result<Account, GitHubError> {
-        if let Some(account) = self.known_account() {
-            return Ok(account);
-        }
-        let query = json!({ "query": "{viewer{login databaseId}}" });
-        let call = Call::set("find out which account the token is of", Method::POST, GRAPHQL, &query);
-        let account = self.call::<Answer>(&call)?.data.viewer;
-        self.remember_account(account.clone());
-        Ok(account)
-    }
-
-    /// Returns whether the token is that of an App's installation, which alone may make check runs.
-    pub(super) fn is_app(&self) -> Result<bool, GitHubError> {
-        Ok(self.account()?.app().is_some())
     }
 }
 

@@ -11,7 +11,7 @@ use renderer::visible::visible;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
-use super::client::Call;
+use super::call::Call;
 use super::{ATTEMPTS, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, wire};
 use crate::forge::{Annotation, CommitStatus, Conclusion, ForgeError, StatusState, Verdict, Verdicts};
 use crate::git::Revision;

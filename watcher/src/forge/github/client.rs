@@ -11,18 +11,16 @@ use fastrand::Rng;
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{Method, StatusCode};
 use secrecy::SecretString;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::{debug, info, warn};
 
-use super::account::{Account, GRAPHQL};
+use super::account::Account;
 use super::answer::Answer;
 use super::budget::{Budget, Cost, Left};
+use super::call::{Asker, Call, GRAPHQL};
 use super::clock::Clock;
 use super::error::{GitHubError, GitHubFault};
-use super::harmless::make_harmless;
-use super::pages::Asker;
 use super::place::RepositoryPlace;
 use crate::backoff::{Backoff, spread};
 use crate::http::{self as http_client, Authorization, HttpError, Request, Timeouts, Upload, Url};
@@ -64,61 +62,6 @@ struct Memory {
     account: Option<Account>,
     /// Answers by their routes, the newest last.
     answers: VecDeque<(String, Answer)>,
-}
-
-/// A request.
-#[derive(Debug)]
-pub(super) struct Call<'a> {
-    /// What it is for, such as `open a pull request`.
-    pub(super) attempt: &'a str,
-    pub(super) method: Method,
-    /// The route below the API's address.
-    pub(super) route: String,
-    pub(super) body: Option<Value>,
-    /// Whether carrying it out twice does no more than once.
-    pub(super) is_repeatable: bool,
-    /// Whether an answer from before may be asked about; not when looking for what a lost answer did.
-    pub(super) may_be_cached: bool,
-    pub(super) asker: Asker,
-}
-
-impl<'a> Call<'a> {
-    pub(super) fn get(attempt: &'a str, route: impl Into<String>) -> Self {
-        Self {
-            attempt,
-            method: Method::GET,
-            route: route.into(),
-            body: None,
-            is_repeatable: true,
-            may_be_cached: true,
-            asker: Asker::Token,
-        }
-    }
-
-    /// A request that sets something to a value, so that doing it twice changes nothing more.
-    pub(super) fn set(
-        attempt: &'a str,
-        method: Method,
-        route: impl Into<String>,
-        body: &impl Serialize,
-    ) -> Self {
-        let mut body = serde_json::to_value(body).expect("what is sent has text as its keys");
-        make_harmless(&mut body, "");
-        Self { method, body: Some(body), ..Self::get(attempt, route) }
-    }
-
-    /// A request that makes something new each time.
-    pub(super) fn create(attempt: &'a str, route: impl Into<String>, body: &impl Serialize) -> Self {
-        Self { is_repeatable: false, ..Self::set(attempt, Method::POST, route, body) }
-    }
-
-    fn cost(&self) -> Cost {
-        if self.method == Method::GET || self.route == GRAPHQL { Cost::Read } else { Cost::Write }
-    }
-
-    fn failed(&self, fault: GitHubFault) -> GitHubError {
-        GitHubError { attempt: self.attempt.to_owned(), fault }
-    }
 }
 
 impl fmt::Debug for Client {

@@ -10,6 +10,7 @@
 mod account;
 mod answer;
 mod budget;
+mod call;
 mod checks;
 mod client;
 mod clock;
@@ -35,14 +36,15 @@ use crate::git::{PushError, RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
 
 pub use budget::{Budget, Cost, Left};
+pub use call::Asker;
 pub use client::Client;
 pub use clock::Clock;
 pub use error::{GitHubError, GitHubFault};
-pub use pages::{Asker, Page};
+pub use pages::Page;
 pub(super) use people::merge_queue;
 pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};
 
-use client::Call;
+use call::Call;
 
 /// How often a step is tried again whose answer was lost.
 const ATTEMPTS: u32 = 3;

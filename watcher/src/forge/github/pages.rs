@@ -6,8 +6,11 @@
 use http::Method;
 use http::header::ETAG;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::client::{Call, Client};
+use super::account::Account;
+use super::call::{Asker, Call, GRAPHQL};
+use super::client::Client;
 use super::error::{GitHubError, GitHubFault};
 use crate::http::next_page;
 
@@ -20,16 +23,6 @@ pub struct Page {
     pub next: Option<String>,
     /// The content.
     pub body: Vec<u8>,
-}
-
-/// Who a request comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Asker {
-    /// The account of the token: a person, or an App on one repository.
-    #[default]
-    Token,
-    /// The App itself, for what is not about a repository.
-    App,
 }
 
 #[derive(Debug, Deserialize)]
@@ -61,5 +54,34 @@ impl Client {
     pub fn repository_id(&self) -> Result<u64, GitHubError> {
         let call = Call::get("find the repository", self.place().route(""));
         self.call::<Repository>(&call).map(|repository| repository.id)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Viewer {
+    data: Data,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    viewer: Account,
+}
+
+impl Client {
+    /// Returns the account that the token acts as. It is asked for once.
+    pub(super) fn account(&self) -> Result<Account, GitHubError> {
+        if let Some(account) = self.known_account() {
+            return Ok(account);
+        }
+        let query = json!({ "query": "{viewer{login databaseId}}" });
+        let call = Call::set("find out which account the token is of", Method::POST, GRAPHQL, &query);
+        let account = self.call::<Viewer>(&call)?.data.viewer;
+        self.remember_account(account.clone());
+        Ok(account)
+    }
+
+    /// Returns whether the token is that of an App's installation, which alone may make check runs.
+    pub(super) fn is_app(&self) -> Result<bool, GitHubError> {
+        Ok(self.account()?.app().is_some())
     }
 }

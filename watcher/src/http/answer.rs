@@ -1,0 +1,170 @@
+//! An answer: its status, its headers and its body, and what is wrong with it if it is no success.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use ::http::StatusCode;
+use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, LINK, LOCATION, RETRY_AFTER};
+use ureq::BodyReader;
+
+use super::error::{HttpError, Refusal};
+use super::url::Url;
+use crate::secrets::redacted;
+
+/// How much of the body of a refusal is read.
+const MAX_REFUSAL_BYTES: u64 = 8 * 1024;
+/// How long the body of a refusal is read.
+const REFUSAL_TIME: Duration = Duration::from_secs(10);
+/// Longer messages of the other side are cut.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// An answer whose body is still to be read.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    pub(super) body: BodyReader<'static>,
+    /// What was requested.
+    pub(super) url: Url,
+    pub(super) path: String,
+    pub(super) has_credential: bool,
+}
+
+impl Answer {
+    /// Returns the text of a header.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the answer if it is a success.
+    pub fn success(self) -> Result<Self, HttpError> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let url = self.url.to_string();
+        Err(if self.status.is_redirection() {
+            HttpError::Redirected { from: url, to: redirect_target(&self) }
+        } else {
+            HttpError::Refused { url, refusal: refusal(&self), message: message(self) }
+        })
+    }
+
+    /// Returns the body as it comes.
+    #[must_use]
+    pub fn into_reader(self) -> impl Read + Send + 'static {
+        self.body
+    }
+
+    /// Returns the whole body.
+    pub fn bytes(mut self) -> Result<Vec<u8>, HttpError> {
+        let mut bytes = Vec::new();
+        let read = self.body.read_to_end(&mut bytes);
+        read.map_err(|error| HttpError::of_ureq(&self.url, &error.into()))?;
+        Ok(bytes)
+    }
+}
+
+/// Returns what a status means that is no success.
+fn refusal(answer: &Answer) -> Refusal {
+    let seconds = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+    let retry_after = seconds.map(Duration::from_secs);
+    let is_spent = answer.header(&HeaderName::from_static("x-ratelimit-remaining")) == Some("0");
+    match answer.status.as_u16() {
+        401 if !answer.has_credential => Refusal::CredentialMissing,
+        401 => Refusal::CredentialRejected,
+        429 => Refusal::RateLimited { retry_after },
+        403 if retry_after.is_some() || is_spent => Refusal::RateLimited { retry_after },
+        403 => Refusal::Forbidden,
+        404 | 410 => Refusal::NotFound { has_credential: answer.has_credential },
+        status @ (408 | 500..=599) => Refusal::ServerFailed(status),
+        status => Refusal::Unexpected(status),
+    }
+}
+
+/// Returns where a redirect leads, without user, query and what the request had behind the repository's address.
+fn redirect_target(answer: &Answer) -> String {
+    let location = answer.header(&LOCATION).unwrap_or_default();
+    let location = location.split(['?', '#']).next().unwrap_or_default();
+    let path = answer.path.split('?').next().unwrap_or_default();
+    let location = location.strip_suffix(path).unwrap_or(location);
+    let Some((scheme, rest)) = location.split_once("://") else {
+        return format!("{}{}", answer.url.origin(), printable(location));
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    printable(&format!("{scheme}://{host}/{path}"))
+}
+
+/// Returns the first line of a body that is meant for people, in which known secrets are masked.
+fn message(answer: Answer) -> Option<String> {
+    let kind = answer.header(&CONTENT_TYPE).unwrap_or_default().to_owned();
+    let (mut body, mut piece) = (Vec::new(), [0; 1024]);
+    let mut reader = answer.into_reader().take(MAX_REFUSAL_BYTES);
+    let since = Instant::now();
+    // What comes byte by byte is not worth waiting for.
+    while since.elapsed() < REFUSAL_TIME {
+        match reader.read(&mut piece).ok()? {
+            0 => break,
+            count => body.extend_from_slice(&piece[..count]),
+        }
+    }
+    let body = String::from_utf8_lossy(&body);
+    let line = if kind.starts_with("application/json") || kind.contains("+json") {
+        serde_json::from_str::<serde_json::Value>(&body).ok()?.get("message")?.as_str()?.to_owned()
+    } else if kind.starts_with("text/plain") {
+        body.lines().find(|line| !line.trim().is_empty())?.trim().to_owned()
+    } else {
+        return None;
+    };
+    Some(printable(&redacted(&line)))
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE_CHARS).collect()
+}
+
+/// Returns where a list goes on, as the header `Link` names it (RFC 8288).
+#[must_use]
+pub fn next_page(headers: &HeaderMap) -> Option<&str> {
+    let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let mut links = links.flat_map(|value| value.split(','));
+    links.find_map(|link| {
+        let (target, parameters) = link.trim_start().strip_prefix('<')?.split_once('>')?;
+        let is_next = |parameter: &str| {
+            let (name, value) = parameter.trim().split_once('=').unwrap_or_default();
+            name.eq_ignore_ascii_case("rel") && value.trim_matches('"').split(' ').any(|word| word == "next")
+        };
+        parameters.split(';').any(is_next).then_some(target)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_the_link_with_that_relation() {
+        let table = [
+            (r#"<https://a.example/x?per_page=100>; rel="next""#, Some("https://a.example/x?per_page=100")),
+            (
+                r#"<https://a.example/x?p>; rel="prev", <https://a.example/x?n>; rel="next""#,
+                Some("https://a.example/x?n"),
+            ),
+            (r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b")),
+            ("</v2/a>; rel=next", Some("/v2/a")),
+            (r#"</v2/a>; title="x"; rel="last next""#, Some("/v2/a")),
+            (r#"</v2/a>; rel="prev""#, None),
+            (r#"</next>; rel="nexto""#, None),
+            ("nonsense", None),
+        ];
+        for (link, page) in table {
+            let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(link))]);
+            assert_eq!(next_page(&headers), page, "{link}");
+        }
+        assert_eq!(next_page(&HeaderMap::new()), None);
+    }
+}
