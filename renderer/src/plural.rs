@@ -15,10 +15,10 @@ pub const fn agrees<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {
 }
 
 fn plural(noun: &str) -> String {
-    let hisses = ["s", "x", "ch", "sh"].iter().any(|end| noun.ends_with(end));
+    let takes_es = ["s", "x", "ch", "sh"].iter().any(|end| noun.ends_with(end));
     match noun.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
-        _ if hisses => format!("{noun}es"),
+        _ if takes_es => format!("{noun}es"),
         _ => format!("{noun}s"),
     }
 }

@@ -1,7 +1,7 @@
 //! Text from outside, made visible: nothing in it is hidden, moves the cursor or reorders what stands beside it.
 //!
 //! Which characters are hidden follows from their Unicode properties and not from a list. Every place that writes such text
-//! for people goes through here: the terminal, logs, Markdown and HTML. Knows nothing of what the text says.
+//! for people goes through here: the terminal, logs, Markdown and HTML. Knows nothing of what the text means.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};

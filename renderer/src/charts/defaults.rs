@@ -1,4 +1,4 @@
-//! What a chart's `values.yaml` says: which keys there are, and of which type each default is.
+//! The defaults in a chart's `values.yaml`: which keys there are, and of which type each default is.
 //!
 //! A default shows one value of those that are allowed, so the type that is read from it is the widest that it could mean.
 //! A key that is commented out has no default, and is known all the same.
@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::shape::{Others, Shape, Types};
 use crate::yaml::{Node, NodeKind, Reading, Scalar, Style, Value, interpret_plain};
 
-/// Endings of keys whose map goes as it is into a Kubernetes object, or into Istio's configuration. Its fields are their business.
+/// Endings of keys whose map goes as it is into a Kubernetes object, or into Istio's configuration, which define its fields.
 const PASSED_ON: [&str; 17] = [
     "affinity",
     "annotations",
@@ -41,7 +41,7 @@ const PROSE: [&str; 8] = ["default", "defaults", "e.g.", "example", "examples", 
 ///
 /// `values` is the map of them, `text` the file that it stands in.
 pub(super) fn shape_of_values(values: &Node, text: &str) -> Shape {
-    let reader = Reader { commented: commented_keys(text) };
+    let reader = DefaultsReader { commented: commented_keys(text) };
     let entries = values.as_map().unwrap_or_default();
     Shape::map(reader.shapes(entries, values.position.line..u32::MAX))
 }
@@ -54,11 +54,11 @@ struct CommentedKey<'a> {
     key: &'a str,
 }
 
-struct Reader<'a> {
+struct DefaultsReader<'a> {
     commented: Vec<CommentedKey<'a>>,
 }
 
-impl Reader<'_> {
+impl DefaultsReader<'_> {
     /// Returns the shapes of a map's entries, and of those that are commented out within its lines.
     fn shapes(&self, entries: &[(Node, Node)], lines: Range<u32>) -> BTreeMap<Box<str>, Shape> {
         let mut shapes = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Whether values fit the shape that a chart gives them.
 //!
-//! Says what does not fit and what was probably meant, in terms of the chart alone; wording for people stands elsewhere.
+//! Reports what does not fit and what was probably meant, in terms of the chart alone, and leaves the wording to callers.
 
 use std::net::IpAddr;
 
@@ -155,7 +155,7 @@ fn name_of(step: &Step) -> Option<&str> {
     step.key().map(String::as_str)
 }
 
-/// Returns whether two names say the same in another spelling, or one of them says more: `nodeExporter` and
+/// Returns whether two names are the same in another spelling, or one of them is more specific: `nodeExporter` and
 /// `prometheus-node-exporter`.
 fn is_alike(a: &str, b: &str) -> bool {
     let folded = |name: &str| -> String {

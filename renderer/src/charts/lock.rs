@@ -83,7 +83,7 @@ fn items(documents: &[Node]) -> Result<&[Node], Fault> {
     }
 }
 
-const HINT: &str = "write the lock anew: `fleetwright charts lock --refresh`";
+const HINT: &str = "write the lock again: `fleetwright charts lock --refresh`";
 
 fn read_chart(node: &Node, room: &mut usize) -> Result<(ChartId, LockedChart), Fault> {
     let fault = |message: String| Fault::new(node.position, message).hint(HINT);

@@ -38,14 +38,14 @@ pub(super) struct Written {
 /// Writes a shape in one piece.
 #[cfg(test)]
 pub(super) fn write(shape: &Shape) -> Value {
-    Writer::default().structure(shape)
+    NotationWriter::default().structure(shape)
 }
 
 /// Writes a shape, with what it repeats written once.
 pub(super) fn write_shared(shape: &Shape) -> Written {
     let mut count = Count::default();
     count.visit("values", shape);
-    let writer = Writer { names: count.names() };
+    let writer = NotationWriter { names: count.names() };
     let shapes = writer.names.iter().map(|(shape, name)| (name.clone(), writer.structure(shape)));
     let shapes = shapes.collect();
     Written { values: writer.structure(shape), shapes }
@@ -93,7 +93,7 @@ fn size(shape: &Shape) -> usize {
     shape.entries.iter().map(|(key, entry)| key.len() + 6 + size(entry)).sum()
 }
 
-/// `livenessProbe` becomes `LivenessProbe`, the second one `LivenessProbe2`. A capital tells names from types.
+/// `livenessProbe` becomes `LivenessProbe`, the second one `LivenessProbe2`. A capital letter marks a name; types have none.
 fn unique_name(key: &str, taken: &mut BTreeSet<String>) -> String {
     let words = key.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut name: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
@@ -110,11 +110,11 @@ fn unique_name(key: &str, taken: &mut BTreeSet<String>) -> String {
 }
 
 #[derive(Default)]
-struct Writer<'a> {
+struct NotationWriter<'a> {
     names: BTreeMap<&'a Shape, String>,
 }
 
-impl Writer<'_> {
+impl NotationWriter<'_> {
     /// Returns a type or a name, or writes the shape out.
     fn reference(&self, shape: &Shape) -> Value {
         self.short(shape).map_or_else(|| self.structure(shape), Value::String)
@@ -188,7 +188,7 @@ fn implied_types(shape: &Shape) -> Types {
 
 /// Writes a shape of which only types are known: `bool`, `text|list`, `list of map of text`.
 ///
-/// What follows `of` goes to the end, so only one part can be told in this way.
+/// What follows `of` goes to the end, so only one part can be written in this way.
 fn plain_text(shape: &Shape) -> Option<String> {
     if !shape.is_plain() {
         return None;
@@ -266,14 +266,15 @@ const MAX_DEPTH: usize = 64;
 
 /// Reads what [`write_shared`] wrote, as long as there is room for so many keys.
 pub(super) fn read(values: &Node, shapes: Option<&Node>, room: &mut usize) -> Result<Shape, Fault> {
-    let mut reader = Reader { nodes: BTreeMap::new(), known: BTreeMap::new(), open: Vec::new(), room };
+    let mut reader =
+        NotationReader { nodes: BTreeMap::new(), known: BTreeMap::new(), open: Vec::new(), room };
     for (key, node) in shapes.and_then(Node::as_map).unwrap_or_default() {
         reader.nodes.insert(text(key)?, node);
     }
     reader.structure(values)
 }
 
-struct Reader<'a> {
+struct NotationReader<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
     known: BTreeMap<&'a str, Shape>,
     /// The names that are being read.
@@ -303,10 +304,10 @@ fn text(node: &Node) -> Result<&str, Fault> {
 }
 
 fn unreadable(node: &Node, what: impl Into<String>) -> Fault {
-    Fault::new(node.position, what).hint("write the lock anew: `fleetwright charts lock --refresh`")
+    Fault::new(node.position, what).hint("write the lock again: `fleetwright charts lock --refresh`")
 }
 
-impl<'a> Reader<'a> {
+impl<'a> NotationReader<'a> {
     fn structure(&mut self, node: &'a Node) -> Result<Shape, Fault> {
         let Some(entries) = node.as_map() else {
             return Err(unreadable(node, "expected a map of keys by type"));

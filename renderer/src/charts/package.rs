@@ -27,13 +27,13 @@ const MAX_DEPTH: usize = 8;
 /// How many values a chart and its subcharts may take: thirty times those of the largest known one.
 const MAX_KEYS: usize = 200_000;
 
-/// The files of a chart that say which values it takes, by their path in the chart's folder.
+/// The files of a chart that define which values it takes, by their path in the chart's folder.
 #[derive(Clone, Debug, Default)]
 pub struct Package {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// What a chart says of itself.
+/// The metadata of a chart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// The name.
@@ -55,7 +55,7 @@ pub struct PackageError {
 }
 
 impl Package {
-    /// Returns whether a file of a chart's folder says something about values.
+    /// Returns whether a file of a chart's folder defines values.
     #[must_use]
     pub fn wants(path: &str) -> bool {
         let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
@@ -73,7 +73,7 @@ impl Package {
         }
     }
 
-    /// Returns what the chart says of itself.
+    /// Returns the chart's metadata.
     pub fn metadata(&self) -> Result<Metadata, PackageError> {
         Ok(Chart::read(self, "")?.metadata)
     }
@@ -132,7 +132,7 @@ impl Package {
         Ok(shape)
     }
 
-    /// Returns what the chart's own files say, subcharts left out.
+    /// Returns the shape of the chart's own files, subcharts left out.
     fn own_shape(&self, folder: &str) -> Result<Shape, PackageError> {
         let values = self.document(folder, "values.yaml")?;
         let text = self.files.get(&format!("{folder}values.yaml")).map_or(&[][..], Vec::as_slice);
@@ -197,7 +197,7 @@ fn with_extras(mut shape: Shape) -> Shape {
     shape
 }
 
-/// What `Chart.yaml` says.
+/// The content of `Chart.yaml`.
 struct Chart {
     metadata: Metadata,
     dependencies: Vec<Dependency>,

@@ -1,7 +1,7 @@
-//! What a chart's `values.schema.json` says: it refines the types of the defaults, names keys that have none, and closes places.
+//! A chart's `values.schema.json`: it refines the types of the defaults, names keys that have none, and closes places.
 //!
-//! Only what tells one shape from another is read; ranges, patterns and conditions stay with Helm. Whatever is not understood is
-//! taken to say nothing, so that no value is refused by mistake.
+//! Only what distinguishes one shape from another is read; ranges, patterns and conditions are left to Helm. Whatever is
+//! not understood states nothing, so that no value is refused by mistake.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use thiserror::Error;
 use super::defaults::is_free;
 use super::shape::{Others, Shape, Types};
 
-/// How deep a schema is followed. A schema that refers to itself says nothing below that.
+/// How deep a schema is followed. A schema that refers to itself states nothing below that.
 const MAX_DEPTH: usize = 48;
 /// How deep the parts of a schema may stand in each other, references followed.
 const MAX_NESTING: usize = 256;
 /// How many parts of a schema are read, those that are referred to counted each time.
 const MAX_PARTS: usize = 200_000;
 
-/// What a schema says of one place. What is left out, it does not say.
+/// What a schema states about one place. What is left out is not stated.
 #[derive(Clone, Debug, Default)]
-struct Saying {
+struct Stated {
     types: Option<Types>,
-    entries: BTreeMap<Box<str>, Saying>,
-    others: Option<OthersSaying>,
-    items: Option<Box<Saying>>,
+    entries: BTreeMap<Box<str>, Stated>,
+    others: Option<StatedOthers>,
+    items: Option<Box<Stated>>,
 }
 
 #[derive(Clone, Debug)]
-enum OthersSaying {
+enum StatedOthers {
     Refused,
     Free,
-    Each(Box<Saying>),
+    Each(Box<Stated>),
 }
 
 /// A schema whose parts refer to each other so often that it is not read to the end.
@@ -41,18 +41,18 @@ pub(super) struct TooManyParts;
 
 /// Refines the shape of a chart's values by its schema.
 pub(super) fn refine(defaults: Shape, schema: &Json) -> Result<Shape, TooManyParts> {
-    let mut reader = Reader { root: schema, open: Vec::new(), depth: 0, parts: 0 };
-    let mut saying = reader.read(schema);
+    let mut reader = SchemaReader { root: schema, open: Vec::new(), depth: 0, parts: 0 };
+    let mut stated = reader.read(schema);
     if reader.parts > MAX_PARTS {
         return Err(TooManyParts);
     }
     // Whatever a schema allows at the top, a chart's templates read the keys that they name and no others.
-    saying.others = saying.others.filter(|others| matches!(others, OthersSaying::Refused));
-    saying.types = Some(Types::MAP);
-    Ok(combined(Some(defaults), saying))
+    stated.others = stated.others.filter(|others| matches!(others, StatedOthers::Refused));
+    stated.types = Some(Types::MAP);
+    Ok(combined(Some(defaults), stated))
 }
 
-struct Reader<'a> {
+struct SchemaReader<'a> {
     root: &'a Json,
     /// The references that are being followed.
     open: Vec<&'a str>,
@@ -60,37 +60,37 @@ struct Reader<'a> {
     parts: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn read(&mut self, schema: &'a Json) -> Saying {
+impl<'a> SchemaReader<'a> {
+    fn read(&mut self, schema: &'a Json) -> Stated {
         self.parts += 1;
         if self.parts > MAX_PARTS || self.depth >= MAX_NESTING {
-            return Saying::default();
+            return Stated::default();
         }
         self.depth += 1;
-        let saying = self.whole(schema);
+        let stated = self.whole(schema);
         self.depth -= 1;
-        saying
+        stated
     }
 
-    fn whole(&mut self, schema: &'a Json) -> Saying {
-        let mut saying = self.own(schema);
+    fn whole(&mut self, schema: &'a Json) -> Stated {
+        let mut stated = self.own(schema);
         if let Some(reference) = schema.get("$ref").and_then(Json::as_str)
             && let Some(target) = self.target(reference)
         {
             self.open.push(reference);
-            saying = both(saying, self.read(target));
+            stated = both(stated, self.read(target));
             self.open.pop();
         }
         for part in list(schema, "allOf") {
-            saying = both(saying, self.read(part));
+            stated = both(stated, self.read(part));
         }
         for key in ["anyOf", "oneOf"] {
             let parts: Vec<_> = list(schema, key).iter().map(|part| self.read(part)).collect();
             if let Some(any) = parts.into_iter().reduce(either) {
-                saying = both(saying, any);
+                stated = both(stated, any);
             }
         }
-        saying
+        stated
     }
 
     fn target(&self, reference: &'a str) -> Option<&'a Json> {
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads what stands in the schema itself.
-    fn own(&mut self, schema: &'a Json) -> Saying {
+    fn own(&mut self, schema: &'a Json) -> Stated {
         let types = types(schema);
         let entries = schema.get("properties").and_then(Json::as_object).into_iter().flatten();
         let entries: BTreeMap<_, _> =
@@ -109,22 +109,22 @@ impl<'a> Reader<'a> {
         let patterns = schema.get("patternProperties").and_then(Json::as_object);
         let others = match (patterns, other_properties(schema)) {
             (Some(patterns), _) if patterns.len() == 1 => {
-                patterns.values().next().map(|each| OthersSaying::Each(self.read(each).into()))
+                patterns.values().next().map(|each| StatedOthers::Each(self.read(each).into()))
             }
-            (Some(_), _) | (_, Some(Json::Bool(true))) => Some(OthersSaying::Free),
-            (_, Some(Json::Bool(false))) => Some(OthersSaying::Refused),
-            (_, Some(each)) => Some(OthersSaying::Each(self.read(each).into())),
-            // A map of which nothing is said is free; references and parts say more elsewhere.
-            (None, None) if entries.is_empty() && types == Some(Types::MAP) => Some(OthersSaying::Free),
+            (Some(_), _) | (_, Some(Json::Bool(true))) => Some(StatedOthers::Free),
+            (_, Some(Json::Bool(false))) => Some(StatedOthers::Refused),
+            (_, Some(each)) => Some(StatedOthers::Each(self.read(each).into())),
+            // A map without any statement is free; references and parts state more elsewhere.
+            (None, None) if entries.is_empty() && types == Some(Types::MAP) => Some(StatedOthers::Free),
             (None, None) => None,
         };
         let items = schema.get("items").filter(|items| items.is_object());
         let items = items.map(|items| Box::new(self.read(items)));
-        Saying { types, entries, others, items }
+        Stated { types, entries, others, items }
     }
 }
 
-/// Returns what a schema says of the keys that it does not name. One that refuses what nothing has looked at closes a place, too.
+/// Returns what a schema states about the keys that it does not name. One that refuses what nothing has looked at closes a place, too.
 fn other_properties(schema: &Json) -> Option<&Json> {
     let unevaluated = || schema.get("unevaluatedProperties").filter(|others| **others == Json::Bool(false));
     schema.get("additionalProperties").or_else(unevaluated)
@@ -173,36 +173,36 @@ fn type_of(value: &Json) -> Types {
 }
 
 /// Returns what holds if both hold.
-fn both(mut a: Saying, b: Saying) -> Saying {
+fn both(mut a: Stated, b: Stated) -> Stated {
     let types = match (a.types, b.types) {
         (Some(a), Some(b)) if a.and(b) != Types::NONE => Some(a.and(b)),
         (a, b) => a.or(b),
     };
     let names_keys = !a.entries.is_empty() || !b.entries.is_empty();
-    for (key, saying) in b.entries {
+    for (key, stated) in b.entries {
         let known = a.entries.remove(&key).unwrap_or_default();
-        a.entries.insert(key, both(known, saying));
+        a.entries.insert(key, both(known, stated));
     }
     let others = match (a.others, b.others) {
-        (Some(OthersSaying::Refused), _) | (_, Some(OthersSaying::Refused)) => Some(OthersSaying::Refused),
-        // Beside a part that names keys, one that only says `object` adds nothing.
-        (Some(OthersSaying::Free), None) | (None, Some(OthersSaying::Free)) if names_keys => None,
-        (Some(OthersSaying::Each(a)), Some(OthersSaying::Each(b))) => {
-            Some(OthersSaying::Each(both(*a, *b).into()))
+        (Some(StatedOthers::Refused), _) | (_, Some(StatedOthers::Refused)) => Some(StatedOthers::Refused),
+        // Beside a part that names keys, one that is only `object` adds nothing.
+        (Some(StatedOthers::Free), None) | (None, Some(StatedOthers::Free)) if names_keys => None,
+        (Some(StatedOthers::Each(a)), Some(StatedOthers::Each(b))) => {
+            Some(StatedOthers::Each(both(*a, *b).into()))
         }
-        (Some(each @ OthersSaying::Each(_)), _) | (_, Some(each @ OthersSaying::Each(_))) => Some(each),
+        (Some(each @ StatedOthers::Each(_)), _) | (_, Some(each @ StatedOthers::Each(_))) => Some(each),
         (a, b) => a.or(b),
     };
     let items = match (a.items, b.items) {
         (Some(a), Some(b)) => Some(both(*a, *b).into()),
         (a, b) => a.or(b),
     };
-    Saying { types, entries: a.entries, others, items }
+    Stated { types, entries: a.entries, others, items }
 }
 
 /// Returns what holds if one of both holds.
-fn either(mut a: Saying, b: Saying) -> Saying {
-    // A null may stand anywhere, so a part that only allows it says nothing.
+fn either(mut a: Stated, b: Stated) -> Stated {
+    // A null may stand anywhere, so a part that only allows it states nothing.
     if a.types == Some(Types::NONE) {
         return b;
     }
@@ -210,52 +210,52 @@ fn either(mut a: Saying, b: Saying) -> Saying {
         return a;
     }
     let types = a.types.zip(b.types).map(|(a, b)| a.or(b));
-    // A part that is no map says nothing about keys.
+    // A part that is no map states nothing about keys.
     let a_is_map = a.types.is_none_or(|types| types.has(Types::MAP));
     let b_is_map = b.types.is_none_or(|types| types.has(Types::MAP));
-    for (key, saying) in b.entries {
+    for (key, stated) in b.entries {
         let merged = match a.entries.remove(&key) {
-            Some(known) => either(known, saying),
-            None => saying,
+            Some(known) => either(known, stated),
+            None => stated,
         };
         a.entries.insert(key, merged);
     }
     let others = match (a.others, b.others) {
         (a, _) if a_is_map && !b_is_map => a,
         (_, b) if b_is_map && !a_is_map => b,
-        (Some(OthersSaying::Refused), b) => b,
-        (a, Some(OthersSaying::Refused)) => a,
+        (Some(StatedOthers::Refused), b) => b,
+        (a, Some(StatedOthers::Refused)) => a,
         (None, None) => None,
-        _ => Some(OthersSaying::Free),
+        _ => Some(StatedOthers::Free),
     };
     let items = a.items.zip(b.items).map(|(a, b)| either(*a, *b).into());
-    Saying { types, entries: a.entries, others, items }
+    Stated { types, entries: a.entries, others, items }
 }
 
-fn combined(default: Option<Shape>, saying: Saying) -> Shape {
+fn combined(default: Option<Shape>, stated: Stated) -> Shape {
     let default_is_free = default.as_ref().is_some_and(|shape| shape.types.has(Types::MAP) && is_free(shape));
     let (default_types, mut known, default_others, default_items) = match default {
         Some(shape) => (Some(shape.types), shape.entries, Some(shape.others), shape.items),
         None => (None, BTreeMap::new(), None, None),
     };
     // A free place keeps only what the schema itself names: its defaults are examples.
-    if matches!(saying.others, Some(OthersSaying::Free | OthersSaying::Each(_))) {
+    if matches!(stated.others, Some(StatedOthers::Free | StatedOthers::Each(_))) {
         known.clear();
     }
     // A closed place takes what the schema names, whatever else is commented out there.
-    if matches!(saying.others, Some(OthersSaying::Refused)) {
-        known.retain(|key, _| saying.entries.contains_key(key));
+    if matches!(stated.others, Some(StatedOthers::Refused)) {
+        known.retain(|key, _| stated.entries.contains_key(key));
     }
     // Of a place that has defaults, a schema names the keys. One that has none is read by whatever it is handed on to.
-    let names_keys = default_others.is_some() && !saying.entries.is_empty();
-    for (key, saying) in saying.entries {
+    let names_keys = default_others.is_some() && !stated.entries.is_empty();
+    for (key, stated) in stated.entries {
         let default = known.remove(&key);
-        known.insert(key, combined(default, saying));
+        known.insert(key, combined(default, stated));
     }
-    let others = match saying.others {
-        Some(OthersSaying::Refused) => Others::Refused,
-        Some(OthersSaying::Free) => Others::Free,
-        Some(OthersSaying::Each(saying)) => match combined(None, *saying) {
+    let others = match stated.others {
+        Some(StatedOthers::Refused) => Others::Refused,
+        Some(StatedOthers::Free) => Others::Free,
+        Some(StatedOthers::Each(stated)) => match combined(None, *stated) {
             each if each == Shape::of(Types::ANY) => Others::Free,
             each => Others::Each(each.into()),
         },
@@ -264,8 +264,8 @@ fn combined(default: Option<Shape>, saying: Saying) -> Shape {
         None => default_others.unwrap_or(Others::Free),
     };
     let items =
-        saying.items.map(|items| combined(None, *items)).filter(|items| *items != Shape::of(Types::ANY));
-    let types = saying.types.filter(|types| *types != Types::NONE).or(default_types).unwrap_or(Types::ANY);
+        stated.items.map(|items| combined(None, *items)).filter(|items| *items != Shape::of(Types::ANY));
+    let types = stated.types.filter(|types| *types != Types::NONE).or(default_types).unwrap_or(Types::ANY);
     let mut shape = Shape { types, entries: known, others, items: items.map(Box::new).or(default_items) };
     if !types.has(Types::LIST) {
         shape.items = None;

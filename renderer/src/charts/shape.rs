@@ -21,7 +21,7 @@ pub struct Shape {
 /// What becomes of keys that a chart does not name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Others {
-    /// Nothing reads them, and nobody says so.
+    /// Nothing reads them, and nothing is reported.
     Ignored,
     /// The chart's schema refuses them.
     Refused,
@@ -135,7 +135,7 @@ impl Shape {
         Self { types: Types::MAP, entries, others: Others::Ignored, items: None }
     }
 
-    /// Returns how many places it says something of, its own included.
+    /// Returns how many places it describes, its own included.
     #[must_use]
     pub(super) fn count(&self) -> usize {
         let others = match &self.others {
@@ -164,11 +164,11 @@ impl Shape {
         keys.into_iter().try_fold(self, |shape, key| shape.entries.get(key))
     }
 
-    /// Lays what a chart says of a subchart's values over what the subchart says of them.
+    /// Lays a chart's shape of a subchart's values over the subchart's own.
     ///
     /// Both read these values, so each adds the keys that it knows. Only the chart's schema can refuse a key here.
     pub(super) fn join(&mut self, over: Self) {
-        // A null, or a key that is commented out, says nothing of types.
+        // A null, or a key that is commented out, states nothing about types.
         if over.types != Types::ANY {
             self.types = self.types.or(over.types);
         }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{parsed, stands_for_ipv4};
 
-/// Returns what to write instead of a text that one of this module's formats refuses, if it can be told.
+/// Returns what to write instead of a text that one of this module's formats refuses, if it can be guessed.
 #[must_use]
 pub fn hint(format: &str, text: &str) -> Option<String> {
     match format {

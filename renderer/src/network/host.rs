@@ -52,7 +52,7 @@ pub struct Bare<'t> {
     pub at: usize,
     /// The address with what follows it, as it was written.
     pub written: &'t str,
-    /// The same with brackets; nothing if the address can't be told from the port.
+    /// The same with brackets; nothing if the address can't be distinguished from the port.
     pub meant: Option<String>,
 }
 

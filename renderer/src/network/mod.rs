@@ -196,7 +196,7 @@ impl<T: JsonSchema> JsonSchema for OneOrMore<T> {
         true
     }
 
-    /// What is said of a text holds for a text only, so that no alternatives are needed.
+    /// What a schema states about a text holds for a text only, so that no alternatives are needed.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = T::json_schema(generator);
         let mut both = one.clone();
@@ -249,14 +249,14 @@ impl FromStr for AddressRange {
     }
 }
 
-/// Reads an address with the length of a prefix, each spelled as it is alone: `ipnet` forgives leading zeros.
+/// Reads an address with the length of a prefix, each spelled as it is alone: `ipnet` accepts leading zeros.
 fn parsed(text: &str) -> Option<IpNet> {
     let (address, prefix) = text.split_once('/')?;
     let is_plain = prefix == "0" || !prefix.starts_with(['0', '+']);
     IpNet::new(address.parse().ok()?, prefix.parse().ok().filter(|_| is_plain)?).ok()
 }
 
-/// One IPv4 address in the spelling of IPv6 would be another address to whoever compares texts.
+/// One IPv4 address in the spelling of IPv6 would be another address where texts are compared.
 fn stands_for_ipv4(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
 }

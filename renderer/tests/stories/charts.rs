@@ -120,7 +120,7 @@ fn a_lock_that_was_damaged_is_told() {
     let text = World::locked().text(LOCK);
     assert_snapshot!(World::locked().with(LOCK, text.replacen("_bool:", "_boole:", 1)).problems(), @"
     templates/charts.lock:8:5: unknown type or shape `boole`
-      hint: write the lock anew: `fleetwright charts lock --refresh`
+      hint: write the lock again: `fleetwright charts lock --refresh`
     ");
     assert_snapshot!(World::locked().with(LOCK, format!("<<<<<<< ours\n{text}")).problems(), @"templates/charts.lock:4:1: this is not YAML: did not find expected <document start>");
 }
