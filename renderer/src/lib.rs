@@ -25,6 +25,7 @@ pub mod templates;
 pub mod catalog;
 
 pub mod checks;
+pub mod provenance;
 pub mod render;
 
 pub mod explain;

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::path::{ClusterName, RepoPath};
+use crate::plural::counted;
 use crate::visible::visible;
 
 /// How many further places of a problem are named.
@@ -177,6 +178,15 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds in how many more places the same is wrong.
+    #[must_use]
+    pub fn and_in_more_places(mut self, more: usize) -> Self {
+        if more > 0 {
+            self.message = format!("{} (and in {})", self.message, counted(more, "more place"));
+        }
         self
     }
 

@@ -9,15 +9,14 @@ use serde_json::Value as Json;
 use crate::catalog::Addon;
 use crate::checks::DocumentKind;
 use crate::inventory::{Cluster, Fact, key};
-use crate::key_path::{Step, is_at_or_below, text_of};
+use crate::key_path::{Step, is_at_or_below, owned, text_of};
 use crate::path::{ClusterName, RepoPath};
 use crate::problem::Place;
-use crate::render::{Rendered, UnitRenderer, UnitTemplate, unit_templates};
+use crate::provenance::{ClusterDocuments, FileDocuments, Influence, masked, part_mut, perturb, templates};
+use crate::render::Rendered;
 use crate::templates::{Budget, MAX_SEARCH_STEPS, Scope};
+use crate::tree::{Below, Tree, leaves, walk};
 use crate::yaml::Value;
-
-use super::probe::{children, part_mut, perturb};
-use super::{Influence, leaves, masked, value_below};
 
 /// A place in a rendered file that a fact reaches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,23 +86,23 @@ pub fn reach(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<Reach> {
 fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<Place>) -> Vec<Reached> {
     let scope = rendered.scope(name);
     let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
-    let units = UnitRenderer::new(&scope, &rendered.catalog, &budget);
-    let mut hits = Vec::new();
-    find_facts(&units, &mut Vec::new(), units.facts.facts(), targets, &mut hits);
-    let mut facts = units.facts.facts().clone();
+    let cluster = ClusterDocuments::new(&scope, &rendered.catalog, &budget);
+    let hits = facts_at(&cluster, targets);
+    let mut facts = cluster.facts.facts().clone();
     for path in &hits {
         if let Some(fact) = part_mut(&mut facts, path) {
             perturb(fact);
         }
     }
     let changed = Scope::new(facts).within(&budget);
-    let templates = unit_templates(&rendered.catalog, scope.cluster);
+    let units = templates(&rendered.catalog, scope.cluster);
     let mut reached = Vec::new();
-    for template in templates.iter().flat_map(|unit| &unit.templates) {
+    for template in units.iter().flat_map(|unit| &unit.templates) {
+        let file = cluster.of(template);
         if !hits.is_empty() {
-            reached.extend(differences(&units, template, &changed));
+            reached.extend(differences(file, &changed));
         }
-        reached.extend(overridden(&units, template, targets));
+        reached.extend(overridden(file, targets));
     }
     let decided = |addon: &Addon| is_placed_by(addon, scope.cluster, targets);
     let files = rendered.clusters[name].units().iter().filter(|unit| {
@@ -126,16 +125,16 @@ fn is_placed_by(addon: &Addon, cluster: &Cluster, targets: &BTreeSet<Place>) -> 
             .chain(fact.all().into_iter().map(|(_, fact)| fact))
             .any(|fact| targets.contains(&fact.own_place()))
     };
-    let says = |origin: &Fact, path: &[Step]| origin.at(path).is_some_and(is_target);
+    let decides = |origin: &Fact, path: &[Step]| origin.at(path).is_some_and(is_target);
     let enabled = [key("addons"), key(addon.name.as_str()), key("enabled")];
     if cluster.origin.at(&enabled).is_some() {
-        return says(&cluster.origin, &enabled);
+        return decides(&cluster.origin, &enabled);
     }
     let placement = &addon.facts.clusters;
-    says(&addon.origin, &[key("clusters")])
-        || says(&addon.origin, &[key("enabledByDefault")])
-        || !placement.roles.is_empty() && says(&cluster.origin, &[key("role")])
-        || placement.labels.keys().any(|label| says(&cluster.origin, &[key("labels"), key(label)]))
+    decides(&addon.origin, &[key("clusters")])
+        || decides(&addon.origin, &[key("enabledByDefault")])
+        || !placement.roles.is_empty() && decides(&cluster.origin, &[key("role")])
+        || placement.labels.keys().any(|label| decides(&cluster.origin, &[key("labels"), key(label)]))
 }
 
 /// Finds the facts at or below `key` that are written in a file and in force somewhere, with their places.
@@ -154,34 +153,22 @@ fn facts_at_key<'r>(
         .collect()
 }
 
-/// Collects the paths of the facts that were written at `targets`, as the templates of a cluster see them.
-fn find_facts(
-    renderer: &UnitRenderer<'_>,
-    at: &mut Vec<Step>,
-    facts: &Json,
-    targets: &BTreeSet<Place>,
-    found: &mut Vec<Vec<Step>>,
-) {
-    for (step, child) in children(facts) {
-        at.push(step);
-        let is_leaf = !matches!(child, Json::Array(_) | Json::Object(_));
-        if is_leaf && renderer.scope.place(at).is_some_and(|place| targets.contains(&place)) {
-            found.push(at.clone());
-        } else {
-            find_facts(renderer, at, child, targets, found);
-        }
-        at.pop();
-    }
+/// Returns the paths of the facts that were written at `targets`, as the templates of a cluster see them.
+fn facts_at(cluster: &ClusterDocuments<'_>, targets: &BTreeSet<Place>) -> Vec<Vec<Step>> {
+    let mut found = Vec::new();
+    walk(cluster.facts.facts(), &mut |visit| {
+        let is_leaf = !visit.value.is_array() && !visit.value.is_object();
+        let place = |path: &[Step]| cluster.scope.place(path).is_some_and(|place| targets.contains(&place));
+        found.extend(Some(visit.owned_path()).filter(|path| is_leaf && place(path)));
+        Below::Enter
+    });
+    found
 }
 
-fn differences(
-    renderer: &UnitRenderer<'_>,
-    template: &UnitTemplate<'_>,
-    changed: &Scope<'_>,
-) -> Vec<Reached> {
-    let before = renderer.documents(template, &renderer.facts).unwrap_or_default();
-    let reached = |document: usize, path: &[Step]| Reached {
-        file: template.writes.clone(),
+fn differences(file: FileDocuments<'_>, changed: &Scope<'_>) -> Vec<Reached> {
+    let before = file.render().unwrap_or_default();
+    let reached = |document: usize, path: &[Step<&str>]| Reached {
+        file: file.template.writes.clone(),
         path: match before.as_slice() {
             [] => text_of(path),
             [only] => named(only, path),
@@ -189,32 +176,22 @@ fn differences(
         },
         influence: Influence::Value,
     };
-    let Ok(after) = renderer.documents(template, changed) else {
-        return vec![reached(0, &[])];
-    };
-    let count = before.len().max(after.len());
-    (0..count)
-        .flat_map(|document| {
-            let leaves_of = |documents: &[Value]| -> BTreeMap<Vec<Step>, Value> {
-                documents
-                    .get(document)
-                    .map(leaves)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(at, v)| (at, v.clone()))
-                    .collect()
-            };
-            let (old, new) = (leaves_of(&before), leaves_of(&after));
-            let changed: BTreeSet<_> =
-                old.keys().chain(new.keys()).filter(|at| old.get(*at) != new.get(*at)).cloned().collect();
-            changed.into_iter().map(|at| reached(document, &at)).collect::<Vec<_>>()
-        })
-        .collect()
+    let Ok(after) = file.render_with(changed) else { return vec![reached(0, &[])] };
+    let mut found = Vec::new();
+    for document in 0..before.len().max(after.len()) {
+        let [old, new] = [&before, &after].map(|documents| -> BTreeMap<_, _> {
+            documents.get(document).map(leaves).unwrap_or_default().into_iter().collect()
+        });
+        let all: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let changed = all.into_iter().filter(|path| old.get(*path) != new.get(*path));
+        found.extend(changed.map(|path| reached(document, path)));
+    }
+    found
 }
 
 /// Returns a path as text, in which an item of a list is called by its `name`, as on other clusters, where it may stand
 /// elsewhere in the list.
-fn named(document: &Value, path: &[Step]) -> String {
+fn named(document: &Value, path: &[Step<&str>]) -> String {
     let mut pieces = Vec::with_capacity(path.len());
     let mut at = Some(document);
     for step in path {
@@ -227,7 +204,7 @@ fn named(document: &Value, path: &[Step]) -> String {
             Some(name) => format!("[name={name}]"),
             None => format!("{dot}{}", text_of(std::slice::from_ref(step))),
         });
-        at = at.and_then(|value| value_below(value, std::slice::from_ref(step)));
+        at = at.and_then(|value| value.child(*step));
     }
     pieces.concat()
 }
@@ -241,29 +218,20 @@ fn name_among(items: &[Value], index: usize) -> Option<&str> {
 }
 
 /// Returns the places of a rendered file that an override at one of `targets` writes.
-fn overridden(
-    renderer: &UnitRenderer<'_>,
-    template: &UnitTemplate<'_>,
-    targets: &BTreeSet<Place>,
-) -> Vec<Reached> {
-    let Some(addon) = template.addon.filter(|_| template.kind == DocumentKind::Values) else {
-        return Vec::new();
-    };
-    let is_target = |path: &[Step]| {
-        renderer.scope.override_place(addon, path).is_some_and(|place| targets.contains(&place))
-    };
-    if !renderer.scope.overrides(addon) {
+fn overridden(file: FileDocuments<'_>, targets: &BTreeSet<Place>) -> Vec<Reached> {
+    let is_overridden = file.template.kind == DocumentKind::Values
+        && file.template.addon.is_some_and(|addon| file.cluster.scope.overrides(addon).is_some());
+    if !is_overridden {
         return Vec::new();
     }
-    let documents = renderer.documents(template, &renderer.facts).unwrap_or_default();
-    let Some(document) = documents.first() else { return Vec::new() };
-    leaves(document)
-        .into_iter()
-        .filter(|(path, _)| is_target(path))
-        .map(|(path, _)| Reached {
-            file: template.writes.clone(),
-            path: text_of(&path),
-            influence: Influence::Value,
-        })
-        .collect()
+    let documents = file.render().unwrap_or_default();
+    let paths = documents.first().map(leaves).unwrap_or_default().into_iter().map(|(path, _)| owned(&path));
+    let is_target =
+        |path: &Vec<Step>| file.override_place(path).is_some_and(|place| targets.contains(&place));
+    let reached = |path: Vec<Step>| Reached {
+        file: file.template.writes.clone(),
+        path: text_of(&path),
+        influence: Influence::Value,
+    };
+    paths.filter(is_target).map(reached).collect()
 }

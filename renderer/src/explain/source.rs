@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::path::RepoPath;
-use crate::render::{Rendered, unit_templates};
+use crate::provenance::templates;
+use crate::render::Rendered;
 
-use super::Reached;
+use super::reach::Reached;
 
 /// How a template, a partial, an `addon.yaml` or a file to insert is used.
 #[derive(Clone, Debug, Serialize)]
@@ -38,16 +39,13 @@ pub fn usage(rendered: &Rendered, file: &RepoPath) -> Option<Usage> {
     let mut reached = BTreeSet::new();
     for (name, cluster) in &rendered.clusters {
         let written: BTreeSet<_> = cluster.iter_files().map(|file| &file.path).collect();
-        for template in unit_templates(catalog, &rendered.inventory.clusters[name])
-            .iter()
-            .flat_map(|unit| &unit.templates)
-        {
-            let is_part = template.template.is_some_and(|source| sources.contains(source))
-                || template.addon.is_some_and(|addon| addon.origin.file() == file);
-            if is_part && written.contains(&template.writes) {
-                reached.insert(Reached::whole(&template.writes));
-            }
-        }
+        let units = templates(catalog, &rendered.inventory.clusters[name]);
+        let uses = units.iter().flat_map(|unit| &unit.templates).filter(|template| {
+            template.template.is_some_and(|source| sources.contains(source))
+                || template.addon.is_some_and(|addon| addon.origin.file() == file)
+        });
+        let uses = uses.filter(|template| written.contains(&template.writes));
+        reached.extend(uses.map(|template| Reached::whole(&template.writes)));
     }
     let calls = catalog.templates.parts(file).cloned().collect();
     Some(Usage { file: file.clone(), calls, called_by, reached: reached.into_iter().collect() })

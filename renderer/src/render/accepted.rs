@@ -1,56 +1,21 @@
 //! Answers to checks that guess: which of them are to something that was found, and which are to nothing any more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use serde::Serialize;
 
 use crate::catalog::{Accept, Addon, Catalog};
 use crate::inventory::key;
 use crate::key_path::Step;
 use crate::path::{AddonName, ClusterName};
-use crate::plural::counted;
-use crate::problem::{Place, Problem};
-use crate::visible::visible;
+use crate::problem::Problem;
 
-use super::RenderedCluster;
-
-/// Which answers of which add-ons are to something that was found on a cluster.
-pub(super) type Answers = BTreeSet<(AddonName, usize)>;
-
-/// Something that a check finds and that an add-on says is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Accepted {
-    /// The add-on.
-    pub addon: AddonName,
-    /// The check.
-    pub check: String,
-    /// The place in the add-on's rendered files.
-    pub path: String,
-    /// Why it is meant.
-    pub reason: String,
-    /// Where the answer stands.
-    #[serde(flatten)]
-    pub place: Place,
-    /// The clusters on which something is found there.
-    pub clusters: BTreeSet<ClusterName>,
-}
-
-impl fmt::Display for Accepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { addon, check, path, reason, place, clusters } = self;
-        let clusters = counted(clusters.len(), "cluster");
-        write!(f, "`{check}` at `{path}` of `{addon}` on {clusters}: {} ({place})", visible(reason))
-    }
-}
+use super::rendered::{Accepted, Answers, RenderedCluster};
 
 /// Returns every answer that is to something, or a problem for each that is to nothing.
 ///
 /// Of an add-on that runs nowhere, and of a check that was left out, nothing is known.
 pub(super) fn accepted<'a>(
     catalog: &Catalog,
-    clusters: impl Iterator<Item = (&'a RenderedCluster, &'a Answers)>,
+    clusters: impl Iterator<Item = (&'a RenderedCluster, Answers)>,
 ) -> Result<Vec<Accepted>, Vec<Problem>> {
     let mut running = BTreeSet::new();
     let mut found: BTreeMap<(&AddonName, usize), BTreeSet<ClusterName>> = BTreeMap::new();
@@ -60,18 +25,19 @@ pub(super) fn accepted<'a>(
         return Ok(Vec::new());
     }
     for (cluster, answers) in clusters {
-        let of_units = cluster.units.iter().filter_map(|unit| Some((unit.addon.as_ref()?, unit)));
-        for (name, unit) in of_units {
-            let Some((name, _)) = answering.get_key_value(name) else { continue };
-            running.insert(*name);
-            for answer in &unit.answers {
-                found.entry((*name, *answer)).or_default().insert(cluster.name.clone());
-            }
-        }
-        for (name, answer) in answers {
+        let mut add = |name: &AddonName, answer: usize| {
             if let Some((name, _)) = answering.get_key_value(name) {
-                found.entry((*name, *answer)).or_default().insert(cluster.name.clone());
+                found.entry((*name, answer)).or_default().insert(cluster.name.clone());
             }
+        };
+        for (name, unit) in cluster.units.iter().filter_map(|unit| Some((unit.addon.as_ref()?, unit))) {
+            for answer in &unit.answers {
+                add(name, *answer);
+            }
+            running.extend(answering.get_key_value(name).map(|(name, _)| *name));
+        }
+        for (name, answer) in &answers {
+            add(name, *answer);
         }
     }
     let (mut accepted, mut problems) = (Vec::new(), Vec::new());

@@ -11,7 +11,7 @@ use crate::templates::missing_name;
 use super::once::ClusterProblem;
 
 /// A name that is misspelt is missed in two places: no template reads the one, and templates look for the other. Where it is
-/// misspelt is told, as far as that can be known: several templates that agree, or another cluster that has the name, are right.
+/// misspelt is reported, as far as that can be known: several templates that agree, or another cluster that has the name, are right.
 pub(super) fn one_end_of_each_slip(
     found: &mut Vec<ClusterProblem>,
     problems: &mut Vec<Problem>,
@@ -32,7 +32,7 @@ pub(super) fn one_end_of_each_slip(
     }
 }
 
-/// A fact that is missing is missed by every template that reads it: told at the first place, with the number of the others.
+/// A fact that is missing is missed by every template that reads it: reported at the first place, with the number of the others.
 /// Where another name is near, each place has its own slip.
 pub(super) fn missed_once(found: &mut Vec<ClusterProblem>) {
     let missed = |problem: &Problem| {
@@ -47,11 +47,7 @@ pub(super) fn missed_once(found: &mut Vec<ClusterProblem>) {
     }
     found.retain_mut(|(_, problem)| {
         let Some(places) = missed(problem).and_then(|name| places.get(&name)) else { return true };
-        match places.len() - 1 {
-            0 => {}
-            1 => problem.message.push_str(" (and in 1 more place)"),
-            more => problem.message = format!("{} (and in {more} more places)", problem.message),
-        }
+        *problem = problem.clone().and_in_more_places(places.len() - 1);
         places.first() == Some(&problem.place)
     });
 }

@@ -60,7 +60,7 @@ impl Equals<'_> {
         places.into_values().flat_map(|at_place| self.at_place(at_place)).collect()
     }
 
-    /// Folds the problems at one place; the first cluster speaks for the others.
+    /// Folds the problems at one place; the first cluster stands for the others.
     fn at_place(&mut self, mut found: Vec<(BTreeSet<ClusterName>, Problem)>) -> Vec<Problem> {
         found.sort();
         let is_alone = found.len() == 1;
@@ -116,7 +116,7 @@ impl Equals<'_> {
         Arc::clone(&self.own[name])
     }
 
-    /// Of a cluster whose file has problems no facts are known, so that the line has to say them.
+    /// No facts are known of a cluster whose file has problems; they are taken from the line.
     fn facts_in_own_file(&mut self, cluster: &ClusterName, place: &Place) -> Arc<OwnFacts> {
         if self.inventory.clusters.contains_key(cluster) {
             return self.own_facts(cluster);

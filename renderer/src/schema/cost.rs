@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::SchemaError;
+use super::keywords::{Target, parts, reference};
+use super::violation::SchemaError;
 
 /// The most steps that judging one value may take: some tenths of a second.
 pub const MAX_STEPS: usize = 2_000_000;
@@ -29,8 +30,12 @@ pub(super) struct Growth {
 
 /// Refuses a schema that costs too much whatever it judges, and returns how its cost grows.
 pub(super) fn growth(root: &Value) -> Result<Growth, SchemaError> {
-    let mut walk =
-        Walk { root, same_place: HashMap::new(), next: vec![(root, String::new())], seen: HashSet::new() };
+    let mut walk = SchemaWalk {
+        root,
+        same_place: HashMap::new(),
+        next: vec![(root, String::new())],
+        seen: HashSet::new(),
+    };
     let (mut levels, mut targets, mut patterns) = (depth(root), HashSet::new(), HashSet::new());
     while let Some((schema, pointer)) = walk.next.pop() {
         if !walk.seen.insert(key(schema)) {
@@ -41,14 +46,17 @@ pub(super) fn growth(root: &Value) -> Result<Growth, SchemaError> {
             levels += depth(target);
         }
         if levels > MAX_LEVELS {
-            return Err(refused(
+            return Err(SchemaError::new(
                 &pointer,
                 format!("its parts refer to each other over more than {MAX_LEVELS} levels"),
             ));
         }
         patterns.extend(patterns_of(schema));
         if patterns.len() > MAX_PATTERNS {
-            return Err(refused(&pointer, format!("it has more than {MAX_PATTERNS} different patterns")));
+            return Err(SchemaError::new(
+                &pointer,
+                format!("it has more than {MAX_PATTERNS} different patterns"),
+            ));
         }
     }
     let parts = Unfolded { root, known: HashMap::new() }.parts(root, 0);
@@ -72,9 +80,9 @@ pub(super) fn judgement(root: &Value, value: &Value, growth: Growth) -> Result<(
 /// Why a value is not judged, or not in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TooMany {
-    /// Not even whether it fits can be said.
+    /// Not even whether it fits can be judged.
     Steps,
-    /// Whether it fits can be said, but not why.
+    /// Whether it fits can be judged, but not why.
     Reasons,
 }
 
@@ -83,10 +91,6 @@ type Key = *const Value;
 
 fn key(value: &Value) -> Key {
     std::ptr::from_ref(value)
-}
-
-fn refused(pointer: &str, reason: String) -> SchemaError {
-    SchemaError { pointer: pointer.to_owned(), reason }
 }
 
 /// Returns how many values stand in a value, itself included; long texts count for several.
@@ -108,69 +112,14 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-fn reference<'a>(root: &'a Value, schema: &Value) -> Option<&'a Value> {
-    root.pointer(schema.get("$ref")?.as_str()?.strip_prefix('#')?)
-}
-
 fn patterns_of(schema: &Value) -> impl Iterator<Item = &str> {
     let pattern = schema.get("pattern").and_then(Value::as_str);
     let keys = schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
     pattern.into_iter().chain(keys.map(|(pattern, _)| pattern.as_str()))
 }
 
-/// A part of a schema by the keyword that applies it.
-type Part<'a> = (&'static str, String, &'a Value);
-
-fn entry<'a>(schema: &'a Map<String, Value>, keyword: &'static str) -> Option<Part<'a>> {
-    let part = schema.get(keyword).filter(|part| part.is_object() || part.is_boolean())?;
-    Some((keyword, format!("/{keyword}"), part))
-}
-
-fn entries<'a>(schema: &'a Map<String, Value>, keyword: &'static str) -> Vec<Part<'a>> {
-    match schema.get(keyword) {
-        Some(Value::Array(parts)) => {
-            parts.iter().enumerate().map(|(at, part)| (keyword, format!("/{keyword}/{at}"), part)).collect()
-        }
-        Some(Value::Object(parts)) => {
-            let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
-            parts.iter().map(|(key, part)| (keyword, format!("/{keyword}/{}", escaped(key)), part)).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The parts that apply to the same place of a value, references left out.
-fn at_same_place(schema: &Map<String, Value>) -> Vec<Part<'_>> {
-    let lists = ["allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies"];
-    let lists = lists.into_iter().flat_map(|keyword| entries(schema, keyword));
-    let single = ["not", "if", "then", "else"].into_iter().filter_map(|keyword| entry(schema, keyword));
-    lists.chain(single).filter(|(_, _, part)| !part.is_array()).collect()
-}
-
-/// The parts that apply to what a value holds.
-fn below(schema: &Map<String, Value>) -> Vec<Part<'_>> {
-    let mut parts: Vec<_> = ["properties", "patternProperties", "prefixItems"]
-        .into_iter()
-        .flat_map(|keyword| entries(schema, keyword))
-        .collect();
-    match schema.get("items") {
-        Some(Value::Array(_)) => parts.extend(entries(schema, "items")),
-        _ => parts.extend(entry(schema, "items")),
-    }
-    let single = [
-        "additionalItems",
-        "additionalProperties",
-        "contains",
-        "propertyNames",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    ];
-    parts.extend(single.into_iter().filter_map(|keyword| entry(schema, keyword)));
-    parts
-}
-
 /// Looks at every part of a schema once.
-struct Walk<'a> {
+struct SchemaWalk<'a> {
     root: &'a Value,
     /// How many parts apply to the same place; nothing while they are being counted.
     same_place: HashMap<Key, Option<usize>>,
@@ -178,12 +127,12 @@ struct Walk<'a> {
     seen: HashSet<Key>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SchemaWalk<'a> {
     fn same_place(&mut self, schema: &'a Value, pointer: &str, chain: usize) -> Result<usize, SchemaError> {
         match self.same_place.get(&key(schema)) {
             Some(Some(parts)) => return Ok(*parts),
             Some(None) => {
-                return Err(refused(
+                return Err(SchemaError::new(
                     pointer,
                     "it refers to itself without going deeper into the value".to_owned(),
                 ));
@@ -192,33 +141,36 @@ impl<'a> Walk<'a> {
         }
         let Value::Object(entries) = schema else { return Ok(1) };
         if chain > MAX_CHAIN {
-            return Err(refused(
+            return Err(SchemaError::new(
                 pointer,
                 format!("more than {MAX_CHAIN} parts inside each other apply to the same value"),
             ));
         }
         check_names(entries, pointer)?;
         self.same_place.insert(key(schema), None);
-        let mut parts: usize = 1;
-        for (_, step, part) in at_same_place(entries) {
+        let mut count: usize = 1;
+        for (_, step, part) in parts(entries, Target::Same) {
             self.next.push((part, format!("{pointer}{step}")));
-            parts = parts.saturating_add(self.same_place(part, &format!("{pointer}{step}"), chain + 1)?);
+            count = count.saturating_add(self.same_place(part, &format!("{pointer}{step}"), chain + 1)?);
         }
         if let Some(target) = reference(self.root, schema) {
             let at = entries["$ref"].as_str().unwrap_or_default().trim_start_matches('#');
             self.next.push((target, at.to_owned()));
-            parts = parts.saturating_add(self.same_place(target, at, chain + 1)?);
+            count = count.saturating_add(self.same_place(target, at, chain + 1)?);
         }
-        if parts > MAX_PARTS {
-            return Err(refused(
+        if count > MAX_PARTS {
+            return Err(SchemaError::new(
                 pointer,
                 format!("more than {MAX_PARTS} of its parts apply to the same value"),
             ));
         }
-        self.next
-            .extend(below(entries).into_iter().map(|(_, step, part)| (part, format!("{pointer}{step}"))));
-        self.same_place.insert(key(schema), Some(parts));
-        Ok(parts)
+        self.next.extend(
+            parts(entries, Target::Below)
+                .into_iter()
+                .map(|(_, step, part)| (part, format!("{pointer}{step}"))),
+        );
+        self.same_place.insert(key(schema), Some(count));
+        Ok(count)
     }
 }
 
@@ -226,20 +178,25 @@ impl<'a> Walk<'a> {
 fn check_names(schema: &Map<String, Value>, pointer: &str) -> Result<(), SchemaError> {
     let has = |keyword: &str| schema.get(keyword).is_some_and(Value::is_string);
     if let Some(keyword) = ["$dynamicRef", "$recursiveRef"].into_iter().find(|keyword| has(keyword)) {
-        return Err(refused(
+        return Err(SchemaError::new(
             pointer,
             format!("`{keyword}` is not supported: write `$ref` with a path, as in `#/$defs/name`"),
         ));
     }
     let is_inner = !pointer.is_empty();
     if let Some(keyword) = ["$id", "id"].into_iter().find(|keyword| is_inner && has(keyword)) {
-        return Err(refused(pointer, format!("`{keyword}` is not supported inside a schema: leave it out")));
+        return Err(SchemaError::new(
+            pointer,
+            format!("`{keyword}` is not supported inside a schema: leave it out"),
+        ));
     }
     match schema.get("$ref").and_then(Value::as_str) {
-        Some(target) if target != "#" && !target.starts_with("#/") || target.contains('%') => Err(refused(
-            pointer,
-            format!("`{target}` is not found by a path: write `$ref` as in `#/$defs/name`"),
-        )),
+        Some(target) if target != "#" && !target.starts_with("#/") || target.contains('%') => {
+            Err(SchemaError::new(
+                pointer,
+                format!("`{target}` is not found by a path: write `$ref` as in `#/$defs/name`"),
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -261,9 +218,12 @@ impl<'a> Unfolded<'a> {
             return usize::MAX;
         }
         self.known.insert(key(schema), None);
-        let parts = at_same_place(entries).into_iter().chain(below(entries)).map(|(_, _, part)| part);
-        let parts = parts.chain(reference(self.root, schema));
-        let count = parts.fold(1, |sum: usize, part| sum.saturating_add(self.parts(part, level + 1)));
+        let held = parts(entries, Target::Same)
+            .into_iter()
+            .chain(parts(entries, Target::Below))
+            .map(|(_, _, part)| part);
+        let held = held.chain(reference(self.root, schema));
+        let count = held.fold(1, |sum: usize, part| sum.saturating_add(self.parts(part, level + 1)));
         self.known.insert(key(schema), Some(count));
         count
     }
@@ -282,13 +242,13 @@ impl Cost {
         self.errors = self.errors.saturating_add(other.errors);
     }
 
-    /// What is only asked whether it fits.
+    /// What is only checked for whether it fits.
     fn only_valid(self) -> Self {
         Self { errors: self.valid, ..self }
     }
 
-    /// What is asked whether it fits, and then why not.
-    fn asked_twice(self) -> Self {
+    /// What is checked for whether it fits, and then for why not.
+    fn judged_twice(self) -> Self {
         Self { errors: self.errors.saturating_add(self.valid), ..self }
     }
 }
@@ -315,10 +275,10 @@ impl<'a> Costs<'a> {
         let own = self.own(entries, value);
         // What is wrong is listed with a copy of the value.
         let mut cost = Cost { valid: own, errors: own.saturating_add(self.size(value)) };
-        for (keyword, _, part) in at_same_place(entries) {
+        for (keyword, _, part) in parts(entries, Target::Same) {
             let below = self.of(part, value)?;
             cost.add(match keyword {
-                "anyOf" | "oneOf" => below.asked_twice(),
+                "anyOf" | "oneOf" => below.judged_twice(),
                 "not" | "if" => below.only_valid(),
                 _ => below,
             });

@@ -1,8 +1,9 @@
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::hostile::bombs;
 
 use super::*;
+use crate::key_path::Step;
 
 /// Judges `value` and writes each violation as `path [key]: message (hint)`.
 fn judged(schema: &Value, value: &Value) -> String {

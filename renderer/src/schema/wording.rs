@@ -4,15 +4,17 @@
 
 use std::fmt;
 
-use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
+use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind};
 use jsonschema::types::JsonType;
 use serde_json::Value;
 
-use super::{MAX_LISTED, Step};
+use crate::key_path::Step;
 use crate::network;
 use crate::plural::counted;
 use crate::problem::did_you_mean;
 
+/// How many names a message or a hint lists before it only counts them.
+pub(super) const MAX_LISTED: usize = 12;
 /// How many characters of a value a message repeats.
 const MAX_SHOWN: usize = 60;
 
@@ -58,11 +60,11 @@ pub(super) fn hint_of(schema: &Value) -> Option<String> {
     schema.get("x-hint").and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Says what is wrong with `subject`; `written` is what the schema's author says to write there.
+/// Returns what is wrong with `subject`; `written` is what the schema's author wants there.
 pub(super) fn of(error: &ValidationError, subject: &Subject, written: Option<String>) -> Wording {
     let wording = match (error.kind(), &written) {
         // A pattern is for machines, where there are words for people.
-        (Kind::Pattern { .. }, Some(_)) => plain(invalid(subject, error.instance().as_ref())),
+        (ValidationErrorKind::Pattern { .. }, Some(_)) => plain(invalid(subject, error.instance().as_ref())),
         _ => without_author(error, subject),
     };
     Wording { hint: wording.hint.or(written), ..wording }
@@ -78,27 +80,27 @@ fn invalid(subject: &Subject, value: &Value) -> String {
 fn without_author(error: &ValidationError, subject: &Subject) -> Wording {
     let value = error.instance().as_ref();
     match error.kind() {
-        Kind::Required { property } => {
+        ValidationErrorKind::Required { property } => {
             plain(format!("missing key `{}`", property.as_str().unwrap_or_default()))
         }
-        Kind::Type { kind } => wrong_type(subject, &expected_types(kind), value),
-        Kind::Enum { options } => {
+        ValidationErrorKind::Type { kind } => wrong_type(subject, &expected_types(kind), value),
+        ValidationErrorKind::Enum { options } => {
             wrong_choice(subject, options.as_array().map_or(&[][..], Vec::as_slice), value)
         }
-        Kind::Constant { expected_value } => {
+        ValidationErrorKind::Constant { expected_value } => {
             wrong_choice(subject, std::slice::from_ref(expected_value.as_ref()), value)
         }
-        Kind::Pattern { pattern } => plain(match subject {
+        ValidationErrorKind::Pattern { pattern } => plain(match subject {
             Subject::Key(_) => format!("{subject} does not match `{pattern}`"),
             _ => format!("{subject} is {}, which does not match `{pattern}`", show(value)),
         }),
-        Kind::Format { format } => {
+        ValidationErrorKind::Format { format } => {
             let message = format!("{subject} must be {}, not {}", described_format(format), show(value));
             Wording { message, hint: value.as_str().and_then(|text| network::hint(format, text)) }
         }
-        Kind::Not { schema: refused } => excluded(subject, refused),
-        Kind::UniqueItems => repeated_item(subject, value),
-        Kind::Contains => plain(format!("{subject} lacks an item that it must have")),
+        ValidationErrorKind::Not { schema: refused } => excluded(subject, refused),
+        ValidationErrorKind::UniqueItems => repeated_item(subject, value),
+        ValidationErrorKind::Contains => plain(format!("{subject} lacks an item that it must have")),
         kind => match limit(kind, value) {
             Some(rule) => plain(format!("{subject} must {rule}")),
             None => plain(format!("{subject} does not fit its schema: {error}")),
@@ -106,14 +108,14 @@ fn without_author(error: &ValidationError, subject: &Subject) -> Wording {
     }
 }
 
-/// Says that a value has none of the expected types.
+/// Words that a value has none of the expected types.
 pub(super) fn wrong_type(subject: &Subject, expected: &[JsonType], value: &Value) -> Wording {
     let names = alternatives(expected.iter().map(|kind| expected_name(*kind)));
     let message = format!("{subject} must be {names}, not {}", found_name(value, expected));
     Wording { message, hint: type_hint(expected, value) }
 }
 
-/// Says that a value is none of the permitted ones.
+/// Words that a value is none of the permitted ones.
 pub(super) fn wrong_choice(subject: &Subject, options: &[Value], value: &Value) -> Wording {
     let message = match options {
         [only] => format!("{subject} must be {}, not {}", show(only), show(value)),
@@ -213,38 +215,31 @@ fn described_format(format: &str) -> String {
     known.to_owned()
 }
 
-/// Says a limit on size as what the value must do, or returns `None` if the fault is no limit.
-fn limit(kind: &Kind, value: &Value) -> Option<String> {
-    let rule = match kind {
-        Kind::Minimum { limit } => format!("be at least {limit}, not {value}"),
-        Kind::Maximum { limit } => format!("be at most {limit}, not {value}"),
-        Kind::ExclusiveMinimum { limit } => format!("be more than {limit}, not {value}"),
-        Kind::ExclusiveMaximum { limit } => format!("be less than {limit}, not {value}"),
-        Kind::MultipleOf { multiple_of } => format!("be a multiple of {multiple_of}, not {value}"),
-        Kind::MinLength { limit: 1 } | Kind::MinItems { limit: 1 } | Kind::MinProperties { limit: 1 } => {
+/// Returns a limit on size as what the value must do, if the fault is one.
+fn limit(kind: &ValidationErrorKind, value: &Value) -> Option<String> {
+    use ValidationErrorKind as Limit;
+    let of_number = |rule: &str, limit: &dyn fmt::Display| format!("be {rule} {limit}, not {value}");
+    let of_size = |rule: &str, limit: u64, noun: &str| {
+        let limit = counted(usize::try_from(limit).unwrap_or(usize::MAX), noun);
+        format!("have at {rule} {limit}, not {}", size(value))
+    };
+    Some(match kind {
+        Limit::Minimum { limit } => of_number("at least", limit),
+        Limit::Maximum { limit } => of_number("at most", limit),
+        Limit::ExclusiveMinimum { limit } => of_number("more than", limit),
+        Limit::ExclusiveMaximum { limit } => of_number("less than", limit),
+        Limit::MultipleOf { multiple_of } => of_number("a multiple of", multiple_of),
+        Limit::MinLength { limit: 1 } | Limit::MinItems { limit: 1 } | Limit::MinProperties { limit: 1 } => {
             "not be empty".to_owned()
         }
-        Kind::MinLength { limit } => {
-            format!("have at least {}, not {}", at(*limit, "character"), size(value))
-        }
-        Kind::MaxLength { limit } => {
-            format!("have at most {}, not {}", at(*limit, "character"), size(value))
-        }
-        Kind::MinItems { limit } => format!("have at least {}, not {}", at(*limit, "item"), size(value)),
-        Kind::MaxItems { limit } => format!("have at most {}, not {}", at(*limit, "item"), size(value)),
-        Kind::MinProperties { limit } => {
-            format!("have at least {}, not {}", at(*limit, "key"), size(value))
-        }
-        Kind::MaxProperties { limit } => {
-            format!("have at most {}, not {}", at(*limit, "key"), size(value))
-        }
+        Limit::MinLength { limit } => of_size("least", *limit, "character"),
+        Limit::MaxLength { limit } => of_size("most", *limit, "character"),
+        Limit::MinItems { limit } => of_size("least", *limit, "item"),
+        Limit::MaxItems { limit } => of_size("most", *limit, "item"),
+        Limit::MinProperties { limit } => of_size("least", *limit, "key"),
+        Limit::MaxProperties { limit } => of_size("most", *limit, "key"),
         _ => return None,
-    };
-    Some(rule)
-}
-
-fn at(limit: u64, noun: &str) -> String {
-    counted(usize::try_from(limit).unwrap_or(usize::MAX), noun)
+    })
 }
 
 fn size(value: &Value) -> usize {
@@ -257,16 +252,12 @@ fn size(value: &Value) -> usize {
 }
 
 fn excluded(subject: &Subject, refused: &Value) -> Wording {
-    let together = refused.get("required").and_then(Value::as_array);
-    match together {
-        Some(keys) if keys.len() > 1 => {
-            plain(format!("{subject} must not have {} together", list(keys.iter().filter_map(Value::as_str))))
-        }
-        Some(keys) => {
-            plain(format!("{subject} must not have {}", list(keys.iter().filter_map(Value::as_str))))
-        }
-        None => plain(format!("{subject} has a value that is ruled out")),
-    }
+    let Some(keys) = refused.get("required").and_then(Value::as_array) else {
+        return plain(format!("{subject} has a value that is ruled out"));
+    };
+    let together = if keys.len() > 1 { " together" } else { "" };
+    let listed = list(keys.iter().filter_map(Value::as_str));
+    plain(format!("{subject} must not have {listed}{together}"))
 }
 
 fn repeated_item(subject: &Subject, value: &Value) -> Wording {

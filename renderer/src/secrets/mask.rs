@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use crate::yaml::{Map, Value};
 
-use super::{
-    MASK, announces_a_secret, is_given, is_secret_number, is_secret_object, refers_to_a_secret, secret_name,
-    shapes,
-};
+use super::forms::{self, Found};
+use super::names::{announces_a_secret, is_secret_number, is_secret_object, secret_name};
+use super::references::{is_given, refers_to_a_secret};
+
+/// What stands where a secret is masked.
+pub const MASK: &str = "***";
 
 /// What stands where a secret is masked that the published version does not have.
 const CHANGED: &str = "*** (changed)";
@@ -39,7 +41,7 @@ impl Mask {
         match value {
             Value::String(text) => Value::String(match name {
                 Some(_) if is_given(&text) => self.mask(&text, None),
-                _ => self.text(text),
+                _ => self.text(&text),
             }),
             Value::Number(number) if name.is_some_and(|name| is_secret_number(name, number.as_str())) => {
                 Value::String(self.mask(number.as_str(), None))
@@ -77,20 +79,12 @@ impl Mask {
     }
 
     /// Masks what is a secret by its form.
-    fn text(&mut self, text: String) -> String {
-        let found = shapes::find(&text);
-        if found.is_empty() {
-            return text;
-        }
-        let mut out = String::with_capacity(text.len());
-        let mut from = 0;
-        for secret in found {
-            out.push_str(&text[from..secret.range.start]);
-            out.push_str(&self.mask(&text[secret.range.clone()], Some(secret.kind)));
-            from = secret.range.end;
-        }
-        out.push_str(&text[from..]);
-        out
+    fn text(&mut self, text: &str) -> String {
+        let found = forms::find(text);
+        forms::replaced(text, &found, |Found { range, kind }, out| {
+            out.push_str(&self.mask(&text[range.clone()], Some(kind)));
+        })
+        .into_owned()
     }
 
     fn mask(&mut self, secret: &str, kind: Option<&str>) -> String {

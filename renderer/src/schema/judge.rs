@@ -1,36 +1,26 @@
-//! The one judge of JSON Schema: which places of a value break its schema, said the way a person would say it.
-//!
-//! Names the `jsonschema` crate; no other module does. Knows nothing of files: a violation has a path inside the value,
-//! and the caller knows which line of which file that path came from.
-
-mod alternatives;
-mod cost;
-mod wording;
+//! Compiled schemas, and the violations that a value has of them.
 
 use std::collections::BTreeSet;
-
-use jsonschema::PatternOptions;
-use jsonschema::error::{ValidationError, ValidationErrorKind};
-use serde_json::Value;
-use thiserror::Error;
 
 use crate::key_path::Step;
 use crate::network::FORMATS;
 use crate::path::RepoPath;
 use crate::problem::did_you_mean;
-use cost::{Growth, TooMany};
-use wording::Subject;
+use jsonschema::PatternOptions;
+use jsonschema::error::{ValidationError, ValidationErrorKind};
+use serde_json::Value;
 
-pub use cost::MAX_STEPS;
+use super::alternatives::{self, Meant};
+use super::cost::{self, Growth, MAX_STEPS, TooMany};
+use super::violation::{SchemaError, Violation};
+use super::wording::{self, MAX_LISTED, Subject};
 
-/// How many names a message or a hint lists before it only counts them.
-const MAX_LISTED: usize = 12;
 /// How many faults of one value are listed.
 const MAX_VIOLATIONS: usize = 100;
 /// How large one pattern may become when it is compiled.
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
-/// A compiled JSON Schema, draft 2020-12 unless it says otherwise.
+/// A compiled JSON Schema, draft 2020-12 unless it names another.
 ///
 /// A sub-schema may carry `x-hint`: what to write there, for people. The formats of the draft are asserted, and so are those of
 /// addresses: `ip`, `cidr` and `address-range`.
@@ -40,31 +30,6 @@ pub struct Schema {
     validator: jsonschema::Validator,
     growth: Growth,
     file: Option<RepoPath>,
-}
-
-/// A schema that is not a valid schema.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the schema is not valid at `{pointer}`: {reason}")]
-pub struct SchemaError {
-    /// Where in the schema, as a JSON pointer; empty for the schema as a whole.
-    pub pointer: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// A place where a value breaks its schema.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    /// The place: for a missing key the map that lacks it, otherwise the value at fault.
-    pub path: Vec<Step>,
-    /// Whether the fault is the last key of the path itself and not its value.
-    pub on_key: bool,
-    /// The key that the map at the path lacks, if that is the fault.
-    pub missing: Option<String>,
-    /// What is wrong: a lower-case fragment with names in backticks.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
 }
 
 impl Schema {
@@ -80,10 +45,7 @@ impl Schema {
             .into_iter()
             .fold(options, |options, (format, is_valid)| options.with_format(format, is_valid))
             .build(schema)
-            .map_err(|error| SchemaError {
-                pointer: error.instance_path().to_string(),
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| SchemaError::new(error.instance_path().to_string(), error.to_string()))?;
         Ok(Self { source: schema.clone(), validator, growth, file: None })
     }
 
@@ -106,9 +68,7 @@ impl Schema {
             return Vec::new();
         }
         if judgement == Err(TooMany::Reasons) {
-            return vec![in_whole(
-                "the document does not fit its schema, in too many ways to list".to_owned(),
-            )];
+            return vec![in_whole("the document does not fit its schema, in too many ways to list")];
         }
         let errors: Vec<_> = self.validator.iter_errors(value).take(MAX_VIOLATIONS).collect();
         let judge = Judge { schema: &self.source, value };
@@ -116,18 +76,19 @@ impl Schema {
     }
 
     fn too_many_steps(&self) -> Violation {
-        let schema = self
-            .file
-            .as_ref()
-            .map_or_else(|| "its schema".to_owned(), |file| format!("the schema in `{file}`"));
+        let schema = match &self.file {
+            Some(file) => format!("the schema in `{file}`"),
+            None => "its schema".to_owned(),
+        };
         in_whole(format!("{schema} takes more than {MAX_STEPS} steps to judge the document"))
     }
 }
 
 /// A violation of the value as a whole.
-fn in_whole(message: String) -> Violation {
-    let hint = "simplify the schema: alternatives that repeat the same parts inside each other double the work with each level";
-    Violation { path: Vec::new(), on_key: false, missing: None, message, hint: Some(hint.to_owned()) }
+fn in_whole(message: impl Into<String>) -> Violation {
+    let hint = "simplify the schema: alternatives that repeat the same parts inside each other double the work \
+                with each level";
+    Violation::new(Vec::new(), message, Some(hint.to_owned()))
 }
 
 /// Turns the errors of the crate into violations, with both the schema and the value at hand.
@@ -141,7 +102,7 @@ impl<'a> Judge<'a> {
     fn all(self, errors: &[ValidationError]) -> BTreeSet<Violation> {
         errors
             .iter()
-            .filter(|error| !is_said_better_by_another(error, errors))
+            .filter(|error| !is_reported_better_by_another(error, errors))
             .flat_map(|error| self.one(error))
             .collect()
     }
@@ -153,10 +114,18 @@ impl<'a> Judge<'a> {
                 unexpected.iter().take(MAX_VIOLATIONS).map(|key| self.unknown_key(error, key)).collect()
             }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-                self.no_alternative(error, context)
+                match alternatives::meant(error, &Subject::of(&self.path(error)), context) {
+                    Meant::Errors(errors) => self.all(errors).into_iter().collect(),
+                    Meant::Worded(wording) => {
+                        let hint = wording.hint.or_else(|| wording::hint_of(self.subschema(error)));
+                        vec![Violation::new(self.path(error), wording.message, hint)]
+                    }
+                }
             }
             ValidationErrorKind::OneOfMultipleValid { context } => {
-                vec![self.several_alternatives(error, context)]
+                let path = self.path(error);
+                let message = format!("{} fits more than one of its alternatives", Subject::of(&path));
+                vec![Violation::new(path, message, alternatives::mixed(self.subschema(error), context))]
             }
             ValidationErrorKind::PropertyNames { error: inner } => vec![self.bad_key(error, inner)],
             ValidationErrorKind::FalseSchema => vec![self.forbidden(error)],
@@ -178,7 +147,7 @@ impl<'a> Judge<'a> {
             ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
             _ => None,
         };
-        Violation { path, on_key: false, missing, message: wording.message, hint: wording.hint }
+        Violation { missing, ..Violation::new(path, wording.message, wording.hint) }
     }
 
     fn is_address(self, error: &ValidationError) -> bool {
@@ -213,16 +182,16 @@ impl<'a> Judge<'a> {
         let path = self.path(error);
         let on_key = matches!(path.last(), Some(Step::Key(_)));
         let message = format!("{} is not allowed here", Subject::of(&path));
-        Violation { path, on_key, missing: None, message, hint: None }
+        Violation { on_key, ..Violation::new(path, message, None) }
     }
 
     fn on_key(self, error: &ValidationError, key: &str, message: String, hint: Option<String>) -> Violation {
         let mut path = self.path(error);
         path.push(Step::Key(key.to_owned()));
-        Violation { path, on_key: true, missing: None, message, hint }
+        Violation { on_key: true, ..Violation::new(path, message, hint) }
     }
 
-    /// What the schema itself says to write there; for a missing key, what to write for that key.
+    /// The `x-hint` of the schema for what to write there; for a missing key, what to write for that key.
     fn written_hint(self, error: &ValidationError) -> Option<String> {
         let subschema = self.subschema(error);
         match error.kind() {
@@ -234,7 +203,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Walks the value along the error's pointer, since only the value tells the key `0` from the index 0.
+    /// Walks the value along the error's pointer, since only the value distinguishes the key `0` from the index 0.
     fn path(self, error: &ValidationError) -> Vec<Step> {
         let mut at = Some(self.value);
         pointer_segments(error.instance_path().as_str())
@@ -278,23 +247,20 @@ impl<'a> Judge<'a> {
             seen.push(target);
             self.collect_known_keys(self.resolve(schema), seen, known);
         }
-        for keyword in ["allOf", "anyOf", "oneOf"] {
-            for part in schema.get(keyword).and_then(Value::as_array).into_iter().flatten() {
-                self.collect_known_keys(part, seen, known);
-            }
-        }
-        for part in ["if", "then", "else"].iter().filter_map(|keyword| schema.get(keyword)) {
+        let lists = ["allOf", "anyOf", "oneOf"].iter().filter_map(|keyword| schema.get(keyword)?.as_array());
+        let single = ["if", "then", "else"].iter().filter_map(|keyword| schema.get(keyword));
+        for part in lists.flatten().chain(single) {
             self.collect_known_keys(part, seen, known);
         }
     }
 }
 
-/// A wrong type is not worth saying where the permitted values themselves are said, nor a missing key where it is
-/// there and misspelt.
-fn is_said_better_by_another(error: &ValidationError, all: &[ValidationError]) -> bool {
+/// A wrong type is not reported where the permitted values themselves are, nor a missing key where it is there and
+/// misspelt.
+fn is_reported_better_by_another(error: &ValidationError, all: &[ValidationError]) -> bool {
     let mut here = all.iter().filter(|other| other.instance_path() == error.instance_path());
     match error.kind() {
-        ValidationErrorKind::Type { .. } => here.any(is_choice),
+        ValidationErrorKind::Type { .. } => here.any(alternatives::is_choice),
         ValidationErrorKind::Required { property } => {
             property.as_str().is_some_and(|missing| here.any(|other| is_slip_of(other, missing)))
         }
@@ -311,13 +277,6 @@ fn is_slip_of(error: &ValidationError, missing: &str) -> bool {
     }
 }
 
-fn is_choice(error: &ValidationError) -> bool {
-    matches!(error.kind(), ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. })
-}
-
 fn pointer_segments(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -47,22 +47,12 @@ impl ClusterScope<'_> {
     /// Returns where the fact at `path` of [`Self::facts`] was written.
     #[must_use]
     pub fn place(&self, path: &[Step]) -> Option<Place> {
-        let (Step::Key(section), rest) = path.split_first()? else { return None };
-        match (section.as_str(), rest) {
-            ("cluster", rest) => Some(self.cluster.origin.place(rest)),
-            ("hub", rest) => Some(self.hub.origin.place(rest)),
-            ("fleet", rest) => Some(self.fleet.origin.place(rest)),
-            ("spokes", [Step::Index(index), rest @ ..]) => Some(self.spokes.get(*index)?.origin.place(rest)),
-            ("addons", [Step::Index(index), rest @ ..]) => {
-                let placed = self.addons.get(*index)?;
-                let drawn_from = placed.source_fact(self.fleet, rest);
-                Some(
-                    drawn_from
-                        .map_or_else(|| placed.place(self.cluster, rest), |at| self.fleet.origin.place(&at)),
-                )
-            }
-            _ => None,
+        if let Some((origin, rest)) = self.origin(path) {
+            return Some(origin.place(rest));
         }
+        let (placed, rest) = self.placed(path)?;
+        let drawn_from = placed.source_fact(self.fleet, rest);
+        Some(drawn_from.map_or_else(|| placed.place(self.cluster, rest), |at| self.fleet.origin.place(&at)))
     }
 
     /// Returns whether the fact at `path` of [`Self::facts`] is written on a line of its own.
@@ -70,28 +60,42 @@ impl ClusterScope<'_> {
     /// A cluster's name is not, for one: it is the name of the file.
     #[must_use]
     pub fn is_written(&self, path: &[Step]) -> bool {
-        let (origin, rest) = match path {
-            [Step::Key(section), rest @ ..] if section == "cluster" => (&self.cluster.origin, rest),
-            [Step::Key(section), rest @ ..] if section == "hub" => (&self.hub.origin, rest),
-            [Step::Key(section), rest @ ..] if section == "fleet" => (&self.fleet.origin, rest),
-            [Step::Key(section), Step::Index(index), rest @ ..] if section == "spokes" => {
-                let Some(spoke) = self.spokes.get(*index) else { return false };
-                (&spoke.origin, rest)
-            }
-            [_, Step::Index(index), rest @ ..] => {
-                let Some(placed) = self.addons.get(*index) else { return false };
-                let is_setting = matches!(rest, [Step::Key(section), _, ..] if section == "settings");
-                return is_setting || placed.addon.origin.at(rest).is_some();
-            }
-            _ => return false,
-        };
-        origin.at(rest).is_some()
+        if let Some((origin, rest)) = self.origin(path) {
+            return origin.at(rest).is_some();
+        }
+        self.placed(path).is_some_and(|(placed, rest)| {
+            let is_setting = matches!(rest, [Step::Key(section), _, ..] if section == "settings");
+            is_setting || placed.addon.origin.at(rest).is_some()
+        })
     }
 
-    /// Returns whether the cluster overrides anything of an add-on's values.
+    /// Returns the facts that a path leads into, and the path in them; nothing for add-ons.
+    fn origin<'p>(&self, path: &'p [Step]) -> Option<(&Fact, &'p [Step])> {
+        let (Step::Key(section), rest) = path.split_first()? else { return None };
+        match (section.as_str(), rest) {
+            ("cluster", rest) => Some((&self.cluster.origin, rest)),
+            ("hub", rest) => Some((&self.hub.origin, rest)),
+            ("fleet", rest) => Some((&self.fleet.origin, rest)),
+            ("spokes", [Step::Index(index), rest @ ..]) => Some((&self.spokes.get(*index)?.origin, rest)),
+            _ => None,
+        }
+    }
+
+    /// Returns the add-on that a path leads into, and the path in it.
+    fn placed<'p>(&self, path: &'p [Step]) -> Option<(&PlacedAddon<'_>, &'p [Step])> {
+        match path {
+            [Step::Key(section), Step::Index(index), rest @ ..] if section == "addons" => {
+                Some((self.addons.get(*index)?, rest))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns what the cluster overrides of an add-on's values, if anything.
     #[must_use]
-    pub fn overrides(&self, addon: &Addon) -> bool {
-        self.cluster.facts.addons.get(addon.name.as_str()).is_some_and(|choice| !choice.values.is_empty())
+    pub fn overrides(&self, addon: &Addon) -> Option<&serde_json::Map<String, Json>> {
+        let choice = self.cluster.facts.addons.get(addon.name.as_str())?;
+        Some(&choice.values).filter(|values| !values.is_empty())
     }
 
     /// Returns where the cluster overrides the value at `path` of an add-on's values, if it does.

@@ -2,9 +2,12 @@
 //!
 //! Knows nothing of where a text stands. Forms of tokens are public facts of those who issue them.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use super::{is_placeholder, is_reference, names_a_secret};
+use super::names::names_a_secret;
+use super::references::{is_hash, is_placeholder, is_reference};
 
 /// A part of a text that is a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +61,6 @@ const TOKENS_WITH_DIGITS: &[(&str, usize, &str)] = &[
     ("sk-", 40, "API key"),
 ];
 
-/// Beginnings of hashed passwords, which can be guessed offline.
-const HASHES: [&str; 8] = ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$y$", "$argon2"];
-
 /// Addresses of which the rest is a secret.
 const SECRET_ADDRESSES: [&str; 4] = [
     "hooks.slack.com/services/T",
@@ -79,6 +79,9 @@ const ENCODED_KEYS: [&str; 7] = [
     "LS0tLS1CRUdJTiBQR1AgUFJJVkFURSBLRVkgQkxP",
     "LS0tLS1CRUdJTiBEU0EgUFJJVkFURSBL",
 ];
+
+/// What stands before a credential in a header.
+const SCHEMES: [&str; 6] = ["Bearer ", "bearer ", "BEARER ", "Basic ", "basic ", "BASIC "];
 
 /// Nothing shorter is a secret that has a form of its own.
 const SHORTEST: usize = 6;
@@ -116,17 +119,32 @@ pub(super) fn find(text: &str) -> Vec<Found> {
     apart(found)
 }
 
-/// Returns whether a text is a hashed password.
-pub(super) fn is_hash(text: &str) -> bool {
-    HASHES.iter().any(|beginning| text.starts_with(beginning))
-}
-
 /// Finds the secrets of a text that are single words: tokens, and passwords in addresses.
 pub(super) fn find_words(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     words(text, &mut found);
     addresses(text, &mut found);
     apart(found)
+}
+
+/// Returns a text with something else in the place of each part that was found.
+pub(super) fn replaced<'t>(
+    text: &'t str,
+    found: &[Found],
+    mut mask: impl FnMut(&Found, &mut String),
+) -> Cow<'t, str> {
+    if found.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for part in found {
+        out.push_str(&text[from..part.range.start]);
+        mask(part, &mut out);
+        from = part.range.end;
+    }
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
 }
 
 /// Sorts what was found, and joins what overlaps.
@@ -170,32 +188,24 @@ fn is_word_byte(byte: u8) -> bool {
 }
 
 /// The bytes that tokens begin with: almost no other word has to be looked at.
-const FIRST_BYTES: [bool; 256] = {
+static FIRST_BYTES: LazyLock<[bool; 256]> = LazyLock::new(|| {
     let mut first = [false; 256];
-    let mut at = 0;
-    while at < TOKENS.len() {
-        first[TOKENS[at].0.as_bytes()[0] as usize] = true;
-        at += 1;
+    let tokens = TOKENS.iter().chain(TOKENS_WITH_DIGITS).map(|(beginning, ..)| *beginning);
+    for beginning in tokens.chain(ENCODED_KEYS).chain(SCHEMES).chain(["eyJ"]) {
+        first[usize::from(beginning.as_bytes()[0])] = true;
     }
-    at = 0;
-    while at < TOKENS_WITH_DIGITS.len() {
-        first[TOKENS_WITH_DIGITS[at].0.as_bytes()[0] as usize] = true;
-        at += 1;
-    }
-    first[b'L' as usize] = true;
-    first[b'B' as usize] = true;
-    first[b'b' as usize] = true;
     first
-};
+});
 
 fn words(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
+    let first_bytes = &*FIRST_BYTES;
     let mut was_letter = false;
     let mut at = 0;
     while at < bytes.len() {
         let byte = bytes[at];
         if !was_letter
-            && FIRST_BYTES[usize::from(byte)]
+            && first_bytes[usize::from(byte)]
             && let Some(token) = token_at(text, at)
         {
             at = token.range.end;
@@ -249,9 +259,7 @@ fn base64_length(text: &str) -> usize {
 
 /// Finds what stands behind `Bearer` or `Basic` in a header.
 fn credential_at(text: &str, at: usize) -> Option<Found> {
-    let scheme = ["Bearer ", "bearer ", "BEARER ", "Basic ", "basic ", "BASIC "]
-        .iter()
-        .find(|scheme| text[at..].starts_with(*scheme))?;
+    let scheme = SCHEMES.iter().find(|scheme| text[at..].starts_with(*scheme))?;
     let start = at + scheme.len();
     let end = start + base64_length(&text[start..]);
     let credential = &text[start..end];

@@ -1,0 +1,152 @@
+//! Rendering one cluster, or taking over what has not changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tracing::debug;
+
+use crate::checks::DocumentNames;
+use crate::inventory::Cluster;
+use crate::path::ClusterName;
+use crate::problem::Problem;
+use crate::provenance::{output_folder, templates};
+use crate::templates::{Budget, MAX_CLUSTER_STEPS};
+
+use super::digest::{self, Digest};
+use super::once::ClusterProblem;
+use super::rendered::{Answers, RenderedCluster, RenderedFile, Unit};
+use super::sources::Sources;
+use super::unit::UnitRenderer;
+
+/// Returns whether rendering may go on after so many bytes were rendered for one cluster.
+pub(super) type MayGoOn<'a> = &'a (dyn Fn(usize) -> bool + Sync);
+
+/// A cluster that was rendered before.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The identity of all facts and templates that its files could depend on.
+    pub inputs: Digest,
+    pub cluster: Arc<RenderedCluster>,
+    /// Which answers are to something that its files do to each other.
+    pub answers: Answers,
+}
+
+/// What became of a cluster.
+pub(super) struct Attempt<'a> {
+    pub name: &'a ClusterName,
+    pub inputs: Digest,
+    pub result: Result<Arc<RenderedCluster>, Vec<Problem>>,
+    /// What is known of it, if nothing has changed that it could depend on.
+    pub unchanged: Option<&'a Known>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Renders a cluster, or takes it over if nothing has changed that it could depend on.
+    pub(super) fn new(
+        sources: &Sources<'a>,
+        cluster: &'a Cluster,
+        known: Option<&'a Known>,
+        may_go_on: MayGoOn<'_>,
+    ) -> Self {
+        let facts = sources.facts_digest(cluster);
+        let inputs = sources.inputs(&facts);
+        let unchanged = known.filter(|known| known.inputs == inputs);
+        let result = match unchanged {
+            Some(known) => Ok(Arc::clone(&known.cluster)),
+            None => render(sources, cluster, &facts, known.map(|known| &known.cluster), may_go_on),
+        };
+        Self { name: &cluster.name, inputs, result, unchanged }
+    }
+
+    /// The attempt on a cluster that may not be rendered any more.
+    pub(super) fn refused(cluster: &'a Cluster) -> Self {
+        let message =
+            format!("`{}` is not rendered: rendering takes too long or grows too large", cluster.name);
+        let problem = Problem::in_whole_file(&cluster.file, message)
+            .found_by("limits")
+            .hint("loop over shorter lists, or describe fewer clusters at once");
+        let (name, inputs) = (&cluster.name, Digest::default());
+        Self { name, inputs, result: Err(vec![problem]), unchanged: None }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        const PROBLEM_BYTES: usize = 256;
+        match &self.result {
+            Ok(cluster) => cluster.iter_files().map(|file| file.bytes.len()).sum(),
+            Err(problems) => problems.len() * PROBLEM_BYTES,
+        }
+    }
+
+    pub(super) fn problems(&self) -> impl Iterator<Item = ClusterProblem> {
+        let problems = self.result.as_ref().err().into_iter().flatten();
+        problems.map(|problem| (self.name.clone(), problem.clone().found_by("template")))
+    }
+}
+
+/// Renders a cluster, taking over the units of which nothing has changed.
+fn render<'a>(
+    sources: &Sources<'a>,
+    cluster: &'a Cluster,
+    facts: &Digest,
+    known: Option<&Arc<RenderedCluster>>,
+    may_go_on: MayGoOn<'_>,
+) -> Result<Arc<RenderedCluster>, Vec<Problem>> {
+    let units = templates(sources.catalog, cluster);
+    let keys: Vec<Digest> = units.iter().map(|unit| digest::of_unit(unit, facts, sources.catalog)).collect();
+    let digest = digest::of(keys.iter().map(<[u8; 32]>::as_slice));
+    if let Some(known) = known.filter(|known| known.digest == digest) {
+        return Ok(Arc::clone(known));
+    }
+    let known_units: HashMap<_, _> =
+        known.into_iter().flat_map(|known| &known.units).map(|unit| (unit.key, unit)).collect();
+    let scope = sources.scope(cluster)?;
+    let budget = Budget::new(MAX_CLUSTER_STEPS, may_go_on);
+    let renderer = UnitRenderer::new(&scope, sources.catalog, &budget);
+    let mut problems = Vec::new();
+    let mut made = Vec::with_capacity(units.len());
+    for (unit, key) in units.iter().zip(&keys) {
+        match known_units.get(key) {
+            Some(known) => made.push(Arc::clone(known)),
+            None => match renderer.render(unit, *key) {
+                Ok(unit) => made.push(Arc::new(unit)),
+                Err(found) => problems.extend(found),
+            },
+        }
+        if budget.is_spent() {
+            break;
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    debug!(units = made.len(), "rendered `{}`", cluster.name);
+    Ok(Arc::new(RenderedCluster {
+        name: cluster.name.clone(),
+        role: cluster.facts.role,
+        folder: output_folder(&cluster.name),
+        digest,
+        outward: outward(&made),
+        names: names(&made),
+        units: made,
+    }))
+}
+
+fn outward(units: &[Arc<Unit>]) -> Vec<(usize, usize)> {
+    let files = units.iter().enumerate().flat_map(|(unit, it)| {
+        it.files.iter().enumerate().map(move |(file, rendered)| ((unit, file), rendered))
+    });
+    let is_outward =
+        |file: &RenderedFile| file.footprints.iter().any(|(_, footprint)| footprint.is_outward());
+    files.filter(|(_, file)| is_outward(file)).map(|(at, _)| at).collect()
+}
+
+fn names(units: &[Arc<Unit>]) -> Vec<DocumentNames> {
+    let files = units.iter().flat_map(|unit| &unit.files);
+    let names = files.flat_map(|file| {
+        file.footprints.iter().filter_map(|(document, footprint)| {
+            let names = Arc::clone(footprint.names.as_ref()?);
+            Some(DocumentNames { file: file.path.clone(), document: *document, names })
+        })
+    });
+    names.collect()
+}

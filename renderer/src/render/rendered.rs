@@ -1,0 +1,188 @@
+//! Rendered files, by cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::catalog::Catalog;
+use crate::charts::LOCK;
+use crate::checks::{DocumentNames, Footprint, Spot};
+use crate::inventory::{Inventory, Role};
+use crate::path::{AddonName, ClusterName, RepoPath};
+use crate::plural::counted;
+use crate::problem::Place;
+use crate::provenance::ClusterScope;
+use crate::visible::visible;
+
+use super::digest::Digest;
+use super::sources::Sources;
+
+/// All rendered files of the fleet, with what they were rendered from.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The clusters by name.
+    pub clusters: BTreeMap<ClusterName, Arc<RenderedCluster>>,
+    /// The facts.
+    pub inventory: Inventory,
+    /// The templates.
+    pub catalog: Arc<Catalog>,
+    /// What checks that guess find, and an add-on accepts.
+    pub accepted: Vec<Accepted>,
+}
+
+/// The rendered files of one cluster.
+#[derive(Debug)]
+pub struct RenderedCluster {
+    /// The cluster's name.
+    pub name: ClusterName,
+    /// What the cluster is for.
+    pub role: Role,
+    /// The folder, `argocd-apps/<cluster>`.
+    pub folder: RepoPath,
+    /// The identity of all files together: equal digests mean equal files.
+    pub digest: Digest,
+    pub(super) units: Vec<Arc<Unit>>,
+    /// Which unit and which file of it have footprints: few do, and all of them are looked at in every run.
+    pub(super) outward: Vec<(usize, usize)>,
+    /// The names in its documents: looked at only when something changes for the cluster, or for one beside it.
+    pub(super) names: Vec<DocumentNames>,
+}
+
+impl RenderedCluster {
+    /// Returns the files in the order of their paths.
+    #[must_use]
+    pub fn files(&self) -> Vec<&RenderedFile> {
+        let mut files: Vec<_> = self.iter_files().collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    pub(super) fn footprints(&self) -> Vec<(&RepoPath, Spot, &Footprint)> {
+        let files = self.outward.iter().map(|(unit, file)| &self.units[*unit].files[*file]);
+        files
+            .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
+            .filter(|(_, _, footprint)| footprint.is_outward())
+            .collect()
+    }
+
+    /// Returns what the cluster sends, each with the URL that it is sent to: metrics, logs, traces, secrets that it requests.
+    pub fn sends(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let ends = self.footprints().into_iter().filter_map(|(_, _, footprint)| footprint.ends.as_deref());
+        ends.flat_map(|ends| ends.senders.iter().map(|sender| (ends.signal.noun(), sender.url.as_str())))
+    }
+
+    /// Returns what the files were rendered in: the add-ons, then the cluster's own files. Units that were taken over
+    /// from the rendering before are the very same.
+    #[must_use]
+    pub fn units(&self) -> &[Arc<Unit>] {
+        &self.units
+    }
+
+    /// Returns the files in no particular order, at no cost.
+    pub fn iter_files(&self) -> impl Iterator<Item = &RenderedFile> {
+        self.units.iter().flat_map(|unit| &unit.files)
+    }
+
+    /// Returns the add-ons that run on the cluster.
+    pub fn addons(&self) -> impl Iterator<Item = &AddonName> {
+        self.units.iter().filter_map(|unit| unit.addon.as_ref())
+    }
+}
+
+impl Rendered {
+    /// Returns how many files there are.
+    #[must_use]
+    pub fn file_count(&self) -> usize {
+        self.clusters.values().flat_map(|cluster| &cluster.units).map(|unit| unit.files.len()).sum()
+    }
+
+    /// Returns what could not be judged, though nothing is wrong with it: reported beside the result.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let is_unlocked = self.catalog.lock.is_none() && !self.catalog.addons.is_empty();
+        let note =
+            format!("chart values are not judged, since there is no `{LOCK}`: run `fleetwright charts lock`");
+        is_unlocked.then_some(note).into_iter().collect()
+    }
+
+    /// Returns the digest of everything that is rendered: of paths and bytes alone, so that equal trees have equal digests
+    /// however they came about.
+    #[must_use]
+    pub fn tree_digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for file in self.clusters.values().flat_map(|cluster| cluster.files()) {
+            for part in [file.path.as_str().as_bytes(), &file.bytes] {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// Returns what the templates of a cluster see.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster is not one of this rendering.
+    #[must_use]
+    pub fn scope(&self, cluster: &ClusterName) -> ClusterScope<'_> {
+        let sources = Sources::new(&self.inventory, &self.catalog);
+        sources.scope(&self.inventory.clusters[cluster]).expect("a rendered cluster has a valid scope")
+    }
+}
+
+/// An add-on on a cluster, or the cluster's own files, rendered.
+#[derive(Debug)]
+pub struct Unit {
+    /// The add-on; none for the cluster's own files.
+    pub addon: Option<AddonName>,
+    /// The files.
+    pub files: Vec<RenderedFile>,
+    /// Which of the add-on's answers are to something that a check finds in the files.
+    pub(super) answers: BTreeSet<usize>,
+    pub(super) key: Digest,
+}
+
+/// A rendered file.
+#[derive(Debug)]
+pub struct RenderedFile {
+    /// Where it is written.
+    pub path: RepoPath,
+    /// The add-on that it belongs to; none for the cluster's own files.
+    pub addon: Option<AddonName>,
+    /// The content.
+    pub bytes: Arc<[u8]>,
+    /// What its documents do outside themselves, by their number; one that does nothing is left out.
+    pub(super) footprints: Vec<(Spot, Footprint)>,
+}
+
+/// Which answers of which add-ons are to something that was found on a cluster.
+pub(super) type Answers = BTreeSet<(AddonName, usize)>;
+
+/// Something that a check finds and that an add-on accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// The add-on.
+    pub addon: AddonName,
+    /// The check.
+    pub check: String,
+    /// The place in the add-on's rendered files.
+    pub path: String,
+    /// Why it is accepted.
+    pub reason: String,
+    /// Where the answer stands.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The clusters on which something is found there.
+    pub clusters: BTreeSet<ClusterName>,
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { addon, check, path, reason, place, clusters } = self;
+        let clusters = counted(clusters.len(), "cluster");
+        write!(f, "`{check}` at `{path}` of `{addon}` on {clusters}: {} ({place})", visible(reason))
+    }
+}

@@ -1,0 +1,70 @@
+//! The inventory and the catalog side by side, with what every cluster needs of them worked out once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::inventory::{Cluster, Inventory};
+use crate::path::ClusterName;
+use crate::problem::Problem;
+use crate::provenance::{ClusterScope, PlacedAddon};
+
+use super::digest::{self, Digest};
+
+/// What clusters are rendered from.
+pub(super) struct Sources<'a> {
+    pub inventory: &'a Inventory,
+    pub catalog: &'a Catalog,
+    spokes: HashMap<&'a ClusterName, Vec<&'a Cluster>>,
+    shared: Digest,
+    templates: Digest,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(inventory: &'a Inventory, catalog: &'a Catalog) -> Self {
+        let mut spokes: HashMap<_, Vec<_>> = HashMap::new();
+        for cluster in inventory.clusters.values().filter(|cluster| !cluster.is_hub()) {
+            spokes.entry(&cluster.hub).or_default().push(Arc::as_ref(cluster));
+        }
+        let shared = digest::of_shared(&inventory.fleet, catalog);
+        Self { inventory, catalog, spokes, shared, templates: digest::of_templates(catalog) }
+    }
+
+    fn spokes(&self, cluster: &Cluster) -> &[&'a Cluster] {
+        self.spokes.get(&cluster.name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns what the templates of a cluster see.
+    pub(super) fn scope(&self, cluster: &'a Cluster) -> Result<ClusterScope<'a>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut addons = Vec::new();
+        for addon in self.catalog.addons.values().filter(|addon| addon.is_on(cluster)) {
+            match addon.settings(cluster) {
+                Ok(settings) => addons.push(PlacedAddon { addon: addon.as_ref(), settings }),
+                Err(found) => problems.extend(found),
+            }
+        }
+        addons.sort_by(|a, b| (a.addon.facts.wave, &a.addon.name).cmp(&(b.addon.facts.wave, &b.addon.name)));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(ClusterScope {
+            cluster,
+            hub: &self.inventory.clusters[&cluster.hub],
+            spokes: self.spokes(cluster).to_vec(),
+            fleet: &self.inventory.fleet,
+            addons,
+        })
+    }
+
+    /// Returns the identity of every fact that a template of the cluster may read.
+    pub(super) fn facts_digest(&self, cluster: &Cluster) -> Digest {
+        let hub = self.inventory.clusters[&cluster.hub].as_ref();
+        digest::of_facts(&self.shared, [cluster, hub].into_iter().chain(self.spokes(cluster).iter().copied()))
+    }
+
+    /// Returns the identity of all facts and templates that a cluster's files could depend on.
+    pub(super) fn inputs(&self, facts: &Digest) -> Digest {
+        digest::of([facts.as_slice(), self.templates.as_slice()].into_iter())
+    }
+}

@@ -1,0 +1,217 @@
+//! Secrets on the lines of a file, as text: by the keys on a line and above it, by its neighbours, and by their form.
+
+use std::ops::Range;
+
+use super::forms;
+use super::mask::MASK;
+use super::names::{announces_a_secret, names_a_secret};
+use super::references::{is_reference, refers_to_a_secret};
+
+/// How far above a line the keys that it stands under are looked for.
+const MAX_LINES: usize = 2_000;
+/// A shorter text is also a part of words.
+const SHORTEST: usize = 4;
+
+/// A file, line by line.
+pub(crate) struct Lines<'t> {
+    all: Vec<&'t str>,
+    /// The secrets on each line that are known by their form, wherever they begin.
+    known: Vec<(usize, Range<usize>)>,
+    /// Whether a Secret of Kubernetes is written in it.
+    has_secret_object: bool,
+}
+
+impl<'t> Lines<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        let lines: Vec<&str> = text.lines().collect();
+        let says_secret = |line: &&str| {
+            let line = line.replace(['"', '\'', ' '], "");
+            line.starts_with("kind:Secret") && !line.starts_with("kind:SecretStore")
+        };
+        let has_secret_object = text.contains("Secret") && lines.iter().any(says_secret);
+        Self { known: known_on_lines(text), all: lines, has_secret_object }
+    }
+
+    /// Returns a line by its number, from 0.
+    pub(crate) fn line(&self, number: usize) -> Option<&'t str> {
+        self.all.get(number).copied()
+    }
+
+    /// Returns a text without the secrets of a line.
+    pub(crate) fn masked(&self, number: usize, text: String) -> String {
+        let secrets = self.line(number).map(|line| secrets_on(line, self.above(number))).unwrap_or_default();
+        let text = secrets.iter().fold(text, |text, secret| text.replace(secret, MASK));
+        super::masked(&text).into_owned()
+    }
+
+    fn above(&self, number: usize) -> &[&'t str] {
+        &self.all[number.saturating_sub(MAX_LINES)..number]
+    }
+
+    /// Returns what must not be seen of a line, from its beginning to its end; rather too much than too little.
+    pub(crate) fn hidden(&self, number: usize, holds_secret: bool) -> Vec<Range<usize>> {
+        let line = self.all[number];
+        let above = self.above(number);
+        let below = self.all.get(number + 1).copied();
+        let first = self.known.partition_point(|(at, _)| *at < number);
+        let known = self.known[first..].iter().take_while(|(at, _)| *at == number);
+        let mut hidden: Vec<Range<usize>> = known.map(|(_, range)| range.clone()).collect();
+        hidden.extend(behind_secret_name(line));
+        let is_data = |key: &str| self.has_secret_object && matches!(key, "data" | "stringData");
+        if holds_secret
+            || is_below(line, above, |key| names_a_secret(key) || is_data(key))
+            || is_named_by_neighbour(line, above, below)
+        {
+            hidden.push(value_start(line)..line.len());
+        }
+        hidden.retain(|range| !is_reference(line[range.clone()].trim_matches(['"', '\'', ' '])));
+        joined(hidden)
+    }
+}
+
+/// Sorts ranges, and joins those that overlap.
+fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    ranges.dedup_by(|next, first| {
+        let overlaps = next.start <= first.end;
+        if overlaps {
+            first.end = first.end.max(next.end);
+        }
+        overlaps
+    });
+    ranges
+}
+
+/// Finds the secrets of a text by their form, as parts of its lines.
+fn known_on_lines(text: &str) -> Vec<(usize, Range<usize>)> {
+    let mut known = Vec::new();
+    let mut secrets = forms::find(text).into_iter().map(|found| found.range).peekable();
+    let mut start = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let end = start + line.len();
+        while let Some(secret) = secrets.peek().filter(|secret| secret.start < end) {
+            let length = line.trim_end_matches(['\n', '\r']).len();
+            let from = secret.start.saturating_sub(start).min(length);
+            known.push((number, from..(secret.end - start).min(length)));
+            if secret.end > end {
+                break;
+            }
+            secrets.next();
+        }
+        start = end;
+    }
+    known
+}
+
+/// Returns what stands behind the first word of a line that names a secret.
+fn behind_secret_name(line: &str) -> Option<Range<usize>> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut from = 0;
+    while let Some(start) = line[from..].find(is_part).map(|at| from + at) {
+        let end = line[start..].find(|c| !is_part(c)).map_or(line.len(), |length| start + length);
+        let rest = line[end..].trim_start_matches(['"', '\'']);
+        let value = rest.trim_start_matches([':', '=', ',', ' ', '"', '\'', '[']);
+        if names_a_secret(line[start..end].trim_start_matches('-'))
+            && value.len() < rest.len()
+            && !value.is_empty()
+        {
+            return Some(line.len() - value.len()..line.len());
+        }
+        from = end;
+    }
+    None
+}
+
+/// Returns whether a line stands below a key that names a secret, and below none that only refers to one.
+fn is_below(line: &str, above: &[&str], is_secret: impl Fn(&str) -> bool) -> bool {
+    if key(line).is_some_and(refers_to_a_secret) {
+        return false;
+    }
+    let mut depth = indent(line);
+    let mut is_item = line.trim_start().starts_with('-');
+    for upper in above.iter().rev().filter(|upper| !upper.trim().is_empty()) {
+        let is_parent = indent(upper) < depth
+            || (is_item && indent(upper) == depth && !upper.trim_start().starts_with('-'));
+        if !is_parent {
+            continue;
+        }
+        match key(upper) {
+            Some(key) if refers_to_a_secret(key) => return false,
+            Some(key) if is_secret(key) => return true,
+            _ => {}
+        }
+        depth = indent(upper);
+        is_item = upper.trim_start().starts_with('-');
+    }
+    false
+}
+
+/// Returns whether the line beside a value names a secret: its `name`, or the argument before it.
+fn is_named_by_neighbour(line: &str, above: &[&str], below: Option<&str>) -> bool {
+    let names = |neighbour: &str| {
+        let (key, value) = neighbour.trim_start_matches([' ', '-']).split_once(':').unwrap_or_default();
+        matches!(key, "name" | "key") && names_a_secret(value.trim_matches([' ', '"', '\'']))
+    };
+    let announces = |neighbour: &str| {
+        let item = neighbour.trim_start().strip_prefix("- ").unwrap_or_default();
+        announces_a_secret(item.trim_matches([' ', '"', '\'']))
+    };
+    let before = above.last().copied().unwrap_or_default();
+    let is_value = key(line).is_some_and(|key| matches!(key, "value" | "plain" | "plaintext" | "literal"));
+    (is_value && (names(before) || below.is_some_and(names)))
+        || (line.trim_start().starts_with("- ") && announces(before))
+}
+
+/// Returns where the value of a line begins.
+fn value_start(line: &str) -> usize {
+    match line.split_once(": ") {
+        Some((key, _)) => key.len() + 2,
+        None => line.len() - line.trim_start_matches([' ', '-']).len(),
+    }
+}
+
+/// Returns the secrets on a line: by their form, by their key, and below a key that names one.
+fn secrets_on<'l>(line: &'l str, above: &[&str]) -> Vec<&'l str> {
+    let mut found: Vec<&str> = forms::find(line).into_iter().map(|found| &line[found.range]).collect();
+    if key(line).is_some_and(names_a_secret) || is_below(line, above, names_a_secret) {
+        let value = line.split_once(": ").map_or(line.trim_start_matches([' ', '-']), |(_, value)| value);
+        let value = value.split(" #").next().unwrap_or_default().trim();
+        found.push(value.trim_matches(['"', '\'']));
+    }
+    found.retain(|secret| secret.len() >= SHORTEST);
+    found
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
+}
+
+/// Returns the key that a line begins with, if it does.
+fn key(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once(':')?;
+    Some(key.trim_matches([' ', '-', '"', '\'']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secrets_of_a_line_are_known_by_the_keys_above_it() {
+        for (text, line, secrets) in [
+            ("a: 1\nb: 2222\n", 2, &[][..]),
+            ("adminPassword: hunter2\n", 1, &["hunter2"]),
+            ("adminPassword: \"hunter2\"  # old\n", 1, &["hunter2"]),
+            ("passwords:\n  - first\n  - second\n", 3, &["second"]),
+            ("passwords:\n- first\n", 2, &["first"]),
+            ("token:\n  of:\n    eu: abcd1\n", 3, &["abcd1"]),
+            ("token:\n  of: x\nother: abcd1\n", 3, &[]),
+            ("a: ghp_0123456789abcdefghij\n", 1, &["ghp_0123456789abcdefghij"]),
+        ] {
+            let lines: Vec<_> = text.lines().collect();
+            let mut found = secrets_on(lines[line - 1], &lines[..line - 1]);
+            found.dedup();
+            assert_eq!(found, secrets, "{text}");
+        }
+    }
+}
