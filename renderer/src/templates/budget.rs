@@ -5,10 +5,12 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::helpers::Refusal;
+use super::refusal::Refusal;
 use crate::path::RepoPath;
 use crate::problem::Problem;
 
+/// The text that one template may expand to, in bytes. Argo CD and a reviewer both choke on less.
+pub const MAX_OUTPUT_BYTES: usize = 8 * 1024 * 1024;
 /// Steps that all expansions for one cluster may take, those that find the line of a problem included.
 pub const MAX_CLUSTER_STEPS: usize = 10_000_000;
 /// The text that all templates of one cluster may expand to, in bytes.

@@ -7,73 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use handlebars::{Handlebars, Template, TemplateError};
 
 use crate::path::RepoPath;
-use crate::problem::{Fault, Place, Position, Problem};
+use crate::problem::{Fault, Position, Problem};
 
+use super::braces;
+use super::compiled::{Calls, Compiled};
 use super::functions::VALUE_HELPERS;
-use super::partials::{PartialCall, PartialCalls};
+use super::partials::PartialCalls;
 use super::rewrite::Rewriter;
 use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, scan};
-use super::{TemplateSource, token};
-use super::{foreign, helpers};
-
-/// A place in a template where a value is inserted or a block decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
-    /// The template file and the position of the opening braces.
-    pub place: Place,
-    /// What stands between the braces.
-    pub expression: String,
-    /// The file whose text is inserted, if it is one.
-    pub text: Option<RepoPath>,
-}
-
-/// A stretch of literal text of a template, for tracing output back to its line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub file: RepoPath,
-    /// The byte offset in the source.
-    pub offset: usize,
-}
-
-/// Compiled templates, ready to expand.
-#[derive(Debug)]
-pub(super) struct Compiled {
-    pub registry: Handlebars<'static>,
-    pub sites: Vec<Site>,
-    /// Filled only in a traced copy.
-    pub stretches: Vec<Stretch>,
-    /// Every name that occurs as a segment of a path in some template.
-    pub names_read: BTreeSet<String>,
-    /// The names that paths end in: what is read as a whole.
-    pub ends_read: BTreeSet<String>,
-    /// The partials that each source calls, and the files whose text it inserts.
-    pub parts: BTreeMap<RepoPath, BTreeSet<RepoPath>>,
-    /// How many tags there are.
-    tags: usize,
-}
-
-/// Whether to mark literal text for tracing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tracing {
-    Off,
-    On,
-}
-
-/// Whether a source is expanded by itself or called by others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Template,
-    Partial,
-}
-
-/// A source to compile under a name: a template by its path, a partial by the name it is called by.
-#[derive(Clone, Debug)]
-pub(super) struct SourceText<'a> {
-    pub kind: Kind,
-    pub name: String,
-    pub file: &'a RepoPath,
-    pub text: &'a str,
-}
+use super::source::{SourceKind, SourceText, Texts, Tracing};
+use super::{foreign, helpers, token};
 
 /// How many bytes all templates and partials may have together.
 const MAX_SET_BYTES: usize = 16 * 1024 * 1024;
@@ -88,16 +31,6 @@ fn too_many_templates(file: &RepoPath) -> Problem {
     Problem::in_whole_file(file, message)
         .found_by("limits")
         .hint("loop over lists of the inventory, and share partials")
-}
-
-/// Files that templates insert as text, by the name they are called by.
-pub type Texts = BTreeMap<String, TemplateSource>;
-
-/// What a source calls.
-#[derive(Debug, Default)]
-pub(super) struct Calls {
-    pub partials: Vec<PartialCall>,
-    pub texts: BTreeSet<RepoPath>,
 }
 
 /// Compiles all sources together, or returns every problem in them.
@@ -130,7 +63,7 @@ pub(super) fn compile(
             problems.push(too_many_templates(source.file));
             break;
         }
-        match compiled.add(source, texts, tracing) {
+        match add(&mut compiled, source, texts, tracing) {
             Ok(made) => {
                 calls.insert(source.name.as_str(), made.partials);
                 inserted.insert(source.name.as_str(), made.texts);
@@ -138,7 +71,7 @@ pub(super) fn compile(
             Err(faults) => problems.extend(faults.into_iter().map(|fault| fault.in_file(source.file))),
         }
     }
-    let partials = sources.iter().filter(|source| source.kind == Kind::Partial);
+    let partials = sources.iter().filter(|source| source.kind == SourceKind::Partial);
     let calls = PartialCalls { partials: partials.map(|partial| partial.name.as_str()).collect(), calls };
     let faulty = sources
         .iter()
@@ -149,7 +82,7 @@ pub(super) fn compile(
     }
     let partials: BTreeMap<_, _> = sources
         .iter()
-        .filter(|source| source.kind == Kind::Partial)
+        .filter(|source| source.kind == SourceKind::Partial)
         .map(|source| (source.name.as_str(), source.file))
         .collect();
     for source in sources {
@@ -173,38 +106,40 @@ fn once_for_all_calls(faulty: impl Iterator<Item = Problem>) -> impl Iterator<It
     })
 }
 
-impl Compiled {
-    fn add(&mut self, source: &SourceText<'_>, texts: &Texts, tracing: Tracing) -> Result<Calls, Vec<Fault>> {
-        let lines = LineIndex::new(source.text);
-        let reserved: Vec<_> = reserved_characters(source.text, &lines).collect();
-        if !reserved.is_empty() {
-            return Err(reserved);
-        }
-        let scanned = scan(source.text)?;
-        self.tags += scanned.tags.len();
-        let foreign = foreign::tags(&scanned.tags);
-        let unfit = check_blocks(&scanned, &lines);
-        if !unfit.is_empty() {
-            let mut faults: Vec<_> =
-                foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect();
-            faults.extend(
-                unfit
-                    .into_iter()
-                    .filter(|fault| !foreign.iter().any(|tag| lines.position(tag.start) == fault.position)),
-            );
-            faults.sort_by_key(|fault| fault.position);
-            return Err(faults);
-        }
-        let template = Template::compile_with_name(source.text, source.name.clone())
-            .map_err(|error| syntax_faults(&error, &scanned, &foreign, &lines))?;
-        if !foreign.is_empty() {
-            return Err(foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect());
-        }
-        let rewriter = Rewriter::new(self, source, &scanned, lines, tracing).inserting(texts);
-        let (template, calls) = rewriter.rewrite(template)?;
-        self.registry.register_template(&source.name, template);
-        Ok(calls)
+fn add(
+    compiled: &mut Compiled,
+    source: &SourceText<'_>,
+    texts: &Texts,
+    tracing: Tracing,
+) -> Result<Calls, Vec<Fault>> {
+    let lines = LineIndex::new(source.text);
+    let reserved: Vec<_> = reserved_characters(source.text, &lines).collect();
+    if !reserved.is_empty() {
+        return Err(reserved);
     }
+    let scanned = scan(source.text)?;
+    compiled.tags += scanned.tags.len();
+    let foreign = foreign::tags(&scanned.tags);
+    let unfit = check_blocks(&scanned, &lines);
+    if !unfit.is_empty() {
+        let mut faults: Vec<_> = foreign.iter().map(|tag| unreadable(tag, braces::HINT, &lines)).collect();
+        faults.extend(
+            unfit
+                .into_iter()
+                .filter(|fault| !foreign.iter().any(|tag| lines.position(tag.start) == fault.position)),
+        );
+        faults.sort_by_key(|fault| fault.position);
+        return Err(faults);
+    }
+    let template = Template::compile_with_name(source.text, source.name.clone())
+        .map_err(|error| syntax_faults(&error, &scanned, &foreign, &lines))?;
+    if !foreign.is_empty() {
+        return Err(foreign.iter().map(|tag| unreadable(tag, braces::HINT, &lines)).collect());
+    }
+    let rewriter = Rewriter::new(compiled, source, &scanned, lines, tracing).inserting(texts);
+    let (template, calls) = rewriter.rewrite(template)?;
+    compiled.registry.register_template(&source.name, template);
+    Ok(calls)
 }
 
 /// Finds the characters that stand for values while a file is expanded.
@@ -219,7 +154,7 @@ fn reserved_characters<'a>(text: &'a str, lines: &'a LineIndex<'_>) -> impl Iter
 fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &LineIndex<'_>) -> Vec<Fault> {
     let fault = |tag: &Tag| {
         if foreign.contains(&tag) {
-            return Some(unreadable(tag, foreign::HINT, lines));
+            return Some(unreadable(tag, braces::HINT, lines));
         }
         (!is_readable(tag)).then(|| unreadable(tag, &expression_hint(tag), lines))
     };
@@ -297,7 +232,7 @@ fn expression_hint(tag: &Tag) -> String {
         || text.starts_with('!')
         || FACTS.iter().any(|name| text.contains(name))
         || VALUE_HELPERS.iter().any(|name| text.split_whitespace().next() == Some(name));
-    if is_meant_for_us { hint.to_owned() } else { foreign::or_else(hint) }
+    if is_meant_for_us { hint.to_owned() } else { braces::or_else(hint) }
 }
 
 /// The names by which templates call facts.

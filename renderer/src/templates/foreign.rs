@@ -4,15 +4,6 @@
 
 use super::scan::{Tag, TagKind};
 
-/// How to write braces that are meant for another program.
-pub(super) const HINT: &str = "braces for another program are written `\\{{ … }}`, in quotes or a block scalar, or stand in a raw block";
-
-/// Adds it to another hint.
-pub(super) fn or_else(hint: &str) -> String {
-    let pause = if hint.ends_with('?') { "" } else { ";" };
-    format!("{hint}{pause} {HINT}")
-}
-
 /// What no expression of ours begins with: a variable, a trimmed blank, a comment, a literal or a calculation of another language.
 const BEGINNINGS: [&str; 7] = ["$", "-", "/*", "`", "\"", "=", "%"];
 /// Words of Go's templates that take arguments.

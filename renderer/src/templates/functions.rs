@@ -11,7 +11,7 @@ use crate::plural::counted;
 use crate::problem::did_you_mean;
 use crate::yaml::Number;
 
-use super::helpers::Refusal;
+use super::refusal::Refusal;
 
 /// The functions that people may call in an expression.
 pub const VALUE_HELPERS: [&str; 15] = [

@@ -8,16 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 use handlebars::{
     BlockContext, BlockParams, Context, Handlebars, Helper, HelperDef, HelperResult, Output, PathAndJson,
-    RenderContext, RenderError, RenderErrorReason, Renderable, ScopedJson, Template,
+    RenderContext, RenderError, Renderable, ScopedJson, Template,
 };
 use serde_json::Value as Json;
-use thiserror::Error;
 
-use super::budget::Budget;
-use super::compile::Texts;
+use super::budget::{Budget, MAX_OUTPUT_BYTES};
 use super::functions::{self, DEFAULT, FILE, is_truthy, kind_of};
 use super::missing;
-use super::{MAX_OUTPUT_BYTES, token};
+use super::refusal::Refusal;
+use super::source::Texts;
+use super::token;
 
 /// The helper of everything that has a value.
 pub(super) const VALUE: &str = "__value";
@@ -53,31 +53,6 @@ const STEP_BYTES: usize = 512;
 const CALL_STEPS: usize = 20;
 /// What a value weighs besides its text, in bytes.
 const VALUE_BYTES: usize = 8;
-
-/// Why a helper refuses to go on, on its way through handlebars' own error type.
-#[derive(Debug, Error)]
-#[error("{message}")]
-pub(super) struct Refusal {
-    pub message: String,
-    pub hint: Option<String>,
-}
-
-impl Refusal {
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
-    }
-
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-impl From<Refusal> for RenderError {
-    fn from(refusal: Refusal) -> Self {
-        RenderErrorReason::NestedError(Box::new(refusal)).into()
-    }
-}
 
 /// An inserted value and the site that inserted it.
 #[derive(Clone, Debug, PartialEq)]

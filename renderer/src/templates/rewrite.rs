@@ -17,13 +17,13 @@ use crate::path::RepoPath;
 use crate::plural::{agrees, counted};
 use crate::problem::{Fault, Place, Position, did_you_mean};
 
-use super::compile::{Calls, Compiled, Kind, Site, SourceText, Stretch, Texts, Tracing};
+use super::compiled::{Calls, Compiled, Site, Stretch};
 use super::functions::{FILE, VALUE_HELPERS, arity};
 use super::helpers::{BLOCK, BLOCK_HELPERS, ENCLOSE, INSERT, INSERT_FILE, MARK, REQUIRE, REQUIRE_MAP, VALUE};
 use super::partials::PartialCall;
 use super::scan::{LineIndex, Scan, Tag, TagKind};
 use super::segments::PathText;
-use super::{TEXTS, TemplateSource};
+use super::source::{SourceKind, SourceText, TEXTS, TemplateSource, Texts, Tracing};
 
 pub(super) struct Rewriter<'a, 's> {
     compiled: &'a mut Compiled,
@@ -109,7 +109,7 @@ impl<'a, 's> Rewriter<'a, 's> {
             self.faults
                 .push(Fault::new(self.lines.position(tag.start), message).hint("check the braces before it"));
         }
-        if self.source.kind == Kind::Partial {
+        if self.source.kind == SourceKind::Partial {
             template = self.enclosed(template);
         }
         if self.faults.is_empty() { Ok((template, self.calls)) } else { Err(self.faults) }
@@ -373,8 +373,8 @@ impl<'a, 's> Rewriter<'a, 's> {
         self.compiled.ends_read.extend(path.segments.last().map(|segment| segment.name.to_owned()));
         if path.up > self.scopes {
             let around = match self.source.kind {
-                Kind::Template => "the template",
-                Kind::Partial => "the partial",
+                SourceKind::Template => "the template",
+                SourceKind::Partial => "the partial",
             };
             let message = format!("`{raw}` leads out of {around}");
             self.fault(

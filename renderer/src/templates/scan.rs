@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::problem::{Fault, Position};
 
-use super::foreign;
+use super::braces;
 
 /// Blocks, `else if` branches and partials inside each other, at most: each is one more level of the parsed tree. Deeper
 /// nesting is unreadable long before it is dangerous.
@@ -332,7 +332,7 @@ impl<'a> Blocks<'a> {
         let name = if tag.kind == TagKind::Else { "else" } else { "else if" };
         match self.open.last_mut() {
             None => {
-                let hint = foreign::or_else("open it with `{{#if …}}`");
+                let hint = braces::or_else("open it with `{{#if …}}`");
                 self.fault(tag, format!("`{name}` outside a block"), &hint);
             }
             Some(block) if block.has_else => {

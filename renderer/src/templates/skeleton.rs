@@ -14,7 +14,7 @@ use crate::network::{is_host_position, is_ipv6};
 use crate::problem::{Fault, Position};
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
-use super::MAX_OUTPUT_BYTES;
+use super::budget::MAX_OUTPUT_BYTES;
 use super::functions::{kind_of, scalar_text};
 use super::helpers::{Capture, too_large, weight};
 use super::scan::LineIndex;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::path::RepoPath;
 use crate::problem::{Place, Position};
 
-use super::compile::Compiled;
+use super::compiled::Compiled;
 use super::helpers::Capture;
 use super::scan::LineIndex;
 use super::token;

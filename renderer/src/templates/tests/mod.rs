@@ -12,7 +12,13 @@ mod values;
 
 use serde_json::{Value as Json, json};
 
+use super::set::expand_with;
+use super::trace::Trail;
 use super::*;
+use crate::key_path::Step;
+use crate::path::RepoPath;
+use crate::problem::Problem;
+use crate::yaml::{self, Value};
 
 /// The template that is expanded in most stories.
 const TEMPLATE: &str = "t.hbs";
