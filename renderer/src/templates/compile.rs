@@ -11,7 +11,7 @@ use crate::problem::{Fault, Position, Problem};
 
 use super::braces;
 use super::compiled::{Calls, Compiled};
-use super::functions::VALUE_HELPERS;
+use super::functions::FUNCTIONS;
 use super::partials::PartialCalls;
 use super::rewrite::Rewriter;
 use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, scan};
@@ -231,7 +231,7 @@ fn expression_hint(tag: &Tag) -> String {
         || text.len() < 3
         || text.starts_with('!')
         || FACTS.iter().any(|name| text.contains(name))
-        || VALUE_HELPERS.iter().any(|name| text.split_whitespace().next() == Some(name));
+        || FUNCTIONS.iter().any(|function| text.split_whitespace().next() == Some(function.name));
     if is_meant_for_us { hint.to_owned() } else { braces::or_else(hint) }
 }
 

@@ -245,7 +245,9 @@ impl HelperDef for Values<'_> {
             (name, arguments) => {
                 let values: Vec<&Json> = arguments.iter().map(PathAndJson::value).collect();
                 self.0.step(values.iter().map(|value| weight(value)).sum())?;
-                Ok(ScopedJson::Derived(functions::call(name, &values)?))
+                let function = functions::named(name);
+                let function = function.ok_or_else(|| Refusal::new(format!("unknown helper `{name}`")))?;
+                Ok(ScopedJson::Derived((function.call)(&values)?))
             }
         }
     }

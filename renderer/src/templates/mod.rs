@@ -28,7 +28,6 @@ mod tests;
 
 pub use budget::{Budget, MAX_CLUSTER_BYTES, MAX_CLUSTER_STEPS, MAX_OUTPUT_BYTES, MAX_SEARCH_STEPS};
 pub use compiled::Site;
-pub use functions::VALUE_HELPERS;
 pub use helpers::{BLOCK_HELPERS, MAX_STEPS};
 pub(crate) use missing::missing_name;
 pub use scan::{MAX_BRACKETS, MAX_NESTING, MAX_SOURCE_BYTES, MAX_TAGS};

@@ -18,7 +18,7 @@ use crate::plural::{agrees, counted};
 use crate::problem::{Fault, Place, Position, did_you_mean};
 
 use super::compiled::{Calls, Compiled, Site, Stretch};
-use super::functions::{FILE, VALUE_HELPERS, arity};
+use super::functions::{self, FILE, FUNCTIONS, Function};
 use super::helpers::{BLOCK, BLOCK_HELPERS, ENCLOSE, INSERT, INSERT_FILE, MARK, REQUIRE, REQUIRE_MAP, VALUE};
 use super::partials::PartialCall;
 use super::scan::{LineIndex, Scan, Tag, TagKind};
@@ -317,20 +317,11 @@ impl<'a, 's> Rewriter<'a, 's> {
         if name == FILE {
             self.file(call);
         }
-        if VALUE_HELPERS.contains(&name.as_str()) {
-            self.refuse_named_arguments(call);
-            let (wanted, example) = arity(&name);
-            if call.hash.is_empty() && !wanted.contains(&call.params.len()) {
-                let least = if wanted.start() == wanted.end() { "" } else { "at least " };
-                let message = format!(
-                    "`{name}` takes {least}{}, and {}",
-                    counted(*wanted.start(), "argument"),
-                    given(call.params.len())
-                );
-                self.fault(message, format!("write it like `{example}`"));
-            }
+        if let Some(function) = functions::named(&name) {
+            self.check_call(function, call);
         } else {
-            self.unknown_helper("helper", &name, &VALUE_HELPERS);
+            let names = FUNCTIONS.each_ref().map(|function| function.name);
+            self.unknown_helper("helper", &name, &names);
         }
         let params = call.params.iter().cloned().map(|param| self.parameter(param));
         let params = std::iter::once(literal(name.as_str())).chain(params).collect();
@@ -339,6 +330,21 @@ impl<'a, 's> Rewriter<'a, 's> {
             params,
             HashMap::new(),
         ))
+    }
+
+    fn check_call(&mut self, function: &Function, call: &HelperTemplate) {
+        self.refuse_named_arguments(call);
+        let wanted = &function.arguments;
+        if call.hash.is_empty() && !wanted.contains(&call.params.len()) {
+            let least = if wanted.start() == wanted.end() { "" } else { "at least " };
+            let message = format!(
+                "`{}` takes {least}{}, and {}",
+                function.name,
+                counted(*wanted.start(), "argument"),
+                given(call.params.len())
+            );
+            self.fault(message, format!("write it like `{}`", function.example));
+        }
     }
 
     fn parameter(&mut self, parameter: Parameter) -> Parameter {
