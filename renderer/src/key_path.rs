@@ -107,15 +107,24 @@ impl Deref for KeyPath {
     }
 }
 
-impl<T: AsRef<str>> FromIterator<Step<T>> for KeyPath {
-    fn from_iter<I: IntoIterator<Item = Step<T>>>(steps: I) -> Self {
-        Self(steps.into_iter().map(|step| step.owned()).collect())
-    }
-}
-
 impl From<Vec<Step>> for KeyPath {
     fn from(steps: Vec<Step>) -> Self {
         Self(steps)
+    }
+}
+
+impl IntoIterator for KeyPath {
+    type Item = Step;
+    type IntoIter = std::vec::IntoIter<Step>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<T: Into<String>> FromIterator<Step<T>> for KeyPath {
+    fn from_iter<I: IntoIterator<Item = Step<T>>>(steps: I) -> Self {
+        Self(steps.into_iter().map(|step| step.map(Into::into)).collect())
     }
 }
 
@@ -162,7 +171,7 @@ pub fn word(word: &str) -> String {
 
 /// Returns whether a path is the one written as `text`, or leads below it.
 #[must_use]
-pub fn is_at_or_below(path: &[Step], text: &str) -> bool {
+pub fn is_at_or_below<T: AsRef<str>>(path: &[Step<T>], text: &str) -> bool {
     let whole = text_of(path);
     whole
         .strip_prefix(text)

@@ -10,8 +10,9 @@ use thiserror::Error;
 
 /// A path inside the repository: relative, `/`-separated and unable to leave it.
 ///
-/// Never empty and never deeper than [`MAX_FOLDERS`]; no component is empty, `.`, `..` or `.git`; no backslash and no control character, so that it means the
-/// same on every platform and can be printed as it is.
+/// Never empty and never deeper than [`MAX_FOLDERS`]; no component is empty, `.`, `..` or `.git`; no
+/// backslash and no control character, so that it means the same on every platform and can be printed as it
+/// is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RepoPath(Box<str>);
@@ -99,8 +100,9 @@ fn path_fault(path: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns whether an editor or a desktop made a file of this name beside the ones that people write, and takes it away again
-/// or leaves it: locks, backups and copies of what is being edited. Nobody means it as an input.
+/// Returns whether an editor or a desktop made a file of this name beside the ones that people write, and
+/// takes it away again or leaves it: locks, backups and copies of what is being edited. It is never meant as an
+/// input.
 #[must_use]
 pub fn is_left_by_editor(name: &[u8]) -> bool {
     let is_between = |start: &[u8], end: &[u8]| {

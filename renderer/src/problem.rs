@@ -1,4 +1,4 @@
-//! Problems: faults in what people wrote, each with its place and the way out.
+//! Problems: faults in the source files, each with its place and what to do about it.
 //!
 //! Knows nothing of what is being checked. Problems are collected, never thrown one at a time.
 
@@ -108,7 +108,7 @@ impl Fault {
     }
 }
 
-/// A fault in what people wrote, as `file:line:column: message` and a hint on a line of its own.
+/// A fault in the source files, as `file:line:column: message` and a hint on a line of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Problem {
     /// Where a person must edit.
@@ -119,12 +119,14 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The path in a rendered file of an add-on, as `accept` in its `addon.yaml` takes it, where the check may be answered.
+    /// The path in a rendered file of an add-on, as `accept` in its `addon.yaml` takes it, where the check
+    /// may be answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<String>,
     /// Which check found it, or which part of reading: one of [`READING`].
     pub check: Cow<'static, str>,
-    /// The clusters that share it, if it was found in what is rendered for them or is the same in the files of several.
+    /// The clusters that share it, if it was found in what is rendered for them or is the same in the files
+    /// of several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<ClusterName>,
     /// Where else the very same is wrong: in the files of the other clusters.
@@ -133,7 +135,7 @@ pub struct Problem {
     /// The line that it is at, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<Excerpt>,
-    /// Whether it concerns the file as a whole, so that no line says more.
+    /// Whether it concerns the file as a whole, so that no line is shown.
     #[serde(skip)]
     pub is_of_file: bool,
 }
@@ -147,8 +149,8 @@ pub struct Excerpt {
     pub column: usize,
 }
 
-/// The names under which problems are found before there is anything to check: places and names of files, YAML, keys and types
-/// of facts, hubs, the chart lock, templates, and what is too much of anything.
+/// The names under which problems are found before there is anything to check: places and names of files,
+/// YAML, keys and types of facts, hubs, the chart lock, templates, and what is too much of anything.
 pub const READING: [&str; 7] = ["files", "yaml", "schema", "hubs", "lock", "template", "limits"];
 
 impl Problem {
@@ -219,7 +221,7 @@ impl Problem {
     pub fn at_each_place(&self) -> impl Iterator<Item = (&Place, String)> {
         let hint = self.hint.as_ref().map(|hint| format!("\nhint: {}", visible(hint))).unwrap_or_default();
         let text = format!("{}{hint}", self.headline());
-        // What is said there names the facts of the first cluster.
+        // The text names the facts of the first cluster.
         let also = format!("the same as at `{}`: {text}", self.place);
         let first = std::iter::once((&self.place, text));
         first.chain(self.also.iter().map(move |place| (place, also.clone())))

@@ -1,4 +1,4 @@
-//! What a run reads: the files that people wrote, and nothing else.
+//! What a run reads: the source files, and nothing else.
 //!
 //! Knows nothing of where they come from; the shell reads them from a commit or from a working tree.
 
@@ -18,7 +18,7 @@ pub const OUTPUT: &str = "argocd-apps";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub [u8; 20]);
 
-/// A file that people wrote.
+/// A source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The identity of the content; equal ids mean equal bytes.

@@ -1,6 +1,6 @@
-//! One way through every tree of maps, lists and scalars: [`Tree::at`] follows a path, [`walk`] visits everything with
-//! its path, [`leaves`] lists what has nothing below it, [`children`](Tree::children) is one level, and an [`Identity`]
-//! tells the items of a list apart.
+//! One way through every tree of maps, lists and scalars: [`Tree::at`] follows a path, [`walk`] visits
+//! everything with its path, [`parts`] and [`leaves`] list everything and what has nothing below it,
+//! [`children`](Tree::children) is one level, and an [`Identity`] tells the items of a list apart.
 //!
 //! Rendered values ([`yaml::Value`](crate::yaml::Value)), facts with their places
 //! ([`inventory::Fact`](crate::inventory::Fact)) and JSON are such trees. A walk borrows: it copies no key until
@@ -8,7 +8,7 @@
 //!
 //! ```
 //! # use fleetwright_renderer::{key_path::text_of, tree::{Below, walk}, yaml::{interpret, parse}};
-//! let value = interpret(&parse("a: [1, {b: x}]\nsecret: {c: y}\n").unwrap()[0]).unwrap();
+//! let value = interpret(&parse("a: [1, {b: x}]\nsecret: {c: z}\n").unwrap()[0]).unwrap();
 //! let mut texts = Vec::new();
 //! walk(&value, &mut |visit| {
 //!     texts.extend(visit.value.as_str().map(|text| format!("{}={text}", text_of(visit.path))));
@@ -127,14 +127,18 @@ fn enter<'v, T: Tree>(
 /// Returns the scalars and the empty maps and lists of a tree, with their paths.
 #[must_use]
 pub fn leaves<T: Tree>(tree: &T) -> Vec<(Vec<Step<&str>>, &T)> {
-    let mut leaves = Vec::new();
+    parts(tree).into_iter().filter(|(_, part)| part.children().next().is_none()).collect()
+}
+
+/// Returns a tree and everything in it, with their paths.
+#[must_use]
+pub fn parts<T: Tree>(tree: &T) -> Vec<(Vec<Step<&str>>, &T)> {
+    let mut parts = Vec::new();
     walk(tree, &mut |visit| {
-        if visit.is_leaf() {
-            leaves.push((visit.path.to_vec(), visit.value));
-        }
+        parts.push((visit.path.to_vec(), visit.value));
         Below::Enter
     });
-    leaves
+    parts
 }
 
 /// What may identify an item: the field that a path shows, and the keys that lead to each part of the identity.
@@ -155,7 +159,8 @@ pub const IDENTITIES: [Identity; 5] = [
 ];
 
 impl Identity {
-    /// Returns the parts of an item's identity, joined by slashes, if it has all of them; only a namespace may be missing.
+    /// Returns the parts of an item's identity, joined by slashes, if it has all of them; only a namespace
+    /// may be missing.
     pub fn of<T: Tree>(&self, item: &T) -> Option<String> {
         let words = self.parts.iter().map(|keys| match item.at(keys) {
             Some(word) => word.as_str(),

@@ -1,6 +1,6 @@
 //! Where charts are drawn from: a site without the internet keeps copies of their repositories.
 //!
-//! Knows addresses only. An add-on names the repository that a chart comes from, whoever draws it, and from wherever.
+//! Knows addresses only. An add-on names the repository that a chart comes from, wherever it is fetched from.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ impl ChartSources {
         }
     }
 
-    /// Returns the path of the fact that says where a repository is drawn from, if one does.
+    /// Returns the path of the fact that decides where a repository is fetched from, if one does.
     #[must_use]
     pub fn fact_about(&self, repository: &str) -> Option<Vec<Step>> {
         match (self.exception(repository), &self.mirror) {
@@ -52,7 +52,7 @@ impl ChartSources {
         }
     }
 
-    /// Returns whether nothing is said, so that every chart comes from the repository that its add-on names.
+    /// Returns whether it is empty, so that every chart comes from the repository that its add-on names.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.mirror.is_none() && self.exceptions.is_empty()

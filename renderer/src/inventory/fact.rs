@@ -7,7 +7,7 @@ use serde_json::{Number, Value as Json};
 use crate::key_path::{Step, owned};
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position};
-use crate::tree::{Below, Tree, walk};
+use crate::tree::{Tree, parts};
 use crate::yaml::{self, Map, Node, NodeKind, Value};
 
 /// A fact, or a map or list of them, with the place it was written at.
@@ -114,12 +114,7 @@ impl Fact {
     /// Returns every fact below this one, maps and lists included, with its path.
     #[must_use]
     pub fn all(&self) -> Vec<(Vec<Step>, &Self)> {
-        let mut found = Vec::new();
-        walk(self, &mut |visit| {
-            found.push((owned(visit.path), visit.value));
-            Below::Enter
-        });
-        found.split_off(1)
+        parts(self).into_iter().skip(1).map(|(path, fact)| (owned(&path), fact)).collect()
     }
 
     /// Returns the file that the fact is written in.

@@ -138,7 +138,7 @@ pub struct LoadBalancer {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(inline)]
 pub struct AddonChoice {
-    /// Whether the add-on runs here, whatever its own placement says.
+    /// Whether the add-on runs here, regardless of its own placement.
     #[schemars(with = "bool")]
     pub enabled: Option<bool>,
     /// Settings that the add-on declares in its `addon.yaml`.
@@ -246,7 +246,7 @@ pub struct Backups {
     /// The address of the S3, an `http://` or `https://` address.
     #[schemars(regex(pattern = r"^https?://[^\s/]+$"), extend("x-hint" = "write for example `https://s3.example.com:9000`"))]
     pub url: String,
-    /// The region, which every S3 wants to be told, also where there is only one.
+    /// The region, which every S3 requires, even where there is only one.
     pub region: String,
     /// The bucket.
     pub bucket: String,

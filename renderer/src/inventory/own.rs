@@ -1,7 +1,7 @@
 //! What a cluster has of its own: its name and its facts.
 //!
-//! By these, what is reported or changes on one cluster is known to be the same as on another, and an address is known to be
-//! the cluster's own.
+//! By these, what is reported or changes on one cluster is known to be the same as on another, and an address
+//! is known to be the cluster's own.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,7 +23,8 @@ const OWN: &str = "…";
 
 /// The shortest fact that is looked for in rendered files; what is shorter stands in too many texts by chance.
 const SHORTEST: usize = 3;
-/// How many facts of a cluster are looked for in messages, and how long they are at most: people write fewer, and shorter ones.
+/// How many facts of a cluster are looked for in messages, and how long they are at most: people write fewer,
+/// and shorter ones.
 const MOST: usize = 1_000;
 const LONGEST: usize = 256;
 
@@ -45,7 +46,8 @@ impl OwnFacts {
         Self::new(facts)
     }
 
-    /// Returns what a message about a cluster may quote: all that is written of it and its hub, settings and numbers included.
+    /// Returns what a message about a cluster may quote: all that is written of it and its hub, settings and
+    /// numbers included.
     #[must_use]
     pub fn written(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
         let names = [&cluster.name, &cluster.hub].map(ToString::to_string);
@@ -54,7 +56,8 @@ impl OwnFacts {
         Self::unlabelled(names.into_iter().chain(texts).take(MOST).collect())
     }
 
-    /// Returns what is known of a cluster whose facts can't be read: its name, and what stands at the place in question.
+    /// Returns what is known of a cluster whose facts can't be read: its name, and what stands at the place
+    /// in question.
     #[must_use]
     pub fn named(name: &ClusterName, value: &str) -> Self {
         let words = value.split([' ', '"', '\'', ',', '[', ']', '{', '}']);

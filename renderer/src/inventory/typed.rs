@@ -1,4 +1,5 @@
-//! From merged facts to typed ones. What a schema or a type refuses is reported where it was written, in whatever file that is.
+//! From merged facts to typed ones. What a schema or a type refuses is reported where it was written, in
+//! whatever file that is.
 
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ fn step(segment: &Segment) -> Option<Step> {
     }
 }
 
-/// Says a violation at the place that a person must edit.
+/// Returns the problem of a violation, at the place to edit.
 pub(crate) fn violation_problem(violation: Violation, origin: &Fact) -> Problem {
     let Violation { path, on_key, missing, message, hint } = violation;
     if let Some(dropped) = missing.and_then(|key| origin.at(&path)?.dropped(&key)) {
@@ -90,7 +91,7 @@ fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
         "loadBalancer": facts.load_balancer,
         "addresses": facts.addresses,
     });
-    // Left out where it is unknown: a template that needs it is told so, instead of inserting nothing.
+    // Left out where it is unknown: a template that needs it fails, instead of inserting nothing.
     if let Some(api_server) = &facts.api_server {
         view["apiServer"] = json!(api_server);
     }

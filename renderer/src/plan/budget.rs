@@ -1,7 +1,7 @@
-//! The deletion budget: how much of what is published one plan may delete before someone has to allow it by name.
+//! The deletion budget: how much of what is published one plan may delete without being allowed by name.
 //!
-//! An empty inventory, a broken template or a wrong folder all look like a wish to delete; the budget is what tells them
-//! from one. Knows nothing of what Argo CD will do with a deletion.
+//! An empty inventory, a broken template or a wrong folder all look like intended deletions; the budget is what
+//! distinguishes them. Knows nothing of what Argo CD will do with a deletion.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,8 +39,8 @@ pub struct Budget {
 
 /// Clusters are retired one at a time; in a fleet, a wave may retire one in fifty.
 const CLUSTERS: Allowance = Allowance { percent: 2, floor: 1 };
-/// One add-on may go from both clusters of the smallest platform, or from one wave of a fleet. An add-on that goes from
-/// every cluster of a fleet of 30 add-ons is 3 % of all: that is a decision that someone should name.
+/// One add-on may go from both clusters of the smallest platform, or from one wave of a fleet. An add-on that
+/// goes from every cluster of a fleet of 30 add-ons is 3 % of all: that is a decision to be named.
 const ADDONS: Allowance = Allowance { percent: 2, floor: 2 };
 /// An add-on's manifests may be rewritten as a whole (the largest of the platform has fewer than 20 files).
 const OBJECTS: Allowance = Allowance { percent: 5, floor: 20 };

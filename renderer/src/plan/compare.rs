@@ -33,7 +33,7 @@ pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo) -> Vec<Change> {
     }
 }
 
-/// Compares two texts of YAML, and of both no more than what differs if that can be told by their lines.
+/// Compares two texts of YAML; what is equal in both is not read if their lines show it.
 fn settings(old: &str, new: &str, memo: &mut Memo) -> Option<Vec<Change>> {
     let reduced = fast_diff::reduced(old, new)
         .and_then(|[old, new]| Some([memo.read(&old)?, memo.read(&new)?]))
@@ -61,8 +61,8 @@ pub(super) fn unread(old: &[u8], new: &[u8]) -> Change {
     change(None, KeyPath::default(), Some(size(old)), Some(size(new)))
 }
 
-/// Stands for the content of a file that is not shown. Of one that is too large only that is known: the caller need not
-/// have read it.
+/// Stands for the content of a file that is not shown. Of one that is too large only that is known: the
+/// caller need not have read it.
 fn size(bytes: &[u8]) -> Value {
     if is_opaque(bytes) {
         return Value::String(format!("more than {} MiB", MAX_COMPARED_BYTES >> 20));
@@ -192,7 +192,8 @@ impl<'v> Comparison<'v, '_> {
         }
     }
 
-    /// Compares items without identity: what stands between two equal items is paired in order, the rest comes or goes.
+    /// Compares items without identity: what stands between two equal items is paired in order, the rest
+    /// comes or goes.
     fn aligned(&mut self, old: &'v [Value], new: &'v [Value]) {
         for (removed, added) in gaps(old, new) {
             let paired = removed.len().min(added.len());

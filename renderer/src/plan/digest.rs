@@ -42,8 +42,8 @@ impl Serialize for Digest {
 }
 
 impl Plan {
-    /// Returns the digest by which this plan, and no other, can be named: of which files change, and from which bytes to
-    /// which. Everything else follows from these.
+    /// Returns the digest by which this plan, and no other, can be named: of which files change, and from
+    /// which bytes to which. Everything else follows from these.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hash = blake3::Hasher::new();

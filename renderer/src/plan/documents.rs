@@ -30,11 +30,11 @@ pub(super) type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
 /// What two documents have in common if they are versions of one.
 type Identity = fn(&Value) -> Option<ObjectName>;
 
-/// By what an old and a new document are paired, in the order in which it is tried: those that describe the same object,
-/// and of what is no object with a name those at the same place.
+/// By what an old and a new document are paired, in the order in which it is tried: those that describe the
+/// same object, and of what is no object with a name those at the same place.
 ///
-/// An object under another name, in another namespace or of another kind is another object: the old one is deleted. One
-/// that names no namespace may be in any, so it is paired with the only one that it can be.
+/// An object under another name, in another namespace or of another kind is another object: the old one is
+/// deleted. One that names no namespace may be in any, so it is paired with the only one that it can be.
 const PAIRED_BY: [(Identity, Identity); 4] =
     [(identity, identity), (unplaced, in_any_namespace), (in_any_namespace, unplaced), (nameless, nameless)];
 
@@ -123,7 +123,8 @@ impl ObjectName {
         })
     }
 
-    /// Returns what makes it the same object: of the group and version the group, since versions are views of one object.
+    /// Returns what makes it the same object: of the group and version the group, since versions are views of
+    /// one object.
     pub(super) fn identity(&self) -> Self {
         let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
         Self { api_version: group.to_owned(), ..self.clone() }

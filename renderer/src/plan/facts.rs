@@ -1,5 +1,5 @@
-//! What is known of the clusters of a plan, by which the same change is recognised on clusters whose names and addresses are not
-//! the same, and an edited fact behind what it changes.
+//! What is known of the clusters of a plan, by which the same change is recognised on clusters whose names
+//! and addresses are not the same, and an edited fact behind what it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,18 +1,23 @@
 //! Two texts of block-style YAML without the entries that are equal in both, by their lines alone.
 //!
-//! Parsing is most of what a plan costs, and two versions of a file are nearly always the same but for a line or two. Where
-//! a text is not plainly made of block maps (which our own writer guarantees and a person's edit may not), there is no answer
-//! and the caller parses all of it. Knows nothing of values: what is left is parsed.
+//! Parsing is most of what a plan costs, and two versions of a file are nearly always the same but for a line
+//! or two. Where a text is not plainly made of block maps (which our own writer guarantees and a person's
+//! edit may not), there is no answer and the caller parses all of it. Knows nothing of values: what is left
+//! is parsed.
 
 use std::collections::BTreeMap;
 
 /// The keys by which an object is known, or a list of them; they are kept even if they are equal.
 const IDENTITY: [&str; 4] = ["apiVersion", "items", "kind", "metadata"];
 
+/// The deepest line below which maps are cut down; the reader takes nothing that is much deeper.
+const MAX_INDENT: usize = 256;
+
 /// The entries of a block map as they are written, by their keys.
 type Entries<'t> = BTreeMap<&'t str, &'t str>;
 
-/// Returns two texts of one document each that differ as the given ones do; `None` if either has to be parsed as a whole.
+/// Returns two texts of one document each that differ as the given ones do; `None` if either has to be parsed
+/// as a whole.
 pub(super) fn reduced(old: &str, new: &str) -> Option<[String; 2]> {
     let (old, new) = (document(old)?, document(new)?);
     let is_kept =
@@ -22,7 +27,8 @@ pub(super) fn reduced(old: &str, new: &str) -> Option<[String; 2]> {
     Some(texts.map(|text| if text.is_empty() { "{}\n".to_owned() } else { text }))
 }
 
-/// Returns the entries of a text of one document, each a document of its own; `None` if it has to be parsed as a whole.
+/// Returns the entries of a text of one document, each a document of its own; `None` if it has to be parsed
+/// as a whole.
 pub(super) fn entries(text: &str) -> Option<impl Iterator<Item = &str>> {
     Some(document(text)?.into_values())
 }
@@ -60,7 +66,8 @@ fn reduce_entry(sides: [&str; 2], texts: &mut [String; 2]) {
 /// Returns the first line of an entry and the block map below it, if it holds nothing else.
 fn nested(entry: &str) -> Option<(&str, Entries<'_>)> {
     let (line, below) = entry.split_once('\n')?;
-    let (_, inline) = split_key(line.trim_start_matches(' '))?;
+    let content = line.trim_start_matches(' ');
+    let (_, inline) = split_key(content).filter(|_| line.len() - content.len() <= MAX_INDENT)?;
     inline.trim().is_empty().then_some((line.trim_end(), block_map(below)?))
 }
 
@@ -72,8 +79,8 @@ fn document(text: &str) -> Option<Entries<'_>> {
     block_map(without_header(text))
 }
 
-/// Returns whether a line may change what another line means: anchors and aliases; also carriage returns and tabs, which
-/// make counting spaces meaningless.
+/// Returns whether a line may change what another line means: anchors and aliases; also carriage returns and
+/// tabs, which make counting spaces meaningless.
 fn has_far_effects(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr::memchr2_iter(b'&', b'*', bytes)

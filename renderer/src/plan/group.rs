@@ -2,6 +2,7 @@
 //!
 //! Equal entries are found by hash and never compared pairwise: the cost follows the size of the plan.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ use super::documents::ObjectName;
 use super::model::{Action, Change, ClusterPlan, FilePlan, Plan};
 use super::risk_kind::{Risk, RiskKind};
 use crate::inventory::OwnFacts;
+use crate::key_path::Step;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::snapshot::OUTPUT;
 use crate::yaml::Value;
@@ -146,8 +148,8 @@ pub(super) fn place(file: &str, change: &Change) -> String {
 
 /// What is folded over clusters.
 pub(super) trait Foldable: Clone + PartialEq {
-    /// Returns it with what is a cluster's own replaced by what that stands for; in keys only if `has_own_keys`, since a
-    /// cluster's name may be a word that is a key everywhere, such as `app`.
+    /// Returns it with what is a cluster's own replaced by what that stands for; in keys only if
+    /// `has_own_keys`, since a cluster's name may be a word that is a key everywhere, such as `app`.
     fn general(&self, own: &OwnFacts, has_own_keys: bool) -> Self;
 
     /// Returns where it happens.
@@ -162,10 +164,10 @@ impl Foldable for Event {
         let mut event = self.clone();
         match &mut event {
             Self::Cluster { .. } | Self::Addon { .. } => {}
-            Self::File { file, .. } => *file = own.general(file).into_owned(),
+            Self::File { file, .. } => generalize(file, own),
             Self::Setting { file, change } => {
-                *file = own.general(file).into_owned();
-                generalize(change, own, has_own_keys);
+                generalize(file, own);
+                generalize_change(change, own, has_own_keys);
             }
         }
         event
@@ -192,32 +194,40 @@ impl Foldable for Event {
     }
 }
 
-fn generalize(change: &mut Change, own: &OwnFacts, has_own_keys: bool) {
-    let text = |text: &str| own.general(text).into_owned();
-    change.object = change.object.take().map(|object| {
-        let namespace = object.namespace.as_deref().map(text);
-        Arc::new(ObjectName { namespace, name: text(&object.name), ..ObjectName::clone(&object) })
-    });
-    let steps = change.path.iter().map(|step| match step.key() {
-        Some(_) if !has_own_keys => step.clone(),
-        _ => step.borrowed().map(text),
-    });
-    change.path = steps.collect();
-    for value in [&mut change.old, &mut change.new].into_iter().flatten() {
-        *value = general_value(value, own, has_own_keys);
+/// Replaces what is a cluster's own in a text; most texts have none of it.
+fn generalize(text: &mut String, own: &OwnFacts) {
+    if let Cow::Owned(general) = own.general(text) {
+        *text = general;
     }
 }
 
-fn general_value(value: &Value, own: &OwnFacts, has_own_keys: bool) -> Value {
-    let below = |value| general_value(value, own, has_own_keys);
+fn generalize_change(change: &mut Change, own: &OwnFacts, has_own_keys: bool) {
+    let general = |mut text: String| {
+        generalize(&mut text, own);
+        text
+    };
+    change.object = change.object.take().map(|object| {
+        let name = ObjectName::clone(&object);
+        Arc::new(ObjectName { namespace: name.namespace.map(general), name: general(name.name), ..name })
+    });
+    let steps = std::mem::take(&mut change.path).into_iter();
+    let is_meant = |step: &Step| has_own_keys || step.key().is_none();
+    change.path = steps.map(|step| if is_meant(&step) { step.map(general) } else { step }).collect();
+    for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+        *value = general_value(std::mem::replace(value, Value::Null), &general, has_own_keys);
+    }
+}
+
+fn general_value(value: Value, general: &impl Fn(String) -> String, has_own_keys: bool) -> Value {
+    let below = |value| general_value(value, general, has_own_keys);
     match value {
-        Value::String(text) => Value::String(own.general(text).into_owned()),
-        Value::List(items) => Value::List(items.iter().map(below).collect()),
+        Value::String(text) => Value::String(general(text)),
+        Value::List(items) => Value::List(items.into_iter().map(below).collect()),
         Value::Map(map) => {
-            let key = |key| if has_own_keys { own.general(key).into_owned() } else { key.to_owned() };
-            Value::Map(map.iter().map(|(name, value)| (key(name), below(value))).collect())
+            let key = |key| if has_own_keys { general(key) } else { key };
+            Value::Map(map.into_iter().map(|(name, value)| (key(name), below(value))).collect())
         }
-        other => other.clone(),
+        other => other,
     }
 }
 
@@ -319,7 +329,8 @@ impl<T: Foldable> Slots<T> {
     }
 }
 
-/// Returns what is found on the clusters of a plan, each once for all clusters where it is the same up to what is their own.
+/// Returns what is found on the clusters of a plan, each once for all clusters where it is the same up to
+/// what is their own.
 fn folded<T: Foldable>(plan: &Plan, found: impl Fn(&ClusterName, &ClusterPlan) -> Vec<T>) -> Vec<Slot<T>> {
     let own: Vec<_> = plan.clusters.keys().map(|name| plan.facts.own(name)).collect();
     let mut slots = Slots { by_hash: HashMap::new(), slots: Vec::new() };

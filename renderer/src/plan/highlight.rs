@@ -1,5 +1,5 @@
-//! What a plan does in a few words, said before everything else: clusters and add-ons that come or go, charts that change
-//! their versions, and values that change at many places.
+//! What a plan does in a few words, shown before everything else: clusters and add-ons that come or go,
+//! charts that change their versions, and values that change at many places.
 //!
 //! Knows nothing of how it is shown.
 
@@ -15,7 +15,7 @@ use super::version;
 use crate::path::{AddonName, ClusterName};
 use crate::yaml::Value;
 
-/// How many settings an edit of a value reaches before it is said by itself, if no fact of that value was edited.
+/// How many settings an edit of a value reaches before it is shown by itself, if no fact of that value was edited.
 const MANY_SETTINGS: usize = 2;
 
 /// What people read of a plan first.
@@ -146,7 +146,7 @@ fn charts(plan: &Plan) -> BTreeMap<What, BTreeSet<&ClusterName>> {
     highlights.collect()
 }
 
-/// What edits are told apart by: the fact, or else the texts before and after.
+/// What distinguishes edits: the fact, or else the texts before and after.
 type EditKey = (Option<String>, Option<(String, String)>);
 
 /// An edit of one value, wherever it stands.
@@ -219,18 +219,14 @@ fn common(old: impl Iterator<Item = char>, new: impl Iterator<Item = char>) -> u
 }
 
 impl What {
-    const fn kind(&self) -> u8 {
+    /// Returns the number of its kind, in the order of which all are shown.
+    pub(super) const fn kind(&self) -> u8 {
         match self {
             Self::Cluster { .. } => 0,
             Self::Chart { .. } => 1,
             Self::Addon { .. } => 2,
             Self::Value { .. } => 3,
         }
-    }
-
-    /// Returns whether two are of one kind.
-    pub(super) const fn is_like(&self, other: &Self) -> bool {
-        self.kind() == other.kind()
     }
 
     const fn is_unnamed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The plan as a pull request: a title, and a body that fits at every fleet size.
 //!
-//! Values are only ever written inside fenced blocks, and paths inside code spans, so that nothing in them is markup, a
-//! mention or a reference.
+//! Values are only ever written inside fenced blocks, and paths inside code spans, so that nothing in them is
+//! markup, a mention or a reference.
 
 use std::fmt::Write as _;
 
@@ -57,8 +57,8 @@ pub fn body(plan: &Plan) -> String {
     body_within(plan, BODY_LIMIT - BODY_MARGIN, Some(RISKS))
 }
 
-/// Returns the body in at most `limit` characters, for where something else stands beside it; each risk leads to its section
-/// of the page at `risks`, if there is one.
+/// Returns the body in at most `limit` characters, for where something else stands beside it; each risk leads
+/// to its section of the page at `risks`, if there is one.
 #[must_use]
 pub fn body_within(plan: &Plan, limit: usize, risks: Option<&str>) -> String {
     let mut body = Body { text: String::new(), characters: 0 };
@@ -117,7 +117,7 @@ fn add_risks(
 /// Writes a group: a heading and a diff, folded if it is long.
 fn section(group: &Group) -> String {
     let lines = lines(group);
-    let diff = fence(&lines);
+    let diff = fenced(&lines, "diff", usize::MAX);
     let on = on_clusters(&group.clusters);
     if lines.len() <= MAX_OPEN_LINES {
         return format!("\n### {}\n\n{diff}", capital(&on));
@@ -159,8 +159,8 @@ fn lines(group: &Group) -> Vec<String> {
     lines
 }
 
-/// Returns every change as fenced blocks of at most `limit` characters, and at most `blocks` of them; lines that do not fit
-/// are counted below the last.
+/// Returns every change as fenced blocks of at most `limit` characters, and at most `blocks` of them; lines
+/// that do not fit are counted below the last.
 #[must_use]
 pub fn full(plan: &Plan, limit: usize, blocks: usize) -> Vec<String> {
     let lines: Vec<String> =
@@ -192,6 +192,7 @@ fn fenced_blocks(texts: &[String], language: &str, limit: usize, most: usize) ->
     loop {
         let shown = fitting(rest, limit);
         rest = &rest[shown.len()..];
+        // It is longer than any run of backticks inside.
         let fence = "`".repeat(longest_run(shown.iter().map(String::as_str)).max(2) + 1);
         let block = format!("{fence}{language}\n{}\n{fence}\n", shown.join("\n"));
         if rest.is_empty() {
@@ -207,7 +208,8 @@ fn fenced_blocks(texts: &[String], language: &str, limit: usize, most: usize) ->
     }
 }
 
-/// Returns the first lines, each cut to a length that people read, as far as they fit into a block of `limit` characters.
+/// Returns the first lines, each cut to a length that people read, as far as they fit into a block of `limit`
+/// characters.
 fn fitting(lines: &[&str], limit: usize) -> Vec<String> {
     let mut room = limit.saturating_sub(TAIL_RESERVE + 2 * MAX_LINE);
     let mut shown = Vec::new();
@@ -220,13 +222,6 @@ fn fitting(lines: &[&str], limit: usize) -> Vec<String> {
         shown.push(line);
     }
     shown
-}
-
-/// Writes lines as a fenced block whose fence is longer than any run of backticks in them.
-fn fence(lines: &[String]) -> String {
-    let fence = "`".repeat(longest_run(lines.iter().map(String::as_str)).max(2) + 1);
-    let lines: Vec<_> = lines.iter().map(|line| visible(line)).collect();
-    format!("{fence}diff\n{}\n{fence}\n", lines.join("\n"))
 }
 
 /// Writes a text as a code span, in which nothing is markup, a mention or a reference.

@@ -54,8 +54,8 @@ impl Versions<'_> {
         name.map(str::to_owned).or_else(|| self.name_beside(change))
     }
 
-    /// Returns what stands beside a value and may name a secret: the `name` of an item that has no identity of its own, or
-    /// the argument before one.
+    /// Returns what stands beside a value and may name a secret: the `name` of an item that has no identity
+    /// of its own, or the argument before one.
     fn name_beside(&self, change: &Change) -> Option<String> {
         let (last, above) = change.path.split_last()?;
         let is_asked = match last {
@@ -121,7 +121,7 @@ fn without_value(line: &str) -> String {
     }
 }
 
-/// Returns whether a key of a manifest says what the object is.
+/// Returns whether a key of a manifest identifies the object.
 fn is_header(key: &str) -> bool {
     ["apiVersion", "kind", "name", "namespace", "type"]
         .contains(&key.trim().trim_matches(['"', '\'', '-', ' ']))

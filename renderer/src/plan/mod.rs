@@ -2,10 +2,11 @@
 //!
 //! Compares the published files with the rendered ones. Knows nothing of git, of forges or of how files are rendered.
 //!
-//! The stages: `read` turns bytes into values, `fast_diff` spares it most of them, `compare` finds the settings that differ,
-//! `applications` what becomes of each Application, `risk` names what can hurt, `masks` hides secrets, and all of that is the
-//! `model`. `group` folds what is the same on many clusters up to their own `facts`, `highlight` sums it up in a few words,
-//! `budget` limits what is deleted, and `text` and `markdown` are what people read.
+//! The stages: `read` turns bytes into values, `fast_diff` spares it most of them, `compare` finds the
+//! settings that differ, `applications` what becomes of each Application, `risk` names what can hurt, `masks`
+//! hides secrets, and all of that is the `model`. `group` folds what is the same on many clusters up to their
+//! own `facts`, `highlight` sums it up in a few words, `budget` limits what is deleted, and `text` and
+//! `markdown` are what people read.
 
 mod applications;
 mod budget;
@@ -56,8 +57,9 @@ const MAX_CHANGES: usize = 10_000;
 
 /// Compares what is published with what is rendered.
 ///
-/// `changes` holds the files that differ, in any order; equal files may be among them and are left out. By `facts` the same
-/// change is recognised on clusters whose own facts differ; a cluster that is not in them has its name alone.
+/// `changes` holds the files that differ, in any order; equal files may be among them and are left out. By
+/// `facts` the same change is recognised on clusters whose own facts differ; a cluster that is not in them
+/// has its name alone.
 #[must_use]
 pub fn plan(changes: &[FileChange], published: &Published, facts: Facts) -> Plan {
     let mut changes: Vec<&FileChange> = changes.iter().filter(|change| change.old != change.new).collect();
@@ -117,7 +119,7 @@ fn cluster_plan(
     ClusterPlan { action, risk, addons, files }
 }
 
-/// Tells what happens to a whole of which `published` files are published.
+/// Returns what happens to a whole of which `published` files are published.
 fn action_of<'a>(changes: impl Iterator<Item = &'a FileChange>, published: usize) -> Action {
     let (mut created, mut updated, mut deleted) = (0, 0, 0);
     for change in changes {

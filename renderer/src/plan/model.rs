@@ -32,8 +32,8 @@ pub struct FileChange {
 
 /// What is published now: how many files each cluster and each add-on has.
 ///
-/// Collected from one item a published file. It tells a deleted add-on from one that lost a file, and is the whole of
-/// which the deletion budget allows a share.
+/// Collected from one item a published file. It distinguishes a deleted add-on from one that lost a file, and
+/// is the whole of which the deletion budget allows a share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     pub(super) clusters: BTreeMap<ClusterName, PublishedCluster>,
@@ -71,8 +71,8 @@ pub enum Action {
 
 /// What will change: cluster → add-on → file → settings.
 ///
-/// As JSON it is an object with `clusters` (by name), `published`, `deleted` and `remainingFiles`; `Plan::groups` is the
-/// folded form.
+/// As JSON it is an object with `clusters` (by name), `published`, `deleted` and `remainingFiles`;
+/// `Plan::groups` is the folded form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -163,7 +163,7 @@ fn shared<T: Serialize, S: Serializer>(value: &Option<Arc<T>>, serializer: S) ->
 }
 
 impl FileChange {
-    /// Tells what happens to the file.
+    /// Returns what happens to the file.
     #[must_use]
     pub fn action(&self) -> Action {
         match (&self.old, &self.new) {

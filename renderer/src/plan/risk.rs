@@ -182,7 +182,8 @@ fn loss(kind: &str) -> Option<&'static str> {
 /// How a backup or its bucket is called in a key or a kind.
 const STORES: [&str; 5] = ["backup", "s3", "bucket", "objectstor", "snapshot"];
 
-/// What is lost with a cluster is no backup of it. The host tells where something is; no chart has to be known for that.
+/// What is lost with a cluster is no backup of it. The host tells where something is; no chart has to be
+/// known for that.
 fn backup_inside(leaf: &Leaf<'_>) -> Option<&'static str> {
     let (old, new) = leaf.texts();
     if !leaf.is_update || leaf.new.is_none() || !is_inside(new, leaf.own) || is_inside(old, leaf.own) {
@@ -290,7 +291,7 @@ fn immutable_field(leaf: &Leaf<'_>) -> Option<&'static str> {
         }
         _ => false,
     };
-    is_immutable.then_some("the API server refuses to change it in place: the object has to be made anew")
+    is_immutable.then_some("the API server refuses to change it in place: the object must be recreated")
 }
 
 fn namespace_move(leaf: &Leaf<'_>) -> Option<&'static str> {
@@ -379,7 +380,7 @@ impl Consequences {
     pub(super) fn of_cluster(self) -> Risk {
         let note = match self.rules {
             Some(Rules { keeps_objects: true, .. }) => {
-                "Argo CD lets go of the cluster and leaves everything running on it (`preserveResourcesOnDeletion`)"
+                "Argo CD stops managing the cluster and leaves everything running on it (`preserveResourcesOnDeletion`)"
             }
             Some(_) => {
                 "Argo CD deletes the Applications with the ApplicationSet, and every object that they made"

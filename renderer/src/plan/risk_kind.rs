@@ -24,7 +24,7 @@ pub enum RiskKind {
     Crd,
     /// The API server refuses to change the field in place.
     ImmutableField,
-    /// Objects are made anew in another namespace.
+    /// Objects are recreated in another namespace.
     NamespaceMove,
     /// An address that others use appears, moves or goes.
     ExposedAddress,

@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-/// The most cells of the table of common subsequences; beyond it (lists of about 1,000 differing items) what differs is
-/// taken as replaced, which keeps the cost of hostile input bounded.
+/// The most cells of the table of common subsequences; beyond it (lists of about 1,000 differing items) what
+/// differs is taken as replaced, which keeps the cost of hostile input bounded.
 const MAX_CELLS: usize = 1 << 20;
 
 /// Returns what goes and what comes between the items that stay: indices of the old list and of the new one.

@@ -113,7 +113,7 @@ const MAX_HIGHLIGHTS: usize = 3;
 /// Writes what a plan does, a line for each, and counts what is too much of one kind.
 pub(super) fn highlights(highlights: &[Highlight]) -> Vec<String> {
     let mut lines = Vec::new();
-    for same in highlights.chunk_by(|a, b| a.what.is_like(&b.what)) {
+    for same in highlights.chunk_by(|a, b| a.what.kind() == b.what.kind()) {
         let shown = if same.len() <= MAX_HIGHLIGHTS + 1 { same.len() } else { MAX_HIGHLIGHTS };
         lines.extend(same[..shown].iter().map(highlight));
         if shown < same.len() {
@@ -200,27 +200,23 @@ fn is_bare(text: &str) -> bool {
 
 /// Writes what happens as lines without indentation or sign; the kind of each line stands for its sign.
 pub(super) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
-    let lines = match &entry.event {
+    let line = |action: Action, what: &str, counts: &[(usize, &str)]| {
+        let counts: Vec<_> = counts.iter().map(|(count, noun)| counted(*count, noun)).collect();
+        vec![Line {
+            kind: LineKind::of(action),
+            text: format!("{what} {}: {}", action.past(), counts.join(", ")),
+        }]
+    };
+    let mut lines = match &entry.event {
         Event::Cluster { action, addons, files, .. } => {
-            let what = format!(
-                "cluster {}: {}, {}",
-                action.past(),
-                counted(*addons, "add-on"),
-                counted(*files, "file")
-            );
-            vec![Line { kind: LineKind::of(*action), text: what }]
+            line(*action, "cluster", &[(*addons, "add-on"), (*files, "file")])
         }
         Event::Addon { addon, action, files, .. } => {
-            let what = format!("add-on {addon} {}: {}", action.past(), counted(*files, "file"));
-            vec![Line { kind: LineKind::of(*action), text: what }]
+            line(*action, &format!("add-on {addon}"), &[(*files, "file")])
         }
-        Event::File { file, action, leaves, .. } => {
-            let what = format!("{} {}: {}", visible(file), action.past(), counted(*leaves, "setting"));
-            vec![Line { kind: LineKind::of(*action), text: what }]
-        }
+        Event::File { file, action, leaves, .. } => line(*action, &visible(file), &[(*leaves, "setting")]),
         Event::Setting { change: setting, .. } => change(setting, limits),
     };
-    let mut lines = lines;
     if entry.variants > 1 {
         let text = format!("({} different values; this is one of them)", entry.variants);
         lines.push(Line { kind: LineKind::Plain, text });

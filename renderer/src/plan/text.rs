@@ -55,7 +55,7 @@ impl Page {
     }
 }
 
-/// Returns one line that says how much changes where.
+/// Returns one line: how much changes where.
 #[must_use]
 pub fn headline(plan: &Plan) -> String {
     if plan.is_empty() {
@@ -101,7 +101,7 @@ pub fn summary(plan: &Plan) -> Vec<Line> {
     page.0
 }
 
-/// Says how much of the plan is not shown, and how to see it.
+/// Returns how much of the plan is not shown, and how to see it.
 pub(super) fn folded(groups: &[Group]) -> String {
     let entries: usize = groups.iter().map(|group| group.entries.len()).sum();
     let mut clusters: Vec<&ClusterName> = groups.iter().flat_map(|group| &group.clusters).collect();

@@ -1,7 +1,8 @@
-//! Which of two versions is the older one, as far as their texts tell.
+//! Which of two versions is the older one, as far as their texts show.
 //!
-//! Knows nothing of charts or images. Versions of other shapes than these have no order: numbers with dots between them,
-//! with or without a `v` and a pre-release (`v1.2.3-rc.1+build`), and dates (`2026-01-31`, `RELEASE.2026-01-31T00-00-00Z`).
+//! Wider than semantic versions, which image tags and many charts don't follow. Knows nothing of charts or
+//! images. Versions of other shapes than these have no order: numbers with dots between them, with or without
+//! a `v` and a pre-release (`v1.2.3-rc.1+build`), and dates (`2026-01-31`, `RELEASE.2026-01-31T00-00-00Z`).
 
 use std::cmp::Ordering;
 

@@ -1,8 +1,8 @@
 //! From what was written to what it means: plain scalars become null, booleans and numbers.
 //!
-//! Helm and Argo CD read YAML with the rules of version 1.1, other tools with those of 1.2. A plain scalar on which they differ is
-//! refused, and so is a number that would not come out as it was written: both are fixed with a pair of quotes. Keys are text,
-//! whatever they look like.
+//! Helm and Argo CD read YAML with the rules of version 1.1, other tools with those of 1.2. A plain scalar on
+//! which they differ is refused, and so is a number that would not come out as it was written: both are fixed
+//! with a pair of quotes. Keys are text, whatever they look like.
 
 use std::fmt;
 
@@ -122,7 +122,7 @@ pub fn interpret_as_written(node: &Node) -> Value {
     interpret_with(node, &mut |_, text, _| Value::String(text.to_owned()))
 }
 
-/// Interprets a document; `ambiguous` says what an ambiguous scalar is.
+/// Interprets a document; `ambiguous` decides what an ambiguous scalar is.
 fn interpret_with(node: &Node, ambiguous: &mut impl FnMut(Ambiguity, &str, Position) -> Value) -> Value {
     match &node.kind {
         NodeKind::Scalar(Scalar { text, style: Style::Plain }) => {
@@ -238,7 +238,8 @@ fn is_decimal(text: &str) -> bool {
         && exponent.is_none_or(|exponent| !exponent.is_empty() && are_digits(exponent))
 }
 
-/// Of the decimals, those that every reader takes for a number: digits on both sides of a point, and a signed exponent.
+/// Of the decimals, those that every reader takes for a number: digits on both sides of a point, and a signed
+/// exponent.
 fn is_float_to_all(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "+0"));

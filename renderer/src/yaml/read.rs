@@ -1,7 +1,8 @@
 //! From text to documents: structure, positions and spelling, with nothing interpreted.
 //!
-//! Aliases are expanded within a budget and plain `<<` keys are merged, so that later stages see a tree of scalars, lists and maps.
-//! Private-use characters, which stand for the expressions of a template, are ordinary characters here.
+//! Aliases are expanded within a budget and plain `<<` keys are merged, so that later stages see a tree of
+//! scalars, lists and maps. Private-use characters, which stand for the expressions of a template, are
+//! ordinary characters here.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -16,12 +17,12 @@ use crate::problem::{Fault, Position, did_you_mean};
 
 /// How deep lists and maps may stand in each other.
 const MAX_DEPTH: usize = 128;
-/// How much all copies of nodes of a text together may add to what is written in it, in bytes of text and [`NODE_WEIGHT`] for
-/// each node. What is anchored is a copy, too: anchors may stand in each other.
+/// How much all copies of nodes of a text together may add to what is written in it, in bytes of text and
+/// [`NODE_WEIGHT`] for each node. What is anchored is a copy, too: anchors may stand in each other.
 const ALIAS_BUDGET: usize = 1 << 20;
 /// What a node weighs in the alias budget, besides its text.
 const NODE_WEIGHT: usize = 64;
-/// How many faults of one text are told.
+/// How many faults of one text are reported.
 const MAX_FAULTS: usize = 100;
 /// How many entries of a map are compared with each other; beyond that a table is built.
 const FEW_KEYS: usize = 12;
@@ -52,13 +53,14 @@ fn position_after(text: &str) -> Position {
 
 /// Parses all documents of a text; empty ones are left out.
 ///
-/// Each fault is told: a syntax error ends its document only, and the next one is read.
+/// Each fault is reported: a syntax error ends its document only, and the next one is read.
 pub fn parse(text: &str) -> Result<Vec<Node>, Vec<Fault>> {
     let reader = read(text, Reader { length: text.len(), ..Reader::default() });
     if reader.faults.is_empty() { Ok(reader.documents) } else { Err(reader.faults) }
 }
 
-/// Parses all documents of a text that is not ours: of a key that is there twice the last one counts, as for Go's readers.
+/// Parses all documents of a text that is not ours: of a key that is there twice the last one counts, as for
+/// Go's readers.
 ///
 /// Returns the faults of such keys beside the documents.
 pub fn parse_foreign(text: &str) -> Result<(Vec<Node>, Vec<Fault>), Vec<Fault>> {
@@ -350,7 +352,8 @@ fn measure(node: &Node) -> (usize, usize) {
 
 /// Keys.
 impl Reader {
-    /// Replaces plain `<<` entries by the entries of the maps they name. What is written out wins, then what is named first.
+    /// Replaces plain `<<` entries by the entries of the maps they name. What is written out wins, then what
+    /// is named first.
     fn merge(&mut self, entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
         if !entries.iter().any(|(key, _)| is_merge_key(key)) {
             return entries;
@@ -438,8 +441,8 @@ fn duplicate_fault(first: &Node, second: &Node) -> Fault {
 
 /// Tags.
 impl Reader {
-    /// Returns whether a block scalar is what a text without a last line break ends in. The parser adds the line break that
-    /// YAML 1.2 asks for; the readers of Helm, Argo CD and Python do not.
+    /// Returns whether a block scalar is what a text without a last line break ends in. The parser adds the
+    /// line break that YAML 1.2 asks for; the readers of Helm, Argo CD and Python do not.
     fn breaks_off(&self, text: &str, span: &Span) -> bool {
         let is_content = if text.bytes().all(|byte| byte == b'\n') {
             // Of blank lines alone, `|+` keeps those that end.
@@ -495,7 +498,7 @@ fn says_what_is_read(tag: &Tag, text: &str, style: Style) -> bool {
     }
 }
 
-/// Says a syntax error in the words of someone who edits the file.
+/// Returns a syntax error in the words of the file's author.
 fn syntax_fault(error: &ScanError) -> Fault {
     let at = position(*error.marker());
     let (message, hint) = match error.kind() {

@@ -70,8 +70,8 @@ const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
 
 /// Returns the shortest spelling that every reader takes for this number.
 ///
-/// A number without a fraction is spelled as an integer, as JSON writers do. An exponent has a point before it and a sign,
-/// since `PyYAML` takes `1e21` for text.
+/// A number without a fraction is spelled as an integer, as JSON writers do. An exponent has a point before
+/// it and a sign, since `PyYAML` takes `1e21` for text.
 pub(super) fn float_spelling(number: f64) -> Option<String> {
     if !number.is_finite() {
         return None;
@@ -96,16 +96,11 @@ impl<T> Map<T> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// Returns the value of `key` for changing.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut T> {
-        self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-
     /// Sets `key`, in place if it is there and at the end if not.
     pub fn insert(&mut self, key: impl Into<String>, value: T) {
         let key = key.into();
-        match self.get_mut(&key) {
-            Some(old) => *old = value,
+        match self.0.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, old)) => *old = value,
             None => self.0.push((key, value)),
         }
     }

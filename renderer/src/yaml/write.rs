@@ -1,7 +1,7 @@
 //! The one way this project writes YAML: block style that readers of YAML 1.1 and of 1.2 take for the same values.
 //!
-//! Text is left bare only if no reader can take it for anything else; it is quoted as in JSON otherwise, and a text of several lines
-//! is a literal block. The same value always gives the same bytes.
+//! Text is left bare only if no reader can take it for anything else; it is quoted as in JSON otherwise, and
+//! a text of several lines is a literal block. The same value always gives the same bytes.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,8 @@ use memchr::memchr_iter;
 
 use super::value::Value;
 
-/// A longer key is written in the explicit form, since libyaml reads only 1,024 characters ahead to find the `:` of a short one.
+/// A longer key is written in the explicit form, since libyaml reads only 1,024 characters ahead to find the
+/// `:` of a short one.
 const SHORT_KEY_BYTES: usize = 1_000;
 
 /// Returns a value as one document that ends in a newline.
@@ -228,8 +229,8 @@ fn push_escaped(out: &mut String, text: &str) {
 
 /// Returns the header of the literal block for a text, or `None` if it must be quoted or has one line only.
 ///
-/// Quoted are also texts whose white space an editor would trim without showing it: lines of nothing but white space, and several
-/// line feeds at the end.
+/// Quoted are also texts whose white space an editor would trim without showing it: lines of nothing but
+/// white space, and several line feeds at the end.
 fn block_header(text: &str) -> Option<&'static str> {
     let kinds = byte::kinds(text);
     let is_literal = kinds & byte::LINE != 0
