@@ -17,6 +17,7 @@ pub mod secrets;
 
 pub mod snapshot;
 
+mod argo;
 pub mod charts;
 
 pub mod inventory;

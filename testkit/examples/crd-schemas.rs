@@ -101,8 +101,8 @@ const CORE: [&str; 48] = [
 /// The file of the parts that kinds of Kubernetes itself share.
 const CORE_PARTS: &str = "core-parts.json";
 
-/// Where the table of all kinds is written, beside the folder of the schemas.
-const TABLE: &str = "../kinds.rs";
+/// The file of the schemas of all kinds.
+const KINDS: &str = "kinds.txt";
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
@@ -121,18 +121,7 @@ fn main() -> Result<()> {
     let core = condense_core(&fs::read_to_string(description)?, &CORE)?;
     fs::write(out.join(CORE_PARTS), core.parts)?;
     schemas.extend(core.kinds.into_iter().map(|schema| (schema.file_name.clone(), schema)));
-    // Versions of a kind are often equal, and so are a kind and its form for a whole cluster: kept once, under the first.
-    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
-    for schema in schemas.values() {
-        if files
-            .insert(&schema.text, files.get(&*schema.text).copied().unwrap_or(&schema.file_name))
-            .is_none()
-        {
-            println!("{:>7} bytes  {}", schema.text.len(), schema.file_name);
-            fs::write(out.join(&schema.file_name), &schema.text)?;
-        }
-    }
-    fs::write(out.join(TABLE), table(schemas.values().map(|schema| (schema, files[&*schema.text]))))?;
+    fs::write(out.join(KINDS), kinds(schemas.values()))?;
     Ok(())
 }
 
@@ -143,18 +132,20 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn table<'a>(schemas: impl Iterator<Item = (&'a KindSchema, &'a str)>) -> String {
-    let rows = schemas.map(|(schema, file_name)| {
-        let KindSchema { api_version, kind, is_core, .. } = schema;
-        let new = if *is_core { "core" } else { "new" };
-        format!("    Kind::{new}({api_version:?}, {kind:?}, include_str!(\"schemas/{file_name}\")),\n")
-    });
-    let rows: Vec<String> = rows.collect();
-    let (count, rows) = (rows.len(), rows.concat());
-    format!(
-        "//! The kinds whose fields are known. Written by `crd-schemas` (see `schemas/README.md`); do not edit.\n\n\
-         use super::objects::Kind;\n\n\
-         #[rustfmt::skip]\n\
-         pub(super) static KINDS: [Kind; {count}] = [\n{rows}];\n"
-    )
+/// Writes each schema below the kinds that it is of. Versions of a kind are often equal, and so are a kind and its form for a whole
+/// cluster: kept once, at the first.
+fn kinds<'a>(schemas: impl Iterator<Item = &'a KindSchema>) -> String {
+    let mut texts: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    for KindSchema { api_version, kind, is_core, text, .. } in schemas {
+        let owner = if *is_core { "Kubernetes" } else { "custom" };
+        let name = format!("{api_version} {kind}");
+        if let Some((.., names)) = texts.iter_mut().find(|(of, known, _)| *of == owner && known == text) {
+            names.push(name);
+        } else {
+            println!("{:>7} bytes  {name}", text.len());
+            texts.push((owner, text, vec![name]));
+        }
+    }
+    let parts = texts.iter().map(|(owner, text, names)| format!("== {owner}: {}\n{text}", names.join(", ")));
+    parts.collect::<Vec<_>>().concat()
 }

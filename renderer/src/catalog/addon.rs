@@ -17,6 +17,8 @@ use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
 use crate::tree::Tree;
 
+use super::interface::{BySignal, Provides, Receives, Sends};
+
 /// What the rendered values of an add-on are called.
 pub(crate) const VALUES_FILE: &str = "values.yaml";
 
@@ -64,6 +66,19 @@ pub struct AddonFile {
     /// Names that its values and objects use of what nothing in this repository provides.
     #[serde(default)]
     pub outside: Outside,
+    /// What its chart makes in its cluster.
+    #[serde(default)]
+    pub provides: Provides,
+    /// What it receives, by the name of the signal: `metrics`, `logs`, or any other that something sends.
+    #[serde(default)]
+    pub receives: BySignal<Receives>,
+    /// What it sends, by the name of the signal.
+    #[serde(default)]
+    pub sends: BySignal<Sends>,
+    /// What reads its values as a part of the mesh, if it is one.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub mesh: Option<String>,
     /// Answers to checks that guess: what they find there is meant.
     #[serde(default)]
     pub accept: Vec<Accept>,
@@ -141,11 +156,12 @@ pub struct Outside {
     pub storage_classes: BTreeSet<String>,
 }
 
-/// The checks that guess, from the names of keys, from what a chart's defaults look like or from what is known of some charts, and
+/// The checks that guess, from the names of keys, from what a chart's defaults look like or from what an add-on says of its chart, and
 /// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
-pub const ACCEPTABLE: [&str; 12] = [
+pub const ACCEPTABLE: [&str; 13] = [
     "cluster-labels",
     "deployed",
+    "flows",
     "images",
     "keys",
     "logs",

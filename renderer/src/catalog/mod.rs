@@ -3,6 +3,7 @@
 //! Knows what each template is for and nothing of a particular cluster.
 
 mod addon;
+mod interface;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +18,10 @@ use crate::yaml;
 
 pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, Chart, Outside, Placement, addon_schema};
 pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
+pub use interface::{
+    BySignal, Condition, Exposed, FullName, LoginValue, Provides, Receives, ReceivingEndpoint, Sends,
+    Service, Setting, StorageClasses, Target, ValuePath,
+};
 
 /// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.
 pub const MAX_TEMPLATE_BYTES: usize = crate::templates::MAX_SOURCE_BYTES;

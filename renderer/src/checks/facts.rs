@@ -5,14 +5,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::argo::IN_CLUSTER;
 use crate::inventory::{Cluster, Inventory, key};
 use crate::key_path::Step;
 use crate::network::{Address, AddressRange, Family, Network, OneOrMore, Span};
 use crate::path::RepoPath;
 use crate::problem::{Place, Problem};
 use crate::snapshot::ENVIRONMENTS;
-
-use super::argo::IN_CLUSTER;
 
 pub(super) fn fleet_is_not_empty(inventory: &Inventory) -> Vec<Problem> {
     if !inventory.clusters.is_empty() || !inventory.broken.is_empty() {

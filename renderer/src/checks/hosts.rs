@@ -8,8 +8,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::inventory::{Cluster, Fleet};
 use crate::key_path::Step;
 use crate::network::{Bare, bare_addresses};
+use crate::tree::{Below, walk};
 
-use super::{Document, Finding, Part, kept, visit};
+use super::document::Document;
+use super::finding::{Finding, Part};
 
 /// How many findings of one document are kept.
 const MAX_FINDINGS: usize = 100;
@@ -30,15 +32,16 @@ pub fn known_hosts<'a>(clusters: impl Iterator<Item = &'a Cluster>, fleet: &Flee
 
 pub(super) fn ipv6_hosts_have_brackets(document: &Document<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    visit(document.value, &mut |path, value, _| {
-        let Some(text) = value.as_str() else { return };
+    walk(document.value, &mut |visit| {
+        let text = visit.value.as_str().unwrap_or_default();
         let left = MAX_FINDINGS.saturating_sub(findings.len());
         for bare in bare_addresses(text, |address| document.known_hosts.contains(address)).take(left) {
-            let finding = finding(&kept(path), &bare);
+            let finding = finding(&visit.owned_path(), &bare);
             let line = text[..bare.at].matches('\n').count();
             let is_in_lines = text.trim_end().contains('\n');
             findings.push(if is_in_lines { finding.on(Part::Line(line)) } else { finding });
         }
+        Below::Enter
     });
     findings
 }

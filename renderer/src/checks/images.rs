@@ -1,9 +1,12 @@
 //! Images: each names one registry, and a version that stays what it is.
 
 use crate::charts::{begins_with_registry, is_registry};
-use crate::yaml::Map;
+use crate::key_path::{Step, owned};
+use crate::tree::{Below, walk};
+use crate::yaml::{Map, Value};
 
-use super::{Document, Finding, Seen, kept, visit};
+use super::document::Document;
+use super::finding::Finding;
 
 /// The tag that is another image tomorrow.
 const LATEST: &str = "latest";
@@ -16,35 +19,37 @@ const VERSION_HINT: &str = "name a version, as a tag or as a digest: otherwise i
 
 pub(super) fn images_are_pinned(document: &Document<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    visit(document.value, &mut |path, value, within| {
-        if let Some(text) = value.as_str() {
-            findings.extend(match (path.last(), within) {
-                (Some(Seen::Key(name)), Some(map)) => judge(name, text, map, path),
-                _ => doubled(text, path),
+    walk(document.value, &mut |visit| {
+        if let Some(text) = visit.value.as_str() {
+            let map = visit.parent().and_then(Value::as_map);
+            findings.extend(match (visit.key(), map) {
+                (Some(name), Some(map)) => judge(name, text, map, visit.path),
+                _ => doubled(text, visit.path),
             });
         }
+        Below::Enter
     });
     findings
 }
 
-fn judge(key: &str, text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
+fn judge(key: &str, text: &str, map: &Map, path: &[Step<&str>]) -> Option<Finding> {
     let is_tag = || key == "tag" || is_version_key(key) && map.get("image").is_some();
     doubled(text, path).or_else(|| match key {
         _ if text == LATEST && is_tag() => {
-            Some(Finding::new(&kept(path), "the tag `latest` is no version").hint(VERSION_HINT))
+            Some(Finding::new(&owned(path), "the tag `latest` is no version").hint(VERSION_HINT))
         }
         "image" => unversioned(text, map, path),
         _ => None,
     })
 }
 
-fn doubled(text: &str, path: &[Seen<'_>]) -> Option<Finding> {
+fn doubled(text: &str, path: &[Step<&str>]) -> Option<Finding> {
     let message = is_doubled(text).then(|| format!("image `{text}` names two registries"))?;
-    Some(Finding::new(&kept(path), message).hint("leave one of them out"))
+    Some(Finding::new(&owned(path), message).hint("leave one of them out"))
 }
 
-fn unversioned(text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
-    let is_container = matches!(path, [.., Seen::Index(_), _]) && map.get("name").is_some();
+fn unversioned(text: &str, map: &Map, path: &[Step<&str>]) -> Option<Finding> {
+    let is_container = matches!(path, [.., Step::Index(_), _]) && map.get("name").is_some();
     // In values, a name without a slash may be a part that the chart completes; a pattern is no image.
     let is_image =
         (is_container || text.contains('/')) && text.chars().all(is_image_character) && !is_file(text);
@@ -56,7 +61,7 @@ fn unversioned(text: &str, map: &Map, path: &[Seen<'_>]) -> Option<Finding> {
         Some(_) => return None,
         None => format!("image `{text}` names no version"),
     };
-    Some(Finding::new(&kept(path), message).hint(VERSION_HINT))
+    Some(Finding::new(&owned(path), message).hint(VERSION_HINT))
 }
 
 /// Returns whether a key beside `image` holds its version: `tag`, `imageTag`, `version`, `sha`, `imageDigest`.

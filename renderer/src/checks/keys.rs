@@ -7,7 +7,8 @@ use crate::key_path::{is_at_or_below, key, text_of};
 use crate::problem::Problem;
 use crate::yaml::{self, Value};
 
-use super::{Document, DocumentKind, Finding, Part};
+use super::document::Document;
+use super::finding::{Finding, Part};
 
 /// How many known keys a hint lists.
 const MAX_LISTED: usize = 12;
@@ -37,18 +38,19 @@ pub fn not_locked(addon: &Addon) -> Problem {
 }
 
 pub(super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Finding> {
-    let Some(addon) = document.addon.filter(|_| document.kind == DocumentKind::Values) else {
-        return Vec::new();
-    };
+    let Some((addon, values)) = document.values() else { return Vec::new() };
     let Some(locked) = &addon.locked else { return Vec::new() };
-    let misfits = charts::judge(document.value, &locked.values);
-    let misfits = misfits
-        .into_iter()
-        .filter(|misfit| !addon.facts.free_form.iter().any(|place| is_at_or_below(&misfit.path, place)));
-    misfits.map(|misfit| finding(addon, &misfit, document.value)).collect()
+    let misfits = charts::judge(values, &locked.values);
+    let misfits = misfits.into_iter().filter(|misfit| !is_free(addon, misfit));
+    misfits.map(|misfit| finding(addon, &misfit, values)).collect()
 }
 
-fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
+/// Returns whether the add-on says that any key may stand there.
+pub(super) fn is_free(addon: &Addon, misfit: &Misfit) -> bool {
+    addon.facts.free_form.iter().any(|place| is_at_or_below(&misfit.path, place))
+}
+
+pub(super) fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
     let chart = format!("chart `{}` {}", addon.facts.chart.name, addon.facts.chart.version);
     let path = text_of(&misfit.path);
     match &misfit.kind {

@@ -3,12 +3,14 @@
 //! A fact is short enough by itself, and what a template makes of two or three is not. The cluster refuses it when it is applied,
 //! which is long after the merge.
 
+use crate::argo::{Application, applications};
 use crate::catalog::MAX_RELEASE;
-use crate::key_path::{Step, key};
+use crate::key_path::{Step, key, owned};
+use crate::tree::{self, Below};
 use crate::yaml::Value;
 
-use super::argo::{Application, applications};
-use super::{Document, DocumentKind, Finding, Seen, kept, visit};
+use super::document::{Document, DocumentKind};
+use super::finding::Finding;
 
 /// What the standard lets the common name of a certificate be.
 const COMMON_NAME: usize = 64;
@@ -38,10 +40,11 @@ pub(super) fn names_are_short_enough(document: &Document<'_>) -> Vec<Finding> {
             walk.application(&application);
         }
     }
-    visit(document.value, &mut |path, value, _| {
-        if let Some(Seen::Key(name)) = path.last() {
-            walk.entry(path, name, value);
+    tree::walk(document.value, &mut |visit| {
+        if let Some(name) = visit.key() {
+            walk.entry(visit.path, name, visit.value);
         }
+        Below::Enter
     });
     walk.findings
 }
@@ -85,18 +88,18 @@ impl<'d> Walk<'d> {
         }
     }
 
-    fn entry(&mut self, path: &[Seen<'d>], name: &str, value: &'d Value) {
+    fn entry(&mut self, path: &[Step<&str>], name: &str, value: &'d Value) {
         let is_object = self.document.kind == DocumentKind::Object;
         match (name, value) {
             ("commonName", Value::String(text)) => {
-                self.judge(&kept(path), text, "the common name of a certificate", COMMON_NAME);
+                self.judge(&owned(path), text, "the common name of a certificate", COMMON_NAME);
             }
-            ("host", Value::String(text)) if is_object => self.host(&kept(path), text),
+            ("host", Value::String(text)) if is_object => self.host(&owned(path), text),
             (_, Value::List(items)) if is_object && HOST_KEYS.contains(&name) => {
                 for (index, text) in
                     items.iter().enumerate().filter_map(|(at, item)| Some((at, item.as_str()?)))
                 {
-                    self.host(&[kept(path), vec![Step::Index(index)]].concat(), text);
+                    self.host(&[owned(path), vec![Step::Index(index)]].concat(), text);
                 }
             }
             _ => {}

@@ -4,6 +4,7 @@
 //! told. Here it is a fault. Knows the kinds that our own templates write; of other kinds it judges what all have in common.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
 use serde_json::{Map, Value};
@@ -13,8 +14,10 @@ use crate::key_path::{Step, key};
 use crate::schema::{Schema, Violation};
 use crate::yaml;
 
-use super::kinds::KINDS;
-use super::{Document, DocumentKind, Finding, Part, argo};
+use crate::argo;
+
+use super::document::Document;
+use super::finding::{Finding, Part};
 
 /// What holds for every object.
 static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("schemas/object.json"));
@@ -52,7 +55,8 @@ pub struct ObjectId {
 impl ObjectId {
     /// Reads the identity of an object; nothing if it has no name.
     pub(super) fn of(document: &Document<'_>) -> Option<Self> {
-        let text = |keys: &[&str]| document.value.at(keys).and_then(yaml::Value::as_str).map(str::to_owned);
+        let object = document.object()?;
+        let text = |keys: &[&str]| object.at(keys).and_then(yaml::Value::as_str).map(str::to_owned);
         let kind = text(&["kind"])?;
         let name = text(&["metadata", "name"])?;
         let version = text(&["apiVersion"])?;
@@ -73,13 +77,22 @@ impl ObjectId {
 }
 
 /// A kind whose fields are known.
-pub(super) struct Kind {
-    api_version: &'static str,
-    name: &'static str,
+struct Kind {
     /// Whether it belongs to Kubernetes itself.
     is_core: bool,
     schema: EmbeddedSchema,
 }
+
+/// The kinds whose fields are known, by version and name. Written by `crd-schemas` (see `schemas/README.md`).
+static KINDS: LazyLock<HashMap<(&str, &str), Kind>> = LazyLock::new(|| {
+    let parts = include_str!("schemas/kinds.txt").split("\n== ").filter_map(|part| part.split_once('\n'));
+    let kinds = parts.flat_map(|(header, text)| {
+        let (owner, kinds) = header.trim_start_matches("== ").split_once(": ").unwrap_or_default();
+        let kind = move || Kind { is_core: owner == "Kubernetes", schema: EmbeddedSchema::new(text) };
+        kinds.split(", ").filter_map(move |name| Some((name.split_once(' ')?, kind())))
+    });
+    kinds.collect()
+});
 
 /// A schema that is compiled when it is first used, since a repository uses few of them.
 struct EmbeddedSchema {
@@ -97,16 +110,6 @@ static CORE_PARTS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
 });
 
 impl Kind {
-    /// A custom kind.
-    pub(super) const fn new(api_version: &'static str, name: &'static str, text: &'static str) -> Self {
-        Self { api_version, name, is_core: false, schema: EmbeddedSchema::new(text) }
-    }
-
-    /// A kind of Kubernetes itself.
-    pub(super) const fn core(api_version: &'static str, name: &'static str, text: &'static str) -> Self {
-        Self { api_version, name, is_core: true, schema: EmbeddedSchema::new(text) }
-    }
-
     fn schema(&self) -> &Schema {
         self.schema.get(|schema| {
             if self.is_core {
@@ -156,10 +159,8 @@ impl EmbeddedSchema {
 
 /// A misspelt field is dropped by the cluster without a word.
 pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
-    if document.kind != DocumentKind::Object {
-        return Vec::new();
-    }
-    let violations = check_object(&document.value.to_json(), document.schemas);
+    let Some(object) = document.object() else { return Vec::new() };
+    let violations = check_object(&object.to_json(), document.schemas);
     let finding = |violation: Violation| Finding {
         part: if violation.on_key { Part::Key } else { Part::Value },
         hint: violation.hint,
@@ -184,7 +185,7 @@ pub(super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<Finding> {
         let hint = format!("rename `{}`, or call its project otherwise", cluster.file);
         return vec![Finding::new(&["metadata", "name"].map(key), message).hint(hint)];
     }
-    let registered = argo::part(document).and_then(|part| part.registered);
+    let registered = argo::registered(document.value);
     // Of a cluster of that name, it is said once.
     let is_reserved = |registered: &argo::Registered| {
         registered.name == argo::IN_CLUSTER
@@ -201,7 +202,8 @@ pub(super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<Finding> {
 /// Returns everything that is wrong with one object, in the order of the paths.
 #[must_use]
 pub fn check_object(object: &Value, own: &ObjectSchemas) -> Vec<Violation> {
-    let known = KINDS.iter().find(|kind| is_of(object, kind.api_version, kind.name));
+    let text = |key| object.get(key).and_then(Value::as_str);
+    let known = text("apiVersion").zip(text("kind")).and_then(|kind| KINDS.get(&kind));
     let object = &*without_nothing(object, known.is_some_and(|kind| kind.is_core));
     let mut violations = OBJECT.get(|_| ()).violations(object);
     if let Some(schema) = own_schema(object, own).or_else(|| known.map(Kind::schema)) {
@@ -211,11 +213,6 @@ pub fn check_object(object: &Value, own: &ObjectSchemas) -> Vec<Violation> {
     violations.sort();
     violations.dedup();
     violations
-}
-
-fn is_of(object: &Value, api_version: &str, kind: &str) -> bool {
-    let is = |key, text: &str| object.get(key).and_then(Value::as_str) == Some(text);
-    is("apiVersion", api_version) && is("kind", kind)
 }
 
 /// Leaves out what says nothing to the API server and is written by tools all the same: `creationTimestamp: null`, `status: {}`,
@@ -343,7 +340,8 @@ mod tests {
     #[test]
     fn every_embedded_schema_compiles() {
         OBJECT.get(|_| ());
-        for kind in &KINDS {
+        assert_eq!(KINDS.len(), 115);
+        for kind in KINDS.values() {
             kind.schema();
         }
     }

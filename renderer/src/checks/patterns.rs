@@ -4,9 +4,11 @@
 //! that brings braces or a `*` would allow there what no template does. Each document comes a second time, with neutral values:
 //! where the two differ in what is read there, a value has brought it.
 
+use crate::key_path::{Step, owned};
 use crate::yaml::Value;
 
-use super::{Document, Finding, Part, Seen, kept};
+use super::document::Document;
+use super::finding::{Finding, Part};
 
 /// What stands for other characters in patterns, and what separates the words of a policy.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '?', '[', ']', '{', '}', '!', '\\', ','];
@@ -51,7 +53,7 @@ pub(super) fn values_bring_no_patterns(document: &Document<'_>) -> Vec<Finding> 
 struct Walk<'v> {
     kind: &'v str,
     reading: Reading,
-    path: Vec<Seen<'v>>,
+    path: Vec<Step<&'v str>>,
     findings: Vec<Finding>,
 }
 
@@ -60,7 +62,7 @@ impl<'v> Walk<'v> {
         match (value, neutral) {
             (Value::Map(map), Value::Map(neutral)) => {
                 for ((key, value), (neutral_key, neutral)) in map.iter().zip(neutral.iter()) {
-                    self.path.push(Seen::Key(key));
+                    self.path.push(Step::Key(key));
                     self.judge(key, neutral_key, Part::Key);
                     self.value(value, neutral);
                     self.path.pop();
@@ -68,7 +70,7 @@ impl<'v> Walk<'v> {
             }
             (Value::List(items), Value::List(neutral)) => {
                 for (index, (item, neutral)) in items.iter().zip(neutral).enumerate() {
-                    self.path.push(Seen::Index(index));
+                    self.path.push(Step::Index(index));
                     self.value(item, neutral);
                     self.path.pop();
                 }
@@ -84,8 +86,8 @@ impl<'v> Walk<'v> {
         }
         let is_pattern = match self.reading {
             Reading::Patterns { below } => {
-                let is_below = matches!(self.path[..], [Seen::Key(key), ..] if key == below);
-                is_below && !matches!(self.path[..], [_, Seen::Key("description")])
+                let is_below = matches!(self.path[..], [Step::Key(key), ..] if key == below);
+                is_below && !matches!(self.path[..], [_, Step::Key("description")])
             }
             Reading::Templates => self.is_file_pattern(),
         };
@@ -99,14 +101,14 @@ impl<'v> Walk<'v> {
 
     /// Returns whether this names the files or folders that a generator looks for.
     fn is_file_pattern(&self) -> bool {
-        let is_key = |seen: &Seen<'_>, name| matches!(seen, Seen::Key(key) if *key == name);
+        let is_key = |seen: &Step<&str>, name| matches!(seen, Step::Key(key) if *key == name);
         self.path.last().is_some_and(|last| is_key(last, "path"))
             && self.path.iter().any(|seen| is_key(seen, "files") || is_key(seen, "directories"))
     }
 
     fn find(&mut self, part: Part, message: String) {
         let hint = "write it in the template, braces of Argo CD as `\\{{`, and keep it out of the value";
-        self.findings.push(Finding::new(&kept(&self.path), message).on(part).hint(hint));
+        self.findings.push(Finding::new(&owned(&self.path), message).on(part).hint(hint));
     }
 }
 

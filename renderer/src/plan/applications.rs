@@ -3,11 +3,12 @@
 //! An `ApplicationSet` is read as what it generates: its template with the values of each element filled in. So an element
 //! is known by the name of its Application, whatever its keys are called. Knows nothing of add-ons.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+
+use crate::argo;
 
 use super::documents::ObjectName;
 use super::read::read;
@@ -179,55 +180,21 @@ fn version_risk(old: &str, new: &str) -> Option<Risk> {
 
 /// Returns the Applications that an object is or generates.
 fn applications(object: &Value) -> Applications {
-    if object.get("kind").and_then(Value::as_str) == Some("Application") {
-        return BTreeMap::from([named(object, object, None)]);
-    }
-    let Some(template) = object.at(&["spec", "template"]) else { return Applications::new() };
-    let mut elements = Vec::new();
-    object.at(&["spec", "generators"]).into_iter().for_each(|value| collect_elements(value, &mut elements));
-    if elements.is_empty() {
-        return BTreeMap::from([named(template, &Value::Null, None)]);
-    }
-    elements.iter().map(|element| named(template, element, element_name(element))).collect()
+    argo::applications_of_any_generator(object).iter().map(named).collect()
 }
 
-/// Returns what identifies an element of a generator's list: the first of the usual keys, or else its first text.
-fn element_name(element: &Value) -> Option<String> {
-    let first_text = || element.as_map()?.iter().find_map(|(_, value)| value.as_str().map(str::to_owned));
-    IDENTITIES.iter().find_map(|kind| kind.of(element)).or_else(first_text)
-}
-
-/// Finds the elements of all lists of a generator, those of nested ones included.
-fn collect_elements<'v>(value: &'v Value, elements: &mut Vec<&'v Value>) {
-    match value {
-        Value::List(items) => items.iter().for_each(|item| collect_elements(item, elements)),
-        Value::Map(entries) => {
-            for (key, value) in entries.iter() {
-                match value.as_list().filter(|_| key == "elements") {
-                    Some(items) => elements.extend(items),
-                    None => collect_elements(value, elements),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Fills in a template with the values of an element, and returns the Application with its name.
-fn named(template: &Value, element: &Value, identity: Option<String>) -> (String, Application) {
+/// Returns an Application with its name, once its own templates are filled in.
+fn named(application: &argo::Application<'_>) -> (String, Application) {
+    let template = application.template();
     let text = |value: Option<&Value>| {
-        value
-            .and_then(Value::as_str)
-            .map(|text| filled(text, element).into_owned())
-            .filter(|text| !text.is_empty())
+        let text = application.shown(value.and_then(Value::as_str)?);
+        (!text.is_empty()).then(|| text.into_owned())
     };
-    let spec = template.get("spec");
-    let at = |keys: &[&str]| text(spec.and_then(|spec| spec.at(keys)));
-    let several = spec.and_then(|spec| spec.get("sources")).and_then(Value::as_list).unwrap_or_default();
-    let sources = || spec.and_then(|spec| spec.get("source")).into_iter().chain(several);
-    let chart = sources().find(|source| text(source.get("chart")).is_some());
-    let of_chart = |keys: &[&str]| text(chart.and_then(|source| source.at(keys)));
-    let release = sources().find_map(|source| text(source.at(&["helm", "releaseName"])));
+    let at = |keys: &[&str]| text(template.get("spec").and_then(|spec| spec.at(keys)));
+    let sources: Vec<_> = application.sources().map(|(_, source)| source).collect();
+    let chart = sources.iter().find(|source| text(source.get("chart")).is_some());
+    let of_chart = |key: &str| text(chart.and_then(|source| source.get(key)));
+    let release = sources.iter().find_map(|source| text(source.at(&["helm", "releaseName"])));
     let settings = [
         (ApplicationSetting::Project, at(&["project"])),
         (
@@ -235,55 +202,20 @@ fn named(template: &Value, element: &Value, identity: Option<String>) -> (String
             at(&["destination", "name"]).or_else(|| at(&["destination", "server"])),
         ),
         (ApplicationSetting::Namespace, at(&["destination", "namespace"])),
-        (ApplicationSetting::Repository, of_chart(&["repoURL"])),
-        (ApplicationSetting::Chart, of_chart(&["chart"])),
+        (ApplicationSetting::Repository, of_chart("repoURL")),
+        (ApplicationSetting::Chart, of_chart("chart")),
         (ApplicationSetting::Release, release),
-        (ApplicationSetting::Version, of_chart(&["targetRevision"])),
+        (ApplicationSetting::Version, of_chart("targetRevision")),
     ];
     let settings = settings.into_iter().filter_map(|(what, text)| Some((what, text?))).collect();
     let name = text(template.at(&["metadata", "name"])).unwrap_or_default();
-    (name, Application { element: identity, settings })
+    (name, Application { element: application.element().and_then(element_name), settings })
 }
 
-/// Replaces what stands between `{{` and `}}` and names a value of the element: `{{ .name }}`, or `{{name}}` in the older
-/// template language. What is worked out from it stays as a text with the value in it.
-fn filled<'t>(text: &'t str, element: &Value) -> Cow<'t, str> {
-    let (mut filled, mut rest) = (String::new(), text);
-    while let Some((before, (inside, after))) =
-        rest.split_once("{{").and_then(|(before, rest)| Some((before, rest.split_once("}}")?)))
-    {
-        filled.push_str(before);
-        let inside = inside.trim_matches(['-', ' ']);
-        match value_of(inside, element) {
-            Some(value) => filled.push_str(&value),
-            None => filled.extend(["{{", &words(inside, element), "}}"]),
-        }
-        rest = after;
-    }
-    if filled.is_empty() && rest.len() == text.len() {
-        return Cow::Borrowed(text);
-    }
-    filled.push_str(rest);
-    Cow::Owned(filled)
-}
-
-/// Fills in each word of an expression that names a value.
-fn words(expression: &str, element: &Value) -> String {
-    let words = expression.split(' ').map(|word| {
-        let value = word.starts_with('.').then(|| value_of(word, element)).flatten();
-        value.unwrap_or_else(|| word.to_owned())
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-fn value_of(word: &str, element: &Value) -> Option<String> {
-    let path: Vec<&str> = word.strip_prefix('.').unwrap_or(word).split('.').collect();
-    match element.at(&path).or_else(|| element.get(word))? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.as_str().to_owned()),
-        Value::Bool(value) => Some(value.to_string()),
-        _ => None,
-    }
+/// Returns what identifies an element of a generator's list: the first of the usual keys, or else its first text.
+fn element_name(element: &Value) -> Option<String> {
+    let first_text = || element.as_map()?.iter().find_map(|(_, value)| value.as_str().map(str::to_owned));
+    IDENTITIES.iter().find_map(|kind| kind.of(element)).or_else(first_text)
 }
 
 impl Application {

@@ -19,7 +19,10 @@ pub(crate) fn place_to_edit(file: FileDocuments<'_>, document: usize, finding: &
         Part::Value => None,
         Part::Key => key_place(file, document, path),
         Part::Line(line) => line_place(file, document, path, line),
-        Part::Addon => file.template.addon.map(|addon| start_of(addon.origin.file())),
+        Part::Addon => file.template.addon.map(|addon| match finding.path.as_slice() {
+            [] => start_of(addon.origin.file()),
+            path => addon.origin.place(path),
+        }),
         Part::ClusterTemplates => {
             Some(start_of(&RepoPath::parse("templates/cluster").expect("a constant path")))
         }

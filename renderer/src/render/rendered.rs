@@ -67,10 +67,10 @@ impl RenderedCluster {
             .collect()
     }
 
-    /// Returns what the cluster sends, each with the URL that it is sent to: metrics, logs, traces, secrets that it requests.
-    pub fn sends(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let ends = self.footprints().into_iter().filter_map(|(_, _, footprint)| footprint.ends.as_deref());
-        ends.flat_map(|ends| ends.senders.iter().map(|sender| (ends.signal.noun(), sender.url.as_str())))
+    /// Returns the signals that the cluster sends, each with the URL that it is sent to.
+    pub fn sends(&self) -> impl Iterator<Item = (&str, &str)> {
+        let ends = self.footprints().into_iter().flat_map(|(_, _, footprint)| &footprint.ends);
+        ends.flat_map(|ends| ends.senders.iter().map(|sender| (ends.signal.as_str(), sender.url.as_str())))
     }
 
     /// Returns what the files were rendered in: the add-ons, then the cluster's own files. Units that were taken over

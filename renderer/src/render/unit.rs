@@ -5,8 +5,8 @@ use std::net::Ipv6Addr;
 
 use crate::catalog::Catalog;
 use crate::checks::{
-    Check, DOCUMENT_CHECKS, Document, DocumentCheck, Finding, Footprint, Spot, footprint, judged_parts,
-    known_hosts,
+    Check, DOCUMENT_CHECKS, Document, DocumentCheck, Finding, Footprint, Spot, exposed_by, footprint,
+    judged_parts, known_hosts,
 };
 use crate::problem::Problem;
 use crate::provenance::{
@@ -104,23 +104,22 @@ impl<'a> UnitRenderer<'a> {
         neutral: Option<&Value>,
     ) -> (Footprint, Vec<Finding>) {
         let (cluster, addon, kind) = (self.documents.scope.cluster, template.addon, template.kind);
+        let exposed = exposed_by(value);
         let document = Document {
             cluster,
             addon,
             kind,
             value,
             neutral,
-            footprint: &Footprint::default(),
+            exposed: &exposed,
             schemas: &self.documents.catalog.schemas,
             known_hosts: &self.known_hosts,
         };
-        let footprint = footprint(&document);
-        let document = Document { footprint: &footprint, ..document };
         let found = |check: &'static Check<DocumentCheck>| {
             (check.run)(&document).into_iter().map(|finding| finding.of(check.name))
         };
         let findings = DOCUMENT_CHECKS.iter().flat_map(found).collect();
-        (footprint, findings)
+        (footprint(&document), findings)
     }
 }
 

@@ -28,8 +28,8 @@ fn hub_with(values: &str) -> World {
 #[test]
 fn metrics_sent_to_nobody_are_told_where_the_override_stands() {
     assert_snapshot!(sending_to("http://192.168.64.99:9090/api/v1/write").problems(), @"
-    environments/app.yaml:23:20: metrics go to `http://192.168.64.99:9090/api/v1/write`, where nobody listens
-      hint: hub `control` listens on `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
+    environments/app.yaml:23:20: `http://192.168.64.99:9090/api/v1/write` is not an endpoint for metrics
+      hint: hub `control` has `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
     ");
 }
 
@@ -41,15 +41,15 @@ fn metrics_sent_to_a_wrong_port_path_or_scheme_are_told_in_the_template() {
         URL.replace("http:", "https:"),
     ] {
         let problems = platform().edit(AGENT, URL, &wrong).problems();
-        assert!(problems.contains("where nobody listens"), "{problems}");
+        assert!(problems.contains("is not an endpoint for"), "{problems}");
         assert!(
-            problems.contains("hub `control` listens on `http://192.168.64.102:9090/api/v1/write`"),
+            problems.contains("hub `control` has `http://192.168.64.102:9090/api/v1/write`"),
             "{problems}"
         );
     }
     assert_snapshot!(platform().edit(AGENT, URL, &URL.replace("write", "wirte")).problems(), @"
-    templates/addons/prometheus-agent/values.yaml.hbs:11:21: metrics go to `http://192.168.64.102:9090/api/v1/wirte`, where nobody listens
-      hint: hub `control` listens on `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/prometheus-agent/values.yaml.hbs:11:21: `http://192.168.64.102:9090/api/v1/wirte` is not an endpoint for metrics
+      hint: hub `control` has `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
     ");
 }
 
@@ -64,17 +64,17 @@ fn a_default_port_may_be_written_or_left_out() {
 fn a_hub_that_does_not_receive_is_told_once_where_it_is_deaf() {
     let off = "      prometheus:\n        prometheusSpec:\n          enableRemoteWriteReceiver: false\n";
     assert_snapshot!(hub_with(off).problems(), @"
-    environments/control.yaml:28:38: metrics of the spokes are not received here
-      hint: set `enableRemoteWriteReceiver: true`
+    environments/control.yaml:28:38: spokes cannot reach the endpoint for metrics here
+      hint: set `prometheus.prometheusSpec.enableRemoteWriteReceiver: true`
     ");
     let private = "      prometheus:\n        service:\n          type: ClusterIP\n";
     assert_snapshot!(hub_with(private).problems(), @"
-    environments/control.yaml:28:17: metrics of the spokes are not received here
-      hint: set `type: LoadBalancer`, and `loadBalancerIP` to an address of the pool
+    environments/control.yaml:28:17: spokes cannot reach the endpoint for metrics here
+      hint: set `prometheus.service.type: LoadBalancer`, and `loadBalancerIP` to an address of the pool
     ");
     assert_snapshot!(hub_with("").edit(CONTROL, "    values:\n", "    enabled: false\n").problems(), @"
-    templates/addons/prometheus-agent/values.yaml.hbs:11:21: metrics go to `http://192.168.64.102:9090/api/v1/write`, where nobody listens
-      hint: hub `control` runs no Prometheus that could receive them
+    templates/addons/prometheus-agent/values.yaml.hbs:11:21: `http://192.168.64.102:9090/api/v1/write` is not an endpoint for metrics
+      hint: hub `control` runs no add-on that receives metrics
     ");
 }
 
@@ -88,8 +88,8 @@ fn metrics_may_go_to_a_host_name_or_to_a_machine_outside_the_clusters() {
 fn a_second_remote_write_is_judged_like_the_first() {
     let over = "\naddons:\n  prometheus-agent:\n    values:\n      prometheus:\n        prometheusSpec:\n          additionalRemoteWrite:\n            - url: http://192.168.64.103:9090/api/v1/write\n";
     assert_snapshot!(platform().and(APP, over).problems(), @"
-    environments/app.yaml:23:20: metrics go to `http://192.168.64.103:9090/api/v1/write`, where nobody listens
-      hint: hub `control` listens on `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
+    environments/app.yaml:23:20: `http://192.168.64.103:9090/api/v1/write` is not an endpoint for metrics
+      hint: hub `control` has `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
     ");
 }
 
@@ -107,8 +107,8 @@ fn metrics_must_go_to_the_clusters_own_hub() {
     assert_eq!(second_hub().problems(), "no problems");
     let world = second_hub().edit(AGENT, "{{hub.addresses.prometheus}}", "192.168.65.102");
     assert_snapshot!(world.problems(), @"
-    templates/addons/prometheus-agent/values.yaml.hbs:11:36: metrics go to `http://192.168.65.102:9090/api/v1/write`, which is `eu` and not the hub
-      hint: hub `control` listens on `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/prometheus-agent/values.yaml.hbs:11:36: `http://192.168.65.102:9090/api/v1/write` is the endpoint for metrics of `eu` and not of the hub
+      hint: hub `control` has `http://192.168.64.102:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
     ");
 }
 

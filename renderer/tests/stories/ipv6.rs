@@ -257,7 +257,7 @@ fn what_is_sent_in_ipv6_arrives_or_is_missed() {
         "{{hub.addresses.loki}}",
     );
     assert_snapshot!(told(&elsewhere), @"
-    templates/addons/prometheus-agent/values.yaml.hbs: metrics go to `http://[fd00:64::104]:9090/api/v1/write`, where nobody listens
-      hint: hub `control` listens on `http://[fd00:64::102]:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/prometheus-agent/values.yaml.hbs: `http://[fd00:64::104]:9090/api/v1/write` is not an endpoint for metrics
+      hint: hub `control` has `http://[fd00:64::102]:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
     ");
 }

@@ -48,8 +48,8 @@ fn logs_that_arrive_are_no_problem() {
 #[test]
 fn logs_sent_to_nobody_are_told_on_their_line() {
     assert_snapshot!(platform().edit(FLUENT_BIT, "hub.addresses.loki", "hub.addresses.grafana").problems(), @"
-    templates/addons/fluent-bit/values.yaml.hbs:7:9: logs go to `http://192.168.64.101:3100/loki/api/v1/push`, where nobody listens
-      hint: hub `control` listens on `http://192.168.64.104:3100/loki/api/v1/push`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/fluent-bit/values.yaml.hbs:7:9: `http://192.168.64.101:3100/loki/api/v1/push` is not an endpoint for logs
+      hint: hub `control` has `http://192.168.64.104:3100/loki/api/v1/push`; a machine outside the clusters is named in `_fleet.yaml`
     ");
     for (right, wrong) in [
         ("Port    3100", "Port    80"),
@@ -58,7 +58,7 @@ fn logs_sent_to_nobody_are_told_on_their_line() {
         ("        Host    {{hub.addresses.loki}}\n", ""),
     ] {
         let problems = platform().edit(FLUENT_BIT, right, wrong).problems();
-        assert!(problems.contains("where nobody listens"), "{problems}");
+        assert!(problems.contains("is not an endpoint for"), "{problems}");
     }
 }
 
@@ -66,7 +66,7 @@ fn logs_sent_to_nobody_are_told_on_their_line() {
 fn logs_need_a_tenant_where_the_hub_keeps_tenants_apart() {
     let world = platform().edit(LOKI, "auth_enabled: false", "auth_enabled: true");
     assert_snapshot!(world.problems(), @"
-    templates/addons/fluent-bit/values.yaml.hbs:7:9: logs go to `http://192.168.64.104:3100/loki/api/v1/push` without a tenant, and hub `control` refuses them
+    templates/addons/fluent-bit/values.yaml.hbs:7:9: logs are sent to `http://192.168.64.104:3100/loki/api/v1/push` without a tenant, and hub `control` requires one
       hint: name one by `Tenant_id`, or set `loki.auth_enabled: false` on the hub
     ");
     let world = world.edit(FLUENT_BIT, "tls     off", "Tenant_id platform");
@@ -76,13 +76,13 @@ fn logs_need_a_tenant_where_the_hub_keeps_tenants_apart() {
 #[test]
 fn a_loki_without_an_address_is_told_where_it_is_deaf() {
     assert_snapshot!(platform().edit(LOKI, "LoadBalancer", "ClusterIP").problems(), @"
-    templates/addons/loki/values.yaml.hbs:5:11: logs of the spokes are not received here
-      hint: set `type: LoadBalancer`, and `loadBalancerIP` to an address of the pool
+    templates/addons/loki/values.yaml.hbs:5:11: spokes cannot reach the endpoint for logs here
+      hint: set `gateway.service.type: LoadBalancer`, and `loadBalancerIP` to an address of the pool
     ");
     let world = platform().edit(LOKI, "    loadBalancerIP: {{cluster.addresses.loki}}\n", "");
     assert_snapshot!(world.problems(), @"
-    templates/addons/loki/values.yaml.hbs:5:5: logs of the spokes are not received here
-      hint: set `loadBalancerIP` to an address of the pool
+    templates/addons/loki/values.yaml.hbs:5:5: spokes cannot reach the endpoint for logs here
+      hint: set `gateway.service.loadBalancerIP` to an address of the pool
     ");
 }
 
@@ -101,7 +101,7 @@ fn logs_carry_the_name_of_their_cluster() {
 #[test]
 fn a_fluent_bit_without_outputs_of_its_own_is_told() {
     assert_snapshot!(platform().with(FLUENT_BIT, "kind: DaemonSet\n").problems(), @"
-    templates/addons/fluent-bit/values.yaml.hbs:1:1: logs go to `elasticsearch-master`, as the chart does unless told otherwise
+    templates/addons/fluent-bit/values.yaml.hbs:1:1: logs go to `elasticsearch-master`, as the chart does by default
       hint: write an `[OUTPUT]` with `Name loki` to `config.outputs`
     ");
 }

@@ -13,6 +13,7 @@ mod files;
 mod flows;
 mod generated;
 mod images;
+mod interfaces;
 mod ipv6;
 mod logs;
 mod mesh;

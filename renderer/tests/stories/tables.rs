@@ -66,6 +66,8 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("logs", include_str!("logs.rs"), "logs_sent_to_nobody_are_told_on_their_line"),
     ("traces", include_str!("traces.rs"), "traces_sent_to_nobody_are_told"),
     ("vault", include_str!("vault.rs"), "a_vault_that_is_asked_elsewhere_is_told"),
+    ("flows", include_str!("interfaces.rs"), "a_signal_of_ones_own_that_is_sent_elsewhere_is_told"),
+    ("interfaces", include_str!("interfaces.rs"), "a_description_names_values_that_the_locked_chart_takes"),
     ("mesh", include_str!("mesh.rs"), "clusters_of_one_mesh_share_its_name"),
     ("cluster-labels", include_str!("flows.rs"), "metrics_carry_the_name_of_their_cluster"),
     ("exposed-once", include_str!("flows.rs"), "fn an_address_is_exposed_once"),

@@ -54,12 +54,12 @@ fn traces_that_arrive_are_no_problem() {
 #[test]
 fn traces_sent_to_nobody_are_told() {
     assert_snapshot!(platform().edit(COLLECTOR, "hub.addresses.tempo", "hub.addresses.grafana").problems(), @"
-    templates/addons/collector/values.yaml.hbs:10:18: traces go to `grpc://192.168.64.101:4317`, where nobody listens
-      hint: hub `control` listens on `grpc://192.168.64.105:4317`, `http://192.168.64.105:4318/v1/traces`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/collector/values.yaml.hbs:10:18: `grpc://192.168.64.101:4317` is not an endpoint for traces
+      hint: hub `control` has `grpc://192.168.64.105:4317`, `http://192.168.64.105:4318/v1/traces`; a machine outside the clusters is named in `_fleet.yaml`
     ");
     for (right, wrong) in [(":4317", ":4318"), ("        insecure: true", "        insecure: false")] {
         let problems = platform().edit(COLLECTOR, right, wrong).problems();
-        assert!(problems.contains("where nobody listens"), "{problems}");
+        assert!(problems.contains("is not an endpoint for"), "{problems}");
     }
 }
 
@@ -68,8 +68,8 @@ fn a_tempo_that_wants_certificates_does_not_listen_in_plain_text() {
     let tls = "tempo:\n  receivers:\n    otlp:\n      protocols:\n        grpc:\n          tls: {cert_file: /tls/tls.crt}\n";
     let world = platform().and(TEMPO, tls);
     assert_snapshot!(world.problems(), @"
-    templates/addons/collector/values.yaml.hbs:10:18: traces go to `grpc://192.168.64.105:4317`, where nobody listens
-      hint: hub `control` listens on `grpcs://192.168.64.105:4317`, `http://192.168.64.105:4318/v1/traces`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/collector/values.yaml.hbs:10:18: `grpc://192.168.64.105:4317` is not an endpoint for traces
+      hint: hub `control` has `grpcs://192.168.64.105:4317`, `http://192.168.64.105:4318/v1/traces`; a machine outside the clusters is named in `_fleet.yaml`
     ");
     assert_eq!(
         world.edit(COLLECTOR, "        insecure: true", "        insecure: false").problems(),
@@ -80,13 +80,13 @@ fn a_tempo_that_wants_certificates_does_not_listen_in_plain_text() {
 #[test]
 fn a_tempo_that_can_not_be_reached_is_told_where_it_is_deaf() {
     assert_snapshot!(platform().edit(TEMPO, "LoadBalancer", "ClusterIP").problems(), @"
-    templates/addons/tempo/values.yaml.hbs:2:9: traces of the spokes are not received here
-      hint: set `type: LoadBalancer`, and `loadBalancerIP` to an address of the pool
+    templates/addons/tempo/values.yaml.hbs:2:9: spokes cannot reach the endpoint for traces here
+      hint: set `service.type: LoadBalancer`, and `loadBalancerIP` to an address of the pool
     ");
     let local = "tempo:\n  receivers:\n    otlp:\n      protocols:\n        grpc: {endpoint: \"localhost:4317\"}\n        http:\n";
     assert_snapshot!(platform().and(TEMPO, local).problems(), @"
-    templates/addons/tempo/values.yaml.hbs:6:5: traces of the spokes are not received here
-      hint: leave OTLP at `0.0.0.0:4317` and `0.0.0.0:4318`: the chart's Service leads there
+    templates/addons/tempo/values.yaml.hbs:8:26: spokes cannot reach the endpoint for traces here
+      hint: let it listen on port `4317` of every address: the Service leads there
     ");
 }
 
@@ -110,8 +110,8 @@ fn an_exporter_that_a_pipeline_names_must_be_defined() {
 fn traces_need_a_tenant_where_the_hub_keeps_tenants_apart() {
     let world = platform().and(TEMPO, "tempo:\n  multitenancyEnabled: true\n");
     assert_snapshot!(world.problems(), @"
-    templates/addons/collector/values.yaml.hbs:10:18: traces go to `grpc://192.168.64.105:4317` without a tenant, and hub `control` refuses them
-      hint: name one by the header `X-Scope-OrgID`, or turn tenants off on the hub
+    templates/addons/collector/values.yaml.hbs:10:18: traces are sent to `grpc://192.168.64.105:4317` without a tenant, and hub `control` requires one
+      hint: name one by the header `X-Scope-OrgID`, or set `tempo.multitenancyEnabled: false` on the hub
     ");
     let header = "        insecure: true\n      headers: {X-Scope-OrgID: platform}\n";
     assert_eq!(world.edit(COLLECTOR, "        insecure: true\n", header).problems(), "no problems");

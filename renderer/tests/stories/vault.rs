@@ -85,12 +85,12 @@ fn a_vault_that_is_asked_where_it_answers_is_no_problem() {
 #[test]
 fn a_vault_that_is_asked_elsewhere_is_told() {
     assert_snapshot!(platform().edit(INJECTOR, "https:", "http:").problems(), @"
-    templates/addons/vault-injector/values.yaml.hbs:2:29: secrets are asked of `http://192.168.64.106:8200`, where nobody listens
-      hint: hub `control` listens on `https://192.168.64.106:8200`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/vault-injector/values.yaml.hbs:2:29: `http://192.168.64.106:8200` is not an endpoint for secrets
+      hint: hub `control` has `https://192.168.64.106:8200`; a machine outside the clusters is named in `_fleet.yaml`
     ");
     assert_snapshot!(platform().edit(STORE, ":8200", ":8300").problems(), @"
-    templates/addons/external-secrets/manifests/store.yaml.hbs:8:23: secrets are asked of `https://192.168.64.106:8300`, where nobody listens
-      hint: hub `control` listens on `https://192.168.64.106:8200`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/external-secrets/manifests/store.yaml.hbs:8:23: `https://192.168.64.106:8300` is not an endpoint for secrets
+      hint: hub `control` has `https://192.168.64.106:8200`; a machine outside the clusters is named in `_fleet.yaml`
     ");
 }
 
@@ -98,19 +98,19 @@ fn a_vault_that_is_asked_elsewhere_is_told() {
 fn a_vault_asked_by_name_with_the_wrong_scheme_is_told() {
     let hub = with_a_store_on_the_hub("kubernetes-{{cluster.name}}", "http://vault.vault.svc:8200");
     assert_snapshot!(hub.problems(), @"
-    templates/addons/external-secrets/manifests/store.yaml.hbs:8:90: Vault is asked at `http://vault.vault.svc:8200`, and speaks `https`
-      hint: make it agree with `global.tlsDisable` of Vault
+    templates/addons/external-secrets/manifests/store.yaml.hbs:8:90: `http://vault.vault.svc:8200` is used for secrets, and the receiver there speaks `https`
+      hint: write its scheme, or change whether it is encrypted
     ");
 }
 
 #[test]
 fn a_vault_without_an_address_is_told_where_it_is_deaf() {
     assert_snapshot!(platform().edit(VAULT, "LoadBalancer", "ClusterIP").problems(), @"
-    templates/addons/vault/values.yaml.hbs:15:16: the spokes can't reach Vault here
-      hint: set `serviceType: LoadBalancer`, and `loadBalancerIP` to an address of the pool
+    templates/addons/vault/values.yaml.hbs:15:16: spokes cannot reach the endpoint for secrets here
+      hint: set `ui.serviceType: LoadBalancer`, and `loadBalancerIP` to an address of the pool
     ");
     assert_snapshot!(platform().edit(VAULT, "  enabled: true\n  serviceType", "  serviceType").problems(), @"
-    templates/addons/vault/values.yaml.hbs:14:3: the spokes can't reach Vault here
+    templates/addons/vault/values.yaml.hbs:14:3: spokes cannot reach the endpoint for secrets here
       hint: set `ui.enabled: true`: it is the one Service of the chart that can have an address
     ");
 }
@@ -134,7 +134,7 @@ fn a_certificate_of_our_own_needs_an_authority() {
     let provider =
         "      caProvider: {type: ConfigMap, name: ca, key: ca.crt, namespace: external-secrets}\n";
     assert_snapshot!(platform().edit(STORE, provider, "").problems(), @"
-    templates/addons/external-secrets/manifests/store.yaml.hbs:8:23: nothing says by which authority the certificate of `https://192.168.64.106:8200` is judged
+    templates/addons/external-secrets/manifests/store.yaml.hbs:8:23: no CA is named for the certificate of `https://192.168.64.106:8200`
       hint: add `caProvider` with the Secret or ConfigMap that holds it
     ");
     assert_snapshot!(platform().edit(STORE, ", namespace: external-secrets}", "}").problems(), @"
@@ -146,20 +146,20 @@ fn a_certificate_of_our_own_needs_an_authority() {
 #[test]
 fn each_cluster_logs_in_by_one_mount_of_its_own() {
     assert_snapshot!(platform().edit(INJECTOR, "kubernetes-{{cluster.name}}", "kubernets-{{cluster.name}}").problems(), @"
-    templates/addons/vault-injector/values.yaml.hbs:4:28: `app` logs in to Vault at the mount `kubernets-app`, and elsewhere at `kubernetes-app`
-      hint: use one mount for all of a cluster
+    templates/addons/vault-injector/values.yaml.hbs:4:28: `app` logs in for secrets by `kubernets-app`, and elsewhere by `kubernetes-app`
+      hint: use one login for all of a cluster
     ");
     let shared = with_a_store_on_the_hub("kubernetes-app", "https://vault.vault.svc:8200");
     assert_snapshot!(shared.problems(), @"
-    templates/addons/external-secrets/manifests/store.yaml.hbs:13:22: `control` logs in to Vault at the mount `kubernetes-app`, and so does `app`
-      hint: give each cluster a mount of its own: a mount judges the tokens of one cluster
+    templates/addons/external-secrets/manifests/store.yaml.hbs:13:22: `control` logs in for secrets by `kubernetes-app`, and so does `app`
+      hint: give each cluster a login of its own: by a login, one cluster is known
     ");
 }
 
 #[test]
 fn a_mount_is_written_as_its_reader_wants_it() {
     assert_snapshot!(platform().edit(INJECTOR, "auth/", "").problems(), @"
-    templates/addons/vault-injector/values.yaml.hbs:4:24: `kubernetes-app` is not a path that Vault's agent can log in at
+    templates/addons/vault-injector/values.yaml.hbs:4:24: `kubernetes-app` does not begin with `auth/`
       hint: write `auth/kubernetes-app`
     ");
     assert_snapshot!(platform().edit(STORE, "mountPath: ", "mountPath: auth/").problems(), @"

@@ -67,10 +67,12 @@ impl World {
         self.edit("environments/control.yaml", "  alertmanager:", &entry)
     }
 
-    /// Adds an add-on that runs on clusters of a role, in a namespace of its own name.
+    /// Adds an add-on that runs on clusters of a role, in a namespace of its own name. What the chart does is described as it is for
+    /// an add-on that this repository ships, if it ships one.
     pub fn addon(self, name: &str, chart: &str, role: &str) -> Self {
+        let described = described(name, chart);
         let file = format!(
-            "chart: {{repository: https://charts.example.com, name: {chart}, version: 1.2.3}}\nnamespace: {name}\nclusters: {{roles: [{role}]}}\n"
+            "chart: {{repository: https://charts.example.com, name: {chart}, version: 1.2.3}}\nnamespace: {name}\nclusters: {{roles: [{role}]}}\n{described}"
         );
         self.with(&format!("templates/addons/{name}/addon.yaml"), file)
     }
@@ -156,6 +158,18 @@ impl World {
     pub fn problems(&self) -> String {
         self.try_render().map_or_else(|problems| told(&problems), |_| "no problems".to_owned())
     }
+}
+
+/// Returns what a shipped add-on says of its chart: one of the same name, or else one with the chart.
+fn described(name: &str, chart: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates/addons");
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort_by_key(|path| (!path.ends_with(name), path.clone()));
+    let texts = files.iter().map(|path| fs::read_to_string(path.join("addon.yaml")).unwrap());
+    let found =
+        texts.into_iter().find(|text| text.contains(&format!("\n  name: {chart}\n"))).unwrap_or_default();
+    let starts = ["provides:", "receives:", "sends:", "mesh:"].map(|key| found.find(&format!("\n{key}")));
+    starts.into_iter().flatten().min().map(|at| found[at + 1..].to_owned()).unwrap_or_default()
 }
 
 fn told(problems: &[Problem]) -> String {

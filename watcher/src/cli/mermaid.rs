@@ -39,7 +39,7 @@ struct Drawing<'a> {
 }
 
 /// What distinguishes kinds of spokes: the role, and what is sent where.
-type SpokeKind<'a> = (&'static str, BTreeSet<(&'static str, &'a str)>);
+type SpokeKind<'a> = (&'static str, BTreeSet<(&'a str, &'a str)>);
 
 impl Drawing<'_> {
     fn line(&mut self, depth: usize, line: &str) {

@@ -1,11 +1,11 @@
-//! Addresses on the network. Knows nothing of who sends what there.
+//! Addresses on the network. Knows nothing of what is sent there.
 
 use std::fmt;
 use std::net::IpAddr;
 
 /// An address on the network with what is spoken there; equal ones are the same place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(in super::super) struct Endpoint {
     pub scheme: String,
     pub host: IpAddr,
     pub port: u16,
@@ -13,8 +13,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a URL; nothing if it has a host name, which is somebody else's to answer for.
-    pub(super) fn parse(url: &str) -> Option<Self> {
+    /// Reads a URL; nothing if it has a host name, which is not known to be of the fleet.
+    pub(in super::super) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -26,7 +26,7 @@ impl Endpoint {
         };
         let default_port = if scheme == "https" { 443 } else { 80 };
         let port = port.map_or(Ok(default_port), str::parse).ok()?;
-        // `localhost` is the one name that is nobody else's.
+        // `localhost` is the one name that is known.
         let host = if host == "localhost" { "127.0.0.1" } else { host };
         let path = if path.is_empty() { "/" } else { path };
         Some(Self { scheme, host: host.parse::<IpAddr>().ok()?.to_canonical(), port, path: path.to_owned() })

@@ -4,12 +4,14 @@ use std::fmt;
 
 use hashbrown::HashMap;
 
+use crate::argo::{ArgoPart, Made};
 use crate::inventory::{Cluster, key};
 use crate::key_path::Step;
 use crate::path::{ClusterName, RepoPath};
 
-use super::super::{ArgoPart, Finding, Made, ObjectId};
-use super::{ClusterFlows, FlowFinding, Flows};
+use super::super::clusters::{ClusterFlows, FlowFinding, Flows};
+use super::super::finding::Finding;
+use super::super::objects::ObjectId;
 
 /// Of two files that write one object, the last to be applied wins, and which that is changes from sync to sync.
 ///
@@ -50,7 +52,7 @@ fn written_twice(object: &ObjectId, is_same_file: bool, first: &RepoPath) -> Fin
     Finding::new(&["metadata", "name"].map(key), message).hint(hint)
 }
 
-/// What the Argo CD of each hub is told so far.
+/// What the Argo CD of each hub is given so far.
 #[derive(Default)]
 struct Argo<'a> {
     /// By where it runs, namespace and name.

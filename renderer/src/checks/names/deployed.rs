@@ -5,11 +5,10 @@
 use crate::catalog::Addon;
 use crate::path::RepoPath;
 use crate::snapshot::OUTPUT;
-use crate::yaml::{Map, Value};
 
-use super::super::argo::{self, applications};
-use super::super::flows::{ClusterContent, ClusterFlows, FlowFinding};
-use super::super::{Document, DocumentKind, Finding, Part, Spot};
+use super::super::clusters::{ClusterContent, ClusterFlows, FlowFinding};
+use super::super::document::Spot;
+use super::super::finding::{Finding, Part};
 use super::Provided;
 
 /// The name of the check.
@@ -18,58 +17,6 @@ const CHECK: &str = "deployed";
 const ANSWER: &str = "say so under `accept` in `addon.yaml`";
 /// How many names a message lists.
 const MAX_LISTED: usize = 5;
-
-/// Returns what an object of Argo CD's deploys.
-pub(super) fn of_argo(document: &Document<'_>) -> Vec<Provided> {
-    if document.kind != DocumentKind::Object {
-        return Vec::new();
-    }
-    let anything = argo::finds_elsewhere(document.value).then_some(Provided::Anything);
-    let mut provided: Vec<_> = anything.into_iter().collect();
-    let mut named = Vec::new();
-    for application in applications(document.value) {
-        // All that are made of one ApplicationSet have one template.
-        if named.is_empty() {
-            add_texts(application.template(), &mut named);
-        }
-        let charts = application.sources().filter_map(|(_, source)| source.get("chart")?.as_str());
-        let charts = charts.filter_map(|chart| application.filled(chart));
-        provided.extend(charts.map(|chart| Provided::Chart(chart.into_owned())));
-        let texts = named.iter().filter_map(|text| application.filled(text));
-        provided.extend(texts.flat_map(|text| folders(&text).collect::<Vec<_>>()));
-        let mut own = Vec::new();
-        application.values().for_each(|value| add_texts(value, &mut own));
-        provided.extend(own.into_iter().flat_map(folders));
-    }
-    provided
-}
-
-/// Returns whether what an object names is what it deploys only once its own templates are filled in.
-pub(in super::super) fn is_filled_later(object: &Value) -> bool {
-    argo::is_kind(object, "ApplicationSet")
-}
-
-/// Adds the texts of a value that name a rendered folder.
-fn add_texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
-    match value {
-        Value::String(text) if text.contains(OUTPUT) => found.push(text),
-        Value::List(items) => items.iter().for_each(|item| add_texts(item, found)),
-        Value::Map(map) => Map::iter(map).for_each(|(_, value)| add_texts(value, found)),
-        _ => {}
-    }
-}
-
-/// Returns the rendered folders of add-ons that a text names: `argocd-apps/<cluster>/<add-on>`, or a pattern of both.
-pub(in super::super) fn folders(text: &str) -> impl Iterator<Item = Provided> {
-    let is_end = |c: char| c.is_whitespace() || "\"',;:".contains(c);
-    text.match_indices(OUTPUT).filter_map(move |(at, found)| {
-        let rest = text[at + found.len()..].strip_prefix('/')?;
-        let mut parts = rest.split(is_end).next()?.split('/').filter(|part| !part.is_empty());
-        let cluster = parts.next()?;
-        let addon = parts.next().or_else(|| (cluster == "**").then_some("**"))?;
-        Some(Provided::Deployed { cluster: cluster.to_owned(), addon: addon.to_owned() })
-    })
-}
 
 /// Each add-on that runs on a cluster is named by some rendered Application there, or on its hub.
 pub(in super::super) fn addons_are_deployed(content: &ClusterContent<'_>) -> Vec<FlowFinding> {
@@ -151,25 +98,6 @@ fn nothing_deployed(on: &ClusterFlows<'_>, addons: &[&Addon]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(text: &str) -> Vec<(String, String)> {
-        let parts = folders(text).map(|provided| match provided {
-            Provided::Deployed { cluster, addon } => (cluster, addon),
-            other => panic!("{other:?}"),
-        });
-        parts.collect()
-    }
-
-    #[test]
-    fn folders_are_found_in_any_text() {
-        let pair = |cluster: &str, addon: &str| (cluster.to_owned(), addon.to_owned());
-        assert_eq!(found("$values/argocd-apps/a/x/values.yaml"), [pair("a", "x")]);
-        assert_eq!(found("./argocd-apps/a/x"), [pair("a", "x")]);
-        assert_eq!(found("argocd-apps/*/*/values.yaml argocd-apps/**"), [pair("*", "*"), pair("**", "**")]);
-        assert_eq!(found("argocd-apps"), []);
-        assert_eq!(found("argocd-apps/a"), []);
-        assert_eq!(found("argocd-apps/a/, argocd-appsx/a/b"), []);
-    }
 
     #[test]
     fn a_pattern_may_be_any_name() {

@@ -2,8 +2,7 @@
 
 use crate::yaml::{Map, Value};
 
-use super::super::{Document, DocumentKind};
-use super::{Named, Provided, ServiceName, deployed, services, storage};
+use super::{Named, ServiceName};
 
 /// Keys that name a class of volumes.
 const STORAGE_KEYS: [&str; 2] = ["storageClass", "storageClassName"];
@@ -19,7 +18,7 @@ const WRITTEN_BY_ISSUER: &str = "privateKeySecretRef";
 const SECRET_LISTS: [&str; 2] = ["secrets", "imagePullSecrets"];
 
 /// Returns what the entry of a map names besides Services; `map` holds the entry.
-pub(in super::super) fn names_in_entry<'v>(
+pub(super) fn names_in_entry<'v>(
     key: &'v str,
     value: &'v Value,
     map: &'v Map,
@@ -51,18 +50,18 @@ fn is_optional(map: &Map) -> bool {
     map.get("optional") == Some(&Value::Bool(true))
 }
 
-/// A certificate's Secret is made by its issuer, that of an ingress by whoever watches it, and an optional one by nobody.
+/// A certificate's Secret is made by its issuer, that of an ingress by what watches it, and an optional one need not be made.
 fn is_made_here(map: &Map) -> bool {
     ["issuerRef", "issuer", "hosts"].iter().any(|sibling| map.get(sibling).is_some()) || is_optional(map)
 }
 
 /// Returns whether a key holds a list of names of Secrets.
-pub(in super::super) fn lists_secrets(key: &str) -> bool {
+pub(super) fn lists_secrets(key: &str) -> bool {
     SECRET_LISTS.contains(&key)
 }
 
 /// Tells names from patterns and from templates of other tools.
-pub(in super::super) fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
@@ -71,7 +70,7 @@ pub(in super::super) fn is_name(text: &str) -> bool {
 }
 
 /// Returns every name of a Service in a text: `<service>.<namespace>.svc`, with its port.
-pub(in super::super) fn service_names(text: &str) -> Vec<ServiceName> {
+pub(super) fn service_names(text: &str) -> Vec<ServiceName> {
     let ends = memchr::memmem::find_iter(text.as_bytes(), b".svc");
     ends.filter_map(|end| service_name(&text[..end], &text[end + ".svc".len()..])).collect()
 }
@@ -98,61 +97,6 @@ fn service_name(before: &str, after: &str) -> Option<ServiceName> {
         port: digits.parse().ok(),
         is_of_mesh: false,
     })
-}
-
-/// Returns what a document provides, and what objects in its values do: many charts take extra objects.
-pub(in super::super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
-    let mut provided = deployed::of_argo(document);
-    let Some(addon) = document.addon else { return provided };
-    if document.kind == DocumentKind::Values {
-        provided.extend(services::of_chart(addon, document.value));
-        provided.extend(storage::of_chart(addon, document.value));
-    } else if let Value::Map(map) = document.value {
-        provided.extend(of_object(map, &addon.facts.namespace));
-    }
-    provided
-}
-
-/// Returns what an object provides.
-pub(in super::super) fn of_object(object: &Map, own_namespace: &str) -> Vec<Provided> {
-    let text = |path: &[&str]| {
-        let (first, rest) = path.split_first()?;
-        object.get(first)?.at(rest)?.as_str().map(str::to_owned)
-    };
-    let Some(name) = text(&["metadata", "name"]) else { return Vec::new() };
-    let namespace = || text(&["metadata", "namespace"]).unwrap_or_else(|| own_namespace.to_owned());
-    let secret = |name| vec![Provided::Secret(Some(namespace()), name)];
-    match text(&["kind"]).as_deref() {
-        Some("StorageClass") => vec![Provided::StorageClass(name)],
-        Some("Secret" | "SealedSecret") => secret(name),
-        Some("ExternalSecret") => secret(text(&["spec", "target", "name"]).unwrap_or(name)),
-        Some("ClusterExternalSecret") => {
-            let target = text(&["spec", "externalSecretSpec", "target", "name"]);
-            vec![Provided::Secret(
-                None,
-                target.or_else(|| text(&["spec", "externalSecretName"])).unwrap_or(name),
-            )]
-        }
-        Some("PushSecret") => pushed(object),
-        Some("Certificate") => text(&["spec", "secretName"]).map(secret).unwrap_or_default(),
-        Some("Service") => vec![Provided::Service { namespace: namespace(), name, ports: ports_of(object) }],
-        _ => Vec::new(),
-    }
-}
-
-fn pushed(object: &Map) -> Vec<Provided> {
-    let data = object.get("spec").and_then(|spec| spec.get("data")).and_then(Value::as_list);
-    let key = |entry: &Value| entry.at(&["match", "remoteRef", "remoteKey"])?.as_str().map(str::to_owned);
-    data.unwrap_or_default().iter().filter_map(key).map(Provided::Pushed).collect()
-}
-
-fn ports_of(service: &Map) -> Vec<u16> {
-    let ports = service.get("spec").and_then(|spec| spec.get("ports")).and_then(Value::as_list);
-    let port = |entry: &Value| match entry.get("port")? {
-        Value::Number(port) => port.as_str().parse().ok(),
-        _ => None,
-    };
-    ports.unwrap_or_default().iter().filter_map(port).collect()
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
 //! Names of what must be there in a cluster: storage classes, Secrets and Services.
 //!
-//! Kubernetes waits for a name that nobody provides, and says so only to whoever looks at the one object that waits.
+//! Kubernetes waits for a name that nothing provides, and says so only at the one object that waits.
 
-mod deployed;
+pub(super) mod deployed;
 mod find;
-mod secrets;
-mod services;
-mod storage;
+pub(super) mod gather;
+mod provided;
+pub(super) mod secrets;
+pub(super) mod services;
+pub(super) mod storage;
 
-use crate::catalog::Addon;
+use crate::catalog::{Addon, ValuePath};
 use crate::key_path::Step;
+use crate::yaml::Value;
 
-pub(super) use deployed::{addons_are_deployed, folders, is_filled_later};
-pub(super) use find::{is_name, lists_secrets, names_in_entry, of_object, provided_by, service_names};
-pub(super) use secrets::secrets_are_provided;
-pub(super) use services::services_exist;
-pub(super) use storage::storage_classes_are_provided;
+/// The group of policies, which hold patterns of names and not names.
+const POLICY_GROUP: &str = "kyverno.io/";
 
 /// The names that a document uses, and those that it provides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum Provided {
     },
     /// A chart that is deployed.
     Chart(String),
-    /// Whatever a generator finds elsewhere.
+    /// What a generator finds elsewhere: it may be anything.
     Anything,
     /// A Secret that is pushed to somewhere else, to a spoke for one.
     Pushed(String),
@@ -106,7 +106,61 @@ impl Names {
     }
 }
 
-/// Returns what an add-on installs its objects under: release, namespace and chart.
-fn release_of(addon: &Addon) -> (&str, &str, &str) {
-    (addon.release(), &addon.facts.namespace, &addon.facts.chart.name)
+/// How long Helm lets the full name of a release be.
+const MAX_FULL_NAME: usize = 63;
+
+/// Returns the name of something that a chart makes, with `<release>` and `<fullName>` filled in for its values.
+fn filled(name: &str, addon: &Addon, subchart: Option<&ValuePath>, values: &Value) -> String {
+    let name = name.replace("<release>", addon.release());
+    match subchart {
+        _ if !name.contains(FULL_NAME) => name,
+        None => name.replace(FULL_NAME, &full_name(addon, values)),
+        Some(subchart) => {
+            let own = subchart.of(values).unwrap_or(&Value::Null);
+            name.replace(FULL_NAME, &made_name(addon.release(), subchart.last(), MAX_FULL_NAME, own))
+        }
+    }
+}
+
+/// What stands for the full name of a release.
+const FULL_NAME: &str = "<fullName>";
+
+/// Makes a release's full name as its chart does.
+fn full_name(addon: &Addon, values: &Value) -> String {
+    let own = &addon.facts.provides.full_name;
+    let chart = own.name.as_deref().unwrap_or(&addon.facts.chart.name);
+    made_name(addon.release(), chart, own.max_length.unwrap_or(MAX_FULL_NAME), values)
+}
+
+fn made_name(release: &str, chart: &str, longest: usize, values: &Value) -> String {
+    let text = |key: &str| values.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let cut = |name: &str| name[..name.len().min(longest)].trim_end_matches('-').to_owned();
+    let name = text("nameOverride").unwrap_or(chart);
+    match text("fullnameOverride") {
+        Some(full_name) => cut(full_name),
+        None if release.contains(name) => cut(release),
+        None => cut(&format!("{release}-{name}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+
+    #[test]
+    fn full_names_are_made_as_charts_make_them() {
+        for (release, (chart, longest), values, made) in [
+            ("prometheus-agent", ("kube-prometheus-stack", 26), "{}", "prometheus-agent-kube-prom"),
+            ("kube-prometheus-stack", ("kube-prometheus-stack", 26), "{}", "kube-prometheus-stack"),
+            ("kps", ("kube-prometheus-stack", 26), "fullnameOverride: monitoring", "monitoring"),
+            ("loki", ("loki", 63), "{}", "loki"),
+            ("logs", ("loki", 63), "{}", "logs-loki"),
+            ("logs", ("loki", 63), "nameOverride: l", "logs"),
+            ("argocd", ("argocd", 63), "{}", "argocd"),
+        ] {
+            let values = yaml::interpret(&yaml::parse(values).unwrap()[0]).unwrap();
+            assert_eq!(made_name(release, chart, longest, &values), made);
+        }
+    }
 }

@@ -1,19 +1,10 @@
-//! Secrets: a pod that names one which nobody provides does not start.
+//! Secrets: a pod that names one which nothing provides does not start.
 
 use crate::catalog::Addon;
 
-use super::super::Finding;
-use super::super::flows::{ClusterContent, ClusterFlows, FlowFinding};
-use super::{Named, Provided, release_of};
-
-/// Secrets that charts, or what they install, make themselves. `*` stands for the release.
-const MADE_BY_CHARTS: [(&str, &[&str]); 5] = [
-    ("argo-cd", &["argocd-initial-admin-secret", "argocd-redis", "argocd-secret"]),
-    ("cert-manager", &["cert-manager-webhook-ca"]),
-    ("istiod", &["istio-ca-secret"]),
-    ("kube-prometheus-stack", &["*-grafana"]),
-    ("rancher", &["bootstrap-secret", "tls-rancher", "tls-rancher-internal-ca"]),
-];
+use super::super::clusters::{ClusterContent, ClusterFlows, FlowFinding};
+use super::super::finding::Finding;
+use super::{Named, Provided};
 
 /// Judged where some document provides Secrets: elsewhere they are put there by hand.
 pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Vec<FlowFinding> {
@@ -81,8 +72,6 @@ fn is_from_outside(addon: &Addon, name: &str) -> bool {
 }
 
 fn is_made_by(addon: &Addon, namespace: Option<&str>, name: &str) -> bool {
-    let (release, own, chart) = release_of(addon);
-    let names = MADE_BY_CHARTS.iter().find(|(known, _)| *known == chart).map_or(&[][..], |(_, names)| names);
-    namespace.is_none_or(|namespace| namespace == own)
-        && names.iter().any(|made| made.replace('*', release) == name)
+    namespace.is_none_or(|namespace| namespace == addon.facts.namespace)
+        && addon.facts.provides.secrets.iter().any(|made| made.replace("<release>", addon.release()) == name)
 }

@@ -1,29 +1,8 @@
-//! Storage classes: a claim of a class that nobody provides stays pending.
+//! Storage classes: a claim of a class that nothing provides stays pending.
 
-use crate::catalog::Addon;
-use crate::yaml::{Map, Value};
-
-use super::super::flows::{ClusterContent, FlowFinding};
-use super::super::{Finding, Part};
+use super::super::clusters::{ClusterContent, FlowFinding};
+use super::super::finding::{Finding, Part};
 use super::{Named, Provided};
-
-/// The chart of a provisioner whose classes are known.
-const LOCAL_PATH: &str = "local-path-provisioner";
-/// The class that it makes unless told otherwise.
-const LOCAL_PATH_CLASS: &str = "local-path";
-
-/// Returns the classes that a chart makes.
-pub(super) fn of_chart(addon: &Addon, values: &Value) -> Vec<Provided> {
-    if addon.facts.chart.name != LOCAL_PATH {
-        return Vec::new();
-    }
-    let more = values.get("storageClassConfigs").and_then(Value::as_map);
-    let more = more.into_iter().flat_map(Map::iter).map(|(name, _)| name);
-    let is_made = values.at(&["storageClass", "create"]) != Some(&Value::Bool(false));
-    let name = values.at(&["storageClass", "name"]).and_then(Value::as_str).unwrap_or(LOCAL_PATH_CLASS);
-    let first = is_made.then_some(name).into_iter();
-    first.chain(more).map(|name| Provided::StorageClass(name.to_owned())).collect()
-}
 
 /// Judged where some document provides a class: elsewhere the cluster may bring its own.
 pub(in super::super) fn storage_classes_are_provided(cluster: &ClusterContent<'_>) -> Vec<FlowFinding> {

@@ -1,0 +1,109 @@
+//! A rendered document, and what of it is judged by itself.
+
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
+
+use crate::catalog::{Addon, ObjectSchemas};
+use crate::inventory::Cluster;
+use crate::key_path::{Step, key};
+use crate::yaml::Value;
+
+use super::exposed::ExposedAddress;
+
+/// What a rendered document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// Values for a chart.
+    Values,
+    /// A Kubernetes object.
+    Object,
+}
+
+/// Where in a rendered file something stands that is judged by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// The document, from 0.
+    pub document: usize,
+    /// Which item of it, from 0, if the document is a list of objects.
+    pub item: Option<usize>,
+}
+
+impl Spot {
+    /// Returns the path in the document of what has a path here.
+    #[must_use]
+    pub fn path(self, path: &[Step]) -> Vec<Step> {
+        let items = self.item.map(|item| [key(ITEMS), Step::Index(item)]);
+        items.into_iter().flatten().chain(path.iter().cloned()).collect()
+    }
+
+    /// Returns the path as it is written for a file: it begins with the number of a document that is not the first.
+    #[must_use]
+    pub fn path_in_file(self, path: &[Step]) -> Vec<Step> {
+        let number = (self.document > 0).then_some(Step::Index(self.document));
+        number.into_iter().chain(self.path(path)).collect()
+    }
+
+    /// Returns what stands here among the documents of a file.
+    #[must_use]
+    pub fn of(self, documents: &[Value]) -> Option<&Value> {
+        let document = documents.get(self.document)?;
+        match self.item {
+            None => Some(document),
+            Some(item) => document.get(ITEMS)?.as_list()?.get(item),
+        }
+    }
+}
+
+/// Where a list of objects holds them.
+const ITEMS: &str = "items";
+
+/// Returns what of a document is judged by itself: the items of a list of objects, which are applied one by one, or the document.
+pub fn judged_parts(kind: DocumentKind, document: &Value) -> impl Iterator<Item = (Option<usize>, &Value)> {
+    let items = objects_of_list(document).filter(|_| kind == DocumentKind::Object);
+    let is_list = items.is_some();
+    let items = items.unwrap_or_default().iter().enumerate().map(|(at, item)| (Some(at), item));
+    items.chain((!is_list).then_some((None, document)))
+}
+
+fn objects_of_list(document: &Value) -> Option<&[Value]> {
+    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    document.get(ITEMS).and_then(Value::as_list).filter(|_| is_list)
+}
+
+/// A rendered document and what it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// The cluster that it was rendered for.
+    pub cluster: &'a Cluster,
+    /// The add-on that it belongs to, if to one.
+    pub addon: Option<&'a Addon>,
+    /// What it is.
+    pub kind: DocumentKind,
+    /// Its content.
+    pub value: &'a Value,
+    /// Its content with neutral values, if [`is_watched`](super::is_watched) says that it is needed.
+    pub neutral: Option<&'a Value>,
+    /// The addresses that it asks load balancers for.
+    pub exposed: &'a [ExposedAddress],
+    /// Schemas of objects beside those that are built in.
+    pub schemas: &'a ObjectSchemas,
+    /// The IPv6 addresses that the facts around the document give.
+    pub known_hosts: &'a BTreeSet<Ipv6Addr>,
+}
+
+impl<'a> Document<'a> {
+    /// Returns the values that a chart is installed with, and the add-on.
+    pub(super) fn values(&self) -> Option<(&'a Addon, &'a Value)> {
+        self.addon.filter(|_| self.kind == DocumentKind::Values).map(|addon| (addon, self.value))
+    }
+
+    /// Returns the object, if it is one.
+    pub(super) fn object(&self) -> Option<&'a Value> {
+        (self.kind == DocumentKind::Object).then_some(self.value)
+    }
+}
+
+/// Returns the text at a chain of keys.
+pub(super) fn text_at<'v>(values: &'v Value, path: &[&str]) -> Option<&'v str> {
+    values.at(path).and_then(Value::as_str)
+}

@@ -1,0 +1,118 @@
+//! Addresses that Services ask load balancers for.
+
+use std::net::IpAddr;
+
+use crate::key_path::Step;
+use crate::network::Address;
+use crate::tree::{Below, walk};
+use crate::yaml::{Map, Value};
+
+/// The annotations by which load balancers are asked for addresses.
+const ADDRESS_ANNOTATIONS: [&str; 4] = [
+    "metallb.io/loadBalancerIPs",
+    "metallb.universe.tf/loadBalancerIPs",
+    "lbipam.cilium.io/ips",
+    "kube-vip.io/loadbalancerIPs",
+];
+/// The annotations by which Services agree to share an address.
+const SHARING_ANNOTATIONS: [&str; 3] =
+    ["metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip", "lbipam.cilium.io/sharing-key"];
+
+/// An address that a load balancer is asked to expose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExposedAddress {
+    /// Where in the document it is written.
+    pub path: Vec<Step>,
+    /// The text that was written.
+    pub text: String,
+    /// Where in the document the Service is described that asks for it.
+    pub(super) service: Vec<Step>,
+    /// The key under which it may be shared with other Services.
+    pub(super) sharing: Option<String>,
+}
+
+impl ExposedAddress {
+    /// Returns the address, if it is one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.text.parse::<Address>().ok().map(Address::ip)
+    }
+}
+
+/// The key of a Service by which a load balancer is asked for an address.
+pub(super) const ADDRESS_KEY: &str = "loadBalancerIP";
+
+/// Returns the addresses that a document asks load balancers for.
+#[must_use]
+pub fn exposed_by(document: &Value) -> Vec<ExposedAddress> {
+    let mut found = Vec::new();
+    walk(document, &mut |visit| {
+        let asks = |name: &str| name == ADDRESS_KEY || ADDRESS_ANNOTATIONS.contains(&name);
+        if let (Some(text), Some(map)) = (visit.value.as_str(), visit.parent().and_then(Value::as_map))
+            && visit.key().is_some_and(asks)
+        {
+            found.extend(exposed(text, &visit.owned_path(), map));
+        }
+        Below::Enter
+    });
+    found
+}
+
+/// Returns the addresses that the Service described at a path asks for.
+pub(super) fn addresses_of<'e>(
+    exposed: &'e [ExposedAddress],
+    service: &[Step],
+) -> impl Iterator<Item = IpAddr> + use<'e> {
+    let service = service.to_vec();
+    exposed.iter().filter(move |exposed| exposed.service == service).filter_map(ExposedAddress::address)
+}
+
+/// Reads the addresses that a text asks for, several with commas between them; `siblings` holds the text.
+fn exposed<'a>(
+    text: &'a str,
+    path: &'a [Step],
+    siblings: &'a Map,
+) -> impl Iterator<Item = ExposedAddress> + use<'a> {
+    let annotations = siblings.get("annotations").and_then(Value::as_map).unwrap_or(siblings);
+    let sharing = SHARING_ANNOTATIONS.iter().find_map(|name| annotations.get(name)?.as_str());
+    let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
+    addresses.map(move |address| ExposedAddress {
+        path: path.to_vec(),
+        text: address.to_owned(),
+        service: service(path).to_vec(),
+        sharing: sharing.map(str::to_owned),
+    })
+}
+
+/// Returns where the Service is described that a field or an annotation belongs to.
+///
+/// One Service may name its address in both, in an object even in two branches.
+fn service(path: &[Step]) -> &[Step] {
+    let mut holder = &path[..path.len().saturating_sub(1)];
+    for inner in ["annotations", "metadata", "spec"] {
+        if let [outer @ .., Step::Key(name)] = holder
+            && name == inner
+        {
+            holder = outer;
+        }
+    }
+    holder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_path::key;
+
+    #[test]
+    fn a_field_and_an_annotation_of_one_service_are_told_from_those_of_another() {
+        let path = |keys: &[&str]| keys.iter().map(|name| key(name)).collect::<Vec<_>>();
+        for (at, holder) in [
+            (&["a", "service", "loadBalancerIP"][..], &["a", "service"][..]),
+            (&["a", "service", "annotations", "metallb.io/loadBalancerIPs"], &["a", "service"]),
+            (&["metadata", "annotations", "metallb.io/loadBalancerIPs"], &[]),
+            (&["spec", "loadBalancerIP"], &[]),
+        ] {
+            assert_eq!(service(&path(at)), path(holder));
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What one rendered document does outside itself: what checks of clusters and of flows hold against other documents.
+
+use std::sync::Arc;
+
+use crate::argo::{self, ArgoPart};
+
+use super::document::Document;
+use super::exposed::ExposedAddress;
+use super::flows::declared;
+use super::flows::ends::Ends;
+use super::names::{Names, gather};
+use super::objects::ObjectId;
+use super::readers::istio::MeshPart;
+use super::readers::{istio, read_mesh};
+
+/// What one rendered document does outside itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// The object that it writes.
+    pub object: Option<ObjectId>,
+    /// What Argo CD makes of it; boxed, since of few documents it makes anything.
+    pub argo: Option<Box<ArgoPart>>,
+    /// The addresses that it exposes.
+    pub exposed: Vec<ExposedAddress>,
+    /// What it receives and sends, one for each signal.
+    pub ends: Box<[Ends]>,
+    /// What it says of the mesh.
+    pub mesh: Option<Box<MeshPart>>,
+    /// The names that it uses and provides: shared with the list of all names of its cluster.
+    pub names: Option<Arc<Names>>,
+}
+
+impl Footprint {
+    /// Returns whether the document does anything that matters to other clusters or to the addresses of its own.
+    #[must_use]
+    pub fn is_outward(&self) -> bool {
+        self.object.is_some()
+            || self.argo.is_some()
+            || !self.exposed.is_empty()
+            || !self.ends.is_empty()
+            || self.mesh.is_some()
+    }
+
+    /// Returns whether the document does nothing outside itself.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Reads what a rendered document does outside itself.
+#[must_use]
+pub fn footprint(document: &Document<'_>) -> Footprint {
+    let names = gather::names(document);
+    let argo = document.object().and_then(|object| argo::part(object, document.addon.is_none()));
+    Footprint {
+        object: ObjectId::of(document),
+        argo: argo.map(Box::new),
+        exposed: document.exposed.to_vec(),
+        ends: declared::ends(document).into(),
+        mesh: mesh(document).map(Box::new),
+        names: (!names.is_empty()).then(|| Arc::new(names)),
+    }
+}
+
+fn mesh(document: &Document<'_>) -> Option<MeshPart> {
+    match document.values() {
+        Some((addon, values)) => read_mesh(addon.facts.mesh.as_deref()?, values, document.exposed),
+        None => istio::of_object(document.addon.and(document.object())?),
+    }
+}

@@ -1,0 +1,176 @@
+//! What a document provides to others of its cluster: by the object that it is, by its chart, or by what Argo CD makes of it.
+
+use crate::argo::{self, applications};
+use crate::catalog::{Addon, Service, StorageClasses};
+use crate::snapshot::OUTPUT;
+use crate::yaml::{Map, Value};
+
+use super::super::document::Document;
+use super::{Provided, filled, full_name};
+
+/// Returns what a document provides, and what objects in its values do: many charts take extra objects.
+pub(super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
+    let mut provided = of_argo(document);
+    let Some(addon) = document.addon else { return provided };
+    if let Some((addon, values)) = document.values() {
+        provided.extend(services_of(addon, values));
+        provided.extend(storage_classes_of(addon, values));
+    } else if let Value::Map(map) = document.value {
+        provided.extend(of_object(map, &addon.facts.namespace));
+    }
+    provided
+}
+
+/// Returns what an object provides.
+pub(super) fn of_object(object: &Map, own_namespace: &str) -> Vec<Provided> {
+    let text = |path: &[&str]| {
+        let (first, rest) = path.split_first()?;
+        object.get(first)?.at(rest)?.as_str().map(str::to_owned)
+    };
+    let Some(name) = text(&["metadata", "name"]) else { return Vec::new() };
+    let namespace = || text(&["metadata", "namespace"]).unwrap_or_else(|| own_namespace.to_owned());
+    let secret = |name| vec![Provided::Secret(Some(namespace()), name)];
+    match text(&["kind"]).as_deref() {
+        Some("StorageClass") => vec![Provided::StorageClass(name)],
+        Some("Secret" | "SealedSecret") => secret(name),
+        Some("ExternalSecret") => secret(text(&["spec", "target", "name"]).unwrap_or(name)),
+        Some("ClusterExternalSecret") => {
+            let target = text(&["spec", "externalSecretSpec", "target", "name"]);
+            vec![Provided::Secret(
+                None,
+                target.or_else(|| text(&["spec", "externalSecretName"])).unwrap_or(name),
+            )]
+        }
+        Some("PushSecret") => pushed(object),
+        Some("Certificate") => text(&["spec", "secretName"]).map(secret).unwrap_or_default(),
+        Some("Service") => vec![Provided::Service { namespace: namespace(), name, ports: ports_of(object) }],
+        _ => Vec::new(),
+    }
+}
+
+fn pushed(object: &Map) -> Vec<Provided> {
+    let data = object.get("spec").and_then(|spec| spec.get("data")).and_then(Value::as_list);
+    let key = |entry: &Value| entry.at(&["match", "remoteRef", "remoteKey"])?.as_str().map(str::to_owned);
+    data.unwrap_or_default().iter().filter_map(key).map(Provided::Pushed).collect()
+}
+
+fn ports_of(service: &Map) -> Vec<u16> {
+    let ports = service.get("spec").and_then(|spec| spec.get("ports")).and_then(Value::as_list);
+    let port = |entry: &Value| match entry.get("port")? {
+        Value::Number(port) => port.as_str().parse().ok(),
+        _ => None,
+    };
+    ports.unwrap_or_default().iter().filter_map(port).collect()
+}
+
+/// Returns the Services that a release brings, as far as `addon.yaml` and the values say how they are called.
+///
+/// Nothing if that follows from the add-on alone and its Services are not described: then it is worked out where it is needed.
+fn services_of(addon: &Addon, values: &Value) -> Vec<Provided> {
+    let namespace = || addon.facts.namespace.clone();
+    let Some(services) = &addon.facts.provides.services else {
+        let is_renamed = ["fullnameOverride", "nameOverride"]
+            .iter()
+            .any(|key| values.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty()));
+        let renamed = || Provided::Services { namespace: namespace(), beginning: full_name(addon, values) };
+        return is_renamed.then(renamed).into_iter().collect();
+    };
+    let service = |service: &Service| Provided::Service {
+        namespace: namespace(),
+        name: filled(&service.name, addon, service.subchart.as_ref(), values),
+        ports: service.ports.iter().map(|port| port.of(values)).collect(),
+    };
+    services.iter().map(service).collect()
+}
+
+/// Returns the classes that a chart makes.
+fn storage_classes_of(addon: &Addon, values: &Value) -> Vec<Provided> {
+    let names = |classes: &StorageClasses| -> Vec<String> {
+        match classes {
+            StorageClasses::One { name, when } if when.iter().all(|condition| condition.holds(values)) => {
+                vec![name.of(values).to_owned()]
+            }
+            StorageClasses::One { .. } => Vec::new(),
+            StorageClasses::Each { keys_of } => {
+                let map = keys_of.of(values).and_then(Value::as_map);
+                map.into_iter().flat_map(Map::iter).map(|(name, _)| name.to_owned()).collect()
+            }
+        }
+    };
+    let classes = addon.facts.provides.storage_classes.iter().flat_map(names);
+    classes.map(Provided::StorageClass).collect()
+}
+
+/// Returns what an object of Argo CD's deploys.
+fn of_argo(document: &Document<'_>) -> Vec<Provided> {
+    let Some(object) = document.object() else { return Vec::new() };
+    let anything = argo::finds_elsewhere(object).then_some(Provided::Anything);
+    let mut provided: Vec<_> = anything.into_iter().collect();
+    let mut named = Vec::new();
+    for application in applications(object) {
+        // All that are made of one ApplicationSet have one template.
+        if named.is_empty() {
+            add_texts(application.template(), &mut named);
+        }
+        let charts = application.sources().filter_map(|(_, source)| source.get("chart")?.as_str());
+        let charts = charts.filter_map(|chart| application.filled(chart));
+        provided.extend(charts.map(|chart| Provided::Chart(chart.into_owned())));
+        let texts = named.iter().filter_map(|text| application.filled(text));
+        provided.extend(texts.flat_map(|text| folders(&text).collect::<Vec<_>>()));
+        let mut own = Vec::new();
+        application.values().for_each(|value| add_texts(value, &mut own));
+        provided.extend(own.into_iter().flat_map(folders));
+    }
+    provided
+}
+
+/// Returns whether what an object names is what it deploys only once its own templates are filled in.
+pub(super) fn is_filled_later(object: &Value) -> bool {
+    argo::is_kind(object, "ApplicationSet")
+}
+
+/// Adds the texts of a value that name a rendered folder.
+fn add_texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+    match value {
+        Value::String(text) if text.contains(OUTPUT) => found.push(text),
+        Value::List(items) => items.iter().for_each(|item| add_texts(item, found)),
+        Value::Map(map) => Map::iter(map).for_each(|(_, value)| add_texts(value, found)),
+        _ => {}
+    }
+}
+
+/// Returns the rendered folders of add-ons that a text names: `argocd-apps/<cluster>/<add-on>`, or a pattern of both.
+pub(super) fn folders(text: &str) -> impl Iterator<Item = Provided> {
+    let is_end = |c: char| c.is_whitespace() || "\"',;:".contains(c);
+    text.match_indices(OUTPUT).filter_map(move |(at, found)| {
+        let rest = text[at + found.len()..].strip_prefix('/')?;
+        let mut parts = rest.split(is_end).next()?.split('/').filter(|part| !part.is_empty());
+        let cluster = parts.next()?;
+        let addon = parts.next().or_else(|| (cluster == "**").then_some("**"))?;
+        Some(Provided::Deployed { cluster: cluster.to_owned(), addon: addon.to_owned() })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(String, String)> {
+        let parts = folders(text).map(|provided| match provided {
+            Provided::Deployed { cluster, addon } => (cluster, addon),
+            other => panic!("{other:?}"),
+        });
+        parts.collect()
+    }
+
+    #[test]
+    fn folders_are_found_in_any_text() {
+        let pair = |cluster: &str, addon: &str| (cluster.to_owned(), addon.to_owned());
+        assert_eq!(found("$values/argocd-apps/a/x/values.yaml"), [pair("a", "x")]);
+        assert_eq!(found("./argocd-apps/a/x"), [pair("a", "x")]);
+        assert_eq!(found("argocd-apps/*/*/values.yaml argocd-apps/**"), [pair("*", "*"), pair("**", "**")]);
+        assert_eq!(found("argocd-apps"), []);
+        assert_eq!(found("argocd-apps/a"), []);
+        assert_eq!(found("argocd-apps/a/, argocd-appsx/a/b"), []);
+    }
+}

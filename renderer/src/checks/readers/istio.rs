@@ -1,0 +1,146 @@
+//! Istio: what its values and objects say of the mesh.
+
+use std::net::IpAddr;
+
+use crate::key_path::{Step, key};
+use crate::yaml::Value;
+
+use super::super::document::text_at;
+use super::super::exposed::{ExposedAddress, addresses_of};
+
+/// What `mesh` calls a control plane, or the part of one that a remote cluster runs.
+pub(in super::super) const CONTROL_PLANE: &str = "istio-control-plane";
+/// What `mesh` calls a gateway between networks.
+pub(super) const GATEWAY: &str = "istio-gateway";
+/// The label that says which network something lies in.
+const NETWORK_LABEL: &str = "topology.istio.io/network";
+/// The label by which a control plane finds the Secrets that lead to other clusters.
+pub(super) const REMOTE_LABEL: &str = "istio/multiCluster";
+/// The annotation that says which cluster such a Secret leads to.
+const REMOTE_ANNOTATION: &str = "networking.istio.io/cluster";
+/// How such a Secret is called by Istio's own tool.
+pub(super) const REMOTE_PREFIX: &str = "istio-remote-secret-";
+
+/// What one document says of the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MeshPart {
+    /// A control plane, or the part of it that a remote cluster runs.
+    ControlPlane(Box<ControlPlane>),
+    /// Where a network is named besides.
+    Network(Name),
+    /// A gateway between networks.
+    Gateway {
+        /// The network that lies behind it.
+        network: Name,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
+    },
+    /// A Secret that leads the control plane to another cluster.
+    RemoteSecret(Name),
+    /// Such Secrets that are pushed to other clusters, by the clusters that they lead to.
+    PushedSecrets(Vec<String>),
+}
+
+/// A name and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    pub(super) path: Vec<Step>,
+    pub(super) text: String,
+}
+
+/// What a control plane says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlPlane {
+    pub(super) mesh_id: Option<String>,
+    pub(super) trust_domain: Option<String>,
+    pub(super) cluster: Option<Name>,
+    pub(super) network: Option<Name>,
+    /// The address of the control plane elsewhere, where this is a remote.
+    pub(super) remote_pilot: Option<Name>,
+    pub(super) injection_path: Option<Name>,
+    pub(super) is_remote: bool,
+    pub(super) is_external: bool,
+}
+
+pub(super) const MESH_ID: [&str; 2] = ["global", "meshID"];
+pub(super) const TRUST_DOMAIN: [&str; 2] = ["meshConfig", "trustDomain"];
+const CLUSTER_NAME: [&str; 3] = ["global", "multiCluster", "clusterName"];
+const NETWORK: [&str; 2] = ["global", "network"];
+pub(super) const REMOTE_PILOT: [&str; 2] = ["global", "remotePilotAddress"];
+const INJECTION_PATH: [&str; 2] = ["istiodRemote", "injectionPath"];
+pub(super) const EXTERNAL_ISTIOD: [&str; 2] = ["global", "externalIstiod"];
+
+pub(super) fn keys(path: &[&str]) -> Vec<Step> {
+    path.iter().map(|name| key(name)).collect()
+}
+
+fn name_at(value: &Value, path: &[&str]) -> Option<Name> {
+    let text = text_at(value, path).filter(|text| !text.is_empty())?;
+    Some(Name { path: keys(path), text: text.to_owned() })
+}
+
+/// Reads what the values of a gateway say.
+pub(super) fn gateway(values: &Value, exposed: &[ExposedAddress]) -> Option<MeshPart> {
+    let network = name_at(values, &["networkGateway"])?;
+    Some(MeshPart::Gateway { network, addresses: addresses_of(exposed, &[key("service")]).collect() })
+}
+
+/// Reads what an object says of the mesh.
+pub(in super::super) fn of_object(object: &Value) -> Option<MeshPart> {
+    network_of_namespace(object).or_else(|| remote_secret(object)).or_else(|| pushed_secrets(object))
+}
+
+/// Reads what the values of a control plane say.
+pub(super) fn control_plane(values: &Value) -> MeshPart {
+    MeshPart::ControlPlane(Box::new(ControlPlane {
+        mesh_id: text_at(values, &MESH_ID).map(str::to_owned),
+        trust_domain: text_at(values, &TRUST_DOMAIN).map(str::to_owned),
+        cluster: name_at(values, &CLUSTER_NAME),
+        network: name_at(values, &NETWORK),
+        remote_pilot: name_at(values, &REMOTE_PILOT),
+        injection_path: name_at(values, &INJECTION_PATH),
+        is_remote: text_at(values, &["profile"]) == Some("remote"),
+        is_external: values.at(&EXTERNAL_ISTIOD) == Some(&Value::Bool(true)),
+    }))
+}
+
+fn network_of_namespace(object: &Value) -> Option<MeshPart> {
+    let is_namespace = text_at(object, &["kind"]) == Some("Namespace");
+    name_at(object, &["metadata", "labels", NETWORK_LABEL]).filter(|_| is_namespace).map(MeshPart::Network)
+}
+
+/// Reads a Secret that leads to another cluster: itself, or what External Secrets makes of it.
+fn remote_secret(object: &Value) -> Option<MeshPart> {
+    let (metadata, name): (&[&str], &[&str]) = match text_at(object, &["kind"])? {
+        "Secret" => (&["metadata"], &["metadata", "name"]),
+        "ExternalSecret" if object.at(&["spec", "target", "name"]).is_some() => {
+            (&["spec", "target", "template", "metadata"], &["spec", "target", "name"])
+        }
+        "ExternalSecret" => (&["spec", "target", "template", "metadata"], &["metadata", "name"]),
+        _ => return None,
+    };
+    let below = |rest: [&'static str; 2]| [metadata, &rest].concat();
+    if text_at(object, &below(["labels", REMOTE_LABEL])) != Some("true") {
+        return None;
+    }
+    let annotated = name_at(object, &below(["annotations", REMOTE_ANNOTATION]));
+    annotated.or_else(|| without_prefix(name_at(object, name)?)).map(MeshPart::RemoteSecret)
+}
+
+/// Reads which Secrets that lead to clusters an object of External Secrets pushes elsewhere.
+fn pushed_secrets(object: &Value) -> Option<MeshPart> {
+    let data = object
+        .at(&["spec", "data"])?
+        .as_list()
+        .filter(|_| text_at(object, &["kind"]) == Some("PushSecret"))?;
+    let key = |entry: &Value| {
+        text_at(entry, &["match", "remoteRef", "remoteKey"])?.strip_prefix(REMOTE_PREFIX).map(str::to_owned)
+    };
+    let pushed: Vec<_> = data.iter().filter_map(key).collect();
+    (!pushed.is_empty()).then_some(MeshPart::PushedSecrets(pushed))
+}
+
+fn without_prefix(name: Name) -> Option<Name> {
+    let text = name.text.strip_prefix(REMOTE_PREFIX)?.to_owned();
+    Some(Name { text, ..name })
+}

@@ -1,0 +1,262 @@
+//! The mesh: what the clusters' control planes say of themselves and of each other must agree.
+//!
+//! Istio compares none of it: a wrong name shows as endpoints that are never found.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::path::ClusterName;
+
+use super::super::clusters::{ClusterFlows, FlowFinding, Flows};
+use super::super::finding::{Finding, Part};
+use super::istio::{
+    ControlPlane, EXTERNAL_ISTIOD, MESH_ID, MeshPart, Name, REMOTE_LABEL, REMOTE_PILOT, REMOTE_PREFIX,
+    TRUST_DOMAIN, keys,
+};
+use crate::key_path::Step;
+
+/// One cluster's part of the mesh.
+struct Member<'a> {
+    flows: &'a ClusterFlows<'a>,
+    /// Which document describes the control plane.
+    at: usize,
+    plane: &'a ControlPlane,
+}
+
+impl<'a> Member<'a> {
+    fn of(flows: &'a ClusterFlows<'a>) -> Option<Self> {
+        flows.mesh_parts().find_map(|(at, part)| match part {
+            MeshPart::ControlPlane(plane) => Some(Self { flows, at, plane: plane.as_ref() }),
+            _ => None,
+        })
+    }
+
+    fn name(&self) -> &'a ClusterName {
+        &self.flows.cluster.name
+    }
+
+    /// The facts are right that a control plane disagrees by: its template uses the wrong ones.
+    fn finding(&self, path: &[Step], message: String, hint: impl Into<String>) -> FlowFinding {
+        self.flows.finding_in(self.at, Finding::new(path, message).hint(hint).on(Part::Insertion))
+    }
+
+    /// Returns the addresses of the cluster's gateways to other networks.
+    fn gateways(&self) -> Vec<IpAddr> {
+        let addresses = self.flows.mesh_parts().filter_map(|(_, part)| match part {
+            MeshPart::Gateway { addresses, .. } => Some(addresses),
+            _ => None,
+        });
+        addresses.flatten().copied().collect()
+    }
+
+    /// Returns the clusters that the control plane has Secrets for.
+    fn remote_secrets(&self) -> impl Iterator<Item = (usize, &'a Name)> {
+        self.flows.mesh_parts().filter_map(|(at, part)| match part {
+            MeshPart::RemoteSecret(cluster) => Some((at, cluster)),
+            _ => None,
+        })
+    }
+}
+
+impl Member<'_> {
+    /// Returns whether the cluster hands others the Secret that leads to a cluster.
+    fn pushes(&self, cluster: &str) -> bool {
+        self.flows.mesh_parts().any(|(_, part)| {
+            matches!(part, MeshPart::PushedSecrets(pushed) if pushed.iter().any(|name| name == cluster))
+        })
+    }
+}
+
+/// Control planes must agree on what they share, and differ in what is their own.
+pub(in super::super) fn meshes_fit(flows: &Flows<'_>) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    let mut meshes: BTreeMap<&ClusterName, Vec<Member<'_>>> = BTreeMap::new();
+    for member in flows.each().filter_map(Member::of) {
+        findings.extend(networks_agree(&member));
+        findings.extend(injection_path_fits(&member));
+        meshes.entry(&member.flows.cluster.hub).or_default().push(member);
+    }
+    for (hub, mut members) in meshes {
+        // Of two that have one name, the spoke is to change.
+        members.sort_by_key(|member| member.name() != hub);
+        let clashes = names_are_their_own(&members);
+        let has_clash = !clashes.is_empty();
+        findings.extend(clashes);
+        let Some(primary) = members.iter().find(|member| member.name() == hub) else {
+            findings.extend(members.iter().filter_map(|member| has_no_primary(flows, member)));
+            continue;
+        };
+        for member in members.iter().filter(|member| member.name() != hub) {
+            findings.extend(identities_agree(primary, member));
+            if member.plane.is_remote {
+                findings.extend(remote_reaches(primary, member));
+            }
+        }
+        // By a name that two have, no Secret can be told from another; and a cluster that is not known may be the one meant.
+        if !has_clash && flows.is_whole(hub) {
+            findings.extend(remote_secrets_are_there(&members));
+        }
+    }
+    findings
+}
+
+/// Gateways and namespaces must lie in the network that the control plane takes them for.
+fn networks_agree(member: &Member<'_>) -> Vec<FlowFinding> {
+    let named = member.flows.mesh_parts().filter_map(|(at, part)| match part {
+        MeshPart::Network(name) => Some((at, name, "the namespace")),
+        MeshPart::Gateway { network, .. } => Some((at, network, "the gateway")),
+        _ => None,
+    });
+    let own = member.plane.network.as_ref().map(|network| network.text.as_str());
+    let others = named.filter(|(_, name, _)| Some(name.text.as_str()) != own);
+    others
+        .map(|(at, name, what)| {
+            let own = own.map_or("none".to_owned(), |own| format!("`{own}`"));
+            let message =
+                format!("{what} lies in the network `{}`, and istiod's `global.network` is {own}", name.text);
+            let hint = "write the same name in both; from a fact, it can't differ";
+            member.flows.finding_in(at, Finding::new(&name.path, message).hint(hint).on(Part::Insertion))
+        })
+        .collect()
+}
+
+/// A remote's webhook asks the control plane for the sidecar of a named cluster and network.
+fn injection_path_fits(member: &Member<'_>) -> Option<FlowFinding> {
+    let ControlPlane { cluster, network, injection_path, .. } = member.plane;
+    let (Some(cluster), Some(network), Some(written)) = (cluster, network, injection_path) else {
+        return None;
+    };
+    let wanted = format!("/inject/cluster/{}/net/{}", cluster.text, network.text);
+    if written.text == wanted {
+        return None;
+    }
+    let message =
+        format!("sidecars would be injected by `{}`, which names another cluster or network", written.text);
+    Some(member.finding(&written.path, message, format!("write `{wanted}`")))
+}
+
+/// Of two clusters with one name, the control plane knows one; two with one network are taken to reach each other's pods.
+fn names_are_their_own(members: &[Member<'_>]) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    let mut clusters: BTreeMap<&str, &ClusterName> = BTreeMap::new();
+    let mut networks: BTreeMap<&str, &ClusterName> = BTreeMap::new();
+    for member in members {
+        let names = [
+            ("cluster", &member.plane.cluster, &mut clusters),
+            ("network", &member.plane.network, &mut networks),
+        ];
+        for (what, name, known) in names {
+            let Some(name) = name else { continue };
+            let first = *known.entry(&name.text).or_insert(member.name());
+            if first != member.name() {
+                let message =
+                    format!("`{}` has the {what} name `{}`, and so has `{first}`", member.name(), name.text);
+                let hint = format!("give each cluster a {what} name of its own");
+                findings.push(member.finding(&name.path, message, hint));
+            }
+        }
+    }
+    findings
+}
+
+fn identities_agree(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFinding> {
+    let pairs = [
+        ("mesh ID", &MESH_ID[..], &primary.plane.mesh_id, &member.plane.mesh_id),
+        ("trust domain", &TRUST_DOMAIN, &primary.plane.trust_domain, &member.plane.trust_domain),
+    ];
+    // A remote that says nothing takes it from its primary.
+    let is_silent = |given: &Option<String>| member.plane.is_remote && given.is_none();
+    let others = pairs.into_iter().filter(|(_, _, wanted, given)| wanted != given && !is_silent(given));
+    let said = |text: &Option<String>| text.as_ref().map_or("none".to_owned(), |text| format!("`{text}`"));
+    others
+        .map(|(what, path, wanted, given)| {
+            let (name, hub) = (member.name(), primary.name());
+            let message = format!("`{name}` has the {what} {}, and `{hub}` {}", said(given), said(wanted));
+            member.finding(&keys(path), message, format!("clusters of one mesh share the {what}"))
+        })
+        .collect()
+}
+
+/// A remote finds its control plane at the hub's gateway, if that lets it in.
+fn remote_reaches(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    let hub = primary.name();
+    if !primary.plane.is_external {
+        let message = format!(
+            "`{}` has its control plane here, and istiod does not serve other clusters",
+            member.name()
+        );
+        findings.push(primary.finding(&keys(&EXTERNAL_ISTIOD), message, "set `global.externalIstiod: true`"));
+    }
+    let gateways = primary.gateways();
+    let written = member.plane.remote_pilot.as_ref();
+    let is_there = written.is_some_and(|it| it.text.parse().is_ok_and(|address| gateways.contains(&address)));
+    // A host name is not known to be of the fleet.
+    let is_name = written.is_some_and(|it| it.text.parse::<IpAddr>().is_err());
+    if is_there || is_name {
+        return findings;
+    }
+    let known: Vec<_> = gateways.iter().map(|address| format!("`{address}`")).collect();
+    let hint = match known.as_slice() {
+        [] => format!("hub `{hub}` has no gateway between networks with an address"),
+        known => format!("the gateway of hub `{hub}` is {}", known.join(", ")),
+    };
+    let message = match written {
+        Some(written) => {
+            format!("the control plane is looked for at `{}`, where no gateway is", written.text)
+        }
+        None => "nothing says where the control plane is".to_owned(),
+    };
+    findings.push(member.finding(&keys(&REMOTE_PILOT), message, hint));
+    findings
+}
+
+/// A remote without a control plane gets no sidecars.
+fn has_no_primary(flows: &Flows<'_>, member: &Member<'_>) -> Option<FlowFinding> {
+    let hub = &member.flows.cluster.hub;
+    let is_elsewhere =
+        member.plane.remote_pilot.as_ref().is_some_and(|it| it.text.parse::<IpAddr>().is_err());
+    // Of a hub that was not rendered, it is not known what runs there.
+    if !member.plane.is_remote || is_elsewhere || !flows.clusters.contains_key(hub) {
+        return None;
+    }
+    let message = format!("the control plane is to be on hub `{hub}`, which runs no istiod");
+    Some(member.finding(&keys(&["profile"]), message, "run istiod there, or leave out `profile: remote`"))
+}
+
+/// A control plane sees the endpoints of another cluster by a Secret that leads there.
+fn remote_secrets_are_there(members: &[Member<'_>]) -> Vec<FlowFinding> {
+    let mut findings = Vec::new();
+    for primary in members.iter().filter(|member| !member.plane.is_remote) {
+        let others = || members.iter().filter(|other| other.name() != primary.name());
+        let is_handed = |name: &str| others().any(|other| other.pushes(name));
+        let known =
+            |name: &str| primary.remote_secrets().any(|(_, secret)| secret.text == name) || is_handed(name);
+        for other in others() {
+            let Some(name) = other.plane.cluster.as_ref().filter(|name| !known(&name.text)) else { continue };
+            let message = format!(
+                "the control plane of `{}` has no Secret that leads to `{}`",
+                primary.name(),
+                name.text
+            );
+            let hint = format!(
+                "let an ExternalSecret make `{REMOTE_PREFIX}{}` with the label `{REMOTE_LABEL}: \"true\"`",
+                name.text
+            );
+            findings.push(primary.finding(&[], message, hint));
+        }
+        let is_member =
+            |name: &str| others().any(|it| it.plane.cluster.as_ref().is_some_and(|it| it.text == name));
+        for (at, secret) in primary.remote_secrets().filter(|(_, secret)| !is_member(&secret.text)) {
+            let message = format!("no cluster of the mesh has the name `{}`", secret.text);
+            let known: Vec<_> =
+                others().filter_map(|it| Some(format!("`{}`", it.plane.cluster.as_ref()?.text))).collect();
+            let hint = match known.as_slice() {
+                [] => "it has no other cluster: remove the Secret".to_owned(),
+                known => format!("it is the `global.multiCluster.clusterName` of {}", known.join(", ")),
+            };
+            findings.push(primary.flows.finding_in(at, Finding::new(&secret.path, message).hint(hint)));
+        }
+    }
+    findings
+}
