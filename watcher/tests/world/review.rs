@@ -50,7 +50,7 @@ fn a_change_is_said_in_one_comment_and_one_check() {
     ```
 
     ---
-    Digest of the rendered tree: `ce9e7e5c0491`. All of it: `fleetwright diff --full 52a9036 bf628be`, or as far as it fits in the check `fleetwright/review`.
+    Digest of the rendered tree: `ce9e7e5c0491`. All of it: `fleetwright diff --full 3895217 6f62e21`, or as far as it fits in the check `fleetwright/review`.
 
     <!-- fleetwright:review -->
     "#);
@@ -267,7 +267,7 @@ fn many_problems_are_sent_in_batches_and_every_answer_may_be_lost() {
     POST /repos/acme/fleet/check-runs 201
     PATCH /repos/acme/fleet/check-runs/2 200
     PATCH /repos/acme/fleet/check-runs/2 200
-    POST /repos/acme/fleet/statuses/8a1dcf8548693e6037a6d2969ef0f2147287fce2 201
+    POST /repos/acme/fleet/statuses/37626e1aba8c00a6fcaf3b02ce870f8edcee39ff 201
     ");
     for (method, path, kind) in [
         ("POST", "/check-runs", FaultKind::After(502)),

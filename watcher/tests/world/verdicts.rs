@@ -43,11 +43,11 @@ fn every_open_pull_request_gets_both_verdicts() {
         if token == APP_TOKEN {
             assert_snapshot!(office.verdicts(1), @"
             fleetwright/control-first success: holds only what the apps wait for
-            fleetwright/review success: Made by Fleetwright from d8afa90
+            fleetwright/review success: Made by Fleetwright from 19e5401
             ");
             assert_snapshot!(office.verdicts(2), @"
             fleetwright/control-first pending: waits until #1 is merged
-            fleetwright/review success: Made by Fleetwright from d8afa90
+            fleetwright/review success: Made by Fleetwright from 19e5401
             ");
             assert_snapshot!(office.verdicts(pool), @r"
             fleetwright/control-first success: no rendered file is changed
@@ -64,7 +64,7 @@ fn every_open_pull_request_gets_both_verdicts() {
         } else {
             assert_snapshot!(office.verdicts(1), @"
             fleetwright/control-first success: holds only what the apps wait for
-            fleetwright/review success: Made by Fleetwright from d8afa90 · made=fleetwright
+            fleetwright/review success: Made by Fleetwright from 19e5401 · made=fleetwright
             ");
             assert_snapshot!(office.verdicts(hostile), @r"
             fleetwright/control-first success: no rendered file is changed
@@ -164,9 +164,9 @@ fn the_gate_stays_shut_while_controls_plan_is_refused() {
     let office = Office::with(World::new(), APP_TOKEN, Settings { budget, ..settings() });
     office.edit(BASE, POOL);
     office.settle();
-    assert_snapshot!(office.verdicts(1), @r"
+    assert_snapshot!(office.verdicts(1), @"
     fleetwright/control-first success: nothing has to be merged first
-    fleetwright/review success: Made by Fleetwright from bf628be
+    fleetwright/review success: Made by Fleetwright from 6f62e21
     ");
     let extra = "argocd-apps/control/extra.yaml";
     office.world.commit(BASE, "Add by hand", &[(extra, Some("a: 1\n"))]);
