@@ -4,14 +4,12 @@
 //! unfinished and completed by its last request, and GitHub's own count shows where to go on after a kill or a lost answer.
 //! Annotations cannot be taken back: another verdict on the same commit is another run, and GitHub shows the newest.
 
-use std::fmt::Write as _;
-
 use http::Method;
 use renderer::visible::visible;
 use serde_json::{Value, json};
-use sha1::{Digest as _, Sha1};
 
 use super::call::Call;
+use super::marker::short_digest;
 use super::{ATTEMPTS, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, wire};
 use crate::forge::{Annotation, CommitStatus, Conclusion, ForgeError, StatusState, Verdict, Verdicts};
 use crate::git::Revision;
@@ -28,12 +26,7 @@ impl Verdict {
     /// Returns the external id by which the run with this very verdict is found.
     fn id(&self) -> String {
         let text = serde_json::to_vec(self).expect("a verdict has text only");
-        let digest: [u8; 20] = Sha1::digest(&text).into();
-        let mut id = format!("{OURS}:");
-        for byte in &digest[..8] {
-            let _ = write!(id, "{byte:02x}");
-        }
-        format!("{id}:{}", self.attestation)
+        format!("{OURS}:{}:{}", short_digest(&text), self.attestation)
     }
 
     /// Returns the content of a check run that has `sent` annotations already, and whether that completes it.

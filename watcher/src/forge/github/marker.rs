@@ -3,8 +3,6 @@
 //! The generated part stands between two HTML comments, which GitHub does not show. The second one carries the
 //! [`Marker`]. What people write above or below stays as it is.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
@@ -42,12 +40,13 @@ pub struct Marker {
 /// Returns the digest of a title.
 #[must_use]
 pub fn title_digest(title: &str) -> String {
-    let digest: [u8; 20] = Sha1::digest(title.as_bytes()).into();
-    let mut text = String::new();
-    for byte in &digest[..8] {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    short_digest(title.as_bytes())
+}
+
+/// Returns the first 8 bytes of the SHA-1 digest of some bytes, in hexadecimal digits.
+pub(super) fn short_digest(bytes: &[u8]) -> String {
+    let digest: [u8; 20] = Sha1::digest(bytes).into();
+    format!("{:016x}", u64::from_be_bytes(*digest.first_chunk().expect("a digest has 20 bytes")))
 }
 
 /// Returns the marker in a body; of several, the last.
