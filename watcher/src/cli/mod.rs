@@ -8,13 +8,10 @@ mod clusters;
 mod demo;
 mod diff;
 mod explain;
-mod global;
-mod listen;
-mod mermaid;
+mod options;
 mod print;
 mod pulls;
 mod register;
-mod remote;
 mod render;
 mod run;
 mod runtime;
@@ -32,7 +29,7 @@ use crate::error::CommandError;
 use crate::output::{Exit, logging, style};
 use crate::secrets;
 
-pub use global::{Format, Global};
+pub use options::{Format, Global};
 use print::{lost_output, print_json, print_lines, print_painted, print_report, print_text};
 
 /// Render and publish the configuration of a fleet of Kubernetes clusters.

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use renderer::visible::visible;
 use serde_json::json;
 
-use super::remote::RemoteArgs;
+use super::options::RemoteArgs;
 use super::{Exit, Global, print_report};
 use crate::error::CommandError;
 use crate::forge::{LocalForge, PullRequest, PullState};

@@ -5,8 +5,7 @@ use std::time::Duration;
 use renderer::plan::Budget;
 use tracing::info;
 
-use super::listen::Listen;
-use super::remote::{ForgeName, RemoteArgs};
+use super::options::{ForgeName, Listen, RemoteArgs};
 use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_text};
 use crate::error::CommandError;

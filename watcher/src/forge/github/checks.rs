@@ -8,7 +8,7 @@ use http::Method;
 use renderer::visible::visible;
 use serde_json::{Value, json};
 
-use super::call::Call;
+use super::client::Call;
 use super::marker::short_digest;
 use super::{ATTEMPTS, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, wire};
 use crate::forge::{Annotation, CommitStatus, Conclusion, ForgeError, StatusState, Verdict, Verdicts};

@@ -8,14 +8,8 @@
 //! whatever their branches are called. GitHub asks the owners named in `CODEOWNERS` for their review by itself.
 
 mod account;
-mod answer;
-mod budget;
-mod call;
 mod checks;
 mod client;
-mod clock;
-mod error;
-mod harmless;
 mod marker;
 mod pages;
 mod people;
@@ -35,16 +29,12 @@ use super::{
 use crate::git::{PushError, RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
 
-pub use budget::{Budget, Cost, Left};
-pub use call::Asker;
-pub use client::Client;
-pub use clock::Clock;
-pub use error::{GitHubError, GitHubFault};
+pub use client::{Asker, Budget, Client, Clock, Cost, GitHubError, GitHubFault, Left};
 pub use pages::Page;
 pub(super) use people::merge_queue;
 pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};
 
-use call::Call;
+use client::Call;
 
 /// How often a step is tried again whose answer was lost.
 const ATTEMPTS: u32 = 3;

@@ -9,9 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::account::Account;
-use super::call::{Asker, Call, GRAPHQL};
-use super::client::Client;
-use super::error::{GitHubError, GitHubFault};
+use super::client::{Asker, Call, Client, GRAPHQL, GitHubError, GitHubFault};
 use crate::http::next_page;
 
 /// A page as GitHub gives it.

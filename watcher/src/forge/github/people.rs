@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::json;
 use tracing::info;
 
-use super::call::Call;
+use super::client::Call;
 use super::wire;
 use super::{ATTEMPTS, GitHubError, GitHubFault, GitHubForge};
 use crate::forge::pull::BRANCHES;

@@ -2,6 +2,13 @@
 //!
 //! It blocks, since the pipeline does. It knows routes and replies, not what a pull request means.
 
+mod answer;
+mod budget;
+mod call;
+mod clock;
+mod error;
+mod harmless;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,15 +23,17 @@ use serde_json::Value;
 use tracing::{debug, info, warn};
 
 use super::account::Account;
-use super::answer::Answer;
-use super::budget::{Budget, Cost, Left};
-use super::call::{Asker, Call, GRAPHQL};
-use super::clock::Clock;
-use super::error::{GitHubError, GitHubFault};
 use super::place::RepositoryPlace;
 use crate::backoff::{Backoff, spread};
 use crate::http::{self as http_client, Authorization, HttpError, Request, Timeouts, Upload, Url};
 use crate::identity::{GITHUB_HEADERS, Identity};
+
+pub(in crate::forge::github) use answer::Answer;
+pub use budget::{Budget, Cost, Left};
+pub use call::Asker;
+pub(in crate::forge::github) use call::{Call, GRAPHQL};
+pub use clock::Clock;
+pub use error::{GitHubError, GitHubFault};
 
 /// How long to wait for GitHub, which answers within 10 seconds or not at all.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -106,17 +115,23 @@ impl Client {
     }
 
     /// Sends a request and reads its answer.
-    pub(super) fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, GitHubError> {
+    pub(in crate::forge::github) fn call<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<T, GitHubError> {
         self.send(call)?.json().map_err(|fault| call.failed(fault))
     }
 
     /// Sends a request whose answer is only a confirmation.
-    pub(super) fn run(&self, call: &Call<'_>) -> Result<(), GitHubError> {
+    pub(in crate::forge::github) fn run(&self, call: &Call<'_>) -> Result<(), GitHubError> {
         self.send(call).map(drop)
     }
 
     /// Reads all pages of a list.
-    pub(super) fn list<T: DeserializeOwned>(&self, first: Call<'_>) -> Result<Vec<T>, GitHubError> {
+    pub(in crate::forge::github) fn list<T: DeserializeOwned>(
+        &self,
+        first: Call<'_>,
+    ) -> Result<Vec<T>, GitHubError> {
         let mut items = Vec::new();
         let mut call = first;
         for _ in 0..MAX_PAGES {
@@ -130,7 +145,7 @@ impl Client {
         Ok(items)
     }
 
-    pub(super) fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
+    pub(in crate::forge::github) fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
         let mut repeats = 0;
         loop {
             self.admit(call.attempt, call.cost())?;
@@ -236,11 +251,11 @@ impl Client {
         answer.success()
     }
 
-    pub(super) fn known_account(&self) -> Option<Account> {
+    pub(in crate::forge::github) fn known_account(&self) -> Option<Account> {
         self.memory().account.clone()
     }
 
-    pub(super) fn remember_account(&self, account: Account) {
+    pub(in crate::forge::github) fn remember_account(&self, account: Account) {
         self.memory().account = Some(account);
     }
 
@@ -259,7 +274,7 @@ impl Client {
         }
     }
 
-    pub(super) fn pause(&self, repeats: u32) {
+    pub(in crate::forge::github) fn pause(&self, repeats: u32) {
         self.clock.wait(spread(PAUSES.delay(repeats), &mut Rng::new()));
     }
 

@@ -14,7 +14,7 @@ use crate::output::with_causes;
 use crate::server::{Limits, ListenError, Server};
 
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct Listen {
+pub(in crate::cli) struct Listen {
     /// Serve HTTP on this address: `/healthz`, `/readyz`, `/metrics` and, with a secret, GitHub's `/webhook`. TLS ends
     /// at the ingress in front of it.
     #[arg(long = "listen", value_name = "ADDRESS")]
@@ -33,22 +33,22 @@ pub(super) struct Listen {
 }
 
 /// The server that was started.
-pub(super) struct Listening {
+pub(in crate::cli) struct Listening {
     /// Ends by itself after a stop was requested.
-    pub(super) server: JoinHandle<()>,
+    pub(in crate::cli) server: JoinHandle<()>,
     /// Whether it accepts deliveries from GitHub.
-    pub(super) receives_webhooks: bool,
+    pub(in crate::cli) receives_webhooks: bool,
 }
 
 impl Listen {
     /// Returns the number of the repository's webhook.
-    pub(super) const fn webhook_id(&self) -> Option<u64> {
+    pub(in crate::cli) const fn webhook_id(&self) -> Option<u64> {
         self.webhook_id
     }
 
     /// Starts the server if an address was given; `upstream` is the repository whose deliveries count if none is named,
     /// and `refresh` updates metrics.
-    pub(super) async fn start(
+    pub(in crate::cli) async fn start(
         &self,
         monitor: &Monitor,
         upstream: Option<RepositoryName>,

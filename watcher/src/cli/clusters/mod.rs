@@ -1,13 +1,16 @@
 //! `fleetwright clusters`: the fleet as a table, a document or a diagram.
 
+mod mermaid;
+
 use renderer::render::{Rendered, RenderedCluster};
 use serde_json::{Value, json};
 
-use super::mermaid::diagram;
 use super::{Format, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 use crate::output::table::{Row, Table};
+
+use mermaid::diagram;
 
 const HEADINGS: &[&str] = &["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
 

@@ -9,7 +9,7 @@ use super::error::{GitHubError, GitHubFault};
 use super::harmless::make_harmless;
 
 /// The route of GraphQL, which alone answers an App's installation who it is.
-pub(super) const GRAPHQL: &str = "/graphql";
+pub const GRAPHQL: &str = "/graphql";
 
 /// Who a request comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,22 +23,22 @@ pub enum Asker {
 
 /// A request.
 #[derive(Debug)]
-pub(super) struct Call<'a> {
+pub struct Call<'a> {
     /// What it is for, such as `open a pull request`.
-    pub(super) attempt: &'a str,
-    pub(super) method: Method,
+    pub attempt: &'a str,
+    pub method: Method,
     /// The route below the API's address.
-    pub(super) route: String,
-    pub(super) body: Option<Value>,
+    pub route: String,
+    pub body: Option<Value>,
     /// Whether carrying it out twice does no more than once.
-    pub(super) is_repeatable: bool,
+    pub is_repeatable: bool,
     /// Whether an answer from before may be asked about; not when looking for what a lost answer did.
-    pub(super) may_be_cached: bool,
-    pub(super) asker: Asker,
+    pub may_be_cached: bool,
+    pub asker: Asker,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn get(attempt: &'a str, route: impl Into<String>) -> Self {
+    pub fn get(attempt: &'a str, route: impl Into<String>) -> Self {
         Self {
             attempt,
             method: Method::GET,
@@ -51,27 +51,22 @@ impl<'a> Call<'a> {
     }
 
     /// A request that sets something to a value, so that doing it twice changes nothing more.
-    pub(super) fn set(
-        attempt: &'a str,
-        method: Method,
-        route: impl Into<String>,
-        body: &impl Serialize,
-    ) -> Self {
+    pub fn set(attempt: &'a str, method: Method, route: impl Into<String>, body: &impl Serialize) -> Self {
         let mut body = serde_json::to_value(body).expect("what is sent has text as its keys");
         make_harmless(&mut body, "");
         Self { method, body: Some(body), ..Self::get(attempt, route) }
     }
 
     /// A request that makes something new each time.
-    pub(super) fn create(attempt: &'a str, route: impl Into<String>, body: &impl Serialize) -> Self {
+    pub fn create(attempt: &'a str, route: impl Into<String>, body: &impl Serialize) -> Self {
         Self { is_repeatable: false, ..Self::set(attempt, Method::POST, route, body) }
     }
 
-    pub(super) fn cost(&self) -> Cost {
+    pub fn cost(&self) -> Cost {
         if self.method == Method::GET || self.route == GRAPHQL { Cost::Read } else { Cost::Write }
     }
 
-    pub(super) fn failed(&self, fault: GitHubFault) -> GitHubError {
+    pub fn failed(&self, fault: GitHubFault) -> GitHubError {
         GitHubError { attempt: self.attempt.to_owned(), fault }
     }
 }

@@ -9,7 +9,7 @@ use renderer::render::{Rendered, Renderer};
 use renderer::snapshot::Snapshot;
 use serde::Serialize;
 
-use super::print::{print_json, print_report, print_text};
+use crate::cli::print::{print_json, print_report, print_text};
 use crate::error::CommandError;
 use crate::output::Progress;
 use crate::output::findings::{sarif, workflow_commands};
@@ -32,13 +32,13 @@ pub struct Global {
     pub all: bool,
     /// Use colours: auto, always or never.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    pub(super) color: ColorChoice,
+    pub(in crate::cli) color: ColorChoice,
     /// Write the logs on standard error in this format: text or json.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
-    pub(super) log_format: LogFormat,
+    pub(in crate::cli) log_format: LogFormat,
     /// Log more; repeat for even more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
+    pub(in crate::cli) verbose: u8,
 }
 
 /// The format of what is printed on standard output.
@@ -58,7 +58,7 @@ pub enum Format {
 
 impl Format {
     /// Returns the one command that takes a format which not all do.
-    pub(super) const fn only_command(self) -> Option<&'static str> {
+    pub(in crate::cli) const fn only_command(self) -> Option<&'static str> {
         match self {
             Self::Text | Self::Json => None,
             Self::Mermaid => Some("clusters"),
@@ -69,7 +69,11 @@ impl Format {
 
 impl Global {
     /// Prints a result: the value if JSON is asked for, or else the text.
-    pub(super) fn show<T: Serialize>(&self, value: impl FnOnce() -> T, text: impl FnOnce() -> String) {
+    pub(in crate::cli) fn show<T: Serialize>(
+        &self,
+        value: impl FnOnce() -> T,
+        text: impl FnOnce() -> String,
+    ) {
         if self.is_json() {
             print_json(&value());
         } else {
@@ -78,7 +82,7 @@ impl Global {
     }
 
     /// Shows why a command failed, in the format that was asked for.
-    pub(super) fn show_error(&self, error: &CommandError) {
+    pub(in crate::cli) fn show_error(&self, error: &CommandError) {
         let problems = error.problems();
         match self.format {
             _ if problems.is_empty() => self.show_report(error),
@@ -90,34 +94,34 @@ impl Global {
     }
 
     /// Shows people what went wrong: the problems with their lines, and the error.
-    pub(super) fn show_report(&self, error: &CommandError) {
+    pub(in crate::cli) fn show_report(&self, error: &CommandError) {
         let problems = Show::on_stderr(self.all).painted(error.problems());
         let _ = anstream::stderr().write_all(problems.as_bytes());
         print_report(&error.report());
     }
 
-    pub(super) fn is_json(&self) -> bool {
+    pub(in crate::cli) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
     /// Returns progress that is shown unless the result is for machines.
-    pub(super) fn progress(&self, label: &'static str) -> Progress {
+    pub(in crate::cli) fn progress(&self, label: &'static str) -> Progress {
         Progress::new(label, !self.is_json())
     }
 
     /// Returns the top of the working tree to work on.
-    pub(super) fn working_tree(&self) -> Result<PathBuf, CommandError> {
+    pub(in crate::cli) fn working_tree(&self) -> Result<PathBuf, CommandError> {
         Ok(find_working_tree(&self.repo)?)
     }
 
     /// Reads and renders the working tree at `top`.
-    pub(super) fn render_working_tree(&self, top: &Path) -> Result<Rendered, CommandError> {
+    pub(in crate::cli) fn render_working_tree(&self, top: &Path) -> Result<Rendered, CommandError> {
         let (snapshot, problems) = read_working_tree(top)?;
         self.render(&mut Renderer::new(), &snapshot, problems)
     }
 
     /// Renders a snapshot; `problems` are those that reading it has found already.
-    pub(super) fn render(
+    pub(in crate::cli) fn render(
         &self,
         renderer: &mut Renderer,
         snapshot: &Snapshot,

@@ -13,11 +13,11 @@ use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
 use crate::http::{Client, Timeouts, Url};
 use crate::identity::{App, AppSettings, Identity};
 
-use super::Global;
+use super::global::Global;
 
 /// Where pull requests live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ForgeName {
+pub(in crate::cli) enum ForgeName {
     /// In the repository's own refs.
     Local,
     /// On GitHub or a GitHub Enterprise Server.
@@ -26,7 +26,7 @@ pub(super) enum ForgeName {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Where branches live, and who asks")]
-pub(super) struct RemoteArgs {
+pub(in crate::cli) struct RemoteArgs {
     /// The repository in which branches and pull requests live: a path, or an address that begins with file://, https:// or
     /// ssh://; the one that is worked on if left out.
     #[arg(long, global = true, value_name = "URL")]
@@ -50,7 +50,7 @@ pub(super) struct RemoteArgs {
 
 impl RemoteArgs {
     /// Opens the upstream, with a mirror of it if it is on another machine.
-    pub(super) fn open(&self, global: &Global) -> Result<Upstream, CommandError> {
+    pub(in crate::cli) fn open(&self, global: &Global) -> Result<Upstream, CommandError> {
         match &self.upstream {
             None => Ok(Upstream::own(Repository::open(&global.repo)?)),
             Some(address) => self.open_as(global, address, &self.identity(address)?),
@@ -59,7 +59,7 @@ impl RemoteArgs {
 
     /// Opens the upstream, and finds where its pull requests live: on GitHub if `forge` names it, or if it names nothing and
     /// the upstream is there or an option is for GitHub only.
-    pub(super) fn open_with_forge(
+    pub(in crate::cli) fn open_with_forge(
         &self,
         global: &Global,
         forge: Option<ForgeName>,
@@ -83,7 +83,7 @@ impl RemoteArgs {
     }
 
     /// Returns the owner and the name that the upstream's address ends in, if it does.
-    pub(super) fn repository_name(&self) -> Option<RepositoryName> {
+    pub(in crate::cli) fn repository_name(&self) -> Option<RepositoryName> {
         RepositoryPlace::of_remote(self.upstream.as_ref()?).ok()?.to_string().parse().ok()
     }
 

@@ -12,25 +12,25 @@ use crate::http::next_page;
 
 /// An answer that came whole.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
 }
 
 /// A refusal because of a limit, with the moment to retry at if GitHub names one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit {
-    pub(super) until: Option<SystemTime>,
+pub struct Limit {
+    pub until: Option<SystemTime>,
 }
 
 impl Answer {
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, GitHubFault> {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, GitHubFault> {
         serde_json::from_slice(&self.body)
             .map_err(|error| GitHubFault::Unreadable { reason: error.to_string() })
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
@@ -43,14 +43,14 @@ impl Answer {
     }
 
     /// Returns how many requests are left of the primary limit, and when it begins again.
-    pub(super) fn primary(&self) -> Option<(u64, SystemTime)> {
+    pub fn primary(&self) -> Option<(u64, SystemTime)> {
         // GraphQL has a limit of its own.
         let is_core = self.text("x-ratelimit-resource").is_none_or(|resource| resource == "core");
         Some((self.number("x-ratelimit-remaining")?, self.reset()?)).filter(|_| is_core)
     }
 
     /// Returns the limit because of which GitHub refuses: with 403 or 429, and not always with headers.
-    pub(super) fn limit(&self, now: SystemTime) -> Option<Limit> {
+    pub fn limit(&self, now: SystemTime) -> Option<Limit> {
         if !matches!(self.status, StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS) {
             return None;
         }
@@ -68,7 +68,7 @@ impl Answer {
     }
 
     /// Returns the answer if it is a success, or what its status means.
-    pub(super) fn success(self) -> Result<Self, GitHubFault> {
+    pub fn success(self) -> Result<Self, GitHubFault> {
         let status = self.status.as_u16();
         Err(match status {
             200..=299 | 304 => return Ok(self),
@@ -111,7 +111,7 @@ impl Answer {
     }
 
     /// Returns the route of the next page, if it is below the same address.
-    pub(super) fn next_page(&self, api: &str) -> Option<String> {
+    pub fn next_page(&self, api: &str) -> Option<String> {
         next_page(&self.headers)?.strip_prefix(api).map(str::to_owned)
     }
 }

@@ -1,0 +1,9 @@
+//! Options that several commands take, and what commands share because of them.
+
+mod global;
+mod listen;
+mod remote;
+
+pub use global::{Format, Global};
+pub(super) use listen::Listen;
+pub(super) use remote::{ForgeName, RemoteArgs};
