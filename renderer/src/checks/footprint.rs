@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::argo::{self, ArgoPart};
 
 use super::document::Document;
+use super::documents::objects::ObjectId;
 use super::exposed::ExposedAddress;
 use super::flows::declared;
 use super::flows::ends::Ends;
 use super::names::{Names, gather};
-use super::objects::ObjectId;
 use super::readers::istio::MeshPart;
 use super::readers::{istio, read_mesh};
 

@@ -7,7 +7,8 @@ use crate::key_path::{Step, key};
 use crate::problem::{Problem, did_you_mean};
 use crate::yaml::Value;
 
-use super::{keys, readers};
+use super::documents::keys;
+use super::readers;
 
 /// Where `addon.yaml` describes what the chart does.
 const SECTIONS: [&str; 3] = ["provides", "receives", "sends"];

@@ -6,23 +6,16 @@
 
 mod clusters;
 mod document;
+mod documents;
 mod exposed;
 mod facts;
 mod finding;
 mod flows;
 mod footprint;
-mod hosts;
-mod images;
 mod interfaces;
-mod keys;
-mod lengths;
 mod names;
-mod objects;
-mod patterns;
 mod placement;
-mod pool;
 mod readers;
-mod secrets;
 
 use crate::catalog::Catalog;
 use crate::inventory::Inventory;
@@ -30,15 +23,15 @@ use crate::problem::Problem;
 
 pub use clusters::{ClusterContent, ClusterFlows, DocumentNames, FlowFinding, Flows};
 pub use document::{Document, DocumentKind, Spot, judged_parts};
+pub use documents::hosts::known_hosts;
+pub use documents::keys::not_locked;
+pub use documents::objects::ObjectId;
+pub use documents::patterns::is_watched;
 pub use exposed::{ExposedAddress, exposed_by};
 pub use finding::{Finding, Part};
 pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender, Tenant};
 pub use footprint::{Footprint, footprint};
-pub use hosts::known_hosts;
-pub use keys::not_locked;
 pub use names::{NameUse, Named, Names, Provided, ServiceName};
-pub use objects::ObjectId;
-pub use patterns::is_watched;
 pub use placement::{Unread, unread_facts};
 pub use readers::istio::MeshPart;
 
@@ -76,7 +69,7 @@ pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
     Check { name: "templates", run: placement::there_are_templates },
     Check { name: "addons", run: placement::chosen_addons_run },
     Check { name: "settings", run: placement::chosen_settings_fit },
-    Check { name: "charts", run: keys::charts_are_locked },
+    Check { name: "charts", run: documents::keys::charts_are_locked },
     Check { name: "mirror", run: placement::chart_exceptions_are_used },
     Check { name: "placement", run: placement::placement_labels_exist },
     Check { name: "interfaces", run: interfaces::descriptions_fit },
@@ -85,15 +78,15 @@ pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
 
 /// Checks of one rendered document.
 pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
-    Check { name: "keys", run: keys::keys_are_in_the_chart },
-    Check { name: "images", run: images::images_are_pinned },
-    Check { name: "objects", run: objects::objects_fit_their_schema },
-    Check { name: "lengths", run: lengths::names_are_short_enough },
-    Check { name: "reserved", run: objects::names_are_not_reserved },
-    Check { name: "secrets", run: secrets::no_plaintext_secrets },
-    Check { name: "patterns", run: patterns::values_bring_no_patterns },
-    Check { name: "hosts", run: hosts::ipv6_hosts_have_brackets },
-    Check { name: "exposed-addresses", run: pool::addresses_are_in_the_pool },
+    Check { name: "keys", run: documents::keys::keys_are_in_the_chart },
+    Check { name: "images", run: documents::images::images_are_pinned },
+    Check { name: "objects", run: documents::objects::objects_fit_their_schema },
+    Check { name: "lengths", run: documents::lengths::names_are_short_enough },
+    Check { name: "reserved", run: documents::objects::names_are_not_reserved },
+    Check { name: "secrets", run: documents::secrets::no_plaintext_secrets },
+    Check { name: "patterns", run: documents::patterns::values_bring_no_patterns },
+    Check { name: "hosts", run: documents::hosts::ipv6_hosts_have_brackets },
+    Check { name: "exposed-addresses", run: documents::pool::addresses_are_in_the_pool },
 ];
 
 /// Checks of what the documents of one cluster do outside themselves. They run when something of the cluster has changed.

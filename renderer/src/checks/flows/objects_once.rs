@@ -10,8 +10,8 @@ use crate::key_path::Step;
 use crate::path::{ClusterName, RepoPath};
 
 use super::super::clusters::{ClusterFlows, FlowFinding, Flows};
+use super::super::documents::objects::ObjectId;
 use super::super::finding::Finding;
-use super::super::objects::ObjectId;
 
 /// Of two files that write one object, the last to be applied wins, and which that is changes from sync to sync.
 ///

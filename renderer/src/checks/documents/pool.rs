@@ -3,11 +3,11 @@
 use crate::inventory::Cluster;
 use crate::network;
 
-use super::document::Document;
-use super::exposed::ExposedAddress;
-use super::finding::Finding;
+use super::super::document::Document;
+use super::super::exposed::ExposedAddress;
+use super::super::finding::Finding;
 
-pub(super) fn addresses_are_in_the_pool(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn addresses_are_in_the_pool(document: &Document<'_>) -> Vec<Finding> {
     document.exposed.iter().filter_map(|exposed| pool_fault(document.cluster, exposed)).collect()
 }
 

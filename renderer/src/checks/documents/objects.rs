@@ -16,11 +16,11 @@ use crate::yaml;
 
 use crate::argo;
 
-use super::document::Document;
-use super::finding::{Finding, Part};
+use super::super::document::Document;
+use super::super::finding::{Finding, Part};
 
 /// What holds for every object.
-static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("schemas/object.json"));
+static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("../schemas/object.json"));
 
 /// The address of the API server of the cluster that Argo CD runs on.
 const OWN_SERVER: &str = "https://kubernetes.default.svc";
@@ -54,7 +54,7 @@ pub struct ObjectId {
 
 impl ObjectId {
     /// Reads the identity of an object; nothing if it has no name.
-    pub(super) fn of(document: &Document<'_>) -> Option<Self> {
+    pub(in super::super) fn of(document: &Document<'_>) -> Option<Self> {
         let object = document.object()?;
         let text = |keys: &[&str]| object.at(keys).and_then(yaml::Value::as_str).map(str::to_owned);
         let kind = text(&["kind"])?;
@@ -70,7 +70,7 @@ impl ObjectId {
 
 impl ObjectId {
     /// Returns the namespace of an Application of Argo CD's; nothing for every other object.
-    pub(super) fn application_namespace(&self) -> Option<&str> {
+    pub(in super::super) fn application_namespace(&self) -> Option<&str> {
         let is_application = self.kind == "Application" && self.group == "argoproj.io";
         is_application.then(|| self.namespace.as_deref().unwrap_or_default())
     }
@@ -85,7 +85,7 @@ struct Kind {
 
 /// The kinds whose fields are known, by version and name. Written by `crd-schemas` (see `schemas/README.md`).
 static KINDS: LazyLock<HashMap<(&str, &str), Kind>> = LazyLock::new(|| {
-    let parts = include_str!("schemas/kinds.txt").split("\n== ").filter_map(|part| part.split_once('\n'));
+    let parts = include_str!("../schemas/kinds.txt").split("\n== ").filter_map(|part| part.split_once('\n'));
     let kinds = parts.flat_map(|(header, text)| {
         let (owner, kinds) = header.trim_start_matches("== ").split_once(": ").unwrap_or_default();
         let kind = move || Kind { is_core: owner == "Kubernetes", schema: EmbeddedSchema::new(text) };
@@ -102,7 +102,7 @@ struct EmbeddedSchema {
 
 /// What pods and other parts of several kinds of Kubernetes itself are, by name.
 static CORE_PARTS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
-    let mut parts: Value = parsed(include_str!("schemas/core-parts.json"));
+    let mut parts: Value = parsed(include_str!("../schemas/core-parts.json"));
     match parts["$defs"].take() {
         Value::Object(parts) => parts,
         _ => Map::new(),
@@ -158,7 +158,7 @@ impl EmbeddedSchema {
 }
 
 /// A misspelt field is dropped by the cluster without a word.
-pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
     let Some(object) = document.object() else { return Vec::new() };
     let violations = check_object(&object.to_json(), document.schemas);
     let finding = |violation: Violation| Finding {
@@ -170,7 +170,7 @@ pub(super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> 
 }
 
 /// Names that Argo CD has given already: a cluster or a project of that name would be its own.
-pub(super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<Finding> {
     const PROJECT: &str = "default";
     let cluster = document.cluster;
     let name = document.value.at(&["metadata", "name"]).and_then(yaml::Value::as_str);

@@ -5,8 +5,8 @@ use crate::key_path::{Step, owned};
 use crate::tree::{Below, walk};
 use crate::yaml::{Map, Value};
 
-use super::document::Document;
-use super::finding::Finding;
+use super::super::document::Document;
+use super::super::finding::Finding;
 
 /// The tag that is another image tomorrow.
 const LATEST: &str = "latest";
@@ -17,7 +17,7 @@ const FILE_ENDINGS: [&str; 12] =
     ["png", "svg", "jpg", "jpeg", "gif", "ico", "webp", "iso", "img", "qcow2", "raw", "vmdk"];
 const VERSION_HINT: &str = "name a version, as a tag or as a digest: otherwise it is another image tomorrow";
 
-pub(super) fn images_are_pinned(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn images_are_pinned(document: &Document<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     walk(document.value, &mut |visit| {
         if let Some(text) = visit.value.as_str() {

@@ -9,8 +9,8 @@ use crate::key_path::{Step, key, owned};
 use crate::tree::{self, Below};
 use crate::yaml::Value;
 
-use super::document::{Document, DocumentKind};
-use super::finding::Finding;
+use super::super::document::{Document, DocumentKind};
+use super::super::finding::Finding;
 
 /// What the standard lets the common name of a certificate be.
 const COMMON_NAME: usize = 64;
@@ -32,7 +32,7 @@ const KINDS: [(&str, &str, usize); 5] = [
 /// Keys of objects that hold names of hosts.
 const HOST_KEYS: [&str; 4] = ["dnsNames", "host", "hosts", "hostnames"];
 
-pub(super) fn names_are_short_enough(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn names_are_short_enough(document: &Document<'_>) -> Vec<Finding> {
     let mut walk = Walk { document, findings: Vec::new() };
     if document.kind == DocumentKind::Object {
         walk.object();

@@ -7,8 +7,8 @@
 use crate::key_path::{Step, owned};
 use crate::yaml::Value;
 
-use super::document::Document;
-use super::finding::{Finding, Part};
+use super::super::document::Document;
+use super::super::finding::{Finding, Part};
 
 /// What stands for other characters in patterns, and what separates the words of a policy.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '?', '[', ']', '{', '}', '!', '\\', ','];
@@ -40,7 +40,7 @@ impl Reading {
     }
 }
 
-pub(super) fn values_bring_no_patterns(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn values_bring_no_patterns(document: &Document<'_>) -> Vec<Finding> {
     let (Some(neutral), Some(reading)) = (document.neutral, Reading::of(document.value)) else {
         return Vec::new();
     };

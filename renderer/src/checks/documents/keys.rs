@@ -7,14 +7,14 @@ use crate::key_path::{is_at_or_below, key, text_of};
 use crate::problem::Problem;
 use crate::yaml::{self, Value};
 
-use super::document::Document;
-use super::finding::{Finding, Part};
+use super::super::document::Document;
+use super::super::finding::{Finding, Part};
 
 /// How many known keys a hint lists.
 const MAX_LISTED: usize = 12;
 
 /// A lock that is there must cover every add-on. Without one, no keys are judged.
-pub(super) fn charts_are_locked(_: &Inventory, catalog: &Catalog) -> Vec<Problem> {
+pub(in super::super) fn charts_are_locked(_: &Inventory, catalog: &Catalog) -> Vec<Problem> {
     if catalog.lock.is_none() {
         return Vec::new();
     }
@@ -37,7 +37,7 @@ pub fn not_locked(addon: &Addon) -> Problem {
     Problem::at(place, message).hint("run `fleetwright charts lock`")
 }
 
-pub(super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Finding> {
     let Some((addon, values)) = document.values() else { return Vec::new() };
     let Some(locked) = &addon.locked else { return Vec::new() };
     let misfits = charts::judge(values, &locked.values);
@@ -46,11 +46,11 @@ pub(super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Finding> {
 }
 
 /// Returns whether the add-on says that any key may stand there.
-pub(super) fn is_free(addon: &Addon, misfit: &Misfit) -> bool {
+pub(in super::super) fn is_free(addon: &Addon, misfit: &Misfit) -> bool {
     addon.facts.free_form.iter().any(|place| is_at_or_below(&misfit.path, place))
 }
 
-pub(super) fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
+pub(in super::super) fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
     let chart = format!("chart `{}` {}", addon.facts.chart.name, addon.facts.chart.version);
     let path = text_of(&misfit.path);
     match &misfit.kind {

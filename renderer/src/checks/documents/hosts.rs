@@ -10,8 +10,8 @@ use crate::key_path::Step;
 use crate::network::{Bare, bare_addresses};
 use crate::tree::{Below, walk};
 
-use super::document::Document;
-use super::finding::{Finding, Part};
+use super::super::document::Document;
+use super::super::finding::{Finding, Part};
 
 /// How many findings of one document are kept.
 const MAX_FINDINGS: usize = 100;
@@ -30,7 +30,7 @@ pub fn known_hosts<'a>(clusters: impl Iterator<Item = &'a Cluster>, fleet: &Flee
     of_clusters.chain(machines).filter_map(|address| only_v6(address.ip())).collect()
 }
 
-pub(super) fn ipv6_hosts_have_brackets(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn ipv6_hosts_have_brackets(document: &Document<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     walk(document.value, &mut |visit| {
         let text = visit.value.as_str().unwrap_or_default();

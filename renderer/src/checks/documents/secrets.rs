@@ -5,12 +5,12 @@ use crate::secrets::{announces_a_secret, holds_a_secret, is_secret_object, is_se
 use crate::tree::{Below, Visit, walk};
 use crate::yaml::Value;
 
-use super::document::Document;
-use super::finding::Finding;
+use super::super::document::Document;
+use super::super::finding::Finding;
 
 const HINT: &str = "keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`";
 
-pub(super) fn no_plaintext_secrets(document: &Document<'_>) -> Vec<Finding> {
+pub(in super::super) fn no_plaintext_secrets(document: &Document<'_>) -> Vec<Finding> {
     let is_secret = document.object().and_then(Value::as_map).is_some_and(is_secret_object);
     let mut findings = Vec::new();
     walk(document.value, &mut |visit| {
