@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::charts::ChartError;
 use crate::events::Stopped;
 use crate::forge::ForgeError;
-use crate::git::{GitError, PushError, Revision};
+use crate::git::{GitError, Revision};
 use crate::identity::{IdentityError, RegistrationError};
 use crate::output::problems::listed;
 use crate::output::{Exit, with_causes};
@@ -48,9 +48,6 @@ pub enum CommandError {
     /// A GitHub App was not registered.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
-    /// A ref did not move.
-    #[error(transparent)]
-    Push(#[from] PushError),
     /// The forge did not do what it was asked.
     #[error(transparent)]
     Forge(#[from] ForgeError),
@@ -118,8 +115,7 @@ impl CommandError {
             Self::Git(_)
             | Self::WorkingTree(WorkingTreeError::Git(_))
             | Self::Identity(_)
-            | Self::Push(_)
-            | Self::Forge(ForgeError::Git(_) | ForgeError::Push(_)) => Exit::Git,
+            | Self::Forge(ForgeError::Git(_)) => Exit::Git,
             Self::Forge(_) | Self::Registration(_) => Exit::Forge,
             Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
             Self::Stopped(_)
@@ -137,7 +133,6 @@ impl CommandError {
             Self::Git(error) => error.hint(),
             Self::Identity(error) => error.hint(),
             Self::Registration(error) => Some(error.hint()),
-            Self::Push(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Chart(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
@@ -159,8 +154,7 @@ impl CommandError {
         match self {
             Self::Git(error)
             | Self::WorkingTree(WorkingTreeError::Git(error))
-            | Self::Push(PushError::Git(error))
-            | Self::Forge(ForgeError::Git(error) | ForgeError::Push(PushError::Git(error))) => Some(error),
+            | Self::Forge(ForgeError::Git(error)) => Some(error),
             _ => None,
         }
     }
@@ -171,7 +165,6 @@ impl CommandError {
         match self {
             Self::Git(error) => error.is_transient(),
             Self::Identity(error) => error.is_transient(),
-            Self::Push(error) => error.is_transient(),
             Self::Forge(error) => error.is_transient(),
             Self::Chart(error) => error.is_transient(),
             Self::WorkingTree(error) => error.is_transient(),
@@ -184,15 +177,10 @@ impl CommandError {
     /// Returns whether another writer moved a ref first, so that the run can start again at once.
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::Push(PushError::LeaseLost { .. })
-                | Self::Forge(
-                    ForgeError::Push(PushError::LeaseLost { .. })
-                        | ForgeError::HeadMoved { .. }
-                        | ForgeError::Busy { .. }
-                )
-        )
+        match self {
+            Self::Git(error) | Self::Forge(ForgeError::Git(error)) => error.is_lease_lost(),
+            _ => matches!(self, Self::Forge(ForgeError::HeadMoved { .. } | ForgeError::Busy { .. })),
+        }
     }
 
     /// Returns the moment before which trying again is of no use, if the forge named one.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::github::{GitHubError, GitHubFault};
 use super::pull::PullState;
-use crate::git::{GitError, PushError, Revision};
+use crate::git::{GitError, Revision};
 
 /// Why a forge did not do what it was asked.
 #[derive(Debug, Error)]
@@ -61,9 +61,6 @@ pub enum ForgeError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Refs that did not move.
-    #[error(transparent)]
-    Push(#[from] PushError),
     /// Git.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -88,7 +85,6 @@ impl ForgeError {
             Self::Unreadable { number, .. } => Some(format!(
                 "see `git show refs/fleetwright/pulls/{number}`; a newer version may have written it"
             )),
-            Self::Push(error) => error.hint(),
             Self::Git(error) => error.hint(),
             Self::GitHub(error) => error.fault.hint(),
         }
@@ -104,7 +100,6 @@ impl ForgeError {
             | Self::Replaced { .. }
             | Self::NoBase { .. }
             | Self::Unreadable { .. } => false,
-            Self::Push(error) => error.is_transient(),
             Self::Git(error) => error.is_transient(),
             Self::GitHub(error) => error.fault.is_transient(),
         }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use super::pull::BRANCHES;
 use super::record;
 use super::{ForgeError, OtherPulls, OwnPulls, Proposal, Proposed, PullRequest, PullState, Verdicts};
-use crate::git::{GitError, PushError, RefUpdate, Repository, Revision, Signature, Upstream};
+use crate::git::{GitError, RefUpdate, Repository, Revision, Signature, Upstream};
 
 const PULLS: &str = "refs/fleetwright/pulls/";
 
@@ -239,7 +239,7 @@ impl<'a> LocalForge<'a> {
     fn delete_head(&self, pull: &PullRequest) -> Result<bool, ForgeError> {
         let Proposal { head, head_revision, .. } = &pull.proposal;
         match won(self.upstream.update(&[RefUpdate::branch(head, Some(*head_revision), None)])) {
-            Err(ForgeError::Push(PushError::Git(error))) if error.is_checked_out() => Ok(false),
+            Err(ForgeError::Git(error)) if error.is_checked_out() => Ok(false),
             result => result,
         }
     }
@@ -368,7 +368,7 @@ fn busy(what: &str) -> ForgeError {
 fn won<E: Into<ForgeError>>(result: Result<(), E>) -> Result<bool, ForgeError> {
     match result.map_err(Into::into) {
         Ok(()) => Ok(true),
-        Err(ForgeError::Push(PushError::LeaseLost { .. })) => Ok(false),
+        Err(ForgeError::Git(error)) if error.is_lease_lost() => Ok(false),
         Err(error) => Err(error),
     }
 }

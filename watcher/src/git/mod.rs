@@ -13,27 +13,23 @@ mod objects;
 mod program;
 mod remote;
 
-pub use checkout::error::CheckoutError;
 pub use checkout::tracked::{LeftOut, Tracked, TrackedKind};
-pub use error::{Fault, GitError, GitFailure};
+pub use error::{Fault, FaultKind, GitError};
 pub use history::inputs::SourceMemory;
 pub use history::log::{CommitSummary, FilesChanged};
 pub use mirror::clones::mirror_folder;
-pub use mirror::error::MirrorError;
 pub use mirror::upstream::Upstream;
 pub use objects::commit::{CommitRequest, CommitText, SOURCE_REVISION, TreeChange};
 pub use objects::compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFile, PublishedFiles};
 pub use objects::differences::{Difference, Entry};
-pub use objects::error::{Completeness, ObjectError, Stalled, SystemError};
 pub use objects::object::blob_id;
-pub use objects::refs::{PushError, RefUpdate};
+pub use objects::refs::RefUpdate;
 pub use objects::repository::Repository;
 pub use objects::revision::{BlobId, Revision, RevisionError};
 pub use objects::signature::Signature;
 pub use objects::snapshot::{BlobCache, MAX_SOURCE_BYTES};
 pub(crate) use objects::snapshot::{Unreadable, name_problem, problem};
 pub use remote::address::is_elsewhere;
-pub use remote::error::RemoteError;
 
 #[cfg(test)]
 pub(crate) mod scene;
@@ -45,7 +41,7 @@ pub fn read_untrusted(mut bytes: &[u8]) {
     use objects::commit_object;
     use remote::{greeting, pace, packet, receive_pack};
     let _ = commit_object::CommitObject::parse(bytes);
-    receive_pack::read_report(bytes);
+    let _ = receive_pack::read_report(bytes);
     let pace = pace::Pace::new(pace::PaceLimits::DEFAULT, std::time::Instant::now());
     let _ = packet::SideBand::new(&mut { bytes }, pace).read_to_end(1 << 20);
     let _ = greeting::Greeting::read(&mut bytes);

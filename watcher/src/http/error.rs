@@ -88,7 +88,7 @@ pub enum Refusal {
         has_credential: bool,
     },
     /// 429, or 403 with a time to wait.
-    #[error("asks to wait")]
+    #[error("asks to wait{}", retry_after.map(|wait| format!(" {} seconds", wait.as_secs())).unwrap_or_default())]
     RateLimited {
         /// How long, if that is known.
         retry_after: Option<Duration>,

@@ -18,7 +18,7 @@ use super::report::{GroupReport, Published};
 use super::reviewed::Reviewed;
 use crate::error::CommandError;
 use crate::forge::{Proposal, Proposed, PullRequest, PullState, REVIEWED_LABEL};
-use crate::git::{FilesChanged, GitError, PushError, RefUpdate, Revision, SOURCE_REVISION};
+use crate::git::{FilesChanged, GitError, RefUpdate, Revision, SOURCE_REVISION};
 
 /// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
 pub(super) const NOTHING_LEFT: &str = "nothing is left to change";
@@ -122,7 +122,7 @@ fn check_base(run: &Context<'_>, base: Base, changes: &[FileChange]) -> Result<(
                 && repository.has_same_files(base.tip, found, changes.iter().map(|change| &change.path))?
         }
     };
-    if is_same { Ok(()) } else { Err(PushError::LeaseLost { name, expected: Some(base.tip), found }.into()) }
+    if is_same { Ok(()) } else { Err(repository.lease_lost(&name, Some(base.tip), found).into()) }
 }
 
 /// Decides what becomes of a plan; nothing if its pull request is to be made or changed. `pulls` are those of the group's head

@@ -26,7 +26,7 @@ use super::{
     ForgeError, MADE_BY_US, OtherPulls as _, OwnPulls, Proposal, Proposed, PullRequest, PullState, REVIEW,
     StatusState, Verdicts as _,
 };
-use crate::git::{PushError, RefUpdate, Revision, Upstream};
+use crate::git::{RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
 
 pub use client::{Asker, Budget, Client, Clock, Cost, GitHubError, GitHubFault, Left};
@@ -275,8 +275,7 @@ impl GitHubForge<'_> {
         match self.upstream.update(&[RefUpdate::branch(head, Some(tip), None)]) {
             Ok(()) => Ok(true),
             // It moved, it is gone already, or a person has it checked out.
-            Err(PushError::LeaseLost { .. }) => Ok(false),
-            Err(PushError::Git(error)) if error.is_checked_out() => Ok(false),
+            Err(error) if error.is_lease_lost() || error.is_checked_out() => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

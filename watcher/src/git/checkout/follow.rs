@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use git2::build::CheckoutBuilder;
 use git2::{CheckoutNotificationType, ErrorCode, ObjectType, StatusOptions, StatusShow, Tree};
 
-use super::error::CheckoutError;
-use crate::git::error::GitError;
-use crate::git::objects::error::{Stalled, quoted};
+use crate::git::error::{Fault, FaultKind, GitError, quoted};
 use crate::git::objects::object::hash;
 use crate::git::objects::refs::{RefUpdate, followed};
 use crate::git::objects::repository::Repository;
@@ -22,10 +20,9 @@ impl Repository {
             return Ok(());
         };
         let checked_out = |working_tree: &Path| {
-            let fault = CheckoutError::CheckedOut {
-                branch: branch.to_owned(),
-                working_tree: working_tree.to_owned(),
-            };
+            let message = format!("branch `{branch}` is checked out in `{}`", working_tree.display());
+            let hint = "switch that working tree to another branch with `git switch`";
+            let fault = Fault::new(FaultKind::CheckedOut, message, hint);
             Err(self.error(format!("move branch `{branch}`"), fault))
         };
         if let Some(elsewhere) = self.other_working_tree_on(&update.name)? {
@@ -64,7 +61,7 @@ impl Repository {
         }
         let staged = self.staged_in_the_way(old.as_ref(), &new).map_err(self.failed(attempt()))?;
         if !staged.is_empty() {
-            return Err(self.error(attempt(), CheckoutError::UncommittedChanges { paths: staged }));
+            return Err(self.error(attempt(), uncommitted(&staged)));
         }
         let (already_there, in_the_way): (Vec<_>, Vec<_>) = self
             .try_checkout(&new)
@@ -72,7 +69,7 @@ impl Repository {
             .into_iter()
             .partition(|path| self.is_already_there(path, &new));
         if !in_the_way.is_empty() {
-            return Err(self.error(attempt(), CheckoutError::UncommittedChanges { paths: in_the_way }));
+            return Err(self.error(attempt(), uncommitted(&in_the_way)));
         }
         self.checkout_around(&new, &already_there).map_err(self.failed(attempt()))
     }
@@ -152,11 +149,17 @@ impl Repository {
     }
 }
 
+/// The branch would move over uncommitted changes.
+fn uncommitted(paths: &[String]) -> Fault {
+    let message = format!("uncommitted changes to {} would be overwritten", quoted(paths));
+    Fault::stalled(message, "commit or stash them first, for instance with `git stash`")
+}
+
 /// The branch would move files that a sparse checkout leaves out.
-fn left_out(paths: &[String]) -> Stalled {
+fn left_out(paths: &[String]) -> Fault {
     let hint = "check them out with `git sparse-checkout add FOLDER`, or all with `git sparse-checkout disable`, \
                 or switch to another branch first";
-    Stalled::new(format!("the checkout is sparse and leaves out {}", quoted(paths)), hint)
+    Fault::stalled(format!("the checkout is sparse and leaves out {}", quoted(paths)), hint)
 }
 
 /// Returns whether HEAD is on a branch, by its own name or by one that stands for it.
@@ -167,8 +170,8 @@ fn is_on(repository: &git2::Repository, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::Upstream;
     use crate::git::scene::Scene;
-    use crate::git::{Fault, PushError, Upstream};
 
     struct World {
         scene: Scene,
@@ -192,7 +195,7 @@ mod tests {
             Self { scene, old, new }
         }
 
-        fn advance(&self) -> Result<(), PushError> {
+        fn advance(&self) -> Result<(), GitError> {
             let update = RefUpdate::branch("main", Some(self.old), Some(self.new));
             Upstream::own(self.scene.repository()).update(&[update])
         }
@@ -238,13 +241,9 @@ mod tests {
             let world = World::new();
             edit(&world);
             let before = world.status();
-            let Err(PushError::Git(error)) = world.advance() else {
-                panic!("the move of `{file}` went through")
-            };
-            let Fault::Checkout(CheckoutError::UncommittedChanges { paths }) = &error.fault else {
-                panic!("{error:?}")
-            };
-            assert_eq!(paths, &[file]);
+            let Err(error) = world.advance() else { panic!("the move of `{file}` went through") };
+            let expected = format!("uncommitted changes to `{file}` would be overwritten");
+            assert_eq!(error.fault.to_string(), expected);
             assert_eq!((world.status(), world.scene.tip("main")), (before, world.old));
         }
     }
@@ -265,7 +264,7 @@ mod tests {
         let other = world.scene.path().join("../other");
         world.scene.git(&["switch", "-q", "next"]);
         world.scene.git(&["worktree", "add", "-q", other.to_str().unwrap(), "main"]);
-        let Err(PushError::Git(error)) = world.advance() else { panic!("the move went through") };
+        let error = world.advance().unwrap_err();
         assert!(error.is_checked_out(), "{error:?}");
         assert_eq!(world.scene.tip("main"), world.old);
     }
@@ -274,8 +273,8 @@ mod tests {
     fn a_branch_is_not_deleted_under_a_working_tree() {
         let world = World::new();
         let update = RefUpdate::branch("main", Some(world.old), None);
-        let result = Upstream::own(world.scene.repository()).update(&[update]);
-        assert!(matches!(result, Err(PushError::Git(_))), "{result:?}");
+        let error = Upstream::own(world.scene.repository()).update(&[update]).unwrap_err();
+        assert!(error.is_checked_out(), "{error:?}");
         assert_eq!(world.scene.tip("main"), world.old);
     }
 }

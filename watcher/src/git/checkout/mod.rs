@@ -1,6 +1,5 @@
 //! Working trees: what git tracks in one, and how one follows a branch that moves.
 
-pub(in crate::git) mod error;
 mod follow;
 pub(in crate::git) mod index;
 pub(in crate::git) mod tracked;

@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 
 use super::index;
 use crate::git::error::{Fault, GitError};
-use crate::git::objects::error::Stalled;
 use crate::git::objects::object;
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
@@ -225,20 +224,20 @@ impl Tracked {
     }
 
     fn error(&self, fault: impl Into<Fault>) -> GitError {
-        GitError { repository: self.top.clone(), attempt: READ.into(), fault: fault.into() }
+        GitError::at(&self.top, READ, fault)
     }
 }
 
-fn unreadable(reason: &str) -> Stalled {
+fn unreadable(reason: &str) -> Fault {
     let hint = "see what `git status` reports; `git reset` writes the index again if its file is removed";
-    Stalled::new(format!("its index cannot be read: {reason}"), hint)
+    Fault::stalled(format!("its index cannot be read: {reason}"), hint)
 }
 
 /// A `.git` file names a folder that is not there.
-fn lost(at: &Path) -> Stalled {
+fn lost(at: &Path) -> Fault {
     let hint = "where a working tree was moved, run `git worktree repair`; for a submodule, \
                 `git submodule update --init` in the repository around it";
-    Stalled::new(format!("`.git` leads to `{}`, where no repository is", at.display()), hint)
+    Fault::stalled(format!("`.git` leads to `{}`, where no repository is", at.display()), hint)
 }
 
 /// How the line endings of a file change between a commit and the disk.

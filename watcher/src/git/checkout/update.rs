@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::git::error::GitError;
-use crate::git::objects::error::ObjectError;
-use crate::git::objects::refs::{PushError, RefUpdate, followed, name_taken, names};
+use crate::git::error::{Fault, GitError};
+use crate::git::objects::refs::{RefUpdate, followed, name_taken, names};
 use crate::git::objects::repository::Repository;
 use git2::{ErrorCode, Transaction};
 
@@ -16,7 +15,7 @@ impl Repository {
     /// Moves refs if every one of them still stands where it was expected; otherwise none moves.
     ///
     /// A branch that is checked out takes its working tree along, or stays if uncommitted changes are in the way.
-    pub(in crate::git) fn update_refs(&self, updates: &[RefUpdate]) -> Result<(), PushError> {
+    pub(in crate::git) fn update_refs(&self, updates: &[RefUpdate]) -> Result<(), GitError> {
         let attempt = || format!("move {}", names(updates));
         let mut transaction = self.inner.transaction().map_err(self.failed(attempt()))?;
         let mut updates: Vec<_> = updates.iter().map(|update| self.resolved(update)).collect();
@@ -25,7 +24,7 @@ impl Repository {
         if updates.iter().any(RefUpdate::is_creation)
             && let Some(taken) = name_taken(updates.iter(), &self.refs_below("refs/")?)
         {
-            return Err(self.error(attempt(), taken).into());
+            return Err(self.error(attempt(), taken));
         }
         for update in &updates {
             self.lock(&mut transaction, &update.name)?;
@@ -44,7 +43,7 @@ impl Repository {
             };
             moved.map_err(self.failed(attempt()))?;
         }
-        Ok(transaction.commit().map_err(self.failed(attempt()))?)
+        transaction.commit().map_err(self.failed(attempt()))
     }
 
     /// A ref that stands for another one moves that one, and still stands for it.
@@ -61,14 +60,13 @@ impl Repository {
                 result => return result.map_err(self.failed(format!("lock `{name}`"))),
             }
         }
-        Err(self.error(format!("lock `{name}`"), ObjectError::Locked { lock: format!("`{name}`") }))
+        Err(self.error(format!("lock `{name}`"), Fault::locked(&format!("`{name}`"))))
     }
 
-    fn check(&self, update: &RefUpdate) -> Result<(), PushError> {
+    fn check(&self, update: &RefUpdate) -> Result<(), GitError> {
         let found = self.ref_target(&update.name)?;
         if found != update.expected {
-            let RefUpdate { name, expected, .. } = update.clone();
-            return Err(PushError::LeaseLost { name, expected, found });
+            return Err(self.lease_lost(&update.name, update.expected, found));
         }
         if let Some(new) = update.new {
             self.commit_at(new)?;

@@ -2,8 +2,7 @@
 
 use git2::MergeOptions;
 
-use crate::git::error::{Fault, GitError};
-use crate::git::objects::error::{ObjectError, Stalled};
+use crate::git::error::{Fault, FaultKind, GitError, quoted};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
 use crate::git::objects::signature::Signature;
@@ -33,7 +32,7 @@ impl Repository {
         }
         match self.merged_tree(base, head) {
             Ok(tree) => Ok(self.tree_at(merge)?.id() == tree),
-            Err(GitError { fault: Fault::Object(ObjectError::Conflict { .. }), .. }) => Ok(false),
+            Err(error) if error.fault.kind == FaultKind::Conflict => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -42,7 +41,7 @@ impl Repository {
         let attempt = || format!("merge `{}` into `{}`", head.short(), base.short());
         let Some(ancestor) = self.merge_base(base, head)? else {
             let message = "the two have no history in common: one of them was replaced by another history";
-            return Err(self.error(attempt(), Stalled::without_hint(message)));
+            return Err(self.error(attempt(), Fault::without_hint(FaultKind::Stalled, message)));
         };
         let ancestor = self.tree_at(ancestor)?;
         let (ours, theirs) = (self.tree_at(base)?, self.tree_at(head)?);
@@ -54,7 +53,9 @@ impl Repository {
             .map_err(self.failed(attempt()))?;
         if index.has_conflicts() {
             let paths = conflicts(&index).map_err(self.failed(attempt()))?;
-            return Err(self.error(attempt(), ObjectError::Conflict { paths }));
+            let hint = "the next run rebuilds the branch on the newest base; merge after that, or merge by hand with `git merge`";
+            let message = format!("both sides changed {}", quoted(&paths));
+            return Err(self.error(attempt(), Fault::new(FaultKind::Conflict, message, hint)));
         }
         index.write_tree_to(&self.inner).map_err(self.failed(attempt()))
     }

@@ -21,8 +21,7 @@ use renderer::secrets::masked_words;
 use sha1::{Digest, Sha1};
 use tracing::warn;
 
-use super::error::MirrorError;
-use crate::git::error::{Fault, GitError};
+use crate::git::error::{Fault, FaultKind, GitError};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
 use crate::git::program::command;
@@ -32,6 +31,9 @@ const MARKER: &str = "fleetwright-mirror";
 
 /// What the folder of a clone ends in, after its number.
 const CLONE_SUFFIX: &str = ".git";
+
+/// The hint for a folder that is not the mirror that is wanted.
+const OTHER_FOLDER: &str = "name another folder with `--mirror DIR`, or an empty one";
 
 /// The branch of a mirror's own HEAD, which means nothing: it has no branches of its own.
 const HEAD: &str = "main";
@@ -72,7 +74,7 @@ impl Mirror {
         fs::create_dir_all(folder)?;
         let marker = folder.join(MARKER);
         if !marker.exists() && fs::read_dir(folder)?.next().is_some() {
-            return Err(MirrorError::NotAMirror.into());
+            return Err(Fault::stalled("the folder is not empty and not a mirror", OTHER_FOLDER));
         }
         let mut held = File::options().read(true).append(true).create(true).open(&marker)?;
         lock(&held)?;
@@ -81,7 +83,7 @@ impl Mirror {
             // The marker comes first, so that a mirror that was never finished is known for what it is.
             "" => writeln!(held, "{remote}")?,
             of if of == remote => {}
-            of => return Err(MirrorError::OtherMirror { of: of.to_owned() }.into()),
+            of => return Err(Fault::stalled(format!("it is the mirror of `{of}`"), OTHER_FOLDER)),
         }
         // A folder that another user has made, such as a volume, stays as it is; each clone in it is closed as well.
         let _ = close(folder);
@@ -184,11 +186,7 @@ fn close(folder: &Path) -> std::io::Result<()> {
 }
 
 fn damaged(folder: &Path, error: std::io::Error) -> GitError {
-    GitError {
-        repository: folder.to_owned(),
-        attempt: "close the mirror to others".into(),
-        fault: error.into(),
-    }
+    GitError::at(folder, "close the mirror to others", error)
 }
 
 /// Takes the lock that ends with the process; one that is just ending releases it in a moment.
@@ -200,7 +198,8 @@ fn lock(file: &File) -> Result<(), Fault> {
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
     }
-    Err(MirrorError::InUse.into())
+    let hint = "each service needs a mirror of its own: name one with `--mirror DIR`";
+    Err(Fault::new(FaultKind::Transient, "another process works in it", hint))
 }
 
 /// Removes locks and unfinished packs that a killed process has left; no other process is here.

@@ -9,9 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tracing::{info, warn};
 
 use super::clones::Mirror;
-use crate::git::error::GitError;
-use crate::git::objects::error::Stalled;
-use crate::git::objects::refs::{PushError, RefUpdate, Refs};
+use crate::git::error::{Fault, GitError};
+use crate::git::objects::refs::{RefUpdate, Refs};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
 use crate::git::remote::address::Remote;
@@ -88,9 +87,8 @@ impl Upstream {
     ///
     /// Nothing is fetched yet.
     pub fn mirrored(folder: &Path, address: &str, identity: &Identity) -> Result<Self, GitError> {
-        let failed =
-            |fault| GitError { repository: folder.to_owned(), attempt: "open the mirror".into(), fault };
-        let remote = Remote::parse(address, identity).map_err(|error| failed(error.into()))?;
+        let failed = |fault| GitError::at(folder, "open the mirror", fault);
+        let remote = Remote::parse(address, identity).map_err(failed)?;
         let mirror = Mirror::hold(folder, &remote.to_string()).map_err(failed)?;
         Ok(Self::new(mirror.open()?, Some(remote), Some(mirror)))
     }
@@ -210,7 +208,7 @@ impl Upstream {
         let existing: Vec<_> =
             refs.keys().filter_map(|name| name.strip_prefix(HEADS).map(str::to_owned)).collect();
         let attempt = format!("read branch `{branch}` of `{remote}`");
-        Err(self.repository.error(attempt, Stalled::unknown_branch(branch, &existing)))
+        Err(self.repository.error(attempt, Fault::unknown_branch(branch, &existing)))
     }
 
     /// Returns the branch that is worked on if none is named: that of HEAD, of a mirror's upstream or else here.
@@ -228,7 +226,7 @@ impl Upstream {
         let head = remote.fetch(&self.repository, &[], Bring::Refs)?.head;
         head.and_then(|name| name.strip_prefix(HEADS).map(str::to_owned)).ok_or_else(|| {
             let attempt = format!("find the branch that HEAD is on in `{remote}`");
-            self.repository.error(attempt, Stalled::no_commits())
+            self.repository.error(attempt, Fault::no_commits())
         })
     }
 
@@ -243,7 +241,7 @@ impl Upstream {
     }
 
     /// Moves refs if every one still stands where it was expected; otherwise none moves.
-    pub fn update(&self, updates: &[RefUpdate]) -> Result<(), PushError> {
+    pub fn update(&self, updates: &[RefUpdate]) -> Result<(), GitError> {
         match &self.remote {
             _ if updates.is_empty() => Ok(()),
             None => self.repository.update_refs(updates),
@@ -358,11 +356,9 @@ mod tests {
                     RefUpdate::branch("main", expected, target),
                 ];
                 let error = upstream.update(&updates).unwrap_err();
-                assert!(
-                    matches!(&error, PushError::LeaseLost { found, .. } if *found == Some(tip)),
-                    "{error:?}"
-                );
-                assert!(error.is_transient());
+                assert!(error.is_lease_lost() && error.is_transient(), "{error:?}");
+                let found = format!("found `{}`", tip.short());
+                assert!(error.fault.to_string().ends_with(&found), "{error:?}");
                 assert_eq!(scene.refs(), before);
             }
         });
@@ -384,7 +380,8 @@ mod tests {
                     .collect();
                 racers.into_iter().map(|racer| racer.join().unwrap()).collect::<Vec<_>>()
             });
-            let lost = won.iter().filter(|result| matches!(result, Err(PushError::LeaseLost { .. }))).count();
+            let lost =
+                won.iter().filter(|result| result.as_ref().is_err_and(GitError::is_lease_lost)).count();
             assert_eq!(lost, 5, "{won:?}");
             let winner = won.iter().position(Result::is_ok).unwrap();
             assert_eq!(scene.tip("main"), revisions[winner]);
@@ -414,10 +411,9 @@ mod tests {
             upstream.fetch().unwrap();
             let update = RefUpdate::branch("main", Some(tip), Some(commit(&upstream, tip, "1")));
             let error = upstream.update(&[update]).unwrap_err();
-            assert!(matches!(error, PushError::Rejected { .. }), "{error:?}");
             let reason = if hook == "update" { "hook declined" } else { "pre-receive hook declined" };
             let told = format!("`refs/heads/main` was rejected: {reason}: ask the platform team first");
-            assert!(error.to_string().starts_with(&told), "{error}");
+            assert!(error.fault.to_string().starts_with(&told), "{error:?}");
             assert!(!error.is_transient());
             assert_eq!(world.there.tip("main"), tip);
         }
@@ -432,7 +428,7 @@ mod tests {
         upstream.fetch().unwrap();
         let new = commit(&upstream, tip, "1");
         let error = upstream.update(&[RefUpdate::branch("main", Some(tip), Some(new))]).unwrap_err();
-        assert!(error.to_string().contains("branch is currently checked out"), "{error}");
+        assert!(error.fault.to_string().contains("branch is currently checked out"), "{error:?}");
         upstream.update(&[RefUpdate::branch("render/app", None, Some(new))]).unwrap();
     }
 

@@ -9,14 +9,13 @@ use git2::{ObjectType, Oid};
 use rayon::prelude::*;
 use renderer::path::RepoPath;
 
-use super::error::{ObjectError, Stalled, quoted};
 use super::object::NewObject;
 use super::pack;
 use super::repository::Repository;
 use super::revision::Revision;
 use super::signature::Signature;
 use super::tree::{self, Base, Leaf};
-use crate::git::error::GitError;
+use crate::git::error::{Fault, FaultKind, GitError, quoted};
 
 /// The trailer that names the revision a commit was rendered from.
 pub const SOURCE_REVISION: &str = "Source-Revision";
@@ -101,7 +100,7 @@ impl Repository {
         if let Some(outside) = request.changes.iter().find(|change| !is_inside(&change.path, request.roots)) {
             let roots: Vec<_> = request.roots.iter().map(ToString::to_string).collect();
             let message = format!("`{}` is outside the output folders {}", outside.path, quoted(&roots));
-            return Err(self.error(attempt(), Stalled::without_hint(message)));
+            return Err(self.error(attempt(), Fault::without_hint(FaultKind::Stalled, message)));
         }
         let source = self.commit_at(request.source)?;
         let committer = Signature::fleetwright(&source.committer);
@@ -193,7 +192,7 @@ impl Repository {
             // The writer's own error is empty; libgit2 keeps the cause until it is asked for it.
             let cause = git2::Error::last_error(-1);
             let silent = cause.class() == git2::ErrorClass::None;
-            if silent { self.error(attempt, ObjectError::from(error)) } else { self.failed(attempt)(cause) }
+            if silent { self.error(attempt, error) } else { self.failed(attempt)(cause) }
         })?;
         packwriter.commit().map_err(self.failed(attempt))?;
         Ok(())
@@ -232,8 +231,7 @@ impl NewCommit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::error::Fault;
-    use crate::git::objects::error::SystemError;
+    use crate::git::FaultKind;
     use crate::git::scene::{Scene, on_a_small_disk, path};
     use crate::git::{BlobCache, RefUpdate, Upstream};
 
@@ -372,10 +370,8 @@ mod tests {
                         })
                         .collect();
                     let error = commit(&scene, base, &changes).unwrap_err();
-                    assert!(
-                        matches!(error.fault, Fault::Object(ObjectError::System(SystemError::DiskFull))),
-                        "{error:?}"
-                    );
+                    assert_eq!(error.fault.kind, FaultKind::System, "{error:?}");
+                    assert_eq!(error.fault.to_string(), "there is no space left on the disk");
                     assert!(error.is_transient() && error.hint().is_some());
                 }
                 assert_eq!(scene.refs(), before);
@@ -396,10 +392,7 @@ mod tests {
                 let changes: Vec<_> =
                     (0..count).map(|n| change(&format!("argocd-apps/c/{n}"), Some(&noise(n, 9)))).collect();
                 let error = commit(&scene, base, &changes).unwrap_err();
-                assert!(
-                    matches!(error.fault, Fault::Object(ObjectError::System(SystemError::ReadOnly { .. }))),
-                    "{error:?}"
-                );
+                assert_eq!(error.fault.kind, FaultKind::ReadOnly, "{error:?}");
             }
             let update = [RefUpdate::branch("render/app", None, Some(base))];
             let error = Upstream::own(scene.repository()).update(&update).unwrap_err();

@@ -8,13 +8,12 @@ use rayon::prelude::*;
 use renderer::path::RepoPath;
 
 use super::differences::Entry;
-use super::error::Stalled;
 use super::object::hash;
 use super::repository::Repository;
 use super::revision::{BlobId, Revision, blob_id, oid};
 use super::snapshot::MAX_SOURCE_BYTES;
 use super::tree::{self, Leaf, REGULAR_FILE};
-use crate::git::error::GitError;
+use crate::git::error::{Fault, GitError};
 
 /// A folder of rendered files, for instance one cluster's.
 #[derive(Clone, Debug)]
@@ -150,7 +149,7 @@ impl Repository {
         match self.blob_size(id)? {
             bytes if bytes > MAX_SOURCE_BYTES => {
                 let message = format!("`{path}` has {bytes} bytes, more than are read");
-                let stalled = Stalled::new(message, "remove or split that file in a commit of your own");
+                let stalled = Fault::stalled(message, "remove or split that file in a commit of your own");
                 Err(self.error(format!("read `{path}` at `{}`", revision.short()), stalled))
             }
             _ => self.read_blob(id).map(Some),
@@ -172,8 +171,10 @@ impl Repository {
         let Some(entry) = self.entry_at(base, path.as_str())? else { return Ok(()) };
         let attempt = format!("compare the output folder at `{}`", base.short());
         let hint = "move it away in a commit of your own: the rendered files go into a folder there";
-        Err(self
-            .error(attempt, Stalled::new(format!("`{path}` is {}, not a folder", Entry::kind(&entry)), hint)))
+        Err(self.error(
+            attempt,
+            Fault::stalled(format!("`{path}` is {}, not a folder", Entry::kind(&entry)), hint),
+        ))
     }
 
     fn compare_folder(
@@ -231,7 +232,7 @@ impl Repository {
 
     fn unusable(&self, path: &str, reason: &str) -> GitError {
         let message = format!("the file name `{path}` cannot be used: {reason}");
-        let stalled = Stalled::new(message, "rename or remove that file in a commit of your own");
+        let stalled = Fault::stalled(message, "rename or remove that file in a commit of your own");
         self.error("compare the output folder", stalled)
     }
 }

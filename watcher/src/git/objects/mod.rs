@@ -4,7 +4,6 @@ pub(in crate::git) mod commit;
 pub(in crate::git) mod commit_object;
 pub(in crate::git) mod compare;
 pub(in crate::git) mod differences;
-pub(in crate::git) mod error;
 pub(in crate::git) mod object;
 pub(in crate::git) mod pack;
 pub(in crate::git) mod refs;

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use git2::ErrorCode;
-use thiserror::Error;
 
-use super::error::Stalled;
 use super::repository::Repository;
 use super::revision::Revision;
-use crate::git::error::GitError;
+use crate::git::error::{Fault, GitError};
 
 /// How many refs in a row may each stand for the next one; git follows as many.
 const MAX_SYMBOLIC: usize = 5;
@@ -37,60 +35,6 @@ impl RefUpdate {
     pub(in crate::git) const fn is_creation(&self) -> bool {
         self.expected.is_none() && self.new.is_some()
     }
-}
-
-/// Refs that did not move.
-#[derive(Debug, Error)]
-pub enum PushError {
-    /// Another process or user moved the ref first.
-    #[error("`{name}` moved: expected {}, found {}", shown(*expected), shown(*found))]
-    LeaseLost {
-        /// The ref.
-        name: String,
-        /// Where it was expected.
-        expected: Option<Revision>,
-        /// Where it is.
-        found: Option<Revision>,
-    },
-    /// The other side refused, by a hook or a rule of its own.
-    #[error("`{name}` was rejected: {reason}")]
-    Rejected {
-        /// The ref.
-        name: String,
-        /// The reason, with what the hook printed.
-        reason: String,
-    },
-    /// Anything else.
-    #[error(transparent)]
-    Git(#[from] GitError),
-}
-
-impl PushError {
-    /// Returns what to do next, if something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::LeaseLost { .. } => Some("read the refs again and retry".into()),
-            Self::Rejected { .. } => {
-                Some("change what the rule objects to, or allow the user that runs this to push".into())
-            }
-            Self::Git(error) => error.hint(),
-        }
-    }
-
-    /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
-        match self {
-            Self::LeaseLost { .. } => true,
-            Self::Rejected { .. } => false,
-            Self::Git(error) => error.is_transient(),
-        }
-    }
-}
-
-fn shown(revision: Option<Revision>) -> String {
-    revision.map_or_else(|| "nothing".into(), |revision| format!("`{}`", revision.short()))
 }
 
 impl Repository {
@@ -147,14 +91,29 @@ pub(in crate::git) fn followed(repository: &git2::Repository, name: &str) -> imp
 pub(in crate::git) fn name_taken<'u>(
     mut updates: impl Iterator<Item = &'u RefUpdate>,
     refs: &Refs,
-) -> Option<Stalled> {
+) -> Option<Fault> {
     let is_below =
         |name: &str, folder: &str| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
     updates.find_map(|update| {
         let name = &update.name;
         let taken = refs.keys().find(|taken| is_below(name, taken) || is_below(taken, name))?;
-        update.is_creation().then(|| Stalled::name_taken(taken, name))
+        update.is_creation().then(|| in_the_way(taken, name))
     })
+}
+
+fn in_the_way(taken: &str, name: &str) -> Fault {
+    let hint = match taken.strip_prefix("refs/heads/") {
+        Some(branch) => {
+            let new = branch.replace('/', "-");
+            format!("rename that branch, for instance with `git branch -m {branch} {new}-branch`")
+        }
+        None => format!("rename it, or delete it with `git update-ref -d {taken}`"),
+    };
+    let shown = |name: &str| match name.strip_prefix("refs/heads/") {
+        Some(branch) => format!("branch `{branch}`"),
+        None => format!("ref `{name}`"),
+    };
+    Fault::stalled(format!("{} is in the way of {}", shown(taken), shown(name)), hint)
 }
 
 /// Returns whether a ref is the one that is wanted, or below it if that ends in `/`.

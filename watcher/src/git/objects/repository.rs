@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use git2::ErrorCode;
 
 use super::commit_object::CommitObject;
-use super::error::{Completeness, ObjectError, Stalled};
 use super::revision::Revision;
 use super::signature::Signature;
-use crate::git::error::{Fault, GitError};
+use crate::git::error::{CLONE_AGAIN, Fault, GitError};
+
+/// The hint for a clone that has only the newest part of its history.
+const UNSHALLOW: &str = "this is a shallow clone: get the rest of its history with `git fetch --unshallow`";
 
 /// A repository with or without a working tree.
 ///
@@ -31,13 +33,12 @@ impl Repository {
         let inner = opened.map_err(|error| {
             let fault = match error.code() {
                 ErrorCode::NotFound if !dir.exists() => {
-                    Stalled::new("there is no such folder", "name an existing folder with `--repo DIR`")
-                        .into()
+                    Fault::stalled("there is no such folder", "name an existing folder with `--repo DIR`")
                 }
-                ErrorCode::NotFound => Stalled::not_a_repository().into(),
-                _ => ObjectError::of_git2(&error, Completeness::Whole).into(),
+                ErrorCode::NotFound => Fault::not_a_repository(),
+                _ => Fault::of_git2(&error, CLONE_AGAIN),
             };
-            GitError { repository: dir.to_owned(), attempt: "open it".into(), fault }
+            GitError::at(dir, "open it", fault)
         })?;
         let path = inner.workdir().unwrap_or_else(|| inner.path()).to_owned();
         Ok(Self { inner, path })
@@ -73,7 +74,7 @@ impl Repository {
         let hint = "work in a clone of it, or compare two revisions with `fleetwright diff BASE HEAD`";
         self.error(
             "read the working tree",
-            Stalled::new("the repository is bare: it has no working tree", hint),
+            Fault::stalled("the repository is bare: it has no working tree", hint),
         )
     }
 
@@ -83,8 +84,8 @@ impl Repository {
         self.inner.is_shallow()
     }
 
-    /// Returns how much of history and files is here.
-    pub(super) fn completeness(&self) -> Completeness {
+    /// Returns what to do about an object that is missing: a clone may lack files or history.
+    fn missing_hint(&self) -> &'static str {
         let is_set = |pattern: &str| {
             let config = self.inner.config().ok();
             config.is_some_and(|config| {
@@ -93,10 +94,10 @@ impl Repository {
         };
         match () {
             () if is_set(r"^remote\..*\.promisor$") || is_set(r"^extensions\.partialclone$") => {
-                Completeness::Partial
+                "this is a partial clone: get what it leaves out with `git fetch --refetch --no-filter`"
             }
-            () if self.is_shallow() => Completeness::Shallow,
-            () => Completeness::Whole,
+            () if self.is_shallow() => UNSHALLOW,
+            () => CLONE_AGAIN,
         }
     }
 
@@ -104,11 +105,8 @@ impl Repository {
     pub fn init_bare(dir: &Path, branch: &str) -> Result<Self, GitError> {
         let mut options = git2::RepositoryInitOptions::new();
         options.bare(true).initial_head(branch).external_template(false);
-        git2::Repository::init_opts(dir, &options).map_err(|error| GitError {
-            repository: dir.to_owned(),
-            attempt: "create the repository".to_owned(),
-            fault: ObjectError::of_git2(&error, Completeness::Whole).into(),
-        })?;
+        let failed = |error| GitError::at(dir, "create the repository", Fault::of_git2(&error, CLONE_AGAIN));
+        git2::Repository::init_opts(dir, &options).map_err(failed)?;
         Self::open(dir)
     }
 
@@ -120,7 +118,7 @@ impl Repository {
                 return self.failed(attempt)(error);
             }
             let hint = "set `git config user.name \"Your Name\"` and `git config user.email you@example.com`";
-            self.error(attempt, Stalled::new("git does not know who you are", hint))
+            self.error(attempt, Fault::stalled("git does not know who you are", hint))
         })
     }
 
@@ -135,7 +133,7 @@ impl Repository {
         let at = self.inner.refname_to_id("HEAD").map_err(self.failed(attempt))?;
         let message = format!("HEAD is detached at {}", Revision::from(at).short());
         let hint = "name the base branch, or check one out with `git switch BRANCH`";
-        Err(self.error(attempt, Stalled::new(message, hint)))
+        Err(self.error(attempt, Fault::stalled(message, hint)))
     }
 
     /// Returns the revision that `branch` names.
@@ -144,7 +142,7 @@ impl Repository {
         match self.inner.refname_to_id(&format!("refs/heads/{branch}")) {
             Ok(id) => Ok(Revision::from(id)),
             Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
-                Err(self.error(attempt(), Stalled::unknown_branch(branch, &self.branches()?)))
+                Err(self.error(attempt(), Fault::unknown_branch(branch, &self.branches()?)))
             }
             Err(error) => Err(self.failed(attempt())(error)),
         }
@@ -168,7 +166,7 @@ impl Repository {
         let attempt = || format!("find revision `{name}`");
         match self.inner.revparse_single(name).and_then(|object| object.peel_to_commit()) {
             Ok(commit) => Ok(Revision::from(commit.id())),
-            Err(_) if self.branches()?.is_empty() => Err(self.error(attempt(), Stalled::no_commits())),
+            Err(_) if self.branches()?.is_empty() => Err(self.error(attempt(), Fault::no_commits())),
             Err(error)
                 if matches!(
                     error.code(),
@@ -176,12 +174,12 @@ impl Repository {
                 ) =>
             {
                 let hint = if self.is_shallow() {
-                    "this is a shallow clone: get the rest of its history with `git fetch --unshallow`"
+                    UNSHALLOW
                 } else {
                     "list what there is with `git log --oneline --all`"
                 };
                 let message = format!("`{}` names no commit", name.escape_debug());
-                Err(self.error(attempt(), Stalled::new(message, hint)))
+                Err(self.error(attempt(), Fault::stalled(message, hint)))
             }
             Err(error) => Err(self.failed(attempt())(error)),
         }
@@ -222,8 +220,14 @@ impl Repository {
         tree.map_err(self.failed(format!("read the tree of commit `{revision}`")))
     }
 
+    /// Returns the error of a ref that is not where it was seen.
+    #[must_use]
+    pub fn lease_lost(&self, name: &str, expected: Option<Revision>, found: Option<Revision>) -> GitError {
+        self.error(format!("move `{name}`"), Fault::lease_lost(name, expected, found))
+    }
+
     pub(in crate::git) fn error(&self, attempt: impl Into<String>, fault: impl Into<Fault>) -> GitError {
-        GitError { repository: self.path.clone(), attempt: attempt.into(), fault: fault.into() }
+        GitError::at(&self.path, attempt, fault)
     }
 
     /// Returns what turns an error of libgit2 into one that names this repository and the attempt.
@@ -231,8 +235,8 @@ impl Repository {
         move |error| self.error(attempt, self.classify(&error))
     }
 
-    pub(in crate::git) fn classify(&self, error: &git2::Error) -> ObjectError {
-        ObjectError::of_git2(error, self.completeness())
+    pub(in crate::git) fn classify(&self, error: &git2::Error) -> Fault {
+        Fault::of_git2(error, self.missing_hint())
     }
 }
 

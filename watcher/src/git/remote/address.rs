@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use crate::git::objects::error::Stalled;
 use crate::http::{Client, Timeouts, Url};
 use crate::identity::Identity;
 
-use super::error::RemoteError;
 use super::smart_http::HttpRemote;
 use super::ssh::SshRemote;
+use crate::git::error::Fault;
 
 /// How long to wait for a web server that speaks git. How slow it may be besides is up to the pace of the
 /// conversation.
@@ -54,7 +53,7 @@ impl fmt::Display for Remote {
 
 impl Remote {
     /// Returns the repository at `address`, with the credential of `identity`. Nothing is sent yet.
-    pub(in crate::git) fn parse(address: &str, identity: &Identity) -> Result<Self, RemoteError> {
+    pub(in crate::git) fn parse(address: &str, identity: &Identity) -> Result<Self, Fault> {
         if let Some(path) = address.strip_prefix("file://") {
             return Ok(Self::Path(percent_decoded(path.strip_prefix("localhost").unwrap_or(path))));
         }
@@ -69,7 +68,7 @@ impl Remote {
             }
             Some((scheme, _)) => {
                 let message = format!("`{}` addresses are not supported", scheme.escape_debug());
-                Err(Stalled::new(message, "use `https://`, `ssh://`, `file://` or a path").into())
+                Err(Fault::stalled(message, "use `https://`, `ssh://`, `file://` or a path"))
             }
             None => Ok(Self::Path(address.into())),
         }
@@ -85,7 +84,7 @@ fn percent_decoded(path: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn parse(address: &str) -> Result<Remote, RemoteError> {
+    fn parse(address: &str) -> Result<Remote, Fault> {
         Remote::parse(address, &Identity::anonymous())
     }
 
@@ -126,7 +125,7 @@ mod tests {
             "ssh://user:secret@example.com/a.git",
             "git://example.com/secret",
         ] {
-            let fault = parse(address).unwrap_err().into();
+            let fault = parse(address).unwrap_err();
             let error = crate::git::GitError { repository: "r".into(), attempt: "open".into(), fault };
             let told = format!("{error}{error:?}{}{}", error.fault, error.hint().unwrap());
             assert!(!told.contains("secret"), "{told}");

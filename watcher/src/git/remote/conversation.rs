@@ -7,11 +7,11 @@ use std::io::{Read, Write};
 use std::time::Instant;
 
 use super::address::Remote;
-use super::error::RemoteError;
 use super::pace::{Pace, PaceLimits, Paced};
 use super::process::Process;
 use super::service::Service;
 use super::smart_http::HttpConversation;
+use crate::git::error::Fault;
 
 /// A conversation under way.
 pub(super) struct Conversation {
@@ -31,8 +31,8 @@ impl Conversation {
     pub(super) fn hold<T>(
         remote: &Remote,
         service: Service,
-        talk: impl FnOnce(&mut Self) -> Result<T, RemoteError>,
-    ) -> Result<T, RemoteError> {
+        talk: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut conversation = Self::start(remote, service)?;
         let result = talk(&mut conversation);
         match (conversation.channel, result) {
@@ -45,7 +45,7 @@ impl Conversation {
         }
     }
 
-    fn start(remote: &Remote, service: Service) -> Result<Self, RemoteError> {
+    fn start(remote: &Remote, service: Service) -> Result<Self, Fault> {
         let (channel, limits) = match remote {
             Remote::Path(path) => {
                 let limits = &PaceLimits::DEFAULT;
@@ -74,8 +74,8 @@ impl Conversation {
     /// Asks with what `write` writes; the answer can be read when this returns.
     pub(super) fn ask(
         &mut self,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), RemoteError>,
-    ) -> Result<(), RemoteError> {
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         self.pace.restart(Instant::now());
         match &mut self.channel {
             Channel::Process(process) => process.ask(&mut self.pace, write),

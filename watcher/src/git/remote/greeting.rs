@@ -2,12 +2,11 @@
 
 use std::io::Read;
 
-use crate::git::objects::error::Stalled;
 use crate::git::objects::refs::Refs;
 use crate::git::objects::revision::Revision;
 
-use super::error::RemoteError;
 use super::packet;
+use crate::git::error::{Fault, FaultKind};
 
 /// A ref with a longer name, or part of one, cannot be kept as a file; a branch that is read here has none.
 const MAX_NAME_BYTES: usize = 1_000;
@@ -23,7 +22,7 @@ pub(in crate::git) struct Greeting {
 }
 
 impl Greeting {
-    pub(in crate::git) fn read(input: &mut dyn Read) -> Result<Self, RemoteError> {
+    pub(in crate::git) fn read(input: &mut dyn Read) -> Result<Self, Fault> {
         let mut greeting = Self::default();
         let Some(first) = packet::read_greeting(input)? else { return Ok(greeting) };
         greeting.is_version_2 = first == "version 2";
@@ -33,14 +32,14 @@ impl Greeting {
         packet::read_list(input, |line| greeting.take(line))?;
         match greeting.value_of("object-format=") {
             None | Some("sha1") => Ok(greeting),
-            Some(format) => Err(Stalled::without_hint(format!(
-                "the other repository names its objects by `{format}`, and only `sha1` is supported"
-            ))
-            .into()),
+            Some(format) => Err(Fault::without_hint(
+                FaultKind::Stalled,
+                format!("the other repository names its objects by `{format}`, and only `sha1` is supported"),
+            )),
         }
     }
 
-    fn take(&mut self, line: &str) -> Result<(), RemoteError> {
+    fn take(&mut self, line: &str) -> Result<(), Fault> {
         if self.is_version_2 {
             self.capabilities.push(line.to_owned());
             return Ok(());
@@ -49,7 +48,7 @@ impl Greeting {
         let (line, offered) = line.split_once('\0').unwrap_or((line, ""));
         self.capabilities.extend(offered.split(' ').filter(|word| !word.is_empty()).map(str::to_owned));
         if line.starts_with("shallow ") {
-            return Err(RemoteError::shallow());
+            return Err(shallow());
         }
         self.refs.extend(read_ref(line));
         Ok(())
@@ -62,6 +61,13 @@ impl Greeting {
     pub(super) fn value_of(&self, key: &str) -> Option<&str> {
         self.capabilities.iter().find_map(|offered| offered.strip_prefix(key))
     }
+}
+
+pub(super) fn shallow() -> Fault {
+    Fault::stalled(
+        "the other repository is a shallow clone, which lacks history that is needed here",
+        "name the repository that it was cloned from, or complete it with `git fetch --unshallow`",
+    )
 }
 
 /// Reads a ref as it is listed; nothing if it is none that can be kept here.

@@ -3,7 +3,6 @@
 
 pub(in crate::git) mod address;
 mod conversation;
-pub(in crate::git) mod error;
 pub(in crate::git) mod greeting;
 pub(in crate::git) mod pace;
 pub(in crate::git) mod packet;

@@ -5,8 +5,8 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use super::error::RemoteError;
 use super::pace::Pace;
+use crate::git::error::Fault;
 
 /// A packet's length stands in four digits before it, which it includes.
 const LENGTH_DIGITS: usize = 4;
@@ -31,27 +31,27 @@ pub(super) enum Packet {
 
 impl Packet {
     /// Reads the next packet.
-    pub(in crate::git) fn read(input: &mut (impl Read + ?Sized)) -> Result<Self, RemoteError> {
+    pub(in crate::git) fn read(input: &mut (impl Read + ?Sized)) -> Result<Self, Fault> {
         let mut digits = [0; LENGTH_DIGITS];
-        input.read_exact(&mut digits).map_err(|error| RemoteError::broken_off(&error))?;
+        input.read_exact(&mut digits).map_err(|error| broken_off(&error))?;
         match length(digits) {
             Some(0) => Ok(Self::Flush),
             Some(1) => Ok(Self::Delimiter),
             Some(2) => Ok(Self::End),
             Some(length) if length >= LENGTH_DIGITS => {
                 let mut line = vec![0; length - LENGTH_DIGITS];
-                input.read_exact(&mut line).map_err(|error| RemoteError::broken_off(&error))?;
+                input.read_exact(&mut line).map_err(|error| broken_off(&error))?;
                 Ok(Self::Line(line))
             }
-            _ => Err(RemoteError::protocol("the other side does not speak git's pack protocol")),
+            _ => Err(Fault::transient("the other side does not speak git's pack protocol")),
         }
     }
 
     /// Reads the next line without its line break, or `None` at the end of a list.
-    pub(super) fn read_line(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
+    pub(super) fn read_line(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, Fault> {
         match Self::read(input)? {
             Self::Line(line) if line.starts_with(b"ERR ") => {
-                Err(RemoteError::protocol(format!("the other side reports: {}", printable(&line[4..]))))
+                Err(Fault::transient(format!("the other side reports: {}", printable(&line[4..]))))
             }
             Self::Line(line) => Ok(Some(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned())),
             _ => Ok(None),
@@ -62,13 +62,13 @@ impl Packet {
 /// Reads the lines of a list, which altogether may not be longer than any repository's.
 pub(super) fn read_list(
     input: &mut (impl Read + ?Sized),
-    mut take: impl FnMut(&str) -> Result<(), RemoteError>,
-) -> Result<(), RemoteError> {
+    mut take: impl FnMut(&str) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let mut bytes = 0;
     while let Some(line) = Packet::read_line(input)? {
         bytes += line.len() + LENGTH_DIGITS;
         if bytes > MAX_LIST_BYTES {
-            return Err(RemoteError::protocol(format!(
+            return Err(Fault::transient(format!(
                 "the other side's list is longer than {} MiB",
                 MAX_LIST_BYTES >> 20
             )));
@@ -79,14 +79,14 @@ pub(super) fn read_list(
 }
 
 /// Reads the first line of a greeting. Web servers put a line of their own before it, though not all do.
-pub(super) fn read_greeting(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, RemoteError> {
+pub(super) fn read_greeting(input: &mut (impl Read + ?Sized)) -> Result<Option<String>, Fault> {
     let first = Packet::read_line(input)?;
     if !first.as_ref().is_some_and(|line| line.starts_with("# service=")) {
         return Ok(first);
     }
     match Packet::read(input)? {
         Packet::Flush => Packet::read_line(input),
-        _ => Err(RemoteError::protocol("the web server's greeting is not git's")),
+        _ => Err(Fault::transient("the web server's greeting is not git's")),
     }
 }
 
@@ -96,20 +96,20 @@ fn length(digits: [u8; LENGTH_DIGITS]) -> Option<usize> {
 }
 
 /// Writes a line as a packet.
-pub(super) fn write_line(out: &mut (impl Write + ?Sized), line: &str) -> Result<(), RemoteError> {
+pub(super) fn write_line(out: &mut (impl Write + ?Sized), line: &str) -> Result<(), Fault> {
     write(out, format_args!("{:04x}{line}", line.len() + LENGTH_DIGITS))
 }
 
-pub(super) fn write_flush(out: &mut (impl Write + ?Sized)) -> Result<(), RemoteError> {
+pub(super) fn write_flush(out: &mut (impl Write + ?Sized)) -> Result<(), Fault> {
     write(out, format_args!("0000"))
 }
 
-pub(super) fn write_delimiter(out: &mut (impl Write + ?Sized)) -> Result<(), RemoteError> {
+pub(super) fn write_delimiter(out: &mut (impl Write + ?Sized)) -> Result<(), Fault> {
     write(out, format_args!("0001"))
 }
 
-fn write(out: &mut (impl Write + ?Sized), text: std::fmt::Arguments<'_>) -> Result<(), RemoteError> {
-    out.write_fmt(text).map_err(|error| RemoteError::broken_off(&error))
+fn write(out: &mut (impl Write + ?Sized), text: std::fmt::Arguments<'_>) -> Result<(), Fault> {
+    out.write_fmt(text).map_err(|error| broken_off(&error))
 }
 
 /// The first channel of a side band, as a stream; what the other side prints on the second is kept.
@@ -126,14 +126,12 @@ impl<'a> SideBand<'a> {
     }
 
     /// Returns what there is next in the first channel, or `None` at its end.
-    pub(super) fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, RemoteError> {
+    pub(super) fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Fault> {
         while let Packet::Line(mut line) = Packet::read(self.input)? {
             // An empty packet keeps the connection alive, as does an empty line in a channel.
             let channel = if line.is_empty() { None } else { Some(line.remove(0)) };
             let content = if channel == Some(1) { line.len() } else { 0 };
-            self.pace
-                .note(content, Instant::now())
-                .map_err(|error| RemoteError::broken_off(&error.into()))?;
+            self.pace.note(content, Instant::now()).map_err(|error| broken_off(&error.into()))?;
             match channel {
                 Some(1) if content > 0 => return Ok(Some(line)),
                 Some(2) => {
@@ -142,10 +140,7 @@ impl<'a> SideBand<'a> {
                 }
                 None | Some(1) => {}
                 Some(_) => {
-                    return Err(RemoteError::protocol(format!(
-                        "the other side reports: {}",
-                        printable(&line)
-                    )));
+                    return Err(Fault::transient(format!("the other side reports: {}", printable(&line))));
                 }
             }
         }
@@ -153,12 +148,12 @@ impl<'a> SideBand<'a> {
     }
 
     /// Reads the first channel to its end.
-    pub(in crate::git) fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, RemoteError> {
+    pub(in crate::git) fn read_to_end(&mut self, limit: usize) -> Result<Vec<u8>, Fault> {
         let mut all = Vec::new();
         while let Some(chunk) = self.next_chunk()? {
             all.extend_from_slice(&chunk);
             if all.len() > limit {
-                return Err(RemoteError::protocol("the other side's report is too long"));
+                return Err(Fault::transient("the other side's report is too long"));
             }
         }
         Ok(all)
@@ -171,6 +166,14 @@ impl<'a> SideBand<'a> {
         let kept: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
         kept.join("\n").chars().filter(|c| *c == '\n' || !c.is_control()).collect()
     }
+}
+
+/// A conversation ended in the middle.
+pub(super) fn broken_off(error: &std::io::Error) -> Fault {
+    Fault::transient(match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "the other side ended the conversation early".to_owned(),
+        _ => format!("the conversation with the other side broke off: {error}"),
+    })
 }
 
 fn printable(bytes: &[u8]) -> String {

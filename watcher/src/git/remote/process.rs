@@ -12,13 +12,12 @@ use renderer::plural::counted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::git::objects::error::Stalled;
 use crate::git::program::command;
 
-use super::error::RemoteError;
 use super::pace::{Pace, Paced};
-use super::packet;
+use super::packet::{self, broken_off};
 use super::service::Service;
+use crate::git::error::Fault;
 
 /// What a child prints for people is kept up to this length.
 const MAX_PRINTED_BYTES: u64 = 16 * 1024;
@@ -33,12 +32,12 @@ pub(super) struct Process {
     output: Box<dyn Read>,
     silence: Duration,
     errors: File,
-    judge: fn(&str) -> RemoteError,
+    judge: fn(&str) -> Fault,
 }
 
 impl Process {
     /// Starts the git of the repository at `path`.
-    pub(in crate::git) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, RemoteError> {
+    pub(in crate::git) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, Fault> {
         let mut command = command("git");
         command.arg(service.name()).arg(path);
         Self::start(command, service, silence, judge_git)
@@ -49,8 +48,8 @@ impl Process {
         mut command: Command,
         service: Service,
         silence: Duration,
-        judge: fn(&str) -> RemoteError,
-    ) -> Result<Self, RemoteError> {
+        judge: fn(&str) -> Fault,
+    ) -> Result<Self, Fault> {
         let errors = tempfile::tempfile()?;
         let stderr = errors.try_clone()?;
         let program = command.get_program().to_string_lossy().into_owned();
@@ -73,11 +72,11 @@ impl Process {
     pub(in crate::git) fn ask(
         &mut self,
         pace: &mut Pace,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), RemoteError>,
-    ) -> Result<(), RemoteError> {
-        let input = self.input.as_mut().ok_or_else(|| RemoteError::protocol("the connection is closed"))?;
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let input = self.input.as_mut().ok_or_else(|| Fault::transient("the connection is closed"))?;
         write(&mut Paced { stream: input, pace })?;
-        input.flush().map_err(|error| RemoteError::broken_off(&error))
+        input.flush().map_err(|error| broken_off(&error))
     }
 
     pub(in crate::git) fn leave(mut self) {
@@ -88,7 +87,7 @@ impl Process {
     }
 
     /// Returns what the child printed as the cause, or `error` if it printed nothing.
-    pub(super) fn explain(mut self, error: RemoteError) -> RemoteError {
+    pub(super) fn explain(mut self, error: Fault) -> Fault {
         self.end();
         let mut printed = Vec::new();
         let mut errors = &self.errors;
@@ -177,18 +176,18 @@ impl Write for Pipe<ChildStdin> {
     }
 }
 
-fn judge_git(printed: &str) -> RemoteError {
+fn judge_git(printed: &str) -> Fault {
     match printed {
-        _ if printed.contains("dubious ownership") => Stalled::foreign_owner(printed).into(),
-        _ if printed.contains("not appear to be a git repository") => Stalled::not_a_repository().into(),
-        _ => RemoteError::protocol(printed),
+        _ if printed.contains("dubious ownership") => Fault::foreign_owner(printed),
+        _ if printed.contains("not appear to be a git repository") => Fault::not_a_repository(),
+        _ => Fault::transient(printed),
     }
 }
 
-fn not_started(program: &str, error: io::Error) -> RemoteError {
+fn not_started(program: &str, error: io::Error) -> Fault {
     if error.kind() != io::ErrorKind::NotFound {
         return error.into();
     }
     let hint = format!("install `{program}`, or use an `https://` address");
-    Stalled::new(format!("the program `{program}` is not installed"), hint).into()
+    Fault::stalled(format!("the program `{program}` is not installed"), hint)
 }

@@ -10,11 +10,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use crate::http::{Answer, Authorization, Client, Request, Upload, Url};
 use crate::identity::Identity;
 
-use super::error::RemoteError;
 use super::pace::{Pace, PaceLimits, Paced};
 use super::packet::MAX_LIST_BYTES;
 use super::service::{MAX_PACK_BYTES, Service};
-use crate::git::objects::error::Stalled;
+use crate::git::error::Fault;
 
 /// A question is kept in memory up to this size, and in an unnamed file beyond.
 const MAX_QUESTION_IN_MEMORY: usize = 1 << 20;
@@ -36,7 +35,7 @@ impl HttpRemote {
         Self { url, client, identity, limits: &PaceLimits::DEFAULT }
     }
 
-    pub(in crate::git) fn converse(&self, service: Service) -> Result<HttpConversation, RemoteError> {
+    pub(in crate::git) fn converse(&self, service: Service) -> Result<HttpConversation, Fault> {
         let token = self.identity.token(SystemTime::now())?;
         let authorization = token.map(|token| Authorization::Basic(USER, token));
         let mut conversation = HttpConversation {
@@ -71,8 +70,8 @@ impl HttpConversation {
     pub(in crate::git) fn ask(
         &mut self,
         pace: &mut Pace,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), RemoteError>,
-    ) -> Result<(), RemoteError> {
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let mut question = tempfile::SpooledTempFile::new(MAX_QUESTION_IN_MEMORY);
         write(&mut question)?;
         let length = question.stream_position()?;
@@ -86,7 +85,7 @@ impl HttpConversation {
         self.read(answer, &result)
     }
 
-    fn greet(&mut self) -> Result<(), RemoteError> {
+    fn greet(&mut self) -> Result<(), Fault> {
         let name = self.service.name();
         let path = format!("/info/refs?service=git-{name}");
         let answer = self.request(&path, &[], MAX_LIST_BYTES as u64, None)?;
@@ -100,7 +99,7 @@ impl HttpConversation {
         headers: &[(HeaderName, &str)],
         max_bytes: u64,
         body: Option<Upload<'_>>,
-    ) -> Result<Answer, RemoteError> {
+    ) -> Result<Answer, Fault> {
         let protocol = self.service.protocol();
         let protocol = protocol.map(|version| (HeaderName::from_static("git-protocol"), version));
         let request = Request {
@@ -117,7 +116,7 @@ impl HttpConversation {
         })?)
     }
 
-    fn read(&mut self, answer: Answer, content_type: &str) -> Result<(), RemoteError> {
+    fn read(&mut self, answer: Answer, content_type: &str) -> Result<(), Fault> {
         if answer.header(&CONTENT_TYPE) != Some(content_type) {
             return Err(not_git(&self.remote.url));
         }
@@ -126,9 +125,9 @@ impl HttpConversation {
     }
 }
 
-fn not_git(url: &Url) -> RemoteError {
+fn not_git(url: &Url) -> Fault {
     let hint = "check the address; a page for people, such as a login, is no repository";
-    Stalled::new(format!("`{url}` answers, but not as a git repository"), hint).into()
+    Fault::stalled(format!("`{url}` answers, but not as a git repository"), hint)
 }
 
 #[cfg(test)]

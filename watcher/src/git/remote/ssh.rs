@@ -6,13 +6,12 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use crate::git::objects::error::Stalled;
 use crate::git::program::command;
 
-use super::error::RemoteError;
 use super::pace::PaceLimits;
 use super::process::Process;
 use super::service::Service;
+use crate::git::error::Fault;
 
 /// How long a connection may take to come about, in seconds.
 const CONNECT_TIMEOUT_SECONDS: u32 = 20;
@@ -35,18 +34,13 @@ pub(in crate::git) struct SshRemote {
 
 impl SshRemote {
     /// Parses `ssh://[user@]host[:port]/path` or `[user@]host:path`; `None` if `text` is neither.
-    pub(in crate::git) fn parse(text: &str) -> Option<Result<Self, RemoteError>> {
+    pub(in crate::git) fn parse(text: &str) -> Option<Result<Self, Fault>> {
         let parts = match text.strip_prefix("ssh://") {
             Some(rest) => url_parts(rest),
             None if is_short(text) => short_parts(text),
             None => return None,
         };
-        Some(
-            parts
-                .ok_or("it names no host or no path")
-                .and_then(Self::checked)
-                .map_err(|reason| malformed(reason).into()),
-        )
+        Some(parts.ok_or("it names no host or no path").and_then(Self::checked).map_err(malformed))
     }
 
     fn checked(self) -> Result<Self, &'static str> {
@@ -71,7 +65,7 @@ impl SshRemote {
     }
 
     /// Runs `service` at the other end.
-    pub(super) fn converse(&self, service: Service) -> Result<Process, RemoteError> {
+    pub(super) fn converse(&self, service: Service) -> Result<Process, Fault> {
         let mut command = command(&self.program);
         command.args(self.arguments(service));
         Process::start(command, service, self.limits.silence, judge)
@@ -150,15 +144,15 @@ fn quoted(path: &str) -> String {
 }
 
 /// The address is not repeated: it may hold a password.
-fn malformed(reason: &str) -> Stalled {
-    Stalled::new(
+fn malformed(reason: &str) -> Fault {
+    Fault::stalled(
         format!("the address cannot be used: {reason}"),
         "write it like `https://github.com/acme/fleet.git` or `git@github.com:acme/fleet.git`",
     )
 }
 
 /// Finds the few failures that a user can do something about.
-fn judge(printed: &str) -> RemoteError {
+fn judge(printed: &str) -> Fault {
     let lines = || printed.lines().map(str::trim).filter(|line| !line.is_empty());
     let (first, last) = (lines().next().unwrap_or_default(), lines().next_back().unwrap_or_default());
     let has = |words: &[&str]| words.iter().any(|words| printed.contains(words));
@@ -177,9 +171,9 @@ fn judge(printed: &str) -> RemoteError {
         let hint = "check the spelling, and that the key may read the repository";
         (format!("there is no such repository, or it may not be seen: {first}"), hint)
     } else {
-        return RemoteError::protocol(printed);
+        return Fault::transient(printed);
     };
-    Stalled::new(message, hint).into()
+    Fault::stalled(message, hint)
 }
 
 #[cfg(test)]

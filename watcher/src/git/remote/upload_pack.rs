@@ -10,17 +10,15 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use crate::git::error::GitError;
+use crate::git::error::{Fault, FaultKind, GitError};
 use crate::git::history::graph::Graph;
-use crate::git::objects::error::{ObjectError, SystemError};
 use crate::git::objects::refs::{Refs, is_called};
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
 
 use super::address::Remote;
 use super::conversation::Conversation;
-use super::error::RemoteError;
-use super::greeting::{Greeting, read_ref};
+use super::greeting::{Greeting, read_ref, shallow};
 use super::packet::{self, Packet, SideBand, write_delimiter, write_flush, write_line};
 use super::service::{MAX_PACK_BYTES, Service};
 
@@ -82,7 +80,7 @@ fn fetch_over(
     here: &Repository,
     names: &[String],
     bring: Bring,
-) -> Result<Fetched, RemoteError> {
+) -> Result<Fetched, Fault> {
     let mut greeting = Greeting::read(&mut conversation.reader())?;
     let mut found = if greeting.is_version_2 {
         greeting.ls_refs(conversation, names)?
@@ -112,7 +110,7 @@ struct Question {
 }
 
 impl Question {
-    fn new(here: &Repository, refs: &Refs) -> Result<Self, RemoteError> {
+    fn new(here: &Repository, refs: &Refs) -> Result<Self, Fault> {
         let failed = |error| here.classify(&error);
         let odb = here.inner.odb().map_err(failed)?;
         let wants: BTreeSet<_> =
@@ -135,7 +133,7 @@ fn haves(here: &Repository) -> Result<Vec<Revision>, git2::Error> {
 
 impl Greeting {
     /// Asks for refs, in version 2.
-    fn ls_refs(&self, conversation: &mut Conversation, names: &[String]) -> Result<Fetched, RemoteError> {
+    fn ls_refs(&self, conversation: &mut Conversation, names: &[String]) -> Result<Fetched, Fault> {
         conversation.ask(|out| {
             self.write_command("ls-refs", out)?;
             write_line(out, "symrefs\n")?;
@@ -156,7 +154,7 @@ impl Greeting {
         Ok(found)
     }
 
-    fn write_command(&self, command: &str, out: &mut dyn Write) -> Result<(), RemoteError> {
+    fn write_command(&self, command: &str, out: &mut dyn Write) -> Result<(), Fault> {
         write_line(out, &format!("command={command}\n"))?;
         if self.offers("agent") {
             write_line(out, &format!("{AGENT}\n"))?;
@@ -165,7 +163,7 @@ impl Greeting {
     }
 
     /// Writes the one question. In version 2 options stand before the wants; in version 0, behind the first of them.
-    fn write(&self, question: &Question, out: &mut dyn Write) -> Result<(), RemoteError> {
+    fn write(&self, question: &Question, out: &mut dyn Write) -> Result<(), Fault> {
         const OPTIONS: [&str; 3] = ["thin-pack", "ofs-delta", "no-progress"];
         let mut options = String::new();
         if self.is_version_2 {
@@ -191,22 +189,22 @@ impl Greeting {
 }
 
 /// Reads up to where the pack begins: behind a title in version 2, and behind an acknowledgement in version 0.
-fn skip_to_pack(conversation: &mut Conversation) -> Result<(), RemoteError> {
+fn skip_to_pack(conversation: &mut Conversation) -> Result<(), Fault> {
     let reader = &mut conversation.reader();
     loop {
         let line = match Packet::read(reader)? {
             Packet::Line(line) => String::from_utf8_lossy(&line).trim_end().to_owned(),
             Packet::Delimiter => continue,
             Packet::Flush | Packet::End => {
-                return Err(RemoteError::protocol("the other side sends no objects"));
+                return Err(Fault::transient("the other side sends no objects"));
             }
         };
         match line.as_str() {
             "packfile" | "NAK" => return Ok(()),
             line if line.starts_with("ACK ") => return Ok(()),
-            line if line.starts_with("shallow ") => return Err(RemoteError::shallow()),
+            line if line.starts_with("shallow ") => return Err(shallow()),
             line if line.starts_with("ERR ") => {
-                return Err(RemoteError::protocol(format!("the other side reports: {}", &line[4..])));
+                return Err(Fault::transient(format!("the other side reports: {}", &line[4..])));
             }
             _ => {}
         }
@@ -214,7 +212,7 @@ fn skip_to_pack(conversation: &mut Conversation) -> Result<(), RemoteError> {
 }
 
 /// Feeds the pack to libgit2's indexer, which checks every object and completes what builds on objects that are here.
-fn store_pack(conversation: &mut Conversation, here: &Repository) -> Result<(), RemoteError> {
+fn store_pack(conversation: &mut Conversation, here: &Repository) -> Result<(), Fault> {
     let failed = |error| here.classify(&error);
     let odb = here.inner.odb().map_err(failed)?;
     let mut writer = odb.packwriter().map_err(failed)?;
@@ -225,17 +223,19 @@ fn store_pack(conversation: &mut Conversation, here: &Repository) -> Result<(), 
     while let Some(chunk) = band.next_chunk()? {
         left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
             let most = MAX_PACK_BYTES >> 30;
-            RemoteError::protocol(format!("the other side's pack has more than {most} GiB"))
+            Fault::transient(format!("the other side's pack has more than {most} GiB"))
         })?;
-        writer.write_all(&chunk).map_err(|error| unsound_pack(error.to_string()))?;
+        writer.write_all(&chunk).map_err(|error| unsound_pack(&error.to_string()))?;
     }
-    match writer.commit().map_err(failed) {
-        Err(ObjectError::Damaged { message } | ObjectError::Other { message }) => Err(unsound_pack(message)),
-        result => Ok(result.map(drop)?),
-    }
+    writer.commit().map(drop).map_err(failed).map_err(|fault| match fault.kind {
+        FaultKind::Damaged | FaultKind::Stalled => unsound_pack(&fault.message),
+        _ => fault,
+    })
 }
 
-fn unsound_pack(message: String) -> RemoteError {
-    SystemError::of_message(&message)
-        .map_or(RemoteError::UnsoundPack { message }, |error| RemoteError::Object(error.into()))
+fn unsound_pack(message: &str) -> Fault {
+    Fault::of_system(message).unwrap_or_else(|| {
+        let message = format!("the objects that the other side sent are not sound: {message}");
+        Fault::without_hint(FaultKind::UnsoundPack, message)
+    })
 }

@@ -9,7 +9,7 @@ use renderer::problem::Problem;
 use renderer::render::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::git::{GitFailure, Revision};
+use crate::git::{GitError, Revision};
 use crate::run::review::{Page, Question};
 
 /// What is asked about a repository.
@@ -63,7 +63,7 @@ pub(super) enum Answer {
     /// The clusters that a revision describes.
     Roles(BTreeMap<ClusterName, Role>),
     /// The repository could not be read.
-    Unreadable(GitFailure),
+    Unreadable(GitError),
 }
 
 /// A cluster without the bytes of its files.

@@ -66,7 +66,7 @@ impl Memory {
                 }
                 Task::Roles(revision) => Ok(Ok(Answer::Roles(roles(&repository, *revision)?))),
             });
-        answer.unwrap_or_else(|error| Ok(Answer::Unreadable(error.into())))
+        answer.unwrap_or_else(|error| Ok(Answer::Unreadable(error)))
     }
 
     /// Renders a revision and sends what differs from the last answer.

@@ -254,7 +254,7 @@ impl Worker {
 fn failed(answer: Answer) -> CommandError {
     match answer {
         Answer::Problems(problems) => CommandError::Problems { problems },
-        Answer::Unreadable(failure) => CommandError::Git(failure.into()),
+        Answer::Unreadable(failure) => CommandError::Git(failure),
         Answer::Rendered { .. } | Answer::Examined { .. } | Answer::Roles(_) => {
             CommandError::unexpected("render", std::io::Error::other("a worker answered something else"))
         }

@@ -10,10 +10,8 @@ use testkit::smart_http::{Reply, Server, Trouble};
 use super::*;
 use crate::git::remote::address::Remote;
 use crate::git::scene::{self, Scene};
-use crate::git::{
-    CommitRequest, CommitText, Fault, GitError, PushError, RefUpdate, Revision, TreeChange, Upstream,
-};
-use crate::http::{HttpError, Refusal, Timeouts};
+use crate::git::{CommitRequest, CommitText, Fault, GitError, RefUpdate, Revision, TreeChange, Upstream};
+use crate::http::Timeouts;
 
 const TOKEN: &str = "ghp_S3cretS3cretS3cret";
 
@@ -95,20 +93,6 @@ fn fault_of(error: GitError) -> (Fault, String) {
     let told = told(&error, error.hint());
     assert!(!told.contains(TOKEN), "{told}");
     (error.fault, told)
-}
-
-fn http_fault_of(error: GitError) -> (HttpError, String) {
-    match fault_of(error) {
-        (Fault::Remote(RemoteError::Http(error)), told) => (*error, told),
-        (fault, _) => panic!("{fault:?}"),
-    }
-}
-
-fn refusal_of(error: GitError) -> (Refusal, String) {
-    match http_fault_of(error) {
-        (HttpError::Refused { refusal, .. }, told) => (refusal, told),
-        (error, _) => panic!("{error:?}"),
-    }
 }
 
 #[test]
@@ -249,8 +233,9 @@ fn a_hook_that_refuses_is_an_error_with_its_words() {
         upstream.fetch().unwrap();
         let new = commit(&upstream, world.tip, &one("1"));
         let error = upstream.update(&[RefUpdate::branch("main", Some(world.tip), Some(new))]).unwrap_err();
-        assert!(matches!(error, PushError::Rejected { .. }), "{error:?}");
-        assert!(error.to_string().contains("hook declined: ask the platform team first"), "{error}");
+        let told = error.fault.to_string();
+        assert!(told.contains("was rejected: "), "{told}");
+        assert!(told.contains("hook declined: ask the platform team first"), "{told}");
         assert!(!error.is_transient());
         assert_eq!(world.there.tip("main"), world.tip);
     }
@@ -276,9 +261,10 @@ fn whoever_pushes_between_the_greeting_and_our_push_wins() {
     let updates =
         [RefUpdate::branch("aside", None, Some(new)), RefUpdate::branch("main", Some(world.tip), Some(new))];
     let error = upstream.update(&updates).unwrap_err();
-    let PushError::LeaseLost { name, found, .. } = &error else { panic!("{error:?}") };
-    assert_eq!((name.as_str(), *found), ("refs/heads/main", Some(theirs)));
-    assert!(error.is_transient());
+    assert!(error.is_lease_lost() && error.is_transient(), "{error:?}");
+    let (seen, found) = (world.tip.short(), theirs.short());
+    let told = format!("`refs/heads/main` moved: expected `{seen}`, found `{found}`");
+    assert_eq!(error.fault.to_string(), told);
     assert!(!world.there.refs().contains("aside"), "a branch moved although the other did not");
 }
 
@@ -288,15 +274,15 @@ fn wrong_credentials_are_tried_once_and_say_what_to_check() {
     let wrong = Identity::of_token("ghp_wr0ngwr0ng".into());
     let error = world.upstream_with(&wrong, TIMEOUTS).fetch().unwrap_err();
     assert!(!error.is_transient());
-    let (refusal, told) = refusal_of(error);
-    assert!(matches!(refusal, Refusal::CredentialRejected), "{refusal:?}");
+    let (fault, told) = fault_of(error);
+    assert!(fault.message.ends_with("` does not accept the credential"), "{fault:?}");
     assert!(told.contains("not expired and not revoked"), "{told}");
     assert!(!told.contains("ghp_wr0ng"), "{told}");
     assert_eq!(world.targets().len(), 1);
 
     let error = world.upstream_with(&Identity::anonymous(), TIMEOUTS).fetch().unwrap_err();
-    let (refusal, told) = refusal_of(error);
-    assert!(matches!(refusal, Refusal::CredentialMissing), "{refusal:?}");
+    let (fault, told) = fault_of(error);
+    assert!(fault.message.ends_with("` asks for a credential"), "{fault:?}");
     assert!(told.contains("FLEETWRIGHT_TOKEN"), "{told}");
 }
 
@@ -309,24 +295,20 @@ fn each_refusal_is_told_apart() {
         world.server.trouble("info/refs", Trouble::Reply(reply));
         let error = upstream.fetch().unwrap_err();
         let is_transient = error.is_transient();
-        let (refusal, told) = refusal_of(error);
-        (refusal, is_transient, told)
+        (is_transient, fault_of(error).1)
     };
-    let (refusal, is_transient, told) = refuse(text(403));
-    assert!(matches!(refusal, Refusal::Forbidden) && !is_transient, "{refusal:?}");
+    let (is_transient, told) = refuse(text(403));
+    assert!(told.contains("` does not allow this") && !is_transient, "{told}");
     assert!(told.contains("Write access not granted"), "{told}");
-    let (refusal, is_transient, told) = refuse(text(404));
-    assert!(matches!(refusal, Refusal::NotFound { .. }) && !is_transient, "{refusal:?}");
+    let (is_transient, told) = refuse(text(404));
+    assert!(told.contains("` does not exist, or ") && !is_transient, "{told}");
     assert!(told.contains("App is installed"), "{told}");
     for status in [500, 502, 503] {
-        let (refusal, is_transient, _) = refuse(text(status));
-        assert!(matches!(refusal, Refusal::ServerFailed(_)) && is_transient, "{refusal:?}");
+        let (is_transient, told) = refuse(text(status));
+        assert!(told.contains(&format!("` fails with status {status}")) && is_transient, "{told}");
     }
-    let (refusal, is_transient, _) = refuse(text(403).header("retry-after", "60"));
-    let wait = Some(Duration::from_mins(1));
-    assert!(
-        matches!(refusal, Refusal::RateLimited { retry_after, .. } if retry_after == wait) && is_transient
-    );
+    let (is_transient, told) = refuse(text(403).header("retry-after", "60"));
+    assert!(told.contains("` asks to wait 60 seconds") && is_transient, "{told}");
     assert!(upstream.fetch().is_ok(), "the server is well again");
 }
 
@@ -353,9 +335,10 @@ fn a_redirect_is_not_followed_and_its_target_is_named() {
         world.server.trouble("info/refs", Trouble::Reply(reply));
         let error = world.upstream().fetch().unwrap_err();
         assert!(!error.is_transient());
-        let (fault, told) = http_fault_of(error);
-        let HttpError::Redirected { to, .. } = fault else { panic!("{fault:?}") };
-        assert_eq!(to, elsewhere.url("moved.git"));
+        let (fault, told) = fault_of(error);
+        let to =
+            format!("` answers with a redirect to `{}`, which is not followed", elsewhere.url("moved.git"));
+        assert!(fault.message.ends_with(&to), "{fault:?}");
         assert!(told.contains("name `http://localhost"), "{told}");
         assert!(!told.contains("pw@") && !told.contains("token=x"), "{told}");
     }
@@ -451,8 +434,8 @@ fn a_server_that_says_nothing_is_not_waited_for() {
     let timeouts = Timeouts { idle: Duration::from_millis(300), ..TIMEOUTS };
     let error = world.upstream_with(&Identity::of_token(TOKEN.into()), timeouts).fetch().unwrap_err();
     assert!(error.is_transient());
-    let (fault, _) = http_fault_of(error);
-    assert!(matches!(fault, HttpError::Unreachable { .. }), "{fault:?}");
+    let (fault, _) = fault_of(error);
+    assert!(fault.message.contains("` cannot be reached: "), "{fault:?}");
 }
 
 #[test]
@@ -464,8 +447,8 @@ fn a_certificate_that_nobody_vouches_for_ends_the_conversation_before_the_creden
     let remote = Remote::Http(HttpRemote::new(url, client, Identity::of_token(TOKEN.into())));
     let error = Upstream::over(world.here.repository(), remote).fetch().unwrap_err();
     assert!(!error.is_transient());
-    let (fault, told) = http_fault_of(error);
-    assert!(matches!(fault, HttpError::Untrusted { .. }), "{fault:?}");
+    let (fault, told) = fault_of(error);
+    assert!(fault.message.starts_with("the certificate of `"), "{fault:?}");
     assert!(told.contains("SSL_CERT_FILE"), "{told}");
     assert!(world.server.take_requests().is_empty());
 }
@@ -488,7 +471,7 @@ fn a_server_that_repeats_the_credential_is_quoted_without_it() {
     for echo in [TOKEN.to_owned(), sent] {
         let reply = Reply::status(403).body("text/plain", format!("no access with {echo}"));
         world.server.trouble("info/refs", Trouble::Reply(reply));
-        let (_, told) = refusal_of(world.upstream().fetch().unwrap_err());
+        let (_, told) = fault_of(world.upstream().fetch().unwrap_err());
         assert!(!told.contains(&echo) && told.contains("no access with ") && told.contains("***"), "{told}");
     }
 }
