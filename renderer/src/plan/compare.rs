@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::documents::{ObjectName, align, objects};
+use super::documents::{ObjectName, Pair, align, objects};
 use super::fast_diff;
 use super::model::{Action, Change};
 use super::read::{Memo, read};
@@ -20,27 +20,34 @@ use crate::yaml::{Map, Value};
 /// What is rendered stays far below; what is published may have been written by anyone.
 pub const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
 
+/// What stands beside a value on both sides and may say what it is: the `name` or `key` of a map with a `value`, or the
+/// item of a list before it.
+pub(super) type Beside<'v> = [Option<&'v str>; 2];
+
+/// What completes a change once it is found.
+pub(super) type Complete<'f> = &'f dyn Fn(Change, Beside<'_>) -> Change;
+
 /// Compares two versions of a file.
-pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo) -> Vec<Change> {
+pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo, complete: Complete<'_>) -> Vec<Change> {
     if is_opaque(old) || is_opaque(new) {
-        return vec![unread(old, new)];
+        return vec![complete(unread(old, new), [None; 2])];
     }
     let texts = std::str::from_utf8(old).ok().zip(std::str::from_utf8(new).ok());
-    match texts.and_then(|(old, new)| settings(old, new, memo)) {
+    match texts.and_then(|(old, new)| settings(old, new, memo, complete)) {
         Some(changes) if !changes.is_empty() => changes,
         // Not YAML, or the same values in another spelling: the bytes change, so something must be shown.
-        _ => vec![change(None, KeyPath::default(), Some(lossy(old)), Some(lossy(new)))],
+        _ => vec![complete(change(None, KeyPath::default(), Some(lossy(old)), Some(lossy(new))), [None; 2])],
     }
 }
 
 /// Compares two texts of YAML; what is equal in both is not read if their lines show it.
-fn settings(old: &str, new: &str, memo: &mut Memo) -> Option<Vec<Change>> {
+fn settings(old: &str, new: &str, memo: &mut Memo, complete: Complete<'_>) -> Option<Vec<Change>> {
     let reduced = fast_diff::reduced(old, new)
         .and_then(|[old, new]| Some([memo.read(&old)?, memo.read(&new)?]))
         .filter(|[old, new]| are_versions(old, new));
     match reduced {
-        Some([old, new]) => Some(documents(&[old], &[new])),
-        None => Some(documents(&read(old)?, &read(new)?)),
+        Some([old, new]) => Some(documents(&[old], &[new], complete)),
+        None => Some(documents(&read(old)?, &read(new)?, complete)),
     }
 }
 
@@ -124,50 +131,51 @@ fn change(object: Option<Arc<ObjectName>>, path: KeyPath, old: Option<Value>, ne
 }
 
 /// Compares lists of documents, which are aligned by what they describe.
-pub(super) fn documents(old: &[Value], new: &[Value]) -> Vec<Change> {
+pub(super) fn documents(old: &[Value], new: &[Value], complete: Complete<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     for (old, new) in align(&objects(old), &objects(new)) {
         let object = new.and_then(ObjectName::of).or_else(|| old.and_then(ObjectName::of)).map(Arc::new);
-        Comparison { object, path: Vec::new(), changes: &mut changes }.value(old, new);
+        let mut found = |path: KeyPath, (old, new): Pair<'_>, beside: Beside<'_>| {
+            changes.push(complete(change(object.clone(), path, old.cloned(), new.cloned()), beside));
+        };
+        Comparison { path: Vec::new(), found: &mut found }.value((old, new), [None; 2]);
     }
     changes
 }
 
 /// Two documents while they are compared.
-struct Comparison<'v, 'c> {
-    object: Option<Arc<ObjectName>>,
+struct Comparison<'v, 'f> {
     path: Vec<Step<Cow<'v, str>>>,
-    changes: &'c mut Vec<Change>,
+    found: &'f mut dyn FnMut(KeyPath, Pair<'v>, Beside<'v>),
 }
 
 impl<'v> Comparison<'v, '_> {
-    fn value(&mut self, old: Option<&'v Value>, new: Option<&'v Value>) {
-        match (old, new) {
+    fn value(&mut self, pair: Pair<'v>, beside: Beside<'v>) {
+        match pair {
             (Some(Value::Map(old)), Some(Value::Map(new))) => self.map(old, new),
             (Some(Value::List(old)), Some(Value::List(new))) => self.list(old, new),
             (old, new) if old == new => {}
-            (old, new) => {
-                let path = self.path.iter().cloned().collect();
-                self.changes.push(change(self.object.clone(), path, old.cloned(), new.cloned()));
-            }
+            pair => (self.found)(self.path.iter().cloned().collect(), pair, beside),
         }
     }
 
-    fn below(&mut self, step: Step<Cow<'v, str>>, old: Option<&'v Value>, new: Option<&'v Value>) {
+    fn below(&mut self, step: Step<Cow<'v, str>>, pair: Pair<'v>, beside: Beside<'v>) {
         self.path.push(step);
-        self.value(old, new);
+        self.value(pair, beside);
         self.path.pop();
     }
 
     /// Compares two maps key by key in the order of the keys, so that the order of writing does not matter.
     fn map(&mut self, old: &'v Map, new: &'v Map) {
-        let mut keys: BTreeMap<&str, (Option<&Value>, Option<&Value>)> =
+        let mut keys: BTreeMap<&str, Pair<'v>> =
             old.iter().map(|(key, value)| (key, (Some(value), None))).collect();
         for (key, value) in new.iter() {
             keys.entry(key).or_default().1 = Some(value);
         }
-        for (key, (old, new)) in keys {
-            self.below(Step::Key(key.into()), old, new);
+        let name = |map: &'v Map| map.get("name").or_else(|| map.get("key")).and_then(Value::as_str);
+        for (key, pair) in keys {
+            let beside = if key == "value" { [name(new), name(old)] } else { [None; 2] };
+            self.below(Step::Key(key.into()), pair, beside);
         }
     }
 
@@ -185,26 +193,26 @@ impl<'v> Comparison<'v, '_> {
         let step = |id: &str| Step::Item { field, id: Cow::Owned(id.to_owned()) };
         let (in_old, in_new) = (by_id(old), by_id(new));
         for (id, item) in new {
-            self.below(step(id), in_old.get(id.as_str()).copied(), Some(item));
+            self.below(step(id), (in_old.get(id.as_str()).copied(), Some(item)), [None; 2]);
         }
         for (id, item) in old.iter().filter(|(id, _)| !in_new.contains_key(id.as_str())) {
-            self.below(step(id), Some(item), None);
+            self.below(step(id), (Some(item), None), [None; 2]);
         }
     }
 
     /// Compares items without identity: what stands between two equal items is paired in order, the rest
     /// comes or goes.
     fn aligned(&mut self, old: &'v [Value], new: &'v [Value]) {
-        for (removed, added) in gaps(old, new) {
+        let before = |items: &'v [Value], at: Option<usize>| items.get(at?.checked_sub(1)?)?.as_str();
+        for (mut removed, mut added) in gaps(old, new) {
             let paired = removed.len().min(added.len());
-            for (old_at, new_at) in removed.clone().zip(added.clone()) {
-                self.below(Step::Index(new_at), Some(&old[old_at]), Some(&new[new_at]));
-            }
-            for at in removed.skip(paired) {
-                self.below(Step::Index(at), Some(&old[at]), None);
-            }
-            for at in added.skip(paired) {
-                self.below(Step::Index(at), None, Some(&new[at]));
+            let pairs: Vec<_> = removed.by_ref().take(paired).zip(added.by_ref()).collect();
+            let pairs = pairs.into_iter().map(|(old, new)| (Some(old), Some(new)));
+            let gone = removed.map(|old| (Some(old), None));
+            for (old_at, new_at) in pairs.chain(gone).chain(added.map(|new| (None, Some(new)))) {
+                let step = Step::Index(new_at.or(old_at).unwrap_or_default());
+                let pair = (old_at.map(|at| &old[at]), new_at.map(|at| &new[at]));
+                self.below(step, pair, [before(new, new_at), before(old, old_at)]);
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct Entry {
 }
 
 /// What happens: a cluster, an add-on or a file comes or goes, or a setting changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Event {
     /// A cluster comes or goes.
@@ -147,16 +147,10 @@ pub(super) fn place(file: &str, change: &Change) -> String {
 }
 
 /// What is folded over clusters.
-pub(super) trait Foldable: Clone + PartialEq {
+pub(super) trait Foldable: Clone + PartialEq + Hash {
     /// Returns it with what is a cluster's own replaced by what that stands for; in keys only if
     /// `has_own_keys`, since a cluster's name may be a word that is a key everywhere, such as `app`.
     fn general(&self, own: &OwnFacts, has_own_keys: bool) -> Self;
-
-    /// Returns where it happens.
-    fn place(&self) -> impl Hash;
-
-    /// Returns what it is, beside where it happens.
-    fn content(&self) -> impl Hash;
 }
 
 impl Foldable for Event {
@@ -172,7 +166,15 @@ impl Foldable for Event {
         }
         event
     }
+}
 
+impl Event {
+    /// Returns the file of a setting.
+    pub(super) fn file(&self) -> Option<&str> {
+        if let Self::Setting { file, .. } = self { Some(file) } else { None }
+    }
+
+    /// Returns where it happens, whatever it is there.
     fn place(&self) -> impl Hash {
         match self {
             Self::Cluster { action, .. } => (Some(*action), "", None),
@@ -181,15 +183,6 @@ impl Foldable for Event {
             Self::Setting { file, change } => {
                 (None, file.as_str(), Some(Some((&change.object, &change.path))))
             }
-        }
-    }
-
-    fn content(&self) -> impl Hash {
-        match self {
-            Self::Cluster { addons, files, .. } => (*addons, *files, None),
-            Self::Addon { files, .. } => (0, *files, None),
-            Self::File { leaves, .. } => (0, *leaves, None),
-            Self::Setting { change, .. } => (0, 0, Some((&change.old, &change.new))),
         }
     }
 }
@@ -232,40 +225,34 @@ fn general_value(value: Value, general: &impl Fn(String) -> String, has_own_keys
 }
 
 /// A risk and what it is about.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Hash)]
 struct RiskAt(Risk, String);
 
 impl Foldable for RiskAt {
     fn general(&self, own: &OwnFacts, _has_own_keys: bool) -> Self {
         Self(self.0, own.general(&self.1).into_owned())
     }
-
-    fn place(&self) -> impl Hash {
-        (self.0, self.1.as_str())
-    }
-
-    fn content(&self) -> impl Hash {}
 }
 
-/// What is hashed by every bit of it.
+/// What stands for every bit of something.
+type Fingerprint = [u8; blake3::OUT_LEN];
+
+fn fingerprint(part: impl Hash) -> Fingerprint {
+    let mut hasher = Blake3::default();
+    part.hash(&mut hasher);
+    hasher.0.finalize().into()
+}
+
 #[derive(Default)]
-struct Fingerprint(blake3::Hasher);
+struct Blake3(blake3::Hasher);
 
-impl Fingerprint {
-    fn of(part: impl Hash) -> blake3::Hash {
-        let mut fingerprint = Self::default();
-        part.hash(&mut fingerprint);
-        fingerprint.0.finalize()
-    }
-}
-
-impl Hasher for Fingerprint {
+impl Hasher for Blake3 {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     fn finish(&self) -> u64 {
-        self.0.finalize().as_bytes()[..8].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+        self.0.finalize().as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
     }
 }
 
@@ -275,49 +262,40 @@ pub(super) struct Slot<T = Event> {
     pub(super) clusters: Vec<u32>,
     /// How many different values were folded into this one.
     variants: usize,
-    place: blake3::Hash,
-    /// The hash with the first cluster's own name and facts in it, and with them in its keys alone.
-    raw: blake3::Hash,
-    of_values: blake3::Hash,
+    /// What stands for it with the first cluster's own name and facts in it, and with them in its keys alone.
+    raw: Fingerprint,
+    of_values: Fingerprint,
     /// Whether it is the same only up to what is each cluster's own, and whether that is so of its keys, too.
     is_general: bool,
     has_own_keys: bool,
 }
 
-/// What was seen so far, by its hashes.
+/// What was seen so far, by its fingerprints.
 struct Slots<T> {
-    by_hash: HashMap<blake3::Hash, usize>,
+    by_fingerprint: HashMap<Fingerprint, usize>,
     slots: Vec<Slot<T>>,
 }
 
 impl<T: Foldable> Slots<T> {
     /// Adds what is seen on a cluster.
     fn add(&mut self, cluster: u32, own: &OwnFacts, item: T) {
-        let hash = |item: &T| Fingerprint::of((item.place(), item.content()));
         let general = item.general(own, true);
-        let raw = hash(&item);
+        let raw = fingerprint(&item);
         // What reads the same is the same, even where a cluster's name is also a word of another meaning.
-        let (of_values, of_all) =
-            if general == item { (raw, raw) } else { (hash(&item.general(own, false)), hash(&general)) };
-        let hashes = [raw, of_values, of_all];
-        let known = hashes.iter().find_map(|hash| self.by_hash.get(hash)).copied();
+        let (of_values, of_all) = if general == item {
+            (raw, raw)
+        } else {
+            (fingerprint(item.general(own, false)), fingerprint(general))
+        };
+        let fingerprints = [raw, of_values, of_all];
+        let known = fingerprints.iter().find_map(|fingerprint| self.by_fingerprint.get(fingerprint)).copied();
         let at = known.unwrap_or(self.slots.len());
         if known.is_none() {
-            let (place, clusters) = (Fingerprint::of(general.place()), Vec::new());
-            let (is_general, has_own_keys) = (false, false);
-            self.slots.push(Slot {
-                item,
-                clusters,
-                variants: 1,
-                place,
-                raw,
-                of_values,
-                is_general,
-                has_own_keys,
-            });
+            let (clusters, is_general, has_own_keys) = (Vec::new(), false, false);
+            self.slots.push(Slot { item, clusters, variants: 1, raw, of_values, is_general, has_own_keys });
         }
-        for hash in hashes {
-            self.by_hash.entry(hash).or_insert(at);
+        for fingerprint in fingerprints {
+            self.by_fingerprint.entry(fingerprint).or_insert(at);
         }
         let slot = &mut self.slots[at];
         slot.is_general |= slot.raw != raw;
@@ -333,7 +311,7 @@ impl<T: Foldable> Slots<T> {
 /// what is their own.
 fn folded<T: Foldable>(plan: &Plan, found: impl Fn(&ClusterName, &ClusterPlan) -> Vec<T>) -> Vec<Slot<T>> {
     let own: Vec<_> = plan.clusters.keys().map(|name| plan.facts.own(name)).collect();
-    let mut slots = Slots { by_hash: HashMap::new(), slots: Vec::new() };
+    let mut slots = Slots { by_fingerprint: HashMap::new(), slots: Vec::new() };
     for ((name, cluster), (index, own)) in plan.clusters.iter().zip((0..).zip(&own)) {
         for item in found(name, cluster) {
             slots.add(index, own, item);
@@ -354,7 +332,7 @@ pub(super) fn slots(plan: &Plan) -> Vec<Slot> {
 pub(super) fn groups(plan: &Plan, slots: Vec<Slot>) -> Vec<Group> {
     let names: Vec<&ClusterName> = plan.clusters.keys().collect();
     let mut by_clusters: BTreeMap<Vec<u32>, Vec<Entry>> = BTreeMap::new();
-    for slot in fold_variants(slots) {
+    for slot in fold_variants(plan, slots) {
         let entry = Entry { event: slot.item, variants: slot.variants };
         by_clusters.entry(slot.clusters).or_default().push(entry);
     }
@@ -412,41 +390,28 @@ fn events_of_file(cluster: &ClusterName, plan: &FilePlan) -> Vec<Event> {
 }
 
 /// Folds the rare values of a setting that has many, for example one that differs on every cluster.
-fn fold_variants(slots: Vec<Slot>) -> Vec<Slot> {
-    let mut order: Vec<blake3::Hash> = Vec::new();
-    let mut by_place: HashMap<blake3::Hash, Vec<Slot>> = HashMap::new();
+fn fold_variants(plan: &Plan, slots: Vec<Slot>) -> Vec<Slot> {
+    let own: Vec<_> = plan.clusters.keys().map(|name| plan.facts.own(name)).collect();
+    let mut by_place: BTreeMap<Fingerprint, Vec<Slot>> = BTreeMap::new();
     for slot in slots {
-        let same = by_place.entry(slot.place).or_default();
-        if same.is_empty() {
-            order.push(slot.place);
-        }
-        same.push(slot);
+        let general = slot.item.general(&own[slot.clusters[0] as usize], true);
+        by_place.entry(fingerprint(general.place())).or_default().push(slot);
     }
-    order.iter().filter_map(|place| by_place.remove(place)).flat_map(fold_rare).collect()
+    by_place.into_values().flat_map(fold_rare).collect()
 }
 
 fn fold_rare(same: Vec<Slot>) -> Vec<Slot> {
-    if same.len() <= MAX_LISTED_VARIANTS {
-        return same;
-    }
     let total: usize = same.iter().map(|slot| slot.clusters.len()).sum();
     let is_common = |slot: &Slot| slot.clusters.len() > 1 && slot.clusters.len() * RARE_SHARE >= total;
-    let (mut kept, rare): (Vec<Slot>, Vec<Slot>) = same.into_iter().partition(is_common);
-    if rare.len() <= MAX_LISTED_VARIANTS {
-        kept.extend(rare);
-        return kept;
+    let rare = same.iter().filter(|slot| !is_common(slot));
+    let variants = rare.clone().count();
+    if variants <= MAX_LISTED_VARIANTS {
+        return same;
     }
-    let variants = rare.len();
-    let folded = rare.into_iter().reduce(|mut all, slot| {
-        all.clusters.extend(slot.clusters);
-        all
-    });
-    kept.extend(folded.map(|mut slot| {
-        slot.clusters.sort_unstable();
-        slot.clusters.dedup();
-        slot.variants = variants;
-        slot
-    }));
+    let clusters: BTreeSet<u32> = rare.flat_map(|slot| slot.clusters.iter().copied()).collect();
+    let (mut kept, rare): (Vec<Slot>, Vec<Slot>) = same.into_iter().partition(is_common);
+    let example = rare.into_iter().next();
+    kept.extend(example.map(|slot| Slot { clusters: clusters.into_iter().collect(), variants, ..slot }));
     kept
 }
 

@@ -110,18 +110,15 @@ fn highlights(plan: &Plan, slots: &[Slot]) -> Vec<Highlight> {
             found.entry(what).or_default().insert(name);
         }
     }
-    found.extend(charts(plan));
-    let versions = found.keys().filter_map(What::versions).collect::<BTreeSet<_>>();
-    let values = values(plan, slots, &versions);
-    found.extend(values);
-    let mut found: Vec<(What, BTreeSet<&ClusterName>)> = found.into_iter().collect();
-    found.sort_by_cached_key(|(what, clusters)| {
-        (what.kind(), what.is_unnamed(), Reverse(what.settings()), Reverse(clusters.len()), what.clone())
-    });
-    found
-        .into_iter()
+    let charts = charts(plan);
+    found.extend(values(plan, slots, &charts));
+    found.extend(charts);
+    let highlights = found.into_iter();
+    let mut highlights: Vec<Highlight> = highlights
         .map(|(what, clusters)| Highlight { what, clusters: clusters.into_iter().cloned().collect() })
-        .collect()
+        .collect();
+    highlights.sort_by_key(|highlight| (highlight.what.rank(), Reverse(highlight.clusters.len())));
+    highlights
 }
 
 /// Returns the charts that change their versions, each once for all add-ons that install it.
@@ -161,13 +158,17 @@ struct Edit {
 fn values<'p>(
     plan: &'p Plan,
     slots: &[Slot],
-    versions: &BTreeSet<(String, String)>,
+    charts: &BTreeMap<What, BTreeSet<&ClusterName>>,
 ) -> Vec<(What, BTreeSet<&'p ClusterName>)> {
     let names: Vec<&ClusterName> = plan.clusters.keys().collect();
+    let versions: BTreeSet<_> = charts
+        .keys()
+        .filter_map(|what| if let What::Chart { old, new, .. } = what { Some((old, new)) } else { None })
+        .collect();
     let mut edits: BTreeMap<EditKey, Edit> = BTreeMap::new();
     for Slot { item, clusters, .. } in slots {
         let Event::Setting { file, change } = item else { continue };
-        let Some(edit) = edit(change).filter(|edit| !versions.contains(edit)) else { continue };
+        let Some(edit) = edit(change).filter(|(old, new)| !versions.contains(&(old, new))) else { continue };
         let fact = plan.facts.edited(&edit.0, &edit.1).map(str::to_owned);
         let key = (fact.clone(), fact.is_none().then(|| edit.clone()));
         let found = edits.entry(key).or_default();
@@ -219,28 +220,14 @@ fn common(old: impl Iterator<Item = char>, new: impl Iterator<Item = char>) -> u
 }
 
 impl What {
-    /// Returns the number of its kind, in the order of which all are shown.
-    pub(super) const fn kind(&self) -> u8 {
+    /// Returns by what highlights are ordered before the number of their clusters: kind, and values that are edited facts
+    /// and change the most settings first.
+    const fn rank(&self) -> (u8, bool, Reverse<usize>) {
         match self {
-            Self::Cluster { .. } => 0,
-            Self::Chart { .. } => 1,
-            Self::Addon { .. } => 2,
-            Self::Value { .. } => 3,
-        }
-    }
-
-    const fn is_unnamed(&self) -> bool {
-        matches!(self, Self::Value { fact: None, .. })
-    }
-
-    const fn settings(&self) -> usize {
-        if let Self::Value { settings, .. } = self { *settings } else { 0 }
-    }
-
-    fn versions(&self) -> Option<(String, String)> {
-        match self {
-            Self::Chart { old, new, .. } => Some((old.clone(), new.clone())),
-            _ => None,
+            Self::Cluster { .. } => (0, false, Reverse(0)),
+            Self::Chart { .. } => (1, false, Reverse(0)),
+            Self::Addon { .. } => (2, false, Reverse(0)),
+            Self::Value { fact, settings, .. } => (3, fact.is_none(), Reverse(*settings)),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::group::{Entry, Event, Group, RiskGroup};
 use super::highlight::Overview;
 use super::model::Plan;
-use super::show::{self, FULL_DIFF, LineKind, SHORT, SHORT_DIFF, on_clusters, on_counted};
+use super::show::{self, FULL_DIFF, SHORT, SHORT_DIFF, on_clusters, on_counted};
 use super::text::{self, FULL_COMMAND, folded, headline};
 use crate::key_path::Step;
 use crate::plural::counted;
@@ -135,22 +135,10 @@ fn capital(text: &str) -> String {
 /// Writes the entries of a group as the lines of a diff.
 fn lines(group: &Group) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut shown = None;
-    for entry in group.entries.iter().take(MAX_ENTRIES) {
-        if let Event::Setting { file, .. } = &entry.event
-            && shown != Some(file)
-        {
-            lines.push(format!("# {}", visible(file)));
-            shown = Some(file);
-        }
-        lines.extend(show::entry(entry, SHORT_DIFF).iter().map(|line| {
-            let sign = line.kind.sign();
-            if line.kind == LineKind::Plain {
-                format!("  {}", line.text)
-            } else {
-                format!("{sign} {}", line.text)
-            }
-        }));
+    for (at, entry) in group.entries.iter().enumerate().take(MAX_ENTRIES) {
+        lines.extend(show::file_heading(&group.entries, at).map(|file| format!("# {}", visible(file))));
+        let entry = show::entry(entry, SHORT_DIFF);
+        lines.extend(entry.iter().map(|line| format!("{} {}", line.kind.sign(), line.text)));
     }
     if group.entries.len() > MAX_ENTRIES {
         let more = counted(group.entries.len() - MAX_ENTRIES, "more change");

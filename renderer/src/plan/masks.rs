@@ -1,99 +1,51 @@
 //! Secrets in a plan: masked as soon as a change is known, so that nothing that shows a plan has them.
 
-use super::documents::ObjectName;
+use super::compare::Beside;
 use super::model::Change;
-use super::read::read;
 use crate::key_path::Step;
 use crate::secrets::{MASK, Mask, announces_a_secret, names_a_secret, refers_to_a_secret};
 use crate::yaml::Value;
 
-/// The two versions of a file that a change is of.
-pub(super) struct Versions<'a> {
-    pub old: &'a [u8],
-    pub new: &'a [u8],
+/// Masks the secrets on both sides of a change.
+pub(super) fn masked(change: Change, beside: Beside<'_>) -> Change {
+    let name = secret_name(&change, beside).map(str::to_owned);
+    let mut mask = Mask::default();
+    let whole = |value| if change.path.is_empty() { in_secret_manifest(value) } else { value };
+    let old = change.old.map(|old| mask.published(whole(old), name.as_deref()));
+    let new = change.new.map(|new| mask.rendered(whole(new), name.as_deref()));
+    Change { old, new, ..change }
 }
 
-impl Versions<'_> {
-    /// Masks the secrets on both sides of a change.
-    pub(super) fn masked(&self, change: Change) -> Change {
-        let name = self.secret_name(&change);
-        let mut mask = Mask::default();
-        let whole = |value| if change.path.is_empty() { in_secret_manifest(value) } else { value };
-        let old = change.old.map(|old| mask.published(whole(old), name.as_deref()));
-        let new = change.new.map(|new| mask.rendered(whole(new), name.as_deref()));
-        Change { old, new, ..change }
-    }
-
-    /// Returns the name of the secret that a change is of or below.
-    fn secret_name(&self, change: &Change) -> Option<String> {
-        let kind = change.object.as_ref().map_or("", |object| object.kind.as_str());
-        let mut name: Option<&str> = None;
-        let mut item: Option<&str> = None;
-        for (depth, step) in change.path.iter().enumerate() {
-            let key = match step {
-                Step::Key(key) => key.as_str(),
-                Step::Item { field: "name" | "key", id } => {
-                    item = Some(id);
-                    continue;
-                }
-                Step::Index(_) | Step::Item { .. } => {
-                    item = None;
-                    continue;
-                }
-            };
-            let is_data = kind == "Secret" && depth == 0 && matches!(key, "data" | "stringData");
-            // There, it is what the remote content will be called.
-            let is_external = kind == "ExternalSecret" && key == "secretKey";
-            name = match (name, item.take()) {
-                (Some(_), _) if refers_to_a_secret(key) => return None,
-                (Some(name), _) => Some(name),
-                (None, Some(item)) if key == "value" => names_a_secret(item).then_some(item),
-                (None, _) => (is_data || (!is_external && names_a_secret(key))).then_some(key),
-            };
-        }
-        name.map(str::to_owned).or_else(|| self.name_beside(change))
-    }
-
-    /// Returns what stands beside a value and may name a secret: the `name` of an item that has no identity
-    /// of its own, or the argument before one.
-    fn name_beside(&self, change: &Change) -> Option<String> {
-        let (last, above) = change.path.split_last()?;
-        let is_asked = match last {
-            Step::Key(key) => {
-                key == "value" && !matches!(above.last(), Some(Step::Item { field: "name" | "key", .. }))
+/// Returns the name of the secret that a change is of or below.
+fn secret_name<'c>(change: &'c Change, beside: Beside<'c>) -> Option<&'c str> {
+    let kind = change.object.as_ref().map_or("", |object| object.kind.as_str());
+    let mut name: Option<&str> = None;
+    let mut item: Option<&str> = None;
+    for (depth, step) in change.path.iter().enumerate() {
+        let key = match step {
+            Step::Key(key) => key.as_str(),
+            Step::Item { field: "name" | "key", id } => {
+                item = Some(id);
+                continue;
             }
-            Step::Index(_) => [self.new, self.old].into_iter().any(has_secret_argument),
-            Step::Item { .. } => false,
+            Step::Index(_) | Step::Item { .. } => {
+                item = None;
+                continue;
+            }
         };
-        if !is_asked {
-            return None;
-        }
-        [self.new, self.old].into_iter().find_map(|bytes| {
-            let documents = read(std::str::from_utf8(bytes).ok()?)?;
-            let object = change.object.as_deref();
-            let is_meant =
-                |document: &&Value| object.is_none() || ObjectName::of(document).as_ref() == object;
-            let holder = documents.iter().find(is_meant)?.at(above)?;
-            let name = match last {
-                Step::Index(index) => holder.as_list()?.get(index.checked_sub(1)?)?,
-                _ => holder.get("name").or_else(|| holder.get("key"))?,
-            };
-            let names = if matches!(last, Step::Index(_)) { announces_a_secret } else { names_a_secret };
-            name.as_str().filter(|name| names(name)).map(str::to_owned)
-        })
+        let is_data = kind == "Secret" && depth == 0 && matches!(key, "data" | "stringData");
+        // There, it is what the remote content will be called.
+        let is_external = kind == "ExternalSecret" && key == "secretKey";
+        name = match (name, item.take()) {
+            (Some(_), _) if refers_to_a_secret(key) => return None,
+            (Some(name), _) => Some(name),
+            (None, Some(item)) if key == "value" => names_a_secret(item).then_some(item),
+            (None, _) => (is_data || (!is_external && names_a_secret(key))).then_some(key),
+        };
     }
-}
-
-/// Returns quickly whether a file has an argument such as `--password` whose value is the next one.
-fn has_secret_argument(bytes: &[u8]) -> bool {
-    memchr::memchr_iter(b'-', bytes).any(|at| {
-        let starts = at == 0 || matches!(bytes[at - 1], b' ' | b'"' | b'\'' | b'[' | b',' | b'\n');
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        starts && {
-            let length = bytes[at..].iter().take_while(|byte| is_part(byte)).count();
-            std::str::from_utf8(&bytes[at..at + length]).is_ok_and(announces_a_secret)
-        }
-    })
+    let is_argument = matches!(change.path.last(), Some(Step::Index(_)));
+    let names = if is_argument { announces_a_secret } else { names_a_secret };
+    name.or_else(|| beside.into_iter().flatten().find(|name| names(name)))
 }
 
 /// Masks the data of a Secret whose manifest is shown as a text, since it is not YAML or only spelled differently.

@@ -109,13 +109,13 @@ fn cluster_plan(
     }
     for (name, addon) in &mut addons {
         let own = changes.iter().copied().filter(|change| change.addon.as_ref() == Some(name));
-        let count = published.and_then(|cluster| cluster.addons.get(name)).copied().unwrap_or(0);
+        let count = published.and_then(|cluster| cluster.files_of.get(name)).copied().unwrap_or(0);
         addon.action = action_of(own, count);
         // The add-ons of a deleted cluster share its risk.
         addon.risk =
-            (addon.action == Action::Delete && action != Action::Delete).then(|| consequences.of_addon());
+            (addon.action == Action::Delete && action != Action::Delete).then(|| consequences.of_addon);
     }
-    let risk = (action == Action::Delete).then(|| consequences.of_cluster());
+    let risk = (action == Action::Delete).then(|| consequences.of_cluster);
     ClusterPlan { action, risk, addons, files }
 }
 
@@ -159,7 +159,7 @@ fn file_plan(
             let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action, memo);
             let mut risks = risk::of_file(&changes, action, own);
             if action == Action::Delete {
-                risks.insert(0, consequences.of_file());
+                risks.insert(0, consequences.of_file);
             }
             let leaves = changes.iter().map(compare::count_leaves).sum();
             FilePlan { path, action, leaves, risks, changes: Vec::new(), applications: Vec::new(), content }
@@ -169,11 +169,9 @@ fn file_plan(
 
 /// Compares two versions of a file. Very many changes are one of the whole text, with the most severe of their risks.
 fn changes_of(old: &[u8], new: &[u8], own: &OwnFacts, memo: &mut read::Memo) -> Vec<Change> {
-    let changes = compare::files(old, new, memo).into_iter();
-    let changes: Vec<_> = changes
-        .map(|change| Change { risk: risk::of_change(&change, own), ..change })
-        .map(|change| masks::Versions { old, new }.masked(change))
-        .collect();
+    let changes = compare::files(old, new, memo, &|change, beside| {
+        masks::masked(Change { risk: risk::of_change(&change, own), ..change }, beside)
+    });
     if changes.len() <= MAX_CHANGES {
         return changes;
     }

@@ -2,10 +2,10 @@
 //!
 //! Knows nothing of how a plan is made or shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::applications::ApplicationChange;
 use super::documents::ObjectName;
@@ -34,16 +34,19 @@ pub struct FileChange {
 ///
 /// Collected from one item a published file. It distinguishes a deleted add-on from one that lost a file, and
 /// is the whole of which the deletion budget allows a share.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     pub(super) clusters: BTreeMap<ClusterName, PublishedCluster>,
 }
 
 /// What is published of one cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PublishedCluster {
     pub files: usize,
-    pub addons: BTreeMap<AddonName, usize>,
+    /// How many add-ons there are, and how many files those have of which any changes.
+    pub addons: usize,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files_of: BTreeMap<AddonName, usize>,
 }
 
 /// How many clusters, add-ons and files there are.
@@ -139,7 +142,7 @@ pub struct FilePlan {
 ///
 /// A file that cannot be read as YAML, or whose values are equal and only spelled differently, is one change of its
 /// whole text at the empty path.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Change {
     /// The Kubernetes object that holds the setting, if the file holds objects.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
@@ -180,9 +183,29 @@ impl Published {
     pub fn totals(&self) -> Totals {
         Totals {
             clusters: self.clusters.len(),
-            addons: self.clusters.values().map(|cluster| cluster.addons.len()).sum(),
+            addons: self.clusters.values().map(|cluster| cluster.addons).sum(),
             files: self.clusters.values().map(|cluster| cluster.files).sum(),
         }
+    }
+}
+
+impl Published {
+    /// Returns what is published of some clusters.
+    #[must_use]
+    pub fn only(&self, is_meant: impl Fn(&ClusterName) -> bool) -> Self {
+        let clusters = self.clusters.iter().filter(|(name, _)| is_meant(name));
+        Self { clusters: clusters.map(|(name, cluster)| (name.clone(), cluster.clone())).collect() }
+    }
+
+    /// Leaves out what no plan of these changes asks for: the files of each add-on that does not change.
+    #[must_use]
+    pub fn about(mut self, changes: &[FileChange]) -> Self {
+        let changed: BTreeSet<_> =
+            changes.iter().map(|change| (&change.cluster, change.addon.as_ref())).collect();
+        for (name, cluster) in &mut self.clusters {
+            cluster.files_of.retain(|addon, _| changed.contains(&(name, Some(addon))));
+        }
+        self
     }
 }
 
@@ -194,8 +217,11 @@ impl<'a> FromIterator<(&'a ClusterName, Option<&'a AddonName>)> for Published {
             let cluster = published.clusters.entry(cluster.clone()).or_default();
             cluster.files += 1;
             if let Some(addon) = addon {
-                *cluster.addons.entry(addon.clone()).or_default() += 1;
+                *cluster.files_of.entry(addon.clone()).or_default() += 1;
             }
+        }
+        for cluster in published.clusters.values_mut() {
+            cluster.addons = cluster.files_of.len();
         }
         published
     }

@@ -3,6 +3,8 @@
 //! Each check is a pure function over one leaf, in one table. Knows nothing of how much changes; that is the budget's.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::documents::ObjectName;
 use super::model::{Action, Change, FileChange};
@@ -61,13 +63,13 @@ pub(super) fn of_file(documents: &[Change], action: Action, own: &OwnFacts) -> V
 
 /// Returns the risks of a change, one of a kind, most severe first.
 fn risks(change: &Change, is_update: bool, own: &OwnFacts) -> Vec<Risk> {
-    let mut found: [Option<Risk>; CHECKS.len()] = [None; CHECKS.len()];
+    let mut found: BTreeMap<RiskKind, &'static str> = BTreeMap::new();
     let object = change.object.as_deref();
     let mut look = |keys: &[&str], old: Option<&Value>, new: Option<&Value>| {
         let leaf = Leaf { object, keys, old, new, is_update, own };
-        for ((kind, check), slot) in CHECKS.iter().zip(&mut found) {
-            if slot.is_none() {
-                *slot = check(&leaf).map(|note| Risk { kind: *kind, note });
+        for (kind, check) in CHECKS {
+            if !found.contains_key(&kind) {
+                found.extend(check(&leaf).map(|note| (kind, note)));
             }
         }
     };
@@ -75,28 +77,27 @@ fn risks(change: &Change, is_update: bool, own: &OwnFacts) -> Vec<Risk> {
     if keys.is_empty() {
         look(&keys, change.old.as_ref(), change.new.as_ref());
     }
-    match (&change.old, &change.new) {
-        (Some(old), Some(new)) if is_scalar(old) && is_scalar(new) => look(&keys, Some(old), Some(new)),
-        (old, new) => {
-            let above = keys.len();
-            for (value, is_old) in [(old, true), (new, false)]
-                .into_iter()
-                .filter_map(|(value, side)| Some((value.as_ref()?, side)))
-            {
-                walk(value, &mut |visit| {
-                    if visit.is_leaf() {
-                        keys.truncate(above);
-                        keys.extend(visit.path.iter().filter_map(Step::key));
-                        let leaf = Some(visit.value);
-                        look(&keys, leaf.filter(|_| is_old), leaf.filter(|_| !is_old));
-                    }
-                    Below::Enter
-                });
-                keys.truncate(above);
-            }
+    if let (Some(old), Some(new)) = (&change.old, &change.new)
+        && is_scalar(old)
+        && is_scalar(new)
+    {
+        look(&keys, Some(old), Some(new));
+    } else {
+        let above = keys.len();
+        for (side, is_old) in [(&change.old, true), (&change.new, false)] {
+            let Some(value) = side else { continue };
+            walk(value, &mut |visit| {
+                if visit.is_leaf() {
+                    keys.truncate(above);
+                    keys.extend(visit.path.iter().filter_map(Step::key));
+                    let leaf = Some(visit.value);
+                    look(&keys, leaf.filter(|_| is_old), leaf.filter(|_| !is_old));
+                }
+                Below::Enter
+            });
         }
     }
-    found.into_iter().flatten().collect()
+    found.into_iter().map(|(kind, note)| Risk { kind, note }).collect()
 }
 
 fn is_scalar(value: &Value) -> bool {
@@ -200,16 +201,14 @@ fn backup_inside(leaf: &Leaf<'_>) -> Option<&'static str> {
 
 /// Returns whether an address leads to the cluster itself: by the name of a Service, or by an address of its own.
 fn is_inside(address: &str, own: &OwnFacts) -> bool {
-    let (scheme, rest) = address.split_once("://").map_or(("", address), |(scheme, rest)| (scheme, rest));
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port),
-        None => authority.split_once(':').filter(|(_, port)| !port.contains(':')).unwrap_or((authority, "")),
-    };
-    if let Ok(address) = host.parse() {
+    let address = authority.parse::<SocketAddr>().map(|address| address.ip());
+    if let Ok(address) = address.or_else(|_| authority.trim_matches(['[', ']']).parse()) {
         return own.has_address(address);
     }
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
     let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
     // A name of one label is a Service beside it; without a scheme or a port it may be any word.
     let is_service = labels.len() >= 3 && labels[2] == "svc";
@@ -263,9 +262,9 @@ fn crd(leaf: &Leaf<'_>) -> Option<&'static str> {
             (false, false) => return None,
         });
     }
-    let installs_crds = leaf.last() == "installCRDs"
-        || (matches!(leaf.last(), "enabled" | "install" | "keep") && leaf.has("crds"));
-    (leaf.object.is_none() && installs_crds && leaf.is_update)
+    let is_switch = [leaf.old, leaf.new].into_iter().flatten().any(|value| matches!(value, Value::Bool(_)));
+    let names_crds = || leaf.keys.iter().any(|key| key.to_ascii_lowercase().contains("crds"));
+    (leaf.object.is_none() && leaf.is_update && is_switch && names_crds())
         .then_some("the chart starts or stops installing its definitions")
 }
 
@@ -308,24 +307,20 @@ fn namespace_move(leaf: &Leaf<'_>) -> Option<&'static str> {
 }
 
 fn exposed_address(leaf: &Leaf<'_>) -> Option<&'static str> {
-    let is_address = match leaf.last() {
-        "loadBalancerIP"
-        | "externalIPs"
-        | "remoteWriteUrl"
-        | "metallb.io/loadBalancerIPs"
-        | "metallb.universe.tf/loadBalancerIPs" => true,
-        "url" => leaf.has("remoteWrite"),
-        "addresses" => leaf.kind() == "IPAddressPool",
+    let (old, new) = leaf.texts();
+    let is_address = match leaf.last().rsplit('/').next()? {
         "type" | "serviceType" => {
-            let (old, new) = leaf.texts();
-            [old, new].iter().any(|kind| matches!(*kind, "LoadBalancer" | "NodePort"))
+            let is_outward = [old, new].iter().any(|kind| matches!(*kind, "LoadBalancer" | "NodePort"));
+            return is_outward.then_some("a service becomes reachable from outside or stops being so");
         }
-        _ => false,
+        "loadBalancerIP" | "loadBalancerIPs" | "externalIPs" => true,
+        "addresses" => leaf.kind().ends_with("AddressPool"),
+        last => {
+            last.to_ascii_lowercase().ends_with("url")
+                && leaf.keys.iter().any(|key| key.starts_with("remoteWrite"))
+        }
     };
     is_address.then_some(match (leaf.old, leaf.new) {
-        _ if matches!(leaf.last(), "type" | "serviceType") => {
-            "a service becomes reachable from outside or stops being so"
-        }
         (None, _) => "an address appears that others may reach or depend on",
         (_, None) => "an address goes that others may depend on",
         _ => "an address moves that others may depend on",
@@ -347,88 +342,62 @@ fn rbac(leaf: &Leaf<'_>) -> Option<&'static str> {
 /// What Argo CD does with what is no longer rendered, as far as the plan shows it.
 ///
 /// It is read from the cluster's own `ApplicationSet`, which changes whenever an add-on comes or goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) struct Consequences {
-    rules: Option<Rules>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Rules {
-    keeps_applications: bool,
-    keeps_objects: bool,
-    prunes: bool,
+    /// Of deleting the cluster: its `ApplicationSet` goes.
+    pub of_cluster: Risk,
+    /// Of deleting an add-on: its element goes from the `ApplicationSet`.
+    pub of_addon: Risk,
+    /// Of deleting a file of something that stays.
+    pub of_file: Risk,
 }
 
 impl Consequences {
     /// Reads them from the files of one cluster; without a deletion they are not needed.
     pub(super) fn of(changes: &[&FileChange]) -> Self {
-        if !changes.iter().any(|change| change.action() == Action::Delete) {
-            return Self::default();
-        }
+        let is_needed = changes.iter().any(|change| change.action() == Action::Delete);
         let texts = changes.iter().filter_map(|change| change.new.as_deref().or(change.old.as_deref()));
-        let rules = texts
+        let set = texts
+            .filter(|_| is_needed)
             .filter_map(|bytes| std::str::from_utf8(bytes).ok())
             .filter(|text| text.contains("ApplicationSet"))
             .filter_map(read)
             .flatten()
-            .find(|document| document.get("kind").and_then(Value::as_str) == Some("ApplicationSet"))
-            .map(|document| Rules::of(&document));
-        Self { rules }
-    }
-
-    /// Returns the risk of deleting a cluster: its `ApplicationSet` goes.
-    pub(super) fn of_cluster(self) -> Risk {
-        let note = match self.rules {
-            Some(Rules { keeps_objects: true, .. }) => {
-                "Argo CD stops managing the cluster and leaves everything running on it (`preserveResourcesOnDeletion`)"
-            }
-            Some(_) => {
-                "Argo CD deletes the Applications with the ApplicationSet, and every object that they made"
-            }
-            None => {
-                "the cluster's ApplicationSet decides whether its objects are deleted; the plan does not show it"
-            }
-        };
-        Risk { kind: RiskKind::Deletion, note }
-    }
-
-    /// Returns the risk of deleting an add-on: its element goes from the `ApplicationSet`.
-    pub(super) fn of_addon(self) -> Risk {
-        let note = match self.rules {
-            Some(Rules { keeps_applications: true, .. }) => {
-                "Argo CD keeps the Application and its objects (`applicationsSync`): delete it by hand when it may go"
-            }
-            Some(Rules { keeps_objects: true, .. }) => {
-                "Argo CD deletes the Application and leaves its objects running (`preserveResourcesOnDeletion`)"
-            }
-            Some(_) => "Argo CD deletes the Application and every object that it made",
-            None => {
-                "the cluster's ApplicationSet decides whether its objects are deleted; the plan does not show it"
-            }
-        };
-        Risk { kind: RiskKind::Deletion, note }
-    }
-
-    /// Returns the risk of deleting a file of something that stays.
-    pub(super) fn of_file(self) -> Risk {
-        let note = match self.rules {
-            Some(Rules { prunes: true, .. }) => "Argo CD prunes the objects of this file on the next sync",
-            Some(_) => "Argo CD leaves the objects of this file running and shows them as out of sync",
-            None => {
-                "Argo CD deletes the objects of this file on the next sync if it prunes; without pruning they stay"
-            }
-        };
-        Risk { kind: RiskKind::Deletion, note }
+            .find(|document| document.get("kind").and_then(Value::as_str) == Some("ApplicationSet"));
+        let [of_cluster, of_addon, of_file] =
+            notes(set.as_ref()).map(|note| Risk { kind: RiskKind::Deletion, note });
+        Self { of_cluster, of_addon, of_file }
     }
 }
 
-impl Rules {
-    fn of(application_set: &Value) -> Self {
-        let is_true = |keys: &[&str]| application_set.at(keys) == Some(&Value::Bool(true));
-        Self {
-            keeps_applications: may_keep(application_set.at(&["spec", "syncPolicy", "applicationsSync"])),
-            keeps_objects: is_true(&["spec", "syncPolicy", "preserveResourcesOnDeletion"]),
-            prunes: is_true(&["spec", "template", "spec", "syncPolicy", "automated", "prune"]),
-        }
-    }
+/// Returns what becomes of a cluster, of an add-on, and of a file.
+fn notes(application_set: Option<&Value>) -> [&'static str; 3] {
+    let Some(set) = application_set else {
+        let unknown =
+            "the cluster's ApplicationSet decides whether its objects are deleted; the plan does not show it";
+        let of_file = "Argo CD deletes the objects of this file on the next sync if it prunes; without pruning they stay";
+        return [unknown, unknown, of_file];
+    };
+    let is_true = |keys: &[&str]| set.at(keys) == Some(&Value::Bool(true));
+    let keeps_objects = is_true(&["spec", "syncPolicy", "preserveResourcesOnDeletion"]);
+    let keeps_applications = may_keep(set.at(&["spec", "syncPolicy", "applicationsSync"]));
+    [
+        if keeps_objects {
+            "Argo CD stops managing the cluster and leaves everything running on it (`preserveResourcesOnDeletion`)"
+        } else {
+            "Argo CD deletes the Applications with the ApplicationSet, and every object that they made"
+        },
+        if keeps_applications {
+            "Argo CD keeps the Application and its objects (`applicationsSync`): delete it by hand when it may go"
+        } else if keeps_objects {
+            "Argo CD deletes the Application and leaves its objects running (`preserveResourcesOnDeletion`)"
+        } else {
+            "Argo CD deletes the Application and every object that it made"
+        },
+        if is_true(&["spec", "template", "spec", "syncPolicy", "automated", "prune"]) {
+            "Argo CD prunes the objects of this file on the next sync"
+        } else {
+            "Argo CD leaves the objects of this file running and shows them as out of sync"
+        },
+    ]
 }

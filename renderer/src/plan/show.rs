@@ -3,6 +3,7 @@
 //! Everything that comes from a value is made visible before it is measured and cut.
 
 use std::fmt::Write as _;
+use std::mem::discriminant;
 use std::ops::Range;
 
 use super::compare;
@@ -113,7 +114,7 @@ const MAX_HIGHLIGHTS: usize = 3;
 /// Writes what a plan does, a line for each, and counts what is too much of one kind.
 pub(super) fn highlights(highlights: &[Highlight]) -> Vec<String> {
     let mut lines = Vec::new();
-    for same in highlights.chunk_by(|a, b| a.what.kind() == b.what.kind()) {
+    for same in highlights.chunk_by(|a, b| discriminant(&a.what) == discriminant(&b.what)) {
         let shown = if same.len() <= MAX_HIGHLIGHTS + 1 { same.len() } else { MAX_HIGHLIGHTS };
         lines.extend(same[..shown].iter().map(highlight));
         if shown < same.len() {
@@ -196,6 +197,12 @@ fn is_bare(text: &str) -> bool {
         && !text.ends_with(' ')
         && !text.contains(['\n', '"'])
         && !is_word
+}
+
+/// Returns the file of a setting, if it is not named before an entry above it.
+pub(super) fn file_heading(entries: &[Entry], at: usize) -> Option<&str> {
+    let above = at.checked_sub(1).and_then(|above| entries[above].event.file());
+    entries[at].event.file().filter(|file| above != Some(file))
 }
 
 /// Writes what happens as lines without indentation or sign; the kind of each line stands for its sign.

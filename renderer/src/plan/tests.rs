@@ -322,9 +322,16 @@ fn values_files_have_risks_too() {
             Some(RiskKind::ImmutableField),
         ),
         ("crds:\n  enabled: true\n", "crds:\n  enabled: false\n", Some(RiskKind::Crd)),
+        ("installCRDs: true\n", "installCRDs: false\n", Some(RiskKind::Crd)),
         ("enabled: true\n", "enabled: false\n", None),
         ("namespaceOverride: a\n", "namespaceOverride: b\n", Some(RiskKind::NamespaceMove)),
         ("service: {}\n", "service:\n  loadBalancerIP: 10.0.0.1\n", Some(RiskKind::ExposedAddress)),
+        (
+            "annotations: {lb.example.com/loadBalancerIPs: 10.0.0.1}\n",
+            "annotations: {lb.example.com/loadBalancerIPs: 10.0.0.2}\n",
+            Some(RiskKind::ExposedAddress),
+        ),
+        ("remoteWriteUrl: http://a\n", "remoteWriteUrl: http://b\n", Some(RiskKind::ExposedAddress)),
         ("configs:\n  rbac:\n    a: x\n", "configs:\n  rbac:\n    a: z\n", Some(RiskKind::Rbac)),
     ];
     for (old, new, risk) in rows {

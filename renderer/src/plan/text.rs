@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::group::{Entry, Event, Group, RiskGroup};
+use super::group::{Group, RiskGroup};
 use super::highlight::Overview;
 use super::model::{Action, FilePlan, Plan};
 use super::risk_kind::Risk;
@@ -145,11 +145,13 @@ fn group_lines(group: &Group, most: usize, room: usize) -> Option<Vec<Line>> {
     let mut page = Page::default();
     page.blank();
     page.push(LineKind::Heading, on_clusters(&group.clusters));
-    let (mut file, mut shown) = (None, 0);
-    for entry in group.entries.iter().take(most) {
+    let mut shown = 0;
+    for (at, entry) in group.entries.iter().enumerate().take(most) {
         let before = page.0.len();
-        add_file_heading(&mut page, &mut file, entry);
-        page.signed(if file.is_some() { "    " } else { "  " }, show::entry(entry, SHORT));
+        if let Some(file) = show::file_heading(&group.entries, at) {
+            page.push(LineKind::Plain, format!("  {}", visible(file)));
+        }
+        page.signed(if entry.event.file().is_some() { "    " } else { "  " }, show::entry(entry, SHORT));
         let is_last = shown + 1 == group.entries.len();
         if page.0.len() + usize::from(!is_last) > room {
             page.0.truncate(before);
@@ -162,18 +164,6 @@ fn group_lines(group: &Group, most: usize, room: usize) -> Option<Vec<Line>> {
         page.push(LineKind::Plain, format!("  … {more}: `{FULL_COMMAND}`"));
     }
     (shown > 0).then_some(page.0)
-}
-
-/// Names the file of a setting, if it is not the one named before.
-fn add_file_heading<'g>(page: &mut Page, shown: &mut Option<&'g str>, entry: &'g Entry) {
-    let Event::Setting { file, .. } = &entry.event else {
-        *shown = None;
-        return;
-    };
-    if *shown != Some(file) {
-        page.push(LineKind::Plain, format!("  {}", visible(file)));
-        *shown = Some(file);
-    }
 }
 
 /// Returns everything: each cluster, each file, each change, nothing folded and nothing cut.
