@@ -1,19 +1,35 @@
 //! From renderings to the changes that a plan is made of.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use renderer::inventory::{OwnFacts, Role};
 use renderer::path::{AddonName, ClusterName, RepoPath};
 use renderer::plan::{self, FileChange, MAX_COMPARED_BYTES, Plan, Published};
 use renderer::render::{Rendered, RenderedCluster, RenderedFile};
 use renderer::snapshot::OUTPUT;
+use serde::{Deserialize, Serialize};
 
-use super::files::{ClusterFiles, FleetFiles, facts_of};
 use super::group::Group;
-use crate::git::{FileDelta, GitError, Repository};
+use crate::git::{FileDelta, FolderMemo, GitError, OutputFolder, OutputRoot, Repository, Revision};
 
 /// The most that is read of published files that change: several times a large fleet.
 const MAX_PUBLISHED_BYTES: usize = 256 << 20;
+
+/// What a revision of the base branch renders to, compared with what is published there.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Fleet {
+    /// The clusters that are described.
+    pub roles: BTreeMap<ClusterName, Role>,
+    /// How many files are rendered.
+    pub files: usize,
+    published: Published,
+    /// What the clusters have of their own of which files change.
+    facts: BTreeMap<ClusterName, OwnFacts>,
+    /// The files that change, by cluster. Their bytes pass between processes beside this.
+    #[serde(skip)]
+    pub changes: Vec<FileChange>,
+}
 
 /// What changes for one group.
 #[derive(Debug)]
@@ -24,43 +40,95 @@ pub(super) struct GroupPlan {
     pub plan: Plan,
 }
 
-/// Plans what differs from the base branch for each group, in the order of publishing; no group is left out.
-pub(super) fn by_group(
-    repository: &Repository,
-    fleet: &FleetFiles,
-    group_of: impl Fn(&ClusterName) -> Group,
-    deltas: &[FileDelta],
-) -> Result<Vec<GroupPlan>, GitError> {
-    let mut changes: BTreeMap<Group, Vec<FileChange>> = Group::ALL.map(|group| (group, Vec::new())).into();
-    let mut published = repository.published_files(MAX_COMPARED_BYTES, MAX_PUBLISHED_BYTES);
-    for delta in deltas {
-        let Some((cluster, addon)) = owner(&delta.path) else { continue };
-        let old = delta.old.map(|file| published.read(file)).transpose()?;
-        let (path, new) = (delta.path.clone(), delta.new.clone());
-        changes.entry(group_of(&cluster)).or_default().push(FileChange { path, cluster, addon, old, new });
+impl Fleet {
+    /// Compares what is rendered of `base` with what is published there.
+    pub(super) fn compare(
+        repository: &Repository,
+        base: Revision,
+        rendered: &Rendered,
+        memo: &mut FolderMemo,
+    ) -> Result<Self, GitError> {
+        let mut published = repository.published_files(MAX_COMPARED_BYTES, MAX_PUBLISHED_BYTES);
+        let mut changes = Vec::new();
+        for FileDelta { path, old, new } in deltas(repository, base, rendered, memo)? {
+            let Some((cluster, addon)) = owner(&path) else { continue };
+            let old = old.map(|file| published.read(file)).transpose()?;
+            changes.push(FileChange { path, cluster, addon, old, new });
+        }
+        changes.sort_by(|a, b| (&a.cluster, &a.path).cmp(&(&b.cluster, &b.path)));
+        let changed: BTreeSet<_> = changes.iter().map(|change| &change.cluster).collect();
+        let described = changed.into_iter().filter_map(|name| rendered.inventory.clusters.get(name));
+        let facts = described.map(|cluster| {
+            let hub = rendered.inventory.hub_of(cluster).map(Arc::as_ref);
+            (cluster.name.clone(), OwnFacts::of(cluster, hub))
+        });
+        Ok(Self {
+            roles: rendered.clusters.values().map(|cluster| (cluster.name.clone(), cluster.role)).collect(),
+            files: rendered.file_count(),
+            published: before(rendered, &changes),
+            facts: facts.collect(),
+            changes,
+        })
     }
-    let plan = |(group, files): (Group, Vec<FileChange>)| {
-        let clusters = fleet.values().filter(|cluster| group_of(&cluster.name) == group);
-        let published = published_files(clusters.map(Arc::as_ref), &files);
-        let plan = plan::plan(&files, &published, facts_of(fleet));
-        GroupPlan { group, files, plan }
-    };
-    Ok(changes.into_iter().map(plan).collect())
+
+    /// Returns the clusters that are hubs.
+    pub(super) fn hubs(&self) -> BTreeSet<ClusterName> {
+        let hubs = self.roles.iter().filter(|(_, role)| Group::from(**role) == Group::Control);
+        hubs.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Plans what changes for each group, in the order of publishing; no group is left out.
+    pub(super) fn plan(self, group_of: impl Fn(&ClusterName) -> Group) -> Vec<GroupPlan> {
+        let mut changes: BTreeMap<Group, Vec<FileChange>> =
+            Group::ALL.map(|group| (group, Vec::new())).into();
+        for change in self.changes {
+            changes.entry(group_of(&change.cluster)).or_default().push(change);
+        }
+        let facts: plan::Facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
+        let plan = |(group, files): (Group, Vec<FileChange>)| {
+            let published = self.published.only(|cluster| group_of(cluster) == group);
+            let plan = plan::plan(&files, &published, facts.clone());
+            GroupPlan { group, files, plan }
+        };
+        changes.into_iter().map(plan).collect()
+    }
 }
 
-/// Returns what is published of clusters: what is rendered, less what is new, and what is to be deleted.
-fn published_files<'a>(
-    clusters: impl Iterator<Item = &'a ClusterFiles>,
-    changes: &'a [FileChange],
-) -> Published {
+/// Returns the files that differ from those that are published at `base`.
+fn deltas(
+    repository: &Repository,
+    base: Revision,
+    rendered: &Rendered,
+    memo: &mut FolderMemo,
+) -> Result<Vec<FileDelta>, GitError> {
+    let path = RepoPath::parse(OUTPUT).expect("a constant path");
+    let clusters = &rendered.clusters;
+    let digests = clusters.values().map(|cluster| (&cluster.folder, cluster.digest));
+    let unknown = repository.unknown_folders(base, &path, digests, memo)?;
+    let changed = clusters.values().filter(|cluster| unknown.contains(&cluster.folder));
+    let content = |file: &RenderedFile| (file.path.clone(), Arc::clone(&file.bytes));
+    let files: Vec<(_, Vec<_>)> =
+        changed.map(|cluster| (cluster, cluster.files().into_iter().map(content).collect())).collect();
+    let folders: Vec<_> = files
+        .iter()
+        .map(|(cluster, files)| OutputFolder { path: cluster.folder.clone(), digest: cluster.digest, files })
+        .collect();
+    let root = OutputRoot { path, owned: clusters.keys().map(ToString::to_string).collect() };
+    repository.compare(base, &root, &folders, memo)
+}
+
+/// Returns what is published of a fleet: what is rendered, less what is new, and what is to be deleted.
+fn before(rendered: &Rendered, changes: &[FileChange]) -> Published {
     let created: HashSet<&RepoPath> =
         changes.iter().filter(|change| change.old.is_none()).map(|change| &change.path).collect();
-    let files =
-        clusters.flat_map(|cluster| cluster.paths().map(|(path, addon)| (&cluster.name, path, addon)));
     let kept =
-        files.filter(|(_, path, _)| !created.contains(path)).map(|(cluster, _, addon)| (cluster, addon));
+        rendered.clusters.values().flat_map(|cluster| cluster.iter_files().map(move |file| (cluster, file)));
+    let kept = kept.filter(|(_, file)| !created.contains(&file.path));
     let deleted = changes.iter().filter(|change| change.new.is_none());
-    kept.chain(deleted.map(|change| (&change.cluster, change.addon.as_ref()))).collect()
+    let kept = kept.map(|(cluster, file)| (&cluster.name, file.addon.as_ref()));
+    let published: Published =
+        kept.chain(deleted.map(|change| (&change.cluster, change.addon.as_ref()))).collect();
+    published.about(changes)
 }
 
 /// Returns the cluster and the add-on that a rendered file belongs to, by where it stands.

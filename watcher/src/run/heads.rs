@@ -11,11 +11,12 @@ use tracing::warn;
 
 use super::changes::GroupPlan;
 use super::context::{Base, Context, head_of};
+use super::describe::text::code;
 use super::group::Group;
 use super::head::Head;
 use super::planner::Planner;
 use super::report::GroupReport;
-use super::text::code;
+use super::worker::renderable;
 use crate::error::CommandError;
 use crate::forge::ForgeError;
 use crate::git::{CommitRequest, CommitText, GitError, Repository, Revision, SourceMemory, TreeChange};
@@ -174,8 +175,9 @@ impl Heads {
         }
         let repository = run.repository();
         let mut derived = None;
-        if let Some(fleet) = planner.try_render(repository.git_dir(), base, run.cancel)? {
-            let plans = planner.plan(repository, base, &fleet, run.cancel)?;
+        let fleet = planner.workers.compare(run, base, &());
+        if let Some(fleet) = renderable(fleet)? {
+            let plans = planner.plan(run, base, fleet)?;
             let wanted = plans.into_iter().find(|wanted| wanted.group == group && !wanted.plan.is_empty());
             if let Some(wanted) = wanted {
                 let source = repository.source_of_inputs(base, &mut SourceMemory::default())?;

@@ -7,8 +7,6 @@ pub mod changes;
 mod context;
 mod describe;
 mod drift;
-mod files;
-mod foreign;
 mod gate;
 mod group;
 mod head;
@@ -19,7 +17,6 @@ mod publish;
 mod report;
 mod review;
 mod reviewed;
-mod text;
 mod worker;
 
 pub use crate::forge::{REVIEW, REVIEWED_LABEL};

@@ -9,7 +9,6 @@ use tracing::{Span, field, info};
 use super::changes::GroupPlan;
 use super::context::{Base, Context, Settings, head_of, heads};
 use super::drift::{self, DriftMemory};
-use super::files::{FleetFiles, file_count};
 use super::gate::{self, Control};
 use super::group::Group;
 use super::heads::Heads;
@@ -213,15 +212,16 @@ impl Memory {
         progress: &dyn Progress,
     ) -> Result<PublishedBase, CommandError> {
         let (tip, refs) = self.snapshot(run, refs)?;
-        let rendered = self.planner.workers.render(run.repository().git_dir(), tip, run.cancel, progress);
-        self.note_rendering(tip, &rendered);
-        let fleet = rendered?;
+        let compared = self.planner.workers.compare(run, tip, progress);
+        self.note_rendering(tip, &compared);
+        let fleet = compared?;
         run.cancel.check()?;
-        let plans = self.planner.plan(run.repository(), tip, &fleet, run.cancel)?;
+        let (clusters, files, hubs) = (fleet.roles.len(), fleet.files, fleet.hubs());
+        let plans = self.planner.plan(run, tip, fleet)?;
         let known = self.known(run, tip, &plans, waiting)?;
-        let (groups, control) = self.publish(run, &known, &refs, &fleet, plans)?;
+        let (groups, control) = self.publish(run, &known, &refs, hubs, plans)?;
         self.heads.remember(run, &groups)?;
-        info!(clusters = fleet.len(), files = file_count(&fleet), "run is complete");
+        info!(clusters, files, "run is complete");
         Ok(PublishedBase {
             report: RunReport { base: tip, source: known.base.source, groups },
             control,
@@ -271,8 +271,7 @@ impl Memory {
         let repository = run.repository();
         let base = Base { tip, source: repository.source_of_inputs(tip, &mut self.source)? };
         let files: Vec<_> = plans.iter().flat_map(|planned| &planned.files).collect();
-        let mut render = |revision| self.planner.try_render(repository.git_dir(), revision, run.cancel);
-        let drift = drift::find(repository, base, &files, &mut self.drift, &mut render)?;
+        let drift = drift::find(run, &mut self.planner.workers, base, &files, &mut self.drift)?;
         let reviewed = if files.is_empty() { None } else { reviewed::find(run, base.source)? };
         Ok(Known { base, reviewed, drift, behind: reviewed::behind(run.forge, waiting)? })
     }
@@ -283,7 +282,7 @@ impl Memory {
         run: &Context<'_>,
         known: &Known,
         refs: &Refs,
-        fleet: &FleetFiles,
+        hubs: BTreeSet<ClusterName>,
         plans: Vec<GroupPlan>,
     ) -> Result<(Vec<GroupReport>, Control), CommandError> {
         let tip_of = |group| refs.get(&format!("{BRANCHES}{}", head_of(group))).copied();
@@ -295,7 +294,7 @@ impl Memory {
         let (mut groups, mut control) = (Vec::new(), Control::Unknown);
         for (planned, head) in plans.into_iter().zip(heads) {
             let of_control = (planned.group == Group::Control)
-                .then(|| (clusters_of_control(fleet, &planned), gate::left(&planned)));
+                .then(|| (clusters_of_control(&hubs, &planned), gate::left(&planned)));
             let report = publish(run, known, planned, head)?;
             if let Some((clusters, left)) = of_control {
                 control = Control::Known { clusters, left, reason: gate::reason(&report.done) };
@@ -328,10 +327,8 @@ fn branches_of(home: &Home, base: &str) -> impl Iterator<Item = String> {
 }
 
 /// Returns the clusters whose rendered files are control's: the hubs, and those that were hubs and are gone.
-fn clusters_of_control(fleet: &FleetFiles, planned: &GroupPlan) -> BTreeSet<ClusterName> {
-    let hubs = fleet.values().filter(|cluster| Group::from(cluster.role) == Group::Control);
-    let hubs = hubs.map(|cluster| cluster.name.clone());
-    hubs.chain(planned.files.iter().map(|file| file.cluster.clone())).collect()
+fn clusters_of_control(hubs: &BTreeSet<ClusterName>, planned: &GroupPlan) -> BTreeSet<ClusterName> {
+    hubs.iter().chain(planned.files.iter().map(|file| &file.cluster)).cloned().collect()
 }
 
 /// Returns where refs are after a run: where it found them, but for those that it moved.

@@ -151,18 +151,17 @@ impl fmt::Display for RunReport {
 
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headline = text::headline(&self.plan);
         write!(f, "{:<8} ", self.group)?;
         match &self.done {
             Published::Nothing => write!(f, "nothing to do"),
-            Published::Proposed(Proposed::Opened(number)) => {
-                write!(f, "opened pull request #{number}: {headline}")
-            }
-            Published::Proposed(Proposed::Updated(number)) => {
-                write!(f, "updated pull request #{number}: {headline}")
-            }
-            Published::Proposed(Proposed::Unchanged(number)) => {
-                write!(f, "pull request #{number} is current: {headline}")
+            Published::Proposed(proposed) => {
+                let number = proposed.number();
+                match proposed {
+                    Proposed::Opened(_) => write!(f, "opened pull request #{number}")?,
+                    Proposed::Updated(_) => write!(f, "updated pull request #{number}")?,
+                    Proposed::Unchanged(_) => write!(f, "pull request #{number} is current")?,
+                }
+                write!(f, ": {}", text::headline(&self.plan))
             }
             Published::Closed(number) => {
                 write!(f, "closed pull request #{number}: nothing is left to change")

@@ -42,27 +42,12 @@ pub(super) struct Edit {
     pub path: String,
     /// What the head has there.
     pub entry: Option<Entry>,
-    /// What was done to it.
-    pub what: What,
+    /// What was done to it, in words.
+    pub what: String,
     /// The most severe risks of the edit.
     pub risks: Vec<Risk>,
     /// Which setting comes from where.
     pub sources: Vec<(String, Place)>,
-}
-
-/// What was done to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// It has other content than what is rendered.
-    Changed,
-    /// It is there and not rendered.
-    Added,
-    /// It is rendered and not there.
-    Removed,
-    /// It is no plain file any more, or one of another mode.
-    Replaced,
-    /// It differs from the base, and what is rendered is not known.
-    Unknown,
 }
 
 /// Finds the edits among what a head changes over its base; `base` and `head` are what their inputs render to, if they do.
@@ -87,7 +72,10 @@ pub(super) fn find(
             changes.extend(change(repository, found, rendered)?);
         }
         let (path, entry) = (found.path.clone(), found.new.clone());
-        let what = if head.is_some() { what(found, rendered) } else { What::Unknown };
+        let what = match head {
+            Some(_) => what(found, rendered),
+            None => "differs from the base, and this head does not render".to_owned(),
+        };
         edits.files.push(Edit { path, entry, what, risks: Vec::new(), sources: Vec::new() });
     }
     if let Some(head) = head.filter(|_| !changes.is_empty()) {
@@ -98,12 +86,12 @@ pub(super) fn find(
     Ok(edits)
 }
 
-fn what(found: &Difference, rendered: Option<&RenderedFile>) -> What {
+fn what(found: &Difference, rendered: Option<&RenderedFile>) -> String {
     match (&found.new, rendered) {
-        (None, _) => What::Removed,
-        (Some(entry), _) if entry.blob().is_none() => What::Replaced,
-        (Some(_), Some(_)) => What::Changed,
-        (Some(_), None) => What::Added,
+        (None, _) => "is rendered, and missing".to_owned(),
+        (Some(entry), _) if entry.blob().is_none() => format!("is {entry}"),
+        (Some(_), Some(_)) => "is not as it is rendered".to_owned(),
+        (Some(_), None) => "is added, and nothing renders it".to_owned(),
     }
 }
 

@@ -5,103 +5,58 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::path::ClusterName;
-use renderer::plan::{self, Budget, Facts, FileChange, Plan, Published};
+use renderer::plan::{self, Facts, FileChange, Plan};
 use renderer::problem::Problem;
 use renderer::render::Rendered;
 use renderer::snapshot::OUTPUT;
-use serde::{Deserialize, Serialize};
 
-use super::edits::{self, Edits};
+use super::edits;
+use super::page::Page;
+use super::question::{Question, Subject};
 use crate::git::{GitError, Repository, Revision};
 use crate::run::changes;
-use crate::run::describe::Links;
 use crate::run::group::Group;
 
 /// How large what is rendered of one side may grow: ten times a fleet of 1,000 clusters.
 pub(in crate::run) const MAX_RENDERED_BYTES: usize = 512 << 20;
 
-/// What a review is about: everything that it shows follows from these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::run) struct Subject {
-    pub head: Revision,
-    /// The newest commit that the head and the base branch share.
-    pub base: Revision,
-}
-
-/// What is asked about a pull request: everything that a review shows follows from this and the repository.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(in crate::run) struct Question {
-    pub subject: Subject,
-    /// The base branch, and where its pages are.
-    pub links: Links,
-    /// How much may be deleted.
-    pub budget: Budget,
-    /// The plan that may delete more.
-    pub allow_deletions: Option<String>,
-    /// Whether what the head started from is known not to render, so that it is not tried.
-    pub is_base_unrenderable: bool,
-}
-
-/// What is found about a pull request.
-#[derive(Debug)]
-pub(super) enum Examination {
-    /// Nothing is touched that is rendered from.
-    Untouched,
-    /// It does not render.
-    Broken {
-        /// Everything that is wrong.
-        problems: Vec<Problem>,
-        /// How many of the problems the base has as well.
-        inherited: usize,
-    },
-    /// It renders, but what it started from does not: there is nothing to compare with.
-    Fixed {
-        /// The digest of the rendered tree.
-        tree: String,
-    },
-    /// Both render.
-    Compared {
-        /// What changes.
-        plan: Plan,
-        /// What changes of each group of which anything does.
-        groups: BTreeMap<Group, Plan>,
-        /// The digest of the rendered tree.
-        tree: String,
-    },
-}
-
 /// What one revision renders to, or every problem in it.
 pub(in crate::run) type Side = Result<Rendered, Vec<Problem>>;
 
-/// Finds out what a pull request changes, by rendering its head and what it started from.
-pub(super) fn find(
+/// Finds out what a pull request changes, by rendering its head and what it started from, and writes it down.
+pub(in crate::run) fn examine(
     repository: &Repository,
     question: &Question,
     mut render: impl FnMut(Revision) -> Result<Side, GitError>,
-) -> Result<(Examination, Edits), GitError> {
+) -> Result<Page, GitError> {
     let Subject { base, head } = question.subject;
     let differences = repository.differences_below(OUTPUT, base, head)?;
     if differences.is_empty() && repository.has_same_inputs(base, head)? {
-        return Ok((Examination::Untouched, Edits::default()));
+        return Ok(Page::untouched());
     }
+    let risks = question.links.risks(repository, base)?;
     let base = if question.is_base_unrenderable { Err(Vec::new()) } else { render(base)? };
     let head = render(head)?;
     let edits = edits::find(repository, &differences, base.as_ref().ok(), head.as_ref().ok())?;
-    let found = match (base, head) {
+    let page = match (&base, &head) {
         (base, Err(problems)) => {
-            let known = base.err().unwrap_or_default();
-            let known: BTreeSet<_> = known.iter().map(|problem| (&problem.place, &problem.message)).collect();
+            let known = base.as_ref().err().into_iter().flatten();
+            let known: BTreeSet<_> = known.map(|problem| (&problem.place, &problem.message)).collect();
             let is_known = |problem: &&Problem| known.contains(&(&problem.place, &problem.message));
             let inherited = problems.iter().filter(is_known).count();
-            Examination::Broken { problems, inherited }
+            Page::broken(problems, inherited, &question.links.branch, &edits)
         }
-        (Err(_), Ok(head)) => Examination::Fixed { tree: head.tree_digest() },
-        (Ok(base), Ok(head)) => compare(&base, &head),
+        (Err(_), Ok(head)) => Page::fixed(&head.tree_digest()),
+        (Ok(base), Ok(head)) => {
+            let (plan, groups) = plans(base, head);
+            Page::compared(question, (&plan, &groups), &head.tree_digest(), &edits, risks.as_deref())
+        }
     };
-    Ok((found, edits))
+    Ok(page.with_edits(&edits, risks.as_deref()))
 }
 
-fn compare(base: &Rendered, head: &Rendered) -> Examination {
+/// Returns what changes, and what changes of each group of which anything does.
+fn plans(base: &Rendered, head: &Rendered) -> (Plan, BTreeMap<Group, Plan>) {
     let changes = changes::between(base, head);
     let facts = Facts::between(&base.inventory, &head.inventory);
     let groups = Group::ALL
@@ -109,8 +64,7 @@ fn compare(base: &Rendered, head: &Rendered) -> Examination {
         .map(|group| (group, plan_of(group, base, head, (&changes, &facts))))
         .filter(|(_, plan)| !plan.is_empty())
         .collect();
-    let plan = plan::plan(&changes, &changes::published(base), facts);
-    Examination::Compared { plan, groups, tree: head.tree_digest() }
+    (plan::plan(&changes, &changes::published(base), facts), groups)
 }
 
 /// Plans what changes of one group, as the run after the merge will.
@@ -125,8 +79,5 @@ fn plan_of(
         described.is_some_and(|cluster| Group::from(cluster.role) == group)
     };
     let changes: Vec<FileChange> = changes.iter().filter(|change| is_in(&change.cluster)).cloned().collect();
-    let clusters = base.clusters.values().filter(|cluster| is_in(&cluster.name));
-    let files =
-        clusters.flat_map(|cluster| cluster.iter_files().map(|file| (&cluster.name, file.addon.as_ref())));
-    plan::plan(&changes, &files.collect::<Published>(), facts.clone())
+    plan::plan(&changes, &changes::published(base).only(is_in), facts.clone())
 }

@@ -9,6 +9,7 @@
 mod edits;
 mod examine;
 mod page;
+mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,11 +26,12 @@ use crate::error::CommandError;
 use crate::forge::{CommitStatus, Origin, ProposedHead, StatusState};
 use crate::git::{Entry, Repository, Revision, SOURCE_REVISION};
 
-use examine::Subject;
-pub(super) use examine::{MAX_RENDERED_BYTES, Question, Side};
+pub(super) use examine::{MAX_RENDERED_BYTES, Side, examine};
 use page::Maker;
+pub(super) use page::Page;
 pub use page::{ACCEPT_LABEL, RENDER_LABEL};
-pub(super) use page::{Page, examine};
+pub(super) use question::Question;
+use question::Subject;
 
 /// The kind of the comment.
 const COMMENT: &str = "review";
@@ -278,7 +280,7 @@ impl Reviewer<'_> {
         let (links, allow_deletions) = (Links::of(&self.run), allow_deletions.clone());
         let question =
             Question { subject, links, budget: *budget, allow_deletions, is_base_unrenderable: false };
-        let examined = self.workers.examine(self.run.repository().git_dir(), question, self.run.cancel)?;
+        let examined = self.workers.examine(&self.run, question)?;
         Ok(examined.unwrap_or_else(|death| Page::of_death(&death)))
     }
 

@@ -1,5 +1,6 @@
 //! What a review shows: a comment, and a verdict with its annotations. Pure text, from what was found.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use renderer::plan::{Plan, markdown, text};
@@ -9,13 +10,14 @@ use renderer::snapshot::OUTPUT;
 use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
-use super::edits::{Edit, Edits, What};
-use super::examine::{self, Examination, Question, Side, Subject};
+use super::edits::{Edit, Edits};
+use super::question::{Question, Subject};
 use crate::forge::{Annotation, Conclusion, MADE_BY_US, REVIEW, TEXT_LIMIT, Verdict};
-use crate::git::{Entry, GitError, Repository, Revision};
+use crate::git::{Entry, Revision};
 use crate::run::context::BRANCH_PREFIX;
+use crate::run::describe::text::{code, push_lines};
+use crate::run::group::Group;
 use crate::run::reviewed;
-use crate::run::text::{code, push_lines};
 use crate::run::worker::WorkerDeath;
 
 /// The label by which a maintainer asks that a pull request from a fork is rendered, as it is at that moment.
@@ -55,17 +57,6 @@ pub(super) enum Maker {
     Person,
 }
 
-/// Finds out what a pull request changes, and writes it down.
-pub(in crate::run) fn examine(
-    repository: &Repository,
-    question: &Question,
-    render: impl FnMut(Revision) -> Result<Side, GitError>,
-) -> Result<Page, GitError> {
-    let (found, edits) = examine::find(repository, question, render)?;
-    let risks = question.links.risks(repository, question.subject.base)?;
-    Ok(Page::new(question, found, &edits, risks.as_deref()).with_edits(&edits, risks.as_deref()))
-}
-
 /// What a review shows.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::run) struct Page {
@@ -91,59 +82,69 @@ impl Page {
         Self { title: title.into(), comment, conclusion, ..Self::default() }
     }
 
-    /// Writes down what was found.
-    fn new(question: &Question, found: Examination, edits: &Edits, risks: Option<&str>) -> Self {
-        let page = match found {
-            Examination::Untouched => {
-                let comment = "This pull request touches nothing that is rendered.\n".to_owned();
-                return Self::of(NOTHING_TOUCHED, comment, Conclusion::Success);
-            }
-            Examination::Fixed { tree } => {
-                let comment = format!(
-                    "This pull request renders. What it started from does not, so there is nothing to compare with: what \
-                     changes is in the pull requests that follow its merge.\n\n{}\n",
-                    rendered(&tree)
-                );
-                Self::of("It renders", comment, Conclusion::Success)
-            }
-            Examination::Broken { problems, inherited } => {
-                let title = format!("It does not render: {}", counted(problems.len(), "problem"));
-                let limit = MAX_PROBLEM_TEXT - room(edits);
-                let comment = broken(&problems, inherited, &question.links.branch, limit);
-                Self {
-                    is_broken: true,
-                    full: vec![listed(&problems, TEXT_LIMIT)],
-                    annotations: problems.iter().flat_map(annotations).take(MAX_ANNOTATIONS).collect(),
-                    ..Self::of(title, comment, Conclusion::Failure)
-                }
-            }
-            Examination::Compared { plan, tree, groups } if plan.is_empty() => {
-                let comment = format!(
-                    "This pull request changes nothing in what is rendered.\n\n{}\n",
-                    rendered(&tree)
-                );
-                let attestation = reviewed::attest(&groups);
-                let title = "Nothing changes in what is rendered";
-                Self { attestation, ..Self::of(title, comment, Conclusion::Success) }
-            }
-            Examination::Compared { plan, groups, tree } => {
-                let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits);
-                let (notes, body) =
-                    (refusals(groups.values(), question), markdown::body_within(&plan, limit, risks));
-                let footer = footer(question.subject, &tree);
-                let comment = format!("### What this pull request changes\n\n{notes}{body}\n---\n{footer}\n");
-                Self {
-                    full: markdown::full(&plan, TEXT_LIMIT, MAX_PARTS),
-                    attestation: reviewed::attest(&groups),
-                    ..Self::of(text::headline(&plan), comment, Conclusion::Success)
-                }
-            }
-        };
-        Self { is_news: true, ..page }
+    /// Writes down that nothing is touched that is rendered from.
+    pub(super) fn untouched() -> Self {
+        let comment = "This pull request touches nothing that is rendered.\n".to_owned();
+        Self::of(NOTHING_TOUCHED, comment, Conclusion::Success)
+    }
+
+    /// Writes down that a head renders, and what it started from does not.
+    pub(super) fn fixed(tree: &str) -> Self {
+        let comment = format!(
+            "This pull request renders. What it started from does not, so there is nothing to compare with: what \
+             changes is in the pull requests that follow its merge.\n\n{}\n",
+            rendered(tree)
+        );
+        Self { is_news: true, ..Self::of("It renders", comment, Conclusion::Success) }
+    }
+
+    /// Writes down what is wrong with a head; so many of the problems its base has as well.
+    pub(super) fn broken(problems: &[Problem], inherited: usize, branch: &str, edits: &Edits) -> Self {
+        let count = counted(problems.len(), "problem");
+        let mut comment = format!("### This pull request does not render: {count}\n\n");
+        comment.push_str(&listed(problems, MAX_PROBLEM_TEXT - room(edits)));
+        if inherited > 0 {
+            let _ = write!(comment, "\n{inherited} of them already stood where it left `{branch}`.\n");
+        }
+        comment.push_str("\n`fleetwright check` prints them all.\n");
+        Self {
+            is_news: true,
+            is_broken: true,
+            full: vec![listed(problems, TEXT_LIMIT)],
+            annotations: problems.iter().flat_map(annotations).take(MAX_ANNOTATIONS).collect(),
+            ..Self::of(format!("It does not render: {count}"), comment, Conclusion::Failure)
+        }
+    }
+
+    /// Writes down what changes of what is rendered: all of it, and of each group.
+    pub(super) fn compared(
+        question: &Question,
+        (plan, groups): (&Plan, &BTreeMap<Group, Plan>),
+        tree: &str,
+        edits: &Edits,
+        risks: Option<&str>,
+    ) -> Self {
+        let (is_news, attestation, tree) = (true, reviewed::attest(groups), rendered(tree));
+        if plan.is_empty() {
+            let comment = format!("This pull request changes nothing in what is rendered.\n\n{tree}\n");
+            let title = "Nothing changes in what is rendered";
+            return Self { is_news, attestation, ..Self::of(title, comment, Conclusion::Success) };
+        }
+        let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits);
+        let (notes, body) = (refusals(groups.values(), question), markdown::body_within(plan, limit, risks));
+        let Subject { base, head } = question.subject;
+        let comment = format!(
+            "### What this pull request changes\n\n{notes}{body}\n---\n{tree} All of it: `fleetwright diff --full {} {}`, \
+             or as far as it fits in the check `{REVIEW}`.\n",
+            base.short(),
+            head.short()
+        );
+        let full = markdown::full(plan, TEXT_LIMIT, MAX_PARTS);
+        Self { is_news, full, attestation, ..Self::of(text::headline(plan), comment, Conclusion::Success) }
     }
 
     /// Puts what was edited by hand first.
-    fn with_edits(mut self, edits: &Edits, risks: Option<&str>) -> Self {
+    pub(super) fn with_edits(mut self, edits: &Edits, risks: Option<&str>) -> Self {
         if edits.is_empty() {
             return self;
         }
@@ -300,7 +301,7 @@ fn edited(edits: &Edits, risks: Option<&str>) -> String {
 }
 
 fn edit_line(edit: &Edit) -> String {
-    let mut line = format!("- {} {}", code(&edit.path, MAX_SHOWN), what(edit));
+    let mut line = format!("- {} {}", code(&edit.path, MAX_SHOWN), edit.what);
     for risk in &edit.risks {
         let _ = write!(line, "; **{}**: {}", risk.kind, risk.note);
     }
@@ -312,35 +313,16 @@ fn edit_line(edit: &Edit) -> String {
     line
 }
 
-fn what(edit: &Edit) -> String {
-    match edit.what {
-        What::Changed => "is not as it is rendered".to_owned(),
-        What::Added => "is added, and nothing renders it".to_owned(),
-        What::Removed => "is rendered, and missing".to_owned(),
-        What::Replaced => format!("is {}", edit.entry.as_ref().map(ToString::to_string).unwrap_or_default()),
-        What::Unknown => "differs from the base, and this head does not render".to_owned(),
-    }
-}
-
 fn edit_annotation(edit: &Edit) -> Annotation {
     let sources = edit.sources.iter().map(|(_, place)| place.to_string()).collect::<Vec<_>>().join(", ");
     let instead = if sources.is_empty() { String::new() } else { format!("\nchange instead: {sources}") };
-    let message = format!("edited by hand: {}{instead}", what(edit));
+    let message = format!("edited by hand: {}{instead}", edit.what);
     Annotation {
         path: edit.path.clone(),
         line: 1,
         column: 1,
         message: message.chars().take(MAX_MESSAGE).collect(),
     }
-}
-
-fn footer(subject: Subject, tree: &str) -> String {
-    format!(
-        "{} All of it: `fleetwright diff --full {} {}`, or as far as it fits in the check `{REVIEW}`.",
-        rendered(tree),
-        subject.base.short(),
-        subject.head.short()
-    )
 }
 
 fn rendered(tree: &str) -> String {
@@ -357,17 +339,6 @@ fn refusals<'a>(plans: impl Iterator<Item = &'a Plan>, question: &Question) -> S
         }
     }
     notes
-}
-
-fn broken(problems: &[Problem], inherited: usize, branch: &str, limit: usize) -> String {
-    let mut text =
-        format!("### This pull request does not render: {}\n\n", counted(problems.len(), "problem"));
-    text.push_str(&listed(problems, limit));
-    if inherited > 0 {
-        let _ = write!(text, "\n{inherited} of them already stood where it left `{branch}`.\n");
-    }
-    text.push_str("\n`fleetwright check` prints them all.\n");
-    text
 }
 
 fn listed(problems: &[Problem], limit: usize) -> String {

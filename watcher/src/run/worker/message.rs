@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use renderer::inventory::{OwnFacts, Role};
-use renderer::path::{AddonName, ClusterName, RepoPath};
+use renderer::inventory::Role;
+use renderer::path::{ClusterName, RepoPath};
 use renderer::problem::Problem;
-use renderer::render::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::git::{GitError, Revision};
+use super::changes::Change;
+use crate::git::{Entry, GitError, Revision};
+use crate::run::changes::Fleet;
 use crate::run::review::{Page, Question};
 
 /// What is asked about a repository.
@@ -23,8 +24,10 @@ pub(super) struct Request {
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
-    /// Render a revision, and answer with what differs from the last answer.
-    Render(Revision),
+    /// Render a revision, and compare it with what is published there.
+    Compare(Revision),
+    /// Render a revision, and find what it has at these paths.
+    Entries(Revision, BTreeSet<RepoPath>),
     /// Find out what a pull request changes.
     Examine(Question),
     /// Read which clusters a revision describes.
@@ -38,8 +41,8 @@ pub(super) enum Reply {
     Begin(Revision),
     /// So many more clusters are rendered, of so many.
     Advance { by: usize, total: usize },
-    /// A cluster that is not as in the last answer; the frame holds the bytes of its files, one after the other.
-    Cluster(Cluster),
+    /// Changes of a comparison; the frame holds the bytes of their files, one after the other.
+    Changes(Vec<Change>),
     /// The answer is complete.
     Done(Answer),
 }
@@ -47,15 +50,16 @@ pub(super) enum Reply {
 /// The end of an answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// Every cluster that is not as in the last answer was sent.
-    Rendered {
-        /// The clusters of the last answer that there are no more.
-        gone: BTreeSet<ClusterName>,
+    /// What the comparison found; its changes were sent before.
+    Compared {
+        fleet: Fleet,
         /// What could not be judged.
         notes: Vec<String>,
         /// How much memory the worker took so far, if that is known.
         memory_bytes: Option<u64>,
     },
+    /// What is rendered at the paths.
+    Entries(BTreeMap<RepoPath, Entry>),
     /// There are faults in the input.
     Problems(Vec<Problem>),
     /// What is reported of a pull request, and how much memory the worker took so far.
@@ -64,24 +68,4 @@ pub(super) enum Answer {
     Roles(BTreeMap<ClusterName, Role>),
     /// The repository could not be read.
     Unreadable(GitError),
-}
-
-/// A cluster without the bytes of its files.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Cluster {
-    pub name: ClusterName,
-    pub role: Role,
-    pub digest: Digest,
-    /// What it has of its own, by which changes are compared.
-    pub facts: OwnFacts,
-    pub units: Vec<Unit>,
-}
-
-/// A unit of a cluster.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Unit {
-    /// The unit that stood at this place of the same cluster in the last answer.
-    Kept(usize),
-    /// Another one: its add-on, and its files with their lengths.
-    Sent(Option<AddonName>, Vec<(RepoPath, usize)>),
 }

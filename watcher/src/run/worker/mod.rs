@@ -5,7 +5,7 @@
 //! propose never costs the memory or the life of the first. Both are kept for what they remember, and replaced when they
 //! end.
 
-mod assembly;
+mod changes;
 mod death;
 mod frame;
 mod limits;
@@ -21,7 +21,7 @@ use std::thread;
 pub use death::WorkerDeath;
 pub use limits::{Limits, WorkerSettings, leave_no_core};
 pub use workers::Purpose;
-pub(super) use workers::Workers;
+pub(super) use workers::{Workers, renderable};
 
 /// Serves as a worker on standard input and output until the service ends, and ends the process with it.
 ///

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use renderer::render::Progress;
 use tracing::debug;
 
-use super::assembly::Assembly;
+use super::changes::Arrived;
 use super::death::WorkerDeath;
 use super::frame::{self, FrameError};
 use super::limits::Limits;
@@ -86,9 +86,8 @@ impl Process {
         request: &Request,
         cancel: &Cancel,
         progress: &dyn Progress,
-        assembly: &mut Assembly<'_>,
     ) -> Result<Answer, Ended> {
-        let mut rendering = None;
+        let (mut rendering, mut arrived) = (None, Arrived::new(self.limits.memory_bytes));
         // If it cannot be written, the worker has ended: the missing answer shows how.
         let _ = frame::write(&mut self.requests, request, std::iter::empty());
         let _ = self.requests.flush();
@@ -111,12 +110,17 @@ impl Process {
                 Ok(Ok((Reply::Advance { by, total }, _))) => {
                     (0..by.min(total)).for_each(|_| progress.advance(total));
                 }
-                Ok(Ok((Reply::Cluster(cluster), content))) => {
-                    if assembly.take(cluster, &content).is_err() {
+                Ok(Ok((Reply::Changes(changes), bytes))) => {
+                    if arrived.take(changes, &bytes).is_err() {
                         return Err(self.unintelligible(rendering));
                     }
                 }
-                Ok(Ok((Reply::Done(answer), _))) => return Ok(answer),
+                Ok(Ok((Reply::Done(mut answer), _))) => {
+                    if let Answer::Compared { fleet, .. } = &mut answer {
+                        fleet.changes = arrived.changes;
+                    }
+                    return Ok(answer);
+                }
                 Ok(Err(FrameError::Pipe(_))) | Err(RecvTimeoutError::Disconnected) => {
                     return Err(self.died(rendering));
                 }
@@ -238,7 +242,6 @@ mod tests {
 
     use super::super::message::Task;
     use super::*;
-    use crate::run::files::FleetFiles;
 
     const LIMITS: Limits =
         Limits { memory_bytes: 512 << 20, stack_bytes: 2 << 20, time: Duration::from_mins(1) };
@@ -268,7 +271,7 @@ mod tests {
                 }
             };
             let request = Request { git_dir: "/fleet.git".into(), task: Task::Roles(revision()) };
-            process.ask(&request, cancel, &(), &mut Assembly::new(&FleetFiles::new(), 0)).unwrap_err()
+            process.ask(&request, cancel, &()).unwrap_err()
         }
 
         fn death(&self) -> WorkerDeath {

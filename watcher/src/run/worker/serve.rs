@@ -5,17 +5,20 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use renderer::inventory::{self, Inventory, InventoryCache, OwnFacts};
+use renderer::inventory::{self, InventoryCache};
 use renderer::path::ClusterName;
-use renderer::render::{Progress, Rendered, RenderedCluster, Renderer};
+use renderer::plan::FileChange;
+use renderer::render::{Progress, Renderer};
 
+use super::changes::Change;
 use super::frame;
 use super::limits;
-use super::message::{Answer, Cluster, Reply, Request, Task, Unit};
-use crate::git::{BlobCache, GitError, Repository, Revision};
+use super::message::{Answer, Reply, Request, Task};
+use crate::git::{BlobCache, Entry, FolderMemo, GitError, Repository, Revision};
+use crate::run::changes::Fleet;
 use crate::run::review::{self, Side};
 
 /// How often it is shown how far a rendering has come.
@@ -26,8 +29,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 struct Memory {
     renderer: Renderer,
     blobs: BlobCache,
-    /// What was answered last.
-    answered: BTreeMap<ClusterName, Arc<RenderedCluster>>,
+    folders: FolderMemo,
 }
 
 /// The way back.
@@ -41,7 +43,12 @@ pub(super) fn serve(
 ) -> io::Result<()> {
     let (mut memory, out) = (Memory::default(), Out(Mutex::new(out)));
     for request in requests {
-        let answer = memory.answer(&request, &out, time)?;
+        let answer = memory.answer(&request, &out, time);
+        let answer = answer.unwrap_or_else(Answer::Unreadable);
+        if let Answer::Compared { fleet, .. } = &answer {
+            let by_cluster = fleet.changes.chunk_by(|a, b| a.cluster == b.cluster);
+            by_cluster.into_iter().try_for_each(|changes| out.send_changes(changes))?;
+        }
         out.send(&Reply::Done(answer))?;
         out.lock().flush()?;
     }
@@ -54,47 +61,33 @@ impl Memory {
         request: &Request,
         out: &Out<impl Write + Send>,
         time: Duration,
-    ) -> io::Result<Answer> {
-        let answer =
-            Repository::open(Path::new(&request.git_dir)).and_then(|repository| match &request.task {
-                Task::Render(revision) => self.render(&repository, *revision, out, time),
-                Task::Examine(question) => {
-                    let page = review::examine(&repository, question, |revision| {
-                        self.side(&repository, revision, out, time)
-                    })?;
-                    Ok(Ok(Answer::Examined { page: Box::new(page), memory_bytes: limits::memory_bytes() }))
+    ) -> Result<Answer, GitError> {
+        let repository = Repository::open(Path::new(&request.git_dir))?;
+        let mut render = |revision| self.side(&repository, revision, out, time);
+        Ok(match &request.task {
+            Task::Compare(revision) => match render(*revision)? {
+                Ok(rendered) => Answer::Compared {
+                    fleet: Fleet::compare(&repository, *revision, &rendered, &mut self.folders)?,
+                    notes: rendered.notes(),
+                    memory_bytes: limits::memory_bytes(),
+                },
+                Err(problems) => Answer::Problems(problems),
+            },
+            Task::Entries(revision, paths) => match render(*revision)? {
+                Ok(rendered) => {
+                    let files = rendered.clusters.values().flat_map(|cluster| cluster.iter_files());
+                    let files = files.filter(|file| paths.contains(&file.path));
+                    let entries = files.map(|file| (file.path.clone(), Entry::of_file(&file.bytes)));
+                    Answer::Entries(entries.collect())
                 }
-                Task::Roles(revision) => Ok(Ok(Answer::Roles(roles(&repository, *revision)?))),
-            });
-        answer.unwrap_or_else(|error| Ok(Answer::Unreadable(error)))
-    }
-
-    /// Renders a revision and sends what differs from the last answer.
-    fn render(
-        &mut self,
-        repository: &Repository,
-        revision: Revision,
-        out: &Out<impl Write + Send>,
-        time: Duration,
-    ) -> Result<io::Result<Answer>, GitError> {
-        Ok(match self.side(repository, revision, out, time)? {
-            Ok(rendered) => self.send(rendered, out),
-            Err(problems) => Ok(Answer::Problems(problems)),
-        })
-    }
-
-    fn send(&mut self, rendered: Rendered, out: &Out<impl Write>) -> io::Result<Answer> {
-        let notes = rendered.notes();
-        for (name, cluster) in &rendered.clusters {
-            let known = self.answered.get(name);
-            if known.is_none_or(|known| !Arc::ptr_eq(known, cluster)) {
-                let own = own_facts(&rendered.inventory, name);
-                out.send_cluster(cluster, own, known.map(Arc::as_ref))?;
+                Err(problems) => Answer::Problems(problems),
+            },
+            Task::Examine(question) => {
+                let page = Box::new(review::examine(&repository, question, render)?);
+                Answer::Examined { page, memory_bytes: limits::memory_bytes() }
             }
-        }
-        let known = std::mem::replace(&mut self.answered, rendered.clusters);
-        let gone = known.into_keys().filter(|name| !self.answered.contains_key(name)).collect();
-        Ok(Answer::Rendered { gone, notes, memory_bytes: limits::memory_bytes() })
+            Task::Roles(revision) => Answer::Roles(roles(&repository, *revision)?),
+        })
     }
 
     fn side(
@@ -121,14 +114,6 @@ impl Memory {
     }
 }
 
-/// Returns what a cluster has of its own.
-fn own_facts(inventory: &Inventory, cluster: &ClusterName) -> OwnFacts {
-    let cluster = inventory.clusters.get(cluster);
-    cluster.map_or_else(OwnFacts::default, |cluster| {
-        OwnFacts::of(cluster, inventory.hub_of(cluster).map(Arc::as_ref))
-    })
-}
-
 /// Returns the roles of the clusters that a revision describes.
 fn roles(
     repository: &Repository,
@@ -149,28 +134,10 @@ impl<W: Write> Out<W> {
         frame::write(&mut *self.lock(), reply, std::iter::empty())
     }
 
-    /// Sends a cluster, leaving out the units that the last answer had.
-    fn send_cluster(
-        &self,
-        cluster: &RenderedCluster,
-        facts: OwnFacts,
-        known: Option<&RenderedCluster>,
-    ) -> io::Result<()> {
-        let known = known.map_or(&[][..], RenderedCluster::units);
-        let mut sent = Vec::new();
-        let mut units = Vec::with_capacity(cluster.units().len());
-        for unit in cluster.units() {
-            if let Some(index) = known.iter().position(|known| Arc::ptr_eq(known, unit)) {
-                units.push(Unit::Kept(index));
-            } else {
-                let files = unit.files.iter().map(|file| (file.path.clone(), file.bytes.len()));
-                units.push(Unit::Sent(unit.addon.clone(), files.collect()));
-                sent.extend(unit.files.iter().map(|file| &*file.bytes));
-            }
-        }
-        let (name, role, digest) = (cluster.name.clone(), cluster.role, cluster.digest);
-        let reply = Reply::Cluster(Cluster { name, role, digest, facts, units });
-        frame::write(&mut *self.lock(), &reply, sent.into_iter())
+    /// Sends changes with the bytes of their files.
+    fn send_changes(&self, changes: &[FileChange]) -> io::Result<()> {
+        let (changes, bytes): (_, Vec<_>) = changes.iter().map(Change::of).unzip();
+        frame::write(&mut *self.lock(), &Reply::Changes(changes), bytes.into_iter().flatten())
     }
 }
 
@@ -205,6 +172,7 @@ impl<W: Write + Send> Progress for Shown<'_, W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::changes::Arrived;
     use super::*;
     use crate::git::scene::Scene;
 
@@ -218,33 +186,52 @@ mod tests {
         scene.commit("main", title, &files)
     }
 
-    /// Returns what is answered, one reply a line: of a cluster how many units are sent and how many are kept.
-    fn answered(scene: &Scene, revisions: &[Revision]) -> Vec<String> {
+    fn replies(scene: &Scene, revisions: &[Revision]) -> Vec<(Reply, Vec<u8>)> {
         let git_dir = scene.repository().git_dir().as_os_str().to_owned();
-        let request = |revision| Request { git_dir: git_dir.clone(), task: Task::Render(revision) };
+        let request = |revision| Request { git_dir: git_dir.clone(), task: Task::Compare(revision) };
         let mut out = Vec::new();
         serve(revisions.iter().copied().map(request), &mut out, Duration::from_mins(1)).unwrap();
         let mut out = out.as_slice();
-        std::iter::from_fn(|| frame::read(&mut out).unwrap()).filter_map(|(reply, _)| line(reply)).collect()
+        std::iter::from_fn(|| frame::read(&mut out).unwrap()).collect()
+    }
+
+    /// Returns what is answered, one reply a line: of a cluster how many of its files change.
+    fn answered(scene: &Scene, revisions: &[Revision]) -> Vec<String> {
+        replies(scene, revisions).into_iter().filter_map(|(reply, _)| line(reply)).collect()
+    }
+
+    /// Publishes what a revision renders to.
+    fn publish(scene: &Scene, revision: Revision) -> Revision {
+        let mut arrived = Arrived::new(1 << 20);
+        for (reply, bytes) in replies(scene, &[revision]) {
+            if let Reply::Changes(changes) = reply {
+                arrived.take(changes, &bytes).unwrap();
+            }
+        }
+        let content = |change: &FileChange| String::from_utf8(change.new.as_ref().unwrap().to_vec()).unwrap();
+        let files = arrived.changes.iter().map(|change| (change.path.to_string(), content(change)));
+        let files: Vec<_> = files.collect();
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        scene.commit("main", "publish", &files)
     }
 
     fn line(reply: Reply) -> Option<String> {
         match reply {
             Reply::Begin(_) => Some("begin".to_owned()),
             Reply::Advance { .. } => None,
-            Reply::Cluster(Cluster { name, units, .. }) => {
-                let kept = units.iter().filter(|unit| matches!(unit, Unit::Kept(_))).count();
-                Some(format!("{name}: {} sent, {kept} kept", units.len() - kept))
+            Reply::Changes(changes) => Some(format!("{} changes", changes.len())),
+            Reply::Done(Answer::Compared { fleet, .. }) => {
+                Some(format!("{} clusters with {} files", fleet.roles.len(), fleet.files))
             }
-            Reply::Done(Answer::Rendered { gone, .. }) => Some(format!("done, {gone:?} gone")),
             Reply::Done(answer) => Some(format!("{answer:?}")),
         }
     }
 
     #[test]
-    fn an_answer_holds_what_differs_from_the_last_one() {
+    fn an_answer_holds_what_differs_from_what_is_published() {
         let scene = Scene::bare();
         let first = commit(&scene, "describe", ["role", "role"]);
+        let published = publish(&scene, first);
         let template = commit(
             &scene,
             "edit a template",
@@ -253,17 +240,17 @@ mod tests {
                 "kind: IPAddressPool\nmetadata:\n  name: other",
             ],
         );
-        insta::assert_snapshot!(answered(&scene, &[first, first, template]).join("\n"), @"
+        insta::assert_snapshot!(answered(&scene, &[first, published, template]).join("\n"), @"
         begin
-        app-0001: 4 sent, 0 kept
-        hub-000: 4 sent, 0 kept
-        done, {} gone
+        7 changes
+        8 changes
+        2 clusters with 15 files
         begin
-        done, {} gone
+        2 clusters with 15 files
         begin
-        app-0001: 1 sent, 3 kept
-        hub-000: 1 sent, 3 kept
-        done, {} gone
+        1 changes
+        1 changes
+        2 clusters with 15 files
         ");
     }
 

@@ -1,23 +1,22 @@
 //! The workers of one repository: which one is asked, what becomes of one that ended, and of what ended it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use renderer::inventory::Role;
-use renderer::path::ClusterName;
+use renderer::path::{ClusterName, RepoPath};
 use renderer::render::Progress;
 use tracing::{info, warn};
 
-use super::assembly::Assembly;
 use super::death::WorkerDeath;
 use super::limits::{Limits, WorkerSettings};
 use super::message::{Answer, Request, Task};
 use super::process::{Ended, Process};
 use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
-use crate::git::Revision;
-use crate::run::files::FleetFiles;
+use crate::events::Stopped;
+use crate::git::{Entry, Revision};
+use crate::run::changes::Fleet;
+use crate::run::context::Context;
 use crate::run::review::{Page, Question};
 
 /// How often what the base branch took has room in a review: for both sides, and as much as that for what is added.
@@ -50,20 +49,13 @@ impl Purpose {
 #[derive(Debug)]
 pub(in crate::run) struct Workers {
     settings: WorkerSettings,
-    base: Option<Worker>,
-    review: Option<Worker>,
+    base: Option<Process>,
+    review: Option<Process>,
     /// How much memory the base branch took at most.
     base_memory_bytes: u64,
     /// The revisions of the base branch that each worker ends over.
     fatal: BTreeMap<Revision, WorkerDeath>,
     deaths: Vec<(Purpose, WorkerDeath)>,
-}
-
-/// A worker, and the files that it rendered last.
-#[derive(Debug)]
-struct Worker {
-    process: Process,
-    fleet: Arc<FleetFiles>,
 }
 
 /// What became of a request.
@@ -90,43 +82,62 @@ impl Workers {
         std::mem::take(&mut self.deaths)
     }
 
-    /// Renders a revision of the base branch.
-    ///
-    /// What ended a worker is not tried again: it would end the next one, too.
-    pub(in crate::run) fn render(
+    /// Renders a revision of the base branch, and compares it with what is published there.
+    pub(in crate::run) fn compare(
         &mut self,
-        git_dir: &Path,
+        run: &Context<'_>,
         revision: Revision,
-        cancel: &Cancel,
         progress: &dyn Progress,
-    ) -> Result<Arc<FleetFiles>, CommandError> {
-        if let Some(death) = self.fatal.get(&revision) {
-            return Err(CommandError::Worker { revision, death: death.clone() });
-        }
-        let request = Request { git_dir: git_dir.into(), task: Task::Render(revision) };
-        match self.ask(Purpose::Base, revision, &request, cancel, progress)? {
-            Asked::Answered(Answer::Rendered { gone, notes, memory_bytes }) => {
+    ) -> Result<Fleet, CommandError> {
+        match self.ask_of_base(run, revision, Task::Compare(revision), progress)? {
+            Answer::Compared { fleet, notes, memory_bytes } => {
                 for note in notes {
                     info!(%revision, "{note}");
                 }
                 self.base_memory_bytes = self.base_memory_bytes.max(memory_bytes.unwrap_or_default());
-                let base = self.base.as_mut().expect("a worker that has answered is kept");
-                if !gone.is_empty() {
-                    Arc::make_mut(&mut base.fleet).retain(|name, _| !gone.contains(name));
-                }
-                Ok(Arc::clone(&base.fleet))
+                Ok(fleet)
             }
-            Asked::Answered(answer) => Err(failed(answer)),
-            Asked::Fatal(death, _) => {
-                if self.fatal.len() == MAX_FATAL {
-                    self.fatal.clear();
-                }
-                if !death.is_transient() {
-                    self.fatal.insert(revision, death.clone());
-                }
-                Err(CommandError::Worker { revision, death })
-            }
+            answer => Err(failed(answer)),
         }
+    }
+
+    /// Returns what a revision of the base branch renders to at these paths.
+    pub(in crate::run) fn entries(
+        &mut self,
+        run: &Context<'_>,
+        revision: Revision,
+        paths: BTreeSet<RepoPath>,
+    ) -> Result<BTreeMap<RepoPath, Entry>, CommandError> {
+        match self.ask_of_base(run, revision, Task::Entries(revision, paths), &())? {
+            Answer::Entries(entries) => Ok(entries),
+            answer => Err(failed(answer)),
+        }
+    }
+
+    /// Asks for something about a revision of the base branch.
+    ///
+    /// What ended a worker is not tried again: it would end the next one, too.
+    fn ask_of_base(
+        &mut self,
+        run: &Context<'_>,
+        revision: Revision,
+        task: Task,
+        progress: &dyn Progress,
+    ) -> Result<Answer, CommandError> {
+        if let Some(death) = self.fatal.get(&revision) {
+            return Err(CommandError::Worker { revision, death: death.clone() });
+        }
+        let death = match self.ask(run, Purpose::Base, revision, task, progress)? {
+            Asked::Answered(answer) => return Ok(answer),
+            Asked::Fatal(death, _) => death,
+        };
+        if self.fatal.len() == MAX_FATAL {
+            self.fatal.clear();
+        }
+        if !death.is_transient() {
+            self.fatal.insert(revision, death.clone());
+        }
+        Err(CommandError::Worker { revision, death })
     }
 
     /// Finds out what a pull request changes.
@@ -135,14 +146,12 @@ impl Workers {
     /// looked at alone.
     pub(in crate::run) fn examine(
         &mut self,
-        git_dir: &Path,
+        run: &Context<'_>,
         mut question: Question,
-        cancel: &Cancel,
     ) -> Result<Result<Page, WorkerDeath>, CommandError> {
         let revision = question.subject.head;
         loop {
-            let request = Request { git_dir: git_dir.into(), task: Task::Examine(question.clone()) };
-            match self.ask(Purpose::Review, revision, &request, cancel, &())? {
+            match self.ask(run, Purpose::Review, revision, Task::Examine(question.clone()), &())? {
                 Asked::Answered(Answer::Examined { page, memory_bytes }) => {
                     if memory_bytes.is_some_and(|bytes| bytes > self.limits(Purpose::Review).memory_bytes / 2)
                     {
@@ -170,12 +179,10 @@ impl Workers {
     /// A revision that each worker ends over describes none.
     pub(in crate::run) fn roles(
         &mut self,
-        git_dir: &Path,
+        run: &Context<'_>,
         revision: Revision,
-        cancel: &Cancel,
     ) -> Result<BTreeMap<ClusterName, Role>, CommandError> {
-        let request = Request { git_dir: git_dir.into(), task: Task::Roles(revision) };
-        match self.ask(Purpose::Review, revision, &request, cancel, &())? {
+        match self.ask(run, Purpose::Review, revision, Task::Roles(revision), &())? {
             Asked::Answered(Answer::Roles(roles)) => Ok(roles),
             Asked::Answered(answer) => Err(failed(answer)),
             Asked::Fatal(..) => Ok(BTreeMap::new()),
@@ -185,27 +192,23 @@ impl Workers {
     /// Asks a worker. If it ends over something after it had done something else, another one is asked.
     fn ask(
         &mut self,
+        run: &Context<'_>,
         purpose: Purpose,
         revision: Revision,
-        request: &Request,
-        cancel: &Cancel,
+        task: Task,
         progress: &dyn Progress,
     ) -> Result<Asked, CommandError> {
+        let request = Request { git_dir: run.repository().git_dir().into(), task };
         loop {
             let limits = self.limits(purpose);
             let known = self.worker(purpose).take();
             let is_new = known.is_none();
             let mut worker = match known {
                 Some(worker) => worker,
-                None => Worker::start(&self.settings.program, limits, revision)?,
+                None => start(&self.settings.program, limits, revision)?,
             };
-            let mut assembly = Assembly::new(&worker.fleet, limits.memory_bytes);
-            match worker.process.ask(request, cancel, progress, &mut assembly) {
+            match worker.ask(&request, run.cancel, progress) {
                 Ok(answer) => {
-                    let changed = assembly.into_changed();
-                    if !changed.is_empty() {
-                        Arc::make_mut(&mut worker.fleet).extend(changed);
-                    }
                     *self.worker(purpose) = Some(worker);
                     return Ok(Asked::Answered(answer));
                 }
@@ -222,7 +225,7 @@ impl Workers {
         }
     }
 
-    const fn worker(&mut self, purpose: Purpose) -> &mut Option<Worker> {
+    const fn worker(&mut self, purpose: Purpose) -> &mut Option<Process> {
         match purpose {
             Purpose::Base => &mut self.base,
             Purpose::Review => &mut self.review,
@@ -240,13 +243,18 @@ impl Workers {
     }
 }
 
-impl Worker {
-    fn start(program: &Path, limits: Limits, revision: Revision) -> Result<Self, CommandError> {
-        let process = Process::start(program, limits).map_err(|error| {
-            let death = WorkerDeath::NotStarted { reason: error.to_string() };
-            CommandError::Worker { revision, death }
-        })?;
-        Ok(Self { process, fleet: Arc::default() })
+fn start(program: &Path, limits: Limits, revision: Revision) -> Result<Process, CommandError> {
+    Process::start(program, limits).map_err(|error| {
+        let death = WorkerDeath::NotStarted { reason: error.to_string() };
+        CommandError::Worker { revision, death }
+    })
+}
+
+/// Returns nothing for a revision that does not render.
+pub(in crate::run) fn renderable<T>(answered: Result<T, CommandError>) -> Result<Option<T>, CommandError> {
+    match answered {
+        Err(CommandError::Problems { .. } | CommandError::Worker { .. }) => Ok(None),
+        answered => answered.map(Some),
     }
 }
 
@@ -255,8 +263,6 @@ fn failed(answer: Answer) -> CommandError {
     match answer {
         Answer::Problems(problems) => CommandError::Problems { problems },
         Answer::Unreadable(failure) => CommandError::Git(failure),
-        Answer::Rendered { .. } | Answer::Examined { .. } | Answer::Roles(_) => {
-            CommandError::unexpected("render", std::io::Error::other("a worker answered something else"))
-        }
+        _ => CommandError::unexpected("render", std::io::Error::other("a worker answered something else")),
     }
 }

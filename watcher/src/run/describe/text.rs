@@ -7,13 +7,13 @@ use renderer::plural::counted;
 use renderer::visible::visible;
 
 /// Writes a text from outside as a code span of at most so many characters.
-pub(super) fn code(text: &str, max: usize) -> String {
+pub(in crate::run) fn code(text: &str, max: usize) -> String {
     let text: String = visible(text).chars().take(max).collect();
     markdown::code(if text.trim().is_empty() { "?" } else { &text })
 }
 
 /// Adds lines to a text up to a limit in characters; `what` names what the rest of them stand for, which is counted.
-pub(super) fn push_lines(
+pub(in crate::run) fn push_lines(
     text: &mut String,
     lines: impl ExactSizeIterator<Item = String>,
     limit: usize,

@@ -3,6 +3,10 @@
 //! Pure text, of a bounded length. Subjects and names come from commits, which anyone may write: in a body they stand in code
 //! spans only, and a title has nothing in it that could be a mention, a reference or markup.
 
+mod by_hand;
+mod foreign;
+pub(super) mod text;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -12,12 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::GroupPlan;
 use super::context::{Context, head_of};
-use super::drift;
-use super::foreign;
 use super::group::Group;
-use super::text::code;
 use crate::git::{CommitSummary, FilesChanged, GitError, Repository, Revision};
 use crate::percent::encoded_path;
+
+use text::code;
 
 /// How much of a body is kept for what stands around the plan, in characters.
 const MARGIN: usize = 2_048;
@@ -66,7 +69,7 @@ impl Description<'_> {
         }
         body.push_str(&markdown::body_within(plan, limit, risks.as_deref()));
         body.push_str(&foreign::section(files));
-        body.push_str(&drift::section(self.taken_back, self.drift, &links.branch));
+        body.push_str(&by_hand::section(self.taken_back, self.drift, &links.branch));
         body.push_str(&ways(&links, *group, plan, self.source, parents));
         Ok((title, body))
     }
