@@ -113,9 +113,9 @@ fn cluster_plan(
         addon.action = action_of(own, count);
         // The add-ons of a deleted cluster share its risk.
         addon.risk =
-            (addon.action == Action::Delete && action != Action::Delete).then(|| consequences.of_addon);
+            (addon.action == Action::Delete && action != Action::Delete).then_some(consequences.addon);
     }
-    let risk = (action == Action::Delete).then(|| consequences.of_cluster);
+    let risk = (action == Action::Delete).then_some(consequences.cluster);
     ClusterPlan { action, risk, addons, files }
 }
 
@@ -159,7 +159,7 @@ fn file_plan(
             let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action, memo);
             let mut risks = risk::of_file(&changes, action, own);
             if action == Action::Delete {
-                risks.insert(0, consequences.of_file);
+                risks.insert(0, consequences.file);
             }
             let leaves = changes.iter().map(compare::count_leaves).sum();
             FilePlan { path, action, leaves, risks, changes: Vec::new(), applications: Vec::new(), content }

@@ -200,10 +200,10 @@ impl Published {
     /// Leaves out what no plan of these changes asks for: the files of each add-on that does not change.
     #[must_use]
     pub fn about(mut self, changes: &[FileChange]) -> Self {
-        let changed: BTreeSet<_> =
+        let units: BTreeSet<_> =
             changes.iter().map(|change| (&change.cluster, change.addon.as_ref())).collect();
         for (name, cluster) in &mut self.clusters {
-            cluster.files_of.retain(|addon, _| changed.contains(&(name, Some(addon))));
+            cluster.files_of.retain(|addon, _| units.contains(&(name, Some(addon))));
         }
         self
     }

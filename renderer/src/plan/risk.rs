@@ -345,11 +345,11 @@ fn rbac(leaf: &Leaf<'_>) -> Option<&'static str> {
 #[derive(Clone, Copy)]
 pub(super) struct Consequences {
     /// Of deleting the cluster: its `ApplicationSet` goes.
-    pub of_cluster: Risk,
+    pub cluster: Risk,
     /// Of deleting an add-on: its element goes from the `ApplicationSet`.
-    pub of_addon: Risk,
+    pub addon: Risk,
     /// Of deleting a file of something that stays.
-    pub of_file: Risk,
+    pub file: Risk,
 }
 
 impl Consequences {
@@ -364,9 +364,8 @@ impl Consequences {
             .filter_map(read)
             .flatten()
             .find(|document| document.get("kind").and_then(Value::as_str) == Some("ApplicationSet"));
-        let [of_cluster, of_addon, of_file] =
-            notes(set.as_ref()).map(|note| Risk { kind: RiskKind::Deletion, note });
-        Self { of_cluster, of_addon, of_file }
+        let [cluster, addon, file] = notes(set.as_ref()).map(|note| Risk { kind: RiskKind::Deletion, note });
+        Self { cluster, addon, file }
     }
 }
 

@@ -56,8 +56,8 @@ impl Fleet {
             changes.push(FileChange { path, cluster, addon, old, new });
         }
         changes.sort_by(|a, b| (&a.cluster, &a.path).cmp(&(&b.cluster, &b.path)));
-        let changed: BTreeSet<_> = changes.iter().map(|change| &change.cluster).collect();
-        let described = changed.into_iter().filter_map(|name| rendered.inventory.clusters.get(name));
+        let names: BTreeSet<_> = changes.iter().map(|change| &change.cluster).collect();
+        let described = names.into_iter().filter_map(|name| rendered.inventory.clusters.get(name));
         let facts = described.map(|cluster| {
             let hub = rendered.inventory.hub_of(cluster).map(Arc::as_ref);
             (cluster.name.clone(), OwnFacts::of(cluster, hub))

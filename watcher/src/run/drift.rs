@@ -76,7 +76,7 @@ fn not_rendered(
         if open.is_empty() {
             break;
         }
-        let asked = open.iter().map(|path| RepoPath::clone(path)).collect();
+        let asked = open.iter().copied().cloned().collect();
         let entries = workers.entries(run, earlier, asked);
         let Some(mut entries) = renderable(entries)? else { continue };
         for path in std::mem::take(&mut open) {

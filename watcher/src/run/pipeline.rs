@@ -219,7 +219,7 @@ impl Memory {
         let (clusters, files, hubs) = (fleet.roles.len(), fleet.files, fleet.hubs());
         let plans = self.planner.plan(run, tip, fleet)?;
         let known = self.known(run, tip, &plans, waiting)?;
-        let (groups, control) = self.publish(run, &known, &refs, hubs, plans)?;
+        let (groups, control) = self.publish(run, &known, &refs, &hubs, plans)?;
         self.heads.remember(run, &groups)?;
         info!(clusters, files, "run is complete");
         Ok(PublishedBase {
@@ -282,7 +282,7 @@ impl Memory {
         run: &Context<'_>,
         known: &Known,
         refs: &Refs,
-        hubs: BTreeSet<ClusterName>,
+        hubs: &BTreeSet<ClusterName>,
         plans: Vec<GroupPlan>,
     ) -> Result<(Vec<GroupReport>, Control), CommandError> {
         let tip_of = |group| refs.get(&format!("{BRANCHES}{}", head_of(group))).copied();
@@ -294,7 +294,7 @@ impl Memory {
         let (mut groups, mut control) = (Vec::new(), Control::Unknown);
         for (planned, head) in plans.into_iter().zip(heads) {
             let of_control = (planned.group == Group::Control)
-                .then(|| (clusters_of_control(&hubs, &planned), gate::left(&planned)));
+                .then(|| (clusters_of_control(hubs, &planned), gate::left(&planned)));
             let report = publish(run, known, planned, head)?;
             if let Some((clusters, left)) = of_control {
                 control = Control::Known { clusters, left, reason: gate::reason(&report.done) };
