@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::argo;
 
-use super::documents::ObjectName;
-use super::read::read;
-use super::risk_kind::{DOWNGRADE, Risk, RiskKind};
-use super::version;
+use super::compare::documents::ObjectName;
+use super::compare::read::read;
+use super::risk::kind::{DOWNGRADE, Risk, RiskKind};
+use super::risk::version;
 use crate::secrets::Mask;
 use crate::tree::IDENTITIES;
 use crate::yaml::Value;

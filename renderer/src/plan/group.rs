@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::documents::ObjectName;
+use super::compare::documents::ObjectName;
 use super::model::{Action, Change, ClusterPlan, FilePlan, Plan};
-use super::risk_kind::{Risk, RiskKind};
+use super::risk::kind::{Risk, RiskKind};
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
 use crate::path::{AddonName, ClusterName, RepoPath};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::applications::ApplicationSetting;
 use super::group::{self, Event, Group, RiskGroup, Slot, place};
 use super::model::{Action, Change, Plan};
-use super::version;
+use super::risk::version;
 use crate::path::{AddonName, ClusterName};
 use crate::yaml::Value;
 

@@ -5,8 +5,8 @@
 
 use thiserror::Error;
 
-use super::documents::ObjectName;
-use super::read::read;
+use super::compare::documents::ObjectName;
+use super::compare::read::read;
 use crate::key_path::{Step, text_of, word};
 use crate::problem::did_you_mean;
 use crate::tree::identified;

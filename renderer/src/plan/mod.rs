@@ -2,33 +2,23 @@
 //!
 //! Compares the published files with the rendered ones. Knows nothing of git, of forges or of how files are rendered.
 //!
-//! The stages: `read` turns bytes into values, `fast_diff` spares it most of them, `compare` finds the
-//! settings that differ, `applications` what becomes of each Application, `risk` names what can hurt, `masks`
-//! hides secrets, and all of that is the `model`. `group` folds what is the same on many clusters up to their
-//! own `facts`, `highlight` sums it up in a few words, `budget` limits what is deleted, and `text` and
-//! `markdown` are what people read.
+//! The stages: `compare` finds the settings that differ, `applications` what becomes of each Application, `risk`
+//! names what can hurt, `masks` hides secrets, and all of that is the `model`. `group` folds what is the same on
+//! many clusters up to their own `facts`, `highlight` sums it up in a few words, `budget` limits what is deleted,
+//! and `show` writes what people read: as text and as markdown.
 
 mod applications;
 mod budget;
 mod compare;
 mod digest;
-mod documents;
 mod facts;
-mod fast_diff;
 mod group;
 mod highlight;
 mod locate;
 mod masks;
 mod model;
-mod read;
 mod risk;
-mod risk_kind;
-mod sequence;
 mod show;
-mod version;
-
-pub mod markdown;
-pub mod text;
 
 use std::collections::BTreeMap;
 
@@ -41,14 +31,15 @@ pub use crate::key_path::{KeyPath, Step};
 pub use applications::{ApplicationChange, ApplicationSetting};
 pub use budget::{Allowance, Budget, Excess, Refusal, Scope};
 pub use compare::MAX_COMPARED_BYTES;
+pub use compare::documents::ObjectName;
 pub use digest::Digest;
-pub use documents::ObjectName;
 pub use facts::Facts;
 pub use group::{Entry, Event, Group, RiskGroup};
 pub use highlight::{Highlight, Overview, What};
 pub use locate::{Located, Missing, locate};
 pub use model::{Action, AddonPlan, Change, ClusterPlan, FileChange, FilePlan, Plan, Published, Totals};
-pub use risk_kind::{Risk, RiskKind};
+pub use risk::kind::{Risk, RiskKind};
+pub use show::{markdown, text};
 
 use model::PublishedCluster;
 
@@ -67,7 +58,7 @@ pub fn plan(changes: &[FileChange], published: &Published, facts: Facts) -> Plan
     let by_cluster: Vec<&[&FileChange]> = changes.chunk_by(|a, b| a.cluster == b.cluster).collect();
     let clusters: BTreeMap<_, _> = by_cluster
         .par_iter()
-        .map_init(read::Memo::default, |memo, files| {
+        .map_init(compare::read::Memo::default, |memo, files| {
             let name = &files[0].cluster;
             let own = facts.own(name);
             (name.clone(), cluster_plan(files, published.clusters.get(name), &own, memo))
@@ -94,7 +85,7 @@ fn cluster_plan(
     changes: &[&FileChange],
     published: Option<&PublishedCluster>,
     own: &OwnFacts,
-    memo: &mut read::Memo,
+    memo: &mut compare::read::Memo,
 ) -> ClusterPlan {
     let action = action_of(changes.iter().copied(), published.map_or(0, |cluster| cluster.files));
     let consequences = risk::Consequences::of(changes);
@@ -140,7 +131,7 @@ fn file_plan(
     change: &FileChange,
     consequences: risk::Consequences,
     own: &OwnFacts,
-    memo: &mut read::Memo,
+    memo: &mut compare::read::Memo,
 ) -> FilePlan {
     let path = change.path.clone();
     let content = digest::of_content(change.old.as_deref(), change.new.as_deref());
@@ -168,7 +159,7 @@ fn file_plan(
 }
 
 /// Compares two versions of a file. Very many changes are one of the whole text, with the most severe of their risks.
-fn changes_of(old: &[u8], new: &[u8], own: &OwnFacts, memo: &mut read::Memo) -> Vec<Change> {
+fn changes_of(old: &[u8], new: &[u8], own: &OwnFacts, memo: &mut compare::read::Memo) -> Vec<Change> {
     let changes = compare::files(old, new, memo, &|change, beside| {
         masks::masked(Change { risk: risk::of_change(&change, own), ..change }, beside)
     });
@@ -189,7 +180,5 @@ fn unchanged() -> AddonPlan {
     AddonPlan { action: Action::Update, risk: None, files: Vec::new() }
 }
 
-#[cfg(test)]
-mod fleet_tests;
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::applications::ApplicationChange;
-use super::documents::ObjectName;
+use super::compare::documents::ObjectName;
 use super::facts::Facts;
-use super::risk_kind::Risk;
+use super::risk::kind::Risk;
 use crate::key_path::KeyPath;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::yaml::Value;

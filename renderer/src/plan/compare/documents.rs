@@ -25,7 +25,7 @@ pub struct ObjectName {
 }
 
 /// A document before and after; one of both is there.
-pub(super) type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
+pub(in crate::plan) type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
 
 /// What two documents have in common if they are versions of one.
 type Identity = fn(&Value) -> Option<ObjectName>;
@@ -39,7 +39,7 @@ const PAIRED_BY: [(Identity, Identity); 4] =
     [(identity, identity), (unplaced, in_any_namespace), (in_any_namespace, unplaced), (nameless, nameless)];
 
 /// Pairs documents; what has no partner comes or goes.
-pub(super) fn align<'a>(old: &[&'a Value], new: &[&'a Value]) -> Vec<Pair<'a>> {
+pub(in crate::plan) fn align<'a>(old: &[&'a Value], new: &[&'a Value]) -> Vec<Pair<'a>> {
     let mut left: Vec<Option<&Value>> = old.iter().copied().map(Some).collect();
     let mut pairs: Vec<Pair<'a>> = new.iter().map(|new| (None, Some(*new))).collect();
     for (of_old, of_new) in PAIRED_BY {
@@ -97,7 +97,7 @@ fn nameless(document: &Value) -> Option<ObjectName> {
 }
 
 /// Returns the objects of documents: the items of each `List`, and everything else as it is.
-pub(super) fn objects(documents: &[Value]) -> Vec<&Value> {
+pub(in crate::plan) fn objects(documents: &[Value]) -> Vec<&Value> {
     let objects = documents.iter().flat_map(|document| match items(document) {
         Some(items) => items.iter().collect(),
         None => vec![document],
@@ -113,7 +113,7 @@ fn items(document: &Value) -> Option<&[Value]> {
 
 impl ObjectName {
     /// Returns what a document describes, if it is a Kubernetes object with a name.
-    pub(super) fn of(document: &Value) -> Option<Self> {
+    pub(in crate::plan) fn of(document: &Value) -> Option<Self> {
         let text = |keys: &[&str]| document.at(keys).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
             api_version: text(&["apiVersion"])?,
@@ -125,7 +125,7 @@ impl ObjectName {
 
     /// Returns what makes it the same object: of the group and version the group, since versions are views of
     /// one object.
-    pub(super) fn identity(&self) -> Self {
+    pub(in crate::plan) fn identity(&self) -> Self {
         let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
         Self { api_version: group.to_owned(), ..self.clone() }
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use insta::assert_snapshot;
 
-use super::tests::{World, changes, elements};
-use super::*;
+use super::{World, changes, elements};
 use crate::path::ClusterName;
+use crate::plan::*;
 
 fn claim(name: &str, namespace: &str) -> String {
     format!(

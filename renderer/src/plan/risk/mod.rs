@@ -2,17 +2,19 @@
 //!
 //! Each check is a pure function over one leaf, in one table. Knows nothing of how much changes; that is the budget's.
 
+pub(super) mod kind;
+pub(super) mod version;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::documents::ObjectName;
-use super::model::{Action, Change, FileChange};
-use super::read::read;
-use super::risk_kind::{DOWNGRADE, Risk, RiskKind};
-use super::version;
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
+use crate::plan::compare::documents::ObjectName;
+use crate::plan::compare::read::read;
+use crate::plan::model::{Action, Change, FileChange};
+use crate::plan::risk::kind::{DOWNGRADE, Risk, RiskKind};
 use crate::tree::{Below, walk};
 use crate::yaml::Value;
 
@@ -46,13 +48,13 @@ const CHECKS: [(RiskKind, Check); 10] = [
 ];
 
 /// Returns the most severe risk of a change.
-pub(super) fn of_change(change: &Change, own: &OwnFacts) -> Option<Risk> {
+pub(in crate::plan) fn of_change(change: &Change, own: &OwnFacts) -> Option<Risk> {
     let is_update = !change.path.is_empty() || (change.old.is_some() && change.new.is_some());
     risks(change, is_update, own).into_iter().next()
 }
 
 /// Returns the risks of a file that is created or deleted, one of a kind, most severe first.
-pub(super) fn of_file(documents: &[Change], action: Action, own: &OwnFacts) -> Vec<Risk> {
+pub(in crate::plan) fn of_file(documents: &[Change], action: Action, own: &OwnFacts) -> Vec<Risk> {
     let mut risks: Vec<Risk> = documents.iter().flat_map(|document| risks(document, false, own)).collect();
     risks.sort_unstable();
     risks.dedup_by_key(|risk| risk.kind);
@@ -343,7 +345,7 @@ fn rbac(leaf: &Leaf<'_>) -> Option<&'static str> {
 ///
 /// It is read from the cluster's own `ApplicationSet`, which changes whenever an add-on comes or goes.
 #[derive(Clone, Copy)]
-pub(super) struct Consequences {
+pub(in crate::plan) struct Consequences {
     /// Of deleting the cluster: its `ApplicationSet` goes.
     pub cluster: Risk,
     /// Of deleting an add-on: its element goes from the `ApplicationSet`.
@@ -354,7 +356,7 @@ pub(super) struct Consequences {
 
 impl Consequences {
     /// Reads them from the files of one cluster; without a deletion they are not needed.
-    pub(super) fn of(changes: &[&FileChange]) -> Self {
+    pub(in crate::plan) fn of(changes: &[&FileChange]) -> Self {
         let is_needed = changes.iter().any(|change| change.action() == Action::Delete);
         let texts = changes.iter().filter_map(|change| change.new.as_deref().or(change.old.as_deref()));
         let set = texts

@@ -2,16 +2,19 @@
 //!
 //! Everything that comes from a value is made visible before it is measured and cut.
 
+pub mod markdown;
+pub mod text;
+
 use std::fmt::Write as _;
 use std::mem::discriminant;
 use std::ops::Range;
 
-use super::compare;
-use super::group::{Entry, Event, place};
-use super::highlight::{Highlight, What};
-use super::model::{Action, Change};
-use super::sequence::gaps;
 use crate::path::ClusterName;
+use crate::plan::compare;
+use crate::plan::compare::sequence::gaps;
+use crate::plan::group::{Entry, Event, place};
+use crate::plan::highlight::{Highlight, What};
+use crate::plan::model::{Action, Change};
 use crate::plural::counted;
 use crate::secrets::MASK;
 use crate::visible::visible;
@@ -42,7 +45,7 @@ pub struct Line {
 }
 
 impl LineKind {
-    pub(super) fn of(action: Action) -> Self {
+    pub(in crate::plan) fn of(action: Action) -> Self {
         match action {
             Action::Create => Self::Added,
             Action::Update => Self::Plain,
@@ -51,7 +54,7 @@ impl LineKind {
     }
 
     /// Returns the first character of a line of this kind in a diff.
-    pub(super) fn sign(self) -> char {
+    pub(in crate::plan) fn sign(self) -> char {
         match self {
             Self::Added => '+',
             Self::Removed => '-',
@@ -62,7 +65,7 @@ impl LineKind {
 
 /// How much of values is shown.
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
+pub(in crate::plan) struct Limits {
     /// The longest line, in characters.
     pub line: usize,
     /// The most lines of one change.
@@ -72,18 +75,18 @@ pub(super) struct Limits {
 }
 
 /// What fits a terminal or a pull request.
-pub(super) const SHORT: Limits = Limits { line: 120, lines: 12, is_diff: false };
+pub(in crate::plan) const SHORT: Limits = Limits { line: 120, lines: 12, is_diff: false };
 /// Everything.
-pub(super) const FULL: Limits = Limits { line: usize::MAX, lines: usize::MAX, is_diff: false };
+pub(in crate::plan) const FULL: Limits = Limits { line: usize::MAX, lines: usize::MAX, is_diff: false };
 /// Either of them as the lines of a diff.
-pub(super) const SHORT_DIFF: Limits = Limits { is_diff: true, ..SHORT };
-pub(super) const FULL_DIFF: Limits = Limits { is_diff: true, ..FULL };
+pub(in crate::plan) const SHORT_DIFF: Limits = Limits { is_diff: true, ..SHORT };
+pub(in crate::plan) const FULL_DIFF: Limits = Limits { is_diff: true, ..FULL };
 
 /// How many clusters are named before the rest is counted.
 const NAMED_CLUSTERS: usize = 5;
 
 /// Names some clusters: `app, control` or `a, b, c, d, e and 407 more`.
-pub(super) fn names(clusters: &[ClusterName]) -> String {
+pub(in crate::plan) fn names(clusters: &[ClusterName]) -> String {
     let shown = if clusters.len() <= NAMED_CLUSTERS + 1 { clusters.len() } else { NAMED_CLUSTERS };
     let mut text = clusters[..shown].iter().map(ClusterName::as_str).collect::<Vec<_>>().join(", ");
     if shown < clusters.len() {
@@ -93,7 +96,7 @@ pub(super) fn names(clusters: &[ClusterName]) -> String {
 }
 
 /// Names one cluster or a few, and counts many: `on app, control`, `on 412 clusters (a, b, c, d, e and 407 more)`.
-pub(super) fn on_clusters(clusters: &[ClusterName]) -> String {
+pub(in crate::plan) fn on_clusters(clusters: &[ClusterName]) -> String {
     match clusters.len() {
         0..=3 => format!("on {}", names(clusters)),
         many => format!("on {many} clusters ({})", names(clusters)),
@@ -101,7 +104,7 @@ pub(super) fn on_clusters(clusters: &[ClusterName]) -> String {
 }
 
 /// Names one cluster or a few, and only counts many: `on app, control`, `on 412 clusters`.
-pub(super) fn on_counted(clusters: &[ClusterName]) -> String {
+pub(in crate::plan) fn on_counted(clusters: &[ClusterName]) -> String {
     match clusters.len() {
         0..=3 => format!("on {}", names(clusters)),
         many => format!("on {many} clusters"),
@@ -112,7 +115,7 @@ pub(super) fn on_counted(clusters: &[ClusterName]) -> String {
 const MAX_HIGHLIGHTS: usize = 3;
 
 /// Writes what a plan does, a line for each, and counts what is too much of one kind.
-pub(super) fn highlights(highlights: &[Highlight]) -> Vec<String> {
+pub(in crate::plan) fn highlights(highlights: &[Highlight]) -> Vec<String> {
     let mut lines = Vec::new();
     for same in highlights.chunk_by(|a, b| discriminant(&a.what) == discriminant(&b.what)) {
         let shown = if same.len() <= MAX_HIGHLIGHTS + 1 { same.len() } else { MAX_HIGHLIGHTS };
@@ -162,7 +165,7 @@ fn highlight(Highlight { what, clusters }: &Highlight) -> String {
 }
 
 /// Cuts a text in the middle, where the least is lost.
-pub(super) fn elide(text: &str, limit: usize) -> String {
+pub(in crate::plan) fn elide(text: &str, limit: usize) -> String {
     // A character has at most four bytes, so a text of so few bytes need not be counted.
     if text.len() <= limit || text.chars().count() <= limit {
         return text.to_owned();
@@ -200,13 +203,13 @@ fn is_bare(text: &str) -> bool {
 }
 
 /// Returns the file of a setting, if it is not named before an entry above it.
-pub(super) fn file_heading(entries: &[Entry], at: usize) -> Option<&str> {
+pub(in crate::plan) fn file_heading(entries: &[Entry], at: usize) -> Option<&str> {
     let above = at.checked_sub(1).and_then(|above| entries[above].event.file());
     entries[at].event.file().filter(|file| above != Some(file))
 }
 
 /// Writes what happens as lines without indentation or sign; the kind of each line stands for its sign.
-pub(super) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
+pub(in crate::plan) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
     let line = |action: Action, what: &str, counts: &[(usize, &str)]| {
         let counts: Vec<_> = counts.iter().map(|(count, noun)| counted(*count, noun)).collect();
         vec![Line {
@@ -232,7 +235,7 @@ pub(super) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
 }
 
 /// Writes a change: on one line if it fits, else the setting and what goes and comes below it.
-pub(super) fn change(change: &Change, limits: Limits) -> Vec<Line> {
+pub(in crate::plan) fn change(change: &Change, limits: Limits) -> Vec<Line> {
     let setting = place("", change);
     let setting = visible(setting.trim_start()).into_owned();
     let lines = match (&change.old, &change.new) {

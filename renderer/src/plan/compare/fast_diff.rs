@@ -21,7 +21,7 @@ type Entries<'t> = BTreeMap<&'t str, &'t str>;
 
 /// Returns two texts of one document each that differ as the given ones do; `None` if either has to be parsed
 /// as a whole.
-pub(super) fn reduced(old: &str, new: &str) -> Option<[String; 2]> {
+pub(in crate::plan) fn reduced(old: &str, new: &str) -> Option<[String; 2]> {
     let (old, new) = (document(old)?, document(new)?);
     let is_kept =
         |key: &str| IDENTITY.contains(&key) && (old.contains_key("kind") || new.contains_key("kind"));
@@ -32,7 +32,7 @@ pub(super) fn reduced(old: &str, new: &str) -> Option<[String; 2]> {
 
 /// Returns the entries of a text of one document, each a document of its own; `None` if it has to be parsed
 /// as a whole.
-pub(super) fn entries(text: &str) -> Option<impl Iterator<Item = &str>> {
+pub(in crate::plan) fn entries(text: &str) -> Option<impl Iterator<Item = &str>> {
     Some(document(text)?.into_values())
 }
 
@@ -146,9 +146,9 @@ fn split_key(line: &str) -> Option<(&str, &str)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::compare::{self, one_document};
-    use super::super::read::{Memo, read};
     use super::*;
+    use crate::plan::compare::read::{Memo, read};
+    use crate::plan::compare::{self, one_document};
     use crate::yaml::{Value, write};
 
     fn paths(old: &str, new: &str) -> Option<Vec<String>> {

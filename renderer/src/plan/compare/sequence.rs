@@ -9,7 +9,7 @@ use std::ops::Range;
 const MAX_CELLS: usize = 1 << 20;
 
 /// Returns what goes and what comes between the items that stay: indices of the old list and of the new one.
-pub(super) fn gaps<T: PartialEq>(old: &[T], new: &[T]) -> Vec<(Range<usize>, Range<usize>)> {
+pub(in crate::plan) fn gaps<T: PartialEq>(old: &[T], new: &[T]) -> Vec<(Range<usize>, Range<usize>)> {
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let rest = old[start..].iter().rev().zip(new[start..].iter().rev());
     let end = rest.take_while(|(a, b)| a == b).count();

@@ -12,17 +12,17 @@ const MAX_REMEMBERED: usize = 4_096;
 const MAX_REMEMBERED_BYTES: usize = 512;
 
 /// Reads all documents of a text; `None` if it is not YAML, for example after an edit by hand.
-pub(super) fn read(text: &str) -> Option<Vec<Value>> {
+pub(in crate::plan) fn read(text: &str) -> Option<Vec<Value>> {
     Some(yaml::parse(text).ok()?.iter().map(yaml::interpret_as_written).collect())
 }
 
 /// Texts that were read before: what changes on one cluster mostly changes on the others in the same words.
 #[derive(Default)]
-pub(super) struct Memo(HashMap<Box<str>, Value>);
+pub(in crate::plan) struct Memo(HashMap<Box<str>, Value>);
 
 impl Memo {
     /// Reads a text of one document.
-    pub(super) fn read(&mut self, text: &str) -> Option<Value> {
+    pub(in crate::plan) fn read(&mut self, text: &str) -> Option<Value> {
         if let Some(known) = self.0.get(text) {
             return Some(known.clone());
         }

@@ -4,16 +4,16 @@
 
 use std::fmt;
 
-use super::group::{Group, RiskGroup};
-use super::highlight::Overview;
-use super::model::{Action, FilePlan, Plan};
-use super::risk_kind::Risk;
-use super::show::{self, FULL, Limits, SHORT, names, on_clusters, on_counted};
 use crate::path::ClusterName;
+use crate::plan::group::{Group, RiskGroup};
+use crate::plan::highlight::Overview;
+use crate::plan::model::{Action, FilePlan, Plan};
+use crate::plan::risk::kind::Risk;
+use crate::plan::show::{self, FULL, Limits, SHORT, names, on_clusters, on_counted};
 use crate::plural::counted;
 use crate::visible::visible;
 
-pub use super::show::{Line, LineKind};
+pub use crate::plan::show::{Line, LineKind};
 
 /// How many lines the summary has at most, what is left out counted: what a person reads in a minute, on one screen.
 const MAX_LINES: usize = 39;
@@ -24,7 +24,7 @@ const MAX_ENTRIES_OF_SEVERAL: usize = 6;
 const MAX_RISKS: usize = 10;
 
 /// The command that shows what is folded away.
-pub(super) const FULL_COMMAND: &str = "fleetwright diff --full";
+pub(in crate::plan) const FULL_COMMAND: &str = "fleetwright diff --full";
 
 /// Lines that are being written.
 #[derive(Default)]
@@ -102,7 +102,7 @@ pub fn summary(plan: &Plan) -> Vec<Line> {
 }
 
 /// Returns how much of the plan is not shown, and how to see it.
-pub(super) fn folded(groups: &[Group]) -> String {
+pub(in crate::plan) fn folded(groups: &[Group]) -> String {
     let entries: usize = groups.iter().map(|group| group.entries.len()).sum();
     let mut clusters: Vec<&ClusterName> = groups.iter().flat_map(|group| &group.clusters).collect();
     clusters.sort_unstable();
@@ -172,7 +172,7 @@ pub fn full(plan: &Plan) -> Vec<Line> {
     full_within(plan, FULL)
 }
 
-pub(super) fn full_within(plan: &Plan, limits: Limits) -> Vec<Line> {
+pub(in crate::plan) fn full_within(plan: &Plan, limits: Limits) -> Vec<Line> {
     let mut page = Page::default();
     page.push(LineKind::Heading, headline(plan));
     for (name, cluster) in &plan.clusters {

@@ -5,12 +5,12 @@
 
 use std::fmt::Write as _;
 
-use super::group::{Entry, Event, Group, RiskGroup};
-use super::highlight::Overview;
-use super::model::Plan;
-use super::show::{self, FULL_DIFF, SHORT, SHORT_DIFF, on_clusters, on_counted};
-use super::text::{self, FULL_COMMAND, folded, headline};
 use crate::key_path::Step;
+use crate::plan::group::{Entry, Event, Group, RiskGroup};
+use crate::plan::highlight::Overview;
+use crate::plan::model::Plan;
+use crate::plan::show::text::{self, FULL_COMMAND, folded, headline};
+use crate::plan::show::{self, FULL_DIFF, SHORT, SHORT_DIFF, on_clusters, on_counted};
 use crate::plural::counted;
 use crate::visible::visible;
 
@@ -294,9 +294,9 @@ mod tests {
     use proptest::prelude::*;
     use testkit::hostile::text::{HIDDEN, MARKUP};
 
-    use super::super::{Facts, FileChange, Published, plan};
     use super::*;
     use crate::path::{AddonName, ClusterName, RepoPath};
+    use crate::plan::{Facts, FileChange, Published, plan};
     use crate::visible::is_hidden;
     use crate::yaml::{Value, write};
 

@@ -1,5 +1,7 @@
 //! The plan as a whole: from the bytes of two renderings to what people read.
 
+mod fleet;
+
 use std::sync::Arc;
 
 use insta::assert_snapshot;

@@ -1,19 +1,23 @@
 //! Two versions of a file into the settings that differ.
 //!
-//! Knows nothing of clusters or risks.
+//! `read` turns bytes into values, and `fast_diff` spares it most of them. Knows nothing of clusters or risks.
+
+pub(super) mod documents;
+pub(super) mod fast_diff;
+pub(super) mod read;
+pub(super) mod sequence;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::documents::{ObjectName, Pair, align, objects};
-use super::fast_diff;
-use super::model::{Action, Change};
-use super::read::{Memo, read};
-use super::sequence::gaps;
 use crate::key_path::{KeyPath, Step};
+use crate::plan::model::{Action, Change};
 use crate::tree::{Below, IDENTITIES, Identity, walk};
 use crate::yaml::{Map, Value};
+use documents::{ObjectName, Pair, align, objects};
+use read::{Memo, read};
+use sequence::gaps;
 
 /// The largest file whose settings are compared; of a larger one only the size is shown, and none of it is parsed.
 ///
@@ -22,13 +26,13 @@ pub const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
 
 /// What stands beside a value on both sides and may say what it is: the `name` or `key` of a map with a `value`, or the
 /// item of a list before it.
-pub(super) type Beside<'v> = [Option<&'v str>; 2];
+pub(in crate::plan) type Beside<'v> = [Option<&'v str>; 2];
 
 /// What completes a change once it is found.
-pub(super) type Complete<'f> = &'f dyn Fn(Change, Beside<'_>) -> Change;
+pub(in crate::plan) type Complete<'f> = &'f dyn Fn(Change, Beside<'_>) -> Change;
 
 /// Compares two versions of a file.
-pub(super) fn files(old: &[u8], new: &[u8], memo: &mut Memo, complete: Complete<'_>) -> Vec<Change> {
+pub(in crate::plan) fn files(old: &[u8], new: &[u8], memo: &mut Memo, complete: Complete<'_>) -> Vec<Change> {
     if is_opaque(old) || is_opaque(new) {
         return vec![complete(unread(old, new), [None; 2])];
     }
@@ -64,7 +68,7 @@ fn is_opaque(bytes: &[u8]) -> bool {
 }
 
 /// Returns the change of a file of which only the size is shown.
-pub(super) fn unread(old: &[u8], new: &[u8]) -> Change {
+pub(in crate::plan) fn unread(old: &[u8], new: &[u8]) -> Change {
     change(None, KeyPath::default(), Some(size(old)), Some(size(new)))
 }
 
@@ -83,7 +87,7 @@ fn lossy(bytes: &[u8]) -> Value {
 }
 
 /// Returns each document of a file that is created or deleted as one change; a file that is not YAML is one text.
-pub(super) fn whole(bytes: &[u8], action: Action, memo: &mut Memo) -> Vec<Change> {
+pub(in crate::plan) fn whole(bytes: &[u8], action: Action, memo: &mut Memo) -> Vec<Change> {
     let text = std::str::from_utf8(bytes).ok().filter(|_| !is_opaque(bytes));
     let documents =
         text.and_then(|text| one_document(text, memo).map(|one| vec![one]).or_else(|| read(text)));
@@ -102,7 +106,7 @@ pub(super) fn whole(bytes: &[u8], action: Action, memo: &mut Memo) -> Vec<Change
 
 /// Reads a text of one document entry by entry, since most entries were read before on another cluster; `None` if it
 /// has to be read as a whole.
-pub(super) fn one_document(text: &str, memo: &mut Memo) -> Option<Value> {
+pub(in crate::plan) fn one_document(text: &str, memo: &mut Memo) -> Option<Value> {
     let mut document = Vec::new();
     for entry in fast_diff::entries(text)? {
         let Value::Map(entry) = memo.read(entry)? else { return None };
@@ -112,12 +116,12 @@ pub(super) fn one_document(text: &str, memo: &mut Memo) -> Option<Value> {
 }
 
 /// Counts the leaves of both sides of a change, of which a whole document has one.
-pub(super) fn count_leaves(change: &Change) -> usize {
+pub(in crate::plan) fn count_leaves(change: &Change) -> usize {
     [&change.old, &change.new].into_iter().flatten().map(leaves).sum()
 }
 
 /// Counts the scalars and the empty lists and maps in a value.
-pub(super) fn leaves(value: &Value) -> usize {
+pub(in crate::plan) fn leaves(value: &Value) -> usize {
     let mut leaves = 0;
     walk(value, &mut |visit| {
         leaves += usize::from(visit.is_leaf());
@@ -131,7 +135,7 @@ fn change(object: Option<Arc<ObjectName>>, path: KeyPath, old: Option<Value>, ne
 }
 
 /// Compares lists of documents, which are aligned by what they describe.
-pub(super) fn documents(old: &[Value], new: &[Value], complete: Complete<'_>) -> Vec<Change> {
+pub(in crate::plan) fn documents(old: &[Value], new: &[Value], complete: Complete<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     for (old, new) in align(&objects(old), &objects(new)) {
         let object = new.and_then(ObjectName::of).or_else(|| old.and_then(ObjectName::of)).map(Arc::new);

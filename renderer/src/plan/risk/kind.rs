@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// What an older version brings.
-pub(super) const DOWNGRADE: &str =
+pub(in crate::plan) const DOWNGRADE: &str =
     "an older version than before: it may not read what the newer one has written";
 
 /// What can go wrong, most severe first.
