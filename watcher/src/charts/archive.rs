@@ -51,7 +51,7 @@ pub(super) fn read_folder(path: &Path) -> Result<Vec<Package>, ChartError> {
             packages.push(read_file(&entry)?.0);
         }
     }
-    if packages.is_empty() { Err(ChartError::NoChart { path: path.to_owned() }) } else { Ok(packages) }
+    if packages.is_empty() { Err(no_chart(path)) } else { Ok(packages) }
 }
 
 /// Reads a package on disk, and returns its bytes with it.
@@ -59,13 +59,12 @@ pub(super) fn read_file(path: &Path) -> Result<(Package, Vec<u8>), ChartError> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path);
     let outcome = file.and_then(|file| file.take(MAX_PACKAGE_BYTES + 1).read_to_end(&mut bytes));
-    outcome.map_err(unreadable(path))?;
-    let name = || path.display().to_string();
+    outcome.map_err(ChartError::unreadable(path))?;
     if bytes.len() as u64 > MAX_PACKAGE_BYTES {
         let reason = format!("is larger than {} MiB", MAX_PACKAGE_BYTES >> 20);
-        return Err(ChartError::Archive { name: name(), reason });
+        return Err(ChartError::of_package(path.display(), reason));
     }
-    let package = read(&bytes).map_err(|reason| ChartError::Archive { name: name(), reason })?;
+    let package = read(&bytes).map_err(|reason| ChartError::of_package(path.display(), reason))?;
     Ok((package, bytes))
 }
 
@@ -73,13 +72,14 @@ fn is_package(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tgz") && path.is_file()
 }
 
-fn unreadable(path: &Path) -> impl Fn(io::Error) -> ChartError {
-    move |source| ChartError::Read { path: path.to_owned(), source }
+fn no_chart(path: &Path) -> ChartError {
+    let message = format!("there is no chart in `{}`", path.display());
+    ChartError::new(message, "give a chart's folder, a folder of charts, or a `.tgz`")
 }
 
 fn sorted(path: &Path) -> Result<Vec<PathBuf>, ChartError> {
     let entries = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut entries: Vec<_> = entries.map_err(unreadable(path))?;
+    let mut entries: Vec<_> = entries.map_err(ChartError::unreadable(path))?;
     entries.sort();
     Ok(entries)
 }
@@ -183,7 +183,8 @@ impl Reading {
             let file = path.join(name);
             // A link may lead out of the folder.
             if file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-                self.package.add(&format!("{below}{name}"), fs::read(&file).map_err(unreadable(&file))?);
+                self.package
+                    .add(&format!("{below}{name}"), fs::read(&file).map_err(ChartError::unreadable(&file))?);
             }
         }
         let charts = path.join("charts");
@@ -192,15 +193,14 @@ impl Reading {
         }
         for entry in sorted(&charts)? {
             let Some(name) = entry.file_name().and_then(|name| name.to_str()) else { continue };
-            let kind = entry.symlink_metadata().map_err(unreadable(&entry))?;
+            let kind = entry.symlink_metadata().map_err(ChartError::unreadable(&entry))?;
             if kind.is_dir() {
                 self.folder(&entry, &format!("{below}charts/{name}/"), depth + 1)?;
             } else if let Some(folder) = nested_package(&format!("charts/{name}")).filter(|_| kind.is_file())
             {
-                let bytes = fs::read(&entry).map_err(unreadable(&entry))?;
+                let bytes = fs::read(&entry).map_err(ChartError::unreadable(&entry))?;
                 let archive = self.archive(&bytes, &format!("{below}{folder}"), depth + 1);
-                archive
-                    .map_err(|reason| ChartError::Archive { name: entry.display().to_string(), reason })?;
+                archive.map_err(|reason| ChartError::of_package(entry.display(), reason))?;
             }
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Connection {
     /// Fetches a file whose answer has to be a success.
     pub fn get(&self, file: File<'_>) -> Result<Vec<u8>, ChartError> {
         let bytes = self.follow(file).and_then(Answer::success).and_then(Answer::bytes);
-        bytes.map_err(|source| ChartError::of(file.url, source))
+        bytes.map_err(|source| ChartError::of_fetch(file.url, &source))
     }
 
     /// Returns the answer to a request for a file, whatever its status, after following redirects.
@@ -92,7 +92,7 @@ impl Connection {
                 None => return Ok(answer),
             }
         }
-        Err(HttpError::Redirects(MAX_REDIRECTS))
+        Err(HttpError::redirects(MAX_REDIRECTS))
     }
 
     fn get_once(&self, url: &Url, file: File<'_>) -> Result<Answer, HttpError> {

@@ -1,185 +1,107 @@
 //! How a chart can fail to come, and what to do about it.
 
-use std::io;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::Path;
 
-use renderer::charts::PackageError;
+use renderer::charts::ChartId;
 use thiserror::Error;
 
-use crate::http::{HttpError, Refusal, Unusable, Url, UrlError};
+use crate::http::{HttpError, HttpErrorKind, Url};
 
 const OWN_TOOLS: &str = "fetch the package with your own tools, and give it by `--from FILE.tgz`";
 
 /// A chart that could not be fetched or read.
 #[derive(Debug, Error)]
-pub enum ChartError {
-    /// An address that is not fetched from.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// A file that did not come.
-    #[error("failed to fetch `{address}`")]
-    Fetch {
-        /// What was fetched.
-        address: String,
-        /// The cause.
-        source: Box<HttpError>,
-    },
-    /// What came is not what was announced.
-    #[error("`{what}` has the digest `{found}`, not `{expected}`")]
-    Digest {
-        /// What was fetched.
-        what: String,
-        /// The digest that was announced or locked.
-        expected: String,
-        /// The digest of what came.
-        found: String,
-    },
-    /// The answer is not what a repository or registry answers.
-    #[error("`{address}` is not {what}: {reason}")]
-    Answer {
-        /// What was fetched.
-        address: String,
-        /// What was expected.
-        what: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The repository does not have the chart at this version.
-    #[error("there is no chart `{name}` {version} in `{repository}`")]
-    NotFound {
-        /// The chart.
-        name: String,
-        /// The version.
-        version: String,
-        /// Where it was looked for.
-        repository: String,
-    },
-    /// Charts were given, but not these.
-    #[error("not given and not locked: {}", charts.join(", "))]
-    NotGiven {
-        /// The charts with their versions.
-        charts: Vec<String>,
-    },
-    /// Several repositories have a chart under the same name and version, and it is not known from which the given one is.
-    #[error(
-        "`{name}` {version} is wanted from {}, and `--from` does not name its repository",
-        quoted(repositories)
-    )]
-    Ambiguous {
-        /// The chart.
-        name: String,
-        /// Its version.
-        version: String,
-        /// The repositories.
-        repositories: Vec<String>,
-    },
-    /// Repositories that could not be asked.
-    #[error("newer versions of {} are not known", quoted(charts))]
-    NotAsked {
-        /// The charts.
-        charts: Vec<String>,
-        /// Why the first of them is not known.
-        source: Box<ChartError>,
-    },
-    /// A package that is not one.
-    #[error("the package of `{name}` {reason}")]
-    Archive {
-        /// The chart or address.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A package of something else.
-    #[error("the package of `{name}` {version} is `{found}` by its own metadata")]
-    OtherChart {
-        /// The chart that was asked for.
-        name: String,
-        /// Its version.
-        version: String,
-        /// What came.
-        found: String,
-    },
-    /// A file of the chart that could not be read.
-    #[error("failed to read the values of `{name}`")]
-    Package {
-        /// The chart.
-        name: String,
-        /// The cause.
-        source: PackageError,
-    },
-    /// A folder or package on disk that could not be read.
-    #[error("failed to read `{}`", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A folder without a chart in it.
-    #[error("there is no chart in `{}`", path.display())]
-    NoChart {
-        /// The folder.
-        path: PathBuf,
-    },
+#[error("{message}")]
+pub struct ChartError {
+    message: String,
+    hint: Option<String>,
+    is_transient: bool,
 }
 
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn hint_to_fetch(error: &HttpError) -> &'static str {
-    match error {
-        HttpError::Inside(_) => {
-            "a repository may lead to public addresses, and to the network that it is in itself; use one inside, or give the chart by `--from`"
-        }
-        HttpError::Refused {
-            refusal: Refusal::CredentialMissing | Refusal::CredentialRejected | Refusal::Forbidden,
-            ..
-        } => OWN_TOOLS,
-        _ => "check the address and the network, or give the chart by `--from`",
+/// An address that is not fetched from.
+impl From<HttpError> for ChartError {
+    fn from(error: HttpError) -> Self {
+        let hint = match error.kind {
+            HttpErrorKind::CredentialInAddress => OWN_TOOLS,
+            _ => "write an `https://` or `oci://` address",
+        };
+        Self::new(error.to_string(), hint)
     }
 }
 
 impl ChartError {
-    /// Returns the failure to fetch what is at an address.
-    pub(super) fn of(url: &Url, source: HttpError) -> Self {
-        Self::Fetch { address: url.to_string(), source: Box::new(source) }
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::without_hint(message) }
+    }
+
+    pub(super) fn without_hint(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, is_transient: false }
+    }
+
+    /// A file that did not come.
+    pub(super) fn of_fetch(url: &Url, error: &HttpError) -> Self {
+        use HttpErrorKind::{CredentialMissing, CredentialRejected, Forbidden, Inside};
+        let hint = match error.kind {
+            Inside => {
+                "a repository may lead to public addresses, and to the network that it is in itself; use one inside, or give the chart by `--from`"
+            }
+            CredentialMissing | CredentialRejected | Forbidden => OWN_TOOLS,
+            _ => "check the address and the network, or give the chart by `--from`",
+        };
+        let is_transient = error.is_transient();
+        Self { is_transient, ..Self::new(format!("failed to fetch `{url}`: {error}"), hint) }
+    }
+
+    /// What came is not what was announced or locked.
+    pub(super) fn of_digest(what: impl Display, found: &str, expected: &str) -> Self {
+        let message = format!("`{what}` has the digest `{found}`, not `{expected}`");
+        let hint = "find out why the package changed before you trust it; `--refresh` does not accept another one either";
+        Self::new(message, hint)
+    }
+
+    /// The answer is not what a repository or registry answers.
+    pub(super) fn of_answer(url: &Url, what: &str, reason: impl Display) -> Self {
+        Self::without_hint(format!("`{url}` is not {what}: {reason}"))
+    }
+
+    /// The repository does not have the chart at this version.
+    pub(super) fn not_found(chart: &ChartId, repository: impl Display) -> Self {
+        let ChartId { name, version, .. } = chart;
+        let message = format!("there is no chart `{name}` {version} in `{repository}`");
+        let hint = "check `chart` in `addon.yaml`; `fleetwright charts outdated` lists newer versions";
+        Self::new(message, hint)
+    }
+
+    /// A package that is not one.
+    pub(super) fn of_package(name: impl Display, reason: impl Display) -> Self {
+        Self::without_hint(format!("the package of `{name}` {reason}"))
+    }
+
+    /// A folder or package on disk that could not be read.
+    pub(super) fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |error| Self::without_hint(format!("failed to read `{}`: {error}", path.display()))
+    }
+
+    /// Returns the error of charts whose newer versions are not known, for a reason that the first of them has.
+    #[must_use]
+    pub fn unknown(charts: &[String], reason: Self) -> Self {
+        Self { message: format!("newer versions of {} are not known: {reason}", quoted(charts)), ..reason }
     }
 
     /// Returns what to do about it, if something is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Url(UrlError { reason: Unusable::Credentials, .. }) => OWN_TOOLS,
-            Self::Url(_) => "write an `https://` or `oci://` address",
-            Self::Fetch { source, .. } => return Some(hint_to_fetch(source).to_owned()),
-            Self::Digest { .. } => {
-                "find out why the package changed before you trust it; `--refresh` does not accept another one either"
-            }
-            Self::NotFound { .. } => {
-                "check `chart` in `addon.yaml`; `fleetwright charts outdated` lists newer versions"
-            }
-            Self::NotGiven { .. } => {
-                "give them by another `--from`, or leave `--from` out to fetch from repositories"
-            }
-            Self::Ambiguous { repositories, .. } => {
-                let first = repositories.first().map_or("", String::as_str);
-                return Some(format!("name the repository before the place: `--from {first}=…`"));
-            }
-            Self::NotAsked { source, .. } => return source.hint(),
-            Self::NoChart { .. } => "give a chart's folder, a folder of charts, or a `.tgz`",
-            _ => return None,
-        };
-        Some(hint.to_owned())
+        self.hint.clone()
     }
 
     /// Returns whether trying again later may help without anyone changing anything.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Fetch { source, .. } => source.is_transient(),
-            Self::NotAsked { source, .. } => source.is_transient(),
-            _ => false,
-        }
+    pub const fn is_transient(&self) -> bool {
+        self.is_transient
     }
+}
+
+pub(super) fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

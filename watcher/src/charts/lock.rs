@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata, Package};
+use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata, Package, PackageError};
 use renderer::inventory::ChartSources;
 
 use super::archive::{read_file, read_folder};
 use super::client::Client;
-use super::error::ChartError;
+use super::error::{ChartError, quoted};
 use super::verify::{digest, is_same_version};
 use super::{Fetched, Origin, fetch, fetch_package};
+use crate::output::with_causes;
 
 /// The charts that a lock should hold.
 pub type Wanted = BTreeSet<ChartId>;
@@ -104,7 +105,7 @@ impl Supplied {
         };
         let with_metadata = |chart: Fetched| match chart.package.metadata() {
             Ok(metadata) => Ok((metadata, chart)),
-            Err(source) => Err(ChartError::Package { name: "a given chart".to_owned(), source }),
+            Err(source) => Err(unreadable("a given chart")(source)),
         };
         Ok(Self::Charts(charts.into_iter().map(with_metadata).collect::<Result<_, _>>()?))
     }
@@ -122,8 +123,9 @@ pub fn relock(
     let absent: Vec<_> =
         wanted.iter().filter(|id| !supply.can_have(id) && !old.charts.contains_key(id)).collect();
     if !absent.is_empty() {
-        let charts = absent.iter().map(|id| format!("`{}` {}", id.name, id.version)).collect();
-        return Err(ChartError::NotGiven { charts });
+        let charts: Vec<_> = absent.iter().map(|id| format!("`{}` {}", id.name, id.version)).collect();
+        let hint = "give them by another `--from`, or leave `--from` out to fetch from repositories";
+        return Err(ChartError::new(format!("not given and not locked: {}", charts.join(", ")), hint));
     }
     let mut relocked = Relocked { lock: ChartLock::default(), actions: BTreeMap::new(), notes: Vec::new() };
     for id in wanted {
@@ -167,7 +169,11 @@ fn check_alone(id: &ChartId, wanted: &Wanted) -> Result<(), ChartError> {
     if repositories.len() < 2 {
         return Ok(());
     }
-    Err(ChartError::Ambiguous { name: id.name.clone(), version: id.version.clone(), repositories })
+    let (ChartId { name, version, .. }, from) = (id, quoted(&repositories));
+    let message =
+        format!("`{name}` {version} is wanted from {from}, and `--from` does not name its repository");
+    let hint = format!("name the repository before the place: `--from {}=…`", repositories[0]);
+    Err(ChartError::new(message, hint))
 }
 
 impl<'a> Supply<'a> {
@@ -208,6 +214,12 @@ impl<'a> Supply<'a> {
     }
 }
 
+fn unreadable(name: &str) -> impl Fn(PackageError) -> ChartError {
+    move |error| {
+        ChartError::without_hint(format!("failed to read the values of `{name}`: {}", with_causes(&error)))
+    }
+}
+
 fn is_of(metadata: &Metadata, id: &ChartId) -> bool {
     metadata.name == id.name && is_same_version(&metadata.version, &id.version)
 }
@@ -217,26 +229,18 @@ fn locked(
     fetched: &Fetched,
     known: Option<&Arc<LockedChart>>,
 ) -> Result<Arc<LockedChart>, ChartError> {
-    let failed = |source| ChartError::Package { name: id.name.clone(), source };
-    let metadata = fetched.package.metadata().map_err(failed)?;
+    let metadata = fetched.package.metadata().map_err(unreadable(&id.name))?;
     if !is_of(&metadata, id) {
-        return Err(ChartError::OtherChart {
-            name: id.name.clone(),
-            version: id.version.clone(),
-            found: format!("{} {}", metadata.name, metadata.version),
-        });
+        let found = format!("is `{} {}` by its own metadata", metadata.name, metadata.version);
+        return Err(ChartError::without_hint(format!("the package of `{}` {} {found}", id.name, id.version)));
     }
-    let mut chart = fetched.package.locked(fetched.digest.clone()).map_err(failed)?;
+    let mut chart = fetched.package.locked(fetched.digest.clone()).map_err(unreadable(&id.name))?;
     if let Some(expected) = known.and_then(|known| known.digest.as_ref()) {
         // A folder has no digest. If it has the same values, the one that is known still holds.
         let has_same_values = known.is_some_and(|known| known.values == chart.values);
         match &chart.digest {
             Some(found) if found != expected => {
-                return Err(ChartError::Digest {
-                    what: format!("{} {}", id.name, id.version),
-                    expected: expected.clone(),
-                    found: found.clone(),
-                });
+                return Err(ChartError::of_digest(format!("{} {}", id.name, id.version), found, expected));
             }
             None if has_same_values => chart.digest = Some(expected.clone()),
             _ => {}

@@ -21,7 +21,7 @@ use renderer::charts::{ChartId, Package};
 use renderer::inventory::ChartSources;
 use semver::Version;
 
-use crate::http::{Url, UrlError};
+use crate::http::{HttpError, Url};
 
 pub use client::Client;
 pub use error::ChartError;
@@ -63,7 +63,7 @@ impl<'a> Origin<'a> {
         }
     }
 
-    fn url(&self) -> Result<Url, UrlError> {
+    fn url(&self) -> Result<Url, HttpError> {
         match self {
             Self::Repository(text) => Url::parse_file(text),
             Self::Mirror(text) => Url::parse_mirror(text),
@@ -78,8 +78,7 @@ pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Fe
         None => repository::package(client, &origin.url()?, chart)?,
     };
     let digest = digest(&bytes);
-    let package =
-        archive::read(&bytes).map_err(|reason| ChartError::Archive { name: chart.name.clone(), reason })?;
+    let package = archive::read(&bytes).map_err(|reason| ChartError::of_package(&chart.name, reason))?;
     Ok(Fetched { package, digest: Some(digest) })
 }
 
@@ -87,8 +86,7 @@ pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Fe
 pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartError> {
     let address = Url::parse_file(address)?;
     let bytes = repository::download(&client.at(&address), &address)?;
-    let package =
-        archive::read(&bytes).map_err(|reason| ChartError::Archive { name: address.to_string(), reason })?;
+    let package = archive::read(&bytes).map_err(|reason| ChartError::of_package(&address, reason))?;
     Ok(Fetched { package, digest: Some(digest(&bytes)) })
 }
 

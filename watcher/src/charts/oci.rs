@@ -13,7 +13,7 @@ use super::client::{Client, Connection, File};
 use super::error::ChartError;
 use super::repository::MAX_VERSIONS;
 use super::verify::check_digest;
-use crate::http::{Answer, HttpError, Url, UrlError, next_page};
+use crate::http::{Answer, HttpError, Url, next_page};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
@@ -28,7 +28,7 @@ const MAX_PAGES: usize = 50;
 pub(super) struct Registry(Url);
 
 /// Returns the registry that an address names, or nothing if it is not an `oci://` address.
-pub(super) fn registry(address: &str) -> Option<Result<Registry, UrlError>> {
+pub(super) fn registry(address: &str) -> Option<Result<Registry, HttpError>> {
     let rest = address.strip_prefix("oci://")?;
     // Registries on this machine have no certificate.
     let url = Url::parse(&format!("http://{rest}")).or_else(|_| Url::parse(&format!("https://{rest}")));
@@ -68,22 +68,18 @@ pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> 
     let mut session = Session { connection: client.at(&url), token: None };
     let answer = session.get(&url, MANIFEST, MAX_DOCUMENT_BYTES)?;
     if answer.status == StatusCode::NOT_FOUND {
-        return Err(ChartError::NotFound {
-            name: chart.name.clone(),
-            version: chart.version.clone(),
-            repository: registry.to_string(),
-        });
+        return Err(ChartError::not_found(chart, registry));
     }
     let manifest: Manifest = document(&url, answer, A_MANIFEST)?;
     let layer = manifest.layers.into_iter().find(|layer| layer.media_type == LAYER);
-    let unusable = |reason: String| ChartError::Answer { address: url.to_string(), what: A_MANIFEST, reason };
+    let unusable = |reason: String| ChartError::of_answer(&url, A_MANIFEST, reason);
     let layer = layer.ok_or_else(|| unusable(format!("it has no layer of the type `{LAYER}`")))?;
     if !is_digest(&layer.digest) {
         return Err(unusable("its layer has no digest of the form `sha256:…`".to_owned()));
     }
     let url = registry.url(chart, &format!("blobs/{}", layer.digest))?;
     let bytes = session.get(&url, "*/*", MAX_PACKAGE_BYTES)?.success().and_then(Answer::bytes);
-    let bytes = bytes.map_err(|source| ChartError::of(&url, source))?;
+    let bytes = bytes.map_err(|error| ChartError::of_fetch(&url, &error))?;
     check_digest(&url, &bytes, &layer.digest)?;
     Ok(bytes)
 }
@@ -118,12 +114,9 @@ fn document<T: for<'a> Deserialize<'a>>(
     answer: Answer,
     what: &'static str,
 ) -> Result<T, ChartError> {
-    let bytes = answer.success().and_then(Answer::bytes).map_err(|source| ChartError::of(url, source))?;
-    serde_json::from_slice(&bytes).map_err(|error| ChartError::Answer {
-        address: url.to_string(),
-        what,
-        reason: error.to_string(),
-    })
+    let bytes =
+        answer.success().and_then(Answer::bytes).map_err(|error| ChartError::of_fetch(url, &error))?;
+    serde_json::from_slice(&bytes).map_err(|error| ChartError::of_answer(url, what, error))
 }
 
 impl fmt::Display for Registry {
@@ -134,7 +127,7 @@ impl fmt::Display for Registry {
 }
 
 impl Registry {
-    fn url(&self, chart: &ChartId, rest: &str) -> Result<Url, UrlError> {
+    fn url(&self, chart: &ChartId, rest: &str) -> Result<Url, HttpError> {
         Url::parse_file(&format!("{}/v2{}/{}/{rest}", self.0.origin(), self.0.path(), chart.name))
     }
 }
@@ -149,7 +142,7 @@ impl Session {
     fn get(&mut self, url: &Url, accept: &str, max_bytes: u64) -> Result<Answer, ChartError> {
         let send = |token: Option<&SecretString>| {
             let answer = self.connection.follow(File { url, accept, token, max_bytes });
-            answer.map_err(|source| ChartError::of(url, source))
+            answer.map_err(|error| ChartError::of_fetch(url, &error))
         };
         let answer = send(self.token.as_ref())?;
         let challenge =
@@ -165,7 +158,7 @@ impl Session {
         let parameters = challenge.parameters.iter().map(|(name, value)| (*name, &**value));
         let url = &Url::parse_file(&challenge.realm)?.with_query(parameters);
         let file = File { url, accept: "application/json", token: None, max_bytes: MAX_DOCUMENT_BYTES };
-        let answer = self.connection.follow(file).map_err(|source: HttpError| ChartError::of(url, source))?;
+        let answer = self.connection.follow(file).map_err(|error| ChartError::of_fetch(url, &error))?;
         let token: Token = document(url, answer, "a token")?;
         Ok(token.token.or(token.access_token))
     }

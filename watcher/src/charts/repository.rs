@@ -36,11 +36,7 @@ pub(super) struct Release {
 pub(super) fn package(client: &Client, repository: &Url, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
     let connection = client.at(repository);
     let releases = releases(&connection, repository, &chart.name)?;
-    let not_found = || ChartError::NotFound {
-        name: chart.name.clone(),
-        version: chart.version.clone(),
-        repository: repository.to_string(),
-    };
+    let not_found = || ChartError::not_found(chart, repository);
     let release = releases
         .iter()
         .find(|release| is_same_version(&release.version, &chart.version))
@@ -71,11 +67,8 @@ pub(super) fn download(connection: &Connection, url: &Url) -> Result<Vec<u8>, Ch
 fn releases(connection: &Connection, repository: &Url, name: &str) -> Result<Vec<Release>, ChartError> {
     let url = &repository.below("index.yaml")?;
     let index = connection.get(File { url, accept: "*/*", token: None, max_bytes: MAX_INDEX_BYTES })?;
-    read_index(&*index, name).map_err(|reason| ChartError::Answer {
-        address: url.to_string(),
-        what: "the index of a chart repository",
-        reason,
-    })
+    read_index(&*index, name)
+        .map_err(|reason| ChartError::of_answer(url, "the index of a chart repository", reason))
 }
 
 /// Reads the releases of one chart out of an index as it comes; of the others, nothing is kept.

@@ -21,7 +21,7 @@ fn repository(digest: &str, url: &str) -> Server {
     ])
 }
 
-fn error(outcome: Result<Fetched, ChartError>) -> String {
+fn error<T: std::fmt::Debug>(outcome: Result<T, ChartError>) -> String {
     // Ports differ from run to run.
     let error = anyhow::Error::from(outcome.expect_err("it was accepted"));
     let text = format!("{error:#}");
@@ -71,7 +71,7 @@ fn a_package_with_another_digest_is_refused() {
     let server = repository(&"0".repeat(64), "demo-1.2.3.tgz");
     let repository = server.url("/charts");
     let outcome = fetch_from(&id(&repository, "1.2.3"), &repository);
-    assert!(matches!(outcome, Err(ChartError::Digest { .. })), "{outcome:?}");
+    assert!(error(outcome).contains("` has the digest `"));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn an_answer_that_comes_byte_by_byte_ends_with_the_time() {
     let server = testkit::hostile::floods::Drip::start("HTTP/1.1 200 OK\r\n\r\n", "x").unwrap();
     let client = Client::within(std::time::Duration::from_millis(100));
     let error = fetch_package(&client, &format!("http://{}/a.tgz", server.address())).unwrap_err();
-    assert!(matches!(error, ChartError::Fetch { .. }) && error.is_transient(), "{error:?}");
+    assert!(error.to_string().starts_with("failed to fetch `") && error.is_transient(), "{error:?}");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_chart_comes_from_a_registry_with_a_token_that_nobody_else_sees() {
     let registry = registry(&storage);
     let address = format!("oci://{}/charts", registry.authority);
     let outcome = fetch_from(&id(&address, "1.2.3+build"), &address);
-    assert!(matches!(outcome, Err(ChartError::Digest { .. })), "another blob was accepted: {outcome:?}");
+    assert!(error(outcome).contains("` has the digest `"));
 
     let storage = Server::of(vec![("/blob", Reply::ok(demo("1.2.3")))]);
     let registry = self::registry(&storage);
@@ -310,7 +310,7 @@ fn another_package_under_a_locked_version_is_refused() {
     assert_eq!(first.actions.values().collect::<Vec<_>>(), [&Action::Given]);
     let changed = package(&[("demo/Chart.yaml", "name: demo\nversion: 1.2.3\n")]);
     let outcome = relock_with(&first.lock, &wanted, &given(&changed), true);
-    assert!(matches!(outcome, Err(ChartError::Digest { .. })), "{outcome:?}");
+    assert!(error(outcome).contains("` has the digest `"));
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn of_two_repositories_with_the_same_chart_none_is_guessed() {
     // Once their digests are known, packages tell by themselves whose they are.
     let one = Wanted::from([ids[0].clone()]);
     let again = relock_with(&relocked.lock, &wanted, &[open(&files[0])], true);
-    assert!(matches!(again, Err(ChartError::Ambiguous { .. })), "{again:?}");
+    assert!(self::error(again).contains("` 1.2.3 is wanted from `"));
     assert!(relock_with(&relocked.lock, &one, &[open(&files[0])], true).is_ok());
 }
 
@@ -367,7 +367,7 @@ fn a_repository_that_stands_in_for_two_others_is_named_for_each() {
     let open = |text: &str| Given::open(&client(), text, &wanted).unwrap();
     let mirror = server.url("/charts");
     let unnamed = relock_with(&ChartLock::default(), &wanted, &[open(&mirror)], false);
-    assert!(matches!(unnamed, Err(ChartError::Ambiguous { .. })), "{unnamed:?}");
+    assert!(error(unnamed).contains("` 1.2.3 is wanted from `"));
     let named = [
         open(&format!("{}={mirror}", ids[0].repository)),
         open(&format!("{}={}", ids[1].repository, files[1])),

@@ -26,6 +26,6 @@ pub(super) fn check_digest(what: &Url, bytes: &[u8], announced: &str) -> Result<
     if found.strip_prefix("sha256:") == Some(expected.as_str()) {
         Ok(())
     } else {
-        Err(ChartError::Digest { what: what.to_string(), expected: format!("sha256:{expected}"), found })
+        Err(ChartError::of_digest(what, &found, &format!("sha256:{expected}")))
     }
 }

@@ -277,6 +277,6 @@ fn newer_text(id: &ChartId, newer: &Newer) -> String {
 fn unasked(asked: Vec<(&ChartId, Newer)>) -> Option<ChartError> {
     let mut failed = asked.into_iter().filter_map(|(id, newer)| Some((id.name.clone(), newer.err()?)));
     let (first, source) = failed.next()?;
-    let charts = std::iter::once(first).chain(failed.map(|(name, _)| name)).collect();
-    Some(ChartError::NotAsked { charts, source: Box::new(source) })
+    let charts: Vec<_> = std::iter::once(first).chain(failed.map(|(name, _)| name)).collect();
+    Some(ChartError::unknown(&charts, source))
 }

@@ -90,7 +90,7 @@ impl Args {
         let api = match &self.api {
             Some(api) => api.clone(),
             None => Url::parse(&github::api_of(self.github.host()))
-                .map_err(|error| CommandError::usage(error.to_string(), error.hint()))?,
+                .map_err(|error| CommandError::usage(error.to_string(), error.hint().unwrap_or_default()))?,
         };
         Ok(AppManifest {
             github: self.github.clone(),

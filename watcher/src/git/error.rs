@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::objects::revision::Revision;
-use crate::http::{HttpError, UrlError};
+use crate::http::HttpError;
 use crate::identity::IdentityError;
 use crate::output::with_causes;
 
@@ -275,16 +275,10 @@ impl From<io::Error> for Fault {
     }
 }
 
-impl From<UrlError> for Fault {
-    fn from(error: UrlError) -> Self {
-        Self::stalled(error.to_string(), error.hint())
-    }
-}
-
 impl From<HttpError> for Fault {
     fn from(error: HttpError) -> Self {
         let kind = if error.is_transient() { FaultKind::Transient } else { FaultKind::Stalled };
-        Self { kind, message: with_causes(&error), hint: error.hint() }
+        Self { kind, message: error.to_string(), hint: error.hint() }
     }
 }
 

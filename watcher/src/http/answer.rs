@@ -7,7 +7,7 @@ use ::http::StatusCode;
 use ::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, LINK, LOCATION, RETRY_AFTER};
 use ureq::BodyReader;
 
-use super::error::{HttpError, Refusal};
+use super::error::{HttpError, HttpErrorKind};
 use super::url::Url;
 use crate::secrets::redacted;
 
@@ -43,12 +43,7 @@ impl Answer {
         if self.status.is_success() {
             return Ok(self);
         }
-        let url = self.url.to_string();
-        Err(if self.status.is_redirection() {
-            HttpError::Redirected { from: url, to: redirect_target(&self) }
-        } else {
-            HttpError::Refused { url, refusal: refusal(&self), message: message(self) }
-        })
+        Err(if self.status.is_redirection() { redirected(&self) } else { refused(self) })
     }
 
     /// Returns the body as it comes.
@@ -67,20 +62,45 @@ impl Answer {
 }
 
 /// Returns what a status means that is no success.
-fn refusal(answer: &Answer) -> Refusal {
-    let seconds = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
-    let retry_after = seconds.map(Duration::from_secs);
+fn refused(answer: Answer) -> HttpError {
+    use HttpErrorKind::{CredentialMissing, CredentialRejected, Forbidden, NotFound, Stalled, Transient};
+    const GIVE_ONE: &str =
+        "give a token in `FLEETWRIGHT_TOKEN` or in a file with `--token-file`, or use a GitHub App";
+    const CHECK_IT: &str = "check that the token is whole, not expired and not revoked; it was tried once";
+    const GIVE_RIGHTS: &str = "the credential is good, but lacks a right: give it read and write access to the repository's contents, and authorise it for single sign-on";
+    const LOOK_FOR_IT: &str = "check the spelling, and that the token may see the repository or that the App is installed on it: forges hide what a credential may not see";
+    let wait = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse::<u64>().ok());
     let is_spent = answer.header(&HeaderName::from_static("x-ratelimit-remaining")) == Some("0");
-    match answer.status.as_u16() {
-        401 if !answer.has_credential => Refusal::CredentialMissing,
-        401 => Refusal::CredentialRejected,
-        429 => Refusal::RateLimited { retry_after },
-        403 if retry_after.is_some() || is_spent => Refusal::RateLimited { retry_after },
-        403 => Refusal::Forbidden,
-        404 | 410 => Refusal::NotFound { has_credential: answer.has_credential },
-        status @ (408 | 500..=599) => Refusal::ServerFailed(status),
-        status => Refusal::Unexpected(status),
+    let (kind, refusal, hint) = match (answer.status.as_u16(), answer.has_credential) {
+        (401, false) => (CredentialMissing, "asks for a credential".to_owned(), Some(GIVE_ONE)),
+        (401, true) => (CredentialRejected, "does not accept the credential".to_owned(), Some(CHECK_IT)),
+        (status @ (403 | 429), _) if status == 429 || wait.is_some() || is_spent => {
+            let seconds = wait.map(|seconds| format!(" {seconds} seconds")).unwrap_or_default();
+            (Transient, format!("asks to wait{seconds}"), None)
+        }
+        (403, _) => (Forbidden, "does not allow this".to_owned(), Some(GIVE_RIGHTS)),
+        (404 | 410, has_credential) => {
+            let why = if has_credential { "the credential may not see it" } else { "it is not public" };
+            (NotFound, format!("does not exist, or {why}"), Some(LOOK_FOR_IT))
+        }
+        (status @ (408 | 500..=599), _) => (Transient, format!("fails with status {status}"), None),
+        (status, _) => (Stalled, format!("answers with status {status}"), None),
+    };
+    let url = answer.url.clone();
+    let reported = message(answer).map(|message| format!(" (it reports: {message})")).unwrap_or_default();
+    let message = format!("`{url}` {refusal}{reported}");
+    match hint {
+        Some(hint) => HttpError::new(kind, message, hint),
+        None => HttpError::without_hint(kind, message),
     }
+}
+
+/// The repository, or all of the other side, has moved. The new address holds nothing that may be secret.
+fn redirected(answer: &Answer) -> HttpError {
+    let to = redirect_target(answer);
+    let message = format!("`{}` answers with a redirect to `{to}`, which is not followed", answer.url);
+    let hint = format!("if that is where the repository lives now, name `{to}` instead");
+    HttpError::new(HttpErrorKind::Stalled, message, hint)
 }
 
 /// Returns where a redirect leads, without user, query and what the request had behind the repository's address.

@@ -23,9 +23,9 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Proxy, SendBody};
 
 pub use answer::{Answer, next_page};
-pub use error::{HttpError, Refusal};
+pub use error::{HttpError, HttpErrorKind};
 use guard::Guard;
-pub use url::{Unusable, Url, UrlError};
+pub use url::Url;
 
 const USER_AGENT: &str = concat!("fleetwright/", env!("CARGO_PKG_VERSION"));
 
@@ -165,7 +165,7 @@ impl Client {
     /// Sends a request and returns its answer, whatever its status is.
     pub fn send(&self, request: &Request<'_>, body: Option<Upload<'_>>) -> Result<Answer, HttpError> {
         self.scope.check(request.url)?;
-        let mut head = head(request).ok_or_else(|| HttpError::Unsendable(request.url.to_string()))?;
+        let mut head = head(request).ok_or_else(|| unsendable(request.url))?;
         match body {
             None => self.run(request, head),
             Some(Upload { reader, length }) => {
@@ -207,11 +207,10 @@ impl Scope {
         match self {
             // A credential that was made for one origin is never sent to another.
             Self::Origin(origin) if origin != url.origin() => {
-                Err(HttpError::OtherOrigin { origin: origin.clone(), url: url.to_string() })
+                let message = format!("`{url}` is not at `{origin}`, for which the credential is");
+                Err(HttpError::without_hint(HttpErrorKind::Stalled, message))
             }
-            Self::Guarded(guard) if !guard.permits_literal(url.host()) => {
-                Err(HttpError::Inside(url.to_string()))
-            }
+            Self::Guarded(guard) if !guard.permits_literal(url.host()) => Err(HttpError::inside(url)),
             _ => Ok(()),
         }
     }
@@ -231,6 +230,13 @@ fn head(request: &Request<'_>) -> Option<::http::Request<()>> {
         head.headers_mut().insert(AUTHORIZATION, authorization.header()?);
     }
     Some(head)
+}
+
+/// A header cannot hold what it was given.
+fn unsendable(url: &Url) -> HttpError {
+    let message = format!("the credential for `{url}` holds characters that cannot be sent");
+    let hint = "a token is one line of printable characters: look for stray bytes";
+    HttpError::new(HttpErrorKind::Unsendable, message, hint)
 }
 
 /// Returns the settings of a client, which leaves redirects and refusals to its caller.

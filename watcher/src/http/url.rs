@@ -3,84 +3,45 @@
 use std::cell::Cell;
 use std::fmt;
 
-use thiserror::Error;
 use url::{Host, Position, SyntaxViolation};
+
+use super::error::{HttpError, HttpErrorKind};
+
+/// It cannot be parsed without guessing.
+const MALFORMED: &str = "is not an address";
+/// There is a user name, a password or a token before the host.
+const CREDENTIALS: &str = "has a user name or a token in it";
+/// What is sent could be read on its way to another machine.
+const UNENCRYPTED: &str = "is not encrypted";
 
 /// An address that requests may go to. It is printed without its query, which may be a signature.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Url(url::Url);
 
-/// An address that no request goes to.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{address}` {reason}")]
-pub struct UrlError {
-    /// The address without what may be secret.
-    pub address: String,
-    /// What is wrong with it.
-    pub reason: Unusable,
-}
-
-/// Why no request goes to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Unusable {
-    /// It cannot be parsed without guessing.
-    #[error("is not an address")]
-    Malformed,
-    /// It is of another protocol.
-    #[error("is not an `https://` address")]
-    Scheme,
-    /// What is sent could be read on its way to another machine.
-    #[error("is not encrypted")]
-    Unencrypted,
-    /// There is a user name, a password or a token before the host.
-    #[error("has a user name or a token in it")]
-    Credentials,
-    /// It is not the address of something that others are below.
-    #[error("has a query or a fragment")]
-    Query,
-}
-
-impl UrlError {
-    /// Returns what to write instead.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self.reason {
-            Unusable::Credentials => format!(
-                "write `{}` and give the token in `FLEETWRIGHT_TOKEN` or a file with `--token-file`",
-                self.address
-            ),
-            Unusable::Unencrypted => {
-                "use `https://`; `http://` is for addresses of this machine alone, such as 127.0.0.1".into()
-            }
-            _ => "write it like `https://github.com/acme/fleet.git`".into(),
-        }
-    }
-}
-
 impl Url {
     /// Parses the address of something that others are below, such as a repository or an interface.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    pub fn parse(text: &str) -> Result<Self, HttpError> {
         let url = Self::parse_file(text)?;
         if url.0.query().is_some() || text.contains('#') {
-            return Err(UrlError { address: url.to_string(), reason: Unusable::Query });
+            return Err(unusable(&url.to_string(), "has a query or a fragment"));
         }
         Ok(url.without_end(""))
     }
 
     /// Parses the address of a file, which may have a query.
-    pub fn parse_file(text: &str) -> Result<Self, UrlError> {
+    pub fn parse_file(text: &str) -> Result<Self, HttpError> {
         checked(text, None, |url| url.scheme() == "https" || is_loopback(url))
     }
 
     /// Parses the address of a mirror, which may be unencrypted: an operator chose it.
-    pub fn parse_mirror(text: &str) -> Result<Self, UrlError> {
+    pub fn parse_mirror(text: &str) -> Result<Self, HttpError> {
         checked(text, None, |_| true)
     }
 
     /// Returns the address that a text stands for at this address, as a redirect or a link does.
     ///
     /// A chain that began encrypted stays so, and an unencrypted one leads to no other machine.
-    pub fn join(&self, text: &str) -> Result<Self, UrlError> {
+    pub fn join(&self, text: &str) -> Result<Self, HttpError> {
         checked(text, Some(&self.0), |url| {
             let is_own = is_loopback(url) || url.origin() == self.0.origin();
             url.scheme() == "https" || self.0.scheme() == "http" && is_own
@@ -88,7 +49,7 @@ impl Url {
     }
 
     /// Returns the address that a text stands for where this address is a folder.
-    pub fn below(&self, text: &str) -> Result<Self, UrlError> {
+    pub fn below(&self, text: &str) -> Result<Self, HttpError> {
         let mut folder = self.0.clone();
         folder.set_query(None);
         folder.set_path(&format!("{}/", self.path()));
@@ -146,7 +107,7 @@ fn checked(
     text: &str,
     base: Option<&url::Url>,
     may_be_sent_to: impl Fn(&url::Url) -> bool,
-) -> Result<Url, UrlError> {
+) -> Result<Url, HttpError> {
     let is_guessed = Cell::new(false);
     let note = |violation| {
         // Credentials are refused below, by that name.
@@ -155,20 +116,38 @@ fn checked(
         is_guessed.set(is_guessed.get() || !is_of_credentials);
     };
     let parsed = url::Url::options().base_url(base).syntax_violation_callback(Some(&note)).parse(text);
-    let malformed = |_| UrlError { address: without_secrets(text), reason: Unusable::Malformed };
+    let malformed = |_| unusable(&without_secrets(text), MALFORMED);
     let mut url = parsed.map_err(malformed)?;
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     // An address without a host has no user, either.
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     url.set_fragment(None);
     let reason = match url.scheme() {
-        _ if has_credentials => Unusable::Credentials,
-        _ if is_guessed.get() => Unusable::Malformed,
+        _ if has_credentials => CREDENTIALS,
+        _ if is_guessed.get() => MALFORMED,
         "https" | "http" if may_be_sent_to(&url) => return Ok(Url(url)),
-        "http" => Unusable::Unencrypted,
-        _ => Unusable::Scheme,
+        "http" => UNENCRYPTED,
+        _ => "is not an `https://` address",
     };
-    Err(UrlError { address: Url(url).to_string(), reason })
+    Err(unusable(&Url(url).to_string(), reason))
+}
+
+/// Returns the error of an address, given without what may be secret.
+fn unusable(address: &str, reason: &str) -> HttpError {
+    let (kind, hint) = match reason {
+        CREDENTIALS => (
+            HttpErrorKind::CredentialInAddress,
+            format!(
+                "write `{address}` and give the token in `FLEETWRIGHT_TOKEN` or a file with `--token-file`"
+            ),
+        ),
+        UNENCRYPTED => (
+            HttpErrorKind::Stalled,
+            "use `https://`; `http://` is for addresses of this machine alone, such as 127.0.0.1".into(),
+        ),
+        _ => (HttpErrorKind::Stalled, "write it like `https://github.com/acme/fleet.git`".into()),
+    };
+    HttpError::new(kind, format!("`{address}` {reason}"), hint)
 }
 
 /// Returns a text that is no address, without its user and its query.
@@ -202,8 +181,9 @@ impl fmt::Debug for Url {
 mod tests {
     use super::*;
 
-    fn refusal(text: &str) -> Unusable {
-        Url::parse(text).unwrap_err().reason
+    fn refusal(text: &str) -> String {
+        let error = Url::parse(text).unwrap_err().to_string();
+        error.rsplit_once("` ").unwrap().1.to_owned()
     }
 
     fn file(text: &str) -> Url {
@@ -228,8 +208,9 @@ mod tests {
             ["https://ghp_secret@h/a", "https://me:ghp_secret@h/a", "https://x:ghp_secret@h/a?t=secret"]
         {
             let error = Url::parse(text).unwrap_err();
-            assert_eq!(error, UrlError { address: "https://h/a".into(), reason: Unusable::Credentials });
-            assert!(!format!("{error:?}{error}{}", error.hint()).contains("secret"));
+            assert_eq!(error.kind, HttpErrorKind::CredentialInAddress);
+            assert_eq!(error.to_string(), "`https://h/a` has a user name or a token in it");
+            assert!(!format!("{error:?}{error}").contains("secret"));
         }
         for text in
             ["https://me:gh p_secret@h/a", "https://me:p_secret@h:x/a", "https://me:p_se?cret@h:x/a?p_se"]
@@ -250,7 +231,7 @@ mod tests {
             "http://localhost.evil/a",
             "http://169.254.169.254/",
         ] {
-            assert_eq!(refusal(text), Unusable::Unencrypted, "{text}");
+            assert_eq!(refusal(text), UNENCRYPTED, "{text}");
         }
     }
 
@@ -266,13 +247,16 @@ mod tests {
             " https://h",
             "https://h/%+1",
         ] {
-            assert_eq!(refusal(text), Unusable::Malformed, "{text}");
+            assert_eq!(refusal(text), MALFORMED, "{text}");
         }
         for text in ["ftp://h/a", "file:///etc/passwd"] {
-            assert_eq!(refusal(text), Unusable::Scheme, "{text}");
+            assert!(
+                Url::parse(text).unwrap_err().to_string().ends_with(" is not an `https://` address"),
+                "{text}"
+            );
         }
         for text in ["https://h/a?token=1", "https://h/a#b"] {
-            assert_eq!(refusal(text), Unusable::Query, "{text}");
+            assert_eq!(refusal(text), "has a query or a fragment", "{text}");
         }
     }
 

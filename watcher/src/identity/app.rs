@@ -136,7 +136,7 @@ impl App {
         let mut bytes = body.unwrap_or_default().as_bytes();
         let answer = self.client.send(&request, body.map(|_| Upload::of(&mut bytes)));
         let body = answer.and_then(Answer::success).and_then(Answer::bytes);
-        let body = body.map_err(|source| IdentityError::App { attempt, source: Box::new(source) })?;
+        let body = body.map_err(|source| IdentityError::App { attempt, source })?;
         // The cause could quote the answer, in which there is a token.
         serde_json::from_slice(&body).map_err(|_| IdentityError::Answer { attempt })
     }

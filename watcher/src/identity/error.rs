@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::key::KeyFault;
-use crate::http::HttpError;
+use crate::http::{HttpError, HttpErrorKind};
 
 pub(super) const FIND_INSTALLATION: &str = "find the App's installation on the repository";
 
@@ -42,7 +42,7 @@ pub enum IdentityError {
         /// What was attempted.
         attempt: &'static str,
         /// The cause.
-        source: Box<HttpError>,
+        source: HttpError,
     },
     /// The forge's answer is not as documented.
     #[error("failed to {attempt}: the answer is not as expected")]
@@ -68,10 +68,10 @@ impl IdentityError {
             Self::Key { .. } => {
                 "use the file that the App's settings page gives under `Private keys`, as it is"
             }
-            Self::App { attempt: FIND_INSTALLATION, source } if source.is_not_found() => {
+            Self::App { attempt: FIND_INSTALLATION, source } if source.kind == HttpErrorKind::NotFound => {
                 "install the App on the repository, and check the App's id"
             }
-            Self::App { source, .. } if source.is_rejected_credential() => {
+            Self::App { source, .. } if source.kind == HttpErrorKind::CredentialRejected => {
                 "check that the id and the private key belong to the same App, and that this machine's clock is right"
             }
             Self::App { source, .. } => return source.hint(),

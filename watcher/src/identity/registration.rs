@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::app::GITHUB_HEADERS;
-use crate::http::{Answer, Client, HttpError, Request, Upload, Url};
+use crate::http::{Answer, Client, HttpError, HttpErrorKind, Request, Upload, Url};
 use crate::secrets;
 
 pub use page::{PageError, RegistrationPage};
@@ -71,7 +71,7 @@ pub enum RegistrationError {
     Code,
     /// GitHub did not take the code.
     #[error("failed to exchange the code for the App's key")]
-    Refused(#[source] Box<HttpError>),
+    Refused(#[source] HttpError),
     /// The answer is not as documented.
     #[error("failed to exchange the code for the App's key: the answer is not as expected")]
     Answer,
@@ -82,7 +82,7 @@ impl RegistrationError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Refused(source) if source.is_not_found() => {
+            Self::Refused(source) if source.kind == HttpErrorKind::NotFound => {
                 "a code is good for one hour and once: delete the App on GitHub if it is there, \
                  and register it again"
                     .into()
@@ -130,7 +130,7 @@ impl AppManifest {
         };
         let answer = client.send(&request, Some(Upload::of(&mut [].as_slice())));
         let body = answer.and_then(Answer::success).and_then(Answer::bytes);
-        let body = body.map_err(|source| RegistrationError::Refused(Box::new(source)))?;
+        let body = body.map_err(RegistrationError::Refused)?;
         // The cause could quote the answer, in which there is a key.
         let registered: Registered = serde_json::from_slice(&body).map_err(|_| RegistrationError::Answer)?;
         secrets::remember(&registered.pem);

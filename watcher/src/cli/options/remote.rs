@@ -135,7 +135,8 @@ impl RemoteArgs {
     fn app(&self, id: &str, key_file: PathBuf, address: &str) -> Result<Identity, CommandError> {
         let RepositoryPlace { api, owner, name: repository } = place_of(address)?;
         let api = self.api.clone().unwrap_or(api);
-        let api = Url::parse(&api).map_err(|error| usage(&error.to_string(), &error.hint()))?;
+        let api =
+            Url::parse(&api).map_err(|error| usage(&error.to_string(), &error.hint().unwrap_or_default()))?;
         let client = Client::new(&api, Timeouts::default());
         let settings = AppSettings { id: id.to_owned(), key_file, api, owner, repository };
         Ok(Identity::of_app(App::new(settings, client)?))

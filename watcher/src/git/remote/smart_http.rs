@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 
-use crate::http::{Answer, Authorization, Client, Request, Upload, Url};
+use crate::http::{Answer, Authorization, Client, HttpErrorKind, Request, Upload, Url};
 use crate::identity::Identity;
 
 use super::pace::{Pace, PaceLimits, Paced};
@@ -110,7 +110,7 @@ impl HttpConversation {
         };
         let answer = self.remote.client.send(&request, body).and_then(Answer::success);
         Ok(answer.inspect_err(|error| {
-            if error.is_rejected_credential() {
+            if error.kind == HttpErrorKind::CredentialRejected {
                 self.remote.identity.forget();
             }
         })?)

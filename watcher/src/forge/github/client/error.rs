@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::http::HttpError;
+use crate::http::{HttpError, HttpErrorKind};
 use crate::identity::IdentityError;
 
 /// Something that GitHub did not do.
@@ -73,7 +73,7 @@ pub enum GitHubFault {
     },
     /// There was no answer.
     #[error("there was no answer")]
-    Unreachable(#[source] Box<HttpError>),
+    Unreachable(#[source] HttpError),
     /// The answer is not what was agreed on.
     #[error("its answer cannot be read: {reason}")]
     Unreadable {
@@ -131,10 +131,10 @@ impl GitHubFault {
 
 impl From<HttpError> for GitHubFault {
     fn from(error: HttpError) -> Self {
-        match error {
+        match error.kind {
             // A token that cannot be sent is none.
-            HttpError::Unsendable(_) => Self::Unauthorized,
-            error => Self::Unreachable(Box::new(error)),
+            HttpErrorKind::Unsendable => Self::Unauthorized,
+            _ => Self::Unreachable(error),
         }
     }
 }

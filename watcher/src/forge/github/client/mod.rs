@@ -82,10 +82,8 @@ impl fmt::Debug for Client {
 impl Client {
     /// Creates a client of `place`. Nothing is sent yet.
     pub fn new(place: RepositoryPlace, identity: Identity, clock: Clock) -> Result<Self, GitHubError> {
-        let api = Url::parse(&place.api).map_err(|error| GitHubError {
-            attempt: "find the interface".into(),
-            fault: HttpError::from(error).into(),
-        })?;
+        let api = Url::parse(&place.api)
+            .map_err(|error| GitHubError { attempt: "find the interface".into(), fault: error.into() })?;
         let http = http_client::Client::new(&api, TIMEOUTS);
         Ok(Self { place, api, http, identity, clock, memory: Mutex::default() })
     }
