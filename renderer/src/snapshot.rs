@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::path::RepoPath;
 
 /// The folder with facts about each cluster.
@@ -15,7 +17,7 @@ pub const TEMPLATES: &str = "templates";
 pub const OUTPUT: &str = "argocd-apps";
 
 /// The identity of a file's content, by which parsed files are remembered: git's blob id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId(pub [u8; 20]);
 
 /// A source file.

@@ -13,22 +13,23 @@ mod objects;
 mod program;
 mod remote;
 
-pub use checkout::tracked::{LeftOut, Tracked, TrackedKind};
+pub use checkout::index::IndexEntry;
+pub use checkout::tracked::Tracked;
 pub use error::{Fault, FaultKind, GitError};
 pub use history::inputs::SourceMemory;
 pub use history::log::{CommitSummary, FilesChanged};
 pub use mirror::clones::mirror_folder;
 pub use mirror::upstream::Upstream;
 pub use objects::commit::{CommitRequest, CommitText, SOURCE_REVISION, TreeChange};
-pub use objects::compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFile, PublishedFiles};
+pub use objects::compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFiles};
 pub use objects::differences::{Difference, Entry};
 pub use objects::object::blob_id;
 pub use objects::refs::RefUpdate;
 pub use objects::repository::Repository;
 pub use objects::revision::{BlobId, Revision, RevisionError};
 pub use objects::signature::Signature;
-pub use objects::snapshot::{BlobCache, MAX_SOURCE_BYTES};
-pub(crate) use objects::snapshot::{Unreadable, name_problem, problem};
+pub use objects::snapshot::{BlobCache, MAX_SOURCE_BYTES, Unreadable};
+pub(crate) use objects::snapshot::{path_in, problem};
 pub use remote::address::is_elsewhere;
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 mod find;
 mod output;
 
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -21,9 +20,7 @@ use thiserror::Error;
 pub use find::find_working_tree;
 pub use output::{Kept, KeptReason, Output, OutputChange, OutputChanges, Written};
 
-use crate::git::{
-    GitError, LeftOut, MAX_SOURCE_BYTES, Tracked, TrackedKind, Unreadable, blob_id, name_problem, problem,
-};
+use crate::git::{GitError, IndexEntry, MAX_SOURCE_BYTES, Tracked, Unreadable, blob_id, path_in, problem};
 
 /// What stands in the way of reading the working tree.
 #[derive(Debug, Error)]
@@ -103,7 +100,7 @@ pub fn read_working_tree(dir: &Path) -> Result<(Snapshot, Vec<Problem>), Working
             walk.entry(RepoPath::parse(folder).expect("the folder's name is a path"), &on_disk)?;
         }
     }
-    for file in tracked.left_out().filter(|file| is_absent(dir, file.path)) {
+    for file in tracked.left_out().filter(|file| is_absent(dir, &file.path)) {
         walk.left_out(file)?;
     }
     walk.problems.sort();
@@ -155,12 +152,9 @@ impl Walk<'_> {
             {
                 continue;
             }
-            match name.to_str().map(|text| folder.join(text)) {
-                Some(Ok(path)) => self.entry(path, &on_disk.join(&name))?,
-                Some(Err(error)) => {
-                    self.problems.push(name_problem(folder, name.as_encoded_bytes(), error.reason));
-                }
-                None => self.problems.push(name_problem(folder, name.as_encoded_bytes(), "it is not UTF-8")),
+            match path_in(folder, name.as_encoded_bytes()) {
+                Ok(path) => self.entry(path, &on_disk.join(&name))?,
+                Err(problem) => self.problems.push(problem),
             }
         }
         Ok(())
@@ -182,35 +176,24 @@ impl Walk<'_> {
 
 impl Walk<'_> {
     /// Takes in a file that git has and that is not on the disk.
-    fn left_out(&mut self, file: LeftOut<'_>) -> Result<(), WorkingTreeError> {
-        let name = String::from_utf8_lossy(file.path);
-        let (folder, last) = name.rsplit_once('/').unwrap_or(("", &name));
-        if is_left_by_editor(last.as_bytes()) {
+    fn left_out(&mut self, file: &IndexEntry) -> Result<(), WorkingTreeError> {
+        let mut parts = file.path.split(|byte| *byte == b'/');
+        if parts.clone().next_back().is_some_and(is_left_by_editor) {
             return Ok(());
         }
-        let path = match RepoPath::parse(&name) {
-            Ok(path) if matches!(name, Cow::Borrowed(_)) => path,
-            fault => {
-                let reason = fault.err().map_or("it is not UTF-8", |error| error.reason);
-                let folder = RepoPath::parse(folder).ok();
-                let folder =
-                    folder.unwrap_or_else(|| RepoPath::parse(ENVIRONMENTS).expect("a constant path"));
-                self.problems.push(name_problem(&folder, last.as_bytes(), reason));
+        let top = parts.next().map(String::from_utf8_lossy).unwrap_or_default();
+        let top = RepoPath::parse(&top).expect("a folder of inputs");
+        let path = match parts.try_fold(top, |folder, name| path_in(&folder, name)) {
+            Ok(path) => path,
+            Err(problem) => {
+                self.problems.push(problem);
                 return Ok(());
             }
         };
-        let refused = match file.kind {
-            TrackedKind::Symlink => Unreadable::Symlink,
-            TrackedKind::Submodule => Unreadable::Submodule,
-            TrackedKind::File => match self.tracked.content(file, MAX_SOURCE_BYTES)? {
-                Ok(bytes) => {
-                    self.snapshot.insert(path, Source { id: blob_id(&bytes), bytes });
-                    return Ok(());
-                }
-                Err(size) => Unreadable::TooLarge { bytes: size as u64 },
-            },
-        };
-        self.problems.push(problem(&path, refused));
+        match self.tracked.content(file)? {
+            Ok(bytes) => self.snapshot.insert(path, Source { id: blob_id(&bytes), bytes }),
+            Err(reason) => self.problems.push(problem(&path, reason)),
+        }
         Ok(())
     }
 }

@@ -254,7 +254,7 @@ impl Output {
 
     fn add_what_git_has(&mut self) {
         let is_deep = |path: &&[u8]| path.splitn(3, |byte| *byte == b'/').count() > 2;
-        let left_out = self.tracked.left_out().map(|file| file.path).filter(is_deep);
+        let left_out = self.tracked.left_out().map(|file| file.path.as_slice()).filter(is_deep);
         let absent = left_out.filter(|path| is_absent(&self.top, path));
         let named = |path: &[u8]| OsStr::from_bytes(path).to_owned();
         let mut more: Vec<_> = absent.map(|path| (named(path), Found::LeftOut)).collect();

@@ -259,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn a_move_that_was_cut_short_between_the_files_and_the_index_is_finished_by_the_next() {
+        let world = World::new();
+        world.scene.write("a", "2\n");
+        world.scene.write("n/n", "2\n");
+        std::fs::remove_file(world.scene.path().join("b")).unwrap();
+        world.advance().unwrap();
+        assert_eq!((world.status(), world.scene.tip("main")), (String::new(), world.new));
+    }
+
+    #[test]
     fn a_branch_that_another_working_tree_is_on_stays() {
         let world = World::new();
         let other = world.scene.path().join("../other");

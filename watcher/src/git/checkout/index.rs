@@ -13,17 +13,16 @@ use crate::git::program::command;
 
 /// A file in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IndexEntry {
+pub struct IndexEntry {
     /// The path from the top of the working tree.
-    pub(super) path: Vec<u8>,
+    pub path: Vec<u8>,
     /// The mode, as in a tree.
     pub(super) mode: u32,
-    /// The id of the content, as hexadecimal digits.
-    pub(super) id: String,
+    /// The id of the content, as hexadecimal digits; none if only the name is there so far, by `git add
+    /// --intent-to-add`.
+    pub(super) id: Option<String>,
     /// Whether it may be missing on the disk: it is outside a sparse checkout, or marked as unchanged.
     pub(super) may_be_absent: bool,
-    /// Whether only its name is there so far, by `git add --intent-to-add`.
-    pub(super) is_intended: bool,
 }
 
 /// Reads what the index in `git_dir` has below `folders`, names at the top of the working tree `top`; fails with the
@@ -50,9 +49,8 @@ fn of_libgit2(entry: git2::IndexEntry) -> IndexEntry {
     IndexEntry {
         path: entry.path,
         mode: entry.mode,
-        id: entry.id.to_string(),
+        id: (!more.contains(Extended::INTENT_TO_ADD)).then(|| entry.id.to_string()),
         may_be_absent: flags.contains(IndexEntryFlag::VALID) || more.contains(Extended::SKIP_WORKTREE),
-        is_intended: more.contains(Extended::INTENT_TO_ADD),
     }
 }
 
@@ -84,8 +82,7 @@ fn of_git(line: &[u8]) -> Option<IndexEntry> {
     Some(IndexEntry {
         path: line[tab + 1..].to_vec(),
         mode: u32::from_str_radix(mode, 8).ok()?,
-        id: id.to_owned(),
+        id: Some(id.to_owned()),
         may_be_absent: tag.starts_with(|tag: char| tag == 'S' || tag.is_ascii_lowercase()),
-        is_intended: false,
     })
 }

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use git2::{AttrCheckFlags, AttrValue, ObjectType, Oid};
 use sha2::{Digest, Sha256};
 
-use super::index;
+use super::index::{self, IndexEntry};
 use crate::git::error::{Fault, GitError};
 use crate::git::objects::object;
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::hex;
+use crate::git::objects::snapshot::{MAX_SOURCE_BYTES, Unreadable};
 
 const SYMLINK: u32 = 0o120_000;
 const SUBMODULE: u32 = 0o160_000;
@@ -28,48 +29,10 @@ const READ: &str = "read what git has of the working tree";
 #[derive(Debug)]
 pub struct Tracked {
     top: PathBuf,
-    files: BTreeMap<Vec<u8>, TrackedFile>,
+    /// The entries of each name: several in a merge with conflicts.
+    files: BTreeMap<Vec<u8>, Vec<IndexEntry>>,
     /// The repository, if libgit2 can open it.
     repository: OnceCell<Option<Repository>>,
-}
-
-#[derive(Debug, Default)]
-struct TrackedFile {
-    mode: u32,
-    /// The contents that git has under this name: several in a merge with conflicts, none if only the name is there.
-    ids: Vec<String>,
-    may_be_absent: bool,
-}
-
-/// A file that git has and that need not be on the disk: it is outside a sparse checkout, or marked as unchanged.
-#[derive(Clone, Copy, Debug)]
-pub struct LeftOut<'a> {
-    /// Its path from the top of the working tree.
-    pub path: &'a [u8],
-    /// What kind of entry it is.
-    pub kind: TrackedKind,
-    id: &'a str,
-}
-
-/// The kind of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrackedKind {
-    /// A file, executable or not.
-    File,
-    /// A symbolic link.
-    Symlink,
-    /// Another repository.
-    Submodule,
-}
-
-impl TrackedKind {
-    const fn of(mode: u32) -> Self {
-        match mode {
-            SYMLINK => Self::Symlink,
-            SUBMODULE => Self::Submodule,
-            _ => Self::File,
-        }
-    }
 }
 
 impl Tracked {
@@ -79,10 +42,7 @@ impl Tracked {
         let Some(git_dir) = tracked.git_dir()? else { return Ok(tracked) };
         let entries = index::read(top, &git_dir, folders);
         for entry in entries.map_err(|reason| tracked.error(unreadable(&reason)))? {
-            let file = tracked.files.entry(entry.path).or_default();
-            file.mode = entry.mode;
-            file.may_be_absent = entry.may_be_absent;
-            file.ids.extend(Some(entry.id).filter(|_| !entry.is_intended));
+            tracked.files.entry(entry.path.clone()).or_default().push(entry);
         }
         Ok(tracked)
     }
@@ -90,7 +50,7 @@ impl Tracked {
     /// Returns whether git has a file of this name, with whatever content.
     #[must_use]
     pub fn is_tracked(&self, path: &[u8]) -> bool {
-        self.files.get(path).is_some_and(|file| !file.ids.is_empty())
+        self.ids(path).next().is_some()
     }
 
     /// Returns whether git has this very content, as it stands on the disk, under this name.
@@ -101,35 +61,46 @@ impl Tracked {
     }
 
     fn has_content(&self, path: &[u8], content: &[u8]) -> bool {
-        let is_of_content = |id: &String| *id == id_like(id, content);
-        self.files.get(path).is_some_and(|file| file.ids.iter().any(is_of_content))
+        self.ids(path).any(|id| *id == id_like(id, content))
     }
 
-    /// Returns the files that git has and that need not be on the disk.
-    pub fn left_out(&self) -> impl Iterator<Item = LeftOut<'_>> {
-        self.files.iter().filter(|(_, file)| file.may_be_absent).filter_map(|(path, file)| {
-            Some(LeftOut { path, kind: TrackedKind::of(file.mode), id: file.ids.first()? })
-        })
+    fn ids(&self, path: &[u8]) -> impl Iterator<Item = &String> {
+        self.files.get(path).into_iter().flatten().filter_map(|entry| entry.id.as_ref())
+    }
+
+    /// Returns the files that git has and that need not be on the disk: they are outside a sparse checkout, or marked
+    /// as unchanged.
+    pub fn left_out(&self) -> impl Iterator<Item = &IndexEntry> {
+        self.entries().filter(|entry| entry.may_be_absent && entry.id.is_some())
     }
 
     /// Returns the paths of the submodules.
     pub fn submodules(&self) -> impl Iterator<Item = &[u8]> {
-        self.files.iter().filter(|(_, file)| file.mode == SUBMODULE).map(|(path, _)| path.as_slice())
+        self.entries().filter(|entry| entry.mode == SUBMODULE).map(|entry| entry.path.as_slice())
     }
 
-    /// Returns the content of a file that is left out, or its size if that is more than `largest` bytes.
-    pub fn content(&self, file: LeftOut<'_>, largest: usize) -> Result<Result<Arc<[u8]>, usize>, GitError> {
+    fn entries(&self) -> impl Iterator<Item = &IndexEntry> {
+        self.files.values().filter_map(|entries| entries.first())
+    }
+
+    /// Returns the content of a file that is left out, or why it is not read.
+    pub fn content(&self, file: &IndexEntry) -> Result<Result<Arc<[u8]>, Unreadable>, GitError> {
+        match file.mode {
+            SYMLINK => return Ok(Err(Unreadable::Symlink)),
+            SUBMODULE => return Ok(Err(Unreadable::Submodule)),
+            _ => {}
+        }
         let repository = match self.repository() {
             Some(repository) => repository,
             // Says why it cannot be opened.
             None => &Repository::open(&self.top)?,
         };
-        let failed = || repository.failed(format!("read `{}`", String::from_utf8_lossy(file.path)));
+        let failed = || repository.failed(format!("read `{}`", String::from_utf8_lossy(&file.path)));
         let odb = repository.inner.odb().map_err(failed())?;
-        let id = Oid::from_str(file.id).map_err(failed())?;
+        let id = Oid::from_str(file.id.as_deref().unwrap_or_default()).map_err(failed())?;
         let (size, _) = odb.read_header(id).map_err(failed())?;
-        if size > largest {
-            return Ok(Err(size));
+        if size > MAX_SOURCE_BYTES {
+            return Ok(Err(Unreadable::TooLarge { bytes: size as u64 }));
         }
         Ok(Ok(odb.read(id).map_err(failed())?.data().into()))
     }

@@ -10,7 +10,7 @@ use super::log::FilesChanged;
 use crate::git::error::GitError;
 use crate::git::objects::differences::Difference;
 use crate::git::objects::repository::Repository;
-use crate::git::objects::revision::{Revision, oid};
+use crate::git::objects::revision::Revision;
 
 impl Repository {
     /// Returns whether `paths`, all below the output folder, are the same in two commits.
@@ -34,9 +34,8 @@ impl Repository {
         published: &BTreeMap<RepoPath, Option<SourceId>>,
     ) -> Result<Vec<FilesChanged>, GitError> {
         let inputs = self.input_ids(tip)?;
-        let content = |id: &Option<SourceId>| id.map(|id| oid(id).to_string());
         let mut left: BTreeMap<&str, _> =
-            published.iter().map(|(path, id)| (path.as_str(), (path, content(id)))).collect();
+            published.iter().map(|(path, id)| (path.as_str(), (path, *id))).collect();
         let mut found = Vec::new();
         for step in self.mainline(tip) {
             let (at, commit) = step?;

@@ -41,17 +41,9 @@ pub struct FileDelta {
     /// The file.
     pub path: RepoPath,
     /// What the base has, or `None` if the file is created.
-    pub old: Option<PublishedFile>,
+    pub old: Option<Entry>,
     /// What it becomes, or `None` if it is deleted.
     pub new: Option<Arc<[u8]>>,
-}
-
-/// What the base has at a path that is no folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublishedFile {
-    /// The id of its content; of a submodule, that of its commit.
-    pub id: BlobId,
-    mode: i32,
 }
 
 /// What is known of folders that were hashed before: the tree of each content.
@@ -188,7 +180,7 @@ impl Repository {
         let mut published = published.unwrap_or_default();
         for ((path, bytes), id) in folder.files.iter().zip(hash_files(folder)) {
             let old = published.remove(path);
-            if old != Some(PublishedFile { id: blob_id(id), mode: REGULAR_FILE }) {
+            if old != Some(Entry { id: blob_id(id), mode: REGULAR_FILE }) {
                 let new = Some(Arc::clone(bytes));
                 deltas.push(FileDelta { path: path.clone(), old, new });
             }
@@ -202,7 +194,7 @@ impl Repository {
         folder: &RepoPath,
         tree: Oid,
         room: &mut usize,
-    ) -> Result<BTreeMap<RepoPath, PublishedFile>, GitError> {
+    ) -> Result<BTreeMap<RepoPath, Entry>, GitError> {
         let mut files = BTreeMap::new();
         let mut open = vec![(folder.clone(), tree)];
         while let Some((folder, tree)) = open.pop() {
@@ -215,11 +207,9 @@ impl Repository {
                         format!("there are more than {MAX_PUBLISHED_ENTRIES} files and folders beside it");
                     self.unusable(path.as_str(), &reason)
                 })?;
-                if entry.kind() == Some(ObjectType::Tree) {
-                    open.push((path, entry.id()));
-                } else {
-                    let file = PublishedFile { id: blob_id(entry.id()), mode: entry.filemode_raw() };
-                    files.insert(path, file);
+                match Entry::of_tree(&entry) {
+                    Some(file) => drop(files.insert(path, file)),
+                    None => open.push((path, entry.id())),
                 }
             }
         }
@@ -238,7 +228,7 @@ impl Repository {
 }
 
 /// A published file that goes away.
-fn deletion((path, file): (RepoPath, PublishedFile)) -> FileDelta {
+fn deletion((path, file): (RepoPath, Entry)) -> FileDelta {
     FileDelta { path, old: Some(file), new: None }
 }
 
@@ -256,7 +246,7 @@ impl PublishedFiles<'_> {
     /// stands one and the same content that is itself too large to show.
     ///
     /// A submodule has no content here; the commit that it is at stands for it, as `git diff` shows it.
-    pub fn read(&mut self, PublishedFile { id, mode }: PublishedFile) -> Result<Arc<[u8]>, GitError> {
+    pub fn read(&mut self, Entry { id, mode }: Entry) -> Result<Arc<[u8]>, GitError> {
         if mode == SUBMODULE {
             return Ok(format!("Subproject commit {}\n", oid(id)).into_bytes().into());
         }
@@ -480,7 +470,7 @@ mod tests {
         let repository = scene.repository();
         let id = |path: &str| {
             let id = scene.git(&["rev-parse", &format!("{tip}:{path}")]);
-            PublishedFile { id: blob_id(Oid::from_str(&id).unwrap()), mode: REGULAR_FILE }
+            Entry { id: blob_id(Oid::from_str(&id).unwrap()), mode: REGULAR_FILE }
         };
         let mut files = repository.published_files(1_000, 1_100);
         assert_eq!(files.read(id("out/a")).unwrap().len(), 1_001, "one that is too large");

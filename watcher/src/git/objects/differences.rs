@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use git2::{Delta, DiffFile, ErrorCode, ObjectType, Oid, Tree, TreeEntry};
+use git2::{Delta, DiffFile, ErrorCode, ObjectType, Tree, TreeEntry};
 use serde::{Deserialize, Serialize};
 
 use super::object;
@@ -13,12 +13,12 @@ use super::tree::REGULAR_FILE;
 use crate::git::error::GitError;
 
 /// What a tree holds at a path that is no folder.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
     /// The mode, as git writes it.
     pub mode: i32,
-    /// The id of the content, as hexadecimal digits; of a submodule, that of its commit.
-    pub id: String,
+    /// The id of the content; of a submodule, that of its commit.
+    pub id: BlobId,
 }
 
 /// An entry that differs between two revisions.
@@ -36,14 +36,13 @@ impl Entry {
     /// Returns the entry of a file with that content, as Fleetwright commits it.
     #[must_use]
     pub fn of_file(content: &[u8]) -> Self {
-        Self { mode: REGULAR_FILE, id: object::hash(ObjectType::Blob, content).to_string() }
+        Self { mode: REGULAR_FILE, id: object::blob_id(content) }
     }
 
     /// Returns the content's id, if it is a plain file.
     #[must_use]
     pub fn blob(&self) -> Option<BlobId> {
-        let id = (self.mode == REGULAR_FILE).then(|| Oid::from_str(&self.id).ok()).flatten();
-        id.map(blob_id)
+        (self.mode == REGULAR_FILE).then_some(self.id)
     }
 
     pub(in crate::git) const fn kind(&self) -> &'static str {
@@ -57,21 +56,20 @@ impl Entry {
     }
 
     fn of_diff(file: &DiffFile<'_>) -> Self {
-        Self { mode: i32::from(file.mode()), id: file.id().to_string() }
+        Self { mode: i32::from(file.mode()), id: blob_id(file.id()) }
     }
 
     /// Returns what a tree holds, if it is no folder.
-    fn of_tree(entry: &TreeEntry<'_>) -> Option<Self> {
-        (entry.kind() != Some(ObjectType::Tree))
-            .then(|| Self { mode: entry.filemode_raw(), id: entry.id().to_string() })
+    pub(super) fn of_tree(entry: &TreeEntry<'_>) -> Option<Self> {
+        let is_folder = entry.kind() == Some(ObjectType::Tree);
+        (!is_folder).then(|| Self { mode: entry.filemode_raw(), id: blob_id(entry.id()) })
     }
 }
 
 impl Difference {
     /// Returns whether the content differs, and not its mode alone.
     pub(in crate::git) fn is_of_content(&self) -> bool {
-        let id = |entry: &Option<Entry>| entry.as_ref().map(|entry| entry.id.clone());
-        id(&self.old) != id(&self.new)
+        self.old.map(|entry| entry.id) != self.new.map(|entry| entry.id)
     }
 }
 

@@ -37,18 +37,6 @@ pub struct BlobCache {
 }
 
 impl BlobCache {
-    /// Returns how many files the cache holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.current.len() + self.previous.keys().filter(|id| !self.current.contains_key(id)).count()
-    }
-
-    /// Returns whether the cache holds nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn begin(&mut self) {
         self.previous = std::mem::take(&mut self.current);
     }
@@ -61,16 +49,31 @@ impl BlobCache {
         self.current.insert(id, Arc::clone(&bytes));
         Some(bytes)
     }
+
+    fn keep(&mut self, id: SourceId, bytes: &[u8]) -> Arc<[u8]> {
+        let bytes: Arc<[u8]> = bytes.into();
+        self.current.insert(id, Arc::clone(&bytes));
+        bytes
+    }
 }
 
 /// Why a file below `environments/` or `templates/` is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
+    /// It is a symbolic link.
     Symlink,
+    /// It is another repository.
     Submodule,
+    /// It is neither a file nor a folder.
     NotAFile,
-    TooLarge { bytes: u64 },
+    /// It is larger than what is read of one file.
+    TooLarge {
+        /// How large it is.
+        bytes: u64,
+    },
+    /// All files together are larger than what is read.
     TooMuch,
+    /// There are more files and folders than are looked at.
     TooMany,
 }
 
@@ -108,12 +111,17 @@ pub(crate) fn problem(path: &RepoPath, reason: Unreadable) -> Problem {
     Problem::in_whole_file(path, message).found_by(check).hint(hint)
 }
 
-/// Returns the problem of a file whose name cannot be a path on every platform.
-pub(crate) fn name_problem(folder: &RepoPath, name: &[u8], reason: &str) -> Problem {
+/// Returns the path of what a folder holds under a name, or the problem of a name that cannot be part of a path on
+/// every platform.
+pub(crate) fn path_in(folder: &RepoPath, name: &[u8]) -> Result<RepoPath, Problem> {
+    let reason = match std::str::from_utf8(name).map(|text| folder.join(text)) {
+        Ok(Ok(path)) => return Ok(path),
+        Ok(Err(error)) => error.reason,
+        Err(_) => "it is not UTF-8",
+    };
     let name = String::from_utf8_lossy(name).escape_debug().to_string();
-    Problem::in_whole_file(folder, format!("the file name `{name}` cannot be used: {reason}"))
-        .found_by("files")
-        .hint(if reason == TOO_DEEP { "move it up" } else { "rename the file" })
+    let problem = Problem::in_whole_file(folder, format!("the file name `{name}` cannot be used: {reason}"));
+    Err(problem.found_by("files").hint(if reason == TOO_DEEP { "move it up" } else { "rename the file" }))
 }
 
 impl Repository {
@@ -159,18 +167,19 @@ impl Walk<'_> {
     fn entry(&mut self, path: RepoPath, entry: &TreeEntry<'_>) -> Result<(), GitError> {
         match self.entries {
             0 => return Ok(()),
-            1 => self.refuse(&path, Unreadable::TooMany)?,
+            1 => self.refuse(&path, Unreadable::TooMany),
             _ => {}
         }
         self.entries -= 1;
         match entry.kind() {
-            Some(ObjectType::Tree) => self.folder(&path, entry.id()),
+            Some(ObjectType::Tree) => self.folder(&path, entry.id())?,
             Some(ObjectType::Blob) if entry.filemode_raw() == SYMLINK => {
-                self.refuse(&path, Unreadable::Symlink)
+                self.refuse(&path, Unreadable::Symlink);
             }
-            Some(ObjectType::Blob) => self.file(path, blob_id(entry.id())),
+            Some(ObjectType::Blob) => self.file(path, blob_id(entry.id()))?,
             _ => self.refuse(&path, Unreadable::Submodule),
         }
+        Ok(())
     }
 
     fn folder(&mut self, folder: &RepoPath, tree: git2::Oid) -> Result<(), GitError> {
@@ -181,55 +190,41 @@ impl Walk<'_> {
             if entry.kind() == Some(ObjectType::Blob) && is_left_by_editor(entry.name_bytes()) {
                 continue;
             }
-            let name = String::from_utf8_lossy(entry.name_bytes());
-            let is_text = matches!(name, std::borrow::Cow::Borrowed(_));
-            match folder.join(&name) {
-                Ok(path) if is_text => self.entry(path, &entry)?,
-                Ok(_) => self.problems.push(name_problem(folder, entry.name_bytes(), "it is not UTF-8")),
-                Err(error) => self.problems.push(name_problem(folder, entry.name_bytes(), error.reason)),
+            match path_in(folder, entry.name_bytes()) {
+                Ok(path) => self.entry(path, &entry)?,
+                Err(problem) => self.problems.push(problem),
             }
         }
         Ok(())
     }
 
     fn file(&mut self, path: RepoPath, id: SourceId) -> Result<(), GitError> {
-        if let Some(bytes) = self.cache.get(id) {
-            return self.keep(path, Source { id, bytes });
-        }
         let failed = || self.repository.failed(format!("read `{path}`"));
         let odb = self.repository.inner.odb().map_err(failed())?;
-        let (size, _) = odb.read_header(oid(id)).map_err(failed())?;
+        let cached = self.cache.get(id);
+        let size = match &cached {
+            Some(bytes) => bytes.len(),
+            None => odb.read_header(oid(id)).map_err(failed())?.0,
+        };
         if size > MAX_SOURCE_BYTES {
-            return self.refuse(&path, Unreadable::TooLarge { bytes: size as u64 });
+            self.refuse(&path, Unreadable::TooLarge { bytes: size as u64 });
+        } else if size <= self.room {
+            self.room -= size;
+            let bytes = match cached {
+                Some(bytes) => bytes,
+                None => self.cache.keep(id, odb.read(oid(id)).map_err(failed())?.data()),
+            };
+            self.snapshot.insert(path, Source { id, bytes });
+        } else if self.room > 0 {
+            // Nothing more is read, and that is reported once.
+            self.room = 0;
+            self.refuse(&path, Unreadable::TooMuch);
         }
-        if size > self.room {
-            return self.fill(&path);
-        }
-        let bytes: Arc<[u8]> = odb.read(oid(id)).map_err(failed())?.data().into();
-        self.cache.current.insert(id, Arc::clone(&bytes));
-        self.keep(path, Source { id, bytes })
-    }
-
-    fn keep(&mut self, path: RepoPath, source: Source) -> Result<(), GitError> {
-        match self.room.checked_sub(source.bytes.len()) {
-            Some(room) => self.room = room,
-            None => return self.fill(&path),
-        }
-        self.snapshot.insert(path, source);
         Ok(())
     }
 
-    /// Reads nothing more, and reports it once.
-    fn fill(&mut self, path: &RepoPath) -> Result<(), GitError> {
-        let is_first = self.room > 0;
-        self.room = 0;
-        if is_first { self.refuse(path, Unreadable::TooMuch) } else { Ok(()) }
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "it ends the arms of a match that can fail")]
-    fn refuse(&mut self, path: &RepoPath, reason: Unreadable) -> Result<(), GitError> {
+    fn refuse(&mut self, path: &RepoPath, reason: Unreadable) {
         self.problems.push(problem(path, reason));
-        Ok(())
     }
 }
 
@@ -277,9 +272,9 @@ mod tests {
         let (second, _) = repository.snapshot(two, &mut cache).unwrap();
         let bytes = |snapshot: &Snapshot| Arc::clone(&snapshot.get("environments/a.yaml").unwrap().bytes);
         assert!(Arc::ptr_eq(&bytes(&first), &bytes(&second)));
-        assert_eq!(cache.len(), 3);
+        assert_eq!(cache.current.len() + cache.previous.len(), 3);
         repository.snapshot(two, &mut cache).unwrap();
-        assert_eq!(cache.len(), 2);
+        assert_eq!(cache.current.len() + cache.previous.len(), 2);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use renderer::plural::counted;
-use thiserror::Error;
 
 /// The bounds on time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,21 +41,6 @@ impl PaceLimits {
     }
 }
 
-/// The other side was too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(in crate::git) enum TooSlow {
-    #[error("fewer than {} KiB came in {}", bytes >> 10, counted(time.as_secs() as usize, "second"))]
-    Trickle { bytes: usize, time: Duration },
-    #[error("it was not complete after {}", counted(time.as_secs() as usize, "second"))]
-    Endless { time: Duration },
-}
-
-impl From<TooSlow> for io::Error {
-    fn from(error: TooSlow) -> Self {
-        Self::new(io::ErrorKind::TimedOut, error)
-    }
-}
-
 /// Measures one answer, or one question on its way.
 #[derive(Clone, Debug)]
 pub(in crate::git) struct Pace {
@@ -80,9 +64,9 @@ impl Pace {
     }
 
     /// Notes that so many bytes have come.
-    pub(in crate::git) fn note(&mut self, bytes: usize, now: Instant) -> Result<(), TooSlow> {
+    pub(in crate::git) fn note(&mut self, bytes: usize, now: Instant) -> io::Result<()> {
         if now >= self.end {
-            return Err(TooSlow::Endless { time: self.limits.whole });
+            return Err(too_slow(format!("it was not complete after {}", seconds(self.limits.whole))));
         }
         self.bytes = self.bytes.saturating_add(bytes);
         let (begun, end) = self.window;
@@ -90,12 +74,22 @@ impl Pace {
             return Ok(());
         }
         if self.bytes < self.limits.window_bytes {
-            return Err(TooSlow::Trickle { bytes: self.limits.window_bytes, time: now - begun });
+            let least = self.limits.window_bytes >> 10;
+            return Err(too_slow(format!("fewer than {least} KiB came in {}", seconds(now - begun))));
         }
         self.window = (now, now + self.limits.window);
         self.bytes = 0;
         Ok(())
     }
+}
+
+pub(super) fn too_slow(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, message)
+}
+
+/// Writes a time for people.
+pub(super) fn seconds(time: Duration) -> String {
+    counted(time.as_secs() as usize, "second")
 }
 
 /// A stream that ends with an error when it is too slow.
@@ -130,30 +124,28 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
     const LIMITS: PaceLimits =
-        PaceLimits { window_bytes: 1_000, whole: Duration::from_hours(1), ..PaceLimits::DEFAULT };
+        PaceLimits { window_bytes: 1_024, whole: Duration::from_hours(1), ..PaceLimits::DEFAULT };
 
     /// Notes `bytes` each second, and returns after how many seconds that was too slow.
-    fn seconds_until_too_slow(bytes: impl Fn(u32) -> usize) -> (u32, TooSlow) {
+    fn seconds_until_too_slow(bytes: impl Fn(u32) -> usize) -> (u32, String) {
         let start = Instant::now();
         let mut pace = Pace::new(LIMITS, start);
-        (1..).find_map(|at| Some((at, pace.note(bytes(at), start + SECOND * at).err()?))).unwrap()
+        let mut error = |at| pace.note(bytes(at), start + SECOND * at).err();
+        (1..).find_map(|at| Some((at, error(at)?.to_string()))).unwrap()
     }
 
     #[test]
     fn what_flows_is_over_only_with_the_whole_time() {
-        assert_eq!(seconds_until_too_slow(|_| 17), (3_600, TooSlow::Endless { time: LIMITS.whole }));
+        assert_eq!(seconds_until_too_slow(|_| 17), (3_600, "it was not complete after 3600 seconds".into()));
     }
 
     #[test]
     fn signs_of_life_hold_nothing_for_longer_than_an_answer_may_take_to_begin() {
-        let trickle = |time| TooSlow::Trickle { bytes: 1_000, time };
-        assert_eq!(seconds_until_too_slow(|_| 0), (300, trickle(LIMITS.begin)));
-        assert_eq!(seconds_until_too_slow(|_| 3), (300, trickle(LIMITS.begin)));
+        let trickle = |time| format!("fewer than 1 KiB came in {time} seconds");
+        assert_eq!(seconds_until_too_slow(|_| 0), (300, trickle(300)));
+        assert_eq!(seconds_until_too_slow(|_| 3), (300, trickle(300)));
         // A pack that begins well and then stops is given up a minute later.
-        assert_eq!(
-            seconds_until_too_slow(|at| if at < 290 { 5_000 } else { 1 }),
-            (360, trickle(LIMITS.window))
-        );
+        assert_eq!(seconds_until_too_slow(|at| if at < 290 { 5_000 } else { 1 }), (360, trickle(60)));
     }
 
     #[test]

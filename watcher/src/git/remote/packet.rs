@@ -131,7 +131,7 @@ impl<'a> SideBand<'a> {
             // An empty packet keeps the connection alive, as does an empty line in a channel.
             let channel = if line.is_empty() { None } else { Some(line.remove(0)) };
             let content = if channel == Some(1) { line.len() } else { 0 };
-            self.pace.note(content, Instant::now()).map_err(|error| broken_off(&error.into()))?;
+            self.pace.note(content, Instant::now()).map_err(|error| broken_off(&error))?;
             match channel {
                 Some(1) if content > 0 => return Ok(Some(line)),
                 Some(2) => {

@@ -8,16 +8,15 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use renderer::plural::counted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::retry_on_intr;
+use rustix::pipe::PIPE_BUF;
 
-use crate::git::program::command;
-
-use super::pace::{Pace, Paced};
+use super::pace::{Pace, Paced, seconds, too_slow};
 use super::packet::{self, broken_off};
 use super::service::Service;
 use crate::git::error::Fault;
+use crate::git::program::command;
 
 /// What a child prints for people is kept up to this length.
 const MAX_PRINTED_BYTES: u64 = 16 * 1024;
@@ -56,12 +55,9 @@ impl Process {
         command.envs(service.protocol().map(|version| ("GIT_PROTOCOL", version)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| not_started(&program, error))?;
-        let input = child.stdin.take().expect("standard input is piped");
+        let input = child.stdin.take().map(|pipe| BufWriter::new(Pipe { pipe, silence }));
         let output = child.stdout.take().expect("standard output is piped");
-        let (input, output) = match (Pipe::new(input, silence), Pipe::new(output, silence)) {
-            (Ok(input), Ok(output)) => (Some(BufWriter::new(input)), Box::new(BufReader::new(output))),
-            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
-        };
+        let output = Box::new(BufReader::new(Pipe { pipe: output, silence }));
         Ok(Self { child, input, output, silence, errors, judge })
     }
 
@@ -122,53 +118,32 @@ impl Drop for Process {
     }
 }
 
-/// A pipe that does not wait longer than for some time.
+/// A pipe that is not waited for longer than for some time.
 struct Pipe<P> {
     pipe: P,
     silence: Duration,
 }
 
 impl<P: AsFd> Pipe<P> {
-    fn new(pipe: P, silence: Duration) -> io::Result<Self> {
-        // This end alone: the child's is another open file.
-        rustix::io::ioctl_fionbio(&pipe, true)?;
-        Ok(Self { pipe, silence })
-    }
-
-    /// Repeats what would have to wait until it need not.
-    fn when(
-        &mut self,
-        ready: PollFlags,
-        mut attempt: impl FnMut(&mut P) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+    fn wait_for(&self, ready: PollFlags) -> io::Result<()> {
         let timeout = Timespec::try_from(self.silence).map_err(io::Error::other)?;
-        loop {
-            match attempt(&mut self.pipe) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-            match poll(&mut [PollFd::new(&self.pipe, ready)], Some(&timeout)) {
-                Ok(0) => {
-                    let silence =
-                        format!("nothing came for {}", counted(self.silence.as_secs() as usize, "second"));
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, silence));
-                }
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let is_over = retry_on_intr(|| poll(&mut [PollFd::new(&self.pipe, ready)], Some(&timeout)))? == 0;
+        if is_over { Err(too_slow(format!("nothing came for {}", seconds(self.silence)))) } else { Ok(()) }
     }
 }
 
 impl Read for Pipe<ChildStdout> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.when(PollFlags::IN, |pipe| pipe.read(buffer))
+        self.wait_for(PollFlags::IN)?;
+        self.pipe.read(buffer)
     }
 }
 
 impl Write for Pipe<ChildStdin> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.when(PollFlags::OUT, |pipe| pipe.write(buffer))
+        self.wait_for(PollFlags::OUT)?;
+        // A pipe that takes something takes this much without waiting.
+        self.pipe.write(&buffer[..buffer.len().min(PIPE_BUF)])
     }
 
     fn flush(&mut self) -> io::Result<()> {
