@@ -11,6 +11,7 @@ use flate2::read::GzDecoder;
 use renderer::charts::Package;
 use tar::{Archive, Entry, EntryType};
 
+use super::Fetched;
 use super::error::ChartError;
 
 /// The largest package that is read, in bytes.
@@ -44,18 +45,22 @@ pub(super) fn read_folder(path: &Path) -> Result<Vec<Package>, ChartError> {
         return Ok(vec![read_chart(path)?]);
     }
     let mut packages = Vec::new();
-    for entry in sorted(path)? {
+    for entry in sorted(path).map_err(ChartError::unreadable(path))? {
         if entry.join("Chart.yaml").is_file() {
             packages.push(read_chart(&entry)?);
-        } else if is_package(&entry) {
-            packages.push(read_file(&entry)?.0);
+        } else if entry.extension().is_some_and(|extension| extension == "tgz") && entry.is_file() {
+            packages.push(Fetched::read(entry.display(), &read_file(&entry)?)?.package);
         }
     }
-    if packages.is_empty() { Err(no_chart(path)) } else { Ok(packages) }
+    if packages.is_empty() {
+        let message = format!("there is no chart in `{}`", path.display());
+        return Err(ChartError::new(message, "give a chart's folder, a folder of charts, or a `.tgz`"));
+    }
+    Ok(packages)
 }
 
-/// Reads a package on disk, and returns its bytes with it.
-pub(super) fn read_file(path: &Path) -> Result<(Package, Vec<u8>), ChartError> {
+/// Reads the bytes of a package on disk.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ChartError> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path);
     let outcome = file.and_then(|file| file.take(MAX_PACKAGE_BYTES + 1).read_to_end(&mut bytes));
@@ -64,29 +69,20 @@ pub(super) fn read_file(path: &Path) -> Result<(Package, Vec<u8>), ChartError> {
         let reason = format!("is larger than {} MiB", MAX_PACKAGE_BYTES >> 20);
         return Err(ChartError::of_package(path.display(), reason));
     }
-    let package = read(&bytes).map_err(|reason| ChartError::of_package(path.display(), reason))?;
-    Ok((package, bytes))
+    Ok(bytes)
 }
 
-fn is_package(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "tgz") && path.is_file()
-}
-
-fn no_chart(path: &Path) -> ChartError {
-    let message = format!("there is no chart in `{}`", path.display());
-    ChartError::new(message, "give a chart's folder, a folder of charts, or a `.tgz`")
-}
-
-fn sorted(path: &Path) -> Result<Vec<PathBuf>, ChartError> {
-    let entries = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut entries: Vec<_> = entries.map_err(ChartError::unreadable(path))?;
+fn sorted(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut entries: Vec<_> =
+        fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     entries.sort();
     Ok(entries)
 }
 
 fn read_chart(path: &Path) -> Result<Package, ChartError> {
     let mut reading = Reading::default();
-    reading.folder(path, "", 0)?;
+    let read = reading.folder(path, "", 0);
+    read.map_err(|reason| ChartError::of_package(path.display(), reason))?;
     Ok(reading.package)
 }
 
@@ -138,73 +134,54 @@ impl Reading {
             if self.entries > MAX_ENTRIES {
                 return Err(format!("has more than {MAX_ENTRIES} files"));
             }
-            if let Some(path) = inner_path(&entry)? {
-                self.entry(&mut entry, &path, below, depth)?;
+            let Some(path) = inner_path(&entry)?.map(|path| format!("{below}{path}")) else { continue };
+            if !is_wanted(&path) {
+                continue;
             }
+            if entry.header().entry_type() != EntryType::Regular {
+                return Err(format!("has `{path}` as something else than a file"));
+            }
+            self.file(&path, &mut entry, depth)?;
         }
         Ok(())
     }
 
-    fn entry<R: Read>(
-        &mut self,
-        entry: &mut Entry<'_, R>,
-        path: &str,
-        below: &str,
-        depth: usize,
-    ) -> Result<(), String> {
-        let whole = format!("{below}{path}");
-        let nested = nested_package(path);
-        if !Package::wants(&whole) && nested.is_none() {
-            return Ok(());
-        }
-        if entry.header().entry_type() != EntryType::Regular {
-            return Err(format!("has `{whole}` as something else than a file"));
-        }
-        if !self.seen.insert(whole.clone()) {
-            return Err(format!("has `{whole}` twice"));
-        }
-        let mut bytes = Vec::new();
-        entry
-            .take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| format!("breaks off in `{whole}`: {error}"))?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(format!("has `{whole}` with more than {} MiB", MAX_FILE_BYTES >> 20));
-        }
-        if let Some(folder) = nested {
-            return self.archive(&bytes, &format!("{below}{folder}"), depth + 1);
-        }
-        self.package.add(&whole, bytes);
-        Ok(())
-    }
-
-    fn folder(&mut self, path: &Path, below: &str, depth: usize) -> Result<(), ChartError> {
-        for name in ["Chart.yaml", "values.yaml", "values.schema.json"] {
-            let file = path.join(name);
-            // A link may lead out of the folder.
-            if file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-                self.package
-                    .add(&format!("{below}{name}"), fs::read(&file).map_err(ChartError::unreadable(&file))?);
-            }
-        }
-        let charts = path.join("charts");
-        if depth >= MAX_DEPTH || !charts.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Ok(());
-        }
-        for entry in sorted(&charts)? {
+    /// Reads a chart's folder whose chart lies at `below` in the whole. No link is followed: it may lead out of it.
+    fn folder(&mut self, folder: &Path, below: &str, depth: usize) -> Result<(), String> {
+        let unreadable = |error: io::Error| format!("cannot be read at `{below}`: {error}");
+        let is_of_charts = below.ends_with("charts/");
+        for entry in sorted(folder).map_err(unreadable)? {
             let Some(name) = entry.file_name().and_then(|name| name.to_str()) else { continue };
-            let kind = entry.symlink_metadata().map_err(ChartError::unreadable(&entry))?;
-            if kind.is_dir() {
-                self.folder(&entry, &format!("{below}charts/{name}/"), depth + 1)?;
-            } else if let Some(folder) = nested_package(&format!("charts/{name}")).filter(|_| kind.is_file())
-            {
-                let bytes = fs::read(&entry).map_err(ChartError::unreadable(&entry))?;
-                let archive = self.archive(&bytes, &format!("{below}{folder}"), depth + 1);
-                archive.map_err(|reason| ChartError::of_package(entry.display(), reason))?;
+            let path = format!("{below}{name}");
+            let kind = entry.symlink_metadata().map_err(unreadable)?;
+            if kind.is_dir() && depth < MAX_DEPTH && (is_of_charts || name == "charts") {
+                self.folder(&entry, &format!("{path}/"), depth + usize::from(is_of_charts))?;
+            } else if kind.is_file() && is_wanted(&path) {
+                self.file(&path, &mut fs::File::open(&entry).map_err(unreadable)?, depth)?;
             }
         }
         Ok(())
     }
+
+    /// Reads a file of a chart, or a package that is a chart in it.
+    fn file(&mut self, path: &str, content: &mut dyn Read, depth: usize) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        let read = content.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|error| format!("breaks off in `{path}`: {error}"))?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(format!("has `{path}` with more than {} MiB", MAX_FILE_BYTES >> 20));
+        }
+        match nested_package(path) {
+            _ if !self.seen.insert(path.to_owned()) => return Err(format!("has `{path}` twice")),
+            Some(folder) => self.archive(&bytes, &folder, depth + 1)?,
+            None => self.package.add(path, bytes),
+        }
+        Ok(())
+    }
+}
+
+fn is_wanted(path: &str) -> bool {
+    Package::wants(path) || nested_package(path).is_some()
 }
 
 /// Returns an entry's path below the chart's own folder, which every package has at its top.

@@ -10,7 +10,7 @@ use renderer::inventory::ChartSources;
 use super::archive::{read_file, read_folder};
 use super::client::Client;
 use super::error::{ChartError, quoted};
-use super::verify::{digest, is_same_version};
+use super::verify::is_same_version;
 use super::{Fetched, Origin, fetch, fetch_package};
 use crate::output::with_causes;
 
@@ -22,15 +22,10 @@ pub type Wanted = BTreeSet<ChartId>;
 pub struct Given {
     /// The repository whose charts these are, if `--from` names it.
     of: Option<String>,
-    what: Supplied,
-}
-
-#[derive(Debug)]
-enum Supplied {
-    /// Charts that are at hand, with their metadata.
-    Charts(Vec<(Metadata, Fetched)>),
-    /// The address of a repository or registry that has them all.
-    Repository(String),
+    /// What `--from` names.
+    place: String,
+    /// The charts that are at hand, with their metadata; none if the place is a repository that has them all.
+    charts: Option<Vec<(Metadata, Fetched)>>,
 }
 
 /// What charts are taken from.
@@ -73,42 +68,40 @@ impl Given {
         let after = |id: &ChartId| text.strip_prefix(id.repository.as_str())?.strip_prefix('=');
         let named = wanted.iter().find_map(|id| Some((id.repository.clone(), after(id)?)));
         let (of, text) = named.map_or((None, text), |(repository, rest)| (Some(repository), rest));
-        Ok(Self { of, what: Supplied::open(client, text)? })
+        let with_metadata = |chart: Fetched| match chart.package.metadata() {
+            Ok(metadata) => Ok((metadata, chart)),
+            Err(error) => Err(unreadable("a given chart")(error)),
+        };
+        let charts = at_hand(client, text)?;
+        let charts = charts.map(|charts| charts.into_iter().map(with_metadata).collect()).transpose()?;
+        Ok(Self { of, place: text.to_owned(), charts })
     }
 
     fn chart(&self, id: &ChartId) -> Option<&Fetched> {
-        let Supplied::Charts(charts) = &self.what else { return None };
-        charts.iter().find(|(metadata, _)| is_of(metadata, id)).map(|(_, chart)| chart)
+        self.charts.iter().flatten().find(|(metadata, _)| is_of(metadata, id)).map(|(_, chart)| chart)
     }
 
-    const fn repository(&self) -> Option<&str> {
-        if let Supplied::Repository(address) = &self.what { Some(address.as_str()) } else { None }
+    fn repository(&self) -> Option<&str> {
+        self.charts.is_none().then_some(&*self.place)
     }
 }
 
-impl Supplied {
-    fn open(client: &Client, text: &str) -> Result<Self, ChartError> {
-        let path = Path::new(text);
-        let charts = if text.contains("://") {
-            let file = Path::new(text.split('?').next().unwrap_or(text));
-            let is_package = file.extension().is_some_and(|extension| extension == "tgz");
-            if !is_package || text.starts_with("oci://") {
-                return Ok(Self::Repository(text.to_owned()));
-            }
-            vec![fetch_package(client, text)?]
-        } else if path.is_dir() {
-            let packages = read_folder(path)?.into_iter();
-            packages.map(|package| Fetched { package, digest: None }).collect()
-        } else {
-            let (package, bytes) = read_file(path)?;
-            vec![Fetched { package, digest: Some(digest(&bytes)) }]
-        };
-        let with_metadata = |chart: Fetched| match chart.package.metadata() {
-            Ok(metadata) => Ok((metadata, chart)),
-            Err(source) => Err(unreadable("a given chart")(source)),
-        };
-        Ok(Self::Charts(charts.into_iter().map(with_metadata).collect::<Result<_, _>>()?))
-    }
+/// Reads the charts at a place, unless that is the address of a repository.
+fn at_hand(client: &Client, text: &str) -> Result<Option<Vec<Fetched>>, ChartError> {
+    let path = Path::new(text);
+    Ok(Some(if text.contains("://") {
+        let file = Path::new(text.split('?').next().unwrap_or(text));
+        let is_package = file.extension().is_some_and(|extension| extension == "tgz");
+        if !is_package || text.starts_with("oci://") {
+            return Ok(None);
+        }
+        vec![fetch_package(client, text)?]
+    } else if path.is_dir() {
+        let packages = read_folder(path)?.into_iter();
+        packages.map(|package| Fetched { package, digest: None }).collect()
+    } else {
+        vec![Fetched::read(path.display(), &read_file(path)?)?]
+    }))
 }
 
 /// Locks what is wanted: from what is given, from the old lock, or from where the fleet draws it, in this order.
@@ -200,17 +193,14 @@ impl<'a> Supply<'a> {
     }
 
     /// Returns where a chart is fetched from.
-    fn origin<'i>(self, id: &'i ChartId, wanted: &Wanted) -> Result<Origin<'i>, ChartError>
-    where
-        'a: 'i,
-    {
+    fn origin(self, id: &ChartId, wanted: &Wanted) -> Result<Origin, ChartError> {
         let Some((given, repository)) = self.repository(id) else {
-            return Ok(Origin::of(self.sources, &id.repository));
+            return Origin::of(self.sources, &id.repository);
         };
         if given.of.is_none() {
             check_alone(id, wanted)?;
         }
-        Ok(Origin::Repository(repository))
+        Origin::at(repository)
     }
 }
 

@@ -15,7 +15,7 @@ mod scene;
 mod tests;
 mod verify;
 
-use std::borrow::Cow;
+use std::fmt;
 
 use renderer::charts::{ChartId, Package};
 use renderer::inventory::ChartSources;
@@ -37,67 +37,73 @@ pub struct Fetched {
     pub digest: Option<String>,
 }
 
-/// Where a chart is fetched from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin<'a> {
-    /// A repository or registry that an add-on or a person names.
-    Repository(&'a str),
-    /// What the fleet's facts name in its place.
-    Mirror(Cow<'a, str>),
+/// Where a chart is fetched from: a repository over HTTP, or a folder of a registry.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    url: Url,
+    is_registry: bool,
 }
 
-impl<'a> Origin<'a> {
-    /// Returns where a fleet draws the charts of a repository from.
-    #[must_use]
-    pub fn of(sources: &'a ChartSources, repository: &'a str) -> Self {
+impl Origin {
+    /// Returns where a fleet draws the charts of a repository from. A mirror may be unencrypted: an operator chose it.
+    pub fn of(sources: &ChartSources, repository: &str) -> Result<Self, ChartError> {
         match sources.fact_about(repository) {
-            Some(_) => Self::Mirror(sources.address_of(repository)),
-            None => Self::Repository(repository),
+            Some(_) => Self::parse(&sources.address_of(repository), Url::parse_mirror),
+            None => Self::at(repository),
         }
     }
 
-    fn text(&self) -> &str {
-        match self {
-            Self::Repository(text) => text,
-            Self::Mirror(text) => text,
-        }
+    /// Returns the repository or registry that an add-on or a person names.
+    pub fn at(address: &str) -> Result<Self, ChartError> {
+        Self::parse(address, Url::parse_file)
     }
 
-    fn url(&self) -> Result<Url, HttpError> {
-        match self {
-            Self::Repository(text) => Url::parse_file(text),
-            Self::Mirror(text) => Url::parse_mirror(text),
+    fn parse(address: &str, parse: fn(&str) -> Result<Url, HttpError>) -> Result<Self, ChartError> {
+        let Some(rest) = address.strip_prefix("oci://") else {
+            return Ok(Self { url: parse(address)?, is_registry: false });
+        };
+        // Registries on this machine have no certificate.
+        let url =
+            Url::parse(&format!("http://{rest}")).or_else(|_| Url::parse(&format!("https://{rest}")))?;
+        Ok(Self { url, is_registry: true })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.url.to_string();
+        match url.split_once("://") {
+            Some((_, rest)) if self.is_registry => write!(f, "oci://{rest}"),
+            _ => f.write_str(&url),
         }
     }
 }
 
 /// Fetches the package of a chart.
-pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Fetched, ChartError> {
-    let bytes = match oci::registry(origin.text()) {
-        Some(registry) => oci::package(client, &registry?, chart)?,
-        None => repository::package(client, &origin.url()?, chart)?,
-    };
-    let digest = digest(&bytes);
-    let package = archive::read(&bytes).map_err(|reason| ChartError::of_package(&chart.name, reason))?;
-    Ok(Fetched { package, digest: Some(digest) })
+pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Fetched, ChartError> {
+    let package = if origin.is_registry { oci::package } else { repository::package };
+    Fetched::read(&chart.name, &package(client, origin, chart)?)
 }
 
 /// Fetches the package at an address.
 pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartError> {
     let address = Url::parse_file(address)?;
-    let bytes = repository::download(&client.at(&address), &address)?;
-    let package = archive::read(&bytes).map_err(|reason| ChartError::of_package(&address, reason))?;
-    Ok(Fetched { package, digest: Some(digest(&bytes)) })
+    Fetched::read(&address, &repository::download(&client.at(&address), &address)?)
+}
+
+impl Fetched {
+    fn read(name: impl fmt::Display, bytes: &[u8]) -> Result<Self, ChartError> {
+        let package = archive::read(bytes).map_err(|reason| ChartError::of_package(name, reason))?;
+        Ok(Self { package, digest: Some(digest(bytes)) })
+    }
 }
 
 /// Returns the versions of a chart that are there to be fetched and that are newer than the given one, the newest first.
 ///
 /// A version before its release counts only for one that is itself before its release.
-pub fn newer(client: &Client, chart: &ChartId, origin: &Origin<'_>) -> Result<Vec<String>, ChartError> {
-    let all = match oci::registry(origin.text()) {
-        Some(registry) => oci::versions(client, &registry?, chart)?,
-        None => repository::versions(client, &origin.url()?, chart)?,
-    };
+pub fn newer(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Vec<String>, ChartError> {
+    let versions = if origin.is_registry { oci::versions } else { repository::versions };
+    let all = versions(client, origin, chart)?;
     let Some(current) = version(&chart.version) else { return Ok(Vec::new()) };
     let mut newer: Vec<_> = all
         .into_iter()

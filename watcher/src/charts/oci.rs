@@ -1,13 +1,12 @@
 //! OCI registries: a chart is a manifest with one layer, which is the package.
 
-use std::fmt;
-
 use ::http::StatusCode;
 use ::http::header::WWW_AUTHENTICATE;
 use renderer::charts::ChartId;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::Origin;
 use super::archive::MAX_PACKAGE_BYTES;
 use super::client::{Client, Connection, File};
 use super::error::ChartError;
@@ -22,18 +21,6 @@ const A_MANIFEST: &str = "the manifest of a chart";
 const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 /// How many pages of tags are read.
 const MAX_PAGES: usize = 50;
-
-/// A folder of a registry, as in `oci://ghcr.io/argoproj/argo-helm`.
-#[derive(Debug)]
-pub(super) struct Registry(Url);
-
-/// Returns the registry that an address names, or nothing if it is not an `oci://` address.
-pub(super) fn registry(address: &str) -> Option<Result<Registry, HttpError>> {
-    let rest = address.strip_prefix("oci://")?;
-    // Registries on this machine have no certificate.
-    let url = Url::parse(&format!("http://{rest}")).or_else(|_| Url::parse(&format!("https://{rest}")));
-    Some(url.map(Registry))
-}
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -61,10 +48,10 @@ struct Tags {
 }
 
 /// Fetches a chart's package and holds it against the digest in the manifest.
-pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
+pub(super) fn package(client: &Client, registry: &Origin, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
     // A tag can't hold a plus.
     let tag = chart.version.replace('+', "_");
-    let url = registry.url(chart, &format!("manifests/{tag}"))?;
+    let url = url_of(registry, chart, &format!("manifests/{tag}"))?;
     let mut session = Session { connection: client.at(&url), token: None };
     let answer = session.get(&url, MANIFEST, MAX_DOCUMENT_BYTES)?;
     if answer.status == StatusCode::NOT_FOUND {
@@ -77,7 +64,7 @@ pub(super) fn package(client: &Client, registry: &Registry, chart: &ChartId) -> 
     if !is_digest(&layer.digest) {
         return Err(unusable("its layer has no digest of the form `sha256:…`".to_owned()));
     }
-    let url = registry.url(chart, &format!("blobs/{}", layer.digest))?;
+    let url = url_of(registry, chart, &format!("blobs/{}", layer.digest))?;
     let bytes = session.get(&url, "*/*", MAX_PACKAGE_BYTES)?.success().and_then(Answer::bytes);
     let bytes = bytes.map_err(|error| ChartError::of_fetch(&url, &error))?;
     check_digest(&url, &bytes, &layer.digest)?;
@@ -92,10 +79,10 @@ fn is_digest(text: &str) -> bool {
 /// Returns every version of a chart.
 pub(super) fn versions(
     client: &Client,
-    registry: &Registry,
+    registry: &Origin,
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
-    let first = registry.url(chart, "tags/list?n=1000")?;
+    let first = url_of(registry, chart, "tags/list?n=1000")?;
     let mut session = Session { connection: client.at(&first), token: None };
     let (mut next, mut versions) = (Some(first), Vec::new());
     for _ in 0..MAX_PAGES {
@@ -119,17 +106,9 @@ fn document<T: for<'a> Deserialize<'a>>(
     serde_json::from_slice(&bytes).map_err(|error| ChartError::of_answer(url, what, error))
 }
 
-impl fmt::Display for Registry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.0.to_string();
-        write!(f, "oci://{}", url.split_once("://").map_or(&*url, |(_, rest)| rest))
-    }
-}
-
-impl Registry {
-    fn url(&self, chart: &ChartId, rest: &str) -> Result<Url, HttpError> {
-        Url::parse_file(&format!("{}/v2{}/{}/{rest}", self.0.origin(), self.0.path(), chart.name))
-    }
+/// Returns the address of something that a registry has of a chart.
+fn url_of(Origin { url, .. }: &Origin, chart: &ChartId, rest: &str) -> Result<Url, HttpError> {
+    Url::parse_file(&format!("{}/v2{}/{}/{rest}", url.origin(), url.path(), chart.name))
 }
 
 /// Requests to a registry that may ask for a token, and gives one to everyone for what is public.

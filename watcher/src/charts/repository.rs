@@ -8,6 +8,7 @@ use renderer::charts::ChartId;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::Origin;
 use super::archive::MAX_PACKAGE_BYTES;
 use super::client::{Client, Connection, File};
 use super::error::ChartError;
@@ -33,15 +34,15 @@ pub(super) struct Release {
 }
 
 /// Fetches a chart's package and compares it with the digest in the index.
-pub(super) fn package(client: &Client, repository: &Url, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
-    let connection = client.at(repository);
-    let releases = releases(&connection, repository, &chart.name)?;
+pub(super) fn package(client: &Client, repository: &Origin, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
+    let connection = client.at(&repository.url);
+    let releases = releases(&connection, &repository.url, &chart.name)?;
     let not_found = || ChartError::not_found(chart, repository);
     let release = releases
         .iter()
         .find(|release| is_same_version(&release.version, &chart.version))
         .ok_or_else(not_found)?;
-    let url = repository.below(release.urls.first().ok_or_else(not_found)?)?;
+    let url = repository.url.below(release.urls.first().ok_or_else(not_found)?)?;
     let bytes = download(&connection, &url)?;
     if let Some(announced) = release.digest.as_deref().filter(|digest| !digest.is_empty()) {
         check_digest(&url, &bytes, announced)?;
@@ -52,10 +53,10 @@ pub(super) fn package(client: &Client, repository: &Url, chart: &ChartId) -> Res
 /// Returns every version of a chart, in the index's order.
 pub(super) fn versions(
     client: &Client,
-    repository: &Url,
+    repository: &Origin,
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
-    let releases = releases(&client.at(repository), repository, &chart.name)?;
+    let releases = releases(&client.at(&repository.url), &repository.url, &chart.name)?;
     Ok(releases.into_iter().map(|release| release.version).collect())
 }
 

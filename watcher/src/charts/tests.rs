@@ -21,7 +21,7 @@ fn repository(digest: &str, url: &str) -> Server {
     ])
 }
 
-fn error<T: std::fmt::Debug>(outcome: Result<T, ChartError>) -> String {
+fn error<T: fmt::Debug>(outcome: Result<T, ChartError>) -> String {
     // Ports differ from run to run.
     let error = anyhow::Error::from(outcome.expect_err("it was accepted"));
     let text = format!("{error:#}");
@@ -31,11 +31,11 @@ fn error<T: std::fmt::Debug>(outcome: Result<T, ChartError>) -> String {
 }
 
 fn fetch_from(chart: &ChartId, repository: &str) -> Result<Fetched, ChartError> {
-    fetch(&client(), chart, &Origin::Repository(repository))
+    fetch(&client(), chart, &Origin::at(repository)?)
 }
 
 fn newer_than(chart: &ChartId) -> Result<Vec<String>, ChartError> {
-    newer(&client(), chart, &Origin::Repository(&chart.repository))
+    newer(&client(), chart, &Origin::at(&chart.repository)?)
 }
 
 /// Locks without a mirror.
@@ -422,7 +422,7 @@ fn what_the_fleet_mirrors_is_fetched_from_the_mirror() {
     let relocked = relock(&client(), &ChartLock::default(), &wanted, &supply).unwrap();
     // Who draws a chart from where is no business of the lock.
     assert_eq!(relocked.lock.charts.keys().collect::<Vec<_>>(), [&chart]);
-    let origin = Origin::of(&sources, &chart.repository);
+    let origin = Origin::of(&sources, &chart.repository).unwrap();
     assert_eq!(newer(&client(), &chart, &origin).unwrap(), ["1.10.0"]);
     let absent = ChartId { version: "9.9.9".to_owned(), ..chart.clone() };
     assert_snapshot!(error(fetch(&client(), &absent, &origin)), @"there is no chart `demo` 9.9.9 in `http://HOST/charts`");

@@ -232,7 +232,7 @@ fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, Co
     let mut asked = Vec::new();
     for id in &wanted {
         let origin = Origin::of(&described.sources, &id.repository);
-        asked.push((id, charts::newer(&client, id, &origin)));
+        asked.push((id, origin.and_then(|origin| charts::newer(&client, id, &origin))));
         progress.advance(wanted.len());
     }
     drop(progress);

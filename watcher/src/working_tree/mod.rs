@@ -154,7 +154,7 @@ impl Walk<'_> {
             }
             match path_in(folder, name.as_encoded_bytes()) {
                 Ok(path) => self.entry(path, &on_disk.join(&name))?,
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => self.problems.push(*problem),
             }
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Walk<'_> {
         let path = match parts.try_fold(top, |folder, name| path_in(&folder, name)) {
             Ok(path) => path,
             Err(problem) => {
-                self.problems.push(problem);
+                self.problems.push(*problem);
                 return Ok(());
             }
         };

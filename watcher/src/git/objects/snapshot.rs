@@ -113,7 +113,7 @@ pub(crate) fn problem(path: &RepoPath, reason: Unreadable) -> Problem {
 
 /// Returns the path of what a folder holds under a name, or the problem of a name that cannot be part of a path on
 /// every platform.
-pub(crate) fn path_in(folder: &RepoPath, name: &[u8]) -> Result<RepoPath, Problem> {
+pub(crate) fn path_in(folder: &RepoPath, name: &[u8]) -> Result<RepoPath, Box<Problem>> {
     let reason = match std::str::from_utf8(name).map(|text| folder.join(text)) {
         Ok(Ok(path)) => return Ok(path),
         Ok(Err(error)) => error.reason,
@@ -121,7 +121,8 @@ pub(crate) fn path_in(folder: &RepoPath, name: &[u8]) -> Result<RepoPath, Proble
     };
     let name = String::from_utf8_lossy(name).escape_debug().to_string();
     let problem = Problem::in_whole_file(folder, format!("the file name `{name}` cannot be used: {reason}"));
-    Err(problem.found_by("files").hint(if reason == TOO_DEEP { "move it up" } else { "rename the file" }))
+    let hint = if reason == TOO_DEEP { "move it up" } else { "rename the file" };
+    Err(Box::new(problem.found_by("files").hint(hint)))
 }
 
 impl Repository {
@@ -192,7 +193,7 @@ impl Walk<'_> {
             }
             match path_in(folder, entry.name_bytes()) {
                 Ok(path) => self.entry(path, &entry)?,
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => self.problems.push(*problem),
             }
         }
         Ok(())

@@ -71,7 +71,7 @@ pub(super) fn find(
         if changes.len() < MAX_COMPARED {
             changes.extend(change(repository, found, rendered)?);
         }
-        let (path, entry) = (found.path.clone(), found.new.clone());
+        let (path, entry) = (found.path.clone(), found.new);
         let what = match head {
             Some(_) => what(found, rendered),
             None => "differs from the base, and this head does not render".to_owned(),

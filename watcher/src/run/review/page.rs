@@ -159,7 +159,7 @@ impl Page {
         self.annotations = notes.chain(self.annotations).take(MAX_ANNOTATIONS).collect();
         self.full.splice(0..0, edits.plan.iter().flat_map(|plan| markdown::full(plan, TEXT_LIMIT, 1)));
         self.full.truncate(MAX_PARTS);
-        self.edits = edits.files.iter().map(|edit| (edit.path.clone(), edit.entry.clone())).collect();
+        self.edits = edits.files.iter().map(|edit| (edit.path.clone(), edit.entry)).collect();
         self
     }
 
