@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use flate2::read::GzDecoder;
 use renderer::charts::Package;
 use tar::{Archive, Entry, EntryType};
 
-use super::Fetched;
 use super::error::ChartError;
+use super::verify::digest;
 
 /// The largest package that is read, in bytes.
 pub(super) const MAX_PACKAGE_BYTES: u64 = 32 << 20;
@@ -24,6 +25,22 @@ const MAX_FILE_BYTES: u64 = 8 << 20;
 const MAX_ENTRIES: usize = 20_000;
 /// How deep packages may lie in each other.
 const MAX_DEPTH: usize = 4;
+
+/// A chart's files, and the digest of the package that they came in.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The files.
+    pub package: Package,
+    /// The digest, `sha256:…`; none for a folder.
+    pub digest: Option<String>,
+}
+
+impl Fetched {
+    pub(super) fn read(name: impl Display, bytes: &[u8]) -> Result<Self, ChartError> {
+        let package = read(bytes).map_err(|reason| ChartError::of_package(name, reason))?;
+        Ok(Self { package, digest: Some(digest(bytes)) })
+    }
+}
 
 /// Reads a package, or returns why it is none.
 pub(super) fn read(bytes: &[u8]) -> Result<Package, String> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata, Package, PackageError};
 use renderer::inventory::ChartSources;
 
-use super::archive::{read_file, read_folder};
+use super::archive::{Fetched, read_file, read_folder};
 use super::client::Client;
 use super::error::{ChartError, quoted};
+use super::origin::Origin;
 use super::verify::is_same_version;
-use super::{Fetched, Origin, fetch, fetch_package};
+use super::{fetch, fetch_package};
 use crate::output::with_causes;
 
 /// The charts that a lock should hold.

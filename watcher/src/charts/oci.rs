@@ -6,10 +6,10 @@ use renderer::charts::ChartId;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::Origin;
 use super::archive::MAX_PACKAGE_BYTES;
 use super::client::{Client, Connection, File};
 use super::error::ChartError;
+use super::origin::Origin;
 use super::repository::MAX_VERSIONS;
 use super::verify::check_digest;
 use crate::http::{Answer, HttpError, Url, next_page};

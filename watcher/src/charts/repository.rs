@@ -8,10 +8,10 @@ use renderer::charts::ChartId;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::Origin;
 use super::archive::MAX_PACKAGE_BYTES;
 use super::client::{Client, Connection, File};
 use super::error::ChartError;
+use super::origin::Origin;
 use super::verify::{check_digest, is_same_version};
 use crate::http::Url;
 

@@ -5,8 +5,10 @@ use std::fs;
 
 use insta::assert_snapshot;
 use renderer::charts::{ChartLock, Shape, Types};
+use renderer::inventory::ChartSources;
 
 use super::scene::{Reply, Server, client, demo, id, package, package_with_link};
+use super::verify::digest;
 use super::*;
 
 /// A repository with `demo` 1.2.3, whose index says this digest.
@@ -21,7 +23,7 @@ fn repository(digest: &str, url: &str) -> Server {
     ])
 }
 
-fn error<T: fmt::Debug>(outcome: Result<T, ChartError>) -> String {
+fn error<T: std::fmt::Debug>(outcome: Result<T, ChartError>) -> String {
     // Ports differ from run to run.
     let error = anyhow::Error::from(outcome.expect_err("it was accepted"));
     let text = format!("{error:#}");

@@ -56,7 +56,7 @@ impl Answer {
     pub fn bytes(mut self) -> Result<Vec<u8>, HttpError> {
         let mut bytes = Vec::new();
         let read = self.body.read_to_end(&mut bytes);
-        read.map_err(|error| HttpError::of_ureq(&self.url, &error.into()))?;
+        read.map_err(|error| HttpError::of_ureq(&self.url, self.url.origin(), &error.into()))?;
         Ok(bytes)
     }
 }

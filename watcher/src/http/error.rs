@@ -1,9 +1,10 @@
 //! How an exchange fails, with what to check next, and never with a credential in it.
 
+use std::fmt::Display;
+
 use thiserror::Error;
 
 use super::guard::Inside;
-use super::url::Url;
 
 /// An exchange that brought no good answer, or an address that no request goes to. What was requested is named without
 /// its query.
@@ -54,39 +55,39 @@ impl HttpError {
         Self::without_hint(HttpErrorKind::Stalled, format!("it redirects more than {most} times"))
     }
 
-    pub(super) fn inside(url: &Url) -> Self {
+    pub(super) fn inside(url: &impl Display) -> Self {
         let message = format!("`{url}` leads to an address of this machine, its link or a private network");
         Self::without_hint(HttpErrorKind::Inside, message)
     }
 
-    fn unreachable(url: &Url, reason: &str) -> Self {
-        let message = format!("`{}` cannot be reached: {reason}", url.origin());
+    fn unreachable(origin: &str, reason: &str) -> Self {
+        let message = format!("`{origin}` cannot be reached: {reason}");
         Self::new(HttpErrorKind::Transient, message, "check the address, the network and `HTTPS_PROXY`")
     }
 
-    fn untrusted(url: &Url, error: &rustls::Error) -> Self {
-        let message = format!("the certificate of `{}` is not trusted: {error}", url.origin());
+    fn untrusted(origin: &str, error: &rustls::Error) -> Self {
+        let message = format!("the certificate of `{origin}` is not trusted: {error}");
         let hint = "name a file with the certificates to trust in `SSL_CERT_FILE`, or install the system's (`ca-certificates`)";
         Self::new(HttpErrorKind::Stalled, message, hint)
     }
 
-    pub(super) fn of_ureq(url: &Url, error: &ureq::Error) -> Self {
+    pub(super) fn of_ureq(url: &impl Display, origin: &str, error: &ureq::Error) -> Self {
         match error {
-            ureq::Error::Rustls(error) => Self::untrusted(url, error),
+            ureq::Error::Rustls(error) => Self::untrusted(origin, error),
             ureq::Error::Io(inner) => match certificate_fault(inner) {
-                Some(fault) => Self::untrusted(url, fault),
-                None => Self::unreachable(url, &inner.to_string()),
+                Some(fault) => Self::untrusted(origin, fault),
+                None => Self::unreachable(origin, &inner.to_string()),
             },
             // Its text is the proxy's address, which may hold a password.
             ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl => {
-                Self::unreachable(url, "the proxy does not let the connection through")
+                Self::unreachable(origin, "the proxy does not let the connection through")
             }
             ureq::Error::BodyExceedsLimit(limit) => {
                 let message = format!("it is larger than {} MiB", limit >> 20);
                 Self::without_hint(HttpErrorKind::Stalled, message)
             }
             ureq::Error::Other(inner) if inner.is::<Inside>() => Self::inside(url),
-            _ => Self::unreachable(url, &error.to_string()),
+            _ => Self::unreachable(origin, &error.to_string()),
         }
     }
 

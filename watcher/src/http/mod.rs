@@ -189,7 +189,8 @@ impl Client {
             config = config.proxy(None);
         }
         let response = self.agent.run(config.build());
-        let response = response.map_err(|error| HttpError::of_ureq(request.url, &error))?;
+        let response =
+            response.map_err(|error| HttpError::of_ureq(request.url, request.url.origin(), &error))?;
         let (parts, body) = response.into_parts();
         Ok(Answer {
             status: parts.status,
