@@ -7,7 +7,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{Home, LocalForge, PullState};
-use fleetwright::git::{CommitRequest, CommitText, RefUpdate, Repository, Signature, TreeChange, Upstream};
+use fleetwright::git::{CommitRequest, RefUpdate, Repository, Signature, TreeChange, Upstream};
 use fleetwright::run::{Pipeline, RunReport, Settings, WorkerSettings};
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
@@ -80,7 +80,7 @@ impl World {
             base,
             changes: &[change(&file, &text)],
             roots: &["environments"],
-            text: &CommitText { message: "Edit".to_owned(), trailers: Vec::new() },
+            message: "Edit",
             source: base,
         };
         let edited = repository.commit(&request).expect("a commit");

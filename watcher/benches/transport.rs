@@ -2,7 +2,7 @@
 
 use divan::Bencher;
 use fleetwright::git::{
-    CommitRequest, CommitText, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream,
+    CommitRequest, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream, rendered_message,
 };
 use fleetwright::http::{Client, Timeouts, Url};
 use fleetwright::identity::Identity;
@@ -55,13 +55,13 @@ impl World {
     /// Returns a commit that changes one file, and whose parent is the fleet.
     fn one_more(&self, n: usize) -> Revision {
         let repository = Repository::open(self.here.path()).expect("a repository");
-        let text = CommitText::rendered("Render", self.fleet);
+        let text = rendered_message("Render", self.fleet);
         let changes = [file(n, n + 1)];
         let request = CommitRequest {
             base: self.fleet,
             changes: &changes,
             roots: &["out"],
-            text: &text,
+            message: &text,
             source: self.fleet,
         };
         repository.commit(&request).expect("a commit")

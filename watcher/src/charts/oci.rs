@@ -126,16 +126,14 @@ impl Session {
         let answer = send(self.token.as_ref())?;
         let challenge =
             answer.header(&WWW_AUTHENTICATE).filter(|_| answer.status == StatusCode::UNAUTHORIZED);
-        let Some(challenge) = challenge.and_then(Challenge::parse) else { return Ok(answer) };
-        let token = self.token(&challenge)?;
+        let Some(url) = challenge.and_then(token_url) else { return Ok(answer) };
+        let token = self.token(&url?)?;
         let answer = send(token.as_ref())?;
         self.token = token;
         Ok(answer)
     }
 
-    fn token(&self, challenge: &Challenge) -> Result<Option<SecretString>, ChartError> {
-        let parameters = challenge.parameters.iter().map(|(name, value)| (*name, &**value));
-        let url = &Url::parse_file(&challenge.realm)?.with_query(parameters);
+    fn token(&self, url: &Url) -> Result<Option<SecretString>, ChartError> {
         let file = File { url, accept: "application/json", token: None, max_bytes: MAX_DOCUMENT_BYTES };
         let answer = self.connection.follow(file).map_err(|error| ChartError::of_fetch(url, &error))?;
         let token: Token = document(url, answer, "a token")?;
@@ -143,26 +141,16 @@ impl Session {
     }
 }
 
-/// A registry's request for a token: `Bearer realm="…",service="…",scope="…"`.
-#[derive(Debug, PartialEq, Eq)]
-struct Challenge {
-    realm: String,
-    parameters: Vec<(&'static str, String)>,
-}
-
-impl Challenge {
-    fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let field = |name: &str| {
-            let (_, rest) = rest.split_once(&format!("{name}=\""))?;
-            Some(rest.split_once('"')?.0.to_owned())
-        };
-        let parameters = ["service", "scope"].into_iter().filter_map(|name| Some((name, field(name)?)));
-        Some(Self { realm: field("realm")?, parameters: parameters.collect() })
-    }
+/// Returns where a registry's request for a token leads: `Bearer realm="…",service="…",scope="…"`.
+fn token_url(challenge: &str) -> Option<Result<Url, HttpError>> {
+    let (scheme, rest) = challenge.split_once(' ')?;
+    let field = |name: &str| {
+        let (_, rest) = rest.split_once(&format!("{name}=\""))?;
+        Some(rest.split_once('"')?.0)
+    };
+    let realm = field("realm").filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
+    let parameters = ["service", "scope"].into_iter().filter_map(|name| Some((name, field(name)?)));
+    Some(Url::parse_file(realm).map(|url| url.with_query(parameters)))
 }
 
 #[cfg(test)]
@@ -172,12 +160,8 @@ mod tests {
     #[test]
     fn a_challenge_says_where_to_get_a_token() {
         let text = r#"Bearer realm="https://ghcr.io/token",service="ghcr.io",scope="repository:a/b:pull""#;
-        let challenge = Challenge::parse(text).unwrap();
-        assert_eq!(challenge.realm, "https://ghcr.io/token");
-        assert_eq!(
-            challenge.parameters,
-            [("service", "ghcr.io".to_owned()), ("scope", "repository:a/b:pull".to_owned())]
-        );
-        assert_eq!(Challenge::parse("Basic realm=\"x\""), None);
+        let url = token_url(text).unwrap().unwrap();
+        assert_eq!(url.target(""), "https://ghcr.io/token?service=ghcr.io&scope=repository%3Aa%2Fb%3Apull");
+        assert!(token_url("Basic realm=\"x\"").is_none());
     }
 }

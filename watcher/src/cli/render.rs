@@ -54,7 +54,7 @@ pub(super) fn write(top: &Path, rendered: &Rendered, written: &mut Written) -> R
 fn document(args: &Args, found: &OutputChanges, files: usize) -> Value {
     let change =
         |change: &OutputChange| json!({ "path": change.path.to_string_lossy(), "action": change.action() });
-    let kept = |kept: &Kept| json!({ "path": kept.path.to_string_lossy(), "reason": kept.reason.name() });
+    let kept = |kept: &Kept| json!({ "path": kept.path.to_string_lossy(), "reason": kept.reason });
     let changes: Vec<_> = found.changes.iter().map(change).collect();
     let kept: Vec<_> = found.kept.iter().map(kept).collect();
     json!({ "files": files, "changes": changes, "kept": kept, "written": !args.check })

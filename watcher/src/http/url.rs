@@ -65,7 +65,7 @@ impl Url {
     }
 
     /// Returns the whole address with `path` behind it.
-    pub(super) fn target(&self, path: &str) -> String {
+    pub(crate) fn target(&self, path: &str) -> String {
         if path.is_empty() { self.0.as_str().to_owned() } else { format!("{self}{path}") }
     }
 

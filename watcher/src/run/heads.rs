@@ -19,7 +19,7 @@ use super::report::GroupReport;
 use super::worker::renderable;
 use crate::error::CommandError;
 use crate::forge::ForgeError;
-use crate::git::{CommitRequest, CommitText, GitError, Repository, Revision, SourceMemory, TreeChange};
+use crate::git::{CommitRequest, GitError, Repository, Revision, SourceMemory, TreeChange, rendered_message};
 
 /// The kind of the comment on a pull request whose head is not ours.
 const COMMENT: &str = "head";
@@ -206,8 +206,8 @@ fn with_request<T>(
 ) -> T {
     let change = |change: &FileChange| TreeChange { path: change.path.clone(), content: change.new.clone() };
     let changes: Vec<TreeChange> = wanted.files.iter().map(change).collect();
-    let text = CommitText::rendered(markdown::title(&wanted.plan, wanted.group.as_str()), source);
-    act(&CommitRequest { base: tip, changes: &changes, roots: &[OUTPUT], text: &text, source })
+    let text = rendered_message(&markdown::title(&wanted.plan, wanted.group.as_str()), source);
+    act(&CommitRequest { base: tip, changes: &changes, roots: &[OUTPUT], message: &text, source })
 }
 
 /// Returns what the commit `tip` stands on, if it is the one that `wanted` makes there and that changes the same at `base`.

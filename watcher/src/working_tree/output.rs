@@ -14,6 +14,7 @@ use renderer::plan::Action;
 use renderer::render::Rendered;
 use renderer::snapshot::OUTPUT;
 use renderer::templates::has_header;
+use serde::Serialize;
 use tempfile::TempDir;
 
 use super::{WorkingTreeError, is_absent};
@@ -99,7 +100,8 @@ pub struct Kept {
 }
 
 /// Why something is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeptReason {
     /// Fleetwright did not write it, and git has it as it is.
     NotOurs,
@@ -116,28 +118,17 @@ pub enum KeptReason {
 }
 
 impl KeptReason {
-    /// Returns the name for a machine, and the reason for a list.
-    const fn described(self) -> (&'static str, &'static str) {
-        match self {
-            Self::NotOurs => ("not-ours", "Fleetwright did not write it"),
-            Self::Untracked => ("untracked", "Fleetwright did not write it, and git does not have it"),
-            Self::OursUntracked => ("ours-untracked", "nothing renders it, and git does not have it"),
-            Self::Edited => ("edited", "nothing renders it, and it has changes that git does not have"),
-            Self::Repository => ("repository", "it is another repository"),
-            Self::LeftOut => ("left-out", "nothing renders it, and it is outside the sparse checkout"),
-        }
-    }
-
     /// Returns the reason for a list.
     #[must_use]
     pub const fn words(self) -> &'static str {
-        self.described().1
-    }
-
-    /// Returns the name for a machine.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        self.described().0
+        match self {
+            Self::NotOurs => "Fleetwright did not write it",
+            Self::Untracked => "Fleetwright did not write it, and git does not have it",
+            Self::OursUntracked => "nothing renders it, and git does not have it",
+            Self::Edited => "nothing renders it, and it has changes that git does not have",
+            Self::Repository => "it is another repository",
+            Self::LeftOut => "nothing renders it, and it is outside the sparse checkout",
+        }
     }
 
     /// Returns whether the rendered files are not current with it: it is or would be committed beside them.

@@ -7,7 +7,7 @@ use testkit::github::{self, FaultKind, GitHub};
 use super::*;
 use crate::forge::CommitStatus;
 use crate::git::scene::{Scene, path};
-use crate::git::{CommitRequest, CommitText, TreeChange};
+use crate::git::{CommitRequest, TreeChange, rendered_message};
 use crate::identity::Identity;
 
 impl GitHubForge<'_> {
@@ -56,8 +56,9 @@ impl World {
     fn push(&self, head: &str, base: Revision, content: &str) -> Revision {
         let file = format!("out/app/{}.yaml", head.replace('/', "-"));
         let changes = [TreeChange { path: path(&file), content: Some(content.as_bytes().into()) }];
-        let text = CommitText::rendered("Render app", base);
-        let request = CommitRequest { base, changes: &changes, roots: &["out"], text: &text, source: base };
+        let text = rendered_message("Render app", base);
+        let request =
+            CommitRequest { base, changes: &changes, roots: &["out"], message: &text, source: base };
         let revision = self.upstream.repository().commit(&request).unwrap();
         let expected = self.upstream.fetch().unwrap().get(&format!("refs/heads/{head}")).copied();
         self.upstream.update(&[RefUpdate::branch(head, expected, Some(revision))]).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::git::scene::{Scene, path, signature};
-use crate::git::{CommitRequest, CommitText, TreeChange};
+use crate::git::{CommitRequest, TreeChange, rendered_message};
 
 const HEAD: &str = "render/app";
 
@@ -31,8 +31,8 @@ impl World {
 fn push(upstream: &Upstream, head: &str, base: Revision, content: &str) -> Revision {
     let file = format!("out/app/{}.yaml", head.replace('/', "-"));
     let changes = [TreeChange { path: path(&file), content: Some(content.as_bytes().into()) }];
-    let text = CommitText::rendered("Render app", base);
-    let request = CommitRequest { base, changes: &changes, roots: &["out"], text: &text, source: base };
+    let text = rendered_message("Render app", base);
+    let request = CommitRequest { base, changes: &changes, roots: &["out"], message: &text, source: base };
     let revision = upstream.repository().commit(&request).unwrap();
     let expected = upstream.fetch().unwrap().get(&format!("refs/heads/{head}")).copied();
     upstream.update(&[RefUpdate::branch(head, expected, Some(revision))]).unwrap();

@@ -1,5 +1,6 @@
 //! Working trees that follow a branch which moves, without touching what a person has not committed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use git2::build::CheckoutBuilder;
@@ -55,11 +56,12 @@ impl Repository {
         let attempt = || format!("bring the working tree to `{}`", new.short());
         let old = old.map(|old| self.tree_at(old)).transpose()?;
         let new = self.tree_at(new)?;
-        let paths = self.left_out(old.as_ref(), &new).map_err(self.failed(attempt()))?;
+        let changed = self.changed_paths(old.as_ref(), &new).map_err(self.failed(attempt()))?;
+        let paths = self.left_out(&changed).map_err(self.failed(attempt()))?;
         if !paths.is_empty() {
             return Err(self.error(attempt(), left_out(&paths)));
         }
-        let staged = self.staged_in_the_way(old.as_ref(), &new).map_err(self.failed(attempt()))?;
+        let staged = self.staged_in_the_way(&changed, &new).map_err(self.failed(attempt()))?;
         if !staged.is_empty() {
             return Err(self.error(attempt(), uncommitted(&staged)));
         }
@@ -75,18 +77,18 @@ impl Repository {
     }
 
     /// Lists the files that the move changes and that a sparse checkout leaves out: libgit2 takes them for deleted.
-    fn left_out(&self, old: Option<&Tree<'_>>, new: &Tree<'_>) -> Result<Vec<String>, git2::Error> {
+    fn left_out(&self, changed: &BTreeSet<String>) -> Result<Vec<String>, git2::Error> {
         const SKIP_WORKTREE: u16 = 1 << 14;
         let is_sparse = self.inner.config()?.get_bool("core.sparseCheckout").unwrap_or(false);
         if !is_sparse {
             return Ok(Vec::new());
         }
         let index = self.inner.index()?;
-        let is_left_out = |path: &String| {
+        let is_left_out = |path: &&String| {
             let entry = index.get_path(Path::new(path), 0);
             entry.is_some_and(|entry| entry.flags_extended & SKIP_WORKTREE != 0)
         };
-        Ok(self.changed_paths(old, new)?.into_iter().filter(is_left_out).collect())
+        Ok(changed.iter().filter(is_left_out).cloned().collect())
     }
 
     /// Checks out `new` and returns nothing, or changes nothing and returns the files that are in the way.
@@ -130,14 +132,14 @@ impl Repository {
     /// Lists files that are staged with a content of their own and that the move changes.
     ///
     /// A staged content that equals the new one is left over from a move that was cut short, and is fine.
-    fn staged_in_the_way(&self, old: Option<&Tree<'_>>, new: &Tree<'_>) -> Result<Vec<String>, git2::Error> {
+    fn staged_in_the_way(
+        &self,
+        changed: &BTreeSet<String>,
+        new: &Tree<'_>,
+    ) -> Result<Vec<String>, git2::Error> {
         let mut options = StatusOptions::new();
         options.show(StatusShow::Index);
         let statuses = self.inner.statuses(Some(&mut options))?;
-        if statuses.is_empty() {
-            return Ok(Vec::new());
-        }
-        let changed = self.changed_paths(old, new)?;
         let index = self.inner.index()?;
         let staged = statuses.iter().filter_map(|status| {
             let path = status.path().ok()?.to_owned();

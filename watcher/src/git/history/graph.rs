@@ -200,7 +200,7 @@ impl<'r> Graph<'r> {
 mod tests {
     use super::*;
     use crate::git::scene::Scene;
-    use crate::git::{CommitRequest, CommitText, Upstream};
+    use crate::git::{CommitRequest, Upstream, rendered_message};
 
     #[test]
     fn the_walks_agree_with_git_on_a_history_with_merges() {
@@ -264,9 +264,9 @@ mod tests {
                 repository.newest_changes(tip, first, &[crate::git::scene::path("out/a")].into()).unwrap();
             assert_eq!(changed[0].commit.revision, tip);
             // What is rendered from it is a commit that any server accepts, and its objects are pushed.
-            let text = CommitText::rendered("Render", malformed);
+            let text = rendered_message("Render", malformed);
             let request =
-                CommitRequest { base: tip, changes: &[], roots: &[], text: &text, source: malformed };
+                CommitRequest { base: tip, changes: &[], roots: &[], message: &text, source: malformed };
             let ours = repository.commit(&request).unwrap();
             let told = here.run(&["fsck", "--strict", &ours.to_string()], None).unwrap_or_else(|told| told);
             assert!(!told.contains(&ours.to_string()), "{head:?}: {told}");

@@ -106,7 +106,7 @@ impl Mirror {
     /// Opens a clone, and reads what its refs name.
     fn sound(&self, number: u64) -> Result<Repository, GitError> {
         let folder = self.clone_folder(number);
-        close(&folder).map_err(|error| damaged(&folder, error))?;
+        close(&folder)?;
         let repository = Repository::open(&folder)?;
         for revision in repository.refs_below("refs/")?.into_values() {
             match repository.tree_at(revision) {
@@ -131,7 +131,7 @@ impl Mirror {
     fn begin(&self, number: u64) -> Result<Repository, GitError> {
         let folder = self.clone_folder(number);
         let repository = Repository::init_bare(&folder, HEAD)?;
-        close(&folder).map_err(|error| damaged(&folder, error))?;
+        close(&folder)?;
         for older in self.numbers().filter(|older| *older < number) {
             // What cannot be removed now is tried again next time; nothing reads it any more.
             let _ = fs::remove_dir_all(self.clone_folder(older));
@@ -179,14 +179,13 @@ impl Mirror {
 }
 
 /// Makes sure that no other user can read or change what is in a folder.
-fn close(folder: &Path) -> std::io::Result<()> {
+fn close(folder: &Path) -> Result<(), GitError> {
     use std::os::unix::fs::PermissionsExt as _;
-    let mode = fs::metadata(folder)?.permissions().mode();
-    if mode & 0o077 != 0 { fs::set_permissions(folder, fs::Permissions::from_mode(0o700)) } else { Ok(()) }
-}
-
-fn damaged(folder: &Path, error: std::io::Error) -> GitError {
-    GitError::at(folder, "close the mirror to others", error)
+    let closed = fs::metadata(folder).and_then(|metadata| {
+        let is_open = metadata.permissions().mode() & 0o077 != 0;
+        if is_open { fs::set_permissions(folder, fs::Permissions::from_mode(0o700)) } else { Ok(()) }
+    });
+    closed.map_err(|error| GitError::at(folder, "close the mirror to others", error))
 }
 
 /// Takes the lock that ends with the process; one that is just ending releases it in a moment.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::clones::Mirror;
 use crate::git::error::{Fault, GitError};
 use crate::git::objects::refs::{RefUpdate, Refs};
-use crate::git::objects::repository::Repository;
+use crate::git::objects::repository::{HEADS, Repository, branch_names};
 use crate::git::objects::revision::Revision;
 use crate::git::remote::address::Remote;
 use crate::git::remote::smart_http::HttpRemote;
@@ -24,7 +24,6 @@ const NAMESPACES: [(&str, &str); 2] =
     [(HEADS, "refs/fleetwright/upstream/heads/"), (PULLS, "refs/fleetwright/upstream/pulls/")];
 
 /// What is read of an upstream; the rest, such as tags and the forge's own refs, may be large and is not needed.
-const HEADS: &str = "refs/heads/";
 const PULLS: &str = "refs/fleetwright/pulls/";
 
 /// The repository in which branches and pull requests live, seen from the one in which commits are made.
@@ -205,10 +204,8 @@ impl Upstream {
             return Ok(revision);
         }
         let refs = remote.fetch(&self.repository, &[HEADS.to_owned()], Bring::Refs)?.refs;
-        let existing: Vec<_> =
-            refs.keys().filter_map(|name| name.strip_prefix(HEADS).map(str::to_owned)).collect();
         let attempt = format!("read branch `{branch}` of `{remote}`");
-        Err(self.repository.error(attempt, Fault::unknown_branch(branch, &existing)))
+        Err(self.repository.error(attempt, Fault::unknown_branch(branch, &branch_names(&refs))))
     }
 
     /// Returns the branch that is worked on if none is named: that of HEAD, of a mirror's upstream or else here.
@@ -282,7 +279,7 @@ fn same_folder(one: &Path, two: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::git::scene::Scene;
-    use crate::git::{CommitRequest, CommitText, TreeChange};
+    use crate::git::{CommitRequest, TreeChange, rendered_message};
 
     /// An upstream repository and a clone of nothing that pushes to it.
     struct World {
@@ -306,8 +303,9 @@ mod tests {
     fn commit(upstream: &Upstream, base: Revision, content: &str) -> Revision {
         let path = crate::git::scene::path("out/app/a.yaml");
         let changes = [TreeChange { path, content: Some(content.as_bytes().into()) }];
-        let text = CommitText::rendered("Render app", base);
-        let request = CommitRequest { base, changes: &changes, roots: &["out"], text: &text, source: base };
+        let text = rendered_message("Render app", base);
+        let request =
+            CommitRequest { base, changes: &changes, roots: &["out"], message: &text, source: base };
         upstream.repository().commit(&request).unwrap()
     }
 

@@ -22,40 +22,15 @@ pub const SOURCE_REVISION: &str = "Source-Revision";
 /// The trailer that names the version that rendered a commit.
 const RENDERED_BY: &str = "Rendered-By";
 
-/// Up to this many changed files a commit is written as loose objects; a pack pays off above it.
+/// Up to this many new files a commit is written as loose objects; a pack pays off above it.
 const LOOSE_FILES: usize = 100;
 
-/// The message of a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitText {
-    /// The title and, after an empty line, the body.
-    pub message: String,
-    /// Trailers in order: key and value.
-    pub trailers: Vec<(String, String)>,
-}
-
-impl CommitText {
-    /// Returns the message of a commit that was rendered from `source`, with the trailers that record it.
-    #[must_use]
-    pub fn rendered(message: impl Into<String>, source: Revision) -> Self {
-        let version = concat!("fleetwright ", env!("CARGO_PKG_VERSION"));
-        let trailers =
-            vec![(SOURCE_REVISION.into(), source.to_string()), (RENDERED_BY.into(), version.to_owned())];
-        Self { message: message.into(), trailers }
-    }
-
-    fn full(&self) -> String {
-        let mut text = format!("{}\n", self.message.replace('\0', "").trim());
-        if !self.trailers.is_empty() {
-            text.push('\n');
-        }
-        text.extend(self.trailers.iter().map(|(key, value)| format!("{key}: {}\n", one_line(value))));
-        text
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r', '\0'], " ")
+/// Returns the message of a commit that was rendered from `source`, with the trailers that record it.
+#[must_use]
+pub fn rendered_message(message: &str, source: Revision) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let trailers = format!("{SOURCE_REVISION}: {source}\n{RENDERED_BY}: fleetwright {version}\n");
+    format!("{}\n\n{trailers}", message.trim())
 }
 
 /// A file that a commit changes.
@@ -77,7 +52,7 @@ pub struct CommitRequest<'a> {
     /// The folders that may be written; a change outside them is refused.
     pub roots: &'a [&'a str],
     /// The message.
-    pub text: &'a CommitText,
+    pub message: &'a str,
     /// The revision whose author and date the commit takes.
     pub source: Revision,
 }
@@ -85,33 +60,31 @@ pub struct CommitRequest<'a> {
 impl Repository {
     /// Makes a commit without moving any ref.
     pub fn commit(&self, request: &CommitRequest<'_>) -> Result<Revision, GitError> {
-        let (revision, objects) = self.objects_of(request)?;
-        self.write_objects(objects, request.changes.len())?;
-        Ok(revision)
+        self.write_objects(self.objects_of(request)?)
     }
 
     /// Returns the id of the commit that a request makes, and makes nothing.
     pub fn commit_id(&self, request: &CommitRequest<'_>) -> Result<Revision, GitError> {
-        self.objects_of(request).map(|(revision, _)| revision)
+        self.objects_of(request).map(|objects| commit_of(&objects))
     }
 
-    fn objects_of(&self, request: &CommitRequest<'_>) -> Result<(Revision, Vec<NewObject>), GitError> {
-        let attempt = || format!("commit on `{}`", request.base.short());
+    fn objects_of(&self, request: &CommitRequest<'_>) -> Result<Vec<NewObject>, GitError> {
         if let Some(outside) = request.changes.iter().find(|change| !is_inside(&change.path, request.roots)) {
             let roots: Vec<_> = request.roots.iter().map(ToString::to_string).collect();
             let message = format!("`{}` is outside the output folders {}", outside.path, quoted(&roots));
-            return Err(self.error(attempt(), Fault::without_hint(FaultKind::Stalled, message)));
+            let fault = Fault::without_hint(FaultKind::Stalled, message);
+            return Err(self.error(format!("commit on `{}`", request.base.short()), fault));
         }
+        let (tree, mut objects) = self.changed_tree(Some(request.base), request.changes)?;
         let source = self.commit_at(request.source)?;
-        let committer = Signature::fleetwright(&source.committer);
-        self.compose(&NewCommit {
-            base: Some(request.base),
-            changes: request.changes,
+        let commit = NewCommit {
             parents: &[request.base],
             author: &source.author,
-            committer: &committer,
-            message: &request.text.full(),
-        })
+            committer: &Signature::fleetwright(&source.committer),
+            message: request.message,
+        };
+        objects.push(commit.over(tree));
+        Ok(objects)
     }
 
     /// Makes a commit that records files of its own, apart from any source tree; its parents keep their objects
@@ -123,33 +96,38 @@ impl Repository {
         at: &Signature,
         message: &str,
     ) -> Result<Revision, GitError> {
-        let record = NewCommit { base: None, changes: files, parents, author: at, committer: at, message };
-        let (revision, objects) = self.compose(&record)?;
-        self.write_objects(objects, files.len())?;
-        Ok(revision)
+        let (tree, mut objects) = self.changed_tree(None, files)?;
+        objects.push(NewCommit { parents, author: at, committer: at, message }.over(tree));
+        self.write_objects(objects)
     }
 
-    /// Returns the id of a commit and everything that it adds to its base.
-    fn compose(&self, commit: &NewCommit<'_>) -> Result<(Revision, Vec<NewObject>), GitError> {
-        let base = commit.base.map(|base| self.tree_at(base)).transpose()?;
+    /// Returns the id of a base's tree with some files changed, and everything that this adds to the base.
+    fn changed_tree(
+        &self,
+        base: Option<Revision>,
+        changes: &[TreeChange],
+    ) -> Result<(Oid, Vec<NewObject>), GitError> {
+        let base = base.map(|base| self.tree_at(base)).transpose()?;
         let base = base.map(|tree| Base { repository: &self.inner, tree: tree.id() });
-        let mut objects: Vec<NewObject> = commit
-            .changes
+        let mut objects: Vec<NewObject> = changes
             .par_iter()
             .filter_map(|change| Some(NewObject::new(ObjectType::Blob, Arc::clone(change.content.as_ref()?))))
             .collect();
         let mut blobs = objects.iter().map(|blob| blob.id);
-        let mut leaves: Vec<Leaf<'_>> = commit
-            .changes
+        let mut leaves: Vec<Leaf<'_>> = changes
             .iter()
             .map(|change| (change.path.as_str(), change.content.as_ref().and_then(|_| blobs.next())))
             .collect();
         leaves.sort_unstable();
         let tree = tree::edit(base, &leaves, &mut objects)
-            .map_err(self.failed("read the trees that the commit changes"))?
-            .unwrap_or_else(|| push(&mut objects, NewObject::new(ObjectType::Tree, Vec::new())));
-        let id = push(&mut objects, NewObject::new(ObjectType::Commit, commit.serialize(tree)));
-        Ok((Revision::from(id), objects))
+            .map_err(self.failed("read the trees that the commit changes"))?;
+        let tree = tree.unwrap_or_else(|| {
+            let empty = NewObject::new(ObjectType::Tree, Vec::new());
+            let id = empty.id;
+            objects.push(empty);
+            id
+        });
+        Ok((tree, objects))
     }
 
     /// Writes a merge commit over a tree that is there already.
@@ -160,17 +138,16 @@ impl Repository {
         by: &Signature,
         message: &str,
     ) -> Result<Revision, GitError> {
-        let commit = NewCommit { base: None, changes: &[], parents, author: by, committer: by, message };
-        let object = NewObject::new(ObjectType::Commit, commit.serialize(tree));
-        let id = object.id;
-        self.write_objects(vec![object], 0)?;
-        Ok(Revision::from(id))
+        self.write_objects(vec![NewCommit { parents, author: by, committer: by, message }.over(tree)])
     }
 
-    fn write_objects(&self, mut objects: Vec<NewObject>, changed_files: usize) -> Result<(), GitError> {
+    /// Writes objects of which the last one is the commit.
+    fn write_objects(&self, mut objects: Vec<NewObject>) -> Result<Revision, GitError> {
         let mut seen = HashSet::with_capacity(objects.len());
         objects.retain(|object| seen.insert(object.id));
-        if changed_files <= LOOSE_FILES { self.write_loose(&objects) } else { self.write_pack(&objects) }
+        let files = objects.iter().filter(|object| object.kind == ObjectType::Blob).count();
+        if files <= LOOSE_FILES { self.write_loose(&objects) } else { self.write_pack(&objects) }?;
+        Ok(commit_of(&objects))
     }
 
     /// Writes blobs before trees before commits, so that what is written never lacks what it names.
@@ -199,10 +176,9 @@ impl Repository {
     }
 }
 
-fn push(objects: &mut Vec<NewObject>, object: NewObject) -> Oid {
-    let id = object.id;
-    objects.push(object);
-    id
+/// Returns the commit for which objects were made.
+fn commit_of(objects: &[NewObject]) -> Revision {
+    Revision::from(objects.last().expect("the commit comes last").id)
 }
 
 fn is_inside(path: &RepoPath, roots: &[&str]) -> bool {
@@ -210,8 +186,6 @@ fn is_inside(path: &RepoPath, roots: &[&str]) -> bool {
 }
 
 struct NewCommit<'a> {
-    base: Option<Revision>,
-    changes: &'a [TreeChange],
     parents: &'a [Revision],
     author: &'a Signature,
     committer: &'a Signature,
@@ -219,12 +193,13 @@ struct NewCommit<'a> {
 }
 
 impl NewCommit<'_> {
-    fn serialize(&self, tree: Oid) -> Vec<u8> {
+    fn over(&self, tree: Oid) -> NewObject {
         let mut parents = String::new();
         parents.extend(self.parents.iter().map(|parent| format!("parent {parent}\n")));
         let (author, committer) = (self.author.line(), self.committer.line());
-        let message = self.message.trim_end();
-        format!("tree {tree}\n{parents}author {author}\ncommitter {committer}\n\n{message}\n").into_bytes()
+        let message = self.message.replace('\0', "");
+        let head = format!("tree {tree}\n{parents}author {author}\ncommitter {committer}\n");
+        NewObject::new(ObjectType::Commit, format!("{head}\n{}\n", message.trim_end()).into_bytes())
     }
 }
 
@@ -242,8 +217,14 @@ mod tests {
     }
 
     fn commit(scene: &Scene, base: Revision, changes: &[TreeChange]) -> Result<Revision, GitError> {
-        let text = CommitText::rendered("Render app", base);
-        scene.repository().commit(&CommitRequest { base, changes, roots: ROOTS, text: &text, source: base })
+        let text = rendered_message("Render app", base);
+        scene.repository().commit(&CommitRequest {
+            base,
+            changes,
+            roots: ROOTS,
+            message: &text,
+            source: base,
+        })
     }
 
     fn start(scene: &Scene) -> Revision {
@@ -281,9 +262,8 @@ mod tests {
         let commit = |scene: &Scene| {
             let base = start(scene);
             let changes = [change("argocd-apps/app/a.yaml", Some("a: 2\n"))];
-            let trailers = vec![(RENDERED_BY.to_owned(), "fleetwright 1.2.3".to_owned())];
-            let text = CommitText { message: "Render app".into(), trailers };
-            let request = CommitRequest { base, changes: &changes, roots: ROOTS, text: &text, source: base };
+            let message = "Render app\n\nRendered-By: fleetwright 1.2.3";
+            let request = CommitRequest { base, changes: &changes, roots: ROOTS, message, source: base };
             scene.repository().commit(&request).unwrap().to_string()
         };
         let (one, two) = (Scene::bare(), Scene::bare());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use git2::ErrorCode;
 
-use super::repository::Repository;
+use super::repository::{HEADS, Repository};
 use super::revision::Revision;
 use crate::git::error::{Fault, GitError};
 
@@ -29,7 +29,7 @@ impl RefUpdate {
     /// Returns the update that moves a branch.
     #[must_use]
     pub fn branch(branch: &str, expected: Option<Revision>, new: Option<Revision>) -> Self {
-        Self { name: format!("refs/heads/{branch}"), expected, new }
+        Self { name: format!("{HEADS}{branch}"), expected, new }
     }
 
     pub(in crate::git) const fn is_creation(&self) -> bool {
@@ -102,14 +102,14 @@ pub(in crate::git) fn name_taken<'u>(
 }
 
 fn in_the_way(taken: &str, name: &str) -> Fault {
-    let hint = match taken.strip_prefix("refs/heads/") {
+    let hint = match taken.strip_prefix(HEADS) {
         Some(branch) => {
             let new = branch.replace('/', "-");
             format!("rename that branch, for instance with `git branch -m {branch} {new}-branch`")
         }
         None => format!("rename it, or delete it with `git update-ref -d {taken}`"),
     };
-    let shown = |name: &str| match name.strip_prefix("refs/heads/") {
+    let shown = |name: &str| match name.strip_prefix(HEADS) {
         Some(branch) => format!("branch `{branch}`"),
         None => format!("ref `{name}`"),
     };

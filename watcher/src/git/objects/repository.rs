@@ -1,5 +1,6 @@
 //! A repository: opening it, and reading what its branches name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use git2::ErrorCode;
@@ -11,6 +12,14 @@ use crate::git::error::{CLONE_AGAIN, Fault, GitError};
 
 /// The hint for a clone that has only the newest part of its history.
 const UNSHALLOW: &str = "this is a shallow clone: get the rest of its history with `git fetch --unshallow`";
+
+/// What the full names of branches begin with.
+pub(in crate::git) const HEADS: &str = "refs/heads/";
+
+/// Returns the names of the branches among some refs.
+pub(in crate::git) fn branch_names(refs: &BTreeMap<String, Revision>) -> Vec<String> {
+    refs.keys().filter_map(|name| name.strip_prefix(HEADS).map(str::to_owned)).collect()
+}
 
 /// A repository with or without a working tree.
 ///
@@ -127,7 +136,7 @@ impl Repository {
         let attempt = "find the branch that HEAD is on";
         let head = self.inner.find_reference("HEAD").map_err(self.failed(attempt))?;
         let target = head.symbolic_target().map_err(self.failed(attempt))?;
-        if let Some(branch) = target.and_then(|name| name.strip_prefix("refs/heads/")) {
+        if let Some(branch) = target.and_then(|name| name.strip_prefix(HEADS)) {
             return Ok(branch.to_owned());
         }
         let at = self.inner.refname_to_id("HEAD").map_err(self.failed(attempt))?;
@@ -139,7 +148,7 @@ impl Repository {
     /// Returns the revision that `branch` names.
     pub fn branch(&self, branch: &str) -> Result<Revision, GitError> {
         let attempt = || format!("read branch `{branch}`");
-        match self.inner.refname_to_id(&format!("refs/heads/{branch}")) {
+        match self.inner.refname_to_id(&format!("{HEADS}{branch}")) {
             Ok(id) => Ok(Revision::from(id)),
             Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
                 Err(self.error(attempt(), Fault::unknown_branch(branch, &self.branches()?)))
@@ -148,17 +157,9 @@ impl Repository {
         }
     }
 
-    /// Returns the names of all branches in order.
+    /// Returns the names of all branches that name a commit, in order.
     pub fn branches(&self) -> Result<Vec<String>, GitError> {
-        let attempt = "list the branches";
-        let mut references = self.inner.references_glob("refs/heads/*").map_err(self.failed(attempt))?;
-        let mut branches = Vec::new();
-        for name in references.names() {
-            let name = name.map_err(self.failed(attempt))?;
-            branches.extend(name.strip_prefix("refs/heads/").map(str::to_owned));
-        }
-        branches.sort_unstable();
-        Ok(branches)
+        Ok(branch_names(&self.refs_below(HEADS)?))
     }
 
     /// Returns the revision that a branch, tag, id or expression such as `main~2` names.

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_flows_is_over_only_with_the_whole_time() {
-        assert_eq!(seconds_until_too_slow(|_| 17), (3_600, "it was not complete after 3600 seconds".into()));
+        assert_eq!(seconds_until_too_slow(|_| 18), (3_600, "it was not complete after 3600 seconds".into()));
     }
 
     #[test]

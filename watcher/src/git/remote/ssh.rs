@@ -13,12 +13,15 @@ use super::process::Process;
 use super::service::Service;
 use crate::git::error::Fault;
 
-/// How long a connection may take to come about, in seconds.
-const CONNECT_TIMEOUT_SECONDS: u32 = 20;
-
-/// How long a connection may be dead before `ssh` notices, in seconds, and how many times in a row.
-const ALIVE_INTERVAL_SECONDS: u32 = 30;
-const ALIVE_COUNT: u32 = 4;
+/// What every connection is made with: no question that a service cannot answer, 20 seconds to come about, and two
+/// minutes to notice that it is dead.
+const OPTIONS: [&str; 5] = [
+    "BatchMode=yes",
+    "ConnectTimeout=20",
+    "ServerAliveInterval=30",
+    "ServerAliveCountMax=4",
+    "SendEnv=GIT_PROTOCOL",
+];
 
 /// A repository behind `ssh`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,16 +75,8 @@ impl SshRemote {
     }
 
     fn arguments(&self, service: Service) -> Vec<String> {
-        let options = [
-            // A service cannot type a password.
-            "BatchMode=yes".to_owned(),
-            format!("ConnectTimeout={CONNECT_TIMEOUT_SECONDS}"),
-            format!("ServerAliveInterval={ALIVE_INTERVAL_SECONDS}"),
-            format!("ServerAliveCountMax={ALIVE_COUNT}"),
-            "SendEnv=GIT_PROTOCOL".to_owned(),
-        ];
-        let mut arguments: Vec<String> =
-            options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
+        let options = OPTIONS.into_iter().flat_map(|option| ["-o", option]);
+        let mut arguments: Vec<String> = options.map(str::to_owned).collect();
         arguments.extend(self.port.into_iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let target = self.user.as_ref().map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));

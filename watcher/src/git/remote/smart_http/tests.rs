@@ -10,7 +10,9 @@ use testkit::smart_http::{Reply, Server, Trouble};
 use super::*;
 use crate::git::remote::address::Remote;
 use crate::git::scene::{self, Scene};
-use crate::git::{CommitRequest, CommitText, Fault, GitError, RefUpdate, Revision, TreeChange, Upstream};
+use crate::git::{
+    CommitRequest, Fault, GitError, RefUpdate, Revision, TreeChange, Upstream, rendered_message,
+};
 use crate::http::Timeouts;
 
 const TOKEN: &str = "ghp_S3cretS3cretS3cret";
@@ -69,8 +71,8 @@ fn commit(upstream: &Upstream, base: Revision, files: &[(String, String)]) -> Re
             content: Some(content.as_bytes().into()),
         })
         .collect();
-    let text = CommitText::rendered("Render app", base);
-    let request = CommitRequest { base, changes: &changes, roots: &["out"], text: &text, source: base };
+    let text = rendered_message("Render app", base);
+    let request = CommitRequest { base, changes: &changes, roots: &["out"], message: &text, source: base };
     upstream.repository().commit(&request).unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::git::remote::address::Remote;
 use crate::git::scene::{self, Scene};
-use crate::git::{CommitRequest, CommitText, GitError, RefUpdate, Revision, TreeChange, Upstream};
+use crate::git::{CommitRequest, GitError, RefUpdate, Revision, TreeChange, Upstream, rendered_message};
 
 /// Notes its arguments and does what the last of them says, as a server's shell would.
 const SSH: &str = r#"#!/bin/sh
@@ -53,8 +53,8 @@ impl World {
 
 fn commit(upstream: &Upstream, base: Revision) -> Revision {
     let changes = [TreeChange { path: scene::path("out/a.yaml"), content: Some(b"1".as_slice().into()) }];
-    let text = CommitText::rendered("Render app", base);
-    let request = CommitRequest { base, changes: &changes, roots: &["out"], text: &text, source: base };
+    let text = rendered_message("Render app", base);
+    let request = CommitRequest { base, changes: &changes, roots: &["out"], message: &text, source: base };
     upstream.repository().commit(&request).unwrap()
 }
 
@@ -204,9 +204,9 @@ fn a_push_that_is_not_read_is_not_waited_for() {
         .iter()
         .map(|(path, text)| TreeChange { path: scene::path(path), content: Some(text.as_bytes().into()) })
         .collect();
-    let text = CommitText::rendered("Render app", world.tip);
+    let text = rendered_message("Render app", world.tip);
     let (base, source) = (world.tip, world.tip);
-    let request = CommitRequest { base, changes: &changes, roots: &["out"], text: &text, source };
+    let request = CommitRequest { base, changes: &changes, roots: &["out"], message: &text, source };
     let new = upstream.repository().commit(&request).unwrap();
     // It greets as git does, and then never reads.
     let unread = r"#!/bin/sh
