@@ -3,6 +3,7 @@
 //! The JSON Schema that judges the files and that editors complete by comes from these types and their doc comments.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
@@ -24,6 +25,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, those first that others depend on.
+    pub const ALL: [Self; 2] = [Self::Control, Self::App];
+
     /// Returns the role as it is written in the inventory.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +35,12 @@ impl Role {
             Self::Control => "control",
             Self::App => "app",
         }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

@@ -120,18 +120,14 @@ fn compare(old: &Applications, new: &Applications) -> Vec<ApplicationChange> {
     let mut changes = Vec::new();
     for (name, was) in old {
         let Some(is) = new.get(name) else {
-            let note = "the ApplicationSet no longer generates this Application";
-            let risk = Some(Risk { kind: RiskKind::Deletion, note });
-            let (what, old) = (ApplicationSetting::Name, Some(name.clone()));
-            changes.push(was.change(name, what, (old, None), risk));
+            changes.push(was.change(name, ApplicationSetting::Name, Some(name), None));
             continue;
         };
         let settings: BTreeSet<_> = was.settings.keys().chain(is.settings.keys()).collect();
         for what in settings {
             let (old, new) = (was.settings.get(what), is.settings.get(what));
             if old != new {
-                let risk = risk_of(*what, old.map(String::as_str), new.map(String::as_str));
-                changes.push(is.change(name, *what, (old.cloned(), new.cloned()), risk));
+                changes.push(is.change(name, *what, old, new));
             }
         }
     }
@@ -140,7 +136,9 @@ fn compare(old: &Applications, new: &Applications) -> Vec<ApplicationChange> {
 
 fn risk_of(what: ApplicationSetting, old: Option<&str>, new: Option<&str>) -> Option<Risk> {
     let (kind, note) = match what {
-        ApplicationSetting::Name => return None,
+        ApplicationSetting::Name => {
+            (RiskKind::Deletion, "the ApplicationSet no longer generates this Application")
+        }
         ApplicationSetting::Project => {
             (RiskKind::Rbac, "the Application comes under the rules of another project")
         }
@@ -221,26 +219,25 @@ fn element_name(element: &Value) -> Option<String> {
 impl Application {
     fn change(
         &self,
-        name: &str,
+        application: &str,
         what: ApplicationSetting,
-        (old, new): (Option<String>, Option<String>),
-        risk: Option<Risk>,
+        old: Option<&String>,
+        new: Option<&String>,
     ) -> ApplicationChange {
-        let own = |what: ApplicationSetting| self.settings.get(&what).cloned();
+        let own = |what: ApplicationSetting| self.settings.get(&what);
+        let text = |value: Value| value.as_str().map(str::to_owned).unwrap_or_default();
         let mut mask = Mask::default();
-        let shown = |value: Value| value.as_str().map(str::to_owned).unwrap_or_default();
-        let old = old.map(|old| shown(mask.published(Value::String(old), None)));
-        let new = new.map(|new| shown(mask.rendered(Value::String(new), None)));
         let repository = own(ApplicationSetting::Repository);
         ApplicationChange {
-            application: name.to_owned(),
+            application: application.to_owned(),
             element: self.element.clone(),
-            chart: own(ApplicationSetting::Chart),
-            repository: repository.map(|text| shown(Mask::default().rendered(Value::String(text), None))),
+            chart: own(ApplicationSetting::Chart).cloned(),
+            repository: repository
+                .map(|url| text(Mask::default().rendered(Value::String(url.clone()), None))),
             what,
-            old,
-            new,
-            risk,
+            old: old.map(|old| text(mask.published(Value::String(old.clone()), None))),
+            new: new.map(|new| text(mask.rendered(Value::String(new.clone()), None))),
+            risk: risk_of(what, old.map(String::as_str), new.map(String::as_str)),
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use renderer::inventory::{OwnFacts, Role};
+use renderer::inventory::OwnFacts;
 use renderer::path::{AddonName, ClusterName, RepoPath};
 use renderer::plan::{self, FileChange, MAX_COMPARED_BYTES, Plan, Published};
-use renderer::render::{Rendered, RenderedCluster, RenderedFile};
+use renderer::render::{Rendered, RenderedFile};
 use renderer::snapshot::OUTPUT;
 use serde::{Deserialize, Serialize};
 
-use super::group::Group;
+use super::context::Group;
 use crate::git::{FileDelta, FolderMemo, GitError, OutputFolder, OutputRoot, Repository, Revision};
 
 /// The most that is read of published files that change: several times a large fleet.
@@ -20,7 +20,7 @@ const MAX_PUBLISHED_BYTES: usize = 256 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Fleet {
     /// The clusters that are described.
-    pub roles: BTreeMap<ClusterName, Role>,
+    pub roles: BTreeMap<ClusterName, Group>,
     /// How many files are rendered.
     pub files: usize,
     published: Published,
@@ -73,7 +73,7 @@ impl Fleet {
 
     /// Returns the clusters that are hubs.
     pub(super) fn hubs(&self) -> BTreeSet<ClusterName> {
-        let hubs = self.roles.iter().filter(|(_, role)| Group::from(**role) == Group::Control);
+        let hubs = self.roles.iter().filter(|(_, role)| **role == Group::Control);
         hubs.map(|(name, _)| name.clone()).collect()
     }
 
@@ -147,42 +147,25 @@ pub(super) fn owner(path: &RepoPath) -> Option<(ClusterName, Option<AddonName>)>
 /// Returns the files that differ between two renderings.
 #[must_use]
 pub fn between(base: &Rendered, head: &Rendered) -> Vec<FileChange> {
-    let mut changes = Vec::new();
-    for (name, cluster) in &head.clusters {
-        match base.clusters.get(name) {
-            Some(old) if old.digest == cluster.digest => {}
-            old => compare(old.map(Arc::as_ref), cluster, &mut changes),
+    let mut changes: BTreeMap<&RepoPath, FileChange> = BTreeMap::new();
+    for (side, other, is_head) in [(base, head, false), (head, base, true)] {
+        let digest = |name: &ClusterName| other.clusters.get(name).map(|cluster| cluster.digest);
+        for cluster in side.clusters.values().filter(|cluster| digest(&cluster.name) != Some(cluster.digest))
+        {
+            for file in cluster.iter_files() {
+                let change = changes.entry(&file.path).or_insert_with(|| FileChange {
+                    path: file.path.clone(),
+                    cluster: cluster.name.clone(),
+                    addon: file.addon.clone(),
+                    old: None,
+                    new: None,
+                });
+                let bytes = if is_head { &mut change.new } else { &mut change.old };
+                *bytes = Some(Arc::clone(&file.bytes));
+            }
         }
     }
-    for cluster in base.clusters.values().filter(|cluster| !head.clusters.contains_key(&cluster.name)) {
-        changes.extend(cluster.files().into_iter().map(|file| deleted(cluster, file)));
-    }
-    changes
-}
-
-fn compare(old: Option<&RenderedCluster>, new: &RenderedCluster, changes: &mut Vec<FileChange>) {
-    let old_files = old.into_iter().flat_map(RenderedCluster::iter_files);
-    let mut before: BTreeMap<&RepoPath, &RenderedFile> = old_files.map(|file| (&file.path, file)).collect();
-    for file in new.files() {
-        let published = before.remove(&file.path).map(|old| Arc::clone(&old.bytes));
-        if published.as_ref() != Some(&file.bytes) {
-            changes.push(change(new, file, published, Some(Arc::clone(&file.bytes))));
-        }
-    }
-    changes.extend(before.into_values().map(|file| deleted(new, file)));
-}
-
-fn deleted(cluster: &RenderedCluster, file: &RenderedFile) -> FileChange {
-    change(cluster, file, Some(Arc::clone(&file.bytes)), None)
-}
-
-fn change(
-    cluster: &RenderedCluster,
-    file: &RenderedFile,
-    old: Option<Arc<[u8]>>,
-    new: Option<Arc<[u8]>>,
-) -> FileChange {
-    FileChange { path: file.path.clone(), cluster: cluster.name.clone(), addon: file.addon.clone(), old, new }
+    changes.into_values().filter(|change| change.old != change.new).collect()
 }
 
 /// Returns what a rendering publishes.

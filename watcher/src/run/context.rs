@@ -2,11 +2,13 @@
 
 use renderer::plan::Budget;
 
-use super::group::Group;
 use super::worker::WorkerSettings;
 use crate::events::Cancel;
 use crate::forge::Forge;
 use crate::git::{Repository, Revision, Upstream};
+
+/// Clusters that are published together, by one pull request: those of one role.
+pub use renderer::inventory::Role as Group;
 
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";

@@ -9,7 +9,7 @@ use renderer::path::ClusterName;
 use renderer::snapshot::OUTPUT;
 
 use super::changes::GroupPlan;
-use super::group::Group;
+use super::context::Group;
 use super::publish::NOTHING_LEFT;
 use super::report::Published;
 use crate::error::CommandError;

@@ -10,9 +10,9 @@ use renderer::snapshot::OUTPUT;
 use tracing::warn;
 
 use super::changes::GroupPlan;
+use super::context::Group;
 use super::context::{Base, Context, head_of};
 use super::describe::text::code;
-use super::group::Group;
 use super::head::Head;
 use super::planner::Planner;
 use super::report::GroupReport;

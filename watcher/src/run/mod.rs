@@ -8,7 +8,6 @@ mod context;
 mod describe;
 mod drift;
 mod gate;
-mod group;
 mod head;
 mod heads;
 mod pipeline;
@@ -20,9 +19,8 @@ mod reviewed;
 mod worker;
 
 pub use crate::forge::{REVIEW, REVIEWED_LABEL};
-pub use context::{BRANCH_PREFIX, Settings};
+pub use context::{BRANCH_PREFIX, Group, Settings};
 pub use gate::{CONTROL_FIRST, control_first};
-pub use group::Group;
 pub use head::Head;
 pub use pipeline::{BaseRendering, Pipeline};
 pub use report::{GroupReport, Published, RunReport};

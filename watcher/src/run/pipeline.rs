@@ -7,10 +7,10 @@ use renderer::render::Progress;
 use tracing::{Span, field, info};
 
 use super::changes::GroupPlan;
+use super::context::Group;
 use super::context::{Base, Context, Settings, head_of, heads};
 use super::drift::{self, DriftMemory};
 use super::gate::{self, Control};
-use super::group::Group;
 use super::heads::Heads;
 use super::planner::Planner;
 use super::publish::{Known, publish};

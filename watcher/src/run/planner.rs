@@ -7,7 +7,7 @@ use renderer::snapshot::ENVIRONMENTS;
 
 use super::changes::{Fleet, GroupPlan};
 use super::context::Context;
-use super::group::Group;
+use super::context::Group;
 use super::worker::{WorkerSettings, Workers};
 use crate::error::CommandError;
 use crate::git::Revision;
@@ -35,7 +35,7 @@ impl Planner {
         let changed = fleet.changes.iter().map(|change| &change.cluster);
         let gone = changed.filter(|cluster| !fleet.roles.contains_key(*cluster)).cloned().collect();
         let mut groups = self.last_groups(run, base, gone)?;
-        groups.extend(fleet.roles.iter().map(|(name, role)| (name.clone(), Group::from(*role))));
+        groups.extend(fleet.roles.clone());
         Ok(fleet.plan(|cluster| groups.get(cluster).copied().unwrap_or(Group::App)))
     }
 
@@ -54,9 +54,7 @@ impl Planner {
             let file = format!("{cluster}.yaml");
             let Some(described) = repository.newest_with_file(base, ENVIRONMENTS, &file)? else { continue };
             if !self.last_groups.contains_key(&described) {
-                let roles = self.workers.roles(run, described)?;
-                let known = roles.into_iter().map(|(name, role)| (name, role.into())).collect();
-                self.last_groups.insert(described, known);
+                self.last_groups.insert(described, self.workers.roles(run, described)?);
             }
             if let Some(group) = self.last_groups[&described].get(&cluster) {
                 groups.insert(cluster, *group);

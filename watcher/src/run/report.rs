@@ -6,7 +6,7 @@ use renderer::plan::{Plan, Refusal, text};
 use renderer::visible::visible;
 use serde_json::{Value, json};
 
-use super::group::Group;
+use super::context::Group;
 use super::head::Head;
 use crate::forge::Proposed;
 use crate::git::{CommitSummary, Revision};

@@ -10,7 +10,7 @@ use renderer::plan::Plan;
 
 use super::changes::GroupPlan;
 use super::context::Context;
-use super::group::Group;
+use super::context::Group;
 use super::report::{GroupReport, Published};
 use crate::forge::{Forge, ForgeError, Obstacle, Proposed, REVIEW};
 use crate::git::Revision;

@@ -15,8 +15,8 @@ use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
 use super::changes::GroupPlan;
+use super::context::Group;
 use super::context::{Context, head_of};
-use super::group::Group;
 use crate::git::{CommitSummary, FilesChanged, GitError, Repository, Revision};
 use crate::percent::encoded_path;
 
@@ -121,15 +121,11 @@ fn origin(links: &Links, source: &CommitSummary) -> String {
 /// Returns what comes after the plan; a commit with several parents is reverted to the first of them.
 fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, parents: usize) -> String {
     let (head, base) = (head_of(group), &links.branch);
-    let other = match group {
-        Group::Control => Group::App,
-        Group::App => Group::Control,
+    let (other, order) = match group {
+        Group::Control => (Group::App, "it waits for this one"),
+        Group::App => (Group::Control, "it goes first"),
     };
     let sibling = head_of(other);
-    let order = match group {
-        Group::Control => "it waits for this one",
-        Group::App => "it goes first",
-    };
     let mut text = "\n---\n\n".to_owned();
     if let Some(web) = &links.web {
         let _ = writeln!(

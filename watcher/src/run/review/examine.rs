@@ -15,7 +15,7 @@ use super::page::Page;
 use super::question::{Question, Subject};
 use crate::git::{GitError, Repository, Revision};
 use crate::run::changes;
-use crate::run::group::Group;
+use crate::run::context::Group;
 
 /// How large what is rendered of one side may grow: ten times a fleet of 1,000 clusters.
 pub(in crate::run) const MAX_RENDERED_BYTES: usize = 512 << 20;
@@ -76,7 +76,7 @@ fn plan_of(
 ) -> Plan {
     let is_in = |cluster: &ClusterName| {
         let described = head.clusters.get(cluster).or_else(|| base.clusters.get(cluster));
-        described.is_some_and(|cluster| Group::from(cluster.role) == group)
+        described.is_some_and(|cluster| cluster.role == group)
     };
     let changes: Vec<FileChange> = changes.iter().filter(|change| is_in(&change.cluster)).cloned().collect();
     plan::plan(&changes, &changes::published(base).only(is_in), facts.clone())

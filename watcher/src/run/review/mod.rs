@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use renderer::snapshot::{ENVIRONMENTS, OUTPUT, TEMPLATES};
 use tracing::{info, warn};
 
+use super::context::Group;
 use super::context::{BRANCH_PREFIX, Context, Settings, head_of};
 use super::describe::Links;
 use super::gate::{Control, Folders};
-use super::group::Group;
 use super::heads::Heads;
 use super::worker::Workers;
 use crate::error::CommandError;

@@ -15,8 +15,8 @@ use super::question::{Question, Subject};
 use crate::forge::{Annotation, Conclusion, MADE_BY_US, REVIEW, TEXT_LIMIT, Verdict};
 use crate::git::{Entry, Revision};
 use crate::run::context::BRANCH_PREFIX;
+use crate::run::context::Group;
 use crate::run::describe::text::{code, push_lines};
-use crate::run::group::Group;
 use crate::run::reviewed;
 use crate::run::worker::WorkerDeath;
 
@@ -80,6 +80,12 @@ pub(in crate::run) struct Page {
 impl Page {
     fn of(title: impl Into<String>, comment: String, conclusion: Conclusion) -> Self {
         Self { title: title.into(), comment, conclusion, ..Self::default() }
+    }
+
+    /// Puts something before the title, and before the comment.
+    fn begin_with(&mut self, title: &str, text: &str) {
+        self.title.insert_str(0, title);
+        self.comment = format!("{text}\n{}", self.comment);
     }
 
     /// Writes down that nothing is touched that is rendered from.
@@ -148,9 +154,8 @@ impl Page {
         if edits.is_empty() {
             return self;
         }
-        self.title =
-            format!("{} edited by hand; {}", counted(edits.files.len(), "rendered file"), self.title);
-        self.comment = format!("{}\n{}", edited(edits, risks), self.comment);
+        let count = counted(edits.files.len(), "rendered file");
+        self.begin_with(&format!("{count} edited by hand; "), &edited(edits, risks));
         self.is_news = true;
         self.conclusion = Conclusion::Failure;
         // What is gone has no line, and GitHub need not know a name that hides something.
@@ -215,28 +220,30 @@ impl Page {
                 ("Not made by Fleetwright".to_owned(), text.to_owned())
             }
         };
-        let is_plain = self.edits.is_empty() && !self.is_broken;
-        self.title = if is_plain { title } else { format!("{title}; {}", self.title) };
-        self.comment = if is_plain { text } else { format!("{text}\n{}", self.comment) };
+        if self.edits.is_empty() && !self.is_broken {
+            (self.title, self.comment) = (title, text);
+        } else {
+            self.begin_with(&format!("{title}; "), &text);
+        }
         self.is_news = false;
         self
     }
 
     /// Adds that the prefix of a branch is ours.
     pub(super) fn on_reserved_branch(mut self) -> Self {
-        self.title = format!("The prefix {BRANCH_PREFIX} is reserved; {}", self.title);
-        self.comment = format!(
-            "Branches below `{BRANCH_PREFIX}` are Fleetwright's: use another name. This one is reviewed like any other.\n\n{}",
-            self.comment
+        let text = format!(
+            "Branches below `{BRANCH_PREFIX}` are Fleetwright's: use another name. This one is reviewed like any other.\n"
         );
+        self.begin_with(&format!("The prefix {BRANCH_PREFIX} is reserved; "), &text);
         self
     }
 
     /// Lets the edits pass that a maintainer has accepted; what else is wrong stays so.
     pub(super) fn accept_edits(&mut self) {
-        self.title = format!("Accepted: {}", self.title);
-        self.comment =
-            format!("The label `{ACCEPT_LABEL}` accepts the edits of this head.\n\n{}", self.comment);
+        self.begin_with(
+            "Accepted: ",
+            &format!("The label `{ACCEPT_LABEL}` accepts the edits of this head.\n"),
+        );
         if !self.is_broken {
             self.conclusion = Conclusion::Success;
         }

@@ -192,45 +192,31 @@ fn log_lines(stderr: impl io::Read) -> Vec<String> {
 /// Returns what ended a worker, by its status and by what the runtime wrote before it aborted.
 fn cause(status: ExitStatus, last_lines: &[String], limits: &Limits) -> WorkerDeath {
     let wrote = |words: &str| last_lines.iter().any(|line| line.contains(words));
-    let out_of_memory = WorkerDeath::Memory { bytes: limits.memory_bytes };
-    let how = match (signal(status), status.code()) {
-        (Some(Signal::CpuTime), _) => return WorkerDeath::Time { limit: limits.time },
-        (Some(Signal::Stop), _) => return WorkerDeath::Stopped,
-        (Some(Signal::Kill), _) => return WorkerDeath::Killed,
-        _ if wrote("memory allocation of ") => return out_of_memory,
-        _ if wrote("has overflowed its stack") => return WorkerDeath::Depth,
-        (Some(Signal::Other(number)), _) => format!("signal {number}"),
-        (None, Some(code)) => format!("exit code {code}"),
-        (None, None) => "neither a code nor a signal".to_owned(),
-    };
-    WorkerDeath::Fault { how }
+    match signalled(status, limits) {
+        Some(death) => death,
+        None if wrote("memory allocation of ") => WorkerDeath::Memory { bytes: limits.memory_bytes },
+        None if wrote("has overflowed its stack") => WorkerDeath::Depth,
+        None => WorkerDeath::Fault { how: status.to_string() },
+    }
 }
 
-/// The signals by which it is known why a process ended.
-enum Signal {
-    CpuTime,
-    Kill,
-    Stop,
-    Other(i32),
-}
-
+/// Returns what a signal that ended a worker means by itself.
 #[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<Signal> {
-    use rustix::process::Signal as Number;
-    use std::os::unix::process::ExitStatusExt as _;
+fn signalled(status: ExitStatus, limits: &Limits) -> Option<WorkerDeath> {
+    use rustix::process::Signal;
 
-    let number = status.signal()?;
-    let is = |signal: Number| signal.as_raw() == number;
-    Some(match number {
-        _ if is(Number::XCPU) => Signal::CpuTime,
-        _ if is(Number::KILL) => Signal::Kill,
-        _ if is(Number::TERM) || is(Number::INT) || is(Number::HUP) || is(Number::QUIT) => Signal::Stop,
-        number => Signal::Other(number),
-    })
+    let number = std::os::unix::process::ExitStatusExt::signal(&status)?;
+    let is_any = |signals: &[Signal]| signals.iter().any(|signal| signal.as_raw() == number);
+    match number {
+        _ if is_any(&[Signal::XCPU]) => Some(WorkerDeath::Time { limit: limits.time }),
+        _ if is_any(&[Signal::KILL]) => Some(WorkerDeath::Killed),
+        _ if is_any(&[Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT]) => Some(WorkerDeath::Stopped),
+        _ => None,
+    }
 }
 
 #[cfg(not(unix))]
-fn signal(_: ExitStatus) -> Option<Signal> {
+fn signalled(_: ExitStatus, _: &Limits) -> Option<WorkerDeath> {
     None
 }
 
@@ -300,9 +286,9 @@ mod tests {
             ("kill -s XCPU $$", time),
             ("kill -s KILL $$", WorkerDeath::Killed),
             ("kill -s TERM $$", WorkerDeath::Stopped),
-            ("kill -s SEGV $$", fault("signal 11")),
-            ("exit 3", fault("exit code 3")),
-            ("exit 0", fault("exit code 0")),
+            ("kill -s SEGV $$", fault("signal: 11 (SIGSEGV)")),
+            ("exit 3", fault("exit status: 3")),
+            ("exit 0", fault("exit status: 0")),
         ] {
             assert_eq!(Program::new(script).death(), death, "{script}");
         }
