@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use renderer::inventory::OwnFacts;
 use renderer::path::{AddonName, ClusterName, RepoPath};
-use renderer::plan::{self, FileChange, MAX_COMPARED_BYTES, Plan, Published};
+use renderer::plan::{self, Facts, FileChange, MAX_COMPARED_BYTES, Plan, Published};
 use renderer::render::{Rendered, RenderedFile};
 use renderer::snapshot::OUTPUT;
 use serde::{Deserialize, Serialize};
@@ -79,19 +79,28 @@ impl Fleet {
 
     /// Plans what changes for each group, in the order of publishing; no group is left out.
     pub(super) fn plan(self, group_of: impl Fn(&ClusterName) -> Group) -> Vec<GroupPlan> {
-        let mut changes: BTreeMap<Group, Vec<FileChange>> =
-            Group::ALL.map(|group| (group, Vec::new())).into();
-        for change in self.changes {
-            changes.entry(group_of(&change.cluster)).or_default().push(change);
-        }
-        let facts: plan::Facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
-        let plan = |(group, files): (Group, Vec<FileChange>)| {
-            let published = self.published.only(|cluster| group_of(cluster) == group);
-            let plan = plan::plan(&files, &published, facts.clone());
-            GroupPlan { group, files, plan }
-        };
-        changes.into_iter().map(plan).collect()
+        let facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
+        by_group(self.changes, &self.published, &facts, group_of)
     }
+}
+
+/// Plans what changes for each group, in the order of publishing; no group is left out.
+pub(super) fn by_group(
+    files: Vec<FileChange>,
+    published: &Published,
+    facts: &Facts,
+    group_of: impl Fn(&ClusterName) -> Group,
+) -> Vec<GroupPlan> {
+    let mut changes: BTreeMap<Group, Vec<FileChange>> = Group::ALL.map(|group| (group, Vec::new())).into();
+    for change in files {
+        changes.entry(group_of(&change.cluster)).or_default().push(change);
+    }
+    let plan = |(group, files): (Group, Vec<FileChange>)| {
+        let published = published.only(|cluster| group_of(cluster) == group);
+        let plan = plan::plan(&files, &published, facts.clone());
+        GroupPlan { group, files, plan }
+    };
+    changes.into_iter().map(plan).collect()
 }
 
 /// Returns the files that differ from those that are published at `base`.

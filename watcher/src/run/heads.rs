@@ -105,30 +105,37 @@ impl Heads {
         {
             return Ok(Head::Current { tip, parent });
         }
-        if self.is_replaceable(run, planner, base.tip, (wanted.group, tip))? {
+        let mut search = Search { heads: self, run, planner, base: base.tip, group: wanted.group };
+        if search.is_replaceable(tip)? {
             return Ok(Head::Replaceable(tip));
         }
         Ok(Head::Persons(run.repository().commit_summary(tip)?))
     }
+}
 
+/// A search for who made a commit on the head branch of a group.
+struct Search<'a> {
+    heads: &'a mut Heads,
+    run: &'a Context<'a>,
+    planner: &'a mut Planner,
+    /// The tip of the base branch.
+    base: Revision,
+    group: Group,
+}
+
+impl Search<'_> {
     /// Returns whether nothing of a person is lost if a head goes: it is part of the base branch, or made by us, or a clean
     /// merge of the base branch into such a commit, as a button of GitHub makes.
-    fn is_replaceable(
-        &mut self,
-        run: &Context<'_>,
-        planner: &mut Planner,
-        base: Revision,
-        (group, tip): (Group, Revision),
-    ) -> Result<bool, CommandError> {
-        let repository = run.repository();
+    fn is_replaceable(&mut self, tip: Revision) -> Result<bool, CommandError> {
+        let repository = self.run.repository();
         let mut at = tip;
         for _ in 0..=MAX_UPDATES {
-            if repository.is_ancestor(at, base)? || self.is_made_by_us(run, planner, base, (group, at))? {
+            if repository.is_ancestor(at, self.base)? || self.is_made_by_us(at)? {
                 return Ok(true);
             }
             match repository.parents(at)?[..] {
                 [ours, merged]
-                    if repository.is_ancestor(merged, base)? && repository.is_clean_merge(at)? =>
+                    if repository.is_ancestor(merged, self.base)? && repository.is_clean_merge(at)? =>
                 {
                     at = ours;
                 }
@@ -140,51 +147,38 @@ impl Heads {
 
     /// Returns whether we made this very commit, for whatever plan: this process pushed it, our own account wrote so, or it
     /// follows from a commit of the base branch.
-    fn is_made_by_us(
-        &mut self,
-        run: &Context<'_>,
-        planner: &mut Planner,
-        base: Revision,
-        (group, revision): (Group, Revision),
-    ) -> Result<bool, CommandError> {
-        if self.known.get(&group) == Some(&(revision, true))
-            || run.forge.has_attested(&head_of(group), revision)?
+    fn is_made_by_us(&mut self, revision: Revision) -> Result<bool, CommandError> {
+        if self.heads.known.get(&self.group) == Some(&(revision, true))
+            || self.run.forge.has_attested(&head_of(self.group), revision)?
         {
             return Ok(true);
         }
-        match run.repository().parents(revision)?[..] {
-            [parent] if run.repository().is_ancestor(parent, base)? => {
-                Ok(self.derived_from(run, planner, group, parent)? == Some(revision))
+        match self.run.repository().parents(revision)?[..] {
+            [parent] if self.run.repository().is_ancestor(parent, self.base)? => {
+                Ok(self.derived_from(parent)? == Some(revision))
             }
             _ => Ok(false),
         }
     }
 
-    /// Returns the commit that a run makes for a group when the base branch is at `base`.
+    /// Returns the commit that a run makes for the group when the base branch is at `base`.
     ///
     /// After an update of Fleetwright it may be another one than was made then.
-    fn derived_from(
-        &mut self,
-        run: &Context<'_>,
-        planner: &mut Planner,
-        group: Group,
-        base: Revision,
-    ) -> Result<Option<Revision>, CommandError> {
-        if let Some((_, derived)) = self.derived.get(&group).filter(|(of, _)| *of == base) {
+    fn derived_from(&mut self, base: Revision) -> Result<Option<Revision>, CommandError> {
+        if let Some((_, derived)) = self.heads.derived.get(&self.group).filter(|(of, _)| *of == base) {
             return Ok(*derived);
         }
-        let repository = run.repository();
         let mut derived = None;
-        let fleet = planner.workers.compare(run, base, &());
-        if let Some(fleet) = renderable(fleet)? {
-            let plans = planner.plan(run, base, fleet)?;
-            let wanted = plans.into_iter().find(|wanted| wanted.group == group && !wanted.plan.is_empty());
-            if let Some(wanted) = wanted {
+        if let Some(fleet) = renderable(self.planner.workers.compare(self.run, base, &()))? {
+            let plans = self.planner.plan(self.run, base, fleet)?.into_iter();
+            let mut plans = plans.filter(|wanted| wanted.group == self.group && !wanted.plan.is_empty());
+            if let Some(wanted) = plans.next() {
+                let repository = self.run.repository();
                 let source = repository.source_of_inputs(base, &mut SourceMemory::default())?;
                 derived = Some(commit_id(repository, &wanted, Base { tip: base, source })?);
             }
         }
-        self.derived.insert(group, (base, derived));
+        self.heads.derived.insert(self.group, (base, derived));
         Ok(derived)
     }
 }

@@ -237,10 +237,10 @@ pub fn title(plan: &Plan, scope: &str) -> String {
     };
     // The scope already names a cluster of the same name.
     let on = if on == format!(" on {scope}") { String::new() } else { on };
-    let candidates = [subject(plan).map(|what| format!("Render {scope}: {what}{on}"))];
-    let short = format!("Render {scope}: {}{on}", counted(plan.files().count(), "file"));
-    let title = candidates.into_iter().flatten().find(|title| title.chars().count() <= TITLE_LIMIT);
-    show::elide(&title.unwrap_or(short), TITLE_LIMIT)
+    let title = subject(plan).map(|what| format!("Render {scope}: {what}{on}"));
+    let short = || format!("Render {scope}: {}{on}", counted(plan.files().count(), "file"));
+    let title = title.filter(|title| title.chars().count() <= TITLE_LIMIT).unwrap_or_else(short);
+    show::elide(&title, TITLE_LIMIT)
 }
 
 /// Names what changes, if one thing can stand for it.

@@ -76,12 +76,10 @@ pub fn headline(plan: &Plan) -> String {
 pub fn summary(plan: &Plan) -> Vec<Line> {
     let mut page = Page::default();
     let Overview { highlights, risks, groups } = plan.overview();
-    let highlights = show::highlights(&highlights);
-    let has_highlights = !highlights.is_empty();
-    for line in highlights {
+    for line in show::highlights(&highlights) {
         page.push(LineKind::Heading, line);
     }
-    if has_highlights {
+    if !page.0.is_empty() {
         page.blank();
     }
     page.push(LineKind::Heading, headline(plan));

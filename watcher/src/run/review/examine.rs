@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::path::ClusterName;
-use renderer::plan::{self, Facts, FileChange, Plan};
+use renderer::plan::{self, Facts, Plan};
 use renderer::problem::Problem;
 use renderer::render::Rendered;
 use renderer::snapshot::OUTPUT;
@@ -55,29 +55,16 @@ pub(in crate::run) fn examine(
     Ok(page.with_edits(&edits, risks.as_deref()))
 }
 
-/// Returns what changes, and what changes of each group of which anything does.
+/// Returns what changes, and what changes of each group of which anything does, as the run after the merge will plan it.
 fn plans(base: &Rendered, head: &Rendered) -> (Plan, BTreeMap<Group, Plan>) {
-    let changes = changes::between(base, head);
+    let (changes, published) = (changes::between(base, head), changes::published(base));
     let facts = Facts::between(&base.inventory, &head.inventory);
-    let groups = Group::ALL
-        .into_iter()
-        .map(|group| (group, plan_of(group, base, head, (&changes, &facts))))
-        .filter(|(_, plan)| !plan.is_empty())
-        .collect();
-    (plan::plan(&changes, &changes::published(base), facts), groups)
-}
-
-/// Plans what changes of one group, as the run after the merge will.
-fn plan_of(
-    group: Group,
-    base: &Rendered,
-    head: &Rendered,
-    (changes, facts): (&[FileChange], &Facts),
-) -> Plan {
-    let is_in = |cluster: &ClusterName| {
-        let described = head.clusters.get(cluster).or_else(|| base.clusters.get(cluster));
-        described.is_some_and(|cluster| cluster.role == group)
+    let group_of = |name: &ClusterName| {
+        let described = head.clusters.get(name).or_else(|| base.clusters.get(name));
+        described.map_or(Group::App, |cluster| cluster.role)
     };
-    let changes: Vec<FileChange> = changes.iter().filter(|change| is_in(&change.cluster)).cloned().collect();
-    plan::plan(&changes, &changes::published(base).only(is_in), facts.clone())
+    let plan = plan::plan(&changes, &published, facts.clone());
+    let groups = changes::by_group(changes, &published, &facts, group_of).into_iter();
+    let groups = groups.filter(|planned| !planned.plan.is_empty());
+    (plan, groups.map(|planned| (planned.group, planned.plan)).collect())
 }

@@ -26,7 +26,7 @@ const REVIEW_GROWTH: u64 = 3;
 const MAX_FATAL: usize = 16;
 
 /// What a worker is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
     /// The base branch.
     Base,
@@ -49,8 +49,7 @@ impl Purpose {
 #[derive(Debug)]
 pub(in crate::run) struct Workers {
     settings: WorkerSettings,
-    base: Option<Process>,
-    review: Option<Process>,
+    processes: BTreeMap<Purpose, Process>,
     /// How much memory the base branch took at most.
     base_memory_bytes: u64,
     /// The revisions of the base branch that each worker ends over.
@@ -66,15 +65,9 @@ enum Asked {
 }
 
 impl Workers {
-    pub(in crate::run) const fn new(settings: WorkerSettings) -> Self {
-        Self {
-            settings,
-            base: None,
-            review: None,
-            base_memory_bytes: 0,
-            fatal: BTreeMap::new(),
-            deaths: Vec::new(),
-        }
+    pub(in crate::run) fn new(settings: WorkerSettings) -> Self {
+        let (processes, fatal, deaths) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { settings, processes, base_memory_bytes: 0, fatal, deaths }
     }
 
     /// Returns which workers ended before they had answered since the last call, and why.
@@ -156,7 +149,7 @@ impl Workers {
                     if memory_bytes.is_some_and(|bytes| bytes > self.limits(Purpose::Review).memory_bytes / 2)
                     {
                         // What is left over from one pull request must not be in the way of the next.
-                        self.review = None;
+                        self.processes.remove(&Purpose::Review);
                     }
                     return Ok(Ok(*page));
                 }
@@ -201,7 +194,7 @@ impl Workers {
         let request = Request { git_dir: run.repository().git_dir().into(), task };
         loop {
             let limits = self.limits(purpose);
-            let known = self.worker(purpose).take();
+            let known = self.processes.remove(&purpose);
             let is_new = known.is_none();
             let mut worker = match known {
                 Some(worker) => worker,
@@ -209,7 +202,7 @@ impl Workers {
             };
             match worker.ask(&request, run.cancel, progress) {
                 Ok(answer) => {
-                    *self.worker(purpose) = Some(worker);
+                    self.processes.insert(purpose, worker);
                     return Ok(Asked::Answered(answer));
                 }
                 Err(Ended::Stopped) => return Err(Stopped.into()),
@@ -222,13 +215,6 @@ impl Workers {
                     }
                 }
             }
-        }
-    }
-
-    const fn worker(&mut self, purpose: Purpose) -> &mut Option<Process> {
-        match purpose {
-            Purpose::Base => &mut self.base,
-            Purpose::Review => &mut self.review,
         }
     }
 
