@@ -4,8 +4,9 @@
 //! which they differ is refused, and so is a number that would not come out as it was written: both are fixed
 //! with a pair of quotes. Keys are text, whatever they look like.
 
-use std::fmt;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use thiserror::Error;
 
 use super::node::{Node, NodeKind, Scalar, Style};
@@ -23,25 +24,34 @@ pub struct Ambiguity {
 }
 
 /// What readers make of an ambiguous plain scalar.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Reading {
-    /// `yes`, `off`: a boolean to YAML 1.1.
+    /// `yes`, `off`.
+    #[error("is a boolean to YAML 1.1 readers and a string to 1.2 ones")]
     Boolean,
-    /// `0644`, `0x1F`, `1_000`: a number in another base or with separators to some.
+    /// `0644`, `0x1F`, `1_000`: in another base or with separators.
+    #[error("is one number to some YAML readers and another, or a string, to others")]
     OtherNotation,
-    /// `12:30:00`: a number in base 60 to YAML 1.1.
+    /// `12:30:00`.
+    #[error("is a number in base 60 to YAML 1.1 readers and a string to 1.2 ones")]
     Sexagesimal,
-    /// `2001-12-14`: a date to YAML 1.1.
+    /// `2001-12-14`.
+    #[error("is a date to YAML 1.1 readers and a string to 1.2 ones")]
     Date,
-    /// `=` and `<<`: indicators of YAML 1.1.
+    /// `=` and `<<`.
+    #[error("is an indicator to YAML 1.1 readers and a string to 1.2 ones")]
     Indicator,
-    /// `1e3`, `.5`: the number in the field to some and a string to others.
+    /// `1e3`, `.5`: the number in the field to some.
+    #[error("is a number to some YAML readers and a string to others")]
     NumberOrText(String),
     /// `1.10`: the number in the field to all, which is spelled differently.
+    #[error("is read as the number `{0}`")]
     OtherSpelling(String),
     /// An integer beyond 64 bits.
+    #[error("is an integer of more than 64 bits, which readers round")]
     TooLarge,
     /// `.inf`, `.nan`, `1.0e+999`.
+    #[error("is not a finite number")]
     NotFinite,
 }
 
@@ -79,22 +89,6 @@ impl Ambiguity {
     #[must_use]
     pub fn at(&self, position: Position) -> Fault {
         Fault::new(position, self.to_string()).hint(self.hint())
-    }
-}
-
-impl fmt::Display for Reading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Boolean => "is a boolean to YAML 1.1 readers and a string to 1.2 ones",
-            Self::OtherNotation => "is one number to some YAML readers and another, or a string, to others",
-            Self::Sexagesimal => "is a number in base 60 to YAML 1.1 readers and a string to 1.2 ones",
-            Self::Date => "is a date to YAML 1.1 readers and a string to 1.2 ones",
-            Self::Indicator => "is an indicator to YAML 1.1 readers and a string to 1.2 ones",
-            Self::NumberOrText(_) => "is a number to some YAML readers and a string to others",
-            Self::OtherSpelling(number) => return write!(f, "is read as the number `{number}`"),
-            Self::TooLarge => "is an integer of more than 64 bits, which readers round",
-            Self::NotFinite => "is not a finite number",
-        })
     }
 }
 
@@ -167,51 +161,26 @@ fn is_old_boolean(word: &str) -> bool {
 
 /// Interprets a plain scalar that begins like a number.
 fn interpret_number(text: &str) -> Result<Value, Ambiguity> {
+    let ambiguous = |reading| Err(Ambiguity::new(text, reading));
     if is_integer(text) {
-        return integer(text);
+        let fits = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
+        return if fits { Ok(Value::Number(Number(text.into()))) } else { ambiguous(Reading::TooLarge) };
     }
-    if let Some(reading) = ambiguous_notation(text) {
-        return Err(Ambiguity::new(text, reading));
+    if let Some((_, reading)) = NOTATIONS.iter().find(|(notation, _)| notation.is_match(text)) {
+        return ambiguous(reading.clone());
     }
-    if !is_decimal(text) {
+    if has_separators(text) {
+        return ambiguous(Reading::OtherNotation);
+    }
+    if !DECIMAL.is_match(text) {
         return Ok(Value::String(text.to_owned()));
     }
-    let Some(spelling) = text.parse().ok().and_then(float_spelling) else {
-        return Err(Ambiguity::new(text, Reading::NotFinite));
-    };
-    if spelling == text {
-        return Ok(Value::Number(Number(spelling.into())));
+    match text.parse().ok().and_then(float_spelling) {
+        None => ambiguous(Reading::NotFinite),
+        Some(spelling) if spelling == text => Ok(Value::Number(Number(spelling.into()))),
+        Some(spelling) if COMMON_DECIMAL.is_match(text) => ambiguous(Reading::OtherSpelling(spelling)),
+        Some(spelling) => ambiguous(Reading::NumberOrText(spelling)),
     }
-    Err(Ambiguity::new(
-        text,
-        if is_float_to_all(text) {
-            Reading::OtherSpelling(spelling)
-        } else {
-            Reading::NumberOrText(spelling)
-        },
-    ))
-}
-
-fn integer(text: &str) -> Result<Value, Ambiguity> {
-    if text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok() {
-        Ok(Value::Number(Number(text.into())))
-    } else {
-        Err(Ambiguity::new(text, Reading::TooLarge))
-    }
-}
-
-fn ambiguous_notation(text: &str) -> Option<Reading> {
-    if is_date(text) {
-        return Some(Reading::Date);
-    }
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if matches!(digits, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN") {
-        return Some(Reading::NotFinite);
-    }
-    if is_sexagesimal(digits) {
-        return Some(Reading::Sexagesimal);
-    }
-    is_other_notation(digits).then_some(Reading::OtherNotation)
 }
 
 /// `0`, `-3`, `42`: no plus sign, no leading zero, no `-0`.
@@ -224,92 +193,36 @@ fn is_integer(text: &str) -> bool {
     }
 }
 
+/// Returns whether a text is a number with underscores, as YAML 1.1 has them: `1_000`, `0x_1F`.
+fn has_separators(text: &str) -> bool {
+    let joined = text.replace('_', "");
+    joined.len() < text.len() && (DECIMAL.is_match(&joined) || OTHER_BASE.is_match(&joined))
+}
+
+type Pattern = LazyLock<Regex>;
+
 /// An optional sign, digits with an optional point among or around them, an optional exponent.
-fn is_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        None => (unsigned, None),
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    are_digits(whole)
-        && are_digits(fraction)
-        && whole.len() + fraction.len() > 0
-        && exponent.is_none_or(|exponent| !exponent.is_empty() && are_digits(exponent))
-}
+static DECIMAL: Pattern = Pattern::new(|| regex(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"));
+/// Of the decimals, those that every reader takes for a number: digits on both sides of a point, and a signed exponent.
+static COMMON_DECIMAL: Pattern = Pattern::new(|| regex(r"[+-]?([0-9]+|[0-9]+\.[0-9]+([eE][+-][0-9]+)?)"));
+/// `0x1F`, `0b1`, `0o17`, `0644`: YAML 1.1 has all of them but `0o17`, which is YAML 1.2's.
+static OTHER_BASE: Pattern =
+    Pattern::new(|| regex(r"[+-]?0([xX][0-9a-fA-F]+|[oObB][0-9]+|[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?)"));
 
-/// Of the decimals, those that every reader takes for a number: digits on both sides of a point, and a signed
-/// exponent.
-fn is_float_to_all(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "+0"));
-    let has_digits_around_point = match mantissa.split_once('.') {
-        None => !unsigned.contains(['e', 'E']),
-        Some((whole, fraction)) => !whole.is_empty() && !fraction.is_empty(),
-    };
-    has_digits_around_point && exponent.starts_with(['+', '-'])
-}
+/// Notations on which readers differ.
+static NOTATIONS: LazyLock<[(Regex, Reading); 4]> = LazyLock::new(|| {
+    [
+        // `2001-12-14`, alone or with a time of day after it.
+        (regex(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t][0-9:.+Z \t-]*:[0-9:.+Z \t-]*)?"), Reading::Date),
+        (regex(r"[+-]?\.(inf|Inf|INF|nan|NaN|NAN)"), Reading::NotFinite),
+        // Groups of digits with colons between them, of which all but the first are below 60.
+        (regex(r"[+-]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"), Reading::Sexagesimal),
+        (OTHER_BASE.clone(), Reading::OtherNotation),
+    ]
+});
 
-/// `0x1F`, `0b1`, `0o17`, `0644`, `1_000`: YAML 1.1 has all of them but `0o17`, which is YAML 1.2's.
-fn is_other_notation(digits: &str) -> bool {
-    let joined;
-    let digits = if digits.contains('_') {
-        joined = digits.replace('_', "");
-        if is_integer(&joined) || is_decimal(&joined) {
-            return true;
-        }
-        joined.as_str()
-    } else {
-        digits
-    };
-    match digits.as_bytes() {
-        [b'0', b'x' | b'X', hex @ ..] => !hex.is_empty() && hex.iter().all(u8::is_ascii_hexdigit),
-        [b'0', b'o' | b'O' | b'b' | b'B', rest @ ..] => {
-            !rest.is_empty() && rest.iter().all(u8::is_ascii_digit)
-        }
-        [b'0', b'0'..=b'9', ..] => is_decimal(digits),
-        _ => false,
-    }
-}
-
-/// Groups of digits with colons between them, of which all but the first are below 60: `1:30`, `12:30:00`, `1:30.5`.
-fn is_sexagesimal(digits: &str) -> bool {
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_digit_or_separator = |byte: u8| byte.is_ascii_digit() || byte == b'_';
-    let mut groups = whole.split(':');
-    let first = groups.next().unwrap_or_default();
-    whole.contains(':')
-        && first.starts_with(|first: char| first.is_ascii_digit())
-        && first.bytes().all(is_digit_or_separator)
-        && fraction.bytes().all(is_digit_or_separator)
-        && groups.all(|group| are_digits(group) && matches!(group.as_bytes(), [_] | [b'0'..=b'5', _]))
-}
-
-/// `2001-12-14`, alone or with a time of day after it.
-fn is_date(text: &str) -> bool {
-    let mut parts = text.splitn(3, '-');
-    let (Some(year), Some(month), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let day_len = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let is_date = year.len() == 4
-        && are_digits(year)
-        && matches!(month.len(), 1 | 2)
-        && are_digits(month)
-        && matches!(day_len, 1 | 2);
-    is_date && (rest.len() == day_len || is_time_of_day(&rest[day_len..]))
-}
-
-fn is_time_of_day(rest: &str) -> bool {
-    rest.starts_with(['T', 't', ' ', '\t'])
-        && rest.contains(':')
-        && rest[1..]
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b':' | b'.' | b'+' | b'-' | b'Z' | b' ' | b'\t'))
-}
-
-fn are_digits(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
+fn regex(whole: &str) -> Regex {
+    Regex::new(&format!("^(?:{whole})$")).expect("the pattern is written here")
 }
 
 #[cfg(test)]
