@@ -95,7 +95,6 @@ const fn enabled() -> bool {
 /// A Helm chart at a pinned version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Chart {
     /// The chart repository, an `https://` or `oci://` address.
     #[schemars(regex(pattern = r"^(https|oci)://[^\s/]+"), extend("x-hint" = "write an `https://` or `oci://` address"))]
@@ -125,7 +124,6 @@ impl Chart {
 /// Where an add-on runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct Placement {
     /// On clusters with one of these roles; on all if empty.
     pub roles: BTreeSet<Role>,
@@ -146,7 +144,6 @@ impl Placement {
 /// What comes from elsewhere: by hand, from a cloud, with a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct Outside {
     /// Secrets by name.
     pub secrets: BTreeSet<String>,
@@ -177,7 +174,6 @@ pub const ACCEPTABLE: [&str; 13] = [
 /// An answer to a check that guesses.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Accept {
     /// The check: one that guesses.
     #[schemars(extend("examples" = ACCEPTABLE))]

@@ -15,7 +15,6 @@ use crate::yaml::{Map, Value};
 /// What a chart makes in its cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct Provides {
     /// How the chart makes the full name that the names of its objects begin with.
     pub full_name: FullName,
@@ -31,7 +30,6 @@ pub struct Provides {
 /// How a chart makes its full name: of `fullnameOverride`, or of the release and `nameOverride` or its own name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct FullName {
     /// What the chart calls itself in names, if not as it is called in its repository.
     #[schemars(with = "String")]
@@ -44,7 +42,6 @@ pub struct FullName {
 /// A Service of a chart.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Service {
     /// Its name. `<fullName>` stands for the chart's full name, `<release>` for the release.
     pub name: String,
@@ -60,7 +57,6 @@ pub struct Service {
 /// Storage classes that a chart makes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, untagged)]
-#[schemars(inline)]
 pub enum StorageClasses {
     /// One class.
     #[serde(rename_all = "camelCase")]
@@ -82,7 +78,6 @@ pub enum StorageClasses {
 /// How an add-on receives a signal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Receives {
     /// When it is a receiver at all; always if left out.
     #[serde(default)]
@@ -108,7 +103,6 @@ pub struct Receives {
 /// Where the address of a receiver comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
-#[schemars(inline)]
 pub enum Exposed {
     /// From a Service of the chart that asks a load balancer for it.
     Service {
@@ -129,7 +123,6 @@ pub enum Exposed {
 /// Where an add-on receives a signal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct ReceivingEndpoint {
     /// The scheme, such as `http` or `grpc`.
     pub scheme: String,
@@ -156,7 +149,6 @@ pub struct ReceivingEndpoint {
 /// How an add-on sends a signal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Sends {
     /// When it sends at all; always if left out.
     #[serde(default)]
@@ -181,7 +173,6 @@ pub struct Sends {
 /// Where the values of a chart say what a signal is sent to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Target {
     /// The list or map of which each item is a target. The other paths then begin at the item.
     #[serde(default)]
@@ -206,7 +197,6 @@ pub struct Target {
 /// The value by which a cluster logs in.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct LoginValue {
     /// The value.
     pub value: ValuePath,
@@ -218,7 +208,6 @@ pub struct LoginValue {
 /// Something that a value decides.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Condition {
     /// The value.
     pub value: ValuePath,
@@ -239,7 +228,6 @@ pub struct Condition {
 /// Something that is fixed, or that a value says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
-#[schemars(inline)]
 pub enum Setting<T> {
     /// It is fixed.
     Fixed(T),

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key_path::{Step, key};
@@ -13,7 +13,6 @@ use crate::key_path::{Step, key};
 /// Where charts are drawn from, if not from the repositories that add-ons name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct ChartSources {
     /// The address below which copies of all chart repositories lie, each under its own host and path:
     /// `https://charts.example.com/stable` in `oci://registry.internal/mirror` is
@@ -27,8 +26,12 @@ pub struct ChartSources {
 }
 
 /// The address of a chart repository or registry, or of what lies above several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend(
+    "pattern" = r"^(https?|oci)://[^\s/?#@]+(/[^\s?#@]*)?$",
+    "x-hint" = "write an `https://`, `http://` or `oci://` address without a user and without a query"
+))]
 pub struct ChartAddress(String);
 
 impl ChartSources {
@@ -76,24 +79,6 @@ impl ChartAddress {
         let place = place.trim_end_matches('/').replace(':', "-");
         let place = if self.0.starts_with("oci://") { place.to_lowercase() } else { place };
         format!("{}/{place}", self.as_str())
-    }
-}
-
-impl JsonSchema for ChartAddress {
-    fn schema_name() -> Cow<'static, str> {
-        "ChartAddress".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": r"^(https?|oci)://[^\s/?#@]+(/[^\s?#@]*)?$",
-            "x-hint": "write an `https://`, `http://` or `oci://` address without a user and without a query"
-        })
     }
 }
 

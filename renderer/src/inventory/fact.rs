@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::{Number, Value as Json};
+use serde_json::Value as Json;
 
 use crate::key_path::{Step, owned};
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position};
 use crate::tree::{Tree, parts};
-use crate::yaml::{self, Map, Node, NodeKind, Value};
+use crate::yaml::{self, Map, Node, NodeKind};
 
 /// A fact, or a map or list of them, with the place it was written at.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,14 +203,8 @@ fn read(node: &Node, key: Option<Position>, file: &Arc<RepoPath>, faults: &mut V
 }
 
 fn scalar(node: &Node, faults: &mut Vec<Fault>) -> Json {
-    match yaml::interpret(node) {
-        Ok(Value::Null | Value::List(_) | Value::Map(_)) => Json::Null,
-        Ok(Value::Bool(flag)) => Json::Bool(flag),
-        Ok(Value::String(text)) => Json::String(text),
-        Ok(Value::Number(number)) => number.as_str().parse::<Number>().map_or(Json::Null, Json::Number),
-        Err(found) => {
-            faults.extend(found);
-            Json::Null
-        }
-    }
+    yaml::interpret(node).map(|value| value.to_json()).unwrap_or_else(|found| {
+        faults.extend(found);
+        Json::Null
+    })
 }

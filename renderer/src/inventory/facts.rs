@@ -16,7 +16,6 @@ use crate::network::{Address, AddressRange, Network, OneOrMore};
 /// What a cluster is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(inline)]
 pub enum Role {
     /// Runs Argo CD and collects metrics, logs, traces and secrets for its spokes.
     Control,
@@ -85,7 +84,6 @@ pub struct ClusterFile {
 /// The machines of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct ClusterMachines {
     /// Machines that run the Kubernetes control plane.
     pub control_plane: MachineGroup,
@@ -96,7 +94,6 @@ pub struct ClusterMachines {
 /// Machines of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct MachineGroup {
     /// How many there are.
     pub count: u32,
@@ -105,7 +102,6 @@ pub struct MachineGroup {
 /// The networks inside a cluster. They must not overlap with those of any other cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Networks {
     /// The pod network; one for each family in a cluster with both.
     #[schemars(extend("maxItems" = 2))]
@@ -118,7 +114,6 @@ pub struct Networks {
 /// Where a cluster's Kubernetes API server is reached from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct ApiServer {
     /// The address, which outlives the loss of a single node.
     pub address: Address,
@@ -137,7 +132,6 @@ impl ApiServer {
 /// Where a cluster's load balancers get their addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct LoadBalancer {
     /// The address pool: a range, a network, or a list of both. It must not overlap with that of any other cluster.
     pub pool: OneOrMore<AddressRange>,
@@ -146,7 +140,6 @@ pub struct LoadBalancer {
 /// What a cluster changes about one add-on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[schemars(inline)]
 pub struct AddonChoice {
     /// Whether the add-on runs here, regardless of its own placement.
     #[schemars(with = "bool")]
@@ -204,7 +197,6 @@ pub struct FleetFile {
 /// Who issues certificates on each cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Trust {
     /// The name of the cluster-wide issuer, the same on every cluster.
     pub issuer: String,
@@ -213,7 +205,6 @@ pub struct Trust {
 /// The service mesh: what its clusters have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Mesh {
     /// The name of the mesh.
     pub id: String,
@@ -226,7 +217,6 @@ pub struct Mesh {
 /// Where the control planes of the mesh run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
 pub enum MeshTopology {
     /// On the hub only, for itself and for its spokes.
     PrimaryRemote,
@@ -237,7 +227,6 @@ pub enum MeshTopology {
 /// What hubs and spokes agree on about logs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Logs {
     /// The tenant that logs are written and read as.
     #[schemars(
@@ -251,7 +240,6 @@ pub struct Logs {
 /// Where clusters keep their backups: an S3, outside every cluster. Each cluster writes below its own name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Backups {
     /// The address of the S3, an `http://` or `https://` address.
     #[schemars(regex(pattern = r"^https?://[^\s/]+$"), extend("x-hint" = "write for example `https://s3.example.com:9000`"))]
@@ -265,7 +253,6 @@ pub struct Backups {
 /// Where External Secrets takes secrets from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct SecretStore {
     /// The name of the `ClusterSecretStore`, the same on every cluster.
     pub store: String,
@@ -276,7 +263,6 @@ pub struct SecretStore {
 /// Where Argo CD reads the rendered files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct GitRepository {
     /// The address of the repository.
     pub url: String,
@@ -287,7 +273,6 @@ pub struct GitRepository {
 /// A machine outside every cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
 pub struct Machine {
     /// The address of the machine.
     pub address: Address,

@@ -3,10 +3,13 @@
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
-use serde_json::{Value as Json, json};
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value as Json, json};
 
 use super::facts::{ClusterFile, FleetFile};
 use crate::schema::Schema;
+
+type Keywords = Map<String, Json>;
 
 pub(super) static CLUSTER_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<ClusterFile>);
 pub(super) static FLEET_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<FleetFile>);
@@ -17,10 +20,13 @@ fn compiled<T: JsonSchema>() -> Schema {
 
 /// Returns the schema by which we judge a file of a type.
 pub(crate) fn schema_of<T: JsonSchema>() -> Json {
-    let mut schema = schemars::schema_for!(T).to_value();
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     // An editor would insert the `null` of what is absent by default, which is refused.
-    drop_everywhere(&mut schema, &|keyword, value| keyword == "default" && value.is_null());
-    bound_numbers(&mut schema);
+    change_everywhere(&mut schema, &|keywords| {
+        keywords.retain(|keyword, value| keyword != "default" || !value.is_null());
+        bound_number(keywords);
+    });
     schema
 }
 
@@ -43,7 +49,9 @@ pub fn cluster_schema() -> Json {
 #[must_use]
 pub fn defaults_schema() -> Json {
     let mut schema = cluster_schema();
-    drop_everywhere(&mut schema, &|keyword, value| keyword == "required" && value.is_array());
+    change_everywhere(&mut schema, &|keywords| {
+        keywords.retain(|keyword, value| keyword != "required" || !value.is_array());
+    });
     schema["title"] = json!("Fleetwright defaults");
     schema["description"] = json!("Facts about every cluster of this folder and below; what is nearer wins.");
     schema
@@ -51,10 +59,8 @@ pub fn defaults_schema() -> Json {
 
 /// Allows `null`, which drops what is inherited, for a key and for all keys below it.
 fn allow_null(schema: &mut Json) {
-    for keyword in ["properties", "$defs"] {
-        let parts = schema.get_mut(keyword).and_then(Json::as_object_mut);
-        parts.into_iter().flat_map(|parts| parts.values_mut()).for_each(allow_null);
-    }
+    let parts = schema.get_mut("properties").and_then(Json::as_object_mut);
+    parts.into_iter().flat_map(|parts| parts.values_mut()).for_each(allow_null);
     if let Some(values) = schema.get_mut("additionalProperties").filter(|values| values.is_object()) {
         allow_null(values);
     }
@@ -69,33 +75,24 @@ fn allow_null(schema: &mut Json) {
     }
 }
 
-/// Gives whole numbers the bounds of their types, which a schema does not take from the name of a format.
-fn bound_numbers(schema: &mut Json) {
-    let bounds = match schema.get("format").and_then(Json::as_str) {
-        Some("int32") => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
-        Some("uint32") => Some((0, i64::from(u32::MAX))),
-        _ => None,
+/// Gives a whole number the bounds of its type, which a schema does not take from the name of a format.
+fn bound_number(keywords: &mut Keywords) {
+    let (minimum, maximum) = match keywords.get("format").and_then(Json::as_str) {
+        Some("int32") => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        Some("uint32") => (0, i64::from(u32::MAX)),
+        _ => return,
     };
-    match schema {
-        Json::Object(keywords) => {
-            if let Some((minimum, maximum)) = bounds {
-                keywords.entry("minimum").or_insert(minimum.into());
-                keywords.entry("maximum").or_insert(maximum.into());
-            }
-            keywords.values_mut().for_each(bound_numbers);
-        }
-        Json::Array(items) => items.iter_mut().for_each(bound_numbers),
-        _ => {}
-    }
+    keywords.entry("minimum").or_insert(minimum.into());
+    keywords.entry("maximum").or_insert(maximum.into());
 }
 
-fn drop_everywhere(schema: &mut Json, is_dropped: &dyn Fn(&str, &Json) -> bool) {
+fn change_everywhere(schema: &mut Json, change: &dyn Fn(&mut Keywords)) {
     match schema {
         Json::Object(keywords) => {
-            keywords.retain(|keyword, value| !is_dropped(keyword, value));
-            keywords.values_mut().for_each(|value| drop_everywhere(value, is_dropped));
+            change(keywords);
+            keywords.values_mut().for_each(|value| change_everywhere(value, change));
         }
-        Json::Array(items) => items.iter_mut().for_each(|item| drop_everywhere(item, is_dropped)),
+        Json::Array(items) => items.iter_mut().for_each(|item| change_everywhere(item, change)),
         _ => {}
     }
 }

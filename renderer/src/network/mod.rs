@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -27,18 +27,33 @@ pub enum Family {
 }
 
 /// An address of a machine or a Service. IPv6 addresses that stand for IPv4 ones, and addresses with a zone, are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(
+    description = "An IPv4 or IPv6 address.",
+    extend("format" = "ip", "x-hint" = "write an address, such as `192.168.64.100` or `fd00:64::100`")
+)]
 pub struct Address(IpAddr);
 
 /// A network in CIDR notation with no host bits set, as in `10.244.0.0/16`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(
+    description = "A network in CIDR notation with no host bits set.",
+    extend("format" = "cidr", "x-hint" = "write the network itself, such as `10.244.0.0/16` or `fd00:244::/56`")
+)]
 pub struct Network(IpNet);
 
 /// Addresses that a cluster may give to its load balancers: `first-last`, both included, or a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(
+    description = "A range of addresses, first to last, both included, or a network.",
+    extend(
+        "format" = "address-range",
+        "x-hint" = "write the first and the last address, such as `192.168.64.100-192.168.64.110`, or a network, such as `192.168.64.96/28`"
+    )
+)]
 pub enum AddressRange {
     /// From the first address to the last.
     Span(Span),
@@ -192,10 +207,6 @@ impl<T: JsonSchema> JsonSchema for OneOrMore<T> {
         format!("OneOrMore{}", T::schema_name()).into()
     }
 
-    fn inline_schema() -> bool {
-        true
-    }
-
     /// What a schema states about a text holds for a text only, so that no alternatives are needed.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = T::json_schema(generator);
@@ -283,7 +294,7 @@ impl fmt::Display for AddressRange {
 }
 
 macro_rules! text_form {
-    ($name:ident, $schema:expr) => {
+    ($name:ident) => {
         impl TryFrom<String> for $name {
             type Error = NetworkError;
 
@@ -297,50 +308,12 @@ macro_rules! text_form {
                 value.to_string()
             }
         }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                $schema
-            }
-        }
     };
 }
 
-text_form!(
-    Address,
-    json_schema!({
-        "type": "string",
-        "format": "ip",
-        "description": "An IPv4 or IPv6 address.",
-        "x-hint": "write an address, such as `192.168.64.100` or `fd00:64::100`"
-    })
-);
-text_form!(
-    Network,
-    json_schema!({
-        "type": "string",
-        "format": "cidr",
-        "description": "A network in CIDR notation with no host bits set.",
-        "x-hint": "write the network itself, such as `10.244.0.0/16` or `fd00:244::/56`"
-    })
-);
-text_form!(
-    AddressRange,
-    json_schema!({
-        "type": "string",
-        "format": "address-range",
-        "description": "A range of addresses, first to last, both included, or a network.",
-        "x-hint": "write the first and the last address, such as `192.168.64.100-192.168.64.110`, or a network, such as `192.168.64.96/28`"
-    })
-);
+text_form!(Address);
+text_form!(Network);
+text_form!(AddressRange);
 
 /// Returns whether a text has a format.
 type Judge = fn(&str) -> bool;
