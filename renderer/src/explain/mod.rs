@@ -10,10 +10,11 @@ use crate::key_path::{Step, is_at_or_below, owned};
 use crate::path::{ClusterName, RepoPath};
 use crate::provenance::{ClusterDocuments, add_facts, masked, templates, written_at};
 use crate::render::Rendered;
-use crate::templates::{Budget, MAX_SEARCH_STEPS};
+use crate::templates::{MAX_SEARCH_STEPS, RenderBudget};
 use crate::tree::leaves;
 
-pub use crate::provenance::{FactLine, Influence, Provenance, TemplateLine};
+pub use crate::provenance::{FactLine, Influence, Provenance};
+pub use crate::templates::TemplateLine;
 pub use reach::{Group, Reach, Reached, grouped, reach};
 pub use source::{Usage, usage};
 
@@ -25,7 +26,7 @@ pub use source::{Usage, usage};
 pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Option<Vec<Provenance>> {
     let cluster = cluster_of(rendered, file)?;
     let scope = rendered.scope(&cluster);
-    let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
+    let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
     let cluster = ClusterDocuments::new(&scope, &rendered.catalog, &budget);
     let units = templates(&rendered.catalog, scope.cluster);
     let template = units.iter().flat_map(|unit| &unit.templates).find(|template| template.writes == *file)?;

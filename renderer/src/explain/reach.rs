@@ -14,7 +14,7 @@ use crate::path::{ClusterName, RepoPath};
 use crate::problem::Place;
 use crate::provenance::{ClusterDocuments, FileDocuments, Influence, masked, part_mut, perturb, templates};
 use crate::render::Rendered;
-use crate::templates::{Budget, MAX_SEARCH_STEPS, Scope};
+use crate::templates::{MAX_SEARCH_STEPS, RenderBudget, Scope};
 use crate::tree::{Below, Tree, leaves, walk};
 use crate::yaml::Value;
 
@@ -85,7 +85,7 @@ pub fn reach(rendered: &Rendered, file: &RepoPath, key: &str) -> Option<Reach> {
 
 fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<Place>) -> Vec<Reached> {
     let scope = rendered.scope(name);
-    let budget = Budget::new(MAX_SEARCH_STEPS, &|_| true);
+    let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
     let cluster = ClusterDocuments::new(&scope, &rendered.catalog, &budget);
     let hits = facts_at(&cluster, targets);
     let mut facts = cluster.facts.facts().clone();
@@ -192,21 +192,16 @@ fn differences(file: FileDocuments<'_>, changed: &Scope<'_>) -> Vec<Reached> {
 /// Returns a path as text, in which an item of a list is called by its `name`, as on other clusters, where it may stand
 /// elsewhere in the list.
 fn named(document: &Value, path: &[Step<&str>]) -> String {
-    let mut pieces = Vec::with_capacity(path.len());
     let mut at = Some(document);
-    for step in path {
+    let steps = path.iter().map(|step| {
         let name = match step {
             Step::Index(index) => at.and_then(|list| name_among(list.as_list()?, *index)),
             Step::Key(_) | Step::Item { .. } => None,
         };
-        let dot = if matches!(step, Step::Key(_)) && !pieces.is_empty() { "." } else { "" };
-        pieces.push(match name {
-            Some(name) => format!("[name={name}]"),
-            None => format!("{dot}{}", text_of(std::slice::from_ref(step))),
-        });
         at = at.and_then(|value| value.child(*step));
-    }
-    pieces.concat()
+        name.map_or(*step, |id| Step::Item { field: "name", id })
+    });
+    text_of(&steps.collect::<Vec<_>>())
 }
 
 /// Returns the name of an item that no other item of the list has, and that reads as it is.

@@ -4,7 +4,7 @@ use crate::catalog::Catalog;
 use crate::checks::{DocumentKind, is_watched, judged_parts};
 use crate::key_path::Step;
 use crate::problem::{Place, Problem};
-use crate::templates::{Budget, Expand, Scope, Watched};
+use crate::templates::{Expand, RenderBudget, Scope, Watched};
 use crate::yaml::{Map, Value};
 
 use super::scope::ClusterScope;
@@ -18,7 +18,11 @@ pub(crate) struct ClusterDocuments<'a> {
 }
 
 impl<'a> ClusterDocuments<'a> {
-    pub(crate) fn new(scope: &'a ClusterScope<'a>, catalog: &'a Catalog, budget: &'a Budget<'a>) -> Self {
+    pub(crate) fn new(
+        scope: &'a ClusterScope<'a>,
+        catalog: &'a Catalog,
+        budget: &'a RenderBudget<'a>,
+    ) -> Self {
         Self { scope, catalog, facts: Scope::new(scope.facts()).within(budget) }
     }
 
@@ -38,7 +42,7 @@ impl<'a> ClusterDocuments<'a> {
 
     /// Returns whether the cluster has taken all that it may take, which is one of the problems found.
     pub(crate) fn is_spent(&self) -> bool {
-        self.facts.budget().is_some_and(Budget::is_spent)
+        self.facts.budget().is_some_and(RenderBudget::is_spent)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::key_path::{KeyPath, Step, text_of};
 use crate::path::RepoPath;
 use crate::problem::Place;
 use crate::secrets::{self, MASK};
-use crate::templates::{Origin, Site};
+use crate::templates::TemplateLine;
 use crate::tree::Tree;
 use crate::yaml::Value;
 
@@ -28,20 +28,6 @@ pub struct Provenance {
     pub templates: Vec<TemplateLine>,
     /// The inventory lines that it depends on, the nearest first.
     pub facts: Vec<FactLine>,
-}
-
-/// A template line that wrote a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TemplateLine {
-    /// Where it stands.
-    #[serde(flatten)]
-    pub place: Place,
-    /// What stands between the braces; nothing if the value is written in the template itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expression: Option<String>,
-    /// The file whose text is inserted, if it is one.
-    #[serde(rename = "inserts", skip_serializing_if = "Option::is_none")]
-    pub text: Option<RepoPath>,
 }
 
 /// An inventory line that a value depends on.
@@ -95,19 +81,11 @@ pub(crate) fn written_at(file: FileDocuments<'_>, document: usize, path: &[Step]
         return provenance;
     }
     let templates = &file.cluster.catalog.templates;
-    let origin = file.expand(&file.cluster.facts).and_then(|expand| {
+    let lines = file.expand(&file.cluster.facts).and_then(|expand| {
         // A value that is not there comes from where it would have been written: the nearest node above.
         (0..=path.len()).rev().find_map(|length| templates.origin(expand, document, &path[..length]))
     });
-    provenance.templates = match origin {
-        Some(Origin::Literal(place)) => vec![TemplateLine { place, expression: None, text: None }],
-        Some(Origin::Inserted(sites)) => {
-            let line =
-                |Site { place, expression, text }| TemplateLine { place, expression: Some(expression), text };
-            sites.into_iter().map(line).collect()
-        }
-        None => Vec::new(),
-    };
+    provenance.templates = lines.unwrap_or_default();
     provenance
 }
 

@@ -12,7 +12,7 @@ mod scope;
 mod unit;
 
 pub(crate) use documents::{ClusterDocuments, FileDocuments};
-pub use line::{FactLine, Influence, Provenance, TemplateLine};
+pub use line::{FactLine, Influence, Provenance};
 pub(crate) use line::{masked, written_at};
 pub(crate) use place::place_to_edit;
 pub(crate) use probe::{add_facts, part_mut, perturb};

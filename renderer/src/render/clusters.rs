@@ -10,7 +10,7 @@ use crate::inventory::Cluster;
 use crate::path::ClusterName;
 use crate::problem::Problem;
 use crate::provenance::{output_folder, templates};
-use crate::templates::{Budget, MAX_CLUSTER_STEPS};
+use crate::templates::{MAX_CLUSTER_STEPS, RenderBudget};
 
 use super::digest::{self, Digest};
 use super::once::ClusterProblem;
@@ -100,7 +100,7 @@ fn render<'a>(
     let known_units: HashMap<_, _> =
         known.into_iter().flat_map(|known| &known.units).map(|unit| (unit.key, unit)).collect();
     let scope = sources.scope(cluster)?;
-    let budget = Budget::new(MAX_CLUSTER_STEPS, may_go_on);
+    let budget = RenderBudget::new(MAX_CLUSTER_STEPS, may_go_on);
     let renderer = UnitRenderer::new(&scope, sources.catalog, &budget);
     let mut problems = Vec::new();
     let mut made = Vec::with_capacity(units.len());

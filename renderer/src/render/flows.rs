@@ -10,7 +10,7 @@ use crate::inventory::FLEET_FILE;
 use crate::path::{ClusterName, RepoPath};
 use crate::problem::Problem;
 use crate::provenance::{ClusterDocuments, templates};
-use crate::templates::{Budget, MAX_SEARCH_STEPS};
+use crate::templates::{MAX_SEARCH_STEPS, RenderBudget};
 
 use super::clusters::{Attempt, MayGoOn};
 use super::once::ClusterProblem;
@@ -54,7 +54,7 @@ pub(super) fn judge(
     let inside: Vec<_> = inside.flatten_iter().collect();
     let checks = FLOW_CHECKS.iter().take_while(|_| may_go_on(0));
     let between: Vec<_> = checks.flat_map(|check| found_by(check.name, (check.run)(&flows))).collect();
-    let budget = Budget::new(MAX_SEARCH_STEPS, may_go_on);
+    let budget = RenderBudget::new(MAX_SEARCH_STEPS, may_go_on);
     let mut flowed = Flowed::default();
     flowed.inside = sorted_out(sources, inside, &budget, &mut flowed.problems);
     flowed.between = sorted_out(sources, between, &budget, &mut flowed.problems);
@@ -100,7 +100,7 @@ fn found_by(check: &'static str, findings: Vec<FlowFinding>) -> impl Iterator<It
 fn sorted_out(
     sources: &Sources<'_>,
     findings: Vec<FlowFinding>,
-    budget: &Budget<'_>,
+    budget: &RenderBudget<'_>,
     problems: &mut Vec<ClusterProblem>,
 ) -> BTreeMap<ClusterName, Answers> {
     let mut answers: BTreeMap<_, Answers> = BTreeMap::new();

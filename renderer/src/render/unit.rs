@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::provenance::{
     ClusterDocuments, ClusterScope, FileDocuments, UnitTemplate, UnitTemplates, place_to_edit,
 };
-use crate::templates::{Budget, Watched, write_file};
+use crate::templates::{RenderBudget, Watched, write_file};
 use crate::yaml::Value;
 
 use super::digest::Digest;
@@ -25,7 +25,11 @@ pub(super) struct UnitRenderer<'a> {
 }
 
 impl<'a> UnitRenderer<'a> {
-    pub(super) fn new(scope: &'a ClusterScope<'a>, catalog: &'a Catalog, budget: &'a Budget<'a>) -> Self {
+    pub(super) fn new(
+        scope: &'a ClusterScope<'a>,
+        catalog: &'a Catalog,
+        budget: &'a RenderBudget<'a>,
+    ) -> Self {
         let clusters = [scope.cluster, scope.hub].into_iter().chain(scope.spokes.iter().copied());
         let known_hosts = known_hosts(clusters, scope.fleet);
         Self { documents: ClusterDocuments::new(scope, catalog, budget), known_hosts }

@@ -20,7 +20,7 @@ pub const MAX_CLUSTER_BYTES: usize = 64 * 1024 * 1024;
 pub const MAX_SEARCH_STEPS: usize = 100_000_000;
 
 /// What is left for one cluster.
-pub struct Budget<'a> {
+pub struct RenderBudget<'a> {
     max_steps: usize,
     steps: AtomicUsize,
     bytes: AtomicUsize,
@@ -28,7 +28,7 @@ pub struct Budget<'a> {
     may_go_on: &'a (dyn Fn(usize) -> bool + Sync),
 }
 
-impl<'a> Budget<'a> {
+impl<'a> RenderBudget<'a> {
     /// Creates a budget. `may_go_on` is asked again and again with the bytes that were written.
     #[must_use]
     pub fn new(max_steps: usize, may_go_on: &'a (dyn Fn(usize) -> bool + Sync)) -> Self {
@@ -73,9 +73,9 @@ impl<'a> Budget<'a> {
     }
 }
 
-impl fmt::Debug for Budget<'_> {
+impl fmt::Debug for RenderBudget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget")
+        f.debug_struct("RenderBudget")
             .field("steps", &self.steps)
             .field("bytes", &self.bytes)
             .finish_non_exhaustive()

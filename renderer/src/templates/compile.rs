@@ -9,14 +9,13 @@ use handlebars::{Handlebars, Template, TemplateError};
 use crate::path::RepoPath;
 use crate::problem::{Fault, Position, Problem};
 
-use super::braces;
-use super::compiled::{Calls, Compiled};
 use super::functions::FUNCTIONS;
+use super::helpers;
 use super::partials::PartialCalls;
-use super::rewrite::Rewriter;
-use super::scan::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, scan};
-use super::source::{SourceKind, SourceText, Texts, Tracing};
-use super::{foreign, helpers, token};
+use super::rewrite::{Calls, Rewriter};
+use super::source::{Compiled, SourceKind, SourceText, Texts};
+use super::syntax::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, foreign, scan, token};
+use super::trail::Marks;
 
 /// How many bytes all templates and partials may have together.
 const MAX_SET_BYTES: usize = 16 * 1024 * 1024;
@@ -34,11 +33,7 @@ fn too_many_templates(file: &RepoPath) -> Problem {
 }
 
 /// Compiles all sources together, or returns every problem in them.
-pub(super) fn compile(
-    sources: &[SourceText<'_>],
-    texts: &Texts,
-    tracing: Tracing,
-) -> Result<Compiled, Vec<Problem>> {
+pub(super) fn compile(sources: &[SourceText], texts: &Texts) -> Result<Compiled, Vec<Problem>> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
     registry.register_escape_fn(handlebars::no_escape);
@@ -46,49 +41,41 @@ pub(super) fn compile(
     let mut compiled = Compiled {
         registry,
         sites: Vec::new(),
-        stretches: Vec::new(),
+        marks: Marks::default(),
         names_read: BTreeSet::new(),
         ends_read: BTreeSet::new(),
         parts: BTreeMap::new(),
-        tags: 0,
     };
     let mut problems = Vec::new();
     let mut calls = BTreeMap::new();
-    let mut inserted = BTreeMap::new();
-    let mut bytes = 0;
+    let (mut bytes, mut tags) = (0, 0);
     for source in sources {
         // One that is too large by itself is reported as such.
         bytes += source.text.len().min(MAX_SOURCE_BYTES);
-        if bytes > MAX_SET_BYTES || compiled.tags > MAX_SET_TAGS {
-            problems.push(too_many_templates(source.file));
+        if bytes > MAX_SET_BYTES || tags > MAX_SET_TAGS {
+            problems.push(too_many_templates(&source.file));
             break;
         }
-        match add(&mut compiled, source, texts, tracing) {
-            Ok(made) => {
-                calls.insert(source.name.as_str(), made.partials);
-                inserted.insert(source.name.as_str(), made.texts);
-            }
-            Err(faults) => problems.extend(faults.into_iter().map(|fault| fault.in_file(source.file))),
+        match add(&mut compiled, source, texts, &mut tags) {
+            Ok(made) => drop(calls.insert(source.name.as_str(), made)),
+            Err(faults) => problems.extend(faults.into_iter().map(|fault| fault.in_file(&source.file))),
         }
     }
     let partials = sources.iter().filter(|source| source.kind == SourceKind::Partial);
-    let calls = PartialCalls { partials: partials.map(|partial| partial.name.as_str()).collect(), calls };
+    let partials: BTreeMap<_, _> = partials.map(|source| (source.name.as_str(), &*source.file)).collect();
+    let made = calls.iter().map(|(name, calls)| (*name, calls.partials.as_slice()));
+    let graph = PartialCalls { partials: partials.keys().copied().collect(), calls: made.collect() };
     let faulty = sources
         .iter()
-        .flat_map(|source| calls.check(&source.name).into_iter().map(|fault| fault.in_file(source.file)));
+        .flat_map(|source| graph.check(&source.name).into_iter().map(|fault| fault.in_file(&source.file)));
     problems.extend(once_for_all_calls(faulty));
     if !problems.is_empty() {
         return Err(problems);
     }
-    let partials: BTreeMap<_, _> = sources
-        .iter()
-        .filter(|source| source.kind == SourceKind::Partial)
-        .map(|source| (source.name.as_str(), source.file))
-        .collect();
     for source in sources {
-        let called = calls.made_by(&source.name).filter_map(|call| partials.get(call.name.as_str()).copied());
-        let texts = inserted.get(source.name.as_str()).into_iter().flatten();
-        compiled.parts.insert(source.file.clone(), called.chain(texts).cloned().collect());
+        let Some(Calls { partials: called, texts }) = calls.remove(source.name.as_str()) else { continue };
+        let called = called.iter().filter_map(|call| partials.get(call.name.as_str()).copied().cloned());
+        compiled.parts.insert(RepoPath::clone(&source.file), called.chain(texts).collect());
     }
     Ok(compiled)
 }
@@ -99,45 +86,44 @@ fn once_for_all_calls(faulty: impl Iterator<Item = Problem>) -> impl Iterator<It
     for problem in faulty {
         first.entry(problem.message.clone()).and_modify(|(_, more)| *more += 1).or_insert((problem, 0));
     }
-    first.into_values().map(|(problem, more)| match more {
-        0 => problem,
-        1 => Problem { message: format!("{} (and in 1 more place)", problem.message), ..problem },
-        more => Problem { message: format!("{} (and in {more} more places)", problem.message), ..problem },
-    })
+    first.into_values().map(|(problem, more)| problem.and_in_more_places(more))
 }
 
 fn add(
     compiled: &mut Compiled,
-    source: &SourceText<'_>,
+    source: &SourceText,
     texts: &Texts,
-    tracing: Tracing,
+    tags: &mut usize,
 ) -> Result<Calls, Vec<Fault>> {
-    let lines = LineIndex::new(source.text);
-    let reserved: Vec<_> = reserved_characters(source.text, &lines).collect();
+    let lines = LineIndex::new(&source.text);
+    let reserved: Vec<_> = reserved_characters(&source.text, &lines).collect();
     if !reserved.is_empty() {
         return Err(reserved);
     }
-    let scanned = scan(source.text)?;
-    compiled.tags += scanned.tags.len();
+    let scanned = scan(&source.text)?;
+    *tags += scanned.tags.len();
     let foreign = foreign::tags(&scanned.tags);
+    let mut faults: Vec<_> = foreign.iter().map(|tag| unreadable(tag, foreign::HINT, &lines)).collect();
     let unfit = check_blocks(&scanned, &lines);
     if !unfit.is_empty() {
-        let mut faults: Vec<_> = foreign.iter().map(|tag| unreadable(tag, braces::HINT, &lines)).collect();
-        faults.extend(
-            unfit
-                .into_iter()
-                .filter(|fault| !foreign.iter().any(|tag| lines.position(tag.start) == fault.position)),
-        );
+        let is_foreign =
+            |fault: &Fault| foreign.iter().any(|tag| lines.position(tag.range.start) == fault.position);
+        faults.extend(unfit.into_iter().filter(|fault| !is_foreign(fault)));
         faults.sort_by_key(|fault| fault.position);
         return Err(faults);
     }
-    let template = Template::compile_with_name(source.text, source.name.clone())
-        .map_err(|error| syntax_faults(&error, &scanned, &foreign, &lines))?;
-    if !foreign.is_empty() {
-        return Err(foreign.iter().map(|tag| unreadable(tag, braces::HINT, &lines)).collect());
+    let marked = compiled.marks.in_source(&source.file, &lines, &scanned);
+    let template = Template::compile_with_name(&marked, source.name.clone());
+    // Marks move the place that an error names.
+    let template = template.map_err(|error| {
+        let error = Template::compile(&source.text).err().unwrap_or(error);
+        syntax_faults(&error, &scanned, &foreign, &lines)
+    });
+    let mut template = template?;
+    if !faults.is_empty() {
+        return Err(faults);
     }
-    let rewriter = Rewriter::new(compiled, source, &scanned, lines, tracing).inserting(texts);
-    let (template, calls) = rewriter.rewrite(template)?;
+    let calls = Rewriter::new(compiled, source, texts, &lines, &scanned).rewrite(&mut template)?;
     compiled.registry.register_template(&source.name, template);
     Ok(calls)
 }
@@ -154,7 +140,7 @@ fn reserved_characters<'a>(text: &'a str, lines: &'a LineIndex<'_>) -> impl Iter
 fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &LineIndex<'_>) -> Vec<Fault> {
     let fault = |tag: &Tag| {
         if foreign.contains(&tag) {
-            return Some(unreadable(tag, braces::HINT, lines));
+            return Some(unreadable(tag, foreign::HINT, lines));
         }
         (!is_readable(tag)).then(|| unreadable(tag, &expression_hint(tag), lines))
     };
@@ -168,7 +154,8 @@ fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &L
 }
 
 fn unreadable(tag: &Tag, hint: &str, lines: &LineIndex<'_>) -> Fault {
-    Fault::new(lines.position(tag.start), format!("cannot read `{}`", shown(&as_written(tag)))).hint(hint)
+    Fault::new(lines.position(tag.range.start), format!("cannot read `{}`", shown(&as_written(tag))))
+        .hint(hint)
 }
 
 fn is_readable(tag: &Tag) -> bool {
@@ -232,7 +219,7 @@ fn expression_hint(tag: &Tag) -> String {
         || text.starts_with('!')
         || FACTS.iter().any(|name| text.contains(name))
         || FUNCTIONS.iter().any(|function| text.split_whitespace().next() == Some(function.name));
-    if is_meant_for_us { hint.to_owned() } else { braces::or_else(hint) }
+    if is_meant_for_us { hint.to_owned() } else { foreign::or_else(hint) }
 }
 
 /// The names by which templates call facts.

@@ -2,6 +2,7 @@
 //!
 //! What is given here is there: a path that leads nowhere is refused before.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use serde_json::Value as Json;
@@ -121,7 +122,7 @@ fn join(list: &Json, separator: &Json) -> Result<Json, Refusal> {
             ))
         })
     };
-    let texts: Vec<String> = items.iter().map(text).collect::<Result<_, _>>()?;
+    let texts: Vec<_> = items.iter().map(text).collect::<Result<_, _>>()?;
     Ok(texts.join(separator).into())
 }
 
@@ -204,11 +205,11 @@ pub(super) fn is_truthy(value: &Json) -> bool {
 }
 
 /// Returns the text of a scalar as it reads inside a longer string, spelled as it is on its own; nothing for `null`, a list or a map.
-pub(super) fn scalar_text(value: &Json) -> Option<String> {
+pub(super) fn scalar_text(value: &Json) -> Option<Cow<'_, str>> {
     match value {
-        Json::Bool(flag) => Some(flag.to_string()),
-        Json::Number(number) => Some(Number::from(number).as_str().to_owned()),
-        Json::String(text) => Some(text.clone()),
+        Json::Bool(flag) => Some(if *flag { "true" } else { "false" }.into()),
+        Json::Number(number) => Some(Number::from(number).as_str().to_owned().into()),
+        Json::String(text) => Some(text.into()),
         Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }

@@ -6,10 +6,9 @@ use serde_json::Value as Json;
 use crate::plural::counted;
 use crate::problem::did_you_mean;
 
-use super::braces;
 use super::functions::kind_of;
 use super::refusal::Refusal;
-use super::segments::PathText;
+use super::syntax::{PathText, foreign};
 
 /// Names beside an unknown one that a hint lists, at most.
 const MAX_LISTED: usize = 12;
@@ -48,7 +47,7 @@ pub(super) fn refusal<'rc>(raw: &str, context: &'rc Context, rc: &RenderContext<
     // What no fact is called may well be a label that Grafana or another program puts in.
     let may_be_foreign =
         known.is_empty() && !path.from_root && (unknown.contains('_') || !hint.ends_with('?'));
-    refusal.hint(if may_be_foreign { braces::or_else(&hint) } else { hint })
+    refusal.hint(if may_be_foreign { foreign::or_else(&hint) } else { hint })
 }
 
 fn message(raw: &str, known: &str, unknown: &str, container: &Json) -> String {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::problem::{Fault, Position, did_you_mean};
 
-use super::scan::MAX_NESTING;
+use super::syntax::MAX_NESTING;
 
 /// A call of a partial.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(super) struct PartialCall {
 #[derive(Debug)]
 pub(super) struct PartialCalls<'a> {
     pub partials: BTreeSet<&'a str>,
-    pub calls: BTreeMap<&'a str, Vec<PartialCall>>,
+    pub calls: BTreeMap<&'a str, &'a [PartialCall]>,
 }
 
 impl PartialCalls<'_> {
@@ -30,8 +30,8 @@ impl PartialCalls<'_> {
         self.made_by(from).filter_map(|call| self.fault(from, call)).collect()
     }
 
-    pub(super) fn made_by(&self, name: &str) -> impl Iterator<Item = &PartialCall> {
-        self.calls.get(name).into_iter().flatten()
+    fn made_by(&self, name: &str) -> impl Iterator<Item = &PartialCall> {
+        self.calls.get(name).copied().into_iter().flatten()
     }
 
     fn fault(&self, from: &str, call: &PartialCall) -> Option<Fault> {
@@ -119,7 +119,10 @@ mod tests {
             |name: &&str| PartialCall { name: (*name).to_owned(), position: Position::START, level: 0 };
         PartialCalls {
             partials: made.iter().map(|(name, _)| *name).collect(),
-            calls: made.iter().map(|(name, called)| (*name, called.iter().map(call).collect())).collect(),
+            calls: made
+                .iter()
+                .map(|(name, called)| (*name, &*called.iter().map(call).collect::<Vec<_>>().leak()))
+                .collect(),
         }
     }
 

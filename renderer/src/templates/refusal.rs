@@ -3,9 +3,8 @@
 use handlebars::{RenderError, RenderErrorReason};
 use thiserror::Error;
 
-/// Why a helper refuses to go on, on its way through handlebars' own error type.
-#[derive(Debug, Error)]
-#[error("{message}")]
+/// Why a helper refuses to go on.
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub message: String,
     pub hint: Option<String>,
@@ -22,8 +21,19 @@ impl Refusal {
     }
 }
 
+/// All that is wrong with one tag.
+#[derive(Clone, Debug, Error)]
+#[error("a tag is refused")]
+pub(super) struct Refusals(pub Vec<Refusal>);
+
 impl From<Refusal> for RenderError {
     fn from(refusal: Refusal) -> Self {
-        RenderErrorReason::NestedError(Box::new(refusal)).into()
+        Refusals(vec![refusal]).into()
+    }
+}
+
+impl From<Refusals> for RenderError {
+    fn from(refusals: Refusals) -> Self {
+        RenderErrorReason::NestedError(Box::new(refusals)).into()
     }
 }

@@ -3,8 +3,7 @@
 //! Walks handlebars' syntax tree beside the scanned tags, which alone know the true positions. Each element of the
 //! rewritten tree carries its site in the place of a line number, so that every error knows where it happened.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{BTreeSet, HashMap};
 use std::slice;
 
 use handlebars::Template;
@@ -14,200 +13,132 @@ use handlebars::template::{
 use serde_json::Value as Json;
 
 use crate::path::RepoPath;
-use crate::plural::{agrees, counted};
+use crate::plural::counted;
 use crate::problem::{Fault, Place, Position, did_you_mean};
 
-use super::compiled::{Calls, Compiled, Site, Stretch};
 use super::functions::{self, FILE, FUNCTIONS, Function};
-use super::helpers::{BLOCK, BLOCK_HELPERS, ENCLOSE, INSERT, INSERT_FILE, MARK, REQUIRE, REQUIRE_MAP, VALUE};
+use super::helpers::{BLOCK_HELPERS, INSERT, PARTIAL, VALUE};
 use super::partials::PartialCall;
-use super::scan::{LineIndex, Scan, Tag, TagKind};
-use super::segments::PathText;
-use super::source::{SourceKind, SourceText, TEXTS, TemplateSource, Texts, Tracing};
+use super::source::{Compiled, SourceKind, SourceText, TEXTS, TemplateLine, TemplateSource, Texts};
+use super::syntax::{LineIndex, PathText, Scan, Tag, TagKind};
 
-pub(super) struct Rewriter<'a, 's> {
+/// What a source calls.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    pub partials: Vec<PartialCall>,
+    pub texts: BTreeSet<RepoPath>,
+}
+
+pub(super) struct Rewriter<'a> {
     compiled: &'a mut Compiled,
-    source: &'a SourceText<'s>,
-    lines: LineIndex<'a>,
+    source: &'a SourceText,
+    /// What may be inserted as text.
+    texts: &'a Texts,
+    lines: &'a LineIndex<'a>,
     tags: slice::Iter<'a, Tag>,
-    texts: slice::Iter<'a, Range<usize>>,
-    tracing: Tracing,
     /// What handlebars lets no one build from nothing.
-    blank: Blank,
+    mapping: Option<TemplateMapping>,
     /// How many blocks stand around.
     level: usize,
     /// How many of them change what a path starts from.
     scopes: usize,
-    /// What may be inserted as text.
-    texts_by_name: Option<&'a Texts>,
     calls: Calls,
     faults: Vec<Fault>,
 }
 
-/// Elements of a syntax tree that cannot be built from outside handlebars, to be cloned and filled.
-struct Blank {
-    call: HelperTemplate,
-    mapping: TemplateMapping,
-}
-
-impl Blank {
-    fn new() -> Self {
-        let template = Template::compile("{{x}}").expect("`{{x}}` is a valid template");
-        let mapping = template.mapping.into_iter().next();
-        match (template.elements.into_iter().next(), mapping) {
-            (Some(TemplateElement::Expression(call)), Some(mapping)) => Self { call: *call, mapping },
-            _ => unreachable!("`{{{{x}}}}` compiles to one expression"),
-        }
-    }
-
-    fn call(&self, helper: &str, params: Vec<Parameter>) -> HelperTemplate {
-        let mut call = self.call.clone();
-        call.name = Parameter::Name(helper.to_owned());
-        call.params = params;
-        call
-    }
-
-    fn value(&self, params: Vec<Parameter>) -> TemplateElement {
-        TemplateElement::Expression(Box::new(self.call(VALUE, params)))
-    }
-}
-
-impl<'a, 's> Rewriter<'a, 's> {
+impl<'a> Rewriter<'a> {
     pub(super) fn new(
         compiled: &'a mut Compiled,
-        source: &'a SourceText<'s>,
+        source: &'a SourceText,
+        texts: &'a Texts,
+        lines: &'a LineIndex<'a>,
         scan: &'a Scan,
-        lines: LineIndex<'a>,
-        tracing: Tracing,
     ) -> Self {
-        Self {
-            compiled,
-            source,
-            lines,
-            tags: scan.tags.iter(),
-            texts: scan.texts.iter(),
-            tracing,
-            blank: Blank::new(),
-            level: 0,
-            scopes: 0,
-            texts_by_name: None,
-            calls: Calls::default(),
-            faults: Vec::new(),
-        }
+        let (calls, faults) = (Calls::default(), Vec::new());
+        let tags = scan.tags.iter();
+        Self { compiled, source, texts, lines, tags, mapping: None, level: 0, scopes: 0, calls, faults }
     }
 
-    /// Names what `file` may insert.
-    pub(super) fn inserting(self, texts: &'a Texts) -> Self {
-        Self { texts_by_name: Some(texts), ..self }
-    }
-
-    /// Returns the rewritten template and what it calls.
-    pub(super) fn rewrite(mut self, mut template: Template) -> Result<(Template, Calls), Vec<Fault>> {
-        self.template(&mut template);
-        if let Some(tag) = self.tags.find(|tag| tag.kind.is_in_tree()) {
+    /// Rewrites a template in place, and returns what it calls.
+    pub(super) fn rewrite(mut self, template: &mut Template) -> Result<Calls, Vec<Fault>> {
+        self.mapping = template.mapping.first().cloned();
+        self.template(template);
+        if let Some(tag) = self.next_tag() {
             let message = format!("cannot tell what `{}` belongs to", tag.text);
-            self.faults
-                .push(Fault::new(self.lines.position(tag.start), message).hint("check the braces before it"));
+            let fault = Fault::new(self.lines.position(tag.range.start), message);
+            self.faults.push(fault.hint("check the braces before it"));
         }
-        if self.source.kind == SourceKind::Partial {
-            template = self.enclosed(template);
-        }
-        if self.faults.is_empty() { Ok((template, self.calls)) } else { Err(self.faults) }
-    }
-
-    /// Makes a partial's body a block of its own, which sees nothing of its callers' blocks.
-    fn enclosed(&self, mut partial: Template) -> Template {
-        let mut body = Template::new();
-        body.elements = std::mem::take(&mut partial.elements);
-        body.mapping = std::mem::take(&mut partial.mapping);
-        let mut call = self.blank.call(BLOCK, vec![literal(ENCLOSE)]);
-        call.block = true;
-        call.template = Some(body);
-        partial.elements = vec![TemplateElement::HelperBlock(Box::new(call))];
-        partial
+        if self.faults.is_empty() { Ok(self.calls) } else { Err(self.faults) }
     }
 
     fn template(&mut self, template: &mut Template) {
-        let elements = std::mem::take(&mut template.elements);
         template.mapping.clear();
-        for mut element in elements {
-            let first = self.compiled.sites.len();
-            let before = self.element(&mut element);
-            for element in before.into_iter().chain([element]) {
-                template.elements.push(element);
-                let mut mapping = self.blank.mapping.clone();
-                mapping.0 = first;
-                template.mapping.push(mapping);
-            }
+        for element in &mut template.elements {
+            let site = self.compiled.sites.len();
+            self.element(element);
+            template.mapping.extend(self.mapping.clone().map(|mut mapping| {
+                mapping.0 = site;
+                mapping
+            }));
         }
     }
 
-    /// Rewrites an element, and returns what is to stand before it.
-    fn element(&mut self, element: &mut TemplateElement) -> Option<TemplateElement> {
+    fn element(&mut self, element: &mut TemplateElement) {
         match element {
             TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
-                let inserted = self.expression(call);
-                *element = inserted;
+                *element = self.expression(call);
             }
             TemplateElement::HelperBlock(call) => self.block(call),
-            TemplateElement::PartialExpression(call) => return self.partial(call),
-            TemplateElement::RawString(text) if self.tracing == Tracing::On && !text.is_empty() => {
-                return Some(self.mark(text));
+            TemplateElement::PartialExpression(call) => {
+                if let Some(partial) = self.partial(call) {
+                    *element = partial;
+                }
             }
             TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
             _ => {
-                self.next_site(&[TagKind::Expression, TagKind::Open, TagKind::Partial]);
+                self.enter_site(&[TagKind::Expression, TagKind::Open, TagKind::Partial]);
                 self.fault("decorators and partial blocks are not supported", "use a plain partial");
             }
         }
-        None
     }
 
     fn expression(&mut self, call: &mut HelperTemplate) -> TemplateElement {
-        let site = self.next_site(&[TagKind::Expression]);
-        if call.params.is_empty() && call.hash.is_empty() {
-            let value = self.parameter(call.name.clone());
-            return self.blank.value(vec![literal(INSERT), literal(site), value]);
-        }
-        let value = self.function(call);
-        let file = call.name.as_name().filter(|name| *name == FILE).and_then(|_| self.text_of(call));
-        let operation = literal(if file.is_some() { INSERT_FILE } else { INSERT });
+        let (site, _) = self.enter_site(&[TagKind::Expression]);
+        let is_path = call.params.is_empty() && call.hash.is_empty();
+        let value = if is_path { self.parameter(call.name.clone()) } else { self.function(call) };
+        let is_file = !is_path && call.name.as_name() == Some(FILE);
+        let file = self.text_of(call).filter(|_| is_file);
         self.compiled.sites[site].text = file.map(|source| source.file.clone());
-        self.blank.value(vec![operation, literal(site), value])
+        call_of(INSERT, vec![literal(site), literal(file.is_some()), value], HashMap::new())
     }
 
     fn block(&mut self, call: &mut HelperTemplate) {
-        let raw = self.next_tag().and_then(|tag| tag.body.clone());
-        self.next_site(&[TagKind::Open, TagKind::ElseIf]);
+        let (_, tag) = self.enter_site(&[TagKind::Open, TagKind::ElseIf]);
         let name = call.name.as_name().unwrap_or("").to_owned();
         self.check_block(&name, call);
-        let params = std::mem::take(&mut call.params).into_iter().map(|param| self.parameter(param));
-        call.params = std::iter::once(literal(name.as_str())).chain(params).collect();
-        call.name = Parameter::Name(BLOCK.to_owned());
+        let arguments = call.params.drain(..).map(|argument| self.parameter(argument)).collect();
+        call.params = vec![value_of(&name, arguments)];
         let scopes = usize::from(matches!(name.as_str(), "each" | "with"));
         self.level += 1;
         self.scopes += scopes;
-        match (&mut call.template, raw) {
-            (Some(text), Some(range)) => self.raw_text(text, range),
+        match (&mut call.template, tag.and_then(|tag| tag.body.clone())) {
+            (Some(body), Some(range)) => {
+                // Handlebars loses the white space that a raw block begins with.
+                let text = self.compiled.marks.in_text(&self.source.file, self.lines, range);
+                body.elements = vec![TemplateElement::RawString(text)];
+                // What is always true needs no helper of its own.
+                (call.name, call.params) = (Parameter::Name("if".to_owned()), vec![literal(true)]);
+            }
             (Some(body), None) => self.template(body),
             (None, _) => {}
         }
         self.scopes -= scopes;
-        if let Some(body) = &mut call.inverse {
-            self.template(body);
-        }
+        // Without another branch, handlebars takes it for a mistake that there is nothing to be `with`.
+        self.template(call.inverse.get_or_insert_default());
         self.level -= 1;
     }
 
-    /// Puts the text of a raw block as it stands: handlebars loses the white space that it begins with.
-    fn raw_text(&mut self, body: &mut Template, range: Range<usize>) {
-        let text = TemplateElement::RawString(self.source.text[range.clone()].to_owned());
-        let mark = (self.tracing == Tracing::On).then(|| self.mark_at(range.start));
-        body.elements = mark.into_iter().chain([text]).collect();
-        body.mapping = body.elements.iter().map(|_| self.blank.mapping.clone()).collect();
-    }
-
-    fn check_block(&mut self, name: &str, call: &mut HelperTemplate) {
+    fn check_block(&mut self, name: &str, call: &HelperTemplate) {
         if !BLOCK_HELPERS.contains(&name) {
             self.unknown_helper("block helper", name, &BLOCK_HELPERS);
             return;
@@ -215,10 +146,13 @@ impl<'a, 's> Rewriter<'a, 's> {
         self.refuse_named_arguments(call);
         let wanted = usize::from(name != "raw");
         if call.params.len() != wanted {
-            let given = counted(call.params.len(), "argument");
-            let message =
-                format!("`{{{{#{name}}}}}` takes {}, and {given} is given", counted(wanted, "argument"));
-            self.fault(message, "put a function and its arguments in parentheses: `{{#if (eq a b)}}`");
+            let called = format!("`{{{{#{name}}}}}`");
+            self.wrong_number(
+                &called,
+                &counted(wanted, "argument"),
+                call,
+                "put a function and its arguments in parentheses: `{{#if (eq a b)}}`",
+            );
         }
         let names = match (&call.block_param, name) {
             (None, _)
@@ -231,33 +165,31 @@ impl<'a, 's> Rewriter<'a, 's> {
         self.fault(format!("`{{{{#{name}}}}}` takes {names} after `as`"), hint);
     }
 
-    /// Rewrites a call of a partial, and returns the check of its arguments.
-    fn partial(&mut self, call: &mut DecoratorTemplate) -> Option<TemplateElement> {
-        let has_own_line =
-            self.tags.clone().find(|tag| tag.kind.is_in_tree()).is_some_and(|tag| tag.has_own_line);
-        self.next_site(&[TagKind::Partial]);
+    fn partial(&mut self, call: &DecoratorTemplate) -> Option<TemplateElement> {
+        let (_, tag) = self.enter_site(&[TagKind::Partial]);
         let Some(name) = call.name.as_name().map(str::to_owned) else {
             self.fault("the name of a partial must be written out", "choose with `{{#if}}` instead");
             return None;
         };
         self.check_arguments(&name, call);
+        let (has_own_line, ends_line) = tag.map(|tag| self.own_line(tag)).unwrap_or_default();
+        let indent = call.indent.as_deref().filter(|_| has_own_line).unwrap_or_default();
+        let mut params = vec![literal(name.as_str()), literal(ends_line), literal(indent)];
+        params.extend(call.params.iter().cloned().map(|param| self.parameter(param)));
+        let named = call.hash.iter().map(|(key, value)| (key.clone(), self.parameter(value.clone())));
+        let named = named.collect();
         self.calls.partials.push(PartialCall { name, position: self.position(), level: self.level });
-        call.params =
-            std::mem::take(&mut call.params).into_iter().map(|param| self.parameter(param)).collect();
-        call.hash = std::mem::take(&mut call.hash)
-            .into_iter()
-            .map(|(key, value)| (key, self.parameter(value)))
-            .collect();
-        let is_merged = !call.params.is_empty() && !call.hash.is_empty();
-        let operation = literal(if is_merged { REQUIRE_MAP } else { REQUIRE });
-        let arguments = call.params.iter().chain(call.hash.values()).cloned();
-        let required =
-            self.blank.value([operation, literal(has_own_line)].into_iter().chain(arguments).collect());
-        if call.params.is_empty() {
-            // Without a first argument handlebars would copy everything into the partial.
-            call.params.push(Parameter::Literal(Json::Object(serde_json::Map::new())));
-        }
-        Some(required)
+        Some(call_of(PARTIAL, params, named))
+    }
+
+    /// Returns whether a call has a line to itself, and whether it has to end the line: handlebars has taken its break away.
+    fn own_line(&self, tag: &Tag) -> (bool, bool) {
+        let (before, after) = (&self.source.text[..tag.range.start], &self.source.text[tag.range.end..]);
+        let [before, after] = [before.trim_end_matches([' ', '\t']), after.trim_start_matches([' ', '\t'])];
+        let is_first = before.is_empty() || before.ends_with('\n');
+        let is_followed = after.starts_with(['\n', '\r']);
+        let joins_next = self.source.text[..tag.range.end].ends_with("~}}");
+        (is_first && (is_followed || after.is_empty()), is_first && is_followed && !joins_next)
     }
 
     fn check_arguments(&mut self, name: &str, call: &DecoratorTemplate) {
@@ -277,7 +209,7 @@ impl<'a, 's> Rewriter<'a, 's> {
     /// Returns the file that a call of `file` names.
     fn text_of(&self, call: &HelperTemplate) -> Option<&'a TemplateSource> {
         match call.params.as_slice() {
-            [Parameter::Literal(Json::String(name))] => self.texts_by_name?.get(name),
+            [Parameter::Literal(Json::String(name))] => self.texts.get(name),
             _ => None,
         }
     }
@@ -296,8 +228,7 @@ impl<'a, 's> Rewriter<'a, 's> {
         };
         match RepoPath::parse(name) {
             Ok(path) => {
-                let known = self.texts_by_name.into_iter().flat_map(|texts| texts.keys().map(String::as_str));
-                let hint = match did_you_mean(path.as_str(), known) {
+                let hint = match did_you_mean(path.as_str(), self.texts.keys().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("create `{TEXTS}/{path}`"),
                 };
@@ -313,23 +244,19 @@ impl<'a, 's> Rewriter<'a, 's> {
     }
 
     fn function(&mut self, call: &HelperTemplate) -> Parameter {
-        let name = call.name.as_name().unwrap_or("").to_owned();
+        let name = call.name.as_name().unwrap_or("");
         if name == FILE {
             self.file(call);
         }
-        if let Some(function) = functions::named(&name) {
+        if let Some(function) = functions::named(name) {
             self.check_call(function, call);
         } else {
             let names = FUNCTIONS.each_ref().map(|function| function.name);
-            self.unknown_helper("helper", &name, &names);
+            self.unknown_helper("helper", name, &names);
         }
-        let params = call.params.iter().cloned().map(|param| self.parameter(param));
-        let params = std::iter::once(literal(name.as_str())).chain(params).collect();
-        Parameter::Subexpression(Subexpression::new(
-            Parameter::Name(VALUE.to_owned()),
-            params,
-            HashMap::new(),
-        ))
+        let arguments = call.params.iter().cloned().map(|param| self.parameter(param));
+        let arguments = arguments.collect();
+        value_of(name, arguments)
     }
 
     fn check_call(&mut self, function: &Function, call: &HelperTemplate) {
@@ -337,14 +264,14 @@ impl<'a, 's> Rewriter<'a, 's> {
         let wanted = &function.arguments;
         if call.hash.is_empty() && !wanted.contains(&call.params.len()) {
             let least = if wanted.start() == wanted.end() { "" } else { "at least " };
-            let message = format!(
-                "`{}` takes {least}{}, and {}",
-                function.name,
-                counted(*wanted.start(), "argument"),
-                given(call.params.len())
-            );
-            self.fault(message, format!("write it like `{}`", function.example));
+            let wanted = format!("{least}{}", counted(*wanted.start(), "argument"));
+            let hint = format!("write it like `{}`", function.example);
+            self.wrong_number(&format!("`{}`", function.name), &wanted, call, &hint);
         }
+    }
+
+    fn wrong_number(&mut self, called: &str, wanted: &str, call: &HelperTemplate, hint: &str) {
+        self.fault(format!("{called} takes {wanted}, not {}", call.params.len()), hint);
     }
 
     fn parameter(&mut self, parameter: Parameter) -> Parameter {
@@ -382,11 +309,9 @@ impl<'a, 's> Rewriter<'a, 's> {
                 SourceKind::Template => "the template",
                 SourceKind::Partial => "the partial",
             };
-            let message = format!("`{raw}` leads out of {around}");
-            self.fault(
-                message,
-                "write one `../` for each `{{#each}}` and `{{#with}}` around it, and none for `{{#if}}`",
-            );
+            let hint =
+                "write one `../` for each `{{#each}}` and `{{#with}}` around it, and none for `{{#if}}`";
+            self.fault(format!("`{raw}` leads out of {around}"), hint);
         }
     }
 
@@ -408,57 +333,26 @@ impl<'a, 's> Rewriter<'a, 's> {
         self.fault(format!("unknown {kind} `{name}`"), hint);
     }
 
-    /// Returns the tag that is about to be rewritten.
-    fn next_tag(&self) -> Option<&'a Tag> {
-        self.tags.clone().find(|tag| tag.kind.is_in_tree())
+    fn next_tag(&mut self) -> Option<&'a Tag> {
+        self.tags.find(|tag| tag.kind.is_in_tree())
     }
 
-    fn next_site(&mut self, kinds: &[TagKind]) -> usize {
-        let tag = self.tags.find(|tag| tag.kind.is_in_tree());
-        let (position, expression) = match tag {
-            Some(tag) => (self.lines.position(tag.start), tag.text.clone()),
-            None => (Position::START, String::new()),
-        };
-        let place = Place { file: self.source.file.clone(), position };
-        self.compiled.sites.push(Site { place, expression, text: None });
+    /// Goes on to the tag that is to be rewritten, and returns its site.
+    fn enter_site(&mut self, kinds: &[TagKind]) -> (usize, Option<&'a Tag>) {
+        let tag = self.next_tag();
+        let position = tag.map_or(Position::START, |tag| self.lines.position(tag.range.start));
+        let place = Place { file: RepoPath::clone(&self.source.file), position };
+        let expression = Some(tag.map_or_else(String::new, |tag| tag.text.clone()));
+        self.compiled.sites.push(TemplateLine { place, expression, text: None });
         if tag.is_none_or(|tag| !kinds.contains(&tag.kind)) {
             self.fault("cannot tell what this belongs to", "check the braces before it");
         }
-        self.compiled.sites.len() - 1
+        (self.compiled.sites.len() - 1, tag)
     }
 
     /// Returns the position of the tag that is being rewritten.
     fn position(&self) -> Position {
         self.compiled.sites.last().map_or(Position::START, |site| site.place.position)
-    }
-
-    fn mark(&mut self, text: &str) -> TemplateElement {
-        let offset = self.stretch_offset(text);
-        self.mark_at(offset)
-    }
-
-    fn mark_at(&mut self, offset: usize) -> TemplateElement {
-        let index = self.compiled.stretches.len();
-        self.compiled.stretches.push(Stretch { file: self.source.file.clone(), offset });
-        self.blank.value(vec![literal(MARK), literal(index)])
-    }
-
-    /// Finds the source of a stretch of text: handlebars trims white space around tags, so it is part of a scanned one.
-    fn stretch_offset(&mut self, text: &str) -> usize {
-        // Escaped braces have lost their backslash in the tree, so look for what stands before them.
-        let needle = match text.find("{{") {
-            Some(0) => "\\{{",
-            Some(braces) => &text[..braces],
-            None => text,
-        };
-        let mut ahead = self.texts.clone();
-        while let Some(range) = ahead.next() {
-            if let Some(at) = self.source.text[range.clone()].find(needle) {
-                self.texts = ahead;
-                return range.start + at;
-            }
-        }
-        self.texts.as_slice().first().map_or(self.source.text.len(), |range| range.start)
     }
 
     fn fault(&mut self, message: impl Into<String>, hint: impl Into<String>) {
@@ -470,6 +364,12 @@ fn literal(value: impl Into<Json>) -> Parameter {
     Parameter::Literal(value.into())
 }
 
-fn given(number: usize) -> String {
-    format!("{number} {} given", agrees(number, "is", "are"))
+/// Returns the value of a function, or what a block works on.
+fn value_of(operation: &str, arguments: Vec<Parameter>) -> Parameter {
+    let params = std::iter::once(literal(operation)).chain(arguments).collect();
+    Parameter::Subexpression(Subexpression::new(Parameter::Name(VALUE.to_owned()), params, HashMap::new()))
+}
+
+fn call_of(helper: &str, params: Vec<Parameter>, named: HashMap<String, Parameter>) -> TemplateElement {
+    Subexpression::new(Parameter::Name(helper.to_owned()), params, named).as_element().clone()
 }

@@ -1,12 +1,9 @@
 //! A set of templates: what they make of facts, and where each part of it was written.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io;
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use handlebars::{
-    BlockParamHolder, Context, Output, RenderContext, RenderError, RenderErrorReason, Renderable,
-};
+use handlebars::{BlockParamHolder, Context, RenderContext, RenderError, RenderErrorReason, Renderable};
 use serde_json::Value as Json;
 
 use crate::key_path::Step;
@@ -14,35 +11,30 @@ use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position, Problem};
 use crate::yaml::{self, Value};
 
-use super::budget::{Budget, MAX_OUTPUT_BYTES};
+use super::budget::RenderBudget;
 use super::compile;
-use super::compiled::{Compiled, Site};
-use super::helpers::{self, Capture, Recorder};
+use super::helpers;
 use super::memory::Memory;
-use super::refusal::Refusal;
-use super::scan::LineIndex;
-use super::skeleton::{Misfit, Skeleton};
-use super::source::{SourceKind, SourceText, TemplateSource, Texts, Tracing};
-use super::trace::Trail;
-use super::{braces, token};
+use super::recorder::{BoundedOutput, Capture, Recorder, too_large};
+use super::refusal::{Refusal, Refusals};
+use super::skeleton::{Located, Misfit, Skeleton};
+use super::source::{Compiled, SourceKind, SourceText, TemplateLine, TemplateSource, Texts};
+use super::syntax::{LineIndex, foreign, token};
+use super::trail::Trail;
 
 /// A set of templates and partials, compiled together.
 #[derive(Debug)]
 pub struct Templates {
-    pub(super) compiled: Compiled,
-    sources: HashMap<RepoPath, Arc<str>>,
-    files: Vec<TemplateSource>,
-    partials: Vec<(String, TemplateSource)>,
-    pub(super) texts: Texts,
+    compiled: Compiled,
+    texts: Texts,
     skeletons: Memory,
-    traced: OnceLock<Option<Compiled>>,
 }
 
 /// The facts that templates are expanded with, and what these expansions may take together.
 #[derive(Debug)]
 pub struct Scope<'b> {
     context: Context,
-    budget: Option<&'b Budget<'b>>,
+    budget: Option<&'b RenderBudget<'b>>,
 }
 
 impl<'b> Scope<'b> {
@@ -54,13 +46,13 @@ impl<'b> Scope<'b> {
 
     /// Bounds all expansions with these facts together.
     #[must_use]
-    pub fn within(self, budget: &'b Budget<'b>) -> Self {
+    pub fn within(self, budget: &'b RenderBudget<'b>) -> Self {
         Self { budget: Some(budget), ..self }
     }
 
     /// Returns the bound on all expansions together.
     #[must_use]
-    pub fn budget(&self) -> Option<&'b Budget<'b>> {
+    pub fn budget(&self) -> Option<&'b RenderBudget<'b>> {
         self.budget
     }
 
@@ -87,15 +79,6 @@ pub struct Expand<'a> {
     pub addon: Option<usize>,
 }
 
-/// Where a rendered value was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The template inserted it here.
-    Inserted(Vec<Site>),
-    /// It stands in the template itself.
-    Literal(Place),
-}
-
 /// The documents of a file, and the same with neutral values if any of them is watched.
 #[derive(Debug, Default)]
 pub struct Watched {
@@ -114,11 +97,13 @@ impl Templates {
         partials: Vec<(String, TemplateSource)>,
         texts: Texts,
     ) -> Result<Self, Vec<Problem>> {
-        let compiled = compile_all(&templates, &partials, &texts, Tracing::Off)?;
-        let all = templates.iter().chain(partials.iter().map(|(_, partial)| partial));
-        let sources = all.map(|source| (source.file.clone(), Arc::clone(&source.text))).collect();
-        let (skeletons, traced) = (Memory::default(), OnceLock::new());
-        Ok(Self { compiled, sources, files: templates, partials, texts, skeletons, traced })
+        let source =
+            |kind, name, TemplateSource { file, text }| SourceText { kind, name, file: Arc::new(file), text };
+        let templates = templates.into_iter().map(|it| source(SourceKind::Template, it.file.to_string(), it));
+        let partials = partials.into_iter().map(|(name, it)| source(SourceKind::Partial, name, it));
+        let sources: Vec<_> = templates.chain(partials).collect();
+        let compiled = compile::compile(&sources, &texts)?;
+        Ok(Self { compiled, texts, skeletons: Memory::default() })
     }
 
     /// Returns every name that a template reads, wherever it stands in a path. What is not in here is read by nothing.
@@ -150,40 +135,36 @@ impl Templates {
         expand: Expand<'_>,
         is_watched: impl Fn(&Value) -> bool,
     ) -> Result<Watched, Vec<Problem>> {
-        let (text, captures) = self.expand(expand)?;
-        if text.trim().is_empty() {
+        let (marked, expanded) = self.expand(expand)?;
+        if marked.trim().is_empty() {
             return Ok(Watched::default());
         }
-        let skeleton = self.skeletons.skeleton(text, Skeleton::parse).map_err(|faults| {
-            once_each(faults.into_iter().map(|fault| self.yaml_problem(expand, fault, &captures)))
+        let skeleton = self.skeletons.skeleton(marked, Skeleton::parse).map_err(|(faults, trail)| {
+            once_each(faults.into_iter().map(|fault| expanded.yaml_problem(&trail, fault)))
         })?;
-        let documents = skeleton.fill(&captures).map_err(|misfits| {
-            once_each(misfits.into_iter().map(|misfit| self.misfit_problem(expand, misfit, &captures)))
+        let documents = skeleton.fill(&expanded.captures).map_err(|misfits| {
+            once_each(misfits.into_iter().map(|misfit| expanded.misfit_problem(&skeleton.trail, misfit)))
         })?;
-        let neutral = documents.iter().any(is_watched).then(|| skeleton.fill_neutral(&captures));
+        let neutral = documents.iter().any(is_watched).then(|| skeleton.fill_neutral(&expanded.captures));
         Ok(Watched { documents, neutral })
     }
 
-    /// Finds what wrote the node at `path` of document `document`: the insertions in it, or the literal text.
+    /// Finds the lines that wrote the node at `path` of document `document`: of the tags in it, or of the text.
     #[must_use]
-    pub fn origin(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Origin> {
-        let (text, captures) = self.expand(expand).ok()?;
-        let skeleton = self.skeletons.skeleton(text, Skeleton::parse).ok()?;
-        let located = skeleton.locate(document, path, &captures)?;
+    pub fn origin(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Vec<TemplateLine>> {
+        let (expanded, skeleton, located) = self.locate(expand, document, path)?;
         if located.tokens.is_empty() {
-            return Some(Origin::Literal(self.place_in_template(expand, located.position)));
+            let place = expanded.place(&skeleton.trail, located.position);
+            return Some(vec![TemplateLine { place, expression: None, text: None }]);
         }
-        let sites = located.tokens.iter().filter_map(|token| self.captured_at(&captures, *token));
-        Some(Origin::Inserted(sites.cloned().collect()))
+        Some(located.tokens.iter().filter_map(|token| expanded.site(*token)).cloned().collect())
     }
 
     /// Finds where the key of the node at `path` of document `document` is written.
     #[must_use]
     pub fn key_place(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Place> {
-        let (text, captures) = self.expand(expand).ok()?;
-        let skeleton = self.skeletons.skeleton(text, Skeleton::parse).ok()?;
-        let located = skeleton.locate(document, path, &captures)?;
-        Some(self.place_in_template(expand, located.key?))
+        let (expanded, skeleton, located) = self.locate(expand, document, path)?;
+        Some(expanded.place(&skeleton.trail, located.key?))
     }
 
     /// Finds where a line of the text at `path` of document `document` is written, counted from 0.
@@ -197,65 +178,113 @@ impl Templates {
         path: &[Step],
         line: usize,
     ) -> Option<Place> {
-        let (text, captures) = self.expand(expand).ok()?;
+        let (_, _, located) = self.locate(expand, document, path)?;
+        let (marked, expanded) = self.expand(expand).ok()?;
+        let (text, trail) = Trail::read(&marked);
         let lines = LineIndex::new(&text);
-        let skeleton = self.skeletons.skeleton(text.clone(), Skeleton::parse).ok()?;
-        let header = skeleton.locate(document, path, &captures)?.key?;
+        let header = located.key?;
         if !opens_literal_block(lines.line(header.line)) {
             return None;
         }
         let row = header.line + 1 + u32::try_from(line).ok()?;
         let written = lines.line(row);
         let indent = written.chars().take_while(|character| *character == ' ').count();
-        Some(self.place_in_template(expand, Position::new(row, u32::try_from(indent).ok()? + 1)))
+        Some(expanded.place(&trail, Position::new(row, u32::try_from(indent).ok()? + 1)))
     }
 
-    fn captured_at(&self, captures: &[Capture], token: usize) -> Option<&Site> {
-        self.compiled.sites.get(captures.get(token)?.site)
+    fn locate<'a>(
+        &'a self,
+        expand: Expand<'a>,
+        document: usize,
+        path: &[Step],
+    ) -> Option<(Expanded<'a>, Arc<Skeleton>, Located)> {
+        let (marked, expanded) = self.expand(expand).ok()?;
+        let skeleton = self.skeletons.skeleton(marked, Skeleton::parse).ok()?;
+        let located = skeleton.locate(document, path, &expanded.captures)?;
+        Some((expanded, skeleton, located))
     }
 
-    fn expand(&self, expand: Expand<'_>) -> Result<(String, Vec<Capture>), Vec<Problem>> {
-        expand_with(&self.compiled, &self.texts, expand)
-            .map_err(|error| vec![self.expansion_problem(expand, &error)])
+    /// Expands a template into a text with marks for its lines and a token for each inserted value.
+    pub(super) fn expand<'a>(&'a self, expand: Expand<'a>) -> Result<(String, Expanded<'a>), Vec<Problem>> {
+        let Expand { template, scope, addon } = expand;
+        let recorder = Recorder::new(scope.budget);
+        let mut out = BoundedOutput::default();
+        let rendered = {
+            let mut rc = RenderContext::new(None);
+            helpers::register(&mut rc, &recorder, &self.texts);
+            if let (Some(index), Some(block)) = (addon, rc.block_mut()) {
+                let path = vec!["addons".to_owned(), index.to_string()];
+                block.set_block_param("addon", BlockParamHolder::Path(path));
+            }
+            let registry = &self.compiled.registry;
+            let known = registry.get_template(template.as_str());
+            known
+                .ok_or_else(|| RenderErrorReason::TemplateNotFound(template.to_string()).into())
+                .and_then(|known| known.render(registry, &scope.context, &mut rc, &mut out))
+        };
+        if out.is_full {
+            let Refusal { message, hint } = too_large();
+            return Err(vec![Problem { hint, ..Problem::in_whole_file(template, message) }]);
+        }
+        let captures = rendered.and_then(|()| Ok(recorder.finish()?));
+        let captures = captures.map_err(|error| self.refused(template, &error))?;
+        Ok((out.text, Expanded { compiled: &self.compiled, template, scope, captures }))
     }
 
-    fn expansion_problem(&self, expand: Expand<'_>, error: &RenderError) -> Problem {
+    fn refused(&self, template: &RepoPath, error: &RenderError) -> Vec<Problem> {
         // The rewriting put sites where handlebars keeps line numbers.
         let site = error.line_no.and_then(|site| self.compiled.sites.get(site));
-        if let Some(refusal) = find_cause::<OutputFull>(error).map(|_| helpers::too_large()) {
-            let problem = Problem::in_whole_file(expand.template, refusal.message);
-            return Problem { hint: refusal.hint, ..problem };
-        }
-        let refusal = match (find_cause::<Refusal>(error), error.reason()) {
-            (Some(Refusal { message, hint }), _) => Refusal { message: message.clone(), hint: hint.clone() },
-            (None, RenderErrorReason::InvalidJsonIndex(name)) => not_in_a_list(name, site),
-            (None, reason) => Refusal::new(reason.to_string().to_lowercase()),
+        let place = site.map_or_else(|| start_of(template), |site| site.place.clone());
+        let refusals = match error.reason() {
+            RenderErrorReason::NestedError(cause) => cause.downcast_ref::<Refusals>().cloned(),
+            RenderErrorReason::InvalidJsonIndex(name) => Some(Refusals(vec![not_in_a_list(name, site)])),
+            _ => None,
         };
-        let place = site.map_or_else(|| start_of(expand.template), |site| site.place.clone());
-        Problem { hint: refusal.hint, ..Problem::at(place, refusal.message) }
+        let unknown = || Refusals(vec![Refusal::new(error.reason().to_string().to_lowercase())]);
+        let refusals = refusals.unwrap_or_else(unknown).0.into_iter();
+        once_each(
+            refusals.map(|Refusal { message, hint }| Problem { hint, ..Problem::at(place.clone(), message) }),
+        )
+    }
+}
+
+/// An expansion: the values that its tokens stand for, and where they come from.
+pub(super) struct Expanded<'a> {
+    compiled: &'a Compiled,
+    template: &'a RepoPath,
+    scope: &'a Scope<'a>,
+    pub captures: Vec<Capture>,
+}
+
+impl Expanded<'_> {
+    /// Returns the tag that inserted a value.
+    fn site(&self, token: usize) -> Option<&TemplateLine> {
+        self.compiled.sites.get(self.captures.get(token)?.site)
     }
 
-    fn misfit_problem(&self, expand: Expand<'_>, misfit: Misfit, captures: &[Capture]) -> Problem {
-        match misfit.capture.and_then(|token| self.captured_at(captures, token)) {
-            Some(site) => {
-                let message = format!("`{{{{{}}}}}` {}", site.expression, misfit.message);
-                // What Grafana calls `cluster` is a map of ours, too.
-                let is_whole_fact = expand.scope.facts().get(&site.expression).is_some();
-                let is_in_text = misfit.message.starts_with("is a map");
-                let hint =
-                    if is_whole_fact && is_in_text { braces::or_else(&misfit.hint) } else { misfit.hint };
-                Problem::at(site.place.clone(), message).hint(hint)
-            }
-            None => {
-                Problem::at(self.place_in_template(expand, misfit.position), misfit.message).hint(misfit.hint)
-            }
-        }
+    /// Returns where a part of the expanded text is written.
+    fn place(&self, trail: &Trail, position: Position) -> Place {
+        let place = trail.place(position, self.compiled, &self.captures);
+        place.unwrap_or_else(|| start_of(self.template))
     }
 
-    fn yaml_problem(&self, expand: Expand<'_>, fault: Fault, captures: &[Capture]) -> Problem {
-        let place = self.place_in_template(expand, fault.position);
-        let message = self.with_expressions(&fault.message, captures);
-        let message = match fault.first.map(|first| self.place_in_template(expand, first)) {
+    fn misfit_problem(&self, trail: &Trail, misfit: Misfit) -> Problem {
+        let Misfit { capture, position, message, hint } = misfit;
+        let Some(site) = capture.and_then(|token| self.site(token)) else {
+            return Problem::at(self.place(trail, position), message).hint(hint);
+        };
+        let expression = site.expression.as_deref().unwrap_or_default();
+        // What Grafana calls `cluster` is a map of ours, too.
+        let is_whole_fact = self.scope.facts().get(expression).is_some();
+        let hint =
+            if is_whole_fact && message.starts_with("is a map") { foreign::or_else(&hint) } else { hint };
+        Problem::at(site.place.clone(), format!("`{{{{{expression}}}}}` {message}")).hint(hint)
+    }
+
+    fn yaml_problem(&self, trail: &Trail, fault: Fault) -> Problem {
+        let place = self.place(trail, fault.position);
+        let message = self.with_expressions(&fault.message);
+        let message = match fault.first.map(|first| self.place(trail, first)) {
             None => message,
             Some(first) if first == place => format!("{message}, written by the same line"),
             Some(first) if first.file == place.file => {
@@ -263,36 +292,20 @@ impl Templates {
             }
             Some(first) => format!("{message}, first at {first}"),
         };
-        let hint = fault.hint.map(|hint| self.with_expressions(&hint, captures));
+        let hint = fault.hint.map(|hint| self.with_expressions(&hint));
         Problem { hint, ..Problem::at(place, message) }
     }
 
     /// Writes the expressions where a message quotes the tokens that stand for their values.
-    fn with_expressions(&self, message: &str, captures: &[Capture]) -> String {
+    fn with_expressions(&self, message: &str) -> String {
         let mut text = String::with_capacity(message.len());
-        for character in message.chars() {
-            match token::index(character).and_then(|token| self.captured_at(captures, token)) {
-                Some(site) => text.extend(["{{", &site.expression, "}}"]),
-                None => text.push(character),
-            }
+        let mut rest = message;
+        while let Some((before, token, after)) = token::split(rest) {
+            let expression = self.site(token).and_then(|site| site.expression.as_deref());
+            text.extend([before, "{{", expression.unwrap_or_default(), "}}"]);
+            rest = after;
         }
-        text
-    }
-
-    fn place_in_template(&self, expand: Expand<'_>, position: Position) -> Place {
-        self.trace(expand, position).unwrap_or_else(|| start_of(expand.template))
-    }
-
-    fn trace(&self, expand: Expand<'_>, position: Position) -> Option<Place> {
-        let traced = self.traced()?;
-        let (marked, captures) = expand_with(traced, &self.texts, expand).ok()?;
-        Trail::new(&marked).place(position, traced, &captures, &self.sources)
-    }
-
-    pub(super) fn traced(&self) -> Option<&Compiled> {
-        self.traced
-            .get_or_init(|| compile_all(&self.files, &self.partials, &self.texts, Tracing::On).ok())
-            .as_ref()
+        text + rest
     }
 }
 
@@ -306,8 +319,8 @@ fn start_of(file: &RepoPath) -> Place {
     Place { file: file.clone(), position: Position::START }
 }
 
-fn not_in_a_list(name: &str, site: Option<&Site>) -> Refusal {
-    let expression = site.map_or("", |site| site.expression.as_str());
+fn not_in_a_list(name: &str, site: Option<&TemplateLine>) -> Refusal {
+    let expression = site.and_then(|site| site.expression.as_deref()).unwrap_or_default();
     Refusal::new(format!("`{name}` in `{expression}` is looked up in a list"))
         .hint("loop over the list with `{{#each …}}`, or take an item by its number, as in `list.0`")
 }
@@ -316,81 +329,6 @@ fn not_in_a_list(name: &str, site: Option<&Site>) -> Refusal {
 fn once_each(problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
     let mut told = BTreeSet::new();
     problems.filter(|problem| told.insert(problem.clone())).collect()
-}
-
-fn compile_all(
-    templates: &[TemplateSource],
-    partials: &[(String, TemplateSource)],
-    texts: &Texts,
-    tracing: Tracing,
-) -> Result<Compiled, Vec<Problem>> {
-    let templates = templates.iter().map(|source| (SourceKind::Template, source.file.to_string(), source));
-    let partials = partials.iter().map(|(name, source)| (SourceKind::Partial, name.clone(), source));
-    let sources: Vec<_> = templates
-        .chain(partials)
-        .map(|(kind, name, source)| SourceText { kind, name, file: &source.file, text: &source.text })
-        .collect();
-    compile::compile(&sources, texts, tracing)
-}
-
-/// Expands a template, and returns the text with a token for each inserted value, and the values.
-pub(super) fn expand_with(
-    compiled: &Compiled,
-    texts: &Texts,
-    expand: Expand<'_>,
-) -> Result<(String, Vec<Capture>), RenderError> {
-    let template = compiled
-        .registry
-        .get_template(expand.template.as_str())
-        .ok_or_else(|| RenderErrorReason::TemplateNotFound(expand.template.to_string()))?;
-    let recorder = Recorder::new(expand.scope.budget, texts);
-    let mut out = BoundedOutput::default();
-    {
-        let mut rc = RenderContext::new(None);
-        helpers::register(&mut rc, &recorder);
-        if let (Some(index), Some(block)) = (expand.addon, rc.block_mut()) {
-            let path = vec!["addons".to_owned(), index.to_string()];
-            block.set_block_param("addon", BlockParamHolder::Path(path));
-        }
-        template.render(&compiled.registry, &expand.scope.context, &mut rc, &mut out)?;
-    }
-    let captures = recorder.finish()?;
-    Ok((out.text, captures))
-}
-
-#[derive(Debug, Default)]
-struct BoundedOutput {
-    text: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the output is too large")]
-struct OutputFull;
-
-impl Output for BoundedOutput {
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        if self.text.len() + text.len() > MAX_OUTPUT_BYTES {
-            return Err(io::Error::other(OutputFull));
-        }
-        self.text.push_str(text);
-        Ok(())
-    }
-}
-
-fn find_cause<E: std::error::Error + 'static>(error: &RenderError) -> Option<&E> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.reason());
-    while let Some(current) = cause {
-        if let Some(found) = current.downcast_ref::<E>() {
-            return Some(found);
-        }
-        if let Some(io) = current.downcast_ref::<io::Error>()
-            && let Some(found) = io.get_ref().and_then(|inner| inner.downcast_ref::<E>())
-        {
-            return Some(found);
-        }
-        cause = current.source();
-    }
-    None
 }
 
 /// How the first line of every rendered file begins.

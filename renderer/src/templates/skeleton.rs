@@ -3,7 +3,6 @@
 //! The parser never sees a value, so no value can leave its scalar or change the structure. Equal texts have equal
 //! skeletons, which is what makes remembering them worth it: a fleet's files differ in values, hardly in structure.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -16,49 +15,40 @@ use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
 use super::budget::MAX_OUTPUT_BYTES;
 use super::functions::{kind_of, scalar_text};
-use super::helpers::{Capture, too_large, weight};
-use super::scan::LineIndex;
-use super::token;
+use super::recorder::{Capture, too_large, weight};
+use super::syntax::{LineIndex, token};
+use super::trail::Trail;
 
 /// A parsed file with places for values.
 #[derive(Debug)]
 pub(super) struct Skeleton {
-    documents: Vec<Place>,
+    documents: Vec<Slot>,
+    /// Where each part of the expanded text was written.
+    pub trail: Trail,
     /// About how many bytes it takes: aliases make it larger than its text.
     pub weight: usize,
 }
 
 /// A node of a skeleton and where it stands in the expanded text.
 #[derive(Debug)]
-struct Place {
+struct Slot {
     position: Position,
     /// Where its key stands, if it has one.
     key: Option<Position>,
-    kind: Kind,
+    content: Content,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum Content {
     /// A scalar of the template itself.
     Literal(Value),
     /// A plain scalar that is one token: takes the value with its type.
     Typed(usize),
     /// A scalar with tokens in it: takes the values as text.
-    Text(Vec<Piece>),
-    List(Vec<Place>),
-    Map(Vec<(Key, Place)>),
-}
-
-#[derive(Debug)]
-enum Key {
-    Literal(String),
-    Text(Position, Vec<Piece>),
-}
-
-#[derive(Debug)]
-enum Piece {
     Text(String),
-    Token(usize),
+    List(Vec<Slot>),
+    /// The keys may have tokens in them.
+    Map(Vec<(String, Slot)>),
 }
 
 /// A value that cannot stand where it was put.
@@ -74,13 +64,17 @@ pub(super) struct Misfit {
 }
 
 impl Skeleton {
-    /// Parses an expanded text. Positions of faults are in that text.
-    pub(super) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
-        let nodes = yaml::parse(text)?;
-        let weight = nodes.iter().map(|node| 2 * yaml::weight(node)).sum();
-        let mut faults = escaped_tokens(text);
-        let documents = nodes.into_iter().map(|node| place(node, None, &mut faults)).collect();
-        if faults.is_empty() { Ok(Self { documents, weight }) } else { Err(faults) }
+    /// Parses an expanded text with its marks. Positions of faults are in the text without them.
+    pub(super) fn parse(marked: &str) -> Result<Self, (Vec<Fault>, Trail)> {
+        let (text, trail) = Trail::read(marked);
+        let nodes = match yaml::parse(&text) {
+            Ok(nodes) => nodes,
+            Err(faults) => return Err((faults, trail)),
+        };
+        let weight = trail.weight() + nodes.iter().map(|node| 2 * yaml::weight(node)).sum::<usize>();
+        let mut faults = escaped_tokens(&text);
+        let documents = nodes.into_iter().map(|node| slot(node, None, &mut faults)).collect();
+        if faults.is_empty() { Ok(Self { documents, trail, weight }) } else { Err((faults, trail)) }
     }
 
     /// Puts the captured values into their places; one value a document.
@@ -102,19 +96,19 @@ impl Skeleton {
         let mut filler = Filler::new(captures);
         let mut node = self.documents.get(document)?;
         for step in steps {
-            node = match (step, &node.kind) {
-                (Step::Index(index), Kind::List(items)) => items.get(*index)?,
-                (Step::Key(key), Kind::Map(entries)) => {
-                    &entries.iter().find(|(name, _)| filler.key(name) == *key)?.1
+            node = match (step, &node.content) {
+                (Step::Index(index), Content::List(items)) => items.get(*index)?,
+                (Step::Key(key), Content::Map(entries)) => {
+                    &entries.iter().find(|(name, slot)| filler.key(name, slot) == *key)?.1
                 }
                 // The rest of the path lies inside an inserted list or map.
-                (_, Kind::Typed(_)) => break,
+                (_, Content::Typed(_)) => break,
                 _ => return None,
             };
         }
-        let tokens = match &node.kind {
-            Kind::Typed(token) => vec![*token],
-            Kind::Text(pieces) => pieces.iter().filter_map(Piece::token).collect(),
+        let tokens = match &node.content {
+            Content::Typed(token) => vec![*token],
+            Content::Text(text) => text.chars().filter_map(token::index).collect(),
             _ => Vec::new(),
         };
         Some(Located { position: node.position, key: node.key, tokens })
@@ -129,78 +123,38 @@ pub(super) struct Located {
     pub tokens: Vec<usize>,
 }
 
-impl Piece {
-    fn token(&self) -> Option<usize> {
-        match self {
-            Self::Token(index) => Some(*index),
-            Self::Text(_) => None,
-        }
-    }
-}
-
-fn place(node: Node, key: Option<Position>, faults: &mut Vec<Fault>) -> Place {
+fn slot(node: Node, key: Option<Position>, faults: &mut Vec<Fault>) -> Slot {
     let position = node.position;
-    let kind = match node.kind {
-        NodeKind::Scalar(scalar) => scalar_place(scalar, position, faults),
+    let content = match node.kind {
+        NodeKind::Scalar(scalar) => scalar_content(scalar, position, faults),
         NodeKind::List(items) => {
-            Kind::List(items.into_iter().map(|item| place(item, None, faults)).collect())
+            Content::List(items.into_iter().map(|item| slot(item, None, faults)).collect())
         }
-        NodeKind::Map(entries) => Kind::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| {
-                    let at = Some(key.position);
-                    (key_place(key), place(value, at, faults))
-                })
-                .collect(),
-        ),
+        NodeKind::Map(entries) => {
+            let entry = |(key, value): (Node, Node)| {
+                let at = key.position;
+                // The reader refuses keys that are not scalars.
+                let name = if let NodeKind::Scalar(scalar) = key.kind { scalar.text } else { String::new() };
+                (name, slot(value, Some(at), faults))
+            };
+            Content::Map(entries.into_iter().map(entry).collect())
+        }
     };
-    Place { position, key, kind }
+    Slot { position, key, content }
 }
 
-fn scalar_place(scalar: Scalar, position: Position, faults: &mut Vec<Fault>) -> Kind {
+fn scalar_content(scalar: Scalar, position: Position, faults: &mut Vec<Fault>) -> Content {
     if token::is_in(&scalar.text) {
-        let pieces = pieces(&scalar.text);
-        return match (scalar.style, pieces.as_slice()) {
-            (Style::Plain, [Piece::Token(index)]) => Kind::Typed(*index),
-            _ => Kind::Text(pieces),
+        return match (scalar.style, token::split(&scalar.text)) {
+            (Style::Plain, Some(("", token, ""))) => Content::Typed(token),
+            _ => Content::Text(scalar.text),
         };
     }
     let node = Node { position, kind: NodeKind::Scalar(scalar) };
-    match yaml::interpret(&node) {
-        Ok(value) => Kind::Literal(value),
-        Err(found) => {
-            faults.extend(found);
-            Kind::Literal(Value::Null)
-        }
-    }
-}
-
-fn key_place(key: Node) -> Key {
-    let position = key.position;
-    let text = match key.kind {
-        NodeKind::Scalar(scalar) => scalar.text,
-        // The reader refuses keys that are not scalars.
-        NodeKind::List(_) | NodeKind::Map(_) => String::new(),
-    };
-    if token::is_in(&text) { Key::Text(position, pieces(&text)) } else { Key::Literal(text) }
-}
-
-fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    for (at, character) in text.char_indices() {
-        let Some(index) = token::index(character) else { continue };
-        if start < at {
-            pieces.push(Piece::Text(text[start..at].to_owned()));
-        }
-        pieces.push(Piece::Token(index));
-        start = at + character.len_utf8();
-    }
-    if start < text.len() {
-        pieces.push(Piece::Text(text[start..].to_owned()));
-    }
-    pieces
+    Content::Literal(yaml::interpret(&node).unwrap_or_else(|found| {
+        faults.extend(found);
+        Value::Null
+    }))
 }
 
 /// Returns the escapes that YAML would turn into characters which stand for values.
@@ -239,13 +193,13 @@ impl<'a> Filler<'a> {
         Self { captures, misfits: Vec::new(), is_neutral: false, bytes: 0 }
     }
 
-    fn fill(&mut self, place: &Place) -> Value {
-        match &place.kind {
-            Kind::Literal(value) => value.clone(),
-            Kind::Typed(token) => self.typed(*token, place.position),
-            Kind::Text(pieces) => Value::String(self.text(pieces, place.position, "a larger string")),
-            Kind::List(items) => Value::List(items.iter().map(|item| self.fill(item)).collect()),
-            Kind::Map(entries) => Value::Map(self.map(entries)),
+    fn fill(&mut self, slot: &Slot) -> Value {
+        match &slot.content {
+            Content::Literal(value) => value.clone(),
+            Content::Typed(token) => self.typed(*token, slot.position),
+            Content::Text(text) => Value::String(self.text(text, slot.position, "a larger string")),
+            Content::List(items) => Value::List(items.iter().map(|item| self.fill(item)).collect()),
+            Content::Map(entries) => Value::Map(self.map(entries)),
         }
     }
 
@@ -283,28 +237,26 @@ impl<'a> Filler<'a> {
         !is_full
     }
 
-    fn map(&mut self, entries: &[(Key, Place)]) -> Map {
+    fn map(&mut self, entries: &[(String, Slot)]) -> Map {
         let mut filled = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let name = self.key(key);
-            filled.push((name, self.fill(value)));
+            filled.push((self.key(key, value), self.fill(value)));
         }
         // The reader has compared the literal keys; a key from a value is compared here.
-        if entries.iter().any(|(key, _)| matches!(key, Key::Text(..))) {
-            let keys = entries.iter().map(|(key, _)| key);
-            self.check_duplicates(filled.iter().map(|(name, _)| name.as_str()).zip(keys));
+        if entries.iter().any(|(key, _)| token::is_in(key)) {
+            self.check_duplicates(filled.iter().map(|(name, _)| name.as_str()).zip(entries));
         }
         Map::from_iter(filled)
     }
 
-    fn check_duplicates<'k>(&mut self, keys: impl Iterator<Item = (&'k str, &'k Key)>) {
-        let mut seen: HashMap<&str, &Key> = HashMap::new();
-        for (name, key) in keys {
-            let Some(first) = seen.insert(name, key) else { continue };
-            let inserted = key.inserted().or_else(|| first.inserted());
-            self.misfits.extend(inserted.map(|(capture, position)| Misfit {
-                capture: Some(capture),
-                position,
+    fn check_duplicates<'k>(&mut self, keys: impl Iterator<Item = (&'k str, &'k (String, Slot))>) {
+        let mut seen: HashMap<&str, &(String, Slot)> = HashMap::new();
+        for (name, entry) in keys {
+            let Some(first) = seen.insert(name, entry) else { continue };
+            let made = [entry, first].into_iter().find_map(|(key, slot)| Some((token::split(key)?.1, slot)));
+            self.misfits.extend(made.map(|(token, slot)| Misfit {
+                capture: Some(token),
+                position: slot.key.unwrap_or(slot.position),
                 message: format!("makes the key `{name}`, which is there already"),
                 hint:
                     "keys made from values must differ from each other and from the written ones".to_owned(),
@@ -312,53 +264,47 @@ impl<'a> Filler<'a> {
         }
     }
 
-    fn key(&mut self, key: &Key) -> String {
-        match key {
-            Key::Literal(text) => text.clone(),
-            Key::Text(position, pieces) => self.text(pieces, *position, "a key"),
-        }
+    fn key(&mut self, key: &str, value: &Slot) -> String {
+        let position = value.key.unwrap_or(value.position);
+        if token::is_in(key) { self.text(key, position, "a key") } else { key.to_owned() }
     }
 
-    fn text(&mut self, pieces: &[Piece], position: Position, place: &str) -> String {
-        let mut text = String::new();
+    /// Puts values into a text.
+    fn text(&mut self, pattern: &str, position: Position, place: &str) -> String {
+        let mut text = String::with_capacity(pattern.len());
         // Where IPv6 addresses were inserted: what stands around them decides how they are written.
         let mut addresses = Vec::new();
-        for (at, piece) in pieces.iter().enumerate() {
-            match piece {
-                Piece::Text(literal) => text.push_str(literal),
-                Piece::Token(token) => match scalar_text(self.value(*token)) {
-                    Some(scalar) if self.has_room(scalar.len(), *token, position) => {
-                        if is_ipv6(&scalar) {
-                            addresses.push(text.len()..text.len() + scalar.len());
-                        }
-                        let is_file = self.is_file(*token);
-                        // A file that ends its last line needs no second line break after it.
-                        let is_line = is_file && ends_line(pieces.get(at + 1));
-                        let scalar =
-                            if is_line { scalar.strip_suffix('\n').unwrap_or(&scalar) } else { &scalar };
-                        let is_neutral = self.is_neutral && !is_file;
-                        text.push_str(&if is_neutral {
-                            neutral_text(scalar).into()
-                        } else {
-                            Cow::from(scalar)
-                        });
-                    }
-                    Some(_) => {}
-                    None => self.misfits.push(Misfit {
-                        capture: Some(*token),
-                        position,
-                        message: format!("is {} inside {place}", kind_of(self.value(*token))),
-                        hint: "give it a scalar of its own, or pick a string or number from it".to_owned(),
-                    }),
-                },
+        let mut rest = pattern;
+        while let Some((before, token, after)) = token::split(rest) {
+            text.push_str(before);
+            rest = after;
+            let value = self.value(token);
+            let Some(scalar) = scalar_text(value) else {
+                self.misfits.push(Misfit {
+                    capture: Some(token),
+                    position,
+                    message: format!("is {} inside {place}", kind_of(value)),
+                    hint: "give it a scalar of its own, or pick a string or number from it".to_owned(),
+                });
+                continue;
+            };
+            if !self.has_room(scalar.len(), token, position) {
+                continue;
+            }
+            let start = text.len();
+            match (self.is_file(token), scalar.strip_suffix('\n')) {
+                // A file that ends its last line needs no second line break after it.
+                (true, Some(lines)) if after.starts_with('\n') => text.push_str(lines),
+                (false, _) if self.is_neutral => text.push_str(&neutral_text(&scalar)),
+                _ => text.push_str(&scalar),
+            }
+            if is_ipv6(&scalar) {
+                addresses.push(start..text.len());
             }
         }
+        text.push_str(rest);
         with_brackets(text, addresses)
     }
-}
-
-fn ends_line(next: Option<&Piece>) -> bool {
-    matches!(next, Some(Piece::Text(text)) if text.starts_with('\n'))
 }
 
 /// Puts brackets around the addresses that stand in a URL or before a port.
@@ -393,14 +339,4 @@ fn neutral(value: Value) -> Value {
 fn neutral_text(text: &str) -> String {
     let is_neutral = |c: char| c.is_alphanumeric() || "-_./:@".contains(c);
     text.chars().map(|c| if is_neutral(c) { c } else { 'x' }).collect()
-}
-
-impl Key {
-    /// Returns a value that the key is made from, and where the key stands.
-    fn inserted(&self) -> Option<(usize, Position)> {
-        match self {
-            Self::Literal(_) => None,
-            Self::Text(position, pieces) => Some((pieces.iter().find_map(Piece::token)?, *position)),
-        }
-    }
 }

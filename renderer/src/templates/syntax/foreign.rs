@@ -4,6 +4,15 @@
 
 use super::scan::{Tag, TagKind};
 
+/// How to write such braces.
+pub const HINT: &str = "braces for another program are written `\\{{ … }}`, in quotes or a block scalar, or stand in a raw block";
+
+/// Adds how to write such braces to another hint.
+pub fn or_else(hint: &str) -> String {
+    let pause = if hint.ends_with('?') { "" } else { ";" };
+    format!("{hint}{pause} {HINT}")
+}
+
 /// What no expression of ours begins with: a variable, a trimmed blank, a comment, a literal or a calculation of another language.
 const BEGINNINGS: [&str; 7] = ["$", "-", "/*", "`", "\"", "=", "%"];
 /// Words of Go's templates that take arguments.
@@ -12,7 +21,7 @@ const WORDS: [&str; 8] = ["block", "define", "include", "print", "printf", "rang
 const LONE_WORDS: [&str; 3] = ["break", "continue", "end"];
 
 /// Returns the tags that are no expressions of ours by how they are written.
-pub(super) fn tags(tags: &[Tag]) -> Vec<&Tag> {
+pub fn tags(tags: &[Tag]) -> Vec<&Tag> {
     let has_foreign = tags.iter().any(is_foreign);
     let is_one = |tag: &&Tag| is_foreign(tag) || (has_foreign && LONE_WORDS.contains(&tag.text.as_str()));
     tags.iter().filter(is_one).collect()

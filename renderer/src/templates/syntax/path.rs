@@ -4,7 +4,7 @@
 
 /// A path of an expression.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PathText<'a> {
+pub struct PathText<'a> {
     raw: &'a str,
     /// Whether it starts at the top: `@root.…`.
     pub from_root: bool,
@@ -19,14 +19,14 @@ pub(super) struct PathText<'a> {
 
 /// A name in a path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Segment<'a> {
+pub struct Segment<'a> {
     /// The name, without the brackets around it.
     pub name: &'a str,
     end: usize,
 }
 
 impl<'a> PathText<'a> {
-    pub(super) fn parse(raw: &'a str) -> Self {
+    pub fn parse(raw: &'a str) -> Self {
         let mut rest = raw;
         strip_any(&mut rest, &["./", "this/", "this."]);
         let from_root = strip_any(&mut rest, &["@root/", "@root."]);
@@ -40,13 +40,13 @@ impl<'a> PathText<'a> {
     }
 
     /// Returns the path up to and including segment `count`, counted from 1.
-    pub(super) fn prefix(&self, count: usize) -> &'a str {
+    pub fn prefix(&self, count: usize) -> &'a str {
         let end = count.checked_sub(1).and_then(|last| self.segments.get(last));
         &self.raw[..end.map_or(self.start, |segment| segment.end)]
     }
 
     /// Returns the path of the value that the first segment is looked up in.
-    pub(super) fn base(&self) -> String {
+    pub fn base(&self) -> String {
         format!("{}this", &self.raw[..self.start])
     }
 }

@@ -78,7 +78,7 @@ fn a_file_that_is_not_there_is_told_where_it_is_named() {
     assert_snapshot!(told("a: {{file cluster.name}}\nb: {{file}}\nc: {{file 'a' 'b'}}\nd: {{file 'a' b=1}}\ne: {{file 1}}\n"), @r#"
     t.hbs:1:4: the name of a file must be written out
       hint: choose with `{{#if}}` instead
-    t.hbs:3:4: `file` takes 1 argument, and 2 are given
+    t.hbs:3:4: `file` takes 1 argument, not 2
       hint: write it like `(file "dashboards/a.json")`
     t.hbs:4:4: unknown file `a`
       hint: create `templates/_files/a`

@@ -142,6 +142,17 @@ fn a_partial_within_a_line_stays_within_it() {
 }
 
 #[test]
+fn the_lines_of_a_partial_within_a_line_keep_their_indentation() {
+    let partials = [("p", "one\n  {{name}}")];
+    let template = "a: |\n  x {{> p cluster}}\n   y {{> p cluster}} z\nb: 1\n";
+    let expected = json!({"a": "x one\neu-1\n y one\neu-1 z\n", "b": 1});
+    assert_eq!(document_with(template, &partials, &facts()), expected);
+    // On a line of its own at the end of a file they are indented.
+    let template = "b: 1\na: |\n  {{> p cluster}}";
+    assert_eq!(document_with(template, &partials, &facts()), json!({"a": "one\n  eu-1", "b": 1}));
+}
+
+#[test]
 fn what_stands_after_a_partial_keeps_its_place() {
     let partials = [("p", "- --one")];
     assert_eq!(

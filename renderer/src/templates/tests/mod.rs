@@ -12,8 +12,6 @@ mod values;
 
 use serde_json::{Value as Json, json};
 
-use super::set::expand_with;
-use super::trace::Trail;
 use super::*;
 use crate::key_path::Step;
 use crate::path::RepoPath;

@@ -53,6 +53,27 @@ fn a_place_in_an_indented_partial_is_told_in_the_partial() {
 }
 
 #[test]
+fn a_place_in_an_indented_partial_counts_characters() {
+    let partials = [("p", "a:\n  ü: yes\n")];
+    let told = problems_with("x:\n  y:\n      {{> p cluster}}\n", &partials, &facts());
+    assert!(told.starts_with("_partials/p.hbs:2:6: "), "{told}");
+}
+
+#[test]
+fn a_backslash_before_braces_is_counted() {
+    let template = r"a: {x: '\{{ b }}', y: '\{{ c', z: v}";
+    let world = World::compile(template, &[]).unwrap();
+    let scope = Scope::new(facts());
+    let expand = Expand { template: &world.file, scope: &scope, addon: None };
+    for (key, place) in [("x", "t.hbs:1:8"), ("y", "t.hbs:1:23"), ("z", "t.hbs:1:35")] {
+        let path = ["a", key].map(|key| Step::Key(key.to_owned()));
+        let lines = world.templates.origin(expand, 0, &path).unwrap();
+        assert_eq!(lines[0].place.to_string(), place);
+        assert!(lines[0].expression.is_none() && lines.len() == 1);
+    }
+}
+
+#[test]
 fn a_syntax_error_is_told_at_its_place_in_the_template() {
     assert_snapshot!(said("a: [{{cluster.name}}\nb: 1\n"), @"
     t.hbs:2:2: a `:` stands where no key can be
@@ -100,12 +121,13 @@ fn every_value_knows_where_it_was_written() {
     let origin = |path: &[&str]| {
         let steps: Vec<_> = path.iter().map(|key| Step::Key((*key).to_owned())).collect();
         match world.templates.origin(expand, 0, &steps) {
-            Some(Origin::Inserted(sites)) => sites
-                .iter()
-                .map(|site| format!("{} {}", site.place, site.expression))
-                .collect::<Vec<_>>()
-                .join(", "),
-            Some(Origin::Literal(place)) => place.to_string(),
+            Some(lines) => {
+                let written = |line: TemplateLine| match line.expression {
+                    Some(expression) => format!("{} {expression}", line.place),
+                    None => line.place.to_string(),
+                };
+                lines.into_iter().map(written).collect::<Vec<_>>().join(", ")
+            }
             None => "nowhere".to_owned(),
         }
     };

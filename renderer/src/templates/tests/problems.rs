@@ -127,6 +127,28 @@ fn a_missing_argument_of_a_partial_is_told_at_the_call() {
 }
 
 #[test]
+fn all_missing_arguments_of_a_call_are_reported_in_one_order() {
+    let partials = [("meta", "name: {{a}}\n")];
+    let template = "{{> meta cluster a=cluster.nam d=x.d c=x.c b=x.b}}\n";
+    let places =
+        |told: &str| told.lines().filter(|line| !line.contains("hint:")).collect::<Vec<_>>().join("\n");
+    let expected = [
+        "t.hbs:1:1: unknown value `cluster.nam`: `cluster` has no `nam`",
+        "t.hbs:1:1: unknown value `x.b`",
+        "t.hbs:1:1: unknown value `x.c`",
+        "t.hbs:1:1: unknown value `x.d`",
+    ];
+    for _ in 0..8 {
+        assert_eq!(places(&problems_with(template, &partials, &facts())), expected.join("\n"));
+    }
+    assert_snapshot!(places(&said("a: {{eq hub.x (len hub.y)}}\nb: {{and hub.x hub.y}}\n")), @"t.hbs:1:4: unknown value `hub.y`: `hub` has no `y`");
+    assert_snapshot!(places(&said("b: {{and hub.x hub.x hub.y}}\n")), @"
+    t.hbs:1:4: unknown value `hub.x`: `hub` has no `x`
+    t.hbs:1:4: unknown value `hub.y`: `hub` has no `y`
+    ");
+}
+
+#[test]
 fn a_value_that_has_no_text_is_refused_inside_text() {
     assert_snapshot!(said("a: x-{{cluster.zones}}"), @"
     t.hbs:1:6: `{{cluster.zones}}` is a list inside a larger string
@@ -222,15 +244,15 @@ fn misspelt_helpers_and_partials_are_told_with_what_is_near() {
 #[test]
 fn helpers_are_called_with_what_they_take() {
     assert_snapshot!(said("a: {{eq cluster.name}}"), @r#"
-    t.hbs:1:4: `eq` takes 2 arguments, and 1 is given
+    t.hbs:1:4: `eq` takes 2 arguments, not 1
       hint: write it like `(eq cluster.role "app")`
     "#);
     assert_snapshot!(said("a: {{and cluster.name}}"), @"
-    t.hbs:1:4: `and` takes at least 2 arguments, and 1 is given
+    t.hbs:1:4: `and` takes at least 2 arguments, not 1
       hint: write it like `(and a b)`
     ");
     assert_snapshot!(said("a: {{len cluster.zones cluster.zones}}"), @"
-    t.hbs:1:4: `len` takes 1 argument, and 2 are given
+    t.hbs:1:4: `len` takes 1 argument, not 2
       hint: write it like `(len list)`
     ");
     assert_snapshot!(said("a: {{default cluster.x fallback=1}}"), @"
@@ -238,11 +260,11 @@ fn helpers_are_called_with_what_they_take() {
       hint: give the values one after the other
     ");
     assert_snapshot!(said("{{#if cluster.name \"x\"}}{{/if}}"), @"
-    t.hbs:1:1: `{{#if}}` takes 1 argument, and 2 arguments is given
+    t.hbs:1:1: `{{#if}}` takes 1 argument, not 2
       hint: put a function and its arguments in parentheses: `{{#if (eq a b)}}`
     ");
     assert_snapshot!(said("{{#each}}{{/each}}"), @"
-    t.hbs:1:1: `{{#each}}` takes 1 argument, and 0 arguments is given
+    t.hbs:1:1: `{{#each}}` takes 1 argument, not 0
       hint: put a function and its arguments in parentheses: `{{#if (eq a b)}}`
     ");
     assert_snapshot!(said("{{#if cluster as |x|}}{{/if}}{{#with cluster as |a b|}}{{/with}}"), @"
