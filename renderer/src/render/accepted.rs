@@ -17,33 +17,23 @@ pub(super) fn accepted<'a>(
     catalog: &Catalog,
     clusters: impl Iterator<Item = (&'a RenderedCluster, Answers)>,
 ) -> Result<Vec<Accepted>, Vec<Problem>> {
-    let mut running = BTreeSet::new();
-    let mut found: BTreeMap<(&AddonName, usize), BTreeSet<ClusterName>> = BTreeMap::new();
-    let answering: BTreeMap<_, _> =
-        catalog.addons.iter().filter(|(_, addon)| !addon.facts.accept.is_empty()).collect();
-    if answering.is_empty() {
+    if catalog.addons.values().all(|addon| addon.facts.accept.is_empty()) {
         return Ok(Vec::new());
     }
+    let mut running = BTreeSet::new();
+    let mut found: BTreeMap<(AddonName, usize), BTreeSet<ClusterName>> = BTreeMap::new();
     for (cluster, answers) in clusters {
-        let mut add = |name: &AddonName, answer: usize| {
-            if let Some((name, _)) = answering.get_key_value(name) {
-                found.entry((*name, answer)).or_default().insert(cluster.name.clone());
-            }
-        };
-        for (name, unit) in cluster.units.iter().filter_map(|unit| Some((unit.addon.as_ref()?, unit))) {
-            for answer in &unit.answers {
-                add(name, *answer);
-            }
-            running.extend(answering.get_key_value(name).map(|(name, _)| *name));
+        let of_units = cluster.units.iter().filter_map(|unit| Some((unit.addon.as_ref()?, &unit.answers)));
+        let of_units = of_units.flat_map(|(addon, answers)| answers.iter().map(|it| (addon.clone(), *it)));
+        for answer in of_units.chain(answers) {
+            found.entry(answer).or_default().insert(cluster.name.clone());
         }
-        for (name, answer) in &answers {
-            add(name, *answer);
-        }
+        running.extend(cluster.addons());
     }
     let (mut accepted, mut problems) = (Vec::new(), Vec::new());
-    for (name, addon) in answering.into_iter().filter(|(name, _)| running.contains(name)) {
+    for (name, addon) in catalog.addons.iter().filter(|(name, _)| running.contains(name)) {
         for (index, accept) in addon.facts.accept.iter().enumerate() {
-            match found.remove(&(name, index)) {
+            match found.remove(&(name.clone(), index)) {
                 Some(clusters) => accepted.push(of(addon, index, accept, clusters)),
                 None if accept.check == "keys" && addon.locked.is_none() => {}
                 None => problems.push(stale(addon, index, accept)),
