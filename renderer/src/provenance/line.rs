@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::key_path::{KeyPath, Step, text_of};
 use crate::path::RepoPath;
 use crate::problem::Place;
-use crate::secrets::{self, MASK};
+use crate::secrets::{Mask, names_a_secret};
 use crate::templates::TemplateLine;
 use crate::tree::Tree;
 use crate::yaml::Value;
@@ -102,23 +102,9 @@ pub(super) fn name_of(facts: &Json, path: &[Step]) -> String {
 
 /// Returns a value without what is a secret by its form, or by the key that it stands under.
 pub(crate) fn masked(value: &Json, path: &[Step]) -> Json {
-    masked_below(value, path.iter().rev().find_map(Step::key).map(String::as_str))
-}
-
-fn masked_below(value: &Json, key: Option<&str>) -> Json {
-    match value {
-        Json::Array(items) => items.iter().map(|item| masked_below(item, key)).collect(),
-        Json::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), masked_below(value, Some(key)))).collect()
-        }
-        Json::String(_) if key.is_some_and(|key| is_secret(key, value)) => MASK.into(),
-        Json::String(text) => secrets::masked(text).into(),
-        other => other.clone(),
-    }
-}
-
-fn is_secret(key: &str, value: &Json) -> bool {
-    secrets::names_a_secret(key) && secrets::holds_a_secret(key, &Value::from(value))
+    let key = path.iter().rev().find_map(Step::key).map(String::as_str);
+    let name = key.filter(|key| names_a_secret(key));
+    Mask::default().rendered(Value::from(value), name).to_json()
 }
 
 #[cfg(test)]
@@ -126,12 +112,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::secrets::MASK;
 
     #[test]
     fn a_secret_is_masked_by_its_key_and_by_its_form() {
         let token = ["ghp_", "0123456789abcdefghijABCDEFGHIJ012345"].concat();
         let value = json!({"adminPassword": "hunter2hunter2", "note": token, "list": ["a", 1, null]});
-        let shown = json!({"adminPassword": MASK, "note": MASK, "list": ["a", 1, null]});
+        let shown = json!({"adminPassword": MASK, "note": "*** (GitHub token)", "list": ["a", 1, null]});
         assert_eq!(masked(&value, &[]), shown);
         assert_eq!(masked(&json!("hunter2hunter2"), &[Step::Key("password".to_owned())]), json!(MASK));
     }

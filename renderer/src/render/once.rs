@@ -102,18 +102,12 @@ impl Equals<'_> {
     }
 
     fn own_facts(&mut self, name: &ClusterName) -> Arc<OwnFacts> {
-        let make = || {
-            let cluster = self.inventory.clusters.get(name);
-            let hub = cluster.and_then(|cluster| self.inventory.hub_of(cluster)).map(Arc::as_ref);
-            Arc::new(
-                cluster.map_or_else(|| OwnFacts::named(name, ""), |cluster| OwnFacts::written(cluster, hub)),
-            )
-        };
-        if !self.own.contains_key(name) {
-            let own = make();
-            self.own.insert(name.clone(), own);
-        }
-        Arc::clone(&self.own[name])
+        let inventory = self.inventory;
+        let own = self.own.entry(name.clone()).or_insert_with(|| {
+            let Some(cluster) = inventory.clusters.get(name) else { return OwnFacts::named(name, "").into() };
+            OwnFacts::written(cluster, inventory.hub_of(cluster).map(Arc::as_ref)).into()
+        });
+        Arc::clone(own)
     }
 
     /// No facts are known of a cluster whose file has problems; they are taken from the line.

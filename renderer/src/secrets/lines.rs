@@ -14,22 +14,24 @@ const SHORTEST: usize = 4;
 
 /// A file, line by line.
 pub(crate) struct Lines<'t> {
+    text: &'t str,
     all: Vec<&'t str>,
-    /// The secrets on each line that are known by their form, wherever they begin.
-    known: Vec<(usize, Range<usize>)>,
+    /// The secrets that are known by their form, wherever they stand in the text.
+    known: Vec<Range<usize>>,
     /// Whether a Secret of Kubernetes is written in it.
     has_secret_object: bool,
 }
 
 impl<'t> Lines<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        let lines: Vec<&str> = text.lines().collect();
+        let all: Vec<&str> = text.lines().collect();
         let says_secret = |line: &&str| {
             let line = line.replace(['"', '\'', ' '], "");
             line.starts_with("kind:Secret") && !line.starts_with("kind:SecretStore")
         };
-        let has_secret_object = text.contains("Secret") && lines.iter().any(says_secret);
-        Self { known: known_on_lines(text), all: lines, has_secret_object }
+        let has_secret_object = text.contains("Secret") && all.iter().any(says_secret);
+        let known = forms::find(text).into_iter().map(|found| found.range).collect();
+        Self { text, all, known, has_secret_object }
     }
 
     /// Returns a line by its number, from 0.
@@ -39,24 +41,32 @@ impl<'t> Lines<'t> {
 
     /// Returns a text without the secrets of a line.
     pub(crate) fn masked(&self, number: usize, text: String) -> String {
-        let secrets = self.line(number).map(|line| secrets_on(line, self.above(number))).unwrap_or_default();
-        let text = secrets.iter().fold(text, |text, secret| text.replace(secret, MASK));
+        let secrets = self.secrets(number).into_iter();
+        let text = secrets.fold(text, |text, secret| text.replace(secret, MASK));
         super::masked(&text).into_owned()
     }
 
-    fn above(&self, number: usize) -> &[&'t str] {
-        &self.all[number.saturating_sub(MAX_LINES)..number]
+    /// Returns the secrets on a line, without quotes and comments.
+    fn secrets(&self, number: usize) -> Vec<&'t str> {
+        let Some(line) = self.line(number) else { return Vec::new() };
+        let bare = |range: Range<usize>| {
+            let value = line[range].split(" #").next().unwrap_or_default();
+            value.trim().trim_matches(['"', '\''])
+        };
+        let secrets = self.hidden(number, false).into_iter().map(bare);
+        secrets.filter(|secret| secret.len() >= SHORTEST).collect()
     }
 
     /// Returns what must not be seen of a line, from its beginning to its end; rather too much than too little.
     pub(crate) fn hidden(&self, number: usize, holds_secret: bool) -> Vec<Range<usize>> {
         let line = self.all[number];
-        let above = self.above(number);
+        let above = &self.all[number.saturating_sub(MAX_LINES)..number];
         let below = self.all.get(number + 1).copied();
-        let first = self.known.partition_point(|(at, _)| *at < number);
-        let known = self.known[first..].iter().take_while(|(at, _)| *at == number);
-        let mut hidden: Vec<Range<usize>> = known.map(|(_, range)| range.clone()).collect();
-        hidden.extend(behind_secret_name(line));
+        let start = line.as_ptr() as usize - self.text.as_ptr() as usize;
+        let end = start + line.len();
+        let known = self.known.iter().filter(|secret| secret.start < end && start < secret.end);
+        let known = known.map(|secret| secret.start.max(start) - start..secret.end.min(end) - start);
+        let mut hidden: Vec<Range<usize>> = known.chain(behind_secret_name(line)).collect();
         let is_data = |key: &str| self.has_secret_object && matches!(key, "data" | "stringData");
         if holds_secret
             || is_below(line, above, |key| names_a_secret(key) || is_data(key))
@@ -80,27 +90,6 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
         overlaps
     });
     ranges
-}
-
-/// Finds the secrets of a text by their form, as parts of its lines.
-fn known_on_lines(text: &str) -> Vec<(usize, Range<usize>)> {
-    let mut known = Vec::new();
-    let mut secrets = forms::find(text).into_iter().map(|found| found.range).peekable();
-    let mut start = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let end = start + line.len();
-        while let Some(secret) = secrets.peek().filter(|secret| secret.start < end) {
-            let length = line.trim_end_matches(['\n', '\r']).len();
-            let from = secret.start.saturating_sub(start).min(length);
-            known.push((number, from..(secret.end - start).min(length)));
-            if secret.end > end {
-                break;
-            }
-            secrets.next();
-        }
-        start = end;
-    }
-    known
 }
 
 /// Returns what stands behind the first word of a line that names a secret.
@@ -170,18 +159,6 @@ fn value_start(line: &str) -> usize {
     }
 }
 
-/// Returns the secrets on a line: by their form, by their key, and below a key that names one.
-fn secrets_on<'l>(line: &'l str, above: &[&str]) -> Vec<&'l str> {
-    let mut found: Vec<&str> = forms::find(line).into_iter().map(|found| &line[found.range]).collect();
-    if key(line).is_some_and(names_a_secret) || is_below(line, above, names_a_secret) {
-        let value = line.split_once(": ").map_or(line.trim_start_matches([' ', '-']), |(_, value)| value);
-        let value = value.split(" #").next().unwrap_or_default().trim();
-        found.push(value.trim_matches(['"', '\'']));
-    }
-    found.retain(|secret| secret.len() >= SHORTEST);
-    found
-}
-
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start_matches(' ').len()
 }
@@ -208,10 +185,7 @@ mod tests {
             ("token:\n  of: x\nother: abcd1\n", 3, &[]),
             ("a: ghp_0123456789abcdefghij\n", 1, &["ghp_0123456789abcdefghij"]),
         ] {
-            let lines: Vec<_> = text.lines().collect();
-            let mut found = secrets_on(lines[line - 1], &lines[..line - 1]);
-            found.dedup();
-            assert_eq!(found, secrets, "{text}");
+            assert_eq!(Lines::new(text).secrets(line - 1), secrets, "{text}");
         }
     }
 }

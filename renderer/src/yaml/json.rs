@@ -4,7 +4,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::value::{Map, Number, Value};
+use super::value::{Map, Number, Value, float_spelling};
 
 impl From<&serde_json::Value> for Value {
     fn from(json: &serde_json::Value) -> Self {
@@ -23,14 +23,9 @@ impl From<&serde_json::Value> for Value {
 
 impl From<&serde_json::Number> for Number {
     fn from(number: &serde_json::Number) -> Self {
-        if let Some(number) = number.as_i64() {
-            return number.into();
-        }
-        if let Some(number) = number.as_u64() {
-            return number.into();
-        }
-        let number = number.as_f64().expect("a JSON number is an integer of 64 bits or a float");
-        Self::try_from(number).expect("a JSON number is finite")
+        let float = number.as_f64().filter(|_| number.is_f64());
+        // A JSON number is finite.
+        Self(float.and_then(float_spelling).unwrap_or_else(|| number.to_string()).into())
     }
 }
 

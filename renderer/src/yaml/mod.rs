@@ -14,5 +14,5 @@ mod write;
 pub use interpret::{Ambiguity, Reading, interpret, interpret_as_written, interpret_plain};
 pub use node::{Node, NodeKind, Scalar, Style};
 pub use read::{decode, parse, parse_foreign, weight};
-pub use value::{Map, NotFinite, Number, Value};
+pub use value::{Map, Number, Value};
 pub use write::{write, write_to};

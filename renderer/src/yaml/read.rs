@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::iter;
 
 use granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 
@@ -141,14 +140,10 @@ struct Reader {
 
 /// A collection that has not ended yet.
 struct Open {
-    position: Position,
+    node: Node,
     anchor: usize,
-    content: Content,
-}
-
-enum Content {
-    List(Vec<Node>),
-    Map { entries: Vec<(Node, Node)>, key: Option<Node> },
+    /// In a map, the key whose value comes next.
+    key: Option<Node>,
 }
 
 /// A finished node that aliases may repeat.
@@ -179,11 +174,11 @@ impl Reader {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "seq", &span);
-                self.begin(start, anchor, Content::List(Vec::new()))?;
+                self.begin(start, anchor, NodeKind::List(Vec::new()))?;
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_collection_tag(tag.as_deref(), "map", &span);
-                self.begin(start, anchor, Content::Map { entries: Vec::new(), key: None })?;
+                self.begin(start, anchor, NodeKind::Map(Vec::new()))?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.end()?,
             Event::Anchor(_, name) => self.name_anchor(&name, start),
@@ -195,31 +190,25 @@ impl Reader {
         Ok(())
     }
 
-    fn begin(&mut self, position: Position, anchor: usize, content: Content) -> Result<(), Fault> {
+    fn begin(&mut self, position: Position, anchor: usize, kind: NodeKind) -> Result<(), Fault> {
         check_depth(self.open.len() + 1, position)?;
-        self.open.push(Open { position, anchor, content });
+        self.open.push(Open { node: Node { position, kind }, anchor, key: None });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        let Open { position, anchor, content } = self.open.pop().expect("the parser ends what it began");
-        let kind = match content {
-            Content::List(items) => NodeKind::List(items),
-            Content::Map { entries, .. } => {
-                let entries = self.merge(entries);
-                let before = self.faults.len();
-                self.check_duplicates(&entries);
-                match &mut self.repeated {
-                    Some(repeated) if self.faults.len() > before => {
-                        repeated.extend(self.faults.drain(before..));
-                        NodeKind::Map(last_of_each(entries))
-                    }
-                    _ => NodeKind::Map(entries),
-                }
+        let Open { mut node, anchor, .. } = self.open.pop().expect("the parser ends what it began");
+        if let NodeKind::Map(entries) = &mut node.kind {
+            *entries = self.merge(std::mem::take(entries));
+            let before = self.faults.len();
+            self.check_duplicates(entries);
+            if let Some(repeated) = self.repeated.as_mut().filter(|_| self.faults.len() > before) {
+                repeated.extend(self.faults.drain(before..));
+                keep_last_of_each(entries);
             }
-        };
+        }
         self.written += NODE_WEIGHT;
-        self.finish(Node { position, kind }, anchor)
+        self.finish(node, anchor)
     }
 
     /// Puts a finished node where it belongs: in the collection around it, or among the documents.
@@ -229,17 +218,18 @@ impl Reader {
             self.copy(weight, node.position)?;
             self.anchors.insert(anchor, Anchor { node: node.clone(), weight, depth });
         }
-        match self.open.last_mut().map(|open| &mut open.content) {
-            None if is_empty_document(&node) => {}
-            None => self.documents.push(node),
-            Some(Content::List(items)) => items.push(node),
-            Some(Content::Map { entries, key: key @ Some(_) }) => {
-                entries.extend(key.take().map(|key| (key, node)));
-            }
-            Some(Content::Map { key, .. }) => {
+        let Some(around) = self.open.last_mut() else {
+            self.documents.extend(Some(node).filter(|node| !is_empty_document(node)));
+            return Ok(());
+        };
+        match (&mut around.node.kind, around.key.take()) {
+            (NodeKind::Map(entries), Some(key)) => entries.push((key, node)),
+            (NodeKind::Map(_), None) => {
                 self.faults.extend(key_fault(&node));
-                *key = Some(node);
+                around.key = Some(node);
             }
+            (NodeKind::List(items), _) => items.push(node),
+            (NodeKind::Scalar(_), _) => {}
         }
         Ok(())
     }
@@ -364,7 +354,8 @@ impl Reader {
             self.faults.push(duplicate_fault(&first.0, &second.0).hint("write one list: `<<: [*a, *b]`"));
         }
         let written = entries.len();
-        let mut known: HashSet<String> = entries.iter().filter_map(|(key, _)| key_text(key)).collect();
+        let mut known: HashSet<String> =
+            entries.iter().filter_map(|(key, _)| Some(key_text(key)?.to_owned())).collect();
         for source in merges.into_iter().flat_map(|(_, value)| merge_sources(value)) {
             let NodeKind::Map(named) = source.kind else {
                 let fault = Fault::new(source.position, "`<<` merges maps, and this is none").hint(
@@ -374,7 +365,7 @@ impl Reader {
                 continue;
             };
             for (key, value) in named {
-                if key_text(&key).is_some_and(|text| known.insert(text)) {
+                if key_text(&key).is_some_and(|text| known.insert(text.to_owned())) {
                     entries.push((key, value));
                 }
             }
@@ -387,14 +378,16 @@ impl Reader {
     fn check_duplicates(&mut self, entries: &[(Node, Node)]) {
         if entries.len() <= FEW_KEYS {
             for (at, (key, _)) in entries.iter().enumerate() {
-                let first = entries[..at].iter().find(|(earlier, _)| same_key(earlier, key));
+                let text = key_text(key);
+                let first =
+                    entries[..at].iter().find(|(earlier, _)| text.is_some() && key_text(earlier) == text);
                 self.faults.extend(first.map(|(first, _)| duplicate_fault(first, key)));
             }
             return;
         }
         let mut seen = HashMap::with_capacity(entries.len());
-        for (key, scalar) in entries.iter().filter_map(|(key, _)| Some((key, key.as_scalar()?))) {
-            if let Some(first) = seen.insert(scalar.text.as_str(), key) {
+        for (key, text) in entries.iter().filter_map(|(key, _)| Some((key, key_text(key)?))) {
+            if let Some(first) = seen.insert(text, key) {
                 self.faults.push(duplicate_fault(first, key));
             }
         }
@@ -402,38 +395,30 @@ impl Reader {
 }
 
 /// Keeps the last of the entries that have the same key.
-fn last_of_each(mut entries: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
+fn keep_last_of_each(entries: &mut Vec<(Node, Node)>) {
     let mut seen = HashSet::new();
     entries.reverse();
     entries.retain(|(key, _)| key.as_scalar().is_none_or(|scalar| seen.insert(scalar.text.clone())));
     entries.reverse();
-    entries
 }
 
 fn is_merge_key(key: &Node) -> bool {
     key.as_scalar().is_some_and(|scalar| scalar.style == Style::Plain && scalar.text == "<<")
 }
 
-fn key_text(key: &Node) -> Option<String> {
-    key.as_scalar().map(|scalar| scalar.text.clone())
+fn key_text(key: &Node) -> Option<&str> {
+    key.as_scalar().map(|scalar| scalar.text.as_str())
 }
 
 fn merge_sources(value: Node) -> Vec<Node> {
     match value.kind {
         NodeKind::List(items) => items,
-        _ => iter::once(value).collect(),
-    }
-}
-
-fn same_key(a: &Node, b: &Node) -> bool {
-    match (a.as_scalar(), b.as_scalar()) {
-        (Some(a), Some(b)) => a.text == b.text,
-        _ => false,
+        _ => vec![value],
     }
 }
 
 fn duplicate_fault(first: &Node, second: &Node) -> Fault {
-    let key = second.as_scalar().map_or("", |scalar| &scalar.text);
+    let key = key_text(second).unwrap_or_default();
     Fault::new(second.position, format!("key `{key}` is there twice"))
         .first(first.position)
         .hint("keep one of the two")

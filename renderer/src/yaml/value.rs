@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use thiserror::Error;
-
 use crate::key_path::{AsStep, Step};
 use crate::tree::Tree;
 
@@ -39,31 +37,6 @@ impl Number {
         &self.0
     }
 }
-
-impl From<i64> for Number {
-    fn from(number: i64) -> Self {
-        Self(number.to_string().into())
-    }
-}
-
-impl From<u64> for Number {
-    fn from(number: u64) -> Self {
-        Self(number.to_string().into())
-    }
-}
-
-impl TryFrom<f64> for Number {
-    type Error = NotFinite;
-
-    fn try_from(number: f64) -> Result<Self, NotFinite> {
-        float_spelling(number).map(|spelling| Self(spelling.into())).ok_or(NotFinite)
-    }
-}
-
-/// A float that neither JSON nor YAML's number syntax can hold: an infinity or "not a number".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("infinities and `NaN` are not numbers to YAML and JSON readers")]
-pub struct NotFinite;
 
 /// Integers below this are exact in a float, and so are written as integers.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
@@ -252,9 +225,9 @@ mod tests {
             (1e-7, "1.0e-7"),
             (0.00001, "0.00001"),
         ] {
-            assert_eq!(Number::try_from(number).unwrap().as_str(), spelling);
+            assert_eq!(float_spelling(number).as_deref(), Some(spelling));
         }
-        assert_eq!(Number::try_from(f64::NAN), Err(NotFinite));
-        assert_eq!(Number::try_from(f64::NEG_INFINITY), Err(NotFinite));
+        assert_eq!(float_spelling(f64::NAN), None);
+        assert_eq!(float_spelling(f64::NEG_INFINITY), None);
     }
 }

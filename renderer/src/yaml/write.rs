@@ -293,7 +293,7 @@ mod tests {
                 ]),
             ),
             ("map", map([("deep", map([("er", Value::Null)])), ("yes", Value::Bool(true))])),
-            ("count", Value::Number((-3_i64).into())),
+            ("count", Value::from(&serde_json::json!(-3))),
         ]);
         assert_written(
             &value,

@@ -2,6 +2,10 @@
 //!
 //! Tells them by how they are written; knows nothing of which of the programs reads what.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::scan::{Tag, TagKind};
 
 /// How to write such braces.
@@ -32,7 +36,7 @@ fn is_foreign(tag: &Tag) -> bool {
     if !tag.kind.is_in_tree() || text.is_empty() {
         return false;
     }
-    let bare = without_quotes(text);
+    let bare = QUOTED.replace_all(text, "");
     let mut words = bare.split([' ', '\t', '\r', '\n', '(', ')', ',']).filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default();
     BEGINNINGS.iter().any(|sign| text.starts_with(sign))
@@ -41,22 +45,11 @@ fn is_foreign(tag: &Tag) -> bool {
         || tag.kind == TagKind::Expression && WORDS.contains(&first) && text.len() > first.len()
 }
 
-/// Returns an expression without what stands in quotes.
-fn without_quotes(text: &str) -> String {
-    let mut bare = String::with_capacity(text.len());
-    let mut quote = None;
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match quote {
-            Some(_) if character == '\\' => drop(characters.next()),
-            Some(close) if character == close => quote = None,
-            Some(_) => {}
-            None if matches!(character, '"' | '\'' | '`') => quote = Some(character),
-            None => bare.push(character),
-        }
-    }
-    bare
-}
+/// What stands in quotes; they may be left open.
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
+    let quoted = r#"(?s)"(\\.|[^"\\])*("|$)|'(\\.|[^'\\])*('|$)|`(\\.|[^`\\])*(`|$)"#;
+    Regex::new(quoted).expect("the pattern is written here")
+});
 
 /// Returns whether a word is `.`, `.name` or `$name`; `./name` and `../name` are ours.
 fn is_go_path(word: &str) -> bool {
