@@ -29,9 +29,6 @@ pub trait Tree: Sized {
     /// Returns the value of a key of a map.
     fn get(&self, key: &str) -> Option<&Self>;
 
-    /// Returns an item of a list.
-    fn item(&self, index: usize) -> Option<&Self>;
-
     /// Returns the text, if this is one.
     fn as_str(&self) -> Option<&str>;
 
@@ -39,7 +36,7 @@ pub trait Tree: Sized {
     fn child(&self, step: Step<&str>) -> Option<&Self> {
         match step {
             Step::Key(key) => self.get(key),
-            Step::Index(index) => self.item(index),
+            Step::Index(_) => self.children().find_map(|(own, item)| (own == step).then_some(item)),
             Step::Item { field, id } => {
                 identified(self, field).find(|(.., found)| found == id).map(|(_, item, _)| item)
             }
@@ -191,10 +188,6 @@ impl Tree for Json {
 
     fn get(&self, key: &str) -> Option<&Self> {
         self.as_object()?.get(key)
-    }
-
-    fn item(&self, index: usize) -> Option<&Self> {
-        self.as_array()?.get(index)
     }
 
     fn as_str(&self) -> Option<&str> {

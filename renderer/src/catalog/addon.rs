@@ -12,7 +12,7 @@ use crate::charts::{ChartId, LockedChart};
 use crate::inventory::{self, Cluster, Fact, Role, key};
 use crate::key_path::{Step, is_at_or_below};
 use crate::path::{AddonName, RepoPath};
-use crate::problem::{Place, Problem, did_you_mean};
+use crate::problem::{Place, Problem, hint_at_near};
 use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
 use crate::tree::Tree;
@@ -77,7 +77,6 @@ pub struct AddonFile {
     pub sends: BySignal<Sends>,
     /// What reads its values as a part of the mesh, if it is one.
     #[serde(default)]
-    #[schemars(with = "String")]
     pub mesh: Option<String>,
     /// Answers to checks that guess: what they find there is meant.
     #[serde(default)]
@@ -271,10 +270,7 @@ fn settings_schema(facts: &AddonFile, origin: &Fact) -> Result<Schema, Box<Probl
 
 fn unknown_type(place: Place, written: &str) -> Problem {
     const TYPES: [&str; 6] = ["string", "integer", "number", "boolean", "array", "object"];
-    let hint = match did_you_mean(written, TYPES) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known types: `{}`", TYPES.join("`, `")),
-    };
+    let hint = hint_at_near(written, TYPES, || format!("known types: `{}`", TYPES.join("`, `")));
     Problem::at(place, format!("`{written}` is not a type")).hint(hint)
 }
 

@@ -19,7 +19,6 @@ pub struct Provides {
     /// How the chart makes the full name that the names of its objects begin with.
     pub full_name: FullName,
     /// All Services of the chart. Without this, any Service counts whose name begins with the release's, the chart's or the add-on's.
-    #[schemars(with = "Vec<Service>")]
     pub services: Option<Vec<Service>>,
     /// Secrets that the chart, or what it installs, makes by itself. `<release>` stands for the release.
     pub secrets: BTreeSet<String>,
@@ -32,10 +31,9 @@ pub struct Provides {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FullName {
     /// What the chart calls itself in names, if not as it is called in its repository.
-    #[schemars(with = "String")]
     pub name: Option<String>,
     /// How long the full name may be, in characters; 63 if left out.
-    #[schemars(with = "usize", range(min = 1, max = 63))]
+    #[schemars(range(min = 1, max = 63))]
     pub max_length: Option<usize>,
 }
 
@@ -47,7 +45,6 @@ pub struct Service {
     pub name: String,
     /// The subchart whose full name is meant, by the key of its values.
     #[serde(default)]
-    #[schemars(with = "ValuePath")]
     pub subchart: Option<ValuePath>,
     /// Its ports; any port counts if there is none.
     #[serde(default)]
@@ -92,11 +89,9 @@ pub struct Receives {
     pub endpoints: Vec<ReceivingEndpoint>,
     /// When a sender has to name a tenant; never if left out.
     #[serde(default)]
-    #[schemars(with = "Condition")]
     pub tenant: Option<Condition>,
     /// What reads the program's own configuration in the values, if that has to agree with them.
     #[serde(default)]
-    #[schemars(with = "String")]
     pub reader: Option<String>,
 }
 
@@ -110,7 +105,6 @@ pub enum Exposed {
         service: ValuePath,
         /// Where the values say its type, if not at `type` there.
         #[serde(default)]
-        #[schemars(with = "ValuePath")]
         r#type: Option<ValuePath>,
     },
     /// From the facts: an object of ours, a gateway or a machine in front of the cluster exposes it.
@@ -128,21 +122,18 @@ pub struct ReceivingEndpoint {
     pub scheme: String,
     /// When the endpoint is encrypted: the scheme then has an `s` at its end, as in `https` and `grpcs`.
     #[serde(default)]
-    #[schemars(with = "Condition")]
     pub tls: Option<Condition>,
     /// The port of the Service.
     pub port: Setting<u16>,
     /// The path; `/` if left out.
     #[serde(default)]
-    #[schemars(with = "String", regex(pattern = "^/"))]
+    #[schemars(regex(pattern = "^/"))]
     pub path: Option<String>,
     /// The value that stands before the path.
     #[serde(default)]
-    #[schemars(with = "ValuePath")]
     pub path_prefix: Option<ValuePath>,
     /// The value with the address that the program itself listens on, if the Service leads to this port whatever it is.
     #[serde(default)]
-    #[schemars(with = "ValuePath")]
     pub listen: Option<ValuePath>,
 }
 
@@ -158,15 +149,12 @@ pub struct Sends {
     pub targets: Vec<Target>,
     /// The value with the name of the cluster that goes along.
     #[serde(default)]
-    #[schemars(with = "ValuePath")]
     pub cluster_label: Option<ValuePath>,
     /// The value by which a cluster logs in: each cluster has one of its own.
     #[serde(default)]
-    #[schemars(with = "LoginValue")]
     pub login: Option<LoginValue>,
     /// What reads the program's own configuration in the values, in place of `targets`.
     #[serde(default)]
-    #[schemars(with = "String")]
     pub reader: Option<String>,
 }
 
@@ -176,21 +164,18 @@ pub struct Sends {
 pub struct Target {
     /// The list or map of which each item is a target. The other paths then begin at the item.
     #[serde(default)]
-    #[schemars(with = "ValuePath")]
     pub each: Option<ValuePath>,
     /// The value with the URL.
     pub url: ValuePath,
     /// The scheme of a value that has none.
     #[serde(default)]
-    #[schemars(with = "String")]
     pub scheme: Option<String>,
     /// The path that the program adds to the value.
     #[serde(default)]
-    #[schemars(with = "String", regex(pattern = "^/"))]
+    #[schemars(regex(pattern = "^/"))]
     pub path: Option<String>,
     /// The value that names a tenant.
     #[serde(default)]
-    #[schemars(with = "ValuePath")]
     pub tenant: Option<ValuePath>,
 }
 
@@ -221,7 +206,6 @@ pub struct Condition {
     pub default: Option<Json>,
     /// How to make it hold, where more than the value is to be said.
     #[serde(default)]
-    #[schemars(with = "String")]
     pub hint: Option<String>,
 }
 

@@ -88,13 +88,12 @@ fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<
     let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
     let cluster = ClusterDocuments::new(&scope, &rendered.catalog, &budget);
     let hits = facts_at(&cluster, targets);
-    let mut facts = cluster.facts.facts().clone();
+    let mut changed = cluster.facts.clone();
     for path in &hits {
-        if let Some(fact) = part_mut(&mut facts, path) {
+        if let Some(fact) = part_mut(changed.facts_mut(), path) {
             perturb(fact);
         }
     }
-    let changed = Scope::new(facts).within(&budget);
     let units = templates(&rendered.catalog, scope.cluster);
     let mut reached = Vec::new();
     for template in units.iter().flat_map(|unit| &unit.templates) {

@@ -18,7 +18,6 @@ pub struct ChartSources {
     /// `https://charts.example.com/stable` in `oci://registry.internal/mirror` is
     /// `oci://registry.internal/mirror/charts.example.com/stable`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "ChartAddress")]
     pub mirror: Option<ChartAddress>,
     /// Repositories that are drawn from somewhere else: the address that stands in for each. One that stands for itself is
     /// not mirrored.

@@ -169,11 +169,6 @@ impl Tree for Fact {
         entries.get(key).filter(|fact| !fact.is_dropped())
     }
 
-    fn item(&self, index: usize) -> Option<&Self> {
-        let FactKind::List(items) = &self.kind else { return None };
-        items.get(index)
-    }
-
     fn as_str(&self) -> Option<&str> {
         let FactKind::Scalar(value) = &self.kind else { return None };
         value.as_str()

@@ -44,7 +44,7 @@ impl fmt::Display for Role {
 }
 
 /// Facts about one cluster; the file's name is the cluster's name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "Fleetwright cluster")]
 pub struct ClusterFile {
@@ -54,7 +54,6 @@ pub struct ClusterFile {
     /// The cluster that runs Argo CD and collects telemetry for this one. A control cluster is its own hub unless it
     /// names another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub hub: Option<String>,
     /// Free labels, for choosing clusters.
     #[serde(default)]
@@ -67,11 +66,9 @@ pub struct ClusterFile {
     pub networks: Networks,
     /// The addresses that the cluster's load balancers may take.
     #[serde(default)]
-    #[schemars(with = "LoadBalancer")]
     pub load_balancer: Option<LoadBalancer>,
     /// Where the Kubernetes API server is reached from outside the cluster.
-    #[serde(default)]
-    #[schemars(with = "ApiServer")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_server: Option<ApiServer>,
     /// Named addresses, each out of the cluster's own pool.
     #[serde(default)]
@@ -138,11 +135,10 @@ pub struct LoadBalancer {
 }
 
 /// What a cluster changes about one add-on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AddonChoice {
     /// Whether the add-on runs here, regardless of its own placement.
-    #[schemars(with = "bool")]
     pub enabled: Option<bool>,
     /// Settings that the add-on declares in its `addon.yaml`.
     pub settings: BTreeMap<String, Json>,
@@ -174,23 +170,18 @@ pub struct FleetFile {
     pub machines: BTreeMap<String, Machine>,
     /// What hubs and spokes agree on about logs. Left out, Loki knows no tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Logs")]
     pub logs: Option<Logs>,
     /// Where backups are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Backups")]
     pub backups: Option<Backups>,
     /// Where secrets are kept. The repository holds their names and never their content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "SecretStore")]
     pub secrets: Option<SecretStore>,
     /// Who issues certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Trust")]
     pub trust: Option<Trust>,
     /// The service mesh that all clusters belong to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Mesh")]
     pub mesh: Option<Mesh>,
 }
 
@@ -278,10 +269,8 @@ pub struct Machine {
     pub address: Address,
     /// The port of the service that it offers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "NonZeroU16")]
     pub port: Option<NonZeroU16>,
     /// The port of its metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "NonZeroU16")]
     pub metrics_port: Option<NonZeroU16>,
 }

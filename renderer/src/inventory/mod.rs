@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 pub(crate) use crate::key_path::key;
 use crate::path::{ClusterName, RepoPath};
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, hint_at_near};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 
 pub use chart_sources::{ChartAddress, ChartSources, is_same_repository};
@@ -248,9 +248,8 @@ fn hub_problems(inventory: &Inventory) -> Vec<Problem> {
 fn unknown_hub_hint(inventory: &Inventory, cluster: &Cluster) -> String {
     let hubs = inventory.clusters.values().filter(|cluster| cluster.is_hub());
     let hubs: Vec<_> = hubs.map(|hub| hub.name.as_str()).collect();
-    match did_you_mean(cluster.hub.as_str(), hubs.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if hubs.is_empty() => "describe a cluster with `role: control` first".to_owned(),
-        None => format!("known hubs: `{}`", hubs.join("`, `")),
-    }
+    hint_at_near(cluster.hub.as_str(), hubs.iter().copied(), || match hubs.as_slice() {
+        [] => "describe a cluster with `role: control` first".to_owned(),
+        hubs => format!("known hubs: `{}`", hubs.join("`, `")),
+    })
 }

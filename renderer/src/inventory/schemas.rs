@@ -25,6 +25,7 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Json {
     // An editor would insert the `null` of what is absent by default, which is refused.
     change_everywhere(&mut schema, &|keywords| {
         keywords.retain(|keyword, value| keyword != "default" || !value.is_null());
+        drop_null(keywords);
         bound_number(keywords);
     });
     schema
@@ -72,6 +73,16 @@ fn allow_null(schema: &mut Json) {
                 alternatives.push(json!({"type": "null"}));
             }
         }
+    }
+}
+
+/// What is absent is left out: `null` is no type of it.
+fn drop_null(keywords: &mut Keywords) {
+    let Some(Json::Array(types)) = keywords.get_mut("type") else { return };
+    types.retain(|kind| kind != "null");
+    if let [only] = types.as_slice() {
+        let only = only.clone();
+        keywords.insert("type".to_owned(), only);
     }
 }
 

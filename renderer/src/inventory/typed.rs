@@ -80,21 +80,14 @@ fn hub_name(name: &ClusterName, facts: &ClusterFile, origin: &Fact) -> Result<Cl
     }
 }
 
+/// Returns the facts as a template sees them. What has no place for a cluster is left out where it is unknown: a template
+/// that needs it fails, instead of inserting nothing.
 fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
-    let mut view = json!({
-        "name": name.as_str(),
-        "role": facts.role.as_str(),
-        "hub": hub.as_str(),
-        "labels": facts.labels,
-        "machines": facts.machines,
-        "networks": facts.networks,
-        "loadBalancer": facts.load_balancer,
-        "addresses": facts.addresses,
-    });
-    // Left out where it is unknown: a template that needs it fails, instead of inserting nothing.
-    if let Some(api_server) = &facts.api_server {
-        view["apiServer"] = json!(api_server);
-    }
+    let mut view = json!(facts);
+    view["name"] = name.as_str().into();
+    view["hub"] = hub.as_str().into();
+    // What it changes about add-ons is seen in these.
+    view.as_object_mut().and_then(|view| view.remove("addons"));
     view
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct ClusterDocuments<'a> {
     pub scope: &'a ClusterScope<'a>,
     pub catalog: &'a Catalog,
     pub facts: Scope<'a>,
+    /// What all of this may take.
+    pub budget: &'a RenderBudget<'a>,
 }
 
 impl<'a> ClusterDocuments<'a> {
@@ -23,26 +25,12 @@ impl<'a> ClusterDocuments<'a> {
         catalog: &'a Catalog,
         budget: &'a RenderBudget<'a>,
     ) -> Self {
-        Self { scope, catalog, facts: Scope::new(scope.facts()).within(budget) }
+        Self { scope, catalog, facts: Scope::new(scope.facts()).within(budget), budget }
     }
 
     /// Returns the documents of a file.
     pub(crate) fn of<'d>(&'d self, template: &'d UnitTemplate<'d>) -> FileDocuments<'d> {
         FileDocuments { cluster: self, template }
-    }
-
-    /// Returns a copy of the facts, which may be changed, within the same budget.
-    pub(super) fn facts_to_change(&self) -> Scope<'a> {
-        let copy = Scope::new(self.facts.facts().clone());
-        match self.facts.budget() {
-            Some(budget) => copy.within(budget),
-            None => copy,
-        }
-    }
-
-    /// Returns whether the cluster has taken all that it may take, which is one of the problems found.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.facts.budget().is_some_and(RenderBudget::is_spent)
     }
 }
 

@@ -17,7 +17,7 @@ use super::line::{FactLine, Influence, Provenance, masked, name_of};
 
 /// Adds the facts that values depend on; those that a cluster sets itself have theirs already.
 pub(crate) fn add_facts(file: FileDocuments<'_>, documents: &[Value], found: &mut [Provenance]) {
-    let facts = file.cluster.facts_to_change();
+    let facts = file.cluster.facts.clone();
     let mut probe = Probe { file, documents, found, facts, lines: BTreeMap::new() };
     let open: Vec<_> = (0..probe.found.len()).filter(|index| probe.found[*index].facts.is_empty()).collect();
     if open.is_empty() {

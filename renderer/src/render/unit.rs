@@ -44,7 +44,7 @@ impl<'a> UnitRenderer<'a> {
                 Ok(file) => files.extend(file),
                 Err(found) => problems.extend(found),
             }
-            if self.documents.is_spent() {
+            if self.documents.budget.is_spent() {
                 break;
             }
         }
@@ -90,9 +90,7 @@ impl<'a> UnitRenderer<'a> {
         }
         let written_from = template.template.unwrap_or(&self.documents.scope.cluster.file);
         let text = write_file(written_from, &documents);
-        if let Some(budget) = self.documents.facts.budget() {
-            budget.write(written_from, text.len()).map_err(|problem| vec![*problem])?;
-        }
+        self.documents.budget.write(written_from, text.len()).map_err(|problem| vec![*problem])?;
         Ok(Some(RenderedFile {
             path: template.writes.clone(),
             addon: template.addon.map(|addon| addon.name.clone()),

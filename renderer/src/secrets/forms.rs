@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use regex::Regex;
+
 use super::names::names_a_secret;
 use super::references::{is_hash, is_placeholder, is_reference};
 
@@ -61,13 +63,22 @@ const TOKENS_WITH_DIGITS: &[(&str, usize, &str)] = &[
     ("sk-", 40, "API key"),
 ];
 
+type Pattern = LazyLock<Regex>;
+
+/// A private key in PEM, to its end or that of the text.
+static PEM_KEY: Pattern =
+    Pattern::new(|| regex(r"(?s)-----BEGIN [^\n-]*PRIVATE KEY[^\n-]*-----.*?(?:-----END [^\n-]*-----|\z)"));
+/// `scheme://user:password@host`.
+static LOGIN: Pattern = Pattern::new(|| regex(r#"://[^:/"'<>\s]*:([^/"'<>\s]*)@"#));
 /// Addresses of which the rest is a secret.
-const SECRET_ADDRESSES: [&str; 4] = [
-    "hooks.slack.com/services/T",
-    "hooks.slack.com/workflows/T",
-    "discord.com/api/webhooks/",
-    "webhook.office.com/webhookb2/",
-];
+static SECRET_ADDRESS: Pattern = Pattern::new(|| {
+    let hosts = "hooks[.]slack[.]com/(?:services|workflows)/T|discord[.]com/api/webhooks/|webhook[.]office[.]com/webhookb2/";
+    regex(&format!(r#"://[^/"'<>\s]*?(?:{hosts})([^"'<>\s]*)"#))
+});
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is written here")
+}
 
 /// The beginnings of private keys that were encoded as base64.
 const ENCODED_KEYS: [&str; 7] = [
@@ -87,8 +98,6 @@ const SCHEMES: [&str; 6] = ["Bearer ", "bearer ", "BEARER ", "Basic ", "basic ",
 const SHORTEST: usize = 6;
 /// Tokens are well below this; what follows in the same word belongs to it no more.
 const MAX_TOKEN: usize = 512;
-/// How far into an address a host is looked for.
-const MAX_HOST: usize = 300;
 /// How much of a line is looked at for what is assigned.
 const MAX_LINE: usize = 4_096;
 /// No private key is shorter than the lines around it.
@@ -165,22 +174,9 @@ fn apart(mut found: Vec<Found>) -> Vec<Found> {
 
 /// Finds private keys in PEM and in the form of `PuTTY`.
 fn keys(text: &str, found: &mut Vec<Found>) {
-    const BEGIN: &str = "-----BEGIN ";
-    if text.contains("PuTTY-User-Key-File-") {
-        found.push(Found { range: 0..text.len(), kind: "private key" });
-    }
-    let mut from = 0;
-    while let Some(begin) = text[from..].find(BEGIN).map(|at| from + at) {
-        from = begin + BEGIN.len();
-        let Some(label) = text[from..].find("-----").map(|end| &text[from..from + end]) else { continue };
-        if !label.contains("PRIVATE KEY") || label.contains('\n') {
-            continue;
-        }
-        let end = format!("-----END {label}-----");
-        let end = text[from..].find(&end).map_or(text.len(), |at| from + at + end.len());
-        found.push(Found { range: begin..end, kind: "private key" });
-        from = end;
-    }
+    let putty = text.contains("PuTTY-User-Key-File-").then_some(0..text.len());
+    let keys = PEM_KEY.find_iter(text).map(|key| key.range()).chain(putty);
+    found.extend(keys.map(|range| Found { range, kind: "private key" }));
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -268,31 +264,12 @@ fn credential_at(text: &str, at: usize) -> Option<Found> {
     is_secret.then_some(Found { range: start..end, kind: "credential" })
 }
 
-/// Finds `scheme://user:password@host`, and addresses that are secrets themselves.
+/// Finds passwords in addresses, and addresses that are secrets themselves.
 fn addresses(text: &str, found: &mut Vec<Found>) {
-    let mut from = 0;
-    while let Some(start) = text[from..].find("://").map(|at| from + at + 3) {
-        let rest = &text[start..];
-        let is_end = |c: char| matches!(c, '/' | '"' | '\'' | '<' | '>') || c.is_whitespace();
-        let authority = rest[..rest.floor_char_boundary(MAX_LINE)].split(is_end).next().unwrap_or_default();
-        if let Some((user, password)) =
-            authority.rsplit_once('@').and_then(|(login, _)| login.split_once(':'))
-            && !is_placeholder(password)
-        {
-            let start = start + user.len() + 1;
-            found.push(Found { range: start..start + password.len(), kind: "password" });
-        }
-        for beginning in SECRET_ADDRESSES {
-            let head = &rest[..rest.floor_char_boundary(MAX_HOST)];
-            if let Some(at) = head.find(beginning).filter(|at| *at <= authority.len()) {
-                let secret = start + at + beginning.len();
-                let length = text[secret..].find(|c: char| c.is_whitespace() || "\"'<>".contains(c));
-                let end = length.map_or(text.len(), |length| secret + length);
-                found.push(Found { range: secret..end, kind: "webhook address" });
-            }
-        }
-        from = start;
-    }
+    let captured = |pattern: &'static Pattern| pattern.captures_iter(text).filter_map(|it| it.get(1));
+    let passwords = captured(&LOGIN).filter(|password| !is_placeholder(password.as_str()));
+    found.extend(passwords.map(|it| Found { range: it.range(), kind: "password" }));
+    found.extend(captured(&SECRET_ADDRESS).map(|it| Found { range: it.range(), kind: "webhook address" }));
 }
 
 /// Finds `password: x`, `password = "x"`, `--password=x` and `"password": "x"` in a text.

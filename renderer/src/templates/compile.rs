@@ -2,7 +2,7 @@
 //!
 //! Knows handlebars and nothing of YAML. All that could abort or mislead the renderer is refused here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use handlebars::{Handlebars, Template, TemplateError};
 
@@ -15,7 +15,6 @@ use super::partials::PartialCalls;
 use super::rewrite::{Calls, Rewriter};
 use super::source::{Compiled, SourceKind, SourceText, Texts};
 use super::syntax::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, foreign, scan, token};
-use super::trail::Marks;
 
 /// How many bytes all templates and partials may have together.
 const MAX_SET_BYTES: usize = 16 * 1024 * 1024;
@@ -38,14 +37,7 @@ pub(super) fn compile(sources: &[SourceText], texts: &Texts) -> Result<Compiled,
     registry.set_strict_mode(true);
     registry.register_escape_fn(handlebars::no_escape);
     helpers::unregister_foreign(&mut registry);
-    let mut compiled = Compiled {
-        registry,
-        sites: Vec::new(),
-        marks: Marks::default(),
-        names_read: BTreeSet::new(),
-        ends_read: BTreeSet::new(),
-        parts: BTreeMap::new(),
-    };
+    let mut compiled = Compiled { registry, ..Compiled::default() };
     let mut problems = Vec::new();
     let mut calls = BTreeMap::new();
     let (mut bytes, mut tags) = (0, 0);

@@ -82,7 +82,7 @@ fn len(value: &Json) -> Result<Json, Refusal> {
     match value {
         Json::Array(items) => Ok(items.len().into()),
         Json::Object(map) => Ok(map.len().into()),
-        other => Err(Refusal::new(format!("`len` needs a list or a map, not {}", kind_of(other)))),
+        other => Err(needs("`len` needs a list or a map", other)),
     }
 }
 
@@ -90,7 +90,7 @@ fn len(value: &Json) -> Result<Json, Refusal> {
 fn host(value: &Json) -> Result<Json, Refusal> {
     match value {
         Json::String(text) => Ok(network::bracketed(text).into()),
-        other => Err(Refusal::new(format!("`host` needs an address or a name, not {}", kind_of(other)))),
+        other => Err(needs("`host` needs an address or a name", other)),
     }
 }
 
@@ -108,11 +108,10 @@ fn family(value: &Json) -> Result<Json, Refusal> {
 fn join(list: &Json, separator: &Json) -> Result<Json, Refusal> {
     const HINT: &str = "write `(join list \",\")`";
     let Json::Array(items) = list else {
-        return Err(Refusal::new(format!("`join` needs a list, not {}", kind_of(list))).hint(HINT));
+        return Err(needs("`join` needs a list", list).hint(HINT));
     };
     let Json::String(separator) = separator else {
-        let message = format!("`join` needs a string between the items, not {}", kind_of(separator));
-        return Err(Refusal::new(message).hint(HINT));
+        return Err(needs("`join` needs a string between the items", separator).hint(HINT));
     };
     let text = |item| {
         scalar_text(item).ok_or_else(|| {
@@ -132,15 +131,9 @@ fn lookup(container: &Json, key: &Json) -> Result<Json, Refusal> {
         (Json::Array(items), Json::Number(index)) => {
             index.as_u64().and_then(|index| items.get(usize::try_from(index).ok()?))
         }
-        (Json::Object(_), key) => {
-            return Err(Refusal::new(format!("`lookup` in a map needs a string, not {}", kind_of(key))));
-        }
-        (Json::Array(_), key) => {
-            return Err(Refusal::new(format!("`lookup` in a list needs a number, not {}", kind_of(key))));
-        }
-        (other, _) => {
-            return Err(Refusal::new(format!("`lookup` needs a map or a list, not {}", kind_of(other))));
-        }
+        (Json::Object(_), key) => return Err(needs("`lookup` in a map needs a string", key)),
+        (Json::Array(_), key) => return Err(needs("`lookup` in a list needs a number", key)),
+        (other, _) => return Err(needs("`lookup` needs a map or a list", other)),
     };
     found.cloned().ok_or_else(|| not_found("lookup", container, key))
 }
@@ -177,6 +170,11 @@ fn under<'v>(function: &str, list: &'v Json, key: &Json) -> Result<Vec<(&'v Json
     };
     let value = |item: &'v Json| Ok((item, item.get(name).ok_or_else(|| not_found(function, item, key))?));
     items.iter().map(value).collect()
+}
+
+/// Refuses a value that is not what a function needs.
+fn needs(what: &str, given: &Json) -> Refusal {
+    Refusal::new(format!("{what}, not {}", kind_of(given)))
 }
 
 fn not_found(function: &str, container: &Json, key: &Json) -> Refusal {

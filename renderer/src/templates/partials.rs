@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::problem::{Fault, Position, did_you_mean};
+use crate::problem::{Fault, Position, hint_at_near};
 
 use super::syntax::MAX_NESTING;
 
@@ -36,7 +36,10 @@ impl PartialCalls<'_> {
 
     fn fault(&self, from: &str, call: &PartialCall) -> Option<Fault> {
         if !self.partials.contains(call.name.as_str()) {
-            return Some(self.unknown(call));
+            let known = self.partials.iter().copied();
+            let create = || format!("create `templates/_partials/{}.hbs`", call.name);
+            let fault = Fault::new(call.position, format!("unknown partial `{}`", call.name));
+            return Some(fault.hint(hint_at_near(&call.name, known, create)));
         }
         if let Some(path) = self.way_back(from, &call.name) {
             // A cycle has no beginning: it is reported once, where the first name of it makes its call.
@@ -52,15 +55,6 @@ impl PartialCalls<'_> {
             let message = format!("more than {MAX_NESTING} blocks and partials inside each other");
             Fault::new(call.position, message).hint("call fewer partials from partials")
         })
-    }
-
-    fn unknown(&self, call: &PartialCall) -> Fault {
-        let name = &call.name;
-        let fault = Fault::new(call.position, format!("unknown partial `{name}`"));
-        match did_you_mean(name, self.partials.iter().copied()) {
-            Some(near) => fault.hint(format!("did you mean `{near}`?")),
-            None => fault.hint(format!("create `templates/_partials/{name}.hbs`")),
-        }
     }
 
     /// Returns the shortest chain of calls from `first` to `target`, both named.

@@ -4,6 +4,7 @@
 //! rewritten tree carries its site in the place of a line number, so that every error knows where it happened.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::slice;
 
 use handlebars::Template;
@@ -14,9 +15,9 @@ use serde_json::Value as Json;
 
 use crate::path::RepoPath;
 use crate::plural::counted;
-use crate::problem::{Fault, Place, Position, did_you_mean};
+use crate::problem::{Fault, Place, Position, hint_at_near};
 
-use super::functions::{self, FILE, FUNCTIONS, Function};
+use super::functions::{self, FILE, FUNCTIONS};
 use super::helpers::{BLOCK_HELPERS, INSERT, PARTIAL, VALUE};
 use super::partials::PartialCall;
 use super::source::{Compiled, SourceKind, SourceText, TEXTS, TemplateLine, TemplateSource, Texts};
@@ -143,17 +144,9 @@ impl<'a> Rewriter<'a> {
             self.unknown_helper("block helper", name, &BLOCK_HELPERS);
             return;
         }
-        self.refuse_named_arguments(call);
         let wanted = usize::from(name != "raw");
-        if call.params.len() != wanted {
-            let called = format!("`{{{{#{name}}}}}`");
-            self.wrong_number(
-                &called,
-                &counted(wanted, "argument"),
-                call,
-                "put a function and its arguments in parentheses: `{{#if (eq a b)}}`",
-            );
-        }
+        let example = format!("{{{{#{name} (lookup a b)}}}}");
+        self.check_number(&format!("{{{{#{name}}}}}"), &(wanted..=wanted), call, &example);
         let names = match (&call.block_param, name) {
             (None, _)
             | (Some(BlockParam::Single(_)), "each" | "with")
@@ -228,10 +221,8 @@ impl<'a> Rewriter<'a> {
         };
         match RepoPath::parse(name) {
             Ok(path) => {
-                let hint = match did_you_mean(path.as_str(), self.texts.keys().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("create `{TEXTS}/{path}`"),
-                };
+                let known = self.texts.keys().map(String::as_str);
+                let hint = hint_at_near(path.as_str(), known, || format!("create `{TEXTS}/{path}`"));
                 self.fault(format!("unknown file `{path}`"), hint);
             }
             Err(error) => {
@@ -249,7 +240,7 @@ impl<'a> Rewriter<'a> {
             self.file(call);
         }
         if let Some(function) = functions::named(name) {
-            self.check_call(function, call);
+            self.check_number(name, &function.arguments, call, function.example);
         } else {
             let names = FUNCTIONS.each_ref().map(|function| function.name);
             self.unknown_helper("helper", name, &names);
@@ -259,19 +250,21 @@ impl<'a> Rewriter<'a> {
         value_of(name, arguments)
     }
 
-    fn check_call(&mut self, function: &Function, call: &HelperTemplate) {
+    /// Refuses a call with too many or too few arguments.
+    fn check_number(
+        &mut self,
+        called: &str,
+        wanted: &RangeInclusive<usize>,
+        call: &HelperTemplate,
+        example: &str,
+    ) {
         self.refuse_named_arguments(call);
-        let wanted = &function.arguments;
         if call.hash.is_empty() && !wanted.contains(&call.params.len()) {
             let least = if wanted.start() == wanted.end() { "" } else { "at least " };
-            let wanted = format!("{least}{}", counted(*wanted.start(), "argument"));
-            let hint = format!("write it like `{}`", function.example);
-            self.wrong_number(&format!("`{}`", function.name), &wanted, call, &hint);
+            let (wanted, given) = (counted(*wanted.start(), "argument"), call.params.len());
+            let message = format!("`{called}` takes {least}{wanted}, not {given}");
+            self.fault(message, format!("write it like `{example}`"));
         }
-    }
-
-    fn wrong_number(&mut self, called: &str, wanted: &str, call: &HelperTemplate, hint: &str) {
-        self.fault(format!("{called} takes {wanted}, not {}", call.params.len()), hint);
     }
 
     fn parameter(&mut self, parameter: Parameter) -> Parameter {
@@ -322,14 +315,12 @@ impl<'a> Rewriter<'a> {
     }
 
     fn unknown_helper(&mut self, kind: &str, name: &str, known: &[&str]) {
-        let hint = if let Some(near) = did_you_mean(name, known.iter().copied()) {
-            format!("did you mean `{near}`?")
-        } else {
+        let hint = hint_at_near(name, known.iter().copied(), || {
             let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             format!(
                 "there is {names}; none is needed for quoting or indentation, since values keep their type"
             )
-        };
+        });
         self.fault(format!("unknown {kind} `{name}`"), hint);
     }
 

@@ -17,7 +17,7 @@ use super::helpers;
 use super::memory::Memory;
 use super::recorder::{BoundedOutput, Capture, Recorder, too_large};
 use super::refusal::{Refusal, Refusals};
-use super::skeleton::{Located, Misfit, Skeleton};
+use super::skeleton::{Located, Misfit, Skeleton, neutral};
 use super::source::{Compiled, SourceKind, SourceText, TemplateLine, TemplateSource, Texts};
 use super::syntax::{LineIndex, foreign, token};
 use super::trail::Trail;
@@ -31,7 +31,7 @@ pub struct Templates {
 }
 
 /// The facts that templates are expanded with, and what these expansions may take together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scope<'b> {
     context: Context,
     budget: Option<&'b RenderBudget<'b>>,
@@ -48,12 +48,6 @@ impl<'b> Scope<'b> {
     #[must_use]
     pub fn within(self, budget: &'b RenderBudget<'b>) -> Self {
         Self { budget: Some(budget), ..self }
-    }
-
-    /// Returns the bound on all expansions together.
-    #[must_use]
-    pub fn budget(&self) -> Option<&'b RenderBudget<'b>> {
-        self.budget
     }
 
     /// Returns the facts.
@@ -142,10 +136,12 @@ impl Templates {
         let skeleton = self.skeletons.skeleton(marked, Skeleton::parse).map_err(|(faults, trail)| {
             once_each(faults.into_iter().map(|fault| expanded.yaml_problem(&trail, fault)))
         })?;
-        let documents = skeleton.fill(&expanded.captures).map_err(|misfits| {
-            once_each(misfits.into_iter().map(|misfit| expanded.misfit_problem(&skeleton.trail, misfit)))
-        })?;
-        let neutral = documents.iter().any(is_watched).then(|| skeleton.fill_neutral(&expanded.captures));
+        let (documents, misfits) = skeleton.fill(&expanded.captures);
+        if !misfits.is_empty() {
+            return Err(once_each(misfits.into_iter().filter_map(|misfit| expanded.misfit_problem(misfit))));
+        }
+        let is_watched = documents.iter().any(is_watched);
+        let neutral = is_watched.then(|| skeleton.fill(&neutral(&expanded.captures)).0);
         Ok(Watched { documents, neutral })
     }
 
@@ -268,17 +264,15 @@ impl Expanded<'_> {
         place.unwrap_or_else(|| start_of(self.template))
     }
 
-    fn misfit_problem(&self, trail: &Trail, misfit: Misfit) -> Problem {
-        let Misfit { capture, position, message, hint } = misfit;
-        let Some(site) = capture.and_then(|token| self.site(token)) else {
-            return Problem::at(self.place(trail, position), message).hint(hint);
-        };
+    fn misfit_problem(&self, (token, fault): Misfit) -> Option<Problem> {
+        let site = self.site(token)?;
         let expression = site.expression.as_deref().unwrap_or_default();
         // What Grafana calls `cluster` is a map of ours, too.
         let is_whole_fact = self.scope.facts().get(expression).is_some();
-        let hint =
-            if is_whole_fact && message.starts_with("is a map") { foreign::or_else(&hint) } else { hint };
-        Problem::at(site.place.clone(), format!("`{{{{{expression}}}}}` {message}")).hint(hint)
+        let is_map = fault.message.starts_with("is a map");
+        let hint = fault.hint.map(|it| if is_whole_fact && is_map { foreign::or_else(&it) } else { it });
+        let message = format!("`{{{{{expression}}}}}` {}", fault.message);
+        Some(Problem { hint, ..Problem::at(site.place.clone(), message) })
     }
 
     fn yaml_problem(&self, trail: &Trail, fault: Fault) -> Problem {

@@ -16,6 +16,7 @@ use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 use super::budget::MAX_OUTPUT_BYTES;
 use super::functions::{kind_of, scalar_text};
 use super::recorder::{Capture, too_large, weight};
+use super::refusal::Refusal;
 use super::syntax::{LineIndex, token};
 use super::trail::Trail;
 
@@ -51,17 +52,8 @@ enum Content {
     Map(Vec<(String, Slot)>),
 }
 
-/// A value that cannot stand where it was put.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
-    /// Which value; nothing if the fault is in the text around it.
-    pub capture: Option<usize>,
-    /// Where, in the expanded text.
-    pub position: Position,
-    /// What the value does, to follow its name.
-    pub message: String,
-    pub hint: String,
-}
+/// A value that cannot stand where it was put: which one, and what it does there, to follow its name.
+pub(super) type Misfit = (usize, Fault);
 
 impl Skeleton {
     /// Parses an expanded text with its marks. Positions of faults are in the text without them.
@@ -78,17 +70,10 @@ impl Skeleton {
     }
 
     /// Puts the captured values into their places; one value a document.
-    pub(super) fn fill(&self, captures: &[Capture]) -> Result<Vec<Value>, Vec<Misfit>> {
+    pub(super) fn fill(&self, captures: &[Capture]) -> (Vec<Value>, Vec<Misfit>) {
         let mut filler = Filler::new(captures);
         let documents = self.documents.iter().map(|document| filler.fill(document)).collect();
-        if filler.misfits.is_empty() { Ok(documents) } else { Err(filler.misfits) }
-    }
-
-    /// Returns the documents as [`Self::fill`] does, with every character of an inserted value that may mean something to
-    /// another program replaced by a letter: what differs between the two was brought by a value.
-    pub(super) fn fill_neutral(&self, captures: &[Capture]) -> Vec<Value> {
-        let mut filler = Filler { is_neutral: true, ..Filler::new(captures) };
-        self.documents.iter().map(|document| filler.fill(document)).collect()
+        (documents, filler.misfits)
     }
 
     /// Returns where the node at `steps` of document `document` stands in the expanded text, and the values in it.
@@ -182,15 +167,13 @@ fn is_token_escape(escape: &str) -> bool {
 struct Filler<'a> {
     captures: &'a [Capture],
     misfits: Vec<Misfit>,
-    /// Whether inserted values lose every character that is no letter, digit or sign of names and addresses.
-    is_neutral: bool,
     /// What the text and the inserted values add up to: an alias in the template repeats both.
     bytes: usize,
 }
 
 impl<'a> Filler<'a> {
     fn new(captures: &'a [Capture]) -> Self {
-        Self { captures, misfits: Vec::new(), is_neutral: false, bytes: 0 }
+        Self { captures, misfits: Vec::new(), bytes: 0 }
     }
 
     fn fill(&mut self, slot: &Slot) -> Value {
@@ -207,17 +190,9 @@ impl<'a> Filler<'a> {
         self.captures.get(token).map_or(&Json::Null, |capture| &capture.value)
     }
 
-    fn is_file(&self, token: usize) -> bool {
-        self.captures.get(token).is_some_and(|capture| capture.is_file)
-    }
-
     fn typed(&mut self, token: usize, position: Position) -> Value {
         let value = self.value(token);
-        if !self.has_room(weight(value), token, position) {
-            return Value::Null;
-        }
-        let value = value.into();
-        if self.is_neutral && !self.is_file(token) { neutral(value) } else { value }
+        if self.has_room(weight(value), token, position) { value.into() } else { Value::Null }
     }
 
     /// Counts bytes that are about to be inserted; says so once if they are too many.
@@ -226,13 +201,9 @@ impl<'a> Filler<'a> {
         self.bytes += bytes;
         let is_full = self.bytes > MAX_OUTPUT_BYTES;
         if is_full && !was_full {
-            let refusal = too_large();
-            self.misfits.push(Misfit {
-                capture: Some(token),
-                position,
-                message: format!("stands in many places: {}", refusal.message),
-                hint: refusal.hint.unwrap_or_default(),
-            });
+            let Refusal { message, hint } = too_large();
+            let fault = Fault::new(position, format!("stands in many places: {message}"));
+            self.misfits.push((token, Fault { hint, ..fault }));
         }
         !is_full
     }
@@ -254,12 +225,10 @@ impl<'a> Filler<'a> {
         for (name, entry) in keys {
             let Some(first) = seen.insert(name, entry) else { continue };
             let made = [entry, first].into_iter().find_map(|(key, slot)| Some((token::split(key)?.1, slot)));
-            self.misfits.extend(made.map(|(token, slot)| Misfit {
-                capture: Some(token),
-                position: slot.key.unwrap_or(slot.position),
-                message: format!("makes the key `{name}`, which is there already"),
-                hint:
-                    "keys made from values must differ from each other and from the written ones".to_owned(),
+            self.misfits.extend(made.map(|(token, slot)| {
+                let message = format!("makes the key `{name}`, which is there already");
+                let hint = "keys made from values must differ from each other and from the written ones";
+                (token, Fault::new(slot.key.unwrap_or(slot.position), message).hint(hint))
             }));
         }
     }
@@ -280,24 +249,19 @@ impl<'a> Filler<'a> {
             rest = after;
             let value = self.value(token);
             let Some(scalar) = scalar_text(value) else {
-                self.misfits.push(Misfit {
-                    capture: Some(token),
-                    position,
-                    message: format!("is {} inside {place}", kind_of(value)),
-                    hint: "give it a scalar of its own, or pick a string or number from it".to_owned(),
-                });
+                let fault = Fault::new(position, format!("is {} inside {place}", kind_of(value)));
+                let hint = "give it a scalar of its own, or pick a string or number from it";
+                self.misfits.push((token, fault.hint(hint)));
                 continue;
             };
             if !self.has_room(scalar.len(), token, position) {
                 continue;
             }
             let start = text.len();
-            match (self.is_file(token), scalar.strip_suffix('\n')) {
-                // A file that ends its last line needs no second line break after it.
-                (true, Some(lines)) if after.starts_with('\n') => text.push_str(lines),
-                (false, _) if self.is_neutral => text.push_str(&neutral_text(&scalar)),
-                _ => text.push_str(&scalar),
-            }
+            let is_file = self.captures.get(token).is_some_and(|capture| capture.is_file);
+            // A file that ends its last line needs no second line break after it.
+            let lines = scalar.strip_suffix('\n').filter(|_| is_file && after.starts_with('\n'));
+            text.push_str(lines.unwrap_or(&scalar));
             if is_ipv6(&scalar) {
                 addresses.push(start..text.len());
             }
@@ -324,14 +288,21 @@ fn with_brackets(text: String, addresses: Vec<Range<usize>>) -> String {
     written
 }
 
-fn neutral(value: Value) -> Value {
+/// Returns values that mean nothing to another program: what differs where they are filled in was brought by a value.
+pub(super) fn neutral(captures: &[Capture]) -> Vec<Capture> {
+    let is_kept = |capture: &Capture| capture.is_file;
+    let neutral = |capture: &Capture| Capture { value: neutral_value(&capture.value), ..capture.clone() };
+    captures.iter().map(|it| if is_kept(it) { it.clone() } else { neutral(it) }).collect()
+}
+
+fn neutral_value(value: &Json) -> Json {
     match value {
-        Value::String(text) => Value::String(neutral_text(&text)),
-        Value::List(items) => Value::List(items.into_iter().map(neutral).collect()),
-        Value::Map(map) => {
-            Value::Map(map.into_iter().map(|(key, value)| (neutral_text(&key), neutral(value))).collect())
+        Json::String(text) => neutral_text(text).into(),
+        Json::Array(items) => items.iter().map(neutral_value).collect(),
+        Json::Object(map) => {
+            map.iter().map(|(key, value)| (neutral_text(key), neutral_value(value))).collect()
         }
-        other => other,
+        other => other.clone(),
     }
 }
 

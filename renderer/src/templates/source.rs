@@ -57,7 +57,7 @@ pub struct TemplateLine {
 }
 
 /// Compiled templates, ready to expand.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Compiled {
     pub registry: Handlebars<'static>,
     /// The tags that insert a value, decide in a block or call a partial.

@@ -198,10 +198,6 @@ impl Tree for Value {
         Self::get(self, key)
     }
 
-    fn item(&self, index: usize) -> Option<&Self> {
-        self.as_list()?.get(index)
-    }
-
     fn as_str(&self) -> Option<&str> {
         Self::as_str(self)
     }

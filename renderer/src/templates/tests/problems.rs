@@ -261,11 +261,11 @@ fn helpers_are_called_with_what_they_take() {
     ");
     assert_snapshot!(said("{{#if cluster.name \"x\"}}{{/if}}"), @"
     t.hbs:1:1: `{{#if}}` takes 1 argument, not 2
-      hint: put a function and its arguments in parentheses: `{{#if (eq a b)}}`
+      hint: write it like `{{#if (lookup a b)}}`
     ");
     assert_snapshot!(said("{{#each}}{{/each}}"), @"
     t.hbs:1:1: `{{#each}}` takes 1 argument, not 0
-      hint: put a function and its arguments in parentheses: `{{#if (eq a b)}}`
+      hint: write it like `{{#each (lookup a b)}}`
     ");
     assert_snapshot!(said("{{#if cluster as |x|}}{{/if}}{{#with cluster as |a b|}}{{/with}}"), @"
     t.hbs:1:1: `{{#if}}` takes no name after `as`
