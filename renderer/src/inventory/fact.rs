@@ -8,7 +8,7 @@ use crate::key_path::{Step, owned};
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position};
 use crate::tree::{Tree, parts};
-use crate::yaml::{self, Map, Node, NodeKind};
+use crate::yaml::{self, Map, Node, NodeKind, Value};
 
 /// A fact, or a map or list of them, with the place it was written at.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,8 +198,9 @@ fn read(node: &Node, key: Option<Position>, file: &Arc<RepoPath>, faults: &mut V
 }
 
 fn scalar(node: &Node, faults: &mut Vec<Fault>) -> Json {
-    yaml::interpret(node).map(|value| value.to_json()).unwrap_or_else(|found| {
+    let value = yaml::interpret(node).unwrap_or_else(|found| {
         faults.extend(found);
-        Json::Null
-    })
+        Value::Null
+    });
+    value.to_json()
 }
