@@ -260,8 +260,8 @@ impl Expanded<'_> {
 
     /// Returns where a part of the expanded text is written.
     fn place(&self, trail: &Trail, position: Position) -> Place {
-        let place = trail.place(position, self.compiled, &self.captures);
-        place.unwrap_or_else(|| start_of(self.template))
+        let inserted = |token| Some(self.site(token)?.place.clone());
+        trail.place(position, &self.compiled.marks, inserted).unwrap_or_else(|| start_of(self.template))
     }
 
     fn misfit_problem(&self, (token, fault): Misfit) -> Option<Problem> {

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use crate::path::RepoPath;
 use crate::problem::{Place, Position};
 
-use super::recorder::Capture;
-use super::source::Compiled;
 use super::syntax::{LineIndex, Scan, token};
 
 /// Where each mark stands in its template.
@@ -94,21 +92,22 @@ impl Trail {
         size_of_val(self.0.as_slice())
     }
 
-    /// Returns the place in a template that wrote what stands at `position` of the text.
+    /// Returns the place in a template that wrote what stands at `position` of the text; `inserted` knows where each value
+    /// was inserted.
     pub(super) fn place(
         &self,
         position: Position,
-        compiled: &Compiled,
-        captures: &[Capture],
+        marks: &Marks,
+        inserted: impl Fn(usize) -> Option<Place>,
     ) -> Option<Place> {
         let (before, after) = self.0.split_at(self.0.partition_point(|(at, _)| *at <= position));
         let is_near = |(at, _): &&(Position, Author)| at.line == position.line;
         let on_line = before.last().filter(is_near).or_else(|| after.first().filter(is_near));
         let (at, author) = on_line.or_else(|| before.last())?;
         match author {
-            Author::Value(index) => Some(compiled.sites.get(captures.get(*index)?.site)?.place.clone()),
+            Author::Value(index) => inserted(*index),
             Author::Text(mark) => {
-                let (file, start) = compiled.marks.0.get(*mark)?;
+                let (file, start) = marks.0.get(*mark)?;
                 let position = if at.line == position.line {
                     let column = (start.column + position.column).saturating_sub(at.column).max(1);
                     Position::new(start.line, column)
