@@ -1,5 +1,7 @@
 //! Counts in words. Knows nothing of what is counted.
 
+use std::fmt::Display;
+
 /// Returns a number of things: `1 file`, `2 files`, `0 entries`.
 ///
 /// The noun is given in the singular; of several words, the last one takes the ending.
@@ -14,6 +16,17 @@ pub const fn agrees<'a>(number: usize, one: &'a str, many: &'a str) -> &'a str {
     if number == 1 { one } else { many }
 }
 
+/// Lists names, and counts those beyond the first few: `a, b and 3 more`.
+#[must_use]
+pub fn listed(names: impl IntoIterator<Item = impl Display>, most: usize) -> String {
+    let mut names = names.into_iter();
+    let shown = names.by_ref().take(most).map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
+    match names.count() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 fn plural(noun: &str) -> String {
     let takes_es = ["s", "x", "ch", "sh"].iter().any(|end| noun.ends_with(end));
     match noun.strip_suffix('y') {
@@ -26,6 +39,13 @@ fn plural(noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_list_names_the_first_and_counts_the_rest() {
+        assert_eq!(listed([0; 0], 2), "");
+        assert_eq!(listed(["a", "b"], 2), "a, b");
+        assert_eq!(listed(["a", "b", "c", "d"], 2), "a, b and 2 more");
+    }
 
     #[test]
     fn one_is_singular_and_everything_else_plural() {

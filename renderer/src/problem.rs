@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::path::{ClusterName, RepoPath};
-use crate::plural::counted;
+use crate::plural::{counted, listed};
 use crate::visible::visible;
 
 /// How many further places of a problem are named.
@@ -234,11 +234,7 @@ impl fmt::Display for Problem {
         write!(f, "{}: {}", self.place, self.headline())?;
         if !self.also.is_empty() {
             let most = if f.alternate() { self.also.len() } else { MAX_PLACES };
-            let places: Vec<_> = self.also.iter().take(most).map(ToString::to_string).collect();
-            write!(f, "\n  also: {}", places.join(", "))?;
-            if let Some(more @ 1..) = self.also.len().checked_sub(most) {
-                write!(f, " and {more} more")?;
-            }
+            write!(f, "\n  also: {}", listed(&self.also, most))?;
         }
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {}", visible(hint)),

@@ -40,7 +40,8 @@ impl World {
         let repository = Repository::init_bare(folder.path(), BASE).expect("a repository");
         let files = fleet::files(clusters, ADDONS);
         let files: Vec<_> = files.iter().map(|(path, text)| change(path, text)).collect();
-        let first = repository.commit_record(&files, &[], &person(), "Describe the fleet").expect("a commit");
+        let first =
+            repository.commit_record(None, &files, &[], &person(), "Describe the fleet").expect("a commit");
         let upstream = Upstream::own(repository);
         upstream.update(&[RefUpdate::branch(BASE, None, Some(first))]).expect("a branch");
         Self { pipeline: pipeline(folder.path()), folder }

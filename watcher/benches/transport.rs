@@ -34,7 +34,8 @@ impl World {
         Repository::init_bare(&there.path().join("fleet"), "main").expect("a repository");
         let repository = Repository::init_bare(here.path(), "main").expect("a repository");
         let files: Vec<_> = (0..FOLDERS * FILES_A_FOLDER).map(|n| file(n, 0)).collect();
-        let fleet = repository.commit_record(&files, &[], &person(), "Describe the fleet").expect("a commit");
+        let fleet =
+            repository.commit_record(None, &files, &[], &person(), "Describe the fleet").expect("a commit");
         Self { server: Server::with_tls(there.path()).expect("a server"), there, here, fleet }
     }
 

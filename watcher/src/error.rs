@@ -77,20 +77,12 @@ pub enum CommandError {
     /// The plan deletes more than is allowed without approval.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// What was asked for is not there.
-    #[error("{message}")]
-    NotFound {
-        /// What was not found.
-        message: String,
-        /// Where to look.
-        hint: String,
-    },
-    /// The command line asks for something that does not fit together.
+    /// The command line names something that is not there, or that does not fit together.
     #[error("{message}")]
     Usage {
-        /// What does not fit.
+        /// What is missing or does not fit.
         message: String,
-        /// What to write instead.
+        /// Where to look, or what to write instead.
         hint: String,
     },
     /// Something that has no code of its own.
@@ -117,7 +109,7 @@ impl CommandError {
             | Self::Identity(_)
             | Self::Forge(ForgeError::Git(_)) => Exit::Git,
             Self::Forge(_) | Self::Registration(_) => Exit::Forge,
-            Self::NotFound { .. } | Self::Usage { .. } => Exit::Usage,
+            Self::Usage { .. } => Exit::Usage,
             Self::Stopped(_)
             | Self::Chart(_)
             | Self::WorkingTree(_)
@@ -137,7 +129,7 @@ impl CommandError {
             Self::Chart(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::Worker { death, .. } => Some(death.hint().to_owned()),
-            Self::NotFound { hint, .. } | Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Usage { hint, .. } => Some(hint.clone()),
             Self::Write { source, .. } => write_hint(source),
             Self::WorkingTree(error) => error.hint(),
             Self::Stopped(_) => Some("start it again: it continues from what it finds".to_owned()),
@@ -192,16 +184,10 @@ impl CommandError {
         }
     }
 
-    /// Creates the error of a command line that does not fit together.
+    /// Creates the error of a command line that names what is not there, or does not fit together.
     #[must_use]
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: hint.into() }
-    }
-
-    /// Creates the error of something that was named and does not exist.
-    #[must_use]
-    pub fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::NotFound { message: message.into(), hint: hint.into() }
     }
 
     /// Wraps a failure that has no kind of its own.

@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod percent;
+pub mod repository_name;
 pub mod secrets;
 
 pub mod output;

@@ -19,7 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::output::metrics::{Cut, Metrics};
+use crate::output::metrics::Metrics;
 
 /// How long the server waits after it could not accept a connection, as when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -111,7 +111,7 @@ impl Server {
                 // The client did not wait, which means nothing for this side.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    metrics.count_accept_failure();
+                    metrics.accept_failures.inc();
                     warn_of_failure(&error, &mut failure_logged);
                     // If file descriptors are what is missing, this frees one.
                     open.make_room(0, metrics);
@@ -144,7 +144,7 @@ impl Connections {
             && let Some(oldest) = self.by_age.pop_front()
         {
             oldest.abort();
-            metrics.count_connection_cut(Cut::Displaced);
+            metrics.count_connection_cut("displaced");
         }
     }
 }
@@ -169,6 +169,6 @@ async fn answer(stream: TcpStream, app: Router, time: Duration, metrics: Metrics
     match timeout(time, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "a connection broke off"),
-        Err(_) => metrics.count_connection_cut(Cut::Slow),
+        Err(_) => metrics.count_connection_cut("slow"),
     }
 }

@@ -53,8 +53,8 @@ impl Front {
         let (monitor, cancel) = (Monitor::default(), Cancel::default());
         let secrets = Secrets::from_text(&SECRET.into()).unwrap();
         let repository = repository.parse().unwrap();
-        let webhook = Webhook::new(secrets, repository, sender.clone(), monitor.metrics.clone());
-        let site = Site::new(monitor.clone(), &sender).with_webhook(webhook, body_limits);
+        let webhook = Webhook::new(secrets, repository, sender.clone(), monitor.metrics.clone(), body_limits);
+        let site = Site::new(monitor.clone(), &sender, Box::new(|_| {})).with_webhook(webhook);
         let server = runtime.block_on(Server::bind("127.0.0.1:0".parse().unwrap(), limits)).unwrap();
         let address = server.address();
         let (stop, metrics) = (cancel.clone(), monitor.metrics.clone());

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::key_path::Step;
 use crate::network;
-use crate::plural::counted;
+use crate::plural::{counted, listed};
 use crate::problem::did_you_mean;
 
 /// How many names a message or a hint lists before it only counts them.
@@ -127,18 +127,11 @@ pub(super) fn wrong_choice(subject: &Subject, options: &[Value], value: &Value) 
 
 /// Lists names in backticks, counting those beyond the first few.
 pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    shorten(names.into_iter().map(|name| format!("`{}`", name.escape_debug())).collect())
+    listed(names.into_iter().map(|name| format!("`{}`", name.escape_debug())), MAX_LISTED)
 }
 
 fn list_shown(values: &[Value]) -> String {
-    shorten(values.iter().map(show).collect())
-}
-
-fn shorten(mut shown: Vec<String>) -> String {
-    let more = shown.len().saturating_sub(MAX_LISTED);
-    shown.truncate(MAX_LISTED);
-    let listed = shown.join(", ");
-    if more > 0 { format!("{listed} and {more} more") } else { listed }
+    listed(values.iter().map(show), MAX_LISTED)
 }
 
 /// Returns the types that a `type` keyword permits.

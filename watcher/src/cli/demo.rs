@@ -1,21 +1,18 @@
 //! `fleetwright demo`: the whole path on a temporary copy of the two-cluster platform.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
 use renderer::path::RepoPath;
 use renderer::plan::{Budget, text};
 use renderer::plural::counted;
-use renderer::problem::Position;
-use renderer::render::Renderer;
 
 use super::runtime::worker_settings;
 use super::{Exit, print_lines, print_painted, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::{Home, LocalForge};
-use crate::git::{BlobCache, RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
+use crate::git::{RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
 use crate::output::style::{ADDED, HEADING, PLAIN, REMOVED};
 use crate::run::{Pipeline, Published, RunReport, Settings};
 
@@ -92,12 +89,11 @@ impl Demo {
 
         self.heading("The hub's Prometheus moves to another address: one edit of one fact");
         let tip = self.repository.branch(BASE)?;
-        let edited = self.edit(tip)?;
-        let (old, new) = (KEY, NEW);
-        print_painted(PLAIN, &format!("{FILE}:{}\n", edited.at.line));
-        print_painted(REMOVED, &format!("- {old}\n"));
-        print_painted(ADDED, &format!("+ {new}\n"));
-        print_text(&format!("committed to `{BASE}` as {}\n", edited.revision.short()));
+        let (line, edited) = self.edit(tip)?;
+        print_painted(PLAIN, &format!("{FILE}:{line}\n"));
+        print_painted(REMOVED, &format!("- {KEY}\n"));
+        print_painted(ADDED, &format!("+ {NEW}\n"));
+        print_text(&format!("committed to `{BASE}` as {}\n", edited.short()));
 
         self.heading("The run notices, renders both clusters, and shows what will change");
         let report = self.run_once()?;
@@ -145,7 +141,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Commits files as the whole content of a revision, as a person would.
+    /// Commits files on top of a revision, as a person would.
     fn commit(
         &self,
         files: &[TreeChange],
@@ -153,43 +149,20 @@ impl Demo {
         message: &str,
     ) -> Result<Revision, CommandError> {
         let parents: Vec<_> = parent.into_iter().collect();
-        let revision = self.repository.commit_record(files, &parents, &person(), message)?;
+        let revision = self.repository.commit_record(parent, files, &parents, &person(), message)?;
         self.pipeline.upstream().update(&[RefUpdate::branch(BASE, parent, Some(revision))])?;
         Ok(revision)
     }
 
-    fn edit(&self, tip: Revision) -> Result<Edited, CommandError> {
-        let mut files = self.files_at(tip)?;
-        let mut at = Position::START;
-        for file in files.iter_mut().filter(|file| file.path.as_str() == FILE) {
-            let text = file.content.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-            let line =
-                text.lines().position(|line| line.contains(KEY)).expect("the shipped hub has the fact");
-            at = Position::new(line as u32 + 1, 1);
-            file.content = Some(text.replacen(KEY, NEW, 1).into_bytes().into());
-        }
-        let revision = self.commit(&files, Some(tip), "Move the hub's Prometheus")?;
-        Ok(Edited { revision, at })
+    /// Edits the fact, and returns its line and the commit.
+    fn edit(&self, tip: Revision) -> Result<(usize, Revision), CommandError> {
+        let path = RepoPath::parse(FILE).expect("a constant path");
+        let bytes = self.repository.read_file(tip, &path)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let line = text.lines().position(|line| line.contains(KEY)).expect("the shipped hub has the fact");
+        let change = TreeChange { path, content: Some(text.replacen(KEY, NEW, 1).into_bytes().into()) };
+        Ok((line + 1, self.commit(&[change], Some(tip), "Move the hub's Prometheus")?))
     }
-
-    /// Returns everything at a revision: the source files and what was rendered from them.
-    fn files_at(&self, tip: Revision) -> Result<Vec<TreeChange>, CommandError> {
-        let (snapshot, _) = self.repository.snapshot(tip, &mut BlobCache::default())?;
-        let written = snapshot.iter().map(|(path, source)| (path.clone(), Arc::clone(&source.bytes)));
-        let mut files: Vec<_> =
-            written.map(|(path, bytes)| TreeChange { path, content: Some(bytes) }).collect();
-        let rendered =
-            Renderer::new().render(&snapshot, &()).map_err(|problems| CommandError::Problems { problems })?;
-        for file in rendered.clusters.values().flat_map(|cluster| cluster.files()) {
-            files.push(TreeChange { path: file.path.clone(), content: Some(Arc::clone(&file.bytes)) });
-        }
-        Ok(files)
-    }
-}
-
-struct Edited {
-    revision: Revision,
-    at: Position,
 }
 
 fn numbers(report: &RunReport) -> Vec<u64> {

@@ -107,7 +107,7 @@ fn unrelated(one: &str, two: &str) -> CommandError {
         "compare both as they are with `fleetwright diff {one}..{two}`; \
          a shallow clone may lack the commit: `git fetch --unshallow`"
     );
-    CommandError::not_found(format!("`{one}` and `{two}` have no commit in common"), hint)
+    CommandError::usage(format!("`{one}` and `{two}` have no commit in common"), hint)
 }
 
 /// Names the revision that has the problems, since they are not in the files of the working tree.

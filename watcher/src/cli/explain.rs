@@ -1,13 +1,14 @@
 //! `fleetwright explain`: where a rendered value comes from, what a fact reaches, and what a template is for.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use renderer::explain::{self, Group, Influence, Provenance, Reach, Usage};
 use renderer::key_path::text_of;
 use renderer::path::RepoPath;
 use renderer::plan;
+use renderer::plural::listed;
 use renderer::problem::{Place, did_you_mean};
 use renderer::render::{Rendered, RenderedFile};
 use serde_json::json;
@@ -36,73 +37,52 @@ pub(super) struct Args {
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
     let rendered = global.render_working_tree(&top)?;
-    let files = Files::of(&rendered);
-    let path = files.find(&global.repo, &top, &args.file)?;
-    match files.rendered.iter().find(|file| file.path == path) {
+    let path = find(&names(&rendered), &global.repo, &top, &args.file)?;
+    let mut files = rendered.clusters.values().flat_map(|cluster| cluster.files());
+    match files.find(|file| file.path == path) {
         Some(file) => show_values(global, &explain_value(&rendered, file, args)?),
         None => match explain::usage(&rendered, &path) {
             Some(usage) if args.key.is_none() => show_usage(global, &usage),
-            Some(_) if !files.facts.contains(&path) => return Err(no_keys(&path)),
+            Some(_) if !facts(&rendered).iter().any(|(_, place)| place.file == path) => {
+                return Err(no_keys(&path));
+            }
             _ => explain_fact(global, &rendered, &path, args)?,
         },
     }
     Ok(Exit::Done)
 }
 
-/// The files that can be asked about.
-struct Files<'a> {
-    rendered: Vec<&'a RenderedFile>,
-    facts: BTreeSet<RepoPath>,
-    templates: BTreeSet<&'a RepoPath>,
+/// Returns the paths of all files that can be asked about.
+fn names(rendered: &Rendered) -> BTreeSet<RepoPath> {
+    let facts = facts(rendered).into_iter().map(|(_, place)| place.file);
+    let files = rendered.clusters.values().flat_map(|cluster| cluster.files()).map(|file| &file.path);
+    facts.chain(files.chain(rendered.catalog.ids.keys()).cloned()).collect()
 }
 
-impl<'a> Files<'a> {
-    fn of(rendered: &'a Rendered) -> Self {
-        let files = rendered.clusters.values().flat_map(|cluster| cluster.files()).collect();
-        Self {
-            rendered: files,
-            facts: facts(rendered).into_iter().map(|(_, place)| place.file).collect(),
-            templates: rendered.catalog.ids.keys().collect(),
-        }
-    }
+/// Finds the file that `given` names, from the current folder or from the top.
+fn find(names: &BTreeSet<RepoPath>, from: &Path, top: &Path, given: &str) -> Result<RepoPath, CommandError> {
+    let from_here = from.canonicalize().ok().and_then(|here| below(&here.join(given), top));
+    let candidates = from_here.into_iter().chain(below(&top.join(given), top));
+    let candidates: Vec<_> = candidates.collect();
+    let found = candidates.iter().find(|path| names.contains(*path)).cloned();
+    found.ok_or_else(|| not_found(names, given, candidates.first()))
+}
 
-    fn names(&self) -> impl Iterator<Item = &RepoPath> {
-        let rendered = self.rendered.iter().map(|file| &file.path);
-        self.facts.iter().chain(rendered).chain(self.templates.iter().copied())
+fn not_found(names: &BTreeSet<RepoPath>, given: &str, path: Option<&RepoPath>) -> CommandError {
+    let shown = given.escape_debug();
+    let hint =
+        "name a file below `argocd-apps/` or `templates/`, or one below `environments/` and a key of it";
+    let Some(path) = path else {
+        return CommandError::usage(format!("`{shown}` is not in this repository"), hint);
+    };
+    let mut inside = names.iter().filter(|name| name.below(path.as_str()).is_some()).peekable();
+    if inside.peek().is_some() {
+        let hint = format!("name a file in it: {}", quoted(inside));
+        return CommandError::usage(format!("`{shown}` is a folder"), hint);
     }
-
-    /// Finds the file that `given` names, from the current folder or from the top.
-    fn find(&self, from: &Path, top: &Path, given: &str) -> Result<RepoPath, CommandError> {
-        let from_here = from.canonicalize().ok().and_then(|here| below(&here.join(given), top));
-        let from_top = below(&top.join(given), top);
-        let candidates: Vec<_> = from_here.iter().chain(&from_top).collect();
-        match candidates.iter().find(|path| self.names().any(|name| name == **path)) {
-            Some(path) => Ok(RepoPath::clone(path)),
-            None => Err(self.not_found(given, candidates.first().copied())),
-        }
-    }
-
-    fn not_found(&self, given: &str, path: Option<&RepoPath>) -> CommandError {
-        let shown = given.escape_debug();
-        let hint =
-            "name a file below `argocd-apps/` or `templates/`, or one below `environments/` and a key of it";
-        let Some(path) = path else {
-            return CommandError::usage(format!("`{shown}` is not in this repository"), hint);
-        };
-        let inside: Vec<_> = self.names().filter(|name| name.below(path.as_str()).is_some()).collect();
-        if !inside.is_empty() {
-            return CommandError::usage(
-                format!("`{shown}` is a folder"),
-                format!("name a file in it: {}", listed(inside)),
-            );
-        }
-        let near = did_you_mean(path.as_str(), self.names().map(RepoPath::as_str));
-        let hint = near.map_or_else(|| hint.to_owned(), |near| format!("did you mean `{near}`?"));
-        CommandError::not_found(
-            format!("`{shown}` is neither a rendered file nor one that is rendered from"),
-            hint,
-        )
-    }
+    let near = did_you_mean(path.as_str(), names.iter().map(RepoPath::as_str));
+    let hint = near.map_or_else(|| hint.to_owned(), |near| format!("did you mean `{near}`?"));
+    CommandError::usage(format!("`{shown}` is neither a rendered file nor one that is rendered from"), hint)
 }
 
 /// Returns where `path` lies below `top`, judged by the path alone: what it names need not exist.
@@ -135,7 +115,7 @@ fn explain_value(
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("`fleetwright explain {}` shows every key", file.path),
         };
-        CommandError::not_found(format!("{missing} in `{}`", file.path), hint)
+        CommandError::usage(format!("{missing} in `{}`", file.path), hint)
     })?;
     let explained = places.iter().flat_map(|place| {
         let found = explain::explain(rendered, &file.path, Some(&text_of(&place.path))).unwrap_or_default();
@@ -163,7 +143,7 @@ fn explain_fact(
     let Some((key, reach)) = found else {
         let near = did_you_mean(given, own.iter().map(String::as_str));
         let hint = near.map_or_else(|| keys_hint(&own), |near| format!("did you mean `{near}`?"));
-        return Err(CommandError::not_found(format!("`{path}` has no `{}`", given.escape_debug()), hint));
+        return Err(CommandError::usage(format!("`{path}` has no `{}`", given.escape_debug()), hint));
     };
     show_reach(global, key, &reach);
     Ok(())
@@ -189,15 +169,11 @@ fn keys_hint(keys: &BTreeSet<String>) -> String {
         keys.iter()
             .any(|other| other.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with(['.', '['])))
     };
-    format!("its keys are {}", listed(keys.iter().filter(|key| !has_parts(key))))
+    format!("its keys are {}", quoted(keys.iter().filter(|key| !has_parts(key))))
 }
 
-fn listed<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
-    let names: Vec<_> = names.into_iter().map(|name| format!("`{}`", name.to_string())).collect();
-    match names.len().checked_sub(MAX_LISTED) {
-        Some(more @ 1..) => format!("{} and {more} more", names[..MAX_LISTED].join(", ")),
-        _ => names.join(", "),
-    }
+fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
+    listed(names.into_iter().map(|name| format!("`{name}`")), MAX_LISTED)
 }
 
 fn show_values(global: &Global, values: &[Provenance]) {
@@ -274,14 +250,8 @@ fn groups_text(groups: &[Group]) -> String {
 }
 
 fn clusters_text(clusters: &[String]) -> String {
-    match clusters {
-        [one] => one.clone(),
-        few if few.len() <= MAX_CLUSTERS => few.join(", "),
-        many => {
-            let named = many[..MAX_CLUSTERS].join(", ");
-            format!("{} clusters: {named} and {} more", many.len(), many.len() - MAX_CLUSTERS)
-        }
-    }
+    let named = listed(clusters, MAX_CLUSTERS);
+    if clusters.len() > MAX_CLUSTERS { format!("{} clusters: {named}", clusters.len()) } else { named }
 }
 
 #[cfg(test)]

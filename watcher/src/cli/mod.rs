@@ -22,7 +22,7 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum as _};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing::Level;
 
 use crate::error::CommandError;
@@ -131,16 +131,16 @@ fn show_usage(error: &clap::Error) -> ExitCode {
 impl Cli {
     /// Ends with a usage error if a format is asked for that the command does not have.
     fn refuse_unknown_format(&self) {
-        let name = match self.command {
-            Command::Clusters => "clusters",
-            Command::Check => "check",
-            _ => "",
+        let (format, only) = match (self.global.format, &self.command) {
+            (Format::Text | Format::Json, _)
+            | (Format::Mermaid, Command::Clusters)
+            | (Format::Sarif | Format::Github, Command::Check) => return,
+            (Format::Mermaid, _) => ("mermaid", "clusters"),
+            (Format::Sarif, _) => ("sarif", "check"),
+            (Format::Github, _) => ("github", "check"),
         };
-        if let Some(only) = self.global.format.only_command().filter(|only| *only != name) {
-            let format = self.global.format.to_possible_value().expect("every format can be given");
-            let message = format!("`--format {}` is for `fleetwright {only}` only", format.get_name());
-            Self::command().error(ErrorKind::ArgumentConflict, message).exit();
-        }
+        let message = format!("`--format {format}` is for `fleetwright {only}` only");
+        Self::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
 
     fn run(&self) -> Result<Exit, CommandError> {

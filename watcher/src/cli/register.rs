@@ -30,13 +30,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", default_value = "fleetwright")]
     name: String,
     /// Send deliveries to this address: that of `/webhook` behind your ingress. Without it the service polls.
-    #[arg(long, value_name = "URL", value_parser = url)]
+    #[arg(long, value_name = "URL")]
     webhook: Option<Url>,
     /// Register on this GitHub, such as a GitHub Enterprise Server.
-    #[arg(long, value_name = "URL", default_value = "https://github.com", value_parser = url)]
+    #[arg(long, value_name = "URL", default_value = "https://github.com")]
     github: Url,
     /// Use the REST API at this address; the default is that of `--github`.
-    #[arg(long, value_name = "URL", value_parser = url)]
+    #[arg(long, value_name = "URL")]
     api: Option<Url>,
     /// Write the private key and the webhook's secret into this folder.
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -65,8 +65,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         .and_then(|()| tempfile::tempfile_in(&args.out))
         .map_err(|source| CommandError::Write { path: args.out.clone(), source })?;
     until_stopped(async |cancel| {
-        let page = RegistrationPage::bind(args.port).await;
-        let page = page.map_err(|error| CommandError::unexpected("show a page", error))?;
+        let page = RegistrationPage::bind(args.port).await?;
         print_report(&format!("open {} in a browser on this machine", page.address()));
         let code = tokio::select! {
             code = timeout(CODE_TIME, page.wait_for_code(&manifest)) => code.ok().flatten(),
@@ -89,7 +88,7 @@ impl Args {
     fn manifest(&self) -> Result<AppManifest, CommandError> {
         let api = match &self.api {
             Some(api) => api.clone(),
-            None => Url::parse(&github::api_of(self.github.host()))
+            None => github::api_of(self.github.host())
                 .map_err(|error| CommandError::usage(error.to_string(), error.hint().unwrap_or_default()))?,
         };
         Ok(AppManifest {
@@ -150,10 +149,6 @@ fn write_secret(path: &Path, secret: &SecretString) -> Result<(), CommandError> 
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(secret.expose_secret().as_bytes()).and_then(|()| file.sync_all()))
         .map_err(|source| CommandError::Write { path: path.to_owned(), source })
-}
-
-fn url(text: &str) -> Result<Url, String> {
-    Url::parse(text).map_err(|error| error.to_string())
 }
 
 /// Reads the name of an account: letters, digits and hyphens (docs.github.com, "Username considerations for external

@@ -18,22 +18,23 @@ pub(super) struct Args {
     /// Make one run and end.
     #[arg(long)]
     once: bool,
-    /// The base branch; the one that is checked out if left out, and the one that HEAD is on later.
+    /// Use this base branch; the default is the one that HEAD is on, also when that changes.
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
     #[command(flatten)]
     upstream: RemoteArgs,
-    /// Where pull requests live; on GitHub if the upstream is there or `--api` or `--app-id` is given, else in the repository's own refs.
+    /// Keep pull requests here; the default is GitHub if the upstream is there or `--api` or `--app-id` is given, or else the
+    /// refs of the repository.
     #[arg(long, value_enum, value_name = "FORGE")]
     forge: Option<ForgeName>,
-    /// How often to look for changes that no event reported, in seconds.
+    /// Look for changes that no event reported at intervals of so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     poll: u64,
-    /// Allow one plan to delete more than the budget: its digest, or the beginning of it.
+    /// Allow the plan whose digest this is, or begins with this, to delete more than the budget.
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
-    /// Merge a pull request of ours by itself if its very change was read in the review of another one, as soon as no
-    /// rule, status or check is in the way.
+    /// Merge a pull request of Fleetwright if its very change was read in the review of another one, as soon as no rule,
+    /// status or check is in the way.
     #[arg(long)]
     merge_reviewed: bool,
     #[command(flatten)]
@@ -86,13 +87,13 @@ async fn serve(args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, Com
     let repository = args.upstream.repository_name();
     let listening =
         args.listen.start(service.monitor(), repository, service.events(), service.refresh(), cancel).await?;
-    if listening.as_ref().is_some_and(|listening| listening.receives_webhooks) {
-        service.sweep_deliveries(args.listen.webhook_id())?;
+    if let Some((_, true)) = listening {
+        service.sweep_deliveries(args.listen.webhook_id());
     }
     service.serve(Duration::from_secs(args.poll), cancel).await?;
-    if let Some(listening) = listening {
+    if let Some((server, _)) = listening {
         // It panics on nothing that anyone sends, and a panic would have been shown.
-        let _ = listening.server.await;
+        let _ = server.await;
     }
     info!("stopped");
     Ok(Exit::Done)

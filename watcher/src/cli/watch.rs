@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::runtime::until_stopped;
 use super::{Exit, Global, print_report, print_text, render};
+use crate::backoff::Backoff;
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::{Cancel, Event, Outcome, Queue, Settings, dispatch};
@@ -19,8 +20,7 @@ use crate::working_tree::{Written, read_working_tree};
 const SETTINGS: Settings = Settings {
     quiet: Duration::from_millis(50),
     max_wait: Duration::from_millis(500),
-    first_retry: Duration::from_secs(1),
-    max_retry: Duration::from_secs(10),
+    retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(10) },
 };
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {

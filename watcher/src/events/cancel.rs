@@ -2,22 +2,15 @@
 //!
 //! Knows nothing of signals or of what is being stopped.
 
-use std::fmt;
-use std::sync::Arc;
-
 use thiserror::Error;
 use tokio::sync::watch;
+use tracing::trace;
 
 /// A flag that can be raised once and is never lowered; clones share it.
 ///
 /// Blocking work calls [`Cancel::check`] between its steps, async code awaits [`Cancel::requested`].
-#[derive(Clone, Default)]
-pub struct Cancel {
-    flag: watch::Sender<bool>,
-    hook: Option<Arc<Hook>>,
-}
-
-type Hook = dyn Fn(&Cancel) + Send + Sync;
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(watch::Sender<bool>);
 
 /// Work that ended early, since a stop was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -25,47 +18,37 @@ type Hook = dyn Fn(&Cancel) + Send + Sync;
 pub struct Stopped;
 
 impl Cancel {
-    /// Returns a flag that calls `hook` at each check before it is read: by which a test stops work between two steps, or
-    /// lets something happen there.
-    #[must_use]
-    pub fn checked_by(hook: impl Fn(&Self) + Send + Sync + 'static) -> Self {
-        Self { hook: Some(Arc::new(hook)), ..Self::default() }
-    }
-
     /// Asks everything that holds a clone to stop.
     pub fn request(&self) {
-        self.flag.send_replace(true);
+        self.0.send_replace(true);
     }
 
     /// Ends work at a step boundary if a stop has been requested.
     pub fn check(&self) -> Result<(), Stopped> {
-        if let Some(hook) = &self.hook {
-            hook(self);
-        }
+        trace!("at a step boundary");
         if self.is_requested() { Err(Stopped) } else { Ok(()) }
     }
 
     /// Returns whether a stop has been requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        *self.flag.borrow()
+        *self.0.borrow()
     }
 
     /// Waits until a stop is requested.
     pub async fn requested(&self) {
         // The channel stays open as long as `self` holds its sender.
-        let _ = self.flag.subscribe().wait_for(|requested| *requested).await;
-    }
-}
-
-impl fmt::Debug for Cancel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cancel").field("is_requested", &self.is_requested()).finish_non_exhaustive()
+        let _ = self.0.subscribe().wait_for(|requested| *requested).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tracing::subscriber::with_default;
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt as _};
+
     use super::*;
 
     #[test]
@@ -83,7 +66,21 @@ mod tests {
         assert_eq!(cancel.check(), Ok(()));
         cancel.request();
         assert_eq!(cancel.check(), Err(Stopped));
-        assert_eq!(Cancel::checked_by(Cancel::request).check(), Err(Stopped));
+    }
+
+    #[test]
+    fn a_check_is_logged_before_it_is_made() {
+        struct StopAt(Cancel);
+
+        impl<S: Subscriber> Layer<S> for StopAt {
+            fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+                self.0.request();
+            }
+        }
+
+        let cancel = Cancel::default();
+        let subscriber = tracing_subscriber::registry().with(StopAt(cancel.clone()));
+        assert_eq!(with_default(subscriber, || cancel.check()), Err(Stopped));
     }
 
     #[tokio::test]

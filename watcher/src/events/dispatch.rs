@@ -102,13 +102,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::backoff::Backoff;
     use crate::events::Settings;
 
     const SETTINGS: Settings = Settings {
         quiet: Duration::from_secs(2),
         max_wait: Duration::from_secs(10),
-        first_retry: Duration::from_secs(4),
-        max_retry: Duration::from_mins(1),
+        retry: Backoff { first: Duration::from_secs(4), longest: Duration::from_mins(1) },
     };
 
     /// A service on a stopped clock whose runs end as a test has it, and note their event and the second they began.

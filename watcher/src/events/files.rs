@@ -13,7 +13,6 @@ use std::time::{Duration, SystemTime};
 use notify::event::EventKind;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use renderer::snapshot::{ENVIRONMENTS, TEMPLATES};
-use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tracing::warn;
@@ -42,15 +41,6 @@ struct Anchor {
     folders: &'static [&'static str],
     /// The end of the names that mean nothing, such as those of git's locks.
     ignored_suffix: Option<&'static str>,
-}
-
-/// Why files cannot be watched.
-#[derive(Debug, Error)]
-enum WatchError {
-    #[error("`{folder}` is on a file system of type `{kind}`, which does not report changes made elsewhere")]
-    Remote { folder: PathBuf, kind: String },
-    #[error("the system refused to watch")]
-    Refused(#[from] notify::Error),
 }
 
 /// What a path that changed means for the watcher, the weaker first.
@@ -142,20 +132,18 @@ impl Anchor {
 /// while the channel is full become one event.
 pub async fn watch(places: Places, event: Event, events: Events) {
     let Err(error) = forward(&places, event, &events).await else { return };
-    warn!(error = %with_causes(&error), hint = error.hint(), "cannot watch files, looking at them at intervals");
+    warn!(error = %with_causes(&error), hint = hint(&error), "cannot watch files, looking at them at intervals");
     poll(FALLBACK_INTERVAL, event, events, move || places.stamps()).await;
 }
 
-async fn forward(places: &Places, event: Event, events: &Events) -> Result<(), WatchError> {
+async fn forward(places: &Places, event: Event, events: &Events) -> notify::Result<()> {
     let mut watch = Watch::new(places.clone())?;
     let mut meaning = Meaning::Moved;
     loop {
         // Setting watches walks the folders, so the watch moves to a thread for blocking work and back.
         if meaning == Meaning::Moved {
-            watch = spawn_blocking(move || watch.reset())
-                .await
-                .map_err(io::Error::other)
-                .map_err(notify::Error::io)??;
+            let reset = spawn_blocking(move || watch.reset()).await;
+            watch = reset.map_err(|panic| notify::Error::io(io::Error::other(panic)))??;
         }
         if events.send(event).await.is_err() {
             return Ok(());
@@ -183,11 +171,14 @@ struct Signal {
 
 impl Watch {
     /// Creates a watcher whose watches are still to be set.
-    fn new(places: Places) -> Result<Self, WatchError> {
+    fn new(places: Places) -> notify::Result<Self> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         for Anchor { folder, .. } in &places.0 {
             if let Some(kind) = remote_file_system(&mounts, folder) {
-                return Err(WatchError::Remote { folder: folder.clone(), kind: kind.to_owned() });
+                let folder = folder.display();
+                return Err(notify::Error::generic(&format!(
+                    "`{folder}` is on a file system of type `{kind}`, which does not report changes made elsewhere"
+                )));
             }
         }
         let signal = Arc::<Signal>::default();
@@ -199,7 +190,7 @@ impl Watch {
     }
 
     /// Sets every watch again; a folder that does not exist is noticed when it is created.
-    fn reset(mut self) -> Result<Self, WatchError> {
+    fn reset(mut self) -> notify::Result<Self> {
         for anchor in &self.places.0 {
             reset(&mut self.watcher, &anchor.folder, RecursiveMode::NonRecursive)?;
             let folders = anchor.folders.iter().map(|name| anchor.folder.join(name));
@@ -244,15 +235,9 @@ impl Signal {
     }
 }
 
-impl WatchError {
-    fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused(error) if matches!(error.kind, notify::ErrorKind::MaxFilesWatch) => {
-                Some("raise the limit `fs.inotify.max_user_watches` for changes to be seen at once")
-            }
-            _ => None,
-        }
-    }
+fn hint(error: &notify::Error) -> Option<&'static str> {
+    matches!(error.kind, notify::ErrorKind::MaxFilesWatch)
+        .then_some("raise the limit `fs.inotify.max_user_watches` for changes to be seen at once")
 }
 
 fn canonical(path: &Path) -> PathBuf {

@@ -4,14 +4,11 @@
 //! on, so an event too many is harmless and a lost one costs only delay. Nothing here knows what a run does.
 
 mod cancel;
-pub mod deliveries;
 pub mod dispatch;
 pub mod files;
-pub mod forge_look;
 mod monitor;
 pub mod poll;
 mod queue;
-mod repository_name;
 pub mod signals;
 pub mod site;
 pub mod webhook;
@@ -19,7 +16,6 @@ pub mod webhook;
 pub use cancel::{Cancel, Stopped};
 pub use monitor::Monitor;
 pub use queue::{Failure, FollowUp, Outcome, Persistence, Queue, Request, Settings};
-pub use repository_name::{RepositoryName, RepositoryNameError};
 
 /// The sources' end of the bounded channel into the service.
 ///

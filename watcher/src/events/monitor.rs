@@ -40,7 +40,7 @@ impl Monitor {
 
     /// Notes how many problems keep the base branch, at this commit, from being rendered; none if it renders.
     pub fn set_base(&self, commit: &str, problems: usize) {
-        self.metrics.set_base_problems(problems);
+        self.metrics.base_problems.set(problems as u64);
         let fault =
             || format!("the base branch does not render at {commit}: {}", counted(problems, "problem"));
         *self.base_fault.lock().unwrap_or_else(PoisonError::into_inner) = (problems > 0).then(fault);

@@ -16,10 +16,8 @@ pub struct Settings {
     pub quiet: Duration,
     /// Steady traffic delays a run no longer than this.
     pub max_wait: Duration,
-    /// The first delay after a transient failure; it doubles with each further one.
-    pub first_retry: Duration,
-    /// No retry waits longer than this.
-    pub max_retry: Duration,
+    /// The delays after transient failures.
+    pub retry: Backoff,
 }
 
 impl Default for Settings {
@@ -27,8 +25,7 @@ impl Default for Settings {
         Self {
             quiet: Duration::from_millis(500),
             max_wait: Duration::from_secs(10),
-            first_retry: Duration::from_secs(2),
-            max_retry: Duration::from_mins(5),
+            retry: Backoff { first: Duration::from_secs(2), longest: Duration::from_mins(5) },
         }
     }
 }
@@ -183,12 +180,12 @@ impl Queue {
             Outcome::Failed(failure) => match failure.persistence {
                 Persistence::Stalled => self.stall(&failure.message),
                 Persistence::Transient => {
-                    let delay = spread(backoff(&self.settings, self.failures), &mut self.random);
+                    let delay = spread(self.settings.retry.delay(self.failures), &mut self.random);
                     self.retry(delay, now, ended)
                 }
                 Persistence::Limited(wait) => {
                     // Every client that the limit holds up gets the same moment.
-                    let delay = wait + spread(self.settings.first_retry, &mut self.random);
+                    let delay = wait + spread(self.settings.retry.first, &mut self.random);
                     self.not_before = Some(now + delay);
                     self.retry(delay, now, ended)
                 }
@@ -232,11 +229,6 @@ impl Queue {
     }
 }
 
-/// The delay after `earlier` transient failures in a row and one more.
-fn backoff(settings: &Settings, earlier: u32) -> Duration {
-    Backoff { first: settings.first_retry, longest: settings.max_retry }.delay(earlier)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -246,8 +238,7 @@ mod tests {
     const SETTINGS: Settings = Settings {
         quiet: Duration::from_secs(2),
         max_wait: Duration::from_secs(10),
-        first_retry: Duration::from_secs(4),
-        max_retry: Duration::from_mins(1),
+        retry: Backoff { first: Duration::from_secs(4), longest: Duration::from_mins(1) },
     };
 
     /// A queue on a clock that starts at zero seconds.
@@ -396,7 +387,7 @@ mod tests {
         let follow_up = story.finish(&limited(3_600), 2);
         let FollowUp::Retry { failures: 1, delay } = follow_up else { panic!("{follow_up:?}") };
         let hour = Duration::from_hours(1);
-        let expected = hour + SETTINGS.first_retry / 2..=hour + SETTINGS.first_retry;
+        let expected = hour + SETTINGS.retry.first / 2..=hour + SETTINGS.retry.first;
         assert!(expected.contains(&delay), "{delay:?}");
         let due = Some(Duration::from_secs(2) + delay);
         assert_eq!(story.next_due(), due);
@@ -547,7 +538,7 @@ mod tests {
     }
 
     fn longest_retry_at(failures: u32) -> Duration {
-        backoff(&SETTINGS, failures - 1)
+        SETTINGS.retry.delay(failures - 1)
     }
 
     proptest! {

@@ -8,9 +8,10 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use tokio::sync::mpsc::WeakSender;
 
-use super::webhook::{BodyLimits, Receiver, Webhook, deliver};
-use super::{Events, Monitor};
+use super::webhook::{Webhook, deliver};
+use super::{Event, Events, Monitor};
 use crate::output::metrics::{self, Metrics};
 
 /// Updates metrics that are not updated when they change.
@@ -19,34 +20,24 @@ pub type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
 /// What the service answers to.
 pub struct Site {
     monitor: Monitor,
-    refresh: Vec<Refresh>,
-    webhook: Option<Arc<Receiver>>,
+    /// A weak end, since showing the channel does not keep it open.
+    events: WeakSender<Event>,
+    refresh: Refresh,
+    webhook: Option<Arc<Webhook>>,
 }
 
 impl Site {
-    /// Shows the state of the service: whether it is alive and ready, and what it counted.
+    /// Shows the state of the service: whether it is alive and ready, and what it counted; `refresh` updates metrics before
+    /// they are shown.
     #[must_use]
-    pub fn new(monitor: Monitor, events: &Events) -> Self {
-        // A weak end, since showing the channel does not keep it open.
-        let events = events.downgrade();
-        let pending = move || events.upgrade().map_or(0, |events| events.max_capacity() - events.capacity());
-        let site = Self { monitor, refresh: Vec::new(), webhook: None };
-        site.with_refresh(Box::new(move |metrics| metrics.set_pending_hints(pending())))
-    }
-
-    /// Lets `refresh` update metrics before they are shown.
-    #[must_use]
-    pub fn with_refresh(mut self, refresh: Refresh) -> Self {
-        self.refresh.push(refresh);
-        self
+    pub fn new(monitor: Monitor, events: &Events, refresh: Refresh) -> Self {
+        Self { monitor, events: events.downgrade(), refresh, webhook: None }
     }
 
     /// Receives deliveries too.
     #[must_use]
-    pub fn with_webhook(mut self, webhook: Webhook, limits: BodyLimits) -> Self {
-        let receiver = Arc::new(Receiver::new(webhook, limits));
-        self.webhook = Some(Arc::clone(&receiver));
-        self.with_refresh(Box::new(move |metrics| metrics.set_buffered_bytes(receiver.buffered_bytes())))
+    pub fn with_webhook(self, webhook: Webhook) -> Self {
+        Self { webhook: Some(Arc::new(webhook)), ..self }
     }
 
     /// Returns the routes.
@@ -68,7 +59,10 @@ async fn readiness(State(site): State<Arc<Site>>) -> (StatusCode, String) {
 
 async fn show_metrics(State(site): State<Arc<Site>>) -> Response {
     let metrics = &site.monitor.metrics;
-    site.refresh.iter().for_each(|refresh| refresh(metrics));
+    (site.refresh)(metrics);
+    let pending = site.events.upgrade().map_or(0, |events| events.max_capacity() - events.capacity());
+    metrics.pending_hints.set(pending as u64);
+    metrics.buffered_bytes.set(site.webhook.as_ref().map_or(0, |webhook| webhook.buffered_bytes()) as u64);
     match metrics.encode() {
         Ok(encoded) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], encoded).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

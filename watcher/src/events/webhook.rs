@@ -15,19 +15,20 @@ use std::time::{Duration, Instant};
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, info, warn};
 
-pub(super) use payload::EventKind;
+pub(crate) use payload::EventKind;
 use payload::{Meaning, meaning};
-pub use receiver::BodyLimits;
-pub(super) use receiver::{Receiver, deliver};
+pub(super) use receiver::deliver;
 use secrets::Signature;
 pub use secrets::{SECRET_VARIABLE, Secrets, SecretsError};
 use seen::{CAPACITY, DeliveryId, Seen};
 
-use super::{Event, Events, RepositoryName};
+use super::{Event, Events};
 use crate::output::metrics::Metrics;
+use crate::repository_name::RepositoryName;
 
 /// The size beyond which GitHub sends no payload: 25 MB.
 ///
@@ -42,7 +43,22 @@ const REFUSAL_LOG_INTERVAL: Duration = Duration::from_mins(1);
 pub fn read_untrusted(bytes: &[u8]) {
     let repository = "acme/fleet".parse().expect("a constant name");
     for kind in ["push", "pull_request", "merge_group", "check_run", "check_suite", "installation", "ping"] {
-        let _ = meaning(EventKind::parse(kind), bytes, &repository);
+        let _ = meaning(EventKind::find(kind), bytes, &repository);
+    }
+}
+
+/// What deliveries can make the service hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// The largest body of a delivery.
+    pub body_bytes: usize,
+    /// The bytes of all bodies that are being received; a delivery beyond them is refused.
+    pub buffered_bytes: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { body_bytes: MAX_BODY_BYTES, buffered_bytes: 4 * MAX_BODY_BYTES }
     }
 }
 
@@ -57,12 +73,16 @@ pub struct Webhook {
     seen: Mutex<Seen>,
     metrics: Metrics,
     refusal_logged: Mutex<Option<Instant>>,
+    limits: BodyLimits,
+    /// One permit for each byte that may still be held.
+    buffer: Semaphore,
 }
 
 /// What the head of a delivery contains.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
-    event: EventKind,
+    /// Its kind, if a webhook of ours subscribes to it.
+    event: Option<&'static EventKind>,
     id: DeliveryId,
     signature: Signature,
     is_json: bool,
@@ -102,7 +122,13 @@ pub(super) enum DeliveryVerdict {
 impl Webhook {
     /// Creates a webhook that sends an event for every delivery that may matter to `repository`.
     #[must_use]
-    pub fn new(secrets: Secrets, repository: RepositoryName, events: Events, metrics: Metrics) -> Self {
+    pub fn new(
+        secrets: Secrets,
+        repository: RepositoryName,
+        events: Events,
+        metrics: Metrics,
+        limits: BodyLimits,
+    ) -> Self {
         Self {
             secrets,
             repository,
@@ -111,7 +137,14 @@ impl Webhook {
             seen: Mutex::new(Seen::new(CAPACITY)),
             metrics,
             refusal_logged: Mutex::new(None),
+            limits,
+            buffer: Semaphore::new(limits.buffered_bytes),
         }
+    }
+
+    /// Returns how many bytes of deliveries are held.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.limits.buffered_bytes - self.buffer.available_permits()
     }
 
     /// Checks a whole delivery: the signature first, and the content only if that is right.
@@ -120,8 +153,8 @@ impl Webhook {
             return self.refuse(DeliveryVerdict::Unsigned);
         }
         let verdict = self.verdict_on(head, body);
-        self.metrics.count_delivery(head.event.as_str(), verdict.as_str());
-        let (event, delivery) = (head.event.as_str(), head.id.as_str());
+        let (event, delivery) = (head.event.map_or("other", |kind| kind.name), head.id.as_str());
+        self.metrics.count_delivery(event, verdict.as_str());
         if let Some(hint) = verdict.hint() {
             warn!(event, delivery, hint, "refused a delivery: {}", verdict.reason());
         } else {
@@ -197,7 +230,7 @@ impl Head {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let signature =
             text("x-hub-signature-256").and_then(Signature::parse).ok_or(DeliveryVerdict::Unsigned)?;
-        let event = text("x-github-event").map(EventKind::parse).ok_or(DeliveryVerdict::Incomplete)?;
+        let event = text("x-github-event").map(EventKind::find).ok_or(DeliveryVerdict::Incomplete)?;
         let id = text("x-github-delivery").and_then(DeliveryId::parse).ok_or(DeliveryVerdict::Incomplete)?;
         let content_type = text(CONTENT_TYPE.as_str()).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();

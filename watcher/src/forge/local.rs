@@ -66,56 +66,47 @@ impl<'a> LocalForge<'a> {
 
     /// Closes an open pull request and deletes its head branch unless others committed to it.
     pub fn close(&self, number: u64, reason: &str) -> Result<(), ForgeError> {
-        for _ in 0..ATTEMPTS {
-            let Stored { mut pull, at } = self.read(&self.upstream.fetch()?, number)?;
-            match &pull.state {
-                PullState::Open => {}
-                PullState::Closed { .. } => return self.delete_head(&pull).map(drop),
+        self.attempt(&format!("pull request #{number}"), |refs| {
+            let Stored { mut pull, at } = self.read(refs, number)?;
+            match pull.state {
                 PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
+                PullState::Closed { .. } => {}
+                PullState::Open => {
+                    pull.state = PullState::Closed { reason: reason.to_owned() };
+                    let moment = self.moment_of(pull.proposal.head_revision)?;
+                    if !won(self.record(Some(at), &pull, &moment))? {
+                        return Ok(None);
+                    }
+                }
             }
-            pull.state = PullState::Closed { reason: reason.to_owned() };
-            let moment = self.moment_of(pull.proposal.head_revision)?;
-            if won(self.record(Some(at), &pull, &moment))? {
-                return self.delete_head(&pull).map(drop);
-            }
-        }
-        Err(busy(&format!("pull request #{number}")))
+            self.delete_head(&pull).map(|_| Some(()))
+        })
     }
 
     /// Opens a closed pull request again, with its head branch where it was.
     pub fn reopen(&self, number: u64) -> Result<(), ForgeError> {
-        for _ in 0..ATTEMPTS {
-            let refs = self.upstream.fetch()?;
-            let Stored { mut pull, at } = self.read(&refs, number)?;
+        self.attempt(&format!("pull request #{number}"), |refs| {
+            let Stored { mut pull, at } = self.read(refs, number)?;
             match &pull.state {
-                PullState::Open => return Ok(()),
+                PullState::Open => return Ok(Some(())),
                 PullState::Closed { .. } => {}
                 PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
             }
             let Proposal { head, head_revision, .. } = pull.proposal.clone();
-            let all = self.read_all(&refs)?;
+            let all = self.read_all(refs)?;
             if let Some(open) = all.iter().find(|other| is_open(other) && other.pull.proposal.head == head) {
                 return Err(ForgeError::Replaced { number, open: open.pull.number });
             }
-            match branch_in(&refs, &head) {
+            let put_back = RefUpdate::branch(&head, None, Some(head_revision));
+            match branch_in(refs, &head) {
                 Some(tip) if tip == head_revision => {}
                 Some(_) => return Err(ForgeError::HeadMoved { head, revision: head_revision }),
-                None if !won(self.upstream.update(&[RefUpdate::branch(
-                    &head,
-                    None,
-                    Some(head_revision),
-                )]))? =>
-                {
-                    continue;
-                }
+                None if !won(self.upstream.update(&[put_back]))? => return Ok(None),
                 None => {}
             }
             pull.state = PullState::Open;
-            if won(self.record(Some(at), &pull, &self.moment_of(head_revision)?))? {
-                return Ok(());
-            }
-        }
-        Err(busy(&format!("pull request #{number}")))
+            Ok(won(self.record(Some(at), &pull, &self.moment_of(head_revision)?))?.then_some(()))
+        })
     }
 
     /// Merges an open pull request into its base branch and returns the merge commit.
@@ -124,39 +115,47 @@ impl<'a> LocalForge<'a> {
     /// Merging what is merged already finishes what was left undone.
     pub fn merge(&self, number: u64, by: &Signature) -> Result<Revision, ForgeError> {
         let (mut landed, mut wanted) = (None, None);
-        for _ in 0..ATTEMPTS {
-            let refs = self.upstream.fetch()?;
-            let Stored { mut pull, at } = self.read(&refs, number)?;
+        self.attempt(&format!("pull request #{number}"), |refs| {
+            let Stored { mut pull, at } = self.read(refs, number)?;
             match pull.state {
                 PullState::Open => {}
                 PullState::Merged { revision } => {
                     self.delete_head(&pull)?;
-                    return Ok(revision);
+                    return Ok(Some(revision));
                 }
                 PullState::Closed { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
             }
             if landed.is_none() {
-                let tip = branch_in(&refs, &pull.proposal.head);
+                let tip = branch_in(refs, &pull.proposal.head);
                 if *wanted.get_or_insert(tip) != tip {
                     let Proposal { head, head_revision, .. } = pull.proposal;
-                    return Err(ForgeError::HeadMoved {
-                        head,
-                        revision: wanted.flatten().unwrap_or(head_revision),
-                    });
+                    let revision = wanted.flatten().unwrap_or(head_revision);
+                    return Err(ForgeError::HeadMoved { head, revision });
                 }
-                landed = self.move_base(&refs, &pull, by)?;
+                landed = self.move_base(refs, &pull, by)?;
             }
-            let Some(Landed { head, merge }) = landed else {
-                continue;
-            };
+            let Some(Landed { head, merge }) = landed else { return Ok(None) };
             pull.state = PullState::Merged { revision: merge };
             pull.proposal.head_revision = head;
-            if won(self.record(Some(at), &pull, by))? {
-                self.delete_head(&pull)?;
-                return Ok(merge);
+            if !won(self.record(Some(at), &pull, by))? {
+                return Ok(None);
+            }
+            self.delete_head(&pull).map(|_| Some(merge))
+        })
+    }
+
+    /// Makes a step, and makes it again on fresh refs as long as it returns nothing, since another writer was faster.
+    fn attempt<T>(
+        &self,
+        what: &str,
+        mut step: impl FnMut(&Refs) -> Result<Option<T>, ForgeError>,
+    ) -> Result<T, ForgeError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(done) = step(&self.upstream.fetch()?)? {
+                return Ok(done);
             }
         }
-        Err(busy(&format!("pull request #{number}")))
+        Err(ForgeError::Busy { what: what.to_owned() })
     }
 
     fn settle_open(&self, refs: &Refs, Stored { pull, at }: &Stored) -> Result<bool, ForgeError> {
@@ -228,7 +227,7 @@ impl<'a> LocalForge<'a> {
             parents.push(revision);
         }
         let message = format!("#{} {}: {}", pull.number, pull.state.word(), pull.proposal.title);
-        let new = self.repository().commit_record(&record::write(pull)?, &parents, at, &message)?;
+        let new = self.repository().commit_record(None, &record::write(pull)?, &parents, at, &message)?;
         let name = format!("{PULLS}{}", pull.number);
         Ok(self.upstream.update(&[RefUpdate { name, expected: previous, new: Some(new) }])?)
     }
@@ -250,10 +249,10 @@ impl<'a> LocalForge<'a> {
     }
 
     fn read_all(&self, refs: &Refs) -> Result<Vec<Stored>, ForgeError> {
-        let mut all =
-            numbered(refs).map(|(number, at)| self.read_at(number, at)).collect::<Result<Vec<_>, _>>()?;
-        all.sort_by_key(|stored| stored.pull.number);
-        Ok(all)
+        let numbered =
+            refs.iter().filter_map(|(name, at)| Some((name.strip_prefix(PULLS)?.parse().ok()?, *at)));
+        let numbered: BTreeMap<u64, Revision> = numbered.collect();
+        numbered.into_iter().map(|(number, at)| self.read_at(number, at)).collect()
     }
 
     fn read(&self, refs: &Refs, number: u64) -> Result<Stored, ForgeError> {
@@ -278,29 +277,26 @@ impl OwnPulls for LocalForge<'_> {
     }
 
     fn open_or_update(&self, proposal: &Proposal) -> Result<Proposed, ForgeError> {
-        for _ in 0..ATTEMPTS {
-            let refs = self.upstream.fetch()?;
-            if branch_in(&refs, &proposal.head) != Some(proposal.head_revision) {
+        let is_its = |stored: &&Stored| is_open(stored) && stored.pull.proposal.head == proposal.head;
+        self.attempt("the pull requests", |refs| {
+            if branch_in(refs, &proposal.head) != Some(proposal.head_revision) {
                 let (head, revision) = (proposal.head.clone(), proposal.head_revision);
                 return Err(ForgeError::HeadMoved { head, revision });
             }
-            let all = self.read_all(&refs)?;
-            let open =
-                all.iter().find(|stored| is_open(stored) && stored.pull.proposal.head == proposal.head);
-            let (number, outcome) = match open {
-                Some(Stored { pull, .. }) if pull.proposal == *proposal => {
-                    return Ok(Proposed::Unchanged(pull.number));
+            let all = self.read_all(refs)?;
+            let open = all.iter().find(is_its);
+            let outcome = match open.map(|open| &open.pull) {
+                Some(pull) if pull.proposal == *proposal => {
+                    return Ok(Some(Proposed::Unchanged(pull.number)));
                 }
-                Some(Stored { pull, .. }) => (pull.number, Proposed::Updated(pull.number)),
-                None => (next_number(&refs), Proposed::Opened(next_number(&refs))),
+                Some(pull) => Proposed::Updated(pull.number),
+                None => Proposed::Opened(all.last().map_or(0, |last| last.pull.number) + 1),
             };
-            let pull = PullRequest { number, state: PullState::Open, proposal: proposal.clone() };
+            let (number, proposal) = (outcome.number(), proposal.clone());
             let at = self.moment_of(proposal.head_revision)?;
-            if won(self.record(open.map(|open| open.at), &pull, &at))? {
-                return Ok(outcome);
-            }
-        }
-        Err(busy("the pull requests"))
+            let pull = PullRequest { number, state: PullState::Open, proposal };
+            Ok(won(self.record(open.map(|open| open.at), &pull, &at))?.then_some(outcome))
+        })
     }
 
     fn close(&self, number: u64, reason: &str, _: Option<Revision>) -> Result<(), ForgeError> {
@@ -344,24 +340,12 @@ impl OtherPulls for LocalForge<'_> {}
 
 impl Verdicts for LocalForge<'_> {}
 
-fn numbered(refs: &Refs) -> impl Iterator<Item = (u64, Revision)> {
-    refs.iter().filter_map(|(name, at)| Some((name.strip_prefix(PULLS)?.parse().ok()?, *at)))
-}
-
-fn next_number(refs: &Refs) -> u64 {
-    numbered(refs).map(|(number, _)| number).max().unwrap_or_default() + 1
-}
-
 fn branch_in(refs: &Refs, branch: &str) -> Option<Revision> {
     refs.get(&format!("{BRANCHES}{branch}")).copied()
 }
 
 fn is_open(stored: &Stored) -> bool {
     stored.pull.state == PullState::Open
-}
-
-fn busy(what: &str) -> ForgeError {
-    ForgeError::Busy { what: what.to_owned() }
 }
 
 /// Returns whether refs moved; `false` means that another writer was faster.

@@ -50,13 +50,13 @@ impl Home {
         match self {
             Self::Local => Vec::new(),
             Self::GitHub(client) => {
-                let (left, count) = (client.left(), |count: usize| Some(count as u64));
+                let left = client.left();
                 vec![
                     ("requests", left.requests),
-                    ("points", Some(u64::from(left.points))),
-                    ("writes_in_minute", count(left.writes_in_minute)),
-                    ("writes_in_hour", count(left.writes_in_hour)),
-                    ("pushes", count(left.pushes)),
+                    ("points", Some(left.points.into())),
+                    ("writes_in_minute", Some(left.writes_in_minute.into())),
+                    ("writes_in_hour", Some(left.writes_in_hour.into())),
+                    ("pushes", Some(left.pushes.into())),
                 ]
             }
         }

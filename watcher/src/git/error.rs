@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode};
+use renderer::plural::listed;
 use renderer::problem::did_you_mean;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -303,11 +304,7 @@ fn out_of_files() -> Option<io::Error> {
 
 /// Lists names for a message.
 pub(super) fn quoted(names: &[String]) -> String {
-    let listed: Vec<_> = names.iter().take(LISTED_NAMES).map(|name| format!("`{name}`")).collect();
-    match names.len().saturating_sub(LISTED_NAMES) {
-        0 => listed.join(", "),
-        more => format!("{} and {more} more", listed.join(", ")),
-    }
+    listed(names.iter().map(|name| format!("`{name}`")), LISTED_NAMES)
 }
 
 /// Writes a path as one word for a shell.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::str::FromStr;
 
 use url::{Host, Position, SyntaxViolation};
 
@@ -162,6 +163,14 @@ fn is_loopback(url: &url::Url) -> bool {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
+    }
+}
+
+impl FromStr for Url {
+    type Err = HttpError;
+
+    fn from_str(text: &str) -> Result<Self, HttpError> {
+        Self::parse(text)
     }
 }
 

@@ -14,7 +14,8 @@ use serde_json::json;
 use super::error::{FIND_INSTALLATION, IdentityError};
 use super::key::AppKey;
 
-use crate::http::{Answer, Authorization, Client, Request, Upload, Url};
+use crate::http::{Authorization, Client, HttpError, Request, Upload, Url};
+use crate::repository_name::RepositoryName;
 use crate::secrets::{read_file, remember_issued};
 
 const GET_TOKEN: &str = "get a token for the App";
@@ -24,6 +25,7 @@ const GET_TOKEN: &str = "get a token for the App";
 /// Source: docs.github.com, "Generating an installation access token for a GitHub App".
 const REPLACED_AFTER: Duration = Duration::from_mins(50);
 
+/// What GitHub answers here is a few kilobytes.
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
 /// The headers that GitHub expects with each request.
@@ -41,10 +43,8 @@ pub struct AppSettings {
     pub key_file: PathBuf,
     /// The forge's interface, for instance `https://api.github.com`.
     pub api: Url,
-    /// The repository's owner.
-    pub owner: String,
-    /// The repository's name.
-    pub repository: String,
+    /// The repository.
+    pub repository: RepositoryName,
 }
 
 /// An App on one repository, with the token that it has.
@@ -52,13 +52,8 @@ pub struct App {
     settings: AppSettings,
     key: AppKey,
     client: Client,
-    token: Mutex<Option<Token>>,
-}
-
-#[derive(Clone)]
-struct Token {
-    secret: SecretString,
-    made: SystemTime,
+    /// The token that it has, and when it was made.
+    token: Mutex<Option<(SecretString, SystemTime)>>,
 }
 
 #[derive(Deserialize)]
@@ -85,12 +80,14 @@ impl App {
     pub(super) fn token(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
         // A caller that comes while a token is being issued waits for it; no second one is issued.
         let mut held = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = held.as_ref().filter(|token| token.is_fresh(now)) {
-            return Ok(token.secret.clone());
+        // A clock that was set back is no measure of the age of the token.
+        let is_fresh = |made: &SystemTime| now.duration_since(*made).is_ok_and(|age| age < REPLACED_AFTER);
+        if let Some((token, _)) = held.as_ref().filter(|(_, made)| is_fresh(made)) {
+            return Ok(token.clone());
         }
         *held = None;
         let secret = self.issue(now)?;
-        *held = Some(Token { secret: secret.clone(), made: now });
+        *held = Some((secret.clone(), now));
         Ok(secret)
     }
 
@@ -105,12 +102,12 @@ impl App {
     }
 
     fn issue(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
-        let AppSettings { owner, repository, .. } = &self.settings;
+        let repository = &self.settings.repository;
         let claim = Authorization::Bearer(self.claim(now)?);
-        let path = format!("/repos/{owner}/{repository}/installation");
+        let path = format!("/repos/{repository}/installation");
         let installation: Installation = self.ask(FIND_INSTALLATION, &claim, &path, None)?;
         // The token is for this repository alone, whatever else the App is installed on.
-        let scope = json!({ "repositories": [repository] }).to_string();
+        let scope = json!({ "repositories": [repository.name()] }).to_string();
         let path = format!("/app/installations/{}/access_tokens", installation.id);
         let issued: Issued = self.ask(GET_TOKEN, &claim, &path, Some(&scope))?;
         let token = SecretString::from(issued.token);
@@ -118,7 +115,7 @@ impl App {
         Ok(token)
     }
 
-    /// Sends a request as the App itself, with POST if there is a body.
+    /// Sends a request as the App itself.
     fn ask<T: DeserializeOwned>(
         &self,
         attempt: &'static str,
@@ -126,27 +123,27 @@ impl App {
         path: &str,
         body: Option<&str>,
     ) -> Result<T, IdentityError> {
-        let method = if body.is_some() { Method::POST } else { Method::GET };
-        let request = Request {
-            method,
-            authorization: Some(claim),
-            headers: &GITHUB_HEADERS,
-            ..Request::get(&self.settings.api, path, MAX_ANSWER_BYTES)
-        };
-        let mut bytes = body.unwrap_or_default().as_bytes();
-        let answer = self.client.send(&request, body.map(|_| Upload::of(&mut bytes)));
-        let body = answer.and_then(Answer::success).and_then(Answer::bytes);
-        let body = body.map_err(|source| IdentityError::App { attempt, source })?;
-        // The cause could quote the answer, in which there is a token.
-        serde_json::from_slice(&body).map_err(|_| IdentityError::Answer { attempt })
+        let answer = ask(&self.client, &self.settings.api, path, Some(claim), body);
+        let answer = answer.map_err(|source| IdentityError::App { attempt, source })?;
+        answer.ok_or(IdentityError::Answer { attempt })
     }
 }
 
-impl Token {
-    fn is_fresh(&self, now: SystemTime) -> bool {
-        // A clock that was set back is no measure of the age of the token.
-        now.duration_since(self.made).is_ok_and(|age| age < REPLACED_AFTER)
-    }
+/// Sends a request to GitHub, with POST if there is a body, and reads its answer; nothing if that is not as documented.
+/// Why it is not could quote the answer, in which there may be a token or a key.
+pub(super) fn ask<T: DeserializeOwned>(
+    client: &Client,
+    api: &Url,
+    path: &str,
+    authorization: Option<&Authorization>,
+    body: Option<&str>,
+) -> Result<Option<T>, HttpError> {
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let headers = &GITHUB_HEADERS;
+    let request = Request { method, authorization, headers, ..Request::get(api, path, MAX_ANSWER_BYTES) };
+    let mut bytes = body.unwrap_or_default().as_bytes();
+    let answer = client.send(&request, body.map(|_| Upload::of(&mut bytes)))?.success()?;
+    Ok(serde_json::from_slice(&answer.bytes()?).ok())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::secrets;
 pub use app::{App, AppSettings, GITHUB_HEADERS};
 pub use error::IdentityError;
 pub use key::{AppKey, KeyFault};
-pub use registration::{AppManifest, PageError, Registered, RegistrationError, RegistrationPage};
+pub use registration::{AppManifest, Registered, RegistrationError, RegistrationPage};
 
 /// Where a token is looked for first. It is meant for the upstream, whatever that is.
 const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";

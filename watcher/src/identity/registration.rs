@@ -7,23 +7,20 @@ mod page;
 
 use std::fmt;
 
-use ::http::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::app::GITHUB_HEADERS;
-use crate::http::{Answer, Client, HttpError, HttpErrorKind, Request, Upload, Url};
+use super::app::ask;
+use crate::http::{Client, HttpError, HttpErrorKind, Url};
 use crate::secrets;
 
-pub use page::{PageError, RegistrationPage};
+pub use page::RegistrationPage;
 
 /// What an App of Fleetwright may do, and nothing more.
 const MANIFEST: &str = include_str!("../../../docs/github-app.json");
 
-/// GitHub's answer is the App with its key: a few kilobytes.
-const MAX_ANSWER_BYTES: u64 = 1 << 20;
 /// A code of GitHub's has 40 characters.
 const MAX_CODE_LENGTH: usize = 128;
 
@@ -123,16 +120,9 @@ impl AppManifest {
         }
         secrets::remember(&code.into());
         let path = format!("/app-manifests/{code}/conversions");
-        let request = Request {
-            method: Method::POST,
-            headers: &GITHUB_HEADERS,
-            ..Request::get(&self.api, &path, MAX_ANSWER_BYTES)
-        };
-        let answer = client.send(&request, Some(Upload::of(&mut [].as_slice())));
-        let body = answer.and_then(Answer::success).and_then(Answer::bytes);
-        let body = body.map_err(RegistrationError::Refused)?;
-        // The cause could quote the answer, in which there is a key.
-        let registered: Registered = serde_json::from_slice(&body).map_err(|_| RegistrationError::Answer)?;
+        let registered = ask(client, &self.api, &path, None, Some(""));
+        let registered: Option<Registered> = registered.map_err(RegistrationError::Refused)?;
+        let registered = registered.ok_or(RegistrationError::Answer)?;
         secrets::remember(&registered.pem);
         registered.webhook_secret.iter().for_each(secrets::remember);
         // It becomes part of the names of files.

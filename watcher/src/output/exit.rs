@@ -29,17 +29,9 @@ pub enum Exit {
     Cluster = 7,
 }
 
-impl Exit {
-    /// Returns the number that the process ends with.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-}
-
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
+        Self::from(exit as u8)
     }
 }
 
@@ -60,7 +52,7 @@ mod tests {
             (Exit::Cluster, 7),
         ];
         for (exit, code) in documented {
-            assert_eq!(exit.code(), code, "{exit:?}");
+            assert_eq!(exit as u8, code, "{exit:?}");
         }
     }
 }

@@ -15,8 +15,8 @@ use tracing::field::Field;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::fmt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
-use tracing_subscriber::fmt::{MakeWriter, fmt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::secrets::redacted;
@@ -30,16 +30,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// A failure to set up the logs.
+/// The value of `RUST_LOG` is no filter.
 #[derive(Debug, Error)]
-pub enum LogError {
-    /// The value of `RUST_LOG` is no filter.
-    #[error("`RUST_LOG` is not a valid filter")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
-    /// Logs have been set up before.
-    #[error("logs are set up already")]
-    Twice(#[from] tracing_subscriber::util::TryInitError),
-}
+#[error("`RUST_LOG` is not a valid filter")]
+pub struct LogError(#[from] tracing_subscriber::filter::ParseError);
 
 /// Sets up the logs of the process.
 ///
@@ -48,7 +42,9 @@ pub fn start(format: LogFormat, quietest: Level, verbosity: u8) -> Result<(), Lo
     let wanted = env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = filter(&wanted.unwrap_or_else(|| directives(quietest, verbosity)))?;
     let has_color = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
-    Ok(subscriber(format, filter, has_color, io::stderr).try_init()?)
+    // Where logs are set up already, they stay as they are.
+    let _ = subscriber(format, filter, has_color, io::stderr).try_init();
+    Ok(())
 }
 
 /// A crate that, at its lowest level, writes out every byte that goes over the wire, credentials and all.
@@ -61,16 +57,14 @@ fn filter(directives: &str) -> Result<EnvFilter, tracing_subscriber::filter::Par
     EnvFilter::builder().parse(kept.chain([quiet.as_str()]).collect::<Vec<_>>().join(","))
 }
 
-fn subscriber<W>(
+fn subscriber<W: io::Write + 'static>(
     format: LogFormat,
     filter: EnvFilter,
     has_color: bool,
-    writer: W,
-) -> Box<dyn Subscriber + Send + Sync>
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let builder = fmt().with_env_filter(filter).with_writer(Redacting { writer, format });
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> Box<dyn Subscriber + Send + Sync> {
+    let writer = move || Redacting { writer: writer(), format };
+    let builder = fmt().with_env_filter(filter).with_writer(writer);
     match format {
         LogFormat::Text => {
             let builder = builder.fmt_fields(debug_fn(write_field).delimited(" "));
@@ -98,14 +92,6 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -
 struct Redacting<W> {
     writer: W,
     format: LogFormat,
-}
-
-impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Redacting<W> {
-    type Writer = Redacting<W::Writer>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        Redacting { writer: self.writer.make_writer(), format: self.format }
-    }
 }
 
 impl<W: io::Write> io::Write for Redacting<W> {

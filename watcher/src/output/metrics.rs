@@ -23,37 +23,31 @@ type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// The counters of one service; clones share them.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    registry: Registry,
+pub struct Metrics {
+    registry: Arc<Registry>,
     deliveries: Family<Labels<2>, Counter>,
-    redelivered: Counter,
-    lost: Counter,
+    /// Failed deliveries that the forge was asked to repeat.
+    pub redelivered: Counter,
+    /// Deliveries that failed again when they were repeated.
+    pub lost: Counter,
     connections_cut: Family<Labels<1>, Counter>,
-    accept_failures: Counter,
-    buffered_bytes: Gauge,
-    pending_hints: Gauge,
+    /// Connections that could not be accepted.
+    pub accept_failures: Counter,
+    /// Bytes of deliveries that are held.
+    pub buffered_bytes: Gauge<u64, AtomicU64>,
+    /// Hints that wait for the queue.
+    pub pending_hints: Gauge<u64, AtomicU64>,
     queue_age: Gauge<f64, AtomicU64>,
-    unanswered_since: Mutex<Option<Instant>>,
-    github_budget: Family<Labels<1>, Gauge>,
+    unanswered_since: Arc<Mutex<Option<Instant>>>,
+    github_budget: Family<Labels<1>, Gauge<u64, AtomicU64>>,
     push_to_pull_request: Histogram,
     runs: Family<Labels<1>, Counter>,
     run_duration: Histogram,
     worker_deaths: Family<Labels<2>, Counter>,
-    base_problems: Gauge,
+    /// Problems that keep the base branch from being rendered.
+    pub base_problems: Gauge<u64, AtomicU64>,
     last_success: Gauge<f64, AtomicU64>,
     last_look: Gauge<f64, AtomicU64>,
-}
-
-/// Why a connection was closed before its request was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// It was not done within its time.
-    Slow,
-    /// It was the oldest when a further one needed a place.
-    Displaced,
 }
 
 impl Metrics {
@@ -66,162 +60,105 @@ impl Metrics {
         let run_duration = Histogram::new(exponential_buckets(0.01, 2.0, 13));
         // From 100 ms to 1 hour, the longest time that a rate limit delays a run.
         let push_to_pull_request = Histogram::new(exponential_buckets(0.1, 2.0, 16));
+        let (count, moment) = (Gauge::default(), Gauge::default);
         // In the order in which they are shown.
-        let inner = Inner {
+        Self {
             deliveries: added(to, "webhook_deliveries", "Webhook deliveries by event and by verdict"),
-            redelivered: added(
-                to,
-                "webhook_deliveries_redelivered",
-                "Failed deliveries that were requested again",
-            ),
-            lost: added(
-                to,
-                "webhook_deliveries_lost",
-                "Deliveries that failed again when they were repeated",
-            ),
-            connections_cut: added(
-                to,
-                "http_connections_cut",
-                "Connections closed before an answer, by reason",
-            ),
+            redelivered: added(to, "webhook_deliveries_redelivered", "Failed deliveries requested again"),
+            lost: added(to, "webhook_deliveries_lost", "Deliveries that failed again when repeated"),
+            connections_cut: added(to, "http_connections_cut", "Connections closed early, by reason"),
             accept_failures: added(to, "http_accept_failures", "Connections that could not be accepted"),
-            buffered_bytes: in_unit(
-                to,
-                "webhook_buffered",
-                "Deliveries that are being received",
-                Unit::Bytes,
-            ),
+            buffered_bytes: in_unit(to, "webhook_buffered", "Deliveries being received", Unit::Bytes, count),
             pending_hints: added(to, "pending_hints", "Hints that wait for the queue"),
-            queue_age: in_unit(
-                to,
-                "queue_age",
-                "Age of the first event that no run has answered",
-                Unit::Seconds,
-            ),
-            unanswered_since: Mutex::default(),
+            queue_age: in_unit(to, "queue_age", "Age of the first unanswered event", Unit::Seconds, moment()),
+            unanswered_since: Arc::default(),
             github_budget: added(to, "github_budget_left", "What is left of GitHub's limits"),
-            push_to_pull_request: timed(
+            push_to_pull_request: in_unit(
                 to,
                 "push_to_pull_request",
                 "Time from the first event about a change to the pull requests that show it",
+                Unit::Seconds,
                 push_to_pull_request,
             ),
             runs: added(to, "runs", "Runs by how they ended"),
-            run_duration: timed(to, "run_duration", "Duration of runs", run_duration),
+            run_duration: in_unit(to, "run_duration", "Duration of runs", Unit::Seconds, run_duration),
             worker_deaths: added(to, "worker_deaths", "Workers that ended before they had rendered"),
-            base_problems: added(
-                to,
-                "base_problems",
-                "Problems that keep the base branch from being rendered",
-            ),
+            base_problems: added(to, "base_problems", "Problems that keep the base branch from rendering"),
             last_success: in_unit(
                 to,
                 "last_success_timestamp",
                 "Unix time of the last success",
                 Unit::Seconds,
+                moment(),
             ),
             last_look: in_unit(
                 to,
                 "last_look_timestamp",
-                "Unix time of the last successful look",
+                "Unix time of the last look",
                 Unit::Seconds,
+                moment(),
             ),
-            registry,
-        };
-        Self(Arc::new(inner))
+            registry: Arc::new(registry),
+        }
     }
 
     /// Counts a webhook delivery by its event and what became of it.
     pub fn count_delivery(&self, event: &'static str, verdict: &'static str) {
-        self.0.deliveries.get_or_create(&[("event", event), ("verdict", verdict)]).inc();
+        self.deliveries.get_or_create(&[("event", event), ("verdict", verdict)]).inc();
     }
 
-    /// Counts a failed delivery that the forge was asked to repeat.
-    pub fn count_redelivered(&self) {
-        self.0.redelivered.inc();
-    }
-
-    /// Counts deliveries that failed again when they were repeated.
-    pub fn count_lost(&self, deliveries: u64) {
-        self.0.lost.inc_by(deliveries);
-    }
-
-    /// Counts a connection that was closed before its request was answered.
-    pub fn count_connection_cut(&self, cut: Cut) {
-        let reason = match cut {
-            Cut::Slow => "slow",
-            Cut::Displaced => "displaced",
-        };
-        self.0.connections_cut.get_or_create(&[("reason", reason)]).inc();
-    }
-
-    /// Counts a connection that could not be accepted.
-    pub fn count_accept_failure(&self) {
-        self.0.accept_failures.inc();
-    }
-
-    /// Notes how many bytes of deliveries are held.
-    pub fn set_buffered_bytes(&self, bytes: usize) {
-        self.0.buffered_bytes.set(level(bytes));
-    }
-
-    /// Notes how many hints wait for the queue.
-    pub fn set_pending_hints(&self, hints: usize) {
-        self.0.pending_hints.set(level(hints));
+    /// Counts a connection that was closed before its request was answered, and why.
+    pub fn count_connection_cut(&self, reason: &'static str) {
+        self.connections_cut.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Notes since when the first event waits that no run has answered.
     pub fn set_unanswered_since(&self, since: Option<Instant>) {
-        *self.0.unanswered_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        *self.unanswered_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// Notes how much is left of a part of GitHub's budget; nothing if that is not known.
     pub fn set_github_budget(&self, of: &'static str, left: Option<u64>) {
-        let (budget, labels) = (&self.0.github_budget, [("of", of)]);
+        let (budget, labels) = (&self.github_budget, [("of", of)]);
         match left {
-            Some(left) => drop(budget.get_or_create(&labels).set(level(left))),
+            Some(left) => drop(budget.get_or_create(&labels).set(left)),
             None => drop(budget.remove(&labels)),
         }
     }
 
     /// Notes how long it took from the first event about a push to the pull requests that show it.
     pub fn observe_push_to_pull_request(&self, took: Duration) {
-        self.0.push_to_pull_request.observe(took.as_secs_f64());
+        self.push_to_pull_request.observe(took.as_secs_f64());
     }
 
     /// Counts a run by how it ended and how long it took.
     pub fn count_run(&self, outcome: &'static str, took: Duration) {
-        self.0.runs.get_or_create(&[("outcome", outcome)]).inc();
-        self.0.run_duration.observe(took.as_secs_f64());
+        self.runs.get_or_create(&[("outcome", outcome)]).inc();
+        self.run_duration.observe(took.as_secs_f64());
     }
 
     /// Counts a process that ended while it rendered, by what it rendered and by why it ended.
     pub fn count_worker_death(&self, worker: &'static str, cause: &'static str) {
-        self.0.worker_deaths.get_or_create(&[("worker", worker), ("cause", cause)]).inc();
-    }
-
-    /// Notes how many problems keep the base branch from being rendered; none if it renders.
-    pub fn set_base_problems(&self, problems: usize) {
-        self.0.base_problems.set(level(problems));
+        self.worker_deaths.get_or_create(&[("worker", worker), ("cause", cause)]).inc();
     }
 
     /// Notes that a run succeeded at `time`.
     pub fn set_last_success(&self, time: SystemTime) {
-        self.0.last_success.set(unix_seconds(time));
+        self.last_success.set(unix_seconds(time));
     }
 
     /// Notes that a look for changes succeeded at `time`.
     pub fn set_last_look(&self, time: SystemTime) {
-        self.0.last_look.set(unix_seconds(time));
+        self.last_look.set(unix_seconds(time));
     }
 
     /// Returns everything that was counted until `now`, as text.
     pub fn encode_at(&self, now: Instant) -> Result<String, fmt::Error> {
-        let since = *self.0.unanswered_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *self.unanswered_since.lock().unwrap_or_else(PoisonError::into_inner);
         let age = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        self.0.queue_age.set(age.as_secs_f64());
+        self.queue_age.set(age.as_secs_f64());
         let mut text = String::new();
-        encode(&mut text, &self.0.registry)?;
+        encode(&mut text, &self.registry)?;
         Ok(text)
     }
 
@@ -249,21 +186,9 @@ fn added<M: Metric + Clone + Default>(to: &mut Registry, name: &str, help: &str)
 }
 
 /// Registers a metric whose name ends in its unit.
-fn in_unit<M: Metric + Clone + Default>(to: &mut Registry, name: &str, help: &str, unit: Unit) -> M {
-    let metric = M::default();
+fn in_unit<M: Metric + Clone>(to: &mut Registry, name: &str, help: &str, unit: Unit, metric: M) -> M {
     to.register_with_unit(name, help, unit, metric.clone());
     metric
-}
-
-/// Registers a histogram of seconds.
-fn timed(to: &mut Registry, name: &str, help: &str, histogram: Histogram) -> Histogram {
-    to.register_with_unit(name, help, Unit::Seconds, histogram.clone());
-    histogram
-}
-
-/// Returns a count as gauges take it.
-fn level(count: impl TryInto<i64>) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -306,12 +231,12 @@ mod tests {
     fn what_was_counted_has_the_names_that_the_documentation_gives() {
         let metrics = Metrics::new();
         metrics.count_delivery("push", "queued");
-        metrics.count_redelivered();
-        metrics.count_lost(2);
-        metrics.count_connection_cut(Cut::Slow);
-        metrics.count_accept_failure();
-        metrics.set_buffered_bytes(512);
-        metrics.set_pending_hints(3);
+        metrics.redelivered.inc();
+        metrics.lost.inc_by(2);
+        metrics.count_connection_cut("slow");
+        metrics.accept_failures.inc();
+        metrics.buffered_bytes.set(512);
+        metrics.pending_hints.set(3);
         let now = Instant::now();
         metrics.set_unanswered_since(Some(now));
         metrics.set_github_budget("requests", Some(4_900));
@@ -320,7 +245,7 @@ mod tests {
         metrics.observe_push_to_pull_request(Duration::from_millis(2_500));
         metrics.count_run("done", Duration::from_millis(1_500));
         metrics.count_worker_death("review", "memory");
-        metrics.set_base_problems(3);
+        metrics.base_problems.set(3);
         metrics.set_last_success(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         metrics.set_last_look(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_001));
         assert_snapshot!(counted_at(&metrics, now + Duration::from_secs(90)), @r#"

@@ -46,8 +46,7 @@ impl Table {
     /// Writes each row on one line with everything in it, for files and pipes.
     #[must_use]
     pub fn wide(&self) -> String {
-        let layout = Layout { columns: self.widths(usize::MAX), width: usize::MAX };
-        self.lines(&layout)
+        self.within(usize::MAX)
     }
 
     /// Writes the table for a terminal of so many columns, items on as many lines as they need, and names what there is

@@ -8,7 +8,6 @@ mod file;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::env;
-use std::fmt::Write as _;
 use std::sync::{PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -16,6 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use renderer::secrets::{MASK, masked_words};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::percent;
 
 pub use file::{MAX_BYTES, read_file};
 
@@ -74,7 +75,10 @@ pub fn remember_issued(secret: &SecretString) {
 impl Remembered {
     fn prepare(&mut self) {
         let forms = self.given.iter().chain(&self.issued).flatten();
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms);
+        // Escapes in addresses are written in either case.
+        let mut builder = AhoCorasick::builder();
+        builder.ascii_case_insensitive(true).match_kind(MatchKind::LeftmostLongest);
+        let search = builder.build(forms);
         self.search = Some(search.expect("a search for few short texts is small"));
     }
 }
@@ -106,11 +110,12 @@ fn forms_of_lines(secret: &SecretString) -> Vec<Forms> {
 
 /// Returns a secret as it is, in base64 behind whatever stands before it, in an address, and in JSON.
 fn forms(secret: &str) -> Forms {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut forms = vec![secret.to_owned()];
-    forms.extend(percent_encoded(secret, is_plain));
-    forms.extend(percent_encoded(secret, |_| false));
-    forms.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
+    let mut forms = vec![
+        secret.to_owned(),
+        percent::encoded(secret),
+        secret.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}")),
+        serde_json::Value::from(secret).to_string().trim_matches('"').to_owned(),
+    ];
     for before in 0..3 {
         forms.extend(encoded_behind(secret, before));
     }
@@ -125,21 +130,6 @@ fn encoded_behind(secret: &str, before: usize) -> [String; 2] {
     bytes.extend_from_slice(secret.as_bytes());
     let (first, whole) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
     [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)].map(|text| text[first..whole].to_owned())
-}
-
-/// Returns a text with escapes of either case in place of the bytes that are not left as they are.
-fn percent_encoded(secret: &str, is_left: impl Fn(u8) -> bool) -> [String; 2] {
-    let (mut upper, mut lower) = (String::new(), String::new());
-    for byte in secret.bytes() {
-        if is_left(byte) {
-            upper.push(char::from(byte));
-            lower.push(char::from(byte));
-        } else {
-            let _ = write!(upper, "%{byte:02X}");
-            let _ = write!(lower, "%{byte:02x}");
-        }
-    }
-    [upper, lower]
 }
 
 #[cfg(test)]

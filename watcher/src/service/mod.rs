@@ -77,9 +77,9 @@ impl Service {
     }
 
     /// Asks for deliveries again that did not arrive, those of the webhook with this number if there is one.
-    pub fn sweep_deliveries(&self, webhook: Option<u64>) -> Result<(), CommandError> {
+    pub fn sweep_deliveries(&self, webhook: Option<u64>) {
         let home = self.runner.pipeline().home().clone();
-        sources::sweep_deliveries(&home, webhook, &self.monitor, &self.events)
+        sources::sweep_deliveries(&home, webhook, &self.monitor, &self.events);
     }
 
     /// Serves until a stop is requested, and looks for changes at these intervals that no event reported.
@@ -114,7 +114,7 @@ impl Service {
         let look = move || looks.observe_look(upstream.refs());
         tokio::spawn(poll(every, Event::Moved, self.events.clone(), look));
         tokio::spawn(recheck(self.events.clone()));
-        sources::look_at_pages(&home, Arc::clone(&self.base), every, &self.monitor, &self.events)?;
+        sources::look_at_pages(&home, Arc::clone(&self.base), every, &self.monitor, &self.events);
         tokio::spawn(files::watch(Places::refs(&git_dir, &git_dir), Event::Moved, self.events.clone()));
         Ok(())
     }

@@ -11,6 +11,7 @@ use fleetwright::events::Cancel;
 use fleetwright::forge::Home;
 use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
 use fleetwright::git::{Repository, Upstream};
+use fleetwright::http::Url;
 use fleetwright::identity::Identity;
 use fleetwright::run::Pipeline;
 use insta::assert_snapshot;
@@ -61,7 +62,7 @@ impl OnGitHub {
         pulls(&self.github)
     }
 
-    /// Returns what the newest status on the tip of a branch says.
+    /// Returns what the newest status on the tip of a branch says; nothing while there is no such branch.
     fn status(&self, branch: &str) -> String {
         status(&self.github, &self.world, branch)
     }
@@ -82,8 +83,11 @@ pub fn pulls(github: &GitHub) -> String {
     pulls.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns what the newest status on the tip of a branch says.
+/// Returns what the newest status on the tip of a branch says; nothing while there is no such branch.
 pub fn status(github: &GitHub, world: &World, branch: &str) -> String {
+    if !world.branches().contains(branch) {
+        return String::new();
+    }
     let tip = world.tip(branch).to_string();
     let state = github.state();
     let newest = state.statuses.iter().rfind(|status| status.sha == tip);
@@ -98,9 +102,14 @@ fn process(repository: &Path, github: &GitHub) -> Pipeline {
 }
 
 fn client(github: &GitHub) -> Client {
-    let place = RepositoryPlace::new(&github.url(), github::OWNER, github::NAME).unwrap();
+    let name = format!("{}/{}", github::OWNER, github::NAME).parse().unwrap();
+    let place = RepositoryPlace { api: Url::parse(&github.url()).unwrap(), name };
     let (now, wait) = github.clock();
-    Client::new(place, Identity::of_token(github::TOKEN.into()), Clock::new(now, wait)).unwrap()
+    Client::new(
+        place,
+        Identity::of_token(github::TOKEN.into()),
+        Clock { now: Box::new(now), wait: Box::new(wait) },
+    )
 }
 
 #[test]

@@ -10,6 +10,7 @@ use fleetwright::events::Cancel;
 use fleetwright::forge::Home;
 use fleetwright::forge::github::{Client, Clock, RepositoryPlace};
 use fleetwright::git::{Repository, Revision, Upstream};
+use fleetwright::http::Url;
 use fleetwright::identity::Identity;
 use fleetwright::run::{Pipeline, RunReport, Settings};
 use testkit::github::{self, GitHub, Token};
@@ -228,8 +229,13 @@ pub fn open(world: &World) -> Repository {
 }
 
 pub fn process(upstream: Upstream, github: &GitHub, token: &str, settings: &Settings) -> Pipeline {
-    let place = RepositoryPlace::new(&github.url(), github::OWNER, github::NAME).unwrap();
+    let name = format!("{}/{}", github::OWNER, github::NAME).parse().unwrap();
+    let place = RepositoryPlace { api: Url::parse(&github.url()).unwrap(), name };
     let (now, wait) = github.clock();
-    let client = Client::new(place, Identity::of_token(token.into()), Clock::new(now, wait)).unwrap();
+    let client = Client::new(
+        place,
+        Identity::of_token(token.into()),
+        Clock { now: Box::new(now), wait: Box::new(wait) },
+    );
     Pipeline::new(upstream, Home::GitHub(client.into()), settings.clone())
 }

@@ -25,6 +25,10 @@ use renderer::plan::Budget;
 use renderer::render::Renderer;
 use renderer::snapshot::{Snapshot, Source};
 use tempfile::TempDir;
+use tracing::subscriber::with_default;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 pub const BASE: &str = "main";
 pub const CONTROL: &str = "environments/control.yaml";
@@ -356,15 +360,32 @@ pub fn settings() -> Settings {
     }
 }
 
+/// Works, and calls `at_check` before each check for a request to stop, which is logged at the lowest level.
+fn with_each_check<T>(at_check: impl Fn() + Send + Sync + 'static, work: impl FnOnce() -> T) -> T {
+    struct AtCheck<F>(F);
+
+    impl<S: Subscriber, F: Fn() + Send + Sync + 'static> Layer<S> for AtCheck<F> {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            if event.metadata().target() == "fleetwright::events::cancel" {
+                (self.0)();
+            }
+        }
+    }
+
+    with_default(tracing_subscriber::registry().with(AtCheck(at_check)), work)
+}
+
 /// Makes a run that ends at its `step`-th check, counted from 0; returns whether it came that far.
 pub fn is_stopped_at(pipeline: &mut Pipeline, step: usize) -> bool {
     let checks = AtomicUsize::new(0);
-    let cancel = Cancel::checked_by(move |cancel| {
+    let cancel = Cancel::default();
+    let requested = cancel.clone();
+    let at_check = move || {
         if checks.fetch_add(1, Ordering::Relaxed) == step {
-            cancel.request();
+            requested.request();
         }
-    });
-    match pipeline.run(&cancel, &()) {
+    };
+    match with_each_check(at_check, || pipeline.run(&cancel, &())) {
         Err(CommandError::Stopped(_)) => true,
         result => {
             result.unwrap();
@@ -381,12 +402,12 @@ pub fn run_beside(
     let ((reached, checks), (go_on, may_go_on)) = (channel(), channel());
     let (reached, may_go_on): (Sender<()>, Receiver<()>) = (reached, may_go_on);
     let may_go_on = Mutex::new(may_go_on);
-    let cancel = Cancel::checked_by(move |_| {
+    let wait = move || {
         reached.send(()).unwrap();
         may_go_on.lock().unwrap().recv().unwrap();
-    });
+    };
     thread::scope(|scope| {
-        let run = scope.spawn(move || pipeline.run(&cancel, &()));
+        let run = scope.spawn(move || with_each_check(wait, || pipeline.run(&Cancel::default(), &())));
         for (number, ()) in checks.iter().enumerate() {
             at_check(number);
             go_on.send(()).unwrap();

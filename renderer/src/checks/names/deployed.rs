@@ -4,6 +4,7 @@
 
 use crate::catalog::Addon;
 use crate::path::RepoPath;
+use crate::plural::listed;
 use crate::snapshot::OUTPUT;
 
 use super::super::clusters::{ClusterContent, ClusterFlows, FlowFinding};
@@ -80,14 +81,10 @@ fn not_deployed(on: &ClusterFlows<'_>, addon: &Addon) -> Finding {
 }
 
 fn nothing_deployed(on: &ClusterFlows<'_>, addons: &[&Addon]) -> Finding {
-    let names: Vec<_> = addons.iter().take(MAX_LISTED).map(|addon| format!("`{}`", addon.name)).collect();
-    let more = addons.len() - names.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let message = format!(
-        "no rendered Application deploys anything on `{}`: {}{more} would run nowhere",
-        on.cluster.name,
-        names.join(", ")
-    );
+    let names = listed(addons.iter().map(|addon| format!("`{}`", addon.name)), MAX_LISTED);
+    let cluster = &on.cluster.name;
+    let message =
+        format!("no rendered Application deploys anything on `{cluster}`: {names} would run nowhere");
     let hint = format!(
         "write `templates/cluster/applicationset.yaml.hbs`, which makes an Application for each of `addons` out of `{OUTPUT}/{{{{cluster.name}}}}/<add-on>`; \
          if something outside this repository deploys them, {ANSWER}"

@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 
 use renderer::inventory::Cluster;
 use renderer::network::Address;
-use renderer::path::ClusterName;
-use renderer::plural::counted;
+use renderer::plural::{counted, listed};
 use renderer::render::Rendered;
 
 /// How many hubs, and how many kinds of spokes of each, are drawn.
@@ -26,9 +25,7 @@ pub(super) fn diagram(rendered: &Rendered) -> String {
         let spokes = clusters().filter(|cluster| cluster.hub == hub.name && !cluster.is_hub()).collect();
         drawing.hub(&format!("hub{}", number + 1), hub, spokes);
     }
-    if hubs.len() > MAX_DRAWN {
-        drawing.line(1, &format!("more[\"{}\"]", counted(hubs.len() - MAX_DRAWN, "more hub")));
-    }
+    drawing.more(1, "more", hubs.len().saturating_sub(MAX_DRAWN), "more hub", "");
     drawing.machines();
     drawing.text
 }
@@ -44,6 +41,13 @@ type SpokeKind<'a> = (&'static str, BTreeSet<(&'a str, &'a str)>);
 impl Drawing<'_> {
     fn line(&mut self, depth: usize, line: &str) {
         let _ = writeln!(self.text, "{}{line}", "    ".repeat(depth));
+    }
+
+    /// Draws a node that counts what is not drawn, if there is anything.
+    fn more(&mut self, depth: usize, id: &str, count: usize, noun: &str, how: &str) {
+        if count > 0 {
+            self.line(depth, &format!("{id}[\"{}{how}\"]", counted(count, noun)));
+        }
     }
 
     fn hub(&mut self, id: &str, hub: &Cluster, spokes: Vec<&Cluster>) {
@@ -68,12 +72,7 @@ impl Drawing<'_> {
         for (number, (kind, clusters)) in kinds.iter().take(MAX_DRAWN).enumerate() {
             self.spokes(&format!("{id}s{}", number + 1), (id, hub), kind, clusters);
         }
-        if more > 0 {
-            self.line(
-                1,
-                &format!("{id}more[\"{}, each sending in its own way\"]", counted(more, "more cluster")),
-            );
-        }
+        self.more(1, &format!("{id}more"), more, "more cluster", ", each sending in its own way");
     }
 
     fn spokes(
@@ -84,7 +83,10 @@ impl Drawing<'_> {
         clusters: &[&Cluster],
     ) {
         let (role, sends) = kind;
-        self.line(1, &format!("{id}[\"{}: {role}\"]", named(clusters.iter().map(|cluster| &cluster.name))));
+        self.line(
+            1,
+            &format!("{id}[\"{}: {role}\"]", listed(clusters.iter().map(|cluster| &cluster.name), MAX_NAMED)),
+        );
         self.line(1, &format!("{hub_id} -. \"Argo CD deploys\" .-> {id}"));
         for (what, url) in sends {
             let to = self.receiver(hub_id, hub, url);
@@ -116,22 +118,8 @@ impl Drawing<'_> {
         for (number, (name, machine)) in machines.iter().take(MAX_DRAWN).enumerate() {
             self.line(2, &format!("machine{}[\"{}<br>{}\"]", number + 1, quoted(name), machine.address));
         }
-        if machines.len() > MAX_DRAWN {
-            self.line(
-                2,
-                &format!("machines_more[\"{}\"]", counted(machines.len() - MAX_DRAWN, "more machine")),
-            );
-        }
+        self.more(2, "machines_more", machines.len().saturating_sub(MAX_DRAWN), "more machine", "");
         self.line(1, "end");
-    }
-}
-
-fn named<'n>(names: impl Iterator<Item = &'n ClusterName>) -> String {
-    let names: Vec<_> = names.map(ClusterName::as_str).collect();
-    let shown = names[..names.len().min(MAX_NAMED)].join(", ");
-    match names.len().saturating_sub(MAX_NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
 

@@ -56,17 +56,6 @@ pub enum Format {
     Github,
 }
 
-impl Format {
-    /// Returns the one command that takes a format which not all do.
-    pub(in crate::cli) const fn only_command(self) -> Option<&'static str> {
-        match self {
-            Self::Text | Self::Json => None,
-            Self::Mermaid => Some("clusters"),
-            Self::Sarif | Self::Github => Some("check"),
-        }
-    }
-}
-
 impl Global {
     /// Prints a result: the value if JSON is asked for, or else the text.
     pub(in crate::cli) fn show<T: Serialize>(

@@ -9,8 +9,9 @@ use tracing::info;
 use crate::error::CommandError;
 use crate::events::site::{Refresh, Site};
 use crate::events::webhook::{BodyLimits, SECRET_VARIABLE, Secrets, SecretsError, Webhook};
-use crate::events::{Cancel, Events, Monitor, RepositoryName};
+use crate::events::{Cancel, Events, Monitor};
 use crate::output::with_causes;
+use crate::repository_name::RepositoryName;
 use crate::server::{Limits, ListenError, Server};
 
 #[derive(Debug, Default, clap::Args)]
@@ -32,22 +33,16 @@ pub(in crate::cli) struct Listen {
     webhook_id: Option<u64>,
 }
 
-/// The server that was started.
-pub(in crate::cli) struct Listening {
-    /// Ends by itself after a stop was requested.
-    pub(in crate::cli) server: JoinHandle<()>,
-    /// Whether it accepts deliveries from GitHub.
-    pub(in crate::cli) receives_webhooks: bool,
-}
-
 impl Listen {
     /// Returns the number of the repository's webhook.
     pub(in crate::cli) const fn webhook_id(&self) -> Option<u64> {
         self.webhook_id
     }
 
-    /// Starts the server if an address was given; `upstream` is the repository whose deliveries count if none is named,
-    /// and `refresh` updates metrics.
+    /// Starts the server if an address was given, and returns it with whether it accepts deliveries from GitHub. It ends by
+    /// itself after a stop was requested.
+    ///
+    /// `upstream` is the repository whose deliveries count if none is named, and `refresh` updates metrics.
     pub(in crate::cli) async fn start(
         &self,
         monitor: &Monitor,
@@ -55,21 +50,21 @@ impl Listen {
         events: &Events,
         refresh: Refresh,
         cancel: &Cancel,
-    ) -> Result<Option<Listening>, CommandError> {
+    ) -> Result<Option<(JoinHandle<()>, bool)>, CommandError> {
         let Some(address) = self.address else { return Ok(None) };
-        let mut site = Site::new(monitor.clone(), events).with_refresh(refresh);
+        let mut site = Site::new(monitor.clone(), events, refresh);
         let webhook = self.webhook(upstream)?;
         let receives_webhooks = webhook.is_some();
         if let Some((secrets, repository)) = webhook {
-            let webhook = Webhook::new(secrets, repository, events.clone(), monitor.metrics.clone());
-            site = site.with_webhook(webhook, BodyLimits::default());
+            let (events, metrics, limits) = (events.clone(), monitor.metrics.clone(), BodyLimits::default());
+            site = site.with_webhook(Webhook::new(secrets, repository, events, metrics, limits));
         }
         let server = Server::bind(address, Limits::default()).await?;
         info!(address = %server.address(), receives_webhooks, "listening");
         let (cancel, metrics) = (cancel.clone(), monitor.metrics.clone());
         let serve = async move { server.serve(site.into_router(), &metrics, cancel.requested()).await };
         let server = tokio::spawn(serve);
-        Ok(Some(Listening { server, receives_webhooks }))
+        Ok(Some((server, receives_webhooks)))
     }
 
     fn webhook(
@@ -98,7 +93,7 @@ impl Listen {
 
 impl From<SecretsError> for CommandError {
     fn from(error: SecretsError) -> Self {
-        Self::usage(with_causes(&error), error.hint())
+        Self::usage(with_causes(&error), SecretsError::HINT)
     }
 }
 
@@ -128,7 +123,7 @@ mod tests {
         let cancel = Cancel::default();
         cancel.request();
         let listening = args.start(&Monitor::default(), upstream, &events, Box::new(|_| {}), &cancel).await?;
-        Ok(listening.map(|listening| listening.server))
+        Ok(listening.map(|(server, _)| server))
     }
 
     fn loopback() -> Listen {

@@ -6,19 +6,19 @@ use std::path::PathBuf;
 use tracing::{info, warn};
 
 use crate::error::CommandError;
-use crate::events::RepositoryName;
+use crate::forge::Home;
 use crate::forge::github::{self, Clock, HostKind, RepositoryPlace};
-use crate::forge::{ForgeError, Home};
 use crate::git::{Repository, Upstream, is_elsewhere, mirror_folder};
 use crate::http::{Client, Timeouts, Url};
 use crate::identity::{App, AppSettings, Identity};
+use crate::repository_name::RepositoryName;
 
 use super::global::Global;
 
 /// Where pull requests live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum ForgeName {
-    /// In the repository's own refs.
+    /// In the refs of the repository.
     Local,
     /// On GitHub or a GitHub Enterprise Server.
     Github,
@@ -27,25 +27,25 @@ pub(in crate::cli) enum ForgeName {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Where branches live, and who asks")]
 pub(in crate::cli) struct RemoteArgs {
-    /// The repository in which branches and pull requests live: a path, or an address that begins with file://, https:// or
-    /// ssh://; the one that is worked on if left out.
+    /// Use the branches and pull requests of this repository: a path, or an address that begins with file://, https:// or
+    /// ssh://. The default is the repository to work on.
     #[arg(long, global = true, value_name = "URL")]
     upstream: Option<String>,
-    /// Where to keep the mirror of an upstream on another machine; a folder of the user's cache if left out.
+    /// Keep the mirror of an upstream on another machine in this folder; the default is a folder in the user's cache.
     #[arg(long, global = true, value_name = "DIR", requires = "upstream")]
     mirror: Option<PathBuf>,
-    /// A file with the token to use; without it, `FLEETWRIGHT_TOKEN` or `GITHUB_TOKEN`.
+    /// Read the token from this file; the default is `FLEETWRIGHT_TOKEN` or `GITHUB_TOKEN`.
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "app_id")]
     token_file: Option<PathBuf>,
-    /// The id or client id of a GitHub App to act as.
+    /// Act as the GitHub App with this id or client id.
     #[arg(long, global = true, value_name = "ID", requires_all = ["app_key_file", "upstream"])]
     app_id: Option<String>,
-    /// The file with the private key of the GitHub App.
+    /// Read the private key of the GitHub App from this file.
     #[arg(long, global = true, value_name = "FILE", requires = "app_id")]
     app_key_file: Option<PathBuf>,
-    /// The address of the forge's interface; that of GitHub, or of a GitHub Enterprise Server, if left out.
+    /// Use the API at this address; the default is that of GitHub, or of the GitHub Enterprise Server.
     #[arg(long, global = true, value_name = "URL", requires = "upstream")]
-    api: Option<String>,
+    api: Option<Url>,
 }
 
 impl RemoteArgs {
@@ -66,7 +66,7 @@ impl RemoteArgs {
     ) -> Result<(Upstream, Home), CommandError> {
         let Some(address) = &self.upstream else {
             if forge == Some(ForgeName::Github) {
-                return Err(usage(
+                return Err(CommandError::usage(
                     "GitHub keeps pull requests of an upstream only",
                     "name it with `--upstream URL`",
                 ));
@@ -78,13 +78,13 @@ impl RemoteArgs {
         let identity = self.identity(address)?;
         let upstream = self.open_as(global, address, &identity)?;
         let Some(place) = place else { return Ok((upstream, Home::Local)) };
-        let client = github::Client::new(place, identity, Clock::system()).map_err(ForgeError::from)?;
+        let client = github::Client::new(place, identity, Clock::system());
         Ok((upstream, Home::GitHub(client.into())))
     }
 
     /// Returns the owner and the name that the upstream's address ends in, if it does.
     pub(in crate::cli) fn repository_name(&self) -> Option<RepositoryName> {
-        RepositoryPlace::of_remote(self.upstream.as_ref()?).ok()?.to_string().parse().ok()
+        Some(RepositoryPlace::of_remote(self.upstream.as_ref()?).ok()?.name)
     }
 
     /// Returns where the upstream is on GitHub, if its pull requests live there.
@@ -101,15 +101,14 @@ impl RemoteArgs {
             None if !is_meant => return Ok(None),
             _ => {}
         }
-        let place = place_of(address)?;
-        let Some(api) = &self.api else { return Ok(Some(place)) };
-        let place = RepositoryPlace::new(api, &place.owner, &place.name);
-        place.map(Some).ok_or_else(|| {
-            usage(
-                &format!("`{api}` is no address of an interface"),
-                "write it like `https://ghe.example.com/api/v3`",
-            )
-        })
+        self.place_of(address).map(Some)
+    }
+
+    fn place_of(&self, address: &str) -> Result<RepositoryPlace, CommandError> {
+        let place = RepositoryPlace::of_remote(address).map_err(|error| {
+            CommandError::usage(error.to_string(), "write it like `https://github.com/acme/fleet.git`")
+        })?;
+        Ok(RepositoryPlace { api: self.api.clone().unwrap_or(place.api), ..place })
     }
 
     fn open_as(&self, global: &Global, address: &str, identity: &Identity) -> Result<Upstream, CommandError> {
@@ -133,25 +132,17 @@ impl RemoteArgs {
     }
 
     fn app(&self, id: &str, key_file: PathBuf, address: &str) -> Result<Identity, CommandError> {
-        let RepositoryPlace { api, owner, name: repository } = place_of(address)?;
-        let api = self.api.clone().unwrap_or(api);
-        let api =
-            Url::parse(&api).map_err(|error| usage(&error.to_string(), &error.hint().unwrap_or_default()))?;
+        let RepositoryPlace { api, name: repository } = self.place_of(address)?;
         let client = Client::new(&api, Timeouts::default());
-        let settings = AppSettings { id: id.to_owned(), key_file, api, owner, repository };
+        let settings = AppSettings { id: id.to_owned(), key_file, api, repository };
         Ok(Identity::of_app(App::new(settings, client)?))
     }
 }
 
-fn place_of(address: &str) -> Result<RepositoryPlace, CommandError> {
-    RepositoryPlace::of_remote(address)
-        .map_err(|error| usage(&error.to_string(), "write it like `https://github.com/acme/fleet.git`"))
-}
-
 fn unclear(address: &str) -> CommandError {
     let host = github::host_of(address).unwrap_or_default();
-    usage(
-        &format!(
+    CommandError::usage(
+        format!(
             "`{host}` may be GitHub under another name, and no option says whether pull requests live there"
         ),
         "give `--forge github`, with `--api URL` if its interface is not at `https://HOST/api/v3`; or `--forge local`",
@@ -174,16 +165,12 @@ fn default_mirror(address: &str) -> Result<PathBuf, CommandError> {
     let set = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     let cache = cache.ok_or_else(|| {
-        usage(
+        CommandError::usage(
             "there is no folder for the mirror: neither `XDG_CACHE_HOME` nor `HOME` is set",
             "name one with `--mirror DIR`",
         )
     })?;
     Ok(mirror_folder(&cache.join("fleetwright"), address))
-}
-
-fn usage(message: &str, hint: &str) -> CommandError {
-    CommandError::Usage { message: message.to_owned(), hint: hint.to_owned() }
 }
 
 #[cfg(test)]
@@ -202,9 +189,9 @@ mod tests {
             token_file: None,
             app_id: app_id.map(str::to_owned),
             app_key_file: None,
-            api: api.map(str::to_owned),
+            api: api.map(Url::parse).transpose().map_err(drop)?,
         };
-        arguments.place(address, forge).map(|place| place.map(|place| place.api)).map_err(|_| ())
+        arguments.place(address, forge).map(|place| place.map(|place| place.api.to_string())).map_err(drop)
     }
 
     #[test]

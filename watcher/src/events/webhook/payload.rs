@@ -5,21 +5,18 @@
 
 use serde::Deserialize;
 
-use crate::events::{Event, RepositoryName};
+use crate::events::Event;
+use crate::repository_name::RepositoryName;
 
-/// The kinds of event that GitHub sends, as far as they are distinguished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum EventKind {
-    CheckRun,
-    CheckSuite,
-    Installation,
-    InstallationRepositories,
-    MergeGroup,
-    Ping,
-    PullRequest,
-    Push,
-    /// An event that no webhook of ours subscribes to.
-    Other,
+/// A kind of event that GitHub sends.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct EventKind {
+    /// The value of `X-GitHub-Event`.
+    pub(crate) name: &'static str,
+    /// What it leads to.
+    event: Event,
+    /// The actions with which it does; `None` stands for all.
+    actions: Option<&'static [&'static str]>,
 }
 
 /// What a delivery means for our repository.
@@ -46,48 +43,34 @@ const PULL_REQUEST_ACTIONS: &[&str] = &[
     "converted_to_draft",
 ];
 
+/// The kinds that a webhook of ours subscribes to.
+static KINDS: [EventKind; 8] = [
+    kind("push", Event::Moved, None),
+    kind("ping", Event::Moved, None),
+    kind("merge_group", Event::Moved, Some(&["checks_requested"])),
+    // What is done to pull requests moves no ref.
+    kind("pull_request", Event::Changed, Some(PULL_REQUEST_ACTIONS)),
+    kind("check_run", Event::Asked, Some(&["rerequested"])),
+    kind("check_suite", Event::Asked, Some(&["rerequested"])),
+    // What was refused for lack of a permission may work now.
+    kind("installation", Event::Asked, None),
+    kind("installation_repositories", Event::Asked, None),
+];
+
+const fn kind(name: &'static str, event: Event, actions: Option<&'static [&'static str]>) -> EventKind {
+    EventKind { name, event, actions }
+}
+
 impl EventKind {
-    const ALL: [Self; 8] = [
-        Self::CheckRun,
-        Self::CheckSuite,
-        Self::Installation,
-        Self::InstallationRepositories,
-        Self::MergeGroup,
-        Self::Ping,
-        Self::PullRequest,
-        Self::Push,
-    ];
-
-    /// Reads the value of `X-GitHub-Event`.
-    pub(crate) fn parse(text: &str) -> Self {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).unwrap_or(Self::Other)
-    }
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        self.described().0
-    }
-
-    /// Returns the name, the event that this kind leads to, and with which actions; `None` stands for all.
-    const fn described(self) -> (&'static str, Event, Option<&'static [&'static str]>) {
-        match self {
-            Self::Push => ("push", Event::Moved, None),
-            Self::Ping => ("ping", Event::Moved, None),
-            Self::MergeGroup => ("merge_group", Event::Moved, Some(&["checks_requested"])),
-            // What is done to pull requests moves no ref.
-            Self::PullRequest => ("pull_request", Event::Changed, Some(PULL_REQUEST_ACTIONS)),
-            Self::CheckRun => ("check_run", Event::Asked, Some(&["rerequested"])),
-            Self::CheckSuite => ("check_suite", Event::Asked, Some(&["rerequested"])),
-            // What was refused for lack of a permission may work now.
-            Self::Installation => ("installation", Event::Asked, None),
-            Self::InstallationRepositories => ("installation_repositories", Event::Asked, None),
-            Self::Other => ("other", Event::Changed, Some(&[])),
-        }
+    /// Returns the kind of that name, if a webhook of ours subscribes to it.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|kind| kind.name == name)
     }
 
     /// Returns what this kind leads to with that action, if it can matter.
-    fn event(self, action: Option<&str>) -> Option<Event> {
-        let (_, event, actions) = self.described();
-        actions.is_none_or(|actions| action.is_some_and(|action| actions.contains(&action))).then_some(event)
+    fn event(&self, action: Option<&str>) -> Option<Event> {
+        let is_meant = |actions: &[&str]| action.is_some_and(|action| actions.contains(&action));
+        self.actions.is_none_or(is_meant).then_some(self.event)
     }
 }
 
@@ -121,13 +104,11 @@ struct Account {
 
 /// Reads what a delivery means for `repository`.
 pub(super) fn meaning(
-    kind: EventKind,
+    kind: Option<&EventKind>,
     body: &[u8],
     repository: &RepositoryName,
 ) -> Result<Meaning, serde_json::Error> {
-    if kind == EventKind::Other {
-        return Ok(Meaning::Irrelevant);
-    }
+    let Some(kind) = kind else { return Ok(Meaning::Irrelevant) };
     let payload: Payload = serde_json::from_slice(body)?;
     Ok(if payload.concerns(repository) {
         kind.event(payload.action.as_deref()).map_or(Meaning::Irrelevant, Meaning::MayHaveChanged)
@@ -163,7 +144,7 @@ mod tests {
 
     fn read(event: &str, payload: &serde_json::Value) -> Meaning {
         let repository = "acme/fleet".parse().unwrap();
-        meaning(EventKind::parse(event), payload.to_string().as_bytes(), &repository).unwrap()
+        meaning(EventKind::find(event), payload.to_string().as_bytes(), &repository).unwrap()
     }
 
     /// Reads a payload about our repository with that action.
@@ -242,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_not_json_is_a_fault_and_deep_nesting_is_no_danger() {
         let repository = "acme/fleet".parse().unwrap();
-        let read = |body: &[u8]| meaning(EventKind::Push, body, &repository);
+        let read = |body: &[u8]| meaning(EventKind::find("push"), body, &repository);
         assert!(read(b"payload=%7B%7D").is_err());
         assert!(read(b"{\"repository\":").is_err());
         assert!(read(b"[]").is_err());

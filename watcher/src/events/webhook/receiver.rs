@@ -6,63 +6,30 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
-use super::{DeliveryVerdict, Head, MAX_BODY_BYTES, Webhook};
-
-/// What deliveries can make the service hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyLimits {
-    /// The largest body of a delivery.
-    pub body_bytes: usize,
-    /// The bytes of all bodies that are being received; a delivery beyond them is refused.
-    pub buffered_bytes: usize,
-}
-
-impl Default for BodyLimits {
-    fn default() -> Self {
-        Self { body_bytes: MAX_BODY_BYTES, buffered_bytes: 4 * MAX_BODY_BYTES }
-    }
-}
-
-/// A webhook, and the memory that deliveries to it share.
-#[derive(Debug)]
-pub(in crate::events) struct Receiver {
-    webhook: Webhook,
-    limits: BodyLimits,
-    /// One permit for each byte that may still be held.
-    buffer: Semaphore,
-}
+use super::{DeliveryVerdict, Head, Webhook};
 
 /// Answers a delivery.
 pub(in crate::events) async fn deliver(
-    State(receiver): State<Arc<Receiver>>,
+    State(webhook): State<Arc<Webhook>>,
     headers: HeaderMap,
     body: Body,
 ) -> (StatusCode, String) {
-    let verdict = receiver.receive(&headers, body).await;
+    let verdict = webhook.receive_request(&headers, body).await;
     (verdict.status(), format!("{}\n", verdict.answer()))
 }
 
-impl Receiver {
-    pub(in crate::events) fn new(webhook: Webhook, limits: BodyLimits) -> Self {
-        Self { webhook, limits, buffer: Semaphore::new(limits.buffered_bytes) }
-    }
-
-    /// Returns how many bytes of deliveries are held.
-    pub(in crate::events) fn buffered_bytes(&self) -> usize {
-        self.limits.buffered_bytes - self.buffer.available_permits()
-    }
-
-    async fn receive(&self, headers: &HeaderMap, body: Body) -> DeliveryVerdict {
+impl Webhook {
+    async fn receive_request(&self, headers: &HeaderMap, body: Body) -> DeliveryVerdict {
         // A sender without a signature gets no memory either.
         let head = match Head::read(headers) {
             Ok(head) => head,
-            Err(verdict) => return self.webhook.refuse(verdict),
+            Err(verdict) => return self.refuse(verdict),
         };
         match self.read(body).await {
-            Ok((body, _held)) => self.webhook.receive(&head, &body),
-            Err(verdict) => self.webhook.refuse(verdict),
+            Ok((body, _held)) => self.receive(&head, &body),
+            Err(verdict) => self.refuse(verdict),
         }
     }
 

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 use tracing::{info, warn};
 
+use crate::output::with_causes;
 use crate::secrets;
 
 /// The environment variable that can hold the secrets.
@@ -36,38 +37,20 @@ struct Held {
 /// The size and time of a file, by which a new content is noticed without reading it.
 type Stamp = (u64, Option<SystemTime>);
 
-/// Why there are no secrets.
+/// There are no secrets.
 #[derive(Debug, Error)]
-pub enum SecretsError {
-    /// The file cannot be read.
-    #[error("failed to read the webhook secret from `{}`", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// It is empty, and anyone could make a signature with an empty secret.
-    #[error("the webhook secret in {place} is empty")]
-    Empty {
-        /// The file or the variable.
-        place: String,
-    },
+#[error("failed to read the webhook secret from {place}")]
+pub struct SecretsError {
+    /// The file or the variable.
+    pub place: String,
+    /// The cause.
+    pub source: io::Error,
 }
 
 impl SecretsError {
-    /// Returns what to do about it.
-    #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::Unreadable { .. } => {
-                "the user that runs the service must be able to read the file, and no other user to write it"
-            }
-            Self::Empty { .. } => {
-                "write the secret that the webhook has on GitHub, one per line if there are several"
-            }
-        }
-    }
+    /// What to do about it.
+    pub const HINT: &str = "write the secret that the webhook has on GitHub, one per line if there are several; \
+        the user that runs the service must be able to read the file, and no other user to write it";
 }
 
 impl Secrets {
@@ -86,8 +69,8 @@ impl Secrets {
     /// Takes the secrets from a text, one per line.
     pub fn from_text(text: &SecretString) -> Result<Self, SecretsError> {
         secrets::remember(text);
-        let keys = keys(text).ok_or_else(|| SecretsError::Empty { place: format!("`{SECRET_VARIABLE}`") })?;
-        Ok(Self(Mutex::new(Held { keys, file: None })))
+        let failed = |source| SecretsError { place: format!("`{SECRET_VARIABLE}`"), source };
+        Ok(Self(Mutex::new(Held { keys: keys(text).map_err(failed)?, file: None })))
     }
 
     /// Returns whether `body` was signed with one of the secrets. The comparison takes constant time.
@@ -115,7 +98,11 @@ impl Held {
                 info!(secrets = keys.len(), "read the webhook secret again, since its file changed");
                 (self.keys, *read_at) = (keys, stamp);
             }
-            Err(error) => warn!(%error, hint = error.hint(), "keeping the webhook secret as it was"),
+            Err(error) => warn!(
+                error = with_causes(&error),
+                hint = SecretsError::HINT,
+                "keeping the webhook secret as it was"
+            ),
         }
     }
 }
@@ -128,17 +115,17 @@ fn stamp(path: &Path) -> Option<Stamp> {
 /// Reads a file of secrets. The stamp is taken first, so that a change in between is noticed later.
 fn read(path: &Path) -> Result<(Vec<hmac::Key>, Option<Stamp>), SecretsError> {
     let stamp = stamp(path);
-    let unreadable = |source| SecretsError::Unreadable { path: path.to_owned(), source };
-    let text = secrets::read_file(path).map_err(unreadable)?;
-    let keys = keys(&text).ok_or_else(|| SecretsError::Empty { place: format!("`{}`", path.display()) })?;
-    Ok((keys, stamp))
+    let keys = secrets::read_file(path).and_then(|text| keys(&text));
+    let failed = |source| SecretsError { place: format!("`{}`", path.display()), source };
+    Ok((keys.map_err(failed)?, stamp))
 }
 
 /// Makes a key of each line that holds something.
-fn keys(text: &SecretString) -> Option<Vec<hmac::Key>> {
+fn keys(text: &SecretString) -> io::Result<Vec<hmac::Key>> {
     let lines = text.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty());
     let keys: Vec<hmac::Key> = lines.map(|line| hmac::Key::new(hmac::HMAC_SHA256, line.as_bytes())).collect();
-    (!keys.is_empty()).then_some(keys)
+    // Anyone could make a signature with an empty secret.
+    if keys.is_empty() { Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty")) } else { Ok(keys) }
 }
 
 /// The signature of a delivery, not verified yet.
@@ -200,7 +187,8 @@ mod tests {
     #[test]
     fn an_empty_secret_is_refused() {
         for text in ["", "\n", " \n\t\n"] {
-            assert!(matches!(Secrets::from_text(&text.into()), Err(SecretsError::Empty { .. })), "{text:?}");
+            let error = Secrets::from_text(&text.into()).unwrap_err();
+            assert_eq!(error.source.to_string(), "it is empty", "{text:?}");
         }
     }
 

@@ -22,7 +22,7 @@ impl Scene {
         let metrics = Metrics::new();
         let secrets = Secrets::from_text(&SECRET.into()).unwrap();
         let repository = "acme/fleet".parse().unwrap();
-        let webhook = Webhook::new(secrets, repository, sender, metrics.clone());
+        let webhook = Webhook::new(secrets, repository, sender, metrics.clone(), BodyLimits::default());
         Self { webhook, hints, metrics }
     }
 
@@ -34,7 +34,7 @@ impl Scene {
     /// Delivers that a person closed a pull request.
     fn closed(&self, id: &str) -> DeliveryVerdict {
         const CLOSED: &[u8] = br#"{"action":"closed","repository":{"full_name":"acme/fleet"}}"#;
-        let head = Head { event: EventKind::PullRequest, ..head(id, CLOSED) };
+        let head = Head { event: EventKind::find("pull_request"), ..head(id, CLOSED) };
         self.webhook.receive(&head, CLOSED)
     }
 }

@@ -28,10 +28,26 @@ impl Account {
         self.app().is_some_and(|own| app.is_some_and(|app| app.slug.as_deref() == Some(own)))
     }
 
+    /// Returns whether this is an App, which alone may make check runs.
+    pub(super) fn is_app(&self) -> bool {
+        self.app().is_some()
+    }
+
     /// Returns the name of the App that this is, as addresses have it.
-    pub(super) fn app(&self) -> Option<&str> {
+    fn app(&self) -> Option<&str> {
         self.login.strip_suffix(BOT)
     }
+}
+
+/// The answer to a question about the own account.
+#[derive(Debug, Deserialize)]
+pub(super) struct Viewer {
+    pub(super) data: ViewerData,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ViewerData {
+    pub(super) viewer: Account,
 }
 
 #[cfg(test)]

@@ -98,11 +98,11 @@ impl Verdicts for GitHubForge<'_> {
         verdict: &Verdict,
         parts: &[Verdict],
     ) -> Result<(), ForgeError> {
-        if !self.client.is_app()? {
+        if !self.client.account()?.is_app() {
             return self.set_status(revision, &verdict.to_status());
         }
         for part in parts {
-            if !self.find_check_run(revision, part, true)?.is_some_and(|run| is_completed(&run)) {
+            if !self.find_check_run(revision, part)?.is_some_and(|run| is_completed(&run)) {
                 self.set_check_run(revision, part)?;
             }
         }
@@ -110,8 +110,8 @@ impl Verdicts for GitHubForge<'_> {
     }
 
     fn attestation(&self, revision: Revision, name: &str) -> Result<Option<String>, ForgeError> {
-        if self.client.is_app()? {
-            let run = self.check_runs(revision, name, true)?.into_iter().find(is_completed);
+        if self.client.account()?.is_app() {
+            let run = self.check_runs(revision, name)?.into_iter().find(is_completed);
             return Ok(run.and_then(|run| attestation_of(&run.external_id?).map(str::to_owned)));
         }
         let account = self.client.account()?;
@@ -129,7 +129,7 @@ impl GitHubForge<'_> {
     }
 
     fn set_check_run(&self, revision: Revision, verdict: &Verdict) -> Result<(), ForgeError> {
-        let mut run = self.find_check_run(revision, verdict, true)?;
+        let mut run = self.find_check_run(revision, verdict)?;
         if let Some(done) = run.as_ref().filter(|run| is_completed(run)) {
             return if self.is_rerequested(done)? { self.complete_again(done.id, verdict) } else { Ok(()) };
         }
@@ -143,7 +143,7 @@ impl GitHubForge<'_> {
                     self.client.pause(lost);
                     lost += 1;
                     // Only GitHub knows how much of it arrived.
-                    run = self.find_check_run(revision, verdict, false)?;
+                    run = self.find_check_run(revision, verdict)?;
                     sent = run.as_ref().map_or(0, |run| run.output.annotations_count);
                     if run.as_ref().is_some_and(is_completed) {
                         return Ok(());
@@ -177,22 +177,16 @@ impl GitHubForge<'_> {
         &self,
         revision: Revision,
         verdict: &Verdict,
-        may_be_cached: bool,
     ) -> Result<Option<wire::CheckRun>, ForgeError> {
-        let newest = self.check_runs(revision, &verdict.name, may_be_cached)?.into_iter().next();
+        let newest = self.check_runs(revision, &verdict.name)?.into_iter().next();
         Ok(newest.filter(|run| run.external_id.as_deref() == Some(&verdict.id())))
     }
 
     /// Returns our check runs of this name on a commit, the newest first.
-    fn check_runs(
-        &self,
-        revision: Revision,
-        name: &str,
-        may_be_cached: bool,
-    ) -> Result<Vec<wire::CheckRun>, ForgeError> {
+    fn check_runs(&self, revision: Revision, name: &str) -> Result<Vec<wire::CheckRun>, ForgeError> {
         let filter = format!("check_name={}&filter=all&per_page=100", encoded(name));
         let route = self.route(&format!("/commits/{revision}/check-runs?{filter}"));
-        let call = Call { may_be_cached, ..Call::get("read the check runs of a commit", route) };
+        let call = Call::get("read the check runs of a commit", route);
         let mut runs = self.client.call::<wire::CheckRuns>(&call)?.check_runs;
         let account = self.client.account()?;
         runs.retain(|run| account.is_of(run.app.as_ref()));

@@ -10,6 +10,7 @@
 mod account;
 mod checks;
 mod client;
+mod deliveries;
 mod marker;
 mod pages;
 mod people;
@@ -30,7 +31,7 @@ use crate::git::{RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
 
 pub use client::{Asker, Budget, Client, Clock, Cost, GitHubError, GitHubFault, Left};
-pub use pages::Page;
+pub use deliveries::{Hook, sweep};
 pub(super) use people::merge_queue;
 pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};
 
@@ -68,42 +69,28 @@ impl<'a> GitHubForge<'a> {
 
 impl OwnPulls for GitHubForge<'_> {
     fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
-        let pulls = self.pulls_of(head, "all", true)?;
-        pulls.iter().map(pulls::read).collect()
+        let pulls = self.pulls_of(head, "all")?;
+        Ok(pulls.iter().map(pulls::read).collect())
     }
 
     fn open_or_update(&self, proposal: &Proposal) -> Result<Proposed, ForgeError> {
-        let mut is_lost = false;
-        for attempt in 0..ATTEMPTS {
-            // After an answer was lost only a fresh look shows what was done.
-            if let Some(pull) = self.open_pull_of(proposal, !is_lost)? {
-                let changed = self.update(&pull, proposal)?;
-                return Ok(match (is_lost, changed) {
-                    (true, _) => Proposed::Opened(pull.number),
-                    (false, true) => Proposed::Updated(pull.number),
-                    (false, false) => Proposed::Unchanged(pull.number),
-                });
-            }
-            match self.create(proposal) {
-                Ok(pull) => {
-                    self.update(&pull, proposal)?;
-                    return Ok(Proposed::Opened(pull.number));
-                }
-                Err(error) if is_lost_or_raced(&error) && attempt + 1 < ATTEMPTS => {
-                    info!(branch = proposal.head, "looking whether the pull request was opened after all");
-                    self.client.pause(attempt);
-                    is_lost = error.fault.is_ambiguous();
-                }
-                Err(error) => return Err(refused(error, proposal)),
-            }
-        }
-        Err(ForgeError::Busy { what: "the pull requests".into() })
+        let made = self.find_or_make(|| self.open_pull_of(proposal), || self.create(proposal));
+        let (pull, is_new) = made.map_err(|error| match error {
+            ForgeError::GitHub(error) => refused(error, proposal),
+            error => error,
+        })?;
+        let is_changed = self.update(&pull, proposal)?;
+        Ok(match (is_new, is_changed) {
+            (true, _) => Proposed::Opened(pull.number),
+            (false, true) => Proposed::Updated(pull.number),
+            (false, false) => Proposed::Unchanged(pull.number),
+        })
     }
 
     /// Closes an open pull request with a comment that gives the reason, and deletes its head branch if that is at `tip` still.
     fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
         let pull = self.pull(number)?;
-        let request = pulls::read(&pull)?;
+        let request = pulls::read(&pull);
         match request.state {
             PullState::Open => {
                 self.comment(number, "closed", &format!("Closed by Fleetwright: {reason}."))?;
@@ -167,7 +154,7 @@ impl OwnPulls for GitHubForge<'_> {
 impl GitHubForge<'_> {
     /// Returns one pull request.
     pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
-        pulls::read(&self.pull(number)?)
+        Ok(pulls::read(&self.pull(number)?))
     }
 
     /// Merges an open pull request whose head is `head` still, and returns the merge commit.
@@ -178,10 +165,7 @@ impl GitHubForge<'_> {
         // A second merge would be refused, so only a look at the pull request shows what became of the first.
         call.is_repeatable = false;
         let error = match self.client.call::<wire::Merge>(&call) {
-            Ok(merge) => {
-                return Revision::parse(&merge.sha)
-                    .map_err(|error| ForgeError::Unreadable { number, reason: error.to_string() });
-            }
+            Ok(merge) => return Ok(merge.sha),
             Err(error) => error,
         };
         let is_unclear =
@@ -200,15 +184,37 @@ impl GitHubForge<'_> {
         }
     }
 
+    /// Returns what is found, or else makes it, and whether it is new. Only a look shows what an answer that was lost would
+    /// have reported, and whether another replica was faster.
+    fn find_or_make<T>(
+        &self,
+        find: impl Fn() -> Result<Option<T>, ForgeError>,
+        make: impl Fn() -> Result<T, GitHubError>,
+    ) -> Result<(T, bool), ForgeError> {
+        let (mut attempt, mut is_lost) = (0, false);
+        loop {
+            if let Some(found) = find()? {
+                return Ok((found, is_lost));
+            }
+            match make() {
+                Ok(new) => return Ok((new, true)),
+                Err(error) if is_lost_or_raced(&error) && attempt + 1 < ATTEMPTS => {
+                    info!("looking whether it is there after all: could not {}", error.attempt);
+                    self.client.pause(attempt);
+                    attempt += 1;
+                    is_lost = error.fault.is_ambiguous();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     fn create(&self, proposal: &Proposal) -> Result<wire::Pull, GitHubError> {
         let body = marker::splice("", &proposal.body, &pulls::marker_of(proposal), pulls::BODY_LIMIT);
-        let new = wire::NewPull {
-            title: &proposal.title,
-            head: self.qualified(&proposal.head),
-            base: &proposal.base,
-            body: &body,
-            maintainer_can_modify: false,
-        };
+        let new = json!({
+            "title": proposal.title, "head": self.qualified(&proposal.head), "base": proposal.base,
+            "body": body, "maintainer_can_modify": false,
+        });
         self.client.call(&Call::create("open a pull request", self.route("/pulls"), &new))
     }
 
@@ -242,23 +248,18 @@ impl GitHubForge<'_> {
     }
 
     /// Returns the open pull request that a proposal is for: the one to its base, else the oldest.
-    fn open_pull_of(
-        &self,
-        proposal: &Proposal,
-        may_be_cached: bool,
-    ) -> Result<Option<wire::Pull>, ForgeError> {
-        let open = self.pulls_of(&proposal.head, "open", may_be_cached)?;
+    fn open_pull_of(&self, proposal: &Proposal) -> Result<Option<wire::Pull>, ForgeError> {
+        let open = self.pulls_of(&proposal.head, "open")?;
         let to_base = open.iter().find(|pull| pull.base.branch == proposal.base);
         Ok(to_base.or(open.first()).cloned())
     }
 
     /// Returns the pull requests of a head branch in this very repository, by number.
-    fn pulls_of(&self, head: &str, state: &str, may_be_cached: bool) -> Result<Vec<wire::Pull>, ForgeError> {
+    fn pulls_of(&self, head: &str, state: &str) -> Result<Vec<wire::Pull>, ForgeError> {
         let filter = encoded(&self.qualified(head));
         let route = self.route(&format!("/pulls?state={state}&head={filter}&per_page=100"));
-        let mut call = Call::get("find the pull requests of a branch", route);
-        call.may_be_cached = may_be_cached;
-        let mut pulls: Vec<wire::Pull> = self.client.list(call)?;
+        let mut pulls: Vec<wire::Pull> =
+            self.client.list(Call::get("find the pull requests of a branch", route))?;
         // A filter that GitHub does not understand is ignored there: everything would be ours.
         pulls.retain(|pull| pull.head.branch == head && self.is_own(pull));
         pulls.sort_by_key(|pull| pull.number);
@@ -266,8 +267,8 @@ impl GitHubForge<'_> {
     }
 
     fn is_own(&self, pull: &wire::Pull) -> bool {
-        let name = self.client.place().to_string();
-        pull.head.repo.as_ref().is_some_and(|repository| repository.full_name.eq_ignore_ascii_case(&name))
+        let name = &self.client.place().name;
+        pull.head.repo.as_ref().is_some_and(|repository| name.is(&repository.full_name))
     }
 
     /// Deletes a head branch if it is at `tip` still, and returns whether it did.
@@ -281,7 +282,7 @@ impl GitHubForge<'_> {
     }
 
     fn qualified(&self, head: &str) -> String {
-        format!("{}:{head}", self.client.place().owner)
+        format!("{}:{head}", self.client.place().name.owner())
     }
 
     fn route(&self, rest: &str) -> String {

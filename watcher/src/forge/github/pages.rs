@@ -1,85 +1,57 @@
-//! Pages that are read as they are, for those who look whether something changed, and deliveries of the webhook.
+//! A look at GitHub that costs next to nothing: whether pages changed, not what is on them.
 //!
-//! They go through the same client as everything else, so they cost the same budget; a page that has not changed costs
-//! nothing.
+//! GitHub answers a request that carries the page's last `ETag` with 304 if nothing changed, and such an answer is not
+//! counted against the rate limit of an authenticated client (GitHub Docs, "Best practices for using the REST API",
+//! "Use conditional requests"). The look is made for [`poll`](crate::events::poll::poll).
 
-use http::Method;
 use http::header::ETAG;
-use serde::Deserialize;
-use serde_json::json;
 
-use super::account::Account;
-use super::client::{Asker, Call, Client, GRAPHQL, GitHubError, GitHubFault};
-use crate::http::next_page;
+use super::client::{Call, Client, GitHubError, GitHubFault};
+use crate::percent::encoded;
+use crate::repository_name::RepositoryName;
 
-/// A page as GitHub gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// What its content is known by.
-    pub tag: Option<String>,
-    /// The address of the next page of the list.
-    pub next: Option<String>,
-    /// The content.
-    pub body: Vec<u8>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Repository {
-    id: u64,
-}
+/// What the content of a page is known by: its `ETag`, or the content itself where GitHub gives none. Nothing if there is
+/// no such page, as while the base branch is being renamed.
+pub type Mark = Option<Vec<u8>>;
 
 impl Client {
-    /// Reads the page at a route; nothing if there is none.
-    pub fn page(&self, attempt: &str, asker: Asker, route: &str) -> Result<Option<Page>, GitHubError> {
-        let call = Call { asker, ..Call::get(attempt, route) };
-        let answer = match self.send(&call) {
-            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => return Ok(None),
-            answer => answer?,
-        };
-        let tag = answer.text(ETAG.as_str()).map(str::to_owned);
-        let next = next_page(&answer.headers).map(str::to_owned);
-        Ok(Some(Page { tag, next, body: answer.body }))
+    /// Looks at the pages that show every change which the webhook delivers.
+    pub fn look(&self, base: &str) -> Result<Vec<Mark>, GitHubError> {
+        routes(&self.place().name, base).iter().map(|route| self.mark(route)).collect()
     }
 
-    /// Requests that GitHub sends something again. It is not repeated after a lost answer: it would be sent twice.
-    pub fn send_again(&self, attempt: &str, asker: Asker, route: &str) -> Result<(), GitHubError> {
-        let mut call = Call { asker, is_repeatable: false, ..Call::get(attempt, route) };
-        call.method = Method::POST;
-        self.run(&call)
-    }
-
-    /// Returns the number by which GitHub knows the repository.
-    pub fn repository_id(&self) -> Result<u64, GitHubError> {
-        let call = Call::get("find the repository", self.place().route(""));
-        self.call::<Repository>(&call).map(|repository| repository.id)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct Viewer {
-    data: Data,
-}
-
-#[derive(Debug, Deserialize)]
-struct Data {
-    viewer: Account,
-}
-
-impl Client {
-    /// Returns the account that the token acts as. It is asked for once.
-    pub(super) fn account(&self) -> Result<Account, GitHubError> {
-        if let Some(account) = self.known_account() {
-            return Ok(account);
+    fn mark(&self, route: &str) -> Result<Mark, GitHubError> {
+        match self.send(&Call::get("look whether something changed", route)) {
+            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Ok(None),
+            answer => answer.map(|answer| {
+                let tag = answer.text(ETAG.as_str()).map(|tag| tag.as_bytes().to_vec());
+                Some(tag.unwrap_or(answer.body))
+            }),
         }
-        let query = json!({ "query": "{viewer{login databaseId}}" });
-        let call = Call::set("find out which account the token is of", Method::POST, GRAPHQL, &query);
-        let account = self.call::<Viewer>(&call)?.data.viewer;
-        self.remember_account(account.clone());
-        Ok(account)
     }
+}
 
-    /// Returns whether the token is that of an App's installation, which alone may make check runs.
-    pub(super) fn is_app(&self) -> Result<bool, GitHubError> {
-        Ok(self.account()?.app().is_some())
+/// Returns the routes of the tip and the protection of the base branch, and of the open pull requests with their tips,
+/// labels and texts, the ones that changed last first.
+fn routes(repository: &RepositoryName, base: &str) -> [String; 2] {
+    let base = encoded(base);
+    [
+        format!("/repos/{repository}/branches/{base}"),
+        format!("/repos/{repository}/pulls?state=open&sort=updated&direction=desc&per_page=100"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_name_stays_one_part_of_the_route() {
+        let routes_of = |base: &str| routes(&"acme/fleet".parse().unwrap(), base);
+        assert_eq!(routes_of("main")[0], "/repos/acme/fleet/branches/main");
+        assert_eq!(
+            routes_of("release/1.x?&#é")[0],
+            "/repos/acme/fleet/branches/release%2F1.x%3F%26%23%C3%A9"
+        );
     }
 }

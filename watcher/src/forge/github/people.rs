@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::client::Call;
 use super::wire;
-use super::{ATTEMPTS, GitHubError, GitHubFault, GitHubForge};
+use super::{GitHubError, GitHubFault, GitHubForge};
 use crate::forge::pull::BRANCHES;
 use crate::forge::{ForgeError, Obstacle, Origin, OtherPulls, ProposedHead};
 use crate::git::Revision;
@@ -32,7 +32,7 @@ impl OtherPulls for GitHubForge<'_> {
         pulls.retain(|pull| pull.base.branch == base);
         pulls.sort_by_key(|pull| pull.number);
         let pulls = pulls.iter().map(|pull| self.open_pull(pull, labels));
-        pulls.chain(queued(refs, base).map(Ok)).collect()
+        Ok(pulls.chain(queued(refs, base)).collect())
     }
 
     fn head_ref(&self, number: u64) -> Option<String> {
@@ -41,12 +41,8 @@ impl OtherPulls for GitHubForge<'_> {
 
     fn changed_paths(&self, base: Revision, head: Revision) -> Result<Option<Vec<String>>, ForgeError> {
         let route = self.route(&format!("/compare/{base}...{head}?per_page=1"));
-        let compared: wire::Comparison = match self.client.call(&Call::get("compare two commits", route)) {
-            Err(GitHubError { fault: GitHubFault::NotFound | GitHubFault::Invalid { .. }, .. }) => {
-                return Ok(None);
-            }
-            result => result?,
-        };
+        let compared = self.client.call::<wire::Comparison>(&Call::get("compare two commits", route));
+        let Some(compared) = found(compared)? else { return Ok(None) };
         let files = compared.files.filter(|files| files.len() < MAX_COMPARED_FILES);
         let names = |file: wire::ChangedFile| [Some(file.filename), file.previous_filename];
         Ok(files.map(|files| files.into_iter().flat_map(names).flatten().collect()))
@@ -83,25 +79,16 @@ impl OtherPulls for GitHubForge<'_> {
     fn comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
         let mark = mark(kind);
         let body = format!("{text}\n{mark}");
-        for attempt in 0..ATTEMPTS {
-            if let Some(comment) = self.find_comment(number, &mark, attempt == 0)? {
-                return self.edit_comment(&comment, &body);
-            }
-            let route = self.route(&format!("/issues/{number}/comments"));
-            let call = Call::create("add a comment", route, &json!({ "body": body }));
-            match self.client.run(&call) {
-                Err(error) if error.fault.is_ambiguous() && attempt + 1 < ATTEMPTS => {
-                    self.client.pause(attempt);
-                }
-                result => return Ok(result?),
-            }
-        }
-        Err(ForgeError::Busy { what: format!("the comments of pull request #{number}") })
+        let route = self.route(&format!("/issues/{number}/comments"));
+        let add = Call::create("add a comment", route, &json!({ "body": body }));
+        let (comment, _) =
+            self.find_or_make(|| self.find_comment(number, &mark), || self.client.call(&add))?;
+        self.edit_comment(&comment, &body)
     }
 
     fn revise_comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
         let mark = mark(kind);
-        match self.find_comment(number, &mark, true)? {
+        match self.find_comment(number, &mark)? {
             Some(comment) => self.edit_comment(&comment, &format!("{text}\n{mark}")),
             None => Ok(()),
         }
@@ -110,16 +97,10 @@ impl OtherPulls for GitHubForge<'_> {
     fn merged_with(&self, revision: Revision, base: &str) -> Result<Vec<(u64, Revision)>, ForgeError> {
         let route = self.route(&format!("/commits/{revision}/pulls?per_page=100"));
         let call = Call::get("find the pull request of a commit", route);
-        let mut pulls: Vec<wire::Pull> = match self.client.list(call) {
-            // The branch was replaced meanwhile, and the commit is no longer there.
-            Err(GitHubError { fault: GitHubFault::NotFound | GitHubFault::Invalid { .. }, .. }) => {
-                return Ok(Vec::new());
-            }
-            result => result?,
-        };
+        // The branch may have been replaced meanwhile, and the commit is no longer there.
+        let mut pulls: Vec<wire::Pull> = found(self.client.list(call))?.unwrap_or_default();
         pulls.retain(|pull| pull.merged_at.is_some() && pull.base.branch == base);
-        let head = |pull: &wire::Pull| Some((pull.number, Revision::parse(&pull.head.sha).ok()?));
-        Ok(pulls.iter().filter_map(head).collect())
+        Ok(pulls.iter().map(|pull| (pull.number, pull.head.sha)).collect())
     }
 
     fn obstacle(&self, number: u64) -> Result<Obstacle, ForgeError> {
@@ -151,17 +132,14 @@ impl OtherPulls for GitHubForge<'_> {
 }
 
 impl GitHubForge<'_> {
-    fn open_pull(&self, pull: &wire::Pull, labels: &[&str]) -> Result<ProposedHead, ForgeError> {
-        let number = pull.number;
-        let unreadable = |reason: String| ForgeError::Unreadable { number, reason };
-        let head = Revision::parse(&pull.head.sha).map_err(|error| unreadable(error.to_string()))?;
+    fn open_pull(&self, pull: &wire::Pull, labels: &[&str]) -> ProposedHead {
         let names = pull.labels.iter().map(|label| label.name.clone());
         let labels: BTreeSet<String> = names.filter(|name| labels.contains(&name.as_str())).collect();
         // What else is pushed to a fork is no news, unless a label has to be younger than it.
         let pushed_at = || pull.head.repo.as_ref().filter(|_| !labels.is_empty())?.pushed_at.clone();
         let origin = if self.is_own(pull) { Origin::Own } else { Origin::Fork { pushed_at: pushed_at() } };
         let (branch, url) = (pull.head.branch.clone(), Some(pull.html_url.clone()));
-        Ok(ProposedHead { number: Some(number), branch, head, origin, labels, url })
+        ProposedHead { number: Some(pull.number), branch, head: pull.head.sha, origin, labels, url }
     }
 
     /// Returns when the branch of a pull request was last pushed to, as GitHub writes moments; nothing if GitHub does not
@@ -172,14 +150,11 @@ impl GitHubForge<'_> {
         }
         let name = format!("{BRANCHES}{}", pull.branch);
         let route = self.route(&format!("/activity?ref={}&per_page=1", encoded(&name)));
-        let moves: Vec<wire::Activity> = match self.client.call(&Call::get("read what was pushed", route)) {
-            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => return Ok(None),
-            result => result?,
-        };
-        let newest = moves.into_iter().next();
-        Ok(newest
-            .filter(|newest| newest.name == name && newest.after == pull.head.to_string())
-            .map(|newest| newest.timestamp))
+        let moves: Option<Vec<wire::Activity>> =
+            found(self.client.call(&Call::get("read what was pushed", route)))?;
+        let newest = moves.into_iter().flatten().next();
+        let is_seen = |newest: &wire::Activity| newest.name == name && newest.after == pull.head;
+        Ok(newest.filter(is_seen).map(|newest| newest.timestamp))
     }
 
     fn edit_comment(&self, comment: &wire::Comment, body: &str) -> Result<(), ForgeError> {
@@ -191,16 +166,10 @@ impl GitHubForge<'_> {
         Ok(self.client.run(&call)?)
     }
 
-    fn find_comment(
-        &self,
-        number: u64,
-        mark: &str,
-        may_be_cached: bool,
-    ) -> Result<Option<wire::Comment>, ForgeError> {
+    fn find_comment(&self, number: u64, mark: &str) -> Result<Option<wire::Comment>, ForgeError> {
         let route = self.route(&format!("/issues/{number}/comments?per_page=100"));
-        let mut call = Call::get("read the comments of a pull request", route);
-        call.may_be_cached = may_be_cached;
-        let comments: Vec<wire::Comment> = self.client.list(call)?;
+        let comments: Vec<wire::Comment> =
+            self.client.list(Call::get("read the comments of a pull request", route))?;
         let mut marked =
             comments.into_iter().filter(|comment| comment.body.trim_end().ends_with(mark)).peekable();
         if marked.peek().is_none() {
@@ -208,6 +177,14 @@ impl GitHubForge<'_> {
         }
         let account = self.client.account()?;
         Ok(marked.find(|comment| account.is(comment.user.as_ref())))
+    }
+}
+
+/// Returns what was read, or nothing if there is no such thing, or cannot be.
+fn found<T>(read: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
+    match read {
+        Err(GitHubError { fault: GitHubFault::NotFound | GitHubFault::Invalid { .. }, .. }) => Ok(None),
+        read => read.map(Some),
     }
 }
 

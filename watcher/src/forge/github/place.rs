@@ -5,19 +5,18 @@ use std::fmt;
 use http::Uri;
 use thiserror::Error;
 
+use crate::http::{HttpError, Url};
+use crate::repository_name::RepositoryName;
+
 const GITHUB: &str = "github.com";
-/// The API of the public GitHub.
-const PUBLIC_API: &str = "https://api.github.com";
 
 /// A repository on GitHub or on a GitHub Enterprise Server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryPlace {
-    /// The address of the API without a slash at its end, such as `https://api.github.com`.
-    pub api: String,
-    /// The owner.
-    pub owner: String,
-    /// The name, without `.git`.
-    pub name: String,
+    /// The address of the API, such as `https://api.github.com`.
+    pub api: Url,
+    /// The owner and the name.
+    pub name: RepositoryName,
 }
 
 /// An address that does not name a repository on GitHub.
@@ -43,12 +42,12 @@ impl HostKind {
     /// Returns what the host of an address that git fetches from is.
     #[must_use]
     pub fn of_remote(url: &str) -> Self {
-        let Some(address) = Address::parse(url) else { return Self::Unknown };
+        let Some(host) = host_of(url) else { return Self::Unknown };
         let is_named = |label: &str| {
             let word = label.split('-').next().unwrap_or_default();
             matches!(word, "github" | "ghe")
         };
-        match &*address.host {
+        match &*host {
             GITHUB => Self::GitHub,
             host if is_on_ghe_com(host) => Self::GitHub,
             host if host.split('.').any(is_named) => Self::Perhaps,
@@ -57,34 +56,15 @@ impl HostKind {
     }
 }
 
-/// The parts of an address that git fetches from.
-struct Address<'a> {
-    /// The host in lower case; GitHub's other names for itself are `github.com`, too.
-    host: String,
-    /// The port, if it is one of a web server and not the usual one.
-    port: Option<&'a str>,
-    path: &'a str,
-}
-
-impl<'a> Address<'a> {
-    /// Reads `https://host/path`, `ssh://host/path` or `host:path`; anything else is on this machine.
-    fn parse(url: &'a str) -> Option<Self> {
-        let (scheme, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
-            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            (scheme.to_ascii_lowercase(), authority, path)
-        } else {
-            let (authority, path) = url.split_once(':').filter(|(head, _)| !head.contains('/'))?;
-            ("ssh".to_owned(), authority, path)
-        };
-        let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
-            _ => (authority, None),
-        };
-        let is_web = matches!(&*scheme, "https" | "http");
-        let port = port.filter(|port| is_web && !matches!(*port, "" | "443"));
-        (scheme != "file" && !host.is_empty()).then(|| Self { host: canonical_host(host), port, path })
-    }
+/// Reads `https://host/path`, `ssh://host/path` or `host:path`; anything else is on this machine.
+fn parse(url: &str) -> Option<Uri> {
+    let uri = if url.contains("://") {
+        url.parse()
+    } else {
+        let (authority, path) = url.split_once(':').filter(|(head, _)| !head.contains('/'))?;
+        format!("ssh://{authority}/{path}").parse()
+    };
+    uri.ok().filter(|uri: &Uri| uri.scheme_str() != Some("file"))
 }
 
 /// Returns a host by the name that it goes by among GitHub's.
@@ -101,7 +81,7 @@ fn is_on_ghe_com(host: &str) -> bool {
 /// Returns the host of an address in lower case, if it names one; GitHub's other names for itself are `github.com`, too.
 #[must_use]
 pub fn host_of(url: &str) -> Option<String> {
-    Address::parse(url).map(|address| address.host)
+    parse(url)?.host().map(canonical_host)
 }
 
 /// Returns the address to speak to: GitHub only leads on from its name with `www`.
@@ -117,13 +97,10 @@ pub fn without_www(url: &str) -> String {
 }
 
 /// Returns the address of the API of a host: GitHub and `ghe.com` have a host for it, a GitHub Enterprise Server a path.
-#[must_use]
-pub fn api_of(host: &str) -> String {
-    match canonical_host(host) {
-        host if host == GITHUB => PUBLIC_API.to_owned(),
-        host if is_on_ghe_com(&host) => format!("https://api.{host}"),
-        host => format!("https://{host}/api/v3"),
-    }
+pub fn api_of(host: &str) -> Result<Url, HttpError> {
+    let host = canonical_host(host);
+    let has_own_host = host == GITHUB || is_on_ghe_com(&host);
+    Url::parse(&if has_own_host { format!("https://api.{host}") } else { format!("https://{host}/api/v3") })
 }
 
 impl RepositoryPlace {
@@ -132,58 +109,42 @@ impl RepositoryPlace {
     ///
     /// The API of a host that is not GitHub's is expected below `/api/v3`, as on a GitHub Enterprise Server.
     pub fn of_remote(url: &str) -> Result<Self, PlaceError> {
+        let place = parse(url).and_then(|uri| {
+            let is_web = matches!(uri.scheme_str(), Some("https" | "http"));
+            let port = uri.port_u16().filter(|_| is_web && HostKind::of_remote(url) != HostKind::GitHub);
+            let api = match port {
+                Some(port) => api_of(&format!("{}:{port}", uri.host()?)),
+                None => api_of(uri.host()?),
+            };
+            let name = uri.path().trim_matches('/');
+            Some(Self { api: api.ok()?, name: name.strip_suffix(".git").unwrap_or(name).parse().ok()? })
+        });
         let shown = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
-        let error = || PlaceError { url: shown.to_owned() };
-        let Address { host, port, path } = Address::parse(url).ok_or_else(error)?;
-        let api = match port {
-            Some(port) if HostKind::of_remote(url) != HostKind::GitHub => api_of(&format!("{host}:{port}")),
-            _ => api_of(&host),
-        };
-        let (owner, name) = path.trim_matches('/').split_once('/').ok_or_else(error)?;
-        Self::new(&api, owner, name.strip_suffix(".git").unwrap_or(name)).ok_or_else(error)
-    }
-
-    /// Returns the repository `owner/name` at an API's address, if all of them can be that.
-    #[must_use]
-    pub fn new(api: &str, owner: &str, name: &str) -> Option<Self> {
-        let uri: Uri = api.parse().ok()?;
-        let host = uri.host()?;
-        let is_loopback = matches!(host, "127.0.0.1" | "[::1]" | "localhost");
-        let is_safe = uri.scheme_str() == Some("https") || (uri.scheme_str() == Some("http") && is_loopback);
-        let is_plain = uri.query().is_none() && !uri.authority()?.as_str().contains('@');
-        (is_safe && is_plain && is_name(owner) && is_name(name)).then(|| Self {
-            api: api.trim_end_matches('/').to_owned(),
-            owner: owner.to_owned(),
-            name: name.to_owned(),
-        })
+        place.ok_or_else(|| PlaceError { url: shown.to_owned() })
     }
 
     /// Returns the page of the repository, at the host that the API belongs to.
     #[must_use]
     pub fn web(&self) -> String {
-        let site = match self.api.strip_suffix("/api/v3") {
+        let api = self.api.to_string();
+        let site = match api.strip_suffix("/api/v3") {
             Some(site) => site.to_owned(),
-            None => self.api.replacen("://api.", "://", 1),
+            None => api.replacen("://api.", "://", 1),
         };
-        format!("{site}/{}/{}", self.owner, self.name)
+        format!("{site}/{self}")
     }
 
     /// Returns the route of something below the repository.
     #[must_use]
     pub fn route(&self, rest: &str) -> String {
-        format!("/repos/{}/{}{rest}", self.owner, self.name)
+        format!("/repos/{self}{rest}")
     }
 }
 
 impl fmt::Display for RepositoryPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
+        self.name.fmt(f)
     }
-}
-
-fn is_name(text: &str) -> bool {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !text.is_empty() && text != "." && text != ".." && text.chars().all(is_allowed)
 }
 
 #[cfg(test)]
@@ -265,7 +226,7 @@ mod tests {
             ("octo.ghe.com", "https://api.octo.ghe.com"),
             ("ghe.example.com", "https://ghe.example.com/api/v3"),
         ] {
-            assert_eq!(api_of(host), api);
+            assert_eq!(api_of(host).unwrap().to_string(), api);
         }
         assert_eq!(without_www("https://WWW.github.com/acme/fleet"), "https://github.com/acme/fleet");
         assert_eq!(without_www("https://www.example.com/acme/fleet"), "https://www.example.com/acme/fleet");
@@ -279,11 +240,7 @@ mod tests {
             let error = RepositoryPlace::of_remote(url).unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
         }
-        assert_eq!(
-            RepositoryPlace::new("http://github.example.com", "a", "b"),
-            None,
-            "a token in plain text"
-        );
-        assert_eq!(RepositoryPlace::new("https://u:p@ghe.example.com", "a", "b"), None);
+        assert!(Url::parse("http://github.example.com").is_err(), "a token in plain text");
+        assert!(Url::parse("https://u:p@ghe.example.com").is_err());
     }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use super::marker::{self, Marker};
 use super::wire::{Pull, PullEdit};
-use crate::forge::{ForgeError, Proposal, PullRequest, PullState, REVIEWED_LABEL};
-use crate::git::Revision;
+use crate::forge::{Proposal, PullRequest, PullState, REVIEWED_LABEL};
 
 /// The most characters that GitHub takes for a body; beyond it the API answers with status 422.
 pub(super) const BODY_LIMIT: usize = 65_536;
@@ -87,25 +86,18 @@ pub(super) fn closed_body(pull: &Pull, reason: &str) -> Option<String> {
 }
 
 /// Reads a pull request.
-pub(super) fn read(pull: &Pull) -> Result<PullRequest, ForgeError> {
-    let number = pull.number;
-    let revision = |text: &str| {
-        Revision::parse(text).map_err(|error| ForgeError::Unreadable { number, reason: error.to_string() })
-    };
+pub(super) fn read(pull: &Pull) -> PullRequest {
     let body = pull.body.as_deref().unwrap_or_default();
     let marker = marker::read(body);
-    let state = match (&pull.merged_at, &pull.merge_commit_sha) {
-        (Some(_), Some(merge)) => PullState::Merged { revision: revision(merge)? },
+    let state = match (&pull.merged_at, pull.merge_commit_sha) {
+        (Some(_), Some(revision)) => PullState::Merged { revision },
         _ if pull.state == "open" => PullState::Open,
         _ => {
             let reason = marker.as_ref().and_then(|marker| marker.closed.clone());
             PullState::Closed { reason: reason.unwrap_or_else(|| CLOSED_BY_A_PERSON.into()) }
         }
     };
-    let base_revision = match &marker {
-        Some(marker) => marker.base_revision,
-        None => revision(&pull.base.sha)?,
-    };
+    let base_revision = marker.as_ref().map_or(pull.base.sha, |marker| marker.base_revision);
     let (group, plan) = marker.map(|marker| (marker.group, marker.plan)).unwrap_or_default();
     let proposal = Proposal {
         title: pull.title.clone(),
@@ -114,9 +106,9 @@ pub(super) fn read(pull: &Pull) -> Result<PullRequest, ForgeError> {
         base: pull.base.branch.clone(),
         base_revision,
         head: pull.head.branch.clone(),
-        head_revision: revision(&pull.head.sha)?,
+        head_revision: pull.head.sha,
         labels: pull.labels.iter().map(|label| label.name.clone()).collect(),
         body: marker::generated(body),
     };
-    Ok(PullRequest { number, state, proposal })
+    PullRequest { number: pull.number, state, proposal }
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::forge::CommitStatus;
 use crate::git::scene::{Scene, path};
 use crate::git::{CommitRequest, TreeChange, rendered_message};
+use crate::http::Url;
 use crate::identity::Identity;
 
 impl GitHubForge<'_> {
@@ -17,7 +18,7 @@ impl GitHubForge<'_> {
         let mut pulls: Vec<wire::Pull> = self.client.list(Call::get("list the pull requests", route))?;
         pulls.retain(|pull| self.is_own(pull));
         pulls.sort_by_key(|pull| pull.number);
-        pulls.iter().map(pulls::read).collect()
+        Ok(pulls.iter().map(pulls::read).collect())
     }
 }
 
@@ -100,9 +101,10 @@ impl Drop for World {
 }
 
 fn client(github: &GitHub, url: &str) -> Client {
-    let place = RepositoryPlace::new(url, github::OWNER, github::NAME).unwrap();
+    let name = format!("{}/{}", github::OWNER, github::NAME).parse().unwrap();
+    let place = RepositoryPlace { api: Url::parse(url).unwrap(), name };
     let (now, wait) = github.clock();
-    Client::new(place, Identity::of_token(SECRET.into()), Clock::new(now, wait)).unwrap()
+    Client::new(place, Identity::of_token(SECRET.into()), Clock { now: Box::new(now), wait: Box::new(wait) })
 }
 
 fn heads() -> [String; 2] {
@@ -354,7 +356,7 @@ fn a_token_that_may_not_write_or_not_see_the_repository_is_told_apart() {
 fn a_token_that_cannot_be_had_is_said_and_no_token_is_ever_shown() {
     let world = World::new();
     let place = world.client.place().clone();
-    let nobody = Client::new(place.clone(), Identity::anonymous(), Clock::system()).unwrap();
+    let nobody = Client::new(place.clone(), Identity::anonymous(), Clock::system());
     let error = GitHubForge::new(&nobody, &world.upstream).list_open().unwrap_err();
     assert!(matches!(&error, ForgeError::GitHub(GitHubError { fault: GitHubFault::Anonymous, .. })));
     let folder = tempfile::tempdir().unwrap();
@@ -362,13 +364,13 @@ fn a_token_that_cannot_be_had_is_said_and_no_token_is_ever_shown() {
     std::fs::write(&file, SECRET).unwrap();
     let identity = Identity::from_file(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    let gone = Client::new(place.clone(), identity, Clock::system()).unwrap();
+    let gone = Client::new(place.clone(), identity, Clock::system());
     let error = GitHubForge::new(&gone, &world.upstream).list_open().unwrap_err();
     assert!(matches!(&error, ForgeError::GitHub(GitHubError { fault: GitHubFault::Identity(_), .. })));
     assert!(!error.is_transient() && error.hint().unwrap().contains("path"), "{error:?}");
     assert_eq!(world.requests(), 0);
 
-    let broken = Client::new(place, Identity::of_token("a\nb-secret".into()), Clock::system()).unwrap();
+    let broken = Client::new(place, Identity::of_token("a\nb-secret".into()), Clock::system());
     let error = GitHubForge::new(&broken, &world.upstream).list_open().unwrap_err();
     assert!(!format!("{error:?} {error} {:?} {:?}", broken, world.client).contains("secret"));
     world.github.state().tokens.clear();
@@ -615,7 +617,7 @@ fn a_token_that_is_renewed_in_its_file_is_used_from_the_next_request_on() {
     let file = folder.path().join("token");
     std::fs::write(&file, "github_pat_old").unwrap();
     let identity = Identity::from_file(&file).unwrap();
-    let client = Client::new(world.client.place().clone(), identity, Clock::system()).unwrap();
+    let client = Client::new(world.client.place().clone(), identity, Clock::system());
     let forge = GitHubForge::new(&client, &world.upstream);
     assert!(!forge.list_open().unwrap_err().is_transient());
     std::fs::write(&file, SECRET).unwrap();
@@ -632,4 +634,21 @@ fn a_seventh_push_in_a_minute_has_to_wait() {
     assert_eq!(error.retry_after(), Some(world.github.now() + Duration::from_mins(1)));
     world.github.advance(Duration::from_mins(1));
     world.forge().admit_push().unwrap();
+}
+
+#[test]
+fn a_look_sees_which_page_changed_and_fails_if_one_cannot_be_asked_for() {
+    let world = World::new();
+    let look = || world.client.look("main").unwrap();
+    let before = look();
+    assert_eq!(look(), before);
+    world.opened(HEAD);
+    let opened = look();
+    assert_eq!(opened[0], before[0]);
+    assert_ne!(opened[1], before[1]);
+    world.origin.commit("main", "more", &[("a", "2\n")]);
+    assert_ne!(look()[0], opened[0]);
+    assert_eq!(world.client.look("gone").unwrap()[0], None);
+    world.github.state().tokens.clear();
+    assert!(world.client.look("main").is_err());
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::git::Revision;
+
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Pull {
     pub(super) number: u64,
@@ -10,7 +12,7 @@ pub(super) struct Pull {
     pub(super) body: Option<String>,
     pub(super) html_url: String,
     pub(super) merged_at: Option<String>,
-    pub(super) merge_commit_sha: Option<String>,
+    pub(super) merge_commit_sha: Option<Revision>,
     /// How it stands with the base branch's rules; only a pull request that is asked for alone has it.
     #[serde(default)]
     pub(super) mergeable_state: Option<String>,
@@ -23,7 +25,7 @@ pub(super) struct Pull {
 pub(super) struct Side {
     #[serde(rename = "ref")]
     pub(super) branch: String,
-    pub(super) sha: String,
+    pub(super) sha: Revision,
     /// Nothing if the fork that it was in is gone.
     pub(super) repo: Option<Repository>,
 }
@@ -66,7 +68,7 @@ pub(super) struct App {
 pub(super) struct Activity {
     #[serde(rename = "ref")]
     pub(super) name: String,
-    pub(super) after: String,
+    pub(super) after: Revision,
     pub(super) timestamp: String,
 }
 
@@ -127,7 +129,7 @@ pub(super) struct CheckSuite {
 
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Merge {
-    pub(super) sha: String,
+    pub(super) sha: Revision,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -136,16 +138,6 @@ pub(super) struct Status {
     pub(super) state: String,
     pub(super) description: Option<String>,
     pub(super) creator: Option<User>,
-}
-
-/// A new pull request.
-#[derive(Debug, Serialize)]
-pub(super) struct NewPull<'a> {
-    pub(super) title: &'a str,
-    pub(super) head: String,
-    pub(super) base: &'a str,
-    pub(super) body: &'a str,
-    pub(super) maintainer_can_modify: bool,
 }
 
 /// What changes of a pull request.

@@ -87,16 +87,16 @@ impl Repository {
         Ok(objects)
     }
 
-    /// Makes a commit that records files of its own, apart from any source tree; its parents keep their objects
-    /// alive.
+    /// Makes a commit of files on top of `base`, or of these files alone; its parents keep their objects alive.
     pub fn commit_record(
         &self,
+        base: Option<Revision>,
         files: &[TreeChange],
         parents: &[Revision],
         at: &Signature,
         message: &str,
     ) -> Result<Revision, GitError> {
-        let (tree, mut objects) = self.changed_tree(None, files)?;
+        let (tree, mut objects) = self.changed_tree(base, files)?;
         objects.push(NewCommit { parents, author: at, committer: at, message }.over(tree));
         self.write_objects(objects)
     }

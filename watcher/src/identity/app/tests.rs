@@ -56,8 +56,7 @@ impl World {
             id: "Iv23abc".into(),
             key_file: self.keys.path().join("pkcs1.pem"),
             api,
-            owner: "acme".into(),
-            repository: "fleet".into(),
+            repository: "acme/fleet".parse().unwrap(),
         };
         App::new(settings, client).unwrap()
     }

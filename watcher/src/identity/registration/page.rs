@@ -3,6 +3,7 @@
 //! It is served on loopback alone. A code counts only with the `state` that this page gave out, so that no other page
 //! can hand in the code of another App.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use renderer::visible::visible;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::Deserialize;
-use thiserror::Error;
 use tokio::sync::mpsc;
 
 use super::AppManifest;
@@ -32,17 +32,6 @@ const BACK: &str = "/registered";
 const STATE_BYTES: usize = 16;
 /// A browser sends its request at once, and keeps spare connections open that carry none.
 const LIMITS: Limits = Limits { connections: 64, connection_time: Duration::from_secs(30) };
-
-/// The page cannot be shown.
-#[derive(Debug, Error)]
-pub enum PageError {
-    /// The port cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers")]
-    Random,
-}
 
 /// A page on this machine that has its address and is not shown yet.
 #[derive(Debug)]
@@ -69,10 +58,15 @@ struct Returned {
 
 impl RegistrationPage {
     /// Takes a port of this machine; 0 lets the system choose.
-    pub async fn bind(port: u16) -> Result<Self, PageError> {
-        let server = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), LIMITS).await?;
+    pub async fn bind(port: u16) -> Result<Self, ListenError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let server = Server::bind(address, LIMITS).await?;
         let mut state = [0; STATE_BYTES];
-        SystemRandom::new().fill(&mut state).map_err(|_| PageError::Random)?;
+        let random = SystemRandom::new().fill(&mut state);
+        random.map_err(|_| ListenError {
+            address,
+            source: io::Error::other("the system gives no random numbers"),
+        })?;
         Ok(Self { server, state: BASE64_URL_SAFE_NO_PAD.encode(state) })
     }
 

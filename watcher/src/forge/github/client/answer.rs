@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::GitHubFault;
+use crate::forge::github::place::RepositoryPlace;
 use crate::http::next_page;
 
 /// An answer that came whole.
@@ -111,7 +112,35 @@ impl Answer {
     }
 
     /// Returns the route of the next page, if it is below the same address.
-    pub fn next_page(&self, api: &str) -> Option<String> {
-        next_page(&self.headers)?.strip_prefix(api).map(str::to_owned)
+    pub fn next_page(&self, place: &RepositoryPlace) -> Option<String> {
+        let below = next_page(&self.headers)?.strip_prefix(&place.api.to_string())?;
+        below.starts_with('/').then(|| below.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::LINK;
+
+    use super::*;
+
+    #[test]
+    fn a_list_goes_on_below_the_same_address_alone() {
+        let place = RepositoryPlace::of_remote("https://github.com/acme/fleet").unwrap();
+        let table = [
+            (
+                r#"<https://api.github.com/x?per_page=100&cursor=v1_12>; rel="next""#,
+                Some("/x?per_page=100&cursor=v1_12"),
+            ),
+            (r#"<https://api.github.com/x?cursor=v1_12>; rel="prev""#, None),
+            (r#"<https://a.example/x?per_page=100&cursor=v1_12>; rel="next""#, None),
+            (r#"<https://api.github.com.a.example/x?cursor=v1_12>; rel="next""#, None),
+            ("nonsense", None),
+        ];
+        for (link, route) in table {
+            let headers = HeaderMap::from_iter([(LINK, link.parse().unwrap())]);
+            let answer = Answer { status: StatusCode::OK, headers, body: Vec::new() };
+            assert_eq!(answer.next_page(&place).as_deref(), route, "{link}");
+        }
     }
 }

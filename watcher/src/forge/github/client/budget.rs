@@ -7,8 +7,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use crate::backoff::Backoff;
 
 /// Points a minute for the REST API (secondary limit).
@@ -18,11 +16,11 @@ pub const POINTS_TO_READ: u32 = 1;
 /// Points that a request costs which writes.
 pub const POINTS_TO_WRITE: u32 = 5;
 /// Requests that create content, a minute (secondary limit). Every request that writes is counted as one.
-pub const CONTENT_A_MINUTE: usize = 80;
+pub const CONTENT_A_MINUTE: u32 = 80;
 /// Requests that create content, an hour (secondary limit).
-pub const CONTENT_AN_HOUR: usize = 500;
+pub const CONTENT_AN_HOUR: u32 = 500;
 /// Pushes a minute to one repository (repository limit).
-pub const PUSHES_A_MINUTE: usize = 6;
+pub const PUSHES_A_MINUTE: u32 = 6;
 /// The pause that GitHub recommends between two requests that write, when there are many of them.
 pub const WRITE_SPACING: Duration = Duration::from_secs(1);
 /// So many writes in a minute are not yet "many": a usual run opens its pull requests without a pause.
@@ -46,12 +44,36 @@ pub enum Cost {
     Push,
 }
 
+/// A documented limit: how much there is of it within any span of a length, and how much of it a cost takes.
+struct Limit {
+    most: u32,
+    span: Duration,
+    share: fn(Cost) -> u32,
+}
+
+const POINTS: Limit = Limit { most: POINTS_A_MINUTE, span: MINUTE, share: points };
+const WRITES_IN_MINUTE: Limit = Limit { most: CONTENT_A_MINUTE, span: MINUTE, share: writes };
+const WRITES_IN_HOUR: Limit = Limit { most: CONTENT_AN_HOUR, span: HOUR, share: writes };
+const PUSHES: Limit =
+    Limit { most: PUSHES_A_MINUTE, span: MINUTE, share: |cost| (cost == Cost::Push).into() };
+const LIMITS: [Limit; 4] = [POINTS, WRITES_IN_MINUTE, WRITES_IN_HOUR, PUSHES];
+
+const fn points(cost: Cost) -> u32 {
+    match cost {
+        Cost::Read => POINTS_TO_READ,
+        Cost::Write => POINTS_TO_WRITE,
+        Cost::Push => 0,
+    }
+}
+
+fn writes(cost: Cost) -> u32 {
+    (cost == Cost::Write).into()
+}
+
 /// What was spent in the last hour, and what GitHub reported about the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Budget {
-    requests: VecDeque<(SystemTime, u32)>,
-    writes: VecDeque<SystemTime>,
-    pushes: VecDeque<SystemTime>,
+    spent: VecDeque<(SystemTime, Cost)>,
     /// Requests left of the primary limit, and when it starts again.
     primary: Option<(u64, SystemTime)>,
     blocked_until: Option<SystemTime>,
@@ -59,19 +81,18 @@ pub struct Budget {
 }
 
 /// What is left of the budget, to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     /// Requests until the primary limit starts again, once GitHub reported them.
     pub requests: Option<u64>,
     /// Points in this minute.
     pub points: u32,
     /// Writes in this minute.
-    pub writes_in_minute: usize,
+    pub writes_in_minute: u32,
     /// Writes in this hour.
-    pub writes_in_hour: usize,
+    pub writes_in_hour: u32,
     /// Pushes in this minute.
-    pub pushes: usize,
+    pub pushes: u32,
 }
 
 impl Budget {
@@ -81,14 +102,7 @@ impl Budget {
         if let Some(until) = self.earliest(cost, now).filter(|until| *until > now) {
             return Err(until);
         }
-        match cost {
-            Cost::Push => self.pushes.push_back(now),
-            Cost::Read => self.requests.push_back((now, POINTS_TO_READ)),
-            Cost::Write => {
-                self.requests.push_back((now, POINTS_TO_WRITE));
-                self.writes.push_back(now);
-            }
-        }
+        self.spent.push_back((now, cost));
         if let Some((left, _)) = self.primary.as_mut().filter(|_| cost != Cost::Push) {
             *left = left.saturating_sub(1);
         }
@@ -122,69 +136,54 @@ impl Budget {
     pub fn left(&mut self, now: SystemTime) -> Left {
         self.forget(now);
         Left {
-            requests: self.primary.filter(|(_, reset)| *reset > now).map(|(left, _)| left),
-            points: POINTS_A_MINUTE.saturating_sub(self.points()),
-            writes_in_minute: CONTENT_A_MINUTE.saturating_sub(within(&self.writes, MINUTE, now)),
-            writes_in_hour: CONTENT_AN_HOUR.saturating_sub(self.writes.len()),
-            pushes: PUSHES_A_MINUTE.saturating_sub(self.pushes.len()),
+            requests: self.primary.map(|(left, _)| left),
+            points: self.left_of(&POINTS, now),
+            writes_in_minute: self.left_of(&WRITES_IN_MINUTE, now),
+            writes_in_hour: self.left_of(&WRITES_IN_HOUR, now),
+            pushes: self.left_of(&PUSHES, now),
         }
+    }
+
+    /// Returns what takes a share of a limit still, the oldest first.
+    fn shares(&self, limit: &Limit, now: SystemTime) -> impl DoubleEndedIterator<Item = (SystemTime, u32)> {
+        let since = self.spent.partition_point(|(at, _)| *at + limit.span <= now);
+        let shares = self.spent.range(since..).map(|(at, cost)| (*at, (limit.share)(*cost)));
+        shares.filter(|(_, share)| *share > 0)
+    }
+
+    fn left_of(&self, limit: &Limit, now: SystemTime) -> u32 {
+        limit.most.saturating_sub(self.shares(limit, now).map(|(_, share)| share).sum())
+    }
+
+    /// Returns when a limit has room for a cost again, unless it has.
+    fn free_at(&self, limit: &Limit, cost: Cost, now: SystemTime) -> Option<SystemTime> {
+        let mut lacking = (limit.share)(cost).checked_sub(self.left_of(limit, now) + 1)?;
+        let enough = self.shares(limit, now).find(|(_, share)| {
+            let is_short = lacking >= *share;
+            lacking = lacking.saturating_sub(*share);
+            !is_short
+        });
+        enough.map(|(at, _)| at + limit.span)
     }
 
     fn earliest(&self, cost: Cost, now: SystemTime) -> Option<SystemTime> {
+        let limits = LIMITS.iter().filter_map(|limit| self.free_at(limit, cost, now)).max();
         if cost == Cost::Push {
-            return free_at(&self.pushes, PUSHES_A_MINUTE, MINUTE);
+            return limits;
         }
         let primary = self.primary.filter(|(left, _)| *left == 0).map(|(_, reset)| reset);
-        let points = if cost == Cost::Read { POINTS_TO_READ } else { POINTS_TO_WRITE };
-        let mut all = vec![self.blocked_until, primary, self.points_free_at(points)];
-        if cost == Cost::Write {
-            let is_burst = within(&self.writes, MINUTE, now) >= WRITES_WITHOUT_PAUSE;
-            all.push(self.writes.back().filter(|_| is_burst).map(|last| *last + WRITE_SPACING));
-            all.push(free_at(&self.writes, CONTENT_A_MINUTE, MINUTE));
-            all.push(free_at(&self.writes, CONTENT_AN_HOUR, HOUR));
-        }
-        all.into_iter().flatten().max()
-    }
-
-    fn points(&self) -> u32 {
-        self.requests.iter().map(|(_, points)| points).sum()
-    }
-
-    /// Returns when so many points can be spent.
-    fn points_free_at(&self, points: u32) -> Option<SystemTime> {
-        let mut excess =
-            (self.points() + points).checked_sub(POINTS_A_MINUTE).filter(|excess| *excess > 0)?;
-        for (at, points) in &self.requests {
-            excess = excess.saturating_sub(*points);
-            if excess == 0 {
-                return Some(*at + MINUTE);
-            }
-        }
-        None
+        let nth_last = self.shares(&WRITES_IN_MINUTE, now).rev().nth(WRITES_WITHOUT_PAUSE - 1);
+        let is_burst = cost == Cost::Write && nth_last.is_some();
+        let last = self.shares(&WRITES_IN_MINUTE, now).next_back().filter(|_| is_burst);
+        limits.max(primary).max(last.map(|(at, _)| at + WRITE_SPACING)).max(self.blocked_until)
     }
 
     fn forget(&mut self, now: SystemTime) {
-        while self.requests.front().is_some_and(|(at, _)| *at + MINUTE <= now) {
-            self.requests.pop_front();
-        }
-        for (times, window) in [(&mut self.writes, HOUR), (&mut self.pushes, MINUTE)] {
-            while times.front().is_some_and(|at| *at + window <= now) {
-                times.pop_front();
-            }
-        }
+        let since = self.spent.partition_point(|(at, _)| *at + HOUR <= now);
+        self.spent.drain(..since);
         self.blocked_until = self.blocked_until.filter(|until| *until > now);
         self.primary = self.primary.filter(|(_, reset)| *reset > now);
     }
-}
-
-fn within(times: &VecDeque<SystemTime>, window: Duration, now: SystemTime) -> usize {
-    times.iter().rev().take_while(|at| **at + window > now).count()
-}
-
-/// Returns when one more fits among at most `limit` in each `window`.
-fn free_at(times: &VecDeque<SystemTime>, limit: usize, window: Duration) -> Option<SystemTime> {
-    let nth = times.len().checked_sub(limit)?;
-    times.get(nth).map(|at| *at + window)
 }
 
 #[cfg(test)]
@@ -228,6 +227,7 @@ mod tests {
         let moments = spend_as_soon_as_possible(&mut Budget::default(), Cost::Write, 1_200);
         assert_eq!(moments[19..23], [0, 1, 2, 3]);
         for (window, limit) in [(60, CONTENT_A_MINUTE), (3_600, CONTENT_AN_HOUR)] {
+            let limit = limit as usize;
             for pair in moments.windows(limit + 1) {
                 assert!(pair[limit] - pair[0] >= window, "more than {limit} in {window} s");
             }

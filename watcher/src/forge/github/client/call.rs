@@ -32,8 +32,6 @@ pub struct Call<'a> {
     pub body: Option<Value>,
     /// Whether carrying it out twice does no more than once.
     pub is_repeatable: bool,
-    /// Whether an answer from before may be asked about; not when looking for what a lost answer did.
-    pub may_be_cached: bool,
     pub asker: Asker,
 }
 
@@ -45,7 +43,6 @@ impl<'a> Call<'a> {
             route: route.into(),
             body: None,
             is_repeatable: true,
-            may_be_cached: true,
             asker: Asker::Token,
         }
     }

@@ -88,9 +88,8 @@ impl GitHubFault {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Identity(error) => error.is_transient(),
-            Self::Unreachable(error) => error.is_transient(),
-            Self::Limited { .. } | Self::Unavailable { .. } => true,
-            _ => false,
+            Self::Limited { .. } => true,
+            _ => self.is_ambiguous(),
         }
     }
 
@@ -114,16 +113,22 @@ impl GitHubFault {
             Self::Unauthorized => {
                 Some("check that the token is complete, has not expired and was not revoked".into())
             }
-            Self::Forbidden { needed: Some(needed), .. } => {
-                Some(format!("give the token or the app this permission: {needed}"))
+            Self::Forbidden { needed, .. } => {
+                let usual = "contents, pull requests, checks and commit statuses, all read and write";
+                let needed = needed.as_deref().unwrap_or(usual);
+                Some(format!("give the token or the app these permissions: {needed}"))
             }
-            Self::Forbidden { needed: None, .. } => Some(
-                "give the token or the app these permissions: contents, pull requests, checks and commit statuses, all read and write".into(),
+            Self::NotFound => Some(
+                "check the name of the repository, and that the token or the app has access to it".into(),
             ),
-            Self::NotFound => Some("check the name of the repository, and that the token or the app has access to it".into()),
-            Self::Moved { .. } => Some("the repository was renamed or transferred: use its new address".into()),
+            Self::Moved { .. } => {
+                Some("the repository was renamed or transferred: use its new address".into())
+            }
             Self::NotMergeable { .. } => Some("merge it by hand once its branch's rules are met".into()),
-            Self::Invalid { .. } | Self::Limited { .. } | Self::Unavailable { .. } | Self::Unreadable { .. } => None,
+            Self::Invalid { .. }
+            | Self::Limited { .. }
+            | Self::Unavailable { .. }
+            | Self::Unreadable { .. } => None,
             Self::Unreachable(error) => error.hint(),
         }
     }

@@ -19,19 +19,20 @@ use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
-use super::account::Account;
+use super::account::{Account, Viewer};
 use super::place::RepositoryPlace;
 use crate::backoff::{Backoff, spread};
-use crate::http::{self as http_client, Authorization, HttpError, Request, Timeouts, Upload, Url};
+use crate::http::{self as http_client, Authorization, HttpError, Request, Timeouts, Upload};
 use crate::identity::{GITHUB_HEADERS, Identity};
 
 pub(in crate::forge::github) use answer::Answer;
 pub use budget::{Budget, Cost, Left};
 pub use call::Asker;
-pub(in crate::forge::github) use call::{Call, GRAPHQL};
+pub(in crate::forge::github) use call::Call;
+use call::GRAPHQL;
 pub use clock::Clock;
 pub use error::{GitHubError, GitHubFault};
 
@@ -57,7 +58,6 @@ const MAX_PAGES: usize = 20;
 /// A client of one repository on GitHub.
 pub struct Client {
     place: RepositoryPlace,
-    api: Url,
     http: http_client::Client,
     identity: Identity,
     clock: Clock,
@@ -81,11 +81,10 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// Creates a client of `place`. Nothing is sent yet.
-    pub fn new(place: RepositoryPlace, identity: Identity, clock: Clock) -> Result<Self, GitHubError> {
-        let api = Url::parse(&place.api)
-            .map_err(|error| GitHubError { attempt: "find the interface".into(), fault: error.into() })?;
-        let http = http_client::Client::new(&api, TIMEOUTS);
-        Ok(Self { place, api, http, identity, clock, memory: Mutex::default() })
+    #[must_use]
+    pub fn new(place: RepositoryPlace, identity: Identity, clock: Clock) -> Self {
+        let http = http_client::Client::new(&place.api, TIMEOUTS);
+        Self { place, http, identity, clock, memory: Mutex::default() }
     }
 
     /// Returns the repository that the client is for.
@@ -103,7 +102,7 @@ impl Client {
     /// Returns what is left of the budget.
     #[must_use]
     pub fn left(&self) -> Left {
-        let now = self.clock.now();
+        let now = (self.clock.now)();
         self.memory().budget.left(now)
     }
 
@@ -125,6 +124,19 @@ impl Client {
         self.send(call).map(drop)
     }
 
+    /// Returns the account that the token acts as. It is asked for once.
+    pub(in crate::forge::github) fn account(&self) -> Result<Account, GitHubError> {
+        let known = self.memory().account.clone();
+        if let Some(account) = known {
+            return Ok(account);
+        }
+        let query = json!({ "query": "{viewer{login databaseId}}" });
+        let call = Call::set("find out which account the token is of", Method::POST, GRAPHQL, &query);
+        let account = self.call::<Viewer>(&call)?.data.viewer;
+        self.memory().account = Some(account.clone());
+        Ok(account)
+    }
+
     /// Reads all pages of a list.
     pub(in crate::forge::github) fn list<T: DeserializeOwned>(
         &self,
@@ -135,7 +147,7 @@ impl Client {
         for _ in 0..MAX_PAGES {
             let answer = self.send(&call)?;
             items.extend(answer.json::<Vec<T>>().map_err(|fault| call.failed(fault))?);
-            match answer.next_page(&self.place.api) {
+            match answer.next_page(&self.place) {
                 Some(route) => call.route = route,
                 None => break,
             }
@@ -163,7 +175,7 @@ impl Client {
     /// Waits until the budget has what a request costs, unless that takes too long.
     fn admit(&self, attempt: &str, cost: Cost) -> Result<(), GitHubError> {
         loop {
-            let now = self.clock.now();
+            let now = (self.clock.now)();
             let spent = self.memory().budget.spend(cost, now);
             let Err(until) = spent else { return Ok(()) };
             let wait = until.duration_since(now).unwrap_or_default();
@@ -172,14 +184,13 @@ impl Client {
                 return Err(GitHubError { attempt: attempt.to_owned(), fault });
             }
             info!(github.wait_ms = wait.as_millis(), "waiting for the budget to {attempt}");
-            self.clock.wait(wait);
+            (self.clock.wait)(wait);
         }
     }
 
     fn send_once(&self, call: &Call<'_>) -> Result<Answer, GitHubFault> {
-        let known =
-            if call.may_be_cached && call.method == Method::GET { self.known(&call.route) } else { None };
-        let now = self.clock.now();
+        let known = if call.method == Method::GET { self.known(&call.route) } else { None };
+        let now = (self.clock.now)();
         let token = match call.asker {
             Asker::Token => self.identity.token(now)?,
             Asker::App => self.identity.app_claim(now)?,
@@ -211,7 +222,7 @@ impl Client {
         headers.extend(call.body.as_ref().map(|_| (CONTENT_TYPE, "application/json")));
         headers.extend(known.and_then(|known| Some((IF_NONE_MATCH, known.text(ETAG.as_str())?))));
         // A GitHub Enterprise Server has REST below `/api/v3`, and GraphQL beside it.
-        let url = if call.route == GRAPHQL { &self.api.without_end("/v3") } else { &self.api };
+        let url = if call.route == GRAPHQL { &self.place.api.without_end("/v3") } else { &self.place.api };
         let request = Request {
             method: call.method.clone(),
             authorization: Some(&Authorization::Bearer(token)),
@@ -227,7 +238,7 @@ impl Client {
 
     /// Records what an answer reports about the limits, and turns a refusal into a fault.
     fn judge(&self, call: &Call<'_>, answer: Answer) -> Result<Answer, GitHubFault> {
-        let now = self.clock.now();
+        let now = (self.clock.now)();
         let mut memory = self.memory();
         if let Some((left, reset)) = answer.primary() {
             memory.budget.learn(left, reset);
@@ -249,14 +260,6 @@ impl Client {
         answer.success()
     }
 
-    pub(in crate::forge::github) fn known_account(&self) -> Option<Account> {
-        self.memory().account.clone()
-    }
-
-    pub(in crate::forge::github) fn remember_account(&self, account: Account) {
-        self.memory().account = Some(account);
-    }
-
     fn known(&self, route: &str) -> Option<Answer> {
         self.memory().answers.iter().find(|(known, _)| known == route).map(|(_, answer)| answer.clone())
     }
@@ -273,7 +276,7 @@ impl Client {
     }
 
     pub(in crate::forge::github) fn pause(&self, repeats: u32) {
-        self.clock.wait(spread(PAUSES.delay(repeats), &mut Rng::new()));
+        (self.clock.wait)(spread(PAUSES.delay(repeats), &mut Rng::new()));
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -1,4 +1,4 @@
-//! The name of a repository on a forge, as events carry it.
+//! The name of a repository on a forge.
 //!
 //! Knows nothing of where the repository is or what is in it.
 
@@ -40,9 +40,7 @@ impl RepositoryName {
     /// Returns whether a full name means this repository.
     #[must_use]
     pub fn is(&self, full_name: &str) -> bool {
-        full_name
-            .split_once('/')
-            .is_some_and(|(owner, name)| self.is_owned_by(owner) && name.eq_ignore_ascii_case(&self.name))
+        full_name.eq_ignore_ascii_case(&self.to_string())
     }
 
     /// Returns whether the repository belongs to the account of that name.

@@ -1,19 +1,20 @@
 //! The sweep: it finds deliveries that failed, and requests each of them again.
 //!
-//! GitHub does not repeat a failed delivery by itself, but keeps a list of what it delivered in the last 3 days. The
-//! list is read here; the caller sends the requests. The look is made for [`poll`](super::poll::poll): a failed
-//! delivery is also a change that gives an event at once, so nothing is lost even if it fails again.
+//! GitHub does not repeat a failed delivery by itself, but keeps a list of what it delivered in the last 3 days. The look
+//! is made for [`poll`](crate::events::poll::poll): a failed delivery is also a change that gives an event at once, so
+//! nothing is lost even if it fails again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::error::Error;
 use std::mem;
+use std::sync::Arc;
 
+use http::Method;
 use serde::Deserialize;
-use thiserror::Error;
 use tracing::info;
 
-use super::RepositoryName;
-use super::webhook::EventKind;
+use super::client::{Answer, Asker, Call, Client, GitHubError};
+use super::place::RepositoryPlace;
+use crate::events::webhook::EventKind;
 use crate::output::metrics::Metrics;
 
 /// Deliveries on one page of the list, the most that GitHub gives (GitHub Docs, "List deliveries for a repository
@@ -30,120 +31,30 @@ const MAX_ATTEMPTS: usize = 10;
 const MAX_WAITING: usize = 100;
 
 /// Whose deliveries are swept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
-    /// A webhook in a repository's settings.
-    Repository {
-        /// The repository.
-        repository: RepositoryName,
-        /// The webhook's number.
-        id: u64,
-    },
-    /// The webhook of a GitHub App, which delivers for all repositories that it is installed in.
-    App {
-        /// The number of the repository whose deliveries count.
-        repository_id: u64,
-    },
+    /// The webhook with this number in the repository's settings.
+    Repository(u64),
+    /// The webhook of our own GitHub App, which delivers for all repositories that it is installed in.
+    App,
 }
 
-/// A request to the forge, by its route below the API's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// A `GET`.
-    Get(String),
-    /// A `POST` without a body. It is made at most once, and need not be repeated if it fails.
-    Post(String),
-}
-
-/// What the forge answered to a call that it accepted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// The address of the next page, if there is one.
-    pub next: Option<String>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// Why the deliveries could not be swept.
-#[derive(Debug, Error)]
-pub enum SweepError<E: Error + 'static> {
-    /// The forge did not answer, or refused.
-    #[error("failed to request failed deliveries")]
-    Call(#[source] E),
-    /// The forge answered something else than a list of deliveries.
-    #[error("failed to understand the list of deliveries")]
-    List(#[source] serde_json::Error),
+#[derive(Debug, Deserialize)]
+struct Repository {
+    id: u64,
 }
 
 /// Makes the look of a sweep: it returns how many failed deliveries it has found so far.
 ///
 /// The first look reads what happened before the service started.
-pub fn sweep<E: Error + 'static>(
-    hook: Hook,
-    metrics: Metrics,
-    mut call: impl FnMut(&Call) -> Result<Reply, E>,
-) -> impl FnMut() -> Result<u64, SweepError<E>> {
-    let mut sweep = Sweep::default();
+pub fn sweep(client: Arc<Client>, hook: Hook, metrics: Metrics) -> impl FnMut() -> Result<u64, GitHubError> {
+    let mut sweep = Sweep::new(hook, client.place());
     move || {
-        let records = newest_records(&hook, &sweep, &mut call)?;
-        metrics.count_lost(sweep.update(&hook, &records));
-        for _ in 0..MAX_ATTEMPTS {
-            let Some(failed) = sweep.waiting.pop_front() else { break };
-            info!(delivery = %failed.guid, "requesting a failed delivery again");
-            // Taken out before the attempt: one that the forge refuses must not stand in the way of the others.
-            call(&hook.attempt(failed.id)).map_err(SweepError::Call)?;
-            metrics.count_redelivered();
+        if hook == Hook::App && sweep.repository.is_none() {
+            let repository = Call::get("find the repository", client.place().route(""));
+            sweep.repository = Some(client.call::<Repository>(&repository)?.id);
         }
-        Ok(sweep.found)
-    }
-}
-
-/// Reads the list, newest first, page by page back to what was read before.
-fn newest_records<E: Error + 'static>(
-    hook: &Hook,
-    sweep: &Sweep,
-    call: &mut impl FnMut(&Call) -> Result<Reply, E>,
-) -> Result<Vec<Record>, SweepError<E>> {
-    let mut records = Vec::new();
-    let mut cursor = None;
-    for _ in 0..MAX_PAGES {
-        let reply = call(&hook.list(cursor.as_deref())).map_err(SweepError::Call)?;
-        let page: Vec<Record> = serde_json::from_slice(&reply.body).map_err(SweepError::List)?;
-        let reaches_known = page.iter().any(|record| sweep.known.contains(&record.id));
-        records.extend(page);
-        cursor = reply.next.as_deref().and_then(next_cursor);
-        if reaches_known || cursor.is_none() {
-            break;
-        }
-    }
-    Ok(records)
-}
-
-impl Hook {
-    fn list(&self, cursor: Option<&str>) -> Call {
-        let from = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        Call::Get(format!("{}?per_page={PAGE_SIZE}{from}", self.deliveries()))
-    }
-
-    fn attempt(&self, delivery: u64) -> Call {
-        Call::Post(format!("{}/{delivery}/attempts", self.deliveries()))
-    }
-
-    fn deliveries(&self) -> String {
-        match self {
-            Self::Repository { repository, id } => format!("/repos/{repository}/hooks/{id}/deliveries"),
-            Self::App { .. } => "/app/hook/deliveries".to_owned(),
-        }
-    }
-
-    /// Returns whether a delivery would have been a hint for our repository.
-    fn is_relevant(&self, record: &Record) -> bool {
-        let is_ours = match self {
-            Self::Repository { .. } => true,
-            // Events about an installation name no repository and concern all of them.
-            Self::App { repository_id } => record.repository_id.is_none_or(|id| id == *repository_id),
-        };
-        is_ours && EventKind::parse(&record.event) != EventKind::Other
+        sweep.look(&metrics, client.place(), |call| client.send(call))
     }
 }
 
@@ -161,9 +72,14 @@ struct Record {
     repository_id: Option<u64>,
 }
 
-/// What is known of the list. Pure: records go in, deliveries to request come out.
-#[derive(Debug, Default)]
+/// What is known of the list.
+#[derive(Debug)]
 struct Sweep {
+    /// The route of the list.
+    route: String,
+    asker: Asker,
+    /// The number of the repository whose deliveries count; without it, all do.
+    repository: Option<u64>,
     /// The attempts on the newest pages as they were read last.
     known: BTreeSet<u64>,
     /// Failed deliveries that were not requested yet, the newest first.
@@ -180,13 +96,74 @@ struct Failed {
 }
 
 impl Sweep {
+    fn new(hook: Hook, place: &RepositoryPlace) -> Self {
+        let (route, asker) = match hook {
+            Hook::Repository(id) => (place.route(&format!("/hooks/{id}/deliveries")), Asker::Token),
+            Hook::App => ("/app/hook/deliveries".to_owned(), Asker::App),
+        };
+        let (known, waiting) = (BTreeSet::new(), VecDeque::new());
+        Self { route, asker, repository: None, known, waiting, found: 0 }
+    }
+
+    fn look(
+        &mut self,
+        metrics: &Metrics,
+        place: &RepositoryPlace,
+        mut send: impl FnMut(&Call<'_>) -> Result<Answer, GitHubError>,
+    ) -> Result<u64, GitHubError> {
+        let records = self.newest_records(place, &mut send)?;
+        metrics.lost.inc_by(self.update(&records));
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(failed) = self.waiting.pop_front() else { break };
+            info!(delivery = %failed.guid, "requesting a failed delivery again");
+            // Taken out before the attempt: one that GitHub refuses must not stand in the way of the others.
+            send(&self.attempt(failed.id))?;
+            metrics.redelivered.inc();
+        }
+        Ok(self.found)
+    }
+
+    /// Reads the list, newest first, page by page back to what was read before.
+    fn newest_records(
+        &self,
+        place: &RepositoryPlace,
+        send: &mut impl FnMut(&Call<'_>) -> Result<Answer, GitHubError>,
+    ) -> Result<Vec<Record>, GitHubError> {
+        let mut records = Vec::new();
+        let mut next = Some(format!("{}?per_page={PAGE_SIZE}", self.route));
+        for _ in 0..MAX_PAGES {
+            let Some(route) = next else { break };
+            let call = Call { asker: self.asker, ..Call::get("list the webhook's deliveries", route) };
+            let answer = send(&call)?;
+            let page: Vec<Record> = answer.json().map_err(|fault| call.failed(fault))?;
+            let reaches_known = page.iter().any(|record| self.known.contains(&record.id));
+            records.extend(page);
+            next = answer.next_page(place).filter(|_| !reaches_known);
+        }
+        Ok(records)
+    }
+
+    /// Returns the request for a further attempt. It is not repeated after a lost answer: it would be sent twice.
+    fn attempt(&self, delivery: u64) -> Call<'static> {
+        let route = format!("{}/{delivery}/attempts", self.route);
+        let call = Call::get("request a delivery again", route);
+        Call { method: Method::POST, asker: self.asker, is_repeatable: false, ..call }
+    }
+
+    /// Returns whether a delivery would have been a hint for our repository.
+    fn is_relevant(&self, record: &Record) -> bool {
+        // Events about an installation name no repository and concern all of them.
+        let ours = self.repository.and_then(|ours| Some(ours == record.repository_id?));
+        ours != Some(false) && EventKind::find(&record.event).is_some()
+    }
+
     /// Reads the newest pages of the list, and returns how many deliveries were lost since the last time: they failed
     /// although they were repeated. The list itself shows which deliveries were repeated, so a restart requests
     /// none twice.
-    fn update(&mut self, hook: &Hook, records: &[Record]) -> u64 {
+    fn update(&mut self, records: &[Record]) -> u64 {
         let known = mem::replace(&mut self.known, records.iter().map(|record| record.id).collect());
         let mut deliveries: BTreeMap<&str, Delivery> = BTreeMap::new();
-        for record in records.iter().filter(|record| hook.is_relevant(record)) {
+        for record in records.iter().filter(|record| self.is_relevant(record)) {
             deliveries.entry(&record.guid).or_default().add(record, !known.contains(&record.id));
         }
         let is_settled = |delivery: &Delivery| delivery.has_arrived || delivery.was_repeated;
@@ -231,28 +208,29 @@ impl Delivery {
     }
 }
 
-/// Returns the cursor of the next page. Only the cursor is taken, so that an answer cannot lead the caller, and its
-/// credentials, to another address.
-fn next_cursor(next: &str) -> Option<String> {
-    let (_, query) = next.split_once('?')?;
-    let cursor = query.split('&').find_map(|pair| pair.strip_prefix("cursor="))?;
-    let is_plain = cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    (!cursor.is_empty() && is_plain).then(|| cursor.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::io;
+    use std::cell::{Cell, RefCell};
 
+    use http::header::LINK;
+    use http::{HeaderMap, StatusCode};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::forge::GitHubFault;
 
     const NONE: [u64; 0] = [];
 
-    fn hook() -> Hook {
-        Hook::Repository { repository: "acme/fleet".parse().unwrap(), id: 7 }
+    fn place() -> RepositoryPlace {
+        RepositoryPlace::of_remote("https://github.com/acme/fleet.git").unwrap()
+    }
+
+    fn hook() -> Sweep {
+        Sweep::new(Hook::Repository(7), &place())
+    }
+
+    fn of_app() -> Sweep {
+        Sweep { repository: Some(1), ..Sweep::new(Hook::App, &place()) }
     }
 
     /// A record as GitHub lists it, of a push to our repository.
@@ -277,23 +255,26 @@ mod tests {
         record
     }
 
-    /// A list that sweeps read, and the numbers of the attempts that they asked for.
+    /// A list that sweeps read, and the requests that they made.
     struct Scene {
-        hook: Hook,
+        is_of_app: bool,
         /// Newest first.
         list: RefCell<Vec<Value>>,
         page_size: usize,
-        calls: RefCell<Vec<Call>>,
+        /// Methods and routes.
+        calls: RefCell<Vec<(Method, String)>>,
+        refused: Cell<Option<u64>>,
         metrics: Metrics,
     }
 
     impl Scene {
         fn new(list: impl IntoIterator<Item = Value>) -> Self {
             Self {
-                hook: hook(),
+                is_of_app: false,
                 list: RefCell::new(list.into_iter().collect()),
                 page_size: PAGE_SIZE,
                 calls: RefCell::default(),
+                refused: Cell::new(None),
                 metrics: Metrics::new(),
             }
         }
@@ -302,37 +283,39 @@ mod tests {
             self.list.borrow_mut().insert(0, record);
         }
 
-        fn answer(&self, call: &Call) -> Reply {
-            self.calls.borrow_mut().push(call.clone());
-            let Call::Get(route) = call else { return Reply::default() };
+        fn answer(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
+            if self.refused.get().is_some_and(|id| call.route.contains(&format!("/{id}/attempts"))) {
+                return Err(call.failed(GitHubFault::Invalid { messages: vec!["unprocessable".into()] }));
+            }
+            self.calls.borrow_mut().push((call.method.clone(), call.route.clone()));
             let from: usize =
-                route.split_once("&cursor=v1_").map_or(0, |(_, position)| position.parse().unwrap());
+                call.route.split_once("&cursor=v1_").map_or(0, |(_, position)| position.parse().unwrap());
             let list = self.list.borrow();
             let page = &list[from..list.len().min(from + self.page_size)];
             let to = from + page.len();
             let next = format!(
-                "https://api.github.com/repositories/1/hooks/7/deliveries?per_page=100&cursor=v1_{to}"
+                "<https://api.github.com/repositories/1/hooks/7/deliveries?per_page=100&cursor=v1_{to}>; rel=\"next\""
             );
-            let next = (to < list.len()).then_some(next);
-            Reply { next, body: serde_json::to_vec(page).unwrap() }
+            let mut headers = HeaderMap::new();
+            headers.extend((to < list.len()).then(|| (LINK, next.parse().unwrap())));
+            Ok(Answer { status: StatusCode::OK, headers, body: serde_json::to_vec(page).unwrap() })
         }
 
-        fn look(&self) -> impl FnMut() -> Result<u64, SweepError<io::Error>> {
-            sweep(self.hook.clone(), self.metrics.clone(), |call| Ok(self.answer(call)))
+        fn look(&self) -> impl FnMut() -> Result<u64, GitHubError> {
+            let mut sweep = if self.is_of_app { of_app() } else { hook() };
+            move || sweep.look(&self.metrics, &place(), |call| self.answer(call))
         }
 
         /// Takes out the attempts that were asked for since the last time.
         fn asked(&self) -> Vec<u64> {
             let calls = self.calls.take();
-            let posts = calls.iter().filter_map(|call| match call {
-                Call::Post(route) => route.strip_suffix("/attempts")?.rsplit('/').next(),
-                Call::Get(_) => None,
-            });
+            let posts = calls.iter().filter(|(method, _)| method == Method::POST);
+            let posts = posts.filter_map(|(_, route)| route.strip_suffix("/attempts")?.rsplit('/').next());
             posts.map(|id| id.parse().unwrap()).collect()
         }
 
         fn pages_read(&self) -> usize {
-            self.calls.borrow().iter().filter(|call| matches!(call, Call::Get(_))).count()
+            self.calls.borrow().iter().filter(|(method, _)| method == Method::GET).count()
         }
 
         fn lost(&self) -> bool {
@@ -424,12 +407,9 @@ mod tests {
     #[test]
     fn one_that_the_forge_refuses_does_not_stand_in_the_way_of_the_others() {
         let scene = Scene::new([first(2, "b", 500), first(1, "a", 500)]);
-        let refuse = |call: &Call| match call {
-            Call::Post(route) if route.contains("/2/") => Err(io::Error::other("unprocessable")),
-            _ => Ok(scene.answer(call)),
-        };
-        let mut look = sweep(hook(), Metrics::new(), refuse);
-        assert!(matches!(look(), Err(SweepError::Call(_))));
+        scene.refused.set(Some(2));
+        let mut look = scene.look();
+        assert!(matches!(look(), Err(GitHubError { fault: GitHubFault::Invalid { .. }, .. })));
         look().unwrap();
         assert_eq!(scene.asked(), [1]);
     }
@@ -455,38 +435,32 @@ mod tests {
             with(with(first(3, "c", 500), "repository_id", json!(null)), "event", json!("installation")),
             first(4, "d", 500),
         ]);
-        scene.hook = Hook::App { repository_id: 1 };
+        scene.is_of_app = true;
         scene.look()().unwrap();
         assert_eq!(scene.asked(), [4, 3]);
     }
 
     #[test]
     fn each_kind_of_hook_has_its_routes() {
-        assert_eq!(
-            hook().list(None),
-            Call::Get("/repos/acme/fleet/hooks/7/deliveries?per_page=100".to_owned())
-        );
-        assert_eq!(
-            hook().attempt(9),
-            Call::Post("/repos/acme/fleet/hooks/7/deliveries/9/attempts".to_owned())
-        );
-        let app = Hook::App { repository_id: 1 };
-        let second = "/app/hook/deliveries?per_page=100&cursor=v1_5";
-        assert_eq!(app.list(Some("v1_5")), Call::Get(second.to_owned()));
-        assert_eq!(app.attempt(9), Call::Post("/app/hook/deliveries/9/attempts".to_owned()));
+        assert_eq!(hook().route, "/repos/acme/fleet/hooks/7/deliveries");
+        assert_eq!(hook().attempt(9).route, "/repos/acme/fleet/hooks/7/deliveries/9/attempts");
+        assert_eq!(of_app().route, "/app/hook/deliveries");
+        assert_eq!(of_app().attempt(9).route, "/app/hook/deliveries/9/attempts");
+        assert_eq!((hook().asker, of_app().asker), (Asker::Token, Asker::App));
     }
 
     #[test]
-    fn of_the_next_page_only_the_cursor_is_taken() {
-        let table = [
-            ("https://a.example/x?per_page=100&cursor=v1_12", Some("v1_12")),
-            ("https://a.example/x?per_page=100", None),
-            ("https://a.example/x?cursor=a/../b", None),
-            ("https://a.example/x?cursor=", None),
-            ("nonsense", None),
-        ];
-        for (next, cursor) in table {
-            assert_eq!(next_cursor(next).as_deref(), cursor, "{next}");
-        }
+    fn the_list_is_read_by_pages_and_goes_on_where_its_answer_leads() {
+        let mut scene = Scene::new([first(2, "b", 202), first(1, "a", 202)]);
+        scene.page_size = 1;
+        scene.look()().unwrap();
+        let routes: Vec<_> = scene.calls.take().into_iter().map(|(_, route)| route).collect();
+        assert_eq!(
+            routes,
+            [
+                "/repos/acme/fleet/hooks/7/deliveries?per_page=100",
+                "/repositories/1/hooks/7/deliveries?per_page=100&cursor=v1_1",
+            ]
+        );
     }
 }
