@@ -171,22 +171,23 @@ fn check_alone(id: &ChartId, wanted: &Wanted) -> Result<(), ChartError> {
 }
 
 impl<'a> Supply<'a> {
-    /// Finds a chart that is at hand: one that is given as its repository's own comes first.
-    fn chart(self, id: &ChartId) -> Option<(&'a Given, &'a Fetched)> {
+    /// Finds the last place that has something of a chart: one that is given as its repository's own comes first.
+    fn given<T>(self, id: &ChartId, pick: impl Fn(&'a Given) -> Option<T>) -> Option<(&'a Given, T)> {
         let of = |whose: Option<&str>| {
-            let mut given = self.given.iter().filter(|given| given.of.as_deref() == whose);
-            given.find_map(|given| Some((given, given.chart(id)?)))
+            let mut given = self.given.iter().rev().filter(|given| given.of.as_deref() == whose);
+            given.find_map(|given| Some((given, pick(given)?)))
         };
         of(Some(&id.repository)).or_else(|| of(None))
     }
 
+    /// Finds a chart that is at hand.
+    fn chart(self, id: &ChartId) -> Option<(&'a Given, &'a Fetched)> {
+        self.given(id, |given| given.chart(id))
+    }
+
     /// Finds the repository that stands in for that of a chart.
     fn repository(self, id: &ChartId) -> Option<(&'a Given, &'a str)> {
-        let of = |whose: Option<&str>| {
-            let mut given = self.given.iter().rev().filter(|given| given.of.as_deref() == whose);
-            given.find_map(|given| Some((given, given.repository()?)))
-        };
-        of(Some(&id.repository)).or_else(|| of(None))
+        self.given(id, Given::repository)
     }
 
     fn can_have(self, id: &ChartId) -> bool {

@@ -15,6 +15,8 @@ use crate::git::error::Fault;
 
 /// A conversation under way.
 pub(super) struct Conversation {
+    /// What the other side sends. It is closed before the channel, or a child with much to print would not end.
+    reader: Box<dyn Read>,
     channel: Channel,
     pace: Pace,
 }
@@ -35,6 +37,7 @@ impl Conversation {
     ) -> Result<T, Fault> {
         let mut conversation = Self::start(remote, service)?;
         let result = talk(&mut conversation);
+        drop(conversation.reader);
         match (conversation.channel, result) {
             (Channel::Process(process), Ok(value)) => {
                 process.leave();
@@ -46,24 +49,24 @@ impl Conversation {
     }
 
     fn start(remote: &Remote, service: Service) -> Result<Self, Fault> {
-        let (channel, limits) = match remote {
+        let of_process = |(process, reader)| (Channel::Process(process), reader);
+        let ((channel, reader), limits) = match remote {
             Remote::Path(path) => {
                 let limits = &PaceLimits::DEFAULT;
-                (Channel::Process(Process::git(path, service, limits.silence)?), limits)
+                (of_process(Process::git(path, service, limits.silence)?), limits)
             }
-            Remote::Ssh(ssh) => (Channel::Process(ssh.converse(service)?), ssh.limits),
-            Remote::Http(http) => (Channel::Http(http.converse(service)?), http.limits),
+            Remote::Ssh(ssh) => (of_process(ssh.converse(service)?), ssh.limits),
+            Remote::Http(http) => {
+                let (conversation, greeting) = http.converse(service)?;
+                ((Channel::Http(conversation), greeting), http.limits)
+            }
         };
-        Ok(Self { channel, pace: Pace::new(*limits, Instant::now()) })
+        Ok(Self { reader, channel, pace: Pace::new(*limits, Instant::now()) })
     }
 
     /// Returns what the other side sends: the greeting first, after a question the answer.
-    pub(super) fn reader(&mut self) -> Paced<'_, dyn Read + '_> {
-        let stream = match &mut self.channel {
-            Channel::Process(process) => process.reader(),
-            Channel::Http(http) => http.reader(),
-        };
-        Paced { stream, pace: &mut self.pace }
+    pub(super) fn reader(&mut self) -> Paced<'_, dyn Read> {
+        Paced { stream: &mut *self.reader, pace: &mut self.pace }
     }
 
     /// Returns how the content of an answer is measured, of which what only keeps the connection alive is no part.
@@ -78,9 +81,9 @@ impl Conversation {
     ) -> Result<(), Fault> {
         self.pace.restart(Instant::now());
         match &mut self.channel {
-            Channel::Process(process) => process.ask(&mut self.pace, write),
-            Channel::Http(http) => http.ask(&mut self.pace, write),
-        }?;
+            Channel::Process(process) => process.ask(&mut self.pace, write)?,
+            Channel::Http(http) => self.reader = http.ask(&mut self.pace, write)?,
+        }
         self.pace.restart(Instant::now());
         Ok(())
     }

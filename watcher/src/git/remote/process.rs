@@ -28,15 +28,17 @@ const END_PAUSE: Duration = Duration::from_millis(5);
 pub(super) struct Process {
     child: Child,
     input: Option<BufWriter<Pipe<ChildStdin>>>,
-    output: Box<dyn Read>,
     silence: Duration,
     errors: File,
     judge: fn(&str) -> Fault,
 }
 
+/// A child, and what it sends.
+pub(super) type Started = (Process, Box<dyn Read>);
+
 impl Process {
     /// Starts the git of the repository at `path`.
-    pub(in crate::git) fn git(path: &Path, service: Service, silence: Duration) -> Result<Self, Fault> {
+    pub(in crate::git) fn git(path: &Path, service: Service, silence: Duration) -> Result<Started, Fault> {
         let mut command = command("git");
         command.arg(service.name()).arg(path);
         Self::start(command, service, silence, judge_git)
@@ -48,7 +50,7 @@ impl Process {
         service: Service,
         silence: Duration,
         judge: fn(&str) -> Fault,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Started, Fault> {
         let errors = tempfile::tempfile()?;
         let stderr = errors.try_clone()?;
         let program = command.get_program().to_string_lossy().into_owned();
@@ -58,11 +60,7 @@ impl Process {
         let input = child.stdin.take().map(|pipe| BufWriter::new(Pipe { pipe, silence }));
         let output = child.stdout.take().expect("standard output is piped");
         let output = Box::new(BufReader::new(Pipe { pipe: output, silence }));
-        Ok(Self { child, input, output, silence, errors, judge })
-    }
-
-    pub(super) fn reader(&mut self) -> &mut dyn Read {
-        &mut *self.output
+        Ok((Self { child, input, silence, errors, judge }, output))
     }
 
     pub(in crate::git) fn ask(
@@ -97,8 +95,6 @@ impl Process {
 
     fn end(&mut self) {
         self.input = None;
-        // A child that still has much to print stops when its output is closed.
-        self.output = Box::new(io::empty());
         let since = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
             if since.elapsed() >= self.silence {

@@ -1,7 +1,7 @@
 //! A conversation over HTTP: each question a request of its own, since a web server remembers nothing.
 
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::time::SystemTime;
 
 use http::Method;
@@ -35,17 +35,16 @@ impl HttpRemote {
         Self { url, client, identity, limits: &PaceLimits::DEFAULT }
     }
 
-    pub(in crate::git) fn converse(&self, service: Service) -> Result<HttpConversation, Fault> {
+    /// Begins a conversation, and returns its greeting with it.
+    pub(in crate::git) fn converse(
+        &self,
+        service: Service,
+    ) -> Result<(HttpConversation, Box<dyn Read>), Fault> {
         let token = self.identity.token(SystemTime::now())?;
         let authorization = token.map(|token| Authorization::Basic(USER, token));
-        let mut conversation = HttpConversation {
-            remote: self.clone(),
-            service,
-            authorization,
-            reader: Box::new(std::io::empty()),
-        };
-        conversation.greet()?;
-        Ok(conversation)
+        let conversation = HttpConversation { remote: self.clone(), service, authorization };
+        let greeting = conversation.request(&format!("/info/refs?service=git-{}", service.name()), None)?;
+        Ok((conversation, greeting))
     }
 }
 
@@ -59,69 +58,48 @@ pub(in crate::git) struct HttpConversation {
     remote: HttpRemote,
     service: Service,
     authorization: Option<Authorization>,
-    reader: Box<dyn Read>,
 }
 
 impl HttpConversation {
-    pub(in crate::git) fn reader(&mut self) -> &mut dyn Read {
-        &mut *self.reader
-    }
-
+    /// Asks with what `write` writes, and returns the answer.
     pub(in crate::git) fn ask(
-        &mut self,
+        &self,
         pace: &mut Pace,
         write: impl FnOnce(&mut dyn Write) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Box<dyn Read>, Fault> {
         let mut question = tempfile::SpooledTempFile::new(MAX_QUESTION_IN_MEMORY);
         write(&mut question)?;
         let length = question.stream_position()?;
-        question.seek(SeekFrom::Start(0))?;
-        let name = self.service.name();
-        let request = format!("application/x-git-{name}-request");
-        let result = format!("application/x-git-{name}-result");
-        let headers = [(CONTENT_TYPE, request.as_str()), (ACCEPT, result.as_str())];
+        question.rewind()?;
         let body = Upload { reader: &mut Paced { stream: &mut question, pace }, length };
-        let answer = self.request(&format!("/git-{name}"), &headers, MAX_PACK_BYTES, Some(body))?;
-        self.read(answer, &result)
+        self.request(&format!("/git-{}", self.service.name()), Some(body))
     }
 
-    fn greet(&mut self) -> Result<(), Fault> {
-        let name = self.service.name();
-        let path = format!("/info/refs?service=git-{name}");
-        let answer = self.request(&path, &[], MAX_LIST_BYTES as u64, None)?;
-        self.read(answer, &format!("application/x-git-{name}-advertisement"))
-    }
-
-    /// Sends a request below the repository's address, with POST if there is a body.
-    fn request(
-        &self,
-        path: &str,
-        headers: &[(HeaderName, &str)],
-        max_bytes: u64,
-        body: Option<Upload<'_>>,
-    ) -> Result<Answer, Fault> {
+    /// Sends a request below the repository's address: with POST for a result if there is a body, or else for what the
+    /// other side has.
+    fn request(&self, path: &str, body: Option<Upload<'_>>) -> Result<Box<dyn Read>, Fault> {
+        let kind = |kind| format!("application/x-git-{}-{kind}", self.service.name());
+        let (question, answer) =
+            (kind("request"), kind(if body.is_some() { "result" } else { "advertisement" }));
         let protocol = self.service.protocol();
         let protocol = protocol.map(|version| (HeaderName::from_static("git-protocol"), version));
-        let request = Request {
-            method: if body.is_some() { Method::POST } else { Method::GET },
-            authorization: self.authorization.as_ref(),
-            headers: &headers.iter().cloned().chain(protocol).collect::<Vec<_>>(),
-            ..Request::get(&self.remote.url, path, max_bytes)
-        };
-        let answer = self.remote.client.send(&request, body).and_then(Answer::success);
-        Ok(answer.inspect_err(|error| {
+        let mut headers: Vec<_> = protocol.into_iter().collect();
+        let mut request = Request::get(&self.remote.url, path, MAX_LIST_BYTES as u64);
+        if body.is_some() {
+            headers.extend([(CONTENT_TYPE, &*question), (ACCEPT, &*answer)]);
+            (request.method, request.max_bytes) = (Method::POST, MAX_PACK_BYTES);
+        }
+        let request = Request { authorization: self.authorization.as_ref(), headers: &headers, ..request };
+        let found = self.remote.client.send(&request, body).and_then(Answer::success);
+        let found = found.inspect_err(|error| {
             if error.kind == HttpErrorKind::CredentialRejected {
                 self.remote.identity.forget();
             }
-        })?)
-    }
-
-    fn read(&mut self, answer: Answer, content_type: &str) -> Result<(), Fault> {
-        if answer.header(&CONTENT_TYPE) != Some(content_type) {
+        })?;
+        if found.header(&CONTENT_TYPE) != Some(&*answer) {
             return Err(not_git(&self.remote.url));
         }
-        self.reader = Box::new(std::io::BufReader::new(answer.into_reader()));
-        Ok(())
+        Ok(Box::new(BufReader::new(found.into_reader())))
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use crate::git::program::command;
 
 use super::pace::PaceLimits;
-use super::process::Process;
+use super::process::{Process, Started};
 use super::service::Service;
 use crate::git::error::Fault;
 
@@ -68,7 +68,7 @@ impl SshRemote {
     }
 
     /// Runs `service` at the other end.
-    pub(super) fn converse(&self, service: Service) -> Result<Process, Fault> {
+    pub(super) fn converse(&self, service: Service) -> Result<Started, Fault> {
         let mut command = command(&self.program);
         command.args(self.arguments(service));
         Process::start(command, service, self.limits.silence, judge)
