@@ -131,6 +131,7 @@ mod tests {
                 "env:\n  name: DB_PWD\n  value: hunter3\n",
                 "env.value",
             ),
+            ("name: DB_PWD\nvalue: hunter2\n", "name: DB_PWD\nvalue: hunter3\n", "value"),
             (
                 "config: |\n  a: 1\n  password: hunter2\n",
                 "config: |\n  a: 1\n  password: hunter3\n",

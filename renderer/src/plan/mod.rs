@@ -87,43 +87,39 @@ fn cluster_plan(
     own: &OwnFacts,
     memo: &mut compare::read::Memo,
 ) -> ClusterPlan {
-    let action = action_of(changes.iter().copied(), published.map_or(0, |cluster| cluster.files));
-    let consequences = risk::Consequences::of(changes);
-    let mut addons: BTreeMap<AddonName, AddonPlan> = BTreeMap::new();
-    let mut files = Vec::new();
+    let mut by_addon: BTreeMap<Option<&AddonName>, Vec<&FileChange>> = BTreeMap::new();
     for change in changes {
-        let file = file_plan(change, consequences, own, memo);
-        match &change.addon {
-            Some(addon) => addons.entry(addon.clone()).or_insert_with(unchanged).files.push(file),
-            None => files.push(file),
-        }
+        by_addon.entry(change.addon.as_ref()).or_default().push(change);
     }
-    for (name, addon) in &mut addons {
-        let own = changes.iter().copied().filter(|change| change.addon.as_ref() == Some(name));
-        let count = published.and_then(|cluster| cluster.files_of.get(name)).copied().unwrap_or(0);
-        addon.action = action_of(own, count);
-        // The add-ons of a deleted cluster share its risk.
-        addon.risk =
-            (addon.action == Action::Delete && action != Action::Delete).then_some(consequences.addon);
-    }
+    let consequences = risk::Consequences::of(changes);
+    let action = action_of(changes, published.map_or(0, |cluster| cluster.files));
     let risk = (action == Action::Delete).then_some(consequences.cluster);
-    ClusterPlan { action, risk, addons, files }
+    let mut plan = ClusterPlan { action, risk, addons: BTreeMap::new(), files: Vec::new() };
+    for (addon, changes) in by_addon {
+        let files = changes.iter().map(|change| file_plan(change, consequences, own, memo)).collect();
+        let Some(name) = addon else {
+            plan.files = files;
+            continue;
+        };
+        let count = published.and_then(|cluster| cluster.files_of.get(name)).copied().unwrap_or(0);
+        let action = action_of(&changes, count);
+        // The add-ons of a deleted cluster share its risk.
+        let is_alone = action == Action::Delete && plan.action != Action::Delete;
+        let risk = is_alone.then_some(consequences.addon);
+        plan.addons.insert(name.clone(), AddonPlan { action, risk, files });
+    }
+    plan
 }
 
 /// Returns what happens to a whole of which `published` files are published.
-fn action_of<'a>(changes: impl Iterator<Item = &'a FileChange>, published: usize) -> Action {
-    let (mut created, mut updated, mut deleted) = (0, 0, 0);
-    for change in changes {
-        match change.action() {
-            Action::Create => created += 1,
-            Action::Update => updated += 1,
-            Action::Delete => deleted += 1,
-        }
-    }
-    match (created, updated, deleted) {
-        (_, 0, 0) if published == 0 => Action::Create,
-        (0, 0, _) if deleted >= published => Action::Delete,
-        _ => Action::Update,
+fn action_of(changes: &[&FileChange], published: usize) -> Action {
+    let are_all = |action| changes.iter().all(|change| change.action() == action);
+    if published == 0 && are_all(Action::Create) {
+        Action::Create
+    } else if changes.len() >= published && are_all(Action::Delete) {
+        Action::Delete
+    } else {
+        Action::Update
     }
 }
 
@@ -133,29 +129,26 @@ fn file_plan(
     own: &OwnFacts,
     memo: &mut compare::read::Memo,
 ) -> FilePlan {
-    let path = change.path.clone();
-    let content = digest::of_content(change.old.as_deref(), change.new.as_deref());
-    match (&change.old, &change.new) {
-        (Some(old), Some(new)) => FilePlan {
-            path,
-            action: Action::Update,
-            leaves: 0,
-            risks: Vec::new(),
-            changes: changes_of(old, new, own, memo),
-            applications: applications_of(old, new),
-            content,
-        },
-        (old, new) => {
-            let action = change.action();
-            let changes = compare::whole(old.as_deref().or(new.as_deref()).unwrap_or_default(), action, memo);
-            let mut risks = risk::of_file(&changes, action, own);
-            if action == Action::Delete {
-                risks.insert(0, consequences.file);
-            }
-            let leaves = changes.iter().map(compare::count_leaves).sum();
-            FilePlan { path, action, leaves, risks, changes: Vec::new(), applications: Vec::new(), content }
-        }
+    let (old, new) = (change.old.as_deref(), change.new.as_deref());
+    let mut plan = FilePlan {
+        path: change.path.clone(),
+        action: change.action(),
+        leaves: 0,
+        risks: Vec::new(),
+        changes: Vec::new(),
+        applications: Vec::new(),
+        content: digest::of_content(old, new),
+    };
+    if let (Some(old), Some(new)) = (old, new) {
+        plan.changes = changes_of(old, new, own, memo);
+        plan.applications = applications_of(old, new);
+        return plan;
     }
+    let documents = compare::whole(old.or(new).unwrap_or_default(), plan.action, memo);
+    plan.leaves = documents.iter().map(compare::count_leaves).sum();
+    plan.risks.extend((plan.action == Action::Delete).then_some(consequences.file));
+    plan.risks.extend(risk::of_file(&documents, plan.action, own));
+    plan
 }
 
 /// Compares two versions of a file. Very many changes are one of the whole text, with the most severe of their risks.
@@ -174,10 +167,6 @@ fn changes_of(old: &[u8], new: &[u8], own: &OwnFacts, memo: &mut compare::read::
 fn applications_of(old: &[u8], new: &[u8]) -> Vec<ApplicationChange> {
     let text = |bytes| std::str::from_utf8(bytes).ok().filter(|text: &&str| text.len() <= MAX_COMPARED_BYTES);
     text(old).zip(text(new)).map_or_else(Vec::new, |(old, new)| applications::changes(old, new))
-}
-
-fn unchanged() -> AddonPlan {
-    AddonPlan { action: Action::Update, risk: None, files: Vec::new() }
 }
 
 #[cfg(test)]

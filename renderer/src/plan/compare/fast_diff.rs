@@ -23,8 +23,8 @@ type Entries<'t> = BTreeMap<&'t str, &'t str>;
 /// as a whole.
 pub(in crate::plan) fn reduced(old: &str, new: &str) -> Option<[String; 2]> {
     let (old, new) = (document(old)?, document(new)?);
-    let is_kept =
-        |key: &str| IDENTITY.contains(&key) && (old.contains_key("kind") || new.contains_key("kind"));
+    let is_object = old.contains_key("kind") || new.contains_key("kind");
+    let is_kept = |key: &str| NAMES.contains(&key) || (is_object && IDENTITY.contains(&key));
     let mut texts = [String::new(), String::new()];
     reduce(&old, &new, &is_kept, &mut texts);
     Some(texts.map(|text| if text.is_empty() { "{}\n".to_owned() } else { text }))

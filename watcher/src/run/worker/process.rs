@@ -137,8 +137,7 @@ impl Process {
     }
 
     fn died(&mut self, rendering: Option<Revision>) -> Ended {
-        let status = self.child.wait();
-        let last_lines = self.last_lines();
+        let (status, last_lines) = (self.child.wait(), self.last_lines());
         let death = match status {
             Ok(status) => cause(status, &last_lines, &self.limits),
             Err(error) => WorkerDeath::Fault { how: error.to_string() },
