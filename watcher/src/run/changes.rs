@@ -71,12 +71,6 @@ impl Fleet {
         })
     }
 
-    /// Returns the clusters that are hubs.
-    pub(super) fn hubs(&self) -> BTreeSet<ClusterName> {
-        let hubs = self.roles.iter().filter(|(_, role)| **role == Group::Control);
-        hubs.map(|(name, _)| name.clone()).collect()
-    }
-
     /// Plans what changes for each group, in the order of publishing; no group is left out.
     pub(super) fn plan(self, group_of: impl Fn(&ClusterName) -> Group) -> Vec<GroupPlan> {
         let facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();

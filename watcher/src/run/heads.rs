@@ -175,7 +175,8 @@ impl Search<'_> {
             if let Some(wanted) = plans.next() {
                 let repository = self.run.repository();
                 let source = repository.source_of_inputs(base, &mut SourceMemory::default())?;
-                derived = Some(commit_id(repository, &wanted, Base { tip: base, source })?);
+                derived =
+                    Some(commit_by(Repository::commit_id, repository, &wanted, Base { tip: base, source })?);
             }
         }
         self.heads.derived.insert(self.group, (base, derived));
@@ -183,25 +184,18 @@ impl Search<'_> {
     }
 }
 
-/// Makes the commit of a group on top of the base branch.
-pub(super) fn commit(repository: &Repository, wanted: &GroupPlan, base: Base) -> Result<Revision, GitError> {
-    with_request(wanted, base, |request| repository.commit(request))
-}
-
-/// Returns the id of that commit without making it.
-fn commit_id(repository: &Repository, wanted: &GroupPlan, base: Base) -> Result<Revision, GitError> {
-    with_request(wanted, base, |request| repository.commit_id(request))
-}
-
-fn with_request<T>(
+/// Makes the commit of a group on top of the base branch, or finds its id, as `act` does.
+pub(super) fn commit_by(
+    act: fn(&Repository, &CommitRequest<'_>) -> Result<Revision, GitError>,
+    repository: &Repository,
     wanted: &GroupPlan,
     Base { tip, source }: Base,
-    act: impl FnOnce(&CommitRequest<'_>) -> T,
-) -> T {
+) -> Result<Revision, GitError> {
     let change = |change: &FileChange| TreeChange { path: change.path.clone(), content: change.new.clone() };
     let changes: Vec<TreeChange> = wanted.files.iter().map(change).collect();
-    let text = rendered_message(&markdown::title(&wanted.plan, wanted.group.as_str()), source);
-    act(&CommitRequest { base: tip, changes: &changes, roots: &[OUTPUT], message: &text, source })
+    let message = rendered_message(&markdown::title(&wanted.plan, wanted.group.as_str()), source);
+    let request = CommitRequest { base: tip, changes: &changes, roots: &[OUTPUT], message: &message, source };
+    act(repository, &request)
 }
 
 /// Returns what the commit `tip` stands on, if it is the one that `wanted` makes there and that changes the same at `base`.
@@ -219,12 +213,13 @@ fn parent_of_current(
     if !is_same_change {
         return Ok(None);
     }
-    if commit_id(repository, wanted, Base { tip: parent, ..base })? == tip {
+    let id = |source| commit_by(Repository::commit_id, repository, wanted, Base { tip: parent, source });
+    if id(base.source)? == tip {
         return Ok(Some(parent));
     }
     // The inputs changed since, but nothing of what this group renders to.
     let source = repository.source_of_inputs(parent, &mut SourceMemory::default())?;
-    let is_it = source != base.source && commit_id(repository, wanted, Base { tip: parent, source })? == tip;
+    let is_it = source != base.source && id(source)? == tip;
     Ok(is_it.then_some(parent))
 }
 

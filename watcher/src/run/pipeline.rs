@@ -216,12 +216,12 @@ impl Memory {
         self.note_rendering(tip, &compared);
         let fleet = compared?;
         run.cancel.check()?;
-        let (clusters, files, hubs) = (fleet.roles.len(), fleet.files, fleet.hubs());
+        let (roles, files) = (fleet.roles.clone(), fleet.files);
         let plans = self.planner.plan(run, tip, fleet)?;
         let known = self.known(run, tip, &plans, waiting)?;
-        let (groups, control) = self.publish(run, &known, &refs, &hubs, plans)?;
+        let (groups, control) = self.publish(run, &known, &refs, &roles, plans)?;
         self.heads.remember(run, &groups)?;
-        info!(clusters, files, "run is complete");
+        info!(clusters = roles.len(), files, "run is complete");
         Ok(PublishedBase {
             report: RunReport { base: tip, source: known.base.source, groups },
             control,
@@ -282,7 +282,7 @@ impl Memory {
         run: &Context<'_>,
         known: &Known,
         refs: &Refs,
-        hubs: &BTreeSet<ClusterName>,
+        roles: &BTreeMap<ClusterName, Group>,
         plans: Vec<GroupPlan>,
     ) -> Result<(Vec<GroupReport>, Control), CommandError> {
         let tip_of = |group| refs.get(&format!("{BRANCHES}{}", head_of(group))).copied();
@@ -294,7 +294,7 @@ impl Memory {
         let (mut groups, mut control) = (Vec::new(), Control::Unknown);
         for (planned, head) in plans.into_iter().zip(heads) {
             let of_control = (planned.group == Group::Control)
-                .then(|| (clusters_of_control(hubs, &planned), gate::left(&planned)));
+                .then(|| (clusters_of_control(roles, &planned), gate::left(&planned)));
             let report = publish(run, known, planned, head)?;
             if let Some((clusters, left)) = of_control {
                 control = Control::Known { clusters, left, reason: gate::reason(&report.done) };
@@ -327,8 +327,9 @@ fn branches_of(home: &Home, base: &str) -> impl Iterator<Item = String> {
 }
 
 /// Returns the clusters whose rendered files are control's: the hubs, and those that were hubs and are gone.
-fn clusters_of_control(hubs: &BTreeSet<ClusterName>, planned: &GroupPlan) -> BTreeSet<ClusterName> {
-    hubs.iter().chain(planned.files.iter().map(|file| &file.cluster)).cloned().collect()
+fn clusters_of_control(roles: &BTreeMap<ClusterName, Group>, planned: &GroupPlan) -> BTreeSet<ClusterName> {
+    let hubs = roles.iter().filter(|(_, role)| **role == Group::Control).map(|(name, _)| name);
+    hubs.chain(planned.files.iter().map(|file| &file.cluster)).cloned().collect()
 }
 
 /// Returns where refs are after a run: where it found them, but for those that it moved.

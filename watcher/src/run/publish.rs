@@ -18,7 +18,7 @@ use super::report::{GroupReport, Published};
 use super::reviewed::Reviewed;
 use crate::error::CommandError;
 use crate::forge::{Proposal, Proposed, PullRequest, PullState, REVIEWED_LABEL};
-use crate::git::{FilesChanged, GitError, RefUpdate, Revision, SOURCE_REVISION};
+use crate::git::{FilesChanged, GitError, RefUpdate, Repository, Revision, SOURCE_REVISION};
 
 /// Why a pull request was closed whose change is on the base branch by other means, or is no longer wanted.
 pub(super) const NOTHING_LEFT: &str = "nothing is left to change";
@@ -182,7 +182,7 @@ fn propose(
 ) -> Result<Proposed, CommandError> {
     let (group, seen) = (planned.group, head.tip());
     if !matches!(head, Head::Current { .. }) {
-        let tip = heads::commit(run.repository(), planned, base)?;
+        let tip = heads::commit_by(Repository::commit, run.repository(), planned, base)?;
         (proposal.base_revision, proposal.head_revision) = (base.tip, tip);
         *head = Head::Current { tip, parent: base.tip };
     }

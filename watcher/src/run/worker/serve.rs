@@ -101,7 +101,8 @@ impl Memory {
         // A pipe that is broken shows in the answer.
         let _ = out.send(&Reply::Begin(revision)).and_then(|()| out.lock().flush());
         let (snapshot, mut problems) = repository.snapshot(revision, &mut self.blobs)?;
-        Ok(match self.renderer.render(&snapshot, &Shown::new(out)) {
+        let shown = Shown { out, since: Mutex::new((0, Instant::now())) };
+        Ok(match self.renderer.render(&snapshot, &shown) {
             Ok(rendered) if problems.is_empty() => Ok(rendered),
             Ok(_) => Err(problems),
             Err(found) => {
@@ -145,12 +146,6 @@ impl<W: Write> Out<W> {
 struct Shown<'a, W> {
     out: &'a Out<W>,
     since: Mutex<(usize, Instant)>,
-}
-
-impl<'a, W> Shown<'a, W> {
-    fn new(out: &'a Out<W>) -> Self {
-        Self { out, since: Mutex::new((0, Instant::now())) }
-    }
 }
 
 impl<W: Write + Send> Progress for Shown<'_, W> {
