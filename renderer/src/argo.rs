@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::key_path::{Step, key};
+use crate::key_path::{Step, key, keys};
 use crate::tree::{Below, walk};
 use crate::yaml::{Map, Value};
 
@@ -53,12 +53,13 @@ pub struct Registered {
 
 /// Returns what an object means to Argo CD, if it means anything beside itself.
 pub(crate) fn part(object: &Value, is_on_hub: bool) -> Option<ArgoPart> {
-    let made = applications(object).filter_map(|application| application.made()).collect();
+    let made = applications(object).iter().filter_map(Application::made).collect();
     let registered = registered(object);
     let part = ArgoPart {
         is_on_hub,
-        namespace: text(object, &["spec", "template", "metadata", "namespace"])
-            .or_else(|| text(object, &["metadata", "namespace"]))
+        namespace: object
+            .text_at(&["spec", "template", "metadata", "namespace"])
+            .or_else(|| object.text_at(&["metadata", "namespace"]))
             .unwrap_or_default()
             .to_owned(),
         made,
@@ -67,14 +68,10 @@ pub(crate) fn part(object: &Value, is_on_hub: bool) -> Option<ArgoPart> {
     (!part.made.is_empty() || part.registered.is_some()).then_some(part)
 }
 
-fn text<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
-    value.at(path).and_then(Value::as_str)
-}
-
 /// Returns whether an object is a kind of Argo CD's.
 pub(crate) fn is_kind(object: &Value, kind: &str) -> bool {
-    text(object, &["kind"]) == Some(kind)
-        && text(object, &["apiVersion"]).is_some_and(|version| version.starts_with(GROUP))
+    object.text_at(&["kind"]) == Some(kind)
+        && object.text_at(&["apiVersion"]).is_some_and(|version| version.starts_with(GROUP))
 }
 
 /// An Application as it is written, or as an `ApplicationSet` makes it of one element of its list.
@@ -100,7 +97,7 @@ const GENERATORS: [&str; 2] = ["spec", "generators"];
 
 /// Returns the Applications that an object is or makes, as far as it says so itself: what a generator finds elsewhere, or combines, is
 /// not known.
-pub(crate) fn applications(object: &Value) -> impl Iterator<Item = Application<'_>> {
+pub(crate) fn applications(object: &Value) -> Vec<Application<'_>> {
     let is_direct = |element: &Element<'_>| {
         element.at.len() == GENERATORS.len() + ["[0]", "list", "elements", "[0]"].len()
     };
@@ -111,17 +108,16 @@ pub(crate) fn applications(object: &Value) -> impl Iterator<Item = Application<'
 /// of stands for all of them.
 pub(crate) fn applications_of_any_generator(object: &Value) -> Vec<Application<'_>> {
     let elements: Vec<_> = elements(object).into_iter().map(Some).collect();
-    all(object, if elements.is_empty() { vec![None] } else { elements }).collect()
+    all(object, if elements.is_empty() { vec![None] } else { elements })
 }
 
-fn all<'v>(object: &'v Value, elements: Vec<Option<Element<'v>>>) -> impl Iterator<Item = Application<'v>> {
-    let written =
-        is_kind(object, "Application").then_some(Application { template: object, at: &[], element: None });
+fn all<'v>(object: &'v Value, elements: Vec<Option<Element<'v>>>) -> Vec<Application<'v>> {
+    if is_kind(object, "Application") {
+        return vec![Application { template: object, at: &[], element: None }];
+    }
     let template = object.at(&TEMPLATE).filter(|_| is_kind(object, "ApplicationSet"));
-    let made = template.into_iter().flat_map(move |template| {
-        elements.clone().into_iter().map(move |element| Application { template, at: &TEMPLATE, element })
-    });
-    written.into_iter().chain(made)
+    let Some(template) = template else { return Vec::new() };
+    elements.into_iter().map(|element| Application { template, at: &TEMPLATE, element }).collect()
 }
 
 /// Where an `ApplicationSet` holds what its Applications are made of.
@@ -164,7 +160,7 @@ impl<'v> Application<'v> {
     }
 
     fn made(&self) -> Option<Made> {
-        let own = text(self.element.as_ref()?.value, &["name"]);
+        let own = self.element.as_ref()?.value.text_at(&["name"]);
         let name = self.text(&["metadata", "name"])?;
         Some(Made {
             element: own.unwrap_or(&name).to_owned(),
@@ -175,7 +171,7 @@ impl<'v> Application<'v> {
 
     /// Returns the text at a path of the Application, once it is made; nothing if it is not known.
     pub fn text(&self, path: &[&str]) -> Option<Cow<'v, str>> {
-        self.filled(text(self.template, path)?)
+        self.filled(self.template.text_at(path)?)
     }
 
     /// Returns a text of the Application as it is once made; nothing if it is not known.
@@ -210,20 +206,18 @@ impl<'v> Application<'v> {
 
     /// Returns the Application's sources, with the paths of each.
     pub fn sources(&self) -> impl Iterator<Item = (Vec<Step>, &'v Value)> {
-        let one =
-            self.template.at(&["spec", "source"]).map(|source| (vec![key("spec"), key("source")], source));
+        let one = self.template.at(&["spec", "source"]).map(|source| (keys(&["spec", "source"]), source));
         let many = self.template.at(&["spec", "sources"]).and_then(Value::as_list).unwrap_or_default();
         let many = many
             .iter()
             .enumerate()
-            .map(|(index, source)| (vec![key("spec"), key("sources"), Step::Index(index)], source));
+            .map(|(index, source)| ([keys(&["spec", "sources"]), vec![Step::Index(index)]].concat(), source));
         one.into_iter().chain(many)
     }
 
     /// Returns where what stands at a path of the Application comes from: the element's value that it is made of, or the path.
     pub fn origin(&self, path: &[&str]) -> Vec<Step> {
-        let steps: Vec<_> = path.iter().map(|name| key(name)).collect();
-        self.origin_of(&steps, text(self.template, path).unwrap_or_default())
+        self.origin_of(&keys(path), self.template.text_at(path).unwrap_or_default())
     }
 
     /// As [`Self::origin`], of a text at a path with indexes.
@@ -231,7 +225,7 @@ impl<'v> Application<'v> {
         let used = self.element.as_ref().and_then(|element| Some((element, element.only_name_in(text)?)));
         match used {
             Some((element, name)) => element.at.iter().cloned().chain(name.split('.').map(key)).collect(),
-            None => self.at.iter().map(|name| key(name)).chain(path.iter().cloned()).collect(),
+            None => [&keys(self.at), path].concat(),
         }
     }
 }
@@ -286,25 +280,21 @@ fn replaced(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> Option
 
 /// Returns the cluster that a Secret, or what fetches one, registers with Argo CD.
 pub(crate) fn registered(object: &Value) -> Option<Registered> {
-    let kind = text(object, &["kind"])?;
-    let (metadata, data): (&[&str], &[&str]) = match kind {
-        "Secret" => (&["metadata"], &["stringData"]),
-        "ExternalSecret" => {
-            (&["spec", "target", "template", "metadata"], &["spec", "target", "template", "data"])
-        }
+    let kind = object.text_at(&["kind"])?;
+    let (above, data): (&[&str], _) = match kind {
+        "Secret" => (&[], "stringData"),
+        "ExternalSecret" => (&["spec", "target", "template"], "data"),
         _ => return None,
     };
-    let labels = object.at(metadata)?.get("labels")?;
-    let data_at = object.at(data)?;
-    let of_data = |name| data_at.get(name).and_then(Value::as_str).filter(|text| !text.contains("{{"));
-    if labels.get(SECRET_TYPE).and_then(Value::as_str) != Some("cluster") {
+    let secret = object.at(above)?;
+    let of_data = |name| secret.text_at(&[data, name]).filter(|text| !text.contains("{{"));
+    if secret.text_at(&["metadata", "labels", SECRET_TYPE]) != Some("cluster") {
         return None;
     }
-    let path = data.iter().copied().chain(["name"]).map(key).collect();
     Some(Registered {
         name: of_data("name")?.to_owned(),
         server: of_data("server").unwrap_or_default().to_owned(),
-        path,
+        path: keys(&[above, &[data, "name"]].concat()),
     })
 }
 
@@ -325,7 +315,7 @@ mod tests {
     }
 
     fn made(set: &Value) -> Vec<(String, String)> {
-        let made = applications(set).filter_map(|application| application.made());
+        let made = applications(set).into_iter().filter_map(|application| application.made());
         made.map(|made| (made.name, text_of(&made.path))).collect()
     }
 

@@ -146,6 +146,12 @@ pub fn key(name: &str) -> Step {
     Step::Key(name.to_owned())
 }
 
+/// Returns the steps through maps along names.
+#[must_use]
+pub fn keys(names: &[&str]) -> Vec<Step> {
+    names.iter().copied().map(key).collect()
+}
+
 /// Returns a borrowed path as one that can be kept.
 #[must_use]
 pub fn owned<T: AsRef<str>>(path: &[Step<T>]) -> Vec<Step> {

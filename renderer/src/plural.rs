@@ -1,4 +1,4 @@
-//! Counts in words. Knows nothing of what is counted.
+//! Counts and lists in words. Knows nothing of what is counted.
 
 use std::fmt::Display;
 
@@ -24,6 +24,22 @@ pub fn listed(names: impl IntoIterator<Item = impl Display>, most: usize) -> Str
     match names.count() {
         0 => shown,
         more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Returns names in backticks with commas between them: `` `a`, `b` ``.
+#[must_use]
+pub fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
+    listed(names.into_iter().map(|name| format!("`{name}`")), usize::MAX)
+}
+
+/// Joins alternatives the way a sentence does: `a, b or c`.
+#[must_use]
+pub fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
     }
 }
 

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::charts::{ChartId, LockedChart};
 use crate::inventory::{self, Cluster, Fact, Role, key};
 use crate::key_path::{Step, is_at_or_below};
 use crate::path::{AddonName, RepoPath};
+use crate::plural::quoted;
 use crate::problem::{Place, Problem, hint_at_near};
 use crate::schema::Schema;
 use crate::snapshot::{Source, SourceId};
@@ -31,11 +32,9 @@ pub(crate) const MAX_RELEASE: usize = 53;
 #[schemars(title = "Fleetwright add-on")]
 pub struct AddonFile {
     /// The Helm chart.
-    pub chart: Chart,
+    pub chart: ChartId,
     /// The Helm release; the add-on's name if left out.
-    #[serde(default)]
     #[schemars(
-        with = "String",
         length(max = 53),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
         extend("x-hint" = "use at most 53 lower-case letters, digits and hyphens, with a letter or digit at both ends")
@@ -76,7 +75,6 @@ pub struct AddonFile {
     #[serde(default)]
     pub sends: BySignal<Sends>,
     /// What reads its values as a part of the mesh, if it is one.
-    #[serde(default)]
     pub mesh: Option<String>,
     /// Answers to checks that guess: what they find there is meant.
     #[serde(default)]
@@ -91,35 +89,6 @@ const fn enabled() -> bool {
     true
 }
 
-/// A Helm chart at a pinned version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Chart {
-    /// The chart repository, an `https://` or `oci://` address.
-    #[schemars(regex(pattern = r"^(https|oci)://[^\s/]+"), extend("x-hint" = "write an `https://` or `oci://` address"))]
-    pub repository: String,
-    /// The chart's name in it.
-    pub name: String,
-    /// The exact version; no range.
-    #[schemars(
-        regex(pattern = r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"),
-        extend("x-hint" = "pin one version, such as `88.5.3`: a range renders differently from day to day")
-    )]
-    pub version: String,
-}
-
-impl Chart {
-    /// Returns what the chart is called in the lock.
-    #[must_use]
-    pub fn id(&self) -> ChartId {
-        ChartId {
-            name: self.name.clone(),
-            version: self.version.clone(),
-            repository: self.repository.clone(),
-        }
-    }
-}
-
 /// Where an add-on runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -132,8 +101,7 @@ pub struct Placement {
 
 impl Placement {
     /// Returns whether a cluster is meant.
-    #[must_use]
-    pub fn admits(&self, cluster: &Cluster) -> bool {
+    pub(crate) fn admits(&self, cluster: &Cluster) -> bool {
         let facts = &cluster.facts;
         (self.roles.is_empty() || self.roles.contains(&facts.role))
             && self.labels.iter().all(|(key, value)| facts.labels.get(key) == Some(value))
@@ -154,7 +122,7 @@ pub struct Outside {
 
 /// The checks that guess, from the names of keys, from what a chart's defaults look like or from what an add-on says of its chart, and
 /// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
-pub const ACCEPTABLE: [&str; 13] = [
+pub const ACCEPTABLE: [&str; 12] = [
     "cluster-labels",
     "deployed",
     "flows",
@@ -167,7 +135,6 @@ pub const ACCEPTABLE: [&str; 13] = [
     "service-names",
     "storage-classes",
     "traces",
-    "vault",
 ];
 
 /// An answer to a check that guesses.
@@ -224,13 +191,11 @@ pub fn addon_schema() -> Json {
     inventory::schema_of::<AddonFile>()
 }
 
-static ADDON_SCHEMA: LazyLock<Schema> =
-    LazyLock::new(|| Schema::compile(&addon_schema()).expect("the schema is made from our own types"));
+static ADDON_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::own(&addon_schema()));
 
 pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
-    let by_schema =
-        |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.found_by("schema")).collect();
-    read_file(name, path, source).map_err(by_schema)
+    let by_schema = |problem: Problem| problem.found_by("schema");
+    read_file(name, path, source).map_err(|problems| problems.into_iter().map(by_schema).collect())
 }
 
 fn read_file(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
@@ -270,7 +235,7 @@ fn settings_schema(facts: &AddonFile, origin: &Fact) -> Result<Schema, Box<Probl
 
 fn unknown_type(place: Place, written: &str) -> Problem {
     const TYPES: [&str; 6] = ["string", "integer", "number", "boolean", "array", "object"];
-    let hint = hint_at_near(written, TYPES, || format!("known types: `{}`", TYPES.join("`, `")));
+    let hint = hint_at_near(written, TYPES, || format!("known types: {}", quoted(TYPES)));
     Problem::at(place, format!("`{written}` is not a type")).hint(hint)
 }
 
@@ -282,8 +247,7 @@ impl Addon {
     }
 
     /// Returns whether the add-on runs on a cluster.
-    #[must_use]
-    pub fn is_on(&self, cluster: &Cluster) -> bool {
+    pub(crate) fn is_on(&self, cluster: &Cluster) -> bool {
         let choice = cluster.facts.addons.get(self.name.as_str()).and_then(|choice| choice.enabled);
         choice.unwrap_or_else(|| self.facts.enabled_by_default && self.facts.clusters.admits(cluster))
     }
@@ -299,22 +263,17 @@ impl Addon {
             }
         }
         let settings = Json::Object(settings);
-        let problems: Vec<_> = self
-            .settings
-            .violations(&settings)
-            .into_iter()
-            .map(|mut violation| {
-                violation.path.splice(0..0, at.clone());
-                inventory::violation_problem(violation, &cluster.origin)
-            })
-            .collect();
+        let violations = self.settings.violations(&settings).into_iter().map(|mut violation| {
+            violation.path.splice(0..0, at.clone());
+            inventory::violation_problem(violation, &cluster.origin)
+        });
+        let problems: Vec<_> = violations.collect();
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
     /// Returns which of its answers is to what a check finds in one of its rendered files, if one is. The path is that in the document,
     /// and begins with the number of a document that is not the first.
-    #[must_use]
-    pub fn answer(&self, check: &str, file: &RepoPath, path: &[Step]) -> Option<usize> {
+    pub(crate) fn answer(&self, check: &str, file: &RepoPath, path: &[Step]) -> Option<usize> {
         if self.facts.accept.is_empty() {
             return None;
         }
@@ -323,8 +282,7 @@ impl Addon {
     }
 
     /// Returns where a part of a setting was written: by the cluster, or in the default.
-    #[must_use]
-    pub fn setting_place(&self, cluster: &Cluster, path: &[Step]) -> Place {
+    pub(crate) fn setting_place(&self, cluster: &Cluster, path: &[Step]) -> Place {
         let Some((Step::Key(name), rest)) = path.split_first() else {
             return self.origin.place(&[&[key("settings")], path].concat());
         };
@@ -352,8 +310,8 @@ impl Addon {
             let place = self.origin.place(&[key("accept"), Step::Index(index), key("check")]);
             let message = format!("what `{}` finds cannot be accepted", accept.check);
             let hint = format!(
-                "these checks guess and can be answered: `{}`; what others find is changed",
-                ACCEPTABLE.join("`, `")
+                "these checks guess and can be answered: {}; what others find is changed",
+                quoted(ACCEPTABLE)
             );
             Problem::at(place, message).found_by("accept").hint(hint)
         })
@@ -377,16 +335,12 @@ impl Addon {
     }
 
     fn default_problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<_> = self
-            .facts
-            .settings
-            .iter()
-            .filter(|(_, schema)| schema.get("default").is_none())
-            .map(|(name, _)| {
-                let place = self.origin.key_place(&[key("settings"), key(name)]);
-                Problem::at(place, format!("setting `{name}` has no default")).hint("add `default:`")
-            })
-            .collect();
+        let settings = self.facts.settings.iter();
+        let open = settings.filter(|(_, schema)| schema.get("default").is_none()).map(|(name, _)| {
+            let place = self.origin.key_place(&[key("settings"), key(name)]);
+            Problem::at(place, format!("setting `{name}` has no default")).hint("add `default:`")
+        });
+        let mut problems: Vec<_> = open.collect();
         let violations = self.settings.violations(&Json::Object(self.defaults()));
         problems.extend(violations.into_iter().map(|violation| {
             let mut path = vec![key("settings")];

@@ -2,10 +2,9 @@
 //!
 //! Knows neither charts nor signals: a signal is a name that senders and receivers share.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -44,7 +43,6 @@ pub struct Service {
     /// Its name. `<fullName>` stands for the chart's full name, `<release>` for the release.
     pub name: String,
     /// The subchart whose full name is meant, by the key of its values.
-    #[serde(default)]
     pub subchart: Option<ValuePath>,
     /// Its ports; any port counts if there is none.
     #[serde(default)]
@@ -88,10 +86,8 @@ pub struct Receives {
     #[schemars(length(min = 1))]
     pub endpoints: Vec<ReceivingEndpoint>,
     /// When a sender has to name a tenant; never if left out.
-    #[serde(default)]
     pub tenant: Option<Condition>,
     /// What reads the program's own configuration in the values, if that has to agree with them.
-    #[serde(default)]
     pub reader: Option<String>,
 }
 
@@ -104,7 +100,6 @@ pub enum Exposed {
         /// Where the values describe the Service: there, or in its annotations, stands the address.
         service: ValuePath,
         /// Where the values say its type, if not at `type` there.
-        #[serde(default)]
         r#type: Option<ValuePath>,
     },
     /// From the facts: an object of ours, a gateway or a machine in front of the cluster exposes it.
@@ -121,19 +116,15 @@ pub struct ReceivingEndpoint {
     /// The scheme, such as `http` or `grpc`.
     pub scheme: String,
     /// When the endpoint is encrypted: the scheme then has an `s` at its end, as in `https` and `grpcs`.
-    #[serde(default)]
     pub tls: Option<Condition>,
     /// The port of the Service.
     pub port: Setting<u16>,
     /// The path; `/` if left out.
-    #[serde(default)]
     #[schemars(regex(pattern = "^/"))]
     pub path: Option<String>,
     /// The value that stands before the path.
-    #[serde(default)]
     pub path_prefix: Option<ValuePath>,
     /// The value with the address that the program itself listens on, if the Service leads to this port whatever it is.
-    #[serde(default)]
     pub listen: Option<ValuePath>,
 }
 
@@ -148,13 +139,10 @@ pub struct Sends {
     #[serde(default)]
     pub targets: Vec<Target>,
     /// The value with the name of the cluster that goes along.
-    #[serde(default)]
     pub cluster_label: Option<ValuePath>,
     /// The value by which a cluster logs in: each cluster has one of its own.
-    #[serde(default)]
     pub login: Option<LoginValue>,
     /// What reads the program's own configuration in the values, in place of `targets`.
-    #[serde(default)]
     pub reader: Option<String>,
 }
 
@@ -163,19 +151,15 @@ pub struct Sends {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
     /// The list or map of which each item is a target. The other paths then begin at the item.
-    #[serde(default)]
     pub each: Option<ValuePath>,
     /// The value with the URL.
     pub url: ValuePath,
     /// The scheme of a value that has none.
-    #[serde(default)]
     pub scheme: Option<String>,
     /// The path that the program adds to the value.
-    #[serde(default)]
     #[schemars(regex(pattern = "^/"))]
     pub path: Option<String>,
     /// The value that names a tenant.
-    #[serde(default)]
     pub tenant: Option<ValuePath>,
 }
 
@@ -197,15 +181,12 @@ pub struct Condition {
     /// The value.
     pub value: ValuePath,
     /// What it must be. Without this it must be there and be neither `false` nor empty.
-    #[serde(default)]
     #[schemars(extend("type" = ["boolean", "number", "string"]))]
     pub is: Option<Json>,
     /// What the chart takes it for where it is not written.
-    #[serde(default)]
     #[schemars(extend("type" = ["boolean", "number", "string"]))]
     pub default: Option<Json>,
     /// How to make it hold, where more than the value is to be said.
-    #[serde(default)]
     pub hint: Option<String>,
 }
 
@@ -225,28 +206,14 @@ pub enum Setting<T> {
 }
 
 /// The place of a value of a chart, such as `prometheus.service.port`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(from = "String")]
+#[schemars(extend(
+    "pattern" = r#"^([^\s".]+|"[^"]+")(\.([^\s".]+|"[^"]+"))*$"#,
+    "format" = ValuePath::FORMAT,
+    "x-hint" = "write keys with dots between them, such as `service.port`; one with a dot in it stands in quotes",
+))]
 pub struct ValuePath(Vec<Box<str>>);
-
-impl JsonSchema for ValuePath {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "ValuePath".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": r#"^([^\s".]+|"[^"]+")(\.([^\s".]+|"[^"]+"))*$"#,
-            "format": Self::FORMAT,
-            "x-hint": "write keys with dots between them, such as `service.port`; one with a dot in it stands in quotes",
-        })
-    }
-}
 
 impl From<String> for ValuePath {
     /// Splits a path at its dots, apart from those in quotes.
@@ -265,14 +232,12 @@ impl ValuePath {
     pub(crate) const FORMAT: &str = "value-path";
 
     /// Returns the value at the path, if there is one.
-    #[must_use]
-    pub fn of<'v>(&self, values: &'v Value) -> Option<&'v Value> {
+    pub(crate) fn of<'v>(&self, values: &'v Value) -> Option<&'v Value> {
         self.0.iter().try_fold(values, |value, name| value.get(name))
     }
 
     /// Returns whether a value on the way is null, by which a chart's default is removed.
-    #[must_use]
-    pub fn is_removed(&self, values: &Value) -> bool {
+    pub(crate) fn is_removed(&self, values: &Value) -> bool {
         let mut way = self.0.iter().scan(values, |value, name| {
             *value = value.get(name)?;
             Some(*value)
@@ -281,32 +246,27 @@ impl ValuePath {
     }
 
     /// Returns the text at the path, unless there is none or it is empty.
-    #[must_use]
-    pub fn text<'v>(&self, values: &'v Value) -> Option<&'v str> {
+    pub(crate) fn text<'v>(&self, values: &'v Value) -> Option<&'v str> {
         self.of(values)?.as_str().filter(|text| !text.is_empty())
     }
 
     /// Returns the path in steps.
-    #[must_use]
-    pub fn steps(&self) -> Vec<Step> {
+    pub(crate) fn steps(&self) -> Vec<Step> {
         self.0.iter().map(|name| key(name)).collect()
     }
 
     /// Returns the last key.
-    #[must_use]
-    pub fn last(&self) -> &str {
+    pub(crate) fn last(&self) -> &str {
         self.0.last().map_or("", AsRef::as_ref)
     }
 
     /// Returns the path of a key below this one.
-    #[must_use]
-    pub fn join(&self, name: &str) -> Self {
+    pub(crate) fn join(&self, name: &str) -> Self {
         Self(self.0.iter().cloned().chain([name.into()]).collect())
     }
 
     /// Returns values that hold nothing but something at this path.
-    #[must_use]
-    pub fn holding(&self, value: Value) -> Value {
+    pub(crate) fn holding(&self, value: Value) -> Value {
         let names = self.0.iter().rev().map(ToString::to_string);
         names.fold(value, |value, name| Value::Map(Map::from_iter([(name, value)])))
     }
@@ -320,8 +280,7 @@ impl std::fmt::Display for ValuePath {
 
 impl Condition {
     /// Returns whether it holds for the values of a chart.
-    #[must_use]
-    pub fn holds(&self, values: &Value) -> bool {
+    pub(crate) fn holds(&self, values: &Value) -> bool {
         let written = self.value.of(values).filter(|value| **value != Value::Null).map(Value::to_json);
         let value = written.or_else(|| self.default.clone()).unwrap_or_default();
         match &self.is {
@@ -332,16 +291,14 @@ impl Condition {
     }
 
     /// Returns how to make it hold.
-    #[must_use]
-    pub fn advice(&self) -> String {
+    pub(crate) fn advice(&self) -> String {
         let wanted = self.is.clone().unwrap_or(Json::Bool(true));
         let wanted = wanted.as_str().map_or_else(|| wanted.to_string(), str::to_owned);
         self.hint.clone().unwrap_or_else(|| format!("set `{}: {wanted}`", self.value))
     }
 
     /// Returns how to make it not hold.
-    #[must_use]
-    pub fn counter_advice(&self) -> String {
+    pub(crate) fn counter_advice(&self) -> String {
         match &self.is {
             None | Some(Json::Bool(true)) => format!("set `{}: false`", self.value),
             Some(Json::Bool(false)) => format!("set `{}: true`", self.value),
@@ -364,8 +321,7 @@ fn is_on(value: &Json) -> bool {
 
 impl Setting<u16> {
     /// Returns the port for the values of a chart.
-    #[must_use]
-    pub fn of(&self, values: &Value) -> u16 {
+    pub(crate) fn of(&self, values: &Value) -> u16 {
         match self {
             Self::Fixed(port) => *port,
             Self::Read { value, default } => match value.of(values) {
@@ -379,8 +335,7 @@ impl Setting<u16> {
 
 impl Setting<String> {
     /// Returns the text for the values of a chart.
-    #[must_use]
-    pub fn of<'v>(&'v self, values: &'v Value) -> &'v str {
+    pub(crate) fn of<'v>(&'v self, values: &'v Value) -> &'v str {
         match self {
             Self::Fixed(text) => text,
             Self::Read { value, default } => value.text(values).unwrap_or(default),

@@ -16,7 +16,7 @@ use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
-pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, Chart, Outside, Placement, addon_schema};
+pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, Outside, Placement, addon_schema};
 pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
 pub use interface::{
     BySignal, Condition, Exposed, FullName, LoginValue, Provides, Receives, ReceivingEndpoint, Sends,
@@ -84,24 +84,6 @@ pub struct ObjectSchemas {
     pub ids: BTreeMap<RepoPath, SourceId>,
 }
 
-/// What a file below `templates/` is for.
-#[derive(Debug, PartialEq, Eq)]
-enum Place {
-    AddonFile(AddonName),
-    Values(AddonName),
-    Manifest(AddonName),
-    /// The file that it writes, below the cluster's folder.
-    Cluster(RepoPath),
-    Partial(String),
-    /// A file that templates insert as text.
-    Text(String),
-    ChartLock,
-    /// The schema of a kind of objects: version and kind.
-    Schema(String, String),
-    /// Kept beside the templates for people or for another stage.
-    Other,
-}
-
 /// The suffix of every template.
 const SUFFIX: &str = ".hbs";
 /// The suffix of a template that writes a file.
@@ -113,66 +95,18 @@ const NOTES_SUFFIX: &str = ".md";
 
 /// Reads the catalog, or returns every problem in it.
 pub fn read(snapshot: &Snapshot) -> Result<Catalog, Vec<Problem>> {
-    let by_file =
-        |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.found_by("files")).collect();
-    read_all(snapshot).map_err(by_file)
-}
-
-fn read_all(snapshot: &Snapshot) -> Result<Catalog, Vec<Problem>> {
     let mut builder = Builder::default();
     for (path, source) in snapshot.below(TEMPLATES) {
-        match place(path) {
-            Ok(place) => builder.add(path, source, place),
-            Err(problem) => builder.problems.push(*problem),
+        if let Err(problem) = builder.add(path, source) {
+            builder.problems.push(*problem);
         }
     }
-    builder.build()
-}
-
-fn place(path: &RepoPath) -> Result<Place, Box<Problem>> {
-    let parts: Vec<&str> = path.components().skip(1).collect();
-    let stem = path.file_name().strip_suffix(SUFFIX);
-    let place = match (parts.as_slice(), stem) {
-        (["addons", addon, "addon.yaml"], _) => Place::AddonFile(addon_name(addon, path)?),
-        (["addons", addon, "values.yaml.hbs"], _) => Place::Values(addon_name(addon, path)?),
-        (["addons", addon, "manifests", file], _) if file.ends_with(WRITES_SUFFIX) => {
-            Place::Manifest(addon_name(addon, path)?)
-        }
-        (["cluster", rest @ .., file], _) if file.ends_with(WRITES_SUFFIX) => {
-            let written = [rest, &[file.strip_suffix(SUFFIX).unwrap_or(file)]].concat().join("/");
-            Place::Cluster(
-                RepoPath::parse(&written).map_err(|error| Problem::in_whole_file(path, error.to_string()))?,
-            )
-        }
-        (["_partials", rest @ ..], Some(_)) => {
-            let name = rest.join("/");
-            Place::Partial(name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned())
-        }
-        (["_files", .., file], _) if !file.starts_with('.') => {
-            Place::Text(path.below(TEXTS).unwrap_or_default().to_owned())
-        }
-        _ if path.as_str() == charts::LOCK => Place::ChartLock,
-        (["schemas", file], _) if file.ends_with(SCHEMA_SUFFIX) => {
-            let (version, kind) = schema_of(file).ok_or_else(|| {
-                let hint = "call it `<group>_<version>_<Kind>.json`, as in `example.com_v1_Pool.json`";
-                Problem::in_whole_file(path, "the file's name does not say which kind it describes")
-                    .hint(hint)
-            })?;
-            Place::Schema(version, kind)
-        }
-        (["infra", ..], _) => Place::Other,
-        _ if path.file_name().ends_with(NOTES_SUFFIX) || path.file_name().starts_with('.') => Place::Other,
-        _ => {
-            let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
-                        `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`";
-            return Err(Box::new(Problem::in_whole_file(path, "nothing reads this file").hint(hint)));
-        }
-    };
-    Ok(place)
+    let by_file = |problem: Problem| problem.found_by("files");
+    builder.build().map_err(|problems| problems.into_iter().map(by_file).collect())
 }
 
 /// Returns the version and the kind that a schema's file is called after; `core` stands for the group without a name.
-fn schema_of(file: &str) -> Option<(String, String)> {
+fn described_kind(file: &str) -> Option<(String, String)> {
     let parts: Vec<_> = file.strip_suffix(SCHEMA_SUFFIX)?.split('_').collect();
     match parts[..] {
         ["core", version, kind] => Some((version.to_owned(), kind.to_owned())),
@@ -186,23 +120,23 @@ fn addon_name(name: &str, path: &RepoPath) -> Result<AddonName, Box<Problem>> {
         .map_err(|error| Box::new(Problem::in_whole_file(path, error.to_string()).hint(NameError::HINT)))
 }
 
-fn object_schema(path: &RepoPath, source: &Source) -> Result<Schema, Box<Problem>> {
-    let schema = serde_json::from_slice(&source.bytes).map_err(|error| {
-        let line = u32::try_from(error.line()).unwrap_or(u32::MAX).max(1);
-        let column = u32::try_from(error.column()).unwrap_or(u32::MAX).max(1);
-        let place = problem::Place { file: path.clone(), position: Position::new(line, column) };
-        Problem::at(place, "this is not JSON")
-            .found_by("schema")
-            .hint("write a JSON Schema of the whole object")
-    })?;
-    match Schema::compile(&schema) {
-        Ok(schema) => Ok(schema.in_file(path)),
-        Err(error) => Err(Box::new(
-            Problem::in_whole_file(path, error.to_string())
-                .found_by("schema")
-                .hint("write a JSON Schema of the whole object"),
-        )),
-    }
+fn object_schema(path: &RepoPath, bytes: &[u8]) -> Result<Schema, Box<Problem>> {
+    let schema = serde_json::from_slice(bytes).map_err(|error| {
+        let at = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
+        let position = Position::new(at(error.line()), at(error.column()));
+        Box::new(Problem::at(problem::Place { file: path.clone(), position }, "this is not JSON"))
+    });
+    let compiled = schema.and_then(|schema| {
+        Schema::compile(&schema).map_err(|error| Box::new(Problem::in_whole_file(path, error.to_string())))
+    });
+    compiled
+        .map(|schema| schema.in_file(path))
+        .map_err(|problem| problem.found_by("schema").hint("write a JSON Schema of the whole object").into())
+}
+
+/// Returns the problem of a file that is too large, or too much together with those before it.
+fn too_large(path: &RepoPath, message: String, hint: &str) -> Problem {
+    Problem::in_whole_file(path, message).found_by("limits").hint(hint)
 }
 
 /// Works out the identity of a source together with all that it is made of. Partials stand in each other only so deep, and
@@ -229,12 +163,17 @@ fn digest(
     digest
 }
 
+/// The files of one add-on.
+#[derive(Default)]
+struct Folder {
+    addon: Option<Addon>,
+    values: Option<RepoPath>,
+    manifests: BTreeSet<RepoPath>,
+}
+
 #[derive(Default)]
 struct Builder {
-    addons: BTreeMap<AddonName, Addon>,
-    folders: BTreeMap<AddonName, RepoPath>,
-    values: BTreeMap<AddonName, RepoPath>,
-    manifests: BTreeMap<AddonName, BTreeSet<RepoPath>>,
+    folders: BTreeMap<AddonName, Folder>,
     cluster_templates: BTreeMap<RepoPath, RepoPath>,
     templates: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
@@ -250,88 +189,113 @@ struct Builder {
 }
 
 impl Builder {
-    fn add(&mut self, path: &RepoPath, source: &Source, place: Place) {
-        match place {
-            Place::AddonFile(name) => match addon::read(&name, path, source) {
-                Ok(addon) => {
-                    self.weight += addon.origin.weight();
-                    if self.weight <= MAX_ADDONS_WEIGHT && self.addons.len() < MAX_ADDONS {
-                        self.addons.insert(name, addon);
-                        return;
-                    }
-                    let message = format!(
-                        "the add-ons up to here are more than {MAX_ADDONS}, or take more than {} MiB",
-                        MAX_ADDONS_WEIGHT >> 20
-                    );
-                    let hint = "keep fewer add-ons, and fewer aliases in their files";
-                    self.problems.push(Problem::in_whole_file(path, message).found_by("limits").hint(hint));
-                }
-                Err(problems) => {
-                    self.folders.insert(name, path.clone());
-                    self.problems.extend(problems);
-                }
-            },
-            Place::Values(name) => {
-                self.folders.insert(name.clone(), path.clone());
-                self.values.insert(name, path.clone());
+    /// Adds a file, by where it stands.
+    fn add(&mut self, path: &RepoPath, source: &Source) -> Result<(), Box<Problem>> {
+        let parts: Vec<&str> = path.components().skip(1).collect();
+        let stem = path.file_name().strip_suffix(SUFFIX);
+        match (parts.as_slice(), stem) {
+            (["addons", addon, "addon.yaml"], _) => self.addon(addon_name(addon, path)?, path, source),
+            (["addons", addon, "values.yaml.hbs"], _) => {
+                self.folder(addon, path)?.values = Some(path.clone());
                 self.template(path, source);
             }
-            Place::Manifest(name) => {
-                self.folders.insert(name.clone(), path.clone());
-                self.manifests.entry(name).or_default().insert(path.clone());
+            (["addons", addon, "manifests", file], _) if file.ends_with(WRITES_SUFFIX) => {
+                self.folder(addon, path)?.manifests.insert(path.clone());
                 self.template(path, source);
             }
-            Place::Cluster(written) => {
+            (["cluster", rest @ .., file], _) if file.ends_with(WRITES_SUFFIX) => {
+                let written = [rest, &[file.strip_suffix(SUFFIX).unwrap_or(file)]].concat().join("/");
+                let invalid = |error| Problem::in_whole_file(path, format!("{error}"));
+                let written = RepoPath::parse(&written).map_err(invalid)?;
                 self.cluster_templates.insert(written, path.clone());
                 self.template(path, source);
             }
-            Place::Partial(name) => {
+            (["_partials", rest @ ..], Some(_)) => {
+                let name = rest.join("/");
                 // One that can't be read is there all the same: who calls it is not to blame.
                 let source = self.source(path, source);
                 let nothing = || TemplateSource { file: path.clone(), text: "".into() };
+                let name = name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned();
                 self.partials.push((name, source.unwrap_or_else(nothing)));
             }
-            Place::Text(name) => self.text(name, path, source),
-            Place::ChartLock => match ChartLock::read(&source.bytes) {
-                Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
-                Err(faults) => {
-                    let problems = faults.into_iter().map(|fault| fault.in_file(path).found_by("lock"));
-                    self.problems.extend(problems);
-                }
-            },
-            Place::Schema(version, kind) => match self.object_schema(path, source) {
-                Ok(schema) => {
-                    self.schemas.kinds.insert((version, kind), schema);
-                    self.schemas.ids.insert(path.clone(), source.id);
-                }
-                Err(problem) => self.problems.push(*problem),
-            },
-            Place::Other => {}
+            (["_files", .., file], _) if !file.starts_with('.') => self.text(path, source),
+            _ if path.as_str() == charts::LOCK => self.lock(path, source),
+            (["schemas", file], _) if file.ends_with(SCHEMA_SUFFIX) => {
+                let kind = described_kind(file).ok_or_else(|| {
+                    let hint = "call it `<group>_<version>_<Kind>.json`, as in `example.com_v1_Pool.json`";
+                    Problem::in_whole_file(path, "the file's name does not say which kind it describes")
+                        .hint(hint)
+                })?;
+                self.schema(kind, path, source)?;
+            }
+            // Kept beside the templates for people or for another stage.
+            (["infra", ..], _) => {}
+            _ if path.file_name().ends_with(NOTES_SUFFIX) || path.file_name().starts_with('.') => {}
+            _ => {
+                let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
+                            `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`";
+                return Err(Problem::in_whole_file(path, "nothing reads this file").hint(hint).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, addon: &str, path: &RepoPath) -> Result<&mut Folder, Box<Problem>> {
+        Ok(self.folders.entry(addon_name(addon, path)?).or_default())
+    }
+
+    fn lock(&mut self, path: &RepoPath, source: &Source) {
+        match ChartLock::read(&source.bytes) {
+            Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
+            Err(faults) => {
+                let problems = faults.into_iter().map(|fault| fault.in_file(path).found_by("lock"));
+                self.problems.extend(problems);
+            }
         }
     }
 
-    fn object_schema(&mut self, path: &RepoPath, source: &Source) -> Result<Schema, Box<Problem>> {
-        self.schema_bytes += source.bytes.len();
-        if source.bytes.len() <= MAX_SCHEMA_BYTES && self.schema_bytes <= MAX_SCHEMAS_BYTES {
-            return object_schema(path, source);
+    fn addon(&mut self, name: AddonName, path: &RepoPath, source: &Source) {
+        let addon = match addon::read(&name, path, source) {
+            Ok(addon) => addon,
+            Err(problems) => return self.problems.extend(problems),
+        };
+        self.weight += addon.origin.weight();
+        if self.weight <= MAX_ADDONS_WEIGHT && self.folders.len() < MAX_ADDONS {
+            self.folders.entry(name).or_default().addon = Some(addon);
+            return;
         }
         let message = format!(
-            "the schemas up to here are too large: one may have {MAX_SCHEMA_BYTES} bytes, all together {MAX_SCHEMAS_BYTES}"
+            "the add-ons up to here are more than {MAX_ADDONS}, or take more than {} MiB",
+            MAX_ADDONS_WEIGHT >> 20
         );
-        Err(Box::new(
-            Problem::in_whole_file(path, message)
-                .found_by("limits")
-                .hint("leave out descriptions and what is not used"),
-        ))
+        let hint = "keep fewer add-ons, and fewer aliases in their files";
+        self.problems.push(too_large(path, message, hint));
+    }
+
+    fn schema(
+        &mut self,
+        kind: (String, String),
+        path: &RepoPath,
+        source: &Source,
+    ) -> Result<(), Box<Problem>> {
+        self.schema_bytes += source.bytes.len();
+        if source.bytes.len() > MAX_SCHEMA_BYTES || self.schema_bytes > MAX_SCHEMAS_BYTES {
+            let message = format!(
+                "the schemas up to here are too large: one may have {MAX_SCHEMA_BYTES} bytes, all together {MAX_SCHEMAS_BYTES}"
+            );
+            return Err(too_large(path, message, "leave out descriptions and what is not used").into());
+        }
+        self.schemas.kinds.insert(kind, object_schema(path, &source.bytes)?);
+        self.schemas.ids.insert(path.clone(), source.id);
+        Ok(())
     }
 
     fn template(&mut self, path: &RepoPath, source: &Source) {
-        if let Some(source) = self.source(path, source) {
-            self.templates.push(source);
-        }
+        let source = self.source(path, source);
+        self.templates.extend(source);
     }
 
-    fn text(&mut self, name: String, path: &RepoPath, source: &Source) {
+    fn text(&mut self, path: &RepoPath, source: &Source) {
         self.ids.insert(path.clone(), source.id);
         self.text_bytes += source.bytes.len();
         if source.bytes.len() > MAX_TEXT_BYTES || self.text_bytes > MAX_TEXTS_BYTES {
@@ -348,27 +312,21 @@ impl Builder {
             self.problems.push(fault.in_file(path));
             ""
         });
+        let name = path.below(TEXTS).unwrap_or_default().to_owned();
         self.texts.insert(name, TemplateSource { file: path.clone(), text: text.into() });
     }
 
     fn source(&mut self, path: &RepoPath, source: &Source) -> Option<TemplateSource> {
         self.ids.insert(path.clone(), source.id);
-        if source.bytes.len() > MAX_TEMPLATE_BYTES {
-            let message = format!(
-                "the template has {} bytes; at most {MAX_TEMPLATE_BYTES} are read",
-                source.bytes.len()
-            );
-            let problem = Problem::in_whole_file(path, message).found_by("limits");
-            self.problems.push(problem.hint("split it into partials"));
+        let length = source.bytes.len();
+        if length > MAX_TEMPLATE_BYTES {
+            let message = format!("the template has {length} bytes; at most {MAX_TEMPLATE_BYTES} are read");
+            self.problems.push(too_large(path, message, "split it into partials"));
             return None;
         }
-        match yaml::decode(&source.bytes) {
-            Ok(text) => Some(TemplateSource { file: path.clone(), text: text.into() }),
-            Err(fault) => {
-                self.problems.push(fault.in_file(path).found_by("yaml"));
-                None
-            }
-        }
+        let text = yaml::decode(&source.bytes);
+        let text = text.map_err(|fault| self.problems.push(fault.in_file(path).found_by("yaml"))).ok()?;
+        Some(TemplateSource { file: path.clone(), text: text.into() })
     }
 
     /// Says which folders hold templates and no `addon.yaml`, unless that file itself is the problem.
@@ -377,25 +335,19 @@ impl Builder {
             let beginning = format!("{TEMPLATES}/addons/{name}/addon.");
             self.problems.iter().any(|problem| problem.place.file.as_str().starts_with(&beginning))
         };
-        let folders = self.folders.iter();
-        folders
-            .filter(|(name, _)| !self.addons.contains_key(*name) && !has_faulty_description(name))
-            .map(|(name, path)| {
-                Problem::in_whole_file(path, format!("add-on `{name}` has no `addon.yaml`"))
-                    .hint("create it beside the templates, with `chart` and `namespace`")
-            })
-            .collect()
+        let undescribed = self.folders.iter().filter(|(_, folder)| folder.addon.is_none());
+        let problems =
+            undescribed.filter(|(name, _)| !has_faulty_description(name)).filter_map(|(name, it)| {
+                let path = it.values.as_ref().or(it.manifests.last())?;
+                let problem = Problem::in_whole_file(path, format!("add-on `{name}` has no `addon.yaml`"));
+                Some(problem.hint("create it beside the templates, with `chart` and `namespace`"))
+            });
+        problems.collect()
     }
 
     fn build(mut self) -> Result<Catalog, Vec<Problem>> {
         let undescribed = self.undescribed();
         self.problems.extend(undescribed);
-        for (name, addon) in &mut self.addons {
-            addon.values = self.values.remove(name);
-            addon.manifests = self.manifests.remove(name).unwrap_or_default();
-            let lock = self.lock.as_ref().map(|lock| &lock.charts.charts);
-            addon.locked = lock.and_then(|charts| charts.get(&addon.facts.chart.id())).cloned();
-        }
         let templates = match Templates::compile(self.templates, self.partials, self.texts) {
             Ok(templates) if self.problems.is_empty() => templates,
             Ok(_) => return Err(self.problems),
@@ -404,12 +356,20 @@ impl Builder {
                 return Err(self.problems);
             }
         };
+        let lock = self.lock.as_ref().map(|lock| &lock.charts.charts);
+        let addons = self.folders.into_iter().filter_map(|(name, Folder { addon, values, manifests })| {
+            let mut addon = addon?;
+            addon.locked = lock.and_then(|charts| charts.get(&addon.facts.chart)).cloned();
+            (addon.values, addon.manifests) = (values, manifests);
+            Some((name, Arc::new(addon)))
+        });
+        let addons = addons.collect();
         let mut digests = BTreeMap::new();
         for path in self.ids.keys() {
             digest(path, &self.ids, &templates, &mut digests);
         }
         Ok(Catalog {
-            addons: self.addons.into_iter().map(|(name, addon)| (name, Arc::new(addon))).collect(),
+            addons,
             cluster_templates: self.cluster_templates,
             templates,
             lock: self.lock,
@@ -424,21 +384,32 @@ impl Builder {
 mod tests {
     use super::*;
 
-    fn of(path: &str) -> Result<Place, Box<Problem>> {
-        place(&RepoPath::parse(path).unwrap())
+    fn added(path: &str, text: &str) -> Result<Builder, Box<Problem>> {
+        let mut builder = Builder::default();
+        let source = Source { id: SourceId([0; 20]), bytes: text.as_bytes().into() };
+        builder.add(&RepoPath::parse(path).unwrap(), &source)?;
+        assert_eq!(builder.problems, []);
+        Ok(builder)
     }
 
     #[test]
     fn a_file_is_told_by_where_it_stands() {
-        let name = || AddonName::parse("loki").unwrap();
-        assert_eq!(of("templates/addons/loki/addon.yaml").unwrap(), Place::AddonFile(name()));
-        assert_eq!(of("templates/addons/loki/values.yaml.hbs").unwrap(), Place::Values(name()));
-        assert_eq!(of("templates/addons/loki/manifests/a.yaml.hbs").unwrap(), Place::Manifest(name()));
-        assert_eq!(of("templates/_partials/a/b.hbs").unwrap(), Place::Partial("a/b".to_owned()));
-        let written = RepoPath::parse("x/root.yaml").unwrap();
-        assert_eq!(of("templates/cluster/x/root.yaml.hbs").unwrap(), Place::Cluster(written));
-        assert_eq!(of("templates/README.md").unwrap(), Place::Other);
-        assert_eq!(of("templates/charts.lock").unwrap(), Place::ChartLock);
+        let path = |path: &str| RepoPath::parse(path).unwrap();
+        let folder = |file: &str, text: &str| {
+            let mut folders = added(&format!("templates/addons/loki/{file}"), text).unwrap().folders;
+            folders.remove(&AddonName::parse("loki").unwrap()).unwrap()
+        };
+        let addon = "chart: {repository: https://example.com, name: x, version: 1.2.3}\nnamespace: x\n";
+        assert!(folder("addon.yaml", addon).addon.is_some());
+        let values = path("templates/addons/loki/values.yaml.hbs");
+        assert_eq!(folder("values.yaml.hbs", "").values, Some(values));
+        let manifest = path("templates/addons/loki/manifests/a.yaml.hbs");
+        assert_eq!(folder("manifests/a.yaml.hbs", "").manifests, BTreeSet::from([manifest]));
+        assert_eq!(added("templates/_partials/a/b.hbs", "").unwrap().partials[0].0, "a/b");
+        let written = added("templates/cluster/x/root.yaml.hbs", "").unwrap().cluster_templates;
+        assert_eq!(written.into_keys().collect::<Vec<_>>(), [path("x/root.yaml")]);
+        assert_eq!(added("templates/README.md", "").unwrap().ids, BTreeMap::new());
+        assert!(added("templates/charts.lock", "").unwrap().lock.is_some());
     }
 
     #[test]
@@ -448,8 +419,9 @@ mod tests {
             "templates/addons/loki/value.yaml.hbs",
             "templates/addons/loki/manifests/a.yaml",
         ] {
-            assert_eq!(of(path).unwrap_err().message, "nothing reads this file");
+            assert_eq!(added(path, "").err().unwrap().message, "nothing reads this file");
         }
-        assert_eq!(of("templates/addons/Loki/addon.yaml").unwrap_err().message, "`Loki` is not a valid name");
+        let invalid = added("templates/addons/Loki/addon.yaml", "").err().unwrap();
+        assert_eq!(invalid.message, "`Loki` is not a valid name");
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::shape::{Others, Shape, Types};
 use crate::yaml::{Node, NodeKind, Reading, Scalar, Style, Value, interpret_plain};
 
-/// Endings of keys whose map goes as it is into a Kubernetes object, or into Istio's configuration, which define its fields.
+/// Endings of keys whose map goes as it is into a Kubernetes object, or into the configuration of a mesh, which define its fields.
 const PASSED_ON: [&str; 17] = [
     "affinity",
     "annotations",
@@ -66,7 +66,7 @@ impl DefaultsReader<'_> {
         let start = self.commented.partition_point(|commented| commented.line < lines.start);
         let within = self.commented[start..].iter().take_while(|commented| commented.line < lines.end);
         for commented in within.filter(|commented| commented.column == first.position.column) {
-            shapes.insert(commented.key.into(), Shape::of(Types::ANY));
+            shapes.insert(commented.key.into(), Shape::of(Types::all()));
         }
         for (index, (key, value)) in entries.iter().enumerate() {
             let Some(name) = key.as_scalar().map(|scalar| scalar.text.as_str()) else { continue };
@@ -116,14 +116,14 @@ fn scalar_types(key: &str, scalar: &Scalar) -> Types {
     let types = match scalar.style {
         // Text that looks like a number is quoted for the sake of some reader; most take the number as well.
         Style::Quoted | Style::Block => match plain_types(&scalar.text) {
-            Types::ANY => Types::SCALAR,
-            types => types.or(Types::TEXT),
+            types if types.is_all() => Types::SCALAR,
+            types => types | Types::TEXT,
         },
         Style::Plain => plain_types(&scalar.text),
     };
     let is_number_or_text =
-        has_ending(key, &NUMBER_OR_TEXT) && types != Types::BOOL && Types::SCALAR.has(types);
-    if is_number_or_text { types.or(Types::NUMBER).or(Types::TEXT) } else { types }
+        has_ending(key, &NUMBER_OR_TEXT) && types != Types::BOOL && Types::SCALAR.contains(types);
+    if is_number_or_text { types | Types::NUMBER | Types::TEXT } else { types }
 }
 
 fn plain_types(text: &str) -> Types {
@@ -131,12 +131,12 @@ fn plain_types(text: &str) -> Types {
         Ok(Value::Bool(_)) => Types::BOOL,
         Ok(Value::Number(_)) => Types::NUMBER,
         Ok(Value::String(text)) if !text.is_empty() => Types::TEXT,
-        Ok(_) => Types::ANY,
+        Ok(_) => Types::all(),
         // Helm reads by the rules of YAML 1.1.
         Err(ambiguity) => match ambiguity.reading {
             Reading::Boolean => Types::BOOL,
             Reading::Date | Reading::Indicator => Types::TEXT,
-            Reading::Sexagesimal => Types::NUMBER.or(Types::TEXT),
+            Reading::Sexagesimal => Types::NUMBER | Types::TEXT,
             _ => Types::NUMBER,
         },
     }

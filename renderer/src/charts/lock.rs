@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::notation::{self, Written};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::notation;
 use super::shape::Shape;
 use crate::problem::{Fault, Position};
 use crate::yaml::{self, Map, Node, NodeKind, Value};
@@ -16,14 +19,20 @@ const HEADER: &str = "\
 /// The largest lock that is read, in bytes: ten times that of a large platform.
 const MAX_LOCK_BYTES: usize = 2 * 1024 * 1024;
 
-/// A chart at a version in a repository.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A Helm chart at a pinned version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChartId {
-    /// The chart's name.
+    /// The chart's name in the repository.
     pub name: String,
-    /// The version.
+    /// The exact version; no range.
+    #[schemars(
+        regex(pattern = r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"),
+        extend("x-hint" = "pin one version, such as `88.5.3`: a range renders differently from day to day")
+    )]
     pub version: String,
-    /// The address of the repository.
+    /// The chart repository, an `https://` or `oci://` address.
+    #[schemars(regex(pattern = r"^(https|oci)://[^\s/]+"), extend("x-hint" = "write an `https://` or `oci://` address"))]
     pub repository: String,
 }
 
@@ -100,7 +109,7 @@ fn read_chart(node: &Node, room: &mut usize) -> Result<(ChartId, LockedChart), F
 }
 
 fn write_chart(id: &ChartId, chart: &LockedChart) -> Value {
-    let Written { values, shapes } = notation::write_shared(&chart.values);
+    let (values, shapes) = notation::write_shared(&chart.values);
     let text = |text: &str| Value::String(text.to_owned());
     let mut map = Map::default();
     map.insert("name", text(&id.name));
@@ -113,7 +122,7 @@ fn write_chart(id: &ChartId, chart: &LockedChart) -> Value {
     }
     map.insert("values", values);
     if !shapes.is_empty() {
-        map.insert("shapes", Value::Map(shapes.into_iter().collect()));
+        map.insert("shapes", Value::Map(shapes));
     }
     Value::Map(map)
 }

@@ -4,15 +4,12 @@
 //! lock keeps names and types only.
 
 mod defaults;
-mod judge;
 mod lock;
 mod notation;
 mod package;
 mod schema;
 mod shape;
 
-pub use judge::{Misfit, MisfitKind, judge};
-pub(crate) use judge::{begins_with_registry, is_registry};
 pub use lock::{ChartId, ChartLock, LockedChart};
 pub use package::{Metadata, Package, PackageError};
 pub use shape::{Others, Shape, Types};

@@ -28,27 +28,20 @@ const IGNORED: &str = "ignored";
 /// A shape is given a name if writing it again would take about this many characters.
 const MIN_SHARED_CHARS: usize = 20;
 
-/// A shape in writing: the shape itself, and the shapes that it refers to by name.
-#[derive(Debug)]
-pub(super) struct Written {
-    pub values: Value,
-    pub shapes: BTreeMap<String, Value>,
-}
-
 /// Writes a shape in one piece.
 #[cfg(test)]
 pub(super) fn write(shape: &Shape) -> Value {
     NotationWriter::default().structure(shape)
 }
 
-/// Writes a shape, with what it repeats written once.
-pub(super) fn write_shared(shape: &Shape) -> Written {
+/// Writes a shape, and the shapes that it refers to by name: what it repeats is written once.
+pub(super) fn write_shared(shape: &Shape) -> (Value, Map) {
     let mut count = Count::default();
     count.visit("values", shape);
     let writer = NotationWriter { names: count.names() };
     let shapes = writer.names.iter().map(|(shape, name)| (name.clone(), writer.structure(shape)));
-    let shapes = shapes.collect();
-    Written { values: writer.structure(shape), shapes }
+    let by_name: BTreeMap<_, _> = shapes.collect();
+    (writer.structure(shape), by_name.into_iter().collect())
 }
 
 /// Counts how often each shape occurs and remembers the key of its first place.
@@ -126,20 +119,21 @@ impl NotationWriter<'_> {
 
     fn structure(&self, shape: &Shape) -> Value {
         let mut map = Map::default();
-        if shape.types != implied_types(shape) {
+        let is_items_only = shape.items.is_some() && shape.entries.is_empty();
+        // A list that is no map has no other keys.
+        let is_list = is_items_only && shape.others == Others::Free;
+        if shape.types != implied(is_list) {
             map.insert(IS, Value::String(shape.types.to_string()));
         }
-        match &shape.others {
-            Others::Refused => map.insert(OTHERS, Value::String(REFUSED.to_owned())),
-            Others::Each(each) => map.insert(OTHERS, self.reference(each)),
-            // A list that is no map has no other keys.
-            Others::Free if is_list_only(shape) => {}
-            Others::Free => map.insert(OTHERS, Value::String(Types::ANY.to_string())),
+        let others = match &shape.others {
+            Others::Refused => Some(Value::String(REFUSED.to_owned())),
+            Others::Each(each) => Some(self.reference(each)),
+            Others::Free => (!is_list).then(|| Value::String(Types::all().to_string())),
             // Items and nothing else would be read as a list.
-            Others::Ignored if shape.items.is_some() && shape.entries.is_empty() => {
-                map.insert(OTHERS, Value::String(IGNORED.to_owned()));
-            }
-            Others::Ignored => {}
+            Others::Ignored => is_items_only.then(|| Value::String(IGNORED.to_owned())),
+        };
+        if let Some(others) = others {
+            map.insert(OTHERS, others);
         }
         if let Some(items) = &shape.items {
             map.insert(ITEMS, self.reference(items));
@@ -156,7 +150,8 @@ impl NotationWriter<'_> {
             map.insert(format!("_{name}"), Value::String(keys.join(" ")));
         }
         for (key, entry) in nested {
-            map.insert(escaped(key), self.structure(entry));
+            let escape = if key.starts_with('_') { "_" } else { "" };
+            map.insert(format!("{escape}{key}"), self.structure(entry));
         }
         Value::Map(map)
     }
@@ -174,16 +169,8 @@ impl NotationWriter<'_> {
     }
 }
 
-fn is_list_only(shape: &Shape) -> bool {
-    shape.items.is_some() && shape.entries.is_empty() && shape.others == Others::Free
-}
-
 const fn implied(is_list: bool) -> Types {
     if is_list { Types::LIST } else { Types::MAP }
-}
-
-fn implied_types(shape: &Shape) -> Types {
-    implied(is_list_only(shape))
 }
 
 /// Writes a shape of which only types are known: `bool`, `text|list`, `list of map of text`.
@@ -194,13 +181,13 @@ fn plain_text(shape: &Shape) -> Option<String> {
         return None;
     }
     let (part, inner) = match (&shape.items, &shape.others) {
-        (None, Others::Each(each)) if shape.types.has(Types::MAP) => ((Types::MAP, "map"), each),
-        (Some(items), Others::Free) if shape.types.has(Types::LIST) => ((Types::LIST, "list"), items),
+        (None, Others::Each(each)) if shape.types.contains(Types::MAP) => ((Types::MAP, "map"), each),
+        (Some(items), Others::Free) if shape.types.contains(Types::LIST) => ((Types::LIST, "list"), items),
         (None, Others::Free) => return Some(shape.types.to_string()),
         _ => return None,
     };
-    let rest = shape.types.without(part.0);
-    let before = if rest == Types::NONE { String::new() } else { format!("{rest}|") };
+    let rest = shape.types - part.0;
+    let before = if rest.is_empty() { String::new() } else { format!("{rest}|") };
     Some(format!("{before}{} of {}", part.1, plain_text(inner)?))
 }
 
@@ -222,10 +209,10 @@ fn read_plain(text: &str) -> Option<Shape> {
 
 fn read_types(text: &str) -> Option<Types> {
     let named = |name: &str| {
-        let wide = [("any", Types::ANY), ("scalar", Types::SCALAR)];
+        let wide = [("any", Types::all()), ("scalar", Types::SCALAR)];
         wide.iter().chain(&Types::NAMES).find(|(known, _)| *known == name).map(|(_, types)| *types)
     };
-    text.split('|').try_fold(Types::NONE, |all, name| Some(all.or(named(name)?)))
+    text.split('|').try_fold(Types::empty(), |all, name| Some(all | named(name)?))
 }
 
 /// Writes a key of a group; one that could be taken for something else goes into quotes.
@@ -255,10 +242,6 @@ fn words(text: &str) -> Option<Vec<Vec<String>>> {
     Some(found)
 }
 
-fn escaped(key: &str) -> String {
-    if key.starts_with('_') { format!("_{key}") } else { key.to_owned() }
-}
-
 /// How many keys a lock may have, those of repeated shapes counted each time: some fifty times those of a large platform.
 pub(super) const MAX_KEYS: usize = 1_000_000;
 /// How deep keys and named shapes may stand in each other.
@@ -281,19 +264,6 @@ struct NotationReader<'a> {
     open: Vec<&'a str>,
     /// How many more keys may be read.
     room: &'a mut usize,
-}
-
-fn insert(shape: &mut Shape, path: &[String], entry: Shape) {
-    match path {
-        [] => {}
-        [key] => {
-            shape.entries.insert(key.as_str().into(), entry);
-        }
-        [key, rest @ ..] => {
-            let new = || Shape::map(BTreeMap::new());
-            insert(shape.entries.entry(key.as_str().into()).or_insert_with(new), rest, entry);
-        }
-    }
 }
 
 fn text(node: &Node) -> Result<&str, Fault> {
@@ -354,7 +324,10 @@ impl<'a> NotationReader<'a> {
                         return Err(unreadable(value, format!("a key is more than {MAX_DEPTH} names long")));
                     }
                     self.spend(count + path.len(), value)?;
-                    insert(shape, &path, entry.clone());
+                    if let Some((last, above)) = path.split_last() {
+                        let last = last.as_str().into();
+                        shape.place(above).entries.insert(last, entry.clone());
+                    }
                 }
             }
             unescaped => {
@@ -379,7 +352,7 @@ impl<'a> NotationReader<'a> {
             Some(REFUSED) => Ok(Others::Refused),
             Some(IGNORED) => Ok(Others::Ignored),
             _ => Ok(match self.reference(node)? {
-                each if each == Shape::of(Types::ANY) => Others::Free,
+                each if each == Shape::of(Types::all()) => Others::Free,
                 each => Others::Each(each.into()),
             }),
         }
@@ -462,16 +435,16 @@ mod tests {
         let values = format!(
             "a: {{livenessProbe: {probe}, image: {{_text: a}}}}\nb: {{livenessProbe: {probe}, startup: {probe}}}\n"
         );
-        let written = write_shared(&shape(&values));
-        assert_snapshot!(yaml::write(&written.values), @"
+        let (written, shapes) = write_shared(&shape(&values));
+        assert_snapshot!(yaml::write(&written), @"
         a:
           _LivenessProbe: livenessProbe
           _text: image.a
         b:
           _LivenessProbe: livenessProbe startup
         ");
-        let shapes = Value::Map(written.shapes.into_iter().collect());
-        let (values_node, shapes_node) = (node(&yaml::write(&written.values)), node(&yaml::write(&shapes)));
+        let (values_node, shapes_node) =
+            (node(&yaml::write(&written)), node(&yaml::write(&Value::Map(shapes))));
         assert_eq!(read(&values_node, Some(&shapes_node), &mut MAX_KEYS.clone()).unwrap(), shape(&values));
     }
 

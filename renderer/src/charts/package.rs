@@ -12,12 +12,6 @@ use super::shape::{Others, Shape, Types};
 use crate::problem::Fault;
 use crate::yaml::{self, Node};
 
-/// Istio's charts keep their defaults one level down, and take the same keys at the top.
-const WRAPPED_DEFAULTS: &str = "_internal_defaults_do_not_set";
-
-/// What Istio's charts read besides their defaults.
-const WRAPPED_EXTRAS: [&str; 3] = ["compatibilityVersion", "platform", "profile"];
-
 /// The only file that is JSON.
 const SCHEMA: &str = "values.schema.json";
 
@@ -137,23 +131,21 @@ impl Package {
         let values = self.document(folder, "values.yaml")?;
         let text = self.files.get(&format!("{folder}values.yaml")).map_or(&[][..], Vec::as_slice);
         let text = String::from_utf8_lossy(text);
-        let mut shape = match &values {
-            Some(values) => match values.get(WRAPPED_DEFAULTS) {
-                Some(wrapped) => with_extras(shape_of_values(wrapped, &text)),
-                None => shape_of_values(values, &text),
-            },
+        let wrapper = values.as_ref().and_then(wrapper);
+        let mut shape = match wrapper.map(|(_, defaults)| defaults).or(values.as_ref()) {
+            Some(defaults) => shape_of_values(defaults, &text),
             None => Shape::map(BTreeMap::new()),
         };
         let path = format!("{folder}values.schema.json");
         if let Some(bytes) = self.files.get(&path) {
-            let schema = serde_json::from_slice(bytes).map_err(|error| PackageError {
-                file: path.clone(),
-                reason: format!("is not JSON: {error}"),
-            })?;
-            shape = refine(shape, &schema)
-                .map_err(|error| PackageError { file: path, reason: error.to_string() })?;
+            let refused = |reason: String| PackageError { file: path.clone(), reason };
+            let schema = serde_json::from_slice(bytes);
+            let schema = schema.map_err(|error| refused(format!("is not JSON: {error}")))?;
+            shape = refine(shape, &schema).map_err(refused)?;
         }
-        shape.entries.remove(WRAPPED_DEFAULTS);
+        if let Some((name, _)) = wrapper {
+            shape.entries.remove(name);
+        }
         Ok(shape)
     }
 
@@ -190,11 +182,11 @@ fn first(faults: &[Fault]) -> String {
         .map_or_else(String::new, |fault| format!("is not YAML at {}: {}", fault.position, fault.message))
 }
 
-fn with_extras(mut shape: Shape) -> Shape {
-    for key in WRAPPED_EXTRAS {
-        shape.entries.entry(key.into()).or_insert_with(|| Shape::of(Types::TEXT));
-    }
-    shape
+/// Returns what a chart keeps its defaults in, if it takes the same keys at the top: the only key, which begins with `_`.
+fn wrapper(values: &Node) -> Option<(&str, &Node)> {
+    let [(name, defaults)] = values.as_map()? else { return None };
+    let name = name.as_scalar()?.text.as_str();
+    (name.starts_with('_') && defaults.as_map().is_some()).then_some((name, defaults))
 }
 
 /// The content of `Chart.yaml`.
@@ -285,12 +277,7 @@ fn add_subchart(shape: &mut Shape, dependency: &Dependency, subchart: Option<Sha
     let mut below = subchart.unwrap_or_else(|| Shape::of(Types::MAP));
     // What is `global` to the chart is `global` to its subcharts, whichever of them reads it.
     if let Some(global) = below.entries.get("global").cloned() {
-        match shape.entries.get_mut("global") {
-            Some(known) => known.join(global),
-            None => {
-                shape.entries.insert("global".into(), global);
-            }
-        }
+        shape.join_entry("global".into(), global);
     }
     if let Some(own) = shape.entries.remove(dependency.alias.as_str()) {
         below.join(own);
@@ -308,11 +295,7 @@ fn add_subchart(shape: &mut Shape, dependency: &Dependency, subchart: Option<Sha
 
 /// Makes the values known that a chart takes over from a subchart. Of one whose files are not there, they may be any.
 fn add_import(shape: &mut Shape, import: &Import, imported: Option<BTreeMap<Box<str>, Shape>>) {
-    let mut place = shape;
-    for key in &import.parent {
-        place = place.entries.entry(key.as_str().into()).or_insert_with(|| Shape::map(BTreeMap::new()));
-        place.types = place.types.or(Types::MAP);
-    }
+    let place = shape.place(&import.parent);
     match imported {
         Some(imported) => place.join(Shape { others: Others::Ignored, ..Shape::map(imported) }),
         None => place.others = Others::Free,
@@ -513,10 +496,7 @@ dependencies:
             ("Chart.yaml", CHART),
             ("values.yaml", "_internal_defaults_do_not_set: {pilot: {autoscaleMin: 1}}\n"),
         ]);
-        assert_snapshot!(values, @"
-        _number: pilot.autoscaleMin
-        _text: compatibilityVersion platform profile
-        ");
+        assert_snapshot!(values, @"_number: pilot.autoscaleMin");
     }
 
     #[test]

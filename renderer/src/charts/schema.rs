@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
-use thiserror::Error;
 
 use super::defaults::is_free;
 use super::shape::{Others, Shape, Types};
+use crate::yaml::Value;
 
 /// How deep a schema is followed. A schema that refers to itself states nothing below that.
 const MAX_DEPTH: usize = 48;
@@ -34,22 +34,17 @@ enum StatedOthers {
     Each(Box<Stated>),
 }
 
-/// A schema whose parts refer to each other so often that it is not read to the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("refers to more than {MAX_PARTS} of its parts")]
-pub(super) struct TooManyParts;
-
-/// Refines the shape of a chart's values by its schema.
-pub(super) fn refine(defaults: Shape, schema: &Json) -> Result<Shape, TooManyParts> {
+/// Refines the shape of a chart's values by its schema, or returns why that is not read to the end.
+pub(super) fn refine(defaults: Shape, schema: &Json) -> Result<Shape, String> {
     let mut reader = SchemaReader { root: schema, open: Vec::new(), depth: 0, parts: 0 };
     let mut stated = reader.read(schema);
     if reader.parts > MAX_PARTS {
-        return Err(TooManyParts);
+        return Err(format!("refers to more than {MAX_PARTS} of its parts"));
     }
     // Whatever a schema allows at the top, a chart's templates read the keys that they name and no others.
     stated.others = stated.others.filter(|others| matches!(others, StatedOthers::Refused));
     stated.types = Some(Types::MAP);
-    Ok(combined(Some(defaults), stated))
+    Ok(combined(defaults, stated))
 }
 
 struct SchemaReader<'a> {
@@ -139,12 +134,12 @@ fn types(schema: &Json) -> Option<Types> {
         Some(Json::String(name)) => type_named(name),
         Some(Json::Array(names)) => {
             let mut names = names.iter().filter_map(Json::as_str);
-            names.try_fold(Types::NONE, |all, name| Some(all.or(type_named(name)?)))
+            names.try_fold(Types::empty(), |all, name| Some(all | type_named(name)?))
         }
         _ => {
             let values = schema.get("enum").and_then(Json::as_array).map(Vec::as_slice);
             let values = values.or(schema.get("const").map(std::slice::from_ref))?;
-            Some(values.iter().map(type_of).fold(Types::NONE, Types::or))
+            Some(values.iter().map(|value| Types::from(&Value::from(value))).collect())
         }
     }
 }
@@ -156,26 +151,15 @@ fn type_named(name: &str) -> Option<Types> {
         "string" => Types::TEXT,
         "array" => Types::LIST,
         "object" => Types::MAP,
-        "null" => Types::NONE,
+        "null" => Types::empty(),
         _ => return None,
     })
-}
-
-fn type_of(value: &Json) -> Types {
-    match value {
-        Json::Null => Types::NONE,
-        Json::Bool(_) => Types::BOOL,
-        Json::Number(_) => Types::NUMBER,
-        Json::String(_) => Types::TEXT,
-        Json::Array(_) => Types::LIST,
-        Json::Object(_) => Types::MAP,
-    }
 }
 
 /// Returns what holds if both hold.
 fn both(mut a: Stated, b: Stated) -> Stated {
     let types = match (a.types, b.types) {
-        (Some(a), Some(b)) if a.and(b) != Types::NONE => Some(a.and(b)),
+        (Some(a), Some(b)) if a.intersects(b) => Some(a & b),
         (a, b) => a.or(b),
     };
     let names_keys = !a.entries.is_empty() || !b.entries.is_empty();
@@ -203,16 +187,16 @@ fn both(mut a: Stated, b: Stated) -> Stated {
 /// Returns what holds if one of both holds.
 fn either(mut a: Stated, b: Stated) -> Stated {
     // A null may stand anywhere, so a part that only allows it states nothing.
-    if a.types == Some(Types::NONE) {
+    if a.types == Some(Types::empty()) {
         return b;
     }
-    if b.types == Some(Types::NONE) {
+    if b.types == Some(Types::empty()) {
         return a;
     }
-    let types = a.types.zip(b.types).map(|(a, b)| a.or(b));
+    let types = a.types.zip(b.types).map(|(a, b)| a | b);
     // A part that is no map states nothing about keys.
-    let a_is_map = a.types.is_none_or(|types| types.has(Types::MAP));
-    let b_is_map = b.types.is_none_or(|types| types.has(Types::MAP));
+    let a_is_map = a.types.is_none_or(|types| types.contains(Types::MAP));
+    let b_is_map = b.types.is_none_or(|types| types.contains(Types::MAP));
     for (key, stated) in b.entries {
         let merged = match a.entries.remove(&key) {
             Some(known) => either(known, stated),
@@ -232,12 +216,11 @@ fn either(mut a: Stated, b: Stated) -> Stated {
     Stated { types, entries: a.entries, others, items }
 }
 
-fn combined(default: Option<Shape>, stated: Stated) -> Shape {
-    let default_is_free = default.as_ref().is_some_and(|shape| shape.types.has(Types::MAP) && is_free(shape));
-    let (default_types, mut known, default_others, default_items) = match default {
-        Some(shape) => (Some(shape.types), shape.entries, Some(shape.others), shape.items),
-        None => (None, BTreeMap::new(), None, None),
-    };
+/// Returns the shape of a place with its default, if it has one: of others, everything may stand there.
+fn combined(default: Shape, stated: Stated) -> Shape {
+    const ANYTHING: Shape = Shape::of(Types::all());
+    let default_is_free = default.types.contains(Types::MAP) && is_free(&default);
+    let mut known = default.entries;
     // A free place keeps only what the schema itself names: its defaults are examples.
     if matches!(stated.others, Some(StatedOthers::Free | StatedOthers::Each(_))) {
         known.clear();
@@ -247,30 +230,29 @@ fn combined(default: Option<Shape>, stated: Stated) -> Shape {
         known.retain(|key, _| stated.entries.contains_key(key));
     }
     // Of a place that has defaults, a schema names the keys. One that has none is read by whatever it is handed on to.
-    let names_keys = default_others.is_some() && !stated.entries.is_empty();
+    let names_keys = !stated.entries.is_empty();
     for (key, stated) in stated.entries {
-        let default = known.remove(&key);
+        let default = known.remove(&key).unwrap_or(ANYTHING);
         known.insert(key, combined(default, stated));
     }
     let others = match stated.others {
         Some(StatedOthers::Refused) => Others::Refused,
         Some(StatedOthers::Free) => Others::Free,
-        Some(StatedOthers::Each(stated)) => match combined(None, *stated) {
-            each if each == Shape::of(Types::ANY) => Others::Free,
+        Some(StatedOthers::Each(stated)) => match combined(ANYTHING, *stated) {
+            each if each == ANYTHING => Others::Free,
             each => Others::Each(each.into()),
         },
         None if default_is_free => Others::Free,
         None if names_keys => Others::Ignored,
-        None => default_others.unwrap_or(Others::Free),
+        None => default.others,
     };
-    let items =
-        stated.items.map(|items| combined(None, *items)).filter(|items| *items != Shape::of(Types::ANY));
-    let types = stated.types.filter(|types| *types != Types::NONE).or(default_types).unwrap_or(Types::ANY);
-    let mut shape = Shape { types, entries: known, others, items: items.map(Box::new).or(default_items) };
-    if !types.has(Types::LIST) {
+    let items = stated.items.map(|items| combined(ANYTHING, *items)).filter(|items| *items != ANYTHING);
+    let types = stated.types.filter(|types| !types.is_empty()).unwrap_or(default.types);
+    let mut shape = Shape { types, entries: known, others, items: items.map(Box::new).or(default.items) };
+    if !types.contains(Types::LIST) {
         shape.items = None;
     }
-    if !types.has(Types::MAP) {
+    if !types.contains(Types::MAP) {
         shape.entries.clear();
         shape.others = Others::Free;
     }
@@ -395,10 +377,16 @@ mod tests {
     #[test]
     fn parts_that_multiply_are_refused() {
         let chain = bombs::chained_schema(40);
-        assert_eq!(refine(Shape::map(BTreeMap::new()), &chain), Err(TooManyParts));
+        assert_eq!(
+            refine(Shape::map(BTreeMap::new()), &chain),
+            Err("refers to more than 200000 of its parts".to_owned())
+        );
         let schema = bombs::chart_with_wide_schema(60).remove("values.schema.json").unwrap();
         let schema = serde_json::from_slice(&schema).unwrap();
-        assert_eq!(refine(Shape::map(BTreeMap::new()), &schema), Err(TooManyParts));
+        assert_eq!(
+            refine(Shape::map(BTreeMap::new()), &schema),
+            Err("refers to more than 200000 of its parts".to_owned())
+        );
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The shape of a chart's values: which keys it knows at each place, and which types of value.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
+
+use bitflags::bitflags;
 
 use crate::yaml::Value;
 
@@ -31,28 +34,26 @@ pub enum Others {
     Each(Box<Shape>),
 }
 
-/// A set of types of value.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Types(u8);
+bitflags! {
+    /// A set of types of value.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct Types: u8 {
+        /// `true` and `false`.
+        const BOOL = 1;
+        /// Numbers.
+        const NUMBER = 2;
+        /// Text.
+        const TEXT = 4;
+        /// Lists.
+        const LIST = 8;
+        /// Maps.
+        const MAP = 16;
+        /// Everything that is neither a list nor a map.
+        const SCALAR = 1 | 2 | 4;
+    }
+}
 
 impl Types {
-    /// No type at all.
-    pub const NONE: Self = Self(0);
-    /// `true` and `false`.
-    pub const BOOL: Self = Self(1);
-    /// Numbers.
-    pub const NUMBER: Self = Self(2);
-    /// Text.
-    pub const TEXT: Self = Self(4);
-    /// Lists.
-    pub const LIST: Self = Self(8);
-    /// Maps.
-    pub const MAP: Self = Self(16);
-    /// Everything that is neither a list nor a map.
-    pub const SCALAR: Self = Self(1 | 2 | 4);
-    /// Everything.
-    pub const ANY: Self = Self(1 | 2 | 4 | 8 | 16);
-
     pub(super) const NAMES: [(&'static str, Self); 5] = [
         ("bool", Self::BOOL),
         ("number", Self::NUMBER),
@@ -60,36 +61,12 @@ impl Types {
         ("list", Self::LIST),
         ("map", Self::MAP),
     ];
-
-    /// Returns the types of both.
-    #[must_use]
-    pub const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Returns the types that both have.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// Returns these types without `other`.
-    #[must_use]
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    /// Returns whether all of `other` are among these.
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 impl From<&Value> for Types {
     fn from(value: &Value) -> Self {
         match value {
-            Value::Null => Self::NONE,
+            Value::Null => Self::empty(),
             Value::Bool(_) => Self::BOOL,
             Value::Number(_) => Self::NUMBER,
             Value::String(_) => Self::TEXT,
@@ -102,23 +79,13 @@ impl From<&Value> for Types {
 impl fmt::Display for Types {
     /// Writes the types as the lock names them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::ANY => return f.write_str("any"),
-            Self::SCALAR => return f.write_str("scalar"),
-            Self::NONE => return f.write_str("nothing"),
-            _ => {}
+        let wide = [("any", Self::all()), ("scalar", Self::SCALAR), ("nothing", Self::empty())];
+        if let Some((name, _)) = wide.iter().find(|(_, types)| types == self) {
+            return f.write_str(name);
         }
-        let names = Self::NAMES.iter().filter(|(_, types)| self.has(*types));
-        for (index, (name, _)) in names.enumerate() {
-            write!(f, "{}{name}", if index == 0 { "" } else { "|" })?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Types {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        let names: Vec<_> =
+            Self::NAMES.iter().filter(|(_, types)| self.contains(*types)).map(|(name, _)| *name).collect();
+        f.write_str(&names.join("|"))
     }
 }
 
@@ -147,8 +114,7 @@ impl Shape {
     }
 
     /// Returns whether nothing is known but the types, of the value and of what it holds.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.entries.is_empty()
             && self.items.as_ref().is_none_or(|items| items.is_plain())
             && match &self.others {
@@ -169,16 +135,11 @@ impl Shape {
     /// Both read these values, so each adds the keys that it knows. Only the chart's schema can refuse a key here.
     pub(super) fn join(&mut self, over: Self) {
         // A null, or a key that is commented out, states nothing about types.
-        if over.types != Types::ANY {
-            self.types = self.types.or(over.types);
+        if over.types != Types::all() {
+            self.types |= over.types;
         }
         for (key, shape) in over.entries {
-            match self.entries.get_mut(&key) {
-                Some(known) => known.join(shape),
-                None => {
-                    self.entries.insert(key, shape);
-                }
-            }
+            self.join_entry(key, shape);
         }
         if over.others == Others::Refused {
             self.others = Others::Refused;
@@ -186,5 +147,25 @@ impl Shape {
         if over.items.is_none() {
             self.items = None;
         }
+    }
+
+    /// Lays a shape over that of a key, if there is one.
+    pub(super) fn join_entry(&mut self, key: Box<str>, over: Self) {
+        match self.entries.entry(key) {
+            Entry::Occupied(mut known) => known.get_mut().join(over),
+            Entry::Vacant(entry) => {
+                entry.insert(over);
+            }
+        }
+    }
+
+    /// Returns the shape at a chain of keys, each of which may be a map then.
+    pub(super) fn place(&mut self, keys: &[String]) -> &mut Self {
+        keys.iter().fold(self, |place, key| {
+            let below =
+                place.entries.entry(key.as_str().into()).or_insert_with(|| Self::map(BTreeMap::new()));
+            below.types |= Types::MAP;
+            below
+        })
     }
 }

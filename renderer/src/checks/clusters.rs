@@ -6,15 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::catalog::Addon;
+use crate::checks::{Ends, Finding, Footprint, MeshPart, NameUse, Names, Provided, Spot};
 use crate::inventory::Cluster;
 use crate::path::{ClusterName, RepoPath};
-
-use super::document::Spot;
-use super::finding::Finding;
-use super::flows::ends::Ends;
-use super::footprint::Footprint;
-use super::names::{NameUse, Names, Provided};
-use super::readers::istio::MeshPart;
 
 /// What every rendered document does outside itself, by cluster.
 pub struct Flows<'a> {
@@ -97,8 +91,7 @@ pub struct FlowFinding {
 
 impl<'a> ClusterFlows<'a> {
     /// Sorts the documents of a cluster by what they do.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         cluster: &'a Cluster,
         documents: Vec<(&'a RepoPath, Spot, &'a Footprint)>,
         names: &'a [DocumentNames],
@@ -111,16 +104,15 @@ impl<'a> ClusterFlows<'a> {
         let with_mesh = indices(|footprint| footprint.mesh.is_some());
         Self { cluster, documents, names, with_ends, with_mesh }
     }
-}
 
-impl ClusterFlows<'_> {
     pub(super) fn finding(&self, file: &RepoPath, document: Spot, finding: Finding) -> FlowFinding {
         FlowFinding { cluster: self.cluster.name.clone(), file: file.clone(), document, finding }
     }
 
-    /// Returns the names that the cluster's documents use, with the document.
-    pub(super) fn used(&self) -> impl Iterator<Item = (&DocumentNames, &NameUse)> {
-        self.names.iter().flat_map(|document| document.names.used.iter().map(move |used| (document, used)))
+    /// Judges the names that the cluster's documents use.
+    pub(super) fn judge_names(&self, mut judge: impl FnMut(&NameUse) -> Option<Finding>) -> Vec<FlowFinding> {
+        let used = self.names.iter().flat_map(|it| it.names.used.iter().map(move |used| (it, used)));
+        used.filter_map(|(it, used)| Some(self.finding(&it.file, it.document, judge(used)?))).collect()
     }
 
     /// Returns what the cluster's documents provide.
@@ -136,11 +128,6 @@ impl ClusterFlows<'_> {
     /// Returns what is said of the mesh with the documents that say it.
     pub(super) fn mesh_parts(&self) -> impl Iterator<Item = (usize, &MeshPart)> {
         self.with_mesh.iter().filter_map(|at| Some((*at, self.documents[*at].2.mesh.as_deref()?)))
-    }
-
-    /// Places a finding in a document that names something.
-    pub(super) fn finding_of(&self, document: &DocumentNames, finding: Finding) -> FlowFinding {
-        self.finding(&document.file, document.document, finding)
     }
 
     /// Places a finding in the document at a place of [`Self::documents`].

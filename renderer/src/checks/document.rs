@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use crate::catalog::{Addon, ObjectSchemas};
+use crate::checks::ExposedAddress;
 use crate::inventory::Cluster;
 use crate::key_path::{Step, key};
 use crate::yaml::Value;
-
-use super::exposed::ExposedAddress;
 
 /// What a rendered document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +29,19 @@ pub struct Spot {
 
 impl Spot {
     /// Returns the path in the document of what has a path here.
-    #[must_use]
-    pub fn path(self, path: &[Step]) -> Vec<Step> {
+    pub(crate) fn path(self, path: &[Step]) -> Vec<Step> {
         let items = self.item.map(|item| [key(ITEMS), Step::Index(item)]);
         items.into_iter().flatten().chain(path.iter().cloned()).collect()
     }
 
     /// Returns the path as it is written for a file: it begins with the number of a document that is not the first.
-    #[must_use]
-    pub fn path_in_file(self, path: &[Step]) -> Vec<Step> {
+    pub(crate) fn path_in_file(self, path: &[Step]) -> Vec<Step> {
         let number = (self.document > 0).then_some(Step::Index(self.document));
         number.into_iter().chain(self.path(path)).collect()
     }
 
     /// Returns what stands here among the documents of a file.
-    #[must_use]
-    pub fn of(self, documents: &[Value]) -> Option<&Value> {
+    pub(crate) fn of(self, documents: &[Value]) -> Option<&Value> {
         let document = documents.get(self.document)?;
         match self.item {
             None => Some(document),
@@ -101,9 +97,4 @@ impl<'a> Document<'a> {
     pub(super) fn object(&self) -> Option<&'a Value> {
         (self.kind == DocumentKind::Object).then_some(self.value)
     }
-}
-
-/// Returns the text at a chain of keys.
-pub(super) fn text_at<'v>(values: &'v Value, path: &[&str]) -> Option<&'v str> {
-    values.at(path).and_then(Value::as_str)
 }

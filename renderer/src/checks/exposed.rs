@@ -5,18 +5,9 @@ use std::net::IpAddr;
 use crate::key_path::Step;
 use crate::network::Address;
 use crate::tree::{Below, walk};
-use crate::yaml::{Map, Value};
+use crate::yaml::Value;
 
-/// The annotations by which load balancers are asked for addresses.
-const ADDRESS_ANNOTATIONS: [&str; 4] = [
-    "metallb.io/loadBalancerIPs",
-    "metallb.universe.tf/loadBalancerIPs",
-    "lbipam.cilium.io/ips",
-    "kube-vip.io/loadbalancerIPs",
-];
-/// The annotations by which Services agree to share an address.
-const SHARING_ANNOTATIONS: [&str; 3] =
-    ["metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip", "lbipam.cilium.io/sharing-key"];
+use super::readers::names::{ADDRESS_ANNOTATIONS, SHARING_ANNOTATIONS};
 
 /// An address that a load balancer is asked to expose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +29,31 @@ impl ExposedAddress {
     }
 }
 
+/// Returns whether a key of a Service or of its annotations asks a load balancer for an address.
+fn asks_for_address(key: &str) -> bool {
+    key == ADDRESS_KEY || ADDRESS_ANNOTATIONS.contains(&key)
+}
+
 /// The key of a Service by which a load balancer is asked for an address.
 pub(super) const ADDRESS_KEY: &str = "loadBalancerIP";
 
-/// Returns the addresses that a document asks load balancers for.
-#[must_use]
-pub fn exposed_by(document: &Value) -> Vec<ExposedAddress> {
+/// Returns the addresses that a document asks load balancers for, of each text with commas several.
+pub(crate) fn exposed_by(document: &Value) -> Vec<ExposedAddress> {
     let mut found = Vec::new();
     walk(document, &mut |visit| {
-        let asks = |name: &str| name == ADDRESS_KEY || ADDRESS_ANNOTATIONS.contains(&name);
         if let (Some(text), Some(map)) = (visit.value.as_str(), visit.parent().and_then(Value::as_map))
-            && visit.key().is_some_and(asks)
+            && visit.key().is_some_and(asks_for_address)
         {
-            found.extend(exposed(text, &visit.owned_path(), map));
+            let path = visit.owned_path();
+            let annotations = map.get("annotations").and_then(Value::as_map).unwrap_or(map);
+            let sharing = SHARING_ANNOTATIONS.iter().find_map(|name| annotations.get(name)?.as_str());
+            let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
+            found.extend(addresses.map(|address| ExposedAddress {
+                path: path.clone(),
+                text: address.to_owned(),
+                service: service(&path).to_vec(),
+                sharing: sharing.map(str::to_owned),
+            }));
         }
         Below::Enter
     });
@@ -64,23 +67,6 @@ pub(super) fn addresses_of<'e>(
 ) -> impl Iterator<Item = IpAddr> + use<'e> {
     let service = service.to_vec();
     exposed.iter().filter(move |exposed| exposed.service == service).filter_map(ExposedAddress::address)
-}
-
-/// Reads the addresses that a text asks for, several with commas between them; `siblings` holds the text.
-fn exposed<'a>(
-    text: &'a str,
-    path: &'a [Step],
-    siblings: &'a Map,
-) -> impl Iterator<Item = ExposedAddress> + use<'a> {
-    let annotations = siblings.get("annotations").and_then(Value::as_map).unwrap_or(siblings);
-    let sharing = SHARING_ANNOTATIONS.iter().find_map(|name| annotations.get(name)?.as_str());
-    let addresses = text.split(',').map(str::trim).filter(|address| !address.is_empty());
-    addresses.map(move |address| ExposedAddress {
-        path: path.to_vec(),
-        text: address.to_owned(),
-        service: service(path).to_vec(),
-        sharing: sharing.map(str::to_owned),
-    })
 }
 
 /// Returns where the Service is described that a field or an annotation belongs to.

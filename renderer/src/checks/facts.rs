@@ -45,6 +45,10 @@ pub(super) fn addresses_fit_their_pools(inventory: &Inventory) -> Vec<Problem> {
     problems
 }
 
+fn pool_of(cluster: &Cluster) -> Option<&OneOrMore<AddressRange>> {
+    Some(&cluster.facts.load_balancer.as_ref()?.pool)
+}
+
 fn address_place(cluster: &Cluster, name: &str) -> Place {
     cluster.origin.place(&[key("addresses"), key(name)])
 }
@@ -54,7 +58,7 @@ fn pool_as_a_whole(cluster: &Cluster) -> Option<Problem> {
     let addresses = &cluster.facts.addresses;
     let first = addresses.keys().map(|name| (address_place(cluster, name), name)).min()?;
     let more = addresses.len() - 1;
-    let Some(load_balancer) = &cluster.facts.load_balancer else {
+    let Some(pool) = pool_of(cluster) else {
         let (place, name) = first;
         let given = match more {
             0 => format!("address `{name}` is given"),
@@ -63,7 +67,6 @@ fn pool_as_a_whole(cluster: &Cluster) -> Option<Problem> {
         let message = format!("{given}, but `{}` has no pool", cluster.name);
         return Some(Problem::at(place, message).hint("add `loadBalancer: {pool: first-last}`"));
     };
-    let pool = &load_balancer.pool;
     if more == 0 || addresses.values().any(|address| pool.contains(address.ip())) {
         return None;
     }
@@ -73,28 +76,16 @@ fn pool_as_a_whole(cluster: &Cluster) -> Option<Problem> {
 }
 
 fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: Address) -> Option<Problem> {
-    let load_balancer = cluster.facts.load_balancer.as_ref()?;
-    let place = || address_place(cluster, name);
-    if load_balancer.pool.contains(address.ip()) {
-        return None;
-    }
-    let message =
-        format!("address `{address}` is outside the pool `{}` of `{}`", load_balancer.pool, cluster.name);
-    let hint = match pool_owner(inventory, address) {
+    let has_it = |cluster: &Cluster| pool_of(cluster).is_some_and(|pool| pool.contains(address.ip()));
+    let pool = pool_of(cluster).filter(|_| !has_it(cluster))?;
+    let message = format!("address `{address}` is outside the pool `{pool}` of `{}`", cluster.name);
+    let hint = match inventory.clusters.values().find(|cluster| has_it(cluster)) {
         Some(owner) => {
             format!("it lies in the pool of `{}`; choose an address of this cluster's pool", owner.name)
         }
         None => "choose an address of the pool, or widen `loadBalancer.pool`".to_owned(),
     };
-    Some(Problem::at(place(), message).hint(hint))
-}
-
-fn pool_owner(inventory: &Inventory, address: Address) -> Option<&Cluster> {
-    let has_it = |cluster: &&Arc<Cluster>| {
-        let load_balancer = cluster.facts.load_balancer.as_ref();
-        load_balancer.is_some_and(|load_balancer| load_balancer.pool.contains(address.ip()))
-    };
-    inventory.clusters.values().find(has_it).map(Arc::as_ref)
+    Some(Problem::at(address_place(cluster, name), message).hint(hint))
 }
 
 /// A stretch of addresses that some fact claims.
@@ -159,11 +150,21 @@ fn overlap(first: &Claim<'_>, second: &Claim<'_>) -> ([Place; 2], Problem) {
 
 fn claims(cluster: &Cluster) -> impl Iterator<Item = Claim<'_>> {
     let networks = networks(cluster).into_iter().flat_map(move |(what, name, networks)| {
-        claimed(cluster, what, ["networks", name], networks, Network::span)
+        networks.iter().enumerate().map(move |(at, network)| Claim {
+            span: network.span(),
+            what,
+            network,
+            cluster,
+            path: [key("networks"), key(name), Step::Index(at)],
+        })
     });
-    let pools = cluster.facts.load_balancer.as_ref().into_iter().flat_map(move |load_balancer| {
-        let path = ["loadBalancer", "pool"];
-        claimed(cluster, "address pool", path, &load_balancer.pool, AddressRange::span)
+    let pools = pool_of(cluster).into_iter().flat_map(OneOrMore::iter).enumerate();
+    let pools = pools.map(move |(at, pool)| Claim {
+        span: pool.span(),
+        what: "address pool",
+        network: pool,
+        cluster,
+        path: [key("loadBalancer"), key("pool"), Step::Index(at)],
     });
     networks.chain(pools)
 }
@@ -171,20 +172,6 @@ fn claims(cluster: &Cluster) -> impl Iterator<Item = Claim<'_>> {
 fn networks(cluster: &Cluster) -> [(&'static str, &'static str, &OneOrMore<Network>); 2] {
     let networks = &cluster.facts.networks;
     [("pod network", "pods", &networks.pods), ("service network", "services", &networks.services)]
-}
-
-fn claimed<'a, T: fmt::Display>(
-    cluster: &'a Cluster,
-    what: &'static str,
-    path: [&'static str; 2],
-    stretches: &'a OneOrMore<T>,
-    span: fn(&T) -> Span,
-) -> impl Iterator<Item = Claim<'a>> {
-    stretches.iter().enumerate().map(move |(at, stretch)| {
-        let [section, name] = path.map(key);
-        let path = [section, name, Step::Index(at)];
-        Claim { span: span(stretch), what, network: stretch, cluster, path }
-    })
 }
 
 /// A cluster with both families has one network of each: Kubernetes takes no more.

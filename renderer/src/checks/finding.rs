@@ -49,8 +49,7 @@ impl Finding {
     }
 
     /// Adds the name of the check that found it.
-    #[must_use]
-    pub fn of(self, check: &'static str) -> Self {
+    pub(crate) fn of(self, check: &'static str) -> Self {
         Self { check, ..self }
     }
 }

@@ -3,14 +3,10 @@
 use std::sync::Arc;
 
 use crate::argo::{self, ArgoPart};
+use crate::checks::{Document, Ends, ExposedAddress, MeshPart, Names, ObjectId};
 
-use super::document::Document;
-use super::documents::objects::ObjectId;
-use super::exposed::ExposedAddress;
 use super::flows::declared;
-use super::flows::ends::Ends;
-use super::names::{Names, gather};
-use super::readers::istio::MeshPart;
+use super::names::gather;
 use super::readers::{istio, read_mesh};
 
 /// What one rendered document does outside itself.
@@ -32,8 +28,7 @@ pub struct Footprint {
 
 impl Footprint {
     /// Returns whether the document does anything that matters to other clusters or to the addresses of its own.
-    #[must_use]
-    pub fn is_outward(&self) -> bool {
+    pub(crate) fn is_outward(&self) -> bool {
         self.object.is_some()
             || self.argo.is_some()
             || !self.exposed.is_empty()
@@ -42,15 +37,13 @@ impl Footprint {
     }
 
     /// Returns whether the document does nothing outside itself.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 /// Reads what a rendered document does outside itself.
-#[must_use]
-pub fn footprint(document: &Document<'_>) -> Footprint {
+pub(crate) fn footprint(document: &Document<'_>) -> Footprint {
     let names = gather::names(document);
     let argo = document.object().and_then(|object| argo::part(object, document.addon.is_none()));
     Footprint {

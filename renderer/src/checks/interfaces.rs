@@ -1,10 +1,11 @@
 //! What an `addon.yaml` says of its chart must be true of it: values that the locked chart takes, and readers that exist.
 
 use crate::catalog::{Addon, Catalog, ValuePath};
-use crate::charts::{Misfit, judge};
+use crate::checks::Finding;
 use crate::inventory::{Fact, Inventory};
-use crate::key_path::{Step, key};
-use crate::problem::{Problem, did_you_mean};
+use crate::key_path::{self, Step, key};
+use crate::plural::quoted;
+use crate::problem::{Problem, hint_at_near};
 use crate::yaml::Value;
 
 use super::documents::keys;
@@ -28,89 +29,45 @@ const PATH_KEYS: [&str; 11] = [
 ];
 
 pub(super) fn descriptions_fit(_: &Inventory, catalog: &Catalog) -> Vec<Problem> {
-    let problems = catalog.addons.values().flat_map(|addon| {
-        let mut problems = unknown_values(addon);
-        problems.extend(unknown_readers(addon));
-        problems
-    });
-    problems.collect()
+    let addons = catalog.addons.values();
+    addons.flat_map(|addon| unknown_values(addon).chain(unknown_readers(addon))).collect()
 }
 
 /// A value of the chart that no lock has would never be read, and what it decides never be judged.
-fn unknown_values(addon: &Addon) -> Vec<Problem> {
-    let Some(locked) = &addon.locked else { return Vec::new() };
-    let mut problems = Vec::new();
-    for Named { at, values, is_of_item } in named_values(addon) {
-        // A list that the chart does not have is reported where it is named, and not for what is named of its items.
-        let is_reported = |misfit: &Misfit| {
-            !keys::is_free(addon, misfit) && (!is_of_item || misfit.path.contains(&Step::Index(0)))
-        };
-        let misfits = judge(&values, &locked.values).into_iter().filter(is_reported);
-        problems.extend(misfits.take(1).map(|misfit| {
-            let finding = keys::finding(addon, &misfit, &values);
-            Problem { hint: finding.hint, ..Problem::at(addon.origin.place(&at), finding.message) }
-        }));
-    }
-    problems
-}
-
-/// A value that `addon.yaml` names.
-struct Named {
-    /// Where.
-    at: Vec<Step>,
-    /// Values that hold nothing else.
-    values: Value,
-    /// Whether it lies in each item of a list or map that is named beside it.
-    is_of_item: bool,
-}
-
-fn named_values(addon: &Addon) -> Vec<Named> {
+fn unknown_values(addon: &Addon) -> impl Iterator<Item = Problem> {
     let path = |fact: &Fact| Some(ValuePath::from(fact.to_json().as_str()?.to_owned()));
-    let all = addon.origin.all().into_iter();
-    let named = all.filter_map(|(at, fact)| {
+    addon.origin.all().into_iter().filter_map(move |(at, fact)| {
         let [Step::Key(section), .., Step::Key(name)] = at.as_slice() else { return None };
         if !SECTIONS.contains(&section.as_str()) || !PATH_KEYS.contains(&name.as_str()) {
             return None;
         }
-        let holding = path(fact)?.holding(Value::Null);
+        let value = path(fact)?.holding(Value::Null);
+        // The list or map that is named beside it, in each item of which it lies.
         let each = addon.origin.at(&at[..at.len() - 1])?.at(&[key("each")]).filter(|_| name != "each");
-        let (values, is_of_item) = match each {
-            Some(each) => (path(each)?.holding(Value::List(vec![holding])), true),
-            None => (holding, false),
+        let values = match each {
+            Some(each) => path(each)?.holding(Value::List(vec![value])),
+            None => value,
         };
-        Some(Named { at, values, is_of_item })
-    });
-    named.collect()
+        // A list that the chart does not have is reported where it is named, and not for what is named of its items.
+        let is_reported = |misfit: &Finding| each.is_none() || misfit.path.contains(&Step::Index(0));
+        let misfit = keys::misfits(addon, &values).into_iter().find(is_reported)?;
+        Some(Problem { hint: misfit.hint, ..Problem::at(addon.origin.place(&at), misfit.message) })
+    })
 }
 
-fn unknown_readers(addon: &Addon) -> Vec<Problem> {
+fn unknown_readers(addon: &Addon) -> impl Iterator<Item = Problem> {
     let facts = &addon.facts;
-    let receives = facts.receives.iter().map(|(signal, it)| (["receives", signal, "reader"], &it.reader));
-    let sends = facts.sends.iter().map(|(signal, it)| (["sends", signal, "reader"], &it.reader));
-    let of_signals =
-        receives.chain(sends).map(|(at, reader)| (at.map(key).to_vec(), reader, readers::names()));
-    let signals =
-        of_signals.filter_map(|(at, reader, known)| unknown_reader(addon, &at, reader.as_deref()?, known));
-    let mesh =
-        facts.mesh.as_deref().and_then(|it| unknown_reader(addon, &[key("mesh")], it, readers::mesh_names()));
-    signals.chain(mesh).collect()
-}
-
-fn unknown_reader(
-    addon: &Addon,
-    at: &[Step],
-    reader: &str,
-    known: impl Iterator<Item = &'static str>,
-) -> Option<Problem> {
-    let known: Vec<_> = known.collect();
-    if known.contains(&reader) {
-        return None;
-    }
-    let hint = match did_you_mean(reader, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known readers: `{}`; where none fits, describe `targets`", known.join("`, `")),
-    };
-    Some(Problem::at(addon.origin.place(at), format!("there is no reader `{reader}`")).hint(hint))
+    let receives = facts.receives.iter().map(|(signal, it)| (vec!["receives", signal, "reader"], &it.reader));
+    let sends = facts.sends.iter().map(|(signal, it)| (vec!["sends", signal, "reader"], &it.reader));
+    let of_signals = receives.chain(sends).map(|(at, reader)| (at, reader, readers::names()));
+    let all = of_signals.chain([(vec!["mesh"], &facts.mesh, readers::MESH_READERS.to_vec())]);
+    all.filter_map(|(at, reader, known)| {
+        let reader = reader.as_deref().filter(|reader| !known.contains(reader))?;
+        let other = || format!("known readers: {}; where none fits, describe `targets`", quoted(&known));
+        let hint = hint_at_near(reader, known.iter().copied(), other);
+        let place = addon.origin.place(&key_path::keys(&at));
+        Some(Problem::at(place, format!("there is no reader `{reader}`")).hint(hint))
+    })
 }
 
 #[cfg(test)]

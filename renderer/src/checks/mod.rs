@@ -26,12 +26,14 @@ pub use document::{Document, DocumentKind, Spot, judged_parts};
 pub use documents::hosts::known_hosts;
 pub use documents::keys::not_locked;
 pub use documents::objects::ObjectId;
-pub use documents::patterns::is_watched;
-pub use exposed::{ExposedAddress, exposed_by};
+pub(crate) use documents::patterns::is_watched;
+pub use exposed::ExposedAddress;
+pub(crate) use exposed::exposed_by;
 pub use finding::{Finding, Part};
-pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender, Tenant};
-pub use footprint::{Footprint, footprint};
-pub use names::{NameUse, Named, Names, Provided, ServiceName};
+pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender};
+pub use footprint::Footprint;
+pub(crate) use footprint::footprint;
+pub use names::{NameUse, Named, Names, Provided, ProvidedService, ServiceName};
 pub use placement::{Unread, unread_facts};
 pub use readers::istio::MeshPart;
 
@@ -102,7 +104,6 @@ pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "metrics", run: |flows| flows::of_signal(flows, |signal| signal == "metrics") },
     Check { name: "logs", run: |flows| flows::of_signal(flows, |signal| signal == "logs") },
     Check { name: "traces", run: |flows| flows::of_signal(flows, |signal| signal == "traces") },
-    Check { name: "vault", run: |flows| flows::of_signal(flows, |signal| signal == "secrets") },
     Check { name: "flows", run: |flows| flows::of_signal(flows, |signal| !NAMED.contains(&signal)) },
     Check { name: "mesh", run: readers::mesh::meshes_fit },
     Check { name: "cluster-labels", run: flows::identity::senders_name_their_cluster },
@@ -111,4 +112,4 @@ pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
 ];
 
 /// The signals whose check has a name of its own, by which answers and JSON output know it.
-const NAMED: [&str; 4] = ["metrics", "logs", "traces", "secrets"];
+const NAMED: [&str; 3] = ["metrics", "logs", "traces"];

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Addon, Catalog};
-use crate::inventory::{Cluster, Fact, Inventory, is_same_repository, key};
+use crate::inventory::{Cluster, Inventory, is_same_repository, key};
 use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
-use crate::problem::{Place, Problem, did_you_mean};
+use crate::problem::{Place, Problem, did_you_mean, hint_at_near};
 use crate::snapshot::TEMPLATES;
 
 /// How many problems one check lists: for each, what was meant is looked for among all names.
@@ -23,36 +23,24 @@ pub(super) fn there_are_templates(inventory: &Inventory, catalog: &Catalog) -> V
 }
 
 pub(super) fn chosen_addons_run(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
-    let mut problems = Vec::new();
     // That there is no template at all is told once.
     let clusters = inventory.clusters.values().filter(|_| !catalog.is_empty());
-    for cluster in clusters {
-        for name in cluster.facts.addons.keys() {
-            if problems.len() >= MAX_PROBLEMS {
-                return problems;
-            }
-            let path = [key("addons"), key(name)];
-            let place = cluster.origin.key_place(&path);
-            match catalog.addons.get(name.as_str()) {
-                None => problems.push(unknown_addon(name, place, catalog)),
-                Some(addon) if is_idle(addon, cluster, &path) => {
-                    let message = format!("add-on `{name}` does not run on `{}`", cluster.name);
-                    let hint = "add `enabled: true` to run it here, or remove this";
-                    problems.push(Problem::at(place, message).hint(hint));
-                }
-                Some(_) => {}
-            }
-        }
-    }
-    problems
+    let chosen = clusters.flat_map(|it| it.facts.addons.keys().map(move |name| (it.as_ref(), name.as_str())));
+    let problems = chosen.filter_map(|(cluster, name)| {
+        let path = [key("addons"), key(name)];
+        let place = cluster.origin.key_place(&path);
+        let Some(addon) = catalog.addons.get(name) else { return Some(unknown_addon(name, place, catalog)) };
+        let message = format!("add-on `{name}` does not run on `{}`", cluster.name);
+        let hint = "add `enabled: true` to run it here, or remove this";
+        is_idle(addon, cluster, &path).then(|| Problem::at(place, message).hint(hint))
+    });
+    problems.take(MAX_PROBLEMS).collect()
 }
 
 fn unknown_addon(name: &str, place: Place, catalog: &Catalog) -> Problem {
-    let problem = Problem::at(place, format!("unknown add-on `{name}`"));
-    match did_you_mean(name, catalog.addons.keys().map(AddonName::as_str)) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint(format!("create `templates/addons/{name}/addon.yaml`")),
-    }
+    let other = || format!("create `templates/addons/{name}/addon.yaml`");
+    let hint = hint_at_near(name, catalog.addons.keys().map(AddonName::as_str), other);
+    Problem::at(place, format!("unknown add-on `{name}`")).hint(hint)
 }
 
 /// Returns whether a cluster itself chooses something for an add-on that does not run on it.
@@ -80,22 +68,16 @@ pub(super) fn placement_labels_exist(inventory: &Inventory, catalog: &Catalog) -
     if !inventory.broken.is_empty() {
         return Vec::new();
     }
-    let mut problems = Vec::new();
-    for addon in catalog.addons.values() {
-        for (label, value) in &addon.facts.clusters.labels {
-            if problems.len() >= MAX_PROBLEMS {
-                return problems;
-            }
-            let used: BTreeSet<&str> = values_of(inventory, label).collect();
-            if used.contains(value.as_str()) {
-                continue;
-            }
-            let place = addon.origin.key_place(&[key("clusters"), key("labels"), key(label)]);
-            let problem = Problem::at(place, format!("no cluster has the label `{label}: {value}`"));
-            problems.push(problem.hint(label_hint(inventory, label, value, &used)));
-        }
-    }
-    problems
+    let addons = catalog.addons.values();
+    let wanted = addons.flat_map(|it| it.facts.clusters.labels.iter().map(move |label| (it, label)));
+    let problems = wanted.filter_map(|(addon, (label, value))| {
+        let used: BTreeSet<&str> = values_of(inventory, label).collect();
+        let place = addon.origin.key_place(&[key("clusters"), key("labels"), key(label)]);
+        let problem = Problem::at(place, format!("no cluster has the label `{label}: {value}`"));
+        let is_used = used.contains(value.as_str());
+        (!is_used).then(|| problem.hint(label_hint(inventory, label, value, &used)))
+    });
+    problems.take(MAX_PROBLEMS).collect()
 }
 
 fn values_of<'a>(inventory: &'a Inventory, label: &'a str) -> impl Iterator<Item = &'a str> {
@@ -103,18 +85,13 @@ fn values_of<'a>(inventory: &'a Inventory, label: &'a str) -> impl Iterator<Item
 }
 
 fn label_hint(inventory: &Inventory, label: &str, value: &str, used: &BTreeSet<&str>) -> String {
-    let labels: BTreeSet<&str> = inventory
-        .clusters
-        .values()
-        .flat_map(|cluster| cluster.facts.labels.keys())
-        .map(String::as_str)
-        .collect();
-    let near =
-        if used.is_empty() { did_you_mean(label, labels) } else { did_you_mean(value, used.iter().copied()) };
-    match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "give the label to a cluster, or remove it here".to_owned(),
+    let other = || "give the label to a cluster, or remove it here".to_owned();
+    if !used.is_empty() {
+        return hint_at_near(value, used.iter().copied(), other);
     }
+    let clusters = inventory.clusters.values();
+    let labels: BTreeSet<_> = clusters.flat_map(|cluster| cluster.facts.labels.keys()).collect();
+    hint_at_near(label, labels.into_iter().map(String::as_str), other)
 }
 
 /// An exception for a repository that no chart comes from changes nothing, and the one that was meant goes on as before.
@@ -125,11 +102,12 @@ pub(super) fn chart_exceptions_are_used(inventory: &Inventory, catalog: &Catalog
     let idle = exceptions.filter(|written| !named.iter().any(|name| is_same_repository(name, written)));
     let problem = |written: &String| {
         let place = inventory.fleet.origin.key_place(&[key("charts"), key("exceptions"), key(written)]);
-        let problem = Problem::at(place, format!("no add-on takes its chart from `{written}`"));
-        problem.hint(match did_you_mean(written, named.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "write the repository as `addon.yaml` does, or remove this".to_owned(),
-        })
+        let other = || "write the repository as `addon.yaml` does, or remove this".to_owned();
+        Problem::at(place, format!("no add-on takes its chart from `{written}`")).hint(hint_at_near(
+            written,
+            named.iter().copied(),
+            other,
+        ))
     };
     idle.map(problem).collect()
 }
@@ -156,50 +134,32 @@ pub fn unread_facts(inventory: &Inventory, catalog: &Catalog) -> Vec<Unread> {
     if catalog.is_empty() {
         return Vec::new();
     }
-    let mut search = Search { catalog, found: Vec::new() };
-    let has_address =
-        |name: &str| inventory.clusters.values().any(|cluster| cluster.facts.addresses.contains_key(name));
-    for cluster in inventory.clusters.values() {
-        search.judge(("address", "addresses"), cluster.facts.addresses.keys(), &cluster.origin, &has_address);
-    }
+    let clusters = || inventory.clusters.values();
+    let addresses = clusters()
+        .flat_map(|it| it.facts.addresses.keys().map(|name| ("address", "addresses", name, &it.origin)));
     let fleet = &inventory.fleet;
-    search.judge(("port", "ports"), fleet.facts.ports.keys(), &fleet.origin, &|_| false);
-    for addon in catalog.addons.values() {
-        search.judge(("setting", "settings"), addon.facts.settings.keys(), &addon.origin, &|_| false);
-    }
-    search.found
-}
-
-struct Search<'a> {
-    catalog: &'a Catalog,
-    found: Vec<Unread>,
-}
-
-impl Search<'_> {
-    fn judge<'n>(
-        &mut self,
-        (what, section): (&str, &str),
-        names: impl Iterator<Item = &'n String>,
-        origin: &Fact,
-        is_known: &dyn Fn(&str) -> bool,
-    ) {
-        let read = self.catalog.templates.names_read();
-        // A template that takes the section as a whole, in a loop for one, reads everything in it.
-        if self.catalog.templates.maps_read().contains(section) {
-            return;
-        }
-        let left = MAX_PROBLEMS.saturating_sub(self.found.len());
-        let unread = names.filter(|name| !read.contains(name.as_str())).take(left);
-        self.found.extend(unread.map(|name| {
-            let place = origin.key_place(&[key(section), key(name)]);
-            let problem = Problem::at(place, format!("no template reads {what} `{name}`"));
-            let meant = did_you_mean(name, read.iter().map(String::as_str)).map(str::to_owned);
-            let problem = match &meant {
-                Some(near) => problem.hint(format!("did you mean `{near}`? otherwise remove it")),
-                None => problem.hint("remove it, or use it in a template"),
-            };
-            let is_known_elsewhere = meant.as_deref().is_some_and(is_known);
-            Unread { problem, meant, is_known_elsewhere }
-        }));
-    }
+    let ports = fleet.facts.ports.keys().map(|name| ("port", "ports", name, &fleet.origin));
+    let settings = catalog
+        .addons
+        .values()
+        .flat_map(|it| it.facts.settings.keys().map(|name| ("setting", "settings", name, &it.origin)));
+    let read = catalog.templates.names_read();
+    // A template that takes the section as a whole, in a loop for one, reads everything in it.
+    let is_read =
+        |section: &str, name: &str| read.contains(name) || catalog.templates.maps_read().contains(section);
+    let unread =
+        addresses.chain(ports).chain(settings).filter(|(_, section, name, _)| !is_read(section, name));
+    let unread = unread.take(MAX_PROBLEMS).map(|(what, section, name, origin)| {
+        let meant = did_you_mean(name, read.iter().map(String::as_str)).map(str::to_owned);
+        let hint = match &meant {
+            Some(near) => format!("did you mean `{near}`? otherwise remove it"),
+            None => "remove it, or use it in a template".to_owned(),
+        };
+        let place = origin.key_place(&[key(section), key(name)]);
+        let problem = Problem::at(place, format!("no template reads {what} `{name}`")).hint(hint);
+        let is_address = |name: &String| clusters().any(|cluster| cluster.facts.addresses.contains_key(name));
+        let is_known_elsewhere = section == "addresses" && meant.as_ref().is_some_and(is_address);
+        Unread { problem, meant, is_known_elsewhere }
+    });
+    unread.collect()
 }

@@ -15,7 +15,7 @@ pub(super) static CLUSTER_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<Cl
 pub(super) static FLEET_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<FleetFile>);
 
 fn compiled<T: JsonSchema>() -> Schema {
-    Schema::compile(&schema_of::<T>()).expect("the schema is made from our own types")
+    Schema::own(&schema_of::<T>())
 }
 
 /// Returns the schema by which we judge a file of a type.

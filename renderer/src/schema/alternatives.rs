@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::Value;
 
-use super::wording::{self, Subject, Wording};
+use super::wording::{self, Wording};
 
 /// How far an alternative is from what was written; the smallest is what was meant.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,27 +23,17 @@ enum Distance {
 
 type Alternative = Vec<ValidationError<'static>>;
 
-/// What is wrong with the alternative that was meant.
-pub(super) enum Meant<'e> {
-    /// One sentence for all alternatives that are equally near.
-    Worded(Wording),
-    /// What keeps the nearest one from fitting.
-    Errors(&'e [ValidationError<'static>]),
-}
-
-/// Returns why the nearest alternative does not fit.
+/// Returns why the nearest alternative does not fit: one sentence for all that are equally near, or the errors of one.
 pub(super) fn meant<'e>(
     error: &ValidationError,
-    subject: &Subject,
+    subject: &str,
     alternatives: &'e [Alternative],
-) -> Meant<'e> {
+) -> Result<Wording, &'e [ValidationError<'static>]> {
     let nearest = alternatives.iter().map(|errors| distance(error, errors)).min();
     let near: Vec<&Alternative> =
         alternatives.iter().filter(|errors| Some(distance(error, errors)) == nearest).collect();
-    match merged(error, subject, &near, nearest) {
-        Some(wording) => Meant::Worded(wording),
-        None => Meant::Errors(near.into_iter().min_by_key(|errors| errors.len()).map_or(&[], Vec::as_slice)),
-    }
+    merged(error, subject, &near, nearest)
+        .ok_or_else(|| near.into_iter().min_by_key(|errors| errors.len()).map_or(&[][..], Vec::as_slice))
 }
 
 /// Returns the hint for alternatives that exclude each other and were mixed.
@@ -61,23 +51,29 @@ pub(super) fn mixed(schema: &Value, alternatives: &[Alternative]) -> Option<Stri
 /// Puts the alternatives into one sentence where they differ in one word each.
 fn merged(
     error: &ValidationError,
-    subject: &Subject,
+    subject: &str,
     near: &[&Alternative],
     distance: Option<Distance>,
 ) -> Option<Wording> {
     let value = error.instance().as_ref();
     if distance == Some(Distance::Type) {
-        let types = near.iter().flat_map(|errors| errors.iter()).filter(|inner| is_at(error, inner));
-        let mut expected: Vec<_> = types.filter_map(expected_types).flatten().collect();
+        let types = near.iter().copied().flatten().filter(|inner| is_at(error, inner));
+        let types = types.filter_map(|inner| match inner.kind() {
+            ValidationErrorKind::Type { kind } => Some(wording::expected_types(kind)),
+            _ => None,
+        });
+        let mut expected: Vec<_> = types.flatten().collect();
         expected.sort();
         expected.dedup();
         return Some(wording::wrong_type(subject, &expected, value));
     }
-    let only: Vec<_> = near.iter().map(|errors| only_error_at(error, errors)).collect::<Option<_>>()?;
-    let options: Option<Vec<Value>> =
-        only.iter().map(|inner| options(inner)).collect::<Option<Vec<_>>>().map(|all| all.concat());
-    if let Some(options) = options {
-        return Some(wording::wrong_choice(subject, &options, value));
+    let only = near.iter().map(|errors| match errors.as_slice() {
+        [only] if is_at(error, only) => Some(only),
+        _ => None,
+    });
+    let only: Vec<_> = only.collect::<Option<_>>()?;
+    if let Some(options) = only.iter().map(|inner| options(inner)).collect::<Option<Vec<_>>>() {
+        return Some(wording::wrong_choice(subject, &options.concat(), value));
     }
     let keys: Vec<&str> = only.iter().map(|inner| missing_key(inner)).collect::<Option<_>>()?;
     (keys.len() > 1)
@@ -101,23 +97,6 @@ fn is_at(outer: &ValidationError, inner: &ValidationError) -> bool {
     inner.instance_path() == outer.instance_path()
 }
 
-fn only_error_at<'e>(
-    outer: &ValidationError,
-    errors: &'e [ValidationError<'static>],
-) -> Option<&'e ValidationError<'static>> {
-    match errors {
-        [only] if is_at(outer, only) => Some(only),
-        _ => None,
-    }
-}
-
-fn expected_types(error: &ValidationError) -> Option<Vec<jsonschema::types::JsonType>> {
-    match error.kind() {
-        ValidationErrorKind::Type { kind } => Some(wording::expected_types(kind)),
-        _ => None,
-    }
-}
-
 fn options(error: &ValidationError) -> Option<Vec<Value>> {
     match error.kind() {
         ValidationErrorKind::Enum { options } => options.as_array().cloned(),
@@ -126,7 +105,8 @@ fn options(error: &ValidationError) -> Option<Vec<Value>> {
     }
 }
 
-fn missing_key<'e>(error: &'e ValidationError) -> Option<&'e str> {
+/// Returns the key that is missing, if that is the error.
+pub(super) fn missing_key<'e>(error: &'e ValidationError) -> Option<&'e str> {
     match error.kind() {
         ValidationErrorKind::Required { property } => property.as_str(),
         _ => None,

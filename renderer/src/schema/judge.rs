@@ -10,10 +10,10 @@ use jsonschema::PatternOptions;
 use jsonschema::error::{ValidationError, ValidationErrorKind};
 use serde_json::Value;
 
-use super::alternatives::{self, Meant};
-use super::cost::{self, Growth, MAX_STEPS, TooMany};
+use super::alternatives;
+use super::cost::{self, MAX_REASONED_STEPS, MAX_STEPS};
 use super::violation::{SchemaError, Violation};
-use super::wording::{self, MAX_LISTED, Subject};
+use super::wording::{self, MAX_LISTED, subject};
 
 /// How many faults of one value are listed.
 const MAX_VIOLATIONS: usize = 100;
@@ -28,7 +28,8 @@ const MAX_PATTERN_BYTES: usize = 256 * 1024;
 pub struct Schema {
     source: Value,
     validator: jsonschema::Validator,
-    growth: Growth,
+    /// With how many parts of it a value is compared at most.
+    parts: usize,
     file: Option<RepoPath>,
 }
 
@@ -36,7 +37,19 @@ impl Schema {
     /// Compiles a schema; fails on one that is not valid, that refers to another document, or that costs too much whatever it
     /// judges. Patterns have no look-around and no back-references, so that the time of a match is bounded.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
-        let growth = cost::growth(schema)?;
+        Self::with_parts(schema, cost::parts_at_most(schema)?)
+    }
+
+    /// Compiles a schema of our own, which is valid and costs no more than the value has parts.
+    ///
+    /// # Panics
+    ///
+    /// If it is not valid.
+    pub(crate) fn own(schema: &Value) -> Self {
+        Self::with_parts(schema, 0).expect("a schema of our own is valid")
+    }
+
+    fn with_parts(schema: &Value, parts: usize) -> Result<Self, SchemaError> {
         let options = jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
@@ -46,7 +59,7 @@ impl Schema {
             .fold(options, |options, (format, is_valid)| options.with_format(format, is_valid))
             .build(schema)
             .map_err(|error| SchemaError::new(error.instance_path().to_string(), error.to_string()))?;
-        Ok(Self { source: schema.clone(), validator, growth, file: None })
+        Ok(Self { source: schema.clone(), validator, parts, file: None })
     }
 
     /// Names the file that a person must edit if the schema can't be judged by.
@@ -60,14 +73,14 @@ impl Schema {
     /// A value that would take too long to judge breaks it as a whole.
     #[must_use]
     pub fn violations(&self, value: &Value) -> Vec<Violation> {
-        let judgement = cost::judgement(&self.source, value, self.growth);
-        if judgement == Err(TooMany::Steps) {
+        let steps = cost::steps(&self.source, value, self.parts);
+        if steps > MAX_STEPS {
             return vec![self.too_many_steps()];
         }
         if self.validator.is_valid(value) {
             return Vec::new();
         }
-        if judgement == Err(TooMany::Reasons) {
+        if steps > MAX_REASONED_STEPS {
             return vec![in_whole("the document does not fit its schema, in too many ways to list")];
         }
         let errors: Vec<_> = self.validator.iter_errors(value).take(MAX_VIOLATIONS).collect();
@@ -114,9 +127,9 @@ impl<'a> Judge<'a> {
                 unexpected.iter().take(MAX_VIOLATIONS).map(|key| self.unknown_key(error, key)).collect()
             }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-                match alternatives::meant(error, &Subject::of(&self.path(error)), context) {
-                    Meant::Errors(errors) => self.all(errors).into_iter().collect(),
-                    Meant::Worded(wording) => {
+                match alternatives::meant(error, &subject(&self.path(error)), context) {
+                    Err(errors) => self.all(errors).into_iter().collect(),
+                    Ok(wording) => {
                         let hint = wording.hint.or_else(|| wording::hint_of(self.subschema(error)));
                         vec![Violation::new(self.path(error), wording.message, hint)]
                     }
@@ -124,7 +137,7 @@ impl<'a> Judge<'a> {
             }
             ValidationErrorKind::OneOfMultipleValid { context } => {
                 let path = self.path(error);
-                let message = format!("{} fits more than one of its alternatives", Subject::of(&path));
+                let message = format!("{} fits more than one of its alternatives", subject(&path));
                 vec![Violation::new(path, message, alternatives::mixed(self.subschema(error), context))]
             }
             ValidationErrorKind::PropertyNames { error: inner } => vec![self.bad_key(error, inner)],
@@ -135,7 +148,7 @@ impl<'a> Judge<'a> {
 
     fn worded(self, error: &ValidationError) -> Violation {
         let path = self.path(error);
-        let mut wording = wording::of(error, &Subject::of(&path), self.written_hint(error));
+        let mut wording = wording::of(error, &subject(&path), self.written_hint(error));
         // A number is no address, and neither is one in quotes.
         if matches!(error.kind(), ValidationErrorKind::Type { .. })
             && error.instance().is_number()
@@ -143,10 +156,7 @@ impl<'a> Judge<'a> {
         {
             wording.hint = self.written_hint(error);
         }
-        let missing = match error.kind() {
-            ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
-            _ => None,
-        };
+        let missing = alternatives::missing_key(error).map(str::to_owned);
         Violation { missing, ..Violation::new(path, wording.message, wording.hint) }
     }
 
@@ -174,14 +184,26 @@ impl<'a> Judge<'a> {
     fn bad_key(self, error: &ValidationError, inner: &ValidationError) -> Violation {
         let key = inner.instance().as_str().unwrap_or_default();
         let written = wording::hint_of(self.subschema(inner));
-        let wording = wording::of(inner, &Subject::Key(key.to_owned()), written);
-        self.on_key(error, key, wording.message, wording.hint)
+        let subject = format!("key `{}`", key.escape_debug());
+        let message = match (inner.kind(), &written) {
+            (ValidationErrorKind::Pattern { .. }, Some(_)) => {
+                format!("{} is not a valid key", wording::show(inner.instance().as_ref()))
+            }
+            (ValidationErrorKind::Pattern { pattern }, None) => {
+                format!("{subject} does not match `{pattern}`")
+            }
+            _ => {
+                let wording = wording::of(inner, &subject, written);
+                return self.on_key(error, key, wording.message, wording.hint);
+            }
+        };
+        self.on_key(error, key, message, written)
     }
 
     fn forbidden(self, error: &ValidationError) -> Violation {
         let path = self.path(error);
         let on_key = matches!(path.last(), Some(Step::Key(_)));
-        let message = format!("{} is not allowed here", Subject::of(&path));
+        let message = format!("{} is not allowed here", subject(&path));
         Violation { on_key, ..Violation::new(path, message, None) }
     }
 
@@ -194,12 +216,9 @@ impl<'a> Judge<'a> {
     /// The `x-hint` of the schema for what to write there; for a missing key, what to write for that key.
     fn written_hint(self, error: &ValidationError) -> Option<String> {
         let subschema = self.subschema(error);
-        match error.kind() {
-            ValidationErrorKind::Required { property } => {
-                let key = property.as_str()?;
-                wording::hint_of(self.resolve(subschema.get("properties")?.get(key)?))
-            }
-            _ => wording::hint_of(subschema),
+        match alternatives::missing_key(error) {
+            Some(key) => wording::hint_of(self.resolve(subschema.get("properties")?.get(key)?)),
+            None => wording::hint_of(subschema),
         }
     }
 
@@ -259,22 +278,16 @@ impl<'a> Judge<'a> {
 /// misspelt.
 fn is_reported_better_by_another(error: &ValidationError, all: &[ValidationError]) -> bool {
     let mut here = all.iter().filter(|other| other.instance_path() == error.instance_path());
-    match error.kind() {
-        ValidationErrorKind::Type { .. } => here.any(alternatives::is_choice),
-        ValidationErrorKind::Required { property } => {
-            property.as_str().is_some_and(|missing| here.any(|other| is_slip_of(other, missing)))
-        }
-        _ => false,
+    if matches!(error.kind(), ValidationErrorKind::Type { .. }) {
+        return here.any(alternatives::is_choice);
     }
-}
-
-fn is_slip_of(error: &ValidationError, missing: &str) -> bool {
-    match error.kind() {
+    let Some(missing) = alternatives::missing_key(error) else { return false };
+    here.any(|other| match other.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             unexpected.iter().any(|key| did_you_mean(key, [missing]).is_some())
         }
         _ => false,
-    }
+    })
 }
 
 fn pointer_segments(pointer: &str) -> impl Iterator<Item = String> {

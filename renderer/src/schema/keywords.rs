@@ -34,8 +34,8 @@ const KEYWORDS: [(&str, Target, bool); 19] = [
     ("unevaluatedProperties", Target::Below, false),
 ];
 
-/// A part of a schema: the keyword that applies it, its pointer, and the part.
-pub(super) type Part<'a> = (&'static str, String, &'a Value);
+/// A part of a schema: its pointer, and the part.
+pub(super) type Part<'a> = (String, &'a Value);
 
 /// Returns the parts of a schema that apply to a target, references left out.
 pub(super) fn parts(schema: &Map<String, Value>, target: Target) -> Vec<Part<'_>> {
@@ -44,19 +44,17 @@ pub(super) fn parts(schema: &Map<String, Value>, target: Target) -> Vec<Part<'_>
         match schema.get(keyword) {
             Some(Value::Object(named)) if is_map => {
                 let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
-                parts.extend(
-                    named.iter().map(|(key, part)| (keyword, format!("/{keyword}/{}", escaped(key)), part)),
-                );
+                parts.extend(named.iter().map(|(key, part)| (format!("/{keyword}/{}", escaped(key)), part)));
             }
             Some(Value::Array(listed)) => {
                 let listed = listed.iter().enumerate();
-                parts.extend(listed.map(|(at, part)| (keyword, format!("/{keyword}/{at}"), part)));
+                parts.extend(listed.map(|(at, part)| (format!("/{keyword}/{at}"), part)));
             }
-            Some(part) => parts.push((keyword, format!("/{keyword}"), part)),
+            Some(part) => parts.push((format!("/{keyword}"), part)),
             None => {}
         }
     }
-    parts.retain(|(_, _, part)| part.is_object() || part.is_boolean());
+    parts.retain(|(_, part)| part.is_object() || part.is_boolean());
     parts
 }
 

@@ -335,9 +335,9 @@ fn what_is_wrong_in_too_many_ways_is_not_listed() {
 
 #[test]
 fn a_schema_that_costs_too_much_whatever_it_judges_is_refused() {
-    assert_snapshot!(refused(&bombs::chained_schema(15)), @"the schema is not valid at `/$defs/d12`: more than 10000 of its parts apply to the same value");
-    assert_snapshot!(refused(&bombs::chained_schema(40)), @"the schema is not valid at `/$defs/d23`: more than 32 parts inside each other apply to the same value");
-    assert_snapshot!(refused(&json!({"anyOf": [{"$ref": "#", "required": ["a"]}, {"$ref": "#", "required": ["b"]}]})), @"the schema is not valid at ``: it refers to itself without going deeper into the value");
+    assert_snapshot!(refused(&bombs::chained_schema(15)), @"the schema is not valid at `/$defs/d12`: more than 10000 of its parts, or 1000 inside each other, apply to the same value");
+    assert_snapshot!(refused(&bombs::chained_schema(40)), @"the schema is not valid at `/$defs/d12`: more than 10000 of its parts, or 1000 inside each other, apply to the same value");
+    assert_snapshot!(refused(&json!({"anyOf": [{"$ref": "#", "required": ["a"]}, {"$ref": "#", "required": ["b"]}]})), @"the schema is not valid at `/anyOf/1`: more than 10000 of its parts, or 1000 inside each other, apply to the same value");
     let chain: serde_json::Map<_, _> = (0..5_000)
         .map(|at| (format!("d{at}"), json!({"properties": {"a": {"$ref": format!("#/$defs/d{}", at + 1)}}})))
         .collect();

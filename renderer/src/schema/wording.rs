@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::key_path::Step;
 use crate::network;
-use crate::plural::{counted, listed};
+use crate::plural::{alternatives, counted, listed};
 use crate::problem::did_you_mean;
 
 /// How many names a message or a hint lists before it only counts them.
@@ -24,35 +24,11 @@ pub(super) struct Wording {
     pub hint: Option<String>,
 }
 
-/// What a message is about.
-pub(super) enum Subject {
-    /// The document as a whole.
-    Document,
-    /// The value at a name, as in `pools[0]`.
-    Value(String),
-    /// A key.
-    Key(String),
-}
-
-impl Subject {
-    /// Names the value at a path: its key, and the indexes that follow it.
-    pub fn of(path: &[Step]) -> Self {
-        let from = path.iter().rposition(|step| matches!(step, Step::Key(_))).unwrap_or(0);
-        if path.is_empty() {
-            return Self::Document;
-        }
-        Self::Value(path[from..].iter().map(Step::to_string).collect())
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Document => f.write_str("the document"),
-            Self::Value(name) => write!(f, "`{}`", name.escape_debug()),
-            Self::Key(name) => write!(f, "key `{}`", name.escape_debug()),
-        }
-    }
+/// Names the value at a path: its key, and the indexes that follow it.
+pub(super) fn subject(path: &[Step]) -> String {
+    let from = path.iter().rposition(|step| matches!(step, Step::Key(_))).unwrap_or(0);
+    let name: String = path[from..].iter().map(Step::to_string).collect();
+    if path.is_empty() { "the document".to_owned() } else { format!("`{}`", name.escape_debug()) }
 }
 
 /// Returns the `x-hint` of a sub-schema.
@@ -61,23 +37,18 @@ pub(super) fn hint_of(schema: &Value) -> Option<String> {
 }
 
 /// Returns what is wrong with `subject`; `written` is what the schema's author wants there.
-pub(super) fn of(error: &ValidationError, subject: &Subject, written: Option<String>) -> Wording {
+pub(super) fn of(error: &ValidationError, subject: &str, written: Option<String>) -> Wording {
     let wording = match (error.kind(), &written) {
         // A pattern is for machines, where there are words for people.
-        (ValidationErrorKind::Pattern { .. }, Some(_)) => plain(invalid(subject, error.instance().as_ref())),
+        (ValidationErrorKind::Pattern { .. }, Some(_)) => {
+            plain(format!("{} is not a valid {subject}", show(error.instance().as_ref())))
+        }
         _ => without_author(error, subject),
     };
     Wording { hint: wording.hint.or(written), ..wording }
 }
 
-fn invalid(subject: &Subject, value: &Value) -> String {
-    match subject {
-        Subject::Key(_) => format!("{} is not a valid key", show(value)),
-        _ => format!("{} is not a valid {subject}", show(value)),
-    }
-}
-
-fn without_author(error: &ValidationError, subject: &Subject) -> Wording {
+fn without_author(error: &ValidationError, subject: &str) -> Wording {
     let value = error.instance().as_ref();
     match error.kind() {
         ValidationErrorKind::Required { property } => {
@@ -90,10 +61,9 @@ fn without_author(error: &ValidationError, subject: &Subject) -> Wording {
         ValidationErrorKind::Constant { expected_value } => {
             wrong_choice(subject, std::slice::from_ref(expected_value.as_ref()), value)
         }
-        ValidationErrorKind::Pattern { pattern } => plain(match subject {
-            Subject::Key(_) => format!("{subject} does not match `{pattern}`"),
-            _ => format!("{subject} is {}, which does not match `{pattern}`", show(value)),
-        }),
+        ValidationErrorKind::Pattern { pattern } => {
+            plain(format!("{subject} is {}, which does not match `{pattern}`", show(value)))
+        }
         ValidationErrorKind::Format { format } => {
             let message = format!("{subject} must be {}, not {}", described_format(format), show(value));
             Wording { message, hint: value.as_str().and_then(|text| network::hint(format, text)) }
@@ -109,14 +79,14 @@ fn without_author(error: &ValidationError, subject: &Subject) -> Wording {
 }
 
 /// Words that a value has none of the expected types.
-pub(super) fn wrong_type(subject: &Subject, expected: &[JsonType], value: &Value) -> Wording {
+pub(super) fn wrong_type(subject: &str, expected: &[JsonType], value: &Value) -> Wording {
     let names = alternatives(expected.iter().map(|kind| expected_name(*kind)));
     let message = format!("{subject} must be {names}, not {}", found_name(value, expected));
     Wording { message, hint: type_hint(expected, value) }
 }
 
 /// Words that a value is none of the permitted ones.
-pub(super) fn wrong_choice(subject: &Subject, options: &[Value], value: &Value) -> Wording {
+pub(super) fn wrong_choice(subject: &str, options: &[Value], value: &Value) -> Wording {
     let message = match options {
         [only] => format!("{subject} must be {}, not {}", show(only), show(value)),
         _ => format!("{subject} must be one of {}", list_shown(options)),
@@ -160,13 +130,10 @@ fn expected_name(kind: JsonType) -> &'static str {
 
 fn found_name(value: &Value, expected: &[JsonType]) -> String {
     match value {
-        Value::Null => "null".to_owned(),
         Value::Bool(_) => "a boolean".to_owned(),
         Value::Number(number) if expected.contains(&JsonType::Integer) => format!("`{number}`"),
-        Value::Number(_) => "a number".to_owned(),
-        Value::String(_) => "a string".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "a map".to_owned(),
+        Value::Number(_) => expected_name(JsonType::Number).to_owned(),
+        other => expected_name(JsonType::from(other)).to_owned(),
     }
 }
 
@@ -244,7 +211,7 @@ fn size(value: &Value) -> usize {
     }
 }
 
-fn excluded(subject: &Subject, refused: &Value) -> Wording {
+fn excluded(subject: &str, refused: &Value) -> Wording {
     let Some(keys) = refused.get("required").and_then(Value::as_array) else {
         return plain(format!("{subject} has a value that is ruled out"));
     };
@@ -253,7 +220,7 @@ fn excluded(subject: &Subject, refused: &Value) -> Wording {
     plain(format!("{subject} must not have {listed}{together}"))
 }
 
-fn repeated_item(subject: &Subject, value: &Value) -> Wording {
+fn repeated_item(subject: &str, value: &Value) -> Wording {
     let items = value.as_array().map_or(&[][..], Vec::as_slice);
     let repeated = items.iter().enumerate().find(|(index, item)| items[..*index].contains(item));
     match repeated {
@@ -262,17 +229,8 @@ fn repeated_item(subject: &Subject, value: &Value) -> Wording {
     }
 }
 
-/// Joins alternatives the way a sentence does: `a, b or c`.
-fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => names.concat(),
-    }
-}
-
 /// Shows a value in backticks, on one line and not too long.
-fn show(value: &Value) -> String {
+pub(super) fn show(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.escape_debug().to_string(),
         other => other.to_string(),

@@ -59,7 +59,7 @@ pub(super) static FUNCTIONS: [Function; 15] = [
         call: |all| Ok(all.iter().any(|value| is_truthy(value)).into()) },
     Function { name: "pluck", arguments: 2..=2, example: "(pluck addons \"namespace\")",
         call: |it| pluck(it[0], it[1]) },
-    Function { name: "where", arguments: 3..=3, example: "(where addons \"name\" \"minio\")",
+    Function { name: "where", arguments: 3..=3, example: "(where addons \"name\" \"store\")",
         call: |it| matching(it[0], it[1], it[2]) },
 ];
 

@@ -178,6 +178,12 @@ impl Value {
         }
     }
 
+    /// Returns the text at a path.
+    #[must_use]
+    pub fn text_at<S: AsStep>(&self, path: &[S]) -> Option<&str> {
+        self.at(path)?.as_str()
+    }
+
     /// Returns the value at a path of keys or steps.
     #[must_use]
     pub fn at<S: AsStep>(&self, path: &[S]) -> Option<&Value> {

@@ -49,7 +49,7 @@ fn a_secret_with_content_is_told_once() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData:\n  password: hunter2\n";
     assert_snapshot!(manifest(secret).problems(), @"
     templates/addons/metallb/manifests/x.yaml.hbs:4:1: a `Secret` with `stringData` would put its content into the repository (on `app` and `control`)
-      hint: write an `ExternalSecret` that fetches it from Vault
+      hint: write an `ExternalSecret` that fetches it from a secret store
     ");
 }
 
@@ -170,7 +170,7 @@ fn the_items_of_a_list_are_judged_one_by_one() {
     ");
     assert_snapshot!(list("  - apiVersion: v1\n    kind: Secret\n    metadata: {name: s}\n    data: {a: eA==}\n").problems(), @"
     templates/addons/metallb/manifests/x.yaml.hbs:7:5: a `Secret` with `data` would put its content into the repository (on `app` and `control`)
-      hint: write an `ExternalSecret` that fetches it from Vault
+      hint: write an `ExternalSecret` that fetches it from a secret store
     ");
     let role = "  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata: {name: \"r\"}\n    rules:\n      - {apiGroups: [\"{{cluster.labels.group}}\"], resources: [pods], verbs: [get]}\n";
     let labels =

@@ -14,12 +14,12 @@ fn hub_with(values: &str) -> String {
 fn a_password_is_told_where_it_is_written() {
     assert_snapshot!(hub_with("      grafana:\n        adminPassword: hunter2\n"), @"
     environments/control.yaml:27:24: `adminPassword` holds a secret in plain text
-      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+      hint: keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`
     ");
     let template = "templates/addons/metallb/values.yaml.hbs";
     assert_snapshot!(World::platform().and(template, "\nauth:\n  token: abc\n").problems(), @"
     templates/addons/metallb/values.yaml.hbs:8:10: `token` holds a secret in plain text (on `app` and `control`)
-      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+      hint: keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`
     ");
 }
 
@@ -27,7 +27,7 @@ fn a_password_is_told_where_it_is_written() {
 fn a_password_in_an_environment_variable_is_told() {
     assert_snapshot!(hub_with("      env:\n        - name: DB_PASSWORD\n          value: hunter2\n"), @"
     environments/control.yaml:28:18: `DB_PASSWORD` holds a secret in plain text
-      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+      hint: keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`
     ");
 }
 
@@ -35,11 +35,11 @@ fn a_password_in_an_environment_variable_is_told() {
 fn a_secret_is_known_by_its_shape() {
     assert_snapshot!(hub_with("      a: ghp_0123456789abcdefghij0123\n      b: mysql://app:hunter2@192.168.64.21/app\n      c: |\n        -----BEGIN RSA PRIVATE KEY-----\n        MII\n"), @"
     environments/control.yaml:26:10: a secret in plain text
-      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+      hint: keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`
     environments/control.yaml:27:10: a secret in plain text
-      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+      hint: keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`
     environments/control.yaml:29:9: a secret in plain text
-      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+      hint: keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`
     ");
 }
 

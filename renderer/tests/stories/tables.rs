@@ -65,7 +65,7 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("metrics", include_str!("flows.rs"), "metrics_sent_to_nobody_are_told"),
     ("logs", include_str!("logs.rs"), "logs_sent_to_nobody_are_told_on_their_line"),
     ("traces", include_str!("traces.rs"), "traces_sent_to_nobody_are_told"),
-    ("vault", include_str!("vault.rs"), "a_vault_that_is_asked_elsewhere_is_told"),
+    ("flows", include_str!("vault.rs"), "a_vault_that_is_asked_elsewhere_is_told"),
     ("flows", include_str!("interfaces.rs"), "a_signal_of_ones_own_that_is_sent_elsewhere_is_told"),
     ("interfaces", include_str!("interfaces.rs"), "a_description_names_values_that_the_locked_chart_takes"),
     ("mesh", include_str!("mesh.rs"), "clusters_of_one_mesh_share_its_name"),

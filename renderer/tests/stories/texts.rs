@@ -103,6 +103,6 @@ fn a_secret_in_a_file_is_told_in_the_file() {
     let token = ["ghp_", "0123456789abcdefghijABCDEFGHIJ012345"].concat();
     assert_snapshot!(world(format!("a\nb: {token}\n")).problems(), @"
     templates/_files/dashboards/a.json:1:1: a secret in plain text (on `app` and `control`)
-      hint: keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`
+      hint: keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`
     ");
 }

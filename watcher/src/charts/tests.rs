@@ -209,7 +209,7 @@ fn subcharts_that_are_packages_themselves_are_read() {
     fs::write(dir.path().join("charts/sub-0.1.0.tgz"), inner).unwrap();
     let packages = archive::read_folder(dir.path()).unwrap();
     let values = packages[0].locked(None).unwrap().values;
-    assert_eq!(values.at(["sub", "port"]), Some(&Shape::of(Types::NUMBER.or(Types::TEXT))));
+    assert_eq!(values.at(["sub", "port"]), Some(&Shape::of(Types::NUMBER | Types::TEXT)));
 }
 
 /// A registry that wants a token, and keeps its blobs elsewhere.

@@ -96,7 +96,7 @@ impl Described {
     }
 
     fn wanted(&self) -> Wanted {
-        self.catalog.addons.values().map(|addon| addon.facts.chart.id()).collect()
+        self.catalog.addons.values().map(|addon| addon.facts.chart.clone()).collect()
     }
 }
 
@@ -179,7 +179,7 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
     let lock = described.lock.map_err(|problems| CommandError::Problems { problems })?;
     let addons = described.catalog.addons.values();
     let problems: Vec<_> = addons
-        .filter(|addon| !lock.charts.contains_key(&addon.facts.chart.id()))
+        .filter(|addon| !lock.charts.contains_key(&addon.facts.chart))
         .map(|addon| not_locked(addon))
         .collect();
     if !problems.is_empty() {

@@ -5,13 +5,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::checks::{Document, Finding, Part};
 use crate::inventory::{Cluster, Fleet};
 use crate::key_path::Step;
-use crate::network::{Bare, bare_addresses};
+use crate::network::{Address, Bare, bare_addresses};
 use crate::tree::{Below, walk};
-
-use super::super::document::Document;
-use super::super::finding::{Finding, Part};
 
 /// How many findings of one document are kept.
 const MAX_FINDINGS: usize = 100;
@@ -23,11 +21,11 @@ pub fn known_hosts<'a>(clusters: impl Iterator<Item = &'a Cluster>, fleet: &Flee
         cluster.facts.addresses.values().copied().chain(api_server)
     });
     let machines = fleet.facts.machines.values().map(|machine| machine.address);
-    let only_v6 = |address: IpAddr| match address {
+    let only_v6 = |address: Address| match address.ip() {
         IpAddr::V6(address) => Some(address),
         IpAddr::V4(_) => None,
     };
-    of_clusters.chain(machines).filter_map(|address| only_v6(address.ip())).collect()
+    of_clusters.chain(machines).filter_map(only_v6).collect()
 }
 
 pub(in super::super) fn ipv6_hosts_have_brackets(document: &Document<'_>) -> Vec<Finding> {

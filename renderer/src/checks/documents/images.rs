@@ -1,12 +1,11 @@
 //! Images: each names one registry, and a version that stays what it is.
 
-use crate::charts::{begins_with_registry, is_registry};
+use std::net::IpAddr;
+
+use crate::checks::{Document, Finding};
 use crate::key_path::{Step, owned};
 use crate::tree::{Below, walk};
 use crate::yaml::{Map, Value};
-
-use super::super::document::Document;
-use super::super::finding::Finding;
 
 /// The tag that is another image tomorrow.
 const LATEST: &str = "latest";
@@ -93,6 +92,28 @@ fn version(image: &str) -> Option<&str> {
 fn is_doubled(text: &str) -> bool {
     let Some((first, rest)) = text.split_once('/') else { return false };
     is_registry(first) && begins_with_registry(rest) && rest.split('/').next() == Some(first)
+}
+
+/// Returns whether the first part of an image's name is a host: it has a dot or a port, as no other part has there.
+pub(super) fn begins_with_registry(image: &str) -> bool {
+    image.split_once('/').is_some_and(|(host, _)| is_registry(host))
+}
+
+/// Returns whether a part of an image's name is a registry's host: a name with a top level, an address, or anything with a port.
+/// A folder such as `..` or a version such as `v1.2` is none.
+fn is_registry(part: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let before_port = part.rsplit_once(':').filter(|(_, port)| is_number(port)).map(|(host, _)| host);
+    let host = before_port.unwrap_or(part);
+    let is_address = || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_name = host.split('.').all(is_label);
+    let has_top_level = host
+        .rsplit_once('.')
+        .is_some_and(|(_, top)| top.len() > 1 && top.starts_with(|first: char| first.is_ascii_alphabetic()));
+    host == "localhost" || is_address() || is_name && (before_port.is_some() || has_top_level)
 }
 
 #[cfg(test)]

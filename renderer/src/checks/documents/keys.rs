@@ -1,14 +1,17 @@
 //! Every rendered value must be one that its chart reads: most charts drop a misspelt key without a word.
 
 use crate::catalog::{Addon, Catalog};
-use crate::charts::{self, Misfit, MisfitKind, Types};
+use crate::charts::{self, ChartId, Others, Shape, Types};
+use crate::checks::{Document, Finding, Part};
 use crate::inventory::Inventory;
-use crate::key_path::{is_at_or_below, key, text_of};
-use crate::problem::Problem;
-use crate::yaml::{self, Value};
+use crate::key_path::{Step, is_at_or_below, key, keys, owned, text_of};
+use crate::path::AddonName;
+use crate::plural::{alternatives, quoted};
+use crate::problem::{Problem, did_you_mean};
+use crate::tree::Tree;
+use crate::yaml::{self, Map, Value};
 
-use super::super::document::Document;
-use super::super::finding::{Finding, Part};
+use super::images::begins_with_registry;
 
 /// How many known keys a hint lists.
 const MAX_LISTED: usize = 12;
@@ -38,61 +41,153 @@ pub fn not_locked(addon: &Addon) -> Problem {
 }
 
 pub(in super::super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Finding> {
-    let Some((addon, values)) = document.values() else { return Vec::new() };
+    document.values().map(|(addon, values)| misfits(addon, values)).unwrap_or_default()
+}
+
+/// Returns every place where values do not fit the add-on's chart, if it is locked. Where any key may stand, all fit.
+pub(in super::super) fn misfits(addon: &Addon, values: &Value) -> Vec<Finding> {
     let Some(locked) = &addon.locked else { return Vec::new() };
-    let misfits = charts::judge(values, &locked.values);
-    let misfits = misfits.into_iter().filter(|misfit| !is_free(addon, misfit));
-    misfits.map(|misfit| finding(addon, &misfit, values)).collect()
+    let mut misfits = Judge::new(&addon.name, &addon.facts.chart, &locked.values).judge(values);
+    let is_free = |path: &[Step]| addon.facts.free_form.iter().any(|place| is_at_or_below(path, place));
+    misfits.retain(|misfit| !is_free(&misfit.path));
+    misfits
 }
 
-/// Returns whether the add-on says that any key may stand there.
-pub(in super::super) fn is_free(addon: &Addon, misfit: &Misfit) -> bool {
-    addon.facts.free_form.iter().any(|place| is_at_or_below(&misfit.path, place))
+struct Judge<'a> {
+    addon: &'a AddonName,
+    chart: &'a ChartId,
+    /// What the chart takes as a whole.
+    root: &'a Shape,
+    /// Where in the values it is.
+    path: Vec<Step<&'a str>>,
+    misfits: Vec<Finding>,
 }
 
-pub(in super::super) fn finding(addon: &Addon, misfit: &Misfit, values: &Value) -> Finding {
-    let chart = format!("chart `{}` {}", addon.facts.chart.name, addon.facts.chart.version);
-    let path = text_of(&misfit.path);
-    match &misfit.kind {
-        MisfitKind::UnknownKey { is_refused, near, known } => {
-            let says = if *is_refused { "refuses this key" } else { "has no such key" };
-            let message = format!("unknown key `{path}`: {chart} {says}");
-            let hint = match near {
-                Some(near) => format!("did you mean `{}`?", text_of(near)),
-                None => key_hint(known, *is_refused, addon),
+impl<'a> Judge<'a> {
+    const fn new(addon: &'a AddonName, chart: &'a ChartId, root: &'a Shape) -> Self {
+        Self { addon, chart, root, path: Vec::new(), misfits: Vec::new() }
+    }
+
+    fn judge(mut self, values: &'a Value) -> Vec<Finding> {
+        self.value(values, self.root);
+        self.misfits
+    }
+
+    fn value(&mut self, value: &'a Value, shape: &Shape) {
+        if !shape.types.contains(value.into()) {
+            return self.wrong_type(shape.types, value);
+        }
+        for (step, part) in value.children() {
+            let known = match step {
+                Step::Key(name) => shape.entries.get(name).or(match &shape.others {
+                    Others::Each(each) => Some(each.as_ref()),
+                    _ => None,
+                }),
+                _ => shape.items.as_deref(),
             };
-            Finding::new(&misfit.path, message).hint(hint).on(Part::Key)
-        }
-        MisfitKind::WrongType { wanted } => {
-            let given = values.at(&misfit.path).unwrap_or(&Value::Null);
-            let message =
-                format!("`{path}` must be {}, not {}: {chart}", in_words(*wanted), in_words(given.into()));
-            let found = Finding::new(&misfit.path, message);
-            match type_hint(*wanted, given) {
-                Some(hint) => found.hint(hint),
-                None => found,
+            self.path.push(step);
+            match (known, step) {
+                (Some(known), _) => self.value(part, known),
+                (None, Step::Key(name)) if shape.others != Others::Free => self.unknown_key(name, shape),
+                _ => {}
             }
+            self.path.pop();
         }
-        MisfitKind::DoubledRegistry => {
-            let message = format!("`{path}` names a registry, and {chart} writes `registry` before it");
-            Finding::new(&misfit.path, message)
-                .hint("leave the registry out of `repository`, and set `registry` beside it if it differs")
+        if let Value::Map(map) = value {
+            self.image(map, shape);
+        }
+    }
+
+    fn chart(&self) -> String {
+        format!("chart `{}` {}", self.chart.name, self.chart.version)
+    }
+
+    fn wrong_type(&mut self, wanted: Types, given: &Value) {
+        let (path, chart) = (text_of(&self.path), self.chart());
+        let message =
+            format!("`{path}` must be {}, not {}: {chart}", in_words(wanted), in_words(given.into()));
+        let hint = type_hint(wanted, given).map(str::to_owned);
+        self.misfits.push(Finding { hint, ..Finding::new(&owned(&self.path), message) });
+    }
+
+    fn unknown_key(&mut self, name: &str, shape: &Shape) {
+        let path = &owned(&self.path);
+        let is_refused = shape.others == Others::Refused;
+        let says = if is_refused { "refuses this key" } else { "has no such key" };
+        let message = format!("unknown key `{}`: {} {says}", text_of(path), self.chart());
+        let hint = match self.near(path, name, shape) {
+            Some(near) => format!("did you mean `{}`?", text_of(&near)),
+            None => self.known_keys(shape, is_refused),
+        };
+        self.misfits.push(Finding::new(path, message).hint(hint).on(Part::Key));
+    }
+
+    fn known_keys(&self, shape: &Shape, is_refused: bool) -> String {
+        let first = match shape.entries.len() {
+            1..=MAX_LISTED => format!("known keys: {}", quoted(shape.entries.keys())),
+            _ => "leave it out".to_owned(),
+        };
+        if is_refused {
+            return first;
+        }
+        let file = format!("templates/addons/{}/addon.yaml", self.addon);
+        format!("{first}; if the chart takes any key here, name the place under `freeForm` in `{file}`")
+    }
+
+    /// Finds what was meant by a key that is not there: the same key in a like-named place or further up, or a sibling.
+    fn near(&self, path: &[Step], name: &str, shape: &Shape) -> Option<Vec<Step>> {
+        self.same_key(path, name).or_else(|| {
+            let (_, above) = path.split_last()?;
+            let sibling = did_you_mean(name, shape.entries.keys().map(AsRef::as_ref))?;
+            Some([above, &[key(sibling)]].concat())
+        })
+    }
+
+    fn same_key(&self, path: &[Step], name: &str) -> Option<Vec<Step>> {
+        let (_, above) = path.split_last()?;
+        let keys: Vec<&str> =
+            above.iter().map(|step| step.key().map(String::as_str)).collect::<Option<_>>()?;
+        let (parent, grand) = keys.split_last()?;
+        let parents = self.root.at(grand.iter().copied())?;
+        let like_named = parents.entries.iter().find(|(other, shape)| {
+            *other.as_ref() != **parent && is_alike(other, parent) && shape.entries.contains_key(name)
+        });
+        if let Some((other, _)) = like_named {
+            return Some([&path[..grand.len()], &[key(other), key(name)]].concat());
+        }
+        let higher = (0..keys.len()).rev().find(|depth| {
+            self.root.at(keys[..*depth].iter().copied()).is_some_and(|shape| shape.entries.contains_key(name))
+        });
+        higher.map(|depth| [&path[..depth], &[key(name)]].concat())
+    }
+
+    /// A chart that keeps the registry apart writes `registry/repository`.
+    fn image(&mut self, map: &Map, shape: &Shape) {
+        let written = map.get("repository").and_then(Value::as_str).zip(shape.entries.get("registry"));
+        let Some((repository, known)) = written else { return };
+        let has_registry = match map.get("registry") {
+            Some(registry) => registry.as_str().is_some_and(|registry| !registry.is_empty()),
+            // An empty default is of any scalar type, one that names a registry is text.
+            None => known.types == Types::TEXT,
+        };
+        if has_registry && begins_with_registry(repository) {
+            let path = [owned(&self.path), keys(&["repository"])].concat();
+            let (at, chart) = (text_of(&path), self.chart());
+            let message = format!("`{at}` names a registry, and {chart} writes `registry` before it");
+            let hint = "leave the registry out of `repository`, and set `registry` beside it if it differs";
+            self.misfits.push(Finding::new(&path, message).hint(hint));
         }
     }
 }
 
-fn key_hint(known: &[String], is_refused: bool, addon: &Addon) -> String {
-    let first = if (1..=MAX_LISTED).contains(&known.len()) {
-        let known: Vec<_> = known.iter().map(|key| format!("`{key}`")).collect();
-        format!("known keys: {}", known.join(", "))
-    } else {
-        "leave it out".to_owned()
+/// Returns whether two names are the same in another spelling, or one of them is more specific: `nodeExporter` and
+/// `prometheus-node-exporter`.
+fn is_alike(a: &str, b: &str) -> bool {
+    let folded = |name: &str| -> String {
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
     };
-    if is_refused {
-        return first;
-    }
-    let file = addon.origin.place(&[]).file;
-    format!("{first}; if the chart takes any key here, name the place under `freeForm` in `{file}`")
+    let (a, b) = (folded(a), folded(b));
+    a.len().min(b.len()) > 3 && (a.contains(&b) || b.contains(&a))
 }
 
 /// Says types the way a person would: `true` or `false`, `a number or text`.
@@ -107,23 +202,18 @@ fn in_words(types: Types) -> String {
         (Types::LIST, "a list"),
         (Types::MAP, "a map"),
     ];
-    let words: Vec<_> = words.iter().filter(|(one, _)| types.has(*one)).map(|(_, word)| *word).collect();
-    match words.split_last() {
-        None => "nothing".to_owned(),
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-    }
+    alternatives(words.iter().filter(|(one, _)| types.contains(*one)).map(|(_, word)| *word))
 }
 
 fn type_hint(wanted: Types, given: &Value) -> Option<&'static str> {
     match given {
-        Value::Bool(_) | Value::Number(_) if wanted.has(Types::TEXT) => Some("put the value in quotes"),
+        Value::Bool(_) | Value::Number(_) if wanted.contains(Types::TEXT) => Some("put the value in quotes"),
         Value::Map(_) if wanted == Types::TEXT => {
             Some("write it as text: `|` after the key, and the lines below")
         }
         Value::String(text) => {
             let unquoted = yaml::interpret_plain(text).ok()?;
-            (!matches!(unquoted, Value::String(_)) && wanted.has(Types::from(&unquoted)))
+            (!matches!(unquoted, Value::String(_)) && wanted.contains(Types::from(&unquoted)))
                 .then_some("write the value without quotes")
         }
         _ if wanted == Types::LIST => Some("start each item with `- `"),
@@ -133,12 +223,107 @@ fn type_hint(wanted: Types, given: &Value) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use insta::assert_snapshot;
+
     use super::*;
+    use crate::charts::ChartLock;
+
+    const SHAPE: &str = "
+_bool: enabled
+_number: replicas
+_text: config
+_map of text: labels
+prometheus-node-exporter: {_map: podLabels}
+nodeExporter: {_bool: enabled}
+persistence: {_text: size}
+tempo: {_text: retention}
+image: {_text: registry repository, _scalar: tag}
+mirrored: {_text: repository, _scalar: registry}
+ports: {_others: {_others: refused, _number: port}}
+hosts: {_items: {_others: refused, _text: host}}
+global: {_others: any, _text: domain}
+";
+
+    fn judged(values: &str) -> String {
+        let lock = format!(
+            "- name: x\n  version: 1.2.3\n  repository: https://example.com\n  values:{}",
+            SHAPE.replace('\n', "\n    ")
+        );
+        let lock = ChartLock::read(lock.as_bytes()).unwrap();
+        let (chart, locked) = lock.charts.first_key_value().unwrap();
+        let values = yaml::interpret(&yaml::parse(values).unwrap()[0]).unwrap();
+        let misfits = Judge::new(&AddonName::parse("x").unwrap(), chart, &locked.values).judge(&values);
+        let lines = misfits.into_iter().map(|misfit| {
+            let hint = misfit.hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+            format!("{}: {}{hint}\n", text_of(&misfit.path), misfit.message)
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn values_that_fit_say_nothing() {
+        assert_eq!(
+            judged(
+                "enabled: true\nreplicas: ~\nlabels: {a/b: c}\nglobal: {domain: x, y: [1]}\n\
+                 ports: {http: {port: 80}}\nhosts: [{host: a}]\nimage: {repository: a/b, tag: 3}\n"
+            ),
+            ""
+        );
+    }
+
+    #[test]
+    fn a_key_that_the_chart_has_not_is_told_with_what_was_meant() {
+        let values = "\
+replica: 3
+prometheus-node-exporter: {enabled: false}
+tempo: {persistence: {size: 1Gi}, zebra: 1}
+ports: {http: {prot: 80}}
+hosts: [{host: a}, {path: b}]
+";
+        assert_snapshot!(judged(values), @"
+        replica: unknown key `replica`: chart `x` 1.2.3 has no such key
+          hint: did you mean `replicas`?
+        prometheus-node-exporter.enabled: unknown key `prometheus-node-exporter.enabled`: chart `x` 1.2.3 has no such key
+          hint: did you mean `nodeExporter.enabled`?
+        tempo.persistence: unknown key `tempo.persistence`: chart `x` 1.2.3 has no such key
+          hint: did you mean `persistence`?
+        tempo.zebra: unknown key `tempo.zebra`: chart `x` 1.2.3 has no such key
+          hint: known keys: `retention`; if the chart takes any key here, name the place under `freeForm` in `templates/addons/x/addon.yaml`
+        ports.http.prot: unknown key `ports.http.prot`: chart `x` 1.2.3 refuses this key
+          hint: did you mean `ports.http.port`?
+        hosts[1].path: unknown key `hosts[1].path`: chart `x` 1.2.3 refuses this key
+          hint: known keys: `host`
+        ");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told() {
+        assert_snapshot!(judged("enabled: 1\nreplicas: '3'\nconfig: {a: b}\nlabels: {a: true}\npersistence: []\n"), @"
+        enabled: `enabled` must be `true` or `false`, not a number: chart `x` 1.2.3
+        replicas: `replicas` must be a number, not text: chart `x` 1.2.3
+          hint: write the value without quotes
+        config: `config` must be text, not a map: chart `x` 1.2.3
+          hint: write it as text: `|` after the key, and the lines below
+        labels.a: `labels.a` must be text, not `true` or `false`: chart `x` 1.2.3
+          hint: put the value in quotes
+        persistence: `persistence` must be a map, not a list: chart `x` 1.2.3
+        ");
+    }
+
+    #[test]
+    fn a_registry_that_the_chart_writes_itself_is_doubled() {
+        assert_snapshot!(judged("image: {repository: ghcr.io/kedacore/keda}\n"), @"
+        image.repository: `image.repository` names a registry, and chart `x` 1.2.3 writes `registry` before it
+          hint: leave the registry out of `repository`, and set `registry` beside it if it differs
+        ");
+        assert_eq!(judged("image: {repository: ghcr.io/kedacore/keda, registry: ''}\n"), "");
+        assert_eq!(judged("image: {repository: kedacore/keda}\nmirrored: {repository: ghcr.io/a}\n"), "");
+    }
 
     #[test]
     fn types_are_said_as_a_person_would() {
         assert_eq!(in_words(Types::BOOL), "`true` or `false`");
-        assert_eq!(in_words(Types::NUMBER.or(Types::TEXT)), "a number or text");
-        assert_eq!(in_words(Types::ANY), "`true` or `false`, a number, text, a list or a map");
+        assert_eq!(in_words(Types::NUMBER | Types::TEXT), "a number or text");
+        assert_eq!(in_words(Types::all()), "`true` or `false`, a number, text, a list or a map");
     }
 }

@@ -5,12 +5,10 @@
 
 use crate::argo::{Application, applications};
 use crate::catalog::MAX_RELEASE;
-use crate::key_path::{Step, key, owned};
+use crate::checks::{Document, DocumentKind, Finding};
+use crate::key_path::{Step, keys, owned};
 use crate::tree::{self, Below};
 use crate::yaml::Value;
-
-use super::super::document::{Document, DocumentKind};
-use super::super::finding::Finding;
 
 /// What the standard lets the common name of a certificate be.
 const COMMON_NAME: usize = 64;
@@ -56,11 +54,11 @@ struct Walk<'d> {
 
 impl<'d> Walk<'d> {
     fn object(&mut self) {
-        let text = |path: &[&str]| self.document.value.at(path).and_then(Value::as_str);
+        let text = |path: &[&str]| self.document.value.text_at(path);
         let (Some(version), Some(kind)) = (text(&["apiVersion"]), text(&["kind"])) else { return };
         let limit = KINDS.iter().find(|(of, name, _)| *of == version && *name == kind);
         if let (Some((.., limit)), Some(name)) = (limit, text(&["metadata", "name"])) {
-            self.judge(&["metadata", "name"].map(key), name, &format!("the name of a {kind}"), *limit);
+            self.judge(&keys(&["metadata", "name"]), name, &format!("the name of a {kind}"), *limit);
         }
     }
 
@@ -71,17 +69,11 @@ impl<'d> Walk<'d> {
             self.judge(&application.origin(&["metadata", "name"]), name, what, DNS_NAME);
         }
         for (path, source) in application.sources() {
-            let release = source.at(&["helm", "releaseName"]).and_then(Value::as_str);
-            let filled = release.and_then(|release| application.filled(release));
-            if let (Some(written), Some(release)) = (release, filled) {
-                let path = [&path[..], &["helm", "releaseName"].map(key)].concat();
-                self.judge(
-                    &application.origin_of(&path, written),
-                    &release,
-                    "the name of a release",
-                    MAX_RELEASE,
-                );
-            } else if let (None, Some(_), Some(name)) = (release, source.get("chart"), &name) {
+            if let Some(written) = source.text_at(&["helm", "releaseName"]) {
+                let origin = application.origin_of(&[path, keys(&["helm", "releaseName"])].concat(), written);
+                let release = application.filled(written).unwrap_or_default();
+                self.judge(&origin, &release, "the name of a release", MAX_RELEASE);
+            } else if let (Some(_), Some(name)) = (source.get("chart"), &name) {
                 let what = "the name of a release, which is that of the Application here,";
                 self.judge(&application.origin(&["metadata", "name"]), name, what, MAX_RELEASE);
             }
@@ -90,16 +82,15 @@ impl<'d> Walk<'d> {
 
     fn entry(&mut self, path: &[Step<&str>], name: &str, value: &'d Value) {
         let is_object = self.document.kind == DocumentKind::Object;
-        match (name, value) {
-            ("commonName", Value::String(text)) => {
+        match value {
+            Value::String(text) if name == "commonName" => {
                 self.judge(&owned(path), text, "the common name of a certificate", COMMON_NAME);
             }
-            ("host", Value::String(text)) if is_object => self.host(&owned(path), text),
-            (_, Value::List(items)) if is_object && HOST_KEYS.contains(&name) => {
-                for (index, text) in
-                    items.iter().enumerate().filter_map(|(at, item)| Some((at, item.as_str()?)))
-                {
-                    self.host(&[owned(path), vec![Step::Index(index)]].concat(), text);
+            Value::String(text) if is_object && name == "host" => self.host(&owned(path), text),
+            Value::List(items) if is_object && HOST_KEYS.contains(&name) => {
+                for (index, item) in items.iter().enumerate() {
+                    let path = [owned(path), vec![Step::Index(index)]].concat();
+                    self.host(&path, item.as_str().unwrap_or_default());
                 }
             }
             _ => {}
@@ -129,13 +120,12 @@ impl<'d> Walk<'d> {
     fn hint(&self, text: &str) -> String {
         let cluster = self.document.cluster.name.as_str();
         let addon = self.document.addon.map(|addon| addon.name.as_str());
-        let parts = [("cluster's", Some(cluster)), ("add-on's", addon)];
-        let parts = parts
-            .into_iter()
-            .filter_map(|(whose, name)| Some((whose, name.filter(|name| text.contains(name))?)));
-        let parts: Vec<_> =
-            parts.map(|(whose, name)| format!("the {whose} name `{name}` has {}", name.len())).collect();
-        match parts.as_slice() {
+        let parts =
+            [("cluster's", Some(cluster)), ("add-on's", addon)].into_iter().filter_map(|(whose, name)| {
+                let name = name.filter(|name| text.contains(name))?;
+                Some(format!("the {whose} name `{name}` has {}", name.len()))
+            });
+        match parts.collect::<Vec<_>>().as_slice() {
             [] => "shorten it".to_owned(),
             parts => format!("shorten it: of these, {}", parts.join(", ")),
         }

@@ -3,21 +3,17 @@
 //! The API server drops a misspelt field of a custom resource without a word, so that a setting does nothing and nobody is
 //! told. Here it is a fault. Knows the kinds that our own templates write; of other kinds it judges what all have in common.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
 use serde_json::{Map, Value};
 
 use crate::catalog::ObjectSchemas;
-use crate::key_path::{Step, key};
+use crate::checks::{Document, Finding, Part};
+use crate::key_path::{key, keys};
 use crate::schema::{Schema, Violation};
-use crate::yaml;
 
 use crate::argo;
-
-use super::super::document::Document;
-use super::super::finding::{Finding, Part};
 
 /// What holds for every object.
 static OBJECT: EmbeddedSchema = EmbeddedSchema::new(include_str!("../schemas/object.json"));
@@ -56,7 +52,7 @@ impl ObjectId {
     /// Reads the identity of an object; nothing if it has no name.
     pub(in super::super) fn of(document: &Document<'_>) -> Option<Self> {
         let object = document.object()?;
-        let text = |keys: &[&str]| object.at(keys).and_then(yaml::Value::as_str).map(str::to_owned);
+        let text = |keys: &[&str]| object.text_at(keys).map(str::to_owned);
         let kind = text(&["kind"])?;
         let name = text(&["metadata", "name"])?;
         let version = text(&["apiVersion"])?;
@@ -76,49 +72,49 @@ impl ObjectId {
     }
 }
 
-/// A kind whose fields are known.
-struct Kind {
-    /// Whether it belongs to Kubernetes itself.
-    is_core: bool,
-    schema: EmbeddedSchema,
-}
-
 /// The kinds whose fields are known, by version and name. Written by `crd-schemas` (see `schemas/README.md`).
-static KINDS: LazyLock<HashMap<(&str, &str), Kind>> = LazyLock::new(|| {
+static KINDS: LazyLock<HashMap<(&str, &str), EmbeddedSchema>> = LazyLock::new(|| {
     let parts = include_str!("../schemas/kinds.txt").split("\n== ").filter_map(|part| part.split_once('\n'));
     let kinds = parts.flat_map(|(header, text)| {
         let (owner, kinds) = header.trim_start_matches("== ").split_once(": ").unwrap_or_default();
-        let kind = move || Kind { is_core: owner == "Kubernetes", schema: EmbeddedSchema::new(text) };
-        kinds.split(", ").filter_map(move |name| Some((name.split_once(' ')?, kind())))
+        let schema = move || EmbeddedSchema { is_core: owner == "Kubernetes", ..EmbeddedSchema::new(text) };
+        kinds.split(", ").filter_map(move |name| Some((name.split_once(' ')?, schema())))
     });
     kinds.collect()
 });
 
+/// What pods and other parts of several kinds of Kubernetes itself are, by name.
+static CORE_PARTS: LazyLock<Value> =
+    LazyLock::new(|| parsed(include_str!("../schemas/core-parts.json"))["$defs"].take());
+
 /// A schema that is compiled when it is first used, since a repository uses few of them.
 struct EmbeddedSchema {
     text: &'static str,
+    /// Whether it is that of a kind of Kubernetes itself.
+    is_core: bool,
     compiled: OnceLock<Schema>,
 }
 
-/// What pods and other parts of several kinds of Kubernetes itself are, by name.
-static CORE_PARTS: LazyLock<Map<String, Value>> = LazyLock::new(|| {
-    let mut parts: Value = parsed(include_str!("../schemas/core-parts.json"));
-    match parts["$defs"].take() {
-        Value::Object(parts) => parts,
-        _ => Map::new(),
+impl EmbeddedSchema {
+    const fn new(text: &'static str) -> Self {
+        Self { text, is_core: false, compiled: OnceLock::new() }
     }
-});
 
-impl Kind {
-    fn schema(&self) -> &Schema {
-        self.schema.get(|schema| {
+    fn compiled(&self) -> &Schema {
+        self.compiled.get_or_init(|| {
+            let mut schema = parsed(self.text);
             if self.is_core {
                 let mut parts = Map::new();
-                add_parts(schema, &mut parts);
+                add_parts(&schema, &mut parts);
                 schema["$defs"] = parts.into();
             }
+            Schema::own(&schema)
         })
     }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("an embedded schema is JSON")
 }
 
 /// Adds every shared part that a schema refers to, and those that they refer to.
@@ -139,28 +135,10 @@ fn add_parts(schema: &Value, parts: &mut Map<String, Value>) {
     }
 }
 
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).expect("an embedded schema is JSON")
-}
-
-impl EmbeddedSchema {
-    const fn new(text: &'static str) -> Self {
-        Self { text, compiled: OnceLock::new() }
-    }
-
-    fn get(&self, complete: impl FnOnce(&mut Value)) -> &Schema {
-        self.compiled.get_or_init(|| {
-            let mut schema = parsed(self.text);
-            complete(&mut schema);
-            Schema::compile(&schema).expect("an embedded schema is valid")
-        })
-    }
-}
-
 /// A misspelt field is dropped by the cluster without a word.
 pub(in super::super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
     let Some(object) = document.object() else { return Vec::new() };
-    let violations = check_object(&object.to_json(), document.schemas);
+    let violations = violations(object.to_json(), document.schemas);
     let finding = |violation: Violation| Finding {
         part: if violation.on_key { Part::Key } else { Part::Value },
         hint: violation.hint,
@@ -173,7 +151,7 @@ pub(in super::super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec
 pub(in super::super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<Finding> {
     const PROJECT: &str = "default";
     let cluster = document.cluster;
-    let name = document.value.at(&["metadata", "name"]).and_then(yaml::Value::as_str);
+    let name = document.value.text_at(&["metadata", "name"]);
     // Who writes the project's name down means it. A cluster that is called so does not.
     if argo::is_kind(document.value, "AppProject")
         && name == Some(PROJECT)
@@ -200,16 +178,16 @@ pub(in super::super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<F
 }
 
 /// Returns everything that is wrong with one object, in the order of the paths.
-#[must_use]
-pub fn check_object(object: &Value, own: &ObjectSchemas) -> Vec<Violation> {
-    let text = |key| object.get(key).and_then(Value::as_str);
-    let known = text("apiVersion").zip(text("kind")).and_then(|kind| KINDS.get(&kind));
-    let object = &*without_nothing(object, known.is_some_and(|kind| kind.is_core));
-    let mut violations = OBJECT.get(|_| ()).violations(object);
-    if let Some(schema) = own_schema(object, own).or_else(|| known.map(Kind::schema)) {
-        violations.extend(schema.violations(object));
-    }
-    violations.extend(secret_content(object));
+fn violations(mut object: Value, own: &ObjectSchemas) -> Vec<Violation> {
+    let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let id = (text("apiVersion"), text("kind"));
+    let known = KINDS.get(&(id.0.as_str(), id.1.as_str()));
+    remove_nothing(&mut object, known.is_some_and(|kind| kind.is_core));
+    // The schema that people keep of a kind goes before one that is built in.
+    let own = own.kinds.get(&id).or_else(|| known.map(EmbeddedSchema::compiled));
+    let schemas = [Some(OBJECT.compiled()), own];
+    let found = schemas.into_iter().flatten().flat_map(|schema| schema.violations(&object));
+    let mut violations: Vec<_> = found.chain(secret_content(&id, &object)).collect();
     violations.sort();
     violations.dedup();
     violations
@@ -217,33 +195,17 @@ pub fn check_object(object: &Value, own: &ObjectSchemas) -> Vec<Violation> {
 
 /// Leaves out what says nothing to the API server and is written by tools all the same: `creationTimestamp: null`, `status: {}`,
 /// `annotations:`. A custom kind may take a null for a value, but not in its metadata.
-fn without_nothing(object: &Value, is_core: bool) -> Cow<'_, Value> {
-    let has_status = object.get("status").is_some_and(is_nothing);
-    let metadata = object.get("metadata").is_some_and(has_null);
-    if !(has_status || metadata || is_core && has_null(object)) {
-        return Cow::Borrowed(object);
-    }
-    let mut object = object.clone();
-    if has_status && let Some(entries) = object.as_object_mut() {
+fn remove_nothing(object: &mut Value, is_core: bool) {
+    let is_nothing = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
+    if let Some(entries) = object.as_object_mut()
+        && entries.get("status").is_some_and(is_nothing)
+    {
         entries.remove("status");
     }
     if is_core {
-        remove_nulls(&mut object);
+        remove_nulls(object);
     } else if let Some(metadata) = object.get_mut("metadata") {
         remove_nulls(metadata);
-    }
-    Cow::Owned(object)
-}
-
-fn is_nothing(value: &Value) -> bool {
-    value.is_null() || value.as_object().is_some_and(Map::is_empty)
-}
-
-fn has_null(value: &Value) -> bool {
-    match value {
-        Value::Object(entries) => entries.values().any(|value| value.is_null() || has_null(value)),
-        Value::Array(items) => items.iter().any(has_null),
-        _ => false,
     }
 }
 
@@ -263,26 +225,18 @@ fn is_cluster_kind(kind: &str) -> bool {
     kind.strip_prefix("Cluster").is_some_and(|rest| !rest.is_empty())
 }
 
-/// Finds the schema that people keep of an object's kind, which goes before one that is built in.
-fn own_schema<'s>(object: &Value, own: &'s ObjectSchemas) -> Option<&'s Schema> {
-    let text = |key| object.get(key).and_then(Value::as_str).map(str::to_owned);
-    own.kinds.get(&(text("apiVersion")?, text("kind")?))
-}
-
 /// A secret in a rendered file is a secret in git, where it can't be taken back.
-fn secret_content(object: &Value) -> Vec<Violation> {
-    let is_secret =
-        object.get("apiVersion") == Some(&"v1".into()) && object.get("kind") == Some(&"Secret".into());
-    let content = ["data", "stringData"].into_iter().filter(|key| is_secret && object.get(key).is_some());
-    content
-        .map(|key| Violation {
-            path: vec![Step::Key(key.to_owned())],
-            on_key: true,
-            missing: None,
-            message: format!("a `Secret` with `{key}` would put its content into the repository"),
-            hint: Some("write an `ExternalSecret` that fetches it from Vault".to_owned()),
-        })
-        .collect()
+fn secret_content(id: &(String, String), object: &Value) -> impl Iterator<Item = Violation> {
+    let is_secret = *id == ("v1".to_owned(), "Secret".to_owned());
+    let content =
+        ["data", "stringData"].into_iter().filter(move |key| is_secret && object.get(key).is_some());
+    content.map(|key| Violation {
+        path: keys(&[key]),
+        on_key: true,
+        missing: None,
+        message: format!("a `Secret` with `{key}` would put its content into the repository"),
+        hint: Some("write an `ExternalSecret` that fetches it from a secret store".to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -291,9 +245,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::key_path::Step;
 
     fn told(object: &Value) -> String {
-        let lines = check_object(object, &ObjectSchemas::default()).into_iter().map(|violation| {
+        let lines = violations(object.clone(), &ObjectSchemas::default()).into_iter().map(|violation| {
             let path: Vec<_> = violation.path.iter().map(Step::to_string).collect();
             let hint = violation.hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
             format!("{}: {}{hint}", path.join("."), violation.message)
@@ -339,10 +294,10 @@ mod tests {
 
     #[test]
     fn every_embedded_schema_compiles() {
-        OBJECT.get(|_| ());
+        OBJECT.compiled();
         assert_eq!(KINDS.len(), 115);
         for kind in KINDS.values() {
-            kind.schema();
+            kind.compiled();
         }
     }
 
@@ -532,9 +487,9 @@ mod tests {
         secret["stringData"] = json!({"password": "hunter2"});
         assert_snapshot!(told(&secret), @"
         data: a `Secret` with `data` would put its content into the repository
-          hint: write an `ExternalSecret` that fetches it from Vault
+          hint: write an `ExternalSecret` that fetches it from a secret store
         stringData: a `Secret` with `stringData` would put its content into the repository
-          hint: write an `ExternalSecret` that fetches it from Vault
+          hint: write an `ExternalSecret` that fetches it from a secret store
         ");
     }
 }

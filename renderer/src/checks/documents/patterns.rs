@@ -4,18 +4,15 @@
 //! that brings braces or a `*` would allow there what no template does. Each document comes a second time, with neutral values:
 //! where the two differ in what is read there, a value has brought it.
 
+use crate::checks::{Document, Finding, Part};
 use crate::key_path::{Step, owned};
 use crate::yaml::Value;
-
-use super::super::document::Document;
-use super::super::finding::{Finding, Part};
 
 /// What stands for other characters in patterns, and what separates the words of a policy.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '?', '[', ']', '{', '}', '!', '\\', ','];
 
 /// Returns whether parts of an object are taken for templates or patterns.
-#[must_use]
-pub fn is_watched(object: &Value) -> bool {
+pub(crate) fn is_watched(object: &Value) -> bool {
     Reading::of(object).is_some()
 }
 
@@ -101,9 +98,8 @@ impl<'v> Walk<'v> {
 
     /// Returns whether this names the files or folders that a generator looks for.
     fn is_file_pattern(&self) -> bool {
-        let is_key = |seen: &Step<&str>, name| matches!(seen, Step::Key(key) if *key == name);
-        self.path.last().is_some_and(|last| is_key(last, "path"))
-            && self.path.iter().any(|seen| is_key(seen, "files") || is_key(seen, "directories"))
+        self.path.last() == Some(&Step::Key("path"))
+            && self.path.iter().any(|step| matches!(step, Step::Key("files" | "directories")))
     }
 
     fn find(&mut self, part: Part, message: String) {

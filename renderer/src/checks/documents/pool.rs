@@ -1,11 +1,8 @@
 //! An address that a Service asks for lies in the cluster's pool.
 
+use crate::checks::{Document, ExposedAddress, Finding};
 use crate::inventory::Cluster;
 use crate::network;
-
-use super::super::document::Document;
-use super::super::exposed::ExposedAddress;
-use super::super::finding::Finding;
 
 pub(in super::super) fn addresses_are_in_the_pool(document: &Document<'_>) -> Vec<Finding> {
     document.exposed.iter().filter_map(|exposed| pool_fault(document.cluster, exposed)).collect()

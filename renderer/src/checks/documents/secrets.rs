@@ -1,14 +1,13 @@
-//! No plaintext secret may be rendered: a repository is read by more people than a Vault.
+//! No plaintext secret may be rendered: a repository is read by more people than a secret store.
 
+use crate::checks::{Document, Finding};
 use crate::key_path::Step;
 use crate::secrets::{announces_a_secret, holds_a_secret, is_secret_object, is_secret_text, secret_name};
 use crate::tree::{Below, Visit, walk};
 use crate::yaml::Value;
 
-use super::super::document::Document;
-use super::super::finding::Finding;
-
-const HINT: &str = "keep it in Vault and refer to it, by an ExternalSecret and the chart's `existingSecret`";
+const HINT: &str =
+    "keep it in a secret store and refer to it, by an ExternalSecret and the chart's `existingSecret`";
 
 pub(in super::super) fn no_plaintext_secrets(document: &Document<'_>) -> Vec<Finding> {
     let is_secret = document.object().and_then(Value::as_map).is_some_and(is_secret_object);

@@ -4,12 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::checks::{ClusterFlows, Ends, Finding, FlowFinding, Flows, Receiver, Sender};
 use crate::path::ClusterName;
+use crate::plural::quoted;
 
-use super::super::clusters::{ClusterFlows, FlowFinding, Flows};
-use super::super::finding::Finding;
 use super::endpoint::Endpoint;
-use super::ends::{Ends, Receiver, Sender, Tenant};
 
 impl ClusterFlows<'_> {
     fn ends_of(&self, signal: &str) -> impl Iterator<Item = (usize, &Ends)> {
@@ -31,45 +30,31 @@ impl ClusterFlows<'_> {
 
 /// What a cluster sends must reach its hub; a hub may send to any other. Judges the signals that are meant.
 pub(super) fn arrive(flows: &Flows<'_>, is_meant: fn(&str) -> bool) -> Vec<FlowFinding> {
-    let mut found = Found::default();
+    let mut findings = Vec::new();
+    // Hubs without a receiver: reported with the first sender, since one thing is missing and not each sender wrong.
+    let mut without_receiver: BTreeSet<(&ClusterName, &str)> = BTreeSet::new();
     for cluster in flows.each() {
         for (at, ends) in cluster.all_ends().filter(|(_, ends)| is_meant(&ends.signal)) {
-            let named = ends.senders.iter().filter_map(|sender| name_fault(cluster, &ends.signal, sender));
+            let signal = ends.signal.as_str();
+            let named = ends.senders.iter().filter_map(|sender| name_fault(cluster, signal, sender));
             let faults = ends.faults.iter().cloned().chain(named);
-            found.findings.extend(faults.map(|fault| cluster.finding_in(at, fault)));
+            findings.extend(faults.map(|fault| cluster.finding_in(at, fault)));
             // Of a hub that was not rendered, it is not known where it receives.
-            if let Some(hub) = flows.clusters.get(&cluster.cluster.hub) {
-                let route = Route { flows, cluster, hub, signal: &ends.signal };
-                let lost = ends.senders.iter().filter_map(|sender| route.judge(sender));
-                lost.for_each(|finding| found.add(&route, cluster.finding_in(at, finding)));
+            let Some(hub) = flows.clusters.get(&cluster.cluster.hub) else { continue };
+            let route = Route { flows, cluster, hub, signal };
+            for lost in ends.senders.iter().filter_map(|sender| route.judge(sender)) {
+                let unreachable = hub.unreachable(signal);
+                let is_missing = unreachable.is_none() && hub.receivers(signal).next().is_none();
+                // A hub that none can reach is the one to change.
+                let finding = unreachable.unwrap_or_else(|| cluster.finding_in(at, lost));
+                let is_new = !is_missing || without_receiver.insert((&hub.cluster.name, signal));
+                if is_new && !findings.contains(&finding) {
+                    findings.push(finding);
+                }
             }
         }
     }
-    found.findings
-}
-
-/// What is found, each thing once.
-#[derive(Default)]
-struct Found<'a> {
-    findings: Vec<FlowFinding>,
-    /// Hubs without a receiver: reported with the first sender, since one thing is missing and not each sender wrong.
-    without_receiver: BTreeSet<(&'a ClusterName, &'a str)>,
-}
-
-impl<'a> Found<'a> {
-    fn add(&mut self, route: &Route<'a>, finding: FlowFinding) {
-        let Route { hub, signal, .. } = route;
-        let unreachable = hub.unreachable(signal);
-        let is_missing = unreachable.is_none() && hub.receivers(signal).next().is_none();
-        if is_missing && !self.without_receiver.insert((&hub.cluster.name, signal)) {
-            return;
-        }
-        // A hub that none can reach is the one to change.
-        let finding = unreachable.unwrap_or(finding);
-        if !self.findings.contains(&finding) {
-            self.findings.push(finding);
-        }
-    }
+    findings
 }
 
 /// The way from a cluster to its hub.
@@ -107,18 +92,16 @@ impl Route<'_> {
     }
 
     fn hint(&self) -> String {
-        let known: Vec<_> =
-            self.hub.receivers(self.signal).map(|receiver| format!("`{}`", receiver.endpoint)).collect();
+        let known = quoted(self.hub.receivers(self.signal).map(|receiver| &receiver.endpoint));
         let (hub, signal) = (&self.hub.cluster.name, self.signal);
         if known.is_empty() {
             return format!("hub `{hub}` runs no add-on that receives {signal}");
         }
-        let known = known.join(", ");
         format!("hub `{hub}` has {known}; a machine outside the clusters is named in `_fleet.yaml`")
     }
 
     fn judge_tenant(&self, sender: &Sender, receiver: &Receiver) -> Option<Finding> {
-        let (Some(without), Tenant::By(by)) = (&receiver.tenants, &sender.tenant) else { return None };
+        let (without, by) = receiver.tenants.as_ref().zip(sender.unnamed_tenant.as_ref())?;
         let message = format!(
             "{} are sent to `{}` without a tenant, and hub `{}` requires one",
             self.signal, sender.url, self.hub.cluster.name

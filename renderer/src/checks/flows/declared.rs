@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::catalog::{Condition, Exposed, LoginValue, Receives, ReceivingEndpoint, Sends, Target, ValuePath};
-use crate::inventory::Cluster;
-use crate::key_path::{Step, key};
-use crate::network::Address;
-use crate::problem::did_you_mean;
+use crate::checks::{ClusterLabel, Document, Ends, Finding, Login, Part, Receiver, Sender};
+use crate::key_path::{Step, keys};
+use crate::problem::hint_at_near;
+use crate::tree::Tree;
 use crate::yaml::Value;
 
-use super::super::document::Document;
 use super::super::exposed::{ADDRESS_KEY, addresses_of};
-use super::super::finding::{Finding, Part};
 use super::super::readers;
 use super::endpoint::Endpoint;
-use super::ends::{ClusterLabel, Ends, Login, Receiver, Sender, Tenant};
 
 /// Where a program listens to its own pod alone.
 const LOOPBACKS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -42,80 +39,80 @@ fn receive(document: &Document<'_>, receives: &Receives, values: &Value, end: &m
     if let Some(reader) = &receives.reader {
         readers::read(reader, values, end);
     }
-    let addresses = addresses(document, &receives.exposed);
+    match receivers(document, receives, values, &end.signal) {
+        Ok(found) => end.receivers.extend(found),
+        Err(obstacle) => end.unreachable = Some(obstacle),
+    }
+}
+
+/// Returns where a signal is received, or what keeps other clusters from reaching that.
+fn receivers(
+    document: &Document<'_>,
+    receives: &Receives,
+    values: &Value,
+    signal: &str,
+) -> Result<Vec<Receiver>, Finding> {
+    if let Some(condition) = receives.requires.iter().find(|condition| !condition.holds(values)) {
+        return Err(unreachable(&condition.value, signal, condition.advice()));
+    }
+    let addresses = addresses(document, &receives.exposed, values, signal)?;
     let endpoints: Vec<_> =
         receives.endpoints.iter().filter(|endpoint| is_listening(endpoint, values)).collect();
-    let obstacle = receives
-        .requires
-        .iter()
-        .find(|condition| !condition.holds(values))
-        .map(|condition| (condition.value.clone(), condition.advice()))
-        .or_else(|| not_exposed(&receives.exposed, &addresses, values))
-        .or_else(|| endpoints.is_empty().then(|| not_listening(receives, values)).flatten());
-    let obstacle = obstacle.map(|(path, hint)| {
-        let message = format!("spokes cannot reach the endpoint for {} here", end.signal);
-        Finding::new(&path.steps(), message).hint(hint)
-    });
-    end.unreachable = obstacle.or_else(|| unknown_address(document.cluster, &end.signal, &receives.exposed));
-    if end.unreachable.is_some() {
-        return;
+    if let (true, Some(first)) = (endpoints.is_empty(), receives.endpoints.first())
+        && let Some(listen) = &first.listen
+    {
+        let port = first.port.of(values);
+        let hint = format!("let it listen on port `{port}` of every address: the Service leads there");
+        return Err(unreachable(listen, signal, hint));
     }
     let tenants = receives.tenant.as_ref().filter(|tenant| tenant.holds(values));
     let namespace = document.addon.map_or("", |addon| &addon.facts.namespace);
-    end.receivers.extend(endpoints.iter().flat_map(|endpoint| {
+    let at_each_address = endpoints.iter().flat_map(|endpoint| {
         addresses.iter().map(|host| Receiver {
             endpoint: address_of(endpoint, *host, values),
             namespace: namespace.to_owned(),
             tenants: tenants.map(Condition::counter_advice),
         })
-    }));
+    });
+    Ok(at_each_address.collect())
 }
 
-fn addresses(document: &Document<'_>, exposed: &Exposed) -> Vec<IpAddr> {
+fn unreachable(path: &ValuePath, signal: &str, hint: String) -> Finding {
+    let message = format!("spokes cannot reach the endpoint for {signal} here");
+    Finding::new(&path.steps(), message).hint(hint)
+}
+
+/// Returns the addresses that a receiver is exposed at, or why there is none.
+fn addresses(
+    document: &Document<'_>,
+    exposed: &Exposed,
+    values: &Value,
+    signal: &str,
+) -> Result<Vec<IpAddr>, Finding> {
     match exposed {
-        Exposed::Service { service, .. } => addresses_of(document.exposed, &service.steps()).collect(),
+        Exposed::Service { service, r#type } => {
+            let addresses: Vec<_> = addresses_of(document.exposed, &service.steps()).collect();
+            let type_at = r#type.clone().unwrap_or_else(|| service.join("type"));
+            if type_at.text(values) != Some("LoadBalancer") {
+                let hint =
+                    format!("set `{type_at}: LoadBalancer`, and `{ADDRESS_KEY}` to an address of the pool");
+                return Err(unreachable(&type_at, signal, hint));
+            }
+            let address_at = service.join(ADDRESS_KEY);
+            let hint = format!("set `{address_at}` to an address of the pool");
+            if addresses.is_empty() { Err(unreachable(&address_at, signal, hint)) } else { Ok(addresses) }
+        }
         Exposed::Address { address } => {
-            document.cluster.facts.addresses.get(address).copied().map(Address::ip).into_iter().collect()
+            let known = &document.cluster.facts.addresses;
+            known.get(address).map(|known| vec![known.ip()]).ok_or_else(|| {
+                let message = format!("`{}` has no address `{address}`", document.cluster.name);
+                let other = || "add it to `addresses` of the cluster".to_owned();
+                let hint = hint_at_near(address, known.keys().map(String::as_str), other);
+                let path = keys(&["receives", signal, "exposed", "address"]);
+                Finding::new(&path, message).hint(hint).on(Part::Addon)
+            })
         }
     }
-}
-
-/// Returns what keeps a Service from having an address.
-fn not_exposed(exposed: &Exposed, addresses: &[IpAddr], values: &Value) -> Option<(ValuePath, String)> {
-    // An address that the cluster does not have is missing from the facts, and not in the values.
-    let Exposed::Service { service, r#type } = exposed else { return None };
-    let type_at = r#type.clone().unwrap_or_else(|| service.join("type"));
-    if type_at.text(values) != Some("LoadBalancer") {
-        let hint = format!("set `{type_at}: LoadBalancer`, and `{ADDRESS_KEY}` to an address of the pool");
-        return Some((type_at, hint));
-    }
-    let address_at = service.join(ADDRESS_KEY);
-    let hint = format!("set `{address_at}` to an address of the pool");
-    addresses.is_empty().then_some((address_at, hint))
-}
-
-/// Finds a receiver at an address that its cluster does not have.
-fn unknown_address(cluster: &Cluster, signal: &str, exposed: &Exposed) -> Option<Finding> {
-    let Exposed::Address { address } = exposed else { return None };
-    let known = &cluster.facts.addresses;
-    if known.contains_key(address) {
-        return None;
-    }
-    let message = format!("`{}` has no address `{address}`", cluster.name);
-    let hint = match did_you_mean(address, known.keys().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "add it to `addresses` of the cluster".to_owned(),
-    };
-    let path = ["receives", signal, "exposed", "address"].map(key);
-    Some(Finding::new(&path, message).hint(hint).on(Part::Addon))
-}
-
-/// Returns what keeps the program from listening where its Service leads to.
-fn not_listening(receives: &Receives, values: &Value) -> Option<(ValuePath, String)> {
-    let first = receives.endpoints.first()?;
-    let listen = first.listen.clone()?;
-    let port = first.port.of(values);
-    Some((listen, format!("let it listen on port `{port}` of every address: the Service leads there")))
 }
 
 /// Returns whether a program listens where its Service leads to. What is not set is as the chart has it: on.
@@ -172,15 +169,10 @@ fn log_in(login: &LoginValue, values: &Value, end: &mut Ends) {
 
 fn senders(target: &Target, values: &Value) -> Vec<Sender> {
     let Some(each) = &target.each else { return sender(target, Vec::new(), values).into_iter().collect() };
-    let items: Vec<(Step, &Value)> = match each.of(values) {
-        Some(Value::List(items)) => {
-            items.iter().enumerate().map(|(index, item)| (Step::Index(index), item)).collect()
-        }
-        Some(Value::Map(map)) => map.iter().map(|(name, item)| (key(name), item)).collect(),
-        _ => Vec::new(),
-    };
-    let below = |(step, item)| sender(target, [each.steps(), vec![step]].concat(), item);
-    items.into_iter().filter_map(below).collect()
+    let items = each.of(values).into_iter().flat_map(Tree::children);
+    let below =
+        |(step, item): (Step<&str>, _)| sender(target, [each.steps(), vec![step.owned()]].concat(), item);
+    items.filter_map(below).collect()
 }
 
 fn sender(target: &Target, mut path: Vec<Step>, item: &Value) -> Option<Sender> {
@@ -194,10 +186,9 @@ fn sender(target: &Target, mut path: Vec<Step>, item: &Value) -> Option<Sender> 
         Some(added) => format!("{}{added}", url.trim_end_matches('/')),
         None => url,
     };
-    let tenant = match &target.tenant {
-        Some(tenant) if tenant.text(item).is_some() => Tenant::Named,
-        Some(tenant) => Tenant::By(format!("`{tenant}`")),
-        None => Tenant::By("its configuration".to_owned()),
+    let unnamed_tenant = match &target.tenant {
+        Some(tenant) => tenant.text(item).is_none().then(|| format!("`{tenant}`")),
+        None => Some("its configuration".to_owned()),
     };
-    Some(Sender { path, part: Part::Value, url, tenant })
+    Some(Sender { path, part: Part::Value, url, unnamed_tenant })
 }

@@ -2,9 +2,9 @@
 //!
 //! Knows nothing of charts: what `addon.yaml` says, and what the readers find, is brought into this form.
 
+use crate::checks::{Finding, Part};
 use crate::key_path::Step;
 
-use super::super::finding::{Finding, Part};
 use super::endpoint::Endpoint;
 
 /// What one document receives and sends of one signal.
@@ -45,17 +45,8 @@ pub struct Sender {
     pub part: Part,
     /// The address as a URL.
     pub url: String,
-    /// Whether a tenant is named, and if not, by what one would be.
-    pub tenant: Tenant,
-}
-
-/// Whether a sender names a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tenant {
-    /// It does.
-    Named,
-    /// It does not, and could by this.
-    By(String),
+    /// By what a tenant would be named, if none is.
+    pub unnamed_tenant: Option<String>,
 }
 
 /// A label with the name of the cluster that something comes from.

@@ -4,13 +4,9 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+use crate::checks::{ExposedAddress, Finding, FlowFinding, Flows, Spot};
 use crate::inventory::Cluster;
 use crate::path::RepoPath;
-
-use super::super::clusters::{FlowFinding, Flows};
-use super::super::document::Spot;
-use super::super::exposed::ExposedAddress;
-use super::super::finding::Finding;
 
 /// Two Services can't have one address, unless both agree to share it.
 pub(in super::super) fn addresses_are_exposed_once(flows: &Flows<'_>) -> Vec<FlowFinding> {

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::{Finding, FlowFinding, Flows, Login};
 use crate::path::ClusterName;
-
-use super::super::clusters::{FlowFinding, Flows};
-use super::super::finding::Finding;
-use super::ends::Login;
 
 /// What clusters send must carry their name, or the hub can't tell them apart.
 pub(in super::super) fn senders_name_their_cluster(flows: &Flows<'_>) -> Vec<FlowFinding> {

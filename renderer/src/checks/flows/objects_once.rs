@@ -5,51 +5,42 @@ use std::fmt;
 use hashbrown::HashMap;
 
 use crate::argo::{ArgoPart, Made};
-use crate::inventory::{Cluster, key};
-use crate::key_path::Step;
+use crate::checks::{ClusterFlows, Finding, FlowFinding, Flows, ObjectId};
+use crate::inventory::Cluster;
+use crate::key_path::{Step, keys};
 use crate::path::{ClusterName, RepoPath};
-
-use super::super::clusters::{ClusterFlows, FlowFinding, Flows};
-use super::super::documents::objects::ObjectId;
-use super::super::finding::Finding;
 
 /// Of two files that write one object, the last to be applied wins, and which that is changes from sync to sync.
 ///
 /// The objects of add-ons land on their own cluster, those of the cluster's own files on its hub.
 pub(in super::super) fn objects_are_written_once(flows: &Flows<'_>) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
-    let mut on_hubs: HashMap<(&ClusterName, &ObjectId), &RepoPath> = HashMap::new();
+    let mut written: HashMap<(&ClusterName, &ObjectId), &RepoPath> = HashMap::new();
     let mut argo = Argo::default();
     for cluster in flows.each() {
-        let mut own: HashMap<&ObjectId, &RepoPath> = HashMap::with_capacity(cluster.documents.len());
         for (file, document, footprint) in &cluster.documents {
-            let found =
-                footprint.argo.as_deref().map(|part| argo.add(cluster, file, part)).unwrap_or_default();
-            findings.extend(found.into_iter().map(|finding| cluster.finding(file, *document, finding)));
-            let Some(object) = &footprint.object else { continue };
-            let made = argo.add_object(cluster, file, object);
-            findings.extend(made.map(|finding| cluster.finding(file, *document, finding)));
-            let earlier = if object.is_on_hub {
-                on_hubs.insert((&cluster.cluster.hub, object), file)
-            } else {
-                own.insert(object, file)
-            };
-            if let Some(first) = earlier {
-                findings.push(cluster.finding(file, *document, written_twice(object, first == *file, first)));
+            let part = footprint.argo.as_deref();
+            let mut found = part.map(|part| argo.add(cluster, file, part)).unwrap_or_default();
+            if let Some(object) = &footprint.object {
+                found.extend(argo.add_object(cluster, file, object));
+                let at = lands_on(cluster.cluster, object.is_on_hub);
+                let first = written.insert((at, object), file);
+                found.extend(first.map(|first| written_twice(object, file, first)));
             }
+            findings.extend(found.into_iter().map(|finding| cluster.finding(file, *document, finding)));
         }
     }
     findings
 }
 
-fn written_twice(object: &ObjectId, is_same_file: bool, first: &RepoPath) -> Finding {
+fn written_twice(object: &ObjectId, file: &RepoPath, first: &RepoPath) -> Finding {
     let message = format!("{} `{}` is written twice", object.kind, object.name);
-    let hint = if is_same_file {
+    let hint = if first == file {
         "give each object of this file its own name".to_owned()
     } else {
         format!("`{first}` writes it, too; give each its own name")
     };
-    Finding::new(&["metadata", "name"].map(key), message).hint(hint)
+    Finding::new(&keys(&["metadata", "name"]), message).hint(hint)
 }
 
 /// What the Argo CD of each hub is given so far.
@@ -82,7 +73,7 @@ impl<'a> Argo<'a> {
         let source = Source { cluster: cluster.cluster, file, made: None };
         // Two that are written are two objects, as others are.
         let first = self.applications.insert(at, source).filter(|first| first.made.is_some())?;
-        Some(made_twice(&object.name, &["metadata", "name"].map(key), first, source))
+        Some(made_twice(&object.name, &keys(&["metadata", "name"]), first, source))
     }
 
     fn add(&mut self, cluster: &ClusterFlows<'a>, file: &'a RepoPath, part: &'a ArgoPart) -> Vec<Finding> {

@@ -3,14 +3,10 @@
 //! Knows that a deployment names the folder of what it deploys, or its chart. What a generator finds elsewhere may be anything.
 
 use crate::catalog::Addon;
+use crate::checks::{ClusterContent, ClusterFlows, Finding, FlowFinding, Part, Provided, Spot};
 use crate::path::RepoPath;
 use crate::plural::listed;
 use crate::snapshot::OUTPUT;
-
-use super::super::clusters::{ClusterContent, ClusterFlows, FlowFinding};
-use super::super::document::Spot;
-use super::super::finding::{Finding, Part};
-use super::Provided;
 
 /// The name of the check.
 const CHECK: &str = "deployed";
@@ -26,16 +22,13 @@ pub(in super::super) fn addons_are_deployed(content: &ClusterContent<'_>) -> Vec
     let Some(hub) = content.all.clusters.get(&own.cluster.hub) else { return Vec::new() };
     let addons = content.addons.iter().filter(|addon| !deploys(own, own, addon) && !deploys(hub, own, addon));
     let (answered, missing): (Vec<&Addon>, Vec<&Addon>) = addons.partition(|addon| is_answered(addon));
-    let mut findings: Vec<_> =
-        answered.into_iter().map(|addon| finding(own, addon, not_deployed(own, addon))).collect();
     let deploys_nothing = |cluster: &ClusterFlows<'_>| !cluster.provided().any(is_deployment);
-    match missing.as_slice() {
-        [first, ..] if deploys_nothing(own) && deploys_nothing(hub) => {
-            findings.push(finding(own, first, nothing_deployed(own, &missing)));
-        }
-        missing => findings.extend(missing.iter().map(|addon| finding(own, addon, not_deployed(own, addon)))),
-    }
-    findings
+    let is_nothing = deploys_nothing(own) && deploys_nothing(hub);
+    let nothing = missing.first().filter(|_| is_nothing);
+    let nothing = nothing.map(|first| finding(own, first, nothing_deployed(own, &missing)));
+    let others: &[&Addon] = if is_nothing { &[] } else { &missing };
+    let each = answered.iter().chain(others).map(|addon| finding(own, addon, not_deployed(own, addon)));
+    each.chain(nothing).collect()
 }
 
 fn is_answered(addon: &Addon) -> bool {

@@ -1,5 +1,6 @@
 //! Finds the names in documents. The spelling of keys differs from chart to chart, their endings hardly.
 
+use crate::key_path::{Step, key, keys};
 use crate::yaml::{Map, Value};
 
 use super::{Named, ServiceName};
@@ -17,25 +18,31 @@ const WRITTEN_BY_ISSUER: &str = "privateKeySecretRef";
 /// Keys whose list names Secrets.
 const SECRET_LISTS: [&str; 2] = ["secrets", "imagePullSecrets"];
 
-/// Returns what the entry of a map names besides Services; `map` holds the entry.
-pub(super) fn names_in_entry<'v>(
-    key: &'v str,
-    value: &'v Value,
-    map: &'v Map,
-) -> Option<(Option<&'static str>, Named)> {
+/// Returns what the entry of a map names besides Services, and where below it; `map` holds the entry.
+pub(super) fn names_in_entry(name: &str, value: &Value, map: &Map) -> Vec<(Vec<Step>, Named)> {
+    let secret =
+        |namespace: Option<&str>, name: &str| Named::Secret(namespace.map(str::to_owned), name.to_owned());
     match value {
-        Value::String(text) if STORAGE_KEYS.contains(&key) && is_name(text) => {
-            Some((None, Named::StorageClass(text.clone())))
+        Value::String(text) if STORAGE_KEYS.contains(&name) && is_name(text) => {
+            vec![(Vec::new(), Named::StorageClass(text.clone()))]
         }
-        Value::String(text) if SECRET_KEYS.contains(&key) && is_name(text) && !is_made_here(map) => {
-            Some((None, Named::Secret(None, text.clone())))
+        Value::String(text) if SECRET_KEYS.contains(&name) && is_name(text) && !is_made_here(map) => {
+            vec![(Vec::new(), secret(None, text))]
         }
-        Value::Map(inner) if is_secret_map(key, inner) && !is_optional(inner) => {
-            let name = inner.get("name").and_then(Value::as_str).filter(|name| is_name(name))?;
-            let namespace = inner.get("namespace").and_then(Value::as_str).map(str::to_owned);
-            Some((Some("name"), Named::Secret(namespace, name.to_owned())))
+        Value::Map(inner) if is_secret_map(name, inner) && !is_optional(inner) => {
+            let name = value.text_at(&["name"]).filter(|name| is_name(name));
+            let named = name.map(|name| (keys(&["name"]), secret(value.text_at(&["namespace"]), name)));
+            named.into_iter().collect()
         }
-        _ => None,
+        Value::List(items) if SECRET_LISTS.contains(&name) => {
+            let named = items.iter().enumerate().filter_map(|(index, item)| match item {
+                Value::String(name) => Some((vec![Step::Index(index)], name.as_str())),
+                item => Some((vec![Step::Index(index), key("name")], item.text_at(&["name"])?)),
+            });
+            let named = named.filter(|(_, name)| is_name(name));
+            named.map(|(path, name)| (path, secret(None, name))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -55,13 +62,8 @@ fn is_made_here(map: &Map) -> bool {
     ["issuerRef", "issuer", "hosts"].iter().any(|sibling| map.get(sibling).is_some()) || is_optional(map)
 }
 
-/// Returns whether a key holds a list of names of Secrets.
-pub(super) fn lists_secrets(key: &str) -> bool {
-    SECRET_LISTS.contains(&key)
-}
-
 /// Tells names from patterns and from templates of other tools.
-pub(super) fn is_name(text: &str) -> bool {
+fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

@@ -1,15 +1,15 @@
 //! Gathers the names that a document uses and provides.
 
-use crate::key_path::{Step, key, owned};
+use crate::checks::{Document, DocumentKind, NameUse, Named, Names, ServiceName};
+use crate::key_path::{Step, owned};
 use crate::snapshot::OUTPUT;
 use crate::tree::{Below, Visit, walk};
 use crate::yaml::{Map, Value};
 
-use super::super::document::{Document, DocumentKind, text_at};
 use super::super::readers::istio;
-use super::find::{is_name, lists_secrets, names_in_entry, service_names};
+use super::super::readers::names::POLICY_GROUP;
+use super::find::{names_in_entry, service_names};
 use super::provided::{folders, is_filled_later, of_object, provided_by};
-use super::{NameUse, Named, Names};
 
 /// Returns the names that a document uses and provides.
 pub(in super::super) fn names(document: &Document<'_>) -> Names {
@@ -38,8 +38,8 @@ struct Gather<'v> {
 impl<'v> Gather<'v> {
     fn new(document: &Document<'v>) -> Self {
         let own_namespace = document.addon.map(|addon| addon.facts.namespace.as_str());
-        let written = text_at(document.value, &["metadata", "namespace"]);
-        let kind = text_at(document.value, &["kind"]).unwrap_or_default();
+        let written = document.value.text_at(&["metadata", "namespace"]);
+        let kind = document.value.text_at(&["kind"]).unwrap_or_default();
         // An object that belongs to no namespace looks for Secrets where its controller does.
         let namespace = match document.kind {
             DocumentKind::Object if kind.starts_with("Cluster") => None,
@@ -47,8 +47,8 @@ impl<'v> Gather<'v> {
             DocumentKind::Values => own_namespace,
         };
         // A policy holds patterns of what others write, and the cluster's own files are for Argo CD.
-        let version = text_at(document.value, &["apiVersion"]).unwrap_or_default();
-        let is_policy = document.kind == DocumentKind::Object && version.contains(super::POLICY_GROUP);
+        let version = document.value.text_at(&["apiVersion"]).unwrap_or_default();
+        let is_policy = document.kind == DocumentKind::Object && version.contains(POLICY_GROUP);
         let mesh = document.values().and_then(|(addon, _)| addon.facts.mesh.as_deref());
         Self {
             namespace,
@@ -63,42 +63,22 @@ impl<'v> Gather<'v> {
     fn value(&mut self, visit: &Visit<'_, '_, Value>) {
         let (path, value, map) = (visit.path, visit.value, visit.parent().and_then(Value::as_map));
         if let (Some(name), Some(map), true) = (visit.key(), map, self.is_judged) {
-            if let Some((below, named)) = names_in_entry(name, value, map) {
-                self.use_name(path, below, named);
-            }
-            if let Value::List(items) = value
-                && lists_secrets(name)
-            {
-                self.secrets(path, items);
+            for (below, named) in names_in_entry(name, value, map) {
+                self.use_name([owned(path), below].concat(), named);
             }
         }
         match value {
-            Value::Map(map) if !path.is_empty() => self.object_in_values(map),
+            Value::Map(map) if !path.is_empty() => self.object_in_values(value, map),
             Value::String(text) => self.text(path, text),
             _ => {}
         }
     }
 
-    fn secrets(&mut self, path: &[Step<&str>], items: &[Value]) {
-        for (index, item) in items.iter().enumerate() {
-            let (below, name) = match item {
-                Value::String(name) => (None, name.as_str()),
-                item => (Some("name"), text_at(item, &["name"]).unwrap_or_default()),
-            };
-            if is_name(name) {
-                let path = [path, &[Step::Index(index)]].concat();
-                self.use_name(&path, below, Named::Secret(None, name.to_owned()));
-            }
-        }
-    }
-
-    fn use_name(&mut self, path: &[Step<&str>], below: Option<&str>, named: Named) {
+    fn use_name(&mut self, path: Vec<Step>, named: Named) {
         let named = match named {
             Named::Secret(None, name) => Named::Secret(self.namespace.map(str::to_owned), name),
             named => named,
         };
-        let mut path = owned(path);
-        path.extend(below.map(key));
         self.names.used.push(NameUse { path, named });
     }
 
@@ -110,19 +90,19 @@ impl<'v> Gather<'v> {
         }
         if self.is_judged {
             for service in service_names(text) {
-                let service = if self.is_of_mesh { service.of_mesh() } else { service };
-                self.use_name(path, None, Named::Service(service));
+                let service = ServiceName { is_of_mesh: self.is_of_mesh, ..service };
+                self.use_name(owned(path), Named::Service(service));
             }
         }
     }
 
     /// Many charts take whole objects among their values.
-    fn object_in_values(&mut self, map: &Map) {
+    fn object_in_values(&mut self, object: &Value, map: &Map) {
         if let Some(namespace) = self.own_namespace
             && map.get("apiVersion").is_some()
             && map.get("kind").is_some()
         {
-            self.names.provided.extend(of_object(map, namespace));
+            self.names.provided.extend(of_object(object, namespace));
         }
     }
 }

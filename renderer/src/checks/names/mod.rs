@@ -14,9 +14,6 @@ use crate::catalog::{Addon, ValuePath};
 use crate::key_path::Step;
 use crate::yaml::Value;
 
-/// The group of policies, which hold patterns of names and not names.
-const POLICY_GROUP: &str = "kyverno.io/";
-
 /// The names that a document uses, and those that it provides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
@@ -76,28 +73,19 @@ pub enum Provided {
     Anything,
     /// A Secret that is pushed to somewhere else, to a spoke for one.
     Pushed(String),
-    /// A Service with the ports that are known of it; any if none are.
-    Service {
-        /// The namespace.
-        namespace: String,
-        /// The name.
-        name: String,
-        /// The ports.
-        ports: Vec<u16>,
-    },
-    /// Services of a release whose names all begin alike, since not all of them are known.
-    Services {
-        /// The namespace.
-        namespace: String,
-        /// What the names begin with.
-        beginning: String,
-    },
+    /// A Service, or all of a release.
+    Service(ProvidedService),
 }
 
-impl ServiceName {
-    pub(super) fn of_mesh(self) -> Self {
-        Self { is_of_mesh: true, ..self }
-    }
+/// A Service that is there, or all whose names begin alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvidedService {
+    namespace: String,
+    name: String,
+    /// Whether the name is what those of a release begin with, since not all of them are known.
+    is_beginning: bool,
+    /// The ports that are known; any if none are.
+    ports: Vec<u16>,
 }
 
 impl Names {

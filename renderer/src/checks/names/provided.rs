@@ -2,11 +2,12 @@
 
 use crate::argo::{self, applications};
 use crate::catalog::{Addon, Service, StorageClasses};
+use crate::checks::{Document, Provided, ProvidedService};
 use crate::snapshot::OUTPUT;
+use crate::tree::{Below, walk};
 use crate::yaml::{Map, Value};
 
-use super::super::document::Document;
-use super::{Provided, filled, full_name};
+use super::{filled, full_name};
 
 /// Returns what a document provides, and what objects in its values do: many charts take extra objects.
 pub(super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
@@ -15,18 +16,15 @@ pub(super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
     if let Some((addon, values)) = document.values() {
         provided.extend(services_of(addon, values));
         provided.extend(storage_classes_of(addon, values));
-    } else if let Value::Map(map) = document.value {
-        provided.extend(of_object(map, &addon.facts.namespace));
+    } else {
+        provided.extend(of_object(document.value, &addon.facts.namespace));
     }
     provided
 }
 
 /// Returns what an object provides.
-pub(super) fn of_object(object: &Map, own_namespace: &str) -> Vec<Provided> {
-    let text = |path: &[&str]| {
-        let (first, rest) = path.split_first()?;
-        object.get(first)?.at(rest)?.as_str().map(str::to_owned)
-    };
+pub(super) fn of_object(object: &Value, own_namespace: &str) -> Vec<Provided> {
+    let text = |path: &[&str]| object.text_at(path).map(str::to_owned);
     let Some(name) = text(&["metadata", "name"]) else { return Vec::new() };
     let namespace = || text(&["metadata", "namespace"]).unwrap_or_else(|| own_namespace.to_owned());
     let secret = |name| vec![Provided::Secret(Some(namespace()), name)];
@@ -36,49 +34,54 @@ pub(super) fn of_object(object: &Map, own_namespace: &str) -> Vec<Provided> {
         Some("ExternalSecret") => secret(text(&["spec", "target", "name"]).unwrap_or(name)),
         Some("ClusterExternalSecret") => {
             let target = text(&["spec", "externalSecretSpec", "target", "name"]);
-            vec![Provided::Secret(
-                None,
-                target.or_else(|| text(&["spec", "externalSecretName"])).unwrap_or(name),
-            )]
+            let target = target.or_else(|| text(&["spec", "externalSecretName"]));
+            vec![Provided::Secret(None, target.unwrap_or(name))]
         }
         Some("PushSecret") => pushed(object),
         Some("Certificate") => text(&["spec", "secretName"]).map(secret).unwrap_or_default(),
-        Some("Service") => vec![Provided::Service { namespace: namespace(), name, ports: ports_of(object) }],
+        Some("Service") => {
+            let (namespace, ports) = (namespace(), ports_of(object));
+            vec![Provided::Service(ProvidedService { namespace, name, ports, is_beginning: false })]
+        }
         _ => Vec::new(),
     }
 }
 
-fn pushed(object: &Map) -> Vec<Provided> {
-    let data = object.get("spec").and_then(|spec| spec.get("data")).and_then(Value::as_list);
-    let key = |entry: &Value| entry.at(&["match", "remoteRef", "remoteKey"])?.as_str().map(str::to_owned);
-    data.unwrap_or_default().iter().filter_map(key).map(Provided::Pushed).collect()
+fn pushed(object: &Value) -> Vec<Provided> {
+    let key = |entry: &Value| entry.text_at(&["match", "remoteRef", "remoteKey"]).map(str::to_owned);
+    list_at(object, &["spec", "data"]).iter().filter_map(key).map(Provided::Pushed).collect()
 }
 
-fn ports_of(service: &Map) -> Vec<u16> {
-    let ports = service.get("spec").and_then(|spec| spec.get("ports")).and_then(Value::as_list);
+fn ports_of(service: &Value) -> Vec<u16> {
     let port = |entry: &Value| match entry.get("port")? {
         Value::Number(port) => port.as_str().parse().ok(),
         _ => None,
     };
-    ports.unwrap_or_default().iter().filter_map(port).collect()
+    list_at(service, &["spec", "ports"]).iter().filter_map(port).collect()
+}
+
+fn list_at<'v>(object: &'v Value, path: &[&str]) -> &'v [Value] {
+    object.at(path).and_then(Value::as_list).unwrap_or_default()
 }
 
 /// Returns the Services that a release brings, as far as `addon.yaml` and the values say how they are called.
 ///
 /// Nothing if that follows from the add-on alone and its Services are not described: then it is worked out where it is needed.
 fn services_of(addon: &Addon, values: &Value) -> Vec<Provided> {
-    let namespace = || addon.facts.namespace.clone();
+    let provided = |name, ports, is_beginning| {
+        let namespace = addon.facts.namespace.clone();
+        Provided::Service(ProvidedService { namespace, name, is_beginning, ports })
+    };
     let Some(services) = &addon.facts.provides.services else {
         let is_renamed = ["fullnameOverride", "nameOverride"]
             .iter()
-            .any(|key| values.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty()));
-        let renamed = || Provided::Services { namespace: namespace(), beginning: full_name(addon, values) };
-        return is_renamed.then(renamed).into_iter().collect();
+            .any(|key| values.text_at(&[*key]).is_some_and(|text| !text.is_empty()));
+        let renamed = is_renamed.then(|| provided(full_name(addon, values), Vec::new(), true));
+        return renamed.into_iter().collect();
     };
-    let service = |service: &Service| Provided::Service {
-        namespace: namespace(),
-        name: filled(&service.name, addon, service.subchart.as_ref(), values),
-        ports: service.ports.iter().map(|port| port.of(values)).collect(),
+    let service = |service: &Service| {
+        let name = filled(&service.name, addon, service.subchart.as_ref(), values);
+        provided(name, service.ports.iter().map(|port| port.of(values)).collect(), false)
     };
     services.iter().map(service).collect()
 }
@@ -87,10 +90,10 @@ fn services_of(addon: &Addon, values: &Value) -> Vec<Provided> {
 fn storage_classes_of(addon: &Addon, values: &Value) -> Vec<Provided> {
     let names = |classes: &StorageClasses| -> Vec<String> {
         match classes {
-            StorageClasses::One { name, when } if when.iter().all(|condition| condition.holds(values)) => {
-                vec![name.of(values).to_owned()]
+            StorageClasses::One { name, when } => {
+                let is_made = when.iter().all(|condition| condition.holds(values));
+                is_made.then(|| name.of(values).to_owned()).into_iter().collect()
             }
-            StorageClasses::One { .. } => Vec::new(),
             StorageClasses::Each { keys_of } => {
                 let map = keys_of.of(values).and_then(Value::as_map);
                 map.into_iter().flat_map(Map::iter).map(|(name, _)| name.to_owned()).collect()
@@ -131,12 +134,10 @@ pub(super) fn is_filled_later(object: &Value) -> bool {
 
 /// Adds the texts of a value that name a rendered folder.
 fn add_texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
-    match value {
-        Value::String(text) if text.contains(OUTPUT) => found.push(text),
-        Value::List(items) => items.iter().for_each(|item| add_texts(item, found)),
-        Value::Map(map) => Map::iter(map).for_each(|(_, value)| add_texts(value, found)),
-        _ => {}
-    }
+    walk(value, &mut |visit| {
+        found.extend(visit.value.as_str().filter(|text| text.contains(OUTPUT)));
+        Below::Enter
+    });
 }
 
 /// Returns the rendered folders of add-ons that a text names: `argocd-apps/<cluster>/<add-on>`, or a pattern of both.

@@ -1,40 +1,31 @@
 //! Secrets: a pod that names one which nothing provides does not start.
 
 use crate::catalog::Addon;
-
-use super::super::clusters::{ClusterContent, ClusterFlows, FlowFinding};
-use super::super::finding::Finding;
-use super::{Named, Provided};
+use crate::checks::{ClusterContent, Finding, FlowFinding, Named, Provided};
 
 /// Judged where some document provides Secrets: elsewhere they are put there by hand.
 pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Vec<FlowFinding> {
-    let provided: Vec<(Option<&str>, &str)> = cluster
-        .flows
-        .provided()
-        .filter_map(|provided| match provided {
-            Provided::Secret(namespace, name) => Some((namespace.as_deref(), name.as_str())),
-            _ => None,
-        })
-        .collect();
+    let here = cluster.flows.provided().filter_map(|provided| match provided {
+        Provided::Secret(namespace, name) => Some((namespace.as_deref(), name)),
+        _ => None,
+    });
+    let here: Vec<_> = here.collect();
     // Of a hub that was not rendered, it is not known what it pushes.
-    if provided.is_empty() || !cluster.all.clusters.contains_key(&cluster.flows.cluster.hub) {
-        return Vec::new();
-    }
-    let mut findings = Vec::new();
-    let pushed = pushed_by_hub(cluster);
-    for (document, used) in cluster.flows.used() {
-        let Named::Secret(namespace, name) = &used.named else { continue };
+    let hub = cluster.all.clusters.get(&cluster.flows.cluster.hub).filter(|_| !here.is_empty());
+    let Some(hub) = hub else { return Vec::new() };
+    // To which cluster and namespace something is pushed, a store says that is not followed here.
+    let is_pushed =
+        |name: &String| hub.provided().any(|it| matches!(it, Provided::Pushed(pushed) if pushed == name));
+    cluster.flows.judge_names(|used| {
+        let Named::Secret(namespace, name) = &used.named else { return None };
         let namespace = namespace.as_deref();
-        let is_it = |(given, other): &(Option<&str>, &str)| {
-            other == name && (given.is_none() || namespace.is_none() || *given == namespace)
-        };
-        if provided.iter().any(is_it) || is_known(cluster, namespace, name) || pushed.contains(&name.as_str())
-        {
-            continue;
+        let is_it = |given: Option<&str>| given.is_none() || namespace.is_none() || given == namespace;
+        let mut places = here.iter().filter(|(_, other)| *other == name).map(|(given, _)| *given);
+        let is_known = |addon: &&Addon| is_from_outside(addon, name) || is_made_by(addon, namespace, name);
+        if places.clone().any(is_it) || cluster.addons.iter().any(is_known) || is_pushed(name) {
+            return None;
         }
-        let elsewhere =
-            provided.iter().find(|(_, other)| other == name).and_then(|(namespace, _)| *namespace);
-        let (message, hint) = match (elsewhere, namespace) {
+        let (message, hint) = match (places.next().flatten(), namespace) {
             (Some(elsewhere), Some(namespace)) => (
                 format!(
                     "Secret `{name}` is provided in the namespace `{elsewhere}` and not in `{namespace}`"
@@ -46,25 +37,8 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
                 "write an ExternalSecret or a Certificate that makes it; name one that is put there by hand under `outside.secrets` in `addon.yaml`",
             ),
         };
-        findings.push(cluster.flows.finding_of(document, Finding::new(&used.path, message).hint(hint)));
-    }
-    findings
-}
-
-/// Returns the Secrets that the hub pushes somewhere: to which cluster and namespace says a store that is not followed here.
-fn pushed_by_hub<'a>(cluster: &'a ClusterContent<'_>) -> Vec<&'a str> {
-    let hub = cluster.all.clusters.get(&cluster.flows.cluster.hub);
-    let provided = hub.into_iter().flat_map(ClusterFlows::provided);
-    provided
-        .filter_map(|provided| match provided {
-            Provided::Pushed(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect()
-}
-
-fn is_known(cluster: &ClusterContent<'_>, namespace: Option<&str>, name: &str) -> bool {
-    cluster.addons.iter().any(|addon| is_from_outside(addon, name) || is_made_by(addon, namespace, name))
+        Some(Finding::new(&used.path, message).hint(hint))
+    })
 }
 
 fn is_from_outside(addon: &Addon, name: &str) -> bool {

@@ -6,12 +6,14 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::Addon;
-use crate::problem::did_you_mean;
+use crate::checks::{
+    ClusterContent, ClusterFlows, Finding, FlowFinding, Named, Part, Provided, ProvidedService, ServiceName,
+};
+use crate::plural::quoted;
+use crate::problem::hint_at_near;
 use crate::yaml::Value;
 
-use super::super::clusters::{ClusterContent, ClusterFlows, FlowFinding};
-use super::super::finding::{Finding, Part};
-use super::{Named, Provided, ServiceName, full_name};
+use super::full_name;
 
 /// Services that are in every cluster.
 const IN_EVERY_CLUSTER: [(&str, &str); 2] = [("default", "kubernetes"), ("kube-system", "kube-dns")];
@@ -30,21 +32,27 @@ fn begins(name: &str, beginning: &str) -> bool {
     name.strip_prefix(beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-pub(in super::super) fn services_exist(cluster: &ClusterContent<'_>) -> Vec<FlowFinding> {
-    let mut findings = Vec::new();
-    let mut reported = BTreeSet::new();
-    for (document, used) in cluster.flows.used() {
-        let Named::Service(service) = &used.named else { continue };
-        if !(cluster.all.may_go_on)() {
-            break;
-        }
-        if let Some((message, hint)) = fault(cluster, service).filter(|fault| reported.insert(fault.clone()))
-        {
-            let finding = Finding::new(&used.path, message).hint(hint).on(Part::Insertion);
-            findings.push(cluster.flows.finding_of(document, finding));
-        }
+fn services_of<'a>(cluster: &'a ClusterFlows<'_>) -> impl Iterator<Item = &'a ProvidedService> {
+    cluster.provided().filter_map(|provided| match provided {
+        Provided::Service(service) => Some(service),
+        _ => None,
+    })
+}
+
+impl ProvidedService {
+    fn is_it(&self, name: &str) -> bool {
+        if self.is_beginning { begins(name, &self.name) } else { *name == self.name }
     }
-    findings
+}
+
+pub(in super::super) fn services_exist(cluster: &ClusterContent<'_>) -> Vec<FlowFinding> {
+    let mut reported = BTreeSet::new();
+    cluster.flows.judge_names(|used| {
+        let Named::Service(service) = &used.named else { return None };
+        let fault = (cluster.all.may_go_on)().then(|| fault(cluster, service)).flatten();
+        let (message, hint) = fault.filter(|fault| reported.insert(fault.clone()))?;
+        Some(Finding::new(&used.path, message).hint(hint).on(Part::Insertion))
+    })
 }
 
 fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String, String)> {
@@ -54,29 +62,10 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
     if is_from_outside || IN_EVERY_CLUSTER.contains(&(namespace, name)) {
         return None;
     }
-    let mut beside = Vec::new();
-    for provided in cluster.flows.provided() {
-        match provided {
-            Provided::Service { namespace: other, name: known, ports }
-                if other == namespace && known == name =>
-            {
-                return port
-                    .filter(|port| !ports.is_empty() && !ports.contains(port))
-                    .map(|port| wrong_port(service, port, ports));
-            }
-            Provided::Services { namespace: other, beginning }
-                if other == namespace && begins(name, beginning) =>
-            {
-                return None;
-            }
-            Provided::Service { namespace: other, name, .. }
-            | Provided::Services { namespace: other, beginning: name }
-                if other == namespace =>
-            {
-                beside.push(name.as_str());
-            }
-            _ => {}
-        }
+    let beside: Vec<_> = services_of(cluster.flows).filter(|it| it.namespace == *namespace).collect();
+    if let Some(it) = beside.iter().find(|it| it.is_it(name)) {
+        let is_unknown = |port: &u16| !it.ports.is_empty() && !it.ports.contains(port);
+        return port.filter(is_unknown).map(|port| wrong_port(service, port, &it.ports));
     }
     if cluster.addons.iter().any(|addon| may_bring(addon, service)) {
         return None;
@@ -84,6 +73,7 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
     if service.is_of_mesh && is_elsewhere_in_mesh(cluster, service) {
         return None;
     }
+    let beside: Vec<_> = beside.iter().map(|it| it.name.as_str()).collect();
     Some(unknown(cluster, service, &beside))
 }
 
@@ -94,16 +84,14 @@ fn is_elsewhere_in_mesh(cluster: &ClusterContent<'_>, service: &ServiceName) -> 
         return true;
     }
     let others = cluster.all.clusters.values().filter(|other| other.cluster.hub == *hub);
-    others.flat_map(ClusterFlows::provided).any(|provided| {
-        matches!(provided, Provided::Service { namespace, name, .. } if *namespace == service.namespace && *name == service.name)
-    })
+    let mut services = others.flat_map(services_of);
+    services.any(|it| it.namespace == service.namespace && it.is_it(&service.name))
 }
 
 fn wrong_port(service: &ServiceName, port: u16, ports: &[u16]) -> (String, String) {
-    let known: Vec<_> = ports.iter().map(|port| format!("`{port}`")).collect();
     let message =
         format!("Service `{}` of the namespace `{}` has no port `{port}`", service.name, service.namespace);
-    (message, format!("its ports: {}", known.join(", ")))
+    (message, format!("its ports: {}", quoted(ports)))
 }
 
 fn unknown(cluster: &ClusterContent<'_>, service: &ServiceName, beside: &[&str]) -> (String, String) {
@@ -115,25 +103,20 @@ fn unknown(cluster: &ClusterContent<'_>, service: &ServiceName, beside: &[&str])
         let message =
             format!("nothing of `{here}` is in the namespace `{namespace}`, where Service `{name}` is to be");
         let namespaces = cluster.addons.iter().map(|addon| addon.facts.namespace.as_str());
-        let hint = match did_you_mean(namespace, namespaces) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => outside_hint(service),
-        };
-        return (message, hint);
+        return (message, hint_at_near(namespace, namespaces, || outside_hint(service)));
     }
     let message = format!("nothing of `{here}` is called `{name}` in the namespace `{namespace}`");
     if let Some(hint) = releases.iter().find_map(|addon| unpinned_hint(addon, name, beside)) {
         return (message, hint);
     }
-    let hint = match (did_you_mean(name, beside.iter().copied()), beside) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, []) => outside_hint(service),
-        (None, beside) => {
-            let known: Vec<_> = beside.iter().take(8).map(|name| format!("`{name}`")).collect();
-            format!("known there: {}; `fullnameOverride` keeps names free of the release", known.join(", "))
-        }
+    let other = || match beside {
+        [] => outside_hint(service),
+        _ => format!(
+            "known there: {}; `fullnameOverride` keeps names free of the release",
+            quoted(beside.iter().take(8))
+        ),
     };
-    (message, hint)
+    (message, hint_at_near(name, beside.iter().copied(), other))
 }
 
 /// A chart that puts its own name behind the release's is the trap that most names fall into.

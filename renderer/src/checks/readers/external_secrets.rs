@@ -1,12 +1,10 @@
 //! External Secrets: where a secret store sends its requests, and by what it logs in.
 
-use crate::key_path::{Step, key};
+use crate::checks::{Ends, Finding, Login, Part, Sender};
+use crate::key_path::{Step, keys};
 use crate::yaml::Value;
 
-use super::super::document::text_at;
-use super::super::finding::{Finding, Part};
 use super::super::flows::endpoint::Endpoint;
-use super::super::flows::ends::{Ends, Login, Sender, Tenant};
 
 /// The signal that a store sends: requests for secrets.
 const SIGNAL: &str = "secrets";
@@ -15,17 +13,16 @@ const DEFAULT_MOUNT: &str = "kubernetes";
 
 /// Reads a secret store of External Secrets that leads to Vault; nothing if the object is something else.
 pub(in super::super) fn store(object: &Value) -> Option<Ends> {
-    let kind = text_at(object, &["kind"])?;
+    let kind = object.text_at(&["kind"])?;
     let is_store = ["ClusterSecretStore", "SecretStore"].contains(&kind)
-        && text_at(object, &["apiVersion"])
-            .is_some_and(|version| version.starts_with("external-secrets.io/"));
+        && object.text_at(&["apiVersion"]).is_some_and(|version| version.starts_with("external-secrets.io/"));
     let at = ["spec", "provider", "vault"];
     let vault = object.at(&at).filter(|_| is_store)?;
-    let below = |rest: &[&str]| -> Vec<Step> { at.iter().chain(rest).map(|name| key(name)).collect() };
+    let below = |rest: &[&str]| -> Vec<Step> { keys(&[&at[..], rest].concat()) };
     let mut ends = Ends::of(SIGNAL);
-    if let Some(url) = text_at(vault, &["server"]) {
+    if let Some(url) = vault.text_at(&["server"]) {
         let (path, url_text) = (below(&["server"]), url.trim_end_matches('/').to_owned());
-        ends.senders.push(Sender { path, part: Part::Value, url: url_text, tenant: Tenant::Named });
+        ends.senders.push(Sender { path, part: Part::Value, url: url_text, unnamed_tenant: None });
         ends.faults.extend(trust_fault(vault, url, &below(&["server"])));
     }
     let has_namespace = vault.at(&["caProvider", "namespace"]).is_some();
@@ -34,7 +31,7 @@ pub(in super::super) fn store(object: &Value) -> Option<Ends> {
         ends.faults.push(Finding::new(&below(&["caProvider"]), message).hint("add `namespace:`"));
     }
     if let Some(kubernetes) = vault.at(&["auth", "kubernetes"]) {
-        let mount = text_at(kubernetes, &["mountPath"]).unwrap_or(DEFAULT_MOUNT);
+        let mount = kubernetes.text_at(&["mountPath"]).unwrap_or(DEFAULT_MOUNT);
         let path = below(&["auth", "kubernetes", "mountPath"]);
         if let Some(rest) = mount.strip_prefix("auth/") {
             let message = format!("`{mount}` would be looked for at `auth/{mount}`");

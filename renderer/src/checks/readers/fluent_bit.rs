@@ -1,11 +1,8 @@
 //! Fluent Bit: where the outputs of its classic configuration send logs.
 
+use crate::checks::{ClusterLabel, Ends, Finding, Part, Sender};
 use crate::key_path::{Step, key};
 use crate::yaml::Value;
-
-use super::super::document::text_at;
-use super::super::finding::{Finding, Part};
-use super::super::flows::ends::{ClusterLabel, Ends, Sender, Tenant};
 
 /// Where the `loki` output sends to when it says nothing.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -17,7 +14,7 @@ const OUTPUTS: [&str; 2] = ["config", "outputs"];
 /// Reads where Fluent Bit sends logs.
 pub(super) fn read(values: &Value, ends: &mut Ends) {
     let path = OUTPUTS.map(key);
-    let Some(text) = text_at(values, &OUTPUTS) else {
+    let Some(text) = values.text_at(&OUTPUTS) else {
         let message = "logs go to `elasticsearch-master`, as the chart does by default";
         let hint = "write an `[OUTPUT]` with `Name loki` to `config.outputs`";
         ends.faults.push(Finding::new(&path, message).hint(hint));
@@ -78,14 +75,12 @@ impl Section<'_> {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let port = self.text("port").unwrap_or(DEFAULT_PORT);
         let path = self.text("uri").unwrap_or(DEFAULT_PATH);
+        let is_named = ["tenant_id", "tenant_id_key"].iter().any(|name| self.text(name).is_some());
         Sender {
             path: Vec::new(),
             part: Part::Line(line),
             url: format!("{scheme}://{host}:{port}{path}"),
-            tenant: match self.text("tenant_id").or_else(|| self.text("tenant_id_key")) {
-                Some(_) => Tenant::Named,
-                None => Tenant::By("`Tenant_id`".to_owned()),
-            },
+            unnamed_tenant: (!is_named).then(|| "`Tenant_id`".to_owned()),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::key_path::{Step, key};
+use crate::checks::ExposedAddress;
+use crate::key_path::{Step, key, keys};
 use crate::yaml::Value;
 
-use super::super::document::text_at;
-use super::super::exposed::{ExposedAddress, addresses_of};
+use super::super::exposed::addresses_of;
 
 /// What `mesh` calls a control plane, or the part of one that a remote cluster runs.
 pub(in super::super) const CONTROL_PLANE: &str = "istio-control-plane";
@@ -18,6 +18,9 @@ const NETWORK_LABEL: &str = "topology.istio.io/network";
 pub(super) const REMOTE_LABEL: &str = "istio/multiCluster";
 /// The annotation that says which cluster such a Secret leads to.
 const REMOTE_ANNOTATION: &str = "networking.istio.io/cluster";
+/// Where External Secrets is told how the Secret that it makes is called, and its labels and annotations.
+const MADE_NAME: [&str; 3] = ["spec", "target", "name"];
+const MADE_METADATA: [&str; 4] = ["spec", "target", "template", "metadata"];
 /// How such a Secret is called by Istio's own tool.
 pub(super) const REMOTE_PREFIX: &str = "istio-remote-secret-";
 
@@ -53,29 +56,25 @@ pub struct Name {
 pub struct ControlPlane {
     pub(super) mesh_id: Option<String>,
     pub(super) trust_domain: Option<String>,
-    pub(super) cluster: Option<Name>,
-    pub(super) network: Option<Name>,
+    pub(super) cluster: Option<String>,
+    pub(super) network: Option<String>,
     /// The address of the control plane elsewhere, where this is a remote.
-    pub(super) remote_pilot: Option<Name>,
-    pub(super) injection_path: Option<Name>,
+    pub(super) remote_pilot: Option<String>,
+    pub(super) injection_path: Option<String>,
     pub(super) is_remote: bool,
     pub(super) is_external: bool,
 }
 
 pub(super) const MESH_ID: [&str; 2] = ["global", "meshID"];
 pub(super) const TRUST_DOMAIN: [&str; 2] = ["meshConfig", "trustDomain"];
-const CLUSTER_NAME: [&str; 3] = ["global", "multiCluster", "clusterName"];
-const NETWORK: [&str; 2] = ["global", "network"];
+pub(super) const CLUSTER_NAME: [&str; 3] = ["global", "multiCluster", "clusterName"];
+pub(super) const NETWORK: [&str; 2] = ["global", "network"];
 pub(super) const REMOTE_PILOT: [&str; 2] = ["global", "remotePilotAddress"];
-const INJECTION_PATH: [&str; 2] = ["istiodRemote", "injectionPath"];
+pub(super) const INJECTION_PATH: [&str; 2] = ["istiodRemote", "injectionPath"];
 pub(super) const EXTERNAL_ISTIOD: [&str; 2] = ["global", "externalIstiod"];
 
-pub(super) fn keys(path: &[&str]) -> Vec<Step> {
-    path.iter().map(|name| key(name)).collect()
-}
-
 fn name_at(value: &Value, path: &[&str]) -> Option<Name> {
-    let text = text_at(value, path).filter(|text| !text.is_empty())?;
+    let text = value.text_at(path).filter(|text| !text.is_empty())?;
     Some(Name { path: keys(path), text: text.to_owned() })
 }
 
@@ -92,35 +91,34 @@ pub(in super::super) fn of_object(object: &Value) -> Option<MeshPart> {
 
 /// Reads what the values of a control plane say.
 pub(super) fn control_plane(values: &Value) -> MeshPart {
+    let text = |path: &[&str]| values.text_at(path).filter(|text| !text.is_empty()).map(str::to_owned);
     MeshPart::ControlPlane(Box::new(ControlPlane {
-        mesh_id: text_at(values, &MESH_ID).map(str::to_owned),
-        trust_domain: text_at(values, &TRUST_DOMAIN).map(str::to_owned),
-        cluster: name_at(values, &CLUSTER_NAME),
-        network: name_at(values, &NETWORK),
-        remote_pilot: name_at(values, &REMOTE_PILOT),
-        injection_path: name_at(values, &INJECTION_PATH),
-        is_remote: text_at(values, &["profile"]) == Some("remote"),
+        mesh_id: text(&MESH_ID),
+        trust_domain: text(&TRUST_DOMAIN),
+        cluster: text(&CLUSTER_NAME),
+        network: text(&NETWORK),
+        remote_pilot: text(&REMOTE_PILOT),
+        injection_path: text(&INJECTION_PATH),
+        is_remote: values.text_at(&["profile"]) == Some("remote"),
         is_external: values.at(&EXTERNAL_ISTIOD) == Some(&Value::Bool(true)),
     }))
 }
 
 fn network_of_namespace(object: &Value) -> Option<MeshPart> {
-    let is_namespace = text_at(object, &["kind"]) == Some("Namespace");
+    let is_namespace = object.text_at(&["kind"]) == Some("Namespace");
     name_at(object, &["metadata", "labels", NETWORK_LABEL]).filter(|_| is_namespace).map(MeshPart::Network)
 }
 
 /// Reads a Secret that leads to another cluster: itself, or what External Secrets makes of it.
 fn remote_secret(object: &Value) -> Option<MeshPart> {
-    let (metadata, name): (&[&str], &[&str]) = match text_at(object, &["kind"])? {
+    let (metadata, name): (&[&str], &[&str]) = match object.text_at(&["kind"])? {
         "Secret" => (&["metadata"], &["metadata", "name"]),
-        "ExternalSecret" if object.at(&["spec", "target", "name"]).is_some() => {
-            (&["spec", "target", "template", "metadata"], &["spec", "target", "name"])
-        }
-        "ExternalSecret" => (&["spec", "target", "template", "metadata"], &["metadata", "name"]),
+        "ExternalSecret" if object.at(&MADE_NAME).is_some() => (&MADE_METADATA, &MADE_NAME),
+        "ExternalSecret" => (&MADE_METADATA, &["metadata", "name"]),
         _ => return None,
     };
     let below = |rest: [&'static str; 2]| [metadata, &rest].concat();
-    if text_at(object, &below(["labels", REMOTE_LABEL])) != Some("true") {
+    if object.text_at(&below(["labels", REMOTE_LABEL])) != Some("true") {
         return None;
     }
     let annotated = name_at(object, &below(["annotations", REMOTE_ANNOTATION]));
@@ -129,12 +127,10 @@ fn remote_secret(object: &Value) -> Option<MeshPart> {
 
 /// Reads which Secrets that lead to clusters an object of External Secrets pushes elsewhere.
 fn pushed_secrets(object: &Value) -> Option<MeshPart> {
-    let data = object
-        .at(&["spec", "data"])?
-        .as_list()
-        .filter(|_| text_at(object, &["kind"]) == Some("PushSecret"))?;
+    let is_push = object.text_at(&["kind"]) == Some("PushSecret");
+    let data = object.at(&["spec", "data"])?.as_list().filter(|_| is_push)?;
     let key = |entry: &Value| {
-        text_at(entry, &["match", "remoteRef", "remoteKey"])?.strip_prefix(REMOTE_PREFIX).map(str::to_owned)
+        entry.text_at(&["match", "remoteRef", "remoteKey"])?.strip_prefix(REMOTE_PREFIX).map(str::to_owned)
     };
     let pushed: Vec<_> = data.iter().filter_map(key).collect();
     (!pushed.is_empty()).then_some(MeshPart::PushedSecrets(pushed))

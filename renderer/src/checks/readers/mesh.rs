@@ -5,15 +5,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::checks::{ClusterFlows, Finding, FlowFinding, Flows, MeshPart, Part};
+use crate::key_path::keys;
 use crate::path::ClusterName;
+use crate::plural::quoted;
 
-use super::super::clusters::{ClusterFlows, FlowFinding, Flows};
-use super::super::finding::{Finding, Part};
 use super::istio::{
-    ControlPlane, EXTERNAL_ISTIOD, MESH_ID, MeshPart, Name, REMOTE_LABEL, REMOTE_PILOT, REMOTE_PREFIX,
-    TRUST_DOMAIN, keys,
+    CLUSTER_NAME, ControlPlane, EXTERNAL_ISTIOD, INJECTION_PATH, MESH_ID, NETWORK, Name, REMOTE_LABEL,
+    REMOTE_PILOT, REMOTE_PREFIX, TRUST_DOMAIN,
 };
-use crate::key_path::Step;
 
 /// One cluster's part of the mesh.
 struct Member<'a> {
@@ -36,8 +36,8 @@ impl<'a> Member<'a> {
     }
 
     /// The facts are right that a control plane disagrees by: its template uses the wrong ones.
-    fn finding(&self, path: &[Step], message: String, hint: impl Into<String>) -> FlowFinding {
-        self.flows.finding_in(self.at, Finding::new(path, message).hint(hint).on(Part::Insertion))
+    fn finding(&self, path: &[&str], message: String, hint: impl Into<String>) -> FlowFinding {
+        self.flows.finding_in(self.at, Finding::new(&keys(path), message).hint(hint).on(Part::Insertion))
     }
 
     /// Returns the addresses of the cluster's gateways to other networks.
@@ -107,7 +107,7 @@ fn networks_agree(member: &Member<'_>) -> Vec<FlowFinding> {
         MeshPart::Gateway { network, .. } => Some((at, network, "the gateway")),
         _ => None,
     });
-    let own = member.plane.network.as_ref().map(|network| network.text.as_str());
+    let own = member.plane.network.as_deref();
     let others = named.filter(|(_, name, _)| Some(name.text.as_str()) != own);
     others
         .map(|(at, name, what)| {
@@ -126,13 +126,10 @@ fn injection_path_fits(member: &Member<'_>) -> Option<FlowFinding> {
     let (Some(cluster), Some(network), Some(written)) = (cluster, network, injection_path) else {
         return None;
     };
-    let wanted = format!("/inject/cluster/{}/net/{}", cluster.text, network.text);
-    if written.text == wanted {
-        return None;
-    }
+    let wanted = format!("/inject/cluster/{cluster}/net/{network}");
     let message =
-        format!("sidecars would be injected by `{}`, which names another cluster or network", written.text);
-    Some(member.finding(&written.path, message, format!("write `{wanted}`")))
+        format!("sidecars would be injected by `{written}`, which names another cluster or network");
+    (*written != wanted).then(|| member.finding(&INJECTION_PATH, message, format!("write `{wanted}`")))
 }
 
 /// Of two clusters with one name, the control plane knows one; two with one network are taken to reach each other's pods.
@@ -142,17 +139,17 @@ fn names_are_their_own(members: &[Member<'_>]) -> Vec<FlowFinding> {
     let mut networks: BTreeMap<&str, &ClusterName> = BTreeMap::new();
     for member in members {
         let names = [
-            ("cluster", &member.plane.cluster, &mut clusters),
-            ("network", &member.plane.network, &mut networks),
+            ("cluster", &CLUSTER_NAME[..], &member.plane.cluster, &mut clusters),
+            ("network", &NETWORK, &member.plane.network, &mut networks),
         ];
-        for (what, name, known) in names {
+        for (what, path, name, known) in names {
             let Some(name) = name else { continue };
-            let first = *known.entry(&name.text).or_insert(member.name());
+            let first = *known.entry(name).or_insert(member.name());
             if first != member.name() {
                 let message =
-                    format!("`{}` has the {what} name `{}`, and so has `{first}`", member.name(), name.text);
+                    format!("`{}` has the {what} name `{name}`, and so has `{first}`", member.name());
                 let hint = format!("give each cluster a {what} name of its own");
-                findings.push(member.finding(&name.path, message, hint));
+                findings.push(member.finding(path, message, hint));
             }
         }
     }
@@ -172,7 +169,7 @@ fn identities_agree(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFindin
         .map(|(what, path, wanted, given)| {
             let (name, hub) = (member.name(), primary.name());
             let message = format!("`{name}` has the {what} {}, and `{hub}` {}", said(given), said(wanted));
-            member.finding(&keys(path), message, format!("clusters of one mesh share the {what}"))
+            member.finding(path, message, format!("clusters of one mesh share the {what}"))
         })
         .collect()
 }
@@ -186,42 +183,36 @@ fn remote_reaches(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFinding>
             "`{}` has its control plane here, and istiod does not serve other clusters",
             member.name()
         );
-        findings.push(primary.finding(&keys(&EXTERNAL_ISTIOD), message, "set `global.externalIstiod: true`"));
+        findings.push(primary.finding(&EXTERNAL_ISTIOD, message, "set `global.externalIstiod: true`"));
     }
     let gateways = primary.gateways();
     let written = member.plane.remote_pilot.as_ref();
-    let is_there = written.is_some_and(|it| it.text.parse().is_ok_and(|address| gateways.contains(&address)));
     // A host name is not known to be of the fleet.
-    let is_name = written.is_some_and(|it| it.text.parse::<IpAddr>().is_err());
-    if is_there || is_name {
+    if written.is_some_and(|it| it.parse().map_or(true, |address| gateways.contains(&address))) {
         return findings;
     }
-    let known: Vec<_> = gateways.iter().map(|address| format!("`{address}`")).collect();
-    let hint = match known.as_slice() {
+    let hint = match gateways.as_slice() {
         [] => format!("hub `{hub}` has no gateway between networks with an address"),
-        known => format!("the gateway of hub `{hub}` is {}", known.join(", ")),
+        known => format!("the gateway of hub `{hub}` is {}", quoted(known)),
     };
     let message = match written {
-        Some(written) => {
-            format!("the control plane is looked for at `{}`, where no gateway is", written.text)
-        }
+        Some(written) => format!("the control plane is looked for at `{written}`, where no gateway is"),
         None => "nothing says where the control plane is".to_owned(),
     };
-    findings.push(member.finding(&keys(&REMOTE_PILOT), message, hint));
+    findings.push(member.finding(&REMOTE_PILOT, message, hint));
     findings
 }
 
 /// A remote without a control plane gets no sidecars.
 fn has_no_primary(flows: &Flows<'_>, member: &Member<'_>) -> Option<FlowFinding> {
     let hub = &member.flows.cluster.hub;
-    let is_elsewhere =
-        member.plane.remote_pilot.as_ref().is_some_and(|it| it.text.parse::<IpAddr>().is_err());
+    let is_elsewhere = member.plane.remote_pilot.as_ref().is_some_and(|it| it.parse::<IpAddr>().is_err());
     // Of a hub that was not rendered, it is not known what runs there.
     if !member.plane.is_remote || is_elsewhere || !flows.clusters.contains_key(hub) {
         return None;
     }
     let message = format!("the control plane is to be on hub `{hub}`, which runs no istiod");
-    Some(member.finding(&keys(&["profile"]), message, "run istiod there, or leave out `profile: remote`"))
+    Some(member.finding(&["profile"], message, "run istiod there, or leave out `profile: remote`"))
 }
 
 /// A control plane sees the endpoints of another cluster by a Secret that leads there.
@@ -233,27 +224,21 @@ fn remote_secrets_are_there(members: &[Member<'_>]) -> Vec<FlowFinding> {
         let known =
             |name: &str| primary.remote_secrets().any(|(_, secret)| secret.text == name) || is_handed(name);
         for other in others() {
-            let Some(name) = other.plane.cluster.as_ref().filter(|name| !known(&name.text)) else { continue };
-            let message = format!(
-                "the control plane of `{}` has no Secret that leads to `{}`",
-                primary.name(),
-                name.text
-            );
+            let Some(name) = other.plane.cluster.as_ref().filter(|name| !known(name)) else { continue };
+            let message =
+                format!("the control plane of `{}` has no Secret that leads to `{name}`", primary.name());
             let hint = format!(
-                "let an ExternalSecret make `{REMOTE_PREFIX}{}` with the label `{REMOTE_LABEL}: \"true\"`",
-                name.text
+                "let an ExternalSecret make `{REMOTE_PREFIX}{name}` with the label `{REMOTE_LABEL}: \"true\"`"
             );
             findings.push(primary.finding(&[], message, hint));
         }
-        let is_member =
-            |name: &str| others().any(|it| it.plane.cluster.as_ref().is_some_and(|it| it.text == name));
+        let is_member = |name: &str| others().any(|it| it.plane.cluster.as_deref() == Some(name));
         for (at, secret) in primary.remote_secrets().filter(|(_, secret)| !is_member(&secret.text)) {
             let message = format!("no cluster of the mesh has the name `{}`", secret.text);
-            let known: Vec<_> =
-                others().filter_map(|it| Some(format!("`{}`", it.plane.cluster.as_ref()?.text))).collect();
+            let known: Vec<_> = others().filter_map(|it| it.plane.cluster.as_ref()).collect();
             let hint = match known.as_slice() {
                 [] => "it has no other cluster: remove the Secret".to_owned(),
-                known => format!("it is the `global.multiCluster.clusterName` of {}", known.join(", ")),
+                known => format!("it is the `global.multiCluster.clusterName` of {}", quoted(known)),
             };
             findings.push(primary.flows.finding_in(at, Finding::new(&secret.path, message).hint(hint)));
         }

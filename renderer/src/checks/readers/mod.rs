@@ -1,11 +1,13 @@
 //! The few programs whose own configuration has to be read, since `addon.yaml` can't say where in it something stands.
 //!
-//! This is the one place that knows programs by name. `addon.yaml` names a reader, and it is found in the tables here.
+//! This is the one place that knows programs by name, and by the names that they give to annotations and kinds: `.ci/run names`
+//! finds one that stands elsewhere. `addon.yaml` names a reader, and it is found in the tables here.
 
 pub(super) mod external_secrets;
 mod fluent_bit;
 pub(super) mod istio;
 pub(super) mod mesh;
+pub(super) mod names;
 mod opentelemetry_collector;
 mod vault;
 
@@ -27,16 +29,11 @@ const READERS: [(&str, Reader); 3] = [
 ];
 
 /// The readers that `mesh` can name.
-const MESH_READERS: [&str; 2] = [istio::CONTROL_PLANE, istio::GATEWAY];
+pub(super) const MESH_READERS: [&str; 2] = [istio::CONTROL_PLANE, istio::GATEWAY];
 
 /// Returns the names of the readers of signals.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    READERS.iter().map(|(name, _)| *name)
-}
-
-/// Returns the names of the readers of the mesh.
-pub(super) fn mesh_names() -> impl Iterator<Item = &'static str> {
-    MESH_READERS.into_iter()
+pub(super) fn names() -> Vec<&'static str> {
+    READERS.iter().map(|(name, _)| *name).collect()
 }
 
 /// Lets a reader add what it finds. That there is none of the name is reported where it is written.

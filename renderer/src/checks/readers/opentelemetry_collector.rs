@@ -1,11 +1,8 @@
 //! The OpenTelemetry collector: where the pipelines of its configuration send a signal.
 
-use crate::key_path::{Step, key};
+use crate::checks::{ClusterLabel, Ends, Finding, Part, Sender};
+use crate::key_path::{self, Step, key};
 use crate::yaml::{Map, Value};
-
-use super::super::document::text_at;
-use super::super::finding::{Finding, Part};
-use super::super::flows::ends::{ClusterLabel, Ends, Sender, Tenant};
 
 /// The header that names a tenant.
 const TENANT_HEADER: &str = "X-Scope-OrgID";
@@ -14,21 +11,12 @@ const CLUSTER_ATTRIBUTES: [&str; 2] = ["cluster", "k8s.cluster.name"];
 /// Processors that may add attributes in ways that are not followed here.
 const OTHER_PROCESSORS: [&str; 3] = ["attributes", "resourcedetection", "transform"];
 
-/// The two forms of the OpenTelemetry protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
-    Grpc,
-    Http,
-}
-
-impl Protocol {
-    /// Returns what an exporter speaks, by the type in front of its name.
-    fn of_exporter(name: &str) -> Option<Self> {
-        match kind_of(name) {
-            "otlp" | "otlp_grpc" | "otlpgrpc" => Some(Self::Grpc),
-            "otlphttp" | "otlp_http" => Some(Self::Http),
-            _ => None,
-        }
+/// Returns whether an exporter speaks the OpenTelemetry protocol over HTTP and not over gRPC; nothing of one that does not speak it.
+fn is_http(exporter: &str) -> Option<bool> {
+    match kind_of(exporter) {
+        "otlp" | "otlp_grpc" | "otlpgrpc" => Some(false),
+        "otlphttp" | "otlp_http" => Some(true),
+        _ => None,
     }
 }
 
@@ -66,22 +54,18 @@ fn is_sending(exporter: &str) -> bool {
 
 impl<'v> Collector<'v> {
     fn path(&self, keys: &[&str]) -> Vec<Step> {
-        std::iter::once(self.at).chain(keys.iter().copied()).map(key).collect()
+        [vec![key(self.at)], key_path::keys(keys)].concat()
     }
 
-    fn components(&self, section: &str) -> impl Iterator<Item = (&'v str, &'v Value)> {
-        let components = self.config.get(section).and_then(Value::as_map);
-        components.into_iter().flat_map(Map::iter).filter(|(_, it)| **it != Value::Null)
-    }
-
-    fn pipelines(&self) -> impl Iterator<Item = (&'v str, &'v Value)> {
-        let pipelines = self.config.at(&["service", "pipelines"]).and_then(Value::as_map);
-        pipelines.into_iter().flat_map(Map::iter).filter(|(_, it)| **it != Value::Null)
+    /// Returns what a map of the configuration holds: components by name, or pipelines.
+    fn entries(&self, path: &[&str]) -> impl Iterator<Item = (&'v str, &'v Value)> + use<'v> {
+        let entries = self.config.at(path).and_then(Value::as_map);
+        entries.into_iter().flat_map(Map::iter).filter(|(_, it)| **it != Value::Null)
     }
 
     /// Returns what a section of the pipelines names, with the pipeline and the place in the list.
     fn named(&self, section: &'static str) -> impl Iterator<Item = (&'v str, usize, &'v str)> {
-        self.pipelines().flat_map(move |(pipeline, parts)| {
+        self.entries(&["service", "pipelines"]).flat_map(move |(pipeline, parts)| {
             let names = parts.get(section).and_then(Value::as_list).unwrap_or_default();
             names.iter().enumerate().filter_map(move |(at, name)| Some((pipeline, at, name.as_str()?)))
         })
@@ -92,36 +76,28 @@ impl<'v> Collector<'v> {
             self.named("exporters")
                 .any(|(pipeline, _, used)| kind_of(pipeline) == self.signal && used == name)
         };
-        let exporters = self.components("exporters").filter(|(name, _)| is_used(name));
-        exporters
-            .filter_map(|(name, exporter)| {
-                let protocol = Protocol::of_exporter(name)?;
-                self.sender(name, exporter, protocol)
-            })
-            .collect()
+        let exporters = self.entries(&["exporters"]).filter(|(name, _)| is_used(name));
+        exporters.filter_map(|(name, exporter)| self.sender(name, exporter, is_http(name)?)).collect()
     }
 
-    fn sender(&self, name: &str, exporter: &Value, protocol: Protocol) -> Option<Sender> {
+    fn sender(&self, name: &str, exporter: &Value, is_http: bool) -> Option<Sender> {
         let own_field = format!("{}_endpoint", self.signal);
-        let own = text_at(exporter, &[&own_field]).map(|url| (own_field.as_str(), url.to_owned()));
+        let own = exporter.text_at(&[own_field.as_str()]).map(|url| (own_field.as_str(), url.to_owned()));
         let (field, url) = own.or_else(|| {
-            let endpoint = text_at(exporter, &["endpoint"])?;
-            Some(("endpoint", self.url(endpoint, exporter, protocol)))
+            let endpoint = exporter.text_at(&["endpoint"])?;
+            Some(("endpoint", self.url(endpoint, exporter, is_http)))
         })?;
         let mut headers = exporter.get("headers").and_then(Value::as_map).into_iter().flat_map(Map::iter);
-        let tenant = if headers.any(|(name, _)| name.eq_ignore_ascii_case(TENANT_HEADER)) {
-            Tenant::Named
-        } else {
-            Tenant::By(format!("the header `{TENANT_HEADER}`"))
-        };
-        Some(Sender { path: self.path(&["exporters", name, field]), part: Part::Value, url, tenant })
+        let is_named = headers.any(|(name, _)| name.eq_ignore_ascii_case(TENANT_HEADER));
+        let unnamed_tenant = (!is_named).then(|| format!("the header `{TENANT_HEADER}`"));
+        let path = self.path(&["exporters", name, field]);
+        Some(Sender { path, part: Part::Value, url, unnamed_tenant })
     }
 
     /// What is defined and in no pipeline sends nothing, and the collector does not say so.
     fn unused(&self) -> impl Iterator<Item = Finding> {
-        let unused = self.components("exporters").filter(|(name, _)| {
-            Protocol::of_exporter(name).is_some()
-                && !self.named("exporters").any(|(_, _, used)| used == *name)
+        let unused = self.entries(&["exporters"]).filter(|(name, _)| {
+            is_http(name).is_some() && !self.named("exporters").any(|(_, _, used)| used == *name)
         });
         unused.map(|(name, _)| {
             let message = format!("exporter `{name}` is in no pipeline, so that nothing is sent to it");
@@ -133,7 +109,7 @@ impl<'v> Collector<'v> {
     /// A collector whose pipeline names what is not defined does not start.
     fn undefined(&self) -> impl Iterator<Item = Finding> {
         let is_known = |name: &str| {
-            let mut known = self.components("exporters").chain(self.components("connectors"));
+            let mut known = self.entries(&["exporters"]).chain(self.entries(&["connectors"]));
             // The chart defines `debug` itself.
             name == "debug" || known.any(|(defined, _)| defined == name)
         };
@@ -150,7 +126,7 @@ impl<'v> Collector<'v> {
     /// Reads the attribute with the cluster's name; nothing if a processor might add it in a way that is not followed here.
     fn cluster_label(&self) -> Option<ClusterLabel> {
         let is_used = |name: &str| self.named("processors").any(|(_, _, used)| used == name);
-        let processors: Vec<_> = self.components("processors").filter(|(name, _)| is_used(name)).collect();
+        let processors: Vec<_> = self.entries(&["processors"]).filter(|(name, _)| is_used(name)).collect();
         let attribute = processors.iter().find_map(|(name, processor)| self.attribute(name, processor));
         if attribute.is_none() && processors.iter().any(|(name, _)| OTHER_PROCESSORS.contains(&kind_of(name)))
         {
@@ -169,17 +145,17 @@ impl<'v> Collector<'v> {
     fn attribute(&self, name: &str, processor: &Value) -> Option<(Vec<Step>, Option<String>)> {
         let attributes = processor.get("attributes").filter(|_| kind_of(name) == "resource")?.as_list()?;
         let is_cluster = |attribute: &Value| {
-            text_at(attribute, &["key"]).is_some_and(|key| CLUSTER_ATTRIBUTES.contains(&key))
+            attribute.text_at(&["key"]).is_some_and(|key| CLUSTER_ATTRIBUTES.contains(&key))
         };
         let at = attributes.iter().position(is_cluster)?;
         let mut path = self.path(&["processors", name, "attributes"]);
         path.extend([Step::Index(at), key("value")]);
-        Some((path, text_at(&attributes[at], &["value"]).map(str::to_owned)))
+        Some((path, attributes[at].text_at(&["value"]).map(str::to_owned)))
     }
 
     /// Makes a URL of what an exporter says of its endpoint: gRPC needs none, and says apart whether it is encrypted.
-    fn url(&self, endpoint: &str, exporter: &Value, protocol: Protocol) -> String {
-        if protocol == Protocol::Http {
+    fn url(&self, endpoint: &str, exporter: &Value, is_http: bool) -> String {
+        if is_http {
             return format!("{}/v1/{}", endpoint.trim_end_matches('/'), self.signal);
         }
         let (scheme, rest) =

@@ -1,18 +1,12 @@
 //! Vault: whether its own configuration listens as the chart takes it to.
 
-use crate::key_path::{Step, key, text_of};
+use crate::checks::{Ends, Finding, Part};
+use crate::key_path::{keys, text_of};
 use crate::yaml::Value;
-
-use super::super::finding::{Finding, Part};
-use super::super::flows::ends::Ends;
 
 /// Reads whether the listener fits the values.
 pub(super) fn read(values: &Value, ends: &mut Ends) {
     ends.faults.extend(listener_fault(values));
-}
-
-fn steps(path: &[&str]) -> Vec<Step> {
-    path.iter().map(|name| key(name)).collect()
 }
 
 fn is_on(values: &Value, path: &[&str]) -> bool {
@@ -43,8 +37,8 @@ fn listener_fault(values: &Value) -> Option<Finding> {
     let says = |is_plain| if is_plain { "without TLS" } else { "with TLS" };
     let message =
         format!("Vault listens {}, and the chart takes it to listen {}", says(is_off), says(is_plain));
-    let hint = format!("make `tls_disable` in `{}` agree with `global.tlsDisable`", text_of(&steps(path)));
-    let place = if config.is_some() { steps(path) } else { steps(&["global", "tlsDisable"]) };
+    let hint = format!("make `tls_disable` in `{}` agree with `global.tlsDisable`", text_of(&keys(path)));
+    let place = if config.is_some() { keys(path) } else { keys(&["global", "tlsDisable"]) };
     Some(Finding::new(&place, message).on(line.map_or(Part::Value, Part::Line)).hint(hint))
 }
 
