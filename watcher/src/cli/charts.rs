@@ -239,7 +239,11 @@ fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, Co
     let is_any = asked.iter().any(|(_, newer)| newer.as_ref().is_ok_and(|newer| !newer.is_empty()));
     global.show(
         || {
-            let charts = asked.iter().map(|(id, newer)| as_json(id, &[newer_json(newer)]));
+            let known = |newer: &Newer| match newer {
+                Ok(newer) => ("newer", json!(newer)),
+                Err(error) => ("error", json!(with_causes(error))),
+            };
+            let charts = asked.iter().map(|(id, newer)| as_json(id, &[known(newer)]));
             json!({ "charts": charts.collect::<Vec<_>>() })
         },
         || asked.iter().map(|(id, newer)| newer_text(id, newer)).collect(),
@@ -254,13 +258,6 @@ fn outdated(global: &Global, top: &Path, has_exit_code: bool) -> Result<Exit, Co
 
 /// The newer versions of a chart, or why they are not known.
 type Newer = Result<Vec<String>, ChartError>;
-
-fn newer_json(newer: &Newer) -> (&'static str, Value) {
-    match newer {
-        Ok(newer) => ("newer", json!(newer)),
-        Err(error) => ("error", json!(with_causes(error))),
-    }
-}
 
 fn newer_text(id: &ChartId, newer: &Newer) -> String {
     let ChartId { name, version, .. } = id;

@@ -24,7 +24,7 @@ use payload::{Meaning, meaning};
 pub(super) use receiver::deliver;
 use secrets::Signature;
 pub use secrets::{SECRET_VARIABLE, Secrets, SecretsError};
-use seen::{CAPACITY, DeliveryId, Seen};
+use seen::{CAPACITY, Seen, delivery_id};
 
 use super::{Event, Events};
 use crate::output::metrics::Metrics;
@@ -83,7 +83,7 @@ pub struct Webhook {
 pub(super) struct Head {
     /// Its kind, if a webhook of ours subscribes to it.
     event: Option<&'static EventKind>,
-    id: DeliveryId,
+    id: String,
     signature: Signature,
     is_json: bool,
 }
@@ -153,7 +153,7 @@ impl Webhook {
             return self.refuse(DeliveryVerdict::Unsigned);
         }
         let verdict = self.verdict_on(head, body);
-        let (event, delivery) = (head.event.map_or("other", |kind| kind.name), head.id.as_str());
+        let (event, delivery) = (head.event.map_or("other", |kind| kind.name), &*head.id);
         self.metrics.count_delivery(event, verdict.as_str());
         if let Some(hint) = verdict.hint() {
             warn!(event, delivery, hint, "refused a delivery: {}", verdict.reason());
@@ -186,14 +186,14 @@ impl Webhook {
         }
     }
 
-    fn hint(&self, id: &DeliveryId, event: Event) -> DeliveryVerdict {
+    fn hint(&self, id: &str, event: Event) -> DeliveryVerdict {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.contains(id) {
             return DeliveryVerdict::Repeated;
         }
         let verdict = self.send(event);
         if verdict != DeliveryVerdict::Stopping {
-            seen.remember(id.clone());
+            seen.remember(id);
         }
         verdict
     }
@@ -231,7 +231,7 @@ impl Head {
         let signature =
             text("x-hub-signature-256").and_then(Signature::parse).ok_or(DeliveryVerdict::Unsigned)?;
         let event = text("x-github-event").map(EventKind::find).ok_or(DeliveryVerdict::Incomplete)?;
-        let id = text("x-github-delivery").and_then(DeliveryId::parse).ok_or(DeliveryVerdict::Incomplete)?;
+        let id = text("x-github-delivery").and_then(delivery_id).ok_or(DeliveryVerdict::Incomplete)?;
         let content_type = text(CONTENT_TYPE.as_str()).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         Ok(Self { event, id, signature, is_json: media_type.eq_ignore_ascii_case("application/json") })

@@ -49,16 +49,7 @@ impl Home {
     pub fn budget(&self) -> Vec<(&'static str, Option<u64>)> {
         match self {
             Self::Local => Vec::new(),
-            Self::GitHub(client) => {
-                let left = client.left();
-                vec![
-                    ("requests", left.requests),
-                    ("points", Some(left.points.into())),
-                    ("writes_in_minute", Some(left.writes_in_minute.into())),
-                    ("writes_in_hour", Some(left.writes_in_hour.into())),
-                    ("pushes", Some(left.pushes.into())),
-                ]
-            }
+            Self::GitHub(client) => client.left().to_vec(),
         }
     }
 

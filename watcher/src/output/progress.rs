@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of the work.
 
-use std::fmt;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -51,12 +50,6 @@ impl renderer::render::Progress for Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Progress({}/{})", self.bar.position(), self.bar.length().unwrap_or_default())
     }
 }
 

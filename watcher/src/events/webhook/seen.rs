@@ -10,26 +10,17 @@ pub(super) const CAPACITY: usize = 4_096;
 /// The longest id that is accepted; GitHub's are GUIDs of 36 characters.
 const MAX_ID_LENGTH: usize = 64;
 
-/// What a forge calls one delivery; a repeated delivery has the id of the first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DeliveryId(String);
-
-impl DeliveryId {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        (!text.is_empty() && text.len() <= MAX_ID_LENGTH && is_plain).then(|| Self(text.to_owned()))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
+/// Returns what GitHub calls one delivery, if a text can be that; a repeated delivery has the id of the first.
+pub(super) fn delivery_id(text: &str) -> Option<String> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (!text.is_empty() && text.len() <= MAX_ID_LENGTH && is_plain).then(|| text.to_owned())
 }
 
 /// The ids of the last deliveries; the oldest is forgotten first.
 #[derive(Debug)]
 pub(super) struct Seen {
     capacity: usize,
-    ids: VecDeque<DeliveryId>,
+    ids: VecDeque<String>,
 }
 
 impl Seen {
@@ -37,15 +28,15 @@ impl Seen {
         Self { capacity, ids: VecDeque::new() }
     }
 
-    pub(super) fn contains(&self, id: &DeliveryId) -> bool {
-        self.ids.contains(id)
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.ids.iter().any(|known| known == id)
     }
 
-    pub(super) fn remember(&mut self, id: DeliveryId) {
-        if self.contains(&id) {
+    pub(super) fn remember(&mut self, id: &str) {
+        if self.contains(id) {
             return;
         }
-        self.ids.push_back(id);
+        self.ids.push_back(id.to_owned());
         if self.ids.len() > self.capacity {
             self.ids.pop_front();
         }
@@ -56,30 +47,26 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn id(text: &str) -> DeliveryId {
-        DeliveryId::parse(text).unwrap()
-    }
-
     #[test]
     fn nothing_is_known_at_first() {
-        assert!(!Seen::new(2).contains(&id("a")));
+        assert!(!Seen::new(2).contains("a"));
     }
 
     #[test]
     fn the_oldest_is_forgotten_first() {
         let mut seen = Seen::new(2);
         for text in ["a", "b", "b", "c"] {
-            seen.remember(id(text));
+            seen.remember(text);
         }
-        assert_eq!(["a", "b", "c"].map(|text| seen.contains(&id(text))), [false, true, true]);
+        assert_eq!(["a", "b", "c"].map(|text| seen.contains(text)), [false, true, true]);
         assert_eq!(seen.ids.len(), 2);
     }
 
     #[test]
     fn an_id_is_short_and_plain() {
-        assert!(DeliveryId::parse("72d3162e-cc78-11e3-81ab-4c9367dc0958").is_some());
+        assert!(delivery_id("72d3162e-cc78-11e3-81ab-4c9367dc0958").is_some());
         for text in ["", "a b", "a\n", "ä", &"a".repeat(65)] {
-            assert_eq!(DeliveryId::parse(text), None, "{text:?}");
+            assert_eq!(delivery_id(text), None, "{text:?}");
         }
     }
 }

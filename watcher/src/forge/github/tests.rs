@@ -296,7 +296,7 @@ fn an_hour_without_requests_passes_and_nothing_is_lost() {
     let error = world.forge().open_or_update(&proposal).unwrap_err();
     let reset = error.retry_after().unwrap();
     assert_eq!(reset, world.github.now() + Duration::from_hours(1));
-    assert_eq!(world.client.left().requests, Some(0));
+    assert_eq!(world.client.left()[0], ("requests", Some(0)));
     world.github.advance(Duration::from_hours(1));
     world.github.state().spending.get_mut(SECRET).unwrap().limit = None;
     assert_eq!(world.forge().open_or_update(&proposal).unwrap(), Proposed::Updated(number));

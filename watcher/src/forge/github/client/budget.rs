@@ -80,20 +80,8 @@ pub struct Budget {
     refusals: u32,
 }
 
-/// What is left of the budget, to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// Requests until the primary limit starts again, once GitHub reported them.
-    pub requests: Option<u64>,
-    /// Points in this minute.
-    pub points: u32,
-    /// Writes in this minute.
-    pub writes_in_minute: u32,
-    /// Writes in this hour.
-    pub writes_in_hour: u32,
-    /// Pushes in this minute.
-    pub pushes: u32,
-}
+/// What is left of the budget by what it limits, as far as that is known.
+pub type Left = [(&'static str, Option<u64>); 5];
 
 impl Budget {
     /// Spends `cost`, or returns the moment from which on it can be spent.
@@ -131,17 +119,19 @@ impl Budget {
         until
     }
 
-    /// Returns what is left.
+    /// Returns what is left: requests until the primary limit starts again, once GitHub reported them, and the rest of this
+    /// minute or hour.
     #[must_use]
     pub fn left(&mut self, now: SystemTime) -> Left {
         self.forget(now);
-        Left {
-            requests: self.primary.map(|(left, _)| left),
-            points: self.left_of(&POINTS, now),
-            writes_in_minute: self.left_of(&WRITES_IN_MINUTE, now),
-            writes_in_hour: self.left_of(&WRITES_IN_HOUR, now),
-            pushes: self.left_of(&PUSHES, now),
-        }
+        let left = |limit| Some(u64::from(self.left_of(limit, now)));
+        [
+            ("requests", self.primary.map(|(left, _)| left)),
+            ("points", left(&POINTS)),
+            ("writes_in_minute", left(&WRITES_IN_MINUTE)),
+            ("writes_in_hour", left(&WRITES_IN_HOUR)),
+            ("pushes", left(&PUSHES)),
+        ]
     }
 
     /// Returns what takes a share of a limit still, the oldest first.
@@ -218,8 +208,7 @@ mod tests {
         assert_eq!(spend_as_soon_as_possible(&mut budget, Cost::Write, 20), [0; 20]);
         assert_eq!(spend_as_soon_as_possible(&mut budget, Cost::Read, 100), [0; 100]);
         let left = budget.left(START);
-        assert_eq!((left.requests, left.points), (None, 900 - 200));
-        assert_eq!((left.writes_in_minute, left.writes_in_hour, left.pushes), (60, 480, 6));
+        assert_eq!(left.map(|(_, left)| left), [None, Some(900 - 200), Some(60), Some(480), Some(6)]);
     }
 
     #[test]

@@ -246,13 +246,12 @@ impl Client {
         let left = memory.budget.left(now);
         debug!(
             github.method = %call.method, github.route = call.route, github.status = answer.status.as_u16(),
-            github.requests_left = left.requests, github.points_left = left.points,
-            github.writes_left = left.writes_in_hour, "GitHub answered"
+            github.left = ?left, "GitHub answered"
         );
         if let Some(limit) = answer.limit(now) {
             let until = memory.budget.refused(limit.until, now);
             let wait_s = until.duration_since(now).unwrap_or_default().as_secs();
-            warn!(github.wait_s = wait_s, github.requests_left = left.requests, "a rate limit is reached");
+            warn!(github.wait_s = wait_s, github.left = ?left, "a rate limit is reached");
             return Err(GitHubFault::Limited { until });
         }
         memory.budget.accepted();
