@@ -21,7 +21,7 @@ pub use history::log::{CommitSummary, FilesChanged};
 pub use mirror::clones::mirror_folder;
 pub use mirror::upstream::Upstream;
 pub use objects::commit::{CommitRequest, SOURCE_REVISION, TreeChange, rendered_message};
-pub use objects::compare::{FileDelta, FolderMemo, OutputFolder, OutputRoot, PublishedFiles};
+pub use objects::compare::{FileDelta, FolderMemo, OutputFiles, OutputFolder, PublishedFiles};
 pub use objects::differences::{Difference, Entry};
 pub use objects::object::blob_id;
 pub use objects::refs::RefUpdate;

@@ -11,7 +11,7 @@ use renderer::snapshot::OUTPUT;
 use serde::{Deserialize, Serialize};
 
 use super::context::Group;
-use crate::git::{FileDelta, FolderMemo, GitError, OutputFolder, OutputRoot, Repository, Revision};
+use crate::git::{FileDelta, FolderMemo, GitError, OutputFolder, Repository, Revision};
 
 /// The most that is read of published files that change: several times a large fleet.
 const MAX_PUBLISHED_BYTES: usize = 256 << 20;
@@ -105,19 +105,14 @@ fn deltas(
     memo: &mut FolderMemo,
 ) -> Result<Vec<FileDelta>, GitError> {
     let path = RepoPath::parse(OUTPUT).expect("a constant path");
-    let clusters = &rendered.clusters;
-    let digests = clusters.values().map(|cluster| (&cluster.folder, cluster.digest));
-    let unknown = repository.unknown_folders(base, &path, digests, memo)?;
-    let changed = clusters.values().filter(|cluster| unknown.contains(&cluster.folder));
-    let content = |file: &RenderedFile| (file.path.clone(), Arc::clone(&file.bytes));
-    let files: Vec<(_, Vec<_>)> =
-        changed.map(|cluster| (cluster, cluster.files().into_iter().map(content).collect())).collect();
-    let folders: Vec<_> = files
+    let clusters: Vec<_> = rendered.clusters.values().collect();
+    let folders: Vec<_> = clusters
         .iter()
-        .map(|(cluster, files)| OutputFolder { path: cluster.folder.clone(), digest: cluster.digest, files })
+        .map(|cluster| OutputFolder { path: &cluster.folder, digest: cluster.digest })
         .collect();
-    let root = OutputRoot { path, owned: clusters.keys().map(ToString::to_string).collect() };
-    repository.compare(base, &root, &folders, memo)
+    let content = |file: &RenderedFile| (file.path.clone(), Arc::clone(&file.bytes));
+    let files_of = |index: usize| clusters[index].files().into_iter().map(content).collect();
+    repository.compare(base, &path, &folders, files_of, memo)
 }
 
 /// Returns what is published of a fleet: what is rendered, less what is new, and what is to be deleted.

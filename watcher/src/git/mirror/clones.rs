@@ -92,12 +92,12 @@ impl Mirror {
 
     /// Opens the newest clone if it is sound, and begins a new one otherwise.
     pub(super) fn open(&self) -> Result<Repository, GitError> {
-        let Some(number) = self.newest() else { return self.begin(1) };
+        let Some(number) = self.newest() else { return self.begin() };
         clear_leftovers(&self.clone_folder(number));
         match self.sound(number) {
             Err(error) if !error.is_of_system() => {
                 warn!(mirror = %self.folder.display(), %error, "the mirror is damaged: it is deleted and cloned again");
-                self.begin(number + 1)
+                self.begin()
             }
             result => result,
         }
@@ -122,13 +122,9 @@ impl Mirror {
         &self.folder
     }
 
-    /// Begins a clone in place of the newest one.
-    pub(super) fn begin_next(&self) -> Result<Repository, GitError> {
-        self.begin(self.newest().unwrap_or_default() + 1)
-    }
-
     /// Begins a clone in place of all that there are.
-    fn begin(&self, number: u64) -> Result<Repository, GitError> {
+    pub(super) fn begin(&self) -> Result<Repository, GitError> {
+        let number = self.newest().unwrap_or_default() + 1;
         let folder = self.clone_folder(number);
         let repository = Repository::init_bare(&folder, HEAD)?;
         close(&folder)?;

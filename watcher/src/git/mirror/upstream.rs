@@ -131,7 +131,7 @@ impl Upstream {
 
     /// Fetches everything into a new clone.
     fn in_new_clone(&self, mirror: &Mirror) -> Result<Self, GitError> {
-        let upstream = self.in_clone(mirror.begin_next()?);
+        let upstream = self.in_clone(mirror.begin()?);
         upstream.fetch()?;
         Ok(upstream)
     }

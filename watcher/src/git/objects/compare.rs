@@ -1,6 +1,6 @@
 //! Comparing rendered files with a revision, at a cost that follows the change.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use git2::{ObjectType, Oid};
@@ -12,28 +12,20 @@ use super::object::hash;
 use super::repository::Repository;
 use super::revision::{BlobId, Revision, blob_id, oid};
 use super::snapshot::MAX_SOURCE_BYTES;
-use super::tree::{self, Leaf, REGULAR_FILE};
+use super::tree::{self, Leaf, REGULAR_FILE, SUBMODULE};
 use crate::git::error::{Fault, GitError};
 
 /// A folder of rendered files, for instance one cluster's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct OutputFolder<'a> {
     /// The folder, directly below the root.
-    pub path: RepoPath,
+    pub path: &'a RepoPath,
     /// What identifies the content: equal digests mean equal files.
     pub digest: [u8; 32],
-    /// All its files, sorted by path, with paths from the top of the repository.
-    pub files: &'a [(RepoPath, Arc<[u8]>)],
 }
 
-/// The folder that only Fleetwright writes.
-#[derive(Clone, Debug)]
-pub struct OutputRoot {
-    /// The folder.
-    pub path: RepoPath,
-    /// The names of all folders below it that have an owner; any other folder is deleted.
-    pub owned: BTreeSet<String>,
-}
+/// Files with their content, sorted by path, with paths from the top of the repository.
+pub type OutputFiles = Vec<(RepoPath, Arc<[u8]>)>;
 
 /// A file that differs from the base.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,58 +48,45 @@ const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
 /// How many contents are remembered before all are forgotten: several times a large fleet.
 const REMEMBERED_FOLDERS: usize = 20_000;
 
-/// The mode of a submodule in a tree.
-const SUBMODULE: i32 = 0o160_000;
-
 impl Repository {
-    /// Returns those of the folders, given by path and digest, whose content is not known to stand in `base`.
+    /// Returns the files that differ between `folders` and what `base` has below `root`, sorted by path. Any other folder
+    /// there is deleted.
     ///
-    /// For the others there is nothing to compare, so their files need not be listed.
-    pub fn unknown_folders<'a>(
-        &self,
-        base: Revision,
-        root: &RepoPath,
-        folders: impl Iterator<Item = (&'a RepoPath, [u8; 32])>,
-        memo: &FolderMemo,
-    ) -> Result<HashSet<&'a RepoPath>, GitError> {
-        let published = self.published(base, root)?;
-        let is_known = |folder: &RepoPath, digest: [u8; 32]| {
-            memo.0.get(&digest) == Some(&published.get(folder.file_name()).copied())
-        };
-        Ok(folders.filter(|(folder, digest)| !is_known(folder, *digest)).map(|(folder, _)| folder).collect())
-    }
-
-    /// Returns the files that differ between `folders` and `base`, sorted by path.
-    ///
-    /// Folders below the root that are owned but not given stay as they are. Nothing is hashed for a folder whose
-    /// content is remembered and stands in `base`.
+    /// `files_of` lists the files of a folder by its place in the list, and is asked only for those whose content is not
+    /// known to stand in `base`.
     pub fn compare(
         &self,
         base: Revision,
-        root: &OutputRoot,
+        root: &RepoPath,
         folders: &[OutputFolder<'_>],
+        files_of: impl Fn(usize) -> OutputFiles + Sync,
         memo: &mut FolderMemo,
     ) -> Result<Vec<FileDelta>, GitError> {
-        let published = self.published(base, &root.path)?;
-        for folder in folders.iter().filter(|folder| !published.contains_key(folder.path.file_name())) {
-            self.check_is_folder(base, &folder.path)?;
-        }
-        let unknown: Vec<_> = folders.iter().filter(|folder| !memo.0.contains_key(&folder.digest)).collect();
-        let hashed: Vec<_> =
-            unknown.par_iter().map(|folder| (folder.digest, tree_of(folder, &hash_files(folder)))).collect();
-        memo.learn(hashed);
-        let mut deltas = Vec::new();
-        let mut unseen = MAX_PUBLISHED_ENTRIES;
-        for folder in folders {
-            let tree = published.get(folder.path.file_name()).copied();
+        let mut published = self.published(base, root)?;
+        let mut unknown = Vec::new();
+        for (index, folder) in folders.iter().enumerate() {
+            let tree = published.remove(folder.path.file_name());
             if memo.0.get(&folder.digest) != Some(&tree) {
-                self.compare_folder(tree, folder, &mut deltas, &mut unseen)?;
+                unknown.push((index, folder, tree));
+            }
+            if tree.is_none() {
+                self.check_is_folder(base, folder.path)?;
             }
         }
-        for (name, tree) in published.iter().filter(|(name, _)| !root.owned.contains(*name)) {
-            let path = self.usable(&format!("{}/{name}", root.path))?;
-            let gone = self.files_below(&path, *tree, &mut unseen)?;
-            deltas.extend(gone.into_iter().map(deletion));
+        let hashed = unknown.par_iter().map(|(index, folder, _)| Hashed::new(folder.path, files_of(*index)));
+        let hashed: Vec<_> = hashed.collect();
+        memo.learn(unknown.iter().zip(&hashed).map(|((_, folder, _), hashed)| (folder.digest, hashed.tree)));
+        let mut deltas = Vec::new();
+        let mut unseen = MAX_PUBLISHED_ENTRIES;
+        for ((_, folder, tree), hashed) in unknown.into_iter().zip(hashed) {
+            if tree != hashed.tree {
+                self.compare_folder(folder.path, tree, hashed, &mut deltas, &mut unseen)?;
+            }
+        }
+        // What is left has no owner.
+        for (name, tree) in published {
+            let path = self.usable(&format!("{root}/{name}"))?;
+            deltas.extend(self.files_below(&path, tree, &mut unseen)?.into_iter().map(deletion));
         }
         deltas.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(deltas)
@@ -163,26 +142,23 @@ impl Repository {
         let Some(entry) = self.entry_at(base, path.as_str())? else { return Ok(()) };
         let attempt = format!("compare the output folder at `{}`", base.short());
         let hint = "move it away in a commit of your own: the rendered files go into a folder there";
-        Err(self.error(
-            attempt,
-            Fault::stalled(format!("`{path}` is {}, not a folder", Entry::kind(&entry)), hint),
-        ))
+        Err(self.error(attempt, Fault::stalled(format!("`{path}` is {entry}, not a folder"), hint)))
     }
 
     fn compare_folder(
         &self,
+        folder: &RepoPath,
         tree: Option<Oid>,
-        folder: &OutputFolder<'_>,
+        hashed: Hashed,
         deltas: &mut Vec<FileDelta>,
         room: &mut usize,
     ) -> Result<(), GitError> {
-        let published = tree.map(|tree| self.files_below(&folder.path, tree, room)).transpose()?;
+        let published = tree.map(|tree| self.files_below(folder, tree, room)).transpose()?;
         let mut published = published.unwrap_or_default();
-        for ((path, bytes), id) in folder.files.iter().zip(hash_files(folder)) {
-            let old = published.remove(path);
+        for ((path, bytes), id) in hashed.files.into_iter().zip(hashed.ids) {
+            let old = published.remove(&path);
             if old != Some(Entry { id: blob_id(id), mode: REGULAR_FILE }) {
-                let new = Some(Arc::clone(bytes));
-                deltas.push(FileDelta { path: path.clone(), old, new });
+                deltas.push(FileDelta { path, old, new: Some(bytes) });
             }
         }
         deltas.extend(published.into_iter().map(deletion));
@@ -261,7 +237,7 @@ impl PublishedFiles<'_> {
 }
 
 impl FolderMemo {
-    fn learn(&mut self, hashed: Vec<([u8; 32], Option<Oid>)>) {
+    fn learn(&mut self, hashed: impl ExactSizeIterator<Item = ([u8; 32], Option<Oid>)>) {
         if self.0.len() + hashed.len() > REMEMBERED_FOLDERS.max(hashed.len() * 4) {
             self.0.clear();
         }
@@ -269,20 +245,25 @@ impl FolderMemo {
     }
 }
 
-fn hash_files(folder: &OutputFolder<'_>) -> Vec<Oid> {
-    folder.files.iter().map(|(_, bytes)| hash(ObjectType::Blob, bytes)).collect()
+/// The files of a folder with their ids, and the tree that they are once they are committed: none without files.
+struct Hashed {
+    files: OutputFiles,
+    ids: Vec<Oid>,
+    tree: Option<Oid>,
 }
 
-/// The tree that the folder has once it is committed; `None` if it has no files.
-fn tree_of(folder: &OutputFolder<'_>, blobs: &[Oid]) -> Option<Oid> {
-    let mut leaves: Vec<Leaf<'_>> = folder
-        .files
-        .iter()
-        .zip(blobs)
-        .filter_map(|((path, _), blob)| Some((path.below(folder.path.as_str())?, Some(*blob))))
-        .collect();
-    leaves.sort_unstable();
-    tree::edit(None, &leaves, &mut Vec::new()).expect("a tree without a base reads nothing")
+impl Hashed {
+    fn new(folder: &RepoPath, files: OutputFiles) -> Self {
+        let ids: Vec<_> = files.iter().map(|(_, bytes)| hash(ObjectType::Blob, bytes)).collect();
+        let mut leaves: Vec<Leaf<'_>> = files
+            .iter()
+            .zip(&ids)
+            .filter_map(|((path, _), id)| Some((path.below(folder.as_str())?, Some(*id))))
+            .collect();
+        leaves.sort_unstable();
+        let tree = tree::edit(None, &leaves, &mut Vec::new()).expect("a tree without a base reads nothing");
+        Self { files, ids, tree }
+    }
 }
 
 #[cfg(test)]
@@ -290,18 +271,22 @@ mod tests {
     use super::*;
     use crate::git::scene::{Scene, path};
 
-    type Files = Vec<(RepoPath, Arc<[u8]>)>;
-
-    fn files(list: &[(&str, &str)]) -> Files {
+    fn files(list: &[(&str, &str)]) -> OutputFiles {
         list.iter().map(|(file, content)| (path(file), content.as_bytes().into())).collect()
     }
 
-    fn root(owned: &[&str]) -> OutputRoot {
-        OutputRoot { path: path("out"), owned: owned.iter().map(ToString::to_string).collect() }
-    }
-
-    fn folder<'a>(name: &str, digest: u8, files: &'a Files) -> OutputFolder<'a> {
-        OutputFolder { path: path(&format!("out/{name}")), digest: [digest; 32], files }
+    /// Compares what is below `out` with folders, given by name, digest and files.
+    fn compare(
+        scene: &Scene,
+        base: Revision,
+        folders: &[(&str, u8, &OutputFiles)],
+        memo: &mut FolderMemo,
+    ) -> Result<Vec<FileDelta>, GitError> {
+        let paths: Vec<_> = folders.iter().map(|(name, ..)| path(&format!("out/{name}"))).collect();
+        let given = paths.iter().zip(folders);
+        let given: Vec<_> =
+            given.map(|(path, (_, digest, _))| OutputFolder { path, digest: [*digest; 32] }).collect();
+        scene.repository().compare(base, &path("out"), &given, |at| folders[at].2.clone(), memo)
     }
 
     fn told(deltas: &[FileDelta]) -> Vec<String> {
@@ -325,10 +310,10 @@ mod tests {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", START);
         let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
-        let folders = [folder("app", 1, &app)];
+        let old = files(&[("out/old/c.yaml", "c")]);
         let memo = &mut FolderMemo::default();
         for _ in 0..2 {
-            let deltas = scene.repository().compare(base, &root(&["app", "old"]), &folders, memo).unwrap();
+            let deltas = compare(&scene, base, &[("app", 1, &app), ("old", 2, &old)], memo).unwrap();
             assert_eq!(deltas, []);
         }
     }
@@ -339,10 +324,8 @@ mod tests {
         let base = scene.commit("main", "start", START);
         let app = files(&[("out/app/a.yaml", "A"), ("out/app/new.yaml", "n")]);
         let fresh = files(&[("out/fresh/f.yaml", "f")]);
-        let folders = [folder("app", 1, &app), folder("fresh", 2, &fresh)];
-        let repository = scene.repository();
-        let deltas =
-            repository.compare(base, &root(&["app", "fresh"]), &folders, &mut FolderMemo::default()).unwrap();
+        let folders = [("app", 1, &app), ("fresh", 2, &fresh)];
+        let deltas = compare(&scene, base, &folders, &mut FolderMemo::default()).unwrap();
         assert_eq!(
             told(&deltas),
             [
@@ -353,18 +336,16 @@ mod tests {
                 "- out/old/c.yaml"
             ]
         );
-        assert_eq!(repository.read_blob(deltas[0].old.unwrap().id).unwrap().as_ref(), b"a");
+        assert_eq!(scene.repository().read_blob(deltas[0].old.unwrap().id).unwrap().as_ref(), b"a");
     }
 
     #[test]
     fn a_folder_whose_files_are_all_gone_is_deleted() {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", START);
-        let none = Files::new();
-        let deltas = scene
-            .repository()
-            .compare(base, &root(&["app", "old"]), &[folder("app", 1, &none)], &mut FolderMemo::default())
-            .unwrap();
+        let (none, old) = (OutputFiles::new(), files(&[("out/old/c.yaml", "c")]));
+        let folders = [("app", 1, &none), ("old", 2, &old)];
+        let deltas = compare(&scene, base, &folders, &mut FolderMemo::default()).unwrap();
         assert_eq!(told(&deltas), ["- out/app/a.yaml", "- out/app/x/b.yaml"]);
     }
 
@@ -373,10 +354,7 @@ mod tests {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", &[("README.md", "hi")]);
         let app = files(&[("out/app/a.yaml", "a")]);
-        let deltas = scene
-            .repository()
-            .compare(base, &root(&["app"]), &[folder("app", 1, &app)], &mut FolderMemo::default())
-            .unwrap();
+        let deltas = compare(&scene, base, &[("app", 1, &app)], &mut FolderMemo::default()).unwrap();
         assert_eq!(told(&deltas), ["+ out/app/a.yaml"]);
     }
 
@@ -384,17 +362,24 @@ mod tests {
     fn a_remembered_folder_is_compared_without_looking_at_its_files() {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", START);
-        let (app, other) = (files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]), files(&[]));
-        let (repository, memo) = (scene.repository(), &mut FolderMemo::default());
-        let root = root(&["app", "old"]);
-        repository.compare(base, &root, &[folder("app", 1, &app)], memo).unwrap();
+        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
+        let (other, old) = (OutputFiles::new(), files(&[("out/old/c.yaml", "c")]));
+        let memo = &mut FolderMemo::default();
+        compare(&scene, base, &[("app", 1, &app), ("old", 9, &old)], memo).unwrap();
         // The digest promises the same files, so the files themselves are not looked at.
-        assert_eq!(repository.compare(base, &root, &[folder("app", 1, &other)], memo).unwrap(), []);
+        let same = compare(&scene, base, &[("app", 1, &other), ("old", 9, &old)], memo).unwrap();
+        assert_eq!(same, []);
         let (known, unknown) = (path("out/app"), path("out/old"));
-        let folders = [(&known, [1; 32]), (&unknown, [1; 32])].into_iter();
-        let found = repository.unknown_folders(base, &root.path, folders, memo).unwrap();
-        assert_eq!(found, [&unknown].into());
-        assert_eq!(repository.compare(base, &root, &[folder("app", 2, &other)], memo).unwrap().len(), 2);
+        let folders = [&known, &unknown].map(|path| OutputFolder { path, digest: [1; 32] });
+        let asked = std::sync::Mutex::new(Vec::new());
+        let files_of = |at| {
+            asked.lock().unwrap().push(at);
+            old.clone()
+        };
+        scene.repository().compare(base, &path("out"), &folders, files_of, memo).unwrap();
+        assert_eq!(asked.into_inner().unwrap(), [1]);
+        let emptied = compare(&scene, base, &[("app", 2, &other), ("old", 9, &old)], memo).unwrap();
+        assert_eq!(emptied.len(), 2);
     }
 
     #[test]
@@ -405,15 +390,8 @@ mod tests {
         scene.git(&["update-index", "--chmod=+x", "out/app/a.yaml"]);
         scene.git(&["commit", "-qm", "start"]);
         let app = files(&[("out/app/a.yaml", "a")]);
-        let deltas = scene
-            .repository()
-            .compare(
-                scene.tip("main"),
-                &root(&["app"]),
-                &[folder("app", 1, &app)],
-                &mut FolderMemo::default(),
-            )
-            .unwrap();
+        let base = scene.tip("main");
+        let deltas = compare(&scene, base, &[("app", 1, &app)], &mut FolderMemo::default()).unwrap();
         assert_eq!(told(&deltas), ["~ out/app/a.yaml"]);
     }
 
@@ -426,13 +404,12 @@ mod tests {
             scene.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{id},{path}")]);
         }
         scene.git(&["commit", "-qm", "add a submodule"]);
-        let repository = scene.repository();
         let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
-        let memo = &mut FolderMemo::default();
-        let base = scene.tip("main");
-        let deltas =
-            repository.compare(base, &root(&["app", "old"]), &[folder("app", 1, &app)], memo).unwrap();
+        let old = files(&[("out/old/c.yaml", "c")]);
+        let folders = [("app", 1, &app), ("old", 2, &old)];
+        let deltas = compare(&scene, scene.tip("main"), &folders, &mut FolderMemo::default()).unwrap();
         assert_eq!(told(&deltas), ["- out/app/module", "- out/other/module"]);
+        let repository = scene.repository();
         let shown = repository.published_files(1_000, 1_000).read(deltas[0].old.unwrap()).unwrap();
         assert_eq!(shown.as_ref(), format!("Subproject commit {id}\n").as_bytes());
     }
@@ -453,9 +430,8 @@ mod tests {
             let commit = scene.git(&["commit-tree", &tree, "-m", "x"]);
             scene.git(&["update-ref", "refs/heads/main", &commit]);
             let app = files(&[("out/app/a.yaml", "a")]);
-            let (base, memo) = (scene.tip("main"), &mut FolderMemo::default());
-            let error = scene.repository().compare(base, &root(&["app"]), &[folder("app", 1, &app)], memo);
-            let error = error.unwrap_err();
+            let memo = &mut FolderMemo::default();
+            let error = compare(&scene, scene.tip("main"), &[("app", 1, &app)], memo).unwrap_err();
             assert_eq!(error.fault.to_string(), shown);
             assert!(!error.is_transient() && !error.is_damage());
         }

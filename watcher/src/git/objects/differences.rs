@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::object;
 use super::repository::Repository;
 use super::revision::{BlobId, Revision, blob_id};
-use super::tree::REGULAR_FILE;
+use super::tree::{REGULAR_FILE, SUBMODULE, SYMLINK};
 use crate::git::error::GitError;
 
 /// What a tree holds at a path that is no folder.
@@ -45,16 +45,6 @@ impl Entry {
         (self.mode == REGULAR_FILE).then_some(self.id)
     }
 
-    pub(in crate::git) const fn kind(&self) -> &'static str {
-        match self.mode {
-            REGULAR_FILE => "a file",
-            0o100_755 => "an executable file",
-            0o120_000 => "a symbolic link",
-            0o160_000 => "a submodule",
-            _ => "a file of another mode",
-        }
-    }
-
     fn of_diff(file: &DiffFile<'_>) -> Self {
         Self { mode: i32::from(file.mode()), id: blob_id(file.id()) }
     }
@@ -76,7 +66,13 @@ impl Difference {
 /// Names what kind of entry it is, for people.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind())
+        f.write_str(match self.mode {
+            REGULAR_FILE => "a file",
+            0o100_755 => "an executable file",
+            SYMLINK => "a symbolic link",
+            SUBMODULE => "a submodule",
+            _ => "a file of another mode",
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
 
 use super::repository::Repository;
 use super::revision::{Revision, blob_id, oid};
+use super::tree::SYMLINK;
 use crate::git::error::GitError;
 
 /// The largest file that is read: far above anything people write, far below what hurts.
@@ -23,9 +24,6 @@ pub const MAX_SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
 /// How many files and folders are looked at in one revision: a tree may hold another one many times, and that one
 /// others.
 pub const MAX_ENTRIES: usize = 200_000;
-
-/// The mode of a symbolic link in a tree.
-const SYMLINK: i32 = 0o120_000;
 
 /// The content of files that were read before.
 ///

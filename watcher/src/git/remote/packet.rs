@@ -100,10 +100,12 @@ pub(super) fn write_line(out: &mut (impl Write + ?Sized), line: &str) -> Result<
     write(out, format_args!("{:04x}{line}", line.len() + LENGTH_DIGITS))
 }
 
+/// Ends a list or a request.
 pub(super) fn write_flush(out: &mut (impl Write + ?Sized)) -> Result<(), Fault> {
     write(out, format_args!("0000"))
 }
 
+/// Separates the parts of a request.
 pub(super) fn write_delimiter(out: &mut (impl Write + ?Sized)) -> Result<(), Fault> {
     write(out, format_args!("0001"))
 }
