@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::key_path::{Step, key, keys};
 use crate::tree::{Below, walk};
-use crate::yaml::{Map, Value};
+use crate::yaml::Value;
 
 /// The version of Argo CD's objects, without the number.
 const GROUP: &str = "argoproj.io/";
@@ -151,12 +151,6 @@ impl<'v> Application<'v> {
     /// Returns what it is written as, before its own templates are filled in.
     pub fn template(&self) -> &'v Value {
         self.template
-    }
-
-    /// Returns the values that it is made of, if an `ApplicationSet` makes it.
-    pub fn values(&self) -> impl Iterator<Item = &'v Value> {
-        let values = self.element.as_ref().and_then(|element| element.value.as_map());
-        values.into_iter().flat_map(Map::iter).map(|(_, value)| value)
     }
 
     fn made(&self) -> Option<Made> {

@@ -194,11 +194,6 @@ pub fn addon_schema() -> Json {
 static ADDON_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::own(&addon_schema()));
 
 pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
-    let by_schema = |problem: Problem| problem.found_by("schema");
-    read_file(name, path, source).map_err(|problems| problems.into_iter().map(by_schema).collect())
-}
-
-fn read_file(name: &AddonName, path: &RepoPath, source: &Source) -> Result<Addon, Vec<Problem>> {
     let file = Arc::new(path.clone());
     let origin = inventory::parse_file(&file, source)?;
     let facts: AddonFile = inventory::decode(&ADDON_SCHEMA, &origin)?;
@@ -274,9 +269,6 @@ impl Addon {
     /// Returns which of its answers is to what a check finds in one of its rendered files, if one is. The path is that in the document,
     /// and begins with the number of a document that is not the first.
     pub(crate) fn answer(&self, check: &str, file: &RepoPath, path: &[Step]) -> Option<usize> {
-        if self.facts.accept.is_empty() {
-            return None;
-        }
         let file = file.components().skip(3).collect::<Vec<_>>().join("/");
         self.facts.accept.iter().position(|accept| accept.answers(check, &file, path))
     }

@@ -248,8 +248,7 @@ impl Builder {
         match ChartLock::read(&source.bytes) {
             Ok(charts) => self.lock = Some(Lock { charts, id: source.id }),
             Err(faults) => {
-                let problems = faults.into_iter().map(|fault| fault.in_file(path).found_by("lock"));
-                self.problems.extend(problems);
+                self.problems.extend(faults.into_iter().map(|fault| fault.in_file(path).found_by("lock")));
             }
         }
     }
@@ -257,7 +256,9 @@ impl Builder {
     fn addon(&mut self, name: AddonName, path: &RepoPath, source: &Source) {
         let addon = match addon::read(&name, path, source) {
             Ok(addon) => addon,
-            Err(problems) => return self.problems.extend(problems),
+            Err(problems) => {
+                return self.problems.extend(problems.into_iter().map(|problem| problem.found_by("schema")));
+            }
         };
         self.weight += addon.origin.weight();
         if self.weight <= MAX_ADDONS_WEIGHT && self.folders.len() < MAX_ADDONS {

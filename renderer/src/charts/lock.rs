@@ -112,14 +112,10 @@ fn write_chart(id: &ChartId, chart: &LockedChart) -> Value {
     let (values, shapes) = notation::write_shared(&chart.values);
     let text = |text: &str| Value::String(text.to_owned());
     let mut map = Map::default();
-    map.insert("name", text(&id.name));
-    map.insert("version", text(&id.version));
-    map.insert("repository", text(&id.repository));
-    for (key, value) in [("appVersion", &chart.app_version), ("digest", &chart.digest)] {
-        if let Some(value) = value {
-            map.insert(key, text(value));
-        }
-    }
+    let needed = [("name", &id.name), ("version", &id.version), ("repository", &id.repository)];
+    let known = [("appVersion", chart.app_version.as_ref()), ("digest", chart.digest.as_ref())];
+    let known = known.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    needed.into_iter().chain(known).for_each(|(key, value)| map.insert(key, text(value)));
     map.insert("values", values);
     if !shapes.is_empty() {
         map.insert("shapes", Value::Map(shapes));

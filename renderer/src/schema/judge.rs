@@ -89,10 +89,8 @@ impl Schema {
     }
 
     fn too_many_steps(&self) -> Violation {
-        let schema = match &self.file {
-            Some(file) => format!("the schema in `{file}`"),
-            None => "its schema".to_owned(),
-        };
+        let file = self.file.as_ref();
+        let schema = file.map_or("its schema".to_owned(), |file| format!("the schema in `{file}`"));
         in_whole(format!("{schema} takes more than {MAX_STEPS} steps to judge the document"))
     }
 }

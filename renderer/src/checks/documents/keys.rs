@@ -47,10 +47,16 @@ pub(in super::super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Fi
 /// Returns every place where values do not fit the add-on's chart, if it is locked. Where any key may stand, all fit.
 pub(in super::super) fn misfits(addon: &Addon, values: &Value) -> Vec<Finding> {
     let Some(locked) = &addon.locked else { return Vec::new() };
-    let mut misfits = Judge::new(&addon.name, &addon.facts.chart, &locked.values).judge(values);
+    let mut misfits = judge(&addon.name, &addon.facts.chart, &locked.values, values);
     let is_free = |path: &[Step]| addon.facts.free_form.iter().any(|place| is_at_or_below(path, place));
     misfits.retain(|misfit| !is_free(&misfit.path));
     misfits
+}
+
+fn judge(addon: &AddonName, chart: &ChartId, root: &Shape, values: &Value) -> Vec<Finding> {
+    let mut judge = Judge { addon, chart, root, path: Vec::new(), misfits: Vec::new() };
+    judge.value(values, root);
+    judge.misfits
 }
 
 struct Judge<'a> {
@@ -64,15 +70,6 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    const fn new(addon: &'a AddonName, chart: &'a ChartId, root: &'a Shape) -> Self {
-        Self { addon, chart, root, path: Vec::new(), misfits: Vec::new() }
-    }
-
-    fn judge(mut self, values: &'a Value) -> Vec<Finding> {
-        self.value(values, self.root);
-        self.misfits
-    }
-
     fn value(&mut self, value: &'a Value, shape: &Shape) {
         if !shape.types.contains(value.into()) {
             return self.wrong_type(shape.types, value);
@@ -252,7 +249,7 @@ global: {_others: any, _text: domain}
         let lock = ChartLock::read(lock.as_bytes()).unwrap();
         let (chart, locked) = lock.charts.first_key_value().unwrap();
         let values = yaml::interpret(&yaml::parse(values).unwrap()[0]).unwrap();
-        let misfits = Judge::new(&AddonName::parse("x").unwrap(), chart, &locked.values).judge(&values);
+        let misfits = judge(&AddonName::parse("x").unwrap(), chart, &locked.values, &values);
         let lines = misfits.into_iter().map(|misfit| {
             let hint = misfit.hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
             format!("{}: {}{hint}\n", text_of(&misfit.path), misfit.message)

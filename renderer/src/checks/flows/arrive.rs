@@ -8,7 +8,7 @@ use crate::checks::{ClusterFlows, Ends, Finding, FlowFinding, Flows, Receiver, S
 use crate::path::ClusterName;
 use crate::plural::quoted;
 
-use super::endpoint::Endpoint;
+use super::ends::Endpoint;
 
 impl ClusterFlows<'_> {
     fn ends_of(&self, signal: &str) -> impl Iterator<Item = (usize, &Ends)> {

@@ -12,7 +12,7 @@ use crate::yaml::Value;
 
 use super::super::exposed::{ADDRESS_KEY, addresses_of};
 use super::super::readers;
-use super::endpoint::Endpoint;
+use super::ends::Endpoint;
 
 /// Where a program listens to its own pod alone.
 const LOOPBACKS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];

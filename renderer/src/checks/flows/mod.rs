@@ -4,7 +4,6 @@
 
 pub(super) mod arrive;
 pub(super) mod declared;
-pub(super) mod endpoint;
 pub(super) mod ends;
 pub(super) mod exposed_once;
 pub(super) mod identity;

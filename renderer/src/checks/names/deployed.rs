@@ -22,6 +22,8 @@ pub(in super::super) fn addons_are_deployed(content: &ClusterContent<'_>) -> Vec
     let Some(hub) = content.all.clusters.get(&own.cluster.hub) else { return Vec::new() };
     let addons = content.addons.iter().filter(|addon| !deploys(own, own, addon) && !deploys(hub, own, addon));
     let (answered, missing): (Vec<&Addon>, Vec<&Addon>) = addons.partition(|addon| is_answered(addon));
+    let is_deployment =
+        |it: &Provided| matches!(it, Provided::Anything | Provided::Chart(_) | Provided::Deployed { .. });
     let deploys_nothing = |cluster: &ClusterFlows<'_>| !cluster.provided().any(is_deployment);
     let is_nothing = deploys_nothing(own) && deploys_nothing(hub);
     let nothing = missing.first().filter(|_| is_nothing);
@@ -33,10 +35,6 @@ pub(in super::super) fn addons_are_deployed(content: &ClusterContent<'_>) -> Vec
 
 fn is_answered(addon: &Addon) -> bool {
     addon.facts.accept.iter().any(|accept| accept.check == CHECK)
-}
-
-const fn is_deployment(provided: &Provided) -> bool {
-    matches!(provided, Provided::Anything | Provided::Chart(_) | Provided::Deployed { .. })
 }
 
 /// Returns whether the documents of one cluster deploy an add-on of another.

@@ -47,10 +47,9 @@ pub(super) fn names_in_entry(name: &str, value: &Value, map: &Map) -> Vec<(Vec<S
 }
 
 fn is_secret_map(key: &str, map: &Map) -> bool {
-    let is_provider = || {
-        key == "caProvider" && map.get("type").and_then(Value::as_str).is_some_and(|kind| kind == "Secret")
-    };
-    SECRET_MAPS.contains(&key) || (key.ends_with(SECRET_MAP_END) && key != WRITTEN_BY_ISSUER) || is_provider()
+    SECRET_MAPS.contains(&key)
+        || key.ends_with(SECRET_MAP_END) && key != WRITTEN_BY_ISSUER
+        || key == "caProvider" && map.get("type").and_then(Value::as_str) == Some("Secret")
 }
 
 fn is_optional(map: &Map) -> bool {

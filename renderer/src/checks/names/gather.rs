@@ -1,5 +1,6 @@
 //! Gathers the names that a document uses and provides.
 
+use crate::argo;
 use crate::checks::{Document, DocumentKind, NameUse, Named, Names, ServiceName};
 use crate::key_path::{Step, owned};
 use crate::snapshot::OUTPUT;
@@ -9,7 +10,7 @@ use crate::yaml::{Map, Value};
 use super::super::readers::istio;
 use super::super::readers::names::POLICY_GROUP;
 use super::find::{names_in_entry, service_names};
-use super::provided::{folders, is_filled_later, of_object, provided_by};
+use super::provided::{folders, of_object, provided_by};
 
 /// Returns the names that a document uses and provides.
 pub(in super::super) fn names(document: &Document<'_>) -> Names {
@@ -56,7 +57,8 @@ impl<'v> Gather<'v> {
             names: Names::default(),
             is_judged: document.addon.is_some() && !is_policy,
             is_of_mesh: mesh == Some(istio::CONTROL_PLANE),
-            is_deploying: !is_filled_later(document.value),
+            // Its own templates are filled in first.
+            is_deploying: !argo::is_kind(document.value, "ApplicationSet"),
         }
     }
 

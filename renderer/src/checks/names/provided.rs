@@ -121,15 +121,10 @@ fn of_argo(document: &Document<'_>) -> Vec<Provided> {
         let texts = named.iter().filter_map(|text| application.filled(text));
         provided.extend(texts.flat_map(|text| folders(&text).collect::<Vec<_>>()));
         let mut own = Vec::new();
-        application.values().for_each(|value| add_texts(value, &mut own));
+        application.element().into_iter().for_each(|element| add_texts(element, &mut own));
         provided.extend(own.into_iter().flat_map(folders));
     }
     provided
-}
-
-/// Returns whether what an object names is what it deploys only once its own templates are filled in.
-pub(super) fn is_filled_later(object: &Value) -> bool {
-    argo::is_kind(object, "ApplicationSet")
 }
 
 /// Adds the texts of a value that name a rendered folder.

@@ -4,7 +4,7 @@ use crate::checks::{Ends, Finding, Login, Part, Sender};
 use crate::key_path::{Step, keys};
 use crate::yaml::Value;
 
-use super::super::flows::endpoint::Endpoint;
+use super::super::flows::ends::Endpoint;
 
 /// The signal that a store sends: requests for secrets.
 const SIGNAL: &str = "secrets";

@@ -55,9 +55,8 @@ fn sections(text: &str) -> Vec<Section<'_>> {
 impl Section<'_> {
     fn property(&self, wanted: &str) -> Option<(usize, &str)> {
         let mut properties = self.properties.iter();
-        properties
-            .find(|(_, name, _)| name.eq_ignore_ascii_case(wanted))
-            .map(|(line, _, value)| (*line, *value))
+        let (line, _, value) = properties.find(|(_, name, _)| name.eq_ignore_ascii_case(wanted))?;
+        Some((*line, value))
     }
 
     fn text(&self, wanted: &str) -> Option<&str> {

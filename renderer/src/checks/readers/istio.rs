@@ -18,7 +18,7 @@ const NETWORK_LABEL: &str = "topology.istio.io/network";
 pub(super) const REMOTE_LABEL: &str = "istio/multiCluster";
 /// The annotation that says which cluster such a Secret leads to.
 const REMOTE_ANNOTATION: &str = "networking.istio.io/cluster";
-/// Where External Secrets is told how the Secret that it makes is called, and its labels and annotations.
+/// Where an `ExternalSecret` names the Secret that it makes, and its labels and annotations.
 const MADE_NAME: [&str; 3] = ["spec", "target", "name"];
 const MADE_METADATA: [&str; 4] = ["spec", "target", "template", "metadata"];
 /// How such a Secret is called by Istio's own tool.
