@@ -51,6 +51,12 @@ pub fn visible_json(text: &str) -> Cow<'_, str> {
     )
 }
 
+/// Returns a text of at most so many characters, with an ellipsis for the rest.
+#[must_use]
+pub fn shortened(text: &str, chars: usize) -> Cow<'_, str> {
+    text.char_indices().nth(chars).map_or(text.into(), |(end, _)| format!("{}…", &text[..end]).into())
+}
+
 /// Writes what is formatted into it as [`visible`] does.
 #[derive(Debug)]
 pub struct VisibleWriter<W>(pub W);

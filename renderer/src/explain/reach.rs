@@ -115,6 +115,10 @@ impl Reached {
     pub(super) fn whole(file: &RepoPath) -> Self {
         Self { file: file.clone(), path: String::new(), influence: Influence::Presence }
     }
+
+    fn value(file: FileDocuments<'_>, path: String) -> Self {
+        Self { file: file.template.writes.clone(), path, influence: Influence::Value }
+    }
 }
 
 /// Returns whether one of the facts decides that an add-on runs on a cluster.
@@ -166,14 +170,9 @@ fn facts_at(cluster: &ClusterDocuments<'_>, targets: &BTreeSet<Place>) -> Vec<Ve
 
 fn differences(file: FileDocuments<'_>, changed: &Scope<'_>) -> Vec<Reached> {
     let before = file.render().unwrap_or_default();
-    let reached = |document: usize, path: &[Step<&str>]| Reached {
-        file: file.template.writes.clone(),
-        path: match before.as_slice() {
-            [] => text_of(path),
-            [only] => named(only, path),
-            all => format!("[{document}].{}", all.get(document).map_or(text_of(path), |it| named(it, path))),
-        },
-        influence: Influence::Value,
+    let reached = |document: usize, path: &[Step<&str>]| {
+        let name = before.get(document).map_or_else(|| text_of(path), |it| named(it, path));
+        Reached::value(file, if before.len() < 2 { name } else { format!("[{document}].{name}") })
     };
     let Ok(after) = file.render_with(changed) else { return vec![reached(0, &[])] };
     let mut found = Vec::new();
@@ -222,10 +221,5 @@ fn overridden(file: FileDocuments<'_>, targets: &BTreeSet<Place>) -> Vec<Reached
     let paths = documents.first().map(leaves).unwrap_or_default().into_iter().map(|(path, _)| owned(&path));
     let is_target =
         |path: &Vec<Step>| file.override_place(path).is_some_and(|place| targets.contains(&place));
-    let reached = |path: Vec<Step>| Reached {
-        file: file.template.writes.clone(),
-        path: text_of(&path),
-        influence: Influence::Value,
-    };
-    paths.filter(is_target).map(reached).collect()
+    paths.filter(is_target).map(|path| Reached::value(file, text_of(&path))).collect()
 }

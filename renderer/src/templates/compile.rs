@@ -8,11 +8,12 @@ use handlebars::{Handlebars, Template, TemplateError};
 
 use crate::path::RepoPath;
 use crate::problem::{Fault, Position, Problem};
+use crate::visible::shortened;
 
 use super::functions::FUNCTIONS;
 use super::helpers;
 use super::partials::PartialCalls;
-use super::rewrite::{Calls, Rewriter};
+use super::rewrite::{Calls, rewrite};
 use super::source::{Compiled, SourceKind, SourceText, Texts};
 use super::syntax::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_blocks, foreign, scan, token};
 
@@ -20,6 +21,9 @@ use super::syntax::{LineIndex, MAX_SOURCE_BYTES, Scan, Tag, TagKind, check_block
 const MAX_SET_BYTES: usize = 16 * 1024 * 1024;
 /// How many tags they may have: each takes about a kilobyte when it is compiled.
 const MAX_SET_TAGS: usize = 100_000;
+
+/// The longest tag that is shown in full.
+const SHOWN_CHARS: usize = 60;
 
 fn too_many_templates(file: &RepoPath) -> Problem {
     let message = format!(
@@ -115,7 +119,7 @@ fn add(
     if !faults.is_empty() {
         return Err(faults);
     }
-    let calls = Rewriter::new(compiled, source, texts, &lines, &scanned).rewrite(&mut template)?;
+    let calls = rewrite(&mut template, compiled, source, texts, &lines, &scanned)?;
     compiled.registry.register_template(&source.name, template);
     Ok(calls)
 }
@@ -146,8 +150,11 @@ fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &L
 }
 
 fn unreadable(tag: &Tag, hint: &str, lines: &LineIndex<'_>) -> Fault {
-    Fault::new(lines.position(tag.range.start), format!("cannot read `{}`", shown(&as_written(tag))))
-        .hint(hint)
+    Fault::new(
+        lines.position(tag.range.start),
+        format!("cannot read `{}`", shortened(&as_written(tag), SHOWN_CHARS)),
+    )
+    .hint(hint)
 }
 
 fn is_readable(tag: &Tag) -> bool {
@@ -174,15 +181,6 @@ fn as_written(tag: &Tag) -> String {
         TagKind::Partial => "> ",
     };
     format!("{{{{{sign}{}}}}}", tag.text)
-}
-
-/// Shortens a tag for a message.
-fn shown(tag: &str) -> String {
-    const SHOWN_CHARS: usize = 60;
-    match tag.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &tag[..end]),
-        None => tag.to_owned(),
-    }
 }
 
 /// Returns the way out for what people write by habit from other template languages.

@@ -30,7 +30,7 @@ pub(super) struct Calls {
     pub texts: BTreeSet<RepoPath>,
 }
 
-pub(super) struct Rewriter<'a> {
+struct Rewriter<'a> {
     compiled: &'a mut Compiled,
     source: &'a SourceText,
     /// What may be inserted as text.
@@ -47,31 +47,29 @@ pub(super) struct Rewriter<'a> {
     faults: Vec<Fault>,
 }
 
+/// Rewrites a template in place, and returns what it calls.
+pub(super) fn rewrite(
+    template: &mut Template,
+    compiled: &mut Compiled,
+    source: &SourceText,
+    texts: &Texts,
+    lines: &LineIndex<'_>,
+    scan: &Scan,
+) -> Result<Calls, Vec<Fault>> {
+    let (tags, mapping) = (scan.tags.iter(), template.mapping.first().cloned());
+    let (calls, faults) = (Calls::default(), Vec::new());
+    let mut rewriter =
+        Rewriter { compiled, source, texts, lines, tags, mapping, level: 0, scopes: 0, calls, faults };
+    rewriter.template(template);
+    if let Some(tag) = rewriter.next_tag() {
+        let message = format!("cannot tell what `{}` belongs to", tag.text);
+        let fault = Fault::new(lines.position(tag.range.start), message);
+        rewriter.faults.push(fault.hint("check the braces before it"));
+    }
+    if rewriter.faults.is_empty() { Ok(rewriter.calls) } else { Err(rewriter.faults) }
+}
+
 impl<'a> Rewriter<'a> {
-    pub(super) fn new(
-        compiled: &'a mut Compiled,
-        source: &'a SourceText,
-        texts: &'a Texts,
-        lines: &'a LineIndex<'a>,
-        scan: &'a Scan,
-    ) -> Self {
-        let (calls, faults) = (Calls::default(), Vec::new());
-        let tags = scan.tags.iter();
-        Self { compiled, source, texts, lines, tags, mapping: None, level: 0, scopes: 0, calls, faults }
-    }
-
-    /// Rewrites a template in place, and returns what it calls.
-    pub(super) fn rewrite(mut self, template: &mut Template) -> Result<Calls, Vec<Fault>> {
-        self.mapping = template.mapping.first().cloned();
-        self.template(template);
-        if let Some(tag) = self.next_tag() {
-            let message = format!("cannot tell what `{}` belongs to", tag.text);
-            let fault = Fault::new(self.lines.position(tag.range.start), message);
-            self.faults.push(fault.hint("check the braces before it"));
-        }
-        if self.faults.is_empty() { Ok(self.calls) } else { Err(self.faults) }
-    }
-
     fn template(&mut self, template: &mut Template) {
         template.mapping.clear();
         for element in &mut template.elements {

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::node::{Node, NodeKind, Scalar, Style};
 use super::value::{Number, Value, float_spelling};
 use crate::problem::{Fault, Position};
+use crate::visible::shortened;
 
 /// A plain scalar that has no single meaning: readers differ on it, or lose a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -60,11 +61,7 @@ const SHOWN_CHARS: usize = 40;
 
 impl Ambiguity {
     fn new(text: &str, reading: Reading) -> Self {
-        let text = match text.char_indices().nth(SHOWN_CHARS) {
-            None => text.to_owned(),
-            Some((end, _)) => format!("{}…", &text[..end]),
-        };
-        Self { text, reading }
+        Self { text: shortened(text, SHOWN_CHARS).into_owned(), reading }
     }
 
     /// Returns the way out.
