@@ -8,6 +8,7 @@ pub mod network;
 pub mod path;
 pub mod plural;
 pub mod problem;
+mod rewritten;
 pub mod schema;
 pub mod tree;
 pub mod visible;

@@ -14,6 +14,7 @@ use super::model::Cluster;
 use crate::key_path::{Step, text_of};
 use crate::network::{AddressRange, Network};
 use crate::path::ClusterName;
+use crate::rewritten::rewritten;
 use crate::tree::leaves;
 
 /// What the name of a cluster stands under.
@@ -111,18 +112,9 @@ impl OwnFacts {
                 }
             }
         }
-        if found.is_empty() {
-            return Cow::Borrowed(text);
-        }
         found.sort_unstable();
-        let (mut general, mut from) = (String::with_capacity(text.len()), 0);
-        for (at, end, label) in found {
-            general.push_str(&text[from..at]);
-            write(label, &mut general);
-            from = end;
-        }
-        general.push_str(&text[from..]);
-        Cow::Owned(general)
+        let parts = found.into_iter().map(|(at, end, label)| (at..end, label));
+        rewritten(text, parts, |general, label, _| write(label, general))
     }
 
     /// Returns whether an address is one of the cluster's own: named, out of its pool, or in one of its networks.

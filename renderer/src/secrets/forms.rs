@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of where a text stands. Forms of tokens are public facts of those who issue them.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -134,26 +133,6 @@ pub(super) fn find_words(text: &str) -> Vec<Found> {
     words(text, &mut found);
     addresses(text, &mut found);
     apart(found)
-}
-
-/// Returns a text with something else in the place of each part that was found.
-pub(super) fn replaced<'t>(
-    text: &'t str,
-    found: &[Found],
-    mut mask: impl FnMut(&Found, &mut String),
-) -> Cow<'t, str> {
-    if found.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut from = 0;
-    for part in found {
-        out.push_str(&text[from..part.range.start]);
-        mask(part, &mut out);
-        from = part.range.end;
-    }
-    out.push_str(&text[from..]);
-    Cow::Owned(out)
 }
 
 /// Sorts what was found, and joins what overlaps.

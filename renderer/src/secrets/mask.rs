@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::rewritten::rewritten;
 use crate::yaml::{Map, Value};
 
 use super::forms::{self, Found};
@@ -80,11 +81,9 @@ impl Mask {
 
     /// Masks what is a secret by its form.
     fn text(&mut self, text: &str) -> String {
-        let found = forms::find(text);
-        forms::replaced(text, &found, |Found { range, kind }, out| {
-            out.push_str(&self.mask(&text[range.clone()], Some(kind)));
-        })
-        .into_owned()
+        let secrets = forms::find(text).into_iter().map(|Found { range, kind }| (range, kind));
+        rewritten(text, secrets, |out, kind, secret| out.push_str(&self.mask(secret, Some(kind))))
+            .into_owned()
     }
 
     fn mask(&mut self, secret: &str, kind: Option<&str>) -> String {

@@ -11,6 +11,8 @@ mod references;
 
 use std::borrow::Cow;
 
+use crate::rewritten::rewritten;
+
 pub use forms::Found;
 pub(crate) use lines::Lines;
 pub use mask::MASK;
@@ -28,14 +30,18 @@ pub fn is_secret_text(text: &str) -> bool {
 /// Returns a text whose secrets, as far as they are known by their form, are masked.
 #[must_use]
 pub fn masked(text: &str) -> Cow<'_, str> {
-    forms::replaced(text, &forms::find(text), |_, out| out.push_str(MASK))
+    without(text, forms::find(text))
 }
 
 /// Returns a text whose tokens and passwords in addresses are masked: what is one word wherever it stands, so that the
 /// text around it keeps its form.
 #[must_use]
 pub fn masked_words(text: &str) -> Cow<'_, str> {
-    forms::replaced(text, &forms::find_words(text), |_, out| out.push_str(MASK))
+    without(text, forms::find_words(text))
+}
+
+fn without(text: &str, secrets: Vec<Found>) -> Cow<'_, str> {
+    rewritten(text, secrets.into_iter().map(|secret| (secret.range, MASK)), |out, mask, _| out.push_str(mask))
 }
 
 #[cfg(test)]

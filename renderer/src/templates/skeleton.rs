@@ -3,6 +3,7 @@
 //! The parser never sees a value, so no value can leave its scalar or change the structure. Equal texts have equal
 //! skeletons, which is what makes remembering them worth it: a fleet's files differ in values, hardly in structure.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -11,6 +12,7 @@ use serde_json::Value as Json;
 use crate::key_path::Step;
 use crate::network::{is_host_position, is_ipv6};
 use crate::problem::{Fault, Position};
+use crate::rewritten::rewritten;
 use crate::yaml::{self, Map, Node, NodeKind, Scalar, Style, Value};
 
 use super::budget::MAX_OUTPUT_BYTES;
@@ -267,25 +269,15 @@ impl<'a> Filler<'a> {
             }
         }
         text.push_str(rest);
-        with_brackets(text, addresses)
+        if addresses.is_empty() { text } else { with_brackets(&text, addresses).into_owned() }
     }
 }
 
 /// Puts brackets around the addresses that stand in a URL or before a port.
-fn with_brackets(text: String, addresses: Vec<Range<usize>>) -> String {
-    let mut hosts =
-        addresses.into_iter().filter(|at| is_host_position(&text[..at.start], &text[at.end..])).peekable();
-    if hosts.peek().is_none() {
-        return text;
-    }
-    let mut written = String::with_capacity(text.len() + 2);
-    let mut done = 0;
-    for Range { start, end } in hosts {
-        written.extend([&text[done..start], "[", &text[start..end], "]"]);
-        done = end;
-    }
-    written.push_str(&text[done..]);
-    written
+fn with_brackets(text: &str, addresses: Vec<Range<usize>>) -> Cow<'_, str> {
+    let is_host = |at: &Range<usize>| is_host_position(&text[..at.start], &text[at.end..]);
+    let hosts = addresses.into_iter().filter(is_host).map(|at| (at, ()));
+    rewritten(text, hosts, |out, (), address| out.extend(["[", address, "]"]))
 }
 
 /// Returns values that mean nothing to another program: what differs where they are filled in was brought by a value.
