@@ -136,7 +136,7 @@ pub(super) fn find_words(text: &str) -> Vec<Found> {
 }
 
 /// Sorts what was found, and joins what overlaps.
-fn apart(mut found: Vec<Found>) -> Vec<Found> {
+pub(super) fn apart(mut found: Vec<Found>) -> Vec<Found> {
     if found.len() < 2 {
         return found;
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::forms;
+use super::forms::{self, Found};
 use super::mask::MASK;
 use super::names::{announces_a_secret, names_a_secret};
 use super::references::{is_reference, refers_to_a_secret};
@@ -75,21 +75,9 @@ impl<'t> Lines<'t> {
             hidden.push(value_start(line)..line.len());
         }
         hidden.retain(|range| !is_reference(line[range.clone()].trim_matches(['"', '\'', ' '])));
-        joined(hidden)
+        let hidden = hidden.into_iter().map(|range| Found { range, kind: "" }).collect();
+        forms::apart(hidden).into_iter().map(|found| found.range).collect()
     }
-}
-
-/// Sorts ranges, and joins those that overlap.
-fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    ranges.sort_by_key(|range| range.start);
-    ranges.dedup_by(|next, first| {
-        let overlaps = next.start <= first.end;
-        if overlaps {
-            first.end = first.end.max(next.end);
-        }
-        overlaps
-    });
-    ranges
 }
 
 /// Returns what stands behind the first word of a line that names a secret.
