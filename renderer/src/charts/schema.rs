@@ -23,15 +23,8 @@ const MAX_PARTS: usize = 200_000;
 struct Stated {
     types: Option<Types>,
     entries: BTreeMap<Box<str>, Stated>,
-    others: Option<StatedOthers>,
+    others: Option<Others<Stated>>,
     items: Option<Box<Stated>>,
-}
-
-#[derive(Clone, Debug)]
-enum StatedOthers {
-    Refused,
-    Free,
-    Each(Box<Stated>),
 }
 
 /// Refines the shape of a chart's values by its schema, or returns why that is not read to the end.
@@ -42,7 +35,7 @@ pub(super) fn refine(defaults: Shape, schema: &Json) -> Result<Shape, String> {
         return Err(format!("refers to more than {MAX_PARTS} of its parts"));
     }
     // Whatever a schema allows at the top, a chart's templates read the keys that they name and no others.
-    stated.others = stated.others.filter(|others| matches!(others, StatedOthers::Refused));
+    stated.others = stated.others.filter(|others| matches!(others, Others::Refused));
     stated.types = Some(Types::MAP);
     Ok(combined(defaults, stated))
 }
@@ -104,13 +97,13 @@ impl<'a> SchemaReader<'a> {
         let patterns = schema.get("patternProperties").and_then(Json::as_object);
         let others = match (patterns, other_properties(schema)) {
             (Some(patterns), _) if patterns.len() == 1 => {
-                patterns.values().next().map(|each| StatedOthers::Each(self.read(each).into()))
+                patterns.values().next().map(|each| Others::Each(self.read(each).into()))
             }
-            (Some(_), _) | (_, Some(Json::Bool(true))) => Some(StatedOthers::Free),
-            (_, Some(Json::Bool(false))) => Some(StatedOthers::Refused),
-            (_, Some(each)) => Some(StatedOthers::Each(self.read(each).into())),
+            (Some(_), _) | (_, Some(Json::Bool(true))) => Some(Others::Free),
+            (_, Some(Json::Bool(false))) => Some(Others::Refused),
+            (_, Some(each)) => Some(Others::Each(self.read(each).into())),
             // A map without any statement is free; references and parts state more elsewhere.
-            (None, None) if entries.is_empty() && types == Some(Types::MAP) => Some(StatedOthers::Free),
+            (None, None) if entries.is_empty() && types == Some(Types::MAP) => Some(Others::Free),
             (None, None) => None,
         };
         let items = schema.get("items").filter(|items| items.is_object());
@@ -168,13 +161,11 @@ fn both(mut a: Stated, b: Stated) -> Stated {
         a.entries.insert(key, both(known, stated));
     }
     let others = match (a.others, b.others) {
-        (Some(StatedOthers::Refused), _) | (_, Some(StatedOthers::Refused)) => Some(StatedOthers::Refused),
+        (Some(Others::Refused), _) | (_, Some(Others::Refused)) => Some(Others::Refused),
         // Beside a part that names keys, one that is only `object` adds nothing.
-        (Some(StatedOthers::Free), None) | (None, Some(StatedOthers::Free)) if names_keys => None,
-        (Some(StatedOthers::Each(a)), Some(StatedOthers::Each(b))) => {
-            Some(StatedOthers::Each(both(*a, *b).into()))
-        }
-        (Some(each @ StatedOthers::Each(_)), _) | (_, Some(each @ StatedOthers::Each(_))) => Some(each),
+        (Some(Others::Free), None) | (None, Some(Others::Free)) if names_keys => None,
+        (Some(Others::Each(a)), Some(Others::Each(b))) => Some(Others::Each(both(*a, *b).into())),
+        (Some(each @ Others::Each(_)), _) | (_, Some(each @ Others::Each(_))) => Some(each),
         (a, b) => a.or(b),
     };
     let items = match (a.items, b.items) {
@@ -207,10 +198,10 @@ fn either(mut a: Stated, b: Stated) -> Stated {
     let others = match (a.others, b.others) {
         (a, _) if a_is_map && !b_is_map => a,
         (_, b) if b_is_map && !a_is_map => b,
-        (Some(StatedOthers::Refused), b) => b,
-        (a, Some(StatedOthers::Refused)) => a,
+        (Some(Others::Refused), b) => b,
+        (a, Some(Others::Refused)) => a,
         (None, None) => None,
-        _ => Some(StatedOthers::Free),
+        _ => Some(Others::Free),
     };
     let items = a.items.zip(b.items).map(|(a, b)| either(*a, *b).into());
     Stated { types, entries: a.entries, others, items }
@@ -222,11 +213,11 @@ fn combined(default: Shape, stated: Stated) -> Shape {
     let default_is_free = default.types.contains(Types::MAP) && is_free(&default);
     let mut known = default.entries;
     // A free place keeps only what the schema itself names: its defaults are examples.
-    if matches!(stated.others, Some(StatedOthers::Free | StatedOthers::Each(_))) {
+    if matches!(stated.others, Some(Others::Free | Others::Each(_))) {
         known.clear();
     }
     // A closed place takes what the schema names, whatever else is commented out there.
-    if matches!(stated.others, Some(StatedOthers::Refused)) {
+    if matches!(stated.others, Some(Others::Refused)) {
         known.retain(|key, _| stated.entries.contains_key(key));
     }
     // Of a place that has defaults, a schema names the keys. One that has none is read by whatever it is handed on to.
@@ -236,9 +227,10 @@ fn combined(default: Shape, stated: Stated) -> Shape {
         known.insert(key, combined(default, stated));
     }
     let others = match stated.others {
-        Some(StatedOthers::Refused) => Others::Refused,
-        Some(StatedOthers::Free) => Others::Free,
-        Some(StatedOthers::Each(stated)) => match combined(ANYTHING, *stated) {
+        Some(Others::Refused) => Others::Refused,
+        Some(Others::Free) => Others::Free,
+        Some(Others::Ignored) => Others::Ignored,
+        Some(Others::Each(stated)) => match combined(ANYTHING, *stated) {
             each if each == ANYTHING => Others::Free,
             each => Others::Each(each.into()),
         },

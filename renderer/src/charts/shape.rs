@@ -23,7 +23,7 @@ pub struct Shape {
 
 /// What becomes of keys that a chart does not name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Others {
+pub enum Others<T = Shape> {
     /// Nothing reads them, and nothing is reported.
     Ignored,
     /// The chart's schema refuses them.
@@ -31,7 +31,7 @@ pub enum Others {
     /// The chart passes them on, whatever they are.
     Free,
     /// Each of them is of one shape.
-    Each(Box<Shape>),
+    Each(Box<T>),
 }
 
 bitflags! {

@@ -55,15 +55,11 @@ const ITEMS: &str = "items";
 
 /// Returns what of a document is judged by itself: the items of a list of objects, which are applied one by one, or the document.
 pub fn judged_parts(kind: DocumentKind, document: &Value) -> impl Iterator<Item = (Option<usize>, &Value)> {
-    let items = objects_of_list(document).filter(|_| kind == DocumentKind::Object);
-    let is_list = items.is_some();
-    let items = items.unwrap_or_default().iter().enumerate().map(|(at, item)| (Some(at), item));
-    items.chain((!is_list).then_some((None, document)))
-}
-
-fn objects_of_list(document: &Value) -> Option<&[Value]> {
-    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-    document.get(ITEMS).and_then(Value::as_list).filter(|_| is_list)
+    let is_list = document.text_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
+    let items = document.get(ITEMS).and_then(Value::as_list);
+    let items = items.filter(|_| is_list && kind == DocumentKind::Object);
+    let whole = items.is_none().then_some((None, document));
+    items.unwrap_or_default().iter().enumerate().map(|(at, item)| (Some(at), item)).chain(whole)
 }
 
 /// A rendered document and what it is for.

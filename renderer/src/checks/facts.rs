@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::argo::IN_CLUSTER;
 use crate::inventory::{Cluster, Inventory, key};
@@ -194,14 +193,13 @@ fn one_network_each(cluster: &Cluster) -> Vec<(Place, Problem)> {
 pub(super) fn names_are_not_reserved(inventory: &Inventory) -> Vec<Problem> {
     let spokes = inventory.clusters.values().filter(|cluster| !cluster.is_hub());
     let reserved = spokes.filter(|cluster| cluster.name.as_str() == IN_CLUSTER);
-    let problem = |cluster: &Arc<Cluster>| {
-        let message = format!(
-            "a spoke cannot be called `{IN_CLUSTER}`: so Argo CD calls the hub, `{}` here",
-            cluster.hub
-        );
+    let problems = reserved.map(|cluster| {
+        let hub = &cluster.hub;
+        let message =
+            format!("a spoke cannot be called `{IN_CLUSTER}`: so Argo CD calls the hub, `{hub}` here");
         Problem::in_whole_file(&cluster.file, message).hint("rename the file")
-    };
-    reserved.map(problem).collect()
+    });
+    problems.collect()
 }
 
 pub(super) fn machines_stand_apart(inventory: &Inventory) -> Vec<Problem> {

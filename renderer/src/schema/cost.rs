@@ -152,10 +152,8 @@ impl<'a> Costs<'a> {
         }
         let same = parts(entries, Target::Same).into_iter().map(|(_, part)| part);
         let same = same.chain(reference(self.root, schema));
-        let mut steps = value.map_or(1, |value| self.own(entries, value));
-        for part in same {
-            steps = steps.saturating_add(self.of(part, value, depth + 1));
-        }
+        let own = value.map_or(1, |value| self.own(entries, value));
+        let mut steps = same.fold(own, |steps, part| steps.saturating_add(self.of(part, value, depth + 1)));
         // What was judged already is found by judging it again.
         if ["unevaluatedItems", "unevaluatedProperties"].iter().any(|keyword| entries.contains_key(*keyword))
         {
@@ -201,9 +199,8 @@ impl<'a> Costs<'a> {
         for (name, value) in map {
             let named = properties.and_then(|properties| properties.get(name));
             let patterns = patterns.into_iter().flat_map(Map::values);
-            for part in named.into_iter().chain(patterns).chain(rest.into_iter().flatten()) {
-                steps = steps.saturating_add(self.of(part, Some(value), depth));
-            }
+            let parts = named.into_iter().chain(patterns).chain(rest.into_iter().flatten());
+            steps = parts.fold(steps, |steps, part| steps.saturating_add(self.of(part, Some(value), depth)));
             steps = steps.saturating_add(name_steps.saturating_mul(1 + name.len() / 64).saturating_add(1));
         }
         steps
@@ -216,9 +213,8 @@ impl<'a> Costs<'a> {
         let mut steps: usize = 0;
         for (at, item) in items.iter().enumerate() {
             let first = first.into_iter().flatten().filter_map(|parts| parts.get(at));
-            for part in first.chain(each.into_iter().flatten()) {
-                steps = steps.saturating_add(self.of(part, Some(item), depth));
-            }
+            let parts = first.chain(each.into_iter().flatten());
+            steps = parts.fold(steps, |steps, part| steps.saturating_add(self.of(part, Some(item), depth)));
         }
         steps
     }

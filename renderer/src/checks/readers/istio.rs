@@ -122,7 +122,11 @@ fn remote_secret(object: &Value) -> Option<MeshPart> {
         return None;
     }
     let annotated = name_at(object, &below(["annotations", REMOTE_ANNOTATION]));
-    annotated.or_else(|| without_prefix(name_at(object, name)?)).map(MeshPart::RemoteSecret)
+    let by_prefix = || {
+        let name = name_at(object, name)?;
+        Some(Name { text: name.text.strip_prefix(REMOTE_PREFIX)?.to_owned(), ..name })
+    };
+    annotated.or_else(by_prefix).map(MeshPart::RemoteSecret)
 }
 
 /// Reads which Secrets that lead to clusters an object of External Secrets pushes elsewhere.
@@ -134,9 +138,4 @@ fn pushed_secrets(object: &Value) -> Option<MeshPart> {
     };
     let pushed: Vec<_> = data.iter().filter_map(key).collect();
     (!pushed.is_empty()).then_some(MeshPart::PushedSecrets(pushed))
-}
-
-fn without_prefix(name: Name) -> Option<Name> {
-    let text = name.text.strip_prefix(REMOTE_PREFIX)?.to_owned();
-    Some(Name { text, ..name })
 }

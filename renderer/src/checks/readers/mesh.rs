@@ -40,15 +40,6 @@ impl<'a> Member<'a> {
         self.flows.finding_in(self.at, Finding::new(&keys(path), message).hint(hint).on(Part::Insertion))
     }
 
-    /// Returns the addresses of the cluster's gateways to other networks.
-    fn gateways(&self) -> Vec<IpAddr> {
-        let addresses = self.flows.mesh_parts().filter_map(|(_, part)| match part {
-            MeshPart::Gateway { addresses, .. } => Some(addresses),
-            _ => None,
-        });
-        addresses.flatten().copied().collect()
-    }
-
     /// Returns the clusters that the control plane has Secrets for.
     fn remote_secrets(&self) -> impl Iterator<Item = (usize, &'a Name)> {
         self.flows.mesh_parts().filter_map(|(at, part)| match part {
@@ -185,7 +176,11 @@ fn remote_reaches(primary: &Member<'_>, member: &Member<'_>) -> Vec<FlowFinding>
         );
         findings.push(primary.finding(&EXTERNAL_ISTIOD, message, "set `global.externalIstiod: true`"));
     }
-    let gateways = primary.gateways();
+    let gateways = primary.flows.mesh_parts().filter_map(|(_, part)| match part {
+        MeshPart::Gateway { addresses, .. } => Some(addresses),
+        _ => None,
+    });
+    let gateways: Vec<_> = gateways.flatten().copied().collect();
     let written = member.plane.remote_pilot.as_ref();
     // A host name is not known to be of the fleet.
     if written.is_some_and(|it| it.parse().map_or(true, |address| gateways.contains(&address))) {
