@@ -176,8 +176,7 @@ pub fn word(word: &str) -> String {
 }
 
 /// Returns whether a path is the one written as `text`, or leads below it.
-#[must_use]
-pub fn is_at_or_below<T: AsRef<str>>(path: &[Step<T>], text: &str) -> bool {
+pub(crate) fn is_at_or_below<T: AsRef<str>>(path: &[Step<T>], text: &str) -> bool {
     let whole = text_of(path);
     whole
         .strip_prefix(text)

@@ -91,8 +91,7 @@ impl Fault {
     }
 
     /// Returns the message with the line of what the fault collides with.
-    #[must_use]
-    pub fn full_message(&self) -> String {
+    pub(crate) fn full_message(&self) -> String {
         match self.first {
             Some(first) => format!("{}, first on line {}", self.message, first.line),
             None => self.message.clone(),
@@ -184,8 +183,7 @@ impl Problem {
     }
 
     /// Adds in how many more places the same is wrong.
-    #[must_use]
-    pub fn and_in_more_places(mut self, more: usize) -> Self {
+    pub(crate) fn and_in_more_places(mut self, more: usize) -> Self {
         if more > 0 {
             self.message = format!("{} (and in {})", self.message, counted(more, "more place"));
         }

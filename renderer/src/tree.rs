@@ -83,8 +83,7 @@ impl<'v, T> Visit<'_, 'v, T> {
     }
 
     /// Returns whether nothing is below the part: a scalar, or an empty map or list.
-    #[must_use]
-    pub fn is_leaf(&self) -> bool
+    pub(crate) fn is_leaf(&self) -> bool
     where
         T: Tree,
     {

@@ -73,7 +73,7 @@ pub struct Document<'a> {
     pub kind: DocumentKind,
     /// Its content.
     pub value: &'a Value,
-    /// Its content with neutral values, if [`is_watched`](super::is_watched) says that it is needed.
+    /// Its content with neutral values, if `is_watched` says that it is needed.
     pub neutral: Option<&'a Value>,
     /// The addresses that it asks load balancers for.
     pub exposed: &'a [ExposedAddress],

@@ -105,8 +105,7 @@ impl Fact {
     }
 
     /// Returns the place of the key at a path, or of the nearest fact above it.
-    #[must_use]
-    pub fn key_place(&self, path: &[Step]) -> Place {
+    pub(crate) fn key_place(&self, path: &[Step]) -> Place {
         let fact = self.nearest(path);
         Place { position: fact.key.unwrap_or(fact.position), ..fact.own_place() }
     }

@@ -80,14 +80,12 @@ impl OwnFacts {
     }
 
     /// Returns a text with what is the cluster's own in it replaced by what that stands for: `<cluster>-prometheus`.
-    #[must_use]
-    pub fn general<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(crate) fn general<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.replaced(text, |_| true, |label, general| general.extend(["<", label, ">"]))
     }
 
     /// Returns a message with what is the cluster's own replaced: names and facts in backticks, and numbers anywhere.
-    #[must_use]
-    pub fn general_message(&self, message: &str) -> String {
+    pub(crate) fn general_message(&self, message: &str) -> String {
         let parts = message.split('`').enumerate().map(|(number, part)| {
             let is_quoted = number % 2 == 1;
             let is_meant = |fact: &str| is_quoted || fact.bytes().all(|byte| byte.is_ascii_digit());
@@ -118,8 +116,7 @@ impl OwnFacts {
     }
 
     /// Returns whether an address is one of the cluster's own: named, out of its pool, or in one of its networks.
-    #[must_use]
-    pub fn has_address(&self, address: IpAddr) -> bool {
+    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         let own = self.0.iter().filter(|(_, label)| {
             let parts = ["addresses.", "networks.", "loadBalancer.", "apiServer."];
             parts.iter().any(|part| label.starts_with(part))

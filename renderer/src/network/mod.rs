@@ -94,8 +94,7 @@ impl Family {
     }
 
     /// Returns the family of a text that is an address, a network or a range.
-    #[must_use]
-    pub fn of_text(text: &str) -> Option<Self> {
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
         let address = text.parse::<Address>().map(Address::ip);
         address.or_else(|_| text.parse::<AddressRange>().map(|range| range.span().first)).ok().map(Self::of)
     }

@@ -134,8 +134,7 @@ impl Plan {
     }
 
     /// Returns what the plan deletes beyond what `budget` allows; empty if it may be applied.
-    #[must_use]
-    pub fn exceeds(&self, budget: &Budget) -> Vec<Excess> {
+    pub(crate) fn exceeds(&self, budget: &Budget) -> Vec<Excess> {
         let Plan { deleted, published, .. } = self;
         let everything = (self.remaining_files == 0 && published.files > 0).then_some(Excess {
             scope: Scope::Everything,

@@ -179,8 +179,7 @@ impl FileChange {
 
 impl Published {
     /// Returns how many clusters, add-ons and files are published.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         Totals {
             clusters: self.clusters.len(),
             addons: self.clusters.values().map(|cluster| cluster.addons).sum(),

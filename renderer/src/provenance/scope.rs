@@ -99,15 +99,13 @@ impl ClusterScope<'_> {
     }
 
     /// Returns where the cluster overrides the value at `path` of an add-on's values, if it does.
-    #[must_use]
-    pub fn override_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
+    pub(crate) fn override_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
         let at = override_path(addon, path);
         self.cluster.origin.at(&at).map(Fact::own_place)
     }
 
     /// Returns where the key of the value at `path` is overridden, if it is.
-    #[must_use]
-    pub fn override_key_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
+    pub(crate) fn override_key_place(&self, addon: &Addon, path: &[Step]) -> Option<Place> {
         let at = override_path(addon, path);
         self.cluster.origin.at(&at).map(|_| self.cluster.origin.key_place(&at))
     }

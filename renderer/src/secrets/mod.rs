@@ -22,8 +22,7 @@ pub(crate) use names::{announces_a_secret, holds_a_secret, is_secret_object, sec
 pub(crate) use references::refers_to_a_secret;
 
 /// Returns whether a text has a secret in it that is known by its form.
-#[must_use]
-pub fn is_secret_text(text: &str) -> bool {
+pub(crate) fn is_secret_text(text: &str) -> bool {
     !forms::find(text).is_empty()
 }
 

@@ -101,14 +101,12 @@ impl Templates {
     }
 
     /// Returns every name that a template reads, wherever it stands in a path. What is not in here is read by nothing.
-    #[must_use]
-    pub fn names_read(&self) -> &BTreeSet<String> {
+    pub(crate) fn names_read(&self) -> &BTreeSet<String> {
         &self.compiled.names_read
     }
 
     /// Returns every name that some path ends in: a map among them is read as a whole, whatever stands in it.
-    #[must_use]
-    pub fn maps_read(&self) -> &BTreeSet<String> {
+    pub(crate) fn maps_read(&self) -> &BTreeSet<String> {
         &self.compiled.ends_read
     }
 
@@ -157,8 +155,7 @@ impl Templates {
     }
 
     /// Finds where the key of the node at `path` of document `document` is written.
-    #[must_use]
-    pub fn key_place(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Place> {
+    pub(crate) fn key_place(&self, expand: Expand<'_>, document: usize, path: &[Step]) -> Option<Place> {
         let (expanded, skeleton, located) = self.locate(expand, document, path)?;
         Some(expanded.place(&skeleton.trail, located.key?))
     }
@@ -166,8 +163,7 @@ impl Templates {
     /// Finds where a line of the text at `path` of document `document` is written, counted from 0.
     ///
     /// Nothing unless the text is written with its own lines, as a literal block.
-    #[must_use]
-    pub fn line_place(
+    pub(crate) fn line_place(
         &self,
         expand: Expand<'_>,
         document: usize,

@@ -53,8 +53,7 @@ impl Node {
     }
 
     /// Returns the entries, if the node is a map.
-    #[must_use]
-    pub fn as_map(&self) -> Option<&[(Node, Node)]> {
+    pub(crate) fn as_map(&self) -> Option<&[(Node, Node)]> {
         match &self.kind {
             NodeKind::Map(entries) => Some(entries),
             _ => None,
@@ -62,8 +61,7 @@ impl Node {
     }
 
     /// Returns the items, if the node is a list.
-    #[must_use]
-    pub fn as_list(&self) -> Option<&[Node]> {
+    pub(crate) fn as_list(&self) -> Option<&[Node]> {
         match &self.kind {
             NodeKind::List(items) => Some(items),
             _ => None,

@@ -137,8 +137,7 @@ impl<T> Default for Map<T> {
 
 impl Value {
     /// Returns the map, if the value is one.
-    #[must_use]
-    pub fn as_map(&self) -> Option<&Map> {
+    pub(crate) fn as_map(&self) -> Option<&Map> {
         match self {
             Self::Map(map) => Some(map),
             _ => None,
@@ -146,8 +145,7 @@ impl Value {
     }
 
     /// Returns the items, if the value is a list.
-    #[must_use]
-    pub fn as_list(&self) -> Option<&[Value]> {
+    pub(crate) fn as_list(&self) -> Option<&[Value]> {
         match self {
             Self::List(items) => Some(items),
             _ => None,
