@@ -249,6 +249,28 @@ clusters:
 serverSideApply: true
 settings:
   retention: {type: string, default: 15d}
+
+provides:
+  fullName:
+    maxLength: 26
+  services:
+    - name: <fullName>-prometheus
+      ports: [{value: prometheus.service.port, default: 9090}, 8080]
+    - name: <fullName>-operator
+      ports: [443, 8080]
+
+receives:
+  metrics:
+    when:
+      - {value: prometheus.enabled, default: true}
+    requires:
+      - {value: prometheus.prometheusSpec.enableRemoteWriteReceiver}
+    exposed: {service: prometheus.service}
+    endpoints:
+      - scheme: http
+        port: {value: prometheus.service.port, default: 9090}
+        pathPrefix: prometheus.prometheusSpec.routePrefix
+        path: /api/v1/write
 ";
 
 const HUB_VALUES: &str = "\
@@ -281,6 +303,23 @@ wave: 10
 clusters:
   roles: [app]
 serverSideApply: true
+
+provides:
+  fullName:
+    maxLength: 26
+  services:
+    - name: <fullName>-prometheus
+      ports: [{value: prometheus.service.port, default: 9090}, 8080]
+    - name: <fullName>-operator
+      ports: [443, 8080]
+
+sends:
+  metrics:
+    when:
+      - {value: prometheus.enabled, default: true}
+    targets:
+      - {each: prometheus.prometheusSpec.remoteWrite, url: url, tenant: headers.X-Scope-OrgID}
+    clusterLabel: prometheus.prometheusSpec.externalLabels.cluster
 ";
 
 const AGENT_VALUES: &str = "\

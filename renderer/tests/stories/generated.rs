@@ -1,5 +1,6 @@
 //! The fleet that is measured passes every check.
 
+use insta::assert_snapshot;
 use testkit::fleet;
 
 use crate::world::{World, files};
@@ -15,4 +16,17 @@ fn a_generated_fleet_has_no_problems_and_files_of_the_usual_length() {
     assert!(values.len() >= 120 * 4);
     let average = lines / values.len();
     assert!((50..80).contains(&average), "{average} lines");
+}
+
+#[test]
+fn in_a_generated_fleet_what_is_sent_is_compared_with_what_is_received() {
+    let values = "templates/addons/prometheus/values.yaml.hbs";
+    let mut files = fleet::files(3, 3);
+    let text = files[values].replace("enableRemoteWriteReceiver: true", "enableRemoteWriteReceiver: false");
+    files.insert(values.to_owned(), text);
+    let world = files.iter().fold(World::default(), |world, (path, text)| world.with(path, text));
+    assert_snapshot!(world.problems(), @"
+    templates/addons/prometheus/values.yaml.hbs:7:32: spokes cannot reach the endpoint for metrics here
+      hint: set `prometheus.prometheusSpec.enableRemoteWriteReceiver: true`
+    ");
 }

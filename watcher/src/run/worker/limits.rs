@@ -1,11 +1,14 @@
 //! The limits of the operating system, as a process sets them for itself.
 //!
-//! A process can only lower them for good. On Linux all of them hold; on other systems that are like Unix memory is not
-//! bounded, since anonymous mappings do not count there, and elsewhere there is none. A deadline holds everywhere.
+//! A process can only lower them for good. On Linux all of them hold; on macOS memory is not bounded, since anonymous
+//! mappings do not count there. A deadline holds everywhere.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 /// What one worker may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,18 +65,13 @@ impl WorkerSettings {
 }
 
 /// Files, sockets and pipes that a worker may have open at once: it reads one repository, and packs are files.
-#[cfg(unix)]
 const MAX_FILES: u64 = 1024;
 
 /// How much processor time passes unexplained before it counts: the limit is a backstop behind the deadline.
-#[cfg(unix)]
 const SPARE_SECONDS: u64 = 10;
 
 /// Confines a worker before it reads anything: its memory, its files, what a crash leaves behind.
-#[cfg(unix)]
 pub(super) fn confine(limits: &Limits) {
-    use rustix::process::Resource;
-
     let stacks = (limits.stack_bytes as u64).saturating_mul(rayon::current_num_threads() as u64 + 1);
     // What has to be killed for want of memory is the worker, and not the service. Only Linux has the file, and only a
     // process that can be dumped may write it.
@@ -84,30 +82,15 @@ pub(super) fn confine(limits: &Limits) {
     leave_no_core();
 }
 
-#[cfg(not(unix))]
-pub(super) fn confine(_: &Limits) {}
-
 /// Keeps the memory of this process, which holds tokens, out of core files and away from other processes of the user.
-#[cfg(unix)]
 pub fn leave_no_core() {
-    lower(rustix::process::Resource::Core, 0);
+    lower(Resource::Core, 0);
     #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    }
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Does nothing: there are no core files.
-#[cfg(not(unix))]
-pub fn leave_no_core() {}
-
 /// Lets the process use processor time for one more rendering, on each of its threads.
-#[cfg(unix)]
 pub(super) fn allow_rendering(time: Duration) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    use rustix::time::{ClockId, clock_gettime};
-
     let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec.unsigned_abs();
     let threads = rayon::current_num_threads() as u64 + 1;
     let allowed = used + time.as_secs().saturating_mul(threads) + SPARE_SECONDS;
@@ -117,14 +100,8 @@ pub(super) fn allow_rendering(time: Duration) {
     let _ = setrlimit(Resource::Cpu, Rlimit { current, maximum });
 }
 
-#[cfg(not(unix))]
-pub(super) fn allow_rendering(_: Duration) {}
-
 /// Lowers a limit for good; one that is lower already stays.
-#[cfg(unix)]
-fn lower(resource: rustix::process::Resource, to: u64) {
-    use rustix::process::{Rlimit, getrlimit, setrlimit};
-
+fn lower(resource: Resource, to: u64) {
     let maximum = getrlimit(resource).maximum.map_or(to, |maximum| maximum.min(to));
     // Lowering never fails on a resource that the system knows; one that it does not know bounds nothing.
     let _ = setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) });
@@ -158,7 +135,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn memory_that_holds_tokens_is_kept_out_of_core_files() {
-        use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
         leave_no_core();
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         assert_eq!(getrlimit(Resource::Core).maximum, Some(0));

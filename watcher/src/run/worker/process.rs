@@ -1,6 +1,7 @@
 //! One worker as the service sees it: a child process that is asked, watched and ended.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -8,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use renderer::render::Progress;
+use rustix::process::Signal;
 use tracing::debug;
 
 use super::changes::Arrived;
@@ -66,8 +68,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // Ctrl-C is for the service, which ends the worker.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.process_group(0);
         let mut child = command.spawn()?;
         let (Some(requests), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -200,11 +201,8 @@ fn cause(status: ExitStatus, last_lines: &[String], limits: &Limits) -> WorkerDe
 }
 
 /// Returns what a signal that ended a worker means by itself.
-#[cfg(unix)]
 fn signalled(status: ExitStatus, limits: &Limits) -> Option<WorkerDeath> {
-    use rustix::process::Signal;
-
-    let number = std::os::unix::process::ExitStatusExt::signal(&status)?;
+    let number = status.signal()?;
     let is_any = |signals: &[Signal]| signals.iter().any(|signal| signal.as_raw() == number);
     match number {
         _ if is_any(&[Signal::XCPU]) => Some(WorkerDeath::Time { limit: limits.time }),
@@ -212,11 +210,6 @@ fn signalled(status: ExitStatus, limits: &Limits) -> Option<WorkerDeath> {
         _ if is_any(&[Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT]) => Some(WorkerDeath::Stopped),
         _ => None,
     }
-}
-
-#[cfg(not(unix))]
-fn signalled(_: ExitStatus, _: &Limits) -> Option<WorkerDeath> {
-    None
 }
 
 #[cfg(test)]
