@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use super::github::{GitHubError, GitHubFault};
+use super::github::{GitHubError, GitHubFaultKind};
 use super::pull::PullState;
 use crate::git::{GitError, Revision};
 
@@ -86,7 +86,7 @@ impl ForgeError {
                 "see `git show refs/fleetwright/pulls/{number}`; a newer version may have written it"
             )),
             Self::Git(error) => error.hint(),
-            Self::GitHub(error) => error.fault.hint(),
+            Self::GitHub(error) => error.fault.hint.clone(),
         }
     }
 
@@ -109,7 +109,10 @@ impl ForgeError {
     #[must_use]
     pub const fn retry_after(&self) -> Option<SystemTime> {
         match self {
-            Self::GitHub(GitHubError { fault: GitHubFault::Limited { until }, .. }) => Some(*until),
+            Self::GitHub(error) => match error.fault.kind {
+                GitHubFaultKind::Limited(until) => Some(until),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ mod record;
 mod verdict;
 
 pub use error::ForgeError;
-pub use github::{GitHubError, GitHubFault, GitHubForge};
+pub use github::{GitHubError, GitHubFault, GitHubFaultKind, GitHubForge};
 pub use interface::{Forge, OtherPulls, OwnPulls, Verdicts};
 pub use local::LocalForge;
 pub use pull::{Obstacle, Origin, Proposal, Proposed, ProposedHead, PullRequest, PullState, REVIEWED_LABEL};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::client::Call;
 use super::marker::short_digest;
-use super::{ATTEMPTS, GitHubError, GitHubForge, STATUS_DESCRIPTION_LIMIT, wire};
+use super::{ATTEMPTS, GitHubError, GitHubFaultKind, GitHubForge, STATUS_DESCRIPTION_LIMIT, wire};
 use crate::forge::{Annotation, CommitStatus, Conclusion, ForgeError, StatusState, Verdict, Verdicts};
 use crate::git::Revision;
 use crate::percent::encoded;
@@ -139,7 +139,7 @@ impl GitHubForge<'_> {
             match self.send_part(revision, run.as_ref(), part) {
                 Ok(made) if is_completed(&made) => return Ok(()),
                 Ok(made) => (run, sent) = (Some(made), after),
-                Err(error) if error.fault.is_ambiguous() && lost + 1 < ATTEMPTS => {
+                Err(error) if error.is(GitHubFaultKind::Ambiguous) && lost + 1 < ATTEMPTS => {
                     self.client.pause(lost);
                     lost += 1;
                     // Only GitHub knows how much of it arrived.

@@ -217,7 +217,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::forge::GitHubFault;
+    use crate::forge::{GitHubFault, GitHubFaultKind};
 
     const NONE: [u64; 0] = [];
 
@@ -285,7 +285,8 @@ mod tests {
 
         fn answer(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
             if self.refused.get().is_some_and(|id| call.route.contains(&format!("/{id}/attempts"))) {
-                return Err(call.failed(GitHubFault::Invalid { messages: vec!["unprocessable".into()] }));
+                let fault = GitHubFault::without_hint(GitHubFaultKind::Invalid, "unprocessable");
+                return Err(call.failed(fault));
             }
             self.calls.borrow_mut().push((call.method.clone(), call.route.clone()));
             let from: usize =
@@ -409,7 +410,7 @@ mod tests {
         let scene = Scene::new([first(2, "b", 500), first(1, "a", 500)]);
         scene.refused.set(Some(2));
         let mut look = scene.look();
-        assert!(matches!(look(), Err(GitHubError { fault: GitHubFault::Invalid { .. }, .. })));
+        assert!(look().unwrap_err().is(GitHubFaultKind::Invalid));
         look().unwrap();
         assert_eq!(scene.asked(), [1]);
     }

@@ -30,7 +30,7 @@ use super::{
 use crate::git::{RefUpdate, Revision, Upstream};
 use crate::percent::encoded;
 
-pub use client::{Asker, Budget, Client, Clock, Cost, GitHubError, GitHubFault, Left};
+pub use client::{Asker, Budget, Client, Clock, Cost, GitHubError, GitHubFault, GitHubFaultKind, Left};
 pub use deliveries::{Hook, sweep};
 pub(super) use people::merge_queue;
 pub use place::{HostKind, PlaceError, RepositoryPlace, api_of, host_of, without_www};
@@ -157,31 +157,14 @@ impl GitHubForge<'_> {
         Ok(pulls::read(&self.pull(number)?))
     }
 
-    /// Merges an open pull request whose head is `head` still, and returns the merge commit.
-    pub fn merge(&self, number: u64, head: Revision) -> Result<Revision, ForgeError> {
+    /// Merges an open pull request whose head is `head` still.
+    fn merge(&self, number: u64, head: Revision) -> Result<wire::Merge, GitHubError> {
         let route = self.route(&format!("/pulls/{number}/merge"));
         let body = json!({ "sha": head.to_string() });
         let mut call = Call::set("merge a pull request", Method::PUT, route, &body);
         // A second merge would be refused, so only a look at the pull request shows what became of the first.
         call.is_repeatable = false;
-        let error = match self.client.call::<wire::Merge>(&call) {
-            Ok(merge) => return Ok(merge.sha),
-            Err(error) => error,
-        };
-        let is_unclear =
-            error.fault.is_ambiguous() || matches!(error.fault, GitHubFault::NotMergeable { .. });
-        if !is_unclear {
-            return Err(error.into());
-        }
-        let now = self.show(number)?;
-        match now.state {
-            PullState::Merged { revision } => Ok(revision),
-            PullState::Closed { .. } => Err(ForgeError::NotOpen { number, state: now.state }),
-            PullState::Open if now.proposal.head_revision != head => {
-                Err(ForgeError::HeadMoved { head: now.proposal.head, revision: head })
-            }
-            PullState::Open => Err(error.into()),
-        }
+        self.client.call(&call)
     }
 
     /// Returns what is found, or else makes it, and whether it is new. Only a look shows what an answer that was lost would
@@ -202,7 +185,7 @@ impl GitHubForge<'_> {
                     info!("looking whether it is there after all: could not {}", error.attempt);
                     self.client.pause(attempt);
                     attempt += 1;
-                    is_lost = error.fault.is_ambiguous();
+                    is_lost = error.is(GitHubFaultKind::Ambiguous);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -242,7 +225,7 @@ impl GitHubForge<'_> {
     fn pull(&self, number: u64) -> Result<wire::Pull, ForgeError> {
         let route = self.route(&format!("/pulls/{number}"));
         match self.client.call(&Call::get("read a pull request", route)) {
-            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Err(ForgeError::Unknown { number }),
+            Err(error) if error.is(GitHubFaultKind::NotFound) => Err(ForgeError::Unknown { number }),
             result => Ok(result?),
         }
     }
@@ -292,11 +275,11 @@ impl GitHubForge<'_> {
 
 /// Returns whether the pull request may be there although it was not this request that is known to have opened it.
 fn is_lost_or_raced(error: &GitHubError) -> bool {
-    error.fault.is_ambiguous() || has_message(error, "already exists")
+    error.is(GitHubFaultKind::Ambiguous) || has_message(error, "already exists")
 }
 
 fn has_message(error: &GitHubError, part: &str) -> bool {
-    matches!(&error.fault, GitHubFault::Invalid { messages } if messages.iter().any(|message| message.contains(part)))
+    error.is(GitHubFaultKind::Invalid) && error.fault.message.contains(part)
 }
 
 /// Returns why a proposal was refused, as all forges report it.

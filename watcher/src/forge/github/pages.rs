@@ -6,7 +6,7 @@
 
 use http::header::ETAG;
 
-use super::client::{Call, Client, GitHubError, GitHubFault};
+use super::client::{Call, Client, GitHubError, GitHubFaultKind};
 use crate::percent::encoded;
 use crate::repository_name::RepositoryName;
 
@@ -22,7 +22,7 @@ impl Client {
 
     fn mark(&self, route: &str) -> Result<Mark, GitHubError> {
         match self.send(&Call::get("look whether something changed", route)) {
-            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Ok(None),
+            Err(error) if error.is(GitHubFaultKind::NotFound) => Ok(None),
             answer => answer.map(|answer| {
                 let tag = answer.text(ETAG.as_str()).map(|tag| tag.as_bytes().to_vec());
                 Some(tag.unwrap_or(answer.body))

@@ -8,10 +8,11 @@ use tracing::info;
 
 use super::client::Call;
 use super::wire;
-use super::{GitHubError, GitHubFault, GitHubForge};
+use super::{GitHubError, GitHubFaultKind, GitHubForge};
 use crate::forge::pull::BRANCHES;
-use crate::forge::{ForgeError, Obstacle, Origin, OtherPulls, ProposedHead};
+use crate::forge::{ForgeError, Obstacle, Origin, OtherPulls, ProposedHead, PullState};
 use crate::git::Revision;
+use crate::output::with_causes;
 use crate::percent::encoded;
 
 /// How many files GitHub lists of a comparison; beyond them it leaves out the others (GitHub Docs, "Compare two
@@ -71,7 +72,7 @@ impl OtherPulls for GitHubForge<'_> {
         call.method = Method::DELETE;
         match self.client.run(&call) {
             // A person was faster.
-            Err(GitHubError { fault: GitHubFault::NotFound, .. }) => Ok(()),
+            Err(error) if error.is(GitHubFaultKind::NotFound) => Ok(()),
             result => Ok(result?),
         }
     }
@@ -114,18 +115,23 @@ impl OtherPulls for GitHubForge<'_> {
 
     fn merge_if_allowed(&self, number: u64, head: Revision) -> Result<(), ForgeError> {
         match self.merge(number, head) {
-            Ok(merge) => {
+            Ok(wire::Merge { sha: merge }) => {
                 info!(pull_request.number = number, %merge, "merged pull request #{number}, as it was read before");
             }
             // GitHub has another view, or a person was faster: the next look shows what became of it.
-            Err(
-                error @ (ForgeError::GitHub(GitHubError { fault: GitHubFault::NotMergeable { .. }, .. })
-                | ForgeError::NotOpen { .. }
-                | ForgeError::HeadMoved { .. }),
-            ) => {
-                info!(pull_request.number = number, %error, "left pull request #{number} unmerged");
+            Err(error) if error.is(GitHubFaultKind::NotMergeable) => {
+                let error = with_causes(&error);
+                info!(pull_request.number = number, error, "left pull request #{number} unmerged");
             }
-            Err(error) => return Err(error),
+            Err(error) if error.is(GitHubFaultKind::Ambiguous) => {
+                let now = self.show(number)?;
+                if now.state == PullState::Open && now.proposal.head_revision == head {
+                    return Err(error.into());
+                }
+                let state = now.state.word();
+                info!(pull_request.number = number, "pull request #{number} is {state} after a lost answer");
+            }
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -183,7 +189,7 @@ impl GitHubForge<'_> {
 /// Returns what was read, or nothing if there is no such thing, or cannot be.
 fn found<T>(read: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
     match read {
-        Err(GitHubError { fault: GitHubFault::NotFound | GitHubFault::Invalid { .. }, .. }) => Ok(None),
+        Err(error) if error.is(GitHubFaultKind::NotFound) || error.is(GitHubFaultKind::Invalid) => Ok(None),
         read => read.map(Some),
     }
 }

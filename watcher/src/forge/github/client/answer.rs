@@ -7,7 +7,7 @@ use http::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::error::GitHubFault;
+use super::error::{GitHubFault, GitHubFaultKind};
 use crate::forge::github::place::RepositoryPlace;
 use crate::http::next_page;
 
@@ -27,8 +27,7 @@ pub struct Limit {
 
 impl Answer {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, GitHubFault> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| GitHubFault::Unreadable { reason: error.to_string() })
+        serde_json::from_slice(&self.body).map_err(|error| GitHubFault::unreadable(&error.to_string()))
     }
 
     pub fn text(&self, name: &str) -> Option<&str> {
@@ -70,23 +69,35 @@ impl Answer {
 
     /// Returns the answer if it is a success, or what its status means.
     pub fn success(self) -> Result<Self, GitHubFault> {
+        use GitHubFaultKind::{Ambiguous, Invalid, NotFound, NotMergeable, Stalled};
         let status = self.status.as_u16();
         Err(match status {
             200..=299 | 304 => return Ok(self),
             301 | 302 | 307 | 308 => {
                 let to = self.text(LOCATION.as_str()).unwrap_or("an address that it does not name");
-                GitHubFault::Moved { to: to.split('?').next().unwrap_or(to).to_owned() }
+                let message = format!("it has moved to `{}`", to.split('?').next().unwrap_or(to));
+                let hint = "the repository was renamed or transferred: use its new address";
+                GitHubFault::new(Stalled, message, hint)
             }
-            401 => GitHubFault::Unauthorized,
-            403 => GitHubFault::Forbidden {
-                message: self.message(),
-                needed: self.text("x-accepted-github-permissions").map(str::to_owned),
-            },
-            404 | 410 => GitHubFault::NotFound,
-            405 | 409 => GitHubFault::NotMergeable { message: self.message() },
-            400 | 422 => GitHubFault::Invalid { messages: self.messages() },
-            500..=599 => GitHubFault::Unavailable { status },
-            _ => GitHubFault::Unreadable { reason: format!("status {status}: {}", self.message()) },
+            401 => GitHubFault::unauthorized(),
+            403 => {
+                let usual = "contents, pull requests, checks and commit statuses, all read and write";
+                let needed = self.text("x-accepted-github-permissions").unwrap_or(usual);
+                let hint = format!("give the token or the app these permissions: {needed}");
+                GitHubFault::new(Stalled, self.message(), hint)
+            }
+            404 | 410 => {
+                let message = "there is no such thing, or the token does not see it";
+                let hint = "check the name of the repository, and that the token or the app has access to it";
+                GitHubFault::new(NotFound, message, hint)
+            }
+            405 | 409 => {
+                let hint = "merge it by hand once its branch's rules are met";
+                GitHubFault::new(NotMergeable, self.message(), hint)
+            }
+            400 | 422 => GitHubFault::without_hint(Invalid, self.messages()),
+            500..=599 => GitHubFault::without_hint(Ambiguous, format!("it answered with status {status}")),
+            _ => GitHubFault::unreadable(&format!("status {status}: {}", self.message())),
         })
     }
 
@@ -97,7 +108,7 @@ impl Answer {
     }
 
     /// Returns the errors that the answer lists, or else its message.
-    fn messages(&self) -> Vec<String> {
+    fn messages(&self) -> String {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
         let text = |error: &Value| {
@@ -108,7 +119,7 @@ impl Answer {
             })
         };
         let messages: Vec<String> = errors.iter().map(text).collect();
-        if messages.is_empty() { vec![self.message()] } else { messages }
+        if messages.is_empty() { self.message() } else { messages.join("; ") }
     }
 
     /// Returns the route of the next page, if it is below the same address.

@@ -34,7 +34,7 @@ pub use call::Asker;
 pub(in crate::forge::github) use call::Call;
 use call::GRAPHQL;
 pub use clock::Clock;
-pub use error::{GitHubError, GitHubFault};
+pub use error::{GitHubError, GitHubFault, GitHubFaultKind};
 
 /// How long to wait for GitHub, which answers within 10 seconds or not at all.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -156,17 +156,18 @@ impl Client {
     }
 
     pub(in crate::forge::github) fn send(&self, call: &Call<'_>) -> Result<Answer, GitHubError> {
+        use GitHubFaultKind::{Ambiguous, Limited};
         let mut repeats = 0;
         loop {
             self.admit(call.attempt, call.cost())?;
             match self.send_once(call) {
-                Err(fault) if fault.is_ambiguous() && call.is_repeatable && repeats < REPEATS => {
+                Err(fault) if fault.kind == Ambiguous && call.is_repeatable && repeats < REPEATS => {
                     warn!(github.route = call.route, "could not {} ({fault}): retrying", call.attempt);
                     self.pause(repeats);
                     repeats += 1;
                 }
                 // What a limit refused was not carried out; the budget decides whether to wait for it.
-                Err(GitHubFault::Limited { .. }) if repeats < REPEATS => repeats += 1,
+                Err(fault) if matches!(fault.kind, Limited(_)) && repeats < REPEATS => repeats += 1,
                 result => return result.map_err(|fault| call.failed(fault)),
             }
         }
@@ -180,8 +181,7 @@ impl Client {
             let Err(until) = spent else { return Ok(()) };
             let wait = until.duration_since(now).unwrap_or_default();
             if wait > MAX_WAIT {
-                let fault = GitHubFault::Limited { until };
-                return Err(GitHubError { attempt: attempt.to_owned(), fault });
+                return Err(GitHubError { attempt: attempt.to_owned(), fault: GitHubFault::limited(until) });
             }
             info!(github.wait_ms = wait.as_millis(), "waiting for the budget to {attempt}");
             (self.clock.wait)(wait);
@@ -195,16 +195,19 @@ impl Client {
             Asker::Token => self.identity.token(now)?,
             Asker::App => self.identity.app_claim(now)?,
         };
-        let token = token.ok_or(GitHubFault::Anonymous)?;
+        let token = token.ok_or_else(|| {
+            let hint = "set `FLEETWRIGHT_TOKEN` or `GITHUB_TOKEN`, or name a token file or an App";
+            GitHubFault::new(GitHubFaultKind::Stalled, "there is no token", hint)
+        })?;
         let answer = self.exchange(call, token, known.as_ref())?;
         let answer = self.judge(call, answer).inspect_err(|fault| {
-            if matches!(fault, GitHubFault::Unauthorized) {
+            if fault.kind == GitHubFaultKind::Unauthorized {
                 self.identity.forget();
                 self.memory().account = None;
             }
         })?;
         if answer.status == StatusCode::NOT_MODIFIED {
-            return known.ok_or_else(|| GitHubFault::Unreadable { reason: "304 to a first question".into() });
+            return known.ok_or_else(|| GitHubFault::unreadable("304 to a first question"));
         }
         if call.method == Method::GET {
             self.remember(&call.route, &answer);
@@ -252,7 +255,7 @@ impl Client {
             let until = memory.budget.refused(limit.until, now);
             let wait_s = until.duration_since(now).unwrap_or_default().as_secs();
             warn!(github.wait_s = wait_s, github.left = ?left, "a rate limit is reached");
-            return Err(GitHubFault::Limited { until });
+            return Err(GitHubFault::limited(until));
         }
         memory.budget.accepted();
         drop(memory);
