@@ -162,34 +162,19 @@ fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-/// The bytes that tokens begin with: almost no other word has to be looked at.
-static FIRST_BYTES: LazyLock<[bool; 256]> = LazyLock::new(|| {
-    let mut first = [false; 256];
+/// How everything begins that [`token_at`] knows: almost no other word has to be looked at.
+static BEGINNINGS: Pattern = Pattern::new(|| {
     let tokens = TOKENS.iter().chain(TOKENS_WITH_DIGITS).map(|(beginning, ..)| *beginning);
-    for beginning in tokens.chain(ENCODED_KEYS).chain(SCHEMES).chain(["eyJ"]) {
-        first[usize::from(beginning.as_bytes()[0])] = true;
-    }
-    first
+    let all = tokens.chain(ENCODED_KEYS).chain(SCHEMES).chain(["eyJ"]).map(regex::escape);
+    regex(&format!(r"(?-u)\b{{start-half}}(?:{})", all.collect::<Vec<_>>().join("|")))
 });
 
 fn words(text: &str, found: &mut Vec<Found>) {
-    let bytes = text.as_bytes();
-    let first_bytes = &*FIRST_BYTES;
-    let mut was_letter = false;
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if !was_letter
-            && first_bytes[usize::from(byte)]
-            && let Some(token) = token_at(text, at)
-        {
-            at = token.range.end;
-            found.push(token);
-            was_letter = true;
-            continue;
-        }
-        was_letter = byte.is_ascii_alphanumeric() || byte == b'_';
-        at += 1;
+    let mut from = 0;
+    while let Some(begun) = BEGINNINGS.find_at(text, from) {
+        let token = token_at(text, begun.start());
+        from = token.as_ref().map_or(begun.start() + 1, |token| token.range.end);
+        found.extend(token);
     }
 }
 

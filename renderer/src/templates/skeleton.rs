@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use regex::{Match, Regex};
 use serde_json::Value as Json;
 
 use crate::key_path::Step;
@@ -144,26 +146,20 @@ fn scalar_content(scalar: Scalar, position: Position, faults: &mut Vec<Fault>) -
     }))
 }
 
+/// The escapes of the characters from U+F0000 on, by their code or by the first of the halves that a reader puts together.
+static TOKEN_ESCAPE: LazyLock<Regex> = LazyLock::new(|| {
+    let escape = r"\\(?:U(?:000[fF]|0010)[0-9a-fA-F]{4}|u[dD][bB][89a-fA-F][0-9a-fA-F])";
+    Regex::new(escape).expect("the pattern is written here")
+});
+
 /// Returns the escapes that YAML would turn into characters which stand for values.
 fn escaped_tokens(text: &str) -> Vec<Fault> {
-    let escapes = memchr::memchr_iter(b'\\', text.as_bytes()).filter(|at| is_token_escape(&text[at + 1..]));
     let lines = LineIndex::new(text);
-    escapes
-        .map(|at| {
-            Fault::new(lines.position(at), "the escape of a private-use character in a template")
-                .hint("remove it, or write it into the inventory")
-        })
-        .collect()
-}
-
-fn is_token_escape(escape: &str) -> bool {
-    let number = |digits: Option<&str>| digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    match escape.as_bytes().first() {
-        Some(b'U') => number(escape.get(1..9)).and_then(char::from_u32).is_some_and(token::is_reserved),
-        // The first halves of the characters from U+F0000 on, where a reader puts halves together.
-        Some(b'u') => number(escape.get(1..5)).is_some_and(|half| (0xDB80..=0xDBFF).contains(&half)),
-        _ => false,
-    }
+    let fault = |escape: Match<'_>| {
+        Fault::new(lines.position(escape.start()), "the escape of a private-use character in a template")
+            .hint("remove it, or write it into the inventory")
+    };
+    TOKEN_ESCAPE.find_iter(text).map(fault).collect()
 }
 
 struct Filler<'a> {
