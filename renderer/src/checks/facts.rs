@@ -120,8 +120,7 @@ pub(super) fn networks_are_disjoint(inventory: &Inventory) -> Vec<Problem> {
             problems.entry(places).or_insert(problem);
         }
         let reaches_as_far = |earlier: &Claim<'_>| {
-            earlier.span.first().is_ipv4() == claim.span.first().is_ipv4()
-                && earlier.span.last() >= claim.span.last()
+            earlier.span.first.is_ipv4() == claim.span.first.is_ipv4() && earlier.span.last >= claim.span.last
         };
         if !furthest.is_some_and(reaches_as_far) {
             furthest = Some(claim);
@@ -177,7 +176,7 @@ fn networks(cluster: &Cluster) -> [(&'static str, &'static str, &OneOrMore<Netwo
 fn one_network_each(cluster: &Cluster) -> Vec<(Place, Problem)> {
     let mut problems = Vec::new();
     for (what, name, networks) in networks(cluster) {
-        let mut families = networks.iter().map(|network| Family::of(network.span().first()));
+        let mut families = networks.iter().map(|network| Family::of(network.span().first));
         let (Some(first), Some(second)) = (families.next(), families.next()) else { continue };
         if first == second {
             let place = cluster.origin.place(&[key("networks"), key(name), Step::Index(1)]);

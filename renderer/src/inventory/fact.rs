@@ -48,10 +48,12 @@ impl Fact {
     /// Lays `over` on top: maps merge key by key, `null` drops what is inherited, and everything else replaces.
     #[must_use]
     pub fn merged(self, over: Self) -> Self {
+        let merge = |old: Self, new: Self| match new.kind {
+            FactKind::Scalar(Json::Null) => Self { kind: FactKind::Dropped, ..new },
+            _ => old.merged(new),
+        };
         let kind = match (self.kind, over.kind) {
-            (FactKind::Map(base), FactKind::Map(over)) => FactKind::Map(
-                base.merged(over, &|old, new| if new.is_null() { new.dropping() } else { old.merged(new) }),
-            ),
+            (FactKind::Map(base), FactKind::Map(over)) => FactKind::Map(base.merged(over, &merge)),
             (_, kind) => kind,
         };
         Self { kind, ..over }
@@ -137,14 +139,6 @@ impl Fact {
 
     fn is_dropped(&self) -> bool {
         self.kind == FactKind::Dropped
-    }
-
-    fn is_null(&self) -> bool {
-        self.kind == FactKind::Scalar(Json::Null)
-    }
-
-    fn dropping(self) -> Self {
-        Self { kind: FactKind::Dropped, ..self }
     }
 
     fn nearest(&self, path: &[Step]) -> &Self {

@@ -54,7 +54,7 @@ impl OwnFacts {
         let names = [&cluster.name, &cluster.hub].map(ToString::to_string);
         let written = [Some(cluster), hub].into_iter().flatten().flat_map(|cluster| leaves(&cluster.origin));
         let texts = written.filter_map(|(_, fact)| fact.text()).filter(|text| text.len() <= LONGEST);
-        Self::unlabelled(names.into_iter().chain(texts).take(MOST).collect())
+        Self::new(names.into_iter().chain(texts).take(MOST).map(|text| (text, OWN.to_owned())).collect())
     }
 
     /// Returns what is known of a cluster whose facts can't be read: its name, and what stands at the place
@@ -65,10 +65,6 @@ impl OwnFacts {
         let words = words.chain([value.trim_matches(['"', '\''])]).map(str::to_owned);
         let facts = std::iter::once((name.to_string(), CLUSTER.to_owned()));
         Self::new(facts.chain(words.map(|word| (word, OWN.to_owned()))).collect())
-    }
-
-    fn unlabelled(facts: Vec<String>) -> Self {
-        Self::new(facts.into_iter().map(|text| (text, OWN.to_owned())).collect())
     }
 
     /// Of facts with the same text the first counts.
@@ -191,7 +187,7 @@ mod tests {
     #[test]
     fn in_messages_names_and_facts_are_the_clusters_own_in_backticks_and_numbers_anywhere() {
         let facts = ["eu-1", "10.0.0.1", "10.0.0.0-10.0.0.9", "a", "3"].map(str::to_owned);
-        let own = OwnFacts::unlabelled(facts.into());
+        let own = OwnFacts::new(facts.into_iter().map(|text| (text, OWN.to_owned())).collect());
         for (message, general) in [
             ("`10.0.0.1` lies outside `10.0.0.0-10.0.0.9`", "`…` lies outside `…`"),
             ("`http://10.0.0.1:80/` of `eu-1-web`", "`http://…:80/` of `…-web`"),

@@ -82,8 +82,10 @@ pub struct NetworkError {
 /// A stretch of addresses, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    first: IpAddr,
-    last: IpAddr,
+    /// The first address.
+    pub(crate) first: IpAddr,
+    /// The last one.
+    pub(crate) last: IpAddr,
 }
 
 impl Family {
@@ -128,18 +130,6 @@ impl Span {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.overlaps(&Self { first: address, last: address })
-    }
-
-    /// Returns the first address.
-    #[must_use]
-    pub fn first(&self) -> IpAddr {
-        self.first
-    }
-
-    /// Returns the last address.
-    #[must_use]
-    pub fn last(&self) -> IpAddr {
-        self.last
     }
 }
 
