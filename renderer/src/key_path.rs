@@ -153,8 +153,7 @@ pub fn keys(names: &[&str]) -> Vec<Step> {
 }
 
 /// Returns a borrowed path as one that can be kept.
-#[must_use]
-pub fn owned<T: AsRef<str>>(path: &[Step<T>]) -> Vec<Step> {
+pub(crate) fn owned<T: AsRef<str>>(path: &[Step<T>]) -> Vec<Step> {
     path.iter().map(Step::owned).collect()
 }
 

@@ -34,8 +34,7 @@ pub fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
 }
 
 /// Joins alternatives the way a sentence does: `a, b or c`.
-#[must_use]
-pub fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn alternatives<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

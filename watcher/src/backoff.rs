@@ -16,16 +16,14 @@ pub struct Backoff {
 
 impl Backoff {
     /// Returns the delay after `earlier` failures in a row and one more.
-    #[must_use]
-    pub fn delay(self, earlier: u32) -> Duration {
+    pub(crate) fn delay(self, earlier: u32) -> Duration {
         let factor = 1_u32.checked_shl(earlier).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.longest)
     }
 }
 
 /// Returns a delay between one half of `delay` and all of it.
-#[must_use]
-pub fn spread(delay: Duration, random: &mut Rng) -> Duration {
+pub(crate) fn spread(delay: Duration, random: &mut Rng) -> Duration {
     let half = delay / 2;
     half + half.mul_f64(random.f64())
 }

@@ -119,8 +119,7 @@ impl CommandError {
     }
 
     /// Returns what to do about it, if something is known.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
             Self::Identity(error) => error.hint(),
@@ -141,8 +140,7 @@ impl CommandError {
     }
 
     /// Returns the failure of git that this is, if it is one.
-    #[must_use]
-    pub const fn as_git(&self) -> Option<&GitError> {
+    pub(crate) const fn as_git(&self) -> Option<&GitError> {
         match self {
             Self::Git(error)
             | Self::WorkingTree(WorkingTreeError::Git(error))
@@ -185,14 +183,12 @@ impl CommandError {
     }
 
     /// Creates the error of a command line that names what is not there, or does not fit together.
-    #[must_use]
-    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: hint.into() }
     }
 
     /// Wraps a failure that has no kind of its own.
-    #[must_use]
-    pub fn unexpected(attempt: &str, source: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn unexpected(attempt: &str, source: impl Into<anyhow::Error>) -> Self {
         Self::Unexpected { attempt: format!("failed to {attempt}"), source: source.into() }
     }
 

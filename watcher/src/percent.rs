@@ -9,14 +9,12 @@ const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.
 const PATH: AsciiSet = RESERVED.remove(b'/');
 
 /// Writes a text so that it stays one part of a path, or one value of a query.
-#[must_use]
-pub fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, &RESERVED).to_string()
 }
 
 /// Writes a path so that only its slashes mean something.
-#[must_use]
-pub fn encoded_path(path: &str) -> String {
+pub(crate) fn encoded_path(path: &str) -> String {
     utf8_percent_encode(path, &PATH).to_string()
 }
 

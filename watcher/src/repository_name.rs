@@ -44,8 +44,7 @@ impl RepositoryName {
     }
 
     /// Returns whether the repository belongs to the account of that name.
-    #[must_use]
-    pub fn is_owned_by(&self, login: &str) -> bool {
+    pub(crate) fn is_owned_by(&self, login: &str) -> bool {
         login.eq_ignore_ascii_case(&self.owner)
     }
 }

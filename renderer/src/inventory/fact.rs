@@ -60,8 +60,7 @@ impl Fact {
     }
 
     /// Returns about how much the fact takes with everything in it, in bytes of text and 64 for each fact.
-    #[must_use]
-    pub fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         const FACT: usize = 64;
         FACT + match &self.kind {
             FactKind::Scalar(Json::String(text)) => text.len(),
@@ -131,8 +130,7 @@ impl Fact {
     }
 
     /// Returns the place of the `null` that drops an entry of this map, if one does.
-    #[must_use]
-    pub fn dropped(&self, key: &str) -> Option<Place> {
+    pub(crate) fn dropped(&self, key: &str) -> Option<Place> {
         let FactKind::Map(entries) = &self.kind else { return None };
         entries.get(key).filter(|fact| fact.is_dropped()).map(Self::own_place)
     }

@@ -59,8 +59,7 @@ impl OwnFacts {
 
     /// Returns what is known of a cluster whose facts can't be read: its name, and what stands at the place
     /// in question.
-    #[must_use]
-    pub fn named(name: &ClusterName, value: &str) -> Self {
+    pub(crate) fn named(name: &ClusterName, value: &str) -> Self {
         let words = value.split([' ', '"', '\'', ',', '[', ']', '{', '}']);
         let words = words.chain([value.trim_matches(['"', '\''])]).map(str::to_owned);
         let facts = std::iter::once((name.to_string(), CLUSTER.to_owned()));

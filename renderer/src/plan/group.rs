@@ -104,8 +104,7 @@ pub struct RiskGroup {
 
 impl Event {
     /// Returns the most severe risk.
-    #[must_use]
-    pub fn risk(&self) -> Option<Risk> {
+    pub(crate) fn risk(&self) -> Option<Risk> {
         match self {
             Self::Cluster { risk, .. } | Self::Addon { risk, .. } | Self::File { risk, .. } => *risk,
             Self::Setting { change, .. } => change.risk,
@@ -115,8 +114,7 @@ impl Event {
 
 impl Group {
     /// Returns the most severe risk of all entries.
-    #[must_use]
-    pub fn risk(&self) -> Option<RiskKind> {
+    pub(crate) fn risk(&self) -> Option<RiskKind> {
         self.entries.iter().filter_map(|entry| entry.event.risk()).map(|risk| risk.kind).min()
     }
 }

@@ -257,8 +257,7 @@ impl ClusterPlan {
 
 impl Action {
     /// Returns what was done, for a heading: `added`, `changed` or `removed`.
-    #[must_use]
-    pub fn past(self) -> &'static str {
+    pub(crate) fn past(self) -> &'static str {
         match self {
             Self::Create => "added",
             Self::Update => "changed",

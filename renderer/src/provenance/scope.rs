@@ -58,8 +58,7 @@ impl ClusterScope<'_> {
     /// Returns whether the fact at `path` of [`Self::facts`] is written on a line of its own.
     ///
     /// A cluster's name is not, for one: it is the name of the file.
-    #[must_use]
-    pub fn is_written(&self, path: &[Step]) -> bool {
+    pub(crate) fn is_written(&self, path: &[Step]) -> bool {
         if let Some((origin, rest)) = self.origin(path) {
             return origin.at(rest).is_some();
         }
@@ -92,8 +91,7 @@ impl ClusterScope<'_> {
     }
 
     /// Returns what the cluster overrides of an add-on's values, if anything.
-    #[must_use]
-    pub fn overrides(&self, addon: &Addon) -> Option<&serde_json::Map<String, Json>> {
+    pub(crate) fn overrides(&self, addon: &Addon) -> Option<&serde_json::Map<String, Json>> {
         let choice = self.cluster.facts.addons.get(addon.name.as_str())?;
         Some(&choice.values).filter(|values| !values.is_empty())
     }

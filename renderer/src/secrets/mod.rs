@@ -27,8 +27,7 @@ pub(crate) fn is_secret_text(text: &str) -> bool {
 }
 
 /// Returns a text whose secrets, as far as they are known by their form, are masked.
-#[must_use]
-pub fn masked(text: &str) -> Cow<'_, str> {
+pub(crate) fn masked(text: &str) -> Cow<'_, str> {
     without(text, forms::find(text))
 }
 

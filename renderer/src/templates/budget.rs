@@ -37,8 +37,7 @@ impl<'a> RenderBudget<'a> {
     }
 
     /// Returns whether something was refused: nothing more is worth beginning.
-    #[must_use]
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.is_spent.load(Ordering::Relaxed)
     }
 

@@ -177,8 +177,7 @@ impl Value {
     }
 
     /// Returns the text at a path.
-    #[must_use]
-    pub fn text_at<S: AsStep>(&self, path: &[S]) -> Option<&str> {
+    pub(crate) fn text_at<S: AsStep>(&self, path: &[S]) -> Option<&str> {
         self.at(path)?.as_str()
     }
 

@@ -84,14 +84,12 @@ impl ChartError {
     }
 
     /// Returns the error of charts whose newer versions are not known, for a reason that the first of them has.
-    #[must_use]
-    pub fn unknown(charts: &[String], reason: Self) -> Self {
+    pub(crate) fn unknown(charts: &[String], reason: Self) -> Self {
         Self { message: format!("newer versions of {} are not known: {reason}", quoted(charts)), ..reason }
     }
 
     /// Returns what to do about it, if something is known.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         self.hint.clone()
     }
 

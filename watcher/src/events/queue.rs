@@ -151,8 +151,7 @@ impl Queue {
     }
 
     /// Returns when [`Queue::pop_due`] will next have a request, unless a run ends or an event comes before.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         self.waiting.filter(|_| self.running.is_none()).map(|waiting| waiting.due)
     }
 
@@ -194,8 +193,7 @@ impl Queue {
     }
 
     /// Returns when the first event came that no run has answered yet.
-    #[must_use]
-    pub fn unanswered_since(&self) -> Option<Instant> {
+    pub(crate) fn unanswered_since(&self) -> Option<Instant> {
         let waiting = self.waiting.map(|waiting| waiting.request);
         waiting.into_iter().chain(self.running).map(|request| request.since).min()
     }

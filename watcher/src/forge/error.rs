@@ -71,8 +71,7 @@ pub enum ForgeError {
 
 impl ForgeError {
     /// Returns what to do next, if something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { .. } => Some("list them with `fleetwright pulls list`".into()),
             Self::NotOpen { .. } => None,

@@ -45,8 +45,7 @@ impl Home {
     }
 
     /// Returns what is left of the forge's limits, by what they limit, as far as that is known.
-    #[must_use]
-    pub fn budget(&self) -> Vec<(&'static str, Option<u64>)> {
+    pub(crate) fn budget(&self) -> Vec<(&'static str, Option<u64>)> {
         match self {
             Self::Local => Vec::new(),
             Self::GitHub(client) => client.left().to_vec(),
@@ -54,8 +53,7 @@ impl Home {
     }
 
     /// Returns where the heads of the merge queue of a base branch are: what the names of their branches begin with.
-    #[must_use]
-    pub fn merge_queue(&self, base: &str) -> Option<String> {
+    pub(crate) fn merge_queue(&self, base: &str) -> Option<String> {
         match self {
             Self::Local => None,
             Self::GitHub(_) => Some(github::merge_queue(base)),

@@ -79,8 +79,7 @@ impl GitError {
     }
 
     /// Returns what to do next, if something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         self.fault.hint.clone()
     }
 
@@ -92,8 +91,7 @@ impl GitError {
     }
 
     /// Returns whether something in the repository itself is damaged, so that a fresh clone would help.
-    #[must_use]
-    pub const fn is_damage(&self) -> bool {
+    pub(crate) const fn is_damage(&self) -> bool {
         matches!(self.fault.kind, FaultKind::Damaged | FaultKind::UnsoundPack)
     }
 
@@ -103,14 +101,12 @@ impl GitError {
     }
 
     /// Returns whether a branch did not move because a working tree has it checked out.
-    #[must_use]
-    pub const fn is_checked_out(&self) -> bool {
+    pub(crate) const fn is_checked_out(&self) -> bool {
         matches!(self.fault.kind, FaultKind::CheckedOut)
     }
 
     /// Returns whether another process or user moved a ref first.
-    #[must_use]
-    pub const fn is_lease_lost(&self) -> bool {
+    pub(crate) const fn is_lease_lost(&self) -> bool {
         matches!(self.fault.kind, FaultKind::LeaseLost)
     }
 }

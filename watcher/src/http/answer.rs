@@ -47,8 +47,7 @@ impl Answer {
     }
 
     /// Returns the body as it comes.
-    #[must_use]
-    pub fn into_reader(self) -> impl Read + Send + 'static {
+    pub(crate) fn into_reader(self) -> impl Read + Send + 'static {
         self.body
     }
 

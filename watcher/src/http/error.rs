@@ -50,8 +50,7 @@ impl HttpError {
     }
 
     /// Returns the error of redirects that led from one to the next, more often than is followed.
-    #[must_use]
-    pub fn redirects(most: usize) -> Self {
+    pub(crate) fn redirects(most: usize) -> Self {
         Self::without_hint(HttpErrorKind::Stalled, format!("it redirects more than {most} times"))
     }
 
@@ -92,8 +91,7 @@ impl HttpError {
     }
 
     /// Returns what to do next, if something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         self.hint.clone()
     }
 

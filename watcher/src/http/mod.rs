@@ -149,8 +149,7 @@ impl Client {
     }
 
     /// Returns a client for the repository at `home` and what it leads to, except for networks in which it is not itself.
-    #[must_use]
-    pub fn guarded(home: &Url, timeouts: Timeouts) -> Self {
+    pub(crate) fn guarded(home: &Url, timeouts: Timeouts) -> Self {
         let guard = Guard::new(home.host());
         let config = config(RootCerts::PlatformVerifier, timeouts);
         let agent = Agent::with_parts(config, DefaultConnector::default(), guard.clone());

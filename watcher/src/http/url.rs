@@ -58,8 +58,7 @@ impl Url {
     }
 
     /// Returns the address with further parameters in its query.
-    #[must_use]
-    pub fn with_query<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub(crate) fn with_query<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut url = self.0.clone();
         url.query_pairs_mut().extend_pairs(pairs);
         Self(url)
@@ -77,8 +76,7 @@ impl Url {
     }
 
     /// Returns the host, with brackets if it is an IPv6 address.
-    #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
@@ -89,16 +87,14 @@ impl Url {
     }
 
     /// Returns the address without the end of its path, if the path ends so.
-    #[must_use]
-    pub fn without_end(&self, end: &str) -> Self {
+    pub(crate) fn without_end(&self, end: &str) -> Self {
         let mut url = self.0.clone();
         url.set_path(self.path().strip_suffix(end).unwrap_or_else(|| self.path()));
         Self(url)
     }
 
     /// Returns whether the host is this machine.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
     }
 }

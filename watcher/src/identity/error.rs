@@ -58,8 +58,7 @@ impl IdentityError {
     }
 
     /// Returns what to do next, if something can be done.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Unreadable { .. } => {
                 "check the path, and the mode: the user that runs this must be able to read it, and no other user to write it"

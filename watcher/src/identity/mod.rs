@@ -93,8 +93,7 @@ impl Identity {
     }
 
     /// Returns the identity of a GitHub App.
-    #[must_use]
-    pub fn of_app(app: App) -> Self {
+    pub(crate) fn of_app(app: App) -> Self {
         Self(Arc::new(Source::App(Box::new(app))))
     }
 

@@ -76,8 +76,7 @@ pub enum RegistrationError {
 
 impl RegistrationError {
     /// Returns what to do next.
-    #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             Self::Refused(source) if source.kind == HttpErrorKind::NotFound => {
                 "a code is good for one hour and once: delete the App on GitHub if it is there, \

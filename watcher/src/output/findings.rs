@@ -28,8 +28,7 @@ struct Described<'a> {
 }
 
 /// Writes problems as a SARIF log with one result for each place.
-#[must_use]
-pub fn sarif(problems: &[Problem]) -> Value {
+pub(crate) fn sarif(problems: &[Problem]) -> Value {
     let names: BTreeSet<&str> = problems.iter().map(|problem| &*problem.check).collect();
     let names: Vec<&str> = names.into_iter().collect();
     let reference = reference();
@@ -59,8 +58,7 @@ pub fn sarif(problems: &[Problem]) -> Value {
 }
 
 /// Writes problems as workflow commands, one per line and one for each place.
-#[must_use]
-pub fn workflow_commands(problems: &[Problem]) -> String {
+pub(crate) fn workflow_commands(problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems {
         for (place, message) in problem.at_each_place() {

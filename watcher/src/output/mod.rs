@@ -15,8 +15,7 @@ pub use exit::Exit;
 pub use progress::Progress;
 
 /// Returns the message of an error and of its causes.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -30,15 +30,13 @@ pub struct Show {
 
 impl Show {
     /// Shows problems as standard error takes them; `all` leaves out none.
-    #[must_use]
-    pub fn on_stderr(all: bool) -> Self {
+    pub(crate) fn on_stderr(all: bool) -> Self {
         let width = Term::stderr().size_checked().map_or(WIDTH, |(_, width)| usize::from(width));
         Self { most: if all { usize::MAX } else { MAX_PROBLEMS }, width: width.max(LEAST_WIDTH) }
     }
 
     /// Writes problems for people, painted, and counts those that are left out.
-    #[must_use]
-    pub fn painted(self, problems: &[Problem]) -> String {
+    pub(crate) fn painted(self, problems: &[Problem]) -> String {
         let mut text = String::new();
         for problem in problems.iter().take(self.most) {
             self.problem(&mut text, problem);
@@ -89,8 +87,7 @@ impl Show {
 }
 
 /// Writes problems for a log, one after the other, and counts those that are left out.
-#[must_use]
-pub fn listed(problems: &[Problem]) -> String {
+pub(crate) fn listed(problems: &[Problem]) -> String {
     let mut text = String::new();
     for problem in problems.iter().take(MAX_PROBLEMS) {
         let _ = writeln!(text, "{problem}");

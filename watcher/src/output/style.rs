@@ -43,8 +43,7 @@ const fn choice(color: ColorChoice) -> anstream::ColorChoice {
 ///
 /// Hidden characters other than tab and line feed are shown escaped, so that a value from a repository cannot move the
 /// cursor, change the window's title or reorder the text beside it; secrets are masked.
-#[must_use]
-pub fn paint(style: Style, text: &str) -> impl Display + use<> {
+pub(crate) fn paint(style: Style, text: &str) -> impl Display + use<> {
     Painted { style, text: visible_lines(&redacted(text)).into_owned() }
 }
 

@@ -44,15 +44,13 @@ impl Table {
     }
 
     /// Writes each row on one line with everything in it, for files and pipes.
-    #[must_use]
-    pub fn wide(&self) -> String {
+    pub(crate) fn wide(&self) -> String {
         self.within(usize::MAX)
     }
 
     /// Writes the table for a terminal of so many columns, items on as many lines as they need, and names what there is
     /// no room for.
-    #[must_use]
-    pub fn within(&self, width: usize) -> String {
+    pub(crate) fn within(&self, width: usize) -> String {
         let mut columns = self.widths(width / 2);
         let items = self.rows.iter().flat_map(|row| listed(&row.items));
         let widest = items.map(|item| measure_text_width(&item)).max().unwrap_or(0);

@@ -23,8 +23,7 @@ pub enum Head {
 
 impl Head {
     /// Returns whether it is ours.
-    #[must_use]
-    pub const fn is_ours(&self) -> bool {
+    pub(crate) const fn is_ours(&self) -> bool {
         matches!(self, Self::Current { .. } | Self::Replaceable(_))
     }
 

@@ -144,8 +144,7 @@ impl Pipeline {
     }
 
     /// Returns what became of rendering the base branch last; nothing before that is known.
-    #[must_use]
-    pub const fn base_rendering(&self) -> Option<BaseRendering> {
+    pub(crate) const fn base_rendering(&self) -> Option<BaseRendering> {
         self.memory.base
     }
 

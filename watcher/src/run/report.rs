@@ -65,8 +65,7 @@ pub enum Published {
 
 impl GroupReport {
     /// Returns the pull request that is open for the group.
-    #[must_use]
-    pub const fn open_pull_request(&self) -> Option<u64> {
+    pub(crate) const fn open_pull_request(&self) -> Option<u64> {
         match &self.done {
             Published::Proposed(_) | Published::LeftAlone { .. } => self.done.number(),
             _ => None,
@@ -109,16 +108,14 @@ impl RunReport {
     }
 
     /// Returns whether the run opened or updated a pull request.
-    #[must_use]
-    pub fn has_moved_pull_requests(&self) -> bool {
+    pub(crate) fn has_moved_pull_requests(&self) -> bool {
         self.groups.iter().any(|group| {
             matches!(group.done, Published::Proposed(Proposed::Opened(_) | Proposed::Updated(_)))
         })
     }
 
     /// Returns the report for machines.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let groups: Vec<_> = self
             .groups
             .iter()

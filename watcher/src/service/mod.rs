@@ -66,8 +66,7 @@ impl Service {
     }
 
     /// Returns what brings metrics up to date before they are shown: what is left of the forge's limits.
-    #[must_use]
-    pub fn refresh(&self) -> Refresh {
+    pub(crate) fn refresh(&self) -> Refresh {
         let home = self.runner.pipeline().home().clone();
         Box::new(move |metrics| {
             for (of, left) in home.budget() {

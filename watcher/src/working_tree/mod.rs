@@ -59,8 +59,7 @@ fn listed(paths: &[PathBuf]) -> String {
 
 impl WorkingTreeError {
     /// Returns what to do about it, if something is known.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("give this user the right to read it".to_owned())

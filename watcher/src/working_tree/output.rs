@@ -160,8 +160,7 @@ impl OutputChange {
 
 impl OutputChanges {
     /// Returns whether the rendered files are as they should be, and nothing else is committed beside them.
-    #[must_use]
-    pub fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         self.changes.is_empty() && !self.kept.iter().any(|kept| kept.reason.is_stale())
     }
 }

@@ -38,8 +38,7 @@ pub struct Marker {
 }
 
 /// Returns the digest of a title.
-#[must_use]
-pub fn title_digest(title: &str) -> String {
+pub(crate) fn title_digest(title: &str) -> String {
     short_digest(title.as_bytes())
 }
 
@@ -56,8 +55,7 @@ pub fn read(body: &str) -> Option<Marker> {
 }
 
 /// Returns the generated part of a body, or all of it if there is no marker.
-#[must_use]
-pub fn generated(body: &str) -> String {
+pub(crate) fn generated(body: &str) -> String {
     let body = unix_lines(body);
     match split(&body) {
         Some((_, generated, _)) => generated.to_owned(),

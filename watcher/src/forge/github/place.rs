@@ -40,8 +40,7 @@ pub enum HostKind {
 
 impl HostKind {
     /// Returns what the host of an address that git fetches from is.
-    #[must_use]
-    pub fn of_remote(url: &str) -> Self {
+    pub(crate) fn of_remote(url: &str) -> Self {
         let Some(host) = host_of(url) else { return Self::Unknown };
         let is_named = |label: &str| {
             let word = label.split('-').next().unwrap_or_default();

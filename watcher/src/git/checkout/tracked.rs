@@ -48,8 +48,7 @@ impl Tracked {
     }
 
     /// Returns whether git has a file of this name, with whatever content.
-    #[must_use]
-    pub fn is_tracked(&self, path: &[u8]) -> bool {
+    pub(crate) fn is_tracked(&self, path: &[u8]) -> bool {
         self.ids(path).next().is_some()
     }
 
@@ -106,8 +105,7 @@ impl Tracked {
     }
 
     /// Returns what git makes of a file on the disk when it takes it in: line endings as they are in a commit.
-    #[must_use]
-    pub fn to_git<'a>(&self, path: &[u8], on_disk: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(crate) fn to_git<'a>(&self, path: &[u8], on_disk: &'a [u8]) -> Cow<'a, [u8]> {
         if !has_crlf(on_disk) {
             return Cow::Borrowed(on_disk);
         }
@@ -124,8 +122,7 @@ impl Tracked {
     }
 
     /// Returns what git writes to the disk for a content without carriage returns.
-    #[must_use]
-    pub fn to_disk<'a>(&self, path: &[u8], content: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(crate) fn to_disk<'a>(&self, path: &[u8], content: &'a [u8]) -> Cow<'a, [u8]> {
         match self.endings(path) {
             Endings::Converted { is_crlf: true, .. }
                 if !content.contains(&b'\r') && !content.contains(&0) =>

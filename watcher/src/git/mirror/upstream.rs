@@ -153,8 +153,7 @@ impl Upstream {
     }
 
     /// Returns the folder in which the refs live, whose changes are worth watching; here, if they live elsewhere.
-    #[must_use]
-    pub fn git_dir(&self) -> &Path {
+    pub(crate) fn git_dir(&self) -> &Path {
         match &self.remote {
             Some(Remote::Path(path)) => path,
             _ => self.repository.git_dir(),
@@ -229,8 +228,7 @@ impl Upstream {
 
     /// Returns whether HEAD chooses the branch while that is there: the HEAD of a working tree shows only where a
     /// user works.
-    #[must_use]
-    pub fn has_default_branch(&self) -> bool {
+    pub(crate) fn has_default_branch(&self) -> bool {
         match &self.remote {
             None => self.repository.working_tree().is_none(),
             Some(remote) => !matches!(remote, Remote::Path(_)),

@@ -93,8 +93,7 @@ impl Repository {
     }
 
     /// Returns what reads published files, of which each has up to `largest` bytes and all together up to `left`.
-    #[must_use]
-    pub const fn published_files(&self, largest: usize, left: usize) -> PublishedFiles<'_> {
+    pub(crate) const fn published_files(&self, largest: usize, left: usize) -> PublishedFiles<'_> {
         PublishedFiles { repository: self, largest, left, stand_in: None }
     }
 

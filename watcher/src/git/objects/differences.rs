@@ -34,14 +34,12 @@ pub struct Difference {
 
 impl Entry {
     /// Returns the entry of a file with that content, as Fleetwright commits it.
-    #[must_use]
-    pub fn of_file(content: &[u8]) -> Self {
+    pub(crate) fn of_file(content: &[u8]) -> Self {
         Self { mode: REGULAR_FILE, id: object::blob_id(content) }
     }
 
     /// Returns the content's id, if it is a plain file.
-    #[must_use]
-    pub fn blob(&self) -> Option<BlobId> {
+    pub(crate) fn blob(&self) -> Option<BlobId> {
         (self.mode == REGULAR_FILE).then_some(self.id)
     }
 

@@ -66,8 +66,7 @@ impl Repository {
     }
 
     /// Returns the folder that holds refs and objects, whose changes are worth watching.
-    #[must_use]
-    pub fn git_dir(&self) -> &Path {
+    pub(crate) fn git_dir(&self) -> &Path {
         self.inner.commondir()
     }
 
@@ -78,8 +77,7 @@ impl Repository {
     }
 
     /// Returns the error of a command that needs a working tree and has none.
-    #[must_use]
-    pub fn without_working_tree(&self) -> GitError {
+    pub(crate) fn without_working_tree(&self) -> GitError {
         let hint = "work in a clone of it, or compare two revisions with `fleetwright diff BASE HEAD`";
         self.error(
             "read the working tree",
@@ -88,8 +86,7 @@ impl Repository {
     }
 
     /// Returns whether history ends early because the clone is shallow.
-    #[must_use]
-    pub fn is_shallow(&self) -> bool {
+    pub(crate) fn is_shallow(&self) -> bool {
         self.inner.is_shallow()
     }
 
@@ -222,8 +219,12 @@ impl Repository {
     }
 
     /// Returns the error of a ref that is not where it was seen.
-    #[must_use]
-    pub fn lease_lost(&self, name: &str, expected: Option<Revision>, found: Option<Revision>) -> GitError {
+    pub(crate) fn lease_lost(
+        &self,
+        name: &str,
+        expected: Option<Revision>,
+        found: Option<Revision>,
+    ) -> GitError {
         self.error(format!("move `{name}`"), Fault::lease_lost(name, expected, found))
     }
 

@@ -80,8 +80,7 @@ impl WorkerDeath {
     }
 
     /// Returns what to do about it.
-    #[must_use]
-    pub const fn hint(&self) -> &'static str {
+    pub(crate) const fn hint(&self) -> &'static str {
         match self {
             Self::Memory { .. } | Self::Time { .. } => {
                 "loop over shorter lists, repeat less by YAML aliases, or describe fewer clusters in one change; \

@@ -13,8 +13,7 @@ pub struct Clock {
 
 impl Clock {
     /// Returns the clock of this machine.
-    #[must_use]
-    pub fn system() -> Self {
+    pub(crate) fn system() -> Self {
         Self { now: Box::new(SystemTime::now), wait: Box::new(thread::sleep) }
     }
 }

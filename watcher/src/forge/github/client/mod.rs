@@ -94,8 +94,7 @@ impl Client {
     }
 
     /// Returns whether requests come from a GitHub App.
-    #[must_use]
-    pub fn acts_as_app(&self) -> bool {
+    pub(crate) fn acts_as_app(&self) -> bool {
         self.identity.is_app()
     }
 
