@@ -167,8 +167,7 @@ pub fn text_of<T: AsRef<str>>(path: &[Step<T>]) -> String {
 }
 
 /// Returns a word as a path writes it: bare if nothing in it could end it, else as a JSON string.
-#[must_use]
-pub fn word(word: &str) -> String {
+pub(crate) fn word(word: &str) -> String {
     let mut text = String::new();
     write_word(&mut text, word).expect("writing to a string does not fail");
     text

@@ -49,8 +49,7 @@ impl RepoPath {
     }
 
     /// Returns the folder that holds this path, or `None` at the top.
-    #[must_use]
-    pub fn parent(&self) -> Option<&str> {
+    pub(crate) fn parent(&self) -> Option<&str> {
         self.0.rsplit_once('/').map(|(folder, _)| folder)
     }
 

@@ -28,8 +28,7 @@ pub fn listed(names: impl IntoIterator<Item = impl Display>, most: usize) -> Str
 }
 
 /// Returns names in backticks with commas between them: `` `a`, `b` ``.
-#[must_use]
-pub fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
+pub(crate) fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
     listed(names.into_iter().map(|name| format!("`{name}`")), usize::MAX)
 }
 

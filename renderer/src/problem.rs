@@ -84,8 +84,7 @@ impl Fault {
     }
 
     /// Adds where that stands which it collides with.
-    #[must_use]
-    pub fn first(mut self, position: Position) -> Self {
+    pub(crate) fn first(mut self, position: Position) -> Self {
         self.first = Some(position);
         self
     }
@@ -202,8 +201,7 @@ impl Problem {
 
 impl Problem {
     /// Returns the message on one line, with the clusters that share the problem if there are several.
-    #[must_use]
-    pub fn headline(&self) -> String {
+    pub(crate) fn headline(&self) -> String {
         let message = visible(&self.message);
         match self.clusters.as_slice() {
             [] | [_] => message.into_owned(),

@@ -43,8 +43,7 @@ impl Snapshot {
     }
 
     /// Returns the file at `path` with the path.
-    #[must_use]
-    pub fn entry(&self, path: &str) -> Option<(&RepoPath, &Source)> {
+    pub(crate) fn entry(&self, path: &str) -> Option<(&RepoPath, &Source)> {
         self.files.get_key_value(path)
     }
 

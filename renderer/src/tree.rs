@@ -71,14 +71,12 @@ pub struct Visit<'w, 'v, T> {
 
 impl<'v, T> Visit<'_, 'v, T> {
     /// Returns the key, if the part is the value of one.
-    #[must_use]
-    pub fn key(&self) -> Option<&'v str> {
+    pub(crate) fn key(&self) -> Option<&'v str> {
         self.path.last()?.key().copied()
     }
 
     /// Returns the map or list that holds the part.
-    #[must_use]
-    pub fn parent(&self) -> Option<&'v T> {
+    pub(crate) fn parent(&self) -> Option<&'v T> {
         self.above.last().copied()
     }
 

@@ -193,8 +193,7 @@ impl CommandError {
     }
 
     /// Returns the problems in the input, if that is what is wrong.
-    #[must_use]
-    pub fn problems(&self) -> &[Problem] {
+    pub(crate) fn problems(&self) -> &[Problem] {
         match self {
             Self::Problems { problems } | Self::ProblemsIn { problems, .. } => problems,
             _ => &[],

@@ -26,14 +26,12 @@ pub struct RepositoryNameError {
 
 impl RepositoryName {
     /// Returns the account that the repository belongs to.
-    #[must_use]
-    pub fn owner(&self) -> &str {
+    pub(crate) fn owner(&self) -> &str {
         &self.owner
     }
 
     /// Returns the name without its owner.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 

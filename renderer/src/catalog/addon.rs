@@ -236,8 +236,7 @@ fn unknown_type(place: Place, written: &str) -> Problem {
 
 impl Addon {
     /// Returns the Helm release.
-    #[must_use]
-    pub fn release(&self) -> &str {
+    pub(crate) fn release(&self) -> &str {
         self.facts.release.as_deref().unwrap_or(self.name.as_str())
     }
 

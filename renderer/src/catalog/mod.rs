@@ -60,8 +60,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Returns whether there is nothing that could be rendered.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.addons.is_empty() && self.cluster_templates.is_empty()
     }
 }

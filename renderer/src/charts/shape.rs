@@ -97,8 +97,7 @@ impl Shape {
     }
 
     /// Returns the shape of a map with these keys; others have no effect.
-    #[must_use]
-    pub const fn map(entries: BTreeMap<Box<str>, Self>) -> Self {
+    pub(crate) const fn map(entries: BTreeMap<Box<str>, Self>) -> Self {
         Self { types: Types::MAP, entries, others: Others::Ignored, items: None }
     }
 

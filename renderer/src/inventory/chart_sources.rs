@@ -55,8 +55,7 @@ impl ChartSources {
     }
 
     /// Returns whether it is empty, so that every chart comes from the repository that its add-on names.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.mirror.is_none() && self.exceptions.is_empty()
     }
 
@@ -67,8 +66,7 @@ impl ChartSources {
 
 impl ChartAddress {
     /// Returns the address as it is fetched from.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.trim_end_matches('/')
     }
 

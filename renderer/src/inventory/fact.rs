@@ -39,15 +39,13 @@ impl Fact {
     }
 
     /// Returns an empty map at the head of a file.
-    #[must_use]
-    pub fn empty(file: &Arc<RepoPath>) -> Self {
+    pub(crate) fn empty(file: &Arc<RepoPath>) -> Self {
         let kind = FactKind::Map(Map::default());
         Self { file: Arc::clone(file), position: Position::START, key: None, kind }
     }
 
     /// Lays `over` on top: maps merge key by key, `null` drops what is inherited, and everything else replaces.
-    #[must_use]
-    pub fn merged(self, over: Self) -> Self {
+    pub(crate) fn merged(self, over: Self) -> Self {
         let merge = |old: Self, new: Self| match new.kind {
             FactKind::Scalar(Json::Null) => Self { kind: FactKind::Dropped, ..new },
             _ => old.merged(new),
@@ -71,8 +69,7 @@ impl Fact {
     }
 
     /// Returns the facts without their places.
-    #[must_use]
-    pub fn to_json(&self) -> Json {
+    pub(crate) fn to_json(&self) -> Json {
         match &self.kind {
             FactKind::Scalar(value) => value.clone(),
             FactKind::List(items) => items.iter().map(Self::to_json).collect(),
@@ -84,8 +81,7 @@ impl Fact {
     }
 
     /// Returns the text or the number that the fact is.
-    #[must_use]
-    pub fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         match &self.kind {
             FactKind::Scalar(Json::String(text)) => Some(text.clone()),
             FactKind::Scalar(Json::Number(number)) => Some(number.to_string()),
@@ -100,8 +96,7 @@ impl Fact {
     }
 
     /// Returns the place of the value at a path, or of the nearest fact above it.
-    #[must_use]
-    pub fn place(&self, path: &[Step]) -> Place {
+    pub(crate) fn place(&self, path: &[Step]) -> Place {
         self.nearest(path).own_place()
     }
 
@@ -118,8 +113,7 @@ impl Fact {
     }
 
     /// Returns the file that the fact is written in.
-    #[must_use]
-    pub fn file(&self) -> &RepoPath {
+    pub(crate) fn file(&self) -> &RepoPath {
         &self.file
     }
 

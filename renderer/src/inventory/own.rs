@@ -49,8 +49,7 @@ impl OwnFacts {
 
     /// Returns what a message about a cluster may quote: all that is written of it and its hub, settings and
     /// numbers included.
-    #[must_use]
-    pub fn written(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
+    pub(crate) fn written(cluster: &Cluster, hub: Option<&Cluster>) -> Self {
         let names = [&cluster.name, &cluster.hub].map(ToString::to_string);
         let written = [Some(cluster), hub].into_iter().flatten().flat_map(|cluster| leaves(&cluster.origin));
         let texts = written.filter_map(|(_, fact)| fact.text()).filter(|text| text.len() <= LONGEST);

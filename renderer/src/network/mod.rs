@@ -90,8 +90,7 @@ pub struct Span {
 
 impl Family {
     /// Returns the family of an address.
-    #[must_use]
-    pub const fn of(address: IpAddr) -> Self {
+    pub(crate) const fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
@@ -102,8 +101,7 @@ impl Family {
     }
 
     /// Returns the name that Kubernetes has for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::V4 => "IPv4",
             Self::V6 => "IPv6",
@@ -113,8 +111,7 @@ impl Family {
 
 impl Address {
     /// Returns the address itself.
-    #[must_use]
-    pub const fn ip(self) -> IpAddr {
+    pub(crate) const fn ip(self) -> IpAddr {
         self.0
     }
 }
@@ -134,16 +131,14 @@ impl Span {
 
 impl Network {
     /// Returns the addresses of the network.
-    #[must_use]
-    pub fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         Span { first: self.0.network(), last: self.0.broadcast() }
     }
 }
 
 impl AddressRange {
     /// Returns the addresses of the range.
-    #[must_use]
-    pub fn span(&self) -> Span {
+    pub(crate) fn span(&self) -> Span {
         match self {
             Self::Span(span) => *span,
             Self::Network(network) => network.span(),

@@ -70,8 +70,7 @@ pub enum ApplicationSetting {
 
 impl ApplicationSetting {
     /// Returns the word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Name => "name",
             Self::Project => "project",

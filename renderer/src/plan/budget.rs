@@ -53,8 +53,7 @@ impl Default for Budget {
 
 impl Allowance {
     /// Returns how many of `total` may be deleted.
-    #[must_use]
-    pub fn of(self, total: usize) -> usize {
+    pub(crate) fn of(self, total: usize) -> usize {
         (total * self.percent / 100).max(self.floor)
     }
 }

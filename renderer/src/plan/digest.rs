@@ -23,8 +23,7 @@ impl Digest {
     }
 
     /// Returns whether `prefix` names this plan: at least eight of its first digits.
-    #[must_use]
-    pub fn matches(&self, prefix: &str) -> bool {
+    pub(crate) fn matches(&self, prefix: &str) -> bool {
         prefix.len() >= SHORTEST_PREFIX && self.to_string().starts_with(&prefix.to_ascii_lowercase())
     }
 }

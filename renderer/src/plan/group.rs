@@ -421,8 +421,7 @@ impl Plan {
     }
 
     /// Returns the risks, most severe first, each once for all clusters where it is the same up to what is their own.
-    #[must_use]
-    pub fn risks(&self) -> Vec<RiskGroup> {
+    pub(crate) fn risks(&self) -> Vec<RiskGroup> {
         let names: Vec<&ClusterName> = self.clusters.keys().collect();
         let group = |Slot { item: RiskAt(risk, place), clusters, .. }: Slot<RiskAt>| {
             let clusters = clusters.into_iter().map(|index| names[index as usize].clone()).collect();

@@ -167,8 +167,7 @@ fn shared<T: Serialize, S: Serializer>(value: &Option<Arc<T>>, serializer: S) ->
 
 impl FileChange {
     /// Returns what happens to the file.
-    #[must_use]
-    pub fn action(&self) -> Action {
+    pub(crate) fn action(&self) -> Action {
         match (&self.old, &self.new) {
             (None, _) => Action::Create,
             (Some(_), Some(_)) => Action::Update,

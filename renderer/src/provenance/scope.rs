@@ -45,8 +45,7 @@ impl ClusterScope<'_> {
     }
 
     /// Returns where the fact at `path` of [`Self::facts`] was written.
-    #[must_use]
-    pub fn place(&self, path: &[Step]) -> Option<Place> {
+    pub(crate) fn place(&self, path: &[Step]) -> Option<Place> {
         if let Some((origin, rest)) = self.origin(path) {
             return Some(origin.place(rest));
         }

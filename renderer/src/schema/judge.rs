@@ -63,8 +63,7 @@ impl Schema {
     }
 
     /// Names the file that a person must edit if the schema can't be judged by.
-    #[must_use]
-    pub fn in_file(self, file: &RepoPath) -> Self {
+    pub(crate) fn in_file(self, file: &RepoPath) -> Self {
         Self { file: Some(file.clone()), ..self }
     }
 

@@ -30,8 +30,7 @@ pub struct RenderBudget<'a> {
 
 impl<'a> RenderBudget<'a> {
     /// Creates a budget. `may_go_on` is asked again and again with the bytes that were written.
-    #[must_use]
-    pub fn new(max_steps: usize, may_go_on: &'a (dyn Fn(usize) -> bool + Sync)) -> Self {
+    pub(crate) fn new(max_steps: usize, may_go_on: &'a (dyn Fn(usize) -> bool + Sync)) -> Self {
         let (steps, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self { max_steps, steps, bytes, is_spent: AtomicBool::new(false), may_go_on }
     }

@@ -45,8 +45,7 @@ impl<'b> Scope<'b> {
     }
 
     /// Bounds all expansions with these facts together.
-    #[must_use]
-    pub fn within(self, budget: &'b RenderBudget<'b>) -> Self {
+    pub(crate) fn within(self, budget: &'b RenderBudget<'b>) -> Self {
         Self { budget: Some(budget), ..self }
     }
 

@@ -65,8 +65,7 @@ impl Ambiguity {
     }
 
     /// Returns the way out.
-    #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         let quoted = format!("`\"{}\"`", self.text);
         match &self.reading {
             Reading::Boolean => format!("write `true` or `false`, or quote it if text is meant: {quoted}"),

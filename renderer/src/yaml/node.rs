@@ -69,8 +69,7 @@ impl Node {
     }
 
     /// Returns the key node and the value node of `key`, if the node is a map that has it.
-    #[must_use]
-    pub fn entry(&self, key: &str) -> Option<(&Node, &Node)> {
+    pub(crate) fn entry(&self, key: &str) -> Option<(&Node, &Node)> {
         self.as_map()?
             .iter()
             .find(|(name, _)| name.as_scalar().is_some_and(|scalar| scalar.text == key))
@@ -78,8 +77,7 @@ impl Node {
     }
 
     /// Returns the value of `key`, if the node is a map that has it.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, value)| value)
     }
 }

@@ -64,8 +64,7 @@ pub(super) fn float_spelling(number: f64) -> Option<String> {
 
 impl<T> Map<T> {
     /// Returns the value of `key`.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&T> {
+    pub(crate) fn get(&self, key: &str) -> Option<&T> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
@@ -79,8 +78,7 @@ impl<T> Map<T> {
     }
 
     /// Lays `over` on top: what both have is merged and keeps its place, what only `over` has comes after it.
-    #[must_use]
-    pub fn merged(self, over: Self, merge: &impl Fn(T, T) -> T) -> Self {
+    pub(crate) fn merged(self, over: Self, merge: &impl Fn(T, T) -> T) -> Self {
         let mut places: HashMap<String, usize> = HashMap::with_capacity(over.len());
         let mut over: Vec<Option<(String, T)>> = over.into_iter().map(Some).collect();
         places.extend(over.iter().flatten().enumerate().map(|(at, (key, _))| (key.clone(), at)));
@@ -95,20 +93,17 @@ impl<T> Map<T> {
     }
 
     /// Returns the entries in order.
-    #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &T)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &T)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// Returns how many entries there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Returns whether there are no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -162,14 +157,12 @@ impl Value {
     }
 
     /// Returns the value of `key`, if the value is a map that has it.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.as_map()?.get(key)
     }
 
     /// Lays `over` on top: maps merge key by key, everything else replaces, as Helm does.
-    #[must_use]
-    pub fn merged(self, over: Self) -> Self {
+    pub(crate) fn merged(self, over: Self) -> Self {
         match (self, over) {
             (Self::Map(base), Self::Map(over)) => Self::Map(base.merged(over, &Self::merged)),
             (_, over) => over,

@@ -50,8 +50,7 @@ pub(super) struct File<'a> {
 
 impl Client {
     /// Creates a client that goes through the proxy of the environment, if there is one, and trusts what this machine trusts.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::within(MAX_TIME)
     }
 

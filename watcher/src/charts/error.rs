@@ -94,8 +94,7 @@ impl ChartError {
     }
 
     /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         self.is_transient
     }
 }

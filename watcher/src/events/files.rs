@@ -54,8 +54,7 @@ enum Meaning {
 
 impl Places {
     /// The refs of a repository: `git_dir` holds its `HEAD`, `common_dir` the refs, and often they are one.
-    #[must_use]
-    pub fn refs(git_dir: &Path, common_dir: &Path) -> Self {
+    pub(crate) fn refs(git_dir: &Path, common_dir: &Path) -> Self {
         let anchor = |folder: &Path, files, folders| Anchor {
             folder: canonical(folder),
             files,

@@ -90,8 +90,7 @@ impl ForgeError {
     }
 
     /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         match self {
             Self::HeadMoved { .. } | Self::Busy { .. } => true,
             Self::Unknown { .. }
@@ -105,8 +104,7 @@ impl ForgeError {
     }
 
     /// Returns the moment before which trying again is of no use, if the forge named one.
-    #[must_use]
-    pub const fn retry_after(&self) -> Option<SystemTime> {
+    pub(crate) const fn retry_after(&self) -> Option<SystemTime> {
         match self {
             Self::GitHub(error) => match error.fault.kind {
                 GitHubFaultKind::Limited(until) => Some(until),

@@ -36,8 +36,7 @@ pub enum Home {
 
 impl Home {
     /// Returns the forge there, for the repository whose branches are reached by `upstream`.
-    #[must_use]
-    pub fn forge<'a>(&'a self, upstream: &'a Upstream) -> Box<dyn Forge + 'a> {
+    pub(crate) fn forge<'a>(&'a self, upstream: &'a Upstream) -> Box<dyn Forge + 'a> {
         match self {
             Self::Local => Box::new(LocalForge::new(upstream)),
             Self::GitHub(client) => Box::new(GitHubForge::new(client, upstream)),

@@ -95,8 +95,7 @@ pub enum Proposed {
 
 impl Proposed {
     /// Returns the number of the pull request.
-    #[must_use]
-    pub const fn number(self) -> u64 {
+    pub(crate) const fn number(self) -> u64 {
         let (Self::Opened(number) | Self::Updated(number) | Self::Unchanged(number)) = self;
         number
     }

@@ -84,8 +84,7 @@ impl GitError {
     }
 
     /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         use FaultKind::{LeaseLost, System, Transient, UnsoundPack};
         matches!(self.fault.kind, Transient | LeaseLost | System | UnsoundPack)
     }

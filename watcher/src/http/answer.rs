@@ -33,8 +33,7 @@ pub struct Answer {
 
 impl Answer {
     /// Returns the text of a header.
-    #[must_use]
-    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 

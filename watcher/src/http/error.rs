@@ -96,8 +96,7 @@ impl HttpError {
     }
 
     /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         matches!(self.kind, HttpErrorKind::Transient)
     }
 }

@@ -109,8 +109,7 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Returns a request for what is at `path` below `url`.
-    #[must_use]
-    pub const fn get(url: &'a Url, path: &'a str, max_bytes: u64) -> Self {
+    pub(crate) const fn get(url: &'a Url, path: &'a str, max_bytes: u64) -> Self {
         let method = Method::GET;
         Self { method, url, path, authorization: None, headers: &[], max_bytes, timeout: None }
     }
@@ -126,8 +125,7 @@ pub struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// Returns a body that is in memory.
-    #[must_use]
-    pub fn of(bytes: &'a mut &[u8]) -> Self {
+    pub(crate) fn of(bytes: &'a mut &[u8]) -> Self {
         Self { length: bytes.len() as u64, reader: bytes }
     }
 }
@@ -136,8 +134,7 @@ impl Client {
     /// Returns a client for the origin of `url`, through the environment's proxy and with the system's certificates.
     ///
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's certificates, as they do for most programs.
-    #[must_use]
-    pub fn new(url: &Url, timeouts: Timeouts) -> Self {
+    pub(crate) fn new(url: &Url, timeouts: Timeouts) -> Self {
         Self::of_origin(url, RootCerts::PlatformVerifier, timeouts)
     }
 

@@ -81,8 +81,7 @@ impl Url {
     }
 
     /// Returns the path without a slash at its end.
-    #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.path().trim_end_matches('/')
     }
 

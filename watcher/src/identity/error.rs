@@ -80,8 +80,7 @@ impl IdentityError {
     }
 
     /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         match self {
             Self::App { source, .. } => source.is_transient(),
             Self::Answer { .. } => true,

@@ -116,8 +116,7 @@ impl Identity {
     }
 
     /// Returns whether this is a GitHub App.
-    #[must_use]
-    pub fn is_app(&self) -> bool {
+    pub(crate) fn is_app(&self) -> bool {
         matches!(*self.0, Source::App(_))
     }
 

@@ -52,8 +52,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Creates the metrics of a service that has just started.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("fleetwright");
         let to = &mut registry;
         // From 10 ms, a change to one cluster, to 40 s, a whole fleet over a slow network.

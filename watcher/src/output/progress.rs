@@ -22,8 +22,7 @@ pub struct Progress {
 impl Progress {
     /// Starts to show the steps of `label` on the terminal; nothing is shown where standard error is none, or if
     /// it is not visible at all, for output that machines read.
-    #[must_use]
-    pub fn new(label: &'static str, is_visible: bool) -> Self {
+    pub(crate) fn new(label: &'static str, is_visible: bool) -> Self {
         Self::on(if is_visible { ProgressDrawTarget::stderr } else { ProgressDrawTarget::hidden }, label)
     }
 

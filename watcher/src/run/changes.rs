@@ -143,8 +143,7 @@ pub(super) fn owner(path: &RepoPath) -> Option<(ClusterName, Option<AddonName>)>
 }
 
 /// Returns the files that differ between two renderings.
-#[must_use]
-pub fn between(base: &Rendered, head: &Rendered) -> Vec<FileChange> {
+pub(crate) fn between(base: &Rendered, head: &Rendered) -> Vec<FileChange> {
     let mut changes: BTreeMap<&RepoPath, FileChange> = BTreeMap::new();
     for (side, other, is_head) in [(base, head, false), (head, base, true)] {
         let digest = |name: &ClusterName| other.clusters.get(name).map(|cluster| cluster.digest);
@@ -167,8 +166,7 @@ pub fn between(base: &Rendered, head: &Rendered) -> Vec<FileChange> {
 }
 
 /// Returns what a rendering publishes.
-#[must_use]
-pub fn published(rendered: &Rendered) -> Published {
+pub(crate) fn published(rendered: &Rendered) -> Published {
     let clusters = rendered.clusters.values();
     clusters
         .flat_map(|cluster| cluster.iter_files().map(|file| (&cluster.name, file.addon.as_ref())))

@@ -28,8 +28,7 @@ impl Head {
     }
 
     /// Returns the tip of the branch, if there is one.
-    #[must_use]
-    pub const fn tip(&self) -> Option<Revision> {
+    pub(crate) const fn tip(&self) -> Option<Revision> {
         match self {
             Self::Absent => None,
             Self::Current { tip, .. } | Self::Replaceable(tip) => Some(*tip),

@@ -93,8 +93,7 @@ impl Pipeline {
     }
 
     /// Returns what runs may do.
-    #[must_use]
-    pub const fn settings(&self) -> &Settings {
+    pub(crate) const fn settings(&self) -> &Settings {
         &self.settings
     }
 
@@ -105,8 +104,7 @@ impl Pipeline {
     }
 
     /// Returns where refs live, for looking whether anything moved.
-    #[must_use]
-    pub const fn upstream(&self) -> &Upstream {
+    pub(crate) const fn upstream(&self) -> &Upstream {
         &self.upstream
     }
 

@@ -76,8 +76,7 @@ impl WorkingTreeError {
     }
 
     /// Returns whether trying again later may help: a file may be in the middle of being replaced.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         match self {
             Self::Read { .. } => true,
             Self::InTheWay { .. } | Self::WouldOverwrite { .. } => false,

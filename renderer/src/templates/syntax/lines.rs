@@ -11,29 +11,25 @@ pub struct LineIndex<'a> {
 
 impl<'a> LineIndex<'a> {
     /// Indexes the lines of `text`.
-    #[must_use]
-    pub fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
         Self { text, starts: starts.collect() }
     }
 
     /// Returns the whole text.
-    #[must_use]
-    pub fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         self.text
     }
 
     /// Returns the position of the character at byte `offset`.
-    #[must_use]
-    pub fn position(&self, offset: usize) -> Position {
+    pub(crate) fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|start| *start <= offset) - 1;
         let column = self.text[self.starts[line]..offset].chars().count() + 1;
         Position::new(line as u32 + 1, column as u32)
     }
 
     /// Returns the text of a line (from 1) without its line break, or nothing past the end.
-    #[must_use]
-    pub fn line(&self, line: u32) -> &'a str {
+    pub(crate) fn line(&self, line: u32) -> &'a str {
         let Some(start) = self.starts.get(line as usize - 1) else { return "" };
         self.text[*start..].lines().next().unwrap_or("")
     }

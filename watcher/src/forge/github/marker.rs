@@ -66,8 +66,7 @@ pub(crate) fn generated(body: &str) -> String {
 /// Returns the body with its generated part and marker replaced, at most `limit` characters long.
 ///
 /// A body without a marker is replaced as a whole: its author deleted the marker, and the rest has no known author.
-#[must_use]
-pub fn splice(old: &str, generated: &str, marker: &Marker, limit: usize) -> String {
+pub(crate) fn splice(old: &str, generated: &str, marker: &Marker, limit: usize) -> String {
     let old = unix_lines(old);
     let (above, below) = split(&old).map_or(("", ""), |(above, _, below)| (above, below));
     let whole = assemble(above, generated, marker, below);

@@ -61,8 +61,7 @@ pub struct GitHubForge<'a> {
 
 impl<'a> GitHubForge<'a> {
     /// Returns the forge of a client's repository.
-    #[must_use]
-    pub const fn new(client: &'a Client, upstream: &'a Upstream) -> Self {
+    pub(crate) const fn new(client: &'a Client, upstream: &'a Upstream) -> Self {
         Self { client, upstream }
     }
 }

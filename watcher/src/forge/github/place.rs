@@ -123,8 +123,7 @@ impl RepositoryPlace {
     }
 
     /// Returns the page of the repository, at the host that the API belongs to.
-    #[must_use]
-    pub fn web(&self) -> String {
+    pub(crate) fn web(&self) -> String {
         let api = self.api.to_string();
         let site = match api.strip_suffix("/api/v3") {
             Some(site) => site.to_owned(),
@@ -134,8 +133,7 @@ impl RepositoryPlace {
     }
 
     /// Returns the route of something below the repository.
-    #[must_use]
-    pub fn route(&self, rest: &str) -> String {
+    pub(crate) fn route(&self, rest: &str) -> String {
         format!("/repos/{self}{rest}")
     }
 }

@@ -53,8 +53,7 @@ impl Tracked {
     }
 
     /// Returns whether git has this very content, as it stands on the disk, under this name.
-    #[must_use]
-    pub fn has(&self, path: &[u8], on_disk: &[u8]) -> bool {
+    pub(crate) fn has(&self, path: &[u8], on_disk: &[u8]) -> bool {
         self.has_content(path, on_disk)
             || matches!(self.to_git(path, on_disk), Cow::Owned(content) if self.has_content(path, &content))
     }

@@ -38,8 +38,7 @@ impl CommitObject {
     }
 
     /// Reads a commit from the bytes of its object.
-    #[must_use]
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, message) = text.split_once("\n\n").unwrap_or((&text, ""));
         let mut lines = head.split('\n').peekable();

@@ -71,8 +71,7 @@ impl Repository {
     }
 
     /// Returns the working tree, or `None` for a bare repository.
-    #[must_use]
-    pub fn working_tree(&self) -> Option<&Path> {
+    pub(crate) fn working_tree(&self) -> Option<&Path> {
         self.inner.workdir()
     }
 

@@ -21,8 +21,7 @@ pub struct Signature {
 
 impl Signature {
     /// Returns Fleetwright at the moment of `other`, as the committer of what it renders.
-    #[must_use]
-    pub fn fleetwright(other: &Self) -> Self {
+    pub(crate) fn fleetwright(other: &Self) -> Self {
         Self {
             name: COMMITTER_NAME.into(),
             email: COMMITTER_EMAIL.into(),

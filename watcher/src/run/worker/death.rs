@@ -59,8 +59,7 @@ impl WorkerDeath {
     }
 
     /// Returns whether trying again later may help without a change of the inputs.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         matches!(self, Self::Stopped | Self::NotStarted { .. })
     }
 
@@ -70,8 +69,7 @@ impl WorkerDeath {
     }
 
     /// Returns the limit in words, if it was a limit that ended the worker.
-    #[must_use]
-    pub fn limit(&self) -> Option<String> {
+    pub(crate) fn limit(&self) -> Option<String> {
         match self {
             Self::Memory { bytes } => Some(format!("{} MiB of memory", bytes >> 20)),
             Self::Time { limit } => Some(duration(*limit)),

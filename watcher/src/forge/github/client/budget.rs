@@ -121,8 +121,7 @@ impl Budget {
 
     /// Returns what is left: requests until the primary limit starts again, once GitHub reported them, and the rest of this
     /// minute or hour.
-    #[must_use]
-    pub fn left(&mut self, now: SystemTime) -> Left {
+    pub(crate) fn left(&mut self, now: SystemTime) -> Left {
         self.forget(now);
         let left = |limit| Some(u64::from(self.left_of(limit, now)));
         [

@@ -87,8 +87,7 @@ impl GitHubFault {
     }
 
     /// Returns whether trying again later may help without anyone changing anything.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
+    pub(crate) const fn is_transient(&self) -> bool {
         use GitHubFaultKind::{Ambiguous, Limited, Transient};
         matches!(self.kind, Transient | Ambiguous | Limited(_))
     }

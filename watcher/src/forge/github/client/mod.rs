@@ -88,8 +88,7 @@ impl Client {
     }
 
     /// Returns the repository that the client is for.
-    #[must_use]
-    pub const fn place(&self) -> &RepositoryPlace {
+    pub(crate) const fn place(&self) -> &RepositoryPlace {
         &self.place
     }
 
