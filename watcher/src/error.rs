@@ -13,7 +13,7 @@ use crate::charts::ChartError;
 use crate::events::Stopped;
 use crate::forge::ForgeError;
 use crate::git::{GitError, Revision};
-use crate::identity::{IdentityError, RegistrationError};
+use crate::identity::IdentityError;
 use crate::output::problems::listed;
 use crate::output::{Exit, with_causes};
 use crate::run::WorkerDeath;
@@ -47,7 +47,7 @@ pub enum CommandError {
     Identity(#[from] IdentityError),
     /// A GitHub App was not registered.
     #[error(transparent)]
-    Registration(#[from] RegistrationError),
+    Registration(IdentityError),
     /// The forge did not do what it was asked.
     #[error(transparent)]
     Forge(#[from] ForgeError),
@@ -122,8 +122,7 @@ impl CommandError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
-            Self::Identity(error) => error.hint(),
-            Self::Registration(error) => Some(error.hint()),
+            Self::Identity(error) | Self::Registration(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Chart(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),

@@ -11,14 +11,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::error::{FIND_INSTALLATION, IdentityError};
+use super::error::IdentityError;
 use super::key::AppKey;
 
 use crate::http::{Authorization, Client, HttpError, Request, Upload, Url};
 use crate::repository_name::RepositoryName;
 use crate::secrets::{read_file, remember_issued};
-
-const GET_TOKEN: &str = "get a token for the App";
 
 /// An installation token lasts an hour; it is replaced this long after it was made, so that a long push that begins
 /// with the old one still ends in time. Counted by this machine alone, since the forge's clock may differ.
@@ -71,8 +69,7 @@ impl App {
     pub fn new(settings: AppSettings, client: Client) -> Result<Self, IdentityError> {
         let path = &settings.key_file;
         let pem = read_file(path).map_err(IdentityError::unreadable(path))?;
-        let key = AppKey::from_pem(pem.expose_secret())
-            .map_err(|source| IdentityError::Key { path: settings.key_file.clone(), source })?;
+        let key = AppKey::from_pem(pem.expose_secret()).map_err(IdentityError::of_key(path))?;
         Ok(Self { settings, key, client, token: Mutex::default() })
     }
 
@@ -98,18 +95,19 @@ impl App {
     /// Returns the signed claim to be this App, which is good for some minutes.
     pub(super) fn claim(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
         let AppSettings { id, key_file, .. } = &self.settings;
-        self.key.claim(id, now).map_err(|source| IdentityError::Key { path: key_file.clone(), source })
+        self.key.claim(id, now).map_err(IdentityError::of_key(key_file))
     }
 
     fn issue(&self, now: SystemTime) -> Result<SecretString, IdentityError> {
         let repository = &self.settings.repository;
         let claim = Authorization::Bearer(self.claim(now)?);
         let path = format!("/repos/{repository}/installation");
-        let installation: Installation = self.ask(FIND_INSTALLATION, &claim, &path, None)?;
+        let attempt = "find the App's installation on the repository";
+        let installation: Installation = self.ask(attempt, &claim, &path, None)?;
         // The token is for this repository alone, whatever else the App is installed on.
         let scope = json!({ "repositories": [repository.name()] }).to_string();
         let path = format!("/app/installations/{}/access_tokens", installation.id);
-        let issued: Issued = self.ask(GET_TOKEN, &claim, &path, Some(&scope))?;
+        let issued: Issued = self.ask("get a token for the App", &claim, &path, Some(&scope))?;
         let token = SecretString::from(issued.token);
         remember_issued(&token);
         Ok(token)
@@ -118,14 +116,15 @@ impl App {
     /// Sends a request as the App itself.
     fn ask<T: DeserializeOwned>(
         &self,
-        attempt: &'static str,
+        attempt: &str,
         claim: &Authorization,
         path: &str,
         body: Option<&str>,
     ) -> Result<T, IdentityError> {
         let answer = ask(&self.client, &self.settings.api, path, Some(claim), body);
-        let answer = answer.map_err(|source| IdentityError::App { attempt, source })?;
-        answer.ok_or(IdentityError::Answer { attempt })
+        let not_found = "install the App on the repository, and check the App's id";
+        let answer = answer.map_err(|error| IdentityError::of_request(attempt, not_found, &error))?;
+        answer.ok_or_else(|| IdentityError::of_answer(attempt))
     }
 }
 

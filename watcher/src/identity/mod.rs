@@ -20,8 +20,8 @@ use crate::secrets;
 
 pub use app::{App, AppSettings, GITHUB_HEADERS};
 pub use error::IdentityError;
-pub use key::{AppKey, KeyFault};
-pub use registration::{AppManifest, Registered, RegistrationError, RegistrationPage};
+pub use key::AppKey;
+pub use registration::{AppManifest, Registered, RegistrationPage};
 
 /// Where a token is looked for first. It is meant for the upstream, whatever that is.
 const OWN_VARIABLE: &str = "FLEETWRIGHT_TOKEN";
@@ -144,7 +144,8 @@ fn checked(text: &str, place: impl Fn() -> String) -> Result<SecretString, Ident
     } else {
         return Ok(token.into());
     };
-    Err(IdentityError::NoToken { place: place(), reason })
+    let message = format!("{} holds no token: {reason}", place());
+    Err(IdentityError::stalled(message, "write the token alone, on one line"))
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use std::fmt;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use thiserror::Error;
 
 use super::app::ask;
-use crate::http::{Client, HttpError, HttpErrorKind, Url};
+use super::error::IdentityError;
+use crate::http::{Client, Url};
 use crate::secrets;
 
 pub use page::RegistrationPage;
@@ -23,6 +23,8 @@ const MANIFEST: &str = include_str!("../../../docs/github-app.json");
 
 /// A code of GitHub's has 40 characters.
 const MAX_CODE_LENGTH: usize = 128;
+
+const AGAIN: &str = "delete the App on GitHub if it is there, and register it again";
 
 /// The App to register, and where.
 #[derive(Clone, Debug)]
@@ -60,37 +62,6 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// An App that was not registered.
-#[derive(Debug, Error)]
-pub enum RegistrationError {
-    /// What came back from the browser is no code.
-    #[error("what came back from GitHub is no code")]
-    Code,
-    /// GitHub did not take the code.
-    #[error("failed to exchange the code for the App's key")]
-    Refused(#[source] HttpError),
-    /// The answer is not as documented.
-    #[error("failed to exchange the code for the App's key: the answer is not as expected")]
-    Answer,
-}
-
-impl RegistrationError {
-    /// Returns what to do next.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            Self::Refused(source) if source.kind == HttpErrorKind::NotFound => {
-                "a code is good for one hour and once: delete the App on GitHub if it is there, \
-                 and register it again"
-                    .into()
-            }
-            Self::Refused(source) => source.hint().unwrap_or_else(|| "try again".into()),
-            Self::Code | Self::Answer => {
-                "delete the App on GitHub if it is there, and register it again".into()
-            }
-        }
-    }
-}
-
 impl AppManifest {
     /// Returns the manifest as GitHub reads it; GitHub sends the browser back to `back`.
     fn json(&self, back: &str) -> Value {
@@ -113,19 +84,25 @@ impl AppManifest {
     }
 
     /// Exchanges the code that GitHub handed back for the App. A code is good for one hour, and once.
-    pub fn redeem(&self, client: &Client, code: &str) -> Result<Registered, RegistrationError> {
+    pub fn redeem(&self, client: &Client, code: &str) -> Result<Registered, IdentityError> {
+        const EXCHANGE: &str = "exchange the code for the App's key";
         if code.len() > MAX_CODE_LENGTH || !is_plain(code) {
-            return Err(RegistrationError::Code);
+            return Err(IdentityError::stalled("what came back from GitHub is no code", AGAIN));
         }
         secrets::remember(&code.into());
         let path = format!("/app-manifests/{code}/conversions");
-        let registered = ask(client, &self.api, &path, None, Some(""));
-        let registered: Option<Registered> = registered.map_err(RegistrationError::Refused)?;
-        let registered = registered.ok_or(RegistrationError::Answer)?;
+        let gone = format!("a code is good for one hour and once: {AGAIN}");
+        let registered: Option<Registered> = ask(client, &self.api, &path, None, Some(""))
+            .map_err(|error| IdentityError::of_request(EXCHANGE, &gone, &error).or_hint("try again"))?;
+        let unexpected = || {
+            let message = format!("failed to {EXCHANGE}: the answer is not as expected");
+            IdentityError::stalled(message, AGAIN)
+        };
+        let registered = registered.ok_or_else(unexpected)?;
         secrets::remember(&registered.pem);
         registered.webhook_secret.iter().for_each(secrets::remember);
         // It becomes part of the names of files.
-        if is_plain(&registered.slug) { Ok(registered) } else { Err(RegistrationError::Answer) }
+        if is_plain(&registered.slug) { Ok(registered) } else { Err(unexpected()) }
     }
 }
 

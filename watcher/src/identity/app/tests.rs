@@ -9,7 +9,7 @@ use testkit::smart_http::{Reply, Request as Seen, Server, Trouble};
 
 use super::*;
 use crate::http::Timeouts;
-use crate::identity::{Identity, KeyFault};
+use crate::identity::Identity;
 
 const START: SystemTime = SystemTime::UNIX_EPOCH;
 const JSON: &str = "application/json; charset=utf-8";
@@ -160,9 +160,12 @@ fn what_github_refuses_is_told_with_what_to_check() {
 fn what_is_no_key_is_named_and_not_shown() {
     let Some(keys) = keys() else { return };
     let read = |file: &str| std::fs::read_to_string(keys.path().join(file)).unwrap();
-    assert_eq!(AppKey::from_pem("ghp_token").unwrap_err(), KeyFault::NotPem);
-    assert_eq!(AppKey::from_pem(&read("public.pem")).unwrap_err(), KeyFault::NotPem);
-    assert_eq!(AppKey::from_pem(&read("ec.pem")).unwrap_err(), KeyFault::NotRsa);
+    assert_eq!(AppKey::from_pem("ghp_token").unwrap_err(), "there is no PEM block with a private key");
+    assert_eq!(
+        AppKey::from_pem(&read("public.pem")).unwrap_err(),
+        "there is no PEM block with a private key"
+    );
+    assert_eq!(AppKey::from_pem(&read("ec.pem")).unwrap_err(), "it is not an RSA key of 2,048 to 4,096 bits");
     let broken = read("pkcs1.pem").replace("MII", "AII");
     let error = AppKey::from_pem(&broken).unwrap_err();
     assert!(!format!("{error:?}{error}").contains("AII"));
