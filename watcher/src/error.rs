@@ -167,8 +167,9 @@ impl CommandError {
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
         match self {
-            Self::Git(error) | Self::Forge(ForgeError::Git(error)) => error.is_lease_lost(),
-            _ => matches!(self, Self::Forge(ForgeError::HeadMoved { .. } | ForgeError::Busy { .. })),
+            Self::Git(error) => error.is_lease_lost(),
+            Self::Forge(error) => error.is_conflict(),
+            _ => false,
         }
     }
 

@@ -4,62 +4,22 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use super::github::{GitHubError, GitHubFaultKind};
+use super::github::{GitHubError, GitHubFault, GitHubFaultKind};
 use super::pull::PullState;
 use crate::git::{GitError, Revision};
 
 /// Why a forge did not do what it was asked.
 #[derive(Debug, Error)]
 pub enum ForgeError {
-    /// There is no pull request of this number.
-    #[error("there is no pull request #{number}")]
-    Unknown {
-        /// The number.
-        number: u64,
-    },
-    /// The pull request is no longer open.
-    #[error("pull request #{number} is {} already", state.word())]
-    NotOpen {
-        /// The number.
-        number: u64,
-        /// Where it stands.
-        state: PullState,
-    },
-    /// Another pull request is open for the same head branch.
-    #[error("pull request #{number} cannot be opened again, since #{open} is open for the same branch")]
-    Replaced {
-        /// The number.
-        number: u64,
-        /// The one that is open.
-        open: u64,
-    },
-    /// The head branch is not where the proposal has it.
-    #[error("branch `{head}` is not at `{}`", revision.short())]
-    HeadMoved {
-        /// The branch.
-        head: String,
-        /// The revision that the proposal names.
-        revision: Revision,
-    },
-    /// There is no base branch.
-    #[error("there is no base branch `{base}`")]
-    NoBase {
-        /// The branch.
-        base: String,
-    },
-    /// Others kept changing the same refs.
-    #[error("others kept changing {what} at the same time")]
-    Busy {
-        /// What was to change.
-        what: String,
-    },
-    /// The record of a pull request cannot be read.
-    #[error("the record of pull request #{number} cannot be read: {reason}")]
-    Unreadable {
-        /// The number.
-        number: u64,
-        /// What is wrong with it.
-        reason: String,
+    /// A pull request or one of its branches is not as it has to be.
+    #[error("{message}")]
+    Pull {
+        /// What stands in the way.
+        message: String,
+        /// What to do about it, if something is known.
+        hint: Option<String>,
+        /// Whether another writer was faster, so that a look at what is there now may help.
+        is_conflict: bool,
     },
     /// Git.
     #[error(transparent)]
@@ -70,20 +30,42 @@ pub enum ForgeError {
 }
 
 impl ForgeError {
+    pub(super) fn stalled(message: String, hint: impl Into<String>) -> Self {
+        Self::Pull { message, hint: Some(hint.into()), is_conflict: false }
+    }
+
+    pub(super) fn conflict(message: String, hint: impl Into<String>) -> Self {
+        Self::Pull { message, hint: Some(hint.into()), is_conflict: true }
+    }
+
+    pub(super) fn unknown(number: u64) -> Self {
+        Self::stalled(
+            format!("there is no pull request #{number}"),
+            "list them with `fleetwright pulls list`",
+        )
+    }
+
+    /// The pull request is no longer open.
+    pub(super) fn not_open(number: u64, state: &PullState) -> Self {
+        let message = format!("pull request #{number} is {} already", state.word());
+        Self::Pull { message, hint: None, is_conflict: false }
+    }
+
+    /// The head branch is not where the proposal has it.
+    pub(super) fn head_moved(head: &str, revision: Revision) -> Self {
+        let message = format!("branch `{head}` is not at `{}`", revision.short());
+        Self::conflict(message, format!("look at what is on `{head}` now and try again"))
+    }
+
+    pub(super) fn no_base(base: &str) -> Self {
+        let hint = format!("create it with `git branch {base}`, or name another base");
+        Self::stalled(format!("there is no base branch `{base}`"), hint)
+    }
+
     /// Returns what to do next, if something can be done.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { .. } => Some("list them with `fleetwright pulls list`".into()),
-            Self::NotOpen { .. } => None,
-            Self::Replaced { open, .. } => Some(format!("look at it with `fleetwright pulls show {open}`")),
-            Self::HeadMoved { head, .. } => Some(format!("look at what is on `{head}` now and try again")),
-            Self::NoBase { base } => {
-                Some(format!("create it with `git branch {base}`, or name another base"))
-            }
-            Self::Busy { .. } => Some("try again in a moment".into()),
-            Self::Unreadable { number, .. } => Some(format!(
-                "see `git show refs/fleetwright/pulls/{number}`; a newer version may have written it"
-            )),
+            Self::Pull { hint, .. } => hint.clone(),
             Self::Git(error) => error.hint(),
             Self::GitHub(error) => error.fault.hint.clone(),
         }
@@ -92,24 +74,29 @@ impl ForgeError {
     /// Returns whether trying again later may help without anyone changing anything.
     pub(crate) const fn is_transient(&self) -> bool {
         match self {
-            Self::HeadMoved { .. } | Self::Busy { .. } => true,
-            Self::Unknown { .. }
-            | Self::NotOpen { .. }
-            | Self::Replaced { .. }
-            | Self::NoBase { .. }
-            | Self::Unreadable { .. } => false,
+            Self::Pull { is_conflict, .. } => *is_conflict,
             Self::Git(error) => error.is_transient(),
             Self::GitHub(error) => error.fault.is_transient(),
+        }
+    }
+
+    /// Returns whether another writer was faster, so that trying again at once may help.
+    #[must_use]
+    pub const fn is_conflict(&self) -> bool {
+        match self {
+            Self::Pull { is_conflict, .. } => *is_conflict,
+            Self::Git(error) => error.is_lease_lost(),
+            Self::GitHub(_) => false,
         }
     }
 
     /// Returns the moment before which trying again is of no use, if the forge named one.
     pub(crate) const fn retry_after(&self) -> Option<SystemTime> {
         match self {
-            Self::GitHub(error) => match error.fault.kind {
-                GitHubFaultKind::Limited(until) => Some(until),
-                _ => None,
-            },
+            Self::GitHub(GitHubError {
+                fault: GitHubFault { kind: GitHubFaultKind::Limited(until), .. },
+                ..
+            }) => Some(*until),
             _ => None,
         }
     }

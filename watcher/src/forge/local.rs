@@ -69,7 +69,7 @@ impl<'a> LocalForge<'a> {
         self.attempt(&format!("pull request #{number}"), |refs| {
             let Stored { mut pull, at } = self.read(refs, number)?;
             match pull.state {
-                PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
+                PullState::Merged { .. } => return Err(ForgeError::not_open(number, &pull.state)),
                 PullState::Closed { .. } => {}
                 PullState::Open => {
                     pull.state = PullState::Closed { reason: reason.to_owned() };
@@ -90,17 +90,17 @@ impl<'a> LocalForge<'a> {
             match &pull.state {
                 PullState::Open => return Ok(Some(())),
                 PullState::Closed { .. } => {}
-                PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
+                PullState::Merged { .. } => return Err(ForgeError::not_open(number, &pull.state)),
             }
             let Proposal { head, head_revision, .. } = pull.proposal.clone();
             let all = self.read_all(refs)?;
             if let Some(open) = all.iter().find(|other| is_open(other) && other.pull.proposal.head == head) {
-                return Err(ForgeError::Replaced { number, open: open.pull.number });
+                return Err(replaced(number, open.pull.number));
             }
             let put_back = RefUpdate::branch(&head, None, Some(head_revision));
             match branch_in(refs, &head) {
                 Some(tip) if tip == head_revision => {}
-                Some(_) => return Err(ForgeError::HeadMoved { head, revision: head_revision }),
+                Some(_) => return Err(ForgeError::head_moved(&head, head_revision)),
                 None if !won(self.upstream.update(&[put_back]))? => return Ok(None),
                 None => {}
             }
@@ -123,14 +123,13 @@ impl<'a> LocalForge<'a> {
                     self.delete_head(&pull)?;
                     return Ok(Some(revision));
                 }
-                PullState::Closed { .. } => return Err(ForgeError::NotOpen { number, state: pull.state }),
+                PullState::Closed { .. } => return Err(ForgeError::not_open(number, &pull.state)),
             }
             if landed.is_none() {
                 let tip = branch_in(refs, &pull.proposal.head);
                 if *wanted.get_or_insert(tip) != tip {
-                    let Proposal { head, head_revision, .. } = pull.proposal;
-                    let revision = wanted.flatten().unwrap_or(head_revision);
-                    return Err(ForgeError::HeadMoved { head, revision });
+                    let Proposal { head, head_revision, .. } = &pull.proposal;
+                    return Err(ForgeError::head_moved(head, wanted.flatten().unwrap_or(*head_revision)));
                 }
                 landed = self.move_base(refs, &pull, by)?;
             }
@@ -155,7 +154,8 @@ impl<'a> LocalForge<'a> {
                 return Ok(done);
             }
         }
-        Err(ForgeError::Busy { what: what.to_owned() })
+        let message = format!("others kept changing {what} at the same time");
+        Err(ForgeError::conflict(message, "try again in a moment"))
     }
 
     fn settle_open(&self, refs: &Refs, Stored { pull, at }: &Stored) -> Result<bool, ForgeError> {
@@ -188,13 +188,13 @@ impl<'a> LocalForge<'a> {
         by: &Signature,
     ) -> Result<Option<Landed>, ForgeError> {
         let Proposal { base, head, head_revision, .. } = &pull.proposal;
-        let base_tip = branch_in(refs, base).ok_or_else(|| ForgeError::NoBase { base: base.clone() })?;
+        let base_tip = branch_in(refs, base).ok_or_else(|| ForgeError::no_base(base))?;
         let head_tip = branch_in(refs, head);
         if let Some(landed) = self.landed(head_tip.unwrap_or(*head_revision), base_tip)? {
             return Ok(Some(landed));
         }
         let Some(head_tip) = head_tip else {
-            return Err(ForgeError::HeadMoved { head: head.clone(), revision: *head_revision });
+            return Err(ForgeError::head_moved(head, *head_revision));
         };
         let message = format!("Merge pull request #{} from {head}\n\n{}", pull.number, pull.proposal.title);
         let merge = self.repository().merge(base_tip, head_tip, by, &message)?;
@@ -256,7 +256,7 @@ impl<'a> LocalForge<'a> {
     }
 
     fn read(&self, refs: &Refs, number: u64) -> Result<Stored, ForgeError> {
-        let at = refs.get(&format!("{PULLS}{number}")).ok_or(ForgeError::Unknown { number })?;
+        let at = refs.get(&format!("{PULLS}{number}")).ok_or_else(|| ForgeError::unknown(number))?;
         self.read_at(number, *at)
     }
 
@@ -280,8 +280,7 @@ impl OwnPulls for LocalForge<'_> {
         let is_its = |stored: &&Stored| is_open(stored) && stored.pull.proposal.head == proposal.head;
         self.attempt("the pull requests", |refs| {
             if branch_in(refs, &proposal.head) != Some(proposal.head_revision) {
-                let (head, revision) = (proposal.head.clone(), proposal.head_revision);
-                return Err(ForgeError::HeadMoved { head, revision });
+                return Err(ForgeError::head_moved(&proposal.head, proposal.head_revision));
             }
             let all = self.read_all(refs)?;
             let open = all.iter().find(is_its);
@@ -339,6 +338,12 @@ impl OwnPulls for LocalForge<'_> {
 impl OtherPulls for LocalForge<'_> {}
 
 impl Verdicts for LocalForge<'_> {}
+
+fn replaced(number: u64, open: u64) -> ForgeError {
+    let message =
+        format!("pull request #{number} cannot be opened again, since #{open} is open for the same branch");
+    ForgeError::stalled(message, format!("look at it with `fleetwright pulls show {open}`"))
+}
 
 fn branch_in(refs: &Refs, branch: &str) -> Option<Revision> {
     refs.get(&format!("{BRANCHES}{branch}")).copied()

@@ -1,5 +1,6 @@
 //! A state of a pull request as the files of a commit: `pull-request.yaml` and `body.md`.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use renderer::path::RepoPath;
@@ -16,8 +17,14 @@ pub(super) fn write(pull: &PullRequest) -> Result<Vec<TreeChange>, ForgeError> {
     let proposal = Proposal { body: String::new(), ..pull.proposal.clone() };
     let record = PullRequest { proposal, ..pull.clone() };
     let record = serde_yaml::to_string_with_options(&record, options)
-        .map_err(|error| ForgeError::Unreadable { number: pull.number, reason: error.to_string() })?;
+        .map_err(|error| unreadable(pull.number, error))?;
     Ok(vec![file(RECORD, &record), file(BODY, &pull.proposal.body)])
+}
+
+fn unreadable(number: u64, reason: impl Display) -> ForgeError {
+    let message = format!("the record of pull request #{number} cannot be read: {reason}");
+    let hint = format!("see `git show refs/fleetwright/pulls/{number}`; a newer version may have written it");
+    ForgeError::stalled(message, hint)
 }
 
 fn file(name: &str, content: &str) -> TreeChange {
@@ -34,13 +41,12 @@ pub(super) fn read(
     number: u64,
     revision: Revision,
 ) -> Result<PullRequest, ForgeError> {
-    let unreadable = |reason: String| ForgeError::Unreadable { number, reason };
+    let unreadable = |reason: &dyn Display| unreadable(number, reason);
     let record = text(repository, revision, RECORD)?;
-    let record = record.ok_or_else(|| unreadable(format!("there is no `{RECORD}` in it")))?;
-    let mut pull: PullRequest =
-        serde_yaml::from_str(&record).map_err(|error| unreadable(error.to_string()))?;
+    let record = record.ok_or_else(|| unreadable(&format!("there is no `{RECORD}` in it")))?;
+    let mut pull: PullRequest = serde_yaml::from_str(&record).map_err(|error| unreadable(&error))?;
     if pull.number != number {
-        return Err(unreadable(format!("it is the record of #{}", pull.number)));
+        return Err(unreadable(&format!("it is the record of #{}", pull.number)));
     }
     pull.proposal.body = text(repository, revision, BODY)?.unwrap_or_default();
     Ok(pull)

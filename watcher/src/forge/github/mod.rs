@@ -101,7 +101,7 @@ impl OwnPulls for GitHubForge<'_> {
                 self.edit("close a pull request", number, &edit)?;
             }
             PullState::Closed { .. } => {}
-            PullState::Merged { .. } => return Err(ForgeError::NotOpen { number, state: request.state }),
+            PullState::Merged { .. } => return Err(ForgeError::not_open(number, &request.state)),
         }
         match tip {
             Some(tip) => self.delete_head(&request.proposal.head, tip).map(drop),
@@ -224,7 +224,7 @@ impl GitHubForge<'_> {
     fn pull(&self, number: u64) -> Result<wire::Pull, ForgeError> {
         let route = self.route(&format!("/pulls/{number}"));
         match self.client.call(&Call::get("read a pull request", route)) {
-            Err(error) if error.is(GitHubFaultKind::NotFound) => Err(ForgeError::Unknown { number }),
+            Err(error) if error.is(GitHubFaultKind::NotFound) => Err(ForgeError::unknown(number)),
             result => Ok(result?),
         }
     }
@@ -283,12 +283,11 @@ fn has_message(error: &GitHubError, part: &str) -> bool {
 
 /// Returns why a proposal was refused, as all forges report it.
 fn refused(error: GitHubError, proposal: &Proposal) -> ForgeError {
-    let (head, revision) = (proposal.head.clone(), proposal.head_revision);
     match () {
-        () if has_message(&error, "`base`") => ForgeError::NoBase { base: proposal.base.clone() },
+        () if has_message(&error, "`base`") => ForgeError::no_base(&proposal.base),
         // The branch was deleted, or its base took it in meanwhile: the next run sees what is there now.
         () if has_message(&error, "`head`") || has_message(&error, "No commits between") => {
-            ForgeError::HeadMoved { head, revision }
+            ForgeError::head_moved(&proposal.head, proposal.head_revision)
         }
         () => error.into(),
     }
