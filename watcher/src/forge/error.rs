@@ -81,8 +81,7 @@ impl ForgeError {
     }
 
     /// Returns whether another writer was faster, so that trying again at once may help.
-    #[must_use]
-    pub const fn is_conflict(&self) -> bool {
+    pub(crate) const fn is_conflict(&self) -> bool {
         match self {
             Self::Pull { is_conflict, .. } => *is_conflict,
             Self::Git(error) => error.is_lease_lost(),

@@ -83,15 +83,11 @@ pub trait OtherPulls {
         Ok(())
     }
 
-    /// Makes sure that the one comment of ours of this `kind` has this `text`: adds it, or edits the one that is there.
+    /// Makes sure that the one comment of ours of this `kind` has this `text`: edits the one that is there, or adds it if
+    /// it `is_news`.
     ///
     /// `kind` is a word; it stands hidden in the comment.
-    fn comment(&self, _number: u64, _kind: &str, _text: &str) -> Result<()> {
-        Ok(())
-    }
-
-    /// Edits the comment of ours of this `kind`, if there is one.
-    fn revise_comment(&self, _number: u64, _kind: &str, _text: &str) -> Result<()> {
+    fn comment(&self, _number: u64, _kind: &str, _text: &str, _is_news: bool) -> Result<()> {
         Ok(())
     }
 

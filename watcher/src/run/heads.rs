@@ -228,7 +228,7 @@ fn report_head(run: &Context<'_>, number: u64, report: &GroupReport) -> Result<(
     let branch = head_of(report.group);
     let Head::Persons(commit) = &report.head else {
         let text = format!("`{branch}` is at a commit of Fleetwright again.\n");
-        return run.forge.revise_comment(number, COMMENT, &text);
+        return run.forge.comment(number, COMMENT, &text, false);
     };
     let (title, author) = (code(&commit.title, MAX_SHOWN), code(&commit.author.name, MAX_SHOWN));
     let text = format!(
@@ -237,5 +237,5 @@ fn report_head(run: &Context<'_>, number: u64, report: &GroupReport) -> Result<(
          before, or close this pull request and delete the branch.\n",
         commit.revision
     );
-    run.forge.comment(number, COMMENT, &text)
+    run.forge.comment(number, COMMENT, &text, true)
 }

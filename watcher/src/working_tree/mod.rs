@@ -25,61 +25,47 @@ use crate::git::{GitError, IndexEntry, MAX_SOURCE_BYTES, Tracked, Unreadable, bl
 /// What stands in the way of reading the working tree.
 #[derive(Debug, Error)]
 pub enum WorkingTreeError {
-    /// A file or folder could not be read.
-    #[error("failed to read `{}`", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A link, a file or another repository stands where a folder of rendered files belongs.
-    #[error("`{}` is not a folder of this repository", path.display())]
-    InTheWay {
-        /// What is in the way.
-        path: PathBuf,
-    },
-    /// Files that stand where rendered ones belong and that would be lost.
-    #[error(
-        "rendering would overwrite what Fleetwright did not write and git does not have: {}",
-        listed(paths)
-    )]
-    WouldOverwrite {
-        /// The files, from the top of the working tree.
-        paths: Vec<PathBuf>,
+    /// A file or folder could not be read, or stands where a rendered one belongs.
+    #[error("{message}")]
+    Files {
+        /// What is wrong with which of them.
+        message: String,
+        /// What to do about it, if something is known.
+        hint: Option<&'static str>,
+        /// Whether trying again later may help: a file may be in the middle of being replaced.
+        is_transient: bool,
     },
     /// What git has of the working tree could not be read.
     #[error(transparent)]
     Git(#[from] GitError),
 }
 
-fn listed(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
-}
-
 impl WorkingTreeError {
+    fn unreadable(path: PathBuf) -> impl Fn(io::Error) -> Self {
+        move |error| {
+            let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+            let hint = is_denied.then_some("give this user the right to read it");
+            let message = format!("failed to read `{}`: {error}", path.display());
+            Self::Files { message, hint, is_transient: true }
+        }
+    }
+
+    fn stalled(message: String, hint: &'static str) -> Self {
+        Self::Files { message, hint: Some(hint), is_transient: false }
+    }
+
     /// Returns what to do about it, if something is known.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("give this user the right to read it".to_owned())
-            }
-            Self::Read { .. } => None,
-            Self::InTheWay { .. } => Some(
-                "move it away: the rendered files go into a folder there, and no link is followed".to_owned(),
-            ),
-            Self::WouldOverwrite { .. } => {
-                Some("move it away; or commit it, so that git can bring it back".to_owned())
-            }
+            Self::Files { hint, .. } => hint.map(str::to_owned),
             Self::Git(error) => error.hint(),
         }
     }
 
-    /// Returns whether trying again later may help: a file may be in the middle of being replaced.
+    /// Returns whether trying again later may help.
     pub(crate) const fn is_transient(&self) -> bool {
         match self {
-            Self::Read { .. } => true,
-            Self::InTheWay { .. } | Self::WouldOverwrite { .. } => false,
+            Self::Files { is_transient, .. } => *is_transient,
             Self::Git(error) => error.is_transient(),
         }
     }
@@ -122,7 +108,7 @@ impl Walk<'_> {
             Ok(metadata) => metadata,
             // Editors replace files while they save; the next event brings the new one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => return Err(WorkingTreeError::Read { path: on_disk.to_owned(), source }),
+            Err(error) => return Err(WorkingTreeError::unreadable(on_disk.to_owned())(error)),
         };
         if metadata.is_symlink() {
             self.problems.push(problem(&path, Unreadable::Symlink));
@@ -141,9 +127,9 @@ impl Walk<'_> {
     }
 
     fn folder(&mut self, folder: &RepoPath, on_disk: &Path) -> Result<(), WorkingTreeError> {
-        let failed = |source| WorkingTreeError::Read { path: on_disk.to_owned(), source };
-        for entry in fs::read_dir(on_disk).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
+        let failed = WorkingTreeError::unreadable(on_disk.to_owned());
+        for entry in fs::read_dir(on_disk).map_err(&failed)? {
+            let entry = entry.map_err(&failed)?;
             let name = entry.file_name();
             if is_left_by_editor(name.as_encoded_bytes())
                 && !entry.file_type().is_ok_and(|kind| kind.is_dir())
@@ -167,7 +153,7 @@ impl Walk<'_> {
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(source) => Err(WorkingTreeError::Read { path: on_disk.to_owned(), source }),
+            Err(error) => Err(WorkingTreeError::unreadable(on_disk.to_owned())(error)),
         }
     }
 }

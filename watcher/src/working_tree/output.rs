@@ -263,12 +263,13 @@ impl Output {
     }
 
     fn unreadable(&self, path: &OsStr) -> impl FnOnce(io::Error) -> WorkingTreeError + use<> {
-        let path = self.top.join(path);
-        move |source| WorkingTreeError::Read { path, source }
+        WorkingTreeError::unreadable(self.top.join(path))
     }
 
     fn in_the_way(&self, path: &OsStr) -> WorkingTreeError {
-        WorkingTreeError::InTheWay { path: self.top.join(path) }
+        let message = format!("`{}` is not a folder of this repository", self.top.join(path).display());
+        let hint = "move it away: the rendered files go into a folder there, and no link is followed";
+        WorkingTreeError::stalled(message, hint)
     }
 
     /// Returns what differs from a rendering, if nothing would be lost that Fleetwright did not write and git does not
@@ -306,7 +307,7 @@ impl Output {
         }
         if !lost.is_empty() {
             lost.sort();
-            return Err(WorkingTreeError::WouldOverwrite { paths: lost });
+            return Err(would_overwrite(&lost));
         }
         found.changes.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
         Ok(found)
@@ -413,6 +414,13 @@ fn blocks(path: &OsStr, wanted: &BTreeSet<&OsStr>) -> bool {
     let next = wanted.range::<OsStr, _>((Bound::Included(below.as_os_str()), Bound::Unbounded)).next();
     above.any(|folder| wanted.contains(folder.as_os_str()))
         || next.is_some_and(|next| next.as_bytes().starts_with(below.as_bytes()))
+}
+
+fn would_overwrite(paths: &[PathBuf]) -> WorkingTreeError {
+    let listed: Vec<_> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    let what = "what Fleetwright did not write and git does not have";
+    let message = format!("rendering would overwrite {what}: {}", listed.join(", "));
+    WorkingTreeError::stalled(message, "move it away; or commit it, so that git can bring it back")
 }
 
 fn write_error(path: &Path) -> impl FnOnce(io::Error) -> CommandError + use<> {

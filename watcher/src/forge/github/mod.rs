@@ -92,7 +92,7 @@ impl OwnPulls for GitHubForge<'_> {
         let request = pulls::read(&pull);
         match request.state {
             PullState::Open => {
-                self.comment(number, "closed", &format!("Closed by Fleetwright: {reason}."))?;
+                self.comment(number, "closed", &format!("Closed by Fleetwright: {reason}."), true)?;
                 let edit = wire::PullEdit {
                     state: Some("closed"),
                     body: pulls::closed_body(&pull, reason),

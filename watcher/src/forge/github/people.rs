@@ -77,22 +77,15 @@ impl OtherPulls for GitHubForge<'_> {
         }
     }
 
-    fn comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
+    fn comment(&self, number: u64, kind: &str, text: &str, is_news: bool) -> Result<(), ForgeError> {
         let mark = mark(kind);
         let body = format!("{text}\n{mark}");
+        let find = || self.find_comment(number, &mark);
         let route = self.route(&format!("/issues/{number}/comments"));
         let add = Call::create("add a comment", route, &json!({ "body": body }));
-        let (comment, _) =
-            self.find_or_make(|| self.find_comment(number, &mark), || self.client.call(&add))?;
-        self.edit_comment(&comment, &body)
-    }
-
-    fn revise_comment(&self, number: u64, kind: &str, text: &str) -> Result<(), ForgeError> {
-        let mark = mark(kind);
-        match self.find_comment(number, &mark)? {
-            Some(comment) => self.edit_comment(&comment, &format!("{text}\n{mark}")),
-            None => Ok(()),
-        }
+        let comment =
+            if is_news { Some(self.find_or_make(find, || self.client.call(&add))?.0) } else { find()? };
+        comment.map_or(Ok(()), |comment| self.edit_comment(&comment, &body))
     }
 
     fn merged_with(&self, revision: Revision, base: &str) -> Result<Vec<(u64, Revision)>, ForgeError> {

@@ -537,10 +537,10 @@ fn a_comment_is_found_behind_many_others_and_edited_in_place() {
             state.comments.push(github::Comment { id, pull: number, author, body, created, updated });
         }
     }
-    world.forge().comment(number, "review", "one").unwrap();
-    world.forge().comment(number, "review", "two").unwrap();
-    world.forge().comment(number, "review", "two").unwrap();
-    world.forge().comment(number, "other", "three").unwrap();
+    world.forge().comment(number, "review", "one", true).unwrap();
+    world.forge().comment(number, "review", "two", true).unwrap();
+    world.forge().comment(number, "review", "two", true).unwrap();
+    world.forge().comment(number, "other", "three", true).unwrap();
     let state = world.github.state();
     let ours: Vec<_> = state.comments[150..].iter().map(|comment| comment.body.as_str()).collect();
     assert_eq!(ours, ["two\n<!-- fleetwright:review -->", "three\n<!-- fleetwright:other -->"]);
@@ -612,8 +612,8 @@ fn an_enterprise_server_is_reached_below_its_own_path() {
     let forge = GitHubForge::new(&client, &world.upstream);
     assert_eq!(forge.open_or_update(&proposal).unwrap(), Proposed::Opened(1));
     assert_eq!(forge.open_or_update(&proposal).unwrap(), Proposed::Unchanged(1));
-    forge.comment(1, "review", "one").unwrap();
-    forge.comment(1, "review", "two").unwrap();
+    forge.comment(1, "review", "one", true).unwrap();
+    forge.comment(1, "review", "two", true).unwrap();
     assert_eq!(world.github.state().comments.len(), 1, "GraphQL is beside the path of REST");
 }
 

@@ -170,7 +170,7 @@ impl Reviewer<'_> {
     ) -> Result<bool, CommandError> {
         let is_labelled = self.is_labelled(proposed, RENDER_LABEL, labels)?;
         if let Some(number) = proposed.number.filter(|_| !is_labelled) {
-            self.run.forge.revise_comment(number, COMMENT, &page::permission_gone())?;
+            self.run.forge.comment(number, COMMENT, &page::permission_gone(), false)?;
         }
         Ok(is_labelled)
     }
@@ -222,11 +222,7 @@ impl Reviewer<'_> {
         cancel.check()?;
         let is_commented = reported.basis.maker.is_none() && reported.basis.standing != Standing::Unread;
         if let Some(number) = proposed.number.filter(|_| is_commented) {
-            if page.is_news {
-                forge.comment(number, COMMENT, &page.comment)?;
-            } else {
-                forge.revise_comment(number, COMMENT, &page.comment)?;
-            }
+            forge.comment(number, COMMENT, &page.comment, page.is_news)?;
         }
         cancel.check()?;
         info!("reviewed {proposed}: {}", page.title);
