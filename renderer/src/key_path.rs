@@ -4,18 +4,20 @@
 //! of values.
 
 use std::fmt;
-use std::ops::Deref;
 
+use derive_more::{Deref, Display, From, IntoIterator};
 use serde::{Serialize, Serializer};
 
-/// One step from a tree into a part of it; `T` is the text of a key, owned or borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One step from a tree into a part of it; `T` is the text of a key, owned or borrowed. It is shown without quotes.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step<T = String> {
     /// Into an item of a list, from 0.
+    #[display("[{_0}]")]
     Index(usize),
     /// Into the value of a key.
     Key(T),
     /// Into the item of a list that a field identifies.
+    #[display("[{field}={id}]")]
     Item {
         /// The field, for example `name`.
         field: &'static str,
@@ -59,17 +61,6 @@ impl<T: AsRef<str>> Step<T> {
     }
 }
 
-impl<T: fmt::Display> fmt::Display for Step<T> {
-    /// Writes the step without quotes.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Index(index) => write!(f, "[{index}]"),
-            Self::Key(key) => key.fmt(f),
-            Self::Item { field, id } => write!(f, "[{field}={id}]"),
-        }
-    }
-}
-
 /// What can be written where a path is expected: a [`Step`], or the text of a key.
 pub trait AsStep {
     /// Returns the step.
@@ -89,36 +80,13 @@ impl AsStep for &str {
 }
 
 /// A path from the top of a tree; empty for the tree itself. It is shown and serialized as [`text_of`] writes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyPath(Vec<Step>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deref, From, IntoIterator)]
+pub struct KeyPath(#[deref(forward)] Vec<Step>);
 
 impl KeyPath {
     /// Returns the keys from the top down, without the items of lists.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(Step::key).map(String::as_str)
-    }
-}
-
-impl Deref for KeyPath {
-    type Target = [Step];
-
-    fn deref(&self) -> &[Step] {
-        &self.0
-    }
-}
-
-impl From<Vec<Step>> for KeyPath {
-    fn from(steps: Vec<Step>) -> Self {
-        Self(steps)
-    }
-}
-
-impl IntoIterator for KeyPath {
-    type Item = Step;
-    type IntoIter = std::vec::IntoIter<Step>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
     }
 }
 

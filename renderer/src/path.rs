@@ -3,8 +3,8 @@
 //! Knows nothing of what stands at a path.
 
 use std::borrow::Borrow;
-use std::fmt;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -13,7 +13,10 @@ use thiserror::Error;
 /// Never empty and never deeper than [`MAX_FOLDERS`]; no component is empty, `.`, `..` or `.git`; no
 /// backslash and no control character, so that it means the same on every platform and can be printed as it
 /// is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, derive_more::Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[debug("{_0:?}")]
 #[serde(try_from = "String", into = "String")]
 pub struct RepoPath(Box<str>);
 
@@ -146,7 +149,8 @@ impl NameError {
 macro_rules! dns_label {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, derive_more::Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[debug("{_0:?}")]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 
@@ -173,18 +177,6 @@ macro_rules! dns_label {
 
 macro_rules! text_newtype {
     ($name:ident, $error:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
-            }
-        }
-
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
 use crate::path::{ClusterName, RepoPath};
@@ -15,7 +16,8 @@ use crate::visible::visible;
 const MAX_PLACES: usize = 3;
 
 /// A position in a text file; line and column start at 1, the column counts characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[display("{line}:{column}")]
 pub struct Position {
     /// The line, from 1.
     pub line: u32,
@@ -34,26 +36,15 @@ impl Position {
     }
 }
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
 /// A position in a file of the repository.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[display("{}:{position}", visible(file.as_str()))]
 pub struct Place {
     /// The file.
     pub file: RepoPath,
     /// The position in it.
     #[serde(flatten)]
     pub position: Position,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", visible(self.file.as_str()), self.position)
-    }
 }
 
 /// A fault at a position of a text whose file is not known yet.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use derive_more::Display;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -206,7 +207,8 @@ pub enum Setting<T> {
 }
 
 /// The place of a value of a chart, such as `prometheus.service.port`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[display("{}", text_of(&self.steps()))]
 #[serde(from = "String")]
 #[schemars(extend(
     "pattern" = r#"^([^\s".]+|"[^"]+")(\.([^\s".]+|"[^"]+"))*$"#,
@@ -269,12 +271,6 @@ impl ValuePath {
     pub(crate) fn holding(&self, value: Value) -> Value {
         let names = self.0.iter().rev().map(ToString::to_string);
         names.fold(value, |value, name| Value::Map(Map::from_iter([(name, value)])))
-    }
-}
-
-impl std::fmt::Display for ValuePath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&text_of(&self.steps()))
     }
 }
 

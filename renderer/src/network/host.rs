@@ -18,6 +18,19 @@ pub fn is_ipv6(text: &str) -> bool {
     text.contains(':') && text.parse::<Ipv6Addr>().is_ok()
 }
 
+/// Returns the host of a URL without brackets, and its port; `url` may lack what stands before the host.
+#[must_use]
+pub fn host_and_port(url: &str) -> (&str, Option<&str>) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None if is_ipv6(authority) => (authority, None),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    }
+}
+
 /// Returns whether an address between two texts stands where a host does: in a URL, or before a port.
 #[must_use]
 pub fn is_host_position(before: &str, after: &str) -> bool {
@@ -68,7 +81,7 @@ pub fn bare_addresses(text: &str, is_known: impl Fn(&Ipv6Addr) -> bool) -> impl 
             return None;
         }
         let whole = run.parse::<Ipv6Addr>().ok();
-        let could_be_two = host_and_port(run);
+        let could_be_two = address_and_port(run);
         let two = could_be_two.filter(|(address, _)| whole.is_none() || is_known(address));
         let is_bare = match whole {
             Some(_) if is_in_authority(before) => true,
@@ -84,7 +97,7 @@ pub fn bare_addresses(text: &str, is_known: impl Fn(&Ipv6Addr) -> bool) -> impl 
     })
 }
 
-fn host_and_port(text: &str) -> Option<(Ipv6Addr, u16)> {
+fn address_and_port(text: &str) -> Option<(Ipv6Addr, u16)> {
     let (address, port) = text.rsplit_once(':')?;
     Some((address.parse().ok()?, port.parse().ok()?))
 }
@@ -104,6 +117,21 @@ fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_has_a_host_and_perhaps_a_port_in_both_families() {
+        for (url, parts) in [
+            ("http://192.168.64.102:9090/api", ("192.168.64.102", Some("9090"))),
+            ("http://[fd00:64::102]:9090/api", ("fd00:64::102", Some("9090"))),
+            ("https://[fd00:64::102]/", ("fd00:64::102", None)),
+            ("grpc://tempo", ("tempo", None)),
+            ("http://reader@10.0.0.1/x?y=1", ("10.0.0.1", None)),
+            ("fd00:64::102", ("fd00:64::102", None)),
+            ("loki:3100", ("loki", Some("3100"))),
+        ] {
+            assert_eq!(host_and_port(url), parts, "{url}");
+        }
+    }
 
     #[test]
     fn a_host_stands_in_a_url_and_before_a_port() {

@@ -9,13 +9,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use derive_more::Display;
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use hints::hint;
-pub use host::{Bare, bare_addresses, bracketed, is_host_position, is_ipv6};
+pub use host::{Bare, bare_addresses, bracketed, host_and_port, is_host_position, is_ipv6};
 
 /// One of the two kinds of addresses, as Kubernetes writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +28,9 @@ pub enum Family {
 }
 
 /// An address of a machine or a Service. IPv6 addresses that stand for IPv4 ones, and addresses with a zone, are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(
     description = "An IPv4 or IPv6 address.",
@@ -36,7 +39,7 @@ pub enum Family {
 pub struct Address(IpAddr);
 
 /// A network in CIDR notation with no host bits set, as in `10.244.0.0/16`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(
     description = "A network in CIDR notation with no host bits set.",
@@ -45,7 +48,7 @@ pub struct Address(IpAddr);
 pub struct Network(IpNet);
 
 /// Addresses that a cluster may give to its load balancers: `first-last`, both included, or a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(
     description = "A range of addresses, first to last, both included, or a network.",
@@ -80,7 +83,8 @@ pub struct NetworkError {
 }
 
 /// A stretch of addresses, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
+#[display("{first}-{last}")]
 pub struct Span {
     /// The first address.
     pub(crate) first: IpAddr,
@@ -253,27 +257,6 @@ fn parsed(text: &str) -> Option<IpNet> {
 /// One IPv4 address in the spelling of IPv6 would be another address where texts are compared.
 fn stands_for_ipv4(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for AddressRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Span(Span { first, last }) => write!(f, "{first}-{last}"),
-            Self::Network(network) => network.fmt(f),
-        }
-    }
 }
 
 macro_rules! text_form {

@@ -1,7 +1,6 @@
 //! The digest by which one plan is named.
 
-use std::fmt;
-
+use derive_more::Display;
 use serde::{Serialize, Serializer};
 
 use super::model::Plan;
@@ -12,7 +11,8 @@ const SHORTEST_PREFIX: usize = 8;
 const SHOWN_DIGITS: usize = 12;
 
 /// The name of one plan: the BLAKE3 hash of everything in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
+#[display("{}", _0.to_hex())]
 pub struct Digest(blake3::Hash);
 
 impl Digest {
@@ -25,12 +25,6 @@ impl Digest {
     /// Returns whether `prefix` names this plan: at least eight of its first digits.
     pub(crate) fn matches(&self, prefix: &str) -> bool {
         prefix.len() >= SHORTEST_PREFIX && self.to_string().starts_with(&prefix.to_ascii_lowercase())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_hex())
     }
 }
 

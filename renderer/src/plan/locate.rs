@@ -40,53 +40,54 @@ fn below(found: &str) -> String {
 /// Finds what `path` names in each document of a file; a path without an object may be in several.
 pub fn locate(bytes: &[u8], path: &str) -> Result<Vec<Located>, Missing> {
     let documents = std::str::from_utf8(bytes).ok().and_then(read).unwrap_or_default();
-    let mut search = Search::default();
+    let (mut found, mut ends) = (Vec::new(), Vec::new());
     for (document, value) in documents.iter().enumerate() {
         let in_document = path.strip_prefix(&format!("[{document}]")).filter(|_| value.as_list().is_none());
         let in_object = ObjectName::of(value).and_then(|name| path.strip_prefix(&name.to_string()));
         let path = in_object.or(in_document).unwrap_or(path).trim_start();
-        search.document = document;
-        search.descend(value, path, &mut Vec::new());
-    }
-    if search.found.is_empty() { Err(search.missing(path)) } else { Ok(search.found) }
-}
-
-#[derive(Default)]
-struct Search {
-    document: usize,
-    found: Vec<Located>,
-    /// The place where the longest part of the path ends, what is left of the path, and the names that are there.
-    deepest: Option<(Vec<Step>, String, Vec<String>)>,
-}
-
-impl Search {
-    fn descend(&mut self, value: &Value, rest: &str, at: &mut Vec<Step>) {
-        if rest.is_empty() {
-            self.found.push(Located { document: self.document, path: at.clone() });
-            return;
-        }
-        let found_before = self.found.len();
-        for (step, child, rest) in children(value, rest) {
-            at.push(step);
-            self.descend(child, rest, at);
-            at.pop();
-            // The longest key that fits is the one that is meant.
-            if self.found.len() > found_before {
-                return;
-            }
-        }
-        if self.deepest.as_ref().is_none_or(|(deepest, ..)| deepest.len() < at.len()) {
-            self.deepest = Some((at.clone(), rest.to_owned(), names(value)));
+        match descend(value, path, Vec::new()) {
+            Ok(path) => found.push(Located { document, path }),
+            Err(end) => ends.push(end),
         }
     }
+    let nowhere = DeadEnd { at: Vec::new(), rest: path, names: Vec::new() };
+    if found.is_empty() { Err(deepest(ends).unwrap_or(nowhere).missing()) } else { Ok(found) }
+}
 
-    fn missing(self, path: &str) -> Missing {
-        let (at, rest, names) = self.deepest.unwrap_or_else(|| (Vec::new(), path.to_owned(), Vec::new()));
-        let wrong =
-            rest.trim_start_matches('.').split(['.', '[']).next().unwrap_or_default().trim_matches('"');
-        let near = did_you_mean(wrong, names.iter().map(String::as_str))
-            .map(|name| text_of(&[at.as_slice(), &[Step::Key(name.to_owned())]].concat()));
-        Missing { found: text_of(&at), rest: rest.trim_start_matches('.').to_owned(), near }
+/// Where the longest part of a path ends, what is left of the path, and the names that are there.
+struct DeadEnd<'p> {
+    at: Vec<Step>,
+    rest: &'p str,
+    names: Vec<String>,
+}
+
+fn descend<'p>(value: &Value, rest: &'p str, at: Vec<Step>) -> Result<Vec<Step>, DeadEnd<'p>> {
+    if rest.is_empty() {
+        return Ok(at);
+    }
+    let mut ends = Vec::new();
+    for (step, child, rest) in children(value, rest) {
+        // The longest key that fits is the one that is meant.
+        match descend(child, rest, [at.as_slice(), &[step]].concat()) {
+            Ok(path) => return Ok(path),
+            Err(end) => ends.push(end),
+        }
+    }
+    Err(deepest(ends).unwrap_or_else(|| DeadEnd { at, rest, names: names(value) }))
+}
+
+/// Returns the first of those that are deepest.
+fn deepest(ends: Vec<DeadEnd<'_>>) -> Option<DeadEnd<'_>> {
+    ends.into_iter().rev().max_by_key(|end| end.at.len())
+}
+
+impl DeadEnd<'_> {
+    fn missing(self) -> Missing {
+        let rest = self.rest.trim_start_matches('.');
+        let wrong = rest.split(['.', '[']).next().unwrap_or_default().trim_matches('"');
+        let near = did_you_mean(wrong, self.names.iter().map(String::as_str))
+            .map(|name| text_of(&[self.at.as_slice(), &[Step::Key(name.to_owned())]].concat()));
+        Missing { found: text_of(&self.at), rest: rest.to_owned(), near }
     }
 }
 

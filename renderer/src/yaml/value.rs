@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use derive_more::IntoIterator;
+
 use crate::key_path::{AsStep, Step};
 use crate::tree::Tree;
 
@@ -27,7 +29,7 @@ pub enum Value {
 pub struct Number(pub(super) Box<str>);
 
 /// A mapping with string keys in the order they were inserted. Keys differ.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, IntoIterator)]
 pub struct Map<T = Value>(Vec<(String, T)>);
 
 impl Number {
@@ -105,15 +107,6 @@ impl<T> Map<T> {
     /// Returns whether there are no entries.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl<T> IntoIterator for Map<T> {
-    type Item = (String, T);
-    type IntoIter = std::vec::IntoIter<(String, T)>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
     }
 }
 

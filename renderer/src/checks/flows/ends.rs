@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::checks::{Finding, Part};
 use crate::key_path::Step;
+use crate::network::host_and_port;
 
 /// What one document receives and sends of one signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,18 +94,12 @@ impl Endpoint {
     pub(in super::super) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
-        let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, port)) => (host, port.strip_prefix(':')),
-            None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
-        };
+        let (host, port) = host_and_port(rest);
         let default_port = if scheme == "https" { 443 } else { 80 };
         let port = port.map_or(Ok(default_port), str::parse).ok()?;
         // `localhost` is the one name that is known.
         let host = if host == "localhost" { "127.0.0.1" } else { host };
-        let path = if path.is_empty() { "/" } else { path };
+        let path = rest.find(['/', '?', '#']).map_or("/", |at| &rest[at..]);
         Some(Self { scheme, host: host.parse::<IpAddr>().ok()?.to_canonical(), port, path: path.to_owned() })
     }
 }

@@ -7,10 +7,10 @@ pub(super) mod version;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
+use crate::network::host_and_port;
 use crate::plan::compare::documents::ObjectName;
 use crate::plan::compare::read::read;
 use crate::plan::model::{Action, Change, FileChange};
@@ -203,18 +203,14 @@ fn backup_inside(leaf: &Leaf<'_>) -> Option<&'static str> {
 
 /// Returns whether an address leads to the cluster itself: by the name of a Service, or by an address of its own.
 fn is_inside(address: &str, own: &OwnFacts) -> bool {
-    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let address = authority.parse::<SocketAddr>().map(|address| address.ip());
-    if let Ok(address) = address.or_else(|_| authority.trim_matches(['[', ']']).parse()) {
+    let (host, port) = host_and_port(address);
+    if let Ok(address) = host.parse() {
         return own.has_address(address);
     }
-    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
     let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
     // A name of one label is a Service beside it; without a scheme or a port it may be any word.
     let is_service = labels.len() >= 3 && labels[2] == "svc";
-    is_service || (labels.len() == 1 && !host.is_empty() && !(scheme.is_empty() && port.is_empty()))
+    is_service || (labels.len() == 1 && !host.is_empty() && (port.is_some() || address.contains("://")))
 }
 
 fn downgrade(leaf: &Leaf<'_>) -> Option<&'static str> {

@@ -5,7 +5,6 @@
 pub mod markdown;
 pub mod text;
 
-use std::fmt::Write as _;
 use std::mem::discriminant;
 use std::ops::Range;
 
@@ -15,7 +14,7 @@ use crate::plan::compare::sequence::gaps;
 use crate::plan::group::{Entry, Event, place};
 use crate::plan::highlight::{Highlight, What};
 use crate::plan::model::{Action, Change};
-use crate::plural::counted;
+use crate::plural::{counted, listed};
 use crate::secrets::MASK;
 use crate::visible::visible;
 use crate::yaml::Value;
@@ -87,12 +86,9 @@ const NAMED_CLUSTERS: usize = 5;
 
 /// Names some clusters: `app, control` or `a, b, c, d, e and 407 more`.
 pub(in crate::plan) fn names(clusters: &[ClusterName]) -> String {
-    let shown = if clusters.len() <= NAMED_CLUSTERS + 1 { clusters.len() } else { NAMED_CLUSTERS };
-    let mut text = clusters[..shown].iter().map(ClusterName::as_str).collect::<Vec<_>>().join(", ");
-    if shown < clusters.len() {
-        let _ = write!(text, " and {} more", clusters.len() - shown);
-    }
-    text
+    // One more takes no more room than its count.
+    let is_short = clusters.len() <= NAMED_CLUSTERS + 1;
+    listed(clusters, if is_short { clusters.len() } else { NAMED_CLUSTERS })
 }
 
 /// Names one cluster or a few, and counts many: `on app, control`, `on 412 clusters (a, b, c, d, e and 407 more)`.

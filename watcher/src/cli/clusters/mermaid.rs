@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use renderer::inventory::Cluster;
-use renderer::network::Address;
+use renderer::network::{Address, host_and_port};
 use renderer::plural::{counted, listed};
 use renderer::render::Rendered;
 
@@ -123,15 +123,6 @@ impl Drawing<'_> {
     }
 }
 
-fn host_and_port(url: &str) -> (&str, Option<&str>) {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':')),
-        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
-    }
-}
-
 /// A node of its own for what is not in the inventory, the same wherever it is named.
 fn id_of(host: &str) -> String {
     let letters = host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
@@ -148,21 +139,4 @@ fn quoted(text: &str) -> String {
         c => c.to_string(),
     });
     escaped.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_has_a_host_and_perhaps_a_port_in_both_families() {
-        for (url, parts) in [
-            ("http://192.168.64.102:9090/api", ("192.168.64.102", Some("9090"))),
-            ("http://[fd00:64::102]:9090/api", ("fd00:64::102", Some("9090"))),
-            ("https://[fd00:64::102]/", ("fd00:64::102", None)),
-            ("grpc://tempo", ("tempo", None)),
-        ] {
-            assert_eq!(host_and_port(url), parts, "{url}");
-        }
-    }
 }
