@@ -2,15 +2,16 @@
 //!
 //! Knows nothing of where the repository is or what is in it.
 
-use std::fmt;
 use std::str::FromStr;
 
+use derive_more::Display;
 use thiserror::Error;
 
 /// The full name of a repository on a forge, `owner/name`.
 ///
 /// GitHub takes names that differ only in case for the same, and so does the comparison with [`Self::is`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[display("{owner}/{name}")]
 pub struct RepositoryName {
     owner: String,
     name: String,
@@ -44,12 +45,6 @@ impl RepositoryName {
     /// Returns whether the repository belongs to the account of that name.
     pub(crate) fn is_owned_by(&self, login: &str) -> bool {
         login.eq_ignore_ascii_case(&self.owner)
-    }
-}
-
-impl fmt::Display for RepositoryName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
     }
 }
 

@@ -103,8 +103,7 @@ impl Demo {
         }
 
         self.heading("The pull request that a person reviews");
-        let forge_upstream = self.pipeline.upstream().reopen()?;
-        let forge = LocalForge::new(&forge_upstream);
+        let forge = LocalForge::new(self.pipeline.upstream());
         let numbers = numbers(&report);
         if let Some(number) = numbers.last() {
             let pull = forge.show(*number)?;
@@ -132,8 +131,7 @@ impl Demo {
     }
 
     fn merge_all(&self, report: &RunReport) -> Result<(), CommandError> {
-        let upstream = self.pipeline.upstream().reopen()?;
-        let forge = LocalForge::new(&upstream);
+        let forge = LocalForge::new(self.pipeline.upstream());
         for number in numbers(report) {
             let revision = forge.merge(number, &person())?;
             print_text(&format!("merged pull request #{number} as {}\n", revision.short()));

@@ -1,9 +1,9 @@
 //! Addresses of web servers: over TLS, or unencrypted to this machine alone, and never with a credential in them.
 
 use std::cell::Cell;
-use std::fmt;
 use std::str::FromStr;
 
+use derive_more::{Debug, Display};
 use url::{Host, Position, SyntaxViolation};
 
 use super::error::{HttpError, HttpErrorKind};
@@ -16,7 +16,9 @@ const CREDENTIALS: &str = "has a user name or a token in it";
 const UNENCRYPTED: &str = "is not encrypted";
 
 /// An address that requests may go to. It is printed without its query, which may be a signature.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[debug("{self}")]
+#[display("{}", _0[..Position::AfterPath].trim_end_matches('/'))]
 pub struct Url(url::Url);
 
 impl Url {
@@ -166,18 +168,6 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, HttpError> {
         Self::parse(text)
-    }
-}
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0[..Position::AfterPath].trim_end_matches('/'))
-    }
-}
-
-impl fmt::Debug for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
     }
 }
 

@@ -1,7 +1,6 @@
 //! Where a repository is on GitHub: the address of the API, the owner and the name.
 
-use std::fmt;
-
+use derive_more::Display;
 use http::Uri;
 use thiserror::Error;
 
@@ -11,7 +10,8 @@ use crate::repository_name::RepositoryName;
 const GITHUB: &str = "github.com";
 
 /// A repository on GitHub or on a GitHub Enterprise Server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Display, PartialEq, Eq)]
+#[display("{name}")]
 pub struct RepositoryPlace {
     /// The address of the API, such as `https://api.github.com`.
     pub api: Url,
@@ -135,12 +135,6 @@ impl RepositoryPlace {
     /// Returns the route of something below the repository.
     pub(crate) fn route(&self, rest: &str) -> String {
         format!("/repos/{self}{rest}")
-    }
-}
-
-impl fmt::Display for RepositoryPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name.fmt(f)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use derive_more::Debug;
 use git2::ErrorCode;
 
 use super::commit_object::CommitObject;
@@ -24,15 +25,11 @@ pub(in crate::git) fn branch_names(refs: &BTreeMap<String, Revision>) -> Vec<Str
 /// A repository with or without a working tree.
 ///
 /// Cheap to open again; each thread has its own.
+#[derive(Debug)]
+#[debug("Repository({path:?})")]
 pub struct Repository {
     pub(in crate::git) inner: git2::Repository,
     path: PathBuf,
-}
-
-impl std::fmt::Debug for Repository {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Repository").field(&self.path).finish()
-    }
 }
 
 impl Repository {

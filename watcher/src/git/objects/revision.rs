@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use derive_more::{Debug, From};
 use git2::Oid;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -10,7 +11,8 @@ use thiserror::Error;
 pub use renderer::snapshot::SourceId as BlobId;
 
 /// A full commit id: 40 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, From, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[debug("{self}")]
 #[serde(try_from = "String", into = "String")]
 pub struct Revision(Oid);
 
@@ -57,21 +59,9 @@ pub(in crate::git) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
-impl From<Oid> for Revision {
-    fn from(oid: Oid) -> Self {
-        Self(oid)
-    }
-}
-
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0.to_string())
-    }
-}
-
-impl fmt::Debug for Revision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use derive_more::Display;
 use percent_encoding::percent_decode_str;
 
 use crate::http::{Client, Timeouts, Url};
@@ -31,24 +31,15 @@ pub fn is_elsewhere(address: &str) -> bool {
 }
 
 /// Another repository.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Display)]
 pub(in crate::git) enum Remote {
     /// On this machine.
+    #[display("{}", _0.display())]
     Path(PathBuf),
     /// Behind `ssh`.
     Ssh(SshRemote),
     /// Behind a web server.
     Http(HttpRemote),
-}
-
-impl fmt::Display for Remote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path(path) => path.display().fmt(f),
-            Self::Ssh(ssh) => ssh.fmt(f),
-            Self::Http(http) => http.fmt(f),
-        }
-    }
 }
 
 impl Remote {

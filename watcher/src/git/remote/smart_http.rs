@@ -1,9 +1,9 @@
 //! A conversation over HTTP: each question a request of its own, since a web server remembers nothing.
 
-use std::fmt;
 use std::io::{BufReader, Read, Seek, Write};
 use std::time::SystemTime;
 
+use derive_more::Display;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 
@@ -22,7 +22,8 @@ const MAX_QUESTION_IN_MEMORY: usize = 1 << 20;
 const USER: &str = "x-access-token";
 
 /// A repository behind a web server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Display)]
+#[display("{url}")]
 pub(in crate::git) struct HttpRemote {
     url: Url,
     client: Client,
@@ -45,12 +46,6 @@ impl HttpRemote {
         let conversation = HttpConversation { remote: self.clone(), service, authorization };
         let greeting = conversation.request(&format!("/info/refs?service=git-{}", service.name()), None)?;
         Ok((conversation, greeting))
-    }
-}
-
-impl fmt::Display for HttpRemote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.url.fmt(f)
     }
 }
 
