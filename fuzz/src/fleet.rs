@@ -1,4 +1,5 @@
-//! Whole repositories: a snapshot is rendered or refused, the same on every call, and a plan that was applied is empty.
+//! Whole repositories: a snapshot is rendered or refused, the same on every call, and a plan that was applied
+//! is empty.
 
 use std::collections::BTreeMap;
 use std::fs;

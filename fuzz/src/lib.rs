@@ -1,7 +1,7 @@
 //! Targets for fuzzing: each takes any bytes, and panics if something that must always hold does not.
 //!
-//! The corpus of a target stands in `corpus/<name>/` and is replayed as a test. What finds new inputs is the binary of this
-//! crate, on any machine, or libFuzzer with coverage in `coverage/`.
+//! The corpus of a target stands in `corpus/<name>/` and is replayed as a test. What finds new inputs is the
+//! binary of this crate, on any machine, or libFuzzer with coverage in `coverage/`.
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic is what a target reports with")]
 

@@ -1,4 +1,5 @@
-//! New inputs from known ones, without knowing what a target does with them: enough to find what is shallow on any machine.
+//! New inputs from known ones, without knowing what a target does with them: enough to find what is shallow
+//! on any machine.
 
 /// The longest input that is made.
 const MAX_BYTES: usize = 64 * 1024;

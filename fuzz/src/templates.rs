@@ -1,4 +1,5 @@
-//! Templates: whatever is written, it is rendered or refused, the same on every call, and no value changes the structure.
+//! Templates: whatever is written, it is rendered or refused, the same on every call, and no value changes
+//! the structure.
 
 use renderer::path::RepoPath;
 use renderer::templates::{Expand, Scope, TemplateSource, Templates, Texts};

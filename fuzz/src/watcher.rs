@@ -1,5 +1,5 @@
-//! What others send to the watcher: packages of charts, packets and commits of git, deliveries of a webhook. Whatever the bytes
-//! are, each is read or refused within its bounds.
+//! What others send to the watcher: packages of charts, packets and commits of git, deliveries of a webhook.
+//! Whatever the bytes are, each is read or refused within its bounds.
 
 pub(crate) const ARCHIVE_WORDS: &[&str] =
     &["demo/", "Chart.yaml", "values.yaml", "charts/", "ustar", "../", "\0"];

@@ -5,7 +5,8 @@ use fleetwright_fuzz::{TARGETS, Target};
 
 /// How many new inputs each test tries: a few, always the same.
 const INPUTS: usize = 100;
-/// What the names of inputs begin with that take their whole budget: they are replayed, and nothing is made from them here.
+/// What the names of inputs begin with that take their whole budget: they are replayed, and nothing is made
+/// from them here.
 const BOMB: &str = "bomb-";
 
 fn replay(name: &str) {

@@ -1,4 +1,5 @@
-//! What the expansion of one template of 65 lines costs: loops, conditions, a partial, a block scalar and 37 inserted values.
+//! What the expansion of one template of 65 lines costs: loops, conditions, a partial, a block scalar and 37
+//! inserted values.
 
 use divan::{Bencher, black_box};
 use fleetwright_renderer::path::RepoPath;

@@ -1,7 +1,8 @@
-//! What Argo CD makes of the objects that are written for it: Applications out of an `ApplicationSet`, clusters out of Secrets.
+//! What Argo CD makes of the objects that are written for it: Applications out of an `ApplicationSet`,
+//! clusters out of Secrets.
 //!
-//! Reads what is written out and fills in an `ApplicationSet`'s own templates where their values stand in its list. Knows nothing
-//! of where a value was written.
+//! Reads what is written out and fills in an `ApplicationSet`'s own templates where their values stand in its
+//! list. Knows nothing of where a value was written.
 
 use std::borrow::Cow;
 
@@ -95,8 +96,8 @@ struct Element<'v> {
 /// Where an `ApplicationSet` says what it makes Applications of.
 const GENERATORS: [&str; 2] = ["spec", "generators"];
 
-/// Returns the Applications that an object is or makes, as far as it says so itself: what a generator finds elsewhere, or combines, is
-/// not known.
+/// Returns the Applications that an object is or makes, as far as it says so itself: what a generator finds
+/// elsewhere, or combines, is not known.
 pub(crate) fn applications(object: &Value) -> Vec<Application<'_>> {
     let is_direct = |element: &Element<'_>| {
         element.at.len() == GENERATORS.len() + ["[0]", "list", "elements", "[0]"].len()
@@ -104,8 +105,8 @@ pub(crate) fn applications(object: &Value) -> Vec<Application<'_>> {
     all(object, elements(object).into_iter().filter(is_direct).map(Some).collect())
 }
 
-/// Returns the Applications that an object is or makes, of the elements of all its lists. Of a generator without one, what it makes them
-/// of stands for all of them.
+/// Returns the Applications that an object is or makes, of the elements of all its lists. Of a generator
+/// without one, what it makes them of stands for all of them.
 pub(crate) fn applications_of_any_generator(object: &Value) -> Vec<Application<'_>> {
     let elements: Vec<_> = elements(object).into_iter().map(Some).collect();
     all(object, if elements.is_empty() { vec![None] } else { elements })
@@ -178,8 +179,8 @@ impl<'v> Application<'v> {
         }
     }
 
-    /// Returns a text of the Application with what is known of it filled in: an expression that is worked out from values stays, with
-    /// the values in it.
+    /// Returns a text of the Application with what is known of it filled in: an expression that is worked out
+    /// from values stays, with the values in it.
     pub fn shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let value = |word: &str| self.element.as_ref()?.value(word.strip_prefix('.').unwrap_or(word));
         let shown = replaced(text, |expression| {
@@ -209,7 +210,8 @@ impl<'v> Application<'v> {
         one.into_iter().chain(many)
     }
 
-    /// Returns where what stands at a path of the Application comes from: the element's value that it is made of, or the path.
+    /// Returns where what stands at a path of the Application comes from: the element's value that it is made
+    /// of, or the path.
     pub fn origin(&self, path: &[&str]) -> Vec<Step> {
         self.origin_of(&keys(path), self.template.text_at(path).unwrap_or_default())
     }

@@ -1,7 +1,8 @@
 //! Text from outside, made visible: nothing in it is hidden, moves the cursor or reorders what stands beside it.
 //!
-//! Which characters are hidden follows from their Unicode properties and not from a list. Every place that writes such text
-//! for people goes through here: the terminal, logs, Markdown and HTML. Knows nothing of what the text means.
+//! Which characters are hidden follows from their Unicode properties and not from a list. Every place that
+//! writes such text for people goes through here: the terminal, logs, Markdown and HTML. Knows nothing of
+//! what the text means.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -15,7 +16,8 @@ const UNSEEN: [GeneralCategoryGroup; 2] = [GeneralCategoryGroup::Other, GeneralC
 /// Symbols whose glyph is blank. By their properties they are like any other symbol.
 const BLANK_SYMBOLS: [char; 2] = ['\u{2800}', '\u{1d159}'];
 
-/// Returns whether a reader could not see a character, or would see its neighbours in another order. The space is seen.
+/// Returns whether a reader could not see a character, or would see its neighbours in another order. The
+/// space is seen.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {
     if character.is_ascii() {
@@ -40,8 +42,8 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'), escape)
 }
 
-/// Returns a JSON text in which hidden characters of strings are written as JSON's own escapes: the same data, and safe to
-/// look at.
+/// Returns a JSON text in which hidden characters of strings are written as JSON's own escapes: the same
+/// data, and safe to look at.
 #[must_use]
 pub fn visible_json(text: &str) -> Cow<'_, str> {
     escaped(

@@ -1,5 +1,5 @@
-//! A value that a template inserts can't change the structure around it: hostile texts and trees are put into every kind of place,
-//! and what is written is read by other people's readers.
+//! A value that a template inserts can't change the structure around it: hostile texts and trees are put into
+//! every kind of place, and what is written is read by other people's readers.
 //!
 //! Where none of them is there, our own reader judges alone, and the test says so.
 

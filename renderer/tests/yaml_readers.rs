@@ -1,7 +1,8 @@
 //! What we write is judged by other people's readers: each must read every hostile document as it was meant.
 //!
-//! `verdicts/yaml.json` records which readers agreed on which bytes, so that the check holds where a reader is missing. After a change
-//! to the writer or the documents, run this test once with `RECORD_VERDICT=1` on a machine that has all readers.
+//! `verdicts/yaml.json` records which readers agreed on which bytes, so that the check holds where a reader
+//! is missing. After a change to the writer or the documents, run this test once with `RECORD_VERDICT=1` on a
+//! machine that has all readers.
 
 #![expect(clippy::unwrap_used, reason = "a judgement that cannot be made fails")]
 

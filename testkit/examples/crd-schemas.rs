@@ -132,8 +132,8 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Writes each schema below the kinds that it is of. Versions of a kind are often equal, and so are a kind and its form for a whole
-/// cluster: kept once, at the first.
+/// Writes each schema below the kinds that it is of. Versions of a kind are often equal, and so are a kind
+/// and its form for a whole cluster: kept once, at the first.
 fn kinds<'a>(schemas: impl Iterator<Item = &'a KindSchema>) -> String {
     let mut texts: Vec<(&str, &str, Vec<String>)> = Vec::new();
     for KindSchema { api_version, kind, is_core, text, .. } in schemas {

@@ -1,7 +1,8 @@
-//! Turns the definitions of Kubernetes' kinds, its own and custom ones, into plain JSON Schemas, small enough to embed.
+//! Turns the definitions of Kubernetes' kinds, its own and custom ones, into plain JSON Schemas, small enough
+//! to embed.
 //!
-//! A definition repeats itself many times over and describes each field in prose; an object schema needs neither. Knows
-//! nothing of how the schemas are used.
+//! A definition repeats itself many times over and describes each field in prose; an object schema needs
+//! neither. Knows nothing of how the schemas are used.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -158,7 +159,8 @@ fn references(schema: &Value) -> Vec<String> {
     }
 }
 
-/// Names a part by its group, version and kind, as in `core.v1.PodSpec`: kinds of different groups have parts of one name.
+/// Names a part by its group, version and kind, as in `core.v1.PodSpec`: kinds of different groups have parts
+/// of one name.
 fn part_name(name: &str) -> String {
     let from = name.rmatch_indices('.').nth(2).map_or(0, |(at, _)| at + 1);
     name[from..].to_owned()
@@ -210,8 +212,8 @@ fn text_at<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
     value.pointer(pointer).and_then(Value::as_str).with_context(|| format!("`{pointer}` is missing"))
 }
 
-/// Condenses the schema of a whole object. Its `status` is left out, since nobody writes one, and so are the fields that
-/// all kinds have in common, but for the name, which must be a DNS name here.
+/// Condenses the schema of a whole object. Its `status` is left out, since nobody writes one, and so are the
+/// fields that all kinds have in common, but for the name, which must be a DNS name here.
 fn object_schema(schema: &Value) -> Value {
     let mut schema = plain(schema);
     let properties = schema["properties"].as_object_mut().expect("the schema of an object has properties");
@@ -363,7 +365,8 @@ impl Sharing {
     }
 }
 
-/// Rebuilds a schema with each direct sub-schema replaced by what `change` makes of it and of the nearest property's name.
+/// Rebuilds a schema with each direct sub-schema replaced by what `change` makes of it and of the nearest
+/// property's name.
 fn map_parts(schema: &Value, property: &str, change: &mut impl FnMut(&Value, &str) -> Value) -> Value {
     let Some(keywords) = schema.as_object() else { return schema.clone() };
     let changed = keywords.iter().map(|(keyword, value)| {

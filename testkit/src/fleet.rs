@@ -1,7 +1,8 @@
-//! A fleet of any size to measure with: facts and templates of the shape that people write, in which every check passes.
+//! A fleet of any size to measure with: facts and templates of the shape that people write, in which every
+//! check passes.
 //!
-//! One hub serves up to [`SPOKES_PER_HUB`] clusters. Every cluster runs the same number of add-ons, each with a values file
-//! of about 60 lines out of loops, conditions and partials. Equal sizes give equal files.
+//! One hub serves up to [`SPOKES_PER_HUB`] clusters. Every cluster runs the same number of add-ons, each with
+//! a values file of about 60 lines out of loops, conditions and partials. Equal sizes give equal files.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

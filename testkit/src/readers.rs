@@ -1,7 +1,8 @@
 //! YAML readers that are not ours, to judge what we write: the libraries under Helm, Argo CD and Python tools.
 //!
-//! A reader is there if the machine has what it is made of: Go with the modules in its cache, or Python with `PyYAML`. Nothing is
-//! downloaded here; `go mod download` in `testkit/readers/go` and `pip install pyyaml` bring them in beforehand.
+//! A reader is there if the machine has what it is made of: Go with the modules in its cache, or Python with
+//! `PyYAML`. Nothing is downloaded here; `go mod download` in `testkit/readers/go` and `pip install pyyaml`
+//! bring them in beforehand.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! The one HTTP server: a router of axum behind limits that hold for every connection.
 //!
-//! Speaks plain HTTP/1.1: TLS ends at the ingress in front of it. A connection carries one request and has one deadline
-//! for everything. The number of connections is limited, and a new one is always accepted: it replaces the oldest. So
-//! slow or silent clients, however many, do not keep another client from being answered at once. Knows no route.
+//! Speaks plain HTTP/1.1: TLS ends at the ingress in front of it. A connection carries one request and has
+//! one deadline for everything. The number of connections is limited, and a new one is always accepted: it
+//! replaces the oldest. So slow or silent clients, however many, do not keep another client from being
+//! answered at once. Knows no route.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,7 +1,7 @@
 //! The defaults in a chart's `values.yaml`: which keys there are, and of which type each default is.
 //!
-//! A default shows one value of those that are allowed, so the type that is read from it is the widest that it could mean.
-//! A key that is commented out has no default, and is known all the same.
+//! A default shows one value of those that are allowed, so the type that is read from it is the widest that
+//! it could mean. A key that is commented out has no default, and is known all the same.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +9,8 @@ use std::ops::Range;
 use super::shape::{Others, Shape, Types};
 use crate::yaml::{Node, NodeKind, Reading, Scalar, Style, Value, interpret_plain};
 
-/// Endings of keys whose map goes as it is into a Kubernetes object, or into the configuration of a mesh, which define its fields.
+/// Endings of keys whose map goes as it is into a Kubernetes object, or into the configuration of a mesh,
+/// which define its fields.
 const PASSED_ON: [&str; 17] = [
     "affinity",
     "annotations",
@@ -161,12 +162,14 @@ fn is_file_name(key: &str) -> bool {
     key.contains('.')
 }
 
-/// A key with a dot or a slash can't be written as a path in a chart's template: it is a label, or a key of a `ConfigMap`.
+/// A key with a dot or a slash can't be written as a path in a chart's template: it is a label, or a key of a
+/// `ConfigMap`.
 fn has_names_of_data(entries: &[(Node, Node)]) -> bool {
     names(entries).any(|name| name.contains(['.', '/']))
 }
 
-/// Charts name their own settings `likeThis`, and the programs that they install are set `like_this`. A switch is the chart's.
+/// Charts name their own settings `likeThis`, and the programs that they install are set `like_this`. A
+/// switch is the chart's.
 fn is_configuration(entries: &[(Node, Node)]) -> bool {
     names(entries).any(|name| name.contains('_'))
         && names(entries).all(|name| name != "enabled" && !name.contains(|c: char| c.is_ascii_uppercase()))

@@ -1,7 +1,7 @@
 //! Chart locks: which values each chart takes, so that every rendered key can be judged without the chart.
 //!
-//! Knows charts and values, and nothing of add-ons, clusters or where a chart comes from. Texts of a chart stay behind: a
-//! lock keeps names and types only.
+//! Knows charts and values, and nothing of add-ons, clusters or where a chart comes from. Texts of a chart
+//! stay behind: a lock keeps names and types only.
 
 mod defaults;
 mod lock;

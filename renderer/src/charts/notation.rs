@@ -1,4 +1,5 @@
-//! How a shape is written: a map of names by type, so that a line of a diff shows which keys came, went or changed type.
+//! How a shape is written: a map of names by type, so that a line of a diff shows which keys came, went or
+//! changed type.
 //!
 //! ```yaml
 //! _bool: enabled paused              # keys that are true or false
@@ -10,8 +11,8 @@
 //!   _text: size storageClass
 //! ```
 //!
-//! A key with a dot, a space or a quote in it stands in quotes. `_is` names the types of a place that is not only a map (or, with `_items`, not only a list). A key that starts with `_`
-//! is written with one more.
+//! A key with a dot, a space or a quote in it stands in quotes. `_is` names the types of a place that is not
+//! only a map (or, with `_items`, not only a list). A key that starts with `_` is written with one more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +87,8 @@ fn size(shape: &Shape) -> usize {
     shape.entries.iter().map(|(key, entry)| key.len() + 6 + size(entry)).sum()
 }
 
-/// `livenessProbe` becomes `LivenessProbe`, the second one `LivenessProbe2`. A capital letter marks a name; types have none.
+/// `livenessProbe` becomes `LivenessProbe`, the second one `LivenessProbe2`. A capital letter marks a name;
+/// types have none.
 fn unique_name(key: &str, taken: &mut BTreeSet<String>) -> String {
     let words = key.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut name: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
@@ -242,7 +244,8 @@ fn words(text: &str) -> Option<Vec<Vec<String>>> {
     Some(found)
 }
 
-/// How many keys a lock may have, those of repeated shapes counted each time: some fifty times those of a large platform.
+/// How many keys a lock may have, those of repeated shapes counted each time: some fifty times those of a
+/// large platform.
 pub(super) const MAX_KEYS: usize = 1_000_000;
 /// How deep keys and named shapes may stand in each other.
 const MAX_DEPTH: usize = 64;

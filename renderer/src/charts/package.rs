@@ -79,7 +79,8 @@ impl Package {
         Ok(LockedChart { app_version: chart.metadata.app_version, digest, values })
     }
 
-    /// Returns what is odd about the chart's files and does no harm: keys that are there twice, of which the last counts.
+    /// Returns what is odd about the chart's files and does no harm: keys that are there twice, of which the
+    /// last counts.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let yaml = self.files.iter().filter(|(path, _)| !path.ends_with(SCHEMA));
@@ -94,8 +95,8 @@ impl Package {
         repeated.map(note).collect()
     }
 
-    /// Works out the values below a folder, as long as there is room for so many keys: a subchart may be there under many
-    /// names, and hold others.
+    /// Works out the values below a folder, as long as there is room for so many keys: a subchart may be
+    /// there under many names, and hold others.
     fn shape(
         &self,
         folder: &str,
@@ -182,7 +183,8 @@ fn first(faults: &[Fault]) -> String {
         .map_or_else(String::new, |fault| format!("is not YAML at {}: {}", fault.position, fault.message))
 }
 
-/// Returns what a chart keeps its defaults in, if it takes the same keys at the top: the only key, which begins with `_`.
+/// Returns what a chart keeps its defaults in, if it takes the same keys at the top: the only key, which
+/// begins with `_`.
 fn wrapper(values: &Node) -> Option<(&str, &Node)> {
     let [(name, defaults)] = values.as_map()? else { return None };
     let name = name.as_scalar()?.text.as_str();

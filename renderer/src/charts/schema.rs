@@ -1,7 +1,7 @@
 //! A chart's `values.schema.json`: it refines the types of the defaults, names keys that have none, and closes places.
 //!
-//! Only what distinguishes one shape from another is read; ranges, patterns and conditions are left to Helm. Whatever is
-//! not understood states nothing, so that no value is refused by mistake.
+//! Only what distinguishes one shape from another is read; ranges, patterns and conditions are left to Helm.
+//! Whatever is not understood states nothing, so that no value is refused by mistake.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,8 @@ impl<'a> SchemaReader<'a> {
     }
 }
 
-/// Returns what a schema states about the keys that it does not name. One that refuses what nothing has looked at closes a place, too.
+/// Returns what a schema states about the keys that it does not name. One that refuses what nothing has
+/// looked at closes a place, too.
 fn other_properties(schema: &Json) -> Option<&Json> {
     let unevaluated = || schema.get("unevaluatedProperties").filter(|others| **others == Json::Bool(false));
     schema.get("additionalProperties").or_else(unevaluated)

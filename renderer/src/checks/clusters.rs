@@ -1,4 +1,5 @@
-//! What the documents of one cluster, and those of all, do outside themselves: what checks of clusters and of flows judge.
+//! What the documents of one cluster, and those of all, do outside themselves: what checks of clusters and of
+//! flows judge.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +15,8 @@ use crate::path::{ClusterName, RepoPath};
 pub struct Flows<'a> {
     /// The clusters with what their documents do. One that could not be rendered is not here.
     pub clusters: BTreeMap<ClusterName, ClusterFlows<'a>>,
-    /// The clusters of which it is not known what they do, each with its hub if that is known: they have problems of their own.
+    /// The clusters of which it is not known what they do, each with its hub if that is known: they have
+    /// problems of their own.
     pub unknown: Vec<Option<ClusterName>>,
     /// The addresses of machines outside every cluster.
     pub machines: Vec<IpAddr>,
@@ -49,7 +51,8 @@ pub struct ClusterFlows<'a> {
     pub documents: Vec<(&'a RepoPath, Spot, &'a Footprint)>,
     /// The documents that name something.
     pub names: &'a [DocumentNames],
-    /// Which of the documents have ends of flows, and which say something of the mesh: few do, and each check looks at them.
+    /// Which of the documents have ends of flows, and which say something of the mesh: few do, and each check
+    /// looks at them.
     with_ends: Vec<usize>,
     with_mesh: Vec<usize>,
 }

@@ -53,7 +53,8 @@ impl Spot {
 /// Where a list of objects holds them.
 const ITEMS: &str = "items";
 
-/// Returns what of a document is judged by itself: the items of a list of objects, which are applied one by one, or the document.
+/// Returns what of a document is judged by itself: the items of a list of objects, which are applied one by
+/// one, or the document.
 pub fn judged_parts(kind: DocumentKind, document: &Value) -> impl Iterator<Item = (Option<usize>, &Value)> {
     let is_list = document.text_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
     let items = document.get(ITEMS).and_then(Value::as_list);

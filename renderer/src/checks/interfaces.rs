@@ -1,4 +1,5 @@
-//! What an `addon.yaml` says of its chart must be true of it: values that the locked chart takes, and readers that exist.
+//! What an `addon.yaml` says of its chart must be true of it: values that the locked chart takes, and readers
+//! that exist.
 
 use crate::catalog::{Addon, Catalog, ValuePath};
 use crate::checks::Finding;

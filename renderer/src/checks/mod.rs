@@ -1,8 +1,9 @@
 //! Everything that is judged before anything is committed. A check is one function in one of five tables.
 //!
-//! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one rendered document,
-//! cluster checks what the documents of one cluster do outside themselves, flow checks what those of all clusters do. The last three do not know where a value was written: the
-//! caller turns the path of a finding into a place.
+//! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one
+//! rendered document, cluster checks what the documents of one cluster do outside themselves, flow checks
+//! what those of all clusters do. The last three do not know where a value was written: the caller turns the
+//! path of a finding into a place.
 
 mod clusters;
 mod document;
@@ -91,7 +92,8 @@ pub const DOCUMENT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "exposed-addresses", run: documents::pool::addresses_are_in_the_pool },
 ];
 
-/// Checks of what the documents of one cluster do outside themselves. They run when something of the cluster has changed.
+/// Checks of what the documents of one cluster do outside themselves. They run when something of the cluster
+/// has changed.
 pub const CLUSTER_CHECKS: &[Check<ClusterCheck>] = &[
     Check { name: "service-names", run: names::services::services_exist },
     Check { name: "storage-classes", run: names::storage::storage_classes_are_provided },

@@ -1,4 +1,5 @@
-//! Checks of the inventory and the catalog beside each other: what a cluster says must mean something to some template.
+//! Checks of the inventory and the catalog beside each other: what a cluster says must mean something to some
+//! template.
 
 use std::collections::BTreeSet;
 
@@ -94,7 +95,8 @@ fn label_hint(inventory: &Inventory, label: &str, value: &str, used: &BTreeSet<&
     hint_at_near(label, labels.into_iter().map(String::as_str), other)
 }
 
-/// An exception for a repository that no chart comes from changes nothing, and the one that was meant goes on as before.
+/// An exception for a repository that no chart comes from changes nothing, and the one that was meant goes on
+/// as before.
 pub(super) fn chart_exceptions_are_used(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
     let named: BTreeSet<&str> =
         catalog.addons.values().map(|addon| addon.facts.chart.repository.as_str()).collect();

@@ -187,8 +187,8 @@ fn differences(file: FileDocuments<'_>, changed: &Scope<'_>) -> Vec<Reached> {
     found
 }
 
-/// Returns a path as text, in which an item of a list is called by its `name`, as on other clusters, where it may stand
-/// elsewhere in the list.
+/// Returns a path as text, in which an item of a list is called by its `name`, as on other clusters, where it
+/// may stand elsewhere in the list.
 fn named(document: &Value, path: &[Step<&str>]) -> String {
     let mut at = Some(document);
     let steps = path.iter().map(|step| {

@@ -1,4 +1,5 @@
-//! IPv6 addresses as hosts: in a URL and before a port they stand in brackets, or their last group and the port are one.
+//! IPv6 addresses as hosts: in a URL and before a port they stand in brackets, or their last group and the
+//! port are one.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -71,8 +72,8 @@ pub struct Bare<'t> {
 
 /// Finds IPv6 addresses without brackets in URLs and before ports.
 ///
-/// `fd00::1:80` is an address, too. Outside of a URL it is taken for one with a port only if `is_known` knows the part before
-/// the last colon.
+/// `fd00::1:80` is an address, too. Outside of a URL it is taken for one with a port only if `is_known` knows
+/// the part before the last colon.
 pub fn bare_addresses(text: &str, is_known: impl Fn(&Ipv6Addr) -> bool) -> impl Iterator<Item = Bare<'_>> {
     runs(text).filter_map(move |(at, run)| {
         let (before, after) = (&text[..at], &text[at + run.len()..]);

@@ -27,7 +27,8 @@ pub enum Family {
     V6,
 }
 
-/// An address of a machine or a Service. IPv6 addresses that stand for IPv4 ones, and addresses with a zone, are refused.
+/// An address of a machine or a Service. IPv6 addresses that stand for IPv4 ones, and addresses with a zone,
+/// are refused.
 #[derive(
     Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]

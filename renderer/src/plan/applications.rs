@@ -1,7 +1,8 @@
 //! The Applications that a file makes, and what becomes of each of them.
 //!
-//! An `ApplicationSet` is read as what it generates: its template with the values of each element filled in. So an element
-//! is known by the name of its Application, whatever its keys are called. Knows nothing of add-ons.
+//! An `ApplicationSet` is read as what it generates: its template with the values of each element filled in.
+//! So an element is known by the name of its Application, whatever its keys are called. Knows nothing of
+//! add-ons.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};

@@ -220,8 +220,8 @@ fn common(old: impl Iterator<Item = char>, new: impl Iterator<Item = char>) -> u
 }
 
 impl What {
-    /// Returns by what highlights are ordered before the number of their clusters: kind, and values that are edited facts
-    /// and change the most settings first.
+    /// Returns by what highlights are ordered before the number of their clusters: kind, and values that are
+    /// edited facts and change the most settings first.
     const fn rank(&self) -> (u8, bool, Reverse<usize>) {
         match self {
             Self::Cluster { .. } => (0, false, Reverse(0)),

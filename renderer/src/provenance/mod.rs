@@ -1,8 +1,10 @@
-//! What is rendered for one cluster before it is judged, and which lines of templates and of the inventory made a value.
+//! What is rendered for one cluster before it is judged, and which lines of templates and of the inventory
+//! made a value.
 //!
-//! The template line is known exactly: every inserted value carries its site. Which facts a value depends on is found by
-//! asking the templates themselves: a fact is changed, that one file is rendered again, and the values are compared. That
-//! holds through partials, helpers, loops and conditions alike, and costs a rendering of one file for each question.
+//! The template line is known exactly: every inserted value carries its site. Which facts a value depends on
+//! is found by asking the templates themselves: a fact is changed, that one file is rendered again, and the
+//! values are compared. That holds through partials, helpers, loops and conditions alike, and costs a
+//! rendering of one file for each question.
 
 mod documents;
 mod line;

@@ -147,8 +147,8 @@ impl PlacedAddon<'_> {
     }
 }
 
-/// Returns where the charts of a repository are drawn from, in Argo CD's spelling: it takes a chart out of a registry only if
-/// `oci://` is left out, and with it looks for an image of the repository's own name.
+/// Returns where the charts of a repository are drawn from, in Argo CD's spelling: it takes a chart out of a
+/// registry only if `oci://` is left out, and with it looks for an image of the repository's own name.
 fn source(fleet: &Fleet, repository: &str) -> String {
     let address = fleet.facts.charts.address_of(repository);
     address.strip_prefix("oci://").unwrap_or(&address).to_owned()

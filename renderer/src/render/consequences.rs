@@ -10,8 +10,9 @@ use crate::templates::missing_name;
 
 use super::once::ClusterProblem;
 
-/// A name that is misspelt is missed in two places: no template reads the one, and templates look for the other. Where it is
-/// misspelt is reported, as far as that can be known: several templates that agree, or another cluster that has the name, are right.
+/// A name that is misspelt is missed in two places: no template reads the one, and templates look for the
+/// other. Where it is misspelt is reported, as far as that can be known: several templates that agree, or
+/// another cluster that has the name, are right.
 pub(super) fn one_end_of_each_slip(
     found: &mut Vec<ClusterProblem>,
     problems: &mut Vec<Problem>,
@@ -32,8 +33,8 @@ pub(super) fn one_end_of_each_slip(
     }
 }
 
-/// A fact that is missing is missed by every template that reads it: reported at the first place, with the number of the others.
-/// Where another name is near, each place has its own slip.
+/// A fact that is missing is missed by every template that reads it: reported at the first place, with the
+/// number of the others. Where another name is near, each place has its own slip.
 pub(super) fn missed_once(found: &mut Vec<ClusterProblem>) {
     let missed = |problem: &Problem| {
         let is_slip = problem.hint.as_ref().is_some_and(|hint| hint.starts_with("did you mean"));
@@ -52,7 +53,8 @@ pub(super) fn missed_once(found: &mut Vec<ClusterProblem>) {
     });
 }
 
-/// That a cluster has addresses and no pool is reported where they are given, and not by each template that reads the pool.
+/// That a cluster has addresses and no pool is reported where they are given, and not by each template that
+/// reads the pool.
 pub(super) fn pool_is_missed_once(found: &mut Vec<ClusterProblem>, inventory: &Inventory) {
     let lacks_pool = |name: &ClusterName| {
         let facts = inventory.clusters.get(name).map(|cluster| &cluster.facts);

@@ -1,7 +1,8 @@
 //! Rendering: a snapshot in, the files of every cluster out, or every problem in the source files.
 //!
-//! A [`Renderer`] remembers between runs what has not changed, so that the cost of a run follows the size of the change.
-//! What it remembers never changes a result: equal snapshots give equal bytes with and without it.
+//! A [`Renderer`] remembers between runs what has not changed, so that the cost of a run follows the size of
+//! the change. What it remembers never changes a result: equal snapshots give equal bytes with and without
+//! it.
 
 mod accepted;
 mod clusters;

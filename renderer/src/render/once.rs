@@ -1,7 +1,7 @@
 //! One mistake is reported once, whatever number of clusters it is wrong for.
 //!
-//! Problems of several clusters are equal if they are so up to each cluster's own name and facts, and stand at the same place: on a line
-//! that the clusters share, or each in its cluster's own file.
+//! Problems of several clusters are equal if they are so up to each cluster's own name and facts, and stand
+//! at the same place: on a line that the clusters share, or each in its cluster's own file.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,8 +21,8 @@ const LEAST_FILES: usize = 3;
 /// What makes problems of different clusters equal.
 type Key = (Cow<'static, str>, String);
 
-/// Returns every problem once, sorted by place: `known` in what was read, and `found` in what was rendered, except where
-/// something is wrong already.
+/// Returns every problem once, sorted by place: `known` in what was read, and `found` in what was rendered,
+/// except where something is wrong already.
 pub(super) fn once(
     known: Vec<Problem>,
     found: Vec<ClusterProblem>,

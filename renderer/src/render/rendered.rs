@@ -107,8 +107,8 @@ impl Rendered {
         is_unlocked.then_some(note).into_iter().collect()
     }
 
-    /// Returns the digest of everything that is rendered: of paths and bytes alone, so that equal trees have equal digests
-    /// however they came about.
+    /// Returns the digest of everything that is rendered: of paths and bytes alone, so that equal trees have
+    /// equal digests however they came about.
     #[must_use]
     pub fn tree_digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -1,7 +1,8 @@
 //! What it may cost to judge a value: counted before it is judged, since the judge itself can't be stopped.
 //!
-//! A schema that refers to itself, or applies parts of itself more than once, can take a number of steps that doubles with
-//! each level of the value. Here every part of a schema is counted once for every part of a value, whatever refers to it.
+//! A schema that refers to itself, or applies parts of itself more than once, can take a number of steps that
+//! doubles with each level of the value. Here every part of a schema is counted once for every part of a
+//! value, whatever refers to it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -12,7 +13,8 @@ use super::violation::SchemaError;
 
 /// The most steps that judging one value may take: some tenths of a second.
 pub const MAX_STEPS: usize = 2_000_000;
-/// The most steps of a judgement whose reasons are listed: to list them takes several times as many, and copies of the value.
+/// The most steps of a judgement whose reasons are listed: to list them takes several times as many, and
+/// copies of the value.
 pub(super) const MAX_REASONED_STEPS: usize = MAX_STEPS / 16;
 /// The most parts of a schema that may apply to the same place of a value.
 const MAX_PARTS: usize = 10_000;
@@ -23,8 +25,8 @@ const MAX_LEVELS: usize = 4_000;
 /// The most different patterns, of which each may become large.
 const MAX_PATTERNS: usize = 256;
 
-/// Refuses a schema that costs too much whatever it judges. Returns with how many parts a value is compared at most, all levels
-/// together; [`usize::MAX`] if a reference can repeat parts.
+/// Refuses a schema that costs too much whatever it judges. Returns with how many parts a value is compared
+/// at most, all levels together; [`usize::MAX`] if a reference can repeat parts.
 pub(super) fn parts_at_most(root: &Value) -> Result<usize, SchemaError> {
     let reached = reached(root)?;
     let mut costs = Costs::new(root);
@@ -140,7 +142,8 @@ impl<'a> Costs<'a> {
         Self { root, known: HashMap::new(), sizes: HashMap::new() }
     }
 
-    /// Counts the steps for a value, or the parts that apply to the same one whatever it is; [`usize::MAX`] if it is too many.
+    /// Counts the steps for a value, or the parts that apply to the same one whatever it is; [`usize::MAX`]
+    /// if it is too many.
     fn of(&mut self, schema: &'a Value, value: Option<&'a Value>, depth: usize) -> usize {
         let Value::Object(entries) = schema else { return 1 };
         let pair = (key(schema), value.map(key));

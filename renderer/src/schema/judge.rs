@@ -22,8 +22,8 @@ const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
 /// A compiled JSON Schema, draft 2020-12 unless it names another.
 ///
-/// A sub-schema may carry `x-hint`: what to write there, for people. The formats of the draft are asserted, and so are those of
-/// addresses: `ip`, `cidr` and `address-range`.
+/// A sub-schema may carry `x-hint`: what to write there, for people. The formats of the draft are asserted,
+/// and so are those of addresses: `ip`, `cidr` and `address-range`.
 #[derive(Debug)]
 pub struct Schema {
     source: Value,
@@ -34,8 +34,9 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Compiles a schema; fails on one that is not valid, that refers to another document, or that costs too much whatever it
-    /// judges. Patterns have no look-around and no back-references, so that the time of a match is bounded.
+    /// Compiles a schema; fails on one that is not valid, that refers to another document, or that costs too
+    /// much whatever it judges. Patterns have no look-around and no back-references, so that the time of a
+    /// match is bounded.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         Self::with_parts(schema, cost::parts_at_most(schema)?)
     }
@@ -67,7 +68,8 @@ impl Schema {
         Self { file: Some(file.clone()), ..self }
     }
 
-    /// Returns the places where `value` breaks the schema, in the order of their paths, each once, and a hundred at most.
+    /// Returns the places where `value` breaks the schema, in the order of their paths, each once, and a
+    /// hundred at most.
     ///
     /// A value that would take too long to judge breaks it as a whole.
     #[must_use]

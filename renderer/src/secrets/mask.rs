@@ -1,5 +1,5 @@
-//! Masks the secrets of two versions of a value, and keeps whether they are equal: by comparing them, since a hash of a short
-//! secret can be guessed.
+//! Masks the secrets of two versions of a value, and keeps whether they are equal: by comparing them, since a
+//! hash of a short secret can be guessed.
 
 use std::collections::BTreeSet;
 

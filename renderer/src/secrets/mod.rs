@@ -1,5 +1,5 @@
-//! Secrets: which keys hold one (`names`), which texts are one (`forms`), which only refer to one (`references`), which
-//! lines of a file show one (`lines`), and how they are masked (`mask`).
+//! Secrets: which keys hold one (`names`), which texts are one (`forms`), which only refer to one
+//! (`references`), which lines of a file show one (`lines`), and how they are masked (`mask`).
 //!
 //! The check that refuses secrets and everything that shows values use these rules. Knows nothing of what is rendered.
 

@@ -103,7 +103,8 @@ fn names_a_key_of_a_secret(key: &str, map: &Map) -> bool {
     is_key_of_data(text) && (is_named || is_beside_name())
 }
 
-/// Returns whether a text is a name under which a Secret keeps something, such as `admin-password`, and not the thing itself.
+/// Returns whether a text is a name under which a Secret keeps something, such as `admin-password`, and not
+/// the thing itself.
 fn is_key_of_data(text: &str) -> bool {
     const LONGEST: usize = 63;
     let is_name = text.len() <= LONGEST

@@ -1,6 +1,7 @@
 //! Texts and keys that only refer to a secret, which is kept elsewhere.
 
-/// Beginnings of text that stands for a secret kept elsewhere: a file, a Vault path, a tool that fetches or decrypts it.
+/// Beginnings of text that stands for a secret kept elsewhere: a file, a Vault path, a tool that fetches or
+/// decrypts it.
 const REFERENCE_BEGINNINGS: [&str; 9] =
     ["/", "vault:", "file:", "secret:", "{{", "<path:", "ref+", "ENC[", "op://"];
 /// Ends of the names of files that hold keys, certificates and settings.

@@ -132,7 +132,8 @@ fn reserved_characters<'a>(text: &'a str, lines: &'a LineIndex<'_>) -> impl Iter
     })
 }
 
-/// Says which tags are meant for another program, and which handlebars' parser does not like, by trying each on its own.
+/// Says which tags are meant for another program, and which handlebars' parser does not like, by trying each
+/// on its own.
 fn syntax_faults(error: &TemplateError, scan: &Scan, foreign: &[&Tag], lines: &LineIndex<'_>) -> Vec<Fault> {
     let fault = |tag: &Tag| {
         if foreign.contains(&tag) {

@@ -202,7 +202,8 @@ pub(super) fn is_truthy(value: &Json) -> bool {
     }
 }
 
-/// Returns the text of a scalar as it reads inside a longer string, spelled as it is on its own; nothing for `null`, a list or a map.
+/// Returns the text of a scalar as it reads inside a longer string, spelled as it is on its own; nothing for
+/// `null`, a list or a map.
 pub(super) fn scalar_text(value: &Json) -> Option<Cow<'_, str>> {
     match value {
         Json::Bool(flag) => Some(if *flag { "true" } else { "false" }.into()),

@@ -1,7 +1,7 @@
 //! The helpers behind a rewritten template: every value is looked for strictly, counted and recorded.
 //!
-//! `rewrite` turns each tag into a call of one of them. The blocks themselves are handlebars' own: they get what they work
-//! on from [`VALUE`].
+//! `rewrite` turns each tag into a call of one of them. The blocks themselves are handlebars' own: they get
+//! what they work on from [`VALUE`].
 
 use std::collections::VecDeque;
 use std::io;

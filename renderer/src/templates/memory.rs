@@ -1,7 +1,7 @@
 //! Remembers skeletons by the text they were parsed from.
 //!
-//! A fleet's files differ in values and hardly in structure, so that nearly every text has been parsed before. The memory is
-//! only ever a shortcut: what it returns is what parsing would return.
+//! A fleet's files differ in values and hardly in structure, so that nearly every text has been parsed
+//! before. The memory is only ever a shortcut: what it returns is what parsing would return.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -173,7 +173,8 @@ impl<'a> Rewriter<'a> {
         Some(call_of(PARTIAL, params, named))
     }
 
-    /// Returns whether a call has a line to itself, and whether it has to end the line: handlebars has taken its break away.
+    /// Returns whether a call has a line to itself, and whether it has to end the line: handlebars has taken
+    /// its break away.
     fn own_line(&self, tag: &Tag) -> (bool, bool) {
         let (before, after) = (&self.source.text[..tag.range.start], &self.source.text[tag.range.end..]);
         let [before, after] = [before.trim_end_matches([' ', '\t']), after.trim_start_matches([' ', '\t'])];

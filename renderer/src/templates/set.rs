@@ -77,8 +77,8 @@ pub struct Expand<'a> {
 pub struct Watched {
     /// The documents.
     pub documents: Vec<Value>,
-    /// The same documents with each character of an inserted value that may mean something to another program replaced by a
-    /// letter.
+    /// The same documents with each character of an inserted value that may mean something to another program
+    /// replaced by a letter.
     pub neutral: Option<Vec<Value>>,
 }
 
@@ -119,8 +119,9 @@ impl Templates {
         self.render_watched(expand, |_| false).map(|watched| watched.documents)
     }
 
-    /// Renders a template, and all of its documents once more with neutral values if `is_watched` says so of any: with each
-    /// character of an inserted value that may mean something to another program replaced by a letter.
+    /// Renders a template, and all of its documents once more with neutral values if `is_watched` says so of
+    /// any: with each character of an inserted value that may mean something to another program replaced by a
+    /// letter.
     pub fn render_watched(
         &self,
         expand: Expand<'_>,
@@ -323,7 +324,8 @@ fn once_each(problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
 /// How the first line of every rendered file begins.
 const HEADER: &str = "# Rendered by Fleetwright from ";
 
-/// Returns whether a file says of itself that it was rendered. After a merge with conflicts that may stand behind git's mark.
+/// Returns whether a file says of itself that it was rendered. After a merge with conflicts that may stand
+/// behind git's mark.
 #[must_use]
 pub fn has_header(file: &[u8]) -> bool {
     let mark =

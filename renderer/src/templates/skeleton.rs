@@ -146,7 +146,8 @@ fn scalar_content(scalar: Scalar, position: Position, faults: &mut Vec<Fault>) -
     }))
 }
 
-/// The escapes of the characters from U+F0000 on, by their code or by the first of the halves that a reader puts together.
+/// The escapes of the characters from U+F0000 on, by their code or by the first of the halves that a reader
+/// puts together.
 static TOKEN_ESCAPE: LazyLock<Regex> = LazyLock::new(|| {
     let escape = r"\\(?:U(?:000[fF]|0010)[0-9a-fA-F]{4}|u[dD][bB][89a-fA-F][0-9a-fA-F])";
     Regex::new(escape).expect("the pattern is written here")

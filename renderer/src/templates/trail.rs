@@ -1,7 +1,8 @@
 //! From a place in an expanded text back to the line of the template that wrote it.
 //!
-//! Templates are compiled with a mark before the first character of each line of their text: private-use characters, which
-//! no tag holds and no trimming of white space meets. [`Trail::read`] takes them out again. Knows nothing of YAML.
+//! Templates are compiled with a mark before the first character of each line of their text: private-use
+//! characters, which no tag holds and no trimming of white space meets. [`Trail::read`] takes them out again.
+//! Knows nothing of YAML.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -92,8 +93,8 @@ impl Trail {
         size_of_val(self.0.as_slice())
     }
 
-    /// Returns the place in a template that wrote what stands at `position` of the text; `inserted` knows where each value
-    /// was inserted.
+    /// Returns the place in a template that wrote what stands at `position` of the text; `inserted` knows
+    /// where each value was inserted.
     pub(super) fn place(
         &self,
         position: Position,

@@ -199,7 +199,8 @@ type Pattern = LazyLock<Regex>;
 
 /// An optional sign, digits with an optional point among or around them, an optional exponent.
 static DECIMAL: Pattern = Pattern::new(|| regex(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"));
-/// Of the decimals, those that every reader takes for a number: digits on both sides of a point, and a signed exponent.
+/// Of the decimals, those that every reader takes for a number: digits on both sides of a point, and a signed
+/// exponent.
 static COMMON_DECIMAL: Pattern = Pattern::new(|| regex(r"[+-]?([0-9]+|[0-9]+\.[0-9]+([eE][+-][0-9]+)?)"));
 /// `0x1F`, `0b1`, `0o17`, `0644`: YAML 1.1 has all of them but `0o17`, which is YAML 1.2's.
 static OTHER_BASE: Pattern =

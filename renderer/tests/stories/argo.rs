@@ -1,4 +1,5 @@
-//! What Argo CD makes of the objects that are written for it: no two are the same, none is its own, and no name is too long.
+//! What Argo CD makes of the objects that are written for it: no two are the same, none is its own, and no
+//! name is too long.
 
 use insta::assert_snapshot;
 

@@ -17,8 +17,8 @@ pub struct World {
 }
 
 impl World {
-    /// The facts and templates of `testkit/platform/`, without the chart lock: a story about something else may then write keys
-    /// that no chart knows.
+    /// The facts and templates of `testkit/platform/`, without the chart lock: a story about something else
+    /// may then write keys that no chart knows.
     pub fn platform() -> Self {
         Self::locked().without(LOCK)
     }
@@ -67,8 +67,8 @@ impl World {
         self.edit("environments/control.yaml", "  alertmanager:", &entry)
     }
 
-    /// Adds an add-on that runs on clusters of a role, in a namespace of its own name. What the chart does is described as it is for
-    /// an add-on that this repository ships, if it ships one.
+    /// Adds an add-on that runs on clusters of a role, in a namespace of its own name. What the chart does is
+    /// described as it is for an add-on that this repository ships, if it ships one.
     pub fn addon(self, name: &str, chart: &str, role: &str) -> Self {
         let described = described(name, chart);
         let file = format!(

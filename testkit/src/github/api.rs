@@ -91,8 +91,8 @@ fn answer(state: &mut State, request: &Request) -> Answer {
     Ok(spending.label(reply))
 }
 
-/// Answers the one question that is asked in GraphQL: whose token it is. Unlike REST's `/user`, it is answered to an app's
-/// installation as well.
+/// Answers the one question that is asked in GraphQL: whose token it is. Unlike REST's `/user`, it is
+/// answered to an app's installation as well.
 fn viewer(request: &Request, token: &Token) -> Answer {
     let query = request.json()?;
     if query["query"] != "{viewer{login databaseId}}" {

@@ -1,7 +1,7 @@
 //! GitHub's own description of its API, by which requests and replies are judged.
 //!
-//! `testkit/openapi/fetch` brings it in beforehand; nothing is downloaded here. The description is `OpenAPI` 3.0, whose
-//! `nullable` is said here in the words of JSON Schema.
+//! `testkit/openapi/fetch` brings it in beforehand; nothing is downloaded here. The description is `OpenAPI`
+//! 3.0, whose `nullable` is said here in the words of JSON Schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

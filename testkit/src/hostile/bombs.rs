@@ -30,7 +30,8 @@ fn aliases(fan_out: usize, levels: usize, indent: &str) -> String {
     text
 }
 
-/// Facts of `files` clusters, each of which repeats a list through aliases of aliases: 8 to the power of `levels` times.
+/// Facts of `files` clusters, each of which repeats a list through aliases of aliases: 8 to the power of
+/// `levels` times.
 #[must_use]
 pub fn many_files_with_aliases(files: usize, levels: usize) -> Files {
     let values = aliases(8, levels, "      ");
@@ -174,7 +175,8 @@ pub fn deep_folders(levels: usize) -> Files {
     one(&format!("environments/{}bomb.yaml", "d/".repeat(levels)), APP_CLUSTER)
 }
 
-/// `templates` templates of some 120 bytes, each of which calls a tree of partials: every one calls the next one twice.
+/// `templates` templates of some 120 bytes, each of which calls a tree of partials: every one calls the next
+/// one twice.
 #[must_use]
 pub fn tree_of_partials(templates: usize) -> Files {
     let mut files: Files = (0..41)

@@ -1,5 +1,5 @@
-//! Edits below the folder that only Fleetwright writes, as a pull request may bring them: what Argo CD would apply once they
-//! are merged.
+//! Edits below the folder that only Fleetwright writes, as a pull request may bring them: what Argo CD would
+//! apply once they are merged.
 
 use std::fmt::Write as _;
 

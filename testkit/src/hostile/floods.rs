@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-/// Opens many connections of which none ever ends its request: they send nothing, half a line, half a head or half a body.
+/// Opens many connections of which none ever ends its request: they send nothing, half a line, half a head or
+/// half a body.
 pub fn slow_connections(to: SocketAddr, request: &[u8], count: usize) -> std::io::Result<Vec<TcpStream>> {
     let lengths = [0, 10, request.len() / 2, request.len().saturating_sub(10)];
     let open = |number: usize| {
@@ -50,8 +51,8 @@ pub fn malformed_commit_heads() -> Vec<Vec<u8>> {
     texts.into_iter().map(String::into_bytes).chain([invalid]).collect()
 }
 
-/// Returns git's file of packed refs with so many branches of others at a commit, below `prefix`, and one whose name is too long
-/// for a file.
+/// Returns git's file of packed refs with so many branches of others at a commit, below `prefix`, and one
+/// whose name is too long for a file.
 #[must_use]
 pub fn packed_refs(commit: &str, prefix: &str, branches: usize) -> String {
     let mut refs = "# pack-refs with: peeled fully-peeled sorted \n".to_owned();
@@ -62,11 +63,12 @@ pub fn packed_refs(commit: &str, prefix: &str, branches: usize) -> String {
     refs
 }
 
-/// Packets by which a git server keeps a connection alive without sending anything: an empty one, an empty piece of the pack, and
-/// progress.
+/// Packets by which a git server keeps a connection alive without sending anything: an empty one, an empty
+/// piece of the pack, and progress.
 pub const GIT_KEEP_ALIVES: [&[u8]; 3] = [b"0004", b"0005\x01", b"001f\x02Counting objects:  1%\r    "];
 
-/// A server that answers every connection with a beginning and then with one more piece, without end, until the client is gone.
+/// A server that answers every connection with a beginning and then with one more piece, without end, until
+/// the client is gone.
 pub struct Drip {
     address: SocketAddr,
 }

@@ -1,4 +1,5 @@
-//! Commits on a head branch that look like those of the product: author, committer, dates, message and trailers are copied.
+//! Commits on a head branch that look like those of the product: author, committer, dates, message and
+//! trailers are copied.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -32,8 +33,8 @@ pub fn on_top(repository: &Path, genuine: &str, files: Files<'_>) -> Result<Stri
     write(repository, &format!("tree {tree}\nparent {genuine}\nauthor {rest}\n"))
 }
 
-/// Makes the merge of `base` into `head` that GitHub's button "Update branch" makes, with more files in it if any are given,
-/// and returns its id.
+/// Makes the merge of `base` into `head` that GitHub's button "Update branch" makes, with more files in it if
+/// any are given, and returns its id.
 pub fn update(repository: &Path, head: &str, base: &str, files: Files<'_>) -> Result<String> {
     const PERSON: &str = "GitHub <noreply@github.com> 1767312000 +0000";
     let merged = git(repository, &["merge-tree", "--write-tree", head, base], "")?;

@@ -1,6 +1,7 @@
 //! Texts and documents chosen to be misread: what a YAML writer or a template engine must carry unharmed.
 //!
-//! The same call always gives the same documents, so that the bytes written from them can be compared with a recorded digest.
+//! The same call always gives the same documents, so that the bytes written from them can be compared with a
+//! recorded digest.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +82,8 @@ fn long_strings() -> Vec<String> {
     strings
 }
 
-/// Returns documents that hold each text of the handmade list at every kind of place, and numbers that are easily misread.
+/// Returns documents that hold each text of the handmade list at every kind of place, and numbers that are
+/// easily misread.
 #[must_use]
 pub fn handmade_documents() -> Vec<Value> {
     let strings = strings();

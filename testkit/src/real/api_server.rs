@@ -1,4 +1,5 @@
-//! An API server of Kubernetes with an etcd of its own: it judges objects exactly as a cluster would, and runs nothing.
+//! An API server of Kubernetes with an etcd of its own: it judges objects exactly as a cluster would, and
+//! runs nothing.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -98,8 +99,9 @@ impl ApiServer {
         Ok(())
     }
 
-    /// Applies an object on the server, as Argo CD does with `ServerSideApply=true`, and takes no field that the kind has not.
-    /// An object that names no namespace goes into the given one, if its kind has namespaces.
+    /// Applies an object on the server, as Argo CD does with `ServerSideApply=true`, and takes no field that
+    /// the kind has not. An object that names no namespace goes into the given one, if its kind has
+    /// namespaces.
     pub fn apply(&self, object: &Value, namespace: &str) -> Result<(), Refused> {
         let path = self.path(object, namespace)?;
         let address = format!("{}{path}?fieldManager=tests&fieldValidation=Strict", self.url);

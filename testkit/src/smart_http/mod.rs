@@ -1,7 +1,7 @@
 //! A git server on loopback: `git http-backend` behind a small web server that makes trouble on request.
 //!
-//! What git says is git's own. The web server adds what the world does to it: certificates, passwords, cut connections,
-//! servers that fail, proxies that redirect, and other people who push at the same moment.
+//! What git says is git's own. The web server adds what the world does to it: certificates, passwords, cut
+//! connections, servers that fail, proxies that redirect, and other people who push at the same moment.
 
 mod backend;
 pub(crate) mod certificate;
@@ -55,7 +55,8 @@ struct Shared {
 }
 
 impl Server {
-    /// Starts a server for the repositories below `root`, over TLS with a certificate that only [`Self::roots`] vouches for.
+    /// Starts a server for the repositories below `root`, over TLS with a certificate that only
+    /// [`Self::roots`] vouches for.
     pub fn with_tls(root: &Path) -> Result<Self> {
         let authority = certificate::Authority::new()?;
         let tls = authority.server()?;

@@ -49,7 +49,8 @@ pub(super) struct File<'a> {
 }
 
 impl Client {
-    /// Creates a client that goes through the proxy of the environment, if there is one, and trusts what this machine trusts.
+    /// Creates a client that goes through the proxy of the environment, if there is one, and trusts what this
+    /// machine trusts.
     pub(crate) fn new() -> Self {
         Self::within(MAX_TIME)
     }

@@ -39,7 +39,8 @@ pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartErr
     Fetched::read(&address, &repository::download(&client.at(&address), &address)?)
 }
 
-/// Returns the versions of a chart that are there to be fetched and that are newer than the given one, the newest first.
+/// Returns the versions of a chart that are there to be fetched and that are newer than the given one, the
+/// newest first.
 ///
 /// A version before its release counts only for one that is itself before its release.
 pub fn newer(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Vec<String>, ChartError> {
@@ -56,7 +57,8 @@ pub fn newer(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Vec<St
     Ok(newer.into_iter().map(|(_, text)| text).collect())
 }
 
-/// Reads bytes as everything that a repository can send: a package, what a package unpacks to, and an index. For fuzzing.
+/// Reads bytes as everything that a repository can send: a package, what a package unpacks to, and an index.
+/// For fuzzing.
 #[doc(hidden)]
 pub fn read_untrusted(bytes: &[u8]) {
     for package in [archive::read(bytes), archive::read_unpacked(bytes)].into_iter().flatten() {

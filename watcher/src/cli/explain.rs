@@ -26,8 +26,8 @@ const MAX_VALUE_CHARS: usize = 100;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A rendered file, a file with facts or a file below `templates/`, relative to the current folder or to the top of
-    /// the repository.
+    /// A rendered file, a file with facts or a file below `templates/`, relative to the current folder or to
+    /// the top of the repository.
     file: String,
     /// The key, such as `prometheus.prometheusSpec.remoteWrite[0].url`, or as a plan prints it; a file below
     /// `environments/` needs one.

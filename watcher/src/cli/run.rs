@@ -23,8 +23,8 @@ pub(super) struct Args {
     base: Option<String>,
     #[command(flatten)]
     upstream: RemoteArgs,
-    /// Keep pull requests here; the default is GitHub if the upstream is there or `--api` or `--app-id` is given, or else the
-    /// refs of the repository.
+    /// Keep pull requests here; the default is GitHub if the upstream is there or `--api` or `--app-id` is
+    /// given, or else the refs of the repository.
     #[arg(long, value_enum, value_name = "FORGE")]
     forge: Option<ForgeName>,
     /// Look for changes that no event reported at intervals of so many seconds.
@@ -33,8 +33,8 @@ pub(super) struct Args {
     /// Allow the plan whose digest this is, or begins with this, to delete more than the budget.
     #[arg(long, value_name = "DIGEST")]
     allow_deletions: Option<String>,
-    /// Merge a pull request of Fleetwright if its very change was read in the review of another one, as soon as no rule,
-    /// status or check is in the way.
+    /// Merge a pull request of Fleetwright if its very change was read in the review of another one, as soon
+    /// as no rule, status or check is in the way.
     #[arg(long)]
     merge_reviewed: bool,
     #[command(flatten)]

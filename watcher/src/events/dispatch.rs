@@ -12,8 +12,8 @@ use tracing::{debug, error, info, warn};
 
 use super::{Cancel, Event, Failure, FollowUp, Outcome, Persistence, Queue, Request};
 
-/// Serves events until a stop is requested, or until all sources have ended and nothing is left to do; `watch` sees the
-/// queue after everything that happens to it.
+/// Serves events until a stop is requested, or until all sources have ended and nothing is left to do;
+/// `watch` sees the queue after everything that happens to it.
 ///
 /// On a stop the run that is under way is waited for; it checks `cancel` and ends at its next step boundary.
 pub async fn serve<F>(

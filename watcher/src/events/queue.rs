@@ -540,7 +540,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, a run starts after the last event, in time, with the strongest one, and never two at a time.
+        /// Whatever happens, a run starts after the last event, in time, with the strongest one, and never
+        /// two at a time.
         #[test]
         fn no_event_goes_unanswered(steps in steps(), seed in any::<u64>()) {
             let mut now = Instant::now();

@@ -27,8 +27,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Shows the state of the service: whether it is alive and ready, and what it counted; `refresh` updates metrics before
-    /// they are shown.
+    /// Shows the state of the service: whether it is alive and ready, and what it counted; `refresh` updates
+    /// metrics before they are shown.
     #[must_use]
     pub fn new(monitor: Monitor, events: &Events, refresh: Refresh) -> Self {
         Self { monitor, events: events.downgrade(), refresh, webhook: None }

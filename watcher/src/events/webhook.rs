@@ -1,8 +1,9 @@
 //! The webhook: a source that GitHub wakes.
 //!
-//! Checks one delivery at a time: first its head, which costs nothing, then its signature over the whole body, and only
-//! then the content of the body. Each delivery that may matter becomes a hint and is answered at once; only its id is
-//! remembered. Knows nothing of connections, and strangers learn nothing from its answers.
+//! Checks one delivery at a time: first its head, which costs nothing, then its signature over the whole
+//! body, and only then the content of the body. Each delivery that may matter becomes a hint and is answered
+//! at once; only its id is remembered. Knows nothing of connections, and strangers learn nothing from its
+//! answers.
 
 mod payload;
 mod receiver;

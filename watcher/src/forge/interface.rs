@@ -48,11 +48,11 @@ pub trait OwnPulls {
     }
 }
 
-/// What is proposed to the base branch, by us and by others. The local forge keeps no pull requests of others, so there is
-/// nothing to review there.
+/// What is proposed to the base branch, by us and by others. The local forge keeps no pull requests of
+/// others, so there is nothing to review there.
 pub trait OtherPulls {
-    /// Returns the heads that are proposed to `base`: those of open pull requests, each with those of `labels` that it has,
-    /// and those of a merge queue among `refs`.
+    /// Returns the heads that are proposed to `base`: those of open pull requests, each with those of
+    /// `labels` that it has, and those of a merge queue among `refs`.
     fn proposed_heads(
         &self,
         _base: &str,
@@ -67,8 +67,8 @@ pub trait OtherPulls {
         None
     }
 
-    /// Returns the paths that a head changes since it left `base`, old names included; nothing if the forge does not list all
-    /// of them.
+    /// Returns the paths that a head changes since it left `base`, old names included; nothing if the forge
+    /// does not list all of them.
     fn changed_paths(&self, _base: Revision, _head: Revision) -> Result<Option<Vec<String>>> {
         Ok(None)
     }
@@ -83,15 +83,16 @@ pub trait OtherPulls {
         Ok(())
     }
 
-    /// Makes sure that the one comment of ours of this `kind` has this `text`: edits the one that is there, or adds it if
-    /// it `is_news`.
+    /// Makes sure that the one comment of ours of this `kind` has this `text`: edits the one that is there,
+    /// or adds it if it `is_news`.
     ///
     /// `kind` is a word; it stands hidden in the comment.
     fn comment(&self, _number: u64, _kind: &str, _text: &str, _is_news: bool) -> Result<()> {
         Ok(())
     }
 
-    /// Returns the head of each pull request that brought `revision` onto `base`, however it was merged, with its number.
+    /// Returns the head of each pull request that brought `revision` onto `base`, however it was merged, with
+    /// its number.
     fn merged_with(&self, _revision: Revision, _base: &str) -> Result<Vec<(u64, Revision)>> {
         Ok(Vec::new())
     }

@@ -1,16 +1,20 @@
 //! The local forge: pull requests in the repository's own refs, with no account and no network.
 //!
-//! Each pull request is a ref, `refs/fleetwright/pulls/<number>`, and each of its states a commit: a record and a body,
-//! with the state before and the head commit as parents, so that git keeps what the record names. Everything moves by
-//! compare-and-swap through the [`Upstream`], so any number of runs and people may work at once.
+//! Each pull request is a ref, `refs/fleetwright/pulls/<number>`, and each of its states a commit: a record
+//! and a body, with the state before and the head commit as parents, so that git keeps what the record names.
+//! Everything moves by compare-and-swap through the [`Upstream`], so any number of runs and people may work
+//! at once.
 //!
 //! A kill may fall between any two writes; their order makes what is left behind recognisable:
 //!
-//! - *Open*: the head branch is pushed, then the record is created. A branch without a record gets one from the next run.
-//! - *Merge*: the base branch moves, then the record follows, then the head branch goes. A head that is part of its base
-//!   was merged, whatever the record has; [`LocalForge::settle`] and the next merge write the rest.
+//! - *Open*: the head branch is pushed, then the record is created. A branch without a record gets one from
+//!   the next run.
+//! - *Merge*: the base branch moves, then the record follows, then the head branch goes. A head that is part
+//!   of its base was merged, whatever the record has; [`LocalForge::settle`] and the next merge write the
+//!   rest.
 //! - *Close*: the record says so, then the head branch goes. [`LocalForge::settle`] deletes what was left.
-//! - *Reopen*: the head branch is put back, then the record follows. [`LocalForge::settle`] takes away a branch without it.
+//! - *Reopen*: the head branch is put back, then the record follows. [`LocalForge::settle`] takes away a
+//!   branch without it.
 
 use std::collections::BTreeMap;
 
@@ -323,8 +327,8 @@ impl OwnPulls for LocalForge<'_> {
         Ok(settled)
     }
 
-    /// An account that may write our refs may write everything else as well, so a record is good for replacing a commit, and not for
-    /// taking it for what was rendered.
+    /// An account that may write our refs may write everything else as well, so a record is good for
+    /// replacing a commit, and not for taking it for what was rendered.
     fn has_attested(&self, head: &str, revision: Revision) -> Result<bool, ForgeError> {
         let is_it = |pull: &PullRequest| pull.proposal.head_revision == revision;
         Ok(self.of_head(head)?.iter().any(is_it))

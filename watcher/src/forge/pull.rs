@@ -9,7 +9,8 @@ use crate::git::Revision;
 
 /// How the names of refs begin that are branches.
 pub(super) const BRANCHES: &str = "refs/heads/";
-/// The label of a pull request whose change was read before its merge. Only Fleetwright sets it, so it takes it off elsewhere.
+/// The label of a pull request whose change was read before its merge. Only Fleetwright sets it, so it takes
+/// it off elsewhere.
 pub const REVIEWED_LABEL: &str = "fleetwright: reviewed";
 
 /// A request to merge a head branch into a base branch.
@@ -134,8 +135,8 @@ pub enum Origin {
     Own,
     /// In a fork: anyone may have written it.
     Fork {
-        /// When anything was last pushed to the fork, as GitHub writes moments; nothing if the fork is gone, or if no label
-        /// makes it matter.
+        /// When anything was last pushed to the fork, as GitHub writes moments; nothing if the fork is gone,
+        /// or if no label makes it matter.
         pushed_at: Option<String>,
     },
 }

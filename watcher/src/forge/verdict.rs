@@ -7,8 +7,8 @@ pub const TEXT_LIMIT: usize = 65_535;
 
 /// The name of the verdict of a review.
 pub const REVIEW: &str = "fleetwright/review";
-/// The attestation in our verdict on a commit of one of our own branches that we made. No other account's verdict counts, and
-/// ours has it nowhere else.
+/// The attestation in our verdict on a commit of one of our own branches that we made. No other account's
+/// verdict counts, and ours has it nowhere else.
 pub const MADE_BY_US: &str = "made=fleetwright";
 
 /// What is found about a commit.

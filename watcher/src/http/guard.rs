@@ -1,9 +1,10 @@
 //! Where a repository may lead: to public addresses, and to the network that it is in itself.
 //!
-//! A redirect, an index or a registry names other servers. Followed blindly, it makes this machine ask its own services, its
-//! link (where clouds keep credentials) or its private network. Names are resolved here and only what was checked is connected
-//! to, so a name that resolves differently a moment later gains nothing. Behind a proxy it is the proxy that resolves and
-//! connects: what it may reach is up to its rules, and only addresses written as such are refused here.
+//! A redirect, an index or a registry names other servers. Followed blindly, it makes this machine ask its
+//! own services, its link (where clouds keep credentials) or its private network. Names are resolved here and
+//! only what was checked is connected to, so a name that resolves differently a moment later gains nothing.
+//! Behind a proxy it is the proxy that resolves and connects: what it may reach is up to its rules, and only
+//! addresses written as such are refused here.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,7 +140,8 @@ const fn network_of_v6(address: Ipv6Addr) -> Network {
     }
 }
 
-/// Returns the IPv4 address that an IPv6 address stands for: mapped, compatible, translated (NAT64) or tunnelled (6to4).
+/// Returns the IPv4 address that an IPv6 address stands for: mapped, compatible, translated (NAT64) or
+/// tunnelled (6to4).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match address.segments() {

@@ -145,7 +145,8 @@ impl Client {
         Self::of_origin(url, RootCerts::from(roots), timeouts)
     }
 
-    /// Returns a client for the repository at `home` and what it leads to, except for networks in which it is not itself.
+    /// Returns a client for the repository at `home` and what it leads to, except for networks in which it is
+    /// not itself.
     pub(crate) fn guarded(home: &Url, timeouts: Timeouts) -> Self {
         let guard = Guard::new(home.host());
         let config = config(RootCerts::PlatformVerifier, timeouts);

@@ -128,8 +128,8 @@ impl App {
     }
 }
 
-/// Sends a request to GitHub, with POST if there is a body, and reads its answer; nothing if that is not as documented.
-/// Why it is not could quote the answer, in which there may be a token or a key.
+/// Sends a request to GitHub, with POST if there is a body, and reads its answer; nothing if that is not as
+/// documented. Why it is not could quote the answer, in which there may be a token or a key.
 pub(super) fn ask<T: DeserializeOwned>(
     client: &Client,
     api: &Url,

@@ -86,7 +86,8 @@ impl Identity {
         }
     }
 
-    /// Returns the identity whose token a file holds. The file is read for each use, so that it may change at any time.
+    /// Returns the identity whose token a file holds. The file is read for each use, so that it may change at
+    /// any time.
     pub fn from_file(path: &Path) -> Result<Self, IdentityError> {
         read_token(path)?;
         Ok(Self(Arc::new(Source::TokenFile(path.to_owned()))))

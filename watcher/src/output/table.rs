@@ -48,8 +48,8 @@ impl Table {
         self.within(usize::MAX)
     }
 
-    /// Writes the table for a terminal of so many columns, items on as many lines as they need, and names what there is
-    /// no room for.
+    /// Writes the table for a terminal of so many columns, items on as many lines as they need, and names
+    /// what there is no room for.
     pub(crate) fn within(&self, width: usize) -> String {
         let mut columns = self.widths(width / 2);
         let items = self.rows.iter().flat_map(|row| listed(&row.items));

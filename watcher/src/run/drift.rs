@@ -21,9 +21,9 @@ pub(super) struct DriftMemory(BTreeMap<Revision, Vec<RepoPath>>);
 
 /// Returns the rendered files among `changes` that people changed by hand since the inputs are as they are, by commit.
 ///
-/// A file that differs from what the inputs render to, although a person wrote it no earlier than the inputs, is one
-/// that was changed by hand; unless what came with it is what earlier inputs rendered to, as it is when a pull request of
-/// ours is squashed or rebased after the inputs moved on.
+/// A file that differs from what the inputs render to, although a person wrote it no earlier than the inputs,
+/// is one that was changed by hand; unless what came with it is what earlier inputs rendered to, as it is
+/// when a pull request of ours is squashed or rebased after the inputs moved on.
 pub(super) fn find(
     run: &Context<'_>,
     workers: &mut Workers,
@@ -51,8 +51,8 @@ pub(super) fn find(
     Ok(by_hand)
 }
 
-/// Returns those of the files that a commit did not bring from an earlier rendering to a later one; `wanted` is what the
-/// inputs of `source` render to.
+/// Returns those of the files that a commit did not bring from an earlier rendering to a later one; `wanted`
+/// is what the inputs of `source` render to.
 fn not_rendered(
     run: &Context<'_>,
     workers: &mut Workers,
@@ -104,7 +104,8 @@ pub(super) fn of(drift: &[FilesChanged], changes: &[FileChange]) -> Vec<FilesCha
 
 /// Returns the commits that took back what `changes` put there again, since the inputs are as they are.
 ///
-/// Their author makes no difference: what the inputs render to was there, and only such a commit can have taken it away.
+/// Their author makes no difference: what the inputs render to was there, and only such a commit can have
+/// taken it away.
 pub(super) fn taken_back(
     repository: &Repository,
     base: Revision,

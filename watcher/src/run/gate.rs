@@ -1,7 +1,7 @@
 //! The gate `fleetwright/control-first`: rendered files of the apps are not merged while control's plan is not empty.
 //!
-//! What counts is what a head holds and what the base branch still lacks, never what a branch is called or whether a pull
-//! request is open: one that was closed by hand leaves its plan behind.
+//! What counts is what a head holds and what the base branch still lacks, never what a branch is called or
+//! whether a pull request is open: one that was closed by hand leaves its plan behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,8 +44,8 @@ impl Control {
         status(StatusState::Success, "holds only what the apps wait for")
     }
 
-    /// Returns how a head stands that changes rendered files in `folders`; nothing if that is not known. `has` returns whether
-    /// the head has an entry at a path.
+    /// Returns how a head stands that changes rendered files in `folders`; nothing if that is not known.
+    /// `has` returns whether the head has an entry at a path.
     pub(super) fn status(
         &self,
         folders: Option<&Folders>,
@@ -79,8 +79,9 @@ pub(super) fn left(planned: &GroupPlan) -> BTreeMap<String, Option<Entry>> {
     files.map(|file| (file.path.to_string(), file.new.as_deref().map(Entry::of_file))).collect()
 }
 
-/// Returns the pull request of control that has to be merged before `number`, which is one of the apps: one that is open or
-/// was closed by a person, and changes what neither the base branch nor the head of `number` has.
+/// Returns the pull request of control that has to be merged before `number`, which is one of the apps: one
+/// that is open or was closed by a person, and changes what neither the base branch nor the head of `number`
+/// has.
 pub fn control_first(
     upstream: &Upstream,
     pulls: &[PullRequest],

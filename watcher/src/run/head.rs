@@ -7,8 +7,8 @@ use crate::git::{CommitSummary, Revision};
 pub enum Head {
     /// There is no such branch.
     Absent,
-    /// The very commit that the plan makes on top of `parent`, a commit of the base branch; merged into the base as it is
-    /// now, it changes what the plan changes.
+    /// The very commit that the plan makes on top of `parent`, a commit of the base branch; merged into the
+    /// base as it is now, it changes what the plan changes.
     Current {
         /// The commit.
         tip: Revision,

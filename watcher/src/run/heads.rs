@@ -1,7 +1,8 @@
 //! Heads: whose the tip of a group's head branch is.
 //!
-//! It is proven by commit ids, which can be computed again since the same request gives the same commit, or by what our own
-//! account has written of that very commit. A committer, a trailer, a title or a mark proves nothing: anyone can copy it.
+//! It is proven by commit ids, which can be computed again since the same request gives the same commit, or
+//! by what our own account has written of that very commit. A committer, a trailer, a title or a mark proves
+//! nothing: anyone can copy it.
 
 use std::collections::BTreeMap;
 
@@ -45,8 +46,8 @@ impl Heads {
         self.known.values().any(|known| *known == (revision, true))
     }
 
-    /// Returns whether the head of a group's pull request is ours: as the last run found, or else as our own account wrote
-    /// before.
+    /// Returns whether the head of a group's pull request is ours: as the last run found, or else as our own
+    /// account wrote before.
     pub(super) fn is_ours(
         &self,
         run: &Context<'_>,
@@ -59,8 +60,8 @@ impl Heads {
         }
     }
 
-    /// Takes in what a run left at the head branches, and reports on each open pull request of ours if its head is not what
-    /// Fleetwright made; the verdict follows with all others.
+    /// Takes in what a run left at the head branches, and reports on each open pull request of ours if its
+    /// head is not what Fleetwright made; the verdict follows with all others.
     ///
     /// What cannot be written now must not keep others from being published.
     pub(super) fn remember(&mut self, run: &Context<'_>, groups: &[GroupReport]) -> Result<(), CommandError> {
@@ -124,8 +125,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Returns whether nothing of a person is lost if a head goes: it is part of the base branch, or made by us, or a clean
-    /// merge of the base branch into such a commit, as a button of GitHub makes.
+    /// Returns whether nothing of a person is lost if a head goes: it is part of the base branch, or made by
+    /// us, or a clean merge of the base branch into such a commit, as a button of GitHub makes.
     fn is_replaceable(&mut self, tip: Revision) -> Result<bool, CommandError> {
         let repository = self.run.repository();
         let mut at = tip;
@@ -145,8 +146,8 @@ impl Search<'_> {
         Ok(false)
     }
 
-    /// Returns whether we made this very commit, for whatever plan: this process pushed it, our own account wrote so, or it
-    /// follows from a commit of the base branch.
+    /// Returns whether we made this very commit, for whatever plan: this process pushed it, our own account
+    /// wrote so, or it follows from a commit of the base branch.
     fn is_made_by_us(&mut self, revision: Revision) -> Result<bool, CommandError> {
         if self.heads.known.get(&self.group) == Some(&(revision, true))
             || self.run.forge.has_attested(&head_of(self.group), revision)?
@@ -198,7 +199,8 @@ pub(super) fn commit_by(
     act(repository, &request)
 }
 
-/// Returns what the commit `tip` stands on, if it is the one that `wanted` makes there and that changes the same at `base`.
+/// Returns what the commit `tip` stands on, if it is the one that `wanted` makes there and that changes the
+/// same at `base`.
 fn parent_of_current(
     repository: &Repository,
     wanted: &GroupPlan,

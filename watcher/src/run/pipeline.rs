@@ -152,10 +152,11 @@ impl Pipeline {
         self.settled = None;
     }
 
-    /// Makes one run: from the base branch to one pull request per group, and to a review of each pull request of people.
+    /// Makes one run: from the base branch to one pull request per group, and to a review of each pull
+    /// request of people.
     ///
-    /// A group whose plan is refused does not keep the others from being published, and a base branch that does not render
-    /// keeps no pull request that fixes it from being reviewed.
+    /// A group whose plan is refused does not keep the others from being published, and a base branch that
+    /// does not render keeps no pull request that fixes it from being reviewed.
     pub fn run(&mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<RunReport, CommandError> {
         self.settled = None;
         cancel.check()?;

@@ -108,8 +108,9 @@ fn source_of(run: &Context<'_>, base: Base, head: &Head) -> Result<Revision, Git
     Ok(named.and_then(|named| Revision::parse(&named).ok()).unwrap_or(base.source))
 }
 
-/// Fails if the plan may be another one on the base branch as it is now: what a run on its newest revision did is not
-/// to be undone. A base that only moved on otherwise is no reason to stop, or one that always moves would stop every run.
+/// Fails if the plan may be another one on the base branch as it is now: what a run on its newest revision
+/// did is not to be undone. A base that only moved on otherwise is no reason to stop, or one that always
+/// moves would stop every run.
 fn check_base(run: &Context<'_>, base: Base, changes: &[FileChange]) -> Result<(), CommandError> {
     let name = format!("refs/heads/{}", run.settings.base);
     let (repository, found) = (run.repository(), run.upstream.fetch()?.get(&name).copied());
@@ -125,8 +126,8 @@ fn check_base(run: &Context<'_>, base: Base, changes: &[FileChange]) -> Result<(
     if is_same { Ok(()) } else { Err(repository.lease_lost(&name, Some(base.tip), found).into()) }
 }
 
-/// Decides what becomes of a plan; nothing if its pull request is to be made or changed. `pulls` are those of the group's head
-/// branch in order.
+/// Decides what becomes of a plan; nothing if its pull request is to be made or changed. `pulls` are those of
+/// the group's head branch in order.
 fn decide(
     Settings { budget, allow_deletions, .. }: &Settings,
     plan: &Plan,
@@ -171,8 +172,8 @@ fn close(run: &Context<'_>, number: u64, head: &Head) -> Result<Published, Comma
     Ok(Published::Closed(number))
 }
 
-/// Commits, pushes and proposes a group's changes. A head that is as it should be stays, so that no check begins again and no
-/// approval is lost.
+/// Commits, pushes and proposes a group's changes. A head that is as it should be stays, so that no check
+/// begins again and no approval is lost.
 fn propose(
     run: &Context<'_>,
     base: Base,

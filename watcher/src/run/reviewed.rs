@@ -1,8 +1,8 @@
 //! Changes that were reviewed before their merge: known again when they are proposed, and merged if that is wanted.
 //!
-//! Which plans a review showed is attested by the verdict on the pull request's head, which only accounts that may push can
-//! write, and not in the comment, which anyone could imitate. It names plans and not commits: squashed, rebased or merged, what
-//! is rendered is the same.
+//! Which plans a review showed is attested by the verdict on the pull request's head, which only accounts
+//! that may push can write, and not in the comment, which anyone could imitate. It names plans and not
+//! commits: squashed, rebased or merged, what is rendered is the same.
 
 use std::collections::BTreeMap;
 
@@ -74,8 +74,8 @@ pub(super) fn merge(run: &Context<'_>, groups: &[GroupReport]) -> Result<Vec<u64
     Ok(waiting)
 }
 
-/// Returns those of the pull requests that wait to be merged which have to stand on the newest base for that, by a rule of
-/// the base branch.
+/// Returns those of the pull requests that wait to be merged which have to stand on the newest base for that,
+/// by a rule of the base branch.
 pub(super) fn behind(forge: &dyn Forge, waiting: &[u64]) -> Result<Vec<u64>, ForgeError> {
     let mut behind = Vec::new();
     for number in waiting {

@@ -1,7 +1,7 @@
 //! The service: the runs of one repository, what starts them, and what becomes of each.
 //!
-//! It joins the sources of events to the pipeline. What a run does is known to `run`, when it is due to the queue, and how it
-//! is asked for and shown to `cli`.
+//! It joins the sources of events to the pipeline. What a run does is known to `run`, when it is due to the
+//! queue, and how it is asked for and shown to `cli`.
 
 mod runner;
 mod sources;

@@ -10,7 +10,8 @@ use crate::events::{Cancel, Failure, Outcome, Persistence};
 use crate::output::{Exit, Progress};
 use crate::run::{Pipeline, RunReport};
 
-/// How often a single run is made again when another writer was faster: each loss means that another one made progress.
+/// How often a single run is made again when another writer was faster: each loss means that another one made
+/// progress.
 const ATTEMPTS: usize = 5;
 
 type RunResult = Result<RunReport, CommandError>;

@@ -15,7 +15,8 @@ use crate::forge::github::{Hook, sweep};
 /// How often to look for failed deliveries. Polling finds the changes behind them earlier.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 
-/// Looks whether pages changed that show what no ref does, those of the base branch of that moment, if the forge has pages.
+/// Looks whether pages changed that show what no ref does, those of the base branch of that moment, if the
+/// forge has pages.
 pub(super) fn look_at_pages(
     home: &Home,
     base: Arc<Mutex<String>>,
@@ -32,7 +33,8 @@ pub(super) fn look_at_pages(
     tokio::spawn(poll(every, Event::Changed, events.clone(), look));
 }
 
-/// Looks for deliveries that did not arrive, and asks for them again: those of a repository's webhook, or of our own App's.
+/// Looks for deliveries that did not arrive, and asks for them again: those of a repository's webhook, or of
+/// our own App's.
 pub(super) fn sweep_deliveries(home: &Home, webhook: Option<u64>, monitor: &Monitor, events: &Events) {
     let Home::GitHub(client) = home else { return };
     let hook = match webhook {

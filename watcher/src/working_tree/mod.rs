@@ -1,7 +1,7 @@
 //! Reads the source files on disk: the same snapshot as from a revision.
 //!
-//! `.gitignore` does not count: a file that exists is an input, committed or not. A file that git has and leaves out of
-//! the working tree, as in a sparse checkout, is read from git.
+//! `.gitignore` does not count: a file that exists is an input, committed or not. A file that git has and
+//! leaves out of the working tree, as in a sparse checkout, is read from git.
 
 mod find;
 mod output;

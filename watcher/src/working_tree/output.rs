@@ -275,8 +275,8 @@ impl Output {
     /// Returns what differs from a rendering, if nothing would be lost that Fleetwright did not write and git does not
     /// have.
     ///
-    /// Of what nothing renders, only what Fleetwright wrote and git has goes; with `prune` also what is only one of the
-    /// two.
+    /// Of what nothing renders, only what Fleetwright wrote and git has goes; with `prune` also what is only
+    /// one of the two.
     pub fn changes(&self, rendered: &Rendered, prune: bool) -> Result<OutputChanges, WorkingTreeError> {
         let folders = rendered.clusters.values().map(|cluster| OsStr::new(cluster.folder.as_str()));
         if let Some(taken) = folders.into_iter().find(|folder| self.loose.contains(*folder)) {

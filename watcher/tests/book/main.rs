@@ -1,8 +1,8 @@
-//! The book says of the fleet what is so: its tables are made from what is rendered, and its prose names no address and no version
-//! that the fleet does not have.
+//! The book says of the fleet what is so: its tables are made from what is rendered, and its prose names no
+//! address and no version that the fleet does not have.
 //!
-//! A table stands between two markers, `<!-- fleetwright: NAME -->` and `<!-- end -->`, in any page of the documentation.
-//! `UPDATE=1 cargo test -p fleetwright --test book` writes all of them anew.
+//! A table stands between two markers, `<!-- fleetwright: NAME -->` and `<!-- end -->`, in any page of the
+//! documentation. `UPDATE=1 cargo test -p fleetwright --test book` writes all of them anew.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 

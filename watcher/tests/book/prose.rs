@@ -1,4 +1,5 @@
-//! What prose says beside the tables: addresses and versions that are those of the fleet, and clusters that it could have.
+//! What prose says beside the tables: addresses and versions that are those of the fleet, and clusters that
+//! it could have.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -227,8 +227,8 @@ fn system(rendered: &Rendered, addon: &str) -> Option<String> {
     Some(written(&["", ""], rows))
 }
 
-/// Returns each setting with its value, or with the value on each cluster where they differ; where the add-on is off, with its
-/// default.
+/// Returns each setting with its value, or with the value on each cluster where they differ; where the add-on
+/// is off, with its default.
 fn settings(rendered: &Rendered, addon: &AddonName) -> BTreeMap<String, String> {
     let declared = &rendered.catalog.addons[addon].facts.settings;
     let mut values: BTreeMap<&String, BTreeMap<String, Vec<&ClusterName>>> = BTreeMap::new();
@@ -257,7 +257,8 @@ struct Filled {
     secrets: BTreeSet<String>,
 }
 
-/// Every path in Vault that something of the fleet reads, with the keys that have to be there and the Secrets that they fill.
+/// Every path in Vault that something of the fleet reads, with the keys that have to be there and the Secrets
+/// that they fill.
 fn secrets(rendered: &Rendered) -> String {
     let vault = rendered.inventory.fleet.facts.secrets.as_ref().unwrap();
     let mut paths: BTreeMap<String, Filled> = BTreeMap::new();

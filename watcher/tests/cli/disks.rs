@@ -1,7 +1,7 @@
 //! Disks that are full, read-only or closed to us.
 //!
-//! A full and a read-only disk are mounted in a namespace of their own, so that nothing is left behind whatever happens.
-//! Where a machine does not let a test do that, the test says so and passes.
+//! A full and a read-only disk are mounted in a namespace of their own, so that nothing is left behind
+//! whatever happens. Where a machine does not let a test do that, the test says so and passes.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,4 +1,5 @@
-//! Problems as people and machines see them: the line with a caret, what is equal on many clusters, and how many are shown.
+//! Problems as people and machines see them: the line with a caret, what is equal on many clusters, and how
+//! many are shown.
 
 use std::fmt::Write as _;
 

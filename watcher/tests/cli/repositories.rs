@@ -1,5 +1,5 @@
-//! Repositories as people have them: with other refs, formats, owners and shapes than a fresh clone. Each is made by the real
-//! `git`, as far as its version can.
+//! Repositories as people have them: with other refs, formats, owners and shapes than a fresh clone. Each is
+//! made by the real `git`, as far as its version can.
 
 use std::fs;
 use std::os::unix::fs::chown;

@@ -1,5 +1,5 @@
-//! Working trees as people have them: with files that Fleetwright did not write, sparse, with other line endings, and with what
-//! editors leave. Each is made by the real `git`.
+//! Working trees as people have them: with files that Fleetwright did not write, sparse, with other line
+//! endings, and with what editors leave. Each is made by the real `git`.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -164,8 +164,8 @@ fn a_value_that_a_template_requires_is_known_to_helm_alone() {
     assert_eq!(fleet.problems(), "");
 }
 
-/// Real charts are not part of this repository. Where somebody has them, the schemas of those that have one judge the shipped
-/// values, on top of the charts' own defaults, as they do in a cluster.
+/// Real charts are not part of this repository. Where somebody has them, the schemas of those that have one
+/// judge the shipped values, on top of the charts' own defaults, as they do in a cluster.
 #[test]
 #[ignore = "needs real components: `testkit/real/fetch` brings them in"]
 fn the_shipped_values_pass_the_schemas_of_real_charts() {

@@ -31,8 +31,8 @@ pub fn shipped() -> Rendered {
     Renderer::new().render(&snapshot, &()).unwrap()
 }
 
-/// Returns every object that lands on a cluster, in the order in which Argo CD applies them: first the namespaces that it makes
-/// itself, then by the wave of the add-on and of the object.
+/// Returns every object that lands on a cluster, in the order in which Argo CD applies them: first the
+/// namespaces that it makes itself, then by the wave of the add-on and of the object.
 pub fn landing_on(rendered: &Rendered, cluster: &ClusterName) -> Vec<Landing> {
     let mut landings = Vec::new();
     for (name, other) in &rendered.clusters {

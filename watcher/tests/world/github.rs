@@ -185,7 +185,8 @@ fn a_run_that_is_cut_short_between_any_two_steps_is_finished_by_the_next_process
     for step in 0.. {
         let on = OnGitHub::edited();
         if !is_stopped_at(&mut on.pipeline.borrow_mut(), step) {
-            // Two checks before anything is planned, four for each group, and three for the review of its pull request.
+            // Two checks before anything is planned, four for each group, and three for the review of its
+            // pull request.
             assert_eq!(step, 16);
             break;
         }

@@ -1,5 +1,5 @@
-//! The program itself as a service on GitHub: the API is the test kit's, git is behind a web server, and both are about
-//! the same repository.
+//! The program itself as a service on GitHub: the API is the test kit's, git is behind a web server, and both
+//! are about the same repository.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

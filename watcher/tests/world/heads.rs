@@ -1,4 +1,5 @@
-//! Head branches at which others left something: what is ours is proven by commit ids, and anything else is left alone.
+//! Head branches at which others left something: what is ours is proven by commit ids, and anything else is
+//! left alone.
 
 use std::cell::Cell;
 
@@ -233,7 +234,8 @@ fn a_merge_of_the_base_that_brings_something_else_is_a_persons() {
     assert_eq!(office.world.tip(APP_HEAD).to_string(), update);
 }
 
-/// The check after the push of the apps' head, in a run that moves both heads: two before anything is planned, four of control.
+/// The check after the push of the apps' head, in a run that moves both heads: two before anything is
+/// planned, four of control.
 const PUSHED_APP: usize = 8;
 
 #[test]

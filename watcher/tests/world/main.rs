@@ -1,6 +1,7 @@
 //! The whole path on real repositories: an edit on the base branch, a run, pull requests, a merge.
 //!
-//! Each story starts from the small platform in `testkit/platform/`, changes one thing and shows what a person would see.
+//! Each story starts from the small platform in `testkit/platform/`, changes one thing and shows what a
+//! person would see.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 

@@ -1,5 +1,5 @@
-//! An office: a world with everything published, whose people open pull requests on the test kit's GitHub, and the runs of one
-//! process on the very repository behind it.
+//! An office: a world with everything published, whose people open pull requests on the test kit's GitHub,
+//! and the runs of one process on the very repository behind it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

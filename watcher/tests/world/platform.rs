@@ -1,4 +1,5 @@
-//! A world: a bare repository with a small platform (`testkit/platform/`) on its base branch, people who edit it, and runs.
+//! A world: a bare repository with a small platform (`testkit/platform/`) on its base branch, people who edit
+//! it, and runs.
 //!
 //! Time stands still but for commits, each of which is a minute later than the one before; so equal stories give equal
 //! commits. The `git` command sets the scene and judges the result.
@@ -191,7 +192,8 @@ impl World {
         self.pipeline.borrow_mut().run(&Cancel::default(), &())
     }
 
-    /// Makes a run that ends at its `step`-th check, as if the process had ended there; returns whether it came that far.
+    /// Makes a run that ends at its `step`-th check, as if the process had ended there; returns whether it
+    /// came that far.
     pub fn run_until(&self, step: usize) -> bool {
         is_stopped_at(&mut self.pipeline.borrow_mut(), step)
     }

@@ -89,7 +89,8 @@ impl Service {
         }
     }
 
-    /// Waits for a complete run that moves something, then until the service has looked at what the run moved and found no news in it.
+    /// Waits for a complete run that moves something, then until the service has looked at what the run moved
+    /// and found no news in it.
     fn wait_for_run(&self) -> Value {
         let mut seen = self.wait_for("run is complete");
         let run = seen.pop().unwrap();

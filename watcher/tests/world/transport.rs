@@ -1,4 +1,5 @@
-//! The program itself, with its upstream behind a web server over TLS: what it moves, what it says, what it keeps to itself.
+//! The program itself, with its upstream behind a web server over TLS: what it moves, what it says, what it
+//! keeps to itself.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,4 +1,5 @@
-//! Both verdicts on everything that is proposed: people's pull requests, those of forks, ours, and what a merge queue holds.
+//! Both verdicts on everything that is proposed: people's pull requests, those of forks, ours, and what a
+//! merge queue holds.
 
 use std::time::Duration;
 

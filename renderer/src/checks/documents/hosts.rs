@@ -1,6 +1,7 @@
 //! Hosts: an IPv6 address in a URL or before a port stands in brackets.
 //!
-//! What a template inserts is written so already. What is left is what people write out, and what a function puts together.
+//! What a template inserts is written so already. What is left is what people write out, and what a function
+//! puts together.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,7 +15,8 @@ use crate::tree::{Below, walk};
 /// How many findings of one document are kept.
 const MAX_FINDINGS: usize = 100;
 
-/// Returns the IPv6 addresses that clusters and machines have: before the last colon of a text, one of them is a host with a port.
+/// Returns the IPv6 addresses that clusters and machines have: before the last colon of a text, one of them
+/// is a host with a port.
 pub fn known_hosts<'a>(clusters: impl Iterator<Item = &'a Cluster>, fleet: &Fleet) -> BTreeSet<Ipv6Addr> {
     let of_clusters = clusters.flat_map(|cluster| {
         let api_server = cluster.facts.api_server.as_ref().map(|api_server| api_server.address);

@@ -88,7 +88,8 @@ fn version(image: &str) -> Option<&str> {
     name.split_once(':').map(|(_, tag)| tag).filter(|tag| !tag.is_empty())
 }
 
-/// `ghcr.io/ghcr.io/…`: a registry right behind the same registry. Addresses start with a scheme and paths with a slash.
+/// `ghcr.io/ghcr.io/…`: a registry right behind the same registry. Addresses start with a scheme and paths
+/// with a slash.
 fn is_doubled(text: &str) -> bool {
     let Some((first, rest)) = text.split_once('/') else { return false };
     is_registry(first) && begins_with_registry(rest) && rest.split('/').next() == Some(first)
@@ -99,8 +100,8 @@ pub(super) fn begins_with_registry(image: &str) -> bool {
     image.split_once('/').is_some_and(|(host, _)| is_registry(host))
 }
 
-/// Returns whether a part of an image's name is a registry's host: a name with a top level, an address, or anything with a port.
-/// A folder such as `..` or a version such as `v1.2` is none.
+/// Returns whether a part of an image's name is a registry's host: a name with a top level, an address, or
+/// anything with a port. A folder such as `..` or a version such as `v1.2` is none.
 fn is_registry(part: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let before_port = part.rsplit_once(':').filter(|(_, port)| is_number(port)).map(|(host, _)| host);

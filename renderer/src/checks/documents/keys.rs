@@ -131,7 +131,8 @@ impl<'a> Judge<'a> {
         format!("{first}; if the chart takes any key here, name the place under `freeForm` in `{file}`")
     }
 
-    /// Finds what was meant by a key that is not there: the same key in a like-named place or further up, or a sibling.
+    /// Finds what was meant by a key that is not there: the same key in a like-named place or further up, or
+    /// a sibling.
     fn near(&self, path: &[Step], name: &str, shape: &Shape) -> Option<Vec<Step>> {
         self.same_key(path, name).or_else(|| {
             let (_, above) = path.split_last()?;

@@ -1,7 +1,7 @@
 //! How long names may be that are composed of others: of objects, of releases, of certificates, of labels.
 //!
-//! A fact is short enough by itself, and what a template makes of two or three is not. The cluster refuses it when it is applied,
-//! which is long after the merge.
+//! A fact is short enough by itself, and what a template makes of two or three is not. The cluster refuses it
+//! when it is applied, which is long after the merge.
 
 use crate::argo::{Application, applications};
 use crate::catalog::MAX_RELEASE;
@@ -17,8 +17,8 @@ const LABEL: usize = 63;
 /// A name of DNS.
 const DNS_NAME: usize = 253;
 
-/// Kinds whose names end up in something shorter than the name of an object: a label of DNS, the name of a pod with its
-/// number or its time behind it.
+/// Kinds whose names end up in something shorter than the name of an object: a label of DNS, the name of a
+/// pod with its number or its time behind it.
 const KINDS: [(&str, &str, usize); 5] = [
     ("v1", "Namespace", LABEL),
     ("v1", "Service", LABEL),

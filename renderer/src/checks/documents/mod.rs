@@ -1,4 +1,5 @@
-//! What is judged of one rendered document by itself. Each file judges one thing, in a function of the table of checks.
+//! What is judged of one rendered document by itself. Each file judges one thing, in a function of the table
+//! of checks.
 
 pub(super) mod hosts;
 pub(super) mod images;

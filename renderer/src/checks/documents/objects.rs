@@ -1,7 +1,8 @@
 //! Whether rendered Kubernetes objects have the form that the cluster expects.
 //!
-//! The API server drops a misspelt field of a custom resource without a word, so that a setting does nothing and nobody is
-//! told. Here it is a fault. Knows the kinds that our own templates write; of other kinds it judges what all have in common.
+//! The API server drops a misspelt field of a custom resource without a word, so that a setting does nothing
+//! and nobody is told. Here it is a fault. Knows the kinds that our own templates write; of other kinds it
+//! judges what all have in common.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
@@ -193,8 +194,8 @@ fn violations(mut object: Value, own: &ObjectSchemas) -> Vec<Violation> {
     violations
 }
 
-/// Leaves out what says nothing to the API server and is written by tools all the same: `creationTimestamp: null`, `status: {}`,
-/// `annotations:`. A custom kind may take a null for a value, but not in its metadata.
+/// Leaves out what says nothing to the API server and is written by tools all the same: `creationTimestamp:
+/// null`, `status: {}`, `annotations:`. A custom kind may take a null for a value, but not in its metadata.
 fn remove_nothing(object: &mut Value, is_core: bool) {
     let is_nothing = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
     if let Some(entries) = object.as_object_mut()

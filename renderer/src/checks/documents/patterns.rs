@@ -1,8 +1,9 @@
 //! What another program takes for a template or a pattern is written by the template, and not by a value.
 //!
-//! An `ApplicationSet` is a template of its own, and an `AppProject` or a `ClusterRole` says by patterns what is allowed. A fact
-//! that brings braces or a `*` would allow there what no template does. Each document comes a second time, with neutral values:
-//! where the two differ in what is read there, a value has brought it.
+//! An `ApplicationSet` is a template of its own, and an `AppProject` or a `ClusterRole` says by patterns what
+//! is allowed. A fact that brings braces or a `*` would allow there what no template does. Each document
+//! comes a second time, with neutral values: where the two differ in what is read there, a value has brought
+//! it.
 
 use crate::checks::{Document, Finding, Part};
 use crate::key_path::{Step, owned};

@@ -1,4 +1,5 @@
-//! What crosses documents: what one cluster sends, another must receive, and no two may write the same object or ask for one address.
+//! What crosses documents: what one cluster sends, another must receive, and no two may write the same object
+//! or ask for one address.
 //!
 //! Judged on rendered values, so that an override is seen like anything else.
 

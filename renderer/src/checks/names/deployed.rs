@@ -1,6 +1,7 @@
 //! What carries an add-on to its cluster: files that nothing deploys are rendered for nothing.
 //!
-//! Knows that a deployment names the folder of what it deploys, or its chart. What a generator finds elsewhere may be anything.
+//! Knows that a deployment names the folder of what it deploys, or its chart. What a generator finds
+//! elsewhere may be anything.
 
 use crate::catalog::Addon;
 use crate::checks::{ClusterContent, ClusterFlows, Finding, FlowFinding, Part, Provided, Spot};

@@ -56,7 +56,8 @@ fn is_optional(map: &Map) -> bool {
     map.get("optional") == Some(&Value::Bool(true))
 }
 
-/// A certificate's Secret is made by its issuer, that of an ingress by what watches it, and an optional one need not be made.
+/// A certificate's Secret is made by its issuer, that of an ingress by what watches it, and an optional one
+/// need not be made.
 fn is_made_here(map: &Map) -> bool {
     ["issuerRef", "issuer", "hosts"].iter().any(|sibling| map.get(sibling).is_some()) || is_optional(map)
 }

@@ -1,4 +1,5 @@
-//! What a document provides to others of its cluster: by the object that it is, by its chart, or by what Argo CD makes of it.
+//! What a document provides to others of its cluster: by the object that it is, by its chart, or by what Argo
+//! CD makes of it.
 
 use crate::argo::{self, applications};
 use crate::catalog::{Addon, Service, StorageClasses};
@@ -66,7 +67,8 @@ fn list_at<'v>(object: &'v Value, path: &[&str]) -> &'v [Value] {
 
 /// Returns the Services that a release brings, as far as `addon.yaml` and the values say how they are called.
 ///
-/// Nothing if that follows from the add-on alone and its Services are not described: then it is worked out where it is needed.
+/// Nothing if that follows from the add-on alone and its Services are not described: then it is worked out
+/// where it is needed.
 fn services_of(addon: &Addon, values: &Value) -> Vec<Provided> {
     let provided = |name, ports, is_beginning| {
         let namespace = addon.facts.namespace.clone();

@@ -1,7 +1,7 @@
 //! Services: a name inside the cluster that no release gives is never found.
 //!
-//! Charts make the names of their Services out of the release's name, each by its own rule. `addon.yaml` can describe them with
-//! their ports; of others, it is known what the names begin with.
+//! Charts make the names of their Services out of the release's name, each by its own rule. `addon.yaml` can
+//! describe them with their ports; of others, it is known what the names begin with.
 
 use std::collections::BTreeSet;
 

@@ -83,7 +83,8 @@ pub(in super::super) fn meshes_fit(flows: &Flows<'_>) -> Vec<FlowFinding> {
                 findings.extend(remote_reaches(primary, member));
             }
         }
-        // By a name that two have, no Secret can be told from another; and a cluster that is not known may be the one meant.
+        // By a name that two have, no Secret can be told from another; and a cluster that is not known may be
+        // the one meant.
         if !has_clash && flows.is_whole(hub) {
             findings.extend(remote_secrets_are_there(&members));
         }
@@ -123,7 +124,8 @@ fn injection_path_fits(member: &Member<'_>) -> Option<FlowFinding> {
     (*written != wanted).then(|| member.finding(&INJECTION_PATH, message, format!("write `{wanted}`")))
 }
 
-/// Of two clusters with one name, the control plane knows one; two with one network are taken to reach each other's pods.
+/// Of two clusters with one name, the control plane knows one; two with one network are taken to reach each
+/// other's pods.
 fn names_are_their_own(members: &[Member<'_>]) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
     let mut clusters: BTreeMap<&str, &ClusterName> = BTreeMap::new();

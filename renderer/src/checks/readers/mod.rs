@@ -1,7 +1,8 @@
 //! The few programs whose own configuration has to be read, since `addon.yaml` can't say where in it something stands.
 //!
-//! This is the one place that knows programs by name, and by the names that they give to annotations and kinds: `.ci/run names`
-//! finds one that stands elsewhere. `addon.yaml` names a reader, and it is found in the tables here.
+//! This is the one place that knows programs by name, and by the names that they give to annotations and
+//! kinds: `.ci/run names` finds one that stands elsewhere. `addon.yaml` names a reader, and it is found in
+//! the tables here.
 
 pub(super) mod external_secrets;
 mod fluent_bit;

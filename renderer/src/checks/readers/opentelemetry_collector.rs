@@ -11,7 +11,8 @@ const CLUSTER_ATTRIBUTES: [&str; 2] = ["cluster", "k8s.cluster.name"];
 /// Processors that may add attributes in ways that are not followed here.
 const OTHER_PROCESSORS: [&str; 3] = ["attributes", "resourcedetection", "transform"];
 
-/// Returns whether an exporter speaks the OpenTelemetry protocol over HTTP and not over gRPC; nothing of one that does not speak it.
+/// Returns whether an exporter speaks the OpenTelemetry protocol over HTTP and not over gRPC; nothing of one
+/// that does not speak it.
 fn is_http(exporter: &str) -> Option<bool> {
     match kind_of(exporter) {
         "otlp" | "otlp_grpc" | "otlpgrpc" => Some(false),
@@ -123,7 +124,8 @@ impl<'v> Collector<'v> {
         })
     }
 
-    /// Reads the attribute with the cluster's name; nothing if a processor might add it in a way that is not followed here.
+    /// Reads the attribute with the cluster's name; nothing if a processor might add it in a way that is not
+    /// followed here.
     fn cluster_label(&self) -> Option<ClusterLabel> {
         let is_used = |name: &str| self.named("processors").any(|(_, _, used)| used == name);
         let processors: Vec<_> = self.entries(&["processors"]).filter(|(name, _)| is_used(name)).collect();

@@ -13,7 +13,8 @@ fn is_on(values: &Value, path: &[&str]) -> bool {
     values.at(path) == Some(&Value::Bool(true))
 }
 
-/// Vault's own configuration is a text that the chart does not look into; its probes and addresses follow `tlsDisable`.
+/// Vault's own configuration is a text that the chart does not look into; its probes and addresses follow
+/// `tlsDisable`.
 fn listener_fault(values: &Value) -> Option<Finding> {
     let path: &[&str] = if !is_on(values, &["server", "ha", "enabled"]) {
         &["server", "standalone", "config"]

@@ -24,8 +24,8 @@ use sequence::gaps;
 /// What is rendered stays far below; what is published may have been written by anyone.
 pub const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
 
-/// What stands beside a value on both sides and may say what it is: the `name` or `key` of a map with a `value`, or the
-/// item of a list before it.
+/// What stands beside a value on both sides and may say what it is: the `name` or `key` of a map with a
+/// `value`, or the item of a list before it.
 pub(in crate::plan) type Beside<'v> = [Option<&'v str>; 2];
 
 /// What completes a change once it is found.

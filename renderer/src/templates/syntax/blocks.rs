@@ -1,4 +1,5 @@
-//! Whether every block is closed where it can be, and whether anything is nested deeper than handlebars' parser can bear.
+//! Whether every block is closed where it can be, and whether anything is nested deeper than handlebars'
+//! parser can bear.
 
 use crate::problem::Fault;
 
@@ -6,8 +7,8 @@ use super::foreign;
 use super::lines::LineIndex;
 use super::scan::{Scan, Tag, TagKind};
 
-/// Blocks, `else if` branches and partials inside each other, at most: each is one more level of the parsed tree. Deeper
-/// nesting is unreadable long before it is dangerous.
+/// Blocks, `else if` branches and partials inside each other, at most: each is one more level of the parsed
+/// tree. Deeper nesting is unreadable long before it is dangerous.
 pub const MAX_NESTING: usize = 64;
 /// Opening brackets of any kind in one expression, at most.
 pub const MAX_BRACKETS: usize = 32;
@@ -34,7 +35,8 @@ struct Blocks<'a> {
 
 struct OpenBlock<'a> {
     tag: &'a Tag,
-    /// How many levels its end takes away: itself and its `else if` branches, each of which stands inside the one before.
+    /// How many levels its end takes away: itself and its `else if` branches, each of which stands inside the
+    /// one before.
     levels: usize,
     has_else: bool,
 }

@@ -17,7 +17,8 @@ pub fn or_else(hint: &str) -> String {
     format!("{hint}{pause} {HINT}")
 }
 
-/// What no expression of ours begins with: a variable, a trimmed blank, a comment, a literal or a calculation of another language.
+/// What no expression of ours begins with: a variable, a trimmed blank, a comment, a literal or a calculation
+/// of another language.
 const BEGINNINGS: [&str; 7] = ["$", "-", "/*", "`", "\"", "=", "%"];
 /// Words of Go's templates that take arguments.
 const WORDS: [&str; 8] = ["block", "define", "include", "print", "printf", "range", "template", "tpl"];

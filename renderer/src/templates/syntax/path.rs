@@ -1,6 +1,7 @@
 //! A path as people write it between braces, taken apart: `../cluster.[a b].name`.
 //!
-//! Handlebars keeps the parsed form of a path to itself, so messages and checks work on the text. Knows nothing of values.
+//! Handlebars keeps the parsed form of a path to itself, so messages and checks work on the text. Knows
+//! nothing of values.
 
 /// A path of an expression.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Finds the tags of a handlebars source before handlebars parses it.
 //!
-//! Three things need this: the parser overflows the stack on deep nesting, it reports an unclosed block at the end of the
-//! file, and its own positions are wrong inside `else if`. Knows nothing of what an expression means.
+//! Three things need this: the parser overflows the stack on deep nesting, it reports an unclosed block at
+//! the end of the file, and its own positions are wrong inside `else if`. Knows nothing of what an expression
+//! means.
 
 use std::ops::Range;
 
@@ -9,7 +10,8 @@ use crate::problem::{Fault, Position};
 
 use super::lines::LineIndex;
 
-/// The size of a template, in bytes. Handlebars counts lines anew for each tag, so that its time grows with size times tags.
+/// The size of a template, in bytes. Handlebars counts lines anew for each tag, so that its time grows with
+/// size times tags.
 pub const MAX_SOURCE_BYTES: usize = 128 * 1024;
 /// The tags of a template, at most.
 pub const MAX_TAGS: usize = 4_096;
@@ -58,8 +60,8 @@ pub struct Tag {
 pub struct Scan {
     /// The tags in order.
     pub tags: Vec<Tag>,
-    /// The byte ranges of literal text in order, without raw blocks. After an escape, which loses its backslash, another
-    /// one begins.
+    /// The byte ranges of literal text in order, without raw blocks. After an escape, which loses its
+    /// backslash, another one begins.
     pub texts: Vec<Range<usize>>,
 }
 

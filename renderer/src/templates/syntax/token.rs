@@ -1,7 +1,7 @@
 //! Tokens: the single characters that stand for inserted values while the expanded text is parsed.
 //!
-//! A token is a private-use character, so values never pass through the text and a parser cannot mistake one for anything
-//! but an ordinary letter. Template sources that contain such characters are refused.
+//! A token is a private-use character, so values never pass through the text and a parser cannot mistake one
+//! for anything but an ordinary letter. Template sources that contain such characters are refused.
 
 /// The first token, U+F0000. Plane 15 is private use; its last two code points are not characters.
 const FIRST: u32 = 0xF_0000;

@@ -20,8 +20,8 @@ pub(in crate::cli) struct Listen {
     /// at the ingress in front of it.
     #[arg(long = "listen", value_name = "ADDRESS")]
     address: Option<SocketAddr>,
-    /// Read the secrets of the webhook from this file, one per line: several while one replaces another. The default is
-    /// the environment variable `FLEETWRIGHT_WEBHOOK_SECRET`.
+    /// Read the secrets of the webhook from this file, one per line: several while one replaces another. The
+    /// default is the environment variable `FLEETWRIGHT_WEBHOOK_SECRET`.
     #[arg(long, value_name = "FILE", requires = "address")]
     webhook_secret_file: Option<PathBuf>,
     /// Accept deliveries for this repository on GitHub; the default is the upstream.
@@ -39,8 +39,8 @@ impl Listen {
         self.webhook_id
     }
 
-    /// Starts the server if an address was given, and returns it with whether it accepts deliveries from GitHub. It ends by
-    /// itself after a stop was requested.
+    /// Starts the server if an address was given, and returns it with whether it accepts deliveries from
+    /// GitHub. It ends by itself after a stop was requested.
     ///
     /// `upstream` is the repository whose deliveries count if none is named, and `refresh` updates metrics.
     pub(in crate::cli) async fn start(

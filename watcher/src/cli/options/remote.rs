@@ -27,8 +27,8 @@ pub(in crate::cli) enum ForgeName {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Where branches live, and who asks")]
 pub(in crate::cli) struct RemoteArgs {
-    /// Use the branches and pull requests of this repository: a path, or an address that begins with file://, https:// or
-    /// ssh://. The default is the repository to work on.
+    /// Use the branches and pull requests of this repository: a path, or an address that begins with file://,
+    /// https:// or ssh://. The default is the repository to work on.
     #[arg(long, global = true, value_name = "URL")]
     upstream: Option<String>,
     /// Keep the mirror of an upstream on another machine in this folder; the default is a folder in the user's cache.
@@ -57,8 +57,8 @@ impl RemoteArgs {
         }
     }
 
-    /// Opens the upstream, and finds where its pull requests live: on GitHub if `forge` names it, or if it names nothing and
-    /// the upstream is there or an option is for GitHub only.
+    /// Opens the upstream, and finds where its pull requests live: on GitHub if `forge` names it, or if it
+    /// names nothing and the upstream is there or an option is for GitHub only.
     pub(in crate::cli) fn open_with_forge(
         &self,
         global: &Global,

@@ -1,6 +1,7 @@
 //! The account that the token acts as, by which what it wrote is distinguished from what others did.
 //!
-//! A mark, a name or an external id can be copied by anyone who may write at all; who wrote something is known from GitHub itself.
+//! A mark, a name or an external id can be copied by anyone who may write at all; who wrote something is
+//! known from GitHub itself.
 
 use serde::Deserialize;
 

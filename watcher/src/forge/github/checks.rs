@@ -1,8 +1,9 @@
 //! Verdicts on a commit: a check run if we are an App, else a commit status, which has room for one line only.
 //!
-//! GitHub takes 50 annotations a request and adds them to those that a run has. So a run with more of them is made
-//! unfinished and completed by its last request, and GitHub's own count shows where to go on after a kill or a lost answer.
-//! Annotations cannot be taken back: another verdict on the same commit is another run, and GitHub shows the newest.
+//! GitHub takes 50 annotations a request and adds them to those that a run has. So a run with more of them is
+//! made unfinished and completed by its last request, and GitHub's own count shows where to go on after a
+//! kill or a lost answer. Annotations cannot be taken back: another verdict on the same commit is another
+//! run, and GitHub shows the newest.
 
 use http::Method;
 use renderer::visible::visible;

@@ -1,8 +1,8 @@
 //! The sweep: it finds deliveries that failed, and requests each of them again.
 //!
-//! GitHub does not repeat a failed delivery by itself, but keeps a list of what it delivered in the last 3 days. The look
-//! is made for [`poll`](crate::events::poll::poll): a failed delivery is also a change that gives an event at once, so
-//! nothing is lost even if it fails again.
+//! GitHub does not repeat a failed delivery by itself, but keeps a list of what it delivered in the last 3
+//! days. The look is made for [`poll`](crate::events::poll::poll): a failed delivery is also a change that
+//! gives an event at once, so nothing is lost even if it fails again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;

@@ -1,8 +1,9 @@
 //! Pull requests on GitHub.
 //!
-//! Everything is found by what it is: a pull request by its head branch, a comment by its hidden mark, a status by its
-//! context. So nothing is made twice, whether a run was killed, an answer was lost after the request was carried out, or
-//! another replica was faster. A branch's rules and required reviews are reported, never worked around.
+//! Everything is found by what it is: a pull request by its head branch, a comment by its hidden mark, a
+//! status by its context. So nothing is made twice, whether a run was killed, an answer was lost after the
+//! request was carried out, or another replica was faster. A branch's rules and required reviews are
+//! reported, never worked around.
 //!
 //! Drafts count as open pull requests: GitHub takes no second one beside them. Pull requests from forks are not ours,
 //! whatever their branches are called. GitHub asks the owners named in `CODEOWNERS` for their review by itself.
@@ -86,7 +87,8 @@ impl OwnPulls for GitHubForge<'_> {
         })
     }
 
-    /// Closes an open pull request with a comment that gives the reason, and deletes its head branch if that is at `tip` still.
+    /// Closes an open pull request with a comment that gives the reason, and deletes its head branch if that
+    /// is at `tip` still.
     fn close(&self, number: u64, reason: &str, tip: Option<Revision>) -> Result<(), ForgeError> {
         let pull = self.pull(number)?;
         let request = pulls::read(&pull);
@@ -109,8 +111,8 @@ impl OwnPulls for GitHubForge<'_> {
         }
     }
 
-    /// Deletes those of `heads` that were left behind by pull requests that are merged, or that Fleetwright closed while they
-    /// were at a commit of ours.
+    /// Deletes those of `heads` that were left behind by pull requests that are merged, or that Fleetwright
+    /// closed while they were at a commit of ours.
     fn settle(&self, heads: &[String], is_ours: &dyn Fn(Revision) -> bool) -> Result<Vec<u64>, ForgeError> {
         let refs = self.upstream.fetch()?;
         let mut settled = Vec::new();
@@ -166,8 +168,8 @@ impl GitHubForge<'_> {
         self.client.call(&call)
     }
 
-    /// Returns what is found, or else makes it, and whether it is new. Only a look shows what an answer that was lost would
-    /// have reported, and whether another replica was faster.
+    /// Returns what is found, or else makes it, and whether it is new. Only a look shows what an answer that
+    /// was lost would have reported, and whether another replica was faster.
     fn find_or_make<T>(
         &self,
         find: impl Fn() -> Result<Option<T>, ForgeError>,

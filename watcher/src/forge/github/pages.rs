@@ -10,8 +10,8 @@ use super::client::{Call, Client, GitHubError, GitHubFaultKind};
 use crate::percent::encoded;
 use crate::repository_name::RepositoryName;
 
-/// What the content of a page is known by: its `ETag`, or the content itself where GitHub gives none. Nothing if there is
-/// no such page, as while the base branch is being renamed.
+/// What the content of a page is known by: its `ETag`, or the content itself where GitHub gives none. Nothing
+/// if there is no such page, as while the base branch is being renamed.
 pub type Mark = Option<Vec<u8>>;
 
 impl Client {

@@ -141,8 +141,8 @@ impl GitHubForge<'_> {
         ProposedHead { number: Some(pull.number), branch, head: pull.head.sha, origin, labels, url }
     }
 
-    /// Returns when the branch of a pull request was last pushed to, as GitHub writes moments; nothing if GitHub does not
-    /// say so of the head that is seen.
+    /// Returns when the branch of a pull request was last pushed to, as GitHub writes moments; nothing if
+    /// GitHub does not say so of the head that is seen.
     fn pushed_at(&self, pull: &ProposedHead) -> Result<Option<String>, ForgeError> {
         if let Origin::Fork { pushed_at } = &pull.origin {
             return Ok(pushed_at.clone());
@@ -197,8 +197,8 @@ pub(in crate::forge) fn merge_queue(base: &str) -> String {
     format!("gh-readonly-queue/{base}/")
 }
 
-/// Returns the heads of the merge queue of a base branch. Only the ref is believed, never the name behind it: what a head holds
-/// is compared with the base branch itself.
+/// Returns the heads of the merge queue of a base branch. Only the ref is believed, never the name behind it:
+/// what a head holds is compared with the base branch itself.
 fn queued(refs: &BTreeMap<String, Revision>, base: &str) -> impl Iterator<Item = ProposedHead> {
     let queue = merge_queue(base);
     let is_queued = move |name: &str| {

@@ -77,7 +77,8 @@ fn is_on_ghe_com(host: &str) -> bool {
     host.strip_suffix(".ghe.com").is_some_and(|label| !label.is_empty() && !label.contains('.'))
 }
 
-/// Returns the host of an address in lower case, if it names one; GitHub's other names for itself are `github.com`, too.
+/// Returns the host of an address in lower case, if it names one; GitHub's other names for itself are
+/// `github.com`, too.
 #[must_use]
 pub fn host_of(url: &str) -> Option<String> {
     parse(url)?.host().map(canonical_host)
@@ -95,7 +96,8 @@ pub fn without_www(url: &str) -> String {
     }
 }
 
-/// Returns the address of the API of a host: GitHub and `ghe.com` have a host for it, a GitHub Enterprise Server a path.
+/// Returns the address of the API of a host: GitHub and `ghe.com` have a host for it, a GitHub Enterprise
+/// Server a path.
 pub fn api_of(host: &str) -> Result<Url, HttpError> {
     let host = canonical_host(host);
     let has_own_host = host == GITHUB || is_on_ghe_com(&host);

@@ -49,11 +49,11 @@ const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
 const REMEMBERED_FOLDERS: usize = 20_000;
 
 impl Repository {
-    /// Returns the files that differ between `folders` and what `base` has below `root`, sorted by path. Any other folder
-    /// there is deleted.
+    /// Returns the files that differ between `folders` and what `base` has below `root`, sorted by path. Any
+    /// other folder there is deleted.
     ///
-    /// `files_of` lists the files of a folder by its place in the list, and is asked only for those whose content is not
-    /// known to stand in `base`.
+    /// `files_of` lists the files of a folder by its place in the list, and is asked only for those whose
+    /// content is not known to stand in `base`.
     pub fn compare(
         &self,
         base: Revision,

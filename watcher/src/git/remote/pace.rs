@@ -1,8 +1,9 @@
 //! How slowly the other side of a conversation may send or take.
 //!
-//! A sign of life now and then is not enough: a server that sends one byte a minute, or only keeps the connection alive, would
-//! hold a run for as long as it likes. An answer may take its time to begin, as when a large pack is put together or a hook
-//! runs; from then on it flows or is over. A large clone that makes progress is never cut off by this. Time is passed in.
+//! A sign of life now and then is not enough: a server that sends one byte a minute, or only keeps the
+//! connection alive, would hold a run for as long as it likes. An answer may take its time to begin, as when
+//! a large pack is put together or a hook runs; from then on it flows or is over. A large clone that makes
+//! progress is never cut off by this. Time is passed in.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! What a pull request puts back that people changed by hand, named in its body: whose change goes away and why, before the merge.
+//! What a pull request puts back that people changed by hand, named in its body: whose change goes away and
+//! why, before the merge.
 
 use std::fmt::Write as _;
 
@@ -16,8 +17,8 @@ const MAX_FILES: usize = 5;
 /// How much of a title and of a name is shown.
 const MAX_SHOWN: usize = 60;
 
-/// Returns the part of a pull request's body that lists whose changes it undoes: what was taken back since it was published,
-/// and what else was changed by hand. Nothing if there is neither.
+/// Returns the part of a pull request's body that lists whose changes it undoes: what was taken back since it
+/// was published, and what else was changed by hand. Nothing if there is neither.
 pub(super) fn section(taken_back: &[FilesChanged], drift: &[FilesChanged], base: &str) -> String {
     let is_new = |changed: &&FilesChanged| {
         taken_back.iter().all(|listed| listed.commit.revision != changed.commit.revision)

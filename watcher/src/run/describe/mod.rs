@@ -1,7 +1,9 @@
-//! What a pull request shows around its plan: where it comes from, where its files and its sibling are, and how to take it back.
+//! What a pull request shows around its plan: where it comes from, where its files and its sibling are, and
+//! how to take it back.
 //!
-//! Pure text, of a bounded length. Subjects and names come from commits, which anyone may write: in a body they stand in code
-//! spans only, and a title has nothing in it that could be a mention, a reference or markup.
+//! Pure text, of a bounded length. Subjects and names come from commits, which anyone may write: in a body
+//! they stand in code spans only, and a title has nothing in it that could be a mention, a reference or
+//! markup.
 
 mod by_hand;
 mod foreign;

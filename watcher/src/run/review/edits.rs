@@ -1,7 +1,8 @@
 //! Edits of rendered files by hand: what a head holds below the output folder that its own inputs do not render.
 //!
-//! Argo CD applies what is merged there, by any author. What a head holds is compared with what its inputs render to, path
-//! by path, so that it makes no difference who committed it; with each edit stands the line to change instead.
+//! Argo CD applies what is merged there, by any author. What a head holds is compared with what its inputs
+//! render to, path by path, so that it makes no difference who committed it; with each edit stands the line
+//! to change instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,7 +51,8 @@ pub(super) struct Edit {
     pub sources: Vec<(String, Place)>,
 }
 
-/// Finds the edits among what a head changes over its base; `base` and `head` are what their inputs render to, if they do.
+/// Finds the edits among what a head changes over its base; `base` and `head` are what their inputs render
+/// to, if they do.
 pub(super) fn find(
     repository: &Repository,
     differences: &[Difference],
@@ -170,7 +172,8 @@ fn sources(planned: &FilePlan, head: &Rendered, file: &RenderedFile) -> Vec<(Str
     found
 }
 
-/// Returns the line that a setting of a rendered file comes from: of the one fact that it is made of, or of its template.
+/// Returns the line that a setting of a rendered file comes from: of the one fact that it is made of, or of
+/// its template.
 fn source(head: &Rendered, file: &RenderedFile, key: &str) -> Option<Place> {
     let located = plan::locate(&file.bytes, key).ok()?.into_iter().next()?;
     let found = explain::explain(head, &file.path, Some(&text_of(&located.path)))?;

@@ -55,7 +55,8 @@ pub(in crate::run) fn examine(
     Ok(page.with_edits(&edits, risks.as_deref()))
 }
 
-/// Returns what changes, and what changes of each group of which anything does, as the run after the merge will plan it.
+/// Returns what changes, and what changes of each group of which anything does, as the run after the merge
+/// will plan it.
 fn plans(base: &Rendered, head: &Rendered) -> (Plan, BTreeMap<Group, Plan>) {
     let (changes, published) = (changes::between(base, head), changes::published(base));
     let facts = Facts::between(&base.inventory, &head.inventory);

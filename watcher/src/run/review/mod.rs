@@ -1,10 +1,10 @@
-//! The verdicts on everything that is proposed to the base branch: what it changes of what is rendered, shown before the
-//! merge, and whether something else has to be merged first.
+//! The verdicts on everything that is proposed to the base branch: what it changes of what is rendered, shown
+//! before the merge, and whether something else has to be merged first.
 //!
-//! Every open pull request and every head of a merge queue gets both, ours included: a required verdict that never comes
-//! would block a merge for ever. A verdict follows from the head and from where it left the base branch, so that it stays
-//! as it is when the base branch moves on. Nothing is kept but what was reported last in this process, which saves looking
-//! again.
+//! Every open pull request and every head of a merge queue gets both, ours included: a required verdict that
+//! never comes would block a merge for ever. A verdict follows from the head and from where it left the base
+//! branch, so that it stays as it is when the base branch moves on. Nothing is kept but what was reported
+//! last in this process, which saves looking again.
 
 mod edits;
 mod examine;
@@ -86,7 +86,8 @@ pub(super) struct Reviewer<'a> {
     pub heads: &'a Heads,
 }
 
-/// Returns the group that a pull request is for, if it is one of ours: from the group's very branch in the repository itself.
+/// Returns the group that a pull request is for, if it is one of ours: from the group's very branch in the
+/// repository itself.
 fn group_of(proposed: &ProposedHead) -> Option<Group> {
     let is_own = proposed.number.is_some() && proposed.origin == Origin::Own;
     Group::ALL.into_iter().find(|group| is_own && proposed.branch == head_of(*group))
@@ -133,8 +134,8 @@ impl Reviews {
     }
 }
 
-/// Logs a failure that only a person can end, and goes on: one conversation that is locked must not keep the others from
-/// their verdicts.
+/// Logs a failure that only a person can end, and goes on: one conversation that is locked must not keep the
+/// others from their verdicts.
 fn logged<T>(result: Result<T, CommandError>, proposed: &ProposedHead) -> Result<Option<T>, CommandError> {
     match result {
         Err(error) if !error.is_transient() => {
@@ -161,8 +162,8 @@ impl Reviewer<'_> {
         Ok(Some(Basis { head: proposed.head, standing, labels, maker }))
     }
 
-    /// Returns whether a fork may be rendered: as long as nothing was pushed to it since a maintainer set the label; only
-    /// people with triage rights can. A label that is too old is taken off.
+    /// Returns whether a fork may be rendered: as long as nothing was pushed to it since a maintainer set the
+    /// label; only people with triage rights can. A label that is too old is taken off.
     fn is_permitted(
         &self,
         proposed: &ProposedHead,
@@ -280,7 +281,8 @@ impl Reviewer<'_> {
         Ok(examined.unwrap_or_else(|death| Page::of_death(&death)))
     }
 
-    /// Returns how a head stands that may have to wait for control. What a queue holds never changes, so there it fails.
+    /// Returns how a head stands that may have to wait for control. What a queue holds never changes, so
+    /// there it fails.
     fn gate(&self, proposed: &ProposedHead, reported: &Reported) -> Result<CommitStatus, CommandError> {
         // What a head does not change is, after its merge, what the base has.
         let has = |path: &str, wanted: Option<&Entry>| match reported.basis.standing {

@@ -180,8 +180,8 @@ impl Page {
         Self { is_news: true, is_broken: true, ..page }
     }
 
-    /// Writes down that nothing was read of a fork, and what that takes; `touches` is whether it touches what is rendered,
-    /// by the forge's list of its files.
+    /// Writes down that nothing was read of a fork, and what that takes; `touches` is whether it touches what
+    /// is rendered, by the forge's list of its files.
     pub(super) fn of_unread(touches: bool) -> Self {
         if !touches {
             return Self::of(NOTHING_TOUCHED, UNREAD_HARMLESS.to_owned(), Conclusion::Success);
@@ -249,8 +249,8 @@ impl Page {
         }
     }
 
-    /// Returns the verdict on the head of a pull request whose page is `url`, and what does not fit into its own check: one
-    /// more check for each further part of the full diff.
+    /// Returns the verdict on the head of a pull request whose page is `url`, and what does not fit into its
+    /// own check: one more check for each further part of the full diff.
     pub(super) fn into_verdicts(self, url: Option<&str>) -> (Verdict, Vec<Verdict>) {
         let total = self.full.len();
         let mut full = self.full.into_iter();

@@ -1,4 +1,5 @@
-//! Changes of files as they pass from a worker to the service: what they are about as a message, their bytes beside it.
+//! Changes of files as they pass from a worker to the service: what they are about as a message, their bytes
+//! beside it.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Frames: a message and the bytes that it is about, as they pass between the service and a worker.
 //!
-//! A frame is two lengths, the message as JSON and the bytes as they are. Both lengths are bounded, so that what arrives
-//! costs no more memory than a frame may have. Knows nothing of what messages mean.
+//! A frame is two lengths, the message as JSON and the bytes as they are. Both lengths are bounded, so that
+//! what arrives costs no more memory than a frame may have. Knows nothing of what messages mean.
 
 use std::io::{self, BufRead, Read, Write};
 

@@ -107,8 +107,8 @@ fn lower(resource: Resource, to: u64) {
     let _ = setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) });
 }
 
-/// Returns how much memory counts for this process, if the system reports it. The allocator hands none back, so that this
-/// is what it took at most.
+/// Returns how much memory counts for this process, if the system reports it. The allocator hands none back,
+/// so that this is what it took at most.
 pub(super) fn memory_bytes() -> Option<u64> {
     status_bytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmData:")
 }

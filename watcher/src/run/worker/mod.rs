@@ -1,9 +1,10 @@
-//! Workers: rendering happens in child processes of the same binary, so that nothing in a repository can end the service.
+//! Workers: rendering happens in child processes of the same binary, so that nothing in a repository can end
+//! the service.
 //!
-//! A worker opens the repository by itself, reads, renders, and answers over a pipe. It has limits of the operating
-//! system, no token, and keeps nothing that is needed later. One renders the base branch, another what people propose: what they
-//! propose never costs the memory or the life of the first. Both are kept for what they remember, and replaced when they
-//! end.
+//! A worker opens the repository by itself, reads, renders, and answers over a pipe. It has limits of the
+//! operating system, no token, and keeps nothing that is needed later. One renders the base branch, another
+//! what people propose: what they propose never costs the memory or the life of the first. Both are kept for
+//! what they remember, and replaced when they end.
 
 mod changes;
 mod death;

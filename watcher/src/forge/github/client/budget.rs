@@ -109,8 +109,8 @@ impl Budget {
 
     /// Records a refusal because of a limit, and returns when to retry.
     ///
-    /// `named` is the moment that GitHub named. Without one the wait doubles with each refusal, as it asks for; a moment
-    /// that has passed means that the clocks differ, and counts as none.
+    /// `named` is the moment that GitHub named. Without one the wait doubles with each refusal, as it asks
+    /// for; a moment that has passed means that the clocks differ, and counts as none.
     pub fn refused(&mut self, named: Option<SystemTime>, now: SystemTime) -> SystemTime {
         let wait = Backoff { first: WAIT_AFTER_REFUSAL, longest: LONGEST_WAIT }.delay(self.refusals);
         self.refusals += 1;
@@ -119,8 +119,8 @@ impl Budget {
         until
     }
 
-    /// Returns what is left: requests until the primary limit starts again, once GitHub reported them, and the rest of this
-    /// minute or hour.
+    /// Returns what is left: requests until the primary limit starts again, once GitHub reported them, and
+    /// the rest of this minute or hour.
     pub(crate) fn left(&mut self, now: SystemTime) -> Left {
         self.forget(now);
         let left = |limit| Some(u64::from(self.left_of(limit, now)));
