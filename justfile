@@ -25,7 +25,7 @@ bench *args:
 
 # Show the whole path on a throwaway copy: an edit, a push, the pull request, the merge.
 demo:
-    cargo run --release -- demo
+    cargo run -- demo
 
 # Render the repository's own fleet.
 render:
