@@ -28,8 +28,15 @@ pub fn listed(names: impl IntoIterator<Item = impl Display>, most: usize) -> Str
 }
 
 /// Returns names in backticks with commas between them: `` `a`, `b` ``.
-pub(crate) fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
-    listed(names.into_iter().map(|name| format!("`{name}`")), usize::MAX)
+#[must_use]
+pub fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
+    quoted_up_to(usize::MAX, names)
+}
+
+/// Lists names in backticks, and counts those beyond the first few: `` `a`, `b` and 3 more``.
+#[must_use]
+pub fn quoted_up_to(most: usize, names: impl IntoIterator<Item = impl Display>) -> String {
+    listed(names.into_iter().map(|name| format!("`{name}`")), most)
 }
 
 /// Joins alternatives the way a sentence does: `a, b or c`.

@@ -45,6 +45,10 @@ pub fn files(clusters: usize, addons: usize) -> BTreeMap<String, String> {
         files.insert(format!("environments/{region}/_defaults.yaml"), text);
     }
     files.extend(TEMPLATES.iter().map(|(path, text)| (format!("templates/{path}"), (*text).to_owned())));
+    for (name, role, signals) in [("prometheus", "control", OF_HUB), ("prometheus-agent", "app", OF_AGENT)] {
+        let description = PROMETHEUS_ADDON.replace("ROLE", role) + signals;
+        files.insert(format!("templates/addons/{name}/addon.yaml"), description);
+    }
     for number in 0..addons - OWN_ADDONS {
         files.extend(plain_addon(number));
     }
@@ -166,16 +170,14 @@ machines:
 ";
 
 /// The templates that every fleet has, by their path below `templates/`.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("_partials/metadata.hbs", METADATA),
     ("_partials/resources.hbs", RESOURCES),
     ("_partials/claim.hbs", CLAIM),
     ("addons/metallb/addon.yaml", METALLB_ADDON),
     ("addons/metallb/values.yaml.hbs", METALLB_VALUES),
     ("addons/metallb/manifests/pool.yaml.hbs", METALLB_POOL),
-    ("addons/prometheus/addon.yaml", HUB_ADDON),
     ("addons/prometheus/values.yaml.hbs", HUB_VALUES),
-    ("addons/prometheus-agent/addon.yaml", AGENT_ADDON),
     ("addons/prometheus-agent/values.yaml.hbs", AGENT_VALUES),
     ("cluster/applicationset.yaml.hbs", APPLICATION_SET),
     ("cluster/appproject.yaml.hbs", APP_PROJECT),
@@ -238,7 +240,8 @@ spec:
     - {{cluster.loadBalancer.pool}}
 ";
 
-const HUB_ADDON: &str = "\
+/// The hub and its spokes run the same chart; ROLE is which of them it is.
+const PROMETHEUS_ADDON: &str = "\
 chart:
   repository: https://prometheus-community.github.io/helm-charts
   name: kube-prometheus-stack
@@ -246,10 +249,8 @@ chart:
 namespace: monitoring
 wave: 10
 clusters:
-  roles: [control]
+  roles: [ROLE]
 serverSideApply: true
-settings:
-  retention: {type: string, default: 15d}
 
 provides:
   fullName:
@@ -259,6 +260,11 @@ provides:
       ports: [{value: prometheus.service.port, default: 9090}, 8080]
     - name: <fullName>-operator
       ports: [443, 8080]
+";
+
+const OF_HUB: &str = "
+settings:
+  retention: {type: string, default: 15d}
 
 receives:
   metrics:
@@ -294,26 +300,7 @@ grafana:
     loadBalancerIP: {{cluster.addresses.grafana}}
 ";
 
-const AGENT_ADDON: &str = "\
-chart:
-  repository: https://prometheus-community.github.io/helm-charts
-  name: kube-prometheus-stack
-  version: 88.5.3
-namespace: monitoring
-wave: 10
-clusters:
-  roles: [app]
-serverSideApply: true
-
-provides:
-  fullName:
-    maxLength: 26
-  services:
-    - name: <fullName>-prometheus
-      ports: [{value: prometheus.service.port, default: 9090}, 8080]
-    - name: <fullName>-operator
-      ports: [443, 8080]
-
+const OF_AGENT: &str = "
 sends:
   metrics:
     when:

@@ -3,7 +3,7 @@
 use handlebars::{Context, RenderContext, ScopedJson};
 use serde_json::Value as Json;
 
-use crate::plural::counted;
+use crate::plural::{counted, quoted};
 use crate::problem::did_you_mean;
 
 use super::functions::kind_of;
@@ -83,6 +83,5 @@ fn hint(known: &str, unknown: &str, container: &Json) -> String {
     if map.is_empty() || map.len() > MAX_LISTED {
         return MAY_BE_ABSENT.to_owned();
     }
-    let names: Vec<_> = map.keys().map(|name| format!("`{name}`")).collect();
-    format!("there is {}; {MAY_BE_ABSENT}", names.join(", "))
+    format!("there is {}; {MAY_BE_ABSENT}", quoted(map.keys()))
 }

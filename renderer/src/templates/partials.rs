@@ -80,7 +80,7 @@ impl PartialCalls<'_> {
 
     /// Returns how many blocks and partials stand inside each other below `name`, or a little more than `limit`.
     ///
-    /// Nothing below a cycle is counted: it is told where it is.
+    /// Nothing below a cycle is counted: the cycle is reported where it is.
     fn depth(&self, name: &str, limit: usize) -> usize {
         let mut deepest = 0;
         let mut reached = BTreeMap::from([(name, 0)]);

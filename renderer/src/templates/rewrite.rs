@@ -14,7 +14,7 @@ use handlebars::template::{
 use serde_json::Value as Json;
 
 use crate::path::RepoPath;
-use crate::plural::counted;
+use crate::plural::{counted, quoted};
 use crate::problem::{Fault, Place, Position, hint_at_near};
 
 use super::functions::{self, FILE, FUNCTIONS};
@@ -315,7 +315,7 @@ impl<'a> Rewriter<'a> {
 
     fn unknown_helper(&mut self, kind: &str, name: &str, known: &[&str]) {
         let hint = hint_at_near(name, known.iter().copied(), || {
-            let names = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let names = quoted(known);
             format!(
                 "there is {names}; none is needed for quoting or indentation, since values keep their type"
             )

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use renderer::charts::ChartId;
+use renderer::plural::quoted;
 use thiserror::Error;
 
 use crate::http::{HttpError, HttpErrorKind, Url};
@@ -97,8 +98,4 @@ impl ChartError {
     pub(crate) const fn is_transient(&self) -> bool {
         self.is_transient
     }
-}
-
-pub(super) fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

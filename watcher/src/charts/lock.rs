@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata, Package, PackageError};
 use renderer::inventory::ChartSources;
+use renderer::plural::quoted;
 
 use super::archive::{Fetched, read_file, read_folder};
 use super::client::Client;
-use super::error::{ChartError, quoted};
+use super::error::ChartError;
 use super::origin::Origin;
 use super::verify::is_same_version;
 use super::{fetch, fetch_package};

@@ -1,14 +1,14 @@
 //! `fleetwright explain`: where a rendered value comes from, what a fact reaches, and what a template is for.
 
 use std::collections::BTreeSet;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use renderer::explain::{self, Group, Influence, Provenance, Reach, Usage};
 use renderer::key_path::text_of;
 use renderer::path::RepoPath;
 use renderer::plan;
-use renderer::plural::listed;
+use renderer::plural::{listed, quoted_up_to};
 use renderer::problem::{Place, did_you_mean};
 use renderer::render::{Rendered, RenderedFile};
 use serde_json::json;
@@ -77,7 +77,7 @@ fn not_found(names: &BTreeSet<RepoPath>, given: &str, path: Option<&RepoPath>) -
     };
     let mut inside = names.iter().filter(|name| name.below(path.as_str()).is_some()).peekable();
     if inside.peek().is_some() {
-        let hint = format!("name a file in it: {}", quoted(inside));
+        let hint = format!("name a file in it: {}", quoted_up_to(MAX_LISTED, inside));
         return CommandError::usage(format!("`{shown}` is a folder"), hint);
     }
     let near = did_you_mean(path.as_str(), names.iter().map(RepoPath::as_str));
@@ -169,11 +169,7 @@ fn keys_hint(keys: &BTreeSet<String>) -> String {
         keys.iter()
             .any(|other| other.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with(['.', '['])))
     };
-    format!("its keys are {}", quoted(keys.iter().filter(|key| !has_parts(key))))
-}
-
-fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
-    listed(names.into_iter().map(|name| format!("`{name}`")), MAX_LISTED)
+    format!("its keys are {}", quoted_up_to(MAX_LISTED, keys.iter().filter(|key| !has_parts(key))))
 }
 
 fn show_values(global: &Global, values: &[Provenance]) {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode};
-use renderer::plural::listed;
+use renderer::plural::quoted_up_to;
 use renderer::problem::did_you_mean;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -299,7 +299,7 @@ fn out_of_files() -> Option<io::Error> {
 
 /// Lists names for a message.
 pub(super) fn quoted(names: &[String]) -> String {
-    listed(names.iter().map(|name| format!("`{name}`")), LISTED_NAMES)
+    quoted_up_to(LISTED_NAMES, names)
 }
 
 /// Writes a path as one word for a shell.

@@ -11,8 +11,7 @@ use renderer::snapshot::OUTPUT;
 use tracing::warn;
 
 use super::changes::GroupPlan;
-use super::context::Group;
-use super::context::{Base, Context, head_of};
+use super::context::{Base, Context, Group, head_of};
 use super::describe::text::code;
 use super::head::Head;
 use super::planner::Planner;

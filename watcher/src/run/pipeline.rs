@@ -7,8 +7,7 @@ use renderer::render::Progress;
 use tracing::{Span, field, info};
 
 use super::changes::GroupPlan;
-use super::context::Group;
-use super::context::{Base, Context, Settings, head_of, heads};
+use super::context::{Base, Context, Group, Settings, head_of, heads};
 use super::drift::{self, DriftMemory};
 use super::gate::{self, Control};
 use super::heads::Heads;

@@ -6,8 +6,7 @@ use renderer::path::ClusterName;
 use renderer::snapshot::ENVIRONMENTS;
 
 use super::changes::{Fleet, GroupPlan};
-use super::context::Context;
-use super::context::Group;
+use super::context::{Context, Group};
 use super::worker::{WorkerSettings, Workers};
 use crate::error::CommandError;
 use crate::git::Revision;

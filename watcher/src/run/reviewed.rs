@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use renderer::plan::Plan;
 
 use super::changes::GroupPlan;
-use super::context::Context;
-use super::context::Group;
+use super::context::{Context, Group};
 use super::report::{GroupReport, Published};
 use crate::forge::{Forge, ForgeError, Obstacle, Proposed, REVIEW};
 use crate::git::Revision;

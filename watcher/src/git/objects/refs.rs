@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use git2::ErrorCode;
+use renderer::plural::quoted;
 
 use super::repository::{HEADS, Repository};
 use super::revision::Revision;
@@ -122,5 +123,5 @@ pub(in crate::git) fn is_called(name: &str, wanted: &str) -> bool {
 }
 
 pub(in crate::git) fn names(updates: &[RefUpdate]) -> String {
-    updates.iter().map(|update| format!("`{}`", update.name)).collect::<Vec<_>>().join(", ")
+    quoted(updates.iter().map(|update| &update.name))
 }

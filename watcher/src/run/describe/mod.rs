@@ -17,8 +17,7 @@ use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
 use super::changes::GroupPlan;
-use super::context::Group;
-use super::context::{Context, head_of};
+use super::context::{Context, Group, head_of};
 use crate::git::{CommitSummary, FilesChanged, GitError, Repository, Revision};
 use crate::percent::encoded_path;
 

@@ -16,8 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use renderer::snapshot::{ENVIRONMENTS, OUTPUT, TEMPLATES};
 use tracing::{info, warn};
 
-use super::context::Group;
-use super::context::{BRANCH_PREFIX, Context, Settings, head_of};
+use super::context::{BRANCH_PREFIX, Context, Group, Settings, head_of};
 use super::describe::Links;
 use super::gate::{Control, Folders};
 use super::heads::Heads;
