@@ -71,7 +71,8 @@ pub struct Visit<'w, 'v, T> {
 
 impl<'v, T> Visit<'_, 'v, T> {
     /// Returns the key, if the part is the value of one.
-    pub(crate) fn key(&self) -> Option<&'v str> {
+    #[must_use]
+    pub fn key(&self) -> Option<&'v str> {
         self.path.last()?.key().copied()
     }
 
