@@ -92,6 +92,11 @@ pub struct FlowFinding {
     pub finding: Finding,
 }
 
+/// Returns the cluster that something rendered for a cluster is applied to: its own files are on the hub.
+pub(crate) fn lands_on(cluster: &Cluster, is_on_hub: bool) -> &ClusterName {
+    if is_on_hub { &cluster.hub } else { &cluster.name }
+}
+
 impl<'a> ClusterFlows<'a> {
     /// Sorts the documents of a cluster by what they do.
     pub(crate) fn new(

@@ -59,6 +59,6 @@ pub(crate) fn footprint(document: &Document<'_>) -> Footprint {
 fn mesh(document: &Document<'_>) -> Option<MeshPart> {
     match document.values() {
         Some((addon, values)) => read_mesh(addon.facts.mesh.as_deref()?, values, document.exposed),
-        None => istio::of_object(document.addon.and(document.object())?),
+        None => istio::of_object(document.object()?, document.addon.is_none()),
     }
 }

@@ -22,6 +22,7 @@ use crate::catalog::Catalog;
 use crate::inventory::Inventory;
 use crate::problem::Problem;
 
+pub(crate) use clusters::lands_on;
 pub use clusters::{ClusterContent, ClusterFlows, DocumentNames, FlowFinding, Flows};
 pub use document::{Document, DocumentKind, Spot, judged_parts};
 pub use documents::hosts::known_hosts;

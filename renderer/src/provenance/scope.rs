@@ -1,10 +1,13 @@
 //! What the templates of one cluster see, and where each part of it was written.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
-use crate::catalog::Addon;
+use crate::catalog::{Addon, Catalog};
 use crate::inventory::{Cluster, Fact, Fleet, key};
 use crate::key_path::Step;
+use crate::path::AddonName;
 use crate::problem::Place;
 
 /// A cluster with everything its templates may depend on.
@@ -20,6 +23,8 @@ pub struct ClusterScope<'a> {
     pub fleet: &'a Fleet,
     /// The add-ons that run on it, by wave and name.
     pub addons: Vec<PlacedAddon<'a>>,
+    /// All that can run anywhere: an add-on has the same namespace on every cluster.
+    pub catalog: &'a Catalog,
 }
 
 /// An add-on on a cluster with its settings there.
@@ -35,12 +40,16 @@ impl ClusterScope<'_> {
     /// Returns the facts as templates see them.
     #[must_use]
     pub fn facts(&self) -> Json {
+        let namespace = |(name, addon): (&AddonName, &Arc<Addon>)| {
+            (name.to_string(), Json::from(addon.facts.namespace.as_str()))
+        };
         json!({
             "cluster": self.cluster.view,
             "hub": self.hub.view,
             "spokes": self.spokes.iter().map(|spoke| &spoke.view).collect::<Vec<_>>(),
             "fleet": self.fleet.view,
             "addons": self.addons.iter().map(|placed| placed.view(self.fleet)).collect::<Vec<_>>(),
+            "namespaces": self.catalog.addons.iter().map(namespace).collect::<serde_json::Map<_, _>>(),
         })
     }
 
@@ -48,6 +57,9 @@ impl ClusterScope<'_> {
     pub(crate) fn place(&self, path: &[Step]) -> Option<Place> {
         if let Some((origin, rest)) = self.origin(path) {
             return Some(origin.place(rest));
+        }
+        if let Some(addon) = self.namespaced(path) {
+            return Some(addon.origin.place(&[key("namespace")]));
         }
         let (placed, rest) = self.placed(path)?;
         let drawn_from = placed.source_fact(self.fleet, rest);
@@ -60,6 +72,9 @@ impl ClusterScope<'_> {
     pub(crate) fn is_written(&self, path: &[Step]) -> bool {
         if let Some((origin, rest)) = self.origin(path) {
             return origin.at(rest).is_some();
+        }
+        if self.namespaced(path).is_some() {
+            return true;
         }
         self.placed(path).is_some_and(|(placed, rest)| {
             let is_setting = matches!(rest, [Step::Key(section), _, ..] if section == "settings");
@@ -75,6 +90,16 @@ impl ClusterScope<'_> {
             ("hub", rest) => Some((&self.hub.origin, rest)),
             ("fleet", rest) => Some((&self.fleet.origin, rest)),
             ("spokes", [Step::Index(index), rest @ ..]) => Some((&self.spokes.get(*index)?.origin, rest)),
+            _ => None,
+        }
+    }
+
+    /// Returns the add-on whose namespace a path leads to.
+    fn namespaced(&self, path: &[Step]) -> Option<&Addon> {
+        match path {
+            [Step::Key(section), Step::Key(name)] if section == "namespaces" => {
+                self.catalog.addons.get(name.as_str()).map(Arc::as_ref)
+            }
             _ => None,
         }
     }

@@ -54,6 +54,7 @@ impl<'a> Sources<'a> {
             spokes: self.spokes(cluster).to_vec(),
             fleet: &self.inventory.fleet,
             addons,
+            catalog: self.catalog,
         })
     }
 

@@ -214,4 +214,4 @@ fn expression_hint(tag: &Tag) -> String {
 }
 
 /// The names by which templates call facts.
-const FACTS: [&str; 7] = ["cluster", "hub", "spokes", "fleet", "addon", "this", "@"];
+const FACTS: [&str; 8] = ["cluster", "hub", "spokes", "fleet", "addon", "namespaces", "this", "@"];

@@ -196,6 +196,26 @@ fn a_control_plane_has_a_secret_for_each_other_cluster() {
 }
 
 #[test]
+fn what_leads_to_a_spoke_may_be_among_what_the_hub_holds_for_it() {
+    let secret = platform().text(SECRETS).replace("{{#each spokes}}\n---\n", "").replace("{{/each}}\n", "");
+    let secret = secret.replace("{{name}}", "{{cluster.name}}");
+    let of_spokes = format!("{{{{#if (ne cluster.name hub.name)}}}}\n{secret}{{{{/if}}}}\n");
+    let world = platform().without(SECRETS).with("templates/cluster/mesh.yaml.hbs", of_spokes);
+    assert_eq!(world.problems(), "no problems");
+    let other = world.edit(
+        "templates/cluster/mesh.yaml.hbs",
+        "networking.istio.io/cluster: {{cluster.name}}",
+        "networking.istio.io/cluster: x",
+    );
+    assert_snapshot!(other.problems(), @r#"
+    templates/addons/istiod/values.yaml.hbs:1:1: the control plane of `control` has no Secret that leads to `app`
+      hint: let an ExternalSecret make `istio-remote-secret-app` with the label `istio/multiCluster: "true"`
+    templates/cluster/mesh.yaml.hbs:14:40: no cluster of the mesh has the name `x`
+      hint: it is the `global.multiCluster.clusterName` of `app`
+    "#);
+}
+
+#[test]
 fn a_hub_may_hand_control_planes_their_secrets() {
     let push = "apiVersion: external-secrets.io/v1alpha1
 kind: PushSecret

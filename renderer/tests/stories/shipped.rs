@@ -102,6 +102,69 @@ fn the_mesh_has_two_shapes_and_a_third_cluster_is_one_file() {
     assert_eq!(with_second_spoke(multi_primary(World::shipped())).problems(), SOUND);
 }
 
+/// A hub that is degraded until its spokes are there would never release what its spokes wait for.
+#[test]
+fn what_the_hub_holds_for_a_spoke_is_no_part_of_the_hub() {
+    for world in [World::shipped(), multi_primary(World::shipped())] {
+        let before: BTreeMap<String, String> = files(&world.render()).into_iter().collect();
+        let after: BTreeMap<String, String> = files(&with_second_spoke(world).render()).into_iter().collect();
+        let of_first: Vec<_> = after.keys().filter(|path| path.starts_with("argocd-apps/app/")).collect();
+        assert!(of_first.iter().all(|path| before.get(*path) == after.get(*path)));
+        let changed = |path: &&String| {
+            path.starts_with("argocd-apps/control/") && before.get(*path) != after.get(*path)
+        };
+        let changed: Vec<&str> = after.keys().filter(changed).map(String::as_str).collect();
+        insta::allow_duplicates! {
+            assert_snapshot!(changed.join("\n"), @"
+            argocd-apps/control/kube-prometheus-stack/manifests/fleet-rules.yaml
+            argocd-apps/control/root.yaml
+            argocd-apps/control/vault/manifests/configure.yaml
+            argocd-apps/control/vault/manifests/scripts.yaml
+            ");
+        }
+    }
+}
+
+/// What is applied in waves waits for the health of each: of a spoke, nothing is well before all of it is there.
+#[test]
+fn nothing_that_the_hub_holds_for_a_spoke_waits_for_another_part_of_it() {
+    let rendered = files(&multi_primary(World::shipped()).render());
+    let own = |path: &str| path.strip_prefix("argocd-apps/app/").is_some_and(|name| !name.contains('/'));
+    let own: Vec<_> = rendered.iter().filter(|(path, _)| own(path)).collect();
+    let held =
+        own.iter().filter(|(path, _)| !["root.yaml", "appproject.yaml"].iter().any(|it| path.ends_with(it)));
+    let in_waves = held.filter(|(_, text)| {
+        text.contains("argocd.argoproj.io/sync-wave") || text.contains("argocd.argoproj.io/hook")
+    });
+    assert_eq!(in_waves.map(|(path, _)| path).collect::<Vec<_>>(), Vec::<&String>::new());
+    let names: Vec<_> = own.iter().map(|(path, _)| path.trim_start_matches("argocd-apps/app/")).collect();
+    assert_snapshot!(names.join(" "), @"applicationset.yaml appproject.yaml authority.yaml mesh.yaml registration.yaml reviewer.yaml root.yaml");
+    let text = |path: &str| &rendered.iter().find(|(other, _)| other == path).unwrap().1;
+    let directory = |path: &str| {
+        text(path).split_once("    directory:\n").unwrap().1.split_once("  syncPolicy").unwrap().0.to_owned()
+    };
+    assert_snapshot!(directory("argocd-apps/app/root.yaml"), @r#"      exclude: "{root,appproject}.yaml""#);
+    assert_snapshot!(directory("argocd-apps/control/root.yaml"), @r#"
+    recurse: true
+    include: "{control/root,control/appproject,control/applicationset,app/root,app/appproject}.yaml"
+    "#);
+}
+
+/// The API server writes defaults into what it is given, and Argo CD takes that for a difference for good.
+#[test]
+fn every_relabeling_names_its_action() {
+    let rendered = files(&World::shipped().render());
+    let mut count = 0;
+    for (path, text) in &rendered {
+        for items in text.split("elabelings:\n").skip(1) {
+            let first = items.lines().next().unwrap();
+            assert!(first.contains("action: "), "{path}: {first}");
+            count += 1;
+        }
+    }
+    assert_ne!(count, 0);
+}
+
 #[test]
 fn no_template_holds_an_address() {
     // All addresses of a machine, and the machine itself.

@@ -10,8 +10,8 @@ pub struct Landed {
     pub cluster: ClusterName,
     /// The namespace that it is applied to.
     pub namespace: String,
-    /// The template that it is made from, if it is one of an add-on.
-    pub template: Option<String>,
+    /// The template that it is made from.
+    pub template: String,
     pub object: Value,
 }
 
@@ -23,14 +23,14 @@ pub fn all(rendered: &Rendered) -> Vec<Landed> {
             let path = file.path.as_str();
             let Some(addon) = &file.addon else {
                 let hub = &rendered.inventory.clusters[name].hub;
-                landed.extend(objects(&file.bytes).map(|object| at(hub, "", None, object)));
+                let template = format!("templates/cluster/{}.hbs", file.path.file_name());
+                landed.extend(objects(&file.bytes).map(|object| at(hub, "", &template, object)));
                 continue;
             };
             if let Some((_, manifest)) = path.split_once("/manifests/") {
                 let namespace = &rendered.catalog.addons[addon].facts.namespace;
                 let template = format!("templates/addons/{addon}/manifests/{manifest}.hbs");
-                landed
-                    .extend(objects(&file.bytes).map(|object| at(name, namespace, Some(&template), object)));
+                landed.extend(objects(&file.bytes).map(|object| at(name, namespace, &template, object)));
             }
         }
     }
@@ -41,12 +41,12 @@ fn objects(bytes: &[u8]) -> impl Iterator<Item = Value> + use<> {
     serde_yaml::from_multiple::<Value>(std::str::from_utf8(bytes).unwrap()).unwrap().into_iter()
 }
 
-fn at(cluster: &ClusterName, namespace: &str, template: Option<&str>, object: Value) -> Landed {
+fn at(cluster: &ClusterName, namespace: &str, template: &str, object: Value) -> Landed {
     let own = object.pointer("/metadata/namespace").and_then(Value::as_str);
     Landed {
         cluster: cluster.clone(),
         namespace: own.unwrap_or(namespace).to_owned(),
-        template: template.map(str::to_owned),
+        template: template.to_owned(),
         object,
     }
 }

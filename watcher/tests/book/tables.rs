@@ -280,7 +280,7 @@ fn secrets(rendered: &Rendered) -> String {
             let entry = paths.entry(format!("{}/{path}", vault.engine)).or_default();
             match key {
                 Some(key) => entry.keys.extend([code(key)]),
-                None => entry.keys.extend(keys_named_in(landed.template.as_deref().unwrap())),
+                None => entry.keys.extend(keys_named_in(&landed.template)),
             }
             entry.secrets.extend([format!("{} in {namespace} on {}", code(secret), landed.cluster)]);
         }

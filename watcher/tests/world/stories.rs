@@ -296,6 +296,12 @@ const MORE: [(&str, &str); 2] = [
     ),
 ];
 
+/// Allows what the next run would delete, and nothing else.
+fn allow_the_next_plan(world: &World) {
+    let refusal = world.report().unwrap().refusal().expect("nothing is deleted").clone();
+    world.allow_deletions(&refusal.digest.short());
+}
+
 /// The platform with three app clusters, published.
 fn with_three_apps() -> World {
     let world = World::new();
@@ -309,6 +315,7 @@ fn with_three_apps() -> World {
 fn a_deleted_cluster_is_a_risk_that_the_pull_request_names() {
     let world = with_three_apps();
     world.commit(BASE, "Retire app-3", &[(MORE[1].0, None)]);
+    allow_the_next_plan(&world);
     let report = world.report().unwrap();
     let app = report.groups.last().unwrap();
     assert!(matches!(app.done, Published::Proposed(_)), "{:?}", app.done);
@@ -323,6 +330,18 @@ fn a_deleted_cluster_is_a_risk_that_the_pull_request_names() {
 }
 
 #[test]
+fn a_cluster_that_is_renamed_has_to_be_allowed() {
+    let world = with_three_apps();
+    let text = MORE[1].1;
+    world.commit(BASE, "Rename app-3", &[(MORE[1].0, None), ("environments/app-4.yaml", Some(text))]);
+    let refusal = world.report().unwrap().refusal().unwrap().clone();
+    assert_snapshot!(
+        refusal.to_string().replace(&refusal.digest.short(), "DIGEST"),
+        @"plan `DIGEST` deletes more than the budget allows: 1 of 3 clusters (0 allowed)"
+    );
+}
+
+#[test]
 fn more_deletions_than_the_budget_allows_are_refused_until_that_one_plan_is_allowed() {
     let world = with_three_apps();
     world.commit(BASE, "Retire both", &MORE.map(|(path, _)| (path, None)));
@@ -330,7 +349,7 @@ fn more_deletions_than_the_budget_allows_are_refused_until_that_one_plan_is_allo
     assert!(!world.refs().contains(APP_HEAD), "a refused plan is pushed");
     assert_snapshot!(
         refusal.to_string().replace(&refusal.digest.short(), "DIGEST"),
-        @"plan `DIGEST` deletes more than the budget allows: 2 of 3 clusters (1 allowed)"
+        @"plan `DIGEST` deletes more than the budget allows: 2 of 3 clusters (0 allowed)"
     );
     world.allow_deletions("0123456789ab");
     assert!(world.report().unwrap().refusal().is_some(), "another plan's digest allows this one");
@@ -368,6 +387,7 @@ fn a_cluster_that_was_a_hub_is_deleted_with_the_control_group() {
     world.merge(1);
     world.commit(BASE, "Retire it", &[(path, None)]);
     world.commit(BASE, "Say more", &[("README.md", Some("# Fleet\n"))]);
+    allow_the_next_plan(&world);
     assert_snapshot!(world.run(), @r"
     control  opened pull request #2
     app      nothing to do

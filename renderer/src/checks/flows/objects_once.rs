@@ -5,7 +5,7 @@ use std::fmt;
 use hashbrown::HashMap;
 
 use crate::argo::{ArgoPart, Made};
-use crate::checks::{ClusterFlows, Finding, FlowFinding, Flows, ObjectId};
+use crate::checks::{ClusterFlows, Finding, FlowFinding, Flows, ObjectId, lands_on};
 use crate::inventory::Cluster;
 use crate::key_path::{Step, keys};
 use crate::path::{ClusterName, RepoPath};
@@ -102,11 +102,6 @@ impl<'a> Argo<'a> {
         }
         findings
     }
-}
-
-/// Returns the cluster that the Argo CD runs on that reads something.
-fn lands_on(cluster: &Cluster, is_on_hub: bool) -> &ClusterName {
-    if is_on_hub { &cluster.hub } else { &cluster.name }
 }
 
 fn made_twice(name: &str, path: &[Step], first: Source<'_>, second: Source<'_>) -> Finding {

@@ -47,7 +47,7 @@ impl<'v> Gather<'v> {
             DocumentKind::Object => written.or(own_namespace),
             DocumentKind::Values => own_namespace,
         };
-        // A policy holds patterns of what others write, and the cluster's own files are for Argo CD.
+        // A policy holds patterns of what others write, and the cluster's own files land on its hub.
         let version = document.value.text_at(&["apiVersion"]).unwrap_or_default();
         let is_policy = document.kind == DocumentKind::Object && version.contains(POLICY_GROUP);
         let mesh = document.values().and_then(|(addon, _)| addon.facts.mesh.as_deref());

@@ -13,7 +13,11 @@ use super::{filled, full_name};
 /// Returns what a document provides, and what objects in its values do: many charts take extra objects.
 pub(super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
     let mut provided = of_argo(document);
-    let Some(addon) = document.addon else { return provided };
+    let Some(addon) = document.addon else {
+        // What is pushed from the hub.
+        provided.extend(document.object().map(pushed).unwrap_or_default());
+        return provided;
+    };
     if let Some((addon, values)) = document.values() {
         provided.extend(services_of(addon, values));
         provided.extend(storage_classes_of(addon, values));
@@ -38,17 +42,19 @@ pub(super) fn of_object(object: &Value, own_namespace: &str) -> Vec<Provided> {
             let target = target.or_else(|| text(&["spec", "externalSecretName"]));
             vec![Provided::Secret(None, target.unwrap_or(name))]
         }
-        Some("PushSecret") => pushed(object),
         Some("Certificate") => text(&["spec", "secretName"]).map(secret).unwrap_or_default(),
         Some("Service") => {
             let (namespace, ports) = (namespace(), ports_of(object));
             vec![Provided::Service(ProvidedService { namespace, name, ports, is_beginning: false })]
         }
-        _ => Vec::new(),
+        _ => pushed(object),
     }
 }
 
 fn pushed(object: &Value) -> Vec<Provided> {
+    if object.text_at(&["kind"]) != Some("PushSecret") {
+        return Vec::new();
+    }
     let key = |entry: &Value| entry.text_at(&["match", "remoteRef", "remoteKey"]).map(str::to_owned);
     list_at(object, &["spec", "data"]).iter().filter_map(key).map(Provided::Pushed).collect()
 }

@@ -14,8 +14,10 @@ pub(in super::super) fn secrets_are_provided(cluster: &ClusterContent<'_>) -> Ve
     let hub = cluster.all.clusters.get(&cluster.flows.cluster.hub).filter(|_| !here.is_empty());
     let Some(hub) = hub else { return Vec::new() };
     // To which cluster and namespace something is pushed, a store says that is not followed here.
-    let is_pushed =
-        |name: &String| hub.provided().any(|it| matches!(it, Provided::Pushed(pushed) if pushed == name));
+    let is_pushed = |name: &String| {
+        let mut from_hub = hub.provided().chain(cluster.flows.provided());
+        from_hub.any(|it| matches!(it, Provided::Pushed(pushed) if pushed == name))
+    };
     cluster.flows.judge_names(|used| {
         let Named::Secret(namespace, name) = &used.named else { return None };
         let namespace = namespace.as_deref();

@@ -38,8 +38,13 @@ pub enum MeshPart {
         /// Its addresses.
         addresses: Vec<IpAddr>,
     },
-    /// A Secret that leads the control plane to another cluster.
-    RemoteSecret(Name),
+    /// A Secret that leads a control plane to another cluster.
+    RemoteSecret {
+        /// The cluster.
+        cluster: Name,
+        /// Whether it lands on the hub and not on the cluster that it is rendered for.
+        is_on_hub: bool,
+    },
     /// Such Secrets that are pushed to other clusters, by the clusters that they lead to.
     PushedSecrets(Vec<String>),
 }
@@ -85,8 +90,9 @@ pub(super) fn gateway(values: &Value, exposed: &[ExposedAddress]) -> Option<Mesh
 }
 
 /// Reads what an object says of the mesh.
-pub(in super::super) fn of_object(object: &Value) -> Option<MeshPart> {
-    network_of_namespace(object).or_else(|| remote_secret(object)).or_else(|| pushed_secrets(object))
+pub(in super::super) fn of_object(object: &Value, is_on_hub: bool) -> Option<MeshPart> {
+    let network = network_of_namespace(object).filter(|_| !is_on_hub);
+    network.or_else(|| remote_secret(object, is_on_hub)).or_else(|| pushed_secrets(object))
 }
 
 /// Reads what the values of a control plane say.
@@ -110,7 +116,7 @@ fn network_of_namespace(object: &Value) -> Option<MeshPart> {
 }
 
 /// Reads a Secret that leads to another cluster: itself, or what External Secrets makes of it.
-fn remote_secret(object: &Value) -> Option<MeshPart> {
+fn remote_secret(object: &Value, is_on_hub: bool) -> Option<MeshPart> {
     let (metadata, name): (&[&str], &[&str]) = match object.text_at(&["kind"])? {
         "Secret" => (&["metadata"], &["metadata", "name"]),
         "ExternalSecret" if object.at(&MADE_NAME).is_some() => (&MADE_METADATA, &MADE_NAME),
@@ -126,7 +132,7 @@ fn remote_secret(object: &Value) -> Option<MeshPart> {
         let name = name_at(object, name)?;
         Some(Name { text: name.text.strip_prefix(REMOTE_PREFIX)?.to_owned(), ..name })
     };
-    annotated.or_else(by_prefix).map(MeshPart::RemoteSecret)
+    annotated.or_else(by_prefix).map(|cluster| MeshPart::RemoteSecret { cluster, is_on_hub })
 }
 
 /// Reads which Secrets that lead to clusters an object of External Secrets pushes elsewhere.

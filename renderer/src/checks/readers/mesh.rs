@@ -2,10 +2,10 @@
 //!
 //! Istio compares none of it: a wrong name shows as endpoints that are never found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::checks::{ClusterFlows, Finding, FlowFinding, Flows, MeshPart, Part};
+use crate::checks::{ClusterFlows, Finding, FlowFinding, Flows, MeshPart, Part, lands_on};
 use crate::key_path::keys;
 use crate::path::ClusterName;
 use crate::plural::quoted;
@@ -40,22 +40,36 @@ impl<'a> Member<'a> {
         self.flows.finding_in(self.at, Finding::new(&keys(path), message).hint(hint).on(Part::Insertion))
     }
 
-    /// Returns the clusters that the control plane has Secrets for.
-    fn remote_secrets(&self) -> impl Iterator<Item = (usize, &'a Name)> {
-        self.flows.mesh_parts().filter_map(|(at, part)| match part {
-            MeshPart::RemoteSecret(cluster) => Some((at, cluster)),
-            _ => None,
-        })
+    /// Returns the clusters that the control plane has Secrets for, with the cluster whose document makes each.
+    fn remote_secrets(
+        &self,
+        flows: &'a Flows<'a>,
+    ) -> impl Iterator<Item = (&'a ClusterFlows<'a>, usize, &'a Name)> {
+        let here = self.name();
+        flows
+            .clusters
+            .values()
+            .filter(move |it| it.cluster.hub == *here || it.cluster.name == *here)
+            .flat_map(move |it| {
+                it.mesh_parts().filter_map(move |(at, part)| match part {
+                    MeshPart::RemoteSecret { cluster, is_on_hub } => {
+                        (lands_on(it.cluster, *is_on_hub) == here).then_some((it, at, cluster))
+                    }
+                    _ => None,
+                })
+            })
     }
 }
 
-impl Member<'_> {
-    /// Returns whether the cluster hands others the Secret that leads to a cluster.
-    fn pushes(&self, cluster: &str) -> bool {
-        self.flows.mesh_parts().any(|(_, part)| {
-            matches!(part, MeshPart::PushedSecrets(pushed) if pushed.iter().any(|name| name == cluster))
-        })
-    }
+/// Returns the clusters whose Secrets are pushed to spokes of a hub.
+fn pushed<'a>(flows: &'a Flows<'a>, hub: &ClusterName) -> BTreeSet<&'a str> {
+    let of_hub = flows.clusters.values().filter(|it| it.cluster.hub == *hub);
+    let parts = of_hub.flat_map(ClusterFlows::mesh_parts);
+    let names = parts.filter_map(|(_, part)| match part {
+        MeshPart::PushedSecrets(pushed) => Some(pushed),
+        _ => None,
+    });
+    names.flatten().map(String::as_str).collect()
 }
 
 /// Control planes must agree on what they share, and differ in what is their own.
@@ -86,7 +100,7 @@ pub(in super::super) fn meshes_fit(flows: &Flows<'_>) -> Vec<FlowFinding> {
         // By a name that two have, no Secret can be told from another; and a cluster that is not known may be
         // the one meant.
         if !has_clash && flows.is_whole(hub) {
-            findings.extend(remote_secrets_are_there(&members));
+            findings.extend(remote_secrets_are_there(flows, hub, &members));
         }
     }
     findings
@@ -213,15 +227,21 @@ fn has_no_primary(flows: &Flows<'_>, member: &Member<'_>) -> Option<FlowFinding>
 }
 
 /// A control plane sees the endpoints of another cluster by a Secret that leads there.
-fn remote_secrets_are_there(members: &[Member<'_>]) -> Vec<FlowFinding> {
+fn remote_secrets_are_there(
+    flows: &Flows<'_>,
+    hub: &ClusterName,
+    members: &[Member<'_>],
+) -> Vec<FlowFinding> {
     let mut findings = Vec::new();
+    let pushed = pushed(flows, hub);
     for primary in members.iter().filter(|member| !member.plane.is_remote) {
         let others = || members.iter().filter(|other| other.name() != primary.name());
-        let is_handed = |name: &str| others().any(|other| other.pushes(name));
-        let known =
-            |name: &str| primary.remote_secrets().any(|(_, secret)| secret.text == name) || is_handed(name);
+        let own: BTreeSet<&str> =
+            primary.remote_secrets(flows).map(|(_, _, secret)| secret.text.as_str()).collect();
+        // What is pushed goes to spokes.
+        let is_known = |name: &str| own.contains(name) || (primary.name() != hub && pushed.contains(name));
         for other in others() {
-            let Some(name) = other.plane.cluster.as_ref().filter(|name| !known(name)) else { continue };
+            let Some(name) = other.plane.cluster.as_ref().filter(|name| !is_known(name)) else { continue };
             let message =
                 format!("the control plane of `{}` has no Secret that leads to `{name}`", primary.name());
             let hint = format!(
@@ -230,14 +250,16 @@ fn remote_secrets_are_there(members: &[Member<'_>]) -> Vec<FlowFinding> {
             findings.push(primary.finding(&[], message, hint));
         }
         let is_member = |name: &str| others().any(|it| it.plane.cluster.as_deref() == Some(name));
-        for (at, secret) in primary.remote_secrets().filter(|(_, secret)| !is_member(&secret.text)) {
+        for (by, at, secret) in
+            primary.remote_secrets(flows).filter(|(_, _, secret)| !is_member(&secret.text))
+        {
             let message = format!("no cluster of the mesh has the name `{}`", secret.text);
             let known: Vec<_> = others().filter_map(|it| it.plane.cluster.as_ref()).collect();
             let hint = match known.as_slice() {
                 [] => "it has no other cluster: remove the Secret".to_owned(),
                 known => format!("it is the `global.multiCluster.clusterName` of {}", quoted(known)),
             };
-            findings.push(primary.flows.finding_in(at, Finding::new(&secret.path, message).hint(hint)));
+            findings.push(by.finding_in(at, Finding::new(&secret.path, message).hint(hint)));
         }
     }
     findings

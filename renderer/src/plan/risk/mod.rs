@@ -241,6 +241,8 @@ fn prune(leaf: &Leaf<'_>) -> Option<&'static str> {
         return Some("Argo CD deletes the object on the next sync if it prunes; without pruning it stays");
     }
     match leaf.last() {
+        // What comes with the setting was not there to be deleted.
+        _ if !leaf.is_update => None,
         "prune" if leaf.has("automated") && leaf.new == Some(&Value::Bool(true)) => {
             Some("Argo CD now deletes what is no longer rendered")
         }

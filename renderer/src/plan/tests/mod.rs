@@ -442,7 +442,7 @@ fn a_plan_that_leaves_nothing_is_refused_unless_it_is_named() {
     let world = World::default().file("app", "loki", "values.yaml", Some("a: 1\n"), None);
     let plan = world.plan();
     let refusal = plan.refuse(&Budget::default(), None).unwrap_err();
-    assert_snapshot!(refusal, @"plan `59579ee81230` deletes more than the budget allows: everything (1 file)");
+    assert_snapshot!(refusal, @"plan `59579ee81230` deletes more than the budget allows: everything (1 file), 1 of 1 cluster (0 allowed)");
     assert_snapshot!(refusal.hint(), @"if this is meant, allow this one plan with `--allow-deletions 59579ee81230`");
     assert!(plan.refuse(&Budget::default(), Some(&plan.digest().short())).is_ok());
     assert!(
