@@ -10,7 +10,7 @@ use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::run::{Pipeline, Settings};
+use crate::run::{Pipeline, Settings, UNKNOWN_BASE};
 use crate::service::{self, Runner, Service};
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,11 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
     let (upstream, home) = args.upstream.open_with_forge(global, args.forge)?;
     let base = match &args.base {
         Some(base) => base.clone(),
-        None => upstream.head_branch()?,
+        None => match upstream.head_branch() {
+            // The first run that reaches the upstream finds it.
+            Err(error) if error.is_transient() && !args.once => UNKNOWN_BASE.to_owned(),
+            base => base?,
+        },
     };
     let settings = Settings {
         base,

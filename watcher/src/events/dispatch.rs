@@ -82,8 +82,15 @@ fn finish(queue: &mut Queue, outcome: &Outcome) {
 fn report(Failure { message, hint, .. }: &Failure, follow_up: &FollowUp) {
     let hint = hint.as_deref();
     match follow_up {
+        FollowUp::Retry { failures, delay } if *failures <= 1 => {
+            warn!(
+                hint,
+                "{message}; trying again in {:.1} s, and then at longer intervals",
+                delay.as_secs_f32()
+            );
+        }
         FollowUp::Retry { failures, delay } => {
-            warn!(failures, hint, "{message}; trying again in {:.1} s", delay.as_secs_f32());
+            debug!(failures, "still failing: {message}; trying again in {:.1} s", delay.as_secs_f32());
         }
         FollowUp::Report => error!(hint, "{message}"),
         FollowUp::AlreadyReported => debug!("still failing: {message}"),

@@ -13,6 +13,9 @@ pub use renderer::inventory::Role as Group;
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
 
+/// The name of the base branch until it is known which one HEAD is on: git gives it to no branch.
+pub const UNKNOWN_BASE: &str = "HEAD";
+
 /// What a run may do.
 #[derive(Clone, Debug)]
 pub struct Settings {

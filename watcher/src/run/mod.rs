@@ -19,7 +19,7 @@ mod reviewed;
 mod worker;
 
 pub use crate::forge::{REVIEW, REVIEWED_LABEL};
-pub use context::{BRANCH_PREFIX, Group, Settings};
+pub use context::{BRANCH_PREFIX, Group, Settings, UNKNOWN_BASE};
 pub use gate::{CONTROL_FIRST, control_first};
 pub use head::Head;
 pub use pipeline::{BaseRendering, Pipeline};

@@ -7,7 +7,7 @@ use renderer::render::Progress;
 use tracing::{Span, field, info};
 
 use super::changes::GroupPlan;
-use super::context::{Base, Context, Group, Settings, head_of, heads};
+use super::context::{Base, Context, Group, Settings, UNKNOWN_BASE, head_of, heads};
 use super::drift::{self, DriftMemory};
 use super::gate::{self, Control};
 use super::heads::Heads;
@@ -191,7 +191,10 @@ impl Pipeline {
     fn look(&mut self) -> Result<Refs, CommandError> {
         let refs = self.upstream.fetch()?;
         let Some(head) = self.moved_head(&refs)? else { return Ok(refs) };
-        info!("the base branch is `{head}` from now on, as HEAD is; it was `{}`", self.settings.base);
+        match &*self.settings.base {
+            UNKNOWN_BASE => info!("the base branch is `{head}`, as HEAD is"),
+            old => info!("the base branch is `{head}` from now on, as HEAD is; it was `{old}`"),
+        }
         self.upstream.read_branches(branches_of(&self.home, &head));
         self.settings.base = head;
         self.waiting.clear();

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use testkit::smart_http::{Reply, Server, Trouble};
 
 use crate::github_service::{exchange, metrics};
 use crate::platform::{APP, APP_HEAD, BASE, CONTROL, CONTROL_HEAD, World, without_host};
@@ -355,4 +356,45 @@ fn runs_that_are_killed_at_any_moment_leave_nothing_that_the_next_one_does_not_p
         let open = world.pulls_open();
         assert_eq!(open.iter().filter(|pull| pull.proposal.head == head).count(), 1, "{}", world.pulls());
     }
+}
+
+#[test]
+fn a_service_that_starts_before_its_git_server_waits_for_it_and_reports_that_once() {
+    let world = World::new();
+    let server = Server::plain(&world.beside("")).unwrap();
+    for _ in 0..4 {
+        server.trouble("info/refs", Trouble::Reply(Reply::status(503)));
+    }
+    let (url, mirror) = (server.url("fleet"), world.beside("mirror"));
+    let arguments =
+        ["--upstream", &url, "--mirror", mirror.to_str().unwrap(), "--forge", "local", "--poll", "1"];
+    let service = Service::of(without_host(env!("CARGO_BIN_EXE_fleetwright")), &arguments);
+    let seen = service.wait_for("run is complete");
+    let warnings: Vec<_> = seen.iter().filter(|line| line["level"] == "WARN").collect();
+    let by_the_run = |line: &&&Value| line["message"].as_str().unwrap().contains("trying again in");
+    assert_eq!(warnings.iter().filter(by_the_run).count(), 1, "{warnings:#?}");
+    assert!(warnings.len() <= 2, "the look at the refs reports it once, too: {warnings:#?}");
+    assert!(seen.iter().any(|line| line["message"] == "the base branch is `main`, as HEAD is"), "{seen:#?}");
+    assert_eq!(service.stop().0, Some(0));
+}
+
+#[test]
+fn an_upstream_that_refuses_or_does_not_exist_ends_a_service_at_its_start() {
+    let world = World::new();
+    let server = Server::plain(&world.beside("")).unwrap();
+    let end = |repository: &str| {
+        let output = without_host(env!("CARGO_BIN_EXE_fleetwright"))
+            .args(["run", "--upstream", &server.url(repository), "--forge", "local", "--mirror"])
+            .arg(world.beside(&format!("mirror-of-{repository}")))
+            .output()
+            .unwrap();
+        (output.status.code(), said(&output))
+    };
+    let (code, told) = end("elsewhere");
+    assert_eq!(code, Some(5), "{told}");
+    assert!(told.contains("does not exist, or it is not public"), "{told}");
+    server.require("x-access-token", "a token that nobody has");
+    let (code, told) = end("fleet");
+    assert_eq!(code, Some(5), "{told}");
+    assert!(told.contains("asks for a credential"), "{told}");
 }
