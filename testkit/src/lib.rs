@@ -7,5 +7,7 @@ pub mod hostile;
 pub mod proxy;
 pub mod readers;
 pub mod real;
+pub mod slack;
 pub mod smart_http;
+pub mod web;
 pub mod webhooks;

@@ -14,6 +14,7 @@ pub mod server;
 
 pub mod http;
 pub mod identity;
+pub mod notify;
 
 pub mod charts;
 pub mod events;

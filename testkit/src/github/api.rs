@@ -2,17 +2,9 @@
 
 use super::limits::{Spending, secondary};
 use super::state::{Exchange, FaultKind, State, Token};
-use super::wire::{Answer, Reply, Request, decoded};
-use super::{apps, commits, issues, pulls, shapes};
-
-/// What goes back to the client.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// A reply.
-    Reply(Reply),
-    /// Nothing: the connection ends.
-    Cut,
-}
+use super::{apps, commits, deployments, issues, pulls, shapes};
+use crate::web::server::Outcome;
+use crate::web::wire::{Answer, Reply, Request, decoded};
 
 /// Answers a request and writes down what was said.
 pub fn exchange(state: &mut State, request: &Request) -> Outcome {
@@ -167,6 +159,12 @@ fn route(state: &mut State, request: &Request, token: &Token) -> Answer {
         ("DELETE", ["issues", id, "labels", label]) => {
             issues::remove_label(state, number(id)?, &decoded(label))
         }
+        ("GET", ["deployments"]) => Ok(deployments::list(state, request)),
+        ("POST", ["deployments"]) => deployments::create(state, request, &token.login),
+        ("GET", ["deployments", id, "statuses"]) => deployments::statuses(state, request, number(id)?),
+        ("POST", ["deployments", id, "statuses"]) => {
+            deployments::set_status(state, request, number(id)?, &token.login)
+        }
         ("GET", ["hooks", _, "deliveries"]) => Ok(apps::deliveries(state, request)),
         ("POST", ["hooks", _, "deliveries", id, "attempts"]) => apps::redeliver(state, id),
         _ => Err(Reply::error(404, "Not Found")),
@@ -180,6 +178,7 @@ fn authorize(token: &Token, rest: &[&str]) -> Result<(), Reply> {
         ["pulls", ..] => &["pull_requests"],
         ["issues", ..] => &["issues", "pull_requests"],
         ["statuses", ..] => &["statuses"],
+        ["deployments", ..] => &["deployments"],
         ["check-runs", ..] => &["checks"],
         _ => &["repository_hooks"],
     };

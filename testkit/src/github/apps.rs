@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::moment;
 use super::shapes;
 use super::state::{App, Delivery, State, Token};
-use super::wire::{Answer, Reply, Request};
+use crate::web::wire::{Answer, Reply, Request};
 
 /// How long an installation's token lives, in seconds.
 pub const TOKEN_LIFE: u64 = 3_600;

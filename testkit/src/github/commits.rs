@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::shapes;
 use super::state::{CheckRun, State, Status, Token};
-use super::wire::{Answer, Reply, Request};
+use crate::web::wire::{Answer, Reply, Request};
 
 /// The longest description of a status, in characters.
 pub const DESCRIPTION_LIMIT: usize = 140;

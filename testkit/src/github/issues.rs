@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::pulls::BODY_LIMIT;
 use super::shapes;
 use super::state::{Comment, State};
-use super::wire::{Answer, Reply, Request};
+use crate::web::wire::{Answer, Reply, Request};
 
 /// The longest name of a label, in characters.
 pub const LABEL_LIMIT: usize = 50;

@@ -2,7 +2,7 @@
 //!
 //! The figures are those of "Rate limits for the REST API" in GitHub's documentation.
 
-use super::wire::{Reply, Request};
+use crate::web::wire::{Reply, Request};
 
 /// Requests an hour with a token.
 pub const REQUESTS_AN_HOUR: u64 = 5_000;

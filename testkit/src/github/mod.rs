@@ -5,6 +5,7 @@
 
 pub mod apps;
 pub mod commits;
+pub mod deployments;
 pub mod description;
 pub mod issues;
 pub mod limits;
@@ -14,9 +15,7 @@ pub mod state;
 
 mod api;
 mod origin;
-mod server;
 mod shapes;
-mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -26,12 +25,12 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, ensure};
 
 pub use state::{
-    App, CheckRun, Comment, Delivery, Exchange, Fault, FaultKind, LabelEvent, Move, Pull, State, Status,
-    Token,
+    App, CheckRun, Comment, Delivery, Deployment, DeploymentStatus, Exchange, Fault, FaultKind, LabelEvent,
+    Move, Pull, State, Status, Token,
 };
 
+use crate::web::server::Server;
 use origin::Origin;
-use server::Server;
 
 /// The owner of the repository.
 pub const OWNER: &str = "acme";
@@ -39,6 +38,8 @@ pub const OWNER: &str = "acme";
 pub const NAME: &str = "fleet";
 /// A token that may write everything that the product writes.
 pub const TOKEN: &str = "github_pat_fleet";
+/// The token that a workflow is given, which may report on deployments.
+pub const ACTIONS_TOKEN: &str = "ghs_actions";
 /// 2026-01-02 in UTC, when the fake begins.
 pub const START: u64 = 1_767_312_000;
 /// What the product needs to write.
@@ -73,6 +74,12 @@ impl GitHub {
             writes: WRITES.map(str::to_owned).into(),
             expires: None,
         };
+        let actions = Token {
+            login: "github-actions[bot]".into(),
+            is_app: true,
+            writes: ["deployments".to_owned()].into(),
+            ..token.clone()
+        };
         let state = State {
             root: String::new(),
             owner: OWNER.into(),
@@ -89,7 +96,8 @@ impl GitHub {
             rerequested: BTreeSet::new(),
             statuses: Vec::new(),
             check_runs: Vec::new(),
-            tokens: BTreeMap::from([(TOKEN.to_owned(), token)]),
+            deployments: Vec::new(),
+            tokens: BTreeMap::from([(TOKEN.to_owned(), token), (ACTIONS_TOKEN.to_owned(), actions)]),
             app: None,
             manifests: BTreeMap::new(),
             deliveries: Vec::new(),
@@ -101,7 +109,13 @@ impl GitHub {
             last_id: 0,
         };
         let state = Arc::new(Mutex::new(state));
-        Ok(Self { server: Server::start(Arc::clone(&state))?, state })
+        let answering = Arc::clone(&state);
+        let server = Server::start(move |request| {
+            api::exchange(&mut answering.lock().unwrap_or_else(PoisonError::into_inner), request)
+        })?;
+        let fake = Self { server, state };
+        fake.state().root = fake.url();
+        Ok(fake)
     }
 
     /// Returns the address of the API.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::shapes;
 use super::state::{Pull, State};
-use super::wire::{Answer, Reply, Request};
+use crate::web::wire::{Answer, Reply, Request};
 
 /// The longest title, in characters.
 pub const TITLE_LIMIT: usize = 256;
@@ -178,7 +178,13 @@ pub fn of_commit(state: &State, request: &Request, sha: &str) -> Answer {
     if !state.origin.has_commit(sha) {
         return Err(Reply::error(422, &format!("No commit found for SHA: {sha}")));
     }
-    let is_wanted = |pull: &&Pull| pull.merged.as_deref() == Some(sha) || pull.head_sha == sha;
+    // A merge brings each of its commits, and a rebase a copy of each.
+    let has_brought = |pull: &Pull| {
+        pull.merged.as_ref().is_some_and(|merged| {
+            state.origin.is_ancestor(sha, merged) && !state.origin.is_ancestor(sha, &pull.base_sha)
+        })
+    };
+    let is_wanted = |pull: &&Pull| pull.head_sha == sha || has_brought(pull);
     let items: Vec<Value> =
         state.pulls.iter().filter(is_wanted).map(|pull| shapes::pull(state, pull)).collect();
     Ok(request.page(&items, &state.root))

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::moment;
-use super::state::{CheckRun, Comment, LabelEvent, Move, Pull, State, Status};
+use super::state::{CheckRun, Comment, Deployment, DeploymentStatus, LabelEvent, Move, Pull, State, Status};
 
 /// Folders below a repository that it links to, by the name of the field.
 const REPOSITORY_LINKS: [(&str, &str); 37] = [
@@ -306,6 +306,34 @@ pub fn status(state: &State, status: &Status) -> Value {
         "node_id": node(&status.id.to_string()), "state": status.state, "description": status.description,
         "target_url": status.target_url, "context": status.context, "created_at": moment::text(status.created),
         "updated_at": moment::text(status.created), "creator": user(&state.root, &status.author),
+    })
+}
+
+/// Returns a deployment.
+#[must_use]
+pub fn deployment(state: &State, deployment: &Deployment) -> Value {
+    let url = format!("{}/deployments/{}", state.repository_url(), deployment.id);
+    let at = moment::text(deployment.created);
+    json!({
+        "url": url, "id": deployment.id, "node_id": node(&url), "sha": deployment.sha, "ref": deployment.reference,
+        "task": deployment.task, "payload": {}, "original_environment": deployment.environment,
+        "environment": deployment.environment, "description": deployment.description,
+        "creator": user(&state.root, &deployment.author), "created_at": at, "updated_at": at,
+        "statuses_url": format!("{url}/statuses"), "repository_url": state.repository_url(),
+        "transient_environment": false, "production_environment": false,
+    })
+}
+
+/// Returns how a deployment stood.
+#[must_use]
+pub fn deployment_status(state: &State, of: &Deployment, status: &DeploymentStatus) -> Value {
+    let deployment = format!("{}/deployments/{}", state.repository_url(), of.id);
+    let (url, at) = (format!("{deployment}/statuses/{}", status.id), moment::text(status.created));
+    json!({
+        "url": url, "id": status.id, "node_id": node(&url), "state": status.state,
+        "creator": user(&state.root, &status.author), "description": status.description, "environment": of.environment,
+        "target_url": status.log_url, "log_url": status.log_url, "environment_url": status.environment_url,
+        "created_at": at, "updated_at": at, "deployment_url": deployment, "repository_url": state.repository_url(),
     })
 }
 

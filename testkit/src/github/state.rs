@@ -41,6 +41,8 @@ pub struct State {
     pub statuses: Vec<Status>,
     /// Check runs in the order in which they were made.
     pub check_runs: Vec<CheckRun>,
+    /// Deployments in the order in which they were made.
+    pub deployments: Vec<Deployment>,
     /// Who may come in, by token.
     pub tokens: BTreeMap<String, Token>,
     /// The app, if one is registered.
@@ -224,6 +226,48 @@ pub struct CheckRun {
     /// All annotations, in the order in which they came.
     pub annotations: Vec<Value>,
     /// When it was made.
+    pub created: u64,
+}
+
+/// A deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Its number.
+    pub id: u64,
+    /// The commit.
+    pub sha: String,
+    /// What the commit was called.
+    pub reference: String,
+    /// What kind of deployment it is.
+    pub task: String,
+    /// Where it goes.
+    pub environment: String,
+    /// One line.
+    pub description: Option<String>,
+    /// Who made it.
+    pub author: String,
+    /// When it was made.
+    pub created: u64,
+    /// How it stood, the oldest first.
+    pub statuses: Vec<DeploymentStatus>,
+}
+
+/// How a deployment stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeploymentStatus {
+    /// Its number.
+    pub id: u64,
+    /// What it came to.
+    pub state: String,
+    /// One line.
+    pub description: String,
+    /// Where the log is.
+    pub log_url: String,
+    /// Where the environment is.
+    pub environment_url: String,
+    /// Who reported it.
+    pub author: String,
+    /// When it was reported.
     pub created: u64,
 }
 

@@ -10,9 +10,10 @@ use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::api::{self, Outcome};
-use super::wire::{Reply, Request, parse_query};
+use super::api;
 use super::*;
+use crate::web::server::Outcome;
+use crate::web::wire::{Reply, Request, parse_query};
 
 /// A GitHub on a repository with `main` and `next`, which is one commit ahead.
 struct World {

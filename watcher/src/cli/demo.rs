@@ -11,7 +11,7 @@ use super::runtime::worker_settings;
 use super::{Exit, print_lines, print_painted, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::forge::{Home, LocalForge};
+use crate::forge::{Home, LocalForge, OwnPulls as _};
 use crate::git::{RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
 use crate::output::style::{ADDED, HEADING, PLAIN, REMOVED};
 use crate::run::{Pipeline, Published, RunReport, Settings};

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::options::RemoteArgs;
 use super::{Exit, Global, print_report};
 use crate::error::CommandError;
-use crate::forge::{LocalForge, PullRequest, PullState};
+use crate::forge::{LocalForge, OwnPulls as _, PullRequest, PullState};
 use crate::run::control_first;
 
 #[derive(Debug, clap::Args)]

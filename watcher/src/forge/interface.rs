@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::deployment::{Deployment, DeploymentStatus};
 use super::error::ForgeError;
 use super::pull::{Obstacle, Proposal, Proposed, ProposedHead, PullRequest};
 use super::verdict::{CommitStatus, Verdict};
@@ -10,12 +11,15 @@ use crate::git::Revision;
 type Result<T> = std::result::Result<T, ForgeError>;
 
 /// A forge: it keeps our pull requests, knows those of others, and shows verdicts on commits.
-pub trait Forge: OwnPulls + OtherPulls + Verdicts {}
+pub trait Forge: OwnPulls + OtherPulls + Verdicts + Deployments {}
 
-impl<F: OwnPulls + OtherPulls + Verdicts> Forge for F {}
+impl<F: OwnPulls + OtherPulls + Verdicts + Deployments> Forge for F {}
 
 /// The pull requests that Fleetwright opens.
 pub trait OwnPulls {
+    /// Returns one pull request, whoever opened it.
+    fn show(&self, number: u64) -> Result<PullRequest>;
+
     /// Returns all pull requests of a head branch, by number.
     fn of_head(&self, head: &str) -> Result<Vec<PullRequest>>;
 
@@ -123,5 +127,18 @@ pub trait Verdicts {
     /// Returns the attestation of the newest verdict of this name on a commit.
     fn attestation(&self, _revision: Revision, _name: &str) -> Result<Option<String>> {
         Ok(None)
+    }
+}
+
+/// What became of revisions where they run. The local forge keeps none of it.
+pub trait Deployments {
+    /// Returns the number of our deployment of a revision to an environment, which is made if it is not there.
+    fn deployment(&self, _deployment: &Deployment) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    /// Reports how a deployment stands.
+    fn report_deployment(&self, _number: u64, _status: &DeploymentStatus) -> Result<()> {
+        Ok(())
     }
 }

@@ -20,7 +20,9 @@ use std::collections::BTreeMap;
 
 use super::pull::BRANCHES;
 use super::record;
-use super::{ForgeError, OtherPulls, OwnPulls, Proposal, Proposed, PullRequest, PullState, Verdicts};
+use super::{
+    Deployments, ForgeError, OtherPulls, OwnPulls, Proposal, Proposed, PullRequest, PullState, Verdicts,
+};
 use crate::git::{GitError, RefUpdate, Repository, Revision, Signature, Upstream};
 
 const PULLS: &str = "refs/fleetwright/pulls/";
@@ -61,11 +63,6 @@ impl<'a> LocalForge<'a> {
     pub fn list(&self) -> Result<Vec<PullRequest>, ForgeError> {
         let stored = self.read_all(&self.upstream.fetch()?)?;
         Ok(stored.into_iter().map(|stored| stored.pull).collect())
-    }
-
-    /// Returns one pull request.
-    pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
-        Ok(self.read(&self.upstream.fetch()?, number)?.pull)
     }
 
     /// Closes an open pull request and deletes its head branch unless others committed to it.
@@ -274,6 +271,10 @@ impl<'a> LocalForge<'a> {
 }
 
 impl OwnPulls for LocalForge<'_> {
+    fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
+        Ok(self.read(&self.upstream.fetch()?, number)?.pull)
+    }
+
     fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
         let mut pulls = self.list()?;
         pulls.retain(|pull| pull.proposal.head == head);
@@ -342,6 +343,8 @@ impl OwnPulls for LocalForge<'_> {
 impl OtherPulls for LocalForge<'_> {}
 
 impl Verdicts for LocalForge<'_> {}
+
+impl Deployments for LocalForge<'_> {}
 
 fn replaced(number: u64, open: u64) -> ForgeError {
     let message =

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::git::Upstream;
 
+mod deployment;
 mod error;
 pub mod github;
 mod interface;
@@ -16,9 +17,10 @@ mod pull;
 mod record;
 mod verdict;
 
+pub use deployment::{Deployment, DeploymentState, DeploymentStatus};
 pub use error::ForgeError;
 pub use github::{GitHubError, GitHubFault, GitHubFaultKind, GitHubForge};
-pub use interface::{Forge, OtherPulls, OwnPulls, Verdicts};
+pub use interface::{Deployments, Forge, OtherPulls, OwnPulls, Verdicts};
 pub use local::LocalForge;
 pub use pull::{Obstacle, Origin, Proposal, Proposed, ProposedHead, PullRequest, PullState, REVIEWED_LABEL};
 pub use verdict::{

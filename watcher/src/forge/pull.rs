@@ -95,6 +95,15 @@ pub enum Proposed {
 }
 
 impl Proposed {
+    /// Returns the word for it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Opened(_) => "opened",
+            Self::Updated(_) => "updated",
+            Self::Unchanged(_) => "unchanged",
+        }
+    }
+
     /// Returns the number of the pull request.
     pub(crate) const fn number(self) -> u64 {
         let (Self::Opened(number) | Self::Updated(number) | Self::Unchanged(number)) = self;

@@ -26,7 +26,14 @@ const SHORTEST: usize = 8;
 const MOST_ISSUED: usize = 32;
 
 /// The environment variables that hold secrets of ours, whether they are used or not.
-const VARIABLES: [&str; 4] = ["FLEETWRIGHT_TOKEN", "FLEETWRIGHT_WEBHOOK_SECRET", "GITHUB_TOKEN", "GH_TOKEN"];
+const VARIABLES: [&str; 6] = [
+    "FLEETWRIGHT_SLACK_TOKEN",
+    "FLEETWRIGHT_SLACK_WEBHOOK",
+    "FLEETWRIGHT_TOKEN",
+    "FLEETWRIGHT_WEBHOOK_SECRET",
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+];
 
 /// The forms in which a secret is repeated.
 type Forms = Vec<String>;

@@ -17,7 +17,7 @@ use std::thread;
 
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
-use fleetwright::forge::{Home, LocalForge, PullRequest, PullState};
+use fleetwright::forge::{Home, LocalForge, OwnPulls as _, PullRequest, PullState};
 use fleetwright::git::{Repository, Revision, Signature, Upstream, blob_id};
 use fleetwright::run::{GroupReport, Pipeline, Published, RunReport, Settings, WorkerSettings};
 use fleetwright::working_tree::read_working_tree;

@@ -12,6 +12,7 @@ mod account;
 mod checks;
 mod client;
 mod deliveries;
+mod deployments;
 mod marker;
 mod pages;
 mod people;
@@ -68,6 +69,10 @@ impl<'a> GitHubForge<'a> {
 }
 
 impl OwnPulls for GitHubForge<'_> {
+    fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
+        Ok(pulls::read(&self.pull(number)?))
+    }
+
     fn of_head(&self, head: &str) -> Result<Vec<PullRequest>, ForgeError> {
         let pulls = self.pulls_of(head, "all")?;
         Ok(pulls.iter().map(pulls::read).collect())
@@ -153,11 +158,6 @@ impl OwnPulls for GitHubForge<'_> {
 }
 
 impl GitHubForge<'_> {
-    /// Returns one pull request.
-    pub fn show(&self, number: u64) -> Result<PullRequest, ForgeError> {
-        Ok(pulls::read(&self.pull(number)?))
-    }
-
     /// Merges an open pull request whose head is `head` still.
     fn merge(&self, number: u64, head: Revision) -> Result<wire::Merge, GitHubError> {
         let route = self.route(&format!("/pulls/{number}/merge"));

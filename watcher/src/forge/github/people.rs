@@ -10,7 +10,7 @@ use super::client::Call;
 use super::wire;
 use super::{GitHubError, GitHubFaultKind, GitHubForge};
 use crate::forge::pull::BRANCHES;
-use crate::forge::{ForgeError, Obstacle, Origin, OtherPulls, ProposedHead, PullState};
+use crate::forge::{ForgeError, Obstacle, Origin, OtherPulls, OwnPulls as _, ProposedHead, PullState};
 use crate::git::Revision;
 use crate::output::with_causes;
 use crate::percent::encoded;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use testkit::github::{self, FaultKind, GitHub};
 
 use super::*;
-use crate::forge::CommitStatus;
+use crate::forge::{CommitStatus, Deployment, DeploymentState, DeploymentStatus, Deployments as _};
 use crate::git::scene::{Scene, path};
 use crate::git::{CommitRequest, TreeChange, rendered_message};
 use crate::http::Url;
@@ -658,4 +658,42 @@ fn a_look_sees_which_page_changed_and_fails_if_one_cannot_be_asked_for() {
     assert_eq!(world.client.look("gone").unwrap()[0], None);
     world.github.state().tokens.clear();
     assert!(world.client.look("main").is_err());
+}
+
+#[test]
+fn a_deployment_is_made_once_for_a_revision_and_an_environment_however_often_it_begins() {
+    let world = World::new();
+    let clock = world.github.clock();
+    let identity = Identity::of_token(github::ACTIONS_TOKEN.into());
+    let clock = Clock { now: Box::new(clock.0), wait: Box::new(clock.1) };
+    let client = Client::new(world.client.place().clone(), identity, clock);
+    let forge = GitHubForge::new(&client, &world.upstream);
+    let of = |environment: &str| Deployment {
+        environment: environment.into(),
+        revision: world.start,
+        description: "\u{202e}".repeat(200),
+    };
+    for kind in [FaultKind::CutAfter, FaultKind::After(502)] {
+        world.github.fail("POST", "/deployments", 1, kind);
+        let made = forge.deployment(&of("control")).unwrap().unwrap();
+        assert_eq!(forge.deployment(&of("control")).unwrap(), Some(made), "{kind:?}");
+    }
+    let app = forge.deployment(&of("app")).unwrap().unwrap();
+    let status = |state| DeploymentStatus {
+        state,
+        description: "x".repeat(200),
+        log_url: Some("https://github.com/acme/fleet/actions/runs/7".into()),
+        environment_url: None,
+    };
+    forge.report_deployment(app, &status(DeploymentState::InProgress)).unwrap();
+    forge.report_deployment(app, &status(DeploymentState::Success)).unwrap();
+    let made = world.github.state().deployments.clone();
+    let made: Vec<_> = made.iter().map(|made| (made.environment.as_str(), made.statuses.len())).collect();
+    assert_eq!(made, [("control", 0), ("app", 2)]);
+    // What another account made for the same revision and environment is not ours.
+    world.github.state().deployments.iter_mut().for_each(|made| made.author = "mallory".into());
+    assert_ne!(forge.deployment(&of("app")).unwrap(), Some(app));
+    let refused = world.forge().deployment(&of("app")).unwrap_err();
+    assert!(is_fault(&refused, GitHubFaultKind::Stalled), "{refused:?}");
+    world.github.assert_described();
 }

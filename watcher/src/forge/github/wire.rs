@@ -140,6 +140,14 @@ pub(super) struct Status {
     pub(super) creator: Option<User>,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Deployment {
+    pub(super) id: u64,
+    pub(super) sha: Revision,
+    pub(super) environment: String,
+    pub(super) creator: Option<User>,
+}
+
 /// What changes of a pull request.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct PullEdit {

@@ -1,9 +1,9 @@
-//! The address: HTTP/1.1 on loopback, one thread, each request answered by the state.
+//! A server of HTTP/1.1 on loopback: one thread, each request answered by a function.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
@@ -15,14 +15,23 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::api::{self, Outcome};
-use super::state::State;
 use super::wire::{Reply, Request, parse_query};
 
 /// The largest body that is read.
 const BODY_LIMIT: usize = 32 << 20;
 /// Where GitHub Enterprise Server has its API.
 const ENTERPRISE_PREFIX: &str = "/api/v3";
+
+/// What goes back to the client.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A reply.
+    Reply(Reply),
+    /// Nothing: the connection ends.
+    Cut,
+}
+
+type Answer = dyn Fn(&Request) -> Outcome + Send + Sync;
 
 /// A server that ends when it is dropped.
 #[derive(Debug)]
@@ -46,26 +55,26 @@ impl std::fmt::Display for CutOff {
 impl std::error::Error for CutOff {}
 
 impl Server {
-    /// Starts a server that answers from `state`, which is told the address.
-    pub fn start(state: Arc<Mutex<State>>) -> Result<Self> {
+    /// Starts a server that answers by a function.
+    pub fn start(answer: impl Fn(&Request) -> Outcome + Send + Sync + 'static) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let address = listener.local_addr()?;
-        state.lock().unwrap_or_else(PoisonError::into_inner).root = format!("http://{address}");
+        let answer: Arc<Answer> = Arc::new(answer);
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async {
                 tokio::select! {
                     _ = stopped => {}
-                    result = accept(&listener, &state) => match result {
+                    result = accept(&listener, &answer) => match result {
                         Ok(never) => match never {},
-                        Err(error) => eprintln!("the fake GitHub ended: {error}"),
+                        Err(error) => eprintln!("a fake server ended: {error}"),
                     },
                 }
             });
         };
         let thread =
-            std::thread::Builder::new().name("github".into()).spawn(serve).context("start a thread")?;
+            std::thread::Builder::new().name("fake server".into()).spawn(serve).context("start a thread")?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -82,24 +91,23 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: &TcpListener, state: &Arc<Mutex<State>>) -> std::io::Result<Infallible> {
+async fn accept(listener: &TcpListener, answer: &Arc<Answer>) -> std::io::Result<Infallible> {
     loop {
         let (stream, _) = listener.accept().await?;
-        let state = Arc::clone(state);
+        let answer = Arc::clone(answer);
         tokio::spawn(async move {
             // A client may go away at any time, and a cut is an error on purpose.
-            let _ = serve(stream, state).await;
+            let _ = serve(stream, answer).await;
         });
     }
 }
 
-async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) -> hyper::Result<()> {
+async fn serve(stream: TcpStream, answer: Arc<Answer>) -> hyper::Result<()> {
     let answer = service_fn(move |request| {
-        let state = Arc::clone(&state);
+        let answer = Arc::clone(&answer);
         async move {
             let request = read(request).await.map_err(|_| CutOff)?;
-            let outcome = api::exchange(&mut state.lock().unwrap_or_else(PoisonError::into_inner), &request);
-            match outcome {
+            match answer(&request) {
                 Outcome::Reply(reply) => Ok(write(&reply)),
                 Outcome::Cut => Err(CutOff),
             }
@@ -142,9 +150,13 @@ fn write(reply: &Reply) -> hyper::Response<Full<Bytes>> {
     for (name, value) in &reply.headers {
         response = response.header(name, value);
     }
-    let body = reply.body.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (kind, body) = match &reply.body {
+        Some(serde_json::Value::String(text)) => ("text/plain; charset=utf-8", text.clone()),
+        Some(body) => ("application/json; charset=utf-8", body.to_string()),
+        None => ("application/json; charset=utf-8", String::new()),
+    };
     response
-        .header("content-type", "application/json; charset=utf-8")
+        .header("content-type", kind)
         .body(Full::from(body))
         .unwrap_or_else(|error| hyper::Response::new(Full::from(error.to_string())))
 }
