@@ -39,6 +39,14 @@ pub enum CommandError {
         /// All of them, sorted by place.
         problems: Vec<Problem>,
     },
+    /// The inputs do not render without a change that is to be taken back.
+    #[error("{} in the inputs without what `{}` changed", counted(problems.len(), "problem"), change.short())]
+    ProblemsWithout {
+        /// The change.
+        change: Revision,
+        /// All of them, sorted by place.
+        problems: Vec<Problem>,
+    },
     /// Reading from or writing to git failed.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -101,9 +109,11 @@ impl CommandError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Worker { death, .. } if death.is_transient() => Exit::Unexpected,
-            Self::Problems { .. } | Self::ProblemsIn { .. } | Self::Worker { .. } | Self::Refused(_) => {
-                Exit::Problems
-            }
+            Self::Problems { .. }
+            | Self::ProblemsIn { .. }
+            | Self::ProblemsWithout { .. }
+            | Self::Worker { .. }
+            | Self::Refused(_) => Exit::Problems,
             Self::Git(_)
             | Self::WorkingTree(WorkingTreeError::Git(_))
             | Self::Identity(_)
@@ -134,6 +144,10 @@ impl CommandError {
             Self::ProblemsIn { .. } => {
                 Some("compare with a revision without problems, or fix them there first".to_owned())
             }
+            Self::ProblemsWithout { .. } => Some(
+                "what came later builds on the change: take that back first, or change the inputs by hand"
+                    .to_owned(),
+            ),
             Self::Problems { .. } | Self::Unexpected { .. } => None,
         }
     }
@@ -195,7 +209,9 @@ impl CommandError {
     /// Returns the problems in the input, if that is what is wrong.
     pub(crate) fn problems(&self) -> &[Problem] {
         match self {
-            Self::Problems { problems } | Self::ProblemsIn { problems, .. } => problems,
+            Self::Problems { problems }
+            | Self::ProblemsIn { problems, .. }
+            | Self::ProblemsWithout { problems, .. } => problems,
             _ => &[],
         }
     }

@@ -113,7 +113,7 @@ impl GitHub {
         let server = Server::start(move |request| {
             api::exchange(&mut answering.lock().unwrap_or_else(PoisonError::into_inner), request)
         })?;
-        let fake = Self { server, state };
+        let fake = Self { state, server };
         fake.state().root = fake.url();
         Ok(fake)
     }

@@ -20,7 +20,7 @@ pub fn show(blocks: &[Value]) -> Result<String, Vec<String>> {
     let (mut shown, mut faults) = (String::new(), Vec::new());
     for (number, block) in blocks.iter().enumerate() {
         match line(block) {
-            Ok(line) => shown.push_str(&format!("  {line}\n")),
+            Ok(line) => shown.extend(["  ", &line, "\n"]),
             Err(fault) => faults.push(format!("[ERROR] {fault} [json-pointer:/blocks/{number}]")),
         }
     }

@@ -102,7 +102,7 @@ impl Slack {
             let name = &state.channels[&message.channel].0;
             let mark = if message.thread.is_some() { "↳" } else { "#" };
             let edits = if message.edits > 0 { format!(" ({} edits)", message.edits) } else { String::new() };
-            seen.push_str(&format!("{mark} {name}{edits}: {}\n{}\n", message.text, message.shown));
+            seen.extend([mark, " ", name, &edits, ": ", &message.text, "\n", &message.shown, "\n"]);
         }
         seen
     }

@@ -13,6 +13,7 @@ mod print;
 mod pulls;
 mod register;
 mod render;
+mod rollback;
 mod run;
 mod runtime;
 mod schema;
@@ -66,6 +67,8 @@ enum Command {
     Run(run::Args),
     /// List, show, merge and close the pull requests of the local forge.
     Pulls(pulls::Args),
+    /// Open one pull request that takes a change back: its inputs, and what was rendered from them.
+    Rollback(rollback::Args),
     /// Register a GitHub App for the service to act as.
     Register(register::Args),
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
@@ -154,6 +157,7 @@ impl Cli {
             Command::Watch => watch::run(global),
             Command::Run(args) => run::run(global, args),
             Command::Pulls(args) => pulls::run(global, args),
+            Command::Rollback(args) => rollback::run(global, args),
             Command::Register(args) => register::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),

@@ -18,6 +18,7 @@ pub use checkout::tracked::Tracked;
 pub use error::{Fault, FaultKind, GitError};
 pub use history::inputs::SourceMemory;
 pub use history::log::{CommitSummary, FilesChanged};
+pub use history::without::Change;
 pub use mirror::clones::mirror_folder;
 pub use mirror::upstream::Upstream;
 pub use objects::commit::{CommitRequest, SOURCE_REVISION, TreeChange, rendered_message};

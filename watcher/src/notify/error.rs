@@ -32,8 +32,10 @@ impl NotifyError {
             "no_service" | "no_team" => "check the address of the webhook: it was removed, or is not whole",
             _ => "see the description of the error in Slack's documentation of its Web API",
         };
-        let details: String = details.iter().map(|detail| format!("; {detail}")).collect();
-        Self::new(format!("Slack answers `{word}`{details}"), hint)
+        let details = details.iter().map(String::as_str);
+        let message =
+            [&*format!("Slack answers `{word}`")].into_iter().chain(details).collect::<Vec<_>>().join("; ");
+        Self::new(message, hint)
     }
 
     /// Returns what to do about it, if something is known.

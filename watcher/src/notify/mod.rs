@@ -5,6 +5,7 @@
 
 mod blocks;
 mod error;
+mod notice;
 mod slack;
 
 use std::env;
@@ -16,6 +17,7 @@ use crate::http::Url;
 use crate::secrets;
 
 pub use error::NotifyError;
+pub use notice::Notice;
 pub use slack::{Pause, Slack};
 
 use slack::Sent;
@@ -27,19 +29,6 @@ const TOKEN: &str = "FLEETWRIGHT_SLACK_TOKEN";
 const CHANNEL: &str = "FLEETWRIGHT_SLACK_CHANNEL";
 /// Where Slack's Web API is, if not at its usual address.
 const API: &str = "FLEETWRIGHT_SLACK_API";
-
-/// A notice. Its texts may come from outside: they are shown as they are, and nothing in them is a link or a mention.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notice {
-    /// What it is about, in one line.
-    pub title: String,
-    /// Names with values.
-    pub facts: Vec<(&'static str, String)>,
-    /// More lines.
-    pub lines: Vec<String>,
-    /// Words with the addresses that they lead to.
-    pub links: Vec<(&'static str, String)>,
-}
 
 /// The notices about one thing: the first stands in the channel, and what follows below it.
 pub struct Thread {

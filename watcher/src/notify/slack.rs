@@ -22,7 +22,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
 /// The longest time that all waits for a rate limit together take, and how many there are.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 const MAX_WAITS: usize = 3;
 /// How long to wait if Slack names no time.
 const USUAL_WAIT: Duration = Duration::from_secs(1);
@@ -176,12 +176,12 @@ impl Slack {
             }
             let wait = answer.header(&RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
             let wait = wait.map_or(USUAL_WAIT, Duration::from_secs);
-            if wait > left || waits == MAX_WAITS {
+            let Some(rest) = left.checked_sub(wait).filter(|_| waits < MAX_WAITS) else {
                 let message = format!("Slack asks to wait {} seconds more", wait.as_secs());
                 return Err(NotifyError::new(message, "fewer notices a minute reach the channel"));
-            }
+            };
             (self.pause)(wait);
-            (left, waits) = (left - wait, waits + 1);
+            (left, waits) = (rest, waits + 1);
         }
     }
 }

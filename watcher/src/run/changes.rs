@@ -71,6 +71,12 @@ impl Fleet {
         })
     }
 
+    /// Plans what changes, whatever group it belongs to.
+    pub(super) fn plan_of_all(self) -> Plan {
+        let facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
+        plan::plan(&self.changes, &self.published, facts)
+    }
+
     /// Plans what changes for each group, in the order of publishing; no group is left out.
     pub(super) fn plan(self, group_of: impl Fn(&ClusterName) -> Group) -> Vec<GroupPlan> {
         let facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();

@@ -16,6 +16,7 @@ mod publish;
 mod report;
 mod review;
 mod reviewed;
+mod rollback;
 mod worker;
 
 pub use crate::forge::{REVIEW, REVIEWED_LABEL};
@@ -25,4 +26,5 @@ pub use head::Head;
 pub use pipeline::{BaseRendering, Pipeline};
 pub use report::{GroupReport, Published, RunReport};
 pub use review::{ACCEPT_LABEL, RENDER_LABEL};
+pub use rollback::{RollbackReport, RolledBack, Target, rollback};
 pub use worker::{Limits, Purpose, WorkerDeath, WorkerSettings, leave_no_core, work};

@@ -77,9 +77,7 @@ impl Published {
     fn word(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
-            Self::Proposed(Proposed::Opened(_)) => "opened",
-            Self::Proposed(Proposed::Updated(_)) => "updated",
-            Self::Proposed(Proposed::Unchanged(_)) => "unchanged",
+            Self::Proposed(proposed) => proposed.word(),
             Self::Closed(_) => "closed",
             Self::Declined(_) => "declined",
             Self::LeftAlone { .. } => "leftAlone",

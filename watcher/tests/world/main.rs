@@ -17,6 +17,7 @@ mod office;
 mod platform;
 mod repeated_tokens;
 mod review;
+mod rollback;
 mod service;
 mod stories;
 mod together;

@@ -61,7 +61,7 @@ impl Repository {
     }
 }
 
-fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
+pub(super) fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
     let mut paths = Vec::new();
     for conflict in index.conflicts()? {
         let conflict = conflict?;

@@ -6,3 +6,4 @@ pub(in crate::git) mod log;
 mod merge;
 pub(in crate::git) mod reach;
 mod taken_back;
+pub(in crate::git) mod without;

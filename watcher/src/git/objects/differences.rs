@@ -48,7 +48,7 @@ impl Entry {
     }
 
     /// Returns what a tree holds, if it is no folder.
-    pub(super) fn of_tree(entry: &TreeEntry<'_>) -> Option<Self> {
+    pub(in crate::git) fn of_tree(entry: &TreeEntry<'_>) -> Option<Self> {
         let is_folder = entry.kind() == Some(ObjectType::Tree);
         (!is_folder).then(|| Self { mode: entry.filemode_raw(), id: blob_id(entry.id()) })
     }

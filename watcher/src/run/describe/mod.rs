@@ -63,7 +63,8 @@ impl Description<'_> {
         let links = Links::of(run);
         let risks = links.risks(repository, self.base)?;
         let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - MARGIN;
-        let title = title(*group, &commit).unwrap_or_else(|| markdown::title(plan, group.as_str()));
+        let title = subject(&format!("Render {group}"), &commit)
+            .unwrap_or_else(|| markdown::title(plan, group.as_str()));
         let mut body = origin(&links, &commit);
         if let Some(number) = self.reviewed {
             let _ = writeln!(body, "This very change was read before the merge of #{number}.\n");
@@ -91,7 +92,7 @@ impl Links {
         }))
     }
 
-    fn commit(&self, revision: Revision) -> String {
+    pub fn commit(&self, revision: Revision) -> String {
         match &self.web {
             Some(web) => format!("[`{}`]({web}/commit/{revision})", revision.short()),
             None => format!("`{}`", revision.short()),
@@ -99,14 +100,14 @@ impl Links {
     }
 }
 
-/// Returns the title: the subject of the commit that is rendered; nothing if no word of it can stand in one.
-fn title(group: Group, source: &CommitSummary) -> Option<String> {
+/// Returns a title: what is done, and the subject of a commit; nothing if no word of that can stand in one.
+pub(super) fn subject(what: &str, commit: &CommitSummary) -> Option<String> {
     let is_plain = |c: char| c.is_alphanumeric() || " .,:;-_/+=()→'".contains(c);
-    let visible = visible(&source.title);
+    let visible = visible(&commit.title);
     let plain: String =
         visible.chars().filter(|c| *c != '#').map(|c| if is_plain(c) { c } else { ' ' }).collect();
     let subject = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    let title = format!("Render {group}: {subject}");
+    let title = format!("{what}: {subject}");
     let is_whole = title.chars().count() <= markdown::TITLE_LIMIT;
     let cut =
         || title.chars().take(markdown::TITLE_LIMIT - 1).collect::<String>().trim_end().to_owned() + "…";
@@ -145,8 +146,9 @@ fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, parents: usi
     let mainline = if parents > 1 { "-m 1 " } else { "" };
     let _ = writeln!(
         text,
-        "\nTo take this back after the merge, revert what it was rendered from (`git revert {mainline}{}`) on {}, and merge the pull request that follows. A revert of this one \
-         alone is proposed again.",
+        "\nTo take this back after the merge, run `fleetwright rollback {}`; or revert what it was rendered from (`git revert {mainline}{}`) on {}, and merge the pull request \
+         that follows. A revert of this one alone is proposed again.",
+        source.short(),
         source.short(),
         code(base, MAX_SHOWN)
     );
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_title_is_the_subject_without_what_could_be_a_mention_or_markup() {
-        let title = |subject: &str| title(Group::App, &commit(subject, "Ann"));
+        let title = |title: &str| subject("Render app", &commit(title, "Ann"));
         assert_eq!(
             title("Bump cert-manager to v1.22 (#12)").unwrap(),
             "Render app: Bump cert-manager to v1.22 (12)"
@@ -223,7 +225,7 @@ mod tests {
 
         [All files](https://github.com/acme/fleet/compare/main...fleetwright/app) · [Pull request of control](https://github.com/acme/fleet/pulls?q=is%3Apr+is%3Aopen+head%3Afleetwright/control), if there is one: it goes first.
 
-        To take this back after the merge, revert what it was rendered from (`git revert a1a1a1a`) on `main`, and merge the pull request that follows. A revert of this one alone is proposed again.
+        To take this back after the merge, run `fleetwright rollback a1a1a1a`; or revert what it was rendered from (`git revert a1a1a1a`) on `main`, and merge the pull request that follows. A revert of this one alone is proposed again.
         ");
         assert_snapshot!(text(&links(None, "release/`1`")), @"
         Rendered from `a1a1a1a`: ``Move `the` @hub`` by `Ann <b>`.
@@ -233,7 +235,7 @@ mod tests {
 
         All files: ``git diff release/`1`...fleetwright/app``. Pull request of control, if there is one: `fleetwright pulls list`; it goes first.
 
-        To take this back after the merge, revert what it was rendered from (`git revert a1a1a1a`) on `` release/`1` ``, and merge the pull request that follows. A revert of this one alone is proposed again.
+        To take this back after the merge, run `fleetwright rollback a1a1a1a`; or revert what it was rendered from (`git revert a1a1a1a`) on `` release/`1` ``, and merge the pull request that follows. A revert of this one alone is proposed again.
         ");
         let merge = ways(&github, Group::Control, &plan, source.revision, 2);
         assert!(
