@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::key_path::{Step, key, keys};
 use crate::tree::{Below, walk};
-use crate::yaml::Value;
+use crate::yaml::{self, Value};
 
 /// The version of Argo CD's objects, without the number.
 const GROUP: &str = "argoproj.io/";
@@ -52,20 +52,70 @@ pub struct Registered {
     pub path: Vec<Step>,
 }
 
+/// An Application that is written out, or that an `ApplicationSet` makes, as Argo CD has it once it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// Its name.
+    pub name: String,
+    /// The namespace that it is in.
+    pub namespace: String,
+    /// The `ApplicationSet` that makes it, if one does.
+    pub set: Option<String>,
+    /// What the element of the set calls itself, or else the Application's name.
+    pub element: String,
+    /// What it takes its objects from, in order.
+    pub sources: Vec<DesiredSource>,
+}
+
+/// What an Application takes objects or values from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DesiredSource {
+    /// The repository.
+    pub repository: String,
+    /// The chart, if that is a repository of charts.
+    pub chart: Option<String>,
+    /// The version or the branch.
+    pub revision: String,
+    /// The folder in the repository, if it takes objects from one.
+    pub path: String,
+}
+
+/// The objects of Argo CD's that a file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DesiredObjects {
+    /// The Applications that are written out or made of what stands in the file.
+    pub applications: Vec<Desired>,
+    /// The names of the `ApplicationSet`s, each with whether it makes further Applications, which the file does not name.
+    pub sets: Vec<(String, bool)>,
+}
+
+/// Reads the Applications that a rendered file asks for; nothing if it is not YAML.
+#[must_use]
+pub fn desired(text: &str) -> Option<DesiredObjects> {
+    let mut found = DesiredObjects::default();
+    for node in yaml::parse(text).ok()? {
+        let object = yaml::interpret_as_written(&node);
+        let set = object.text_at(&["metadata", "name"]).filter(|_| is_kind(&object, "ApplicationSet"));
+        let (namespace, written) = (namespace(&object), applications(&object));
+        let named: Vec<_> = written.iter().filter_map(|made| made.desired(set, namespace)).collect();
+        let makes_more = finds_elsewhere(&object) || named.len() < written.len();
+        found.sets.extend(set.map(|name| (name.to_owned(), makes_more)));
+        found.applications.extend(named);
+    }
+    Some(found)
+}
+
+/// Returns the namespace that an object's Applications are in.
+fn namespace(object: &Value) -> &str {
+    let of_template = object.text_at(&["spec", "template", "metadata", "namespace"]);
+    of_template.or_else(|| object.text_at(&["metadata", "namespace"])).unwrap_or_default()
+}
+
 /// Returns what an object means to Argo CD, if it means anything beside itself.
 pub(crate) fn part(object: &Value, is_on_hub: bool) -> Option<ArgoPart> {
     let made = applications(object).iter().filter_map(Application::made).collect();
     let registered = registered(object);
-    let part = ArgoPart {
-        is_on_hub,
-        namespace: object
-            .text_at(&["spec", "template", "metadata", "namespace"])
-            .or_else(|| object.text_at(&["metadata", "namespace"]))
-            .unwrap_or_default()
-            .to_owned(),
-        made,
-        registered,
-    };
+    let part = ArgoPart { is_on_hub, namespace: namespace(object).to_owned(), made, registered };
     (!part.made.is_empty() || part.registered.is_some()).then_some(part)
 }
 
@@ -152,6 +202,27 @@ impl<'v> Application<'v> {
     /// Returns what it is written as, before its own templates are filled in.
     pub fn template(&self) -> &'v Value {
         self.template
+    }
+
+    fn desired(&self, set: Option<&str>, namespace: &str) -> Option<Desired> {
+        let name = self.text(&["metadata", "name"])?;
+        let own = self.element.as_ref().and_then(|element| element.value.text_at(&["name"]));
+        let source = |(_, source): (Vec<Step>, &Value)| {
+            let text = |key| self.filled(source.text_at(&[key])?).map(Cow::into_owned);
+            DesiredSource {
+                repository: text("repoURL").unwrap_or_default(),
+                chart: text("chart").filter(|chart| !chart.is_empty()),
+                revision: text("targetRevision").unwrap_or_default(),
+                path: text("path").unwrap_or_default(),
+            }
+        };
+        Some(Desired {
+            element: own.unwrap_or(&name).to_owned(),
+            namespace: namespace.to_owned(),
+            set: set.map(str::to_owned),
+            sources: self.sources().map(source).collect(),
+            name: name.into_owned(),
+        })
     }
 
     fn made(&self) -> Option<Made> {
@@ -298,7 +369,6 @@ pub(crate) fn registered(object: &Value) -> Option<Registered> {
 mod tests {
     use super::*;
     use crate::key_path::text_of;
-    use crate::yaml;
 
     fn object(text: &str) -> Value {
         yaml::interpret(&yaml::parse(text).unwrap()[0]).unwrap()
@@ -332,5 +402,39 @@ mod tests {
         assert_eq!(made(&set(true, "{{ .nmae }}", "[{name: x}]")), []);
         assert_eq!(made(&set(true, "{{ .name", "[{name: x}]")), []);
         assert_eq!(made(&set(true, "a", "[]")), []);
+    }
+
+    #[test]
+    fn what_a_file_asks_for_is_read_with_its_sources() {
+        let text = concat!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\n",
+            "metadata: {name: app, namespace: argocd}\nspec:\n  goTemplate: true\n",
+            "  generators: [{list: {elements: [{name: loki, version: \"1.10\"}, {name: web, version: 2.0.0}]}}]\n",
+            "  template:\n    metadata: {name: 'app-{{ .name }}'}\n    spec:\n      sources:\n",
+            "      - {repoURL: 'https://charts', chart: '{{ .name }}', targetRevision: '{{ .version }}'}\n",
+            "      - {repoURL: 'https://git', targetRevision: main, ref: values}\n",
+            "---\napiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: root, namespace: argocd}\n",
+            "spec: {source: {repoURL: 'https://git', targetRevision: main, path: out}}\n",
+            "---\napiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: app}\n",
+        );
+        let found = desired(text).unwrap();
+        assert_eq!(found.sets, [("app".to_owned(), false)]);
+        let source = |source: &DesiredSource| {
+            format!("{} {} {}", source.repository, source.chart.as_deref().unwrap_or("-"), source.revision)
+        };
+        let shown = found.applications.iter().map(|made| {
+            let sources = made.sources.iter().map(source).collect::<Vec<_>>().join(", ");
+            format!("{} {} {} {:?}: {sources}", made.namespace, made.name, made.element, made.set.as_deref())
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                "argocd app-loki loki Some(\"app\"): https://charts loki 1.10, https://git - main",
+                "argocd app-web web Some(\"app\"): https://charts web 2.0.0, https://git - main",
+                "argocd root root None: https://git - main",
+            ]
+        );
+        assert_eq!(desired("a: [").map(|_| ()), None);
+        assert_eq!(desired("a: 1\n").unwrap(), DesiredObjects::default());
     }
 }

@@ -18,7 +18,7 @@ pub mod secrets;
 
 pub mod snapshot;
 
-mod argo;
+pub mod argo;
 pub mod charts;
 
 pub mod inventory;

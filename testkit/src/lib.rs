@@ -1,5 +1,6 @@
 //! Wire-level fakes and generators for tests.
 
+pub mod cluster;
 pub mod crds;
 pub mod fleet;
 pub mod github;

@@ -10,6 +10,7 @@ use renderer::problem::Problem;
 use thiserror::Error;
 
 use crate::charts::ChartError;
+use crate::cluster::{ClusterError, ClusterErrorKind};
 use crate::events::Stopped;
 use crate::forge::ForgeError;
 use crate::git::{GitError, Revision};
@@ -62,6 +63,9 @@ pub enum CommandError {
     /// A chart could not be fetched or read.
     #[error(transparent)]
     Chart(#[from] ChartError),
+    /// A cluster was not reached, or refused.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The working tree could not be read.
     #[error(transparent)]
     WorkingTree(#[from] WorkingTreeError),
@@ -119,6 +123,8 @@ impl CommandError {
             | Self::Identity(_)
             | Self::Forge(ForgeError::Git(_)) => Exit::Git,
             Self::Forge(_) | Self::Registration(_) => Exit::Forge,
+            Self::Cluster(error) if matches!(error.kind, ClusterErrorKind::Unconfigured) => Exit::Usage,
+            Self::Cluster(_) => Exit::Cluster,
             Self::Usage { .. } => Exit::Usage,
             Self::Stopped(_)
             | Self::Chart(_)
@@ -135,6 +141,7 @@ impl CommandError {
             Self::Identity(error) | Self::Registration(error) => error.hint(),
             Self::Forge(error) => error.hint(),
             Self::Chart(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
             Self::Refused(refusal) => Some(refusal.hint()),
             Self::Worker { death, .. } => Some(death.hint().to_owned()),
             Self::Usage { hint, .. } => Some(hint.clone()),
@@ -142,7 +149,7 @@ impl CommandError {
             Self::WorkingTree(error) => error.hint(),
             Self::Stopped(_) => Some("start it again: it continues from what it finds".to_owned()),
             Self::ProblemsIn { .. } => {
-                Some("compare with a revision without problems, or fix them there first".to_owned())
+                Some("name a revision without problems, or fix them there first".to_owned())
             }
             Self::ProblemsWithout { .. } => Some(
                 "what came later builds on the change: take that back first, or change the inputs by hand"
@@ -170,6 +177,7 @@ impl CommandError {
             Self::Identity(error) => error.is_transient(),
             Self::Forge(error) => error.is_transient(),
             Self::Chart(error) => error.is_transient(),
+            Self::Cluster(error) => error.is_transient(),
             Self::WorkingTree(error) => error.is_transient(),
             Self::Worker { death, .. } => death.is_transient(),
             Self::Stopped(_) | Self::Write { .. } => true,

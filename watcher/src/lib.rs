@@ -16,6 +16,9 @@ pub mod http;
 pub mod identity;
 pub mod notify;
 
+pub mod cluster;
+
+pub mod argocd;
 pub mod charts;
 pub mod events;
 pub mod git;
@@ -24,6 +27,7 @@ pub mod working_tree;
 pub mod forge;
 
 pub mod error;
+pub mod live;
 pub mod run;
 
 pub mod service;

@@ -17,6 +17,8 @@ mod rollback;
 mod run;
 mod runtime;
 mod schema;
+mod status;
+mod wait;
 mod watch;
 mod worker;
 
@@ -69,6 +71,10 @@ enum Command {
     Pulls(pulls::Args),
     /// Open one pull request that takes a change back: its inputs, and what was rendered from them.
     Rollback(rollback::Args),
+    /// Show what Argo CD made of the fleet: what is synced, what is healthy, and what is wrong first.
+    Status(status::Args),
+    /// Wait until a revision is synced and healthy.
+    Wait(wait::Args),
     /// Register a GitHub App for the service to act as.
     Register(register::Args),
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
@@ -158,6 +164,8 @@ impl Cli {
             Command::Run(args) => run::run(global, args),
             Command::Pulls(args) => pulls::run(global, args),
             Command::Rollback(args) => rollback::run(global, args),
+            Command::Status(args) => status::run(global, args),
+            Command::Wait(args) => wait::run(global, args),
             Command::Register(args) => register::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),

@@ -47,14 +47,17 @@ pub fn start(format: LogFormat, quietest: Level, verbosity: u8) -> Result<(), Lo
     Ok(())
 }
 
-/// A crate that, at its lowest level, writes out every byte that goes over the wire, credentials and all.
-const LOUD_CRATE: &str = "ureq_proto";
+/// Crates that write out what goes over the wire, credentials and all, and the level above which they do not: one does
+/// at its lowest level, one whenever an answer is not what it expects.
+const LOUD_CRATES: [(&str, &str); 2] = [("ureq_proto", "warn"), ("kube", "off")];
 
 /// Reads a filter, and removes what no log may have in it, whatever is asked for.
 fn filter(directives: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let kept = directives.split(',').filter(|directive| !directive.trim_start().starts_with(LOUD_CRATE));
-    let quiet = format!("{LOUD_CRATE}=warn");
-    EnvFilter::builder().parse(kept.chain([quiet.as_str()]).collect::<Vec<_>>().join(","))
+    let is_loud =
+        |directive: &&str| LOUD_CRATES.iter().any(|(name, _)| directive.trim_start().starts_with(name));
+    let kept = directives.split(',').filter(|directive| !is_loud(directive)).map(str::to_owned);
+    let quiet = LOUD_CRATES.map(|(name, level)| format!("{name}={level}"));
+    EnvFilter::builder().parse(kept.chain(quiet).collect::<Vec<_>>().join(","))
 }
 
 fn subscriber<W: io::Write + 'static>(

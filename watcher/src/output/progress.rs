@@ -36,13 +36,31 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Shows how many of a number of things are done.
+    pub(crate) fn reach(&self, done: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        self.show_after_a_while();
+    }
+
+    /// Runs what prints on the same terminal.
+    pub(crate) fn beside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
+    fn show_after_a_while(&self) {
+        if !self.is_shown.is_completed() && self.start.elapsed() >= DELAY {
+            self.is_shown.call_once(|| self.bar.set_draw_target((self.target)()));
+        }
+    }
+}
+
 impl renderer::render::Progress for Progress {
     fn advance(&self, total: usize) {
         self.bar.set_length(total as u64);
         self.bar.inc(1);
-        if !self.is_shown.is_completed() && self.start.elapsed() >= DELAY {
-            self.is_shown.call_once(|| self.bar.set_draw_target((self.target)()));
-        }
+        self.show_after_a_while();
     }
 }
 

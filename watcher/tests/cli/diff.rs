@@ -267,7 +267,7 @@ fn a_revision_that_is_not_there_or_has_problems_is_named() {
     ! environments/prod/eu-1.yaml:1:7: `role` must be one of `control`, `app`
     !   hint: did you mean `app`?
     ! error: 1 problem in revision `HEAD`
-    !   hint: compare with a revision without problems, or fix them there first
+    !   hint: name a revision without problems, or fix them there first
     => 4
     ");
     let told = repo.refused(&["diff", "--format", "json"]);

@@ -19,6 +19,7 @@ mod problems;
 mod pulls;
 mod register;
 mod repositories;
+mod rollout;
 mod terminal;
 mod trees;
 mod watch;

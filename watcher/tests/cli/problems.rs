@@ -81,7 +81,7 @@ fn the_line_is_that_of_the_revision_which_has_the_problem() {
       |       ^
       hint: did you mean `app`?
     error: 1 problem in revision `HEAD`
-      hint: compare with a revision without problems, or fix them there first
+      hint: name a revision without problems, or fix them there first
     ");
 }
 

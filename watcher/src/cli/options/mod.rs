@@ -1,9 +1,11 @@
 //! Options that several commands take, and what commands share because of them.
 
 mod global;
+mod hub;
 mod listen;
 mod remote;
 
 pub use global::{Format, Global};
+pub(super) use hub::{HubArgs, Target};
 pub(super) use listen::Listen;
 pub(super) use remote::{ForgeName, RemoteArgs};

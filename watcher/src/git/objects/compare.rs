@@ -127,7 +127,11 @@ impl Repository {
     }
 
     /// The folders that stand below the root, by name. Loose files beside them belong to no cluster and stay.
-    fn published(&self, base: Revision, root: &RepoPath) -> Result<BTreeMap<String, Oid>, GitError> {
+    pub(super) fn published(
+        &self,
+        base: Revision,
+        root: &RepoPath,
+    ) -> Result<BTreeMap<String, Oid>, GitError> {
         self.check_is_folder(base, root)?;
         let Some(entry) = self.tree_entry(base, root.as_str())? else { return Ok(BTreeMap::new()) };
         let tree = self.inner.find_tree(entry.id());

@@ -4,6 +4,7 @@ pub(in crate::git) mod commit;
 pub(in crate::git) mod commit_object;
 pub(in crate::git) mod compare;
 pub(in crate::git) mod differences;
+mod folders;
 pub(in crate::git) mod object;
 pub(in crate::git) mod pack;
 pub(in crate::git) mod refs;

@@ -1,0 +1,202 @@
+//! What each request gets, as the API documents it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::objects::Objects;
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub method: String,
+    pub path: String,
+    pub query: BTreeMap<String, String>,
+    pub content_type: String,
+    pub token: String,
+    pub body: Vec<u8>,
+}
+
+/// What a request gets.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Status(u16, Value),
+    Watch(Watch),
+    Cut,
+}
+
+/// A watch that was opened.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub place: String,
+    pub namespace: String,
+    pub from: u64,
+    pub has_bookmarks: bool,
+    pub most: Option<usize>,
+}
+
+/// An address below a namespace.
+struct At {
+    place: String,
+    namespace: String,
+    name: Option<String>,
+}
+
+pub(super) fn answer(objects: &mut Objects, request: &Request) -> Answer {
+    objects.requests.push(format!("{} {}", request.method, request.path));
+    if objects.trouble.cut > 0 {
+        objects.trouble.cut -= 1;
+        return Answer::Cut;
+    }
+    if let Some(code) = objects.trouble.status {
+        return status(code, "Trouble", "the server is in trouble");
+    }
+    if request.path == "/version" {
+        return Answer::Status(200, json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.3" }));
+    }
+    if request.token != objects.token {
+        return status(401, "Unauthorized", "Unauthorized");
+    }
+    let Some(at) = At::of(&request.path) else {
+        return status(404, "NotFound", "the server could not find the requested resource");
+    };
+    let is_watch = request.query.get("watch").is_some_and(|text| text == "true" || text == "1");
+    let verb = match (request.method.as_str(), &at.name) {
+        ("GET", None) if is_watch => "watch",
+        ("GET", None) => "list",
+        ("GET", Some(_)) => "get",
+        ("PATCH", Some(_)) => "patch",
+        ("DELETE", Some(_)) => "delete",
+        _ => return status(405, "MethodNotAllowed", "the server does not allow this method"),
+    };
+    if objects.trouble.forbidden.contains(&verb) {
+        let plural = at.place.rsplit('/').next().unwrap_or_default();
+        let message = format!("{plural} is forbidden: User \"ann\" cannot {verb} resource \"{plural}\"");
+        return status(403, "Forbidden", &message);
+    }
+    match (verb, &at.name) {
+        ("watch", _) => watch(objects, at, &request.query),
+        ("list", _) => list(objects, &at, &request.query),
+        ("patch", Some(name)) => patch(objects, &at, name, request),
+        ("delete", Some(name)) => delete(objects, &at, name),
+        (_, Some(name)) => match objects.get(&at.place, &at.namespace, name) {
+            Some(object) => Answer::Status(200, object.clone()),
+            None => missing(&at, name),
+        },
+        _ => status(405, "MethodNotAllowed", "the server does not allow this method"),
+    }
+}
+
+impl At {
+    /// Reads `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL[/NAME]`, or the same of the core group.
+    fn of(path: &str) -> Option<Self> {
+        let (api, below) = path.strip_prefix('/')?.split_once("/namespaces/")?;
+        let mut parts = below.split('/');
+        let (namespace, plural) = (parts.next()?, parts.next()?);
+        let name = parts.next().map(str::to_owned);
+        let at = Self { place: format!("{api}/{plural}"), namespace: namespace.to_owned(), name };
+        parts.next().is_none().then_some(at)
+    }
+}
+
+fn status(code: u16, reason: &str, message: &str) -> Answer {
+    Answer::Status(code, failure(code, reason, message))
+}
+
+pub(super) fn failure(code: u16, reason: &str, message: &str) -> Value {
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code,
+    })
+}
+
+fn missing(at: &At, name: &str) -> Answer {
+    let plural = at.place.rsplit('/').next().unwrap_or_default();
+    status(404, "NotFound", &format!("{plural} \"{name}\" not found"))
+}
+
+/// Returns a page: `continue` names the version of the list and the last name on the page.
+fn list(objects: &mut Objects, at: &At, query: &BTreeMap<String, String>) -> Answer {
+    let limit = query.get("limit").and_then(|text| text.parse().ok()).filter(|limit| *limit > 0);
+    let (version, after) = match query.get("continue").and_then(|token| token.split_once(':')) {
+        Some((version, after)) => (version.parse().unwrap_or(0), after.to_owned()),
+        None => (objects.version(), String::new()),
+    };
+    if !after.is_empty() && (objects.trouble.expired_pages > 0 || objects.is_forgotten(version)) {
+        objects.trouble.expired_pages = objects.trouble.expired_pages.saturating_sub(1);
+        return status(
+            410,
+            "Expired",
+            "The provided continue parameter is too old to display a consistent list result",
+        );
+    }
+    let mut all = objects.after(&at.place, &at.namespace, &after);
+    let items: Vec<Value> = all.by_ref().take(limit.unwrap_or(usize::MAX)).cloned().collect();
+    let mut metadata = json!({ "resourceVersion": version.to_string() });
+    if all.next().is_some() {
+        let last = items.last().and_then(|item| item["metadata"]["name"].as_str()).unwrap_or_default();
+        metadata["continue"] = json!(format!("{version}:{last}"));
+    }
+    Answer::Status(200, json!({ "kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items }))
+}
+
+fn watch(objects: &Objects, at: At, query: &BTreeMap<String, String>) -> Answer {
+    let from = query.get("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
+    Answer::Watch(Watch {
+        place: at.place,
+        namespace: at.namespace,
+        from,
+        has_bookmarks: query.get("allowWatchBookmarks").is_some_and(|text| text == "true"),
+        most: objects.trouble.watch_events,
+    })
+}
+
+fn patch(objects: &mut Objects, at: &At, name: &str, request: &Request) -> Answer {
+    if request.content_type != "application/merge-patch+json" {
+        return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
+    }
+    let Some(mut object) = objects.get(&at.place, &at.namespace, name).cloned() else {
+        return missing(at, name);
+    };
+    let Ok(patch) = serde_json::from_slice::<Value>(&request.body) else {
+        return status(400, "BadRequest", "the patch is not JSON");
+    };
+    merge(&mut object, &patch);
+    let is_over = object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
+    if object["metadata"]["deletionTimestamp"].is_string() && is_over {
+        let removed = objects.remove(&at.place, &at.namespace, name);
+        return Answer::Status(200, removed.unwrap_or(object));
+    }
+    Answer::Status(200, objects.write(&at.place, object))
+}
+
+/// Lays a merge patch over a value (RFC 7396).
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().map(|target| target.remove(key));
+        } else {
+            merge(&mut target[key.as_str()], value);
+        }
+    }
+}
+
+/// An object with finalizers only gets a mark, and is gone when the last of them is.
+fn delete(objects: &mut Objects, at: &At, name: &str) -> Answer {
+    let Some(mut object) = objects.get(&at.place, &at.namespace, name).cloned() else {
+        return missing(at, name);
+    };
+    if object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty()) {
+        object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        return Answer::Status(200, objects.write(&at.place, object));
+    }
+    objects.remove(&at.place, &at.namespace, name);
+    Answer::Status(200, json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success" }))
+}

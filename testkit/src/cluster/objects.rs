@@ -1,0 +1,148 @@
+//! The objects, their versions, and what has happened to them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+/// A place of objects: group, version and plural as an address has them, such as `apis/argoproj.io/v1alpha1/applications`.
+pub(super) type Place = String;
+
+/// What a test makes go wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// Answer every request with this status.
+    pub status: Option<u16>,
+    /// Refuse these verbs: `list`, `watch`, `patch`, `delete`.
+    pub forbidden: Vec<&'static str>,
+    /// End the connection of the next requests without an answer.
+    pub cut: usize,
+    /// Answer the next pages after the first with 410: the list has become too old.
+    pub expired_pages: usize,
+    /// End each watch after so many events.
+    pub watch_events: Option<usize>,
+}
+
+/// One change of an object.
+#[derive(Clone, Debug)]
+pub(super) struct Happened {
+    pub version: u64,
+    pub place: Place,
+    pub kind: &'static str,
+    pub object: Value,
+}
+
+/// Is given what a client wrote, and returns what a controller puts where because of it.
+type Reaction = Box<dyn FnMut(&Value) -> Vec<(&'static str, Value)> + Send>;
+
+pub(super) struct Objects {
+    pub trouble: Trouble,
+    /// The credential that is asked for.
+    pub token: String,
+    /// The requests: method and address.
+    pub requests: Vec<String>,
+    version: u64,
+    /// Before this version the history is gone.
+    forgotten: u64,
+    by_name: BTreeMap<(Place, String, String), Value>,
+    history: Vec<Happened>,
+    reaction: Option<Reaction>,
+    /// Tells watches that something has happened.
+    pub changed: watch::Sender<u64>,
+}
+
+impl Objects {
+    pub fn new(token: &str) -> Self {
+        Self {
+            trouble: Trouble::default(),
+            token: token.to_owned(),
+            requests: Vec::new(),
+            version: 1,
+            forgotten: 0,
+            by_name: BTreeMap::new(),
+            history: Vec::new(),
+            reaction: None,
+            changed: watch::Sender::new(1),
+        }
+    }
+
+    pub fn react(&mut self, reaction: Reaction) {
+        self.reaction = Some(reaction);
+    }
+
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub const fn is_forgotten(&self, version: u64) -> bool {
+        version < self.forgotten
+    }
+
+    /// Forgets what has happened until now, as compaction does.
+    pub fn forget(&mut self) {
+        self.forgotten = self.version;
+        self.history.clear();
+    }
+
+    pub fn get(&self, place: &str, namespace: &str, name: &str) -> Option<&Value> {
+        self.by_name.get(&(place.to_owned(), namespace.to_owned(), name.to_owned()))
+    }
+
+    /// Returns the objects of a place in a namespace, after a name, in order.
+    pub fn after<'a>(
+        &'a self,
+        place: &'a str,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Value> {
+        let is_meant = move |(at, of, called): &&(Place, String, String)| {
+            at == place && of == namespace && called.as_str() > name
+        };
+        self.by_name.iter().filter(move |(key, _)| is_meant(key)).map(|(_, object)| object)
+    }
+
+    pub fn since(&self, place: &str, namespace: &str, version: u64) -> Vec<Happened> {
+        let is_meant = |it: &&Happened| {
+            it.version > version && it.place == place && it.object["metadata"]["namespace"] == namespace
+        };
+        self.history.iter().filter(is_meant).cloned().collect()
+    }
+
+    /// Puts an object there, in the version that follows.
+    pub fn put(&mut self, place: &str, mut object: Value) -> Value {
+        let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
+        let key = (place.to_owned(), text("namespace"), text("name"));
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let is_new = self.by_name.insert(key, object.clone()).is_none();
+        self.note(place, if is_new { "ADDED" } else { "MODIFIED" }, object.clone());
+        object
+    }
+
+    /// Puts what a client has written there, and then what a controller makes of it.
+    pub fn write(&mut self, place: &str, object: Value) -> Value {
+        let written = self.put(place, object);
+        if let Some(mut reaction) = self.reaction.take() {
+            let made = reaction(&written);
+            self.reaction = Some(reaction);
+            for (place, object) in made {
+                self.put(place, object);
+            }
+        }
+        written
+    }
+
+    pub fn remove(&mut self, place: &str, namespace: &str, name: &str) -> Option<Value> {
+        let key = (place.to_owned(), namespace.to_owned(), name.to_owned());
+        let mut object = self.by_name.remove(&key)?;
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.note(place, "DELETED", object.clone());
+        Some(object)
+    }
+
+    fn note(&mut self, place: &str, kind: &'static str, object: Value) {
+        self.history.push(Happened { version: self.version, place: place.to_owned(), kind, object });
+        self.changed.send_replace(self.version);
+    }
+}

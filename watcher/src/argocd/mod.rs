@@ -1,0 +1,20 @@
+//! What Argo CD says, and what follows from it: which Applications a revision asks for, what became of each of them,
+//! and what still runs that git no longer wants.
+//!
+//! Pure: it is given what was read from git and from a cluster, and the time. Knows nothing of how it is read.
+//! ([0026](../../../docs/design/0026-what-argo-cd-says.md))
+
+mod application;
+mod desired;
+mod faults;
+mod judge;
+mod rollout;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use application::{Application, ApplicationSet, HealthStatus, OperationState, REFRESH, SyncStatus};
+pub use desired::{DesiredFleet, Wanted};
+pub use judge::{DEGRADED_FOR, Reach, State};
+pub use rollout::{ApplicationState, GroupState, Leftover, Observed, Question, Rollout, rollout};
+pub use show::{document, markdown, text};

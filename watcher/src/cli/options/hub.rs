@@ -1,0 +1,80 @@
+//! Which Argo CD is asked, and about which revision: the arguments of the commands that look at clusters.
+
+use renderer::snapshot::OUTPUT;
+
+use crate::argocd::DesiredFleet;
+use crate::cluster::Client;
+use crate::error::CommandError;
+use crate::git::{BlobCache, Revision, Upstream};
+use crate::live;
+
+use super::global::Global;
+use super::remote::RemoteArgs;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct HubArgs {
+    /// Ask the Argo CD of this context of the kubeconfig; the default is the current context, or in a pod the cluster
+    /// that it is in.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Compare with this revision; the default is the tip of the branch that Argo CD reads.
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<String>,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+/// A revision, and what it asks for.
+pub(in crate::cli) struct Target {
+    pub upstream: Upstream,
+    pub revision: Revision,
+    pub fleet: DesiredFleet,
+}
+
+impl HubArgs {
+    /// Reads the revision and what it asks for.
+    pub(in crate::cli) fn target(&self, global: &Global) -> Result<Target, CommandError> {
+        let upstream = self.remote.open(global)?;
+        upstream.fetch()?;
+        let revision = match &self.revision {
+            Some(name) => named(&upstream, name)?,
+            None => tip(&upstream)?,
+        };
+        let fleet = live::desired(upstream.repository(), revision)?;
+        if fleet.applications.is_empty() {
+            let message = format!("there are no Applications below `{OUTPUT}` at {}", revision.short());
+            return Err(CommandError::usage(
+                message,
+                "name a revision after the first rendered files were merged",
+            ));
+        }
+        Ok(Target { upstream, revision, fleet })
+    }
+
+    /// Returns the cluster that Argo CD runs on.
+    pub(in crate::cli) async fn client(&self) -> Result<Client, CommandError> {
+        Ok(Client::connect(self.context.as_deref()).await?)
+    }
+}
+
+/// Returns the revision of a branch of the upstream, or of anything else that names one.
+fn named(upstream: &Upstream, name: &str) -> Result<Revision, CommandError> {
+    match upstream.branch(name) {
+        Ok(Some(revision)) => Ok(revision),
+        _ => Ok(upstream.repository().resolve(name)?),
+    }
+}
+
+/// Returns the tip of the branch that Argo CD reads, as the sources name it on the branch that is worked on.
+fn tip(upstream: &Upstream) -> Result<Revision, CommandError> {
+    let head = match upstream.head_branch() {
+        Ok(branch) => upstream.existing_branch(&branch)?,
+        Err(_) => upstream.repository().resolve("HEAD")?,
+    };
+    let (snapshot, _) = upstream.repository().snapshot(head, &mut BlobCache::default())?;
+    let fleet = renderer::inventory::read_fleet(&snapshot);
+    match fleet.ok().map(|fleet| fleet.repository.branch).filter(|branch| !branch.is_empty()) {
+        Some(branch) => Ok(upstream.existing_branch(&branch)?),
+        None => Ok(head),
+    }
+}

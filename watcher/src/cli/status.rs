@@ -1,0 +1,50 @@
+//! `fleetwright status`: what Argo CD made of the fleet.
+
+use std::time::SystemTime;
+
+use super::options::{HubArgs, Target};
+use super::runtime::until_stopped;
+use super::{Exit, Global, print_text};
+use crate::argocd::{self, Question, rollout};
+use crate::error::CommandError;
+use crate::events::{Cancel, Stopped};
+use crate::live::{self, Known, View};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    hub: HubArgs,
+    /// Print a page in Markdown.
+    #[arg(long, conflicts_with = "format")]
+    markdown: bool,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let target = args.hub.target(global)?;
+    until_stopped(async |cancel: &Cancel| {
+        let client = args.hub.client().await?;
+        let view = tokio::select! {
+            view = View::start(client, target.fleet.namespace()) => view?,
+            () = cancel.requested() => return Err(Stopped.into()),
+        };
+        show(global, args, target, &view)
+    })
+}
+
+fn show(global: &Global, args: &Args, target: Target, view: &View) -> Result<Exit, CommandError> {
+    let Target { upstream, revision, mut fleet } = target;
+    live::of_one_hub(&mut fleet, view.observed())?;
+    let (now, short) = (SystemTime::now(), revision.short());
+    let question = Question { fleet: &fleet, revision: &short, now };
+    let (mut known, repository) = (Known::new(revision), upstream.repository());
+    let rollout = rollout(question, view.observed(), |commit| known.reach(repository, commit));
+    if args.markdown {
+        print_text(&argocd::markdown(&rollout, now));
+    } else {
+        global.show(
+            || argocd::document(&rollout, &revision.to_string()),
+            || format!("at {short}\n{}", argocd::text(&rollout, now, global.all)),
+        );
+    }
+    Ok(Exit::Done)
+}

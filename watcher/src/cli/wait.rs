@@ -1,0 +1,117 @@
+//! `fleetwright wait`: until a revision is synced and healthy.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use renderer::plural::{agrees, counted, quoted};
+
+use super::options::{HubArgs, Target};
+use super::runtime::until_stopped;
+use super::{Exit, Global, print_report};
+use crate::argocd::{self, DesiredFleet, Rollout, State};
+use crate::cluster::Key;
+use crate::error::CommandError;
+use crate::events::Cancel;
+use crate::live::{Ended, Wait};
+use crate::output::Progress;
+
+/// How many changes are reported at once.
+const MOST_CHANGES: usize = 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    hub: HubArgs,
+    /// Wait for this group only; the Applications that bring in all others are waited for in any case.
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// Wait no longer than this, such as `90s`, `10m` or `1h`.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
+    timeout: Duration,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let Target { upstream, revision, fleet } = args.hub.target(global)?;
+    let group = args.group.as_deref();
+    check_group(&fleet, group)?;
+    until_stopped(async |cancel: &Cancel| {
+        let client = args.hub.client().await?;
+        let progress = global.progress("wait");
+        let (mut reported, timeout) = (BTreeMap::new(), args.timeout);
+        let wait = Wait { upstream: &upstream, revision, fleet, group, timeout };
+        let (ended, rollout) =
+            wait.run(client, cancel, |rollout| report(&progress, &mut reported, rollout)).await?;
+        drop(progress);
+        global.show(
+            || argocd::document(&rollout, &revision.to_string()),
+            || argocd::text(&rollout, SystemTime::now(), global.all),
+        );
+        Ok(end(ended, &rollout, timeout))
+    })
+}
+
+fn check_group(fleet: &DesiredFleet, group: Option<&str>) -> Result<(), CommandError> {
+    match group {
+        Some(group) if !fleet.groups.iter().any(|known| known == group) => Err(CommandError::usage(
+            format!("there is no group `{}`", group.escape_debug()),
+            format!("the groups are {}", quoted(&fleet.groups)),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Shows how far it is, and each Application whose state or reason has changed.
+fn report(progress: &Progress, reported: &mut BTreeMap<Key, (State, Option<String>)>, rollout: &Rollout) {
+    let is_first = reported.is_empty();
+    let mut lines = Vec::new();
+    for it in &rollout.applications {
+        let now = (it.state, it.reason.clone());
+        let before = reported.insert(it.key.clone(), now.clone());
+        // Of what is done from the start only the count is shown.
+        if before.as_ref() != Some(&now) && !(is_first && it.state == State::Done) {
+            let reason = it.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            lines.push(format!("{}: {}{reason}", it.key.name, it.state.word()));
+        }
+    }
+    let done = rollout.applications.iter().filter(|it| it.state == State::Done).count();
+    progress.reach(done, rollout.applications.len());
+    progress.beside(|| {
+        lines.iter().take(MOST_CHANGES).for_each(|line| print_report(line));
+        if let Some(more) = lines.len().checked_sub(MOST_CHANGES).filter(|more| *more > 0) {
+            print_report(&format!("… and {}", counted(more, "more change")));
+        }
+    });
+}
+
+/// Reports why it is not done, and returns the code for it.
+fn end(ended: Ended, rollout: &Rollout, timeout: Duration) -> Exit {
+    let count = |is_it: fn(State) -> bool| rollout.applications.iter().filter(|it| is_it(it.state)).count();
+    let (number, what, hint) = match ended {
+        Ended::Done => return Exit::Done,
+        Ended::Failed => (
+            count(|state| state == State::Failed),
+            "not become synced and healthy without a change",
+            "the reasons are above; correct them in git, or take the change back",
+        ),
+        Ended::TimedOut => (
+            count(|state| state != State::Done),
+            "not synced and healthy in time",
+            "wait longer with `--timeout`, or look at the reasons above",
+        ),
+    };
+    let applications = counted(number, "Application");
+    let verb = match ended {
+        Ended::TimedOut => agrees(number, "is", "are"),
+        _ => "will",
+    };
+    let time =
+        if ended == Ended::TimedOut { format!(" after {} s", timeout.as_secs()) } else { String::new() };
+    print_report(&format!("error: {applications} {verb} {what}{time}\n  hint: {hint}"));
+    Exit::Cluster
+}
+
+/// Reads a span of time.
+fn time(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    span.ok_or_else(|| "write a number and a unit, such as `90s`, `10m` or `1h`".to_owned())
+}

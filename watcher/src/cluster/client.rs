@@ -1,0 +1,109 @@
+//! One API server, as one user.
+
+use std::time::Duration;
+
+use kube::Config;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PropagationPolicy};
+use kube::config::KubeConfigOptions;
+use serde_json::Value;
+
+use super::error::{ClusterError, ClusterErrorKind};
+use super::kind::Kind;
+use super::object::Object;
+use crate::secrets;
+
+/// How long it may take to reach the server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What becomes of what a deleted object has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cascade {
+    /// It stays.
+    Orphan,
+    /// It is deleted, too.
+    Background,
+}
+
+/// An API server, as one user.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) inner: kube::Client,
+    /// What messages call it.
+    pub(super) place: String,
+}
+
+impl Client {
+    /// Returns the cluster of a context of the kubeconfig. Without a name it is the current context, or in a pod without
+    /// a kubeconfig the cluster that the pod is in. Nothing is sent yet.
+    pub async fn connect(context: Option<&str>) -> Result<Self, ClusterError> {
+        let options =
+            KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+        let config = match Config::from_kubeconfig(&options).await {
+            Ok(config) => config,
+            Err(error) => Self::of_pod(context).ok_or_else(|| ClusterError::of_config(context, &error))?,
+        };
+        let place =
+            context.map_or_else(|| config.cluster_url.to_string(), |name| format!("context `{name}`"));
+        Self::new(config, place)
+    }
+
+    fn of_pod(context: Option<&str>) -> Option<Config> {
+        if context.is_some() { None } else { Config::incluster().ok() }
+    }
+
+    fn new(mut config: Config, place: String) -> Result<Self, ClusterError> {
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        [&config.auth_info.token, &config.auth_info.password]
+            .into_iter()
+            .flatten()
+            .for_each(secrets::remember);
+        let inner = kube::Client::try_from(config);
+        let inner = inner.map_err(|error| ClusterError::of_kube("set up the connection", &place, &error))?;
+        Ok(Self { inner, place })
+    }
+
+    pub(super) fn api<K: Kind>(&self, namespace: &str) -> Api<Object<K>> {
+        Api::namespaced(self.inner.clone(), namespace)
+    }
+
+    /// Lays changes over an object, as a JSON merge patch, and returns what it became.
+    pub async fn patch<K: Kind>(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<K, ClusterError> {
+        let patched =
+            self.api::<K>(namespace).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        let attempt = format!("change {} `{name}`", K::NAME);
+        patched
+            .map(|object| object.body)
+            .map_err(|error| ClusterError::of_kube(&attempt, &self.place, &error))
+    }
+
+    /// Requests the deletion of an object; one that is gone already is no error.
+    pub async fn delete<K: Kind>(
+        &self,
+        namespace: &str,
+        name: &str,
+        cascade: Cascade,
+    ) -> Result<(), ClusterError> {
+        let policy = match cascade {
+            Cascade::Orphan => PropagationPolicy::Orphan,
+            Cascade::Background => PropagationPolicy::Background,
+        };
+        let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
+        let attempt = format!("delete {} `{name}`", K::NAME);
+        match self.api::<K>(namespace).delete(name, &params).await {
+            Err(error) => match ClusterError::of_kube(&attempt, &self.place, &error) {
+                gone if gone.kind == ClusterErrorKind::NotFound => Ok(()),
+                failed => Err(failed),
+            },
+            Ok(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn failed<K: Kind>(&self, verb: &str, namespace: &str, error: &kube::Error) -> ClusterError {
+        ClusterError::of_kube(&format!("{verb} {}s in namespace `{namespace}`", K::NAME), &self.place, error)
+    }
+}

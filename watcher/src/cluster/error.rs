@@ -1,0 +1,118 @@
+//! How a cluster is not reached or refuses, with what to do next, and never with a credential in it.
+
+use std::error::Error;
+
+use kube::config::KubeconfigError;
+use thiserror::Error;
+
+/// What was not done, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ClusterError {
+    /// What is decided by it.
+    pub kind: ClusterErrorKind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// What is decided by a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterErrorKind {
+    /// There is no configuration, or it does not say which cluster.
+    Unconfigured,
+    /// No answer came, it broke off, or the server is busy: trying again later may help.
+    Transient,
+    /// 401: the credential is missing, wrong or expired.
+    Unauthorized,
+    /// 403: the credential is good, but not for this.
+    Forbidden,
+    /// 404: no such object, or no such kind.
+    NotFound,
+    /// 409: another change came first.
+    Conflict,
+    /// Anything else that a user has to change.
+    Stalled,
+}
+
+impl ClusterError {
+    fn new(kind: ClusterErrorKind, message: String, hint: &str) -> Self {
+        Self { kind, message, hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()) }
+    }
+
+    pub(super) fn of_config(context: Option<&str>, error: &KubeconfigError) -> Self {
+        let which =
+            context.map_or_else(|| "a cluster".to_owned(), |name| format!("the cluster of context `{name}`"));
+        let hint = match error {
+            KubeconfigError::LoadContext(_) => "list the contexts with `kubectl config get-contexts`",
+            KubeconfigError::CurrentContextNotSet => "name a context with `--context NAME`",
+            _ => "name the kubeconfig in `KUBECONFIG`, and a context in it with `--context NAME`",
+        };
+        Self::new(ClusterErrorKind::Unconfigured, format!("failed to find {which}: {error}"), hint)
+    }
+
+    /// Returns the error of an attempt, such as `list Applications`, at a cluster.
+    pub(super) fn of_kube(attempt: &str, place: &str, error: &kube::Error) -> Self {
+        let failed = |reason: &str| format!("failed to {attempt} ({place}): {reason}");
+        if let kube::Error::Api(status) = error {
+            return Self::of_status(status.code, failed(&status.message));
+        }
+        let (kind, hint) = match error {
+            kube::Error::Auth(_) => (
+                ClusterErrorKind::Unauthorized,
+                "check the user of the context; a plugin that it names has to be installed",
+            ),
+            kube::Error::SerdeError(_) => (
+                ClusterErrorKind::Stalled,
+                "the server's objects are of another version: compare it with those that are supported",
+            ),
+            _ if has_untrusted_certificate(error) => (
+                ClusterErrorKind::Stalled,
+                "put the certificate of its CA into the kubeconfig (`certificate-authority-data`)",
+            ),
+            _ => (ClusterErrorKind::Transient, "check that the API server runs and can be reached from here"),
+        };
+        Self::new(kind, failed(&innermost(error)), hint)
+    }
+
+    fn of_status(code: u16, message: String) -> Self {
+        let (kind, hint) = match code {
+            401 => (ClusterErrorKind::Unauthorized, "log in again, or check the user of the context"),
+            403 => (
+                ClusterErrorKind::Forbidden,
+                "give the user of the context that right by a Role in this namespace",
+            ),
+            404 => (
+                ClusterErrorKind::NotFound,
+                "check that Argo CD is installed there, and that `--context` names the hub",
+            ),
+            409 => (ClusterErrorKind::Conflict, "try again"),
+            410 | 429 | 500..=599 => (ClusterErrorKind::Transient, "try again later"),
+            _ => (ClusterErrorKind::Stalled, ""),
+        };
+        Self::new(kind, message, hint)
+    }
+
+    /// Returns what to do next, if something can be done.
+    pub(crate) fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
+    /// Returns whether trying again later may help without anyone changing anything.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self.kind, ClusterErrorKind::Transient | ClusterErrorKind::Conflict)
+    }
+}
+
+/// Returns the cause that all others are about: what is around it names no more than that a request failed.
+fn innermost(error: &kube::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
+}
+
+fn has_untrusted_certificate(error: &kube::Error) -> bool {
+    innermost(error).contains("invalid peer certificate")
+}

@@ -1,0 +1,17 @@
+//! Kubernetes API servers: where they are, who asks, and lists, watches and changes of objects.
+//!
+//! The only module that names `kube`; its types do not leave it. Knows nothing of what the objects mean: a kind says
+//! where it is served ([`Kind`]), and which of its fields are read.
+
+mod client;
+mod error;
+mod kind;
+mod object;
+mod store;
+mod watch;
+
+pub use client::{Cascade, Client};
+pub use error::{ClusterError, ClusterErrorKind};
+pub use kind::{Key, Kind, Metadata, Owner};
+pub use store::Store;
+pub use watch::Change;

@@ -1,0 +1,368 @@
+//! `status` and `wait`: the shipped fleet, and an API server at the wire on which Argo CD does what it was seen to do.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+use renderer::argo::{Desired, desired};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::cluster::{Server, Trouble};
+
+use crate::repo::{Repo, Told};
+
+const APPLICATIONS: &str = "apis/argoproj.io/v1alpha1/applications";
+const SETS: &str = "apis/argoproj.io/v1alpha1/applicationsets";
+const REFRESH: &str = "argocd.argoproj.io/refresh";
+
+/// The shipped fleet, rendered and committed, and the hub that runs it.
+struct Hub {
+    repo: Repo,
+    server: Server,
+    folder: TempDir,
+}
+
+impl Hub {
+    /// Everything is Synced at the tip and Healthy.
+    fn current() -> Self {
+        let hub = Self {
+            repo: Repo::shipped(),
+            server: Server::start().unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::write(hub.kubeconfig(), hub.server.kubeconfig()).unwrap();
+        for cluster in ["control", "app"] {
+            let labels = json!({ "app.kubernetes.io/managed-by": "fleetwright" });
+            hub.server.put(
+                SETS,
+                json!({ "metadata": { "name": cluster, "namespace": "argocd", "labels": labels } }),
+            );
+        }
+        let tip = hub.tip();
+        hub.desired().values().for_each(|it| hub.server.put(APPLICATIONS, application(it, &tip)));
+        hub
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("config")
+    }
+
+    fn tip(&self) -> String {
+        self.repo.git(&["rev-parse", "main"])
+    }
+
+    /// Commits something that changes no rendered file, and returns the tip.
+    fn commit(&self) -> String {
+        self.repo.write("README.md", "a note");
+        self.repo.commit("Add a note");
+        self.tip()
+    }
+
+    fn desired(&self) -> BTreeMap<String, Desired> {
+        let files = ["control/root", "control/applicationset", "app/root", "app/applicationset"];
+        let read =
+            |file: &str| desired(&self.repo.read(&format!("argocd-apps/{file}.yaml"))).unwrap().applications;
+        files.into_iter().flat_map(read).map(|it| (it.name.clone(), it)).collect()
+    }
+
+    /// Lets Argo CD compare with a revision what it is asked to, and note who was asked.
+    fn compares_with(&self, revision: &str) {
+        let revision = revision.to_owned();
+        self.server.react(move |written| match written["metadata"]["annotations"][REFRESH].as_str() {
+            Some(_) => vec![(APPLICATIONS, compared(written, &revision))],
+            None => Vec::new(),
+        });
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut object = self.server.get(APPLICATIONS, "argocd", name).unwrap();
+        change(&mut object);
+        self.server.put(APPLICATIONS, object);
+    }
+
+    fn run(&self, arguments: &[&str]) -> Told {
+        let output = self.repo.command(arguments).env("KUBECONFIG", self.kubeconfig()).output().unwrap();
+        let mut told = self.repo.told(output);
+        for text in [&mut told.out, &mut told.err] {
+            *text = text.replace(&self.server.url(), "http://hub").replace(&self.tip()[..7], "<tip>");
+        }
+        told
+    }
+
+    /// Returns the names of the Applications that were asked, in order.
+    fn asked(&self) -> Vec<String> {
+        let patches = self.server.requests().into_iter().filter(|request| request.starts_with("PATCH "));
+        patches.map(|request| request.rsplit('/').next().unwrap().to_owned()).collect()
+    }
+}
+
+fn application(desired: &Desired, revision: &str) -> Value {
+    let source = |source: &renderer::argo::DesiredSource| {
+        json!({
+            "repoURL": source.repository, "chart": source.chart, "targetRevision": source.revision, "path": source.path,
+        })
+    };
+    let mut sources: Vec<Value> = desired.sources.iter().map(source).collect();
+    for source in &mut sources {
+        source.as_object_mut().unwrap().retain(|_, value| !value.is_null() && value != "");
+    }
+    let owners: Vec<_> =
+        desired.set.iter().map(|set| json!({ "kind": "ApplicationSet", "name": set })).collect();
+    let object = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": { "name": desired.name, "namespace": "argocd", "ownerReferences": owners },
+        "spec": { "sources": sources, "syncPolicy": { "automated": {} } },
+        "status": { "health": { "status": "Healthy", "lastTransitionTime": "2026-01-01T00:00:00Z" } },
+    });
+    compared(&object, revision)
+}
+
+/// Returns what Argo CD makes of an Application when it compares.
+fn compared(object: &Value, revision: &str) -> Value {
+    let mut object = object.clone();
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove(REFRESH);
+    }
+    let sources = object["spec"]["sources"].clone();
+    let at = |source: &Value| {
+        source["chart"].as_str().map_or(json!(revision), |_| source["targetRevision"].clone())
+    };
+    let revisions: Vec<_> = sources.as_array().unwrap().iter().map(at).collect();
+    object["status"]["sync"] =
+        json!({ "status": "Synced", "revisions": revisions, "comparedTo": { "sources": sources } });
+    object
+}
+
+#[test]
+fn a_fleet_that_is_current_is_a_line_for_each_group() {
+    let hub = Hub::current();
+    assert_snapshot!(hub.run(&["status"]), @"
+    at <tip>
+    control: 13 of 13 Applications done on 1 cluster
+    app: 16 of 16 Applications done on 1 cluster
+    => 0
+    ");
+    assert_snapshot!(hub.run(&["wait", "--context", "hub", "--group", "app"]), @"
+    control: 1 of 1 Application done on 1 cluster
+    app: 16 of 16 Applications done on 1 cluster
+    => 0
+    ");
+    assert_eq!(hub.asked(), [""; 0], "what is done is left alone");
+}
+
+#[test]
+fn status_names_what_is_not_done_and_what_is_left_over() {
+    let hub = Hub::current();
+    hub.change("control-loki", |it| {
+        it["status"]["health"]["status"] = json!("Degraded");
+        let health = json!({ "status": "Degraded", "message": "exceeded its progress deadline" });
+        it["status"]["resources"] =
+            json!([{ "kind": "StatefulSet", "namespace": "logging", "name": "loki", "health": health }]);
+    });
+    hub.server.remove(APPLICATIONS, "argocd", "app-keda");
+    let mut left = hub.server.get(APPLICATIONS, "argocd", "app-velero").unwrap();
+    left["metadata"]["name"] = json!("app-gone");
+    hub.server.put(APPLICATIONS, left);
+    let told = hub.run(&["status"]);
+    let told = told.out.replace(char::is_numeric, "#");
+    assert_snapshot!(told, @"
+    at <tip>
+    control: ## of ## Applications done on # cluster, # failed
+    app: ## of ## Applications done on # cluster, # waiting
+
+    CLUSTER  ADD-ON  STATE    SYNC    HEALTH    AT       SINCE  WHY
+    control  loki    failed   Synced  Degraded  <tip>  ###d   it is Degraded: StatefulSet logging/loki: exceeded its progress deadline
+    app      keda    waiting  -       -         -        -      ApplicationSet app has not made it yet
+
+    left over, which git no longer wants (`fleetwright prune` removes it):
+      Application app-gone
+    ");
+    let json = hub.run(&["status", "--format", "json"]).json();
+    assert_eq!(json["revision"].as_str().unwrap(), format!("<tip>{}", &hub.tip()[7..]));
+    assert_eq!(json["state"], "failed");
+    assert_eq!(json["leftovers"][0]["name"], "app-gone");
+    let keda = json["applications"].as_array().unwrap().iter().find(|it| it["name"] == "app-keda").unwrap();
+    assert_eq!(keda["reason"], "ApplicationSet app has not made it yet");
+    assert!(hub.run(&["status", "--markdown"]).out.contains("| `control` | `loki` | failed |"));
+}
+
+#[test]
+fn wait_asks_the_root_first_and_ends_once_all_are_at_the_revision() {
+    let hub = Hub::current();
+    let tip = hub.commit();
+    hub.compares_with(&tip);
+    let told = hub.run(&["wait", "--revision", "main"]);
+    assert_eq!(told.code, 0, "{told}");
+    let asked = hub.asked();
+    assert_eq!(asked[0], "root");
+    assert_eq!(asked.len(), hub.desired().len(), "each is asked once: {asked:?}");
+}
+
+#[test]
+fn a_later_commit_counts_and_an_earlier_one_does_not() {
+    let hub = Hub::current();
+    let first = hub.tip();
+    hub.commit();
+    hub.compares_with(&first);
+    let told = hub.run(&["wait", "--timeout", "1s"]);
+    assert_eq!(told.code, 7, "{told}");
+    assert!(told.err.contains("root: waiting: it is at "), "{told}");
+    assert!(told.err.contains("error: 29 Applications are not synced and healthy in time"), "{told}");
+    assert_eq!(hub.asked(), ["root"], "the others change by it");
+    assert_eq!(hub.run(&["wait", "--revision", &first]).code, 0);
+    hub.compares_with(&hub.tip());
+    assert_eq!(hub.run(&["wait", "--revision", &first]).code, 0);
+}
+
+#[test]
+fn an_application_that_is_not_there_yet_is_waited_for() {
+    let hub = Hub::current();
+    let keda = hub.server.get(APPLICATIONS, "argocd", "app-keda").unwrap();
+    hub.server.remove(APPLICATIONS, "argocd", "app-keda");
+    let tip = hub.commit();
+    hub.server.react(move |written| {
+        let mut made = vec![(APPLICATIONS, compared(written, &tip))];
+        // The root brings in the ApplicationSet, which makes the Application.
+        if written["metadata"]["name"] == "root" {
+            made.push((APPLICATIONS, compared(&keda, &tip)));
+        }
+        made
+    });
+    let told = hub.run(&["wait"]);
+    assert_eq!(told.code, 0, "{told}");
+    assert!(told.err.contains("app-keda: waiting: ApplicationSet app has not made it yet"), "{told}");
+}
+
+#[test]
+fn wait_ends_at_once_on_what_will_not_heal() {
+    let hub = Hub::current();
+    let tip = hub.commit();
+    hub.server.react(move |written| {
+        let mut object = compared(written, &tip);
+        if object["metadata"]["name"] == "app-keda" {
+            object["status"]["sync"]["status"] = json!("Unknown");
+            let message =
+                "failed to generate manifest: `helm template` failed exit status 1: Error: no such value";
+            object["status"]["conditions"] = json!([{ "type": "ComparisonError", "message": message }]);
+        }
+        vec![(APPLICATIONS, object)]
+    });
+    let told = hub.run(&["wait", "--group", "app", "--format", "json"]);
+    assert_eq!(told.code, 7, "{told}");
+    assert!(told.err.contains("app-keda: failed: ComparisonError: failed to generate manifest"), "{told}");
+    assert!(
+        told.err.contains("error: 1 Application will not become synced and healthy without a change"),
+        "{told}"
+    );
+    assert_eq!(told.json()["state"], "failed");
+    assert_eq!(hub.run(&["wait", "--group", "control"]).code, 0, "the other group is not concerned");
+}
+
+#[test]
+fn a_failure_of_an_earlier_revision_does_not_count() {
+    let hub = Hub::current();
+    hub.change("app-keda", |it| {
+        it["status"]["sync"]["status"] = json!("Unknown");
+        it["status"]["conditions"] =
+            json!([{ "type": "ComparisonError", "message": "failed exit status 1" }]);
+    });
+    let tip = hub.commit();
+    hub.server.react(move |written| {
+        let mut object = compared(written, &tip);
+        object["status"].as_object_mut().unwrap().remove("conditions");
+        vec![(APPLICATIONS, object)]
+    });
+    let told = hub.run(&["wait"]);
+    assert_eq!(told.code, 0, "{told}");
+}
+
+#[test]
+fn lists_that_expire_and_connections_that_end_change_nothing() {
+    let hub = Hub::current();
+    let tip = hub.commit();
+    hub.compares_with(&tip);
+    hub.server.trouble(Trouble { cut: 3, watch_events: Some(3), ..Trouble::default() });
+    let told = hub.run(&["wait", "--timeout", "60s"]);
+    assert_eq!(told.code, 0, "{told}");
+}
+
+#[test]
+fn without_the_right_to_ask_wait_says_so_and_goes_on() {
+    let hub = Hub::current();
+    hub.commit();
+    hub.server.trouble(Trouble { forbidden: vec!["patch"], ..Trouble::default() });
+    let told = hub.run(&["wait", "--timeout", "1s"]);
+    assert_eq!(told.code, 7, "{told}");
+    assert!(told.err.contains("Argo CD notices the revision in its own time"), "{told}");
+    assert_eq!(hub.asked(), ["root"], "it is not asked again");
+}
+
+#[test]
+fn a_cluster_that_is_not_reached_or_refuses_is_named_with_what_to_do() {
+    let hub = Hub::current();
+    // Which of the two lists is refused first is no matter.
+    let shown = |arguments: &[&str]| {
+        hub.run(arguments)
+            .to_string()
+            .replace("ApplicationSets", "Applications")
+            .replace("applicationsets", "applications")
+    };
+    assert_snapshot!(shown(&["status", "--context", "other"]), @"
+    ! error: failed to find the cluster of context `other`: failed to load current context: other
+    !   hint: list the contexts with `kubectl config get-contexts`
+    => 2
+    ");
+    assert_snapshot!(shown(&["wait", "--group", "canary"]), @"
+    ! error: there is no group `canary`
+    !   hint: the groups are `control`, `app`
+    => 2
+    ");
+    hub.server.trouble(Trouble { forbidden: vec!["list"], ..Trouble::default() });
+    assert_snapshot!(shown(&["status"]), @r#"
+    ! error: failed to list Applications in namespace `argocd` (http://hub/): applications is forbidden: User "ann" cannot list resource "applications"
+    !   hint: give the user of the context that right by a Role in this namespace
+    => 7
+    "#);
+    hub.server.trouble(Trouble { status: Some(401), ..Trouble::default() });
+    assert_snapshot!(shown(&["status"]), @"
+    ! error: failed to list Applications in namespace `argocd` (http://hub/): the server is in trouble
+    !   hint: log in again, or check the user of the context
+    => 7
+    ");
+    hub.server.trouble(Trouble { status: Some(404), ..Trouble::default() });
+    assert_snapshot!(shown(&["status"]), @"
+    ! error: failed to list Applications in namespace `argocd` (http://hub/): the server is in trouble
+    !   hint: check that Argo CD is installed there, and that `--context` names the hub
+    => 7
+    ");
+    fs::remove_file(hub.kubeconfig()).unwrap();
+    let told = shown(&["status"]).replace(hub.folder.path().to_str().unwrap(), "<folder>");
+    assert_snapshot!(told, @r#"
+    ! error: failed to find a cluster: failed to read kubeconfig from '"<folder>/config"': No such file or directory (os error 2)
+    !   hint: name the kubeconfig in `KUBECONFIG`, and a context in it with `--context NAME`
+    => 2
+    "#);
+}
+
+#[test]
+fn a_revision_without_rendered_files_is_named() {
+    let hub = Hub::current();
+    hub.repo.git(&["rm", "-rq", "argocd-apps"]);
+    hub.repo.commit("Remove what is rendered");
+    assert_snapshot!(hub.run(&["status"]), @"
+    ! error: there are no Applications below `argocd-apps` at <tip>
+    !   hint: name a revision after the first rendered files were merged
+    => 2
+    ");
+    hub.repo.write("argocd-apps/control/root.yaml", "a: [");
+    hub.repo.commit("Break a file");
+    assert_snapshot!(hub.run(&["status"]), @"
+    ! argocd-apps/control/root.yaml:1:1: the rendered file is not YAML
+    !   hint: merge the next pull request of Fleetwright, or commit what `fleetwright render` writes
+    ! error: 1 problem in revision `<tip>`
+    !   hint: name a revision without problems, or fix them there first
+    => 4
+    ");
+}
