@@ -15,6 +15,7 @@ PLACES = {
 }
 # Charts that are called like something else.
 OTHER_MEANINGS = {
+    "fleetwright": "this program",
     "base": "a base branch, the base of a name",
     "external-secrets": "the group `external-secrets.io` of Kubernetes objects",
     "gateway": "a kind of the Gateway API",
@@ -50,7 +51,9 @@ def without_tests(text):
 def chart_names():
     for addon in Path("templates/addons").glob("*/addon.yaml"):
         yield addon.parent.name
-        yield re.search(r"^chart:\n(?:[ \t]+.*\n)*?[ \t]+name: *(\S+)", addon.read_text(), re.MULTILINE)[1]
+        chart = re.search(r"^chart:\n(?:[ \t]+.*\n)*?[ \t]+name: *(\S+)", addon.read_text(), re.MULTILINE)
+        if chart:
+            yield chart[1]
 
 
 def main(root):

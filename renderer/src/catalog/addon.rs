@@ -1,4 +1,5 @@
-//! An add-on: a chart at a pinned version, where it runs, and the settings that a cluster may change.
+//! An add-on: a chart at a pinned version or manifests alone, where it runs, and the settings that a cluster may
+//! change.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,10 +30,10 @@ pub(crate) const MAX_RELEASE: usize = 53;
 /// What an add-on is: `templates/addons/<addon>/addon.yaml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "Fleetwright add-on")]
+#[schemars(title = "Fleetwright add-on", extend("dependentRequired" = need_a_chart()))]
 pub struct AddonFile {
-    /// The Helm chart.
-    pub chart: ChartId,
+    /// The Helm chart; left out, the add-on consists of its manifests.
+    pub chart: Option<ChartId>,
     /// The Helm release; the add-on's name if left out.
     #[schemars(
         length(max = 53),
@@ -83,6 +84,11 @@ pub struct AddonFile {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Map<String, Json>>")]
     pub settings: BTreeMap<String, Json>,
+}
+
+/// The keys that describe a chart, each with what it needs.
+fn need_a_chart() -> BTreeMap<&'static str, [&'static str; 1]> {
+    ["release", "freeForm", "receives", "sends", "mesh"].map(|name| (name, ["chart"])).into()
 }
 
 const fn enabled() -> bool {
@@ -238,6 +244,38 @@ impl Addon {
     /// Returns the Helm release.
     pub(crate) fn release(&self) -> &str {
         self.facts.release.as_deref().unwrap_or(self.name.as_str())
+    }
+
+    /// Returns the name that its Services begin with: its chart's, or its own.
+    pub(crate) fn chart_name(&self) -> &str {
+        self.facts.chart.as_ref().map_or(self.name.as_str(), |chart| &chart.name)
+    }
+
+    /// Returns what its files are called below its rendered folder, each with its template.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (String, Option<&RepoPath>)> {
+        let values = self.facts.chart.is_some().then(|| (VALUES_FILE.to_owned(), self.values.as_ref()));
+        let manifests = self.manifests.iter().map(|template| {
+            let name = template.file_name().strip_suffix(".hbs").unwrap_or(template.file_name());
+            (format!("manifests/{name}"), Some(template))
+        });
+        values.into_iter().chain(manifests)
+    }
+
+    /// Returns the problem of an add-on that has nothing to run, or values that no chart takes.
+    pub(super) fn content_problem(&self) -> Option<Problem> {
+        let (file, message, hint) = match (&self.facts.chart, &self.values) {
+            (None, Some(values)) => {
+                let message = format!("add-on `{}` has values and no chart that takes them", self.name);
+                (values.clone(), message, "name the `chart` in `addon.yaml`, or remove the file")
+            }
+            (None, None) if self.manifests.is_empty() => {
+                let message = format!("add-on `{}` has neither a chart nor manifests", self.name);
+                let hint = "name the `chart`, or write objects into `manifests/<name>.yaml.hbs`";
+                (self.origin.place(&[]).file, message, hint)
+            }
+            (Some(_), _) | (None, None) => return None,
+        };
+        Some(Problem::in_whole_file(&file, message).found_by("files").hint(hint))
     }
 
     /// Returns whether the add-on runs on a cluster.

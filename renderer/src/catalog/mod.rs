@@ -340,7 +340,10 @@ impl Builder {
             undescribed.filter(|(name, _)| !has_faulty_description(name)).filter_map(|(name, it)| {
                 let path = it.values.as_ref().or(it.manifests.last())?;
                 let problem = Problem::in_whole_file(path, format!("add-on `{name}` has no `addon.yaml`"));
-                Some(problem.hint("create it beside the templates, with `chart` and `namespace`"))
+                Some(
+                    problem
+                        .hint("create it beside the templates, with `namespace`, and `chart` if it has one"),
+                )
             });
         problems.collect()
     }
@@ -359,11 +362,16 @@ impl Builder {
         let lock = self.lock.as_ref().map(|lock| &lock.charts.charts);
         let addons = self.folders.into_iter().filter_map(|(name, Folder { addon, values, manifests })| {
             let mut addon = addon?;
-            addon.locked = lock.and_then(|charts| charts.get(&addon.facts.chart)).cloned();
+            let chart = addon.facts.chart.as_ref();
+            addon.locked = lock.zip(chart).and_then(|(charts, chart)| charts.get(chart)).cloned();
             (addon.values, addon.manifests) = (values, manifests);
             Some((name, Arc::new(addon)))
         });
-        let addons = addons.collect();
+        let addons: BTreeMap<AddonName, Arc<Addon>> = addons.collect();
+        let problems: Vec<_> = addons.values().filter_map(|addon| addon.content_problem()).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         let mut digests = BTreeMap::new();
         for path in self.ids.keys() {
             digest(path, &self.ids, &templates, &mut digests);

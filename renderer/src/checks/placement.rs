@@ -31,6 +31,11 @@ pub(super) fn chosen_addons_run(inventory: &Inventory, catalog: &Catalog) -> Vec
         let path = [key("addons"), key(name)];
         let place = cluster.origin.key_place(&path);
         let Some(addon) = catalog.addons.get(name) else { return Some(unknown_addon(name, place, catalog)) };
+        if addon.facts.chart.is_none() && !cluster.facts.addons[name].values.is_empty() {
+            let place = cluster.origin.key_place(&[&path[..], &[key("values")]].concat());
+            let message = format!("add-on `{name}` has no chart, and nothing else takes values");
+            return Some(Problem::at(place, message).hint("use its settings, or remove this"));
+        }
         let message = format!("add-on `{name}` does not run on `{}`", cluster.name);
         let hint = "add `enabled: true` to run it here, or remove this";
         is_idle(addon, cluster, &path).then(|| Problem::at(place, message).hint(hint))
@@ -98,8 +103,8 @@ fn label_hint(inventory: &Inventory, label: &str, value: &str, used: &BTreeSet<&
 /// An exception for a repository that no chart comes from changes nothing, and the one that was meant goes on
 /// as before.
 pub(super) fn chart_exceptions_are_used(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
-    let named: BTreeSet<&str> =
-        catalog.addons.values().map(|addon| addon.facts.chart.repository.as_str()).collect();
+    let charts = catalog.addons.values().filter_map(|addon| addon.facts.chart.as_ref());
+    let named: BTreeSet<&str> = charts.map(|chart| chart.repository.as_str()).collect();
     let exceptions = inventory.fleet.facts.charts.exceptions.keys();
     let idle = exceptions.filter(|written| !named.iter().any(|name| is_same_repository(name, written)));
     let problem = |written: &String| {

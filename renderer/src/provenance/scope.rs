@@ -146,11 +146,11 @@ impl PlacedAddon<'_> {
             "release": self.addon.release(),
             "wave": facts.wave,
             "serverSideApply": facts.server_side_apply,
-            "chart": {
-                "name": facts.chart.name,
-                "version": facts.chart.version,
-                "repository": source(fleet, &facts.chart.repository),
-            },
+            "chart": facts.chart.as_ref().map(|chart| json!({
+                "name": chart.name,
+                "version": chart.version,
+                "repository": source(fleet, &chart.repository),
+            })),
             "settings": self.settings,
             "manifests": !self.addon.manifests.is_empty(),
         })
@@ -158,8 +158,9 @@ impl PlacedAddon<'_> {
 
     /// Returns the path of the shared fact that decides on what stands at `path` of the add-on, if one does.
     fn source_fact(&self, fleet: &Fleet, path: &[Step]) -> Option<Vec<Step>> {
+        let chart = self.addon.facts.chart.as_ref()?;
         let is_repository = path == [key("chart"), key("repository")];
-        is_repository.then(|| fleet.facts.charts.fact_about(&self.addon.facts.chart.repository))?
+        is_repository.then(|| fleet.facts.charts.fact_about(&chart.repository))?
     }
 
     fn place(&self, cluster: &Cluster, path: &[Step]) -> Place {

@@ -46,23 +46,13 @@ pub(crate) fn templates<'a>(catalog: &'a Catalog, cluster: &Cluster) -> Vec<Unit
 
 fn addon_templates<'a>(addon: &'a Addon, cluster: &Cluster) -> UnitTemplates<'a> {
     let folder = output_folder(&cluster.name).join(addon.name.as_str()).expect("a name is a file name");
-    let values = UnitTemplate {
-        writes: folder.join(VALUES_FILE).expect("a constant name"),
-        template: addon.values.as_ref(),
+    let templates = addon.files().map(|(name, template)| UnitTemplate {
+        writes: folder.join(&name).expect("a file name"),
+        template,
         addon: Some(addon),
-        kind: DocumentKind::Values,
-    };
-    let manifests = addon.manifests.iter().map(|template| {
-        let name = template.file_name().strip_suffix(".hbs").unwrap_or(template.file_name());
-        UnitTemplate {
-            writes: folder.join(&format!("manifests/{name}")).expect("a file name"),
-            template: Some(template),
-            addon: Some(addon),
-            kind: DocumentKind::Object,
-        }
+        kind: if name == VALUES_FILE { DocumentKind::Values } else { DocumentKind::Object },
     });
-    let manifests: Vec<_> = manifests.collect();
-    UnitTemplates { addon: Some(addon), templates: std::iter::once(values).chain(manifests).collect() }
+    UnitTemplates { addon: Some(addon), templates: templates.collect() }
 }
 
 impl UnitTemplate<'_> {

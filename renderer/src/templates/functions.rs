@@ -149,11 +149,11 @@ fn matching(list: &Json, key: &Json, wanted: &Json) -> Result<Json, Refusal> {
     Ok(found.into())
 }
 
-/// Returns what each item of a list has under a key: each value once, in the order of the list.
+/// Returns what each item of a list has under a key: each value once, in the order of the list, and no null.
 fn pluck(list: &Json, key: &Json) -> Result<Json, Refusal> {
     let mut values: Vec<Json> = Vec::new();
     for (_, value) in under("pluck", list, key)? {
-        if !values.contains(value) {
+        if !value.is_null() && !values.contains(value) {
             values.push(value.clone());
         }
     }

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::world::World;
+use crate::world::{World, files};
 
 const SET: &str = "templates/cluster/applicationset.yaml.hbs";
 
@@ -104,5 +104,47 @@ fn an_application_on_the_hub_carries_what_its_spokes_run() {
     assert_snapshot!(world.edit("templates/cluster/apps.yaml.hbs", "name: x}]", "name: z}]").problems(), @"
     templates/addons/x/addon.yaml:1:1: no rendered Application deploys add-on `x` on `spoke`
       hint: name `argocd-apps/{{cluster.name}}/x` in one, as an element of the cluster's ApplicationSet; if something outside this repository deploys it, say so under `accept` in `addon.yaml`
+    ");
+}
+
+/// One hub with one add-on that consists of its manifests, and what deploys it.
+fn plain() -> World {
+    let source = "source: {repoURL: \"https://git.example.com/a.git\", path: argocd-apps/hub/x/manifests}";
+    with(&application(source)).with("templates/addons/x/addon.yaml", "namespace: x\n").with(
+        "templates/addons/x/manifests/note.yaml.hbs",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: note\ndata:\n  cluster: {{cluster.name}}\n",
+    )
+}
+
+#[test]
+fn an_add_on_may_be_manifests_alone() {
+    assert_eq!(plain().problems(), "no problems");
+    let paths: Vec<_> = files(&plain().render()).into_iter().map(|(path, _)| path).collect();
+    assert_snapshot!(paths.join("\n"), @"
+    argocd-apps/hub/apps.yaml
+    argocd-apps/hub/x/manifests/note.yaml
+    ");
+    assert_snapshot!(plain().without("templates/cluster/apps.yaml.hbs").problems(), @"
+    templates/cluster:1:1: no rendered Application deploys anything on `hub`: `x` would run nowhere
+      hint: write `templates/cluster/applicationset.yaml.hbs`, which makes an Application for each of `addons` out of `argocd-apps/{{cluster.name}}/<add-on>`; if something outside this repository deploys them, say so under `accept` in `addon.yaml`
+    ");
+}
+
+#[test]
+fn what_describes_a_chart_needs_one() {
+    let addon = "templates/addons/x/addon.yaml";
+    assert_snapshot!(plain().and(addon, "release: other\nmesh: istio-gateway\n").problems(), @"templates/addons/x/addon.yaml:1:1: missing key `chart`");
+    assert_snapshot!(plain().with("templates/addons/x/values.yaml.hbs", "a: 1\n").problems(), @"
+    templates/addons/x/values.yaml.hbs:1:1: add-on `x` has values and no chart that takes them
+      hint: name the `chart` in `addon.yaml`, or remove the file
+    ");
+    assert_snapshot!(plain().without("templates/addons/x/manifests/note.yaml.hbs").problems(), @"
+    templates/addons/x/addon.yaml:1:1: add-on `x` has neither a chart nor manifests
+      hint: name the `chart`, or write objects into `manifests/<name>.yaml.hbs`
+    ");
+    let values = "addons:\n  x:\n    values: {a: 1}\n";
+    assert_snapshot!(plain().and("environments/hub.yaml", values).problems(), @"
+    environments/hub.yaml:5:5: add-on `x` has no chart, and nothing else takes values
+      hint: use its settings, or remove this
     ");
 }

@@ -86,7 +86,7 @@ fn a_file_that_no_template_is_is_told() {
 fn an_addon_needs_its_description() {
     assert_snapshot!(World::platform().without("templates/addons/metallb/addon.yaml").problems(), @"
     templates/addons/metallb/values.yaml.hbs:1:1: add-on `metallb` has no `addon.yaml`
-      hint: create it beside the templates, with `chart` and `namespace`
+      hint: create it beside the templates, with `namespace`, and `chart` if it has one
     ");
     let addon = "templates/addons/metallb/addon.yaml";
     assert_snapshot!(World::platform().moved(addon, "templates/addons/metallb/addon.yml").problems(), @"

@@ -61,7 +61,7 @@ fn the_shipped_platform_is_sound() {
 fn every_optional_addon_can_be_switched_on_alone_and_with_the_others() {
     let mut all = World::shipped();
     let optional = optional_addons(&all);
-    assert_eq!(optional.keys().collect::<Vec<_>>(), ["minio", "rancher"]);
+    assert_eq!(optional.keys().collect::<Vec<_>>(), ["fleetwright", "minio", "rancher"]);
     for (addon, file) in &optional {
         let before = World::shipped().render().file_count();
         let with = choose(World::shipped(), file, addon, "enabled: true");

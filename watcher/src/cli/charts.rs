@@ -96,7 +96,7 @@ impl Described {
     }
 
     fn wanted(&self) -> Wanted {
-        self.catalog.addons.values().map(|addon| addon.facts.chart.clone()).collect()
+        self.catalog.addons.values().filter_map(|addon| addon.facts.chart.clone()).collect()
     }
 }
 
@@ -179,8 +179,9 @@ fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
     let lock = described.lock.map_err(|problems| CommandError::Problems { problems })?;
     let addons = described.catalog.addons.values();
     let problems: Vec<_> = addons
-        .filter(|addon| !lock.charts.contains_key(&addon.facts.chart))
-        .map(|addon| not_locked(addon))
+        .filter_map(|addon| Some((addon, addon.facts.chart.as_ref()?)))
+        .filter(|(_, chart)| !lock.charts.contains_key(chart))
+        .map(|(addon, chart)| not_locked(addon, chart))
         .collect();
     if !problems.is_empty() {
         return Err(CommandError::Problems { problems: with_lines(problems, &described.others) });

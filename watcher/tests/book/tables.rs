@@ -191,8 +191,8 @@ fn charts(rendered: &Rendered) -> String {
         let runs = placed_on(rendered, name);
         vec![
             name.to_string(),
-            addon.chart.name.clone(),
-            addon.chart.version.clone(),
+            addon.chart.as_ref().map_or_else(|| "– (manifests)".to_owned(), |chart| chart.name.clone()),
+            addon.chart.as_ref().map_or_else(String::new, |chart| chart.version.clone()),
             addon.namespace.clone(),
             if runs.is_empty() { "– (off)".to_owned() } else { listed(runs) },
         ]
@@ -211,12 +211,13 @@ fn placed_on(rendered: &Rendered, addon: &AddonName) -> Vec<String> {
 /// What there is to know of one add-on: its chart, and what it is set to on each cluster.
 fn system(rendered: &Rendered, addon: &str) -> Option<String> {
     let (name, entry) = rendered.catalog.addons.iter().find(|(name, _)| name.as_str() == addon)?;
-    let chart = &entry.facts.chart;
+    let chart = entry.facts.chart.as_ref();
+    let chart = chart.map(|chart| format!("{} {} from <{}>", chart.name, chart.version, chart.repository));
     let runs = placed_on(rendered, name);
     let fact = |what: &str, value: String| vec![what.to_owned(), value];
     let mut rows = vec![
         fact("add-on", code(format!("templates/addons/{name}/"))),
-        fact("chart", format!("{} {} from <{}>", chart.name, chart.version, chart.repository)),
+        fact("chart", chart.unwrap_or_else(|| "none: it consists of its manifests".to_owned())),
         fact("namespace", code(&entry.facts.namespace)),
         fact("runs on", if runs.is_empty() { "no cluster; it is off".to_owned() } else { listed(runs) }),
     ];

@@ -181,7 +181,7 @@ fn the_shipped_values_pass_the_schemas_of_real_charts() {
         let Some(addon) = file.addon.as_ref().filter(|_| file.path.file_name() == "values.yaml") else {
             continue;
         };
-        let chart = &rendered.catalog.addons[addon].facts.chart;
+        let chart = rendered.catalog.addons[addon].facts.chart.as_ref().unwrap();
         let Some(folder) = with_schema(&real, &chart.name) else { continue };
         let stub = stub_of(&folder, &chart.name);
         let values = stub.path().join("ours.yaml");

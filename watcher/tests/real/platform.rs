@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use fleetwright::working_tree::read_working_tree;
-use renderer::path::ClusterName;
+use renderer::path::{ClusterName, RepoPath};
 use renderer::render::{Rendered, RenderedFile, Renderer};
+use renderer::snapshot::{Source, SourceId};
 use serde_json::{Value, json};
 
 /// Where Argo CD runs, and with it what it reads itself.
@@ -23,11 +24,18 @@ pub struct Landing {
     order: (i64, bool, i64, String),
 }
 
-/// Renders what this repository ships.
+/// The facts of the hub.
+const HUB: &str = "environments/control.yaml";
+
+/// Renders what this repository ships, and what it ships for its hub and leaves off.
 pub fn shipped() -> Rendered {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (snapshot, problems) = read_working_tree(&top).unwrap();
+    let (mut snapshot, problems) = read_working_tree(&top).unwrap();
     assert!(problems.is_empty(), "{problems:?}");
+    let text = String::from_utf8(snapshot.get(HUB).unwrap().bytes.to_vec()).unwrap();
+    let text = text.replace("\naddons:\n", "\naddons:\n  fleetwright: {enabled: true}\n");
+    let source = Source { id: SourceId([1; 20]), bytes: text.into_bytes().into() };
+    snapshot.insert(RepoPath::parse(HUB).unwrap(), source);
     Renderer::new().render(&snapshot, &()).unwrap()
 }
 

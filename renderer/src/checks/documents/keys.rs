@@ -22,13 +22,12 @@ pub(in super::super) fn charts_are_locked(_: &Inventory, catalog: &Catalog) -> V
         return Vec::new();
     }
     let unlocked = catalog.addons.values().filter(|addon| addon.locked.is_none());
-    unlocked.map(|addon| not_locked(addon)).collect()
+    unlocked.filter_map(|addon| Some(not_locked(addon, addon.facts.chart.as_ref()?))).collect()
 }
 
 /// Returns the problem of an add-on whose chart is not in the lock.
 #[must_use]
-pub fn not_locked(addon: &Addon) -> Problem {
-    let chart = &addon.facts.chart;
+pub fn not_locked(addon: &Addon, chart: &ChartId) -> Problem {
     let place = addon.origin.place(&[key("chart"), key("version")]);
     let message = format!(
         "chart `{}` {} of `{}` is not in `{}`",
@@ -46,8 +45,10 @@ pub(in super::super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Fi
 
 /// Returns every place where values do not fit the add-on's chart, if it is locked. Where any key may stand, all fit.
 pub(in super::super) fn misfits(addon: &Addon, values: &Value) -> Vec<Finding> {
-    let Some(locked) = &addon.locked else { return Vec::new() };
-    let mut misfits = judge(&addon.name, &addon.facts.chart, &locked.values, values);
+    let Some((locked, chart)) = addon.locked.as_ref().zip(addon.facts.chart.as_ref()) else {
+        return Vec::new();
+    };
+    let mut misfits = judge(&addon.name, chart, &locked.values, values);
     let is_free = |path: &[Step]| addon.facts.free_form.iter().any(|place| is_at_or_below(path, place));
     misfits.retain(|misfit| !is_free(&misfit.path));
     misfits

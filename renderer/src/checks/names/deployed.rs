@@ -43,7 +43,10 @@ fn deploys(by: &ClusterFlows<'_>, on: &ClusterFlows<'_>, addon: &Addon) -> bool 
     by.provided().any(|provided| match provided {
         Provided::Anything => true,
         // The hub deploys most charts for itself.
-        Provided::Chart(chart) => by.cluster.name == on.cluster.name && *chart == addon.facts.chart.name,
+        Provided::Chart(chart) => {
+            by.cluster.name == on.cluster.name
+                && addon.facts.chart.as_ref().is_some_and(|own| own.name == *chart)
+        }
         Provided::Deployed { cluster, addon: name } => {
             may_be(cluster, on.cluster.name.as_str()) && may_be(name, addon.name.as_str())
         }
@@ -57,7 +60,8 @@ fn may_be(part: &str, name: &str) -> bool {
 }
 
 fn finding(on: &ClusterFlows<'_>, addon: &Addon, finding: Finding) -> FlowFinding {
-    let file = format!("{OUTPUT}/{}/{}/values.yaml", on.cluster.name, addon.name);
+    let (name, _) = addon.files().next().expect("an add-on has something to run");
+    let file = format!("{OUTPUT}/{}/{}/{name}", on.cluster.name, addon.name);
     let file = RepoPath::parse(&file).expect("names are file names");
     let document = Spot { document: 0, item: None };
     FlowFinding { cluster: on.cluster.name.clone(), file, document, finding }

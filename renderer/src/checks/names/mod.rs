@@ -116,7 +116,7 @@ const FULL_NAME: &str = "<fullName>";
 /// Makes a release's full name as its chart does.
 fn full_name(addon: &Addon, values: &Value) -> String {
     let own = &addon.facts.provides.full_name;
-    let chart = own.name.as_deref().unwrap_or(&addon.facts.chart.name);
+    let chart = own.name.as_deref().unwrap_or(addon.chart_name());
     made_name(addon.release(), chart, own.max_length.unwrap_or(MAX_FULL_NAME), values)
 }
 

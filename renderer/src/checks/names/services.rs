@@ -22,7 +22,7 @@ const IN_EVERY_CLUSTER: [(&str, &str); 2] = [("default", "kubernetes"), ("kube-s
 fn may_bring(addon: &Addon, service: &ServiceName) -> bool {
     let is_described = addon.facts.provides.services.is_some();
     let full = full_name(addon, &Value::Null);
-    let beginnings = [full.as_str(), addon.release(), &addon.facts.chart.name, addon.name.as_str()];
+    let beginnings = [full.as_str(), addon.release(), addon.chart_name(), addon.name.as_str()];
     addon.facts.namespace == service.namespace
         && !is_described
         && beginnings.iter().any(|it| begins(&service.name, it))
