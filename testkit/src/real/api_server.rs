@@ -2,233 +2,134 @@
 //! runs nothing.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
-use std::net::TcpListener;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::{Agent, http};
 
-use super::process::Process;
+use super::client::{Client, answers};
+use super::process::{Folder, Process, arguments, free_ports};
 use super::{ETCD, KUBE};
-
-/// Who may do anything.
-const TOKEN: &str = "tests";
-/// How long one answer may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running API server with nothing in it but what every cluster has.
 pub struct ApiServer {
-    agent: Agent,
-    url: String,
-    /// The resources of each `apiVersion` that was asked for.
-    resources: RefCell<BTreeMap<String, Vec<Resource>>>,
+    name: String,
+    client: Client,
+    token: String,
+    authority: String,
     // Dropped in this order.
     server: RefCell<Process>,
     _etcd: Process,
-    _folder: TempDir,
-}
-
-/// A kind of object, as the server calls it.
-#[derive(Clone)]
-struct Resource {
-    kind: String,
-    plural: String,
-    is_namespaced: bool,
-}
-
-/// An object that the server does not take, with its reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The status of the answer; none if the server does not know the kind.
-    pub status: Option<u16>,
-    /// The server's words.
-    pub message: String,
+    folder: Folder,
 }
 
 impl ApiServer {
-    /// Starts a server, or says what is missing for it.
-    pub fn start() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+    /// Starts a server that its credentials call by a name, or says what is missing for it.
+    pub fn start(name: &str) -> Result<Self> {
+        let folder = Folder::new()?;
         let [client_port, peer_port, port] = free_ports()?;
         let binaries = [ETCD.binary("etcd")?, KUBE.binary("kube-apiserver")?];
-        let authority = write_credentials(folder.path())?;
+        let token = format!("token-of-{name}");
+        let authority = write_credentials(folder.path(), &token)?;
         let etcd_url = format!("http://127.0.0.1:{client_port}");
-        let mut etcd = Process::start(&binaries[0], &etcd_arguments(&etcd_url, peer_port), folder.path())?;
-        let agent = agent(&authority)?;
-        etcd.wait_until("etcd was healthy", || is_ok(&agent, &format!("{etcd_url}/health")))?;
-        let mut server = Process::start(&binaries[1], &server_arguments(&etcd_url, port), folder.path())?;
-        let url = format!("https://127.0.0.1:{port}");
-        server.wait_until("the API server was ready", || is_ok(&agent, &format!("{url}/readyz")))?;
-        Ok(Self {
-            agent,
-            url,
-            resources: RefCell::default(),
-            server: RefCell::new(server),
-            _etcd: etcd,
-            _folder: folder,
-        })
+        let mut etcd =
+            Process::start("etcd", &binaries[0], etcd_arguments(&etcd_url, peer_port), [], folder.path())?;
+        etcd.wait_until("etcd was healthy", || answers(&format!("{etcd_url}/health")))?;
+        let mut server = Process::start(
+            "kube-apiserver",
+            &binaries[1],
+            server_arguments(&etcd_url, port),
+            [],
+            folder.path(),
+        )?;
+        let client = Client::new(format!("https://127.0.0.1:{port}"), token.clone(), &authority)?;
+        server.wait_until("the API server was ready", || client.is_ready())?;
+        let server = RefCell::new(server);
+        let name = name.to_owned();
+        let server = Self { name, client, token, authority, server, _etcd: etcd, folder };
+        fs::write(server.kubeconfig(), kubeconfig(&[&server]).to_string())?;
+        Ok(server)
     }
 
-    /// Makes the server know these kinds, and waits until it does.
-    pub fn define(&self, definitions: &[Value]) -> Result<()> {
-        for definition in definitions {
-            self.apply(definition, "").map_err(|refused| anyhow!("{refused}"))?;
-        }
-        for definition in definitions {
-            let name = text_at(definition, "/metadata/name")?;
-            let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}");
-            self.server.borrow_mut().wait_until(&format!("`{name}` was established"), || {
-                self.get(&path).is_ok_and(|found| is_established(&found))
-            })?;
-        }
-        for (version, plural) in definitions.iter().flat_map(served) {
-            self.server.borrow_mut().wait_until(&format!("`{plural}` of `{version}` was served"), || {
-                self.fetch_resources(&version).is_ok_and(|all| all.iter().any(|found| found.plural == plural))
-            })?;
-        }
-        self.resources.borrow_mut().clear();
-        Ok(())
+    /// Returns what its credentials call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Applies an object on the server, as Argo CD does with `ServerSideApply=true`, and takes no field that
-    /// the kind has not. An object that names no namespace goes into the given one, if its kind has
-    /// namespaces.
-    pub fn apply(&self, object: &Value, namespace: &str) -> Result<(), Refused> {
-        let path = self.path(object, namespace)?;
-        let address = format!("{}{path}?fieldManager=tests&fieldValidation=Strict", self.url);
-        // Kinds that have just been defined are answered with 429 for a moment.
-        for _ in 0..100 {
-            let answer = self
-                .agent
-                .patch(&address)
-                .header("Authorization", format!("Bearer {TOKEN}"))
-                .header("Content-Type", "application/apply-patch+yaml")
-                .send(object.to_string());
-            match read(answer) {
-                Err(Refused { status: Some(429), .. }) => std::thread::sleep(Duration::from_millis(50)),
-                answer => return answer.map(drop),
-            }
-        }
-        Err(Refused { status: Some(429), message: "the server went on being busy".to_owned() })
+    /// Returns a client of the server.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
     }
 
-    fn path(&self, object: &Value, namespace: &str) -> Result<String, Refused> {
-        let text = |pointer| {
-            text_at(object, pointer).map_err(|error| Refused { status: None, message: error.to_string() })
-        };
-        let (version, kind, name) = (text("/apiVersion")?, text("/kind")?, text("/metadata/name")?);
-        let resource = self.resource(version, kind)?;
-        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or(namespace);
-        let namespace =
-            if resource.is_namespaced { format!("/namespaces/{namespace}") } else { String::new() };
-        Ok(format!("{}{namespace}/{}/{name}", root_of(version), resource.plural))
+    /// Returns the token of its administrator.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
-    fn resource(&self, version: &str, kind: &str) -> Result<Resource, Refused> {
-        let unknown = || Refused { status: None, message: format!("no `{kind}` of `{version}` is defined") };
-        if !self.resources.borrow().contains_key(version) {
-            let found = self.fetch_resources(version).map_err(|_| unknown())?;
-            self.resources.borrow_mut().insert(version.to_owned(), found);
-        }
-        let known = self.resources.borrow();
-        known[version].iter().find(|resource| resource.kind == kind).cloned().ok_or_else(unknown)
+    /// Returns the certificate that vouches for it, in PEM.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
     }
 
-    fn fetch_resources(&self, version: &str) -> Result<Vec<Resource>, Refused> {
-        let list = self.get(&root_of(version))?;
-        let resource = |found: &Value| {
-            let plural = found["name"].as_str().filter(|name| !name.contains('/'))?;
-            Some(Resource {
-                kind: found["kind"].as_str()?.to_owned(),
-                plural: plural.to_owned(),
-                is_namespaced: found["namespaced"] == true,
-            })
-        };
-        Ok(list["resources"].as_array().into_iter().flatten().filter_map(resource).collect())
+    /// Returns the same certificate as a kubeconfig holds it.
+    #[must_use]
+    pub fn encoded_authority(&self) -> String {
+        STANDARD.encode(&self.authority)
     }
 
-    fn get(&self, path: &str) -> Result<Value, Refused> {
-        read(
-            self.agent
-                .get(format!("{}{path}", self.url))
-                .header("Authorization", format!("Bearer {TOKEN}"))
-                .call(),
-        )
+    /// Returns a file with the administrator's credentials.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder().join("kubeconfig")
+    }
+
+    /// Kills the server; what it knows stays in its etcd.
+    pub fn kill(&self) -> Result<()> {
+        self.server.borrow_mut().kill()
+    }
+
+    /// Starts a server that was killed, at the same address.
+    pub fn start_again(&self) -> Result<()> {
+        let mut server = self.server.borrow_mut();
+        server.start_again()?;
+        server.wait_until("the API server was ready again", || self.client.is_ready())
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-fn read(answer: Result<http::Response<ureq::Body>, ureq::Error>) -> Result<Value, Refused> {
-    let lost = |error: ureq::Error| Refused { status: None, message: error.to_string() };
-    let mut answer = answer.map_err(lost)?;
-    let status = answer.status();
-    let text = answer.body_mut().with_config().limit(64 << 20).read_to_string().map_err(lost)?;
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| json!({ "message": text }));
-    if status.is_success() {
-        return Ok(body);
-    }
-    let message = body["message"].as_str().unwrap_or_default().to_owned();
-    Err(Refused { status: Some(status.as_u16()), message })
-}
-
-fn is_ok(agent: &Agent, address: &str) -> bool {
-    let answer = agent.get(address).header("Authorization", format!("Bearer {TOKEN}")).call();
-    answer.is_ok_and(|answer| answer.status().is_success())
-}
-
-fn root_of(version: &str) -> String {
-    if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") }
-}
-
-fn text_at<'v>(value: &'v Value, pointer: &str) -> Result<&'v str> {
-    value.pointer(pointer).and_then(Value::as_str).with_context(|| format!("`{pointer}` is missing"))
-}
-
-fn is_established(definition: &Value) -> bool {
-    let conditions = definition.pointer("/status/conditions").and_then(Value::as_array);
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
-}
-
-/// Returns the versions in which a defined kind is served, each with the kind's plural.
-fn served(definition: &Value) -> Vec<(String, String)> {
-    let text = |pointer| text_at(definition, pointer).unwrap_or_default().to_owned();
-    let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
-    let versions = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
-    let served = versions.filter(|version| version["served"] == true);
-    served
-        .filter_map(|version| Some((format!("{group}/{}", version["name"].as_str()?), plural.clone())))
-        .collect()
-}
-
-/// Ports that were free a moment ago: neither program can be asked which one it took.
-fn free_ports() -> Result<[u16; 3]> {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(listeners) {
-        *port = listener?.local_addr()?.port();
-    }
-    Ok(ports)
+/// Returns a kubeconfig with a context for each server, under its name; the first one is current.
+#[must_use]
+pub fn kubeconfig(servers: &[&ApiServer]) -> Value {
+    let named = |field: &str, entry: fn(&ApiServer) -> Value| {
+        let entries = servers.iter().map(|server| json!({"name": server.name, field: entry(server)}));
+        entries.collect::<Vec<_>>()
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": named("cluster", |server| json!({
+            "server": server.client.url(),
+            "certificate-authority-data": server.encoded_authority(),
+        })),
+        "users": named("user", |server| json!({"token": server.token})),
+        "contexts": named("context", |server| json!({"cluster": server.name, "user": server.name})),
+        "current-context": servers.first().map(|server| server.name.as_str()),
+    })
 }
 
 /// Writes what the server needs to be trusted and to trust, and returns the certificate to trust.
-fn write_credentials(folder: &Path) -> Result<String> {
+fn write_credentials(folder: &Path, token: &str) -> Result<String> {
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])?.self_signed(&key)?;
     fs::write(folder.join("server.pem"), certificate.pem())?;
@@ -236,13 +137,13 @@ fn write_credentials(folder: &Path) -> Result<String> {
     let accounts = KeyPair::generate()?;
     fs::write(folder.join("accounts.key"), accounts.serialize_pem())?;
     fs::write(folder.join("accounts.pub"), accounts.public_key_pem())?;
-    fs::write(folder.join("tokens.csv"), format!("{TOKEN},admin,admin,system:masters\n"))?;
+    fs::write(folder.join("tokens.csv"), format!("{token},admin,admin,system:masters\n"))?;
     Ok(certificate.pem())
 }
 
 fn etcd_arguments(url: &str, peer_port: u16) -> Vec<String> {
     let peer = format!("http://127.0.0.1:{peer_port}");
-    let arguments = [
+    arguments([
         "--data-dir=etcd",
         &format!("--listen-client-urls={url}"),
         &format!("--advertise-client-urls={url}"),
@@ -252,12 +153,11 @@ fn etcd_arguments(url: &str, peer_port: u16) -> Vec<String> {
         // What a test loses with the machine it did not need.
         "--unsafe-no-fsync",
         "--log-level=error",
-    ];
-    arguments.map(str::to_owned).to_vec()
+    ])
 }
 
 fn server_arguments(etcd: &str, port: u16) -> Vec<String> {
-    let arguments = [
+    arguments([
         &format!("--etcd-servers={etcd}"),
         &format!("--secure-port={port}"),
         "--bind-address=127.0.0.1",
@@ -275,23 +175,5 @@ fn server_arguments(etcd: &str, port: u16) -> Vec<String> {
         "--allow-privileged=true",
         // No controller makes the accounts that it would ask for.
         "--disable-admission-plugins=ServiceAccount",
-    ];
-    arguments.map(str::to_owned).to_vec()
-}
-
-fn agent(authority: &str) -> Result<Agent> {
-    let certificate = Certificate::from_pem(authority.as_bytes())?;
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(vec![certificate])))
-        .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        // This machine is reached without any proxy of the environment.
-        .proxy(None)
-        .http_status_as_error(false)
-        .timeout_global(Some(TIMEOUT))
-        .build();
-    Ok(config.into())
+    ])
 }

@@ -1,13 +1,14 @@
 //! Helm, which says what a chart makes of values.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::Component;
 
-const HELM: Component = Component { name: "helm", pinned_by: "helm/package-lock.json" };
+pub(super) const HELM: Component = Component { name: "helm", pinned_by: "helm/package-lock.json" };
 
 /// The program.
 pub struct Helm(PathBuf);
@@ -29,19 +30,36 @@ impl Helm {
 
     /// Renders the chart in a folder with a file of values.
     pub fn template(&self, chart: &Path, values: &Path) -> Result<Templated> {
-        let output = Command::new(&self.0)
-            .env_clear()
-            .args(["template", "release"])
-            .arg(chart)
-            .arg("--values")
-            .arg(values)
-            .output()
-            .with_context(|| format!("failed to start `{}`", self.0.display()))?;
+        let words =
+            ["template".as_ref(), "release".as_ref(), chart.as_ref(), "--values".as_ref(), values.as_ref()];
+        let output = self.run(words)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(if output.status.success() {
             Templated::Rendered(text(&output.stdout))
         } else {
             Templated::Refused(text(&output.stderr))
         })
+    }
+
+    /// Packages the chart in a folder into another folder.
+    pub(super) fn package(&self, chart: &Path, into: &Path) -> Result<()> {
+        self.succeed(["package".as_ref(), chart.as_os_str(), "--destination".as_ref(), into.as_ref()])
+    }
+
+    /// Makes a folder of packages a chart repository.
+    pub(super) fn index(&self, folder: &Path) -> Result<()> {
+        self.succeed(["repo".as_ref(), "index".as_ref(), folder.as_os_str()])
+    }
+
+    fn succeed<const N: usize>(&self, arguments: [&OsStr; N]) -> Result<()> {
+        let output = self.run(arguments)?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    fn run<const N: usize>(&self, arguments: [&OsStr; N]) -> Result<Output> {
+        let command = &self.0;
+        let output = Command::new(command).env_clear().args(arguments).output();
+        output.with_context(|| format!("failed to start `{}`", command.display()))
     }
 }

@@ -1,10 +1,17 @@
-//! Real components for tests: an API server of Kubernetes on its etcd, the definitions of custom resources, Helm.
+//! Real components for tests: clusters of Kubernetes without machines, a whole Argo CD, `MetalLB`, Helm, the
+//! definitions of custom resources.
 //!
 //! They are not part of this repository: `testkit/real/fetch` brings them into a cache.
 
 mod api_server;
+mod argo_cd;
+mod charts;
+mod client;
+mod cluster;
 mod helm;
+mod operators;
 mod process;
+mod rig;
 
 use std::env;
 use std::fmt::Write as _;
@@ -15,8 +22,15 @@ use anyhow::{Context as _, Result, bail};
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
-pub use api_server::{ApiServer, Refused};
+pub use api_server::{ApiServer, kubeconfig};
+pub use argo_cd::{ARGO_CD_NAMESPACE, ArgoCd, Server};
+pub use charts::{ChartRepository, StandIn};
+pub use client::{Client, Refused};
+pub use cluster::{Cluster, METALLB_NAMESPACE};
 pub use helm::{Helm, Templated};
+pub use operators::{Operators, Vault};
+pub use process::wait_until;
+pub use rig::{ARGO_CD_VERSION, Rig};
 
 /// A folder with binaries of one's own, in place of the cache.
 const OWN_BINARIES: &str = "FLEETWRIGHT_REAL";
@@ -32,6 +46,10 @@ struct Component {
 
 const ETCD: Component = Component { name: "etcd", pinned_by: "etcd/go.sum" };
 const KUBE: Component = Component { name: "kube", pinned_by: "kube/go.sum" };
+const KWOK: Component = Component { name: "kwok", pinned_by: "kwok/go.sum" };
+const ARGO_CD: Component = Component { name: "argocd", pinned_by: "argocd/go.sum" };
+const METALLB: Component = Component { name: "metallb", pinned_by: "metallb/go.sum" };
+const REDIS: Component = Component { name: "redis", pinned_by: "redis/requirements.txt" };
 const CRDS: Component = Component { name: "crds", pinned_by: "crds.txt" };
 
 impl Component {

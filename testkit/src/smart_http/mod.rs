@@ -1,4 +1,5 @@
 //! A git server on loopback: `git http-backend` behind a small web server that makes trouble on request.
+//! Packages beside the repositories, and what lists them, are served as they are.
 //!
 //! What git says is git's own. The web server adds what the world does to it: certificates, passwords, cut
 //! connections, servers that fail, proxies that redirect, and other people who push at the same moment.
@@ -6,6 +7,7 @@
 mod backend;
 pub(crate) mod certificate;
 mod message;
+mod packages;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
@@ -50,6 +52,7 @@ struct Shared {
     seen: Mutex<Vec<Request>>,
     reply_bytes: Mutex<BTreeMap<String, usize>>,
     knows_version_2: AtomicBool,
+    is_away: AtomicBool,
     is_over: Mutex<bool>,
     over: Condvar,
 }
@@ -83,6 +86,7 @@ impl Server {
             seen: Mutex::default(),
             reply_bytes: Mutex::default(),
             knows_version_2: AtomicBool::new(true),
+            is_away: AtomicBool::new(false),
             is_over: Mutex::new(false),
             over: Condvar::new(),
         });
@@ -125,6 +129,11 @@ impl Server {
     /// Speaks only version 0 of git's protocol from now on, as old servers do.
     pub fn forget_version_2(&self) {
         self.shared.knows_version_2.store(false, Ordering::Relaxed);
+    }
+
+    /// Closes every connection without a word for as long as it is away.
+    pub fn set_away(&self, is_away: bool) {
+        self.shared.is_away.store(is_away, Ordering::Relaxed);
     }
 
     /// Makes trouble once, for the next request whose target contains `part`.
@@ -181,6 +190,9 @@ impl Shared {
 
     fn talk(&self, stream: &mut (impl Read + Write)) -> Result<()> {
         while let Some((request, body)) = Request::read(stream)? {
+            if self.is_away.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             lock(&self.seen).push(request.clone());
             let trouble = self.next_trouble(&request);
             let Some((reply, shape)) = self.answer(&request, &body, trouble)? else { return Ok(()) };
@@ -236,6 +248,9 @@ impl Shared {
         let wanted = lock(&self.authorization).clone();
         if wanted.is_some() && request.header("authorization") != wanted.as_deref() {
             return Ok(Reply::status(401).header("www-authenticate", "Basic realm=\"git\""));
+        }
+        if let Some(reply) = packages::reply(&self.root, request)? {
+            return Ok(reply);
         }
         backend::run(&self.root, request, body, self.knows_version_2.load(Ordering::Relaxed))
     }

@@ -51,12 +51,18 @@ impl Repo {
 
     /// The fleet that this repository ships.
     pub fn shipped() -> Self {
-        let repo = Self::empty();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for folder in ["environments", "templates", "argocd-apps"] {
-            copy(&source.join(folder), &repo.top.join(folder));
-        }
+        let repo = Self::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../argocd-apps"), &repo.path("argocd-apps"));
         repo.commit("Describe the platform");
+        repo
+    }
+
+    /// What is described in a folder, not committed yet.
+    pub fn of(source: &Path) -> Self {
+        let repo = Self::empty();
+        for folder in ["environments", "templates"] {
+            copy(&source.join(folder), &repo.path(folder));
+        }
         repo
     }
 

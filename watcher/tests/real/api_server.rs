@@ -18,8 +18,8 @@ fn server_for(landings: &[Landing]) -> ApiServer {
         kinds.contains(&(text("/spec/group"), text("/spec/names/kind")))
     };
     let needed: Vec<_> = DEFINITIONS.iter().filter(is_needed).cloned().collect();
-    let server = ApiServer::start().unwrap();
-    server.define(&needed).unwrap();
+    let server = ApiServer::start("tests").unwrap();
+    server.client().define(&needed).unwrap();
     server
 }
 
@@ -34,7 +34,7 @@ fn applied(server: &ApiServer, landings: &[Landing]) -> Vec<(String, Result<(), 
     let apply = |landing: &Landing| {
         let object = &landing.object;
         let what = format!("{}: {} {}", landing.origin, object["kind"], object["metadata"]["name"]);
-        (what, server.apply(object, &landing.namespace))
+        (what, server.client().apply(object, &landing.namespace))
     };
     landings.iter().map(apply).collect()
 }
@@ -87,10 +87,10 @@ fn with_a_field_too_many(mut landing: Landing) -> Landing {
 fn what_is_not_there_yet_is_told() {
     let server = server_for(&[]);
     let configuration = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
-    let refused = server.apply(&configuration, "nowhere").unwrap_err();
+    let refused = server.client().apply(&configuration, "nowhere").unwrap_err();
     assert_eq!(refused.message, "namespaces \"nowhere\" not found");
     let pool =
         json!({"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": {"name": "a"}});
-    let refused = server.apply(&pool, "default").unwrap_err();
+    let refused = server.client().apply(&pool, "default").unwrap_err();
     assert_eq!(refused.message, "no `IPAddressPool` of `metallb.io/v1beta1` is defined");
 }

@@ -7,5 +7,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 mod api_server;
+mod clusters;
+#[expect(dead_code, reason = "the suite of commands asks more of a fleet")]
+#[path = "../cli/fleet.rs"]
+mod fleet;
 mod helm;
 mod platform;
+#[expect(dead_code, reason = "the suite of commands asks more of a repository")]
+#[path = "../cli/repo.rs"]
+mod repo;

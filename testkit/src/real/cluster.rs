@@ -1,0 +1,130 @@
+//! A cluster without machines: an API server, the controllers and the scheduler of Kubernetes, and kwok, which
+//! says of nodes that they are ready and of pods that they run.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::api_server::ApiServer;
+use super::client::Client;
+use super::process::{Process, arguments, free_ports};
+use super::{KUBE, KWOK, METALLB};
+
+/// How many nodes a cluster has.
+const NODES: usize = 3;
+/// What kwok does besides making all nodes ready and all pods run.
+const OWN_STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/real/kwok/stages.yaml");
+/// The namespace of `MetalLB`'s controller.
+pub const METALLB_NAMESPACE: &str = "metallb-system";
+
+/// A running cluster.
+pub struct Cluster {
+    // Dropped in this order.
+    controllers: Vec<Process>,
+    server: ApiServer,
+}
+
+impl Cluster {
+    /// Starts a cluster that its credentials call by a name, or says what is missing for it.
+    pub fn start(name: &str) -> Result<Self> {
+        let server = ApiServer::start(name)?;
+        let mut cluster = Self { controllers: Vec::new(), server };
+        let kubeconfig = cluster.server.kubeconfig().display().to_string();
+        cluster.run("kube-controller-manager", &KUBE, controllers_arguments(&kubeconfig))?;
+        cluster.run("kube-scheduler", &KUBE, scheduler_arguments(&kubeconfig))?;
+        cluster.run("kwok", &KWOK, kwok_arguments(&kubeconfig)?)?;
+        for number in 1..=NODES {
+            cluster.client().apply(&node(&format!("{name}-{number}")), "")?;
+        }
+        Ok(cluster)
+    }
+
+    /// Starts `MetalLB`'s controller, which gives Services their addresses, with the definitions that it needs.
+    pub fn balance_loads(&mut self, definitions: &[Value]) -> Result<()> {
+        let own = |definition: &&Value| definition["spec"]["group"] == "metallb.io";
+        let own: Vec<_> = definitions.iter().filter(own).cloned().collect();
+        self.client().define(&own)?;
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": METALLB_NAMESPACE}});
+        self.client().apply(&namespace, "")?;
+        let kubeconfig = self.server.kubeconfig().display().to_string();
+        self.run("metallb-controller", &METALLB, metallb_arguments(&kubeconfig)?)
+    }
+
+    /// Returns a client of the API server.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        self.server.client()
+    }
+
+    /// Returns the API server.
+    #[must_use]
+    pub const fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
+    fn run(&mut self, binary: &str, component: &super::Component, arguments: Vec<String>) -> Result<()> {
+        let program = component.binary(binary)?;
+        self.controllers.push(Process::start(binary, &program, arguments, [], self.server.folder())?);
+        Ok(())
+    }
+}
+
+fn controllers_arguments(kubeconfig: &str) -> Vec<String> {
+    arguments([
+        &format!("--kubeconfig={kubeconfig}"),
+        &format!("--authentication-kubeconfig={kubeconfig}"),
+        &format!("--authorization-kubeconfig={kubeconfig}"),
+        "--service-account-private-key-file=accounts.key",
+        "--secure-port=0",
+        "--leader-elect=false",
+        "--use-service-account-credentials=false",
+        "--controllers=*,-node-ipam-controller",
+        // A busy machine may miss the heartbeats of nodes that nothing runs on.
+        "--node-monitor-grace-period=1h",
+    ])
+}
+
+fn scheduler_arguments(kubeconfig: &str) -> Vec<String> {
+    arguments([
+        &format!("--kubeconfig={kubeconfig}"),
+        &format!("--authentication-kubeconfig={kubeconfig}"),
+        &format!("--authorization-kubeconfig={kubeconfig}"),
+        "--secure-port=0",
+        "--leader-elect=false",
+    ])
+}
+
+fn kwok_arguments(kubeconfig: &str) -> Result<Vec<String>> {
+    Ok(arguments([
+        &format!("--kubeconfig={kubeconfig}"),
+        "--manage-all-nodes=true",
+        "--node-ip=127.0.0.1",
+        &format!("--config={}", KWOK.binary("stages.yaml")?.display()),
+        &format!("--config={OWN_STAGES}"),
+    ]))
+}
+
+fn metallb_arguments(kubeconfig: &str) -> Result<Vec<String>> {
+    let [port] = free_ports()?;
+    Ok(arguments([
+        &format!("-kubeconfig={kubeconfig}"),
+        &format!("-namespace={METALLB_NAMESPACE}"),
+        &format!("-port={port}"),
+        "-webhook-mode=disabled",
+        "-disable-cert-rotation",
+    ]))
+}
+
+fn node(name: &str) -> Value {
+    let room = json!({"cpu": "64", "memory": "256Gi", "pods": "500"});
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/os": "linux", "kubernetes.io/hostname": name},
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+        },
+        "status": {"allocatable": room.clone(), "capacity": room},
+    })
+}
