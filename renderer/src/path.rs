@@ -211,6 +211,11 @@ dns_label! {
     AddonName
 }
 
+dns_label! {
+    /// The name of a group of clusters, as `environments/_fleet.yaml` has it.
+    GroupName
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

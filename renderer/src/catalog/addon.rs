@@ -108,9 +108,7 @@ pub struct Placement {
 impl Placement {
     /// Returns whether a cluster is meant.
     pub(crate) fn admits(&self, cluster: &Cluster) -> bool {
-        let facts = &cluster.facts;
-        (self.roles.is_empty() || self.roles.contains(&facts.role))
-            && self.labels.iter().all(|(key, value)| facts.labels.get(key) == Some(value))
+        cluster.has(&self.roles, &self.labels)
     }
 }
 

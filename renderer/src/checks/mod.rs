@@ -13,6 +13,7 @@ mod facts;
 mod finding;
 mod flows;
 mod footprint;
+mod groups;
 mod interfaces;
 mod names;
 mod placement;
@@ -66,6 +67,7 @@ pub const FACT_CHECKS: &[Check<FactCheck>] = &[
     Check { name: "networks", run: facts::networks_are_disjoint },
     Check { name: "machines", run: facts::machines_stand_apart },
     Check { name: "reserved", run: facts::names_are_not_reserved },
+    Check { name: "groups", run: groups::each_cluster_is_in_one },
 ];
 
 /// Checks of the inventory and the catalog beside each other.

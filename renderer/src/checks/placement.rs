@@ -74,11 +74,19 @@ pub(super) fn placement_labels_exist(inventory: &Inventory, catalog: &Catalog) -
     if !inventory.broken.is_empty() {
         return Vec::new();
     }
-    let addons = catalog.addons.values();
-    let wanted = addons.flat_map(|it| it.facts.clusters.labels.iter().map(move |label| (it, label)));
-    let problems = wanted.filter_map(|(addon, (label, value))| {
+    let of_addons = catalog.addons.values().flat_map(|addon| {
+        let labels = addon.facts.clusters.labels.iter();
+        labels.map(|label| (&addon.origin, vec![key("clusters"), key("labels")], label))
+    });
+    let fleet = &inventory.fleet;
+    let of_groups = fleet.facts.groups.iter().enumerate().flat_map(|(group, it)| {
+        let at = vec![key("groups"), Step::Index(group), key("clusters"), key("labels")];
+        let labels = it.clusters.iter().flat_map(|choice| &choice.labels);
+        labels.map(move |label| (&fleet.origin, at.clone(), label))
+    });
+    let problems = of_addons.chain(of_groups).filter_map(|(origin, at, (label, value))| {
         let used: BTreeSet<&str> = values_of(inventory, label).collect();
-        let place = addon.origin.key_place(&[key("clusters"), key("labels"), key(label)]);
+        let place = origin.key_place(&[at, vec![key(label)]].concat());
         let problem = Problem::at(place, format!("no cluster has the label `{label}: {value}`"));
         let is_used = used.contains(value.as_str());
         (!is_used).then(|| problem.hint(label_hint(inventory, label, value, &used)))

@@ -3,7 +3,6 @@
 //! The JSON Schema that judges the files and that editors complete by comes from these types and their doc comments.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
@@ -11,37 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::ChartSources;
+use super::groups::Groups;
+use super::role::Role;
 use crate::network::{Address, AddressRange, Network, OneOrMore};
-
-/// What a cluster is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Runs Argo CD and collects metrics, logs, traces and secrets for its spokes.
-    Control,
-    /// Runs workloads and sends its telemetry to its hub.
-    App,
-}
-
-impl Role {
-    /// All roles, those first that others depend on.
-    pub const ALL: [Self; 2] = [Self::Control, Self::App];
-
-    /// Returns the role as it is written in the inventory.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Control => "control",
-            Self::App => "app",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// Facts about one cluster; the file's name is the cluster's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -156,6 +127,9 @@ pub struct FleetFile {
     /// Where charts are drawn from, if not from the repositories that add-ons name.
     #[serde(default, skip_serializing_if = "ChartSources::is_empty")]
     pub charts: ChartSources,
+    /// Which clusters share a pull request, in the order of their release: `control`, then `app` if left out.
+    #[serde(default)]
+    pub groups: Groups,
     /// The storage class that volumes are claimed from.
     #[serde(default)]
     pub storage_class: String,

@@ -7,8 +7,10 @@ mod chart_sources;
 mod fact;
 mod facts;
 mod files;
+mod groups;
 mod model;
 mod own;
+mod role;
 mod schemas;
 mod typed;
 
@@ -27,12 +29,14 @@ pub use chart_sources::{ChartAddress, ChartSources, is_same_repository};
 pub use fact::Fact;
 pub use facts::{
     AddonChoice, ApiServer, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine,
-    MachineGroup, Mesh, MeshTopology, Networks, Role, SecretStore, Trust,
+    MachineGroup, Mesh, MeshTopology, Networks, SecretStore, Trust,
 };
 pub use files::{FLEET_FILE, MAX_CLUSTER_WEIGHT, MAX_FILE_BYTES};
 pub(crate) use files::{own_cluster, parse_file};
+pub use groups::{ClusterChoice, Group, Groups};
 pub use model::{Cluster, Fleet, Inventory};
 pub use own::OwnFacts;
+pub use role::Role;
 pub(crate) use schemas::schema_of;
 pub use schemas::{cluster_schema, defaults_schema, fleet_schema};
 pub(crate) use typed::{decode, violation_problem};
@@ -89,7 +93,9 @@ fn fleet(snapshot: &Snapshot) -> (Fleet, Vec<Problem>) {
     };
     match decode::<FleetFile>(&schemas::FLEET_SCHEMA, &origin) {
         Ok(facts) => {
-            let view = serde_json::to_value(&facts).expect("facts are JSON");
+            let mut view = serde_json::to_value(&facts).expect("facts are JSON");
+            // What is released when is none of a template's business.
+            view.as_object_mut().and_then(|view| view.remove("groups"));
             (Fleet { facts, view, origin, id: source.id, is_valid: true }, Vec::new())
         }
         Err(problems) => (Fleet { origin, ..unknown }, problems),

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::fact::Fact;
-use super::facts::{ClusterFile, FleetFile, Role};
-use crate::path::{ClusterName, RepoPath};
+use super::facts::{ClusterFile, FleetFile};
+use super::groups::{ClusterChoice, Group};
+use super::role::Role;
+use crate::path::{ClusterName, GroupName, RepoPath};
 use crate::snapshot::SourceId;
 
 /// All facts of the fleet.
@@ -26,6 +28,21 @@ impl Inventory {
     #[must_use]
     pub fn hub_of(&self, cluster: &Cluster) -> Option<&Arc<Cluster>> {
         self.clusters.get(&cluster.hub).filter(|hub| hub.is_hub())
+    }
+
+    /// Returns the group of a cluster; none only for one that is not described, or that a check refuses.
+    #[must_use]
+    pub fn group_of(&self, cluster: &ClusterName) -> Option<&GroupName> {
+        let (_, group) = self.groups_of(self.clusters.get(cluster)?).next()?;
+        Some(&group.name)
+    }
+
+    /// Returns every group that takes a cluster, with its place in the order.
+    pub(crate) fn groups_of<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = (usize, &'a Group)> {
+        let groups = &self.fleet.facts.groups;
+        let is_chosen = |group: &Group| group.clusters.as_ref().map(|choice| cluster.fits(choice));
+        let is_of_others = groups.iter().any(|group| is_chosen(group) == Some(true));
+        groups.iter().enumerate().filter(move |(_, group)| is_chosen(group).unwrap_or(!is_of_others))
     }
 }
 
@@ -70,6 +87,16 @@ impl Cluster {
     #[must_use]
     pub fn is_hub(&self) -> bool {
         self.hub == self.name && self.facts.role == Role::Control
+    }
+
+    /// Returns whether the cluster has one of some roles, if there are any, and all of some labels.
+    pub(crate) fn has(&self, roles: &BTreeSet<Role>, labels: &BTreeMap<String, String>) -> bool {
+        (roles.is_empty() || roles.contains(&self.facts.role))
+            && labels.iter().all(|(key, value)| self.facts.labels.get(key) == Some(value))
+    }
+
+    fn fits(&self, ClusterChoice { roles, labels, names }: &ClusterChoice) -> bool {
+        self.has(roles, labels) && (names.is_empty() || names.iter().any(|name| name == self.name.as_str()))
     }
 }
 

@@ -8,8 +8,9 @@ use serde_json::{Value as Json, json};
 use serde_path_to_error::Segment;
 
 use super::fact::Fact;
-use super::facts::{ClusterFile, Role};
+use super::facts::ClusterFile;
 use super::model::Cluster;
+use super::role::Role;
 use super::schemas::CLUSTER_SCHEMA;
 use crate::key_path::{Step, key};
 use crate::path::{ClusterName, NameError, RepoPath};
@@ -116,6 +117,7 @@ mod tests {
         json!({
             "repository": {"url": "https://git.example.com/x.git", "branch": "main"},
             "charts": {"mirror": "https://m.internal", "exceptions": {"https://a.example.com": "oci://b.internal"}},
+            "groups": [{"name": "canary", "clusters": {"roles": ["app"], "labels": {"wave": "1"}, "names": ["a"]}}, {"name": "rest"}],
             "storageClass": "fast", "ports": {"loki": 80}, "nodeNetworks": ["10.0.0.0/8"],
             "machines": {"db": {"address": "10.4.0.1", "port": 3306, "metricsPort": 9104}},
             "logs": {"tenant": "platform"},

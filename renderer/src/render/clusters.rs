@@ -122,7 +122,6 @@ fn render<'a>(
     debug!(units = made.len(), "rendered `{}`", cluster.name);
     Ok(Arc::new(RenderedCluster {
         name: cluster.name.clone(),
-        role: cluster.facts.role,
         folder: output_folder(&cluster.name),
         digest,
         outward: outward(&made),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::catalog::Catalog;
 use crate::charts::LOCK;
 use crate::checks::{DocumentNames, Footprint, Spot};
-use crate::inventory::{Inventory, Role};
+use crate::inventory::Inventory;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::plural::counted;
 use crate::problem::Place;
@@ -37,8 +37,6 @@ pub struct Rendered {
 pub struct RenderedCluster {
     /// The cluster's name.
     pub name: ClusterName,
-    /// What the cluster is for.
-    pub role: Role,
     /// The folder, `argocd-apps/<cluster>`.
     pub folder: RepoPath,
     /// The identity of all files together: equal digests mean equal files.

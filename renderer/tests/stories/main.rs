@@ -12,6 +12,7 @@ mod facts;
 mod files;
 mod flows;
 mod generated;
+mod groups;
 mod images;
 mod interfaces;
 mod ipv6;

@@ -41,6 +41,7 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("addresses", include_str!("facts.rs"), "an_address_outside_its_pool_is_told_once_where_it_is_given"),
     ("networks", include_str!("facts.rs"), "networks_of_two_clusters_must_not_overlap"),
     ("machines", include_str!("facts.rs"), "a_machine_stands_outside_pools_and_networks"),
+    ("groups", include_str!("groups.rs"), "a_cluster_is_in_one_group_and_in_no_other"),
     ("accept", include_str!("accepted.rs"), "an_answer_to_nothing_is_told"),
     ("deployed", include_str!("deployed.rs"), "an_addon_that_no_application_carries_is_told"),
     ("reserved", include_str!("argo.rs"), "names_of_argo_cd_itself_are_taken"),

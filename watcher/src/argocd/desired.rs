@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use renderer::argo::{Desired, desired};
-use renderer::inventory::{self, Inventory, InventoryCache, Role};
+use renderer::inventory::{self, Inventory, InventoryCache};
 use renderer::path::{ClusterName, RepoPath};
 use renderer::problem::Problem;
 use renderer::snapshot::Snapshot;
@@ -23,7 +23,7 @@ pub struct DesiredFleet {
     pub applications: BTreeMap<Key, Wanted>,
     /// The names of the `ApplicationSet`s, each with whether it makes Applications that no file names.
     pub sets: BTreeMap<String, bool>,
-    /// The groups, in the order in which they are published.
+    /// The groups, in the order of their release.
     pub groups: Vec<String>,
     /// The hubs, each with an Argo CD of its own.
     pub hubs: BTreeSet<ClusterName>,
@@ -52,7 +52,7 @@ impl DesiredFleet {
         let hubs = inventory.clusters.values().filter(|cluster| cluster.is_hub());
         let mut fleet = Self {
             repository: inventory.fleet.facts.repository.url.clone(),
-            groups: Role::ALL.map(|role| role.as_str().to_owned()).into(),
+            groups: inventory.fleet.facts.groups.iter().map(|group| group.name.to_string()).collect(),
             hubs: hubs.map(|cluster| cluster.name.clone()).collect(),
             ..Self::default()
         };
@@ -73,8 +73,8 @@ impl DesiredFleet {
 
     fn add(&mut self, inventory: &Inventory, path: &RepoPath, objects: renderer::argo::DesiredObjects) {
         let folder = path.components().nth(1).unwrap_or_default();
-        let cluster = ClusterName::parse(folder).ok().and_then(|name| inventory.clusters.get(&name));
-        let group = cluster.map(|cluster| cluster.facts.role.as_str().to_owned());
+        let cluster = inventory.clusters.get(folder);
+        let group = cluster.and_then(|cluster| inventory.group_of(&cluster.name)).map(ToString::to_string);
         let hub = cluster.map(|cluster| cluster.hub.clone());
         for desired in objects.applications {
             let key = Key { namespace: desired.namespace.clone(), name: desired.name.clone() };

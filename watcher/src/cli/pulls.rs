@@ -5,10 +5,10 @@ use renderer::visible::visible;
 use serde_json::json;
 
 use super::options::RemoteArgs;
-use super::{Exit, Global, print_report};
+use super::{Exit, Global};
 use crate::error::CommandError;
-use crate::forge::{LocalForge, OwnPulls as _, PullRequest, PullState};
-use crate::run::control_first;
+use crate::forge::{ForgeError, LocalForge, OwnPulls as _, PullRequest, PullState};
+use crate::run::merged_first;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -69,9 +69,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
             global.show(|| json!({ "number": number }), || format!("opened pull request #{number} again\n"));
         }
         Command::Merge { number } => {
-            if let Some(first) = control_first(&upstream, &forge.list()?, *number)? {
-                let order = "is of the apps, and control comes first";
-                print_report(&format!("warning: #{number} {order}: #{first} is not merged"));
+            if let Some(first) = merged_first(&upstream, &forge.list()?, *number)? {
+                return Err(ForgeError::not_first(*number, first).into());
             }
             let revision = forge.merge(*number, &upstream.repository().person()?)?;
             global.show(

@@ -51,6 +51,16 @@ impl ForgeError {
         Self::Pull { message, hint: None, is_conflict: false }
     }
 
+    /// Another pull request comes first.
+    pub(crate) fn not_first(number: u64, first: u64) -> Self {
+        Self::stalled(
+            format!("pull request #{number} waits for #{first}, which is not merged"),
+            format!(
+                "merge #{first} first; if it was closed, open it again or take back what it was rendered from"
+            ),
+        )
+    }
+
     /// The head branch is not where the proposal has it.
     pub(super) fn head_moved(head: &str, revision: Revision) -> Self {
         let message = format!("branch `{head}` is not at `{}`", revision.short());

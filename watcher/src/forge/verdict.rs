@@ -65,7 +65,7 @@ pub struct Annotation {
 /// A status of a commit: one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitStatus {
-    /// What it is about, such as `fleetwright/control-first`.
+    /// What it is about, such as `fleetwright/order`.
     pub context: String,
     /// How it stands.
     pub state: StatusState,

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use renderer::inventory::OwnFacts;
-use renderer::path::{AddonName, ClusterName, RepoPath};
+use renderer::inventory::{Inventory, OwnFacts};
+use renderer::path::{AddonName, ClusterName, GroupName, RepoPath};
 use renderer::plan::{self, Facts, FileChange, MAX_COMPARED_BYTES, Plan, Published};
 use renderer::render::{Rendered, RenderedFile};
 use renderer::snapshot::OUTPUT;
 use serde::{Deserialize, Serialize};
 
-use super::context::Group;
 use crate::git::{FileDelta, FolderMemo, GitError, OutputFolder, Repository, Revision};
 
 /// The most that is read of published files that change: several times a large fleet.
@@ -19,8 +18,10 @@ const MAX_PUBLISHED_BYTES: usize = 256 << 20;
 /// What a revision of the base branch renders to, compared with what is published there.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Fleet {
-    /// The clusters that are described.
-    pub roles: BTreeMap<ClusterName, Group>,
+    /// The groups, in the order of their release.
+    pub order: Vec<GroupName>,
+    /// The clusters that are described, with their groups.
+    pub groups: BTreeMap<ClusterName, GroupName>,
     /// How many files are rendered.
     pub files: usize,
     published: Published,
@@ -34,7 +35,7 @@ pub(super) struct Fleet {
 /// What changes for one group.
 #[derive(Debug)]
 pub(super) struct GroupPlan {
-    pub group: Group,
+    pub group: GroupName,
     /// The files that change.
     pub files: Vec<FileChange>,
     pub plan: Plan,
@@ -63,7 +64,8 @@ impl Fleet {
             (cluster.name.clone(), OwnFacts::of(cluster, hub))
         });
         Ok(Self {
-            roles: rendered.clusters.values().map(|cluster| (cluster.name.clone(), cluster.role)).collect(),
+            order: rendered.inventory.fleet.facts.groups.names(),
+            groups: members(&rendered.inventory),
             files: rendered.file_count(),
             published: before(rendered, &changes),
             facts: facts.collect(),
@@ -77,30 +79,45 @@ impl Fleet {
         plan::plan(&self.changes, &self.published, facts)
     }
 
-    /// Plans what changes for each group, in the order of publishing; no group is left out.
-    pub(super) fn plan(self, group_of: impl Fn(&ClusterName) -> Group) -> Vec<GroupPlan> {
+    /// Plans what changes for each group, in the order of release; no group is left out. `gone` are the groups in which
+    /// clusters were that are described no more.
+    pub(super) fn plan(self, gone: &BTreeMap<ClusterName, GroupName>) -> Vec<GroupPlan> {
         let facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
-        by_group(self.changes, &self.published, &facts, group_of)
+        let group_of = |cluster: &ClusterName| self.groups.get(cluster).or_else(|| gone.get(cluster));
+        by_group(&self.order, self.changes, &self.published, &facts, group_of)
     }
 }
 
-/// Plans what changes for each group, in the order of publishing; no group is left out.
-pub(super) fn by_group(
+/// Returns the clusters that are described, with their groups.
+pub(super) fn members(inventory: &Inventory) -> BTreeMap<ClusterName, GroupName> {
+    let names = inventory.clusters.keys();
+    names.filter_map(|name| Some((name.clone(), inventory.group_of(name)?.clone()))).collect()
+}
+
+/// Plans what changes for each group, in the order of release; no group is left out.
+///
+/// What belongs to none of them, since its group is no more for one, goes with the last.
+pub(super) fn by_group<'g>(
+    order: &[GroupName],
     files: Vec<FileChange>,
     published: &Published,
     facts: &Facts,
-    group_of: impl Fn(&ClusterName) -> Group,
+    group_of: impl Fn(&ClusterName) -> Option<&'g GroupName>,
 ) -> Vec<GroupPlan> {
-    let mut changes: BTreeMap<Group, Vec<FileChange>> = Group::ALL.map(|group| (group, Vec::new())).into();
-    for change in files {
-        changes.entry(group_of(&change.cluster)).or_default().push(change);
-    }
-    let plan = |(group, files): (Group, Vec<FileChange>)| {
-        let published = published.only(|cluster| group_of(cluster) == group);
-        let plan = plan::plan(&files, &published, facts.clone());
-        GroupPlan { group, files, plan }
+    let position = |cluster: &ClusterName| {
+        let known = group_of(cluster).and_then(|group| order.iter().position(|other| other == group));
+        known.unwrap_or(order.len() - 1)
     };
-    changes.into_iter().map(plan).collect()
+    let mut changes = vec![Vec::new(); order.len()];
+    for change in files {
+        changes[position(&change.cluster)].push(change);
+    }
+    let plan = |(index, files): (usize, Vec<FileChange>)| {
+        let published = published.only(|cluster| position(cluster) == index);
+        let plan = plan::plan(&files, &published, facts.clone());
+        GroupPlan { group: order[index].clone(), files, plan }
+    };
+    changes.into_iter().enumerate().map(plan).collect()
 }
 
 /// Returns the files that differ from those that are published at `base`.

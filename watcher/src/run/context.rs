@@ -1,14 +1,12 @@
 //! What all stages of a run work with, and what our branches are called.
 
+use renderer::path::GroupName;
 use renderer::plan::Budget;
 
 use super::worker::WorkerSettings;
 use crate::events::Cancel;
 use crate::forge::Forge;
 use crate::git::{Repository, Revision, Upstream};
-
-/// Clusters that are published together, by one pull request: those of one role.
-pub use renderer::inventory::Role as Group;
 
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
@@ -57,12 +55,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Returns the head branch of a group.
-pub(super) fn head_of(group: Group) -> String {
+/// Returns the head branch of a group: no other branch is ever read as ours, written or deleted.
+pub(super) fn head_of(group: &GroupName) -> String {
     format!("{BRANCH_PREFIX}{group}")
-}
-
-/// Returns the head branches of all groups: no other branch is ever read as ours, written or deleted.
-pub(super) fn heads() -> [String; 2] {
-    Group::ALL.map(head_of)
 }

@@ -1,130 +1,181 @@
-//! The gate `fleetwright/control-first`: rendered files of the apps are not merged while control's plan is not empty.
+//! The gate `fleetwright/order`: rendered files of a group are not merged while the plan of a group before it is not empty.
 //!
 //! What counts is what a head holds and what the base branch still lacks, never what a branch is called or
 //! whether a pull request is open: one that was closed by hand leaves its plan behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use renderer::path::ClusterName;
-use renderer::snapshot::OUTPUT;
+use renderer::inventory::{FLEET_FILE, Groups, read_fleet};
+use renderer::path::{ClusterName, GroupName, RepoPath};
+use renderer::snapshot::{OUTPUT, Snapshot, Source};
 
 use super::changes::GroupPlan;
-use super::context::Group;
 use super::publish::NOTHING_LEFT;
 use super::report::Published;
 use crate::error::CommandError;
 use crate::forge::{CommitStatus, Proposal, PullRequest, PullState, StatusState};
-use crate::git::{Entry, GitError, Upstream};
+use crate::git::{Entry, GitError, Repository, Revision, Upstream, blob_id};
 
-/// The commit status by which the pull request of the apps waits for that of the hubs.
-pub const CONTROL_FIRST: &str = "fleetwright/control-first";
+/// The commit status by which the pull request of a group waits for those of the groups before it.
+pub const ORDER: &str = "fleetwright/order";
 
-/// What of control has to be on the base branch before the apps.
+/// What has to be on the base branch before what a head changes.
 #[derive(Debug)]
-pub(super) enum Control {
+pub(super) enum Gate {
     /// It is not known, since the base branch does not render or the run failed.
     Unknown,
-    /// It is known from the plan.
+    /// It is known from the plans.
     Known {
-        /// The clusters whose files these are.
-        clusters: BTreeSet<ClusterName>,
-        /// What control's plan makes of each file that it changes.
-        left: BTreeMap<String, Option<Entry>>,
-        /// Where the plan stands.
-        reason: String,
+        /// The groups, in the order of their release.
+        stages: Vec<Stage>,
+        /// Which of them the files of a cluster belong to.
+        clusters: BTreeMap<ClusterName, usize>,
     },
+}
+
+/// What is left to merge of a group.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// What the group's plan makes of each file that it changes.
+    pub left: BTreeMap<String, Option<Entry>>,
+    /// Where the plan stands.
+    pub reason: String,
 }
 
 /// What a head changes of the rendered files: the folders right below the output folder, by name.
 pub(super) type Folders = BTreeSet<String>;
 
-impl Control {
-    /// Returns how control's own pull request stands.
-    pub(super) fn first() -> CommitStatus {
-        status(StatusState::Success, "holds only what the apps wait for")
-    }
-
-    /// Returns how a head stands that changes rendered files in `folders`; nothing if that is not known.
+impl Gate {
+    /// Returns how a head stands that changes rendered files in `folders`; nothing if that is not known. The pull
+    /// request of a group stands at its place in the order, whatever it changes.
     /// `has` returns whether the head has an entry at a path.
     pub(super) fn status(
         &self,
+        own: Option<usize>,
         folders: Option<&Folders>,
         has: impl Fn(&str, Option<&Entry>) -> Result<bool, GitError>,
     ) -> Result<CommitStatus, GitError> {
         if folders.is_some_and(BTreeSet::is_empty) {
             return Ok(status(StatusState::Success, "no rendered file is changed"));
         }
-        let Self::Known { clusters, left, reason } = self else {
-            return Ok(status(
-                StatusState::Pending,
-                "waits until it is known what control lacks: the base does not render",
-            ));
-        };
-        let is_of_control = |folder: &String| clusters.iter().any(|cluster| cluster.as_str() == folder);
-        if folders.is_some_and(|folders| folders.iter().all(is_of_control)) {
-            return Ok(Self::first());
-        }
-        for (path, wanted) in left {
-            if !has(path, wanted.as_ref())? {
+        let before: &[Stage] = match self {
+            _ if own == Some(0) => &[],
+            Self::Known { stages, clusters } => {
+                // What belongs to no cluster waits for all.
+                let of_folder = |folder: &String| clusters.get(folder.as_str()).copied();
+                let last = || folders?.iter().map(of_folder).collect::<Option<Vec<_>>>()?.into_iter().max();
+                stages.get(..own.or_else(last).unwrap_or(stages.len() - 1)).unwrap_or(stages)
+            }
+            Self::Unknown => {
+                let reason = "waits until it is known what has to be merged first: the base does not render";
                 return Ok(status(StatusState::Pending, reason));
+            }
+        };
+        for Stage { left, reason } in before {
+            for (path, wanted) in left {
+                if !has(path, wanted.as_ref())? {
+                    return Ok(status(StatusState::Pending, reason));
+                }
             }
         }
         Ok(status(StatusState::Success, "nothing has to be merged first"))
     }
 }
 
-/// Returns what control's plan makes of each file that it changes.
+/// Returns what a group's plan makes of each file that it changes.
 pub(super) fn left(planned: &GroupPlan) -> BTreeMap<String, Option<Entry>> {
     let files = planned.files.iter().filter(|_| !planned.plan.is_empty());
     files.map(|file| (file.path.to_string(), file.new.as_deref().map(Entry::of_file))).collect()
 }
 
-/// Returns the pull request of control that has to be merged before `number`, which is one of the apps: one
-/// that is open or was closed by a person, and changes what neither the base branch nor the head of `number`
-/// has.
-pub fn control_first(
+/// Returns which group the files of a cluster belong to: those of clusters that are gone, too.
+pub(super) fn clusters(
+    plans: &[GroupPlan],
+    groups: &BTreeMap<ClusterName, GroupName>,
+) -> BTreeMap<ClusterName, usize> {
+    let position = |group: &GroupName| plans.iter().position(|planned| planned.group == *group);
+    let described = groups.iter().filter_map(|(name, group)| Some((name.clone(), position(group)?)));
+    let changed = plans
+        .iter()
+        .enumerate()
+        .flat_map(|(index, planned)| planned.files.iter().map(move |file| (file.cluster.clone(), index)));
+    changed.chain(described).collect()
+}
+
+/// Returns the groups that a revision describes, in the order of their release; nothing if they can't be read.
+pub(super) fn order_at(
+    repository: &Repository,
+    revision: Revision,
+) -> Result<Option<Vec<GroupName>>, GitError> {
+    let path = RepoPath::parse(FLEET_FILE).expect("a constant path");
+    let bytes = repository.read_file(revision, &path)?;
+    let file = bytes.map(|bytes| (path, Source { id: blob_id(&bytes), bytes }));
+    let fleet = read_fleet(&file.into_iter().collect::<Snapshot>());
+    Ok(fleet.ok().map(|fleet| fleet.groups.names()))
+}
+
+/// Returns the pull request that has to be merged before `number`, which is that of a group: one of a group before
+/// it that is open or was closed by a person, and changes what neither the base branch nor the head of `number` has.
+pub fn merged_first(
     upstream: &Upstream,
     pulls: &[PullRequest],
     number: u64,
 ) -> Result<Option<u64>, CommandError> {
-    let is_of = |pull: &PullRequest, group: Group| pull.proposal.group == group.as_str();
-    let asked = pulls.iter().find(|pull| pull.number == number && is_of(pull, Group::App));
+    let asked = pulls.iter().find(|pull| pull.number == number);
     let Some(PullRequest { proposal, state: PullState::Open, .. }) = asked else { return Ok(None) };
-    let control =
-        pulls.iter().rfind(|pull| is_of(pull, Group::Control) && pull.proposal.base == proposal.base);
-    let Some(control) = control.filter(|control| match &control.state {
-        PullState::Open => true,
-        PullState::Closed { reason } => reason != NOTHING_LEFT,
-        PullState::Merged { .. } => false,
-    }) else {
-        return Ok(None);
-    };
     let (repository, base) = (upstream.repository(), upstream.existing_branch(&proposal.base)?);
-    let Proposal { base_revision, head_revision, .. } = control.proposal;
-    for wanted in repository.differences_below(OUTPUT, base_revision, head_revision)? {
-        let has = |revision| Ok::<_, GitError>(repository.entry_at(revision, &wanted.path)? == wanted.new);
-        if !has(base)? && !has(proposal.head_revision)? {
-            return Ok(Some(control.number));
+    let order = order_at(repository, base)?.unwrap_or_else(|| Groups::default().names());
+    if order.iter().all(|group| group.as_str() != proposal.group) {
+        return Ok(None);
+    }
+    for group in order.iter().take_while(|group| group.as_str() != proposal.group) {
+        let is_its = |pull: &&PullRequest| {
+            pull.proposal.group == group.as_str() && pull.proposal.base == proposal.base
+        };
+        if let Some(first) = pulls.iter().rfind(is_its).filter(|first| is_unmerged(first))
+            && lacks(repository, first, [base, proposal.head_revision])?
+        {
+            return Ok(Some(first.number));
         }
     }
     Ok(None)
 }
 
+fn is_unmerged(pull: &PullRequest) -> bool {
+    match &pull.state {
+        PullState::Open => true,
+        PullState::Closed { reason } => reason != NOTHING_LEFT,
+        PullState::Merged { .. } => false,
+    }
+}
+
+/// Returns whether a pull request changes a file to what neither of two revisions has.
+fn lacks(repository: &Repository, pull: &PullRequest, places: [Revision; 2]) -> Result<bool, GitError> {
+    let Proposal { base_revision, head_revision, .. } = pull.proposal;
+    for wanted in repository.differences_below(OUTPUT, base_revision, head_revision)? {
+        let [base, head] = places.map(|revision| repository.entry_at(revision, &wanted.path));
+        if base? != wanted.new && head? != wanted.new {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn status(state: StatusState, description: &str) -> CommitStatus {
-    let (context, description) = (CONTROL_FIRST.to_owned(), description.to_owned());
+    let (context, description) = (ORDER.to_owned(), description.to_owned());
     CommitStatus { context, state, description, target_url: None }
 }
 
-/// Returns why control's plan is not on the base branch.
-pub(super) fn reason(done: &Published) -> String {
+/// Returns why a group's plan is not on the base branch.
+pub(super) fn reason(group: &GroupName, done: &Published) -> String {
     match done {
         Published::Proposed(proposed) => format!("waits until #{} is merged", proposed.number()),
         Published::Declined(number) => {
-            format!("waits for control: #{number} was closed, and what it changes is still not on the base")
+            format!("waits for {group}: #{number} was closed, and what it changes is still not on the base")
         }
-        Published::LeftAlone { branch, .. } => format!("waits for control: a person changed `{branch}`"),
-        Published::Refused(_) => "waits for control: its plan deletes too much and is refused".to_owned(),
-        Published::Nothing | Published::Closed(_) => "waits for control".to_owned(),
+        Published::LeftAlone { branch, .. } => format!("waits for {group}: a person changed `{branch}`"),
+        Published::Refused(_) => format!("waits for {group}: its plan deletes too much and is refused"),
+        Published::Nothing | Published::Closed(_) => format!("waits for {group}"),
     }
 }
 
@@ -133,43 +184,62 @@ mod tests {
     use super::*;
     use crate::forge::Proposed;
 
-    fn control(left: &[&str], done: &Published) -> Control {
-        Control::Known {
-            clusters: [ClusterName::parse("control").unwrap()].into(),
+    /// Groups `hub`, `canary` and `rest`, of one cluster each with the group's name, of which these files are left.
+    fn gate(left: [&[&str]; 3], done: &Published) -> Gate {
+        let names = ["hub", "canary", "rest"];
+        let stage = |(name, left): (&str, &[&str])| Stage {
             left: left.iter().map(|path| ((*path).to_owned(), Some(Entry::of_file(b"new")))).collect(),
-            reason: reason(done),
+            reason: reason(&GroupName::parse(name).unwrap(), done),
+        };
+        let clusters = names.iter().map(|name| ClusterName::parse(name).unwrap());
+        Gate::Known {
+            stages: names.into_iter().zip(left).map(stage).collect(),
+            clusters: clusters.zip(0..).collect(),
         }
     }
 
-    fn status_of(control: &Control, folders: &[&str], published: &[&str]) -> String {
+    fn status_of(gate: &Gate, own: Option<usize>, folders: &[&str], published: &[&str]) -> String {
         let folders = folders.iter().map(ToString::to_string).collect();
         let has = |path: &str, _: Option<&Entry>| Ok(published.contains(&path));
-        let status = control.status(Some(&folders), has).unwrap();
+        let status = gate.status(own, Some(&folders), has).unwrap();
         format!("{:?}: {}", status.state, status.description)
     }
 
     #[test]
-    fn only_rendered_files_of_the_apps_wait_and_only_while_something_of_control_is_left() {
+    fn a_head_waits_for_all_groups_before_the_last_one_that_it_changes() {
+        const NOTHING: &str = "Success: nothing has to be merged first";
+        const OPEN: &str = "Pending: waits until #1 is merged";
         let open = Published::Proposed(Proposed::Unchanged(1));
-        let (empty, left) = (control(&[], &Published::Nothing), control(&["argocd-apps/control/a"], &open));
-        assert_eq!(status_of(&left, &[], &[]), "Success: no rendered file is changed");
-        assert_eq!(status_of(&Control::Unknown, &[], &[]), "Success: no rendered file is changed");
-        assert_eq!(status_of(&left, &["control"], &[]), "Success: holds only what the apps wait for");
-        assert_eq!(status_of(&empty, &["app"], &[]), "Success: nothing has to be merged first");
-        assert_eq!(status_of(&left, &["app"], &[]), "Pending: waits until #1 is merged");
-        assert_eq!(status_of(&left, &["app", "control"], &[]), "Pending: waits until #1 is merged");
-        let whole = ["argocd-apps/control/a"];
-        assert_eq!(status_of(&left, &["app", "control"], &whole), "Success: nothing has to be merged first");
-        assert!(status_of(&Control::Unknown, &["app"], &[]).starts_with("Pending: "));
-        let unread = left.status(None, |_, _| Ok(false)).unwrap();
+        let [hub, canary] = ["argocd-apps/hub/a", "argocd-apps/canary/a"];
+        let (none, of_hub, of_canary) =
+            (gate([&[]; 3], &open), gate([&[hub], &[], &[]], &open), gate([&[], &[canary], &[]], &open));
+        for (gate, own, folders, published, status) in [
+            (&of_hub, None, &[][..], &[][..], "Success: no rendered file is changed"),
+            (&Gate::Unknown, None, &[], &[], "Success: no rendered file is changed"),
+            (&of_hub, None, &["hub"], &[], NOTHING),
+            (&none, None, &["rest"], &[], NOTHING),
+            (&of_hub, None, &["canary"], &[], OPEN),
+            (&of_hub, None, &["rest"], &[], OPEN),
+            (&of_hub, None, &["canary", "hub"], &[], OPEN),
+            (&of_hub, None, &["canary", "hub"], &[hub], NOTHING),
+            (&of_canary, None, &["canary"], &[], NOTHING),
+            (&of_canary, None, &["rest"], &[], OPEN),
+            (&of_canary, None, &["gone"], &[], OPEN),
+            (&of_canary, Some(1), &["rest"], &[], NOTHING),
+            (&of_canary, Some(2), &["canary"], &[], OPEN),
+            (&Gate::Unknown, Some(0), &["hub"], &[], NOTHING),
+        ] {
+            assert_eq!(status_of(gate, own, folders, published), status, "{own:?} {folders:?} {published:?}");
+        }
+        assert!(status_of(&Gate::Unknown, Some(1), &["canary"], &[]).starts_with("Pending: "));
+        let unread = of_canary.status(None, None, |_, _| Ok(false)).unwrap();
         assert_eq!(unread.state, StatusState::Pending, "what was not read may hold anything");
     }
 
     #[test]
     fn a_pull_request_that_was_closed_by_hand_leaves_the_gate_closed() {
-        let declined = control(&["argocd-apps/control/a"], &Published::Declined(7));
-        let expected =
-            "Pending: waits for control: #7 was closed, and what it changes is still not on the base";
-        assert_eq!(status_of(&declined, &["app"], &[]), expected);
+        let declined = gate([&["argocd-apps/hub/a"], &[], &[]], &Published::Declined(7));
+        let expected = "Pending: waits for hub: #7 was closed, and what it changes is still not on the base";
+        assert_eq!(status_of(&declined, None, &["canary"], &[]), expected);
     }
 }

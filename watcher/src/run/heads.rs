@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use renderer::path::GroupName;
 use renderer::plan::{FileChange, markdown};
 use renderer::snapshot::OUTPUT;
 use tracing::warn;
 
 use super::changes::GroupPlan;
-use super::context::{Base, Context, Group, head_of};
+use super::context::{Base, Context, head_of};
 use super::describe::text::code;
 use super::head::Head;
 use super::planner::Planner;
@@ -32,11 +33,11 @@ const MAX_UPDATES: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     /// Where the last run left the head branch of a group, and whether that is ours.
-    known: BTreeMap<Group, (Revision, bool)>,
+    known: BTreeMap<GroupName, (Revision, bool)>,
     /// What was reported last about the head of a group: the pull request, the tip, and whether it is ours.
-    reported: BTreeMap<Group, (u64, Revision, bool)>,
+    reported: BTreeMap<GroupName, (u64, Revision, bool)>,
     /// A commit of the base branch, and the commit that follows from it for a group; nothing if none does.
-    derived: BTreeMap<Group, (Revision, Option<Revision>)>,
+    derived: BTreeMap<GroupName, (Revision, Option<Revision>)>,
 }
 
 impl Heads {
@@ -50,10 +51,10 @@ impl Heads {
     pub(super) fn is_ours(
         &self,
         run: &Context<'_>,
-        group: Group,
+        group: &GroupName,
         head: Revision,
     ) -> Result<bool, CommandError> {
-        match self.known.get(&group) {
+        match self.known.get(group) {
             Some((tip, is_ours)) if *tip == head => Ok(*is_ours),
             _ => Ok(run.forge.has_attested(&head_of(group), head)?),
         }
@@ -66,7 +67,7 @@ impl Heads {
     pub(super) fn remember(&mut self, run: &Context<'_>, groups: &[GroupReport]) -> Result<(), CommandError> {
         for GroupReport { group, head, .. } in groups {
             match head.tip() {
-                Some(tip) => drop(self.known.insert(*group, (tip, head.is_ours()))),
+                Some(tip) => drop(self.known.insert(group.clone(), (tip, head.is_ours()))),
                 None => drop(self.known.remove(group)),
             }
         }
@@ -84,7 +85,7 @@ impl Heads {
                     "could not report on the head of pull request #{number}: {}",
                     error.message()
                 ),
-                Ok(()) => drop(self.reported.insert(report.group, now)),
+                Ok(()) => drop(self.reported.insert(report.group.clone(), now)),
             }
         }
         Ok(())
@@ -105,7 +106,7 @@ impl Heads {
         {
             return Ok(Head::Current { tip, parent });
         }
-        let mut search = Search { heads: self, run, planner, base: base.tip, group: wanted.group };
+        let mut search = Search { heads: self, run, planner, base: base.tip, group: &wanted.group };
         if search.is_replaceable(tip)? {
             return Ok(Head::Replaceable(tip));
         }
@@ -120,7 +121,7 @@ struct Search<'a> {
     planner: &'a mut Planner,
     /// The tip of the base branch.
     base: Revision,
-    group: Group,
+    group: &'a GroupName,
 }
 
 impl Search<'_> {
@@ -148,7 +149,7 @@ impl Search<'_> {
     /// Returns whether we made this very commit, for whatever plan: this process pushed it, our own account
     /// wrote so, or it follows from a commit of the base branch.
     fn is_made_by_us(&mut self, revision: Revision) -> Result<bool, CommandError> {
-        if self.heads.known.get(&self.group) == Some(&(revision, true))
+        if self.heads.known.get(self.group) == Some(&(revision, true))
             || self.run.forge.has_attested(&head_of(self.group), revision)?
         {
             return Ok(true);
@@ -165,13 +166,13 @@ impl Search<'_> {
     ///
     /// After an update of Fleetwright it may be another one than was made then.
     fn derived_from(&mut self, base: Revision) -> Result<Option<Revision>, CommandError> {
-        if let Some((_, derived)) = self.heads.derived.get(&self.group).filter(|(of, _)| *of == base) {
+        if let Some((_, derived)) = self.heads.derived.get(self.group).filter(|(of, _)| *of == base) {
             return Ok(*derived);
         }
         let mut derived = None;
         if let Some(fleet) = renderable(self.planner.workers.compare(self.run, base, &()))? {
             let plans = self.planner.plan(self.run, base, fleet)?.into_iter();
-            let mut plans = plans.filter(|wanted| wanted.group == self.group && !wanted.plan.is_empty());
+            let mut plans = plans.filter(|wanted| wanted.group == *self.group && !wanted.plan.is_empty());
             if let Some(wanted) = plans.next() {
                 let repository = self.run.repository();
                 let source = repository.source_of_inputs(base, &mut SourceMemory::default())?;
@@ -179,7 +180,7 @@ impl Search<'_> {
                     Some(commit_by(Repository::commit_id, repository, &wanted, Base { tip: base, source })?);
             }
         }
-        self.heads.derived.insert(self.group, (base, derived));
+        self.heads.derived.insert(self.group.clone(), (base, derived));
         Ok(derived)
     }
 }
@@ -226,7 +227,7 @@ fn parent_of_current(
 
 /// Reports on a pull request that its head is not ours, or that it is again.
 fn report_head(run: &Context<'_>, number: u64, report: &GroupReport) -> Result<(), ForgeError> {
-    let branch = head_of(report.group);
+    let branch = head_of(&report.group);
     let Head::Persons(commit) = &report.head else {
         let text = format!("`{branch}` is at a commit of Fleetwright again.\n");
         return run.forge.comment(number, COMMENT, &text, false);

@@ -7,6 +7,7 @@ pub mod changes;
 mod context;
 mod describe;
 mod drift;
+mod former;
 mod gate;
 mod head;
 mod heads;
@@ -20,8 +21,8 @@ mod rollback;
 mod worker;
 
 pub use crate::forge::{REVIEW, REVIEWED_LABEL};
-pub use context::{BRANCH_PREFIX, Group, Settings, UNKNOWN_BASE};
-pub use gate::{CONTROL_FIRST, control_first};
+pub use context::{BRANCH_PREFIX, Settings, UNKNOWN_BASE};
+pub use gate::{ORDER, merged_first};
 pub use head::Head;
 pub use pipeline::{BaseRendering, Pipeline};
 pub use report::{GroupReport, Published, RunReport};

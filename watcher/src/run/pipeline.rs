@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use renderer::path::ClusterName;
+use renderer::inventory::Groups;
+use renderer::path::{ClusterName, GroupName};
+use renderer::plan::{Facts, Published as Files, plan};
 use renderer::render::Progress;
 use tracing::{Span, field, info};
 
 use super::changes::GroupPlan;
-use super::context::{Base, Context, Group, Settings, UNKNOWN_BASE, head_of, heads};
+use super::context::{BRANCH_PREFIX, Base, Context, Settings, UNKNOWN_BASE, head_of};
 use super::drift::{self, DriftMemory};
-use super::gate::{self, Control};
+use super::former;
+use super::gate::{self, Gate, Stage};
+use super::head::Head;
 use super::heads::Heads;
 use super::planner::Planner;
 use super::publish::{Known, publish};
@@ -71,7 +75,7 @@ struct Settled {
 /// What is published of the base branch, and where refs were when that began.
 struct PublishedBase {
     report: RunReport,
-    control: Control,
+    gate: Gate,
     refs: Refs,
 }
 
@@ -163,12 +167,13 @@ impl Pipeline {
         let Self { upstream, home, settings, memory, waiting, .. } = self;
         let forge = home.forge(upstream);
         let run = Context { upstream, forge: &*forge, settings, cancel };
-        let published = match memory.publish_base(&run, refs.clone(), waiting, progress) {
+        let order = memory.order(&run, &refs)?;
+        let published = match memory.publish_base(&run, refs.clone(), &order, waiting, progress) {
             Err(error) if error.is_transient() => return Err(error),
             published => published,
         };
-        let control = published.as_ref().map_or(&Control::Unknown, |published| &published.control);
-        let proposed = memory.review(&run, &refs, control);
+        let gate = published.as_ref().map_or(&Gate::Unknown, |published| &published.gate);
+        let proposed = memory.review(&run, &refs, &order, gate);
         // A fault of the base branch is worth more than what follows from it.
         let PublishedBase { report, refs, .. } = published?;
         let proposed = proposed?;
@@ -203,34 +208,49 @@ impl Pipeline {
 }
 
 impl Memory {
+    /// Returns the groups of the base branch, in the order of their release.
+    fn order(&mut self, run: &Context<'_>, refs: &Refs) -> Result<Vec<GroupName>, CommandError> {
+        match refs.get(&format!("{BRANCHES}{}", run.settings.base)) {
+            Some(tip) => self.planner.order(run, *tip),
+            None => Ok(Groups::default().names()),
+        }
+    }
+
     /// Publishes what is on the base branch: snapshot, render, plan, publish, report.
     fn publish_base(
         &mut self,
         run: &Context<'_>,
         refs: Refs,
+        order: &[GroupName],
         waiting: &[u64],
         progress: &dyn Progress,
     ) -> Result<PublishedBase, CommandError> {
-        let (tip, refs) = self.snapshot(run, refs)?;
+        let former = former::groups(run, &refs, order)?;
+        let (tip, refs) = self.snapshot(run, refs, order.iter().chain(&former))?;
         let compared = self.planner.workers.compare(run, tip, progress);
         self.note_rendering(tip, &compared);
         let fleet = compared?;
         run.cancel.check()?;
-        let (roles, files) = (fleet.roles.clone(), fleet.files);
+        let (clusters, files) = (fleet.groups.clone(), fleet.files);
         let plans = self.planner.plan(run, tip, fleet)?;
         let known = self.known(run, tip, &plans, waiting)?;
-        let (groups, control) = self.publish(run, &known, &refs, &roles, plans)?;
+        let (mut groups, gate) = self.publish(run, &known, &refs, &clusters, plans)?;
+        let former = former.into_iter().filter(|group| !known.order.contains(group));
+        for group in former {
+            groups.extend(self.end(run, &known, &refs, group)?);
+        }
         self.heads.remember(run, &groups)?;
-        info!(clusters = roles.len(), files, "run is complete");
-        Ok(PublishedBase {
-            report: RunReport { base: tip, source: known.base.source, groups },
-            control,
-            refs,
-        })
+        info!(clusters = clusters.len(), files, "run is complete");
+        Ok(PublishedBase { report: RunReport { base: tip, source: known.base.source, groups }, gate, refs })
     }
 
     /// Returns the tip of the base branch, with where refs are once what an interrupted step left is completed.
-    fn snapshot(&self, run: &Context<'_>, refs: Refs) -> Result<(Revision, Refs), CommandError> {
+    fn snapshot<'g>(
+        &self,
+        run: &Context<'_>,
+        refs: Refs,
+        groups: impl Iterator<Item = &'g GroupName>,
+    ) -> Result<(Revision, Refs), CommandError> {
         let base = &run.settings.base;
         let tip_in = |refs: &Refs| match refs.get(&format!("{BRANCHES}{base}")) {
             Some(tip) => Ok(*tip),
@@ -238,7 +258,8 @@ impl Memory {
         };
         let tip = tip_in(&refs)?;
         Span::current().record("revision", field::display(tip));
-        let completed = run.forge.settle(&heads(), &|tip| self.heads.has_made(tip))?;
+        let heads: Vec<_> = groups.map(head_of).collect();
+        let completed = run.forge.settle(&heads, &|tip| self.heads.has_made(tip))?;
         for number in &completed {
             info!(pull_request.number = number, "completed an interrupted step of pull request #{number}");
         }
@@ -273,35 +294,62 @@ impl Memory {
         let files: Vec<_> = plans.iter().flat_map(|planned| &planned.files).collect();
         let drift = drift::find(run, &mut self.planner.workers, base, &files, &mut self.drift)?;
         let reviewed = if files.is_empty() { None } else { reviewed::find(run, base.source)? };
-        Ok(Known { base, reviewed, drift, behind: reviewed::behind(run.forge, waiting)? })
+        let order = plans.iter().map(|planned| planned.group.clone()).collect();
+        Ok(Known { base, order, reviewed, drift, behind: reviewed::behind(run.forge, waiting)? })
     }
 
-    /// Publishes the plan of each group, and finds out what of control's has to be merged before the apps.
+    /// Publishes the plan of each group, and finds out what has to be merged before which.
     fn publish(
         &mut self,
         run: &Context<'_>,
         known: &Known,
         refs: &Refs,
-        roles: &BTreeMap<ClusterName, Group>,
+        groups: &BTreeMap<ClusterName, GroupName>,
         plans: Vec<GroupPlan>,
-    ) -> Result<(Vec<GroupReport>, Control), CommandError> {
-        let tip_of = |group| refs.get(&format!("{BRANCHES}{}", head_of(group))).copied();
+    ) -> Result<(Vec<GroupReport>, Gate), CommandError> {
         let mut heads = Vec::new();
         for planned in &plans {
-            let tip = tip_of(planned.group);
-            heads.push(self.heads.find(run, &mut self.planner, known.base, planned, tip)?);
+            heads.push(self.head(run, known, refs, planned)?);
         }
-        let (mut groups, mut control) = (Vec::new(), Control::Unknown);
+        let clusters = gate::clusters(&plans, groups);
+        let (mut reports, mut stages) = (Vec::new(), Vec::new());
         for (planned, head) in plans.into_iter().zip(heads) {
-            let of_control = (planned.group == Group::Control)
-                .then(|| (clusters_of_control(roles, &planned), gate::left(&planned)));
+            let left = gate::left(&planned);
             let report = publish(run, known, planned, head)?;
-            if let Some((clusters, left)) = of_control {
-                control = Control::Known { clusters, left, reason: gate::reason(&report.done) };
-            }
-            groups.push(report);
+            stages.push(Stage { left, reason: gate::reason(&report.group, &report.done) });
+            reports.push(report);
         }
-        Ok((groups, control))
+        Ok((reports, Gate::Known { stages, clusters }))
+    }
+
+    /// Closes the pull request of a group that is no more, if its head is ours: nothing is left to change there.
+    fn end(
+        &mut self,
+        run: &Context<'_>,
+        known: &Known,
+        refs: &Refs,
+        group: GroupName,
+    ) -> Result<Option<GroupReport>, CommandError> {
+        let planned =
+            GroupPlan { group, files: Vec::new(), plan: plan(&[], &Files::default(), Facts::default()) };
+        let head = self.head(run, known, refs, &planned)?;
+        if !matches!(head, Head::Replaceable(_)) {
+            return Ok(None);
+        }
+        let report = publish(run, known, planned, head)?;
+        Ok(Some(report).filter(|report| !matches!(report.done, Published::Nothing)))
+    }
+
+    /// Finds whose the head branch of a group is.
+    fn head(
+        &mut self,
+        run: &Context<'_>,
+        known: &Known,
+        refs: &Refs,
+        planned: &GroupPlan,
+    ) -> Result<Head, CommandError> {
+        let tip = refs.get(&format!("{BRANCHES}{}", head_of(&planned.group))).copied();
+        self.heads.find(run, &mut self.planner, known.base, planned, tip)
     }
 
     /// Gives everything that is proposed its verdicts, and returns what that is.
@@ -309,12 +357,13 @@ impl Memory {
         &mut self,
         run: &Context<'_>,
         refs: &Refs,
-        control: &Control,
+        order: &[GroupName],
+        gate: &Gate,
     ) -> Result<Vec<ProposedHead>, CommandError> {
         let proposed = run.forge.proposed_heads(&run.settings.base, refs, &LABELS)?;
         if let Some(base) = run.upstream.branch(&run.settings.base)? {
             let workers = &mut self.planner.workers;
-            let mut reviewer = Reviewer { run: *run, base, workers, control, heads: &self.heads };
+            let mut reviewer = Reviewer { run: *run, base, workers, order, gate, heads: &self.heads };
             self.reviews.review(&mut reviewer, &proposed)?;
         }
         Ok(proposed)
@@ -323,13 +372,7 @@ impl Memory {
 
 /// Returns the branches that a run reads or writes.
 fn branches_of(home: &Home, base: &str) -> impl Iterator<Item = String> {
-    heads().into_iter().chain([base.to_owned()]).chain(home.merge_queue(base))
-}
-
-/// Returns the clusters whose rendered files are control's: the hubs, and those that were hubs and are gone.
-fn clusters_of_control(roles: &BTreeMap<ClusterName, Group>, planned: &GroupPlan) -> BTreeSet<ClusterName> {
-    let hubs = roles.iter().filter(|(_, role)| **role == Group::Control).map(|(name, _)| name);
-    hubs.chain(planned.files.iter().map(|file| &file.cluster)).cloned().collect()
+    [BRANCH_PREFIX.to_owned(), base.to_owned()].into_iter().chain(home.merge_queue(base))
 }
 
 /// Returns where refs are after a run: where it found them, but for those that it moved.
@@ -337,7 +380,7 @@ fn after(run: &Context<'_>, mut refs: Refs, groups: &[GroupReport]) -> Result<Re
     let mut written = BTreeSet::new();
     for GroupReport { group, done, head, .. } in groups {
         let head = head.tip().filter(|_| !matches!(done, Published::Closed(_)));
-        let name = format!("{BRANCHES}{}", head_of(*group));
+        let name = format!("{BRANCHES}{}", head_of(group));
         match head {
             Some(tip) => drop(refs.insert(name, tip)),
             None => drop(refs.remove(&name)),

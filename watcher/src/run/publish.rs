@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use renderer::path::GroupName;
 use renderer::plan::{FileChange, Plan};
 use tracing::{info, warn};
 
@@ -26,6 +27,8 @@ pub(super) const NOTHING_LEFT: &str = "nothing is left to change";
 /// What publishing has to know of the base branch and of earlier runs, for all groups.
 pub(super) struct Known {
     pub base: Base,
+    /// The groups, in the order of their release.
+    pub order: Vec<GroupName>,
     /// What was reviewed of the change of the base's source before it was merged.
     pub reviewed: Option<Reviewed>,
     /// The rendered files that people changed by hand since then.
@@ -41,7 +44,7 @@ pub(super) fn publish(
     planned: GroupPlan,
     mut head: Head,
 ) -> Result<GroupReport, CommandError> {
-    let group = planned.group;
+    let group = planned.group.clone();
     let taken_back = drift::taken_back(run.repository(), known.base.tip, &planned.files)?;
     let drift = drift::of(&known.drift, &planned.files);
     for changed in &drift {
@@ -52,7 +55,7 @@ pub(super) fn publish(
     let reviewed = known.reviewed.as_ref().filter(|read| taken_back.is_empty() && read.has(&planned));
     let reviewed = reviewed.map(|reviewed| reviewed.number);
     run.cancel.check()?;
-    let pulls = run.forge.of_head(&head_of(group))?;
+    let pulls = run.forge.of_head(&head_of(&group))?;
     check_base(run, known.base, &planned.files)?;
     let open = pulls.iter().find(|pull| pull.state == PullState::Open);
     if let Head::Current { tip, .. } = head
@@ -63,6 +66,7 @@ pub(super) fn publish(
     let seen = head.clone();
     let description = Description {
         planned: &planned,
+        order: &known.order,
         base: known.base.tip,
         source: source_of(run, known.base, &head)?,
         reviewed,
@@ -78,7 +82,7 @@ pub(super) fn publish(
         plan: planned.plan.digest().short(),
         base: run.settings.base.clone(),
         base_revision: known.base.tip,
-        head: head_of(group),
+        head: head_of(&group),
         head_revision: known.base.tip,
         labels,
         body,
@@ -181,7 +185,7 @@ fn propose(
     head: &mut Head,
     proposal: &mut Proposal,
 ) -> Result<Proposed, CommandError> {
-    let (group, seen) = (planned.group, head.tip());
+    let (group, seen) = (&planned.group, head.tip());
     if !matches!(head, Head::Current { .. }) {
         let tip = heads::commit_by(Repository::commit, run.repository(), planned, base)?;
         (proposal.base_revision, proposal.head_revision) = (base.tip, tip);

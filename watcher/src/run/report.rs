@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use renderer::path::GroupName;
 use renderer::plan::{Plan, Refusal, text};
 use renderer::visible::visible;
 use serde_json::{Value, json};
 
-use super::context::Group;
 use super::head::Head;
 use crate::forge::Proposed;
 use crate::git::{CommitSummary, Revision};
@@ -26,7 +26,7 @@ pub struct RunReport {
 #[derive(Clone, Debug)]
 pub struct GroupReport {
     /// The group.
-    pub group: Group,
+    pub group: GroupName,
     /// What changes.
     pub plan: Plan,
     /// What was done about it.
@@ -146,7 +146,7 @@ impl fmt::Display for RunReport {
 
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<8} ", self.group)?;
+        write!(f, "{:<8} ", self.group.as_str())?;
         match &self.done {
             Published::Nothing => write!(f, "nothing to do"),
             Published::Proposed(proposed) => {

@@ -4,18 +4,19 @@
 //! that may push can write, and not in the comment, which anyone could imitate. It names plans and not
 //! commits: squashed, rebased or merged, what is rendered is the same.
 
-use std::collections::BTreeMap;
-
+use renderer::path::GroupName;
 use renderer::plan::Plan;
 
 use super::changes::GroupPlan;
-use super::context::{Context, Group};
+use super::context::Context;
 use super::report::{GroupReport, Published};
 use crate::forge::{Forge, ForgeError, Obstacle, Proposed, REVIEW};
 use crate::git::Revision;
 
-/// How many hexadecimal digits of a plan's digest are attested: 128 bits, and two of them fit into a commit status.
+/// How many hexadecimal digits of a plan's digest are attested: 128 bits.
 const DIGITS: usize = 32;
+/// How long an attestation is at most: two of them fit into a commit status, with some words of the title.
+const MAX_LENGTH: usize = 110;
 
 /// What was reviewed before a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(super) struct Reviewed {
 impl Reviewed {
     /// Returns whether this very plan of a group was shown: the same files, with the same bytes before and after.
     pub(super) fn has(&self, planned: &GroupPlan) -> bool {
-        let plan = attested(planned.group, &planned.plan);
+        let plan = attested(&planned.group, &planned.plan);
         self.attestation.split(' ').any(|word| word == plan)
     }
 }
@@ -43,12 +44,21 @@ pub(super) fn find(run: &Context<'_>, source: Revision) -> Result<Option<Reviewe
     Ok(None)
 }
 
-/// Returns the attestation of a review that showed these plans.
-pub(super) fn attest(plans: &BTreeMap<Group, Plan>) -> String {
-    plans.iter().map(|(group, plan)| attested(*group, plan)).collect::<Vec<_>>().join(" ")
+/// Returns the attestation of a review that showed these plans; those of later groups have no room in it, and are read
+/// again after the merge.
+pub(super) fn attest(plans: &[GroupPlan]) -> String {
+    let mut attestation = String::new();
+    for word in plans.iter().map(|planned| attested(&planned.group, &planned.plan)) {
+        if attestation.len() + 1 + word.len() > MAX_LENGTH {
+            break;
+        }
+        attestation.push_str(if attestation.is_empty() { "" } else { " " });
+        attestation.push_str(&word);
+    }
+    attestation
 }
 
-fn attested(group: Group, plan: &Plan) -> String {
+fn attested(group: &GroupName, plan: &Plan) -> String {
     let mut digest = plan.digest().to_string();
     digest.truncate(DIGITS);
     format!("{group}={digest}")

@@ -140,9 +140,9 @@ fn problems_as_json_are_one_document_on_standard_output() {
 fn clusters_are_a_table_and_a_document() {
     let repo = Repo::fleet();
     assert_snapshot!(repo.run(&["clusters"]), @"
-    CLUSTER  ROLE     HUB  MACHINES  PODS         SERVICES     POOL                 ADD-ONS
-    eu-1     app      hub  3+6       10.3.0.0/16  10.4.0.0/16  10.9.0.20-10.9.0.29  web
-    hub      control  hub  3+0       10.1.0.0/16  10.2.0.0/16  10.9.0.10-10.9.0.19  web
+    CLUSTER  ROLE     GROUP    HUB  MACHINES  PODS         SERVICES     POOL                 ADD-ONS
+    eu-1     app      app      hub  3+6       10.3.0.0/16  10.4.0.0/16  10.9.0.20-10.9.0.29  web
+    hub      control  control  hub  3+0       10.1.0.0/16  10.2.0.0/16  10.9.0.10-10.9.0.19  web
     => 0
     ");
     let told = repo.run(&["clusters", "--format", "json"]);
@@ -155,6 +155,7 @@ fn clusters_are_a_table_and_a_document() {
           ],
           "addresses": {},
           "files": 3,
+          "group": "app",
           "hub": "hub",
           "labels": {},
           "loadBalancer": {
@@ -183,6 +184,7 @@ fn clusters_are_a_table_and_a_document() {
             "web": "10.9.0.10"
           },
           "files": 3,
+          "group": "control",
           "hub": "hub",
           "labels": {},
           "loadBalancer": {

@@ -24,19 +24,42 @@ fn list(repo: &Repo) -> String {
 }
 
 #[test]
-fn apps_that_are_merged_before_control_warn() {
+fn apps_are_not_merged_before_control() {
     let repo = proposed();
-    assert_snapshot!(repo.run(&["pulls", "merge", "2"]).err, @"warning: #2 is of the apps, and control comes first: #1 is not merged");
-    let repo = proposed();
-    assert_eq!(repo.run(&["pulls", "merge", "1"]).err, "");
-    assert_eq!(repo.run(&["pulls", "merge", "2"]).err, "");
+    assert_snapshot!(repo.run(&["pulls", "merge", "2"]), @"
+    ! error: pull request #2 waits for #1, which is not merged
+    !   hint: merge #1 first; if it was closed, open it again or take back what it was rendered from
+    => 6
+    ");
+    assert_eq!(list(&repo), "#1 open, #2 open");
+    assert_eq!(repo.run(&["pulls", "merge", "1"]).code, 0);
+    assert_eq!(repo.run(&["pulls", "merge", "2"]).code, 0);
     let repo = proposed();
     repo.run(&["pulls", "close", "1"]);
-    let told = repo.run(&["pulls", "merge", "2"]);
-    assert!(told.err.contains("control comes first"), "what was closed by hand is still missing: {told}");
+    assert_eq!(repo.run(&["pulls", "merge", "2"]).code, 6, "what was closed by hand is still missing");
     let repo = proposed();
     repo.git(&["cherry-pick", "fleetwright/control"]);
-    assert_eq!(repo.run(&["pulls", "merge", "2"]).err, "", "control's change came another way");
+    assert_eq!(repo.run(&["pulls", "merge", "2"]).code, 0, "control's change came another way");
+}
+
+#[test]
+fn groups_are_merged_in_the_order_of_the_list() {
+    let repo = Repo::fleet();
+    repo.git(&["config", "user.name", "Ann"]);
+    repo.git(&["config", "user.email", "ann@example.com"]);
+    let fleet = "environments/_fleet.yaml";
+    let apps_first = "groups:\n- {name: apps, clusters: {roles: [app]}}\n- {name: hubs}\n";
+    repo.edit(fleet, "repository:", &format!("{apps_first}repository:"));
+    repo.edit("environments/hub.yaml", "web: 10.9.0.10", "web: 10.9.0.11");
+    repo.commit("Release the apps first");
+    repo.run(&["run", "--once"]);
+    assert_snapshot!(repo.run(&["pulls", "merge", "2"]), @"
+    ! error: pull request #2 waits for #1, which is not merged
+    !   hint: merge #1 first; if it was closed, open it again or take back what it was rendered from
+    => 6
+    ");
+    assert_eq!(repo.run(&["pulls", "merge", "1"]).code, 0);
+    assert_eq!(repo.run(&["pulls", "merge", "2"]).code, 0);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_table_fits_its_terminal_and_a_pipe_gets_all_of_it() {
     let wide = repo.run(&["clusters"]).out;
     assert_eq!(wide.lines().count(), 3, "{wide}");
     let headings: Vec<_> = wide.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(headings.len(), 8, "{wide}");
+    assert_eq!(headings.len(), 9, "{wide}");
     for columns in [40, 80, 120] {
         let Some(shown) = on_a_terminal_of(columns, &repo, "clusters") else { return };
         // On a busy machine there was progress before.

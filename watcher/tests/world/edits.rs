@@ -37,7 +37,7 @@ fn a_head_that_holds_what_its_inputs_render_to_is_no_edit_by_hand() {
     office.world.commit("pool", "Render", &[(file, Some(&rendered))]);
     office.settle();
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/control-first success: nothing has to be merged first
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review success: 1 file changed on 1 cluster: app
     ");
 }
@@ -103,7 +103,7 @@ fn an_edit_beside_a_change_of_inputs_comes_first() {
     assert!(comment.starts_with("### Rendered files are edited by hand") && edit < change, "{comment}");
     assert!(comment.contains(POOL[2]), "{comment}");
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/control-first success: holds only what the apps wait for
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review failure: 1 rendered file edited by hand; 1 file changed on 1 cluster: app
     fleetwright/review 2 neutral: Part 2 of 2 of what changes
     ");
@@ -123,7 +123,7 @@ fn a_maintainers_label_accepts_an_edit_as_it_is_and_no_later_one() {
     office.github.label(number, ACCEPT_LABEL).unwrap();
     office.settle();
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/control-first success: holds only what the apps wait for
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review success: Accepted: 1 rendered file edited by hand; Nothing changes in what is rendered
     ");
     let accepted = office.queue(&["quick-fix"]);
@@ -222,7 +222,7 @@ fn an_edit_in_a_head_that_does_not_render_is_named_too() {
         "{comment}"
     );
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/control-first success: holds only what the apps wait for
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review failure: 1 rendered file edited by hand; It does not render: 1 problem
     ");
 }

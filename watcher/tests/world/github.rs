@@ -135,7 +135,7 @@ fn each_group_gets_one_pull_request_and_the_apps_wait_for_control() {
     #1 fleetwright/control → main open [control]
     #2 fleetwright/app → main open [app]
     ");
-    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/control-first pending: waits until #1 is merged");
+    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/order pending: waits until #1 is merged");
     assert!(!on.has_news());
     on.github.merge(1).unwrap();
     assert!(on.has_news());
@@ -143,7 +143,7 @@ fn each_group_gets_one_pull_request_and_the_apps_wait_for_control() {
     control  nothing to do
     app      pull request #2 is current
     ");
-    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/control-first success: nothing has to be merged first");
+    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/order success: nothing has to be merged first");
     on.github.merge(2).unwrap();
     on.run();
     assert_snapshot!(on.world.git(&["for-each-ref", "--format=%(refname)"]), @"refs/heads/main");
@@ -241,7 +241,7 @@ fn a_pull_request_that_a_person_closed_stays_closed_until_its_plan_changes() {
     control  pull request #1 was closed with this very change; it stays closed until the change differs
     app      pull request #2 is current
     ");
-    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/control-first pending: waits for control: #1 was closed, and what it changes is still not on the base");
+    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/order pending: waits for control: #1 was closed, and what it changes is still not on the base");
     assert!(!on.has_news());
     on.world.edit(CONTROL, "192.168.64.109", "192.168.64.108");
     assert_snapshot!(on.run(), @r"

@@ -11,6 +11,7 @@ mod edits;
 mod forged;
 mod github;
 mod github_service;
+mod groups;
 mod heads;
 mod kills;
 mod office;

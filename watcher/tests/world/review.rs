@@ -195,11 +195,11 @@ fn a_plain_token_gets_one_commit_status_in_place_of_the_check() {
     office.run();
     assert_snapshot!(office.statuses(good).join("\n"), @r"
     fleetwright/review success: 1 file changed on 1 cluster: app · app=7868f9145c337f0ec9af3718308b4e64
-    fleetwright/control-first success: no rendered file is changed
+    fleetwright/order success: no rendered file is changed
     ");
     assert_snapshot!(office.statuses(bad).join("\n"), @r"
     fleetwright/review failure: It does not render: 1 problem
-    fleetwright/control-first success: no rendered file is changed
+    fleetwright/order success: no rendered file is changed
     ");
     assert_eq!(office.github.state().check_runs, []);
     assert_eq!(office.comments(good).len(), 1);

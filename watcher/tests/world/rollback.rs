@@ -337,7 +337,7 @@ fn on_github_a_pull_request_is_taken_back_however_it_was_merged_and_reviewed_lik
         office.settle();
         let verdicts = office.verdicts(back);
         assert!(verdicts.contains("fleetwright/review success"), "{method:?}: {verdicts}");
-        assert!(verdicts.contains("fleetwright/control-first success"), "{method:?}: {verdicts}");
+        assert!(verdicts.contains("fleetwright/order success"), "{method:?}: {verdicts}");
         office.github.merge(back).unwrap();
         office.settle();
         let pulls = office.github.pulls().unwrap();

@@ -37,38 +37,38 @@ fn every_open_pull_request_gets_both_verdicts() {
         office.settle();
         for number in [1, 2, pool, docs, hostile] {
             let verdicts = office.verdicts(number);
-            for name in ["fleetwright/control-first ", "fleetwright/review "] {
+            for name in ["fleetwright/order ", "fleetwright/review "] {
                 assert!(verdicts.lines().any(|line| line.starts_with(name)), "#{number}: {verdicts}");
             }
         }
         if token == APP_TOKEN {
             assert_snapshot!(office.verdicts(1), @"
-            fleetwright/control-first success: holds only what the apps wait for
+            fleetwright/order success: nothing has to be merged first
             fleetwright/review success: Made by Fleetwright from 19e5401
             ");
             assert_snapshot!(office.verdicts(2), @"
-            fleetwright/control-first pending: waits until #1 is merged
+            fleetwright/order pending: waits until #1 is merged
             fleetwright/review success: Made by Fleetwright from 19e5401
             ");
             assert_snapshot!(office.verdicts(pool), @r"
-            fleetwright/control-first success: no rendered file is changed
+            fleetwright/order success: no rendered file is changed
             fleetwright/review success: 1 file changed on 1 cluster: app
             ");
             assert_snapshot!(office.verdicts(docs), @r"
-            fleetwright/control-first success: no rendered file is changed
+            fleetwright/order success: no rendered file is changed
             fleetwright/review success: Nothing is touched that is rendered
             ");
             assert_snapshot!(office.verdicts(hostile), @r"
-            fleetwright/control-first success: no rendered file is changed
+            fleetwright/order success: no rendered file is changed
             fleetwright/review action_required: Waits for the label fleetwright: render
             ");
         } else {
             assert_snapshot!(office.verdicts(1), @"
-            fleetwright/control-first success: holds only what the apps wait for
+            fleetwright/order success: nothing has to be merged first
             fleetwright/review success: Made by Fleetwright from 19e5401 · made=fleetwright
             ");
             assert_snapshot!(office.verdicts(hostile), @r"
-            fleetwright/control-first success: no rendered file is changed
+            fleetwright/order success: no rendered file is changed
             fleetwright/review pending: Waits for the label fleetwright: render
             ");
         }
@@ -97,14 +97,14 @@ fn a_branch_with_our_prefix_is_reviewed_like_anyones_and_told_that_the_prefix_is
     let number = office.github.open_from_fork("mallory", APP_HEAD, &head).unwrap();
     office.settle();
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/control-first success: no rendered file is changed
+    fleetwright/order success: no rendered file is changed
     fleetwright/review action_required: Waits for the label fleetwright: render
     ");
     office.github.advance(Duration::from_secs(1));
     office.github.label(number, RENDER_LABEL).unwrap();
     office.settle();
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/control-first success: no rendered file is changed
+    fleetwright/order success: no rendered file is changed
     fleetwright/review success: 1 file changed on 1 cluster: app
     ");
 }
@@ -132,7 +132,7 @@ fn a_head_of_ours_that_a_person_changed_is_no_longer_called_ours() {
     office.commit_raw(APP_HEAD, by_hand);
     office.settle();
     assert_snapshot!(office.verdicts(2), @r"
-    fleetwright/control-first pending: waits until #1 is merged
+    fleetwright/order pending: waits until #1 is merged
     fleetwright/review failure: Not made by Fleetwright; 1 rendered file edited by hand; Nothing changes in what is rendered
     ");
 }
@@ -141,21 +141,21 @@ fn a_head_of_ours_that_a_person_changed_is_no_longer_called_ours() {
 fn the_gate_stays_shut_while_controls_plan_is_not_on_the_base_whatever_became_of_its_pull_request() {
     let gate = |office: &Office| office.verdicts(2).lines().next().unwrap().to_owned();
     let office = proposed(APP_TOKEN);
-    assert_snapshot!(gate(&office), @"fleetwright/control-first pending: waits until #1 is merged");
+    assert_snapshot!(gate(&office), @"fleetwright/order pending: waits until #1 is merged");
     office.github.close(1).unwrap();
     office.settle();
-    assert_snapshot!(gate(&office), @"fleetwright/control-first pending: waits for control: #1 was closed, and what it changes is still not on the base");
+    assert_snapshot!(gate(&office), @"fleetwright/order pending: waits for control: #1 was closed, and what it changes is still not on the base");
 
     let office = proposed(APP_TOKEN);
     office.commit_raw(CONTROL_HEAD, "M 644 inline argocd-apps/control/extra.yaml\ndata 5\na: 1\n");
     office.settle();
-    assert_snapshot!(gate(&office), @"fleetwright/control-first pending: waits for control: a person changed `fleetwright/control`");
+    assert_snapshot!(gate(&office), @"fleetwright/order pending: waits for control: a person changed `fleetwright/control`");
 
     // What the head publishes of control itself need not be there before.
     let office = proposed(APP_TOKEN);
     office.github.merge_by(1, MergeMethod::Squash).unwrap();
     office.settle();
-    assert_snapshot!(gate(&office), @"fleetwright/control-first success: nothing has to be merged first");
+    assert_snapshot!(gate(&office), @"fleetwright/order success: nothing has to be merged first");
 }
 
 #[test]
@@ -166,13 +166,13 @@ fn the_gate_stays_shut_while_controls_plan_is_refused() {
     office.edit(BASE, POOL);
     office.settle();
     assert_snapshot!(office.verdicts(1), @"
-    fleetwright/control-first success: nothing has to be merged first
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review success: Made by Fleetwright from 6f62e21
     ");
     let extra = "argocd-apps/control/extra.yaml";
     office.world.commit(BASE, "Add by hand", &[(extra, Some("a: 1\n"))]);
     office.settle();
-    assert_snapshot!(office.verdicts(1).lines().next().unwrap(), @"fleetwright/control-first pending: waits for control: its plan deletes too much and is refused");
+    assert_snapshot!(office.verdicts(1).lines().next().unwrap(), @"fleetwright/order pending: waits for control: its plan deletes too much and is refused");
 }
 
 #[test]
@@ -181,9 +181,9 @@ fn a_base_that_does_not_render_keeps_the_apps_waiting_and_nothing_else() {
     let docs = fork(&office, "README.md");
     office.edit(BASE, BROKEN);
     assert!(office.try_run().is_err());
-    assert_snapshot!(office.verdicts(1).lines().next().unwrap(), @"fleetwright/control-first success: holds only what the apps wait for");
-    assert_snapshot!(office.verdicts(2).lines().next().unwrap(), @"fleetwright/control-first pending: waits until it is known what control lacks: the base does not render");
-    assert_snapshot!(office.verdicts(docs).lines().next().unwrap(), @"fleetwright/control-first success: no rendered file is changed");
+    assert_snapshot!(office.verdicts(1).lines().next().unwrap(), @"fleetwright/order success: nothing has to be merged first");
+    assert_snapshot!(office.verdicts(2).lines().next().unwrap(), @"fleetwright/order pending: waits until it is known what has to be merged first: the base does not render");
+    assert_snapshot!(office.verdicts(docs).lines().next().unwrap(), @"fleetwright/order success: no rendered file is changed");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn what_a_merge_queue_holds_gets_both_verdicts_by_polling_alone() {
                 .verdicts_on(&good)
                 .contains("fleetwright/review success: 1 file changed on 1 cluster: app")
         );
-        assert!(office.verdicts_on(&good).contains("fleetwright/control-first success"));
+        assert!(office.verdicts_on(&good).contains("fleetwright/order success"));
         let bad = office.queue(&["pool", "broken"]);
         office.settle();
         assert!(
@@ -221,20 +221,20 @@ fn a_merge_queue_takes_the_apps_only_together_with_control_or_after_it() {
     let alone = office.queue(&[APP_HEAD]);
     office.settle();
     assert_snapshot!(office.verdicts_on(&alone), @r"
-    fleetwright/control-first failure: waits until #1 is merged
+    fleetwright/order failure: waits until #1 is merged
     fleetwright/review success: Nothing changes in what is rendered
     ");
     let both = office.queue(&[CONTROL_HEAD, APP_HEAD]);
     office.settle();
     assert_snapshot!(office.verdicts_on(&both), @r"
-    fleetwright/control-first success: nothing has to be merged first
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review success: Nothing changes in what is rendered
     ");
     // What people change beside them makes a rendering of ours no edit by hand.
     let all = office.queue(&[CONTROL_HEAD, APP_HEAD, "pool"]);
     office.settle();
     assert_snapshot!(office.verdicts_on(&all), @r"
-    fleetwright/control-first success: nothing has to be merged first
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review success: 1 file changed on 1 cluster: app
     ");
     assert!(office.verdicts(pool).contains("success"));
@@ -259,7 +259,7 @@ fn a_head_without_a_common_history_fails() {
     let number = office.github.open("orphan").unwrap();
     office.settle();
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/control-first success: nothing has to be merged first
+    fleetwright/order success: nothing has to be merged first
     fleetwright/review failure: It shares no history with main
     ");
 }

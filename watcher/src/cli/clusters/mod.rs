@@ -12,7 +12,8 @@ use crate::output::table::{Row, Table};
 
 use mermaid::diagram;
 
-const HEADINGS: &[&str] = &["CLUSTER", "ROLE", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
+const HEADINGS: &[&str] =
+    &["CLUSTER", "ROLE", "GROUP", "HUB", "MACHINES", "PODS", "SERVICES", "POOL", "ADD-ONS"];
 
 pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
     let rendered = global.render_working_tree(&global.working_tree()?)?;
@@ -34,6 +35,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
 /// The merged facts as a template sees them, and what comes of them.
 fn as_json(rendered: &Rendered, cluster: &RenderedCluster) -> Value {
     let mut document = rendered.scope(&cluster.name).facts()["cluster"].clone();
+    document["group"] = json!(rendered.inventory.group_of(&cluster.name));
     document["addons"] = json!(cluster.addons().collect::<Vec<_>>());
     document["files"] = json!(cluster.files().len());
     document
@@ -46,6 +48,7 @@ fn row(rendered: &Rendered, cluster: &RenderedCluster) -> Row {
     let cells = vec![
         cluster.name.to_string(),
         facts.role.as_str().to_owned(),
+        rendered.inventory.group_of(&cluster.name).map(ToString::to_string).unwrap_or_default(),
         described.hub.to_string(),
         format!("{}+{}", facts.machines.control_plane.count, facts.machines.workers.count),
         facts.networks.pods.to_string(),

@@ -131,7 +131,7 @@ fn proposal(head: &str, head_revision: Revision, base_revision: Revision) -> Pro
 }
 
 fn status(state: StatusState) -> CommitStatus {
-    let (context, description) = ("fleetwright/control-first".into(), "waits until #1 is merged".into());
+    let (context, description) = ("fleetwright/order".into(), "waits until #1 is merged".into());
     CommitStatus { context, state, description, target_url: None }
 }
 

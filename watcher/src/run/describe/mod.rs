@@ -12,12 +12,13 @@ pub(super) mod text;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use renderer::path::GroupName;
 use renderer::plan::{ApplicationSetting, Plan, markdown};
 use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
 use super::changes::GroupPlan;
-use super::context::{Context, Group, head_of};
+use super::context::{Context, head_of};
 use crate::git::{CommitSummary, FilesChanged, GitError, Repository, Revision};
 use crate::percent::encoded_path;
 
@@ -42,6 +43,8 @@ pub(in crate::run) struct Links {
 /// All that a pull request of ours is described by.
 pub(super) struct Description<'a> {
     pub planned: &'a GroupPlan,
+    /// The groups, in the order of their release.
+    pub order: &'a [GroupName],
     /// The tip of the base branch.
     pub base: Revision,
     /// The commit that the head was rendered from.
@@ -72,8 +75,23 @@ impl Description<'_> {
         body.push_str(&markdown::body_within(plan, limit, risks.as_deref()));
         body.push_str(&foreign::section(files));
         body.push_str(&by_hand::section(self.taken_back, self.drift, &links.branch));
-        body.push_str(&ways(&links, *group, plan, self.source, parents));
+        body.push_str(&ways(&links, &Turn::of(group, self.order), plan, self.source, parents));
         Ok((title, body))
+    }
+}
+
+/// A group between those right before and after it.
+struct Turn<'a> {
+    group: &'a GroupName,
+    before: Option<&'a GroupName>,
+    after: Option<&'a GroupName>,
+}
+
+impl<'a> Turn<'a> {
+    fn of(group: &'a GroupName, order: &'a [GroupName]) -> Self {
+        let at = order.iter().position(|other| other == group);
+        let before = at.and_then(|at| order.get(at.checked_sub(1)?));
+        Self { group, before, after: at.and_then(|at| order.get(at + 1)) }
     }
 }
 
@@ -121,27 +139,25 @@ fn origin(links: &Links, source: &CommitSummary) -> String {
 }
 
 /// Returns what comes after the plan; a commit with several parents is reverted to the first of them.
-fn ways(links: &Links, group: Group, plan: &Plan, source: Revision, parents: usize) -> String {
-    let (head, base) = (head_of(group), &links.branch);
-    let (other, order) = match group {
-        Group::Control => (Group::App, "it waits for this one"),
-        Group::App => (Group::Control, "it goes first"),
-    };
-    let sibling = head_of(other);
+fn ways(links: &Links, turn: &Turn<'_>, plan: &Plan, source: Revision, parents: usize) -> String {
+    let (head, base) = (head_of(turn.group), &links.branch);
+    let siblings = [(turn.before, "it goes first"), (turn.after, "it waits for this one")];
+    let siblings = siblings.into_iter().filter_map(|(group, order)| Some((group?, order)));
     let mut text = "\n---\n\n".to_owned();
     if let Some(web) = &links.web {
-        let _ = writeln!(
-            text,
-            "[All files]({web}/compare/{}...{head}) · [Pull request of {other}]({web}/pulls?q=is%3Apr+is%3Aopen+head%3A{sibling}), if there is one: {order}.",
-            encoded_path(base)
-        );
+        let _ = write!(text, "[All files]({web}/compare/{}...{head})", encoded_path(base));
+        for (group, order) in siblings {
+            let open = format!("{web}/pulls?q=is%3Apr+is%3Aopen+head%3A{}", head_of(group));
+            let _ = write!(text, " · [Pull request of {group}]({open}), if there is one: {order}.");
+        }
     } else {
-        let range = markdown::code(&format!("git diff {base}...{head}"));
-        let _ = writeln!(
-            text,
-            "All files: {range}. Pull request of {other}, if there is one: `fleetwright pulls list`; {order}."
-        );
+        let _ = write!(text, "All files: {}.", markdown::code(&format!("git diff {base}...{head}")));
+        for (group, order) in siblings {
+            let list = "`fleetwright pulls list`";
+            let _ = write!(text, " Pull request of {group}, if there is one: {list}; {order}.");
+        }
     }
+    text.push('\n');
     text.push_str(&charts(plan));
     let mainline = if parents > 1 { "-m 1 " } else { "" };
     let _ = writeln!(
@@ -195,6 +211,10 @@ mod tests {
         Links { web: web.map(str::to_owned), branch: branch.to_owned() }
     }
 
+    fn groups() -> [GroupName; 3] {
+        ["control", "app", "rest"].map(|name| GroupName::parse(name).unwrap())
+    }
+
     #[test]
     fn a_title_is_the_subject_without_what_could_be_a_mention_or_markup() {
         let title = |title: &str| subject("Render app", &commit(title, "Ann"));
@@ -215,8 +235,9 @@ mod tests {
         let plan = renderer::plan::plan(&[], &Published::default(), Facts::default());
         let source = commit("Move `the` @hub", "Ann <b>");
         let github = links(Some("https://github.com/acme/fleet"), "main");
-        let text =
-            |links: &Links| origin(links, &source) + &ways(links, Group::App, &plan, source.revision, 1);
+        let groups = groups();
+        let turn = |at: usize| Turn::of(&groups[at], &groups[..2]);
+        let text = |links: &Links| origin(links, &source) + &ways(links, &turn(1), &plan, source.revision, 1);
         assert_snapshot!(text(&github), @"
         Rendered from [`a1a1a1a`](https://github.com/acme/fleet/commit/a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1): ``Move `the` @hub`` by `Ann <b>`.
 
@@ -237,19 +258,26 @@ mod tests {
 
         To take this back after the merge, run `fleetwright rollback a1a1a1a`; or revert what it was rendered from (`git revert a1a1a1a`) on `` release/`1` ``, and merge the pull request that follows. A revert of this one alone is proposed again.
         ");
-        let merge = ways(&github, Group::Control, &plan, source.revision, 2);
+        let merge = ways(&github, &turn(0), &plan, source.revision, 2);
         assert!(
             merge.contains("git revert -m 1 a1a1a1a") && merge.contains("it waits for this one"),
             "{merge}"
         );
+        let middle = ways(&links(None, "main"), &Turn::of(&groups[1], &groups), &plan, source.revision, 1);
+        let first = "Pull request of control, if there is one: `fleetwright pulls list`; it goes first.";
+        let last = "Pull request of rest, if there is one: `fleetwright pulls list`; it waits for this one.";
+        assert!(middle.contains(&format!("{first} {last}")), "{middle}");
+        let only = ways(&github, &Turn::of(&groups[0], &groups[..1]), &plan, source.revision, 1);
+        assert!(!only.contains("Pull request of"), "{only}");
     }
 
     #[test]
     fn however_long_everything_is_the_text_is_bounded() {
         let plan = renderer::plan::plan(&[], &Published::default(), Facts::default());
         let (long, source) = ("`".repeat(500), commit(&"`".repeat(500), &"`".repeat(500)));
-        let links = links(None, &long);
-        let text = origin(&links, &source) + &ways(&links, Group::App, &plan, source.revision, 1);
+        let (links, groups) = (links(None, &long), groups());
+        let text = origin(&links, &source)
+            + &ways(&links, &Turn::of(&groups[1], &groups), &plan, source.revision, 1);
         assert!(text.chars().count() < MARGIN + 1_000, "{}", text.chars().count());
     }
 }

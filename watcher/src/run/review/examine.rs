@@ -2,7 +2,7 @@
 //!
 //! Everything here follows from the repository alone, and asks no forge.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use renderer::path::ClusterName;
 use renderer::plan::{self, Facts, Plan};
@@ -14,8 +14,7 @@ use super::edits;
 use super::page::Page;
 use super::question::{Question, Subject};
 use crate::git::{GitError, Repository, Revision};
-use crate::run::changes;
-use crate::run::context::Group;
+use crate::run::changes::{self, GroupPlan};
 
 /// How large what is rendered of one side may grow: ten times a fleet of 1,000 clusters.
 pub(in crate::run) const MAX_RENDERED_BYTES: usize = 512 << 20;
@@ -57,15 +56,14 @@ pub(in crate::run) fn examine(
 
 /// Returns what changes, and what changes of each group of which anything does, as the run after the merge
 /// will plan it.
-fn plans(base: &Rendered, head: &Rendered) -> (Plan, BTreeMap<Group, Plan>) {
+fn plans(base: &Rendered, head: &Rendered) -> (Plan, Vec<GroupPlan>) {
     let (changes, published) = (changes::between(base, head), changes::published(base));
     let facts = Facts::between(&base.inventory, &head.inventory);
-    let group_of = |name: &ClusterName| {
-        let described = head.clusters.get(name).or_else(|| base.clusters.get(name));
-        described.map_or(Group::App, |cluster| cluster.role)
-    };
+    let group_of =
+        |name: &ClusterName| head.inventory.group_of(name).or_else(|| base.inventory.group_of(name));
     let plan = plan::plan(&changes, &published, facts.clone());
-    let groups = changes::by_group(changes, &published, &facts, group_of).into_iter();
-    let groups = groups.filter(|planned| !planned.plan.is_empty());
-    (plan, groups.map(|planned| (planned.group, planned.plan)).collect())
+    let order = head.inventory.fleet.facts.groups.names();
+    let mut groups = changes::by_group(&order, changes, &published, &facts, group_of);
+    groups.retain(|planned| !planned.plan.is_empty());
+    (plan, groups)
 }

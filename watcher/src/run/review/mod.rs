@@ -13,12 +13,13 @@ mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use renderer::path::GroupName;
 use renderer::snapshot::{ENVIRONMENTS, OUTPUT, TEMPLATES};
 use tracing::{info, warn};
 
-use super::context::{BRANCH_PREFIX, Context, Group, Settings, head_of};
+use super::context::{BRANCH_PREFIX, Context, Settings, head_of};
 use super::describe::Links;
-use super::gate::{Control, Folders};
+use super::gate::{Folders, Gate};
 use super::heads::Heads;
 use super::worker::Workers;
 use crate::error::CommandError;
@@ -79,17 +80,12 @@ pub(super) struct Reviewer<'a> {
     /// The tip of the base branch.
     pub base: Revision,
     pub workers: &'a mut Workers,
-    /// What has to be merged before the apps.
-    pub control: &'a Control,
+    /// The groups, in the order of their release.
+    pub order: &'a [GroupName],
+    /// What has to be merged before which of them.
+    pub gate: &'a Gate,
     /// What is known of the heads of our own branches.
     pub heads: &'a Heads,
-}
-
-/// Returns the group that a pull request is for, if it is one of ours: from the group's very branch in the
-/// repository itself.
-fn group_of(proposed: &ProposedHead) -> Option<Group> {
-    let is_own = proposed.number.is_some() && proposed.origin == Origin::Own;
-    Group::ALL.into_iter().find(|group| is_own && proposed.branch == head_of(*group))
 }
 
 impl Reviews {
@@ -157,7 +153,8 @@ impl Reviewer<'_> {
                 && (is_read || logged(self.is_permitted(proposed, &mut labels), proposed)?.unwrap_or(false));
         let standing = if may_read { self.standing(proposed)? } else { Some(Standing::Unread) };
         let Some(standing) = standing else { return Ok(None) };
-        let maker = group_of(proposed).map(|group| self.maker(group, proposed.head)).transpose()?;
+        let group = self.group_of(proposed).map(|at| &self.order[at]);
+        let maker = group.map(|group| self.maker(group, proposed.head)).transpose()?;
         Ok(Some(Basis { head: proposed.head, standing, labels, maker }))
     }
 
@@ -205,8 +202,15 @@ impl Reviewer<'_> {
         Ok(Some(left.map_or(Standing::Unrelated, Standing::Left)))
     }
 
+    /// Returns the place of the group that a pull request is for, if it is one of ours: from the group's very branch in
+    /// the repository itself.
+    fn group_of(&self, proposed: &ProposedHead) -> Option<usize> {
+        let is_own = proposed.number.is_some() && proposed.origin == Origin::Own;
+        self.order.iter().position(|group| is_own && proposed.branch == head_of(group))
+    }
+
     /// Returns who made the head of one of our own branches.
-    fn maker(&self, group: Group, head: Revision) -> Result<Maker, CommandError> {
+    fn maker(&self, group: &GroupName, head: Revision) -> Result<Maker, CommandError> {
         if !self.heads.is_ours(&self.run, group, head)? {
             return Ok(Maker::Person);
         }
@@ -280,7 +284,7 @@ impl Reviewer<'_> {
         Ok(examined.unwrap_or_else(|death| Page::of_death(&death)))
     }
 
-    /// Returns how a head stands that may have to wait for control. What a queue holds never changes, so
+    /// Returns how a head stands that may have to wait for others. What a queue holds never changes, so
     /// there it fails.
     fn gate(&self, proposed: &ProposedHead, reported: &Reported) -> Result<CommitStatus, CommandError> {
         // What a head does not change is, after its merge, what the base has.
@@ -291,10 +295,7 @@ impl Reviewer<'_> {
             }
             _ => Ok(false),
         };
-        let mut gate = match group_of(proposed) {
-            Some(Group::Control) => Control::first(),
-            _ => self.control.status(reported.folders.as_ref(), has)?,
-        };
+        let mut gate = self.gate.status(self.group_of(proposed), reported.folders.as_ref(), has)?;
         gate.target_url.clone_from(&proposed.url);
         if proposed.number.is_none() && gate.state == StatusState::Pending {
             gate.state = StatusState::Failure;

@@ -1,6 +1,5 @@
 //! What a review shows: a comment, and a verdict with its annotations. Pure text, from what was found.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use renderer::plan::{Plan, markdown, text};
@@ -14,8 +13,8 @@ use super::edits::{Edit, Edits};
 use super::question::{Question, Subject};
 use crate::forge::{Annotation, Conclusion, MADE_BY_US, REVIEW, TEXT_LIMIT, Verdict};
 use crate::git::{Entry, Revision};
+use crate::run::changes::GroupPlan;
 use crate::run::context::BRANCH_PREFIX;
-use crate::run::context::Group;
 use crate::run::describe::text::{code, push_lines};
 use crate::run::reviewed;
 use crate::run::worker::WorkerDeath;
@@ -125,7 +124,7 @@ impl Page {
     /// Writes down what changes of what is rendered: all of it, and of each group.
     pub(super) fn compared(
         question: &Question,
-        (plan, groups): (&Plan, &BTreeMap<Group, Plan>),
+        (plan, groups): (&Plan, &[GroupPlan]),
         tree: &str,
         edits: &Edits,
         risks: Option<&str>,
@@ -137,7 +136,7 @@ impl Page {
             return Self { is_news, attestation, ..Self::of(title, comment, Conclusion::Success) };
         }
         let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits);
-        let (notes, body) = (refusals(groups.values(), question), markdown::body_within(plan, limit, risks));
+        let (notes, body) = (refusals(groups, question), markdown::body_within(plan, limit, risks));
         let Subject { base, head } = question.subject;
         let comment = format!(
             "### What this pull request changes\n\n{notes}{body}\n---\n{tree} All of it: `fleetwright diff --full {} {}`, \
@@ -337,9 +336,10 @@ fn rendered(tree: &str) -> String {
 }
 
 /// Lists which plans would be refused after the merge since they delete too much.
-fn refusals<'a>(plans: impl Iterator<Item = &'a Plan>, question: &Question) -> String {
+fn refusals(groups: &[GroupPlan], question: &Question) -> String {
     let (mut notes, allowed) = (String::new(), question.allow_deletions.as_deref());
-    for refusal in plans.filter_map(|plan| plan.refuse(&question.budget, allowed).err()) {
+    let refused = |planned: &GroupPlan| planned.plan.refuse(&question.budget, allowed).err();
+    for refusal in groups.iter().filter_map(refused) {
         let note = format!("**Refused after the merge**: {refusal}; {}.\n\n", refusal.hint());
         if notes.chars().count() + note.chars().count() <= MAX_NOTES {
             let _ = write!(notes, "{note}");

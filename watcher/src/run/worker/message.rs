@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use renderer::inventory::Role;
-use renderer::path::{ClusterName, RepoPath};
+use renderer::path::{ClusterName, GroupName, RepoPath};
 use renderer::problem::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +29,10 @@ pub(super) enum Task {
     Entries(Revision, BTreeSet<RepoPath>),
     /// Find out what a pull request changes.
     Examine(Question),
+    /// Read which groups a revision describes.
+    Order(Revision),
     /// Read which clusters a revision describes.
-    Roles(Revision),
+    Groups(Revision),
 }
 
 /// A part of an answer.
@@ -64,8 +65,10 @@ pub(super) enum Answer {
     Problems(Vec<Problem>),
     /// What is reported of a pull request, and how much memory the worker took so far.
     Examined { page: Box<Page>, memory_bytes: Option<u64> },
-    /// The clusters that a revision describes.
-    Roles(BTreeMap<ClusterName, Role>),
+    /// The groups that a revision describes, in the order of their release; nothing if they can't be read.
+    Order(Option<Vec<GroupName>>),
+    /// The clusters that a revision describes, with their groups.
+    Groups(BTreeMap<ClusterName, GroupName>),
     /// The repository could not be read.
     Unreadable(GitError),
 }

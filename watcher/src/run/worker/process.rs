@@ -248,7 +248,7 @@ mod tests {
                     process => break process.unwrap(),
                 }
             };
-            let request = Request { git_dir: "/fleet.git".into(), task: Task::Roles(revision()) };
+            let request = Request { git_dir: "/fleet.git".into(), task: Task::Groups(revision()) };
             process.ask(&request, cancel, &()).unwrap_err()
         }
 

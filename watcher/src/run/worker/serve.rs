@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use renderer::inventory::{self, InventoryCache};
-use renderer::path::ClusterName;
+use renderer::path::{ClusterName, GroupName};
 use renderer::plan::FileChange;
 use renderer::render::{Progress, Renderer};
 
@@ -18,7 +18,8 @@ use super::frame;
 use super::limits;
 use super::message::{Answer, Reply, Request, Task};
 use crate::git::{BlobCache, Entry, FolderMemo, GitError, Repository, Revision};
-use crate::run::changes::Fleet;
+use crate::run::changes::{self, Fleet};
+use crate::run::gate;
 use crate::run::review::{self, Side};
 
 /// How often it is shown how far a rendering has come.
@@ -86,7 +87,8 @@ impl Memory {
                 let page = Box::new(review::examine(&repository, question, render)?);
                 Answer::Examined { page, memory_bytes: limits::memory_bytes() }
             }
-            Task::Roles(revision) => Answer::Roles(roles(&repository, *revision)?),
+            Task::Order(revision) => Answer::Order(gate::order_at(&repository, *revision)?),
+            Task::Groups(revision) => Answer::Groups(groups(&repository, *revision)?),
         })
     }
 
@@ -115,15 +117,11 @@ impl Memory {
     }
 }
 
-/// Returns the roles of the clusters that a revision describes.
-fn roles(
-    repository: &Repository,
-    revision: Revision,
-) -> Result<BTreeMap<ClusterName, inventory::Role>, GitError> {
+/// Returns the clusters that a revision describes, with their groups.
+fn groups(repository: &Repository, revision: Revision) -> Result<BTreeMap<ClusterName, GroupName>, GitError> {
     let (snapshot, _) = repository.snapshot(revision, &mut BlobCache::default())?;
     let (inventory, _) = inventory::read(&snapshot, &mut InventoryCache::default());
-    let clusters = inventory.clusters.values();
-    Ok(clusters.map(|cluster| (cluster.name.clone(), cluster.facts.role)).collect())
+    Ok(changes::members(&inventory))
 }
 
 impl<W: Write> Out<W> {
@@ -216,7 +214,7 @@ mod tests {
             Reply::Advance { .. } => None,
             Reply::Changes(changes) => Some(format!("{} changes", changes.len())),
             Reply::Done(Answer::Compared { fleet, .. }) => {
-                Some(format!("{} clusters with {} files", fleet.roles.len(), fleet.files))
+                Some(format!("{} clusters with {} files", fleet.groups.len(), fleet.files))
             }
             Reply::Done(answer) => Some(format!("{answer:?}")),
         }

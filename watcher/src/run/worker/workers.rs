@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use renderer::inventory::Role;
-use renderer::path::{ClusterName, RepoPath};
+use renderer::path::{ClusterName, GroupName, RepoPath};
 use renderer::render::Progress;
 use tracing::{info, warn};
 
@@ -167,16 +166,29 @@ impl Workers {
         }
     }
 
-    /// Returns the roles of the clusters that a revision describes.
-    ///
-    /// A revision that each worker ends over describes none.
-    pub(in crate::run) fn roles(
+    /// Returns the groups that a revision of the base branch describes, in order; nothing if they can't be read.
+    pub(in crate::run) fn order(
         &mut self,
         run: &Context<'_>,
         revision: Revision,
-    ) -> Result<BTreeMap<ClusterName, Role>, CommandError> {
-        match self.ask(run, Purpose::Review, revision, Task::Roles(revision), &())? {
-            Asked::Answered(Answer::Roles(roles)) => Ok(roles),
+    ) -> Result<Option<Vec<GroupName>>, CommandError> {
+        match self.ask(run, Purpose::Base, revision, Task::Order(revision), &())? {
+            Asked::Answered(Answer::Order(order)) => Ok(order),
+            Asked::Answered(answer) => Err(failed(answer)),
+            Asked::Fatal(..) => Ok(None),
+        }
+    }
+
+    /// Returns the clusters that a revision describes, with their groups.
+    ///
+    /// A revision that each worker ends over describes none.
+    pub(in crate::run) fn groups(
+        &mut self,
+        run: &Context<'_>,
+        revision: Revision,
+    ) -> Result<BTreeMap<ClusterName, GroupName>, CommandError> {
+        match self.ask(run, Purpose::Review, revision, Task::Groups(revision), &())? {
+            Asked::Answered(Answer::Groups(groups)) => Ok(groups),
             Asked::Answered(answer) => Err(failed(answer)),
             Asked::Fatal(..) => Ok(BTreeMap::new()),
         }

@@ -1,0 +1,74 @@
+//! Groups: which clusters share a pull request, in the order of their release.
+//!
+//! Knows no cluster: which group one belongs to is for the inventory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::role::Role;
+use crate::path::GroupName;
+
+/// The groups of a fleet, in the order of their release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("minItems" = 1, "maxItems" = 100))]
+pub struct Groups(Vec<Group>);
+
+/// Clusters that share a pull request. It waits for those of all groups before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Group {
+    /// The name. The branch of the group's pull request is `fleetwright/<name>`.
+    #[schemars(
+        with = "String",
+        length(max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+        extend("x-hint" = "use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends")
+    )]
+    pub name: GroupName,
+    /// The clusters: those that fit all that is given here; those that no other group takes if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<ClusterChoice>,
+}
+
+/// Which clusters a group takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClusterChoice {
+    /// Clusters with one of these roles; of any role if empty.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<Role>,
+    /// Clusters with all of these labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Clusters with one of these names; of any name if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+impl Groups {
+    /// Returns the groups in order.
+    #[must_use]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Group> + ExactSizeIterator {
+        self.0.iter()
+    }
+
+    /// Returns the names of the groups in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<GroupName> {
+        self.iter().map(|group| group.name.clone()).collect()
+    }
+}
+
+/// One group for each role, those first that others depend on.
+impl Default for Groups {
+    fn default() -> Self {
+        let group = |role: Role| Group {
+            name: GroupName::parse(role.as_str()).expect("a role is a name"),
+            clusters: Some(ClusterChoice { roles: [role].into(), ..ClusterChoice::default() }),
+        };
+        Self(Role::ALL.map(group).into())
+    }
+}
