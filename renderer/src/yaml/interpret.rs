@@ -162,6 +162,9 @@ fn interpret_number(text: &str) -> Result<Value, Ambiguity> {
         let fits = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
         return if fits { Ok(Value::Number(Number(text.into()))) } else { ambiguous(Reading::TooLarge) };
     }
+    if !has_only_characters_of_numbers(text) {
+        return Ok(Value::String(text.to_owned()));
+    }
     if let Some((_, reading)) = NOTATIONS.iter().find(|(notation, _)| notation.is_match(text)) {
         return ambiguous(reading.clone());
     }
@@ -187,6 +190,17 @@ fn is_integer(text: &str) -> bool {
         [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
         _ => false,
     }
+}
+
+/// Returns whether each character stands in some number or date below: most texts with a unit have another one, and
+/// no pattern is tried on them.
+fn has_only_characters_of_numbers(text: &str) -> bool {
+    let is_hexadecimal = text.contains(['x', 'X']);
+    text.bytes().all(|byte| match byte {
+        b'0'..=b'9' => true,
+        b'a'..=b'f' | b'A'..=b'F' if is_hexadecimal => true,
+        _ => b"+-._: \tTZeExXoObBiInNfFaA".contains(&byte),
+    })
 }
 
 /// Returns whether a text is a number with underscores, as YAML 1.1 has them: `1_000`, `0x_1F`.
