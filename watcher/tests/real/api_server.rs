@@ -24,7 +24,7 @@ fn server_for(landings: &[Landing]) -> ApiServer {
 }
 
 /// The group and kind of an object.
-fn kind_of(object: &Value) -> Option<(String, String)> {
+pub fn kind_of(object: &Value) -> Option<(String, String)> {
     let (group, _) = object["apiVersion"].as_str()?.split_once('/')?;
     Some((group.to_owned(), object["kind"].as_str()?.to_owned()))
 }

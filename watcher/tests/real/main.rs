@@ -16,3 +16,5 @@ mod platform;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]
 #[path = "../cli/repo.rs"]
 mod repo;
+mod story;
+mod world;
