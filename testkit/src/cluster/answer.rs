@@ -152,6 +152,9 @@ fn watch(objects: &Objects, at: At, query: &BTreeMap<String, String>) -> Answer 
 }
 
 fn patch(objects: &mut Objects, at: &At, name: &str, request: &Request) -> Answer {
+    if request.content_type == "application/apply-patch+yaml" {
+        return apply(objects, at, name, request);
+    }
     if request.content_type != "application/merge-patch+json" {
         return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
     }
@@ -161,6 +164,13 @@ fn patch(objects: &mut Objects, at: &At, name: &str, request: &Request) -> Answe
     let Ok(patch) = serde_json::from_slice::<Value>(&request.body) else {
         return status(400, "BadRequest", "the patch is not JSON");
     };
+    let expected = patch["metadata"]["resourceVersion"].as_str();
+    if expected.is_some_and(|version| object["metadata"]["resourceVersion"] != version) {
+        return conflict(
+            name,
+            "the object has been modified; please apply your changes to the latest version",
+        );
+    }
     merge(&mut object, &patch);
     let is_over = object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
     if object["metadata"]["deletionTimestamp"].is_string() && is_over {
@@ -168,6 +178,21 @@ fn patch(objects: &mut Objects, at: &At, name: &str, request: &Request) -> Answe
         return Answer::Status(200, removed.unwrap_or(object));
     }
     Answer::Status(200, objects.write(&at.place, object))
+}
+
+/// Makes an object; the fields of one that is there have other managers.
+fn apply(objects: &mut Objects, at: &At, name: &str, request: &Request) -> Answer {
+    if objects.get(&at.place, &at.namespace, name).is_some() {
+        return conflict(name, "Apply failed with conflicts");
+    }
+    match serde_json::from_slice(&request.body) {
+        Ok(object) => Answer::Status(201, objects.write(&at.place, object)),
+        Err(_) => status(400, "BadRequest", "the object is not JSON"),
+    }
+}
+
+fn conflict(name: &str, why: &str) -> Answer {
+    status(409, "Conflict", &format!("Operation cannot be fulfilled on \"{name}\": {why}"))
 }
 
 /// Lays a merge patch over a value (RFC 7396).

@@ -8,10 +8,11 @@ use tracing::info;
 use super::options::{ForgeName, Listen, RemoteArgs};
 use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_text};
+use crate::cluster::{Client, ClusterError};
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::run::{Pipeline, Settings, UNKNOWN_BASE};
-use crate::service::{self, Runner, Service};
+use crate::service::{self, Candidate, LeaseName, Runner, Service};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -37,6 +38,9 @@ pub(super) struct Args {
     /// as no rule, status or check is in the way.
     #[arg(long)]
     merge_reviewed: bool,
+    /// Work only while this Lease of the cluster is held, and wait for it before: so of several replicas one works.
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "once")]
+    lease: Option<LeaseName>,
     #[command(flatten)]
     listen: Listen,
 }
@@ -87,18 +91,39 @@ async fn once(global: &Global, runner: Runner, cancel: &Cancel) -> Result<Exit, 
 }
 
 async fn serve(args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, CommandError> {
-    let service = Service::new(runner);
+    let mut service = Service::new(runner);
     let repository = args.upstream.repository_name();
     let listening =
         args.listen.start(service.monitor(), repository, service.events(), service.refresh(), cancel).await?;
+    let tenure = match &args.lease {
+        None => None,
+        Some(lease) => {
+            let candidate = Candidate::new(Client::connect(None).await?, lease.clone(), replica());
+            let Some(tenure) = service.follow(candidate, cancel).await? else { return Ok(Exit::Done) };
+            Some(tenure)
+        }
+    };
     if let Some((_, true)) = listening {
         service.sweep_deliveries(args.listen.webhook_id());
     }
-    service.serve(Duration::from_secs(args.poll), cancel).await?;
+    let served = service.serve(Duration::from_secs(args.poll), cancel).await;
+    // Nothing is written any more.
+    if let Some(tenure) = tenure
+        && !tenure.release().await
+    {
+        return Err(ClusterError::lost_lease().into());
+    }
+    served?;
     if let Some((server, _)) = listening {
         // It panics on nothing that anyone sends, and a panic would have been shown.
         let _ = server.await;
     }
     info!("stopped");
     Ok(Exit::Done)
+}
+
+/// Returns the name that tells this replica from others: in a pod, the pod's.
+fn replica() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "fleetwright".to_owned());
+    format!("{host}-{}", std::process::id())
 }

@@ -66,6 +66,29 @@ impl Client {
         Api::namespaced(self.inner.clone(), namespace)
     }
 
+    /// Returns an object, if it is there.
+    pub async fn get<K: Kind>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
+        let found = self.api::<K>(namespace).get_opt(name).await;
+        let attempt = format!("read {} `{name}`", K::NAME);
+        found
+            .map(|object| object.map(|object| object.body))
+            .map_err(|error| ClusterError::of_kube(&attempt, &self.place, &error))
+    }
+
+    /// Makes an object under the name of a writer; if another writer was faster, that is a conflict.
+    pub async fn make<K: Kind>(
+        &self,
+        namespace: &str,
+        name: &str,
+        writer: &str,
+        object: &Value,
+    ) -> Result<K, ClusterError> {
+        let made =
+            self.api::<K>(namespace).patch(name, &PatchParams::apply(writer), &Patch::Apply(object)).await;
+        let attempt = format!("make {} `{name}`", K::NAME);
+        made.map(|object| object.body).map_err(|error| ClusterError::of_kube(&attempt, &self.place, &error))
+    }
+
     /// Lays changes over an object, as a JSON merge patch, and returns what it became.
     pub async fn patch<K: Kind>(
         &self,

@@ -39,6 +39,16 @@ impl ClusterError {
         Self { kind, message, hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()) }
     }
 
+    /// Returns the error of a replica that no longer holds its Lease.
+    pub(crate) fn lost_lease() -> Self {
+        let hint = "it waits for the Lease when it is started again, as Kubernetes does";
+        Self::new(
+            ClusterErrorKind::Transient,
+            "the Lease was lost: another replica may work now".to_owned(),
+            hint,
+        )
+    }
+
     pub(super) fn of_config(context: Option<&str>, error: &KubeconfigError) -> Self {
         let which =
             context.map_or_else(|| "a cluster".to_owned(), |name| format!("the cluster of context `{name}`"));

@@ -2,6 +2,9 @@
 //!
 //! Knows nothing of signals or of what is being stopped.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
 use thiserror::Error;
 use tokio::sync::watch;
 use tracing::trace;
@@ -10,7 +13,11 @@ use tracing::trace;
 ///
 /// Blocking work calls [`Cancel::check`] between its steps, async code awaits [`Cancel::requested`].
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(watch::Sender<bool>);
+pub struct Cancel {
+    requested: watch::Sender<bool>,
+    /// When the right to work ends, if it does.
+    expiry: Arc<Mutex<Option<Instant>>>,
+}
 
 /// Work that ended early, since a stop was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -20,7 +27,22 @@ pub struct Stopped;
 impl Cancel {
     /// Asks everything that holds a clone to stop.
     pub fn request(&self) {
-        self.0.send_replace(true);
+        self.requested.send_replace(true);
+    }
+
+    /// Lets work go on until a moment, unless an earlier one has passed: then it stays stopped.
+    pub fn expire_at(&self, moment: Instant) {
+        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        if !expiry.is_some_and(|earlier| earlier <= Instant::now()) {
+            *expiry = Some(moment);
+        }
+    }
+
+    /// Returns whether the moment has passed until which work may go on.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        let expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        expiry.is_some_and(|moment| moment <= Instant::now())
     }
 
     /// Ends work at a step boundary if a stop has been requested.
@@ -29,16 +51,16 @@ impl Cancel {
         if self.is_requested() { Err(Stopped) } else { Ok(()) }
     }
 
-    /// Returns whether a stop has been requested.
+    /// Returns whether work has to stop.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        *self.0.borrow()
+        *self.requested.borrow() || self.is_expired()
     }
 
     /// Waits until a stop is requested.
     pub async fn requested(&self) {
         // The channel stays open as long as `self` holds its sender.
-        let _ = self.0.subscribe().wait_for(|requested| *requested).await;
+        let _ = self.requested.subscribe().wait_for(|requested| *requested).await;
     }
 }
 
@@ -58,6 +80,18 @@ mod tests {
         assert!(!clone.is_requested());
         cancel.request();
         assert!(clone.is_requested());
+    }
+
+    #[test]
+    fn work_may_go_on_until_a_moment_and_never_after_it() {
+        let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
+        let cancel = Cancel::default();
+        cancel.expire_at(now + hour);
+        assert_eq!(cancel.check(), Ok(()));
+        cancel.expire_at(now);
+        assert_eq!(cancel.check(), Err(Stopped));
+        cancel.expire_at(now + hour);
+        assert_eq!(cancel.check(), Err(Stopped), "a moment that has passed is not taken back");
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Monitor {
         (status, fault.iter().fold(word.to_owned(), |text, fault| text + fault + "\n"))
     }
 
-    fn set_ready(&self) {
+    /// Notes that the service works, or could take over.
+    pub fn set_ready(&self) {
         self.is_ready.store(true, Ordering::Release);
     }
 }

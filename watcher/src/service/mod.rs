@@ -3,6 +3,7 @@
 //! It joins the sources of events to the pipeline. What a run does is known to `run`, when it is due to the
 //! queue, and how it is asked for and shown to `cli`.
 
+mod lease;
 mod runner;
 mod sources;
 
@@ -19,6 +20,7 @@ use crate::events::site::Refresh;
 use crate::events::{Cancel, Event, Events, Monitor, Outcome, Queue, Request, Settings, dispatch};
 use crate::run::{Pipeline, RunReport};
 
+pub use lease::{Candidate, LeaseName, Tenure};
 pub use runner::{Runner, failure};
 
 /// Hints that may wait while a run is under way; sources keep one more each.
@@ -79,6 +81,25 @@ impl Service {
     pub fn sweep_deliveries(&self, webhook: Option<u64>) {
         let home = self.runner.pipeline().home().clone();
         sources::sweep_deliveries(&home, webhook, &self.monitor, &self.events);
+    }
+
+    /// Waits for a Lease, ready to take over; nothing if a stop is requested before. What is reported meanwhile is
+    /// found by the first look.
+    pub async fn follow(
+        &mut self,
+        candidate: Candidate,
+        cancel: &Cancel,
+    ) -> Result<Option<Tenure>, CommandError> {
+        self.monitor.set_ready();
+        let won = candidate.win(cancel);
+        tokio::pin!(won);
+        loop {
+            tokio::select! {
+                tenure = &mut won => return Ok(Some(tenure?)),
+                () = cancel.requested() => return Ok(None),
+                _ = self.receiver.recv() => {}
+            }
+        }
     }
 
     /// Serves until a stop is requested, and looks for changes at these intervals that no event reported.

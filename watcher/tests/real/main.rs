@@ -12,6 +12,7 @@ mod clusters;
 #[path = "../cli/fleet.rs"]
 mod fleet;
 mod helm;
+mod lease;
 mod platform;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]
 #[path = "../cli/repo.rs"]
