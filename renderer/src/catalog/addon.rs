@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use crate::charts::{ChartId, LockedChart};
+use crate::charts::{ChartId, LockedChart, VERSION, VERSION_HINT};
 use crate::inventory::{self, Cluster, Fact, Role, key};
 use crate::key_path::{Step, is_at_or_below};
 use crate::path::{AddonName, RepoPath};
@@ -34,6 +34,9 @@ pub(crate) const MAX_RELEASE: usize = 53;
 pub struct AddonFile {
     /// The Helm chart; left out, the add-on consists of its manifests.
     pub chart: Option<ChartId>,
+    /// Other versions of the chart: on a cluster runs the first that is for it, unless the inventory chooses one.
+    #[serde(default)]
+    pub versions: Vec<ChartVersion>,
     /// The Helm release; the add-on's name if left out.
     #[schemars(
         length(max = 53),
@@ -88,11 +91,22 @@ pub struct AddonFile {
 
 /// The keys that describe a chart, each with what it needs.
 fn need_a_chart() -> BTreeMap<&'static str, [&'static str; 1]> {
-    ["release", "freeForm", "receives", "sends", "mesh"].map(|name| (name, ["chart"])).into()
+    ["release", "versions", "freeForm", "receives", "sends", "mesh"].map(|name| (name, ["chart"])).into()
 }
 
 const fn enabled() -> bool {
     true
+}
+
+/// Another version of the chart, and where it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChartVersion {
+    /// The exact version; no range.
+    #[schemars(regex(pattern = VERSION), extend("x-hint" = VERSION_HINT))]
+    pub version: String,
+    /// Where it runs.
+    pub clusters: Placement,
 }
 
 /// Where an add-on runs.
@@ -182,8 +196,8 @@ pub struct Addon {
     pub values: Option<RepoPath>,
     /// The templates of objects that the chart does not write.
     pub manifests: BTreeSet<RepoPath>,
-    /// What the chart takes as values, if it is locked.
-    pub locked: Option<Arc<LockedChart>>,
+    /// What the chart takes as values, at each version that is locked.
+    pub locked: BTreeMap<ChartId, Arc<LockedChart>>,
     /// The identity of `addon.yaml`.
     pub id: SourceId,
     settings: Schema,
@@ -208,7 +222,7 @@ pub(super) fn read(name: &AddonName, path: &RepoPath, source: &Source) -> Result
         origin,
         values: None,
         manifests: BTreeSet::new(),
-        locked: None,
+        locked: BTreeMap::new(),
         id: source.id,
         settings,
     };
@@ -280,6 +294,32 @@ impl Addon {
     pub(crate) fn is_on(&self, cluster: &Cluster) -> bool {
         let choice = cluster.facts.addons.get(self.name.as_str()).and_then(|choice| choice.enabled);
         choice.unwrap_or_else(|| self.facts.enabled_by_default && self.facts.clusters.admits(cluster))
+    }
+
+    /// Returns the chart at the version on a cluster: the one that the inventory chooses, else the first of the add-on's
+    /// own that is for the cluster.
+    #[must_use]
+    pub fn chart_on(&self, cluster: &Cluster) -> Option<ChartId> {
+        let own = self.facts.chart.as_ref()?;
+        let chosen = cluster.facts.addons.get(self.name.as_str()).and_then(|choice| choice.version.as_ref());
+        let fitting = || self.version_for(cluster).map(|index| &self.facts.versions[index].version);
+        let version = chosen.or_else(fitting).unwrap_or(&own.version).clone();
+        Some(ChartId { version, ..own.clone() })
+    }
+
+    /// Returns where the version of the chart on a cluster is written.
+    pub(crate) fn version_place(&self, cluster: &Cluster) -> Place {
+        let chosen = [key("addons"), key(self.name.as_str()), key("version")];
+        if let Some(fact) = cluster.origin.at(&chosen) {
+            return fact.own_place();
+        }
+        let other = |index| self.origin.place(&[key("versions"), Step::Index(index), key("version")]);
+        let own = || self.origin.place(&[key("chart"), key("version")]);
+        self.version_for(cluster).map_or_else(own, other)
+    }
+
+    fn version_for(&self, cluster: &Cluster) -> Option<usize> {
+        self.facts.versions.iter().position(|it| it.clusters.admits(cluster))
     }
 
     /// Returns the settings for a cluster, defaults included, or every problem in what the cluster set.

@@ -8,7 +8,7 @@ mod interface;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::charts::{self, ChartLock};
+use crate::charts::{self, ChartId, ChartLock};
 use crate::path::{AddonName, NameError, RepoPath};
 use crate::problem::{self, Position, Problem};
 use crate::schema::Schema;
@@ -16,7 +16,7 @@ use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
-pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, Outside, Placement, addon_schema};
+pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, Outside, Placement, addon_schema};
 pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
 pub use interface::{
     BySignal, Condition, Exposed, FullName, LoginValue, Provides, Receives, ReceivingEndpoint, Sends,
@@ -362,8 +362,11 @@ impl Builder {
         let lock = self.lock.as_ref().map(|lock| &lock.charts.charts);
         let addons = self.folders.into_iter().filter_map(|(name, Folder { addon, values, manifests })| {
             let mut addon = addon?;
-            let chart = addon.facts.chart.as_ref();
-            addon.locked = lock.zip(chart).and_then(|(charts, chart)| charts.get(chart)).cloned();
+            if let (Some(lock), Some(chart)) = (lock, &addon.facts.chart) {
+                let is_its = |id: &ChartId| id.name == chart.name && id.repository == chart.repository;
+                let locked = lock.iter().filter(|(id, _)| is_its(id));
+                addon.locked = locked.map(|(id, chart)| (id.clone(), Arc::clone(chart))).collect();
+            }
             (addon.values, addon.manifests) = (values, manifests);
             Some((name, Arc::new(addon)))
         });

@@ -19,6 +19,13 @@ const HEADER: &str = "\
 /// The largest lock that is read, in bytes: ten times that of a large platform.
 const MAX_LOCK_BYTES: usize = 2 * 1024 * 1024;
 
+/// A pinned version of a chart, as a regular expression.
+pub(crate) const VERSION: &str =
+    r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$";
+/// What to write instead of another text.
+pub(crate) const VERSION_HINT: &str =
+    "pin one version, such as `88.5.3`: a range renders differently from day to day";
+
 /// A Helm chart at a pinned version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,10 +33,7 @@ pub struct ChartId {
     /// The chart's name in the repository.
     pub name: String,
     /// The exact version; no range.
-    #[schemars(
-        regex(pattern = r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"),
-        extend("x-hint" = "pin one version, such as `88.5.3`: a range renders differently from day to day")
-    )]
+    #[schemars(regex(pattern = VERSION), extend("x-hint" = VERSION_HINT))]
     pub version: String,
     /// The chart repository, an `https://` or `oci://` address.
     #[schemars(regex(pattern = r"^(https|oci)://[^\s/]+"), extend("x-hint" = "write an `https://` or `oci://` address"))]

@@ -11,6 +11,7 @@ mod schema;
 mod shape;
 
 pub use lock::{ChartId, ChartLock, LockedChart};
+pub(crate) use lock::{VERSION, VERSION_HINT};
 pub use package::{Metadata, Package, PackageError};
 pub use shape::{Others, Shape, Types};
 

@@ -2,6 +2,7 @@
 //! that exist.
 
 use crate::catalog::{Addon, Catalog, ValuePath};
+use crate::charts::ChartId;
 use crate::checks::Finding;
 use crate::inventory::{Fact, Inventory};
 use crate::key_path::{self, Step, key};
@@ -51,7 +52,10 @@ fn unknown_values(addon: &Addon) -> impl Iterator<Item = Problem> {
         };
         // A list that the chart does not have is reported where it is named, and not for what is named of its items.
         let is_reported = |misfit: &Finding| each.is_none() || misfit.path.contains(&Step::Index(0));
-        let misfit = keys::misfits(addon, &values).into_iter().find(is_reported)?;
+        // What one version takes is no slip where another one does not: clusters move from one to the other in turn.
+        let of_version = |chart: &ChartId| keys::misfits(addon, chart, &values).into_iter().find(is_reported);
+        let misfits = addon.locked.keys().map(of_version).collect::<Option<Vec<_>>>()?;
+        let misfit = misfits.into_iter().last()?;
         Some(Problem { hint: misfit.hint, ..Problem::at(addon.origin.place(&at), misfit.message) })
     })
 }

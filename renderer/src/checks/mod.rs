@@ -27,7 +27,7 @@ pub(crate) use clusters::lands_on;
 pub use clusters::{ClusterContent, ClusterFlows, DocumentNames, FlowFinding, Flows};
 pub use document::{Document, DocumentKind, Spot, judged_parts};
 pub use documents::hosts::known_hosts;
-pub use documents::keys::not_locked;
+pub use documents::keys::{charts_named, not_locked};
 pub use documents::objects::ObjectId;
 pub(crate) use documents::patterns::is_watched;
 pub use exposed::ExposedAddress;

@@ -31,9 +31,15 @@ pub(super) fn chosen_addons_run(inventory: &Inventory, catalog: &Catalog) -> Vec
         let path = [key("addons"), key(name)];
         let place = cluster.origin.key_place(&path);
         let Some(addon) = catalog.addons.get(name) else { return Some(unknown_addon(name, place, catalog)) };
-        if addon.facts.chart.is_none() && !cluster.facts.addons[name].values.is_empty() {
-            let place = cluster.origin.key_place(&[&path[..], &[key("values")]].concat());
-            let message = format!("add-on `{name}` has no chart, and nothing else takes values");
+        let choice = &cluster.facts.addons[name];
+        let of_charts = [
+            ("values", "values", !choice.values.is_empty()),
+            ("version", "a version", choice.version.is_some()),
+        ];
+        let given = of_charts.into_iter().find(|(.., is_given)| *is_given);
+        if let Some((idle, words, _)) = given.filter(|_| addon.facts.chart.is_none()) {
+            let place = cluster.origin.key_place(&[&path[..], &[key(idle)]].concat());
+            let message = format!("add-on `{name}` has no chart, and nothing else takes {words}");
             return Some(Problem::at(place, message).hint("use its settings, or remove this"));
         }
         let message = format!("add-on `{name}` does not run on `{}`", cluster.name);
@@ -75,8 +81,13 @@ pub(super) fn placement_labels_exist(inventory: &Inventory, catalog: &Catalog) -
         return Vec::new();
     }
     let of_addons = catalog.addons.values().flat_map(|addon| {
-        let labels = addon.facts.clusters.labels.iter();
-        labels.map(|label| (&addon.origin, vec![key("clusters"), key("labels")], label))
+        let own = (vec![key("clusters"), key("labels")], &addon.facts.clusters.labels);
+        let of_versions = addon.facts.versions.iter().enumerate().map(|(index, it)| {
+            let at = vec![key("versions"), Step::Index(index), key("clusters"), key("labels")];
+            (at, &it.clusters.labels)
+        });
+        let all = std::iter::once(own).chain(of_versions);
+        all.flat_map(move |(at, labels)| labels.iter().map(move |label| (&addon.origin, at.clone(), label)))
     });
     let fleet = &inventory.fleet;
     let of_groups = fleet.facts.groups.iter().enumerate().flat_map(|(group, it)| {

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::ChartSources;
 use super::groups::Groups;
 use super::role::Role;
+use crate::charts::{VERSION, VERSION_HINT};
 use crate::network::{Address, AddressRange, Network, OneOrMore};
 
 /// Facts about one cluster; the file's name is the cluster's name.
@@ -111,6 +112,9 @@ pub struct LoadBalancer {
 pub struct AddonChoice {
     /// Whether the add-on runs here, regardless of its own placement.
     pub enabled: Option<bool>,
+    /// The version of its chart here, if not the one that its `addon.yaml` names.
+    #[schemars(regex(pattern = VERSION), extend("x-hint" = VERSION_HINT))]
+    pub version: Option<String>,
     /// Settings that the add-on declares in its `addon.yaml`.
     pub settings: BTreeMap<String, Json>,
     /// Chart values, merged last into the add-on's rendered values.

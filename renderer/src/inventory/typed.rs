@@ -109,7 +109,7 @@ mod tests {
             "loadBalancer": {"pool": ["10.2.0.1-10.2.0.9", "fd00:2::/64"]},
             "apiServer": {"address": "10.3.0.1", "port": 6443},
             "addresses": {"ingress": "10.2.0.1"},
-            "addons": {"x": {"enabled": true, "settings": {"a": 1}, "values": {"b": [1]}}},
+            "addons": {"x": {"enabled": true, "version": "1.2.3", "settings": {"a": 1}, "values": {"b": [1]}}},
         })
     }
 
@@ -130,6 +130,7 @@ mod tests {
     fn addon_facts() -> Json {
         json!({
             "chart": {"repository": "https://a.example.com", "name": "x", "version": "1.2.3"},
+            "versions": [{"version": "1.3.0", "clusters": {"labels": {"wave": "canary"}}}],
             "release": "x", "namespace": "x", "wave": 3, "enabledByDefault": true, "serverSideApply": false,
             "clusters": {"roles": ["app"], "labels": {"region": "eu"}}, "freeForm": ["a.b"],
             "outside": {"secrets": ["a"], "services": ["b/c"], "storageClasses": ["d"]},

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::catalog::{Addon, Catalog};
+use crate::charts::ChartId;
 use crate::inventory::{Cluster, Fact, Fleet, key};
 use crate::key_path::Step;
 use crate::path::AddonName;
@@ -32,6 +33,8 @@ pub struct ClusterScope<'a> {
 pub struct PlacedAddon<'a> {
     /// The add-on.
     pub addon: &'a Addon,
+    /// Its chart at the version there.
+    pub chart: Option<ChartId>,
     /// The settings, defaults included.
     pub settings: Json,
 }
@@ -146,7 +149,7 @@ impl PlacedAddon<'_> {
             "release": self.addon.release(),
             "wave": facts.wave,
             "serverSideApply": facts.server_side_apply,
-            "chart": facts.chart.as_ref().map(|chart| json!({
+            "chart": self.chart.as_ref().map(|chart| json!({
                 "name": chart.name,
                 "version": chart.version,
                 "repository": source(fleet, &chart.repository),
@@ -168,6 +171,7 @@ impl PlacedAddon<'_> {
             [Step::Key(section), rest @ ..] if section == "settings" => {
                 self.addon.setting_place(cluster, rest)
             }
+            path if path == [key("chart"), key("version")] => self.addon.version_place(cluster),
             path => self.addon.origin.place(path),
         }
     }

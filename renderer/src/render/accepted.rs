@@ -35,7 +35,7 @@ pub(super) fn accepted<'a>(
         for (index, accept) in addon.facts.accept.iter().enumerate() {
             match found.remove(&(name.clone(), index)) {
                 Some(clusters) => accepted.push(of(addon, index, accept, clusters)),
-                None if accept.check == "keys" && addon.locked.is_none() => {}
+                None if accept.check == "keys" && addon.locked.is_empty() => {}
                 None => problems.push(stale(addon, index, accept)),
             }
         }

@@ -40,7 +40,9 @@ impl<'a> Sources<'a> {
         let mut addons = Vec::new();
         for addon in self.catalog.addons.values().filter(|addon| addon.is_on(cluster)) {
             match addon.settings(cluster) {
-                Ok(settings) => addons.push(PlacedAddon { addon: addon.as_ref(), settings }),
+                Ok(settings) => {
+                    addons.push(PlacedAddon { addon, chart: addon.chart_on(cluster), settings });
+                }
                 Err(found) => problems.extend(found),
             }
         }

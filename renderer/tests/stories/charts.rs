@@ -150,3 +150,91 @@ fn an_item_that_a_schema_leaves_open_takes_more_than_it_names() {
     let world = World::shipped().edit(GATEWAY, "service:\n", ports).edit(LOKI, "gateway:\n", ingress);
     assert_eq!(world.problems(), "no problems");
 }
+
+/// The platform with a second version of a chart in the lock, which knows one key less and one more.
+fn two_versions() -> World {
+    let text = World::locked().text(LOCK);
+    let start = text.find("- name: metallb\n").unwrap();
+    let entry =
+        &text[start..][..text[start + 1..].find("\n- name: ").map_or(text.len() - start, |at| at + 2)];
+    let newer = entry.replace("\"0.16.1\"", "\"1.0.0\"").replace("rbac.create", "rbac.made");
+    World::locked().with(LOCK, text.replace(entry, &format!("{entry}{newer}")))
+}
+
+const APP: &str = "environments/app.yaml";
+const NEWER: &str = "\naddons:\n  metallb: {version: 1.0.0}\n";
+
+fn versions_of(world: &World) -> String {
+    let rendered = world.render();
+    let version = |cluster: &str| {
+        let files = rendered.clusters[cluster].files();
+        let set = files.iter().find(|file| file.path.as_str().ends_with("applicationset.yaml")).unwrap();
+        let text = String::from_utf8(set.bytes.to_vec()).unwrap();
+        let at = text.find("chart: metallb").unwrap();
+        text[at..].lines().nth(1).unwrap().trim().to_owned()
+    };
+    format!("control {}, app {}", version("control"), version("app"))
+}
+
+#[test]
+fn a_version_comes_from_the_cluster_then_its_folder_then_the_addon() {
+    let world = two_versions();
+    assert_eq!(versions_of(&world), "control version: \"0.16.1\", app version: \"0.16.1\"");
+    assert_eq!(
+        versions_of(&world.clone().and(APP, NEWER)),
+        "control version: \"0.16.1\", app version: \"1.0.0\""
+    );
+    let folder = world.clone().and("environments/_defaults.yaml", NEWER);
+    assert_eq!(versions_of(&folder), "control version: \"1.0.0\", app version: \"1.0.0\"");
+    let dropped = folder.and(APP, "\naddons:\n  metallb: {version: null}\n");
+    assert_eq!(versions_of(&dropped), "control version: \"1.0.0\", app version: \"0.16.1\"");
+    let by_role = "versions:\n- version: 1.0.0\n  clusters: {roles: [app]}\n";
+    let addon = world.and(METALLB, by_role);
+    assert_eq!(versions_of(&addon), "control version: \"0.16.1\", app version: \"1.0.0\"");
+    let chosen = addon.and(APP, "\naddons:\n  metallb: {version: 0.16.1}\n");
+    assert_eq!(versions_of(&chosen), "control version: \"0.16.1\", app version: \"0.16.1\"");
+}
+
+#[test]
+fn values_are_judged_by_the_version_on_their_cluster() {
+    let world = two_versions().and(METALLB_VALUES, "\nrbac: {create: true}\n");
+    assert_eq!(world.problems(), "no problems");
+    assert_snapshot!(world.and(APP, NEWER).problems(), @"
+    templates/addons/metallb/values.yaml.hbs:7:8: unknown key `rbac.create`: chart `metallb` 1.0.0 has no such key
+      hint: known keys: `made`; if the chart takes any key here, name the place under `freeForm` in `templates/addons/metallb/addon.yaml`
+    ");
+}
+
+#[test]
+fn every_version_that_is_named_is_locked() {
+    let world = World::locked()
+        .and(APP, "\naddons:\n  metallb: {version: 1.0.0}\n  prometheus-agent: {version: 9.x}\n")
+        .and(METALLB, "versions:\n- version: 2.0.0\n  clusters: {labels: {region: locale}}\n");
+    assert_snapshot!(world.problems(), @"
+    environments/app.yaml:19:31: `9.x` is not a valid `version`
+      hint: pin one version, such as `88.5.3`: a range renders differently from day to day
+    templates/addons/metallb/addon.yaml:10:12: chart `metallb` 2.0.0 of `https://metallb.github.io/metallb` is not in `templates/charts.lock`
+      hint: run `fleetwright charts lock`
+    ");
+    let world = World::locked()
+        .and(APP, NEWER)
+        .and(METALLB, "versions:\n- version: 2.0.0\n  clusters: {labels: {region: locale}}\n");
+    assert_snapshot!(world.problems(), @"
+    environments/app.yaml:18:22: chart `metallb` 1.0.0 of `https://metallb.github.io/metallb` is not in `templates/charts.lock`
+      hint: run `fleetwright charts lock`
+    templates/addons/metallb/addon.yaml:10:12: chart `metallb` 2.0.0 of `https://metallb.github.io/metallb` is not in `templates/charts.lock`
+      hint: run `fleetwright charts lock`
+    templates/addons/metallb/addon.yaml:11:23: no cluster has the label `region: locale`
+      hint: did you mean `local`?
+    ");
+}
+
+#[test]
+fn a_description_may_name_what_one_of_the_versions_takes() {
+    let described = "provides:\n  services: [{name: x, ports: [{value: rbac.made, default: 1}]}]\n";
+    assert_eq!(two_versions().and(METALLB, described).problems(), "no problems");
+    assert_snapshot!(World::locked().and(METALLB, described).problems(), @"
+    templates/addons/metallb/addon.yaml:10:40: unknown key `rbac.made`: chart `metallb` 0.16.1 has no such key
+      hint: known keys: `create`; if the chart takes any key here, name the place under `freeForm` in `templates/addons/metallb/addon.yaml`
+    ");
+}

@@ -6,8 +6,8 @@ use std::path::Path;
 use clap::Subcommand;
 use renderer::catalog::{self, Catalog};
 use renderer::charts::{ChartId, ChartLock, LOCK, Shape};
-use renderer::checks::not_locked;
-use renderer::inventory::{ChartSources, read_fleet};
+use renderer::checks::{charts_named, not_locked};
+use renderer::inventory::{self, ChartSources, Inventory, InventoryCache, read_fleet};
 use renderer::path::RepoPath;
 use renderer::plural::{agrees, counted};
 use renderer::problem::Problem;
@@ -67,6 +67,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 /// The add-ons of a working tree, and the lock apart from them: it may be missing or broken.
 struct Described {
     catalog: Catalog,
+    inventory: Inventory,
     sources: ChartSources,
     lock: Result<ChartLock, Vec<Problem>>,
     /// The text of the lock.
@@ -92,11 +93,16 @@ impl Described {
         let refused = |problems| CommandError::Problems { problems: with_lines(problems, &others) };
         let catalog = catalog::read(&others).map_err(refused)?;
         let sources = read_fleet(&others).map_err(refused)?.charts;
-        Ok(Self { catalog, sources, lock, text, others })
+        let (inventory, problems) = inventory::read(&others, &mut InventoryCache::default());
+        // A cluster that can't be read may name a version.
+        if !inventory.broken.is_empty() {
+            return Err(refused(problems));
+        }
+        Ok(Self { catalog, inventory, sources, lock, text, others })
     }
 
     fn wanted(&self) -> Wanted {
-        self.catalog.addons.values().filter_map(|addon| addon.facts.chart.clone()).collect()
+        charts_named(&self.inventory, &self.catalog).into_keys().collect()
     }
 }
 
@@ -176,12 +182,11 @@ fn key_count(shape: &Shape) -> usize {
 fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
     let described = Described::read(top)?;
     let wanted = described.wanted();
+    let named = charts_named(&described.inventory, &described.catalog);
     let lock = described.lock.map_err(|problems| CommandError::Problems { problems })?;
-    let addons = described.catalog.addons.values();
-    let problems: Vec<_> = addons
-        .filter_map(|addon| Some((addon, addon.facts.chart.as_ref()?)))
-        .filter(|(_, chart)| !lock.charts.contains_key(chart))
-        .map(|(addon, chart)| not_locked(addon, chart))
+    let unlocked = named.into_iter().filter(|(chart, _)| !lock.charts.contains_key(chart));
+    let problems: Vec<_> = unlocked
+        .flat_map(|(chart, places)| places.into_iter().map(move |place| not_locked(&chart, place)))
         .collect();
     if !problems.is_empty() {
         return Err(CommandError::Problems { problems: with_lines(problems, &described.others) });

@@ -257,6 +257,26 @@ fn only_the_fleet_can_be_drawn() {
 }
 
 #[test]
+fn a_version_that_one_cluster_names_is_listed_explained_and_planned() {
+    let repo = Repo::shipped();
+    let app = format!("{}\naddons:\n  keda: {{version: 3.0.0}}\n", repo.read("environments/app.yaml"));
+    repo.write("environments/app.yaml", app);
+    let listed = repo.run(&["charts", "list"]).out;
+    let keda: Vec<_> = listed.lines().filter(|line| line.starts_with("keda ")).collect();
+    assert_eq!(keda.len(), 2, "{listed}");
+    let told = repo.run(&["charts", "check"]);
+    assert_eq!(told.code, 4, "{told}");
+    assert!(told.err.contains("chart `keda` 3.0.0 of"), "{told}");
+    std::fs::remove_file(repo.path("templates/charts.lock")).unwrap();
+    let explained = repo.run(&["explain", "environments/app.yaml", "addons.keda.version"]).out;
+    let reached = "applicationset.yaml spec.generators[0].list.elements[name=keda].version  on app";
+    assert!(explained.contains(reached), "{explained}");
+    let planned = repo.run(&["diff"]).out;
+    assert!(planned.starts_with("chart keda 2.20.2 → 3.0.0 on app\n"), "{planned}");
+    assert!(planned.contains("! chart major version"), "{planned}");
+}
+
+#[test]
 fn the_charts_are_listed_with_where_they_are_drawn_from() {
     let repo = Repo::fleet();
     assert_snapshot!(repo.run(&["charts", "list"]), @"

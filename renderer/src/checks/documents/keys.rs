@@ -1,5 +1,7 @@
 //! Every rendered value must be one that its chart reads: most charts drop a misspelt key without a word.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::catalog::{Addon, Catalog};
 use crate::charts::{self, ChartId, Others, Shape, Types};
 use crate::checks::{Document, Finding, Part};
@@ -7,7 +9,7 @@ use crate::inventory::Inventory;
 use crate::key_path::{Step, is_at_or_below, key, keys, owned, text_of};
 use crate::path::AddonName;
 use crate::plural::{alternatives, quoted};
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Place, Problem, did_you_mean};
 use crate::tree::Tree;
 use crate::yaml::{self, Map, Value};
 
@@ -16,19 +18,48 @@ use super::images::begins_with_registry;
 /// How many known keys a hint lists.
 const MAX_LISTED: usize = 12;
 
-/// A lock that is there must cover every add-on. Without one, no keys are judged.
-pub(in super::super) fn charts_are_locked(_: &Inventory, catalog: &Catalog) -> Vec<Problem> {
-    if catalog.lock.is_none() {
-        return Vec::new();
-    }
-    let unlocked = catalog.addons.values().filter(|addon| addon.locked.is_none());
-    unlocked.filter_map(|addon| Some(not_locked(addon, addon.facts.chart.as_ref()?))).collect()
+/// A lock that is there must cover every version that is named. Without one, no keys are judged.
+pub(in super::super) fn charts_are_locked(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
+    let Some(lock) = &catalog.lock else { return Vec::new() };
+    let named = charts_named(inventory, catalog).into_iter();
+    let unlocked = named.filter(|(chart, _)| !lock.charts.charts.contains_key(chart));
+    unlocked
+        .flat_map(|(chart, places)| places.into_iter().map(move |place| not_locked(&chart, place)))
+        .collect()
 }
 
-/// Returns the problem of an add-on whose chart is not in the lock.
+/// Returns the charts that add-ons and clusters name, each with the places of its version. What is turned off counts,
+/// too: turning it on must not be the moment to find out.
 #[must_use]
-pub fn not_locked(addon: &Addon, chart: &ChartId) -> Problem {
-    let place = addon.origin.place(&[key("chart"), key("version")]);
+pub fn charts_named(inventory: &Inventory, catalog: &Catalog) -> BTreeMap<ChartId, BTreeSet<Place>> {
+    let mut named: BTreeMap<ChartId, BTreeSet<Place>> = BTreeMap::new();
+    let mut add = |addon: &Addon, version: &str, place: Place| {
+        let Some(own) = &addon.facts.chart else { return };
+        let chart = ChartId { version: version.to_owned(), ..own.clone() };
+        named.entry(chart).or_default().insert(place);
+    };
+    for addon in catalog.addons.values() {
+        if let Some(own) = &addon.facts.chart {
+            add(addon, &own.version, addon.origin.place(&[key("chart"), key("version")]));
+        }
+        for (index, other) in addon.facts.versions.iter().enumerate() {
+            let path = [key("versions"), Step::Index(index), key("version")];
+            add(addon, &other.version, addon.origin.place(&path));
+        }
+    }
+    for cluster in inventory.clusters.values() {
+        for (name, choice) in &cluster.facts.addons {
+            if let (Some(version), Some(addon)) = (&choice.version, catalog.addons.get(name.as_str())) {
+                add(addon, version, addon.version_place(cluster));
+            }
+        }
+    }
+    named
+}
+
+/// Returns the problem of a chart that is not in the lock, and whose version is written at `place`.
+#[must_use]
+pub fn not_locked(chart: &ChartId, place: Place) -> Problem {
     let message = format!(
         "chart `{}` {} of `{}` is not in `{}`",
         chart.name,
@@ -40,14 +71,13 @@ pub fn not_locked(addon: &Addon, chart: &ChartId) -> Problem {
 }
 
 pub(in super::super) fn keys_are_in_the_chart(document: &Document<'_>) -> Vec<Finding> {
-    document.values().map(|(addon, values)| misfits(addon, values)).unwrap_or_default()
+    let Some((addon, values)) = document.values() else { return Vec::new() };
+    addon.chart_on(document.cluster).map(|chart| misfits(addon, &chart, values)).unwrap_or_default()
 }
 
-/// Returns every place where values do not fit the add-on's chart, if it is locked. Where any key may stand, all fit.
-pub(in super::super) fn misfits(addon: &Addon, values: &Value) -> Vec<Finding> {
-    let Some((locked, chart)) = addon.locked.as_ref().zip(addon.facts.chart.as_ref()) else {
-        return Vec::new();
-    };
+/// Returns every place where values do not fit an add-on's chart, if that is locked. Where any key may stand, all fit.
+pub(in super::super) fn misfits(addon: &Addon, chart: &ChartId, values: &Value) -> Vec<Finding> {
+    let Some(locked) = addon.locked.get(chart) else { return Vec::new() };
     let mut misfits = judge(&addon.name, chart, &locked.values, values);
     let is_free = |path: &[Step]| addon.facts.free_form.iter().any(|place| is_at_or_below(path, place));
     misfits.retain(|misfit| !is_free(&misfit.path));
