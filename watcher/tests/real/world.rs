@@ -41,7 +41,7 @@ pub struct World {
     _operators: Operators,
     pub rig: Rig,
     pub repo: Repo,
-    _git: Server,
+    pub git: Server,
     _charts: ChartRepository,
 }
 
@@ -52,6 +52,18 @@ impl World {
         let (_, port) = world.rig.app.client().url().rsplit_once(':').unwrap();
         world.repo.edit("environments/app.yaml", "192.168.64.30", &format!("127.0.0.1\n  port: {port}"));
         world.repo.commit("Describe the platform");
+        world
+    }
+
+    /// The small platform of the test kit, with everything merged, synced and healthy.
+    pub fn small() -> Self {
+        let world = Self::of(Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform")));
+        world.rig.control.client().apply(&world.rig.registration(), "").unwrap();
+        let told = world.repo.run(&["render"]);
+        assert_eq!(told.code, 0, "{told}");
+        world.repo.commit("Describe the platform");
+        world.hand_over();
+        world.settle(&["control", "app"]);
         world
     }
 
@@ -68,13 +80,18 @@ impl World {
         repo.write("environments/_fleet.yaml", facts + &mirror);
         fill(&charts, &repo);
         let operators = Operators::start(&[rig.control.client(), rig.app.client()], &vault(&rig));
-        Self { _operators: operators, rig, repo, _git: git, _charts: charts }
+        Self { _operators: operators, rig, repo, git, _charts: charts }
     }
 
-    /// Makes a run of the service, and returns the numbers of the pull requests that are open, by their head branches.
+    /// Makes a run of the service, and returns the pull requests that are open afterwards.
     pub fn propose(&self) -> BTreeMap<String, String> {
         let told = self.repo.run(&["run", "--once"]);
         assert_eq!(told.code, 0, "{told}");
+        self.pulls()
+    }
+
+    /// Returns the numbers of the pull requests that are open, by their head branches.
+    pub fn pulls(&self) -> BTreeMap<String, String> {
         let pulls = self.repo.run(&["pulls", "list", "--format", "json"]).json();
         let pull = |pull: &Value| (text(pull, "/head").to_owned(), pull["number"].to_string());
         pulls["pullRequests"].as_array().unwrap().iter().map(pull).collect()
@@ -82,7 +99,11 @@ impl World {
 
     /// Proposes what is to be rendered, and merges the pull request of one group.
     pub fn merge(&self, head: &str) {
-        let number = &self.propose()[head];
+        self.merge_number(&self.propose()[head]);
+    }
+
+    /// Merges a pull request.
+    pub fn merge_number(&self, number: &str) {
         let told = self.repo.run(&["pulls", "merge", number]);
         assert_eq!(told.code, 0, "{told}");
     }
@@ -111,9 +132,24 @@ impl World {
         assert!(settled.is_ok(), "{}\n{}", settled.unwrap_err(), missing.borrow());
     }
 
+    /// Waits until an Application is at the newest revision and degraded.
+    pub fn degrade(&self, name: &str) {
+        let revision = self.repo.git(&["rev-parse", "HEAD"]);
+        let degraded = wait_until(PATIENCE, &format!("`{name}` was degraded"), || {
+            sleep(PAUSE);
+            self.refresh();
+            let applications = self.rig.applications()?;
+            let found = applications.iter().find(|one| text(one, "/metadata/name") == name);
+            Ok(found.is_some_and(|one| {
+                is_current(one, &revision) && text(one, "/status/health/status") == "Degraded"
+            }))
+        });
+        degraded.unwrap();
+    }
+
     /// Asks for every Application that is not settled to be compared with the newest revision, and every `ApplicationSet`
     /// to look again for its cluster.
-    fn refresh(&self) {
+    pub fn refresh(&self) {
         let client = self.rig.control.client();
         let ask =
             json!({"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": "true"}}});
