@@ -28,7 +28,7 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts a server that its credentials call by a name, or says what is missing for it.
+    /// Starts a server that its credentials call by a name, or fails with what is missing for it.
     pub fn start(name: &str) -> Result<Self> {
         let folder = Folder::new()?;
         let [client_port, peer_port, port] = free_ports()?;

@@ -26,7 +26,7 @@ pub enum Server {
     Application,
     /// Makes Applications.
     ApplicationSet,
-    /// Answers to people and programs.
+    /// Serves the API and the pages.
     Api,
 }
 
@@ -59,7 +59,7 @@ struct Ports {
     api: u16,
     /// Where each server answers that it runs.
     metrics: [u16; Server::ALL.len()],
-    /// Nobody asks there, but the server listens.
+    /// Where a server listens that nothing connects to.
     unused: [u16; 2],
 }
 
@@ -108,7 +108,7 @@ impl ArgoCd {
         self.wait_for(server)
     }
 
-    /// Returns the address of its API, which asks nobody who they are.
+    /// Returns the address of its API, which needs no login.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.api)

@@ -119,7 +119,7 @@ impl Client {
         let Ok(resource) = self.resource(version, kind) else { return Ok(Vec::new()) };
         let mut list = self.get(&format!("{}/{}", root_of(version), resource.plural))?;
         let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        // A list says once for all what its items are.
+        // The items of a list have neither.
         let named = |mut item: Value| {
             item["apiVersion"] = version.into();
             item["kind"] = kind.into();

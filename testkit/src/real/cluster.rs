@@ -1,5 +1,5 @@
 //! A cluster without machines: an API server, the controllers and the scheduler of Kubernetes, and kwok, which
-//! says of nodes that they are ready and of pods that they run.
+//! reports nodes as ready and pods as running.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster that its credentials call by a name, or says what is missing for it.
+    /// Starts a cluster that its credentials call by a name, or fails with what is missing for it.
     pub fn start(name: &str) -> Result<Self> {
         let server = ApiServer::start(name)?;
         let mut cluster = Self { controllers: Vec::new(), server };

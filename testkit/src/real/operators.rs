@@ -28,7 +28,7 @@ const KINDS: [(&str, &str); 7] = [
     ("external-secrets.io/v1alpha1", "PushSecret"),
 ];
 
-/// What Vault holds: values by path and key. Every other value is there, too, and says nothing.
+/// What Vault holds: values by path and key. Every other value is `stand-in`.
 pub type Vault = BTreeMap<(String, String), String>;
 
 /// Operators at work on some clusters, until they are dropped.

@@ -106,7 +106,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It keeps nothing that anybody needs afterwards.
+        // Nothing that it keeps is needed afterwards.
         let _ = self.kill();
     }
 }

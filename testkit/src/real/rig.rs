@@ -28,7 +28,7 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts everything, or says what is missing for it.
+    /// Starts everything, or fails with what is missing for it.
     pub fn start() -> Result<Self> {
         let folder = Folder::new()?;
         let definitions = definitions()?;
@@ -54,7 +54,7 @@ impl Rig {
         registration(self.app.server())
     }
 
-    /// Returns what Argo CD says of each Application.
+    /// Returns every Application, with its status.
     pub fn applications(&self) -> Result<Vec<Value>> {
         Ok(self.control.client().list(ARGO_CD_VERSION, "Application")?)
     }
