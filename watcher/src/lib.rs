@@ -30,6 +30,8 @@ pub mod error;
 pub mod live;
 pub mod run;
 
+pub mod deploy;
+
 pub mod service;
 
 pub mod cli;

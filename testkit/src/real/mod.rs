@@ -50,6 +50,7 @@ const KWOK: Component = Component { name: "kwok", pinned_by: "kwok/go.sum" };
 const ARGO_CD: Component = Component { name: "argocd", pinned_by: "argocd/go.sum" };
 const METALLB: Component = Component { name: "metallb", pinned_by: "metallb/go.sum" };
 const REDIS: Component = Component { name: "redis", pinned_by: "redis/requirements.txt" };
+const ACT: Component = Component { name: "act", pinned_by: "act/go.sum" };
 const CRDS: Component = Component { name: "crds", pinned_by: "crds.txt" };
 
 impl Component {
@@ -93,6 +94,11 @@ fn key(content: &[u8]) -> String {
         let _ = write!(key, "{byte:02x}");
     }
     key
+}
+
+/// Returns the program that runs workflows of GitHub Actions on this machine.
+pub fn act() -> Result<PathBuf> {
+    ACT.binary("act")
 }
 
 /// Returns the definitions of custom resources, in the order of their files.

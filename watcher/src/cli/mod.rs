@@ -6,6 +6,7 @@ mod charts;
 mod check;
 mod clusters;
 mod demo;
+mod deploy;
 mod diff;
 mod explain;
 mod options;
@@ -75,6 +76,8 @@ enum Command {
     Status(status::Args),
     /// Wait until a revision is synced and healthy.
     Wait(wait::Args),
+    /// Follow a revision until a group runs it, and report what became of it.
+    Deploy(deploy::Args),
     /// Register a GitHub App for the service to act as.
     Register(register::Args),
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
@@ -166,6 +169,7 @@ impl Cli {
             Command::Rollback(args) => rollback::run(global, args),
             Command::Status(args) => status::run(global, args),
             Command::Wait(args) => wait::run(global, args),
+            Command::Deploy(args) => deploy::run(global, args),
             Command::Register(args) => register::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),

@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     })
 }
 
-fn check_group(fleet: &DesiredFleet, group: Option<&str>) -> Result<(), CommandError> {
+pub(super) fn check_group(fleet: &DesiredFleet, group: Option<&str>) -> Result<(), CommandError> {
     match group {
         Some(group) if !fleet.groups.iter().any(|known| known == group) => Err(CommandError::usage(
             format!("there is no group `{}`", group.escape_debug()),
@@ -61,7 +61,11 @@ fn check_group(fleet: &DesiredFleet, group: Option<&str>) -> Result<(), CommandE
 }
 
 /// Shows how far it is, and each Application whose state or reason has changed.
-fn report(progress: &Progress, reported: &mut BTreeMap<Key, (State, Option<String>)>, rollout: &Rollout) {
+pub(super) fn report(
+    progress: &Progress,
+    reported: &mut BTreeMap<Key, (State, Option<String>)>,
+    rollout: &Rollout,
+) {
     let is_first = reported.is_empty();
     let mut lines = Vec::new();
     for it in &rollout.applications {
@@ -111,7 +115,7 @@ fn end(ended: Ended, rollout: &Rollout, timeout: Duration) -> Exit {
 }
 
 /// Reads a span of time.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
     span.ok_or_else(|| "write a number and a unit, such as `90s`, `10m` or `1h`".to_owned())
 }

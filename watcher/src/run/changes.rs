@@ -138,6 +138,16 @@ fn deltas(
     repository.compare(base, &path, &folders, files_of, memo)
 }
 
+/// Returns the published files that are not what is rendered, each with its cluster.
+pub(crate) fn not_current(
+    repository: &Repository,
+    revision: Revision,
+    rendered: &Rendered,
+) -> Result<Vec<(ClusterName, RepoPath)>, GitError> {
+    let found = deltas(repository, revision, rendered, &mut FolderMemo::default())?;
+    Ok(found.into_iter().filter_map(|delta| Some((owner(&delta.path)?.0, delta.path))).collect())
+}
+
 /// Returns what is published of a fleet: what is rendered, less what is new, and what is to be deleted.
 fn before(rendered: &Rendered, changes: &[FileChange]) -> Published {
     let created: HashSet<&RepoPath> =

@@ -6,8 +6,10 @@
 mod fleet;
 mod repo;
 
+mod act;
 mod bad_input;
 mod commands;
+mod deploy;
 mod diff;
 mod disks;
 mod documents;

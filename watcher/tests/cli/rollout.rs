@@ -17,15 +17,15 @@ const SETS: &str = "apis/argoproj.io/v1alpha1/applicationsets";
 const REFRESH: &str = "argocd.argoproj.io/refresh";
 
 /// The shipped fleet, rendered and committed, and the hub that runs it.
-struct Hub {
-    repo: Repo,
-    server: Server,
+pub struct Hub {
+    pub repo: Repo,
+    pub server: Server,
     folder: TempDir,
 }
 
 impl Hub {
     /// Everything is Synced at the tip and Healthy.
-    fn current() -> Self {
+    pub fn current() -> Self {
         let hub = Self {
             repo: Repo::shipped(),
             server: Server::start().unwrap(),
@@ -44,11 +44,11 @@ impl Hub {
         hub
     }
 
-    fn kubeconfig(&self) -> PathBuf {
+    pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("config")
     }
 
-    fn tip(&self) -> String {
+    pub fn tip(&self) -> String {
         self.repo.git(&["rev-parse", "main"])
     }
 
@@ -67,7 +67,7 @@ impl Hub {
     }
 
     /// Lets Argo CD compare with a revision what it is asked to, and note who was asked.
-    fn compares_with(&self, revision: &str) {
+    pub fn compares_with(&self, revision: &str) {
         let revision = revision.to_owned();
         self.server.react(move |written| match written["metadata"]["annotations"][REFRESH].as_str() {
             Some(_) => vec![(APPLICATIONS, compared(written, &revision))],
@@ -75,7 +75,7 @@ impl Hub {
         });
     }
 
-    fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
+    pub fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
         let mut object = self.server.get(APPLICATIONS, "argocd", name).unwrap();
         change(&mut object);
         self.server.put(APPLICATIONS, object);

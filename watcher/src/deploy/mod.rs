@@ -1,0 +1,80 @@
+//! A deployment: a revision is followed until a group runs it, and what became of it is reported wherever people look.
+//!
+//! Argo CD deploys; this waits for it, after the groups that come first. The result follows from git and from what Argo CD
+//! reports; a report that does not arrive is a warning, and changes nothing of it.
+
+mod actions;
+mod outcome;
+mod page;
+mod reports;
+mod subject;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use renderer::path::RepoPath;
+
+use crate::argocd::{DesiredFleet, Rollout};
+use crate::cluster::Client;
+use crate::error::CommandError;
+use crate::events::Cancel;
+use crate::git::{Revision, Upstream};
+use crate::live::{Ended, Wait};
+
+pub use actions::Actions;
+pub use outcome::Outcome;
+pub use reports::Reports;
+pub use subject::Subject;
+pub(crate) use subject::clusters;
+
+/// What is deployed, and how long that may take.
+pub struct Deploy<'a> {
+    /// Where commits are.
+    pub upstream: &'a Upstream,
+    /// The revision.
+    pub revision: Revision,
+    /// What it asks for.
+    pub fleet: &'a DesiredFleet,
+    /// The group.
+    pub group: &'a str,
+    /// The rendered files of the group that are not what the inputs of the revision render to.
+    pub stale: Vec<RepoPath>,
+    /// How long to wait for everything together.
+    pub timeout: Duration,
+}
+
+impl Deploy<'_> {
+    /// Waits for the groups that come first and for this one. `show` is given what became of a group so far.
+    pub async fn follow(
+        self,
+        client: Client,
+        cancel: &Cancel,
+        mut show: impl FnMut(&str, &Rollout),
+    ) -> Result<Outcome, CommandError> {
+        if !self.stale.is_empty() {
+            return Ok(Outcome::NotCurrent(self.stale));
+        }
+        let end = Instant::now() + self.timeout;
+        let first = self.fleet.groups.iter().take_while(|group| *group != self.group);
+        for group in first.map(String::as_str).chain([self.group]) {
+            let wait = Wait {
+                upstream: self.upstream,
+                revision: self.revision,
+                fleet: self.fleet.clone(),
+                group: Some(group),
+                timeout: end.saturating_duration_since(Instant::now()),
+            };
+            let (ended, rollout) = wait.run(client.clone(), cancel, |rollout| show(group, rollout)).await?;
+            match ended {
+                Ended::Done if group == self.group => return Ok(Outcome::Done(rollout)),
+                Ended::Done => {}
+                ended if group != self.group => {
+                    return Ok(Outcome::Blocked { by: group.to_owned(), ended, rollout });
+                }
+                Ended::Failed => return Ok(Outcome::Failed(rollout)),
+                Ended::TimedOut => return Ok(Outcome::TimedOut(rollout)),
+            }
+        }
+        Err(CommandError::unexpected("deploy", io::Error::other("the group is not one of the fleet")))
+    }
+}

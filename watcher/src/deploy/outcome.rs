@@ -1,0 +1,129 @@
+//! What became of a deployment.
+
+use renderer::path::RepoPath;
+use renderer::plural::{agrees, counted};
+use serde_json::{Value, json};
+
+use super::subject::Subject;
+use crate::argocd::{self, Rollout, State};
+use crate::live::Ended;
+use crate::output::Exit;
+
+/// What became of a deployment.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All of it is synced and healthy.
+    Done(Rollout),
+    /// What is committed is not what the inputs render to.
+    NotCurrent(Vec<RepoPath>),
+    /// A group that comes first is not synced and healthy.
+    Blocked {
+        /// The group.
+        by: String,
+        /// How waiting for it ended.
+        ended: Ended,
+        /// What became of it.
+        rollout: Rollout,
+    },
+    /// It will not become synced and healthy by itself.
+    Failed(Rollout),
+    /// It is not synced and healthy in time.
+    TimedOut(Rollout),
+}
+
+impl Outcome {
+    /// Returns the exit code that stands for it.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Done(_) => Exit::Done,
+            Self::NotCurrent(_) => Exit::Changes,
+            Self::Blocked { .. } | Self::Failed(_) | Self::TimedOut(_) => Exit::Cluster,
+        }
+    }
+
+    /// Returns what became of the Applications, if they were looked at.
+    #[must_use]
+    pub const fn rollout(&self) -> Option<&Rollout> {
+        match self {
+            Self::NotCurrent(_) => None,
+            Self::Done(rollout)
+            | Self::Blocked { rollout, .. }
+            | Self::Failed(rollout)
+            | Self::TimedOut(rollout) => Some(rollout),
+        }
+    }
+
+    /// Returns why it is no success, with the way out.
+    pub(crate) fn report(&self, subject: &Subject) -> Option<String> {
+        let hint = match self {
+            Self::Done(_) => return None,
+            Self::NotCurrent(_) => {
+                "merge the pull request that the next run opens, or commit what `fleetwright render` writes"
+            }
+            Self::Blocked { .. } => {
+                "the reasons are above; see the deployment of that group, and start this one again"
+            }
+            Self::Failed(_) => {
+                "the reasons are above; correct them in git, or take the change back with `fleetwright rollback`"
+            }
+            Self::TimedOut(_) => "wait longer with `--timeout`, or look at the reasons above",
+        };
+        Some(format!("error: {}\n  hint: {hint}", self.headline(subject)))
+    }
+
+    /// Returns the report for machines.
+    pub(crate) fn to_json(&self, subject: &Subject) -> Value {
+        let word = match self {
+            Self::Done(_) => "done",
+            Self::NotCurrent(_) => "notCurrent",
+            Self::Blocked { .. } => "blocked",
+            Self::Failed(_) => "failed",
+            Self::TimedOut(_) => "timedOut",
+        };
+        let revision = subject.revision.to_string();
+        let mut report = json!({ "group": subject.group, "revision": revision, "outcome": word });
+        match self {
+            Self::NotCurrent(files) => report["files"] = json!(files),
+            Self::Blocked { by, .. } => report["blockedBy"] = by.as_str().into(),
+            _ => {}
+        }
+        if let Some(rollout) = self.rollout() {
+            report["rollout"] = argocd::document(rollout, &revision);
+        }
+        report
+    }
+
+    /// Returns what became of it, in one line.
+    pub(super) fn headline(&self, subject: &Subject) -> String {
+        let at = subject.revision.short();
+        match self {
+            Self::Done(rollout) => {
+                format!("{} synced and healthy at {at}", are(rollout.applications.len(), "Application"))
+            }
+            Self::NotCurrent(files) => {
+                format!("{} not what the inputs render to at {at}", are(files.len(), "rendered file"))
+            }
+            Self::Blocked { by, ended: Ended::TimedOut, rollout } => {
+                format!("waited for {by}: {} not synced and healthy in time", open_of(rollout))
+            }
+            Self::Blocked { by, rollout, .. } => {
+                format!("{by} comes first: {} not synced and healthy at {at}", failed_of(rollout))
+            }
+            Self::Failed(rollout) => format!("{} not synced and healthy at {at}", failed_of(rollout)),
+            Self::TimedOut(rollout) => format!("{} not synced and healthy in time", open_of(rollout)),
+        }
+    }
+}
+
+fn failed_of(rollout: &Rollout) -> String {
+    are(rollout.applications.iter().filter(|it| it.state == State::Failed).count(), "Application")
+}
+
+fn open_of(rollout: &Rollout) -> String {
+    are(rollout.applications.iter().filter(|it| it.state != State::Done).count(), "Application")
+}
+
+fn are(number: usize, what: &str) -> String {
+    format!("{} {}", counted(number, what), agrees(number, "is", "are"))
+}

@@ -1,0 +1,100 @@
+//! What a deployment is of: who changed what, as git has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use renderer::path::RepoPath;
+use renderer::plural::counted;
+use renderer::snapshot::OUTPUT;
+
+use crate::argocd::DesiredFleet;
+use crate::git::{GitError, Repository, Revision, SOURCE_REVISION};
+
+/// How many clusters and add-ons are named.
+const MAX_NAMED: usize = 10;
+
+/// What a deployment is of. Its texts may come from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The group.
+    pub group: String,
+    /// The revision.
+    pub revision: Revision,
+    /// The first line of the commit that was rendered.
+    pub title: String,
+    /// Who wrote that commit.
+    pub author: String,
+    /// What the revision changes of the group's rendered files, one line for each cluster.
+    pub changes: Vec<String>,
+}
+
+impl Subject {
+    /// Reads what a revision changes for a group.
+    pub fn read(
+        repository: &Repository,
+        revision: Revision,
+        fleet: &DesiredFleet,
+        group: &str,
+    ) -> Result<Self, GitError> {
+        let parents = repository.parents(revision)?;
+        // Of a merge what was merged was rendered from something; a squash or a rebase keeps the trailer itself.
+        let merged = parents.get(1).copied().unwrap_or(revision);
+        let named = repository.read_trailer(merged, SOURCE_REVISION)?;
+        let named =
+            named.and_then(|named| Revision::parse(&named).ok()).filter(|named| repository.has(*named));
+        let source = repository.commit_summary(named.unwrap_or(merged))?;
+        let paths = match parents.first() {
+            Some(parent) => repository.differences_below(OUTPUT, *parent, revision)?,
+            None => Vec::new(),
+        };
+        let paths = paths.iter().map(|found| found.path.as_str());
+        let changes = lines(paths, &clusters(fleet, group));
+        let (group, title, author) = (group.to_owned(), source.title, source.author.name);
+        Ok(Self { group, revision, title, author, changes })
+    }
+}
+
+/// Returns the clusters of a group.
+pub(crate) fn clusters<'a>(fleet: &'a DesiredFleet, group: &str) -> BTreeSet<&'a str> {
+    let wanted = fleet.applications.values().filter(|wanted| wanted.group.as_deref() == Some(group));
+    wanted.map(|wanted| wanted.cluster.as_str()).collect()
+}
+
+fn lines<'p>(paths: impl Iterator<Item = &'p str>, clusters: &BTreeSet<&str>) -> Vec<String> {
+    let mut changed: BTreeMap<String, (usize, BTreeSet<String>)> = BTreeMap::new();
+    for path in paths.filter_map(|path| RepoPath::parse(path).ok()) {
+        let parts: Vec<&str> = path.components().skip(1).collect();
+        let Some(cluster) = parts.first().filter(|cluster| clusters.contains(**cluster)) else { continue };
+        let (files, addons) = changed.entry((*cluster).to_owned()).or_default();
+        *files += 1;
+        addons.extend(parts.get(1).filter(|_| parts.len() > 2).map(|addon| (*addon).to_owned()));
+    }
+    let line = |(cluster, (files, addons)): (&String, &(usize, BTreeSet<String>))| {
+        let named: Vec<&str> = addons.iter().take(MAX_NAMED).map(String::as_str).collect();
+        let addons = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+        format!("{} on {cluster}{addons}", counted(*files, "file"))
+    };
+    let mut lines: Vec<String> = changed.iter().take(MAX_NAMED).map(line).collect();
+    if changed.len() > MAX_NAMED {
+        lines.push(format!("and on {}", counted(changed.len() - MAX_NAMED, "more cluster")));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_counted_by_cluster_with_their_add_ons() {
+        let paths = [
+            "argocd-apps/control/loki/values.yaml",
+            "argocd-apps/control/tempo/manifests/a.yaml",
+            "argocd-apps/control/root.yaml",
+            "argocd-apps/app/loki/values.yaml",
+        ];
+        let of = |clusters: &[&str]| lines(paths.into_iter(), &clusters.iter().copied().collect());
+        assert_eq!(of(&["control"]), ["3 files on control: loki, tempo"]);
+        assert_eq!(of(&["app", "control"]), ["1 file on app: loki", "3 files on control: loki, tempo"]);
+        assert_eq!(of(&["other"]), [""; 0]);
+    }
+}

@@ -1,0 +1,247 @@
+//! `deploy`: a revision is followed until a group runs it, and people are told on GitHub, in Slack and in the summary.
+
+use std::fs;
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use testkit::github::{self, GitHub};
+use testkit::slack::{self, Slack};
+
+use crate::repo::Told;
+use crate::rollout::Hub;
+
+/// The hub, and the pages on which its deployments are reported.
+pub struct Office {
+    pub hub: Hub,
+    pub github: GitHub,
+    pub slack: Slack,
+}
+
+impl Office {
+    /// Everything is Healthy, and Argo CD compares with the tip what it is asked to; the tip moves an address of control.
+    pub fn new() -> Self {
+        let hub = Hub::current();
+        hub.repo.edit("environments/control.yaml", "loki: 192.168.64.104", "loki: 192.168.64.109");
+        assert_eq!(hub.repo.run(&["render"]).code, 0);
+        hub.repo.commit("Move <!here> Loki");
+        hub.compares_with(&hub.tip());
+        let github = GitHub::start(&hub.repo.top).unwrap();
+        Self { hub, github, slack: Slack::start().unwrap() }
+    }
+
+    /// Runs the command as a workflow does.
+    fn deploy(&self, group: &str, more: &[&str]) -> Told {
+        let arguments = ["deploy", "--group", group, "--revision", "HEAD"];
+        let mut command = self.hub.repo.command(&[&arguments[..], more].concat());
+        command
+            .env("KUBECONFIG", self.hub.kubeconfig())
+            .env("GITHUB_TOKEN", github::ACTIONS_TOKEN)
+            .env("GITHUB_API_URL", self.github.url())
+            .env("GITHUB_SERVER_URL", "https://github.com")
+            .env("GITHUB_REPOSITORY", "acme/fleet")
+            .env("GITHUB_RUN_ID", "7")
+            .env("GITHUB_ACTOR", "mia")
+            .env("GITHUB_STEP_SUMMARY", self.summary())
+            .env("FLEETWRIGHT_SLACK_API", self.slack.api())
+            .env("FLEETWRIGHT_SLACK_TOKEN", slack::TOKEN)
+            .env("FLEETWRIGHT_SLACK_CHANNEL", "#deployments");
+        let mut told = self.hub.repo.told(command.output().unwrap());
+        for text in [&mut told.out, &mut told.err] {
+            *text = self.plain(text);
+        }
+        told
+    }
+
+    fn summary(&self) -> PathBuf {
+        self.hub.kubeconfig().with_file_name("summary.md")
+    }
+
+    fn plain(&self, text: &str) -> String {
+        let tip = self.hub.tip();
+        text.replace(&tip, "<tip>").replace(&tip[..7], "<tip>").replace(&self.hub.server.url(), "http://hub")
+    }
+
+    /// Returns how each deployment stood, the oldest first.
+    pub fn deployments(&self) -> String {
+        let state = self.github.state();
+        let lines = state.deployments.iter().flat_map(|made| {
+            made.statuses.iter().map(|status| {
+                format!("{} {}: {} ({})", made.environment, status.state, status.description, status.log_url)
+            })
+        });
+        self.plain(&lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    pub fn seen(&self) -> String {
+        self.plain(&self.slack.seen())
+    }
+}
+
+/// Every story holds its requests and replies to GitHub's own description, where that is here.
+impl Drop for Office {
+    fn drop(&mut self) {
+        self.github.assert_described();
+    }
+}
+
+pub fn degraded(it: &mut Value) {
+    it["status"]["health"]["status"] = json!("Degraded");
+    let health = json!({ "status": "Degraded", "message": "<!channel> exceeded its progress deadline" });
+    it["status"]["resources"] =
+        json!([{ "kind": "StatefulSet", "namespace": "logging", "name": "loki", "health": health }]);
+}
+
+pub fn progressing(it: &mut Value) {
+    it["status"]["health"]["status"] = json!("Progressing");
+}
+
+#[test]
+fn what_runs_is_reported_with_who_changed_what() {
+    let office = Office::new();
+    let told = office.deploy("app", &["--environment-url", "https://argocd.example.com"]);
+    assert_eq!(told.code, 0, "{told}");
+    assert_snapshot!(told.out, @"
+    control: 1 of 1 Application done on 1 cluster
+    app: 16 of 16 Applications done on 1 cluster
+    ");
+    assert_snapshot!(office.deployments(), @"
+    app in_progress: waiting for app at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    app success: 17 Applications are synced and healthy at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    ");
+    assert_eq!(
+        office.github.state().deployments[0].statuses[1].environment_url,
+        "https://argocd.example.com"
+    );
+    assert_snapshot!(office.seen(), @"
+    # deployments (1 edits): app: deployed
+      [“app: deployed”]
+      “Change: Move <!here> Loki” | “Author: Ann” | “Revision: <tip>” | “Started by: mia” | “Result: 17 Applications are synced and healthy at <tip>”
+      “1 file on app: fluent-bit
+    ”
+      <https://github.com/acme/fleet/actions/runs/7|the run> · <https://github.com/acme/fleet/commit/<tip>|the commit>
+
+    ↳ deployments: app: deployed
+      [“app: deployed”]
+      “17 Applications are synced and healthy at <tip>
+    ”
+    ");
+    assert_snapshot!(office.plain(&fs::read_to_string(office.summary()).unwrap()), @"
+    ### `app`: deployed
+
+    `17 Applications are synced and healthy at <tip>`
+
+    [`<tip>`](https://github.com/acme/fleet/commit/<tip>): `Move <!here> Loki` by `Ann`
+
+    - `1 file on app: fluent-bit`
+
+    | group | state | Applications |
+    |---|---|---|
+    | `control` | done | 1 of 1 Application done on 1 cluster |
+    | `app` | done | 16 of 16 Applications done on 1 cluster |
+    ");
+    office.deploy("app", &[]);
+    assert_eq!(office.github.state().deployments.len(), 1, "the same revision is the same deployment");
+}
+
+#[test]
+fn a_group_that_fails_is_named_with_the_reason_and_nothing_in_it_is_a_mention() {
+    let office = Office::new();
+    office.hub.change("control-loki", degraded);
+    let told = office.deploy("control", &[]);
+    assert_eq!(told.code, 7, "{told}");
+    assert_snapshot!(told.err.lines().rev().take(3).collect::<Vec<_>>().join("\n"), @"
+      hint: the reasons are above; correct them in git, or take the change back with `fleetwright rollback`
+    error: 1 Application is not synced and healthy at <tip>
+    control-vault: done
+    ");
+    assert_snapshot!(office.deployments(), @"
+    control in_progress: waiting for control at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    control failure: 1 Application is not synced and healthy at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    ");
+    assert_snapshot!(office.seen(), @"
+    # deployments (1 edits): control: not deployed
+      [“control: not deployed”]
+      “Change: Move <!here> Loki” | “Author: Ann” | “Revision: <tip>” | “Started by: mia” | “Result: 1 Application is not synced and healthy at <tip>”
+      “1 file on control: loki
+    ”
+      <https://github.com/acme/fleet/actions/runs/7|the run> · <https://github.com/acme/fleet/commit/<tip>|the commit>
+
+    ↳ deployments: control: not deployed
+      [“control: not deployed”]
+      “1 Application is not synced and healthy at <tip>
+    control-loki: failed: it is Degraded: StatefulSet logging/loki: <!channel> exceeded its progress deadline
+    ”
+    ");
+}
+
+#[test]
+fn the_apps_wait_for_control_and_do_not_go_before_it() {
+    let office = Office::new();
+    office.hub.change("control-loki", degraded);
+    let told = office.deploy("app", &["--format", "json"]);
+    assert_eq!(told.code, 7, "{told}");
+    let json = told.json();
+    assert_eq!([&json["outcome"], &json["blockedBy"], &json["group"]], ["blocked", "control", "app"]);
+    assert_snapshot!(office.deployments(), @"
+    app in_progress: waiting for app at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    app failure: control comes first: 1 Application is not synced and healthy at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    ");
+}
+
+#[test]
+fn what_is_not_healthy_in_time_is_a_failure_and_says_how_long_was_waited() {
+    let office = Office::new();
+    office.hub.change("app-keda", progressing);
+    let told = office.deploy("app", &["--timeout", "3s"]);
+    assert_eq!(told.code, 7, "{told}");
+    assert_snapshot!(office.deployments(), @"
+    app in_progress: waiting for app at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    app failure: 1 Application is not synced and healthy in time (https://github.com/acme/fleet/actions/runs/7)
+    ");
+}
+
+#[test]
+fn rendered_files_that_are_edited_by_hand_are_not_deployed() {
+    let office = Office::new();
+    let file = "argocd-apps/app/keda/values.yaml";
+    office.hub.repo.write(file, office.hub.repo.read(file) + "# by hand\n");
+    office.hub.repo.commit("Edit by hand");
+    let told = office.deploy("app", &[]);
+    assert_eq!(told.code, 3, "{told}");
+    assert_snapshot!(told, @"
+    argocd-apps/app/keda/values.yaml
+    ! error: 1 rendered file is not what the inputs render to at <tip>
+    !   hint: merge the pull request that the next run opens, or commit what `fleetwright render` writes
+    => 3
+    ");
+    assert_snapshot!(office.deployments(), @"
+    app in_progress: waiting for app at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    app failure: 1 rendered file is not what the inputs render to at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    ");
+}
+
+#[test]
+fn reports_that_do_not_arrive_change_nothing_but_the_log() {
+    let office = Office::new();
+    office.slack.state().is_down = true;
+    office.github.state().tokens.clear();
+    let told = office.deploy("control", &[]);
+    assert_eq!(told.code, 0, "{told}");
+    assert!(told.err.contains("nothing was posted to Slack"), "{told}");
+    assert!(told.err.contains("the deployment is not recorded"), "{told}");
+    office.slack.state().is_down = false;
+    office.slack.state().channels.clear();
+    let told = office.deploy("control", &[]);
+    assert!(told.err.contains("Slack answers `channel_not_found`"), "{told}");
+    assert_eq!(told.code, 0, "{told}");
+}
+
+#[test]
+fn outside_of_a_workflow_nothing_is_reported() {
+    let hub = Hub::current();
+    let mut command = hub.repo.command(&["deploy", "--group", "control", "--timeout", "1s"]);
+    let output = command.env("KUBECONFIG", hub.kubeconfig()).output().unwrap();
+    let told = hub.repo.told(output);
+    assert_eq!((told.code, told.err.as_str()), (0, ""), "{told}");
+}
