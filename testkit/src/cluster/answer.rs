@@ -172,11 +172,6 @@ fn patch(objects: &mut Objects, at: &At, name: &str, request: &Request) -> Answe
         );
     }
     merge(&mut object, &patch);
-    let is_over = object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
-    if object["metadata"]["deletionTimestamp"].is_string() && is_over {
-        let removed = objects.remove(&at.place, &at.namespace, name);
-        return Answer::Status(200, removed.unwrap_or(object));
-    }
     Answer::Status(200, objects.write(&at.place, object))
 }
 

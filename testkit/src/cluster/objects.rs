@@ -116,6 +116,11 @@ impl Objects {
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let is_new = self.by_name.insert(key, object.clone()).is_none();
         self.note(place, if is_new { "ADDED" } else { "MODIFIED" }, object.clone());
+        let is_over = object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
+        if object["metadata"]["deletionTimestamp"].is_string() && is_over {
+            let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
+            self.remove(place, text("namespace"), text("name"));
+        }
         object
     }
 

@@ -400,6 +400,13 @@ impl Application {
         self.metadata.annotations.contains_key(REFRESH)
     }
 
+    /// Returns whether a sync runs, or is tried again and again.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        let phase = self.status.operation_state.as_ref().map(|operation| operation.phase);
+        self.operation.is_some() || phase == Some(Phase::Running)
+    }
+
     /// Returns whether Argo CD syncs it by itself.
     pub(super) fn is_automated(&self) -> bool {
         self.spec.sync_policy.automated.as_ref().is_some_and(|automated| automated.enabled != Some(false))

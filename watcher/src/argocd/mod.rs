@@ -8,6 +8,7 @@ mod application;
 mod desired;
 mod faults;
 mod judge;
+mod removal;
 mod rollout;
 mod show;
 #[cfg(test)]
@@ -16,5 +17,6 @@ mod tests;
 pub use application::{Application, ApplicationSet, HealthStatus, OperationState, REFRESH, SyncStatus};
 pub use desired::{DesiredFleet, Wanted};
 pub use judge::{DEGRADED_FOR, Reach, State};
-pub use rollout::{ApplicationState, GroupState, Leftover, Observed, Question, Rollout, rollout};
+pub use removal::{Removal, digest, removals};
+pub use rollout::{ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Stage, rollout};
 pub use show::{document, markdown, text};

@@ -115,9 +115,25 @@ pub struct Leftover {
     /// The cluster that it is applied to, of an Application.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
-    /// The Application that is in charge of it, if it is not an Application itself.
+    /// The Application that brought it in, if that is how it is removed.
     #[serde(skip)]
     pub application: Option<Key>,
+    /// When it is removed.
+    #[serde(skip)]
+    pub stage: Stage,
+}
+
+/// What is removed together; a stage is over before the next one begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// What would make Applications again.
+    Set,
+    /// Applications of add-ons: while their project and the registration of their cluster are there.
+    Application,
+    /// The Application that holds what the hub has for a cluster.
+    Root,
+    /// The rest.
+    Object,
 }
 
 /// Decides what became of a revision. `reach` returns whether a commit that Argo CD names is that one or a later one.
@@ -148,6 +164,20 @@ pub fn rollout(
         (!it.is_root, group, it.cluster.clone(), it.key.clone())
     });
     Rollout { applications, leftovers: leftovers(fleet, observed) }
+}
+
+impl Leftover {
+    /// Returns whether both are the same object.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.kind, &self.api_group, &self.key) == (&other.kind, &other.api_group, &other.key)
+    }
+}
+
+impl std::fmt::Display for Leftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let on = self.destination.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+        write!(f, "{} {}{on}", self.kind, self.key.name)
+    }
 }
 
 impl Rollout {
@@ -278,10 +308,9 @@ fn leftovers(fleet: &DesiredFleet, observed: Observed<'_>) -> Vec<Leftover> {
     for (root, live) in written.filter_map(|(key, _)| observed.applications.get_key_value(key)) {
         for resource in live.status.resources.iter().filter(|resource| resource.requires_pruning) {
             let key = Key { namespace: resource.namespace.clone(), name: resource.name.clone() };
-            let is_known = left.iter().any(|it| it.kind == resource.kind && it.key == key);
             let mut object = argo_object(&resource.kind, &key, Some(root.clone()));
             object.api_group.clone_from(&resource.group);
-            if !is_known {
+            if !left.iter().any(|it| it.is_same(&object)) {
                 left.insert(object);
             }
         }
@@ -307,15 +336,23 @@ fn reads_rendered(live: &Application, repository: &str) -> bool {
 fn of_application(key: &Key, live: &Application) -> Leftover {
     let destination = &live.spec.destination;
     let name = if destination.name.is_empty() { &destination.server } else { &destination.name };
+    let holds_a_folder = |source: &Source| {
+        let folder = source.path.strip_prefix(OUTPUT).and_then(|path| path.strip_prefix('/'));
+        folder.is_some_and(|folder| !folder.is_empty() && !folder.contains('/'))
+    };
+    let is_root = set_of(&live.metadata).is_none() && live.sources().iter().any(holds_a_folder);
+    let stage = if is_root { Stage::Root } else { Stage::Application };
     Leftover {
         destination: Some(name.clone()).filter(|name| !name.is_empty()),
+        stage,
         ..argo_object("Application", key, None)
     }
 }
 
 fn argo_object(kind: &str, key: &Key, application: Option<Key>) -> Leftover {
     let (kind, api_group) = (kind.to_owned(), "argoproj.io".to_owned());
-    Leftover { kind, api_group, key: key.clone(), destination: None, application }
+    let stage = if kind == "ApplicationSet" { Stage::Set } else { Stage::Object };
+    Leftover { kind, api_group, key: key.clone(), destination: None, application, stage }
 }
 
 #[expect(clippy::ref_option, reason = "serde calls it so")]

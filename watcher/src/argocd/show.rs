@@ -8,7 +8,7 @@ use renderer::plural::counted;
 use serde_json::{Value, json};
 
 use super::judge::State;
-use super::rollout::{ApplicationState, GroupState, Leftover, Rollout};
+use super::rollout::{ApplicationState, GroupState, Rollout};
 use crate::output::table::{Row, Table};
 
 /// How many Applications that are not done are shown, unless all are asked for.
@@ -50,7 +50,7 @@ pub fn text(rollout: &Rollout, now: SystemTime, shows_all: bool) -> String {
     if !rollout.leftovers.is_empty() {
         text.push_str("\nleft over, which git no longer wants (`fleetwright prune` removes it):\n");
         for leftover in rollout.leftovers.iter().take(most) {
-            let _ = writeln!(text, "  {}", of_leftover(leftover));
+            let _ = writeln!(text, "  {leftover}");
         }
     }
     if let Some(more) = rollout.leftovers.len().checked_sub(most).filter(|more| *more > 0) {
@@ -88,7 +88,7 @@ pub fn markdown(rollout: &Rollout, now: SystemTime) -> String {
     if !rollout.leftovers.is_empty() {
         text.push_str("\nLeft over, which git no longer wants:\n\n");
         for leftover in rollout.leftovers.iter().take(MOST_LISTED) {
-            let _ = writeln!(text, "- {}", code(&of_leftover(leftover)));
+            let _ = writeln!(text, "- {}", code(&leftover.to_string()));
         }
     }
     text
@@ -159,9 +159,4 @@ fn span(span: Duration) -> String {
         3_600..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
     }
-}
-
-fn of_leftover(leftover: &Leftover) -> String {
-    let on = leftover.destination.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
-    format!("{} {}{on}", leftover.kind, leftover.key.name)
 }

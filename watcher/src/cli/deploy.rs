@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use renderer::path::RepoPath;
 use renderer::render::Renderer;
 
-use super::options::{HubArgs, Target};
+use super::options::{HubArgs, Target, time};
 use super::runtime::until_stopped;
-use super::wait::{check_group, report, time};
+use super::wait::{check_group, report};
 use super::{Exit, Global, print_json, print_report, print_text};
 use crate::argocd;
 use crate::deploy::{Actions, Deploy, Outcome, Reports, Subject, clusters};

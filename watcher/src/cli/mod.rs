@@ -11,6 +11,7 @@ mod diff;
 mod explain;
 mod options;
 mod print;
+mod prune;
 mod pulls;
 mod register;
 mod render;
@@ -78,6 +79,8 @@ enum Command {
     Wait(wait::Args),
     /// Follow a revision until a group runs it, and report what became of it.
     Deploy(deploy::Args),
+    /// Remove what Argo CD still has and git no longer wants.
+    Prune(prune::Args),
     /// Register a GitHub App for the service to act as.
     Register(register::Args),
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
@@ -170,6 +173,7 @@ impl Cli {
             Command::Status(args) => status::run(global, args),
             Command::Wait(args) => wait::run(global, args),
             Command::Deploy(args) => deploy::run(global, args),
+            Command::Prune(args) => prune::run(global, args),
             Command::Register(args) => register::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use renderer::plural::{agrees, counted, quoted};
 
-use super::options::{HubArgs, Target};
+use super::options::{HubArgs, Target, time};
 use super::runtime::until_stopped;
 use super::{Exit, Global, print_report};
 use crate::argocd::{self, DesiredFleet, Rollout, State};
@@ -112,10 +112,4 @@ fn end(ended: Ended, rollout: &Rollout, timeout: Duration) -> Exit {
         if ended == Ended::TimedOut { format!(" after {} s", timeout.as_secs()) } else { String::new() };
     print_report(&format!("error: {applications} {verb} {what}{time}\n  hint: {hint}"));
     Exit::Cluster
-}
-
-/// Reads a span of time.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-    span.ok_or_else(|| "write a number and a unit, such as `90s`, `10m` or `1h`".to_owned())
 }

@@ -3,6 +3,7 @@
 //! Decides nothing: what follows from what was read is for `argocd`.
 
 mod ask;
+mod prune;
 mod reach;
 mod view;
 mod wait;
@@ -14,6 +15,7 @@ use crate::argocd::{DesiredFleet, Observed};
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository, Revision};
 
+pub use prune::{leftovers, prune};
 pub use reach::Known;
 pub use view::View;
 pub use wait::{Ended, Wait};

@@ -72,6 +72,12 @@ impl View {
         Ok(())
     }
 
+    /// Returns the API server.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Returns what there is.
     #[must_use]
     pub fn observed(&self) -> Observed<'_> {

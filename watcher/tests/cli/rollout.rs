@@ -366,3 +366,131 @@ fn a_revision_without_rendered_files_is_named() {
     => 4
     ");
 }
+
+/// What is left over: an add-on that was turned off, and all of a cluster that was removed.
+fn with_leftovers() -> Hub {
+    let hub = Hub::current();
+    let copy = |of: &str, name: &str| {
+        let mut object = hub.server.get(APPLICATIONS, "argocd", of).unwrap();
+        object["metadata"]["name"] = json!(name);
+        object
+    };
+    let mut minio = copy("app-velero", "app-minio");
+    minio["spec"]["destination"] = json!({ "name": "app" });
+    minio["status"]["operationState"] = json!({ "phase": "Running", "retryCount": 9 });
+    let mut web = copy("app-velero", "gone-web");
+    web["metadata"]["ownerReferences"] = json!([{ "kind": "ApplicationSet", "name": "gone" }]);
+    let mut root = copy("app-root", "gone-root");
+    root["spec"]["sources"][0]["path"] = json!("argocd-apps/gone");
+    for object in [minio, web, root] {
+        hub.server.put(APPLICATIONS, object);
+    }
+    let labels = json!({ "app.kubernetes.io/managed-by": "fleetwright" });
+    hub.server.put(SETS, json!({ "metadata": { "name": "gone", "namespace": "argocd", "labels": labels } }));
+    hub.change("root", |it| {
+        it["status"]["sync"]["status"] = json!("OutOfSync");
+        it["status"]["resources"] = json!([{
+            "group": "argoproj.io", "kind": "AppProject", "namespace": "argocd", "name": "gone",
+            "status": "OutOfSync", "requiresPruning": true,
+        }]);
+    });
+    hub
+}
+
+/// Argo CD deletes what an Application deployed once no sync runs, and prunes what it is asked to.
+fn deletes(written: &Value) -> Vec<(&'static str, Value)> {
+    let mut object = written.clone();
+    if object["operation"]["sync"]["prune"] == true {
+        object["operation"] = Value::Null;
+        object["status"]["resources"] = json!([]);
+        return vec![(APPLICATIONS, object)];
+    }
+    if object["metadata"]["deletionTimestamp"].is_string()
+        && object["status"]["operationState"]["phase"] != "Running"
+    {
+        object["metadata"]["finalizers"] = json!([]);
+        return vec![(APPLICATIONS, object)];
+    }
+    Vec::new()
+}
+
+/// Returns the digest that a plan names.
+fn digest(told: &Told) -> String {
+    told.out.rsplit_once(' ').unwrap().1.chars().take_while(char::is_ascii_hexdigit).collect()
+}
+
+#[test]
+fn where_nothing_is_left_over_nothing_is_removed() {
+    let hub = Hub::current();
+    assert_snapshot!(hub.run(&["prune", "--confirm", "1234"]), @"
+    nothing is left over
+    => 0
+    ");
+}
+
+#[test]
+fn a_plan_is_shown_and_nothing_is_removed_until_it_is_confirmed() {
+    let hub = with_leftovers();
+    let told = hub.run(&["prune"]);
+    let digest = digest(&told);
+    assert_snapshot!(told.to_string().replace(&digest, "<digest>"), @"
+    git no longer wants these, which are removed in this order:
+      ApplicationSet gone, without its Applications
+      Application app-minio on app; what it deployed stays
+      Application gone-web; what it deployed stays
+      Application gone-root, with what the hub holds for the cluster
+      AppProject gone
+    remove them with `fleetwright prune --confirm <digest>`
+    => 0
+    ");
+    let other = hub.run(&["prune", "--resources", "delete", "--confirm", &digest]);
+    assert_eq!(other.code, 2, "what is deleted is part of the plan: {other}");
+    let requests = hub.server.requests();
+    assert!(requests.iter().all(|request| request.starts_with("GET ")), "{requests:?}");
+    assert_eq!(hub.run(&["status"]).code, 0);
+}
+
+#[test]
+fn what_is_left_over_is_removed_in_a_safe_order_and_what_it_deployed_is_kept() {
+    let hub = with_leftovers();
+    hub.server.react(deletes);
+    let digest = digest(&hub.run(&["prune"]));
+    assert_snapshot!(hub.run(&["prune", "--confirm", &digest, "--timeout", "60s"]), @"
+    removed 5 objects
+    ! removed ApplicationSet gone, without its Applications
+    ! removed Application app-minio on app; what it deployed stays
+    ! removed Application gone-web; what it deployed stays
+    ! removed Application gone-root, with what the hub holds for the cluster
+    ! removed AppProject gone
+    => 0
+    ");
+    let deleted: Vec<_> = hub.server.requests().into_iter().filter(|it| it.starts_with("DELETE ")).collect();
+    assert!(
+        deleted[0].ends_with("/applicationsets/gone"),
+        "what would make them again goes first: {deleted:?}"
+    );
+    assert_snapshot!(hub.run(&["prune"]), @"
+    nothing is left over
+    => 0
+    ");
+}
+
+#[test]
+fn what_was_deployed_is_deleted_on_request_although_a_sync_never_ends() {
+    let hub = with_leftovers();
+    hub.server.react(deletes);
+    let digest = digest(&hub.run(&["prune", "--resources", "delete"]));
+    let told = hub.run(&["prune", "--resources", "delete", "--confirm", &digest, "--timeout", "60s"]);
+    assert_eq!(told.code, 0, "{told}");
+    assert!(told.err.contains("removed Application app-minio on app, with all that it deployed"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_removed_in_time_is_named() {
+    let hub = with_leftovers();
+    let digest = digest(&hub.run(&["prune", "--resources", "delete"]));
+    let told = hub.run(&["prune", "--resources", "delete", "--confirm", &digest, "--timeout", "1s"]);
+    assert_eq!(told.code, 7, "{told}");
+    assert!(told.err.contains("left: Application app-minio on app, with all that it deployed"), "{told}");
+    assert!(told.err.contains("start it again, and it goes on where it was"), "{told}");
+}

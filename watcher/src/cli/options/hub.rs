@@ -1,5 +1,7 @@
 //! Which Argo CD is asked, and about which revision: the arguments of the commands that look at clusters.
 
+use std::time::Duration;
+
 use renderer::snapshot::OUTPUT;
 
 use crate::argocd::DesiredFleet;
@@ -77,4 +79,10 @@ fn tip(upstream: &Upstream) -> Result<Revision, CommandError> {
         Some(branch) => Ok(upstream.existing_branch(&branch)?),
         None => Ok(head),
     }
+}
+
+/// Reads a span of time.
+pub(in crate::cli) fn time(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    span.ok_or_else(|| "write a number and a unit, such as `90s`, `10m` or `1h`".to_owned())
 }

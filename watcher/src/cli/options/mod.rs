@@ -6,6 +6,6 @@ mod listen;
 mod remote;
 
 pub use global::{Format, Global};
-pub(super) use hub::{HubArgs, Target};
+pub(super) use hub::{HubArgs, Target, time};
 pub(super) use listen::Listen;
 pub(super) use remote::{ForgeName, RemoteArgs};
