@@ -40,6 +40,8 @@ pub(super) struct Process {
     replies: Receiver<Frame>,
     last_lines: Option<JoinHandle<Vec<String>>>,
     limits: Limits,
+    /// Whether it has answered anything that may have left something behind in its memory.
+    pub is_used: bool,
 }
 
 /// Why there is no answer.
@@ -78,7 +80,7 @@ impl Process {
         let (sender, replies) = sync_channel(WAITING_FRAMES);
         thread::Builder::new().name("worker replies".into()).spawn(move || pass_on(stdout, &sender))?;
         let last_lines = thread::Builder::new().name("worker log".into()).spawn(move || log_lines(stderr))?;
-        Ok(Self { child, requests, replies, last_lines: Some(last_lines), limits })
+        Ok(Self { child, requests, replies, last_lines: Some(last_lines), limits, is_used: false })
     }
 
     /// Asks for something and waits for the end of the answer, for as long as each rendering may take.

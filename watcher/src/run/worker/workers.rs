@@ -206,12 +206,12 @@ impl Workers {
         let request = Request { git_dir: run.repository().git_dir().into(), task };
         loop {
             let limits = self.limits(purpose);
-            let known = self.processes.remove(&purpose);
-            let is_new = known.is_none();
-            let mut worker = match known {
+            let mut worker = match self.processes.remove(&purpose) {
                 Some(worker) => worker,
                 None => start(&self.settings.program, limits, revision)?,
             };
+            let is_new = !worker.is_used;
+            worker.is_used |= !matches!(request.task, Task::Order(_));
             match worker.ask(&request, run.cancel, progress) {
                 Ok(answer) => {
                     self.processes.insert(purpose, worker);
