@@ -10,6 +10,9 @@ use crate::git::{Repository, Revision, Upstream};
 
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
+/// How the branches of rollbacks begin: below no name of ours, since their pull requests are reviewed as those of people
+/// are.
+pub(super) const ROLLBACK_PREFIX: &str = "rollback/";
 
 /// The name of the base branch until it is known which one HEAD is on: git gives it to no branch.
 pub const UNKNOWN_BASE: &str = "HEAD";

@@ -9,7 +9,7 @@ use renderer::render::Progress;
 use tracing::{Span, field, info};
 
 use super::changes::GroupPlan;
-use super::context::{BRANCH_PREFIX, Base, Context, Settings, UNKNOWN_BASE, head_of};
+use super::context::{BRANCH_PREFIX, Base, Context, ROLLBACK_PREFIX, Settings, UNKNOWN_BASE, head_of};
 use super::drift::{self, DriftMemory};
 use super::former;
 use super::gate::{self, Gate, Stage};
@@ -372,7 +372,7 @@ impl Memory {
 
 /// Returns the branches that a run reads or writes.
 fn branches_of(home: &Home, base: &str) -> impl Iterator<Item = String> {
-    [BRANCH_PREFIX.to_owned(), base.to_owned()].into_iter().chain(home.merge_queue(base))
+    [BRANCH_PREFIX, ROLLBACK_PREFIX, base].map(str::to_owned).into_iter().chain(home.merge_queue(base))
 }
 
 /// Returns where refs are after a run: where it found them, but for those that it moved.

@@ -3,7 +3,7 @@
 
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
-use fleetwright::forge::Home;
+use fleetwright::forge::{Home, PullState};
 use fleetwright::run::{RolledBack, Target, rollback};
 use insta::assert_snapshot;
 use testkit::github::MergeMethod;
@@ -98,6 +98,8 @@ fn a_change_is_taken_back_whole_and_the_run_after_that_finds_nothing_to_do() {
     It is reviewed and merged into `main` like any other edit, and the run after that finds nothing to do for it. `fleetwright rollback` of this pull request brings the change again.
     "#);
     assert_eq!(pull.title, "Roll back: Edit environments/control.yaml");
+    assert_eq!(world.run(), NOTHING);
+    assert_eq!(world.pull(3).state, PullState::Open, "a run in between leaves it as it is");
     world.merge(3);
     assert_eq!(tree(&world), before);
     assert_eq!(world.run(), NOTHING);
@@ -116,7 +118,7 @@ fn a_change_is_taken_back_whole_and_the_run_after_that_finds_nothing_to_do() {
 fn a_rendered_pull_request_is_taken_back_with_the_inputs_that_it_was_rendered_from() {
     let (world, source) = published(PROMETHEUS);
     let of_source = ask(&world, &source).unwrap();
-    let branch = format!("rollback-{}", &source[..7]);
+    let branch = format!("rollback/{}", &source[..7]);
     let head = world.tip(&branch);
     for target in ["1", "#2", &world.git(&["rev-parse", BASE])] {
         let asked = ask(&world, target).unwrap();
@@ -157,7 +159,7 @@ fn what_came_between_stays_whether_it_is_published_or_not() {
     edit(&world, POOL);
     world.run();
     ask(&world, &source).unwrap();
-    let branch = format!("rollback-{}", &source[..7]);
+    let branch = format!("rollback/{}", &source[..7]);
     assert_snapshot!(world.changed_by(&branch), @"
     M	argocd-apps/app/prometheus-agent/values.yaml
     M	argocd-apps/control/kube-prometheus-stack/values.yaml
@@ -189,7 +191,7 @@ fn a_change_that_is_not_published_yet_is_taken_back_and_its_pull_requests_close(
     assert_snapshot!(world.pulls(), @"
     #1 fleetwright/control closed (nothing is left to change)
     #2 fleetwright/app closed (nothing is left to change)
-    #3 rollback-19e5401 merged
+    #3 rollback/19e5401 merged
     ");
 }
 

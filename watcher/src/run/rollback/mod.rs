@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tracing::info;
 
 use super::changes::Fleet;
-use super::context::{Context, Settings};
+use super::context::{Context, ROLLBACK_PREFIX, Settings};
 use super::worker::{Workers, renderable};
 use crate::error::CommandError;
 use crate::events::Cancel;
@@ -26,9 +26,6 @@ use crate::git::{Change, RefUpdate, Repository, Revision, Signature, TreeChange,
 
 pub use find::Target;
 
-/// How the branches of rollbacks are called: below no name of ours, since their pull requests are reviewed as those of
-/// people are.
-const BRANCH: &str = "rollback-";
 /// What the local forge notes as the group of the pull request.
 const GROUP: &str = "rollback";
 /// The trailer that names the change which a commit takes back.
@@ -178,7 +175,7 @@ fn does_not_render(error: CommandError, change: Revision) -> CommandError {
 
 /// Pushes the branch and opens the pull request, unless both are there.
 fn propose(run: &Context<'_>, found: &find::Found, prepared: Prepared) -> Result<RolledBack, CommandError> {
-    let branch = format!("{BRANCH}{}", found.last().short());
+    let branch = format!("{ROLLBACK_PREFIX}{}", found.last().short());
     let Prepared { base, inputs, plan, title, head } = prepared;
     run.upstream.read_branches([run.settings.base.clone(), branch.clone()]);
     let there = run.upstream.fetch()?.get(&format!("refs/heads/{branch}")).copied();
