@@ -172,10 +172,10 @@ impl Workers {
         run: &Context<'_>,
         revision: Revision,
     ) -> Result<Option<Vec<GroupName>>, CommandError> {
-        match self.ask(run, Purpose::Base, revision, Task::Order(revision), &())? {
-            Asked::Answered(Answer::Order(order)) => Ok(order),
-            Asked::Answered(answer) => Err(failed(answer)),
-            Asked::Fatal(..) => Ok(None),
+        match renderable(self.ask_of_base(run, revision, Task::Order(revision), &()))? {
+            Some(Answer::Order(order)) => Ok(order),
+            Some(answer) => Err(failed(answer)),
+            None => Ok(None),
         }
     }
 
