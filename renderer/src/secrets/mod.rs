@@ -93,6 +93,7 @@ mod tests {
             "curl -H 'X: glpat-0123456789abcdefghij'",
             "-----BEGIN RSA PRIVATE KEY-----\nMII",
             "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl",
+            "eyJhbGciOi.a2V5.aXY.Y2lwaGVydGV4dA.dGFn",
             "https://hooks.slack.com/services/T000/B000/xyz",
             "mysql://app:hunter2@192.168.64.21:3306/app",
             "$2a$10$abcdefghijklmnopqrstuv",
@@ -141,6 +142,12 @@ mod tests {
             let text = piece.repeat(1_000_000 / piece.len());
             assert!(masked(&text).len() >= MASK.len(), "{piece}");
         }
+    }
+
+    #[test]
+    fn what_stands_around_a_masked_key_is_looked_at_before() {
+        let shown = masked("eyJa1.a1.passworda1.-----BEGIN PRIVATE KEY-----").into_owned();
+        assert_eq!(masked(&shown), shown.as_str());
     }
 
     proptest::proptest! {
