@@ -42,7 +42,10 @@ fn collect(command: &clap::Command, prefix: &str, page: &str, missing: &mut BTre
         for argument in sub.get_arguments() {
             let written = match argument.get_long() {
                 Some(long) => format!("--{long}"),
-                None => argument.get_id().to_string().to_uppercase(),
+                None => match argument.get_value_names() {
+                    Some([name, ..]) => name.to_string(),
+                    _ => argument.get_id().to_string().to_uppercase(),
+                },
             };
             if !section.contains(&written) {
                 missing.insert(format!("{name} {written}"));

@@ -129,7 +129,12 @@ fn what_nobody_rendered_is_in_the_pull_request_by_the_names_of_its_files() {
     repo.commit("Add files by hand");
     repo.edit("environments/prod/eu-1.yaml", "replicas: 3", "replicas: 4");
     repo.commit("Edit a fact later");
-    assert_eq!(repo.run(&["run", "--once"]).code, 0);
+    // A folder goes that may have been a cluster's.
+    let refused = repo.run(&["run", "--once"]);
+    assert_eq!(refused.code, 4, "{refused}");
+    let (_, hint) = refused.err.split_once("`--allow-deletions ").unwrap();
+    let (digest, _) = hint.split_once('`').unwrap();
+    assert_eq!(repo.run(&["run", "--once", "--allow-deletions", digest]).code, 0);
     let shown = repo.run(&["pulls", "show", "1"]).out;
     let (_, section) = shown.split_once("### Not written by Fleetwright\n").unwrap();
     assert!(section.contains("- `argocd-apps/eu-1/hand.yaml`\n- `argocd-apps/legacy/app.yaml`\n"), "{shown}");
