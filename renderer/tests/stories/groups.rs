@@ -71,5 +71,5 @@ fn the_name_of_a_group_is_one_that_a_branch_can_have() {
     environments/_fleet.yaml:23:13: unknown key `cluster`
       hint: did you mean `clusters`?
     ");
-    assert_snapshot!(World::platform().and(FLEET, "groups: []\n").problems(), @"");
+    assert_snapshot!(World::platform().and(FLEET, "groups: []\n").problems(), @"environments/_fleet.yaml:21:9: `groups` must not be empty");
 }
