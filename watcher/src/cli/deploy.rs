@@ -59,7 +59,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
             let deploy = Deploy {
                 upstream: &upstream,
                 revision,
-                fleet: &fleet,
+                fleet,
                 group: &args.group,
                 stale,
                 timeout: args.timeout,

@@ -10,7 +10,7 @@ use super::runtime::until_stopped;
 use super::{Exit, Global, print_report};
 use crate::argocd::{Removal, digest, removals};
 use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
+use crate::events::Cancel;
 use crate::live::{self, View};
 
 /// What becomes of what was deployed.
@@ -40,12 +40,7 @@ pub(super) struct Args {
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let Target { mut fleet, .. } = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
-        let client = args.hub.client().await?;
-        let mut view = tokio::select! {
-            view = View::start(client, fleet.namespace()) => view?,
-            () = cancel.requested() => return Err(Stopped.into()),
-        };
-        live::of_one_hub(&mut fleet, view.observed())?;
+        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, cancel).await?;
         let plan = removals(&live::leftovers(&view, &fleet), args.resources == Resources::Delete);
         let digest = digest(&plan);
         if !args.is_confirmed(&plan, &digest)? {

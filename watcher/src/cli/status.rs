@@ -7,8 +7,8 @@ use super::runtime::until_stopped;
 use super::{Exit, Global, print_text};
 use crate::argocd::{self, Question, rollout};
 use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
-use crate::live::{self, Known, View};
+use crate::events::Cancel;
+use crate::live::{Known, View};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,23 +20,19 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let target = args.hub.target(global)?;
+    let mut target = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
-        let client = args.hub.client().await?;
-        let view = tokio::select! {
-            view = View::start(client, target.fleet.namespace()) => view?,
-            () = cancel.requested() => return Err(Stopped.into()),
-        };
-        show(global, args, target, &view)
+        let view = View::of_hub(args.hub.client().await?, &mut target.fleet, cancel).await?;
+        show(global, args, &target, &view);
+        Ok(Exit::Done)
     })
 }
 
-fn show(global: &Global, args: &Args, target: Target, view: &View) -> Result<Exit, CommandError> {
-    let Target { upstream, revision, mut fleet } = target;
-    live::of_one_hub(&mut fleet, view.observed())?;
+fn show(global: &Global, args: &Args, target: &Target, view: &View) {
+    let Target { upstream, revision, fleet } = target;
     let (now, short) = (SystemTime::now(), revision.short());
-    let question = Question { fleet: &fleet, revision: &short, now };
-    let (mut known, repository) = (Known::new(revision), upstream.repository());
+    let question = Question { fleet, revision: &short, now };
+    let (mut known, repository) = (Known::new(*revision), upstream.repository());
     let rollout = rollout(question, view.observed(), |commit| known.reach(repository, commit));
     if args.markdown {
         print_text(&argocd::markdown(&rollout, now));
@@ -46,5 +42,4 @@ fn show(global: &Global, args: &Args, target: Target, view: &View) -> Result<Exi
             || format!("at {short}\n{}", argocd::text(&rollout, now, global.all)),
         );
     }
-    Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use renderer::plural::{agrees, counted, quoted};
+use tokio::time::Instant;
 
 use super::options::{HubArgs, Target, time};
 use super::runtime::until_stopped;
@@ -12,7 +13,7 @@ use crate::argocd::{self, DesiredFleet, Rollout, State};
 use crate::cluster::Key;
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::live::{Ended, Wait};
+use crate::live::{Ended, View, Wait};
 use crate::output::Progress;
 
 /// How many changes are reported at once.
@@ -31,22 +32,23 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let Target { upstream, revision, fleet } = args.hub.target(global)?;
+    let Target { upstream, revision, mut fleet } = args.hub.target(global)?;
     let group = args.group.as_deref();
     check_group(&fleet, group)?;
     until_stopped(async |cancel: &Cancel| {
-        let client = args.hub.client().await?;
+        let deadline = Instant::now() + args.timeout;
+        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, cancel).await?;
         let progress = global.progress("wait");
-        let (mut reported, timeout) = (BTreeMap::new(), args.timeout);
-        let wait = Wait { upstream: &upstream, revision, fleet, group, timeout };
+        let mut reported = BTreeMap::new();
+        let wait = Wait { upstream: &upstream, revision, fleet: &fleet, group, deadline };
         let (ended, rollout) =
-            wait.run(client, cancel, |rollout| report(&progress, &mut reported, rollout)).await?;
+            wait.run(&mut view, cancel, |rollout| report(&progress, &mut reported, rollout)).await?;
         drop(progress);
         global.show(
             || argocd::document(&rollout, &revision.to_string()),
             || argocd::text(&rollout, SystemTime::now(), global.all),
         );
-        Ok(end(ended, &rollout, timeout))
+        Ok(end(ended, &rollout, args.timeout))
     })
 }
 

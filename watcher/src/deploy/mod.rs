@@ -10,16 +10,17 @@ mod reports;
 mod subject;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use renderer::path::RepoPath;
+use tokio::time::Instant;
 
 use crate::argocd::{DesiredFleet, Rollout};
 use crate::cluster::Client;
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::git::{Revision, Upstream};
-use crate::live::{Ended, Wait};
+use crate::live::{Ended, View, Wait};
 
 pub use actions::Actions;
 pub use outcome::Outcome;
@@ -34,7 +35,7 @@ pub struct Deploy<'a> {
     /// The revision.
     pub revision: Revision,
     /// What it asks for.
-    pub fleet: &'a DesiredFleet,
+    pub fleet: DesiredFleet,
     /// The group.
     pub group: &'a str,
     /// The rendered files of the group that are not what the inputs of the revision render to.
@@ -46,7 +47,7 @@ pub struct Deploy<'a> {
 impl Deploy<'_> {
     /// Waits for the groups that come first and for this one. `show` is given what became of a group so far.
     pub async fn follow(
-        self,
+        mut self,
         client: Client,
         cancel: &Cancel,
         mut show: impl FnMut(&str, &Rollout),
@@ -54,17 +55,18 @@ impl Deploy<'_> {
         if !self.stale.is_empty() {
             return Ok(Outcome::NotCurrent(self.stale));
         }
-        let end = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.timeout;
+        let mut view = View::of_hub(client, &mut self.fleet, cancel).await?;
         let first = self.fleet.groups.iter().take_while(|group| *group != self.group);
         for group in first.map(String::as_str).chain([self.group]) {
             let wait = Wait {
                 upstream: self.upstream,
                 revision: self.revision,
-                fleet: self.fleet.clone(),
+                fleet: &self.fleet,
                 group: Some(group),
-                timeout: end.saturating_duration_since(Instant::now()),
+                deadline,
             };
-            let (ended, rollout) = wait.run(client.clone(), cancel, |rollout| show(group, rollout)).await?;
+            let (ended, rollout) = wait.run(&mut view, cancel, |rollout| show(group, rollout)).await?;
             match ended {
                 Ended::Done if group == self.group => return Ok(Outcome::Done(rollout)),
                 Ended::Done => {}

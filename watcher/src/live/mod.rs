@@ -11,7 +11,7 @@ mod wait;
 use renderer::path::RepoPath;
 use renderer::snapshot::OUTPUT;
 
-use crate::argocd::{DesiredFleet, Observed};
+use crate::argocd::DesiredFleet;
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository, Revision};
 
@@ -27,16 +27,4 @@ pub fn desired(repository: &Repository, revision: Revision) -> Result<DesiredFle
     let files = repository.files_of_folders(revision, &root)?;
     let in_revision = |problems| CommandError::ProblemsIn { revision: revision.short(), problems };
     DesiredFleet::read(&snapshot, &files).map_err(in_revision)
-}
-
-/// Leaves of what is desired what is for the hub whose `ApplicationSet`s are there.
-pub fn of_one_hub(fleet: &mut DesiredFleet, observed: Observed<'_>) -> Result<(), CommandError> {
-    let is_there = |hub: &str| observed.sets.keys().any(|set| set.name == hub);
-    fleet.of_one_hub(is_there).map_err(|hubs| {
-        let hubs = renderer::plural::quoted(hubs);
-        CommandError::usage(
-            format!("it is not clear which hub this is: {hubs}"),
-            "name the context of one of them with `--context NAME`; a hub is known by its ApplicationSet",
-        )
-    })
 }

@@ -7,8 +7,10 @@ use futures::stream::{self, Stream, StreamExt as _};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use crate::argocd::{Application, ApplicationSet, Observed, REFRESH};
+use crate::argocd::{Application, ApplicationSet, DesiredFleet, Observed, REFRESH};
 use crate::cluster::{Change, Client, ClusterError, Key, Store};
+use crate::error::CommandError;
+use crate::events::{Cancel, Stopped};
 
 /// How long further changes are taken together with the first one.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -30,8 +32,30 @@ pub struct View {
 }
 
 impl View {
+    /// Starts to watch the hub of a client, and leaves of what is desired what is for the hub whose `ApplicationSet`s
+    /// are there.
+    pub async fn of_hub(
+        client: Client,
+        fleet: &mut DesiredFleet,
+        cancel: &Cancel,
+    ) -> Result<Self, CommandError> {
+        let view = tokio::select! {
+            view = Self::start(client, fleet.namespace()) => view?,
+            () = cancel.requested() => return Err(Stopped.into()),
+        };
+        let is_there = |hub: &str| view.observed().sets.keys().any(|set| set.name == hub);
+        fleet.of_one_hub(is_there).map_err(|hubs| {
+            let hubs = renderer::plural::quoted(hubs);
+            CommandError::usage(
+                format!("it is not clear which hub this is: {hubs}"),
+                "name the context of one of them with `--context NAME`; a hub is known by its ApplicationSet",
+            )
+        })?;
+        Ok(view)
+    }
+
     /// Starts two watches, and returns once both have listed what there is.
-    pub async fn start(client: Client, namespace: &str) -> Result<Self, ClusterError> {
+    async fn start(client: Client, namespace: &str) -> Result<Self, ClusterError> {
         let applications = client.watch(namespace).map(|change| change.map(Either::Application));
         let sets = client.watch(namespace).map(|change| change.map(Either::Set));
         let mut view = Self {

@@ -8,9 +8,9 @@ use tracing::warn;
 
 use super::ask::{Asked, Next};
 use super::reach::Known;
-use super::{View, of_one_hub};
+use super::View;
 use crate::argocd::{DesiredFleet, Question, Rollout, rollout};
-use crate::cluster::{Client, ClusterErrorKind};
+use crate::cluster::ClusterErrorKind;
 use crate::error::CommandError;
 use crate::events::{Cancel, Stopped};
 use crate::git::{Revision, Upstream};
@@ -27,11 +27,11 @@ pub struct Wait<'a> {
     /// The revision.
     pub revision: Revision,
     /// What it asks for.
-    pub fleet: DesiredFleet,
+    pub fleet: &'a DesiredFleet,
     /// The group, if it is not the whole fleet.
     pub group: Option<&'a str>,
-    /// How long at most.
-    pub timeout: Duration,
+    /// Until when at most.
+    pub deadline: Instant,
 }
 
 /// How waiting ended.
@@ -48,21 +48,15 @@ pub enum Ended {
 impl Wait<'_> {
     /// Waits, and returns how it ended. `show` is given what became of the revision so far whenever that may have changed.
     pub async fn run(
-        mut self,
-        client: Client,
+        self,
+        view: &mut View,
         cancel: &Cancel,
         mut show: impl FnMut(&Rollout),
     ) -> Result<(Ended, Rollout), CommandError> {
-        let deadline = Instant::now() + self.timeout;
-        let mut view = tokio::select! {
-            view = View::start(client, self.fleet.namespace()) => view?,
-            () = cancel.requested() => return Err(Stopped.into()),
-        };
-        of_one_hub(&mut self.fleet, view.observed())?;
         let (mut known, mut asked) = (Known::new(self.revision), Asked::default());
         let (mut fetched, mut may_ask) = (None, true);
         loop {
-            let rollout = block_in_place(|| self.look(&view, &mut known, &mut fetched))?;
+            let rollout = block_in_place(|| self.look(view, &mut known, &mut fetched))?;
             show(&rollout);
             match asked.next(&rollout, Instant::now()) {
                 Next::Done => return Ok((Ended::Done, rollout)),
@@ -70,17 +64,17 @@ impl Wait<'_> {
                 Next::Ask(due) => {
                     for (key, how) in due {
                         asked.note(&key, Instant::now());
-                        may_ask = may_ask && ask(&mut view, &key, how).await?;
+                        may_ask = may_ask && ask(view, &key, how).await?;
                     }
                 }
                 Next::Wait => {}
             }
             tokio::select! {
                 changed = view.changed() => changed?,
-                () = sleep_until(deadline.min(Instant::now() + TICK)) => {}
+                () = sleep_until(self.deadline.min(Instant::now() + TICK)) => {}
                 () = cancel.requested() => return Err(Stopped.into()),
             }
-            if Instant::now() >= deadline {
+            if Instant::now() >= self.deadline {
                 return Ok((Ended::TimedOut, rollout));
             }
         }
@@ -94,7 +88,7 @@ impl Wait<'_> {
         fetched: &mut Option<Instant>,
     ) -> Result<Rollout, CommandError> {
         let revision = self.revision.short();
-        let question = Question { fleet: &self.fleet, revision: &revision, now: SystemTime::now() };
+        let question = Question { fleet: self.fleet, revision: &revision, now: SystemTime::now() };
         let repository = self.upstream.repository();
         let rollout = rollout(question, view.observed(), |commit| known.reach(repository, commit));
         if known.took_unknown() && fetched.is_none_or(|at| at.elapsed() >= FETCH_EVERY) {
