@@ -54,7 +54,8 @@ pub fn visible_json(text: &str) -> Cow<'_, str> {
 }
 
 /// Returns a text of at most so many characters, with an ellipsis for the rest.
-pub(crate) fn shortened(text: &str, chars: usize) -> Cow<'_, str> {
+#[must_use]
+pub fn shortened(text: &str, chars: usize) -> Cow<'_, str> {
     text.char_indices().nth(chars).map_or(text.into(), |(end, _)| format!("{}…", &text[..end]).into())
 }
 

@@ -6,6 +6,7 @@
 use std::time::SystemTime;
 
 use renderer::inventory::is_same_repository;
+use renderer::visible::shortened;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -448,12 +449,7 @@ fn several<'a, T>(several: &'a [T], one: Option<&'a T>) -> &'a [T] {
 }
 
 fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let mut text = String::deserialize(deserializer)?;
-    if let Some((end, _)) = text.char_indices().nth(MOST_TEXT) {
-        text.truncate(end);
-        text.push('…');
-    }
-    Ok(text)
+    Ok(shortened(&String::deserialize(deserializer)?, MOST_TEXT).into_owned())
 }
 
 /// Reads a moment; one that is malformed is not known.

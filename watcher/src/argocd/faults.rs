@@ -1,5 +1,7 @@
 //! The first useful error of an Application, and whether it goes away by itself.
 
+use renderer::visible::shortened;
+
 use super::application::{Application, ApplicationSet, HealthStatus, Phase, Resource, SyncStatus};
 
 /// How much of an error is shown.
@@ -123,9 +125,5 @@ pub(super) fn shown(text: &str) -> String {
         let space = if line.is_empty() { "" } else { " " };
         line.extend([space, word]);
     }
-    if let Some((end, _)) = line.char_indices().nth(MOST_SHOWN) {
-        line.truncate(end);
-        line.push('…');
-    }
-    line
+    shortened(&line, MOST_SHOWN).into_owned()
 }

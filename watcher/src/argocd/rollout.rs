@@ -180,7 +180,26 @@ impl std::fmt::Display for Leftover {
     }
 }
 
+impl std::fmt::Display for ApplicationState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.key.name, self.state.word())?;
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+    }
+}
+
 impl Rollout {
+    /// Returns the Applications that are not done, what needs attention first at the top.
+    pub fn open(&self) -> impl Iterator<Item = &ApplicationState> {
+        let states = [State::Failed, State::Waiting, State::Progressing];
+        states.into_iter().flat_map(|state| self.applications.iter().filter(move |it| it.state == state))
+    }
+
+    /// Returns how many Applications are in a state.
+    #[must_use]
+    pub fn count(&self, state: State) -> usize {
+        self.applications.iter().filter(|it| it.state == state).count()
+    }
+
     /// Leaves only the Applications of a group, and those that bring in all others.
     #[must_use]
     pub fn of_group(mut self, group: Option<&str>) -> Self {

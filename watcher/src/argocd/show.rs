@@ -39,7 +39,7 @@ pub fn text(rollout: &Rollout, now: SystemTime, shows_all: bool) -> String {
         let _ = writeln!(text, "{}: {}", name(&group), counts(rollout, &group));
     }
     let most = if shows_all { usize::MAX } else { MOST_ROWS };
-    let open: Vec<_> = open(rollout).collect();
+    let open: Vec<_> = rollout.open().collect();
     if !open.is_empty() {
         let rows = open.iter().take(most).map(|it| row(it, now)).collect();
         let _ = write!(text, "\n{}", Table { headings: HEADINGS, rows }.text());
@@ -72,7 +72,7 @@ pub fn markdown(rollout: &Rollout, now: SystemTime) -> String {
             counts(rollout, &group)
         );
     }
-    let open: Vec<_> = open(rollout).collect();
+    let open: Vec<_> = rollout.open().collect();
     if !open.is_empty() {
         text.push_str("\n| cluster | add-on | state | since | why |\n|---|---|---|---|---|\n");
     }
@@ -97,13 +97,6 @@ pub fn markdown(rollout: &Rollout, now: SystemTime) -> String {
 /// Writes a text as a code span in a table, whose cells a bar would end.
 fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
-}
-
-/// Returns the Applications that are not done, what needs attention first at the top.
-fn open(rollout: &Rollout) -> impl Iterator<Item = &ApplicationState> {
-    [State::Failed, State::Waiting, State::Progressing]
-        .into_iter()
-        .flat_map(|state| rollout.applications.iter().filter(move |it| it.state == state))
 }
 
 fn name(group: &GroupState) -> &str {

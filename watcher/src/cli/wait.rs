@@ -75,12 +75,10 @@ pub(super) fn report(
         let before = reported.insert(it.key.clone(), now.clone());
         // Of what is done from the start only the count is shown.
         if before.as_ref() != Some(&now) && !(is_first && it.state == State::Done) {
-            let reason = it.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            lines.push(format!("{}: {}{reason}", it.key.name, it.state.word()));
+            lines.push(it.to_string());
         }
     }
-    let done = rollout.applications.iter().filter(|it| it.state == State::Done).count();
-    progress.reach(done, rollout.applications.len());
+    progress.reach(rollout.count(State::Done), rollout.applications.len());
     progress.beside(|| {
         lines.iter().take(MOST_CHANGES).for_each(|line| print_report(line));
         if let Some(more) = lines.len().checked_sub(MOST_CHANGES).filter(|more| *more > 0) {
@@ -91,16 +89,15 @@ pub(super) fn report(
 
 /// Reports why it is not done, and returns the code for it.
 fn end(ended: Ended, rollout: &Rollout, timeout: Duration) -> Exit {
-    let count = |is_it: fn(State) -> bool| rollout.applications.iter().filter(|it| is_it(it.state)).count();
     let (number, what, hint) = match ended {
         Ended::Done => return Exit::Done,
         Ended::Failed => (
-            count(|state| state == State::Failed),
+            rollout.count(State::Failed),
             "not become synced and healthy without a change",
             "the reasons are above; correct them in git, or take the change back",
         ),
         Ended::TimedOut => (
-            count(|state| state != State::Done),
+            rollout.open().count(),
             "not synced and healthy in time",
             "wait longer with `--timeout`, or look at the reasons above",
         ),

@@ -64,7 +64,7 @@ mod tests {
                 "GITHUB_REPOSITORY" => "acme/fleet",
                 "GITHUB_RUN_ID" => "7",
                 "GITHUB_ACTOR" => "ann",
-                "GITHUB_STEP_SUMMARY" => "/tmp/summary",
+                "GITHUB_STEP_SUMMARY" => "summary.md",
                 _ => return None,
             };
             Some(value.to_owned())

@@ -117,11 +117,11 @@ impl Outcome {
 }
 
 fn failed_of(rollout: &Rollout) -> String {
-    are(rollout.applications.iter().filter(|it| it.state == State::Failed).count(), "Application")
+    are(rollout.count(State::Failed), "Application")
 }
 
 fn open_of(rollout: &Rollout) -> String {
-    are(rollout.applications.iter().filter(|it| it.state != State::Done).count(), "Application")
+    are(rollout.open().count(), "Application")
 }
 
 fn are(number: usize, what: &str) -> String {

@@ -8,7 +8,7 @@ use renderer::plan::markdown::code;
 use super::actions::Actions;
 use super::outcome::Outcome;
 use super::subject::Subject;
-use crate::argocd::{self, ApplicationState, State};
+use crate::argocd;
 use crate::error::CommandError;
 use crate::forge::DeploymentState;
 use crate::notify::Notice;
@@ -113,19 +113,10 @@ fn details(ending: &Ending) -> Vec<String> {
     let Ok(outcome) = ending else { return Vec::new() };
     let lines: Vec<String> = match (outcome, outcome.rollout()) {
         (Outcome::NotCurrent(files), _) => files.iter().map(ToString::to_string).collect(),
-        (_, Some(rollout)) => {
-            let mut open: Vec<_> = rollout.applications.iter().filter(|it| it.state != State::Done).collect();
-            open.sort_by_key(|it| std::cmp::Reverse(it.state));
-            open.into_iter().map(line).collect()
-        }
+        (_, Some(rollout)) => rollout.open().map(ToString::to_string).collect(),
         _ => Vec::new(),
     };
     let more = lines.len().saturating_sub(MAX_NAMED);
     let rest = (more > 0).then(|| format!("and {more} more"));
     lines.into_iter().take(MAX_NAMED).chain(rest).collect()
-}
-
-fn line(it: &ApplicationState) -> String {
-    let reason = it.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("{}: {}{reason}", it.key.name, it.state.word())
 }

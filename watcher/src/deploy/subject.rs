@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::path::RepoPath;
-use renderer::plural::counted;
+use renderer::plural::{counted, listed};
 use renderer::snapshot::OUTPUT;
 
 use crate::argocd::DesiredFleet;
@@ -69,8 +69,8 @@ fn lines<'p>(paths: impl Iterator<Item = &'p str>, clusters: &BTreeSet<&str>) ->
         addons.extend(parts.get(1).filter(|_| parts.len() > 2).map(|addon| (*addon).to_owned()));
     }
     let line = |(cluster, (files, addons)): (&String, &(usize, BTreeSet<String>))| {
-        let named: Vec<&str> = addons.iter().take(MAX_NAMED).map(String::as_str).collect();
-        let addons = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+        let addons =
+            if addons.is_empty() { String::new() } else { format!(": {}", listed(addons, MAX_NAMED)) };
         format!("{} on {cluster}{addons}", counted(*files, "file"))
     };
     let mut lines: Vec<String> = changed.iter().take(MAX_NAMED).map(line).collect();
