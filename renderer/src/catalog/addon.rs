@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::charts::{ChartId, LockedChart, VERSION, VERSION_HINT};
 use crate::inventory::{self, Cluster, Fact, Role, key};
 use crate::key_path::{Step, is_at_or_below};
-use crate::path::{AddonName, RepoPath};
+use crate::path::{AddonName, NameError, RepoPath};
 use crate::plural::quoted;
 use crate::problem::{Place, Problem, hint_at_near};
 use crate::schema::Schema;
@@ -48,7 +48,7 @@ pub struct AddonFile {
     #[schemars(
         length(max = 63),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
-        extend("x-hint" = "use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends")
+        extend("x-hint" = NameError::HINT)
     )]
     pub namespace: String,
     /// The order of sync: smaller waves first.

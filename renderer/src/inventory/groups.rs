@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::role::Role;
-use crate::path::GroupName;
+use crate::path::{GroupName, NameError};
 
 /// The groups of a fleet, in the order of their release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub struct Group {
         with = "String",
         length(max = 63),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
-        extend("x-hint" = "use at most 63 lower-case letters, digits and hyphens, with a letter or digit at both ends")
+        extend("x-hint" = NameError::HINT)
     )]
     pub name: GroupName,
     /// The clusters: those that fit all that is given here; those that no other group takes if left out.

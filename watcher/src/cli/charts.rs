@@ -181,30 +181,26 @@ fn key_count(shape: &Shape) -> usize {
 
 fn check(global: &Global, top: &Path) -> Result<Exit, CommandError> {
     let described = Described::read(top)?;
-    let wanted = described.wanted();
     let named = charts_named(&described.inventory, &described.catalog);
     let lock = described.lock.map_err(|problems| CommandError::Problems { problems })?;
-    let unlocked = named.into_iter().filter(|(chart, _)| !lock.charts.contains_key(chart));
-    let problems: Vec<_> = unlocked
-        .flat_map(|(chart, places)| places.into_iter().map(move |place| not_locked(&chart, place)))
-        .collect();
+    let problems = not_locked(&named, &lock);
     if !problems.is_empty() {
         return Err(CommandError::Problems { problems: with_lines(problems, &described.others) });
     }
-    let idle: Vec<_> = lock.charts.keys().filter(|id| !wanted.contains(id)).collect();
+    let idle: Vec<_> = lock.charts.keys().filter(|id| !named.contains_key(id)).collect();
     global.show(
         || {
             let idle: Vec<_> = idle.iter().map(|id| as_json(id, &[])).collect();
-            json!({ "problems": [], "charts": wanted.len(), "idle": idle })
+            json!({ "problems": [], "charts": named.len(), "idle": idle })
         },
         || {
             let unused = |id: &&ChartId| {
                 let ChartId { name, version, .. } = id;
                 format!("no add-on names {name} {version}: `fleetwright charts lock` leaves it out\n")
             };
-            let verb = agrees(wanted.len(), "is", "are");
+            let verb = agrees(named.len(), "is", "are");
             let unused: String = idle.iter().map(unused).collect();
-            format!("{} {verb} locked\n{unused}", counted(wanted.len(), "chart"))
+            format!("{} {verb} locked\n{unused}", counted(named.len(), "chart"))
         },
     );
     Ok(Exit::Done)

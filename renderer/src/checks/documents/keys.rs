@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Addon, Catalog};
-use crate::charts::{self, ChartId, Others, Shape, Types};
+use crate::charts::{self, ChartId, ChartLock, Others, Shape, Types};
 use crate::checks::{Document, Finding, Part};
 use crate::inventory::Inventory;
 use crate::key_path::{Step, is_at_or_below, key, keys, owned, text_of};
@@ -20,12 +20,10 @@ const MAX_LISTED: usize = 12;
 
 /// A lock that is there must cover every version that is named. Without one, no keys are judged.
 pub(in super::super) fn charts_are_locked(inventory: &Inventory, catalog: &Catalog) -> Vec<Problem> {
-    let Some(lock) = &catalog.lock else { return Vec::new() };
-    let named = charts_named(inventory, catalog).into_iter();
-    let unlocked = named.filter(|(chart, _)| !lock.charts.charts.contains_key(chart));
-    unlocked
-        .flat_map(|(chart, places)| places.into_iter().map(move |place| not_locked(&chart, place)))
-        .collect()
+    catalog
+        .lock
+        .as_ref()
+        .map_or_else(Vec::new, |lock| not_locked(&charts_named(inventory, catalog), &lock.charts))
 }
 
 /// Returns the charts that add-ons and clusters name, each with the places of its version. What is turned off counts,
@@ -57,9 +55,16 @@ pub fn charts_named(inventory: &Inventory, catalog: &Catalog) -> BTreeMap<ChartI
     named
 }
 
-/// Returns the problem of a chart that is not in the lock, and whose version is written at `place`.
+/// Returns the problems of charts that are not in a lock, at each place where the version is written.
 #[must_use]
-pub fn not_locked(chart: &ChartId, place: Place) -> Problem {
+pub fn not_locked(named: &BTreeMap<ChartId, BTreeSet<Place>>, lock: &ChartLock) -> Vec<Problem> {
+    let unlocked = named.iter().filter(|(chart, _)| !lock.charts.contains_key(chart));
+    unlocked
+        .flat_map(|(chart, places)| places.iter().map(move |place| missing(chart, place.clone())))
+        .collect()
+}
+
+fn missing(chart: &ChartId, place: Place) -> Problem {
     let message = format!(
         "chart `{}` {} of `{}` is not in `{}`",
         chart.name,
