@@ -69,10 +69,8 @@ impl Client {
     /// Returns an object, if it is there.
     pub async fn get<K: Kind>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
         let found = self.api::<K>(namespace).get_opt(name).await;
-        let attempt = format!("read {} `{name}`", K::NAME);
-        found
-            .map(|object| object.map(|object| object.body))
-            .map_err(|error| ClusterError::of_kube(&attempt, &self.place, &error))
+        let found = found.map_err(|error| self.failed_at::<K>("read", name, &error))?;
+        Ok(found.map(|object| object.body))
     }
 
     /// Makes an object under the name of a writer; if another writer was faster, that is a conflict.
@@ -85,8 +83,7 @@ impl Client {
     ) -> Result<K, ClusterError> {
         let made =
             self.api::<K>(namespace).patch(name, &PatchParams::apply(writer), &Patch::Apply(object)).await;
-        let attempt = format!("make {} `{name}`", K::NAME);
-        made.map(|object| object.body).map_err(|error| ClusterError::of_kube(&attempt, &self.place, &error))
+        made.map(|object| object.body).map_err(|error| self.failed_at::<K>("make", name, &error))
     }
 
     /// Lays changes over an object, as a JSON merge patch, and returns what it became.
@@ -98,10 +95,7 @@ impl Client {
     ) -> Result<K, ClusterError> {
         let patched =
             self.api::<K>(namespace).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
-        let attempt = format!("change {} `{name}`", K::NAME);
-        patched
-            .map(|object| object.body)
-            .map_err(|error| ClusterError::of_kube(&attempt, &self.place, &error))
+        patched.map(|object| object.body).map_err(|error| self.failed_at::<K>("change", name, &error))
     }
 
     /// Requests the deletion of an object; one that is gone already is no error.
@@ -116,14 +110,15 @@ impl Client {
             Cascade::Background => PropagationPolicy::Background,
         };
         let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
-        let attempt = format!("delete {} `{name}`", K::NAME);
-        match self.api::<K>(namespace).delete(name, &params).await {
-            Err(error) => match ClusterError::of_kube(&attempt, &self.place, &error) {
-                gone if gone.kind == ClusterErrorKind::NotFound => Ok(()),
-                failed => Err(failed),
-            },
-            Ok(_) => Ok(()),
+        let deleted = self.api::<K>(namespace).delete(name, &params).await;
+        match deleted.map_err(|error| self.failed_at::<K>("delete", name, &error)) {
+            Err(error) if error.kind != ClusterErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
+    }
+
+    fn failed_at<K: Kind>(&self, verb: &str, name: &str, error: &kube::Error) -> ClusterError {
+        ClusterError::of_kube(&format!("{verb} {} `{name}`", K::NAME), &self.place, error)
     }
 
     pub(super) fn failed<K: Kind>(&self, verb: &str, namespace: &str, error: &kube::Error) -> ClusterError {

@@ -6,9 +6,9 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
+use super::View;
 use super::ask::{Asked, Next};
 use super::reach::Known;
-use super::View;
 use crate::argocd::{DesiredFleet, Question, Rollout, rollout};
 use crate::cluster::ClusterErrorKind;
 use crate::error::CommandError;

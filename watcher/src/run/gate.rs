@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use renderer::inventory::{FLEET_FILE, Groups, read_fleet};
+use renderer::inventory::{FLEET_FILE, FleetFile, Groups, read_fleet};
 use renderer::path::{ClusterName, GroupName, RepoPath};
 use renderer::snapshot::{OUTPUT, Snapshot, Source};
 
@@ -102,16 +102,20 @@ pub(super) fn clusters(
     changed.chain(described).collect()
 }
 
+/// Returns the facts that all clusters of a revision share; nothing if they can't be read. No other file is.
+pub fn fleet_at(repository: &Repository, revision: Revision) -> Result<Option<FleetFile>, GitError> {
+    let path = RepoPath::parse(FLEET_FILE).expect("a constant path");
+    let bytes = repository.read_file(revision, &path)?;
+    let file = bytes.map(|bytes| (path, Source { id: blob_id(&bytes), bytes }));
+    Ok(read_fleet(&file.into_iter().collect::<Snapshot>()).ok())
+}
+
 /// Returns the groups that a revision describes, in the order of their release; nothing if they can't be read.
 pub(super) fn order_at(
     repository: &Repository,
     revision: Revision,
 ) -> Result<Option<Vec<GroupName>>, GitError> {
-    let path = RepoPath::parse(FLEET_FILE).expect("a constant path");
-    let bytes = repository.read_file(revision, &path)?;
-    let file = bytes.map(|bytes| (path, Source { id: blob_id(&bytes), bytes }));
-    let fleet = read_fleet(&file.into_iter().collect::<Snapshot>());
-    Ok(fleet.ok().map(|fleet| fleet.groups.names()))
+    Ok(fleet_at(repository, revision)?.map(|fleet| fleet.groups.names()))
 }
 
 /// Returns the pull request that has to be merged before `number`, which is that of a group: one of a group before

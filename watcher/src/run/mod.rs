@@ -22,7 +22,7 @@ mod worker;
 
 pub use crate::forge::{REVIEW, REVIEWED_LABEL};
 pub use context::{BRANCH_PREFIX, Settings, UNKNOWN_BASE};
-pub use gate::{ORDER, merged_first};
+pub use gate::{ORDER, fleet_at, merged_first};
 pub use head::Head;
 pub use pipeline::{BaseRendering, Pipeline};
 pub use report::{GroupReport, Published, RunReport};

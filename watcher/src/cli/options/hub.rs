@@ -7,8 +7,9 @@ use renderer::snapshot::OUTPUT;
 use crate::argocd::DesiredFleet;
 use crate::cluster::Client;
 use crate::error::CommandError;
-use crate::git::{BlobCache, Revision, Upstream};
+use crate::git::{Revision, Upstream};
 use crate::live;
+use crate::run::fleet_at;
 
 use super::global::Global;
 use super::remote::RemoteArgs;
@@ -73,9 +74,8 @@ fn tip(upstream: &Upstream) -> Result<Revision, CommandError> {
         Ok(branch) => upstream.existing_branch(&branch)?,
         Err(_) => upstream.repository().resolve("HEAD")?,
     };
-    let (snapshot, _) = upstream.repository().snapshot(head, &mut BlobCache::default())?;
-    let fleet = renderer::inventory::read_fleet(&snapshot);
-    match fleet.ok().map(|fleet| fleet.repository.branch).filter(|branch| !branch.is_empty()) {
+    let fleet = fleet_at(upstream.repository(), head)?;
+    match fleet.map(|fleet| fleet.repository.branch).filter(|branch| !branch.is_empty()) {
         Some(branch) => Ok(upstream.existing_branch(&branch)?),
         None => Ok(head),
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use git2::{MergeOptions, Tree};
 use renderer::path::RepoPath;
-use renderer::visible::visible;
+use renderer::plural::listed;
+use renderer::visible::{shortened, visible};
 
 use super::log::FilesChanged;
 use super::merge::conflicts;
@@ -95,14 +96,10 @@ impl Repository {
         let mut later = self.newest_changes(tip, change.after, &named)?;
         later.retain(|changed| changed.commit.revision != change.after);
         let line = |FilesChanged { commit, .. }: &FilesChanged| {
-            let title: String = visible(&commit.title).chars().take(MAX_TITLE).collect();
-            format!("{} ({title})", commit.revision.short())
+            format!("{} ({})", commit.revision.short(), shortened(&visible(&commit.title), MAX_TITLE))
         };
-        let mut commits: Vec<String> = later.iter().take(MAX_COMMITS).map(line).collect();
-        if later.len() > MAX_COMMITS {
-            commits.push(format!("{} more", later.len() - MAX_COMMITS));
-        }
-        let by = if commits.is_empty() { String::new() } else { format!(" by {}", commits.join(", ")) };
+        let commits = listed(later.iter().map(line), MAX_COMMITS);
+        let by = if commits.is_empty() { String::new() } else { format!(" by {commits}") };
         let message = format!("the same lines of {} were changed later{by}", quoted(paths));
         let hint =
             "take the later changes back first, the newest before the others, or change the files by hand";
