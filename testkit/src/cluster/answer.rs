@@ -5,17 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::objects::Objects;
-
-/// A request.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub method: String,
-    pub path: String,
-    pub query: BTreeMap<String, String>,
-    pub content_type: String,
-    pub token: String,
-    pub body: Vec<u8>,
-}
+use crate::web::wire::Request;
 
 /// What a request gets.
 #[derive(Debug)]
@@ -54,7 +44,8 @@ pub(super) fn answer(objects: &mut Objects, request: &Request) -> Answer {
     if request.path == "/version" {
         return Answer::Status(200, json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.3" }));
     }
-    if request.token != objects.token {
+    let token = header(request, "authorization").trim_start_matches("Bearer ");
+    if token != objects.token {
         return status(401, "Unauthorized", "Unauthorized");
     }
     let Some(at) = At::of(&request.path) else {
@@ -85,6 +76,10 @@ pub(super) fn answer(objects: &mut Objects, request: &Request) -> Answer {
         },
         _ => status(405, "MethodNotAllowed", "the server does not allow this method"),
     }
+}
+
+fn header<'r>(request: &'r Request, name: &str) -> &'r str {
+    request.headers.get(name).map(String::as_str).unwrap_or_default()
 }
 
 impl At {
@@ -152,10 +147,10 @@ fn watch(objects: &Objects, at: At, query: &BTreeMap<String, String>) -> Answer 
 }
 
 fn patch(objects: &mut Objects, at: &At, name: &str, request: &Request) -> Answer {
-    if request.content_type == "application/apply-patch+yaml" {
+    if header(request, "content-type") == "application/apply-patch+yaml" {
         return apply(objects, at, name, request);
     }
-    if request.content_type != "application/merge-patch+json" {
+    if header(request, "content-type") != "application/merge-patch+json" {
         return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
     }
     let Some(mut object) = objects.get(&at.place, &at.namespace, name).cloned() else {

@@ -1,28 +1,20 @@
-//! The address: HTTP/1.1 on loopback, one thread.
+//! The address: what a request gets, and what a watch is sent until it ends.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use http_body_util::BodyExt as _;
 use http_body_util::channel::{Channel, Sender};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::body::Bytes;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 
-use super::answer::{Answer, Request, Watch, answer, failure};
+use super::answer::{Answer, Watch, answer, failure};
 use super::objects::{Objects, Trouble};
-use crate::web::wire::parse_query;
+use crate::web;
+use crate::web::server::Outcome;
+use crate::web::wire::{Reply, Request};
 
-/// The largest body that is read.
-const BODY_LIMIT: usize = 8 << 20;
 /// The credential that a kubeconfig of this server has.
 const TOKEN: &str = "the-token-of-ann";
 
@@ -30,53 +22,23 @@ type Shared = Arc<Mutex<Objects>>;
 
 /// A server that ends when it is dropped.
 pub struct Server {
-    address: SocketAddr,
+    server: web::server::Server,
     objects: Shared,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
-
-/// A connection that is ended on purpose.
-#[derive(Debug)]
-struct CutOff;
-
-impl std::fmt::Display for CutOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is cut")
-    }
-}
-
-impl std::error::Error for CutOff {}
 
 impl Server {
     /// Starts a server without objects.
     pub fn start() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
-        let address = listener.local_addr()?;
         let objects: Shared = Arc::new(Mutex::new(Objects::new(TOKEN)));
-        let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&objects);
-        let serve = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = stopped => {}
-                    result = accept(&listener, &shared) => match result {
-                        Ok(never) => match never {},
-                        Err(error) => eprintln!("the fake API server ended: {error}"),
-                    },
-                }
-            });
-        };
-        let thread =
-            std::thread::Builder::new().name("api-server".into()).spawn(serve).context("start a thread")?;
-        Ok(Self { address, objects, stop: Some(stop), thread: Some(thread) })
+        let server = web::server::Server::start(move |request| outcome(&shared, request))?;
+        Ok(Self { server, objects })
     }
 
     /// Returns a kubeconfig with one context, `hub`, that is also the current one.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
-        let (address, token) = (self.address, TOKEN);
+        let (address, token) = (self.server.address, TOKEN);
         format!(
             "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: 'http://{address}'}}}}]\n\
              users: [{{name: ann, user: {{token: {token}}}}}]\n\
@@ -87,7 +49,7 @@ impl Server {
     /// Returns where it listens.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address)
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {
@@ -132,67 +94,17 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // The thread may have ended already; then there is nothing to stop.
-            let _ = stop.send(());
+fn outcome(objects: &Shared, request: &Request) -> Outcome {
+    let answer = answer(&mut objects.lock().unwrap_or_else(PoisonError::into_inner), request);
+    match answer {
+        Answer::Status(code, body) => Outcome::Reply(Reply::ok(code, body)),
+        Answer::Watch(watch) => {
+            let (sender, body) = Channel::new(16);
+            tokio::spawn(follow(Arc::clone(objects), watch, sender));
+            Outcome::Stream(body.boxed())
         }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        Answer::Cut => Outcome::Cut,
     }
-}
-
-async fn accept(listener: &TcpListener, objects: &Shared) -> std::io::Result<Infallible> {
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let objects = Arc::clone(objects);
-        tokio::spawn(async move {
-            // A client may go away at any time, and a cut is an error on purpose.
-            let _ = serve(stream, objects).await;
-        });
-    }
-}
-
-async fn serve(stream: TcpStream, objects: Shared) -> hyper::Result<()> {
-    let service = service_fn(move |request| {
-        let objects = Arc::clone(&objects);
-        async move {
-            let request = read(request).await.map_err(|_| CutOff)?;
-            let answer = answer(&mut objects.lock().unwrap_or_else(PoisonError::into_inner), &request);
-            match answer {
-                Answer::Status(code, body) => Ok(write(code, Full::from(body.to_string()).boxed())),
-                Answer::Watch(watch) => {
-                    let (sender, body) = Channel::new(16);
-                    tokio::spawn(follow(objects, watch, sender));
-                    Ok(write(200, body.boxed()))
-                }
-                Answer::Cut => Err(CutOff),
-            }
-        }
-    });
-    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
-}
-
-async fn read(request: hyper::Request<Incoming>) -> Result<Request> {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(anyhow::Error::from_boxed)?;
-    let header =
-        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(Request {
-        method: parts.method.to_string(),
-        path: parts.uri.path().to_owned(),
-        query: parse_query(parts.uri.query().unwrap_or_default()),
-        content_type: header("content-type").to_owned(),
-        token: header("authorization").trim_start_matches("Bearer ").to_owned(),
-        body: body.to_bytes().to_vec(),
-    })
-}
-
-fn write(code: u16, body: BoxBody<Bytes, Infallible>) -> hyper::Response<BoxBody<Bytes, Infallible>> {
-    let response = hyper::Response::builder().status(code).header("content-type", "application/json");
-    response.body(body).unwrap_or_else(|error| hyper::Response::new(Full::from(error.to_string()).boxed()))
 }
 
 /// Sends what happens, line by line, until the client goes away or the watch ends.

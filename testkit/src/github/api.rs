@@ -11,7 +11,7 @@ pub fn exchange(state: &mut State, request: &Request) -> Outcome {
     let outcome = outcome(state, request);
     let (status, reply) = match &outcome {
         Outcome::Reply(reply) => (reply.status, reply.body.clone()),
-        Outcome::Cut => (0, None),
+        Outcome::Cut | Outcome::Stream(_) => (0, None),
     };
     state.exchanges.push(Exchange {
         method: request.method.clone(),

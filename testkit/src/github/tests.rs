@@ -47,7 +47,7 @@ impl World {
         let request = Request { method: method.into(), path, query: parse_query(query), headers, body };
         match api::exchange(&mut self.github.state(), &request) {
             Outcome::Reply(reply) => reply,
-            Outcome::Cut => panic!("cut"),
+            Outcome::Cut | Outcome::Stream(_) => panic!("no reply"),
         }
     }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
+use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -23,14 +25,18 @@ const BODY_LIMIT: usize = 32 << 20;
 const ENTERPRISE_PREFIX: &str = "/api/v3";
 
 /// What goes back to the client.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Outcome {
     /// A reply.
     Reply(Reply),
+    /// A reply with the status 200 whose JSON documents arrive one after the other.
+    Stream(Body),
     /// Nothing: the connection ends.
     Cut,
 }
 
+/// What a client reads of a reply.
+pub type Body = BoxBody<Bytes, Infallible>;
 type Answer = dyn Fn(&Request) -> Outcome + Send + Sync;
 
 /// A server that ends when it is dropped.
@@ -109,6 +115,7 @@ async fn serve(stream: TcpStream, answer: Arc<Answer>) -> hyper::Result<()> {
             let request = read(request).await.map_err(|_| CutOff)?;
             match answer(&request) {
                 Outcome::Reply(reply) => Ok(write(&reply)),
+                Outcome::Stream(body) => Ok(streamed(body)),
                 Outcome::Cut => Err(CutOff),
             }
         }
@@ -145,7 +152,13 @@ fn below_enterprise(path: &str) -> &str {
     }
 }
 
-fn write(reply: &Reply) -> hyper::Response<Full<Bytes>> {
+fn streamed(body: Body) -> hyper::Response<Body> {
+    let mut response = hyper::Response::new(body);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}
+
+fn write(reply: &Reply) -> hyper::Response<Body> {
     let mut response = hyper::Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(name, value);
@@ -157,6 +170,6 @@ fn write(reply: &Reply) -> hyper::Response<Full<Bytes>> {
     };
     response
         .header("content-type", kind)
-        .body(Full::from(body))
-        .unwrap_or_else(|error| hyper::Response::new(Full::from(error.to_string())))
+        .body(Full::from(body).boxed())
+        .unwrap_or_else(|error| hyper::Response::new(Full::from(error.to_string()).boxed()))
 }
