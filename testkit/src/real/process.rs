@@ -1,11 +1,14 @@
-//! Programs that run for as long as a test needs them.
+//! Programs that run for as long as a test needs them, and end with it, however it ends.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::{panicking, sleep};
+use std::sync::LazyLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, panicking, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -42,7 +45,8 @@ impl Drop for Folder {
 
 /// A running program; ended when it is dropped.
 pub(super) struct Process {
-    command: Command,
+    /// What started it; it is away while it starts it.
+    command: Option<Command>,
     child: Child,
     log: PathBuf,
 }
@@ -58,7 +62,7 @@ impl Process {
     ) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let output = OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut command = Command::new(program);
+        let mut command = ending_with_us(program);
         command
             .args(arguments)
             .envs(environment)
@@ -66,8 +70,8 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let child = spawn(&mut command)?;
-        Ok(Self { command, child, log })
+        let (command, child) = spawn(command)?;
+        Ok(Self { command: Some(command), child, log })
     }
 
     /// Kills the program, as a machine does that is gone.
@@ -79,7 +83,9 @@ impl Process {
 
     /// Starts the program again as it was started first.
     pub(super) fn start_again(&mut self) -> Result<()> {
-        self.child = spawn(&mut self.command)?;
+        let command = self.command.take().context("it could not be started again before")?;
+        let (command, child) = spawn(command)?;
+        (self.command, self.child) = (Some(command), child);
         Ok(())
     }
 
@@ -111,8 +117,44 @@ impl Drop for Process {
     }
 }
 
-fn spawn(command: &mut Command) -> Result<Child> {
-    command.spawn().with_context(|| format!("failed to start `{}`", command.get_program().display()))
+/// A command to be started, and where what became of it is sent.
+type Order = (Command, Sender<(Command, io::Result<Child>)>);
+
+/// The thread that starts programs: the kernel ends what asked for it with the thread that started it, and this one
+/// runs as long as the process.
+static STARTER: LazyLock<Sender<Order>> = LazyLock::new(|| {
+    let (sender, orders) = channel::<Order>();
+    thread::spawn(move || {
+        for (mut command, answer) in orders {
+            let child = command.spawn();
+            // Whoever asked waits for it.
+            let _ = answer.send((command, child));
+        }
+    });
+    sender
+});
+
+/// Returns a command for a program that the kernel ends when the process that starts it is killed, where there is
+/// `setpriv` to ask for it.
+fn ending_with_us(program: &Path) -> Command {
+    static HAS_SETPRIV: LazyLock<bool> = LazyLock::new(|| {
+        let tried = Command::new("setpriv").args(["--pdeathsig", "KILL", "true"]).status();
+        tried.is_ok_and(|status| status.success())
+    });
+    if !*HAS_SETPRIV {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args([OsStr::new("--pdeathsig"), OsStr::new("KILL"), program.as_os_str()]);
+    command
+}
+
+fn spawn(command: Command) -> Result<(Command, Child)> {
+    let (sender, answer) = channel();
+    STARTER.send((command, sender))?;
+    let (command, child) = answer.recv()?;
+    let child = child.with_context(|| format!("failed to start {command:?}"))?;
+    Ok((command, child))
 }
 
 /// Asks until something is so, and fails when it takes too long.
@@ -140,4 +182,44 @@ pub(super) fn free_ports<const N: usize>() -> Result<[u16; N]> {
 /// Returns arguments as a program takes them.
 pub(super) fn arguments<const N: usize>(given: [&str; N]) -> Vec<String> {
     given.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::io::{BufRead as _, BufReader};
+
+    use super::*;
+
+    /// Names the variable that makes the test below start a program and wait to be killed.
+    const IS_KILLED: &str = "FLEETWRIGHT_TEST_IS_KILLED";
+    const NAME: &str = "real::process::tests::a_program_ends_with_the_test_that_is_killed";
+
+    #[test]
+    fn a_program_ends_with_the_test_that_is_killed() {
+        if env::var_os(IS_KILLED).is_some() {
+            return start_and_wait();
+        }
+        let mut test = Command::new(env::current_exe().unwrap());
+        test.args([NAME, "--exact", "--nocapture", "--test-threads=2"]).env(IS_KILLED, "1");
+        let mut test = test.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(test.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let started =
+            lines.filter_map(|line| Some(line.strip_prefix("started ")?.to_owned())).next().unwrap();
+        let state = || fs::read_to_string(format!("/proc/{started}/stat")).unwrap_or_default();
+        wait_until(PATIENCE, "the program ran", || Ok(state().contains("(sleep) S"))).unwrap();
+        test.kill().unwrap();
+        test.wait().unwrap();
+        // Its parent may be one that reaps nothing, so an entry without a program may stay.
+        wait_until(PATIENCE, "the program ended", || Ok(!state().contains("(sleep) S"))).unwrap();
+    }
+
+    fn start_and_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        // The thread that asks for it has ended long before the program does.
+        let start = || Process::start("sleep", Path::new("sleep"), ["600".to_owned()], [], folder.path());
+        let program = thread::scope(|scope| scope.spawn(start).join()).unwrap().unwrap();
+        println!("\nstarted {}", program.child.id());
+        sleep(Duration::from_mins(10));
+    }
 }
