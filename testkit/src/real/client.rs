@@ -234,6 +234,18 @@ pub(super) fn answers(address: &str) -> bool {
     answer.is_ok_and(|answer| answer.status().is_success())
 }
 
+/// Returns what a program on this machine answers at an address without encryption.
+pub(super) fn fetch(address: &str, query: &[(&str, &str)]) -> Result<Value> {
+    Ok(read(agent(TlsConfig::default()).get(address).query_pairs(query.iter().copied()).call())?)
+}
+
+/// Sends JSON to a program on this machine.
+pub(super) fn post(address: &str, body: &Value) -> Result<()> {
+    let request = agent(TlsConfig::default()).post(address).header("Content-Type", "application/json");
+    read(request.send(body.to_string()))?;
+    Ok(())
+}
+
 /// Trusts these certificates, in PEM, and no others.
 fn trust(authority: &str) -> Result<TlsConfig> {
     let certificate = Certificate::from_pem(authority.as_bytes())?;

@@ -1,5 +1,5 @@
-//! Real components for tests: clusters of Kubernetes without machines, a whole Argo CD, `MetalLB`, Helm, the
-//! definitions of custom resources.
+//! Real components for tests: clusters of Kubernetes without machines, a whole Argo CD, `MetalLB`,
+//! Prometheus, the OpenTelemetry collector, Helm, the definitions of custom resources.
 //!
 //! They are not part of this repository: `testkit/real/fetch` brings them into a cache.
 
@@ -8,10 +8,13 @@ mod argo_cd;
 mod charts;
 mod client;
 mod cluster;
+mod collector;
 mod helm;
 mod operators;
 mod process;
+mod prometheus;
 mod rig;
+mod service;
 
 use std::env;
 use std::fmt::Write as _;
@@ -27,10 +30,13 @@ pub use argo_cd::{ARGO_CD_NAMESPACE, ArgoCd, Server};
 pub use charts::{ChartRepository, StandIn};
 pub use client::{Client, Refused};
 pub use cluster::{Cluster, METALLB_NAMESPACE};
+pub use collector::Collector;
 pub use helm::{Helm, Templated};
 pub use operators::{Operators, Vault};
 pub use process::wait_until;
+pub use prometheus::{Prometheus, PrometheusOperator};
 pub use rig::{ARGO_CD_VERSION, Rig};
+pub use service::{lead_to_machine, own_address};
 
 /// A folder with binaries of one's own, in place of the cache.
 const OWN_BINARIES: &str = "FLEETWRIGHT_REAL";
@@ -49,6 +55,8 @@ const KUBE: Component = Component { name: "kube", pinned_by: "kube/go.sum" };
 const KWOK: Component = Component { name: "kwok", pinned_by: "kwok/go.sum" };
 const ARGO_CD: Component = Component { name: "argocd", pinned_by: "argocd/go.sum" };
 const METALLB: Component = Component { name: "metallb", pinned_by: "metallb/go.sum" };
+const PROMETHEUS: Component = Component { name: "prometheus", pinned_by: "prometheus/go.sum" };
+const COLLECTOR: Component = Component { name: "collector", pinned_by: "collector/go.sum" };
 const REDIS: Component = Component { name: "redis", pinned_by: "redis/requirements.txt" };
 const ACT: Component = Component { name: "act", pinned_by: "act/go.sum" };
 const CRDS: Component = Component { name: "crds", pinned_by: "crds.txt" };
@@ -99,6 +107,11 @@ fn key(content: &[u8]) -> String {
 /// Returns the program that runs workflows of GitHub Actions on this machine.
 pub fn act() -> Result<PathBuf> {
     ACT.binary("act")
+}
+
+/// Returns the program that checks rules and configurations of Prometheus.
+pub fn promtool() -> Result<PathBuf> {
+    PROMETHEUS.binary("promtool")
 }
 
 /// Returns the definitions of custom resources, in the order of their files.

@@ -203,9 +203,8 @@ mod tests {
         let mut test = Command::new(env::current_exe().unwrap());
         test.args([NAME, "--exact", "--nocapture", "--test-threads=2"]).env(IS_KILLED, "1");
         let mut test = test.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(test.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let started =
-            lines.filter_map(|line| Some(line.strip_prefix("started ")?.to_owned())).next().unwrap();
+        let mut lines = BufReader::new(test.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let started = lines.find_map(|line| Some(line.strip_prefix("started ")?.to_owned())).unwrap();
         let state = || fs::read_to_string(format!("/proc/{started}/stat")).unwrap_or_default();
         wait_until(PATIENCE, "the program ran", || Ok(state().contains("(sleep) S"))).unwrap();
         test.kill().unwrap();

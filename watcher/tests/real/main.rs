@@ -12,6 +12,7 @@ mod clusters;
 #[expect(dead_code, reason = "the suite of commands asks more of a fleet")]
 #[path = "../cli/fleet.rs"]
 mod fleet;
+mod flows;
 mod helm;
 mod lease;
 mod platform;

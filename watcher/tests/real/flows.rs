@@ -1,0 +1,172 @@
+//! What one cluster sends and another receives: metrics and traces, with what is rendered for both ends.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use testkit::real::{
+    ApiServer, Client, Collector, Prometheus, PrometheusOperator, lead_to_machine, own_address, wait_until,
+};
+
+use crate::repo::Repo;
+use crate::world::text;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const NAMESPACE: &str = "monitoring";
+
+/// The shipped platform with its addresses in a network that leads to this machine alone, rendered.
+struct Platform {
+    repo: Repo,
+    network: String,
+}
+
+impl Platform {
+    fn rendered() -> Self {
+        // One that no other run of these tests has at the same time.
+        let network = format!("127.{}.64", 64 + process::id() % 128);
+        let repo = Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        for file in ["_fleet", "control", "app"] {
+            let file = format!("environments/{file}.yaml");
+            repo.write(&file, repo.read(&file).replace("192.168.64", &network));
+        }
+        let told = repo.run(&["render"]);
+        assert_eq!(told.code, 0, "{told}");
+        Self { repo, network }
+    }
+
+    fn values(&self, addon: &str) -> Value {
+        serde_yaml::from_str(&self.repo.read(&format!("argocd-apps/{addon}/values.yaml"))).unwrap()
+    }
+
+    /// Applies the files of an add-on that make objects of this kind.
+    fn apply(&self, client: &Client, file: &str) {
+        let objects = serde_yaml::from_multiple::<Value>(&self.repo.read(&format!("argocd-apps/{file}")));
+        objects.unwrap().iter().for_each(|object| client.apply(object, NAMESPACE).unwrap());
+    }
+}
+
+/// An API server with what the operator asks for: a namespace, and the class of the volumes.
+fn cluster(name: &str) -> ApiServer {
+    let server = ApiServer::start(name).unwrap();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    server.client().apply(&namespace, "").unwrap();
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "local-path"},
+        "provisioner": "rancher.io/local-path",
+    });
+    server.client().apply(&class, "").unwrap();
+    server
+}
+
+/// Lets a Prometheus scrape a target every second.
+fn scrape(client: &Client, target: SocketAddr) {
+    let object = json!({
+        "apiVersion": "monitoring.coreos.com/v1alpha1",
+        "kind": "ScrapeConfig",
+        "metadata": {"name": "itself"},
+        "spec": {
+            "jobName": "itself",
+            "scrapeInterval": "1s",
+            "scrapeTimeout": "1s",
+            "staticConfigs": [{"targets": [target.to_string()]}],
+        },
+    });
+    client.apply(&object, NAMESPACE).unwrap();
+}
+
+fn wait_for_series(prometheus: &Prometheus, query: &str) {
+    wait_until(PATIENCE, query, || Ok(!prometheus.query(query)?.is_empty())).unwrap();
+}
+
+#[test]
+#[ignore = "needs real components: `testkit/real/fetch` brings them in"]
+fn metrics_of_a_spoke_are_on_the_hub_with_its_name_also_after_the_hub_was_away() {
+    let platform = Platform::rendered();
+    let (control, app) = (cluster("control"), cluster("app"));
+    let hub_values = platform.values("control/kube-prometheus-stack");
+    let service = &hub_values["prometheus"]["service"];
+    let promised = format!("{}:{}", text(service, "/loadBalancerIP"), service["port"]).parse().unwrap();
+    let by_proxy = TcpListener::bind((own_address().unwrap(), 0)).unwrap().local_addr().unwrap();
+    let agent = format!("{}.200:9090", platform.network).parse().unwrap();
+
+    let operator = PrometheusOperator::start(&control).unwrap();
+    scrape(control.client(), promised);
+    platform.apply(control.client(), "control/kube-prometheus-stack/manifests/fleet-rules.yaml");
+    let hub = operator.run(&hub_values, NAMESPACE, &[promised, by_proxy]).unwrap();
+    let operator = PrometheusOperator::start(&app).unwrap();
+    scrape(app.client(), agent);
+    let _agent = operator.run(&platform.values("app/prometheus-agent"), NAMESPACE, &[agent]).unwrap();
+
+    wait_for_series(&hub, r#"up{cluster="app",job="itself"} == 1"#);
+    wait_for_series(&hub, r#"up{cluster="control",job="itself"} == 1"#);
+    let rules = hub.ask("rules", &[]).unwrap();
+    assert!(!rules.pointer("/data/groups").unwrap().as_array().unwrap().is_empty());
+
+    // The way that `fleetwright verify` asks.
+    lead_to_machine(control.client(), NAMESPACE, "prometheus", (9090, by_proxy.port())).unwrap();
+    let answer = control
+        .client()
+        .get(&format!("/api/v1/namespaces/{NAMESPACE}/services/prometheus:9090/proxy/api/v1/query?query=up"));
+    assert_eq!(answer.unwrap()["data"]["result"].as_array().map(Vec::len), Some(2));
+
+    let gone = now();
+    hub.kill().unwrap();
+    sleep(Duration::from_secs(5));
+    hub.start_again().unwrap();
+    let back = now();
+    let all = back - gone - 1;
+    let meanwhile =
+        format!(r#"count_over_time(up{{cluster="app",job="itself"}}[{}s] @ {back}) >= {all}"#, back - gone);
+    wait_for_series(&hub, &meanwhile);
+}
+
+/// The time in seconds, as Prometheus writes it.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+#[ignore = "needs real components: `testkit/real/fetch` brings them in"]
+fn traces_of_a_spoke_are_on_the_hub_with_its_name_also_after_both_were_away() {
+    let platform = Platform::rendered();
+    let hub = Collector::receiving(&format!("{}.105", platform.network)).unwrap();
+    let workload = format!("{}.201", platform.network);
+    let spoke = Collector::start(&platform.values("app/opentelemetry-collector"), &workload).unwrap();
+    let arrives = |name: &str| {
+        wait_until(PATIENCE, "the span arrived", || Ok(hub.log()?.contains(name))).unwrap();
+    };
+
+    spoke.take(&span("first")).unwrap();
+    arrives("first");
+    assert!(hub.log().unwrap().contains("k8s.cluster.name: Str(app)"), "{}", hub.log().unwrap());
+
+    hub.kill().unwrap();
+    spoke.take(&span("second")).unwrap();
+    // A batch waits for a fifth of a second before it is in the queue.
+    sleep(Duration::from_secs(2));
+    spoke.kill().unwrap();
+    spoke.start_again().unwrap();
+    hub.start_again().unwrap();
+    arrives("second");
+    assert_eq!(hub.log().unwrap().matches("second").count(), 1);
+}
+
+/// A span as a workload sends it.
+fn span(name: &str) -> Value {
+    let span = json!({
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174",
+        "name": name,
+        "kind": 2,
+        "startTimeUnixNano": "1767225600000000000",
+        "endTimeUnixNano": "1767225601000000000",
+    });
+    let service = json!({"key": "service.name", "value": {"stringValue": "web"}});
+    let spans = json!({"resource": {"attributes": [service]}, "scopeSpans": [{"spans": [span]}]});
+    json!({"resourceSpans": [spans]})
+}
