@@ -12,7 +12,7 @@ use crate::cluster::{Client, ClusterError};
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::run::{Pipeline, Settings, UNKNOWN_BASE};
-use crate::service::{self, Candidate, LeaseName, Runner, Service};
+use crate::service::{self, Candidate, LeaseName, Runner, Service, Term};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -41,6 +41,10 @@ pub(super) struct Args {
     /// Work only while this Lease of the cluster is held, and wait for it before: so of several replicas one works.
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "once")]
     lease: Option<LeaseName>,
+    /// How long the Lease is held after it was last renewed: the longest time until another replica takes over.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, requires = "lease",
+          value_parser = clap::value_parser!(u32).range(3..=3600))]
+    lease_seconds: u32,
     #[command(flatten)]
     listen: Listen,
 }
@@ -96,9 +100,13 @@ async fn serve(args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, Com
     let listening =
         args.listen.start(service.monitor(), repository, service.events(), service.refresh(), cancel).await?;
     let tenure = match &args.lease {
-        None => None,
+        None => {
+            service.monitor().set_leader();
+            None
+        }
         Some(lease) => {
-            let candidate = Candidate::new(Client::connect(None).await?, lease.clone(), replica());
+            let (client, term) = (Client::connect(None).await?, Term::of_seconds(args.lease_seconds));
+            let candidate = Candidate::new(client, lease.clone(), term, replica());
             let Some(tenure) = service.follow(candidate, cancel).await? else { return Ok(Exit::Done) };
             Some(tenure)
         }

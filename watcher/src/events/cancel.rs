@@ -2,21 +2,30 @@
 //!
 //! Knows nothing of signals or of what is being stopped.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::sleep_until;
 use tracing::trace;
 
 /// A flag that can be raised once and is never lowered; clones share it.
 ///
 /// Blocking work calls [`Cancel::check`] between its steps, async code awaits [`Cancel::requested`].
 #[derive(Clone, Debug, Default)]
-pub struct Cancel {
-    requested: watch::Sender<bool>,
+pub struct Cancel(watch::Sender<State>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    is_requested: bool,
     /// When the right to work ends, if it does.
-    expiry: Arc<Mutex<Option<Instant>>>,
+    expiry: Option<Instant>,
+}
+
+impl State {
+    fn is_expired(self) -> bool {
+        self.expiry.is_some_and(|moment| moment <= Instant::now())
+    }
 }
 
 /// Work that ended early, since a stop was requested.
@@ -27,22 +36,22 @@ pub struct Stopped;
 impl Cancel {
     /// Asks everything that holds a clone to stop.
     pub fn request(&self) {
-        self.requested.send_replace(true);
+        self.0.send_modify(|state| state.is_requested = true);
     }
 
     /// Lets work go on until a moment, unless an earlier one has passed: then it stays stopped.
     pub fn expire_at(&self, moment: Instant) {
-        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        if !expiry.is_some_and(|earlier| earlier <= Instant::now()) {
-            *expiry = Some(moment);
-        }
+        self.0.send_modify(|state| {
+            if !state.is_expired() {
+                state.expiry = Some(moment);
+            }
+        });
     }
 
     /// Returns whether the moment has passed until which work may go on.
     #[must_use]
     pub fn is_expired(&self) -> bool {
-        let expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        expiry.is_some_and(|moment| moment <= Instant::now())
+        self.0.borrow().is_expired()
     }
 
     /// Ends work at a step boundary if a stop has been requested.
@@ -54,13 +63,24 @@ impl Cancel {
     /// Returns whether work has to stop.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        *self.requested.borrow() || self.is_expired()
+        let state = *self.0.borrow();
+        state.is_requested || state.is_expired()
     }
 
-    /// Waits until a stop is requested.
+    /// Waits until work has to stop.
     pub async fn requested(&self) {
-        // The channel stays open as long as `self` holds its sender.
-        let _ = self.requested.subscribe().wait_for(|requested| *requested).await;
+        let mut changes = self.0.subscribe();
+        loop {
+            let State { is_requested, expiry } = *changes.borrow_and_update();
+            if is_requested {
+                return;
+            }
+            tokio::select! {
+                // The channel stays open as long as `self` holds its sender.
+                _ = changes.changed() => {}
+                () = sleep_until(expiry.unwrap_or_else(Instant::now).into()), if expiry.is_some() => return,
+            }
+        }
     }
 }
 
@@ -128,5 +148,18 @@ mod tests {
         cancel.request();
         waiting.await.unwrap();
         cancel.requested().await;
+    }
+    #[tokio::test(start_paused = true)]
+    async fn work_that_no_one_prolongs_has_to_stop_by_itself() {
+        let cancel = Cancel::default();
+        let (now, minute) = (tokio::time::Instant::now(), std::time::Duration::from_mins(1));
+        cancel.expire_at((now + minute).into_std());
+        let prolonged = cancel.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(minute / 2).await;
+            prolonged.expire_at((now + 2 * minute).into_std());
+        });
+        cancel.requested().await;
+        assert_eq!(now.elapsed(), 2 * minute);
     }
 }

@@ -32,3 +32,18 @@ pub enum Event {
     /// A user asked for something to be done again: what was done before does not count.
     Asked,
 }
+
+impl Event {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Moved, Self::Changed, Self::Asked];
+
+    /// Returns what it is called.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Changed => "changed",
+            Self::Asked => "asked",
+        }
+    }
+}

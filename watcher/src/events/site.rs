@@ -1,6 +1,7 @@
 //! The routes of the service: health, readiness, metrics and the webhook. Knows nothing of connections.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -43,7 +44,7 @@ impl Site {
     /// Returns the routes.
     pub fn into_router(self) -> Router {
         let mut routes = Router::new()
-            .route("/healthz", get("alive\n"))
+            .route("/healthz", get(liveness))
             .route("/readyz", get(readiness))
             .route("/metrics", get(show_metrics));
         if let Some(webhook) = &self.webhook {
@@ -53,8 +54,12 @@ impl Site {
     }
 }
 
+async fn liveness(State(site): State<Arc<Site>>) -> (StatusCode, &'static str) {
+    site.monitor.liveness(Instant::now())
+}
+
 async fn readiness(State(site): State<Arc<Site>>) -> (StatusCode, String) {
-    site.monitor.readiness()
+    site.monitor.readiness(Instant::now())
 }
 
 async fn show_metrics(State(site): State<Arc<Site>>) -> Response {

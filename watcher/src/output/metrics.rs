@@ -35,6 +35,8 @@ pub struct Metrics {
     pub accept_failures: Counter,
     /// Bytes of deliveries that are held.
     pub buffered_bytes: Gauge<u64, AtomicU64>,
+    /// Whether this replica works: 1, or 0 while it waits for the Lease.
+    pub leader: Gauge<u64, AtomicU64>,
     /// Hints that wait for the queue.
     pub pending_hints: Gauge<u64, AtomicU64>,
     queue_age: Gauge<f64, AtomicU64>,
@@ -68,6 +70,7 @@ impl Metrics {
             connections_cut: added(to, "http_connections_cut", "Connections closed early, by reason"),
             accept_failures: added(to, "http_accept_failures", "Connections that could not be accepted"),
             buffered_bytes: in_unit(to, "webhook_buffered", "Deliveries being received", Unit::Bytes, count),
+            leader: added(to, "leader", "1 if this replica works, 0 while it waits for the Lease"),
             pending_hints: added(to, "pending_hints", "Hints that wait for the queue"),
             queue_age: in_unit(to, "queue_age", "Age of the first unanswered event", Unit::Seconds, moment()),
             unanswered_since: Arc::default(),
@@ -214,6 +217,7 @@ mod tests {
         fleetwright_webhook_deliveries_lost_total 0
         fleetwright_http_accept_failures_total 0
         fleetwright_webhook_buffered_bytes 0
+        fleetwright_leader 0
         fleetwright_pending_hints 0
         fleetwright_queue_age_seconds 0.0
         fleetwright_push_to_pull_request_seconds_sum 0.0
@@ -235,6 +239,7 @@ mod tests {
         metrics.count_connection_cut("slow");
         metrics.accept_failures.inc();
         metrics.buffered_bytes.set(512);
+        metrics.leader.set(1);
         metrics.pending_hints.set(3);
         let now = Instant::now();
         metrics.set_unanswered_since(Some(now));
@@ -254,6 +259,7 @@ mod tests {
         fleetwright_http_connections_cut_total{reason="slow"} 1
         fleetwright_http_accept_failures_total 1
         fleetwright_webhook_buffered_bytes 512
+        fleetwright_leader 1
         fleetwright_pending_hints 3
         fleetwright_queue_age_seconds 90.0
         fleetwright_github_budget_left{of="requests"} 4900

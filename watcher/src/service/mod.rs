@@ -20,7 +20,7 @@ use crate::events::site::Refresh;
 use crate::events::{Cancel, Event, Events, Monitor, Outcome, Queue, Request, Settings, dispatch};
 use crate::run::{Pipeline, RunReport};
 
-pub use lease::{Candidate, LeaseName, Tenure};
+pub use lease::{Candidate, LeaseName, Tenure, Term};
 pub use runner::{Runner, failure};
 
 /// Hints that may wait while a run is under way; sources keep one more each.
@@ -84,21 +84,15 @@ impl Service {
     }
 
     /// Waits for a Lease, ready to take over; nothing if a stop is requested before. What is reported meanwhile is
-    /// found by the first look.
+    /// passed on to the holder.
     pub async fn follow(
         &mut self,
         candidate: Candidate,
         cancel: &Cancel,
     ) -> Result<Option<Tenure>, CommandError> {
-        self.monitor.set_ready();
-        let won = candidate.win(cancel);
-        tokio::pin!(won);
-        loop {
-            tokio::select! {
-                tenure = &mut won => return Ok(Some(tenure?)),
-                () = cancel.requested() => return Ok(None),
-                _ = self.receiver.recv() => {}
-            }
+        tokio::select! {
+            tenure = candidate.win(&mut self.receiver, &self.events, &self.monitor, cancel) => Ok(Some(tenure?)),
+            () = cancel.requested() => Ok(None),
         }
     }
 
@@ -117,7 +111,7 @@ impl Service {
         };
         // The seed only spreads retries of several services over time.
         let queue = Queue::new(Settings::default(), u64::from(std::process::id()));
-        let watch = |queue: &Queue| monitor.metrics.set_unanswered_since(queue.unanswered_since());
+        let watch = |queue: &Queue| monitor.observe_queue(queue);
         dispatch::serve(queue, receiver, run, cancel, watch).await;
         Ok(())
     }

@@ -14,7 +14,6 @@ mod clusters;
 mod fleet;
 mod flows;
 mod helm;
-mod lease;
 mod platform;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]
 #[path = "../cli/repo.rs"]

@@ -17,17 +17,17 @@ use crate::github::{MOVED, pulls, status};
 use crate::platform::{APP_HEAD, CONTROL, World, without_host};
 use crate::service::{PATIENCE, Service, draw};
 
-const SECRET: &str = "a secret of the test";
+pub const SECRET: &str = "a secret of the test";
 const WEBHOOK: u64 = 7;
 const POLL: &str = "1";
 /// As good as not polling.
-const NEVER: &str = "36000";
+pub const NEVER: &str = "36000";
 
 /// A repository on GitHub, and a user with a cache and nothing else.
 pub struct Hosted {
-    github: GitHub,
+    pub github: GitHub,
     git: Server,
-    world: World,
+    pub world: World,
 }
 
 impl Hosted {
@@ -61,10 +61,19 @@ impl Hosted {
         without_host(env!("CARGO_BIN_EXE_fleetwright"))
     }
 
-    /// Starts a service that keeps its mirror at `mirror`.
-    fn start(&self, mirror: &str, poll: &str, more: &[&str]) -> Service {
+    /// Returns the command of a service, with its token.
+    pub fn service(&self) -> Command {
         let mut command = Self::command();
         command.current_dir(self.world.beside("")).env("FLEETWRIGHT_TOKEN", github::TOKEN);
+        command
+    }
+
+    /// Starts a service that keeps its mirror at `mirror`.
+    fn start(&self, mirror: &str, poll: &str, more: &[&str]) -> Service {
+        self.start_by(self.service(), mirror, poll, more)
+    }
+
+    fn start_by(&self, command: Command, mirror: &str, poll: &str, more: &[&str]) -> Service {
         let (arguments, mirror) = (self.arguments(), self.place(mirror));
         let mut all: Vec<&str> = arguments.iter().map(String::as_str).collect();
         all.extend(["--mirror", &mirror, "--poll", poll]);
@@ -74,16 +83,27 @@ impl Hosted {
 
     /// Starts a service that listens, and returns where.
     fn listening(&self, poll: &str, more: &[&str]) -> (Service, SocketAddr) {
+        self.listening_by(self.service(), "mirror", poll, more)
+    }
+
+    /// Starts a service by a command, and returns where it listens.
+    pub fn listening_by(
+        &self,
+        command: Command,
+        mirror: &str,
+        poll: &str,
+        more: &[&str],
+    ) -> (Service, SocketAddr) {
         let secret = self.place("secret");
         let listen = ["--listen", "127.0.0.1:0", "--webhook-secret-file", &secret];
-        let service = self.start("mirror", poll, &[&listen, more].concat());
+        let service = self.start_by(command, mirror, poll, &[&listen, more].concat());
         let address = service.wait_for("listening").pop().unwrap();
         assert_eq!(address["receives_webhooks"], Value::Bool(true));
         (service, address["address"].as_str().unwrap().parse().unwrap())
     }
 
     /// Waits until something holds of what people see.
-    fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !holds(self) {
             assert!(Instant::now() < end, "{what} did not come about:\n{}", pulls(&self.github));
@@ -112,7 +132,7 @@ pub fn metrics(address: SocketAddr) -> String {
 }
 
 /// Delivers what GitHub would, signed with `secret`, and returns the status of the answer.
-fn deliver(address: SocketAddr, event: &str, id: &str, secret: &str, body: &str) -> String {
+pub fn deliver(address: SocketAddr, event: &str, id: &str, secret: &str, body: &str) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body.as_bytes());
     let signature = tag.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     let request = format!(

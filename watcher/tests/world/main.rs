@@ -8,6 +8,7 @@
 #[cfg(target_os = "linux")]
 mod confined;
 mod edits;
+mod failovers;
 mod forged;
 mod github;
 mod github_service;
