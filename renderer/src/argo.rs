@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::key_path::{Step, key, keys};
 use crate::tree::{Below, walk};
 use crate::yaml::{self, Value};
@@ -53,7 +55,7 @@ pub struct Registered {
 }
 
 /// An Application that is written out, or that an `ApplicationSet` makes, as Argo CD has it once it is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// Its name.
     pub name: String,
@@ -68,7 +70,7 @@ pub struct Desired {
 }
 
 /// What an Application takes objects or values from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredSource {
     /// The repository.
     pub repository: String,

@@ -3,6 +3,7 @@
 //! Knows no cluster: which group one belongs to is for the inventory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,20 @@ pub struct Group {
     /// The clusters: those that fit all that is given here; those that no other group takes if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clusters: Option<ClusterChoice>,
+    /// How long all of it has to be synced and healthy before the next group is released, such as `30m`; not at all if
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Soak>,
+    /// Whether the group's pull request waits until this is taken away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
+
+/// A span of time: a number and a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = r"^[1-9][0-9]{0,3}[smhd]$", "x-hint" = Soak::HINT))]
+pub struct Soak(Duration);
 
 /// Which clusters a group takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +60,41 @@ pub struct ClusterChoice {
     /// Clusters with one of these names; of any name if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+}
+
+impl Soak {
+    const HINT: &str = "write a number up to 9999 and a unit: `90s`, `30m`, `2h` or `1d`";
+    /// The units with their seconds, the largest first.
+    const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+    /// Returns how long it is.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Soak {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let read = || {
+            let unit = text.chars().last()?;
+            let (_, seconds) = Self::UNITS.into_iter().find(|(name, _)| *name == unit)?;
+            let number: u16 = text.strip_suffix(unit)?.parse().ok()?;
+            Some(Self(Duration::from_secs(u64::from(number) * seconds)))
+        };
+        read().ok_or(Self::HINT)
+    }
+}
+
+impl From<Soak> for String {
+    fn from(Soak(span): Soak) -> Self {
+        let seconds = span.as_secs();
+        let fits = |(_, unit): &&(char, u64)| seconds % unit == 0;
+        let (name, unit) = Soak::UNITS.iter().find(fits).expect("each number of seconds is one of seconds");
+        format!("{}{name}", seconds / unit)
+    }
 }
 
 impl Groups {
@@ -68,6 +117,8 @@ impl Default for Groups {
         let group = |role: Role| Group {
             name: GroupName::parse(role.as_str()).expect("a role is a name"),
             clusters: Some(ClusterChoice { roles: [role].into(), ..ClusterChoice::default() }),
+            soak: None,
+            paused: false,
         };
         Self(Role::ALL.map(group).into())
     }

@@ -33,7 +33,7 @@ pub use facts::{
 };
 pub use files::{FLEET_FILE, MAX_CLUSTER_WEIGHT, MAX_FILE_BYTES};
 pub(crate) use files::{own_cluster, parse_file};
-pub use groups::{ClusterChoice, Group, Groups};
+pub use groups::{ClusterChoice, Group, Groups, Soak};
 pub use model::{Cluster, Fleet, Inventory};
 pub use own::OwnFacts;
 pub use role::Role;

@@ -117,7 +117,7 @@ mod tests {
         json!({
             "repository": {"url": "https://git.example.com/x.git", "branch": "main"},
             "charts": {"mirror": "https://m.internal", "exceptions": {"https://a.example.com": "oci://b.internal"}},
-            "groups": [{"name": "canary", "clusters": {"roles": ["app"], "labels": {"wave": "1"}, "names": ["a"]}}, {"name": "rest"}],
+            "groups": [{"name": "canary", "clusters": {"roles": ["app"], "labels": {"wave": "1"}, "names": ["a"]}, "soak": "30m"}, {"name": "rest", "paused": true}],
             "storageClass": "fast", "ports": {"loki": 80}, "nodeNetworks": ["10.0.0.0/8"],
             "machines": {"db": {"address": "10.4.0.1", "port": 3306, "metricsPort": 9104}},
             "logs": {"tenant": "platform"},

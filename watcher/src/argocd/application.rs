@@ -373,6 +373,12 @@ impl Kept for ResourceResult {
 }
 
 impl Application {
+    /// Returns when it last became what it is: by a sync that ended, or a change of its health.
+    pub(super) fn changed(&self) -> Option<SystemTime> {
+        let ended = self.status.operation_state.as_ref().and_then(|operation| operation.finished_at);
+        self.status.health.last_transition_time.max(ended)
+    }
+
     /// Returns its sources, however many there are.
     #[must_use]
     pub fn sources(&self) -> &[Source] {

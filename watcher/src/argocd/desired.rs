@@ -8,6 +8,7 @@ use renderer::inventory::{self, Inventory, InventoryCache};
 use renderer::path::{ClusterName, RepoPath};
 use renderer::problem::Problem;
 use renderer::snapshot::Snapshot;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::cluster::Key;
 
@@ -15,11 +16,12 @@ use crate::cluster::Key;
 const ARGO_CD: &str = "argocd";
 
 /// What the rendered files of a revision ask for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DesiredFleet {
     /// The repository that Argo CD reads, as the fleet names it.
     pub repository: String,
     /// The Applications.
+    #[serde(serialize_with = "as_pairs", deserialize_with = "of_pairs")]
     pub applications: BTreeMap<Key, Wanted>,
     /// The names of the `ApplicationSet`s, each with whether it makes Applications that no file names.
     pub sets: BTreeMap<String, bool>,
@@ -30,7 +32,7 @@ pub struct DesiredFleet {
 }
 
 /// An Application that is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Wanted {
     /// What it is made of.
     pub desired: Desired,
@@ -90,6 +92,17 @@ impl DesiredFleet {
         self.applications.keys().next().map_or(ARGO_CD, |key| &key.namespace)
     }
 
+    /// Returns what is asked for of the clusters of a group, with what brings it in; nothing if nothing is.
+    #[must_use]
+    pub fn of_group(&self, group: &str) -> Option<Self> {
+        let is_its = |wanted: &Wanted| wanted.group.as_deref() == Some(group);
+        let has_own = self.applications.values().any(is_its);
+        let its = self.applications.iter().filter(|(_, wanted)| wanted.is_root() || is_its(wanted));
+        let applications = its.map(|(key, wanted)| (key.clone(), wanted.clone())).collect();
+        let (repository, groups) = (self.repository.clone(), self.groups.clone());
+        has_own.then(|| Self { repository, applications, groups, ..Self::default() })
+    }
+
     /// Leaves only what is for the Argo CD of one hub: the one whose `ApplicationSet` is there, or the only one.
     ///
     /// Returns the hubs between which nothing decides.
@@ -116,4 +129,13 @@ impl Wanted {
         let reads_all = |path: &str| path.trim_end_matches('/') == renderer::snapshot::OUTPUT;
         self.desired.set.is_none() && self.desired.sources.iter().any(|source| reads_all(&source.path))
     }
+}
+
+/// Writes a map whose keys are no text.
+fn as_pairs<S: Serializer>(map: &BTreeMap<Key, Wanted>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(map)
+}
+
+fn of_pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Key, Wanted>, D::Error> {
+    Ok(Vec::deserialize(deserializer)?.into_iter().collect())
 }

@@ -164,7 +164,8 @@ fn running(application: &Application) -> Option<Verdict> {
     let is_lasting = running.retry_count >= TRIES && (failed || faults::is_lasting(&running.message));
     if is_lasting {
         let error = faults::first(application).unwrap_or_default();
-        return Some((State::Failed, Some(format!("sync failed {} times: {error}", running.retry_count))));
+        // Without the number of tries, which would make another reason of the same one.
+        return Some((State::Failed, Some(format!("sync fails again and again: {error}"))));
     }
     let message = if running.sync_result.resources.is_empty() {
         Some(faults::shown(&running.message)).filter(|message| !message.is_empty())
@@ -201,7 +202,7 @@ fn synced(
     }
     let heals = operation.map_or(0, |operation| operation.operation.sync.auto_heal_attempts_count);
     if heals >= HEALS {
-        return failed(format!("{heals} syncs in a row succeeded and changed nothing: {different}"));
+        return failed(format!("{HEALS} syncs in a row succeeded and changed nothing: {different}"));
     }
     Some(waiting(format!("a sync is due: {different}")))
 }
@@ -228,9 +229,7 @@ fn leaves_only(application: &Application) -> bool {
 fn health(application: &Application, now: SystemTime) -> Verdict {
     let health = &application.status.health;
     let error = faults::first(application);
-    let ended = application.status.operation_state.as_ref().and_then(|operation| operation.finished_at);
-    let since = health.last_transition_time.max(ended);
-    let lasts = since.and_then(|since| now.duration_since(since).ok()).unwrap_or_default();
+    let lasts = application.changed().and_then(|since| now.duration_since(since).ok()).unwrap_or_default();
     let with =
         |text: &str| Some(error.clone().map_or_else(|| text.to_owned(), |error| format!("{text}: {error}")));
     match health.status {

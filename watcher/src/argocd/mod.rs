@@ -13,10 +13,14 @@ mod rollout;
 mod show;
 #[cfg(test)]
 mod tests;
+mod wave;
 
 pub use application::{Application, ApplicationSet, HealthStatus, OperationState, REFRESH, SyncStatus};
 pub use desired::{DesiredFleet, Wanted};
 pub use judge::{DEGRADED_FOR, Reach, State};
 pub use removal::{Removal, digest, removals};
-pub use rollout::{ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Stage, rollout};
+pub use rollout::{
+    ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Stage, rollout, states,
+};
 pub use show::{document, markdown, text};
+pub use wave::{Soaked, Stop, Wave, wave};

@@ -81,6 +81,9 @@ pub struct ApplicationState {
     /// Since when it has its health.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "moment")]
     pub since: Option<SystemTime>,
+    /// When a sync or a change of its health last made it what it is.
+    #[serde(skip)]
+    pub changed: Option<SystemTime>,
 }
 
 /// What became of a group.
@@ -137,11 +140,17 @@ pub enum Stage {
 }
 
 /// Decides what became of a revision. `reach` returns whether a commit that Argo CD names is that one or a later one.
-pub fn rollout(
+pub fn rollout(question: Question<'_>, observed: Observed<'_>, reach: impl FnMut(&str) -> Reach) -> Rollout {
+    let applications = states(question, observed, reach);
+    Rollout { applications, leftovers: leftovers(question.fleet, observed) }
+}
+
+/// Decides what became of each Application that a revision asks for.
+pub fn states(
     question: Question<'_>,
     observed: Observed<'_>,
     mut reach: impl FnMut(&str) -> Reach,
-) -> Rollout {
+) -> Vec<ApplicationState> {
     let Question { fleet, revision, now } = question;
     let mut applications = Vec::with_capacity(fleet.applications.len());
     for (key, wanted) in &fleet.applications {
@@ -163,7 +172,7 @@ pub fn rollout(
         let group = place(&it.group).unwrap_or(usize::MAX);
         (!it.is_root, group, it.cluster.clone(), it.key.clone())
     });
-    Rollout { applications, leftovers: leftovers(fleet, observed) }
+    applications
 }
 
 impl Leftover {
@@ -274,6 +283,7 @@ fn state(
         health: live.map(|live| live.status.health.status),
         revision: live.and_then(|live| live.revision_of(repository)),
         since: live.and_then(|live| live.status.health.last_transition_time),
+        changed: live.and_then(Application::changed),
     }
 }
 

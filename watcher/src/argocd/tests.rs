@@ -244,7 +244,7 @@ fn a_sync_that_is_tried_without_end_fails_once_it_fails_the_same_way_again_and_a
     assert_eq!(after(syncing(1, invalid)), format!("progressing: syncing: Deployment web/web: {invalid}"));
     assert_eq!(
         after(syncing(3, invalid)),
-        format!("failed: sync failed 3 times: Deployment web/web: {invalid}")
+        format!("failed: sync fails again and again: Deployment web/web: {invalid}")
     );
     let crd = "the server could not find the requested resource";
     assert!(after(syncing(30, crd)).starts_with("progressing: "), "a definition may still come");

@@ -8,9 +8,11 @@ use tracing::info;
 use super::options::{ForgeName, Listen, RemoteArgs};
 use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_text};
+use crate::argocd::Application;
 use crate::cluster::{Client, ClusterError};
 use crate::error::CommandError;
 use crate::events::Cancel;
+use crate::live::Hub;
 use crate::run::{Pipeline, Settings, UNKNOWN_BASE};
 use crate::service::{self, Candidate, LeaseName, Runner, Service, Term};
 
@@ -38,6 +40,10 @@ pub(super) struct Args {
     /// as no rule, status or check is in the way.
     #[arg(long)]
     merge_reviewed: bool,
+    /// Ask the Argo CD of this context of the kubeconfig what became of each group, and release the next one once it is
+    /// synced and healthy. The default is the cluster of the pod, if Argo CD is there; otherwise the merge counts.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
     /// Work only while this Lease of the cluster is held, and wait for it before: so of several replicas one works.
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "once")]
     lease: Option<LeaseName>,
@@ -59,7 +65,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let pipeline = pipeline(global, args)?;
     let runner = Runner::new(global.repo.display().to_string(), pipeline, !global.is_json());
     until_stopped(async |cancel: &Cancel| {
-        if args.once { once(global, runner, cancel).await } else { serve(args, runner, cancel).await }
+        if args.once { once(global, args, runner, cancel).await } else { serve(args, runner, cancel).await }
     })
 }
 
@@ -84,7 +90,18 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
     Ok(Pipeline::new(upstream, home, settings))
 }
 
-async fn once(global: &Global, runner: Runner, cancel: &Cancel) -> Result<Exit, CommandError> {
+/// Returns the cluster whose Argo CD is asked, if one is.
+async fn hub(args: &Args) -> Result<Option<Client>, CommandError> {
+    Ok(match &args.context {
+        Some(context) => Some(Client::connect(Some(context)).await?),
+        None => Client::of_own_cluster::<Application>().await?,
+    })
+}
+
+async fn once(global: &Global, args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, CommandError> {
+    if let Some(hub) = hub(args).await? {
+        runner.ask(Hub::follow(hub, None, cancel.clone()));
+    }
     let report = service::once(runner, cancel).await?;
     if global.is_json() {
         print_json(&report.to_json());
@@ -111,6 +128,9 @@ async fn serve(args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, Com
             Some(tenure)
         }
     };
+    if let Some(hub) = hub(args).await? {
+        service.ask(hub, cancel);
+    }
     if let Some((_, true)) = listening {
         service.sweep_deliveries(args.listen.webhook_id());
     }

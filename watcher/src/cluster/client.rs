@@ -47,6 +47,20 @@ impl Client {
         Self::new(config, place)
     }
 
+    /// Returns the cluster that this pod is in, if it serves a kind; nothing outside of a pod.
+    pub async fn of_own_cluster<K: Kind>() -> Result<Option<Self>, ClusterError> {
+        let Some(config) = Self::of_pod(None) else { return Ok(None) };
+        let place = config.cluster_url.to_string();
+        let client = Self::new(config, place)?;
+        let served = client.inner.list_api_group_resources(&format!("{}/{}", K::GROUP, K::VERSION)).await;
+        Ok(match served {
+            Ok(served) => served.resources.iter().any(|it| it.name == K::PLURAL).then_some(client),
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
+            // What is in the way shows when it is asked for something.
+            Err(_) => Some(client),
+        })
+    }
+
     fn of_pod(context: Option<&str>) -> Option<Config> {
         if context.is_some() { None } else { Config::incluster().ok() }
     }

@@ -32,7 +32,7 @@ pub trait Kind: Clone + Debug + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// The name of an object in its namespace.
-#[derive(Clone, Debug, Default, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, Default, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[display("{namespace}/{name}")]
 pub struct Key {
     /// The namespace.

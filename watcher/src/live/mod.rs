@@ -3,18 +3,21 @@
 //! Decides nothing: what follows from what was read is for `argocd`.
 
 mod ask;
+mod hub;
 mod prune;
 mod reach;
 mod view;
 mod wait;
 
 use renderer::path::RepoPath;
+use renderer::problem::Problem;
 use renderer::snapshot::OUTPUT;
 
 use crate::argocd::DesiredFleet;
 use crate::error::CommandError;
-use crate::git::{BlobCache, Repository, Revision};
+use crate::git::{BlobCache, GitError, Repository, Revision};
 
+pub use hub::{Hub, Look, Standing, Watched};
 pub use prune::{leftovers, prune};
 pub use reach::Known;
 pub use view::View;
@@ -22,9 +25,17 @@ pub use wait::{Ended, Wait};
 
 /// Reads what the rendered files of a revision ask for.
 pub fn desired(repository: &Repository, revision: Revision) -> Result<DesiredFleet, CommandError> {
+    let in_revision = |problems| CommandError::ProblemsIn { revision: revision.short(), problems };
+    read(repository, revision)?.map_err(in_revision)
+}
+
+/// Reads what the rendered files of a revision ask for, or what is wrong with them.
+pub(crate) fn read(
+    repository: &Repository,
+    revision: Revision,
+) -> Result<Result<DesiredFleet, Vec<Problem>>, GitError> {
     let (snapshot, _) = repository.snapshot(revision, &mut BlobCache::default())?;
     let root = RepoPath::parse(OUTPUT).expect("the folder's name is a path");
     let files = repository.files_of_folders(revision, &root)?;
-    let in_revision = |problems| CommandError::ProblemsIn { revision: revision.short(), problems };
-    DesiredFleet::read(&snapshot, &files).map_err(in_revision)
+    Ok(DesiredFleet::read(&snapshot, &files))
 }

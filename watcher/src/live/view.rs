@@ -43,15 +43,25 @@ impl View {
             view = Self::start(client, fleet.namespace()) => view?,
             () = cancel.requested() => return Err(Stopped.into()),
         };
-        let is_there = |hub: &str| view.observed().sets.keys().any(|set| set.name == hub);
+        view.narrow(fleet)?;
+        Ok(view)
+    }
+
+    /// Leaves of what is desired what is for the hub whose `ApplicationSet`s are there.
+    pub(super) fn narrow(&self, fleet: &mut DesiredFleet) -> Result<(), CommandError> {
+        let is_there = |hub: &str| self.observed().sets.keys().any(|set| set.name == hub);
         fleet.of_one_hub(is_there).map_err(|hubs| {
             let hubs = renderer::plural::quoted(hubs);
             CommandError::usage(
                 format!("it is not clear which hub this is: {hubs}"),
                 "name the context of one of them with `--context NAME`; a hub is known by its ApplicationSet",
             )
-        })?;
-        Ok(view)
+        })
+    }
+
+    /// Returns the namespace that is watched.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Starts two watches, and returns once both have listed what there is.

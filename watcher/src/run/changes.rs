@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use renderer::inventory::{Inventory, OwnFacts};
+use renderer::inventory::{Groups, Inventory, OwnFacts};
 use renderer::path::{AddonName, ClusterName, GroupName, RepoPath};
 use renderer::plan::{self, Facts, FileChange, MAX_COMPARED_BYTES, Plan, Published};
 use renderer::render::{Rendered, RenderedFile};
@@ -19,7 +19,7 @@ const MAX_PUBLISHED_BYTES: usize = 256 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Fleet {
     /// The groups, in the order of their release.
-    pub order: Vec<GroupName>,
+    pub order: Groups,
     /// The clusters that are described, with their groups.
     pub groups: BTreeMap<ClusterName, GroupName>,
     /// How many files are rendered.
@@ -64,7 +64,7 @@ impl Fleet {
             (cluster.name.clone(), OwnFacts::of(cluster, hub))
         });
         Ok(Self {
-            order: rendered.inventory.fleet.facts.groups.names(),
+            order: rendered.inventory.fleet.facts.groups.clone(),
             groups: members(&rendered.inventory),
             files: rendered.file_count(),
             published: before(rendered, &changes),
@@ -84,7 +84,7 @@ impl Fleet {
     pub(super) fn plan(self, gone: &BTreeMap<ClusterName, GroupName>) -> Vec<GroupPlan> {
         let facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
         let group_of = |cluster: &ClusterName| self.groups.get(cluster).or_else(|| gone.get(cluster));
-        by_group(&self.order, self.changes, &self.published, &facts, group_of)
+        by_group(&self.order.names(), self.changes, &self.published, &facts, group_of)
     }
 }
 

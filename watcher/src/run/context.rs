@@ -7,6 +7,7 @@ use super::worker::WorkerSettings;
 use crate::events::Cancel;
 use crate::forge::Forge;
 use crate::git::{Repository, Revision, Upstream};
+use crate::live::Hub;
 
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
@@ -40,6 +41,8 @@ pub(super) struct Context<'a> {
     pub upstream: &'a Upstream,
     pub forge: &'a dyn Forge,
     pub settings: &'a Settings,
+    /// The Argo CD that is asked what became of groups, if one is.
+    pub hub: Option<&'a Hub>,
     pub cancel: &'a Cancel,
 }
 

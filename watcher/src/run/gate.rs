@@ -1,4 +1,5 @@
-//! The gate `fleetwright/order`: rendered files of a group are not merged while the plan of a group before it is not empty.
+//! The gate `fleetwright/order`: rendered files of a group are not merged while the plan of a group before it is not
+//! empty, or while that is not synced and healthy.
 //!
 //! What counts is what a head holds and what the base branch still lacks, never what a branch is called or
 //! whether a pull request is open: one that was closed by hand leaves its plan behind.
@@ -18,6 +19,8 @@ use crate::git::{Entry, GitError, Repository, Revision, Upstream, blob_id};
 
 /// The commit status by which the pull request of a group waits for those of the groups before it.
 pub const ORDER: &str = "fleetwright/order";
+/// The label by which a pull request is not merged for now.
+pub const PAUSE_LABEL: &str = "fleetwright: pause";
 
 /// What has to be on the base branch before what a head changes.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(super) enum Gate {
         stages: Vec<Stage>,
         /// Which of them the files of a cluster belong to.
         clusters: BTreeMap<ClusterName, usize>,
+        /// Whether Argo CD is asked what became of them.
+        is_asked: bool,
     },
 }
 
@@ -40,7 +45,21 @@ pub(super) struct Stage {
     pub left: BTreeMap<String, Option<Entry>>,
     /// Where the plan stands.
     pub reason: String,
+    /// Why the groups after it wait, although nothing is left.
+    pub hold: Option<Hold>,
+    /// Whether its own pull request waits until a fact is taken away.
+    pub is_paused: bool,
 }
+
+/// Why what is merged has to be waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hold {
+    pub state: StatusState,
+    pub reason: String,
+}
+
+/// The status of what is in the first group.
+const NOTHING_FIRST: &str = "nothing has to be merged first";
 
 /// What a head changes of the rendered files: the folders right below the output folder, by name.
 pub(super) type Folders = BTreeSet<String>;
@@ -58,28 +77,61 @@ impl Gate {
         if folders.is_some_and(BTreeSet::is_empty) {
             return Ok(status(StatusState::Success, "no rendered file is changed"));
         }
-        let before: &[Stage] = match self {
-            _ if own == Some(0) => &[],
-            Self::Known { stages, clusters } => {
-                // What belongs to no cluster waits for all.
-                let of_folder = |folder: &String| clusters.get(folder.as_str()).copied();
-                let last = || folders?.iter().map(of_folder).collect::<Option<Vec<_>>>()?.into_iter().max();
-                stages.get(..own.or_else(last).unwrap_or(stages.len() - 1)).unwrap_or(stages)
+        let Self::Known { stages, clusters, is_asked } = self else {
+            if own == Some(0) {
+                return Ok(status(StatusState::Success, NOTHING_FIRST));
             }
-            Self::Unknown => {
-                let reason = "waits until it is known what has to be merged first: the base does not render";
-                return Ok(status(StatusState::Pending, reason));
-            }
+            let reason = "waits until it is known what has to be merged first: the base does not render";
+            return Ok(status(StatusState::Pending, reason));
         };
-        for Stage { left, reason } in before {
+        let (first, last) = span(own, folders, clusters, stages.len() - 1);
+        if own.and_then(|own| stages.get(own)).is_some_and(|own| own.is_paused) {
+            return Ok(status(StatusState::Pending, &format!("paused in {FLEET_FILE}")));
+        }
+        for Stage { left, reason, .. } in stages.iter().take(last) {
             for (path, wanted) in left {
                 if !has(path, wanted.as_ref())? {
                     return Ok(status(StatusState::Pending, reason));
                 }
             }
         }
-        Ok(status(StatusState::Success, "nothing has to be merged first"))
+        // What a head changes itself is not waited for: a group that fails is put right by a change of it.
+        let holds = || stages.iter().take(first).filter_map(|stage| stage.hold.as_ref());
+        let stopped = holds().find(|hold| hold.state == StatusState::Failure);
+        Ok(match stopped.or_else(|| holds().next()) {
+            Some(hold) => status(hold.state, &hold.reason),
+            None if last == 0 => status(StatusState::Success, NOTHING_FIRST),
+            None if *is_asked => {
+                status(StatusState::Success, "what comes first is merged, synced and healthy")
+            }
+            None => status(StatusState::Success, "what comes first is merged (Argo CD is not asked)"),
+        })
     }
+
+    /// Takes in what the merged groups have come to, if Argo CD is asked.
+    pub(super) fn wait_for(&mut self, holds: Option<Vec<Option<Hold>>>) {
+        if let (Self::Known { stages, is_asked, .. }, Some(holds)) = (self, holds) {
+            *is_asked = true;
+            for (stage, hold) in stages.iter_mut().zip(holds) {
+                stage.hold = hold;
+            }
+        }
+    }
+}
+
+/// Returns the first and the last group that a head changes. What belongs to no cluster waits for all.
+fn span(
+    own: Option<usize>,
+    folders: Option<&Folders>,
+    clusters: &BTreeMap<ClusterName, usize>,
+    last: usize,
+) -> (usize, usize) {
+    if let Some(own) = own {
+        return (own, own);
+    }
+    let of_folder = |folder: &String| clusters.get(folder.as_str()).copied().unwrap_or(last);
+    let changed = || folders.into_iter().flatten().map(of_folder);
+    (changed().min().unwrap_or(last), changed().max().unwrap_or(last))
 }
 
 /// Returns what a group's plan makes of each file that it changes.
@@ -194,11 +246,14 @@ mod tests {
         let stage = |(name, left): (&str, &[&str])| Stage {
             left: left.iter().map(|path| ((*path).to_owned(), Some(Entry::of_file(b"new")))).collect(),
             reason: reason(&GroupName::parse(name).unwrap(), done),
+            hold: None,
+            is_paused: false,
         };
         let clusters = names.iter().map(|name| ClusterName::parse(name).unwrap());
         Gate::Known {
             stages: names.into_iter().zip(left).map(stage).collect(),
             clusters: clusters.zip(0..).collect(),
+            is_asked: false,
         }
     }
 
@@ -212,6 +267,7 @@ mod tests {
     #[test]
     fn a_head_waits_for_all_groups_before_the_last_one_that_it_changes() {
         const NOTHING: &str = "Success: nothing has to be merged first";
+        const MERGED: &str = "Success: what comes first is merged (Argo CD is not asked)";
         const OPEN: &str = "Pending: waits until #1 is merged";
         let open = Published::Proposed(Proposed::Unchanged(1));
         let [hub, canary] = ["argocd-apps/hub/a", "argocd-apps/canary/a"];
@@ -221,15 +277,15 @@ mod tests {
             (&of_hub, None, &[][..], &[][..], "Success: no rendered file is changed"),
             (&Gate::Unknown, None, &[], &[], "Success: no rendered file is changed"),
             (&of_hub, None, &["hub"], &[], NOTHING),
-            (&none, None, &["rest"], &[], NOTHING),
+            (&none, None, &["rest"], &[], MERGED),
             (&of_hub, None, &["canary"], &[], OPEN),
             (&of_hub, None, &["rest"], &[], OPEN),
             (&of_hub, None, &["canary", "hub"], &[], OPEN),
-            (&of_hub, None, &["canary", "hub"], &[hub], NOTHING),
-            (&of_canary, None, &["canary"], &[], NOTHING),
+            (&of_hub, None, &["canary", "hub"], &[hub], MERGED),
+            (&of_canary, None, &["canary"], &[], MERGED),
             (&of_canary, None, &["rest"], &[], OPEN),
             (&of_canary, None, &["gone"], &[], OPEN),
-            (&of_canary, Some(1), &["rest"], &[], NOTHING),
+            (&of_canary, Some(1), &["rest"], &[], MERGED),
             (&of_canary, Some(2), &["canary"], &[], OPEN),
             (&Gate::Unknown, Some(0), &["hub"], &[], NOTHING),
         ] {
@@ -238,6 +294,55 @@ mod tests {
         assert!(status_of(&Gate::Unknown, Some(1), &["canary"], &[]).starts_with("Pending: "));
         let unread = of_canary.status(None, None, |_, _| Ok(false)).unwrap();
         assert_eq!(unread.state, StatusState::Pending, "what was not read may hold anything");
+    }
+
+    #[test]
+    fn a_head_waits_for_the_health_of_groups_before_the_first_one_that_it_changes() {
+        const HEALTHY: &str = "Success: what comes first is merged, synced and healthy";
+        const OPEN: &str = "Pending: waits until hub is synced and healthy";
+        const STOPPED: &str = "Failure: stopped by canary: web: it is Degraded";
+        let hold = |state, reason: &str| Some(Hold { state, reason: reason.to_owned() });
+        let open = || hold(StatusState::Pending, "waits until hub is synced and healthy");
+        let stopped = || hold(StatusState::Failure, "stopped by canary: web: it is Degraded");
+        let with = |holds: [Option<Hold>; 3]| {
+            let mut gate = gate([&[]; 3], &Published::Nothing);
+            gate.wait_for(Some(holds.into()));
+            gate
+        };
+        let (healthy, hub) = (with([None, None, None]), with([open(), None, None]));
+        let (canary, both) = (with([None, stopped(), None]), with([open(), stopped(), None]));
+        for (gate, own, folders, status) in [
+            (&healthy, Some(2), &["rest"][..], HEALTHY),
+            (&healthy, Some(0), &["hub"], "Success: nothing has to be merged first"),
+            (&hub, Some(0), &["hub"], "Success: nothing has to be merged first"),
+            (&hub, Some(1), &["canary"], OPEN),
+            (&hub, Some(2), &["rest"], OPEN),
+            (&canary, Some(1), &["canary"], HEALTHY),
+            (&canary, Some(2), &["rest"], STOPPED),
+            (&both, Some(2), &["rest"], STOPPED),
+            (&both, Some(1), &["canary"], OPEN),
+            // A change that is taken back in several groups at once.
+            (&canary, None, &["canary", "rest"], HEALTHY),
+            (&both, None, &["hub", "canary", "rest"], HEALTHY),
+            (&canary, None, &["rest"], STOPPED),
+            (&canary, None, &["gone"], STOPPED),
+            (&canary, None, &[], "Success: no rendered file is changed"),
+        ] {
+            assert_eq!(status_of(gate, own, folders, &[]), status, "{own:?} {folders:?}");
+        }
+        let unread = canary.status(None, None, |_, _| Ok(true)).unwrap();
+        assert_eq!(unread.state, StatusState::Failure, "what was not read may hold anything");
+    }
+
+    #[test]
+    fn a_group_that_is_paused_by_a_fact_waits_itself_and_keeps_no_other_waiting() {
+        let mut paused = gate([&[]; 3], &Published::Nothing);
+        let Gate::Known { stages, .. } = &mut paused else { unreachable!() };
+        stages[1].is_paused = true;
+        let of = |own, folder| status_of(&paused, own, &[folder], &[]);
+        assert_eq!(of(Some(1), "canary"), "Pending: paused in environments/_fleet.yaml");
+        assert!(of(None, "canary").starts_with("Success"), "a change of people takes it back");
+        assert!(of(Some(2), "rest").starts_with("Success"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::changes::GroupPlan;
 use super::context::{BRANCH_PREFIX, Base, Context, ROLLBACK_PREFIX, Settings, UNKNOWN_BASE, head_of};
 use super::drift::{self, DriftMemory};
 use super::former;
-use super::gate::{self, Gate, Stage};
+use super::gate::{self, Gate, PAUSE_LABEL, Stage};
 use super::head::Head;
 use super::heads::Heads;
 use super::planner::Planner;
@@ -20,15 +20,17 @@ use super::publish::{Known, publish};
 use super::report::{GroupReport, Published, RunReport};
 use super::review::{ACCEPT_LABEL, RENDER_LABEL, Reviewer, Reviews};
 use super::reviewed;
+use super::waves::{self, Waves};
 use super::worker::{Purpose, WorkerDeath};
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::{Home, Proposed, ProposedHead};
 use crate::git::{GitError, Revision, SourceMemory, Upstream};
+use crate::live::Hub;
 
 const BRANCHES: &str = "refs/heads/";
-/// The labels that a review depends on.
-const LABELS: [&str; 2] = [RENDER_LABEL, ACCEPT_LABEL];
+/// The labels that verdicts depend on.
+const LABELS: [&str; 3] = [RENDER_LABEL, ACCEPT_LABEL, PAUSE_LABEL];
 
 type Refs = BTreeMap<String, Revision>;
 
@@ -38,6 +40,8 @@ pub struct Pipeline {
     upstream: Upstream,
     home: Home,
     settings: Settings,
+    /// The Argo CD that is asked what became of groups, if one is.
+    hub: Option<Hub>,
     memory: Memory,
     /// The pull requests of ours that are to be merged as soon as nothing is in their way.
     waiting: Vec<u64>,
@@ -53,6 +57,7 @@ struct Memory {
     drift: DriftMemory,
     heads: Heads,
     reviews: Reviews,
+    waves: Waves,
     base: Option<BaseRendering>,
 }
 
@@ -90,9 +95,15 @@ impl Pipeline {
             drift: DriftMemory::default(),
             heads: Heads::default(),
             reviews: Reviews::default(),
+            waves: Waves::default(),
             base: None,
         };
-        Self { upstream, home, settings, memory, waiting: Vec::new(), settled: None }
+        Self { upstream, home, settings, hub: None, memory, waiting: Vec::new(), settled: None }
+    }
+
+    /// Lets groups wait until those before them are synced and healthy, as this Argo CD reports it.
+    pub fn ask(&mut self, hub: Hub) {
+        self.hub = Some(hub);
     }
 
     /// Returns what runs may do.
@@ -164,9 +175,9 @@ impl Pipeline {
         self.settled = None;
         cancel.check()?;
         let refs = self.look()?;
-        let Self { upstream, home, settings, memory, waiting, .. } = self;
+        let Self { upstream, home, settings, hub, memory, waiting, .. } = self;
         let forge = home.forge(upstream);
-        let run = Context { upstream, forge: &*forge, settings, cancel };
+        let run = Context { upstream, forge: &*forge, settings, hub: hub.as_ref(), cancel };
         let order = memory.order(&run, &refs)?;
         let published = match memory.publish_base(&run, refs.clone(), &order, waiting, progress) {
             Err(error) if error.is_transient() => return Err(error),
@@ -177,7 +188,7 @@ impl Pipeline {
         // A fault of the base branch is worth more than what follows from it.
         let PublishedBase { report, refs, .. } = published?;
         let proposed = proposed?;
-        *waiting = reviewed::merge(&run, &report.groups)?;
+        *waiting = reviewed::merge(&run, &report.groups, |number| memory.reviews.is_released(number))?;
         self.settled = Some(Settled { refs: after(&run, refs, &report.groups)?, proposed });
         Ok(report)
     }
@@ -231,10 +242,12 @@ impl Memory {
         self.note_rendering(tip, &compared);
         let fleet = compared?;
         run.cancel.check()?;
-        let (clusters, files) = (fleet.groups.clone(), fleet.files);
+        let (order, clusters, files) = (fleet.order.clone(), fleet.groups.clone(), fleet.files);
         let plans = self.planner.plan(run, tip, fleet)?;
         let known = self.known(run, tip, &plans, waiting)?;
-        let (mut groups, gate) = self.publish(run, &known, &refs, &clusters, plans)?;
+        let (mut groups, mut gate) = self.publish(run, &known, &refs, (&order, &clusters), plans)?;
+        let standings = self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters)?;
+        gate.wait_for(standings.as_ref().map(|standings| waves::holds(&order, standings)));
         let former = former.into_iter().filter(|group| !known.order.contains(group));
         for group in former {
             groups.extend(self.end(run, &known, &refs, group)?);
@@ -304,7 +317,7 @@ impl Memory {
         run: &Context<'_>,
         known: &Known,
         refs: &Refs,
-        groups: &BTreeMap<ClusterName, GroupName>,
+        (order, groups): (&Groups, &BTreeMap<ClusterName, GroupName>),
         plans: Vec<GroupPlan>,
     ) -> Result<(Vec<GroupReport>, Gate), CommandError> {
         let mut heads = Vec::new();
@@ -313,13 +326,14 @@ impl Memory {
         }
         let clusters = gate::clusters(&plans, groups);
         let (mut reports, mut stages) = (Vec::new(), Vec::new());
-        for (planned, head) in plans.into_iter().zip(heads) {
+        for ((planned, head), group) in plans.into_iter().zip(heads).zip(order.iter()) {
             let left = gate::left(&planned);
             let report = publish(run, known, planned, head)?;
-            stages.push(Stage { left, reason: gate::reason(&report.group, &report.done) });
+            let reason = gate::reason(&report.group, &report.done);
+            stages.push(Stage { left, reason, hold: None, is_paused: group.paused });
             reports.push(report);
         }
-        Ok((reports, Gate::Known { stages, clusters }))
+        Ok((reports, Gate::Known { stages, clusters, is_asked: false }))
     }
 
     /// Closes the pull request of a group that is no more, if its head is ours: nothing is left to change there.

@@ -64,8 +64,12 @@ fn attested(group: &GroupName, plan: &Plan) -> String {
     format!("{group}={digest}")
 }
 
-/// Merges what was reviewed before and has nothing in its way, and returns what still waits for that.
-pub(super) fn merge(run: &Context<'_>, groups: &[GroupReport]) -> Result<Vec<u64>, ForgeError> {
+/// Merges what was reviewed before, is released and has nothing in its way, and returns what still waits for that.
+pub(super) fn merge(
+    run: &Context<'_>,
+    groups: &[GroupReport],
+    is_released: impl Fn(u64) -> bool,
+) -> Result<Vec<u64>, ForgeError> {
     let mut waiting = Vec::new();
     let groups = groups.iter().filter(|group| run.settings.merge_reviewed && group.reviewed.is_some());
     for group in groups {
@@ -73,7 +77,9 @@ pub(super) fn merge(run: &Context<'_>, groups: &[GroupReport]) -> Result<Vec<u64
         let (number, ready) = (proposed.number(), group.ready);
         match (proposed, ready) {
             (Proposed::Unchanged(_), None) => continue,
-            (Proposed::Unchanged(_), Some(head)) if run.forge.obstacle(number)? == Obstacle::Nothing => {
+            (Proposed::Unchanged(_), Some(head))
+                if is_released(number) && run.forge.obstacle(number)? == Obstacle::Nothing =>
+            {
                 run.forge.merge_if_allowed(number, head)?;
             }
             _ => {}

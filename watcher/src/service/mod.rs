@@ -13,11 +13,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::{debug, info};
 
+use crate::cluster::Client;
 use crate::error::CommandError;
 use crate::events::files::{self, Places};
 use crate::events::poll::poll;
 use crate::events::site::Refresh;
 use crate::events::{Cancel, Event, Events, Monitor, Outcome, Queue, Request, Settings, dispatch};
+use crate::live::Hub;
 use crate::run::{Pipeline, RunReport};
 
 pub use lease::{Candidate, LeaseName, Tenure, Term};
@@ -65,6 +67,11 @@ impl Service {
     #[must_use]
     pub const fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Lets runs ask the Argo CD of a cluster what became of groups, and follows it between them.
+    pub fn ask(&self, hub: Client, cancel: &Cancel) {
+        self.runner.ask(Hub::follow(hub, Some(self.events.clone()), cancel.clone()));
     }
 
     /// Returns what brings metrics up to date before they are shown: what is left of the forge's limits.

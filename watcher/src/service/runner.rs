@@ -7,6 +7,7 @@ use tracing::{field, info, info_span, warn};
 
 use crate::error::CommandError;
 use crate::events::{Cancel, Failure, Outcome, Persistence};
+use crate::live::Hub;
 use crate::output::{Exit, Progress};
 use crate::run::{Pipeline, RunReport};
 
@@ -28,6 +29,11 @@ impl Runner {
     #[must_use]
     pub fn new(repository: String, pipeline: Pipeline, shows_progress: bool) -> Self {
         Self { repository, pipeline: Mutex::new(pipeline), shows_progress }
+    }
+
+    /// Lets runs ask an Argo CD what became of groups.
+    pub fn ask(&self, hub: Hub) {
+        self.pipeline().ask(hub);
     }
 
     pub(super) fn pipeline(&self) -> MutexGuard<'_, Pipeline> {

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod applications;
 mod fleet;
 mod repo;
 

@@ -10,11 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::cluster::{Server, Trouble};
 
+use crate::applications::{APPLICATIONS, REFRESH, SETS, application, compared};
 use crate::repo::{Repo, Told};
-
-const APPLICATIONS: &str = "apis/argoproj.io/v1alpha1/applications";
-const SETS: &str = "apis/argoproj.io/v1alpha1/applicationsets";
-const REFRESH: &str = "argocd.argoproj.io/refresh";
 
 /// The shipped fleet, rendered and committed, and the hub that runs it.
 pub struct Hub {
@@ -95,44 +92,6 @@ impl Hub {
         let patches = self.server.requests().into_iter().filter(|request| request.starts_with("PATCH "));
         patches.map(|request| request.rsplit('/').next().unwrap().to_owned()).collect()
     }
-}
-
-fn application(desired: &Desired, revision: &str) -> Value {
-    let source = |source: &renderer::argo::DesiredSource| {
-        json!({
-            "repoURL": source.repository, "chart": source.chart, "targetRevision": source.revision, "path": source.path,
-        })
-    };
-    let mut sources: Vec<Value> = desired.sources.iter().map(source).collect();
-    for source in &mut sources {
-        source.as_object_mut().unwrap().retain(|_, value| !value.is_null() && value != "");
-    }
-    let owners: Vec<_> =
-        desired.set.iter().map(|set| json!({ "kind": "ApplicationSet", "name": set })).collect();
-    let object = json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": { "name": desired.name, "namespace": "argocd", "ownerReferences": owners },
-        "spec": { "sources": sources, "syncPolicy": { "automated": {} } },
-        "status": { "health": { "status": "Healthy", "lastTransitionTime": "2026-01-01T00:00:00Z" } },
-    });
-    compared(&object, revision)
-}
-
-/// Returns what Argo CD makes of an Application when it compares.
-fn compared(object: &Value, revision: &str) -> Value {
-    let mut object = object.clone();
-    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-        annotations.remove(REFRESH);
-    }
-    let sources = object["spec"]["sources"].clone();
-    let at = |source: &Value| {
-        source["chart"].as_str().map_or(json!(revision), |_| source["targetRevision"].clone())
-    };
-    let revisions: Vec<_> = sources.as_array().unwrap().iter().map(at).collect();
-    object["status"]["sync"] =
-        json!({ "status": "Synced", "revisions": revisions, "comparedTo": { "sources": sources } });
-    object
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_head_that_holds_what_its_inputs_render_to_is_no_edit_by_hand() {
     office.world.commit("pool", "Render", &[(file, Some(&rendered))]);
     office.settle();
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/order success: nothing has to be merged first
+    fleetwright/order success: what comes first is merged (Argo CD is not asked)
     fleetwright/review success: 1 file changed on 1 cluster: app
     ");
 }

@@ -143,7 +143,7 @@ fn each_group_gets_one_pull_request_and_the_apps_wait_for_control() {
     control  nothing to do
     app      pull request #2 is current
     ");
-    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/order success: nothing has to be merged first");
+    assert_snapshot!(on.status(APP_HEAD), @"fleetwright/order success: what comes first is merged (Argo CD is not asked)");
     on.github.merge(2).unwrap();
     on.run();
     assert_snapshot!(on.world.git(&["for-each-ref", "--format=%(refname)"]), @"refs/heads/main");

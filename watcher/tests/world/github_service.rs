@@ -32,7 +32,10 @@ pub struct Hosted {
 
 impl Hosted {
     pub fn new() -> Self {
-        let world = World::new();
+        Self::with(World::new())
+    }
+
+    pub fn with(world: World) -> Self {
         let github = GitHub::start(&world.path()).unwrap();
         // GitHub has its repositories below their owners.
         let owner = world.beside(github::OWNER);
@@ -73,7 +76,7 @@ impl Hosted {
         self.start_by(self.service(), mirror, poll, more)
     }
 
-    fn start_by(&self, command: Command, mirror: &str, poll: &str, more: &[&str]) -> Service {
+    pub fn start_by(&self, command: Command, mirror: &str, poll: &str, more: &[&str]) -> Service {
         let (arguments, mirror) = (self.arguments(), self.place(mirror));
         let mut all: Vec<&str> = arguments.iter().map(String::as_str).collect();
         all.extend(["--mirror", &mirror, "--poll", poll]);
@@ -165,7 +168,7 @@ fn polling_alone_does_everything() {
     });
     hosted.github.merge(1).unwrap();
     hosted.wait_until("the apps' turn", |hosted| {
-        status(&hosted.github, &hosted.world, APP_HEAD).contains("nothing has to be merged first")
+        status(&hosted.github, &hosted.world, APP_HEAD).contains("what comes first is merged")
     });
     hosted.github.merge(2).unwrap();
     hosted.wait_until("the end", |hosted| {

@@ -6,12 +6,12 @@ use testkit::github::MergeMethod;
 use crate::office::{APP_TOKEN, BROKEN, Office, PROMETHEUS};
 use crate::platform::{APP, BASE, World, settings};
 
-const FLEET: &str = "environments/_fleet.yaml";
+pub const FLEET: &str = "environments/_fleet.yaml";
 const WAVES: &str = "groups:\n- name: control\n  clusters: {roles: [control]}\n\
                      - name: canary\n  clusters: {labels: {wave: canary}}\n- name: rest\n";
 
 /// A hub and three spokes, of which `eu-1` goes first; everything is published.
-fn waves() -> World {
+pub fn waves() -> World {
     let world = World::new();
     let spoke = |number: u32, label: &str| {
         let text = world.read(BASE, APP).replace("10.245.0.0", &format!("10.{number}.0.0"));
@@ -81,7 +81,7 @@ fn each_group_has_a_pull_request_that_waits_for_those_before_it() {
     office.github.merge_by(1, MergeMethod::Squash).unwrap();
     office.settle();
     assert_snapshot!([2, 3].map(|number| order_of(&office, number)).join("\n"), @r"
-    fleetwright/order success: nothing has to be merged first
+    fleetwright/order success: what comes first is merged (Argo CD is not asked)
     fleetwright/order pending: waits until #2 is merged
     ");
     office.github.close(2).unwrap();

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+#[path = "../cli/applications.rs"]
+mod applications;
 #[cfg(target_os = "linux")]
 mod confined;
 mod edits;
@@ -26,3 +28,4 @@ mod together;
 mod transport;
 mod verdicts;
 mod wall;
+mod waves;

@@ -155,7 +155,7 @@ fn the_gate_stays_shut_while_controls_plan_is_not_on_the_base_whatever_became_of
     let office = proposed(APP_TOKEN);
     office.github.merge_by(1, MergeMethod::Squash).unwrap();
     office.settle();
-    assert_snapshot!(gate(&office), @"fleetwright/order success: nothing has to be merged first");
+    assert_snapshot!(gate(&office), @"fleetwright/order success: what comes first is merged (Argo CD is not asked)");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn the_gate_stays_shut_while_controls_plan_is_refused() {
     office.edit(BASE, POOL);
     office.settle();
     assert_snapshot!(office.verdicts(1), @"
-    fleetwright/order success: nothing has to be merged first
+    fleetwright/order success: what comes first is merged (Argo CD is not asked)
     fleetwright/review success: Made by Fleetwright from 6f62e21
     ");
     let extra = "argocd-apps/control/extra.yaml";
@@ -227,14 +227,14 @@ fn a_merge_queue_takes_the_apps_only_together_with_control_or_after_it() {
     let both = office.queue(&[CONTROL_HEAD, APP_HEAD]);
     office.settle();
     assert_snapshot!(office.verdicts_on(&both), @r"
-    fleetwright/order success: nothing has to be merged first
+    fleetwright/order success: what comes first is merged (Argo CD is not asked)
     fleetwright/review success: Nothing changes in what is rendered
     ");
     // What people change beside them makes a rendering of ours no edit by hand.
     let all = office.queue(&[CONTROL_HEAD, APP_HEAD, "pool"]);
     office.settle();
     assert_snapshot!(office.verdicts_on(&all), @r"
-    fleetwright/order success: nothing has to be merged first
+    fleetwright/order success: what comes first is merged (Argo CD is not asked)
     fleetwright/review success: 1 file changed on 1 cluster: app
     ");
     assert!(office.verdicts(pool).contains("success"));
@@ -259,7 +259,7 @@ fn a_head_without_a_common_history_fails() {
     let number = office.github.open("orphan").unwrap();
     office.settle();
     assert_snapshot!(office.verdicts(number), @r"
-    fleetwright/order success: nothing has to be merged first
+    fleetwright/order success: what comes first is merged (Argo CD is not asked)
     fleetwright/review failure: It shares no history with main
     ");
 }

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use super::context::{BRANCH_PREFIX, Context, Settings, head_of};
 use super::describe::Links;
-use super::gate::{Folders, Gate};
+use super::gate::{Folders, Gate, PAUSE_LABEL};
 use super::heads::Heads;
 use super::worker::Workers;
 use crate::error::CommandError;
@@ -92,6 +92,13 @@ impl Reviews {
     /// Forgets what was reported, so that every review is made again and compared with what stands there.
     pub(super) fn forget(&mut self) {
         self.reported.clear();
+    }
+
+    /// Returns whether nothing has to be merged, synced or healthy before a pull request, as was reported last.
+    pub(super) fn is_released(&self, number: u64) -> bool {
+        let of_pull =
+            self.reported.get(&format!("pull request #{number}")).and_then(|reported| reported.gate.as_ref());
+        of_pull.is_some_and(|gate| gate.state == StatusState::Success)
     }
 
     /// Gives each proposed head both verdicts, unless they are as they were.
@@ -296,6 +303,10 @@ impl Reviewer<'_> {
             _ => Ok(false),
         };
         let mut gate = self.gate.status(self.group_of(proposed), reported.folders.as_ref(), has)?;
+        if reported.basis.labels.contains(PAUSE_LABEL) {
+            gate.state = StatusState::Pending;
+            gate.description = format!("paused by the label `{PAUSE_LABEL}`");
+        }
         gate.target_url.clone_from(&proposed.url);
         if proposed.number.is_none() && gate.state == StatusState::Pending {
             gate.state = StatusState::Failure;

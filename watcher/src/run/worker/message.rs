@@ -8,6 +8,7 @@ use renderer::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Change;
+use crate::argocd::DesiredFleet;
 use crate::git::{Entry, GitError, Revision};
 use crate::run::changes::Fleet;
 use crate::run::review::{Page, Question};
@@ -33,6 +34,8 @@ pub(super) enum Task {
     Order(Revision),
     /// Read which clusters a revision describes.
     Groups(Revision),
+    /// Read which Applications the rendered files of a revision ask for.
+    Desired(Revision),
 }
 
 /// A part of an answer.
@@ -69,6 +72,8 @@ pub(super) enum Answer {
     Order(Option<Vec<GroupName>>),
     /// The clusters that a revision describes, with their groups.
     Groups(BTreeMap<ClusterName, GroupName>),
+    /// What the rendered files of a revision ask for.
+    Desired(DesiredFleet),
     /// The repository could not be read.
     Unreadable(GitError),
 }

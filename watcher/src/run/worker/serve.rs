@@ -18,6 +18,7 @@ use super::frame;
 use super::limits;
 use super::message::{Answer, Reply, Request, Task};
 use crate::git::{BlobCache, Entry, FolderMemo, GitError, Repository, Revision};
+use crate::live;
 use crate::run::changes::{self, Fleet};
 use crate::run::gate;
 use crate::run::review::{self, Side};
@@ -89,6 +90,10 @@ impl Memory {
             }
             Task::Order(revision) => Answer::Order(gate::order_at(&repository, *revision)?),
             Task::Groups(revision) => Answer::Groups(groups(&repository, *revision)?),
+            Task::Desired(revision) => match live::read(&repository, *revision)? {
+                Ok(fleet) => Answer::Desired(fleet),
+                Err(problems) => Answer::Problems(problems),
+            },
         })
     }
 

@@ -11,6 +11,7 @@ use super::death::WorkerDeath;
 use super::limits::{Limits, WorkerSettings};
 use super::message::{Answer, Request, Task};
 use super::process::{Ended, Process};
+use crate::argocd::DesiredFleet;
 use crate::error::CommandError;
 use crate::events::Stopped;
 use crate::git::{Entry, Revision};
@@ -176,6 +177,18 @@ impl Workers {
             Some(Answer::Order(order)) => Ok(order),
             Some(answer) => Err(failed(answer)),
             None => Ok(None),
+        }
+    }
+
+    /// Returns what the rendered files of a revision of the base branch ask for.
+    pub(in crate::run) fn desired(
+        &mut self,
+        run: &Context<'_>,
+        revision: Revision,
+    ) -> Result<DesiredFleet, CommandError> {
+        match self.ask_of_base(run, revision, Task::Desired(revision), &())? {
+            Answer::Desired(fleet) => Ok(fleet),
+            answer => Err(failed(answer)),
         }
     }
 

@@ -1,0 +1,284 @@
+//! The Argo CD of a hub, followed between runs: what became of each group now, and a hint when that is something else.
+//!
+//! A run asks and gets an answer, or why there is none. Everything follows from what is in the cluster at that moment;
+//! what is kept here only decides whether a hint is worth a run.
+
+use std::future::pending;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{info, warn};
+
+use super::View;
+use super::reach::Known;
+use crate::argocd::{Application, DesiredFleet, Question, Rollout, Soaked, Stop, Wave, states, wave};
+use crate::cluster::{Client, ClusterError};
+use crate::error::CommandError;
+use crate::events::{Cancel, Event, Events};
+use crate::git::{Repository, Revision};
+
+/// How long a run waits for the first lists.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long changes are gathered before it is decided what they come to.
+const GATHERED: Duration = Duration::from_secs(1);
+/// How often it is decided again without a change: time itself changes what a state means.
+const TICK: Duration = Duration::from_secs(15);
+/// How often a run is worth its cost that only counts further.
+const COUNTS_EVERY: Duration = Duration::from_mins(1);
+
+/// What is looked at.
+pub struct Look {
+    /// What the tip of the base branch asks for.
+    pub fleet: DesiredFleet,
+    /// The groups, in the order of their release.
+    pub watched: Vec<Watched>,
+    /// Where commits are.
+    pub repository: Repository,
+}
+
+/// A group that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The group.
+    pub group: String,
+    /// What its clusters have to be at.
+    pub revision: Revision,
+    /// How long it has to stay healthy.
+    pub soaked: Soaked,
+}
+
+/// What became of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// For the groups after it.
+    pub wave: Wave,
+    /// Each of its Applications.
+    pub rollout: Rollout,
+}
+
+type Answer = Result<Vec<Standing>, String>;
+
+/// The Argo CD of a hub.
+#[derive(Clone, Debug)]
+pub struct Hub(mpsc::Sender<(Look, oneshot::Sender<Answer>)>);
+
+impl Hub {
+    /// Starts to follow an Argo CD. `events` are told when something else is to be known than what a run was told.
+    #[must_use]
+    pub fn follow(client: Client, events: Option<Events>, cancel: Cancel) -> Self {
+        let (asks, asked) = mpsc::channel(1);
+        let follower = Follower {
+            client,
+            events,
+            cancel,
+            view: None,
+            groups: Vec::new(),
+            look: None,
+            told: None,
+            told_at: Instant::now(),
+            due: Instant::now(),
+        };
+        tokio::spawn(follower.serve(asked));
+        Self(asks)
+    }
+
+    /// Returns what became of each group, or why that is not known. Waits for it, so it is for threads that may.
+    pub fn look(&self, look: Look) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.0.blocking_send((look, reply));
+        let answer = asked.ok().and_then(|()| answer.blocking_recv().ok());
+        answer.unwrap_or_else(|| Err("the service stops".to_owned()))
+    }
+}
+
+/// A group as it is followed.
+struct Followed {
+    watched: Watched,
+    /// What is asked for of it; nothing if nothing is.
+    fleet: Option<DesiredFleet>,
+    known: Known,
+    stop: Option<Stop>,
+}
+
+struct Follower {
+    client: Client,
+    events: Option<Events>,
+    cancel: Cancel,
+    view: Option<View>,
+    groups: Vec<Followed>,
+    look: Option<Look>,
+    /// What a run was told, or will find as an event was sent for it.
+    told: Option<Answer>,
+    told_at: Instant,
+    /// When it is decided again.
+    due: Instant,
+}
+
+impl Follower {
+    async fn serve(mut self, mut asked: mpsc::Receiver<(Look, oneshot::Sender<Answer>)>) {
+        loop {
+            tokio::select! {
+                ask = asked.recv() => {
+                    let Some((look, reply)) = ask else { return };
+                    let answer = self.answer(look).await;
+                    // A run that was stopped needs none.
+                    let _ = reply.send(answer);
+                }
+                changed = changed(&mut self.view) => {
+                    if let Err(error) = changed {
+                        warn!(hint = error.hint(), "{error}");
+                        self.view = None;
+                    }
+                    self.due = self.due.min(Instant::now() + GATHERED);
+                }
+                () = sleep_until(self.due), if self.look.is_some() => self.look_again().await,
+            }
+        }
+    }
+
+    /// Answers a run.
+    async fn answer(&mut self, mut look: Look) -> Answer {
+        if self.view.as_ref().is_some_and(|view| view.namespace() != look.fleet.namespace()) {
+            self.view = None;
+        }
+        let answer = match self.reach(&mut look).await {
+            Ok(()) => {
+                self.follow(&look);
+                self.look = Some(look);
+                Ok(self.decide())
+            }
+            Err(error) => {
+                self.look = Some(look);
+                Err(error)
+            }
+        };
+        self.tell(answer.clone());
+        answer
+    }
+
+    /// Finds out whether something else is to be known than what a run was told.
+    async fn look_again(&mut self) {
+        let mut answer = Ok(());
+        if let Some(mut look) = self.look.take() {
+            if self.view.is_none() || matches!(self.told, Some(Err(_))) {
+                answer = self.reach(&mut look).await;
+                self.follow(&look);
+            }
+            self.look = Some(look);
+        }
+        let now = answer.map(|()| self.decide());
+        self.due = self.next();
+        if self.is_worth_a_run(&now) {
+            self.tell(now);
+            if let Some(events) = &self.events {
+                let _ = events.send(Event::Changed).await;
+            }
+        }
+    }
+
+    fn is_worth_a_run(&self, now: &Answer) -> bool {
+        let waves = |answer: &Answer| -> Option<Vec<Wave>> {
+            Some(answer.as_ref().ok()?.iter().map(|it| it.wave.clone()).collect())
+        };
+        let Some(told) = &self.told else { return true };
+        waves(told) != waves(now) || (told != now && self.told_at.elapsed() >= COUNTS_EVERY)
+    }
+
+    fn tell(&mut self, answer: Answer) {
+        if let Err(reason) = &answer
+            && !matches!(&self.told, Some(Err(told)) if told == reason)
+        {
+            warn!("what became of the groups is not known: {reason}");
+        } else if answer.is_ok() && matches!(self.told, Some(Err(_))) {
+            info!("Argo CD answers again");
+        }
+        (self.told, self.told_at) = (Some(answer), Instant::now());
+        self.due = self.next();
+    }
+
+    /// Returns when it is decided again unless something changes before.
+    fn next(&self) -> Instant {
+        let waves = self.told.iter().flatten().flatten().map(|it| &it.wave);
+        let untils = waves.filter_map(|wave| match wave {
+            Wave::Soaking(until) => until.duration_since(SystemTime::now()).ok(),
+            _ => None,
+        });
+        Instant::now() + untils.chain([TICK]).min().unwrap_or(TICK)
+    }
+
+    /// Makes sure that the API server answers, and that what there is is listed.
+    async fn reach(&mut self, look: &mut Look) -> Result<(), String> {
+        let reached = timeout(PATIENCE, async {
+            let root = look.fleet.applications.iter().find(|(_, wanted)| wanted.is_root());
+            if let Some((root, _)) = root {
+                self.client.get::<Application>(&root.namespace, &root.name).await?;
+            }
+            if let Some(view) = &self.view {
+                return view.narrow(&mut look.fleet);
+            }
+            self.view = Some(View::of_hub(self.client.clone(), &mut look.fleet, &self.cancel).await?);
+            Ok(())
+        });
+        let failed = |error: CommandError| match error.hint() {
+            Some(hint) => format!("{}; {hint}", error.message()),
+            None => error.message(),
+        };
+        match reached.await {
+            Ok(reached) => reached.map_err(failed),
+            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        }
+    }
+
+    /// Follows these groups. What is known of commits stays with a group that stays where it is.
+    fn follow(&mut self, look: &Look) {
+        let mut before = std::mem::take(&mut self.groups);
+        let followed = look.watched.iter().map(|watched| {
+            let fleet = look.fleet.of_group(&watched.group);
+            let is_as_before = |old: &Followed| {
+                (&old.watched.group, old.watched.revision) == (&watched.group, watched.revision)
+            };
+            let old = before.iter().position(is_as_before).map(|at| before.swap_remove(at));
+            let (known, stop) =
+                old.map_or_else(|| (Known::new(watched.revision), None), |old| (old.known, old.stop));
+            Followed { watched: watched.clone(), fleet, known, stop }
+        });
+        self.groups = followed.collect();
+    }
+
+    /// Decides what became of each group.
+    fn decide(&mut self) -> Vec<Standing> {
+        let Self { view: Some(view), look: Some(look), groups, .. } = self else { return Vec::new() };
+        let (view, repository, now) = (&*view, &look.repository, SystemTime::now());
+        block_in_place(|| groups.iter_mut().map(|group| group.standing(view, repository, now)).collect())
+    }
+}
+
+impl Followed {
+    fn standing(&mut self, view: &View, repository: &Repository, now: SystemTime) -> Standing {
+        let Self { watched, fleet, known, stop } = self;
+        let revision = watched.revision.short();
+        let applications = fleet.as_ref().map(|fleet| {
+            let question = Question { fleet, revision: &revision, now };
+            states(question, view.observed(), |commit| known.reach(repository, commit))
+        });
+        let rollout = Rollout { applications: applications.unwrap_or_default(), leftovers: Vec::new() };
+        let mut wave = wave(&rollout, watched.soaked, now);
+        if let Some(stop) = stop.take() {
+            wave = stop.lasts(&rollout, wave);
+        }
+        if let Wave::Stopped(now) = &wave {
+            *stop = Some(now.clone());
+        }
+        Standing { wave, rollout }
+    }
+}
+
+/// Waits for a change; for ever if nothing is watched.
+async fn changed(view: &mut Option<View>) -> Result<(), ClusterError> {
+    match view {
+        Some(view) => view.changed().await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,163 @@
+//! Waves: what each group has come to on its clusters, which the groups after it wait for.
+//!
+//! It follows from git and from what Argo CD reports. What is remembered saves reading a revision again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use renderer::inventory::{Group, Groups, Soak};
+use renderer::path::{ClusterName, GroupName};
+use renderer::snapshot::OUTPUT;
+use renderer::visible::visible;
+
+use super::context::Context;
+use super::gate::Hold;
+use super::worker::Workers;
+use crate::argocd::{DesiredFleet, Soaked, Stop, Wave};
+use crate::error::CommandError;
+use crate::forge::StatusState;
+use crate::git::{GitError, Revision};
+use crate::live::{Look, Standing, Watched};
+
+/// What is known of the groups on their clusters.
+#[derive(Debug, Default)]
+pub(super) struct Waves {
+    desired: Option<(Revision, DesiredFleet)>,
+}
+
+/// What each group has come to, in order; or why that is not known.
+pub(super) type Standings = Result<Vec<Standing>, String>;
+
+impl Waves {
+    /// Asks what became of the groups at the tip of the base branch, if an Argo CD is asked. What keeps that from being
+    /// known keeps no pull request from being opened.
+    pub(super) fn look(
+        &mut self,
+        run: &Context<'_>,
+        workers: &mut Workers,
+        tip: Revision,
+        groups: &Groups,
+        clusters: &BTreeMap<ClusterName, GroupName>,
+    ) -> Result<Option<Standings>, CommandError> {
+        let Some(hub) = run.hub else { return Ok(None) };
+        let fleet = match self.desired(run, workers, tip) {
+            Err(error @ CommandError::Stopped(_)) => return Err(error),
+            Err(error) => return Ok(Some(Err(error.message()))),
+            Ok(fleet) => fleet.clone(),
+        };
+        let watched = watched(run, tip, groups, clusters)?;
+        Ok(Some(hub.look(Look { fleet, watched, repository: run.repository().reopen()? })))
+    }
+
+    fn desired(
+        &mut self,
+        run: &Context<'_>,
+        workers: &mut Workers,
+        tip: Revision,
+    ) -> Result<&DesiredFleet, CommandError> {
+        let known = self.desired.take().filter(|(known, _)| *known == tip);
+        let (_, fleet) = self.desired.insert(match known {
+            Some(known) => known,
+            None => (tip, workers.desired(run, tip)?),
+        });
+        Ok(fleet)
+    }
+}
+
+/// Returns the groups, each at the commit that made its rendered files what they are.
+fn watched(
+    run: &Context<'_>,
+    tip: Revision,
+    groups: &Groups,
+    clusters: &BTreeMap<ClusterName, GroupName>,
+) -> Result<Vec<Watched>, GitError> {
+    let set_of = |folder: &str| {
+        let group = clusters.get(folder)?;
+        groups.iter().position(|known| known.name == *group)
+    };
+    let repository = run.repository();
+    let revisions = repository.newest_of_folders(tip, OUTPUT, groups.iter().len(), set_of)?;
+    let watched = groups.iter().zip(revisions).map(|(group, revision)| {
+        let seconds = repository.commit_summary(revision)?.committer.seconds;
+        let merged = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap_or(0));
+        let long = group.soak.map(Soak::duration).unwrap_or_default();
+        Ok(Watched { group: group.name.to_string(), revision, soaked: Soaked { long, merged } })
+    });
+    watched.collect()
+}
+
+/// Returns why the groups after each one wait.
+pub(super) fn holds(groups: &Groups, standings: &Standings) -> Vec<Option<Hold>> {
+    match standings {
+        Ok(standings) => groups.iter().zip(standings).map(|(group, it)| hold(group, &it.wave)).collect(),
+        Err(reason) => {
+            let reason = format!("waits: Argo CD cannot be asked: {}", visible(reason));
+            let hold = Hold { state: StatusState::Pending, reason };
+            groups.iter().map(|_| Some(hold.clone())).collect()
+        }
+    }
+}
+
+/// The texts stay as they are while the state does: GitHub takes 1,000 statuses of a commit.
+fn hold(Group { name, soak, .. }: &Group, wave: &Wave) -> Option<Hold> {
+    let (state, reason) = match wave {
+        Wave::Released => return None,
+        Wave::Open => (StatusState::Pending, format!("waits until {name} is synced and healthy")),
+        Wave::Soaking(until) => {
+            let soak = soak.map(String::from).unwrap_or_default();
+            (
+                StatusState::Pending,
+                format!("waits until {}: {name} is healthy, for {soak} by then", moment(*until)),
+            )
+        }
+        Wave::Stopped(Stop { application, reason }) => {
+            let why = format!("stopped by {name}: {}: {}", visible(application), visible(reason));
+            (StatusState::Failure, why)
+        }
+    };
+    Some(Hold { state, reason })
+}
+
+/// Returns a moment to the second, rounded up.
+fn moment(at: SystemTime) -> String {
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis().div_ceil(1_000);
+    let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    at.map_or_else(|| "later".to_owned(), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(soak: Option<&str>) -> Group {
+        serde_json::from_value(serde_json::json!({ "name": "canary", "soak": soak })).unwrap()
+    }
+
+    #[test]
+    fn a_reason_names_the_group_and_stays_as_it_is_while_nothing_new_is_known() {
+        let text = |wave: Wave| {
+            let hold = hold(&group(Some("30m")), &wave)?;
+            Some(format!("{:?}: {}", hold.state, hold.reason))
+        };
+        let until = SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_001);
+        assert_eq!(text(Wave::Released), None);
+        assert_eq!(text(Wave::Open).unwrap(), "Pending: waits until canary is synced and healthy");
+        assert_eq!(
+            text(Wave::Soaking(until)).unwrap(),
+            "Pending: waits until 2026-01-01T00:00:01Z: canary is healthy, for 30m by then"
+        );
+        let stop = Stop { application: "web".into(), reason: "it is \u{202e}Degraded".into() };
+        assert_eq!(
+            text(Wave::Stopped(stop)).unwrap(),
+            "Failure: stopped by canary: web: it is \\u{202e}Degraded"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_holds_every_group() {
+        let groups = Groups::default();
+        let holds = holds(&groups, &Err("no answer".to_owned()));
+        let reasons: Vec<_> = holds.into_iter().map(|hold| hold.unwrap().reason).collect();
+        assert_eq!(reasons, ["waits: Argo CD cannot be asked: no answer"; 2]);
+    }
+}

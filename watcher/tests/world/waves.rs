@@ -1,0 +1,251 @@
+//! Waves: a group is released once those before it are synced and healthy. Argo CD is an API server at the wire that
+//! shows what a test puts there.
+
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use insta::assert_snapshot;
+use renderer::argo::desired;
+use serde_json::{Value, json};
+use testkit::cluster::{Server, Trouble};
+use testkit::github;
+
+use crate::applications::{APPLICATIONS, SETS, application, compared};
+use crate::github_service::Hosted;
+use crate::groups::{FLEET, waves};
+use crate::office::PROMETHEUS;
+use crate::platform::BASE;
+
+const CLUSTERS: [&str; 4] = ["control", "eu-1", "eu-2", "app"];
+const CANARY: &str = "eu-1-prometheus-agent";
+
+/// A hub and three spokes in three groups, on GitHub, and the Argo CD that runs them.
+struct Fleet {
+    hosted: Hosted,
+    hub: Server,
+}
+
+impl Fleet {
+    /// Everything is published, synced and healthy, but for one fact that was edited.
+    fn edited() -> Self {
+        let world = waves();
+        world.edit(FLEET, "name: canary", "name: canary\n  soak: 1h");
+        let fleet = Self { hosted: Hosted::with(world), hub: Server::start().unwrap() };
+        std::fs::write(fleet.hosted.place("kubeconfig"), fleet.hub.kubeconfig()).unwrap();
+        let tip = fleet.tip();
+        for cluster in CLUSTERS {
+            let set = json!({ "metadata": { "name": cluster, "namespace": "argocd" } });
+            fleet.hub.put(SETS, set);
+            for wanted in fleet.wanted(cluster) {
+                fleet.hub.put(APPLICATIONS, application(&wanted, &tip));
+            }
+        }
+        let [file, old, new] = PROMETHEUS;
+        fleet.hosted.world.edit(file, old, new);
+        fleet
+    }
+
+    fn tip(&self) -> String {
+        self.hosted.world.tip(BASE).to_string()
+    }
+
+    /// What the rendered files of a cluster ask for.
+    fn wanted(&self, cluster: &str) -> Vec<renderer::argo::Desired> {
+        let files =
+            self.hosted.world.git(&["ls-tree", "--name-only", BASE, &format!("argocd-apps/{cluster}/")]);
+        let files =
+            files.lines().filter(|file| file.split('/').nth(2).is_some_and(|name| name.contains(".yaml")));
+        let read = |file: &str| desired(&self.hosted.world.read(BASE, file)).unwrap().applications;
+        files.flat_map(read).collect()
+    }
+
+    /// Lets Argo CD sync what is for some clusters at the tip.
+    fn sync(&self, clusters: &[&str]) {
+        let root = self.wanted("control").into_iter().filter(|wanted| wanted.set.is_none());
+        let wanted = clusters.iter().flat_map(|cluster| self.wanted(cluster)).chain(root);
+        wanted.for_each(|wanted| self.change(&wanted.name, |it| *it = compared(it, &self.tip())));
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut object = self.hub.get(APPLICATIONS, "argocd", name).unwrap();
+        change(&mut object);
+        self.hub.put(APPLICATIONS, object);
+    }
+
+    fn health(&self, name: &str, status: &str, ago: Duration) {
+        let since = jiff::Timestamp::try_from(SystemTime::now() - ago).unwrap().to_string();
+        self.change(name, |it| {
+            it["status"]["health"] = json!({ "status": status, "lastTransitionTime": since });
+        });
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.hosted.service();
+        command.env("KUBECONFIG", self.hosted.place("kubeconfig"));
+        command
+    }
+
+    /// Makes a run of a process of its own, and returns the state of each open pull request's order.
+    fn run(&self) -> String {
+        let mirror = self.hosted.place("mirror");
+        let output = self
+            .command()
+            .args(["run", "--once", "--context", "hub", "--mirror", &mirror])
+            .args(self.hosted.arguments())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.orders()
+    }
+
+    fn orders(&self) -> String {
+        let open = self.hosted.github.pulls().unwrap().into_iter().filter(github::Pull::is_open);
+        let state = self.hosted.github.state();
+        let order = |pull: &github::Pull| {
+            let of_pull = |status: &&github::Status| {
+                status.sha == pull.head_sha && status.context == "fleetwright/order"
+            };
+            let newest = state.statuses.iter().rfind(of_pull)?;
+            let description = newest.description.clone().unwrap_or_default();
+            Some(format!("#{} {}: {description}", pull.number, newest.state))
+        };
+        let orders: Vec<_> = open.filter_map(|pull| order(&pull)).collect();
+        orders.join("\n").replace(&self.hub.url(), "http://hub")
+    }
+
+    fn merge(&self, number: u64) {
+        self.hosted.github.merge(number).unwrap();
+    }
+}
+
+#[test]
+fn a_group_is_released_once_those_before_it_are_synced_and_healthy_for_long_enough() {
+    let fleet = Fleet::edited();
+    assert_snapshot!(fleet.run(), @"
+    #1 success: nothing has to be merged first
+    #2 pending: waits until #1 is merged
+    #3 pending: waits until #1 is merged
+    ");
+    fleet.merge(1);
+    assert_snapshot!(fleet.run(), @"
+    #2 pending: waits until control is synced and healthy
+    #3 pending: waits until #2 is merged
+    ");
+    fleet.sync(&["control"]);
+    assert_snapshot!(fleet.run(), @"
+    #2 success: what comes first is merged, synced and healthy
+    #3 pending: waits until #2 is merged
+    ");
+    fleet.merge(2);
+    assert_snapshot!(fleet.run(), @"#3 pending: waits until canary is synced and healthy");
+    fleet.sync(&["eu-1"]);
+    fleet.health(CANARY, "Degraded", Duration::from_secs(30));
+    assert_snapshot!(fleet.run(), @"#3 pending: waits until canary is synced and healthy");
+    fleet.health(CANARY, "Degraded", Duration::from_mins(6));
+    assert_snapshot!(fleet.run(), @"#3 failure: stopped by canary: eu-1-prometheus-agent: it is Degraded");
+    fleet.health(CANARY, "Healthy", Duration::from_mins(6));
+    let soaking = fleet.run();
+    let (_, until) = soaking.split_once("waits until ").unwrap();
+    let until = until.split_once(": canary").unwrap().0.parse::<jiff::Timestamp>().unwrap();
+    assert!(
+        (53..=54).contains(&(until.as_second() - jiff::Timestamp::now().as_second()).div_euclid(60)),
+        "{soaking}"
+    );
+    fleet.health(CANARY, "Healthy", Duration::from_mins(61));
+    assert_snapshot!(fleet.run(), @"#3 success: what comes first is merged, synced and healthy");
+
+    // What turns bad later takes nothing back, and keeps the next one waiting.
+    fleet.health("control-kube-prometheus-stack", "Degraded", Duration::from_mins(6));
+    assert_snapshot!(fleet.run(), @"#3 failure: stopped by control: control-kube-prometheus-stack: it is Degraded");
+}
+
+#[test]
+fn what_keeps_argo_cd_from_being_asked_keeps_all_but_the_first_group_waiting_and_is_named() {
+    let fleet = Fleet::edited();
+    fleet.run();
+    fleet.merge(1);
+    fleet.sync(&["control"]);
+    fleet.hub.trouble(Trouble { forbidden: vec!["list"], ..Trouble::default() });
+    let refused = fleet.run();
+    assert!(
+        refused.starts_with("#2 pending: waits: Argo CD cannot be asked: failed to list Application"),
+        "{refused}"
+    );
+    fleet.hub.trouble(Trouble { status: Some(401), ..Trouble::default() });
+    assert_snapshot!(fleet.run(), @"
+    #2 pending: waits: Argo CD cannot be asked: failed to read Application `root` (context `hub`): the server is in trouble; log in again, or check the user 
+    #3 pending: waits until #2 is merged
+    ");
+    fleet.hub.trouble(Trouble::default());
+    assert_snapshot!(fleet.run(), @"
+    #2 success: what comes first is merged, synced and healthy
+    #3 pending: waits until #2 is merged
+    ");
+}
+
+#[test]
+fn a_pause_is_a_label_on_one_pull_request_or_a_fact_of_a_group() {
+    let fleet = Fleet::edited();
+    fleet.run();
+    fleet.hosted.github.label(1, "fleetwright: pause").unwrap();
+    assert_snapshot!(fleet.run(), @"
+    #1 pending: paused by the label `fleetwright: pause`
+    #2 pending: waits until #1 is merged
+    #3 pending: waits until #1 is merged
+    ");
+    fleet.hosted.github.edit(1, |pull| pull.labels.retain(|label| label != "fleetwright: pause")).unwrap();
+    fleet.hosted.world.edit(FLEET, "name: control", "name: control\n  paused: true");
+    assert_snapshot!(fleet.run(), @"
+    #1 pending: paused in environments/_fleet.yaml
+    #2 pending: waits until #1 is merged
+    #3 pending: waits until #1 is merged
+    ");
+    fleet.hosted.world.edit(FLEET, "\n  paused: true", "");
+    assert_snapshot!(fleet.run(), @"
+    #1 success: nothing has to be merged first
+    #2 pending: waits until #1 is merged
+    #3 pending: waits until #1 is merged
+    ");
+}
+
+#[test]
+fn the_change_of_a_group_that_fails_can_be_taken_back_and_nothing_else_goes_on() {
+    let fleet = Fleet::edited();
+    let edited = fleet.tip();
+    fleet.run();
+    fleet.merge(1);
+    fleet.sync(&["control"]);
+    fleet.run();
+    fleet.merge(2);
+    fleet.sync(&["eu-1"]);
+    fleet.health(CANARY, "Degraded", Duration::from_mins(6));
+    fleet.run();
+    let mirror = fleet.hosted.place("mirror");
+    let output = fleet
+        .command()
+        .args(["rollback", &edited, "--mirror", &mirror])
+        .args(fleet.hosted.arguments())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_snapshot!(fleet.run(), @"
+    #3 failure: stopped by canary: eu-1-prometheus-agent: it is Degraded
+    #4 success: what comes first is merged, synced and healthy
+    ");
+}
+
+#[test]
+fn a_service_releases_a_group_when_argo_cd_reports_it_and_not_before() {
+    let fleet = Fleet::edited();
+    let service = fleet.hosted.start_by(fleet.command(), "mirror", "1", &["--context", "hub"]);
+    let shows = |what: &str| fleet.hosted.wait_until(what, |_| fleet.orders().contains(what));
+    shows("#2 pending: waits until #1 is merged");
+    fleet.merge(1);
+    shows("#2 pending: waits until control is synced and healthy");
+    fleet.health("control-argo-cd", "Degraded", Duration::from_mins(6));
+    fleet.sync(&["control"]);
+    shows("#2 failure: stopped by control: control-argo-cd: it is Degraded");
+    fleet.health("control-argo-cd", "Healthy", Duration::from_secs(1));
+    shows("#2 success: what comes first is merged, synced and healthy");
+    assert_eq!(service.stop().0, Some(0));
+}
