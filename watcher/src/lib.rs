@@ -28,9 +28,10 @@ pub mod forge;
 
 pub mod error;
 pub mod live;
-pub mod run;
 
 pub mod deploy;
+
+pub mod run;
 
 pub mod service;
 

@@ -43,7 +43,7 @@ pub const ACTIONS_TOKEN: &str = "ghs_actions";
 /// 2026-01-02 in UTC, when the fake begins.
 pub const START: u64 = 1_767_312_000;
 /// What the product needs to write.
-pub const WRITES: [&str; 5] = ["checks", "contents", "issues", "pull_requests", "statuses"];
+pub const WRITES: [&str; 6] = ["checks", "contents", "deployments", "issues", "pull_requests", "statuses"];
 
 /// How a pull request is merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

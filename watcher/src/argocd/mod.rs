@@ -22,5 +22,5 @@ pub use removal::{Removal, digest, removals};
 pub use rollout::{
     ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Stage, rollout, states,
 };
-pub use show::{document, markdown, text};
+pub use show::{document, markdown, progress, text};
 pub use wave::{Soaked, Stop, Wave, wave};

@@ -59,6 +59,13 @@ pub fn text(rollout: &Rollout, now: SystemTime, shows_all: bool) -> String {
     text
 }
 
+/// Returns how far a revision is, in one line.
+#[must_use]
+pub fn progress(rollout: &Rollout, revision: &str) -> String {
+    let of = counted(rollout.applications.len(), "Application");
+    format!("{} of {of} synced and healthy at {revision}", rollout.count(State::Done))
+}
+
 /// Returns the same as [`text`] in Markdown. Nothing that a cluster says is markup in it.
 #[must_use]
 pub fn markdown(rollout: &Rollout, now: SystemTime) -> String {

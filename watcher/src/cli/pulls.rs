@@ -8,7 +8,7 @@ use super::options::RemoteArgs;
 use super::{Exit, Global};
 use crate::error::CommandError;
 use crate::forge::{ForgeError, LocalForge, OwnPulls as _, PullRequest, PullState};
-use crate::run::merged_first;
+use crate::run::{is_paused, merged_first};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -71,6 +71,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         Command::Merge { number } => {
             if let Some(first) = merged_first(&upstream, &forge.list()?, *number)? {
                 return Err(ForgeError::not_first(*number, first).into());
+            }
+            let pull = forge.show(*number)?;
+            if is_paused(&upstream, &pull)? {
+                return Err(ForgeError::paused(*number, &pull.proposal.group).into());
             }
             let revision = forge.merge(*number, &upstream.repository().person()?)?;
             global.show(

@@ -24,6 +24,7 @@ use crate::live::{Ended, View, Wait};
 
 pub use actions::Actions;
 pub use outcome::Outcome;
+pub(crate) use page::standing_of;
 pub use reports::Reports;
 pub use subject::Subject;
 pub(crate) use subject::clusters;

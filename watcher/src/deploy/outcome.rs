@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::subject::Subject;
 use crate::argocd::{self, Rollout, State};
+use crate::git::Revision;
 use crate::live::Ended;
 use crate::output::Exit;
 
@@ -69,7 +70,7 @@ impl Outcome {
             }
             Self::TimedOut(_) => "wait longer with `--timeout`, or look at the reasons above",
         };
-        Some(format!("error: {}\n  hint: {hint}", self.headline(subject)))
+        Some(format!("error: {}\n  hint: {hint}", self.headline(subject.revision)))
     }
 
     /// Returns the report for machines.
@@ -95,8 +96,8 @@ impl Outcome {
     }
 
     /// Returns what became of it, in one line.
-    pub(super) fn headline(&self, subject: &Subject) -> String {
-        let at = subject.revision.short();
+    pub(crate) fn headline(&self, revision: Revision) -> String {
+        let at = revision.short();
         match self {
             Self::Done(rollout) => {
                 format!("{} synced and healthy at {at}", are(rollout.applications.len(), "Application"))

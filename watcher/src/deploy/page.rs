@@ -17,7 +17,7 @@ use crate::notify::Notice;
 const MAX_NAMED: usize = 10;
 
 /// How a deployment stands, with one line for people.
-pub(super) type Standing = (DeploymentState, String);
+pub(crate) type Standing = (DeploymentState, String);
 type Ending = Result<Outcome, CommandError>;
 
 /// Returns how a deployment stands that has begun.
@@ -33,6 +33,11 @@ pub(super) fn ended(ending: &Ending, subject: &Subject) -> Standing {
         Err(_) => DeploymentState::Error,
     };
     (state, headline(ending, subject))
+}
+
+/// Returns how a deployment stands that is followed between runs: how it ended, if it has.
+pub(crate) fn standing_of(outcome: Option<Outcome>, subject: &Subject) -> Standing {
+    outcome.map_or_else(|| begun(subject), |outcome| ended(&Ok(outcome), subject))
 }
 
 /// Returns the first notice.
@@ -104,7 +109,7 @@ const fn word(ending: &Ending) -> &'static str {
 fn headline(ending: &Ending, subject: &Subject) -> String {
     match ending {
         Err(error) => error.message(),
-        Ok(outcome) => outcome.headline(subject),
+        Ok(outcome) => outcome.headline(subject.revision),
     }
 }
 

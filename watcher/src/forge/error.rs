@@ -61,6 +61,12 @@ impl ForgeError {
         )
     }
 
+    /// The group of the pull request is paused.
+    pub(crate) fn paused(number: u64, group: &str) -> Self {
+        let message = format!("pull request #{number} is not to be merged now: group `{group}` is paused");
+        Self::stalled(message, "take `paused` off the group in `environments/_fleet.yaml` first")
+    }
+
     /// The head branch is not where the proposal has it.
     pub(super) fn head_moved(head: &str, revision: Revision) -> Self {
         let message = format!("branch `{head}` is not at `{}`", revision.short());

@@ -132,12 +132,12 @@ pub trait Verdicts {
 
 /// What became of revisions where they run. The local forge keeps none of it.
 pub trait Deployments {
-    /// Returns the number of our deployment of a revision to an environment, which is made if it is not there.
+    /// Returns the number of the deployment of a revision to an environment, which is made if it is not there.
     fn deployment(&self, _deployment: &Deployment) -> Result<Option<u64>> {
         Ok(None)
     }
 
-    /// Reports how a deployment stands.
+    /// Makes sure that the newest report on a deployment is this one.
     fn report_deployment(&self, _number: u64, _status: &DeploymentStatus) -> Result<()> {
         Ok(())
     }

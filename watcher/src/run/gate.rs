@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use renderer::inventory::{FLEET_FILE, FleetFile, Groups, read_fleet};
+use renderer::inventory::{FLEET_FILE, FleetFile, Group, Groups, read_fleet};
 use renderer::path::{ClusterName, GroupName, RepoPath};
 use renderer::snapshot::{OUTPUT, Snapshot, Source};
 
@@ -195,6 +195,13 @@ pub fn merged_first(
         }
     }
     Ok(None)
+}
+
+/// Returns whether the group that a pull request is for is paused on its base branch.
+pub fn is_paused(upstream: &Upstream, pull: &PullRequest) -> Result<bool, CommandError> {
+    let base = upstream.existing_branch(&pull.proposal.base)?;
+    let is_it = |group: &Group| group.paused && group.name.as_str() == pull.proposal.group;
+    Ok(fleet_at(upstream.repository(), base)?.is_some_and(|fleet| fleet.groups.iter().any(is_it)))
 }
 
 fn is_unmerged(pull: &PullRequest) -> bool {

@@ -18,12 +18,13 @@ mod report;
 mod review;
 mod reviewed;
 mod rollback;
+mod rollouts;
 mod waves;
 mod worker;
 
 pub use crate::forge::{REVIEW, REVIEWED_LABEL};
 pub use context::{BRANCH_PREFIX, Settings, UNKNOWN_BASE};
-pub use gate::{ORDER, PAUSE_LABEL, fleet_at, merged_first};
+pub use gate::{ORDER, PAUSE_LABEL, fleet_at, is_paused, merged_first};
 pub use head::Head;
 pub use pipeline::{BaseRendering, Pipeline};
 pub use report::{GroupReport, Published, RunReport};

@@ -246,8 +246,11 @@ impl Memory {
         let plans = self.planner.plan(run, tip, fleet)?;
         let known = self.known(run, tip, &plans, waiting)?;
         let (mut groups, mut gate) = self.publish(run, &known, &refs, (&order, &clusters), plans)?;
-        let standings = self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters)?;
-        gate.wait_for(standings.as_ref().map(|standings| waves::holds(&order, standings)));
+        let seen = self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters)?;
+        gate.wait_for(seen.as_ref().map(|seen| waves::holds(&order, &seen.standings)));
+        if let Some(seen) = &seen {
+            self.waves.report(run, seen)?;
+        }
         let former = former.into_iter().filter(|group| !known.order.contains(group));
         for group in former {
             groups.extend(self.end(run, &known, &refs, group)?);

@@ -12,6 +12,7 @@ use renderer::visible::visible;
 
 use super::context::Context;
 use super::gate::Hold;
+use super::rollouts::Rollouts;
 use super::worker::Workers;
 use crate::argocd::{DesiredFleet, Soaked, Stop, Wave};
 use crate::error::CommandError;
@@ -23,10 +24,17 @@ use crate::live::{Look, Standing, Watched};
 #[derive(Debug, Default)]
 pub(super) struct Waves {
     desired: Option<(Revision, DesiredFleet)>,
+    rollouts: Rollouts,
 }
 
 /// What each group has come to, in order; or why that is not known.
 pub(super) type Standings = Result<Vec<Standing>, String>;
+
+/// What was asked about, and the answer.
+pub(super) struct Seen {
+    pub watched: Vec<Watched>,
+    pub standings: Standings,
+}
 
 impl Waves {
     /// Asks what became of the groups at the tip of the base branch, if an Argo CD is asked. What keeps that from being
@@ -38,15 +46,22 @@ impl Waves {
         tip: Revision,
         groups: &Groups,
         clusters: &BTreeMap<ClusterName, GroupName>,
-    ) -> Result<Option<Standings>, CommandError> {
+    ) -> Result<Option<Seen>, CommandError> {
         let Some(hub) = run.hub else { return Ok(None) };
         let fleet = match self.desired(run, workers, tip) {
             Err(error @ CommandError::Stopped(_)) => return Err(error),
-            Err(error) => return Ok(Some(Err(error.message()))),
+            Err(error) => return Ok(Some(Seen { watched: Vec::new(), standings: Err(error.message()) })),
             Ok(fleet) => fleet.clone(),
         };
         let watched = watched(run, tip, groups, clusters)?;
-        Ok(Some(hub.look(Look { fleet, watched, repository: run.repository().reopen()? })))
+        let look = Look { fleet, watched: watched.clone(), repository: run.repository().reopen()? };
+        Ok(Some(Seen { watched, standings: hub.look(look) }))
+    }
+
+    /// Reports what became of what is merged.
+    pub(super) fn report(&mut self, run: &Context<'_>, seen: &Seen) -> Result<(), CommandError> {
+        let (Some((_, fleet)), Ok(standings)) = (&self.desired, &seen.standings) else { return Ok(()) };
+        self.rollouts.report(run, fleet, &seen.watched, standings)
     }
 
     fn desired(

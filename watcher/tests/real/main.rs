@@ -19,4 +19,5 @@ mod platform;
 #[path = "../cli/repo.rs"]
 mod repo;
 mod story;
+mod waves;
 mod world;

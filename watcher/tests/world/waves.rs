@@ -107,7 +107,7 @@ impl Fleet {
             };
             let newest = state.statuses.iter().rfind(of_pull)?;
             let description = newest.description.clone().unwrap_or_default();
-            Some(format!("#{} {}: {description}", pull.number, newest.state))
+            Some(format!("#{} {}: {}", pull.number, newest.state, description.trim_end()))
         };
         let orders: Vec<_> = open.filter_map(|pull| order(&pull)).collect();
         orders.join("\n").replace(&self.hub.url(), "http://hub")
@@ -173,7 +173,7 @@ fn what_keeps_argo_cd_from_being_asked_keeps_all_but_the_first_group_waiting_and
     );
     fleet.hub.trouble(Trouble { status: Some(401), ..Trouble::default() });
     assert_snapshot!(fleet.run(), @"
-    #2 pending: waits: Argo CD cannot be asked: failed to read Application `root` (context `hub`): the server is in trouble; log in again, or check the user 
+    #2 pending: waits: Argo CD cannot be asked: failed to read Application `root` (context `hub`): the server is in trouble; log in again, or check the user
     #3 pending: waits until #2 is merged
     ");
     fleet.hub.trouble(Trouble::default());
@@ -248,4 +248,72 @@ fn a_service_releases_a_group_when_argo_cd_reports_it_and_not_before() {
     fleet.health("control-argo-cd", "Healthy", Duration::from_secs(1));
     shows("#2 success: what comes first is merged, synced and healthy");
     assert_eq!(service.stop().0, Some(0));
+}
+
+/// What each deployment has come to, by environment.
+fn deployments(fleet: &Fleet) -> String {
+    let state = fleet.hosted.github.state();
+    let line = |made: &github::Deployment| {
+        let states: Vec<_> = made.statuses.iter().map(|status| status.state.as_str()).collect();
+        format!("{} by {}: {}", made.environment, made.author, states.join(", "))
+    };
+    state.deployments.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn comments(fleet: &Fleet, number: u64) -> Vec<String> {
+    let state = fleet.hosted.github.state();
+    let of_pull = state.comments.iter().filter(|comment| comment.pull == number);
+    of_pull.map(|comment| comment.body.clone()).collect()
+}
+
+#[test]
+fn what_becomes_of_a_merge_is_a_comment_that_is_edited_in_place_and_a_deployment() {
+    let fleet = Fleet::edited();
+    fleet.run();
+    let before = deployments(&fleet);
+    fleet.merge(1);
+    fleet.run();
+    let [comment] = &comments(&fleet, 1)[..] else { panic!("{:?}", comments(&fleet, 1)) };
+    assert!(comment.starts_with("`control`: `0 of 4 Applications synced and healthy at "), "{comment}");
+    assert!(comment.contains("| `control` | `metallb` | waiting |"), "{comment}");
+    fleet.sync(&["control"]);
+    fleet.health("control-metallb", "Degraded", Duration::from_mins(6));
+    fleet.run();
+    let [comment] = &comments(&fleet, 1)[..] else { panic!("{:?}", comments(&fleet, 1)) };
+    assert!(comment.contains("| `control` | `metallb` | failed | 6m | `it is Degraded` |"), "{comment}");
+    fleet.health("control-metallb", "Healthy", Duration::from_mins(6));
+    fleet.run();
+    let [comment] = &comments(&fleet, 1)[..] else { panic!("{:?}", comments(&fleet, 1)) };
+    assert!(comment.starts_with("`control`: `4 Applications are synced and healthy at "), "{comment}");
+    let made = deployments(&fleet).replace(&before, "");
+    assert_snapshot!(made.trim(), @"control by fleetwright: in_progress, failure, success");
+
+    let writes = fleet.hosted.github.writes().len();
+    fleet.run();
+    assert_eq!(
+        fleet.hosted.github.writes().len(),
+        writes,
+        "nothing is reported twice, by another process either"
+    );
+
+    // What a workflow has made already is reported on, too.
+    let merge = fleet.hosted.github.merge(2).unwrap();
+    let forge = fleet.hosted.github.state().deployments[0].clone();
+    let of_workflow = github::Deployment {
+        id: 9_999,
+        sha: merge.clone(),
+        reference: merge,
+        environment: "canary".into(),
+        author: "github-actions[bot]".into(),
+        statuses: Vec::new(),
+        ..forge
+    };
+    fleet.hosted.github.state().deployments.push(of_workflow);
+    fleet.sync(&["eu-1"]);
+    fleet.run();
+    assert!(
+        deployments(&fleet).ends_with("canary by github-actions[bot]: success"),
+        "{}",
+        deployments(&fleet)
+    );
 }

@@ -21,11 +21,14 @@ impl Deployments for GitHubForge<'_> {
             "auto_merge": false, "required_contexts": [],
         });
         let create = Call::create("create a deployment", self.route("/deployments"), &new);
-        let made = self.find_or_make(|| self.own_deployment(deployment), || self.client.call(&create));
+        let made = self.find_or_make(|| self.known_deployment(deployment), || self.client.call(&create));
         Ok(Some(made?.0.id))
     }
 
     fn report_deployment(&self, number: u64, status: &DeploymentStatus) -> Result<(), ForgeError> {
+        if self.is_reported(number, status)? {
+            return Ok(());
+        }
         let route = self.route(&format!("/deployments/{number}/statuses"));
         let mut body = json!({ "state": status.state.word(), "description": cut(&status.description) });
         for (key, url) in [("log_url", &status.log_url), ("environment_url", &status.environment_url)] {
@@ -38,8 +41,9 @@ impl Deployments for GitHubForge<'_> {
 }
 
 impl GitHubForge<'_> {
-    /// Returns the newest deployment of a revision to an environment that our own account made.
-    fn own_deployment(&self, of: &Deployment) -> Result<Option<wire::Deployment>, ForgeError> {
+    /// Returns the newest deployment of a revision to an environment, whoever made it: a workflow and the service report on
+    /// one.
+    fn known_deployment(&self, of: &Deployment) -> Result<Option<wire::Deployment>, ForgeError> {
         let environment = encoded(&of.environment);
         let route = self.route(&format!(
             "/deployments?sha={}&task={TASK}&environment={environment}&per_page=100",
@@ -47,11 +51,17 @@ impl GitHubForge<'_> {
         ));
         let mut found: Vec<wire::Deployment> = self.client.list(Call::get("find a deployment", route))?;
         found.retain(|found| found.sha == of.revision && found.environment == of.environment);
-        if found.is_empty() {
-            return Ok(None);
-        }
-        let account = self.client.account()?;
-        Ok(found.into_iter().find(|found| account.is(found.creator.as_ref())))
+        Ok(found.into_iter().next())
+    }
+
+    /// Returns whether the newest report on a deployment is this one.
+    fn is_reported(&self, number: u64, status: &DeploymentStatus) -> Result<bool, ForgeError> {
+        let route = self.route(&format!("/deployments/{number}/statuses?per_page=1"));
+        let call = Call::get("read how a deployment stands", route);
+        let newest = self.client.call::<Vec<wire::DeploymentStatus>>(&call)?.into_iter().next();
+        Ok(newest.is_some_and(|newest| {
+            (newest.state.as_str(), newest.description) == (status.state.word(), cut(&status.description))
+        }))
     }
 }
 

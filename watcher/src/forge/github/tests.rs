@@ -690,10 +690,12 @@ fn a_deployment_is_made_once_for_a_revision_and_an_environment_however_often_it_
     let made = world.github.state().deployments.clone();
     let made: Vec<_> = made.iter().map(|made| (made.environment.as_str(), made.statuses.len())).collect();
     assert_eq!(made, [("control", 0), ("app", 2)]);
-    // What another account made for the same revision and environment is not ours.
-    world.github.state().deployments.iter_mut().for_each(|made| made.author = "mallory".into());
-    assert_ne!(forge.deployment(&of("app")).unwrap(), Some(app));
-    let refused = world.forge().deployment(&of("app")).unwrap_err();
+    // The service and a workflow, which act as different accounts, report on one; what is reported is not repeated.
+    assert_eq!(world.forge().deployment(&of("app")).unwrap(), Some(app));
+    world.forge().report_deployment(app, &status(DeploymentState::Success)).unwrap();
+    assert_eq!(world.github.state().deployments[1].statuses.len(), 2);
+    world.github.state().tokens.get_mut(github::TOKEN).unwrap().writes.remove("deployments");
+    let refused = world.forge().deployment(&of("other")).unwrap_err();
     assert!(is_fault(&refused, GitHubFaultKind::Stalled), "{refused:?}");
     world.github.assert_described();
 }

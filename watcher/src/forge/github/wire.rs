@@ -145,7 +145,13 @@ pub(super) struct Deployment {
     pub(super) id: u64,
     pub(super) sha: Revision,
     pub(super) environment: String,
-    pub(super) creator: Option<User>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct DeploymentStatus {
+    pub(super) state: String,
+    #[serde(default)]
+    pub(super) description: String,
 }
 
 /// What changes of a pull request.

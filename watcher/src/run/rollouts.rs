@@ -1,0 +1,153 @@
+//! Rollouts: what became of a pull request after its merge, as a comment that is edited in place and as a deployment.
+//!
+//! What is remembered saves reporting the same again. What cannot be reported keeps nothing from being published.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use renderer::plan::markdown::code;
+use tracing::warn;
+
+use super::context::Context;
+use crate::argocd::{self, DesiredFleet, Rollout, Wave};
+use crate::deploy::{Outcome, Subject, standing_of};
+use crate::error::CommandError;
+use crate::forge::{Deployment, DeploymentStatus};
+use crate::git::Revision;
+use crate::live::{Standing, Watched};
+
+/// How long a comment is at most, in characters: what GitHub takes, less what stands around it.
+const MAX_TEXT: usize = 60_000;
+
+/// What was reported of rollouts.
+#[derive(Debug, Default)]
+pub(super) struct Rollouts {
+    reported: BTreeMap<String, Reported>,
+}
+
+/// What was reported of a group last.
+#[derive(Debug)]
+struct Reported {
+    revision: Revision,
+    /// The pull request that brought the revision onto the base branch.
+    pull: Option<u64>,
+    standing: Standing,
+}
+
+impl Rollouts {
+    /// Reports what became of each group that Argo CD runs anything of, as far as that is news.
+    pub(super) fn report(
+        &mut self,
+        run: &Context<'_>,
+        fleet: &DesiredFleet,
+        watched: &[Watched],
+        standings: &[Standing],
+    ) -> Result<(), CommandError> {
+        for (watched, standing) in watched.iter().zip(standings) {
+            let last = self.reported.get(&watched.group);
+            let is_known = last.is_some_and(|it| it.revision == watched.revision && it.standing == *standing);
+            if is_known || standing.rollout.applications.is_empty() {
+                continue;
+            }
+            let pull = match last.filter(|last| last.revision == watched.revision) {
+                Some(last) => last.pull,
+                None => logged(&watched.group, self.begin(run, watched))?.flatten(),
+            };
+            if let Some(number) = pull {
+                logged(&watched.group, comment(run, number, watched, standing))?;
+            }
+            logged(&watched.group, deploy(run, fleet, watched, standing))?;
+            let reported = Reported { revision: watched.revision, pull, standing: standing.clone() };
+            self.reported.insert(watched.group.clone(), reported);
+        }
+        Ok(())
+    }
+
+    /// Finds the pull request whose rollout begins, and ends the one that it takes the place of.
+    fn begin(&self, run: &Context<'_>, watched: &Watched) -> Result<Option<u64>, CommandError> {
+        let Watched { group, revision, .. } = watched;
+        let merged = run.forge.merged_with(*revision, &run.settings.base)?;
+        let pull = merged.first().map(|(number, _)| *number);
+        let open = self
+            .reported
+            .get(group)
+            .filter(|last| matches!(last.standing.wave, Wave::Open | Wave::Stopped(_)));
+        if let Some((old, new)) = open.and_then(|last| last.pull).zip(pull) {
+            let text = format!(
+                "{}: the rollout goes on with #{new}, before all of it was synced and healthy.\n",
+                code(group)
+            );
+            run.forge.comment(old, &kind(group), &text, false)?;
+        }
+        Ok(pull)
+    }
+}
+
+/// Each group has a comment of its own: a pull request of people may change several.
+fn kind(group: &str) -> String {
+    format!("rollout-{group}")
+}
+
+fn comment(
+    run: &Context<'_>,
+    number: u64,
+    watched: &Watched,
+    standing: &Standing,
+) -> Result<(), CommandError> {
+    Ok(run.forge.comment(number, &kind(&watched.group), &text(watched, standing, SystemTime::now()), true)?)
+}
+
+fn text(Watched { group, revision, .. }: &Watched, standing: &Standing, now: SystemTime) -> String {
+    let outcome = outcome(standing);
+    let headline = match &outcome {
+        Some(outcome) => outcome.headline(*revision),
+        None => argocd::progress(&standing.rollout, &revision.short()),
+    };
+    let mut text = format!("{}: {}\n", code(group), code(&headline));
+    if !matches!(outcome, Some(Outcome::Done(_))) {
+        text = format!("{text}\n{}", argocd::markdown(&standing.rollout, now));
+    }
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(text[..end].rfind('\n').unwrap_or(0));
+        text.push_str("\n\n… and more\n");
+    }
+    text
+}
+
+/// Makes the deployment of a revision to the environment of a group, and reports how it stands.
+fn deploy(
+    run: &Context<'_>,
+    fleet: &DesiredFleet,
+    Watched { group, revision, .. }: &Watched,
+    standing: &Standing,
+) -> Result<(), CommandError> {
+    let subject = Subject::read(run.repository(), *revision, fleet, group)?;
+    let (state, description) = standing_of(outcome(standing), &subject);
+    let Subject { group: environment, title, .. } = subject;
+    let deployment = Deployment { environment, revision: *revision, description: title };
+    let Some(number) = run.forge.deployment(&deployment)? else { return Ok(()) };
+    let status = DeploymentStatus { state, description, log_url: None, environment_url: None };
+    Ok(run.forge.report_deployment(number, &status)?)
+}
+
+/// Returns how a rollout has ended, if it has.
+fn outcome(Standing { wave, rollout }: &Standing) -> Option<Outcome> {
+    let rollout: Rollout = rollout.clone();
+    match wave {
+        Wave::Released | Wave::Soaking(_) => Some(Outcome::Done(rollout)),
+        Wave::Stopped(_) => Some(Outcome::Failed(rollout)),
+        Wave::Open => None,
+    }
+}
+
+/// Logs a failure that only a person can end, and goes on.
+fn logged<T>(group: &str, result: Result<T, CommandError>) -> Result<Option<T>, CommandError> {
+    match result {
+        Err(error) if !error.is_transient() => {
+            let message = error.message();
+            warn!(group, hint = error.hint(), "could not report the rollout of `{group}`: {message}");
+            Ok(None)
+        }
+        result => result.map(Some),
+    }
+}
