@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::View;
+use super::ask::{Asked, Next};
 use super::reach::Known;
+use super::wait::ask;
 use crate::argocd::{Application, DesiredFleet, Question, Rollout, Soaked, Stop, Wave, states, wave};
 use crate::cluster::{Client, ClusterError};
 use crate::error::CommandError;
@@ -25,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GATHERED: Duration = Duration::from_secs(1);
 /// How often it is decided again without a change: time itself changes what a state means.
 const TICK: Duration = Duration::from_secs(15);
+/// How long after its merge Argo CD is asked to compare what is not at it: it would notice the merge minutes later.
+const ASKS_FOR: Duration = Duration::from_mins(15);
 /// How often a run is worth its cost that only counts further.
 const COUNTS_EVERY: Duration = Duration::from_mins(1);
 
@@ -78,6 +82,7 @@ impl Hub {
             look: None,
             told: None,
             told_at: Instant::now(),
+            may_ask: true,
             due: Instant::now(),
         };
         tokio::spawn(follower.serve(asked));
@@ -100,6 +105,8 @@ struct Followed {
     fleet: Option<DesiredFleet>,
     known: Known,
     stop: Option<Stop>,
+    /// What was asked to be compared, and since when it may be.
+    asked: (Asked, Instant),
 }
 
 struct Follower {
@@ -112,6 +119,8 @@ struct Follower {
     /// What a run was told, or will find as an event was sent for it.
     told: Option<Answer>,
     told_at: Instant,
+    /// Whether it is permitted to ask for a comparison.
+    may_ask: bool,
     /// When it is decided again.
     due: Instant,
 }
@@ -155,6 +164,8 @@ impl Follower {
             }
         };
         self.tell(answer.clone());
+        // What is not at its revision is asked to be compared after the run has its answer.
+        self.due = Instant::now() + GATHERED;
         answer
     }
 
@@ -169,11 +180,33 @@ impl Follower {
             self.look = Some(look);
         }
         let now = answer.map(|()| self.decide());
+        if let Ok(standings) = &now {
+            self.ask(standings).await;
+        }
         self.due = self.next();
         if self.is_worth_a_run(&now) {
             self.tell(now);
             if let Some(events) = &self.events {
                 let _ = events.send(Event::Changed).await;
+            }
+        }
+    }
+
+    /// Asks Argo CD to compare what is not at its revision.
+    async fn ask(&mut self, standings: &[Standing]) {
+        let Some(view) = &mut self.view else { return };
+        for (group, standing) in self.groups.iter_mut().zip(standings) {
+            let (asked, since) = &mut group.asked;
+            if !self.may_ask || standing.wave == Wave::Released || since.elapsed() > ASKS_FOR {
+                continue;
+            }
+            let Next::Ask(due) = asked.next(&standing.rollout, Instant::now()) else { continue };
+            for (key, how) in due {
+                asked.note(&key, Instant::now());
+                match ask(view, &key, how).await {
+                    Ok(is_permitted) => self.may_ask = self.may_ask && is_permitted,
+                    Err(error) => warn!(hint = error.hint(), "{}", error.message()),
+                }
             }
         }
     }
@@ -240,9 +273,11 @@ impl Follower {
                 (&old.watched.group, old.watched.revision) == (&watched.group, watched.revision)
             };
             let old = before.iter().position(is_as_before).map(|at| before.swap_remove(at));
-            let (known, stop) =
-                old.map_or_else(|| (Known::new(watched.revision), None), |old| (old.known, old.stop));
-            Followed { watched: watched.clone(), fleet, known, stop }
+            Followed {
+                fleet,
+                watched: watched.clone(),
+                ..old.unwrap_or_else(|| Followed::new(watched.clone()))
+            }
         });
         self.groups = followed.collect();
     }
@@ -256,8 +291,13 @@ impl Follower {
 }
 
 impl Followed {
+    fn new(watched: Watched) -> Self {
+        let known = Known::new(watched.revision);
+        Self { watched, fleet: None, known, stop: None, asked: (Asked::default(), Instant::now()) }
+    }
+
     fn standing(&mut self, view: &View, repository: &Repository, now: SystemTime) -> Standing {
-        let Self { watched, fleet, known, stop } = self;
+        let Self { watched, fleet, known, stop, .. } = self;
         let revision = watched.revision.short();
         let applications = fleet.as_ref().map(|fleet| {
             let question = Question { fleet, revision: &revision, now };

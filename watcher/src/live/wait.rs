@@ -100,7 +100,7 @@ impl Wait<'_> {
 }
 
 /// Asks for a comparison; returns whether that is permitted. What is gone meanwhile shows by itself.
-async fn ask(view: &mut View, key: &crate::cluster::Key, how: &str) -> Result<bool, CommandError> {
+pub(super) async fn ask(view: &mut View, key: &crate::cluster::Key, how: &str) -> Result<bool, CommandError> {
     match view.refresh(key, how).await {
         Err(error) if error.kind == ClusterErrorKind::Forbidden => {
             warn!("{error}; Argo CD notices the revision in its own time");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use testkit::cluster::{Server, Trouble};
 use testkit::github;
 
-use crate::applications::{APPLICATIONS, SETS, application, compared};
+use crate::applications::{APPLICATIONS, REFRESH, SETS, application, compared};
 use crate::github_service::Hosted;
 use crate::groups::{FLEET, waves};
 use crate::office::PROMETHEUS;
@@ -237,11 +237,20 @@ fn the_change_of_a_group_that_fails_can_be_taken_back_and_nothing_else_goes_on()
 #[test]
 fn a_service_releases_a_group_when_argo_cd_reports_it_and_not_before() {
     let fleet = Fleet::edited();
+    // Argo CD takes off what asks for a comparison once it has compared.
+    fleet.hub.react(|written| {
+        let mut compared = written.clone();
+        let annotations = compared.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        let is_asked = annotations.is_some_and(|annotations| annotations.remove(REFRESH).is_some());
+        if is_asked { vec![(APPLICATIONS, compared)] } else { Vec::new() }
+    });
     let service = fleet.hosted.start_by(fleet.command(), "mirror", "1", &["--context", "hub"]);
     let shows = |what: &str| fleet.hosted.wait_until(what, |_| fleet.orders().contains(what));
     shows("#2 pending: waits until #1 is merged");
     fleet.merge(1);
     shows("#2 pending: waits until control is synced and healthy");
+    let is_root = |request: &String| request.starts_with("PATCH ") && request.ends_with("/applications/root");
+    fleet.hosted.wait_until("a request to compare", |_| fleet.hub.requests().iter().any(is_root));
     fleet.health("control-argo-cd", "Degraded", Duration::from_mins(6));
     fleet.sync(&["control"]);
     shows("#2 failure: stopped by control: control-argo-cd: it is Degraded");
