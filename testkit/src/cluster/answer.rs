@@ -42,7 +42,7 @@ pub(super) fn answer(objects: &mut Objects, request: &Request) -> Answer {
         return status(code, "Trouble", "the server is in trouble");
     }
     if request.path == "/version" {
-        return Answer::Status(200, json!({ "major": "1", "minor": "36", "gitVersion": "v1.36.3" }));
+        return Answer::Status(200, version());
     }
     let token = header(request, "authorization").trim_start_matches("Bearer ");
     if token != objects.token {
@@ -108,6 +108,14 @@ pub(super) fn failure(code: u16, reason: &str, message: &str) -> Value {
 fn missing(at: &At, name: &str) -> Answer {
     let plural = at.place.rsplit('/').next().unwrap_or_default();
     status(404, "NotFound", &format!("{plural} \"{name}\" not found"))
+}
+
+/// What a server says of itself to everyone.
+fn version() -> Value {
+    json!({
+        "major": "1", "minor": "36", "gitVersion": "v1.36.3", "gitCommit": "c0ffee", "gitTreeState": "clean",
+        "buildDate": "2026-01-01T00:00:00Z", "goVersion": "go1.26.0", "compiler": "gc", "platform": "linux/amd64",
+    })
 }
 
 /// Returns a page: `continue` names the version of the list and the last name on the page.

@@ -145,6 +145,8 @@ impl Ports {
                 &format!("--repo-server={repository}"),
                 &format!("--metrics-port={metrics}"),
                 "--repo-server-plaintext",
+                // As the shipped platform has it.
+                "--persist-resource-health",
             ]),
             Server::ApplicationSet => arguments([
                 &namespace,

@@ -64,7 +64,8 @@ impl Server {
     /// Starts a server that answers by a function.
     pub fn start(answer: impl Fn(&Request) -> Outcome + Send + Sync + 'static) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let answer: Arc<Answer> = Arc::new(answer);
         let (stop, stopped) = oneshot::channel();
@@ -72,7 +73,7 @@ impl Server {
             runtime.block_on(async {
                 tokio::select! {
                     _ = stopped => {}
-                    result = accept(&listener, &answer) => match result {
+                    result = accept(listener, &answer) => match result {
                         Ok(never) => match never {},
                         Err(error) => eprintln!("a fake server ended: {error}"),
                     },
@@ -97,7 +98,8 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: &TcpListener, answer: &Arc<Answer>) -> std::io::Result<Infallible> {
+async fn accept(listener: std::net::TcpListener, answer: &Arc<Answer>) -> std::io::Result<Infallible> {
+    let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
         let answer = Arc::clone(answer);

@@ -14,6 +14,11 @@ use crate::cluster::{Kind, Metadata};
 
 /// The annotation that asks Argo CD to compare again; Argo CD removes it once it has.
 pub const REFRESH: &str = "argocd.argoproj.io/refresh";
+/// The annotation that asks Argo CD to make the Applications of an `ApplicationSet` again; Argo CD removes it once it has.
+pub const SET_REFRESH: &str = "argocd.argoproj.io/application-set-refresh";
+/// What Argo CD calls the cluster that it runs on, and where that is.
+const IN_CLUSTER: &str = "in-cluster";
+const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
 /// How many entries of a list are kept.
 const MOST_KEPT: usize = 200;
 /// How much of a text is kept: messages of Helm are long, and their cause is at the end.
@@ -80,7 +85,7 @@ pub struct Spec {
 }
 
 /// The cluster that objects are applied to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(default)]
 pub struct Destination {
     /// Its name in Argo CD.
@@ -422,6 +427,20 @@ impl Application {
     /// Returns whether a sync deletes what git no longer has.
     pub(super) fn prunes(&self) -> bool {
         self.spec.sync_policy.automated.as_ref().is_some_and(|automated| automated.prune)
+    }
+}
+
+impl Destination {
+    /// Returns whether it is the cluster that Argo CD runs on, or none.
+    pub(super) fn is_own_cluster(&self) -> bool {
+        let Self { name, server } = self;
+        name == IN_CLUSTER || server == IN_CLUSTER_SERVER || (name.is_empty() && server.is_empty())
+    }
+
+    /// Returns what messages call it.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        if self.name.is_empty() { &self.server } else { &self.name }
     }
 }
 

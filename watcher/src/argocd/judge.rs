@@ -85,6 +85,15 @@ pub(super) fn judge(
         .unwrap_or_else(|| if is_root { (State::Done, None) } else { health(application, against.now) })
 }
 
+/// Lowers what Argo CD says of objects on a cluster whose API server does not answer, which is what it saw last. What only
+/// git can change is as true without that server.
+pub(super) fn of_silent(verdict: Verdict, silent: Option<&String>) -> Verdict {
+    match silent {
+        Some(why) if verdict.0 != State::Failed => waiting(why),
+        _ => verdict,
+    }
+}
+
 fn waiting(reason: impl Into<String>) -> Verdict {
     (State::Waiting, Some(reason.into()))
 }
@@ -94,18 +103,19 @@ fn stale(application: &Application, against: &Against<'_>) -> Option<Verdict> {
     if application.metadata.deletion_timestamp.is_some() {
         return Some(waiting("it is being deleted"));
     }
-    let wanted = against.wanted.map(|wanted| &wanted.desired.sources[..]);
-    let is_as_wanted = |wanted: &[renderer::argo::DesiredSource]| {
-        let sources = application.sources();
-        wanted.len() == sources.len() && wanted.iter().zip(sources).all(|(wanted, is)| is_same(wanted, is))
-    };
-    if wanted.is_some_and(|wanted| !is_as_wanted(wanted)) {
+    if against.wanted.is_some_and(|wanted| !is_made_of(application, wanted)) {
         return Some(waiting("it is not yet made of the charts and the repository that git names"));
     }
     if application.is_refresh_pending() {
         return Some(waiting("Argo CD has not compared it since that was requested"));
     }
     None
+}
+
+/// Returns whether it is made of what git names.
+pub(super) fn is_made_of(application: &Application, wanted: &Wanted) -> bool {
+    let (wanted, sources) = (&wanted.desired.sources, application.sources());
+    wanted.len() == sources.len() && wanted.iter().zip(sources).all(|(wanted, is)| is_same(wanted, is))
 }
 
 fn is_same(wanted: &renderer::argo::DesiredSource, is: &Source) -> bool {

@@ -8,6 +8,7 @@ mod application;
 mod desired;
 mod faults;
 mod judge;
+mod registration;
 mod removal;
 mod rollout;
 mod show;
@@ -15,12 +16,16 @@ mod show;
 mod tests;
 mod wave;
 
-pub use application::{Application, ApplicationSet, HealthStatus, OperationState, REFRESH, SyncStatus};
+pub use application::{
+    Application, ApplicationSet, Destination, HealthStatus, OperationState, REFRESH, SET_REFRESH, SyncStatus,
+};
 pub use desired::{DesiredFleet, Wanted};
 pub use judge::{DEGRADED_FOR, Reach, State};
+pub use registration::Registration;
 pub use removal::{Removal, digest, removals};
 pub use rollout::{
-    ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Stage, rollout, states,
+    ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Silent, Stage, destinations,
+    rollout, states,
 };
 pub use show::{document, markdown, progress, text};
 pub use wave::{Soaked, Stop, Wave, wave};

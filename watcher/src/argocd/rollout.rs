@@ -7,10 +7,10 @@ use renderer::inventory::is_same_repository;
 use renderer::snapshot::OUTPUT;
 use serde::Serialize;
 
-use super::application::{Application, ApplicationSet, HealthStatus, Source, SyncStatus};
+use super::application::{Application, ApplicationSet, Destination, HealthStatus, Source, SyncStatus};
 use super::desired::{DesiredFleet, Wanted};
 use super::faults;
-use super::judge::{Against, Reach, State, Verdict, judge};
+use super::judge::{Against, Reach, State, Verdict, is_made_of, judge, of_silent};
 use crate::cluster::{Key, Metadata};
 
 /// The label of every object that Fleetwright writes for Argo CD.
@@ -32,9 +32,14 @@ pub struct Question<'a> {
     pub fleet: &'a DesiredFleet,
     /// The revision, as messages name it.
     pub revision: &'a str,
+    /// The clusters whose API servers do not answer, each with a sentence about that.
+    pub silent: &'a Silent,
     /// The time.
     pub now: SystemTime,
 }
+
+/// Clusters whose API servers do not answer, each with a sentence about that.
+pub type Silent = BTreeMap<Destination, String>;
 
 /// What became of a revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -84,6 +89,12 @@ pub struct ApplicationState {
     /// When a sync or a change of its health last made it what it is.
     #[serde(skip)]
     pub changed: Option<SystemTime>,
+    /// Whether Argo CD was asked to compare it again and has not.
+    #[serde(skip)]
+    pub is_refreshing: bool,
+    /// The `ApplicationSet` that has to make it, or to make it again of what git names.
+    #[serde(skip)]
+    pub lagging_set: Option<Key>,
 }
 
 /// What became of a group.
@@ -139,6 +150,19 @@ pub enum Stage {
     Object,
 }
 
+/// Returns the clusters besides Argo CD's own that Applications of a fleet are deployed to, of one group or of all.
+#[must_use]
+pub fn destinations(
+    fleet: &DesiredFleet,
+    observed: Observed<'_>,
+    group: Option<&str>,
+) -> BTreeSet<Destination> {
+    let is_meant = |wanted: &Wanted| group.is_none() || wanted.group.as_deref() == group;
+    let live = fleet.applications.iter().filter(|(_, wanted)| is_meant(wanted));
+    let live = live.filter_map(|(key, _)| observed.applications.get(key));
+    live.map(|live| &live.spec.destination).filter(|it| !it.is_own_cluster()).cloned().collect()
+}
+
 /// Decides what became of a revision. `reach` returns whether a commit that Argo CD names is that one or a later one.
 pub fn rollout(question: Question<'_>, observed: Observed<'_>, reach: impl FnMut(&str) -> Reach) -> Rollout {
     let applications = states(question, observed, reach);
@@ -151,20 +175,20 @@ pub fn states(
     observed: Observed<'_>,
     mut reach: impl FnMut(&str) -> Reach,
 ) -> Vec<ApplicationState> {
-    let Question { fleet, revision, now } = question;
+    let Question { fleet, revision, silent, now } = question;
     let mut applications = Vec::with_capacity(fleet.applications.len());
     for (key, wanted) in &fleet.applications {
         let against = Against { repository: &fleet.repository, revision, wanted: Some(wanted), now };
         let live = observed.applications.get(key);
         let verdict = match live {
-            Some(live) => judge(live, &against, &mut reach),
+            Some(live) => of_silent(judge(live, &against, &mut reach), silent.get(&live.spec.destination)),
             None => (State::Waiting, Some(missing(wanted, observed))),
         };
         applications.push(state(key, Some(wanted), live, verdict, &fleet.repository));
     }
     for (key, live) in further(fleet, observed) {
         let against = Against { repository: &fleet.repository, revision, wanted: None, now };
-        let verdict = judge(live, &against, &mut reach);
+        let verdict = of_silent(judge(live, &against, &mut reach), silent.get(&live.spec.destination));
         applications.push(state(key, None, Some(live), verdict, &fleet.repository));
     }
     let place = |group: &Option<String>| fleet.groups.iter().position(|it| Some(it) == group.as_ref());
@@ -252,15 +276,21 @@ impl Rollout {
 }
 
 fn missing(wanted: &Wanted, observed: Observed<'_>) -> String {
-    let Some(name) = &wanted.desired.set else {
+    let Some(key) = set_key(wanted) else {
         return "it is not there: apply it as docs/platform/installation.md describes".to_owned();
     };
-    let key = Key { namespace: wanted.desired.namespace.clone(), name: name.clone() };
+    let name = &key.name;
     match observed.sets.get(&key).map(faults::of_set) {
         None => format!("it is not there, and neither is ApplicationSet {name}"),
         Some(None) => format!("ApplicationSet {name} has not made it yet"),
         Some(Some(error)) => format!("ApplicationSet {name} does not make it: {error}"),
     }
+}
+
+/// Returns the `ApplicationSet` that makes an Application.
+fn set_key(wanted: &Wanted) -> Option<Key> {
+    let name = wanted.desired.set.clone()?;
+    Some(Key { namespace: wanted.desired.namespace.clone(), name })
 }
 
 fn state(
@@ -284,6 +314,10 @@ fn state(
         revision: live.and_then(|live| live.revision_of(repository)),
         since: live.and_then(|live| live.status.health.last_transition_time),
         changed: live.and_then(Application::changed),
+        is_refreshing: live.is_some_and(Application::is_refresh_pending),
+        lagging_set: wanted
+            .filter(|wanted| !live.is_some_and(|live| is_made_of(live, wanted)))
+            .and_then(set_key),
     }
 }
 
@@ -363,8 +397,7 @@ fn reads_rendered(live: &Application, repository: &str) -> bool {
 }
 
 fn of_application(key: &Key, live: &Application) -> Leftover {
-    let destination = &live.spec.destination;
-    let name = if destination.name.is_empty() { &destination.server } else { &destination.name };
+    let name = live.spec.destination.label().to_owned();
     let holds_a_folder = |source: &Source| {
         let folder = source.path.strip_prefix(OUTPUT).and_then(|path| path.strip_prefix('/'));
         folder.is_some_and(|folder| !folder.is_empty() && !folder.contains('/'))
@@ -372,7 +405,7 @@ fn of_application(key: &Key, live: &Application) -> Leftover {
     let is_root = set_of(&live.metadata).is_none() && live.sources().iter().any(holds_a_folder);
     let stage = if is_root { Stage::Root } else { Stage::Application };
     Leftover {
-        destination: Some(name.clone()).filter(|name| !name.is_empty()),
+        destination: Some(name).filter(|name| !name.is_empty()),
         stage,
         ..argo_object("Application", key, None)
     }

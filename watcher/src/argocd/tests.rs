@@ -8,10 +8,10 @@ use renderer::path::RepoPath;
 use renderer::snapshot::{Snapshot, Source, SourceId};
 use serde_json::{Value, json};
 
-use super::application::{Application, ApplicationSet};
+use super::application::{Application, ApplicationSet, Destination};
 use super::desired::DesiredFleet;
 use super::judge::{DEGRADED_FOR, Reach};
-use super::rollout::{Observed, Question, Rollout, rollout};
+use super::rollout::{Observed, Question, Rollout, Silent, destinations, rollout};
 use super::show;
 use crate::cluster::Kind;
 
@@ -113,7 +113,7 @@ fn reach(commit: &str) -> Reach {
 fn of(applications: &[Value], sets: &[Value]) -> Rollout {
     let (fleet, applications, sets) =
         (fleet(), objects::<Application>(applications), objects::<ApplicationSet>(sets));
-    let question = Question { fleet: &fleet, revision: "2222222", now: now() };
+    let question = Question { fleet: &fleet, revision: "2222222", silent: &Silent::default(), now: now() };
     rollout(question, Observed { applications: &applications, sets: &sets }, reach)
 }
 
@@ -351,6 +351,63 @@ fn the_root_is_judged_by_its_sync_alone_and_belongs_to_every_group() {
     let names: Vec<_> = app.applications.iter().map(|it| it.key.name.as_str()).collect();
     assert_eq!(names, ["root", "app-web"]);
     assert_eq!(app.state(), super::State::Waiting);
+}
+
+#[test]
+fn what_argo_cd_says_of_a_silent_cluster_is_its_last_word() {
+    let on = |name: &str, state: Change| {
+        let mut live = done(name, name.split_once('-').unwrap().1);
+        live["spec"]["destination"] = json!({ "name": if name == "app-web" { "app" } else { "in-cluster" } });
+        state(&mut live);
+        live
+    };
+    let after = |state: Change| {
+        let live = objects::<Application>(&[root(), on("hub-loki", |_| {}), on("app-web", state)]);
+        let (fleet, sets) = (fleet(), BTreeMap::new());
+        let observed = Observed { applications: &live, sets: &sets };
+        let spokes = destinations(&fleet, observed, Some("app"));
+        assert_eq!(spokes.iter().map(Destination::label).collect::<Vec<_>>(), ["app"]);
+        let silent: Silent =
+            spokes.into_iter().map(|spoke| (spoke, "app does not answer".to_owned())).collect();
+        let question = Question { fleet: &fleet, revision: "2222222", silent: &silent, now: now() };
+        let states = rollout(question, observed, reach).applications;
+        states.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let table: [(Change, &str); 4] = [
+        (|_| {}, "app-web: waiting: app does not answer"),
+        (
+            |it| it["status"]["health"]["status"] = json!("Progressing"),
+            "app-web: waiting: app does not answer",
+        ),
+        (
+            |it| it["metadata"]["annotations"] = json!({ "argocd.argoproj.io/refresh": "normal" }),
+            "app-web: waiting: app does not answer",
+        ),
+        (condition_of_git, "app-web: failed: ComparisonError: failed exit status 1"),
+    ];
+    for (state, expected) in table {
+        assert_eq!(after(state), format!("root: done, hub-loki: done, {expected}"));
+    }
+}
+
+/// An error that only git can change.
+fn condition_of_git(it: &mut Value) {
+    condition("ComparisonError", "failed exit status 1")(it);
+}
+
+#[test]
+fn a_set_lags_as_long_as_an_application_is_not_made_of_what_git_names() {
+    let lags = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut live = vec![root(), done("hub-loki", "loki"), done("app-web", "web")];
+        change(&mut live);
+        let states = of(&live, &[]).applications;
+        let names = states.into_iter().filter_map(|it| it.lagging_set).map(|set| set.name);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(lags(&|_| {}), "");
+    assert_eq!(lags(&|live| live.truncate(1)), "hub app");
+    assert_eq!(lags(&|live| live[2]["spec"]["sources"][0]["targetRevision"] = json!("0.9.0")), "app");
+    assert_eq!(lags(&|live| live[0]["spec"]["source"]["targetRevision"] = json!("other")), "");
 }
 
 #[test]

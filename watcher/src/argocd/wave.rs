@@ -102,6 +102,8 @@ mod tests {
             revision: None,
             since: None,
             changed: Some(at(changed)),
+            is_refreshing: false,
+            lagging_set: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use renderer::plural::{agrees, counted};
 use serde_json::json;
 
-use super::options::{HubArgs, Target, time};
+use super::options::{HubArgs, LONGEST_SILENCE, Target, time};
 use super::runtime::until_stopped;
 use super::{Exit, Global, print_report};
 use crate::argocd::{Removal, digest, removals};
@@ -40,7 +40,7 @@ pub(super) struct Args {
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let Target { mut fleet, .. } = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
-        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, cancel).await?;
+        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, LONGEST_SILENCE, cancel).await?;
         let plan = removals(&live::leftovers(&view, &fleet), args.resources == Resources::Delete);
         let digest = digest(&plan);
         if !args.is_confirmed(&plan, &digest)? {

@@ -37,7 +37,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     check_group(&fleet, group)?;
     until_stopped(async |cancel: &Cancel| {
         let deadline = Instant::now() + args.timeout;
-        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, cancel).await?;
+        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, args.timeout, cancel).await?;
         let progress = global.progress("wait");
         let mut reported = BTreeMap::new();
         let wait = Wait { upstream: &upstream, revision, fleet: &fleet, group, deadline };

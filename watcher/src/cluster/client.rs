@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::Config;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use kube::config::KubeConfigOptions;
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ impl Client {
         if context.is_some() { None } else { Config::incluster().ok() }
     }
 
-    fn new(mut config: Config, place: String) -> Result<Self, ClusterError> {
+    pub(super) fn new(mut config: Config, place: String) -> Result<Self, ClusterError> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         [&config.auth_info.token, &config.auth_info.password]
             .into_iter()
@@ -80,11 +80,23 @@ impl Client {
         Api::namespaced(self.inner.clone(), namespace)
     }
 
+    /// Returns what messages call it.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Returns an object, if it is there.
     pub async fn get<K: Kind>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
         let found = self.api::<K>(namespace).get_opt(name).await;
         let found = found.map_err(|error| self.failed_at::<K>("read", name, &error))?;
         Ok(found.map(|object| object.body))
+    }
+
+    /// Returns the objects of a kind that have a label, written `name=value`.
+    pub async fn labelled<K: Kind>(&self, namespace: &str, label: &str) -> Result<Vec<K>, ClusterError> {
+        let found = self.api::<K>(namespace).list(&ListParams::default().labels(label)).await;
+        let found = found.map_err(|error| self.failed::<K>("list", namespace, &error))?;
+        Ok(found.items.into_iter().map(|object| object.body).collect())
     }
 
     /// Makes an object under the name of a writer; if another writer was faster, that is a conflict.

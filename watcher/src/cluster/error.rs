@@ -1,9 +1,13 @@
 //! How a cluster is not reached or refuses, with what to do next, and never with a credential in it.
 
 use std::error::Error;
+use std::time::Duration;
 
 use kube::config::KubeconfigError;
 use thiserror::Error;
+
+/// What to do about a server that is not reached.
+const REACH: &str = "check that the API server runs and can be reached from here";
 
 /// What was not done, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -60,6 +64,12 @@ impl ClusterError {
         Self::new(ClusterErrorKind::Unconfigured, format!("failed to find {which}: {error}"), hint)
     }
 
+    /// Returns the error of a server that sends nothing.
+    pub(crate) fn no_answer(place: &str, after: Duration) -> Self {
+        let message = format!("no answer from {place} within {} s", after.as_secs());
+        Self::new(ClusterErrorKind::Transient, message, REACH)
+    }
+
     /// Returns the error of an attempt, such as `list Applications`, at a cluster.
     pub(super) fn of_kube(attempt: &str, place: &str, error: &kube::Error) -> Self {
         let failed = |reason: &str| format!("failed to {attempt} ({place}): {reason}");
@@ -79,7 +89,7 @@ impl ClusterError {
                 ClusterErrorKind::Stalled,
                 "put the certificate of its CA into the kubeconfig (`certificate-authority-data`)",
             ),
-            _ => (ClusterErrorKind::Transient, "check that the API server runs and can be reached from here"),
+            _ => (ClusterErrorKind::Transient, REACH),
         };
         Self::new(kind, failed(&innermost(error)), hint)
     }

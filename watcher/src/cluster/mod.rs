@@ -3,13 +3,17 @@
 //! The only module that names `kube`; its types do not leave it. Knows nothing of what the objects mean: a kind says
 //! where it is served ([`Kind`]), and which of its fields are read.
 
+mod address;
 mod client;
 mod error;
 mod kind;
 mod object;
 mod store;
+#[cfg(test)]
+mod tests;
 mod watch;
 
+pub use address::{Address, ask_context};
 pub use client::{Cascade, Client};
 pub use error::{ClusterError, ClusterErrorKind};
 pub use kind::{Key, Kind, Metadata, Owner};

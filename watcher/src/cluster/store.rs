@@ -37,7 +37,7 @@ impl<K: Kind> Store<K> {
     pub fn apply(&mut self, change: Change<K>) {
         match change {
             Change::Listing => self.listing = Some(BTreeMap::new()),
-            Change::Set(object) => self.set(*object),
+            Change::Set(object) => insert(self.listing.as_mut().unwrap_or(&mut self.objects), *object),
             Change::Listed => {
                 self.objects = self.listing.take().unwrap_or_default();
                 self.is_listed = true;
@@ -47,14 +47,20 @@ impl<K: Kind> Store<K> {
         }
     }
 
-    /// Takes an object, unless a later version of it is here: an answer to a change may overtake the watch.
+    /// Takes the answer to a change, unless a later version of the object is here: it may come before the watch has it.
     pub fn set(&mut self, object: K) {
-        let key = object.key();
-        let objects = self.listing.as_mut().unwrap_or(&mut self.objects);
-        let is_newer = objects.get(&key).is_none_or(|held| version(held) <= version(&object));
-        if is_newer {
-            objects.insert(key, object);
+        if let Some(listing) = &mut self.listing {
+            insert(listing, object.clone());
         }
+        insert(&mut self.objects, object);
+    }
+}
+
+/// Takes an object, unless a later version of it is here.
+fn insert<K: Kind>(objects: &mut BTreeMap<Key, K>, object: K) {
+    let key = object.key();
+    if objects.get(&key).is_none_or(|held| version(held) <= version(&object)) {
+        objects.insert(key, object);
     }
 }
 

@@ -1,14 +1,22 @@
 //! A namespace's objects of a kind, and what becomes of them.
 
+use std::time::Duration;
+
 use futures::{Stream, StreamExt as _};
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
+use tracing::debug;
 
 use super::client::Client;
 use super::error::ClusterError;
 use super::kind::Kind;
+use super::object::Object;
 
 /// How many objects are fetched at once.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
+/// The status of what the server no longer has: the version that a watch starts at, or the rest of a list.
+const EXPIRED: u16 = 410;
 
 /// What a watch reports.
 #[derive(Clone, Debug)]
@@ -25,36 +33,76 @@ pub enum Change<K> {
     Lost(ClusterError),
 }
 
+impl<K: Kind> Change<K> {
+    fn of(event: Event<Object<K>>) -> Self {
+        match event {
+            Event::Init => Self::Listing,
+            Event::InitApply(object) | Event::Apply(object) => Self::Set(Box::new(object.body)),
+            Event::InitDone => Self::Listed,
+            Event::Delete(object) => Self::Gone(Box::new(object.body)),
+        }
+    }
+}
+
+/// The delays between attempts. That an attempt begins is no success, so it does not make them short again: time does.
+struct Delays(DefaultBackoff);
+
+impl Iterator for Delays {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next()
+    }
+}
+
+impl Backoff for Delays {
+    fn reset(&mut self) {}
+}
+
 impl Client {
     /// Lists the objects of a kind in a namespace page by page, and goes on with what becomes of them.
     ///
-    /// A lost connection is reported and made again after a delay that grows; what was missed meanwhile is not lost. The
-    /// stream ends with an error that trying again does not help with.
+    /// A lost connection is reported and made again after a delay that grows; what was missed meanwhile is not lost: if
+    /// the server no longer has it, everything is listed again. The stream ends with an error that trying again does not
+    /// help with.
     pub fn watch<K: Kind>(
         &self,
         namespace: &str,
     ) -> impl Stream<Item = Result<Change<K>, ClusterError>> + use<K> {
-        let (place, namespace_name) = (self.clone(), namespace.to_owned());
+        self.watch_with(namespace, Delays(DefaultBackoff::default()))
+    }
+
+    pub(super) fn watch_with<K: Kind, B: Backoff>(
+        &self,
+        namespace: &str,
+        delays: B,
+    ) -> impl Stream<Item = Result<Change<K>, ClusterError>> + use<K, B> {
+        let (client, of) = (self.clone(), namespace.to_owned());
         let config = watcher::Config::default().page_size(PAGE);
-        let events = kube::runtime::WatchStreamExt::default_backoff(watcher::watcher(
-            self.api::<K>(namespace),
-            config,
-        ));
-        events.map(move |event| {
-            Ok(match event {
-                Ok(Event::Init) => Change::Listing,
-                Ok(Event::InitApply(object) | Event::Apply(object)) => Change::Set(Box::new(object.body)),
-                Ok(Event::InitDone) => Change::Listed,
-                Ok(Event::Delete(object)) => Change::Gone(Box::new(object.body)),
-                Err(error) => {
-                    let error = place.of_watcher::<K>(&namespace_name, error);
-                    if !error.is_transient() {
-                        return Err(error);
-                    }
-                    Change::Lost(error)
-                }
-            })
+        let events = watcher::watcher(self.api::<K>(namespace), config).backoff(delays);
+        events.filter_map(move |event| {
+            let change = match event {
+                Ok(event) => Some(Ok(Change::of(event))),
+                Err(error) => client.change_of_error::<K>(&of, error),
+            };
+            std::future::ready(change)
         })
+    }
+
+    /// Returns what an error means; nothing if everything is listed again because of it.
+    fn change_of_error<K: Kind>(
+        &self,
+        namespace: &str,
+        error: watcher::Error,
+    ) -> Option<Result<Change<K>, ClusterError>> {
+        let is_expired = matches!(&error, watcher::Error::WatchError(status) if status.code == EXPIRED)
+            || matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == EXPIRED);
+        let error = self.of_watcher::<K>(namespace, error);
+        if is_expired {
+            debug!("{error}");
+            return None;
+        }
+        Some(if error.is_transient() { Ok(Change::Lost(error)) } else { Err(error) })
     }
 
     fn of_watcher<K: Kind>(&self, namespace: &str, error: watcher::Error) -> ClusterError {

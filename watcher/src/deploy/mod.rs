@@ -57,7 +57,7 @@ impl Deploy<'_> {
             return Ok(Outcome::NotCurrent(self.stale));
         }
         let deadline = Instant::now() + self.timeout;
-        let mut view = View::of_hub(client, &mut self.fleet, cancel).await?;
+        let mut view = View::of_hub(client, &mut self.fleet, self.timeout, cancel).await?;
         let first = self.fleet.groups.iter().take_while(|group| *group != self.group);
         for group in first.map(String::as_str).chain([self.group]) {
             let wait = Wait {

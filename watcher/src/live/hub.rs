@@ -3,6 +3,7 @@
 //! A run asks and gets an answer, or why there is none. Everything follows from what is in the cluster at that moment;
 //! what is kept here only decides whether a hint is worth a run.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +12,13 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::View;
 use super::ask::{Asked, Next};
 use super::reach::Known;
 use super::wait::ask;
-use crate::argocd::{Application, DesiredFleet, Question, Rollout, Soaked, Stop, Wave, states, wave};
+use super::{Spokes, View};
+use crate::argocd::{
+    Application, DesiredFleet, Question, Rollout, Silent, Soaked, Stop, Wave, destinations, states, wave,
+};
 use crate::cluster::{Client, ClusterError};
 use crate::error::CommandError;
 use crate::events::{Cancel, Event, Events};
@@ -78,11 +81,12 @@ impl Hub {
             events,
             cancel,
             view: None,
+            spokes: Spokes::default(),
             groups: Vec::new(),
             look: None,
             told: None,
             told_at: Instant::now(),
-            may_ask: true,
+            refused: BTreeSet::new(),
             due: Instant::now(),
         };
         tokio::spawn(follower.serve(asked));
@@ -114,13 +118,14 @@ struct Follower {
     events: Option<Events>,
     cancel: Cancel,
     view: Option<View>,
+    spokes: Spokes,
     groups: Vec<Followed>,
     look: Option<Look>,
     /// What a run was told, or will find as an event was sent for it.
     told: Option<Answer>,
     told_at: Instant,
-    /// Whether it is permitted to ask for a comparison.
-    may_ask: bool,
+    /// The kinds that it is not permitted to ask for.
+    refused: BTreeSet<&'static str>,
     /// When it is decided again.
     due: Instant,
 }
@@ -155,6 +160,7 @@ impl Follower {
         let answer = match self.reach(&mut look).await {
             Ok(()) => {
                 self.follow(&look);
+                self.ask_spokes(&look.fleet).await;
                 self.look = Some(look);
                 Ok(self.decide())
             }
@@ -177,6 +183,7 @@ impl Follower {
                 answer = self.reach(&mut look).await;
                 self.follow(&look);
             }
+            self.ask_spokes(&look.fleet).await;
             self.look = Some(look);
         }
         let now = answer.map(|()| self.decide());
@@ -197,16 +204,15 @@ impl Follower {
         let Some(view) = &mut self.view else { return };
         for (group, standing) in self.groups.iter_mut().zip(standings) {
             let (asked, since) = &mut group.asked;
-            if !self.may_ask || standing.wave == Wave::Released || since.elapsed() > ASKS_FOR {
+            if standing.wave == Wave::Released || since.elapsed() > ASKS_FOR {
                 continue;
             }
             let Next::Ask(due) = asked.next(&standing.rollout, Instant::now()) else { continue };
-            for (key, how) in due {
-                asked.note(&key, Instant::now());
-                match ask(view, &key, how).await {
-                    Ok(is_permitted) => self.may_ask = self.may_ask && is_permitted,
-                    Err(error) => warn!(hint = error.hint(), "{}", error.message()),
+            for request in due {
+                if let Err(error) = ask(view, &request, &mut self.refused).await {
+                    warn!(hint = error.hint(), "{}", error.message());
                 }
+                asked.note(request.0, Instant::now());
             }
         }
     }
@@ -251,7 +257,8 @@ impl Follower {
             if let Some(view) = &self.view {
                 return view.narrow(&mut look.fleet);
             }
-            self.view = Some(View::of_hub(self.client.clone(), &mut look.fleet, &self.cancel).await?);
+            self.view =
+                Some(View::of_hub(self.client.clone(), &mut look.fleet, PATIENCE, &self.cancel).await?);
             Ok(())
         });
         let failed = |error: CommandError| match error.hint() {
@@ -262,6 +269,15 @@ impl Follower {
             Ok(reached) => reached.map_err(failed),
             Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
         }
+    }
+
+    /// Asks the API servers of the spokes whether they answer, unless that was asked a moment ago.
+    async fn ask_spokes(&mut self, fleet: &DesiredFleet) {
+        let Some(view) = self.view.as_ref().filter(|_| !self.spokes.is_recent(Instant::now())) else {
+            return;
+        };
+        let clusters = destinations(fleet, view.observed(), None);
+        self.spokes.ask(&self.client, fleet.namespace(), clusters).await;
     }
 
     /// Follows these groups. What is known of commits stays with a group that stays where it is.
@@ -284,8 +300,8 @@ impl Follower {
 
     /// Decides what became of each group.
     fn decide(&mut self) -> Vec<Standing> {
-        let Self { view: Some(view), look: Some(look), groups, .. } = self else { return Vec::new() };
-        let (view, repository, now) = (&*view, &look.repository, SystemTime::now());
+        let Self { view: Some(view), look: Some(look), groups, spokes, .. } = self else { return Vec::new() };
+        let (view, repository, now) = ((&*view, spokes.silent()), &look.repository, SystemTime::now());
         block_in_place(|| groups.iter_mut().map(|group| group.standing(view, repository, now)).collect())
     }
 }
@@ -296,11 +312,16 @@ impl Followed {
         Self { watched, fleet: None, known, stop: None, asked: (Asked::default(), Instant::now()) }
     }
 
-    fn standing(&mut self, view: &View, repository: &Repository, now: SystemTime) -> Standing {
+    fn standing(
+        &mut self,
+        (view, silent): (&View, &Silent),
+        repository: &Repository,
+        now: SystemTime,
+    ) -> Standing {
         let Self { watched, fleet, known, stop, .. } = self;
         let revision = watched.revision.short();
         let applications = fleet.as_ref().map(|fleet| {
-            let question = Question { fleet, revision: &revision, now };
+            let question = Question { fleet, revision: &revision, silent, now };
             states(question, view.observed(), |commit| known.reach(repository, commit))
         });
         let rollout = Rollout { applications: applications.unwrap_or_default(), leftovers: Vec::new() };

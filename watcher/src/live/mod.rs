@@ -6,6 +6,7 @@ mod ask;
 mod hub;
 mod prune;
 mod reach;
+mod spokes;
 mod view;
 mod wait;
 
@@ -20,6 +21,7 @@ use crate::git::{BlobCache, GitError, Repository, Revision};
 pub use hub::{Hub, Look, Standing, Watched};
 pub use prune::{leftovers, prune};
 pub use reach::Known;
+pub use spokes::Spokes;
 pub use view::View;
 pub use wait::{Ended, Wait};
 

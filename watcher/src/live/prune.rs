@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::View;
 use crate::argocd::{
-    Application, ApplicationSet, DesiredFleet, Leftover, Question, Reach, Removal, Stage, rollout,
+    Application, ApplicationSet, DesiredFleet, Leftover, Question, Reach, Removal, Silent, Stage, rollout,
 };
 use crate::cluster::{Cascade, ClusterError, ClusterErrorKind, Key};
 use crate::error::CommandError;
@@ -60,7 +60,7 @@ pub async fn prune(
 /// Returns what is left over now.
 #[must_use]
 pub fn leftovers(view: &View, fleet: &DesiredFleet) -> Vec<Leftover> {
-    let question = Question { fleet, revision: "", now: SystemTime::now() };
+    let question = Question { fleet, revision: "", silent: &Silent::default(), now: SystemTime::now() };
     rollout(question, view.observed(), |_| Reach::Unknown).leftovers
 }
 

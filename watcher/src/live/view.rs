@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::stream::{self, Stream, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
-use crate::argocd::{Application, ApplicationSet, DesiredFleet, Observed, REFRESH};
+use super::ask::Target;
+use crate::argocd::{Application, ApplicationSet, DesiredFleet, Observed, REFRESH, SET_REFRESH};
 use crate::cluster::{Change, Client, ClusterError, Key, Store};
 use crate::error::CommandError;
 use crate::events::{Cancel, Stopped};
@@ -18,6 +20,12 @@ const TOGETHER: Duration = Duration::from_millis(200);
 enum Either {
     Application(Change<Application>),
     Set(Change<ApplicationSet>),
+}
+
+/// What became of the connection by a change.
+enum Taken {
+    Change,
+    Lost(ClusterError),
 }
 
 type Changes = Pin<Box<dyn Stream<Item = Result<Either, ClusterError>> + Send>>;
@@ -33,14 +41,15 @@ pub struct View {
 
 impl View {
     /// Starts to watch the hub of a client, and leaves of what is desired what is for the hub whose `ApplicationSet`s
-    /// are there.
+    /// are there. A hub that sends nothing for as long as `longest` is an error.
     pub async fn of_hub(
         client: Client,
         fleet: &mut DesiredFleet,
+        longest: Duration,
         cancel: &Cancel,
     ) -> Result<Self, CommandError> {
         let view = tokio::select! {
-            view = Self::start(client, fleet.namespace()) => view?,
+            view = Self::start(client, fleet.namespace(), longest) => view?,
             () = cancel.requested() => return Err(Stopped.into()),
         };
         view.narrow(fleet)?;
@@ -65,7 +74,7 @@ impl View {
     }
 
     /// Starts two watches, and returns once both have listed what there is.
-    async fn start(client: Client, namespace: &str) -> Result<Self, ClusterError> {
+    async fn start(client: Client, namespace: &str, longest: Duration) -> Result<Self, ClusterError> {
         let applications = client.watch(namespace).map(|change| change.map(Either::Application));
         let sets = client.watch(namespace).map(|change| change.map(Either::Set));
         let mut view = Self {
@@ -75,8 +84,16 @@ impl View {
             applications: Store::default(),
             sets: Store::default(),
         };
+        let (mut heard, mut last) = (Instant::now(), None);
         while !(view.applications.is_listed() && view.sets.is_listed()) {
-            view.take_one().await?;
+            match timeout_at(heard + longest, view.take_one()).await {
+                Ok(Ok(Taken::Change)) => heard = Instant::now(),
+                Ok(Ok(Taken::Lost(error))) => last = Some(error),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    return Err(last.unwrap_or_else(|| ClusterError::no_answer(view.client.place(), longest)));
+                }
+            }
         }
         Ok(view)
     }
@@ -84,26 +101,27 @@ impl View {
     /// Waits for a change, and takes those with it that come right after it. May be dropped at any time.
     pub async fn changed(&mut self) -> Result<(), ClusterError> {
         self.take_one().await?;
-        let together = tokio::time::sleep(TOGETHER);
+        let together = sleep(TOGETHER);
         tokio::pin!(together);
         loop {
             tokio::select! {
                 () = &mut together => return Ok(()),
-                taken = self.take_one() => taken?,
+                taken = self.take_one() => drop(taken?),
             }
         }
     }
 
-    async fn take_one(&mut self) -> Result<(), ClusterError> {
+    async fn take_one(&mut self) -> Result<Taken, ClusterError> {
         let Some(change) = self.changes.next().await else { return std::future::pending().await };
         match change? {
             Either::Application(Change::Lost(error)) | Either::Set(Change::Lost(error)) => {
                 warn!("{error}");
+                return Ok(Taken::Lost(error));
             }
             Either::Application(change) => self.applications.apply(change),
             Either::Set(change) => self.sets.apply(change),
         }
-        Ok(())
+        Ok(Taken::Change)
     }
 
     /// Returns the API server.
@@ -118,11 +136,19 @@ impl View {
         Observed { applications: self.applications.objects(), sets: self.sets.objects() }
     }
 
-    /// Asks Argo CD to compare an Application again; `hard` also forgets what was rendered for it before.
-    pub async fn refresh(&mut self, key: &Key, how: &str) -> Result<(), ClusterError> {
-        let patch: Value = json!({ "metadata": { "annotations": { REFRESH: how } } });
-        let asked = self.client.patch::<Application>(&self.namespace, &key.name, &patch).await?;
-        self.applications.set(asked);
+    /// Asks Argo CD to look at something again, by the value of the annotation for that.
+    pub(super) async fn refresh(&mut self, target: &Target, how: &str) -> Result<(), ClusterError> {
+        let annotation = |name: &str| -> Value { json!({ "metadata": { "annotations": { name: how } } }) };
+        match target {
+            Target::Application(Key { name, .. }) => {
+                let asked = self.client.patch(&self.namespace, name, &annotation(REFRESH)).await?;
+                self.applications.set(asked);
+            }
+            Target::Set(Key { name, .. }) => {
+                let asked = self.client.patch(&self.namespace, name, &annotation(SET_REFRESH)).await?;
+                self.sets.set(asked);
+            }
+        }
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Waiting until a revision is Synced and Healthy.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use tokio::task::block_in_place;
@@ -7,9 +8,10 @@ use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::View;
-use super::ask::{Asked, Next};
+use super::ask::{Asked, Next, Request, Target};
 use super::reach::Known;
-use crate::argocd::{DesiredFleet, Question, Rollout, rollout};
+use super::spokes::Spokes;
+use crate::argocd::{DesiredFleet, Question, Rollout, Silent, destinations, rollout};
 use crate::cluster::ClusterErrorKind;
 use crate::error::CommandError;
 use crate::events::{Cancel, Stopped};
@@ -53,21 +55,29 @@ impl Wait<'_> {
         cancel: &Cancel,
         mut show: impl FnMut(&Rollout),
     ) -> Result<(Ended, Rollout), CommandError> {
-        let (mut known, mut asked) = (Known::new(self.revision), Asked::default());
-        let (mut fetched, mut may_ask) = (None, true);
+        let (mut known, mut asked, mut fetched) = (Known::new(self.revision), Asked::default(), None);
+        let (mut spokes, mut refused) = (Spokes::default(), BTreeSet::new());
         loop {
-            let rollout = block_in_place(|| self.look(view, &mut known, &mut fetched))?;
+            if !spokes.is_recent(Instant::now()) {
+                let clusters = destinations(self.fleet, view.observed(), self.group);
+                tokio::select! {
+                    () = spokes.ask(view.client(), view.namespace(), clusters) => {}
+                    () = sleep_until(self.deadline) => {}
+                    () = cancel.requested() => return Err(Stopped.into()),
+                }
+            }
+            let rollout = block_in_place(|| self.look(view, spokes.silent(), &mut known, &mut fetched))?;
             show(&rollout);
             match asked.next(&rollout, Instant::now()) {
-                Next::Done => return Ok((Ended::Done, rollout)),
+                Next::Done if spokes.is_recent(Instant::now()) => return Ok((Ended::Done, rollout)),
                 Next::Failed => return Ok((Ended::Failed, rollout)),
                 Next::Ask(due) => {
-                    for (key, how) in due {
-                        asked.note(&key, Instant::now());
-                        may_ask = may_ask && ask(view, &key, how).await?;
+                    for request in due {
+                        ask(view, &request, &mut refused).await?;
+                        asked.note(request.0, Instant::now());
                     }
                 }
-                Next::Wait => {}
+                Next::Done | Next::Wait => {}
             }
             tokio::select! {
                 changed = view.changed() => changed?,
@@ -84,11 +94,12 @@ impl Wait<'_> {
     fn look(
         &self,
         view: &View,
+        silent: &Silent,
         known: &mut Known,
         fetched: &mut Option<Instant>,
     ) -> Result<Rollout, CommandError> {
         let revision = self.revision.short();
-        let question = Question { fleet: self.fleet, revision: &revision, now: SystemTime::now() };
+        let question = Question { fleet: self.fleet, revision: &revision, silent, now: SystemTime::now() };
         let repository = self.upstream.repository();
         let rollout = rollout(question, view.observed(), |commit| known.reach(repository, commit));
         if known.took_unknown() && fetched.is_none_or(|at| at.elapsed() >= FETCH_EVERY) {
@@ -99,15 +110,29 @@ impl Wait<'_> {
     }
 }
 
-/// Asks for a comparison; returns whether that is permitted. What is gone meanwhile shows by itself.
-pub(super) async fn ask(view: &mut View, key: &crate::cluster::Key, how: &str) -> Result<bool, CommandError> {
-    match view.refresh(key, how).await {
+/// Asks Argo CD to look at something again, unless asking for its kind was refused. What is gone meanwhile shows by
+/// itself.
+pub(super) async fn ask(
+    view: &mut View,
+    (target, how): &Request,
+    refused: &mut BTreeSet<&'static str>,
+) -> Result<(), CommandError> {
+    let kind = match target {
+        Target::Application(_) => "Application",
+        Target::Set(_) => "ApplicationSet",
+    };
+    if refused.contains(kind) {
+        return Ok(());
+    }
+    match view.refresh(target, how).await {
         Err(error) if error.kind == ClusterErrorKind::Forbidden => {
             warn!("{error}; Argo CD notices the revision in its own time");
-            Ok(false)
+            refused.insert(kind);
         }
-        Err(error) if error.kind == ClusterErrorKind::NotFound || error.is_transient() => Ok(true),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(true),
+        Err(error) if error.kind != ClusterErrorKind::NotFound && !error.is_transient() => {
+            return Err(error.into());
+        }
+        _ => {}
     }
+    Ok(())
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use insta::assert_snapshot;
 use renderer::argo::{Desired, desired};
 use serde_json::{Value, json};
@@ -303,6 +306,109 @@ fn a_cluster_that_is_not_reached_or_refuses_is_named_with_what_to_do() {
     !   hint: name the kubeconfig in `KUBECONFIG`, and a context in it with `--context NAME`
     => 2
     "#);
+}
+
+/// Lets Applications be deployed where they are described, and returns an address at which nothing listens.
+fn away(hub: &Hub) -> String {
+    for (name, desired) in hub.desired() {
+        let is_on_spoke = desired.set.as_deref() == Some("app");
+        let destination = if is_on_spoke { "app" } else { "in-cluster" };
+        hub.change(&name, |it| it["spec"]["destination"] = json!({ "name": destination }));
+    }
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    format!("http://127.0.0.1:{port}")
+}
+
+/// Registers a cluster with Argo CD.
+fn register(hub: &Hub, name: &str, server: &str) {
+    let data = |text: &str| json!(STANDARD.encode(text));
+    let config = data(r#"{"bearerToken": "the-token-of-argo-cd", "tlsClientConfig": {"insecure": true}}"#);
+    let metadata = json!({
+        "name": format!("cluster-{name}"), "namespace": "argocd",
+        "labels": { "argocd.argoproj.io/secret-type": "cluster" },
+    });
+    let data = json!({ "name": data(name), "server": data(server), "config": config });
+    hub.server.put("api/v1/secrets", json!({ "metadata": metadata, "data": data }));
+}
+
+#[test]
+fn a_cluster_whose_api_server_does_not_answer_is_never_done() {
+    let hub = Hub::current();
+    let gone = away(&hub);
+    hub.compares_with(&hub.tip());
+    register(&hub, "app", &gone);
+    let told = hub.run(&["status"]);
+    assert!(told.out.contains("control: 13 of 13 Applications done"), "{told}");
+    assert!(told.out.contains("app: 1 of 16 Applications done on 1 cluster, 15 waiting"), "{told}");
+    assert!(
+        told.out.contains("the API server of app does not answer: failed to ask for the version"),
+        "{told}"
+    );
+    let told = hub.run(&["wait", "--timeout", "1s", "--group", "app"]);
+    assert_eq!(told.code, 7, "{told}");
+    assert!(told.err.contains("app-keda: waiting: the API server of app does not answer"), "{told}");
+    assert_eq!(hub.run(&["wait", "--timeout", "20s", "--group", "control"]).code, 0, "that is another group");
+    register(&hub, "app", &hub.server.url());
+    let told = hub.run(&["wait", "--timeout", "20s", "--group", "app"]);
+    assert_eq!(told.code, 0, "{told}");
+    let versions = hub.server.requests().into_iter().filter(|request| request == "GET /version");
+    assert_eq!(versions.count(), 1);
+}
+
+#[test]
+fn a_context_with_the_name_of_a_cluster_says_where_it_is_and_goes_before_its_registration() {
+    let hub = Hub::current();
+    let gone = away(&hub);
+    register(&hub, "app", &hub.server.url());
+    let more = format!(
+        "{}clusters: [{{name: c, cluster: {{server: '{}'}}}}, {{name: app, cluster: {{server: '{gone}'}}}}]\n\
+         contexts: [{{name: hub, context: {{cluster: c, user: ann}}}}, {{name: app, context: {{cluster: app}}}}]\n",
+        hub.server
+            .kubeconfig()
+            .lines()
+            .filter(|line| !line.starts_with(['c']))
+            .collect::<Vec<_>>()
+            .join("\n")
+            + "\n",
+        hub.server.url(),
+    );
+    fs::write(hub.kubeconfig(), more).unwrap();
+    let told = hub.run(&["status", "--context", "hub"]);
+    assert!(told.out.contains("app: 1 of 16 Applications done on 1 cluster, 15 waiting"), "{told}");
+}
+
+#[test]
+fn a_cluster_whose_registration_may_not_be_read_is_not_asked() {
+    let hub = Hub::current();
+    away(&hub);
+    assert_eq!(hub.run(&["wait", "--timeout", "20s"]).code, 0, "nothing is known of where it is");
+}
+
+#[test]
+fn a_set_that_lags_is_asked_to_make_its_applications_again() {
+    let hub = Hub::current();
+    let keda = hub.server.get(APPLICATIONS, "argocd", "app-keda").unwrap();
+    hub.server.remove(APPLICATIONS, "argocd", "app-keda");
+    hub.server.react(move |written| {
+        let is_set =
+            written["metadata"]["annotations"]["argocd.argoproj.io/application-set-refresh"] == "true";
+        if is_set { vec![(APPLICATIONS, keda.clone())] } else { Vec::new() }
+    });
+    let told = hub.run(&["wait", "--timeout", "20s"]);
+    assert_eq!(told.code, 0, "{told}");
+    assert_eq!(hub.asked(), ["app"], "the ApplicationSet, and nothing else");
+}
+
+#[test]
+fn a_hub_that_does_not_answer_at_all_ends_the_wait_with_its_time() {
+    let hub = Hub::current();
+    let gone = away(&hub);
+    fs::write(hub.kubeconfig(), hub.server.kubeconfig().replace(&hub.server.url(), &gone)).unwrap();
+    let told = hub.run(&["wait", "--timeout", "1s"]);
+    assert_eq!(told.code, 7, "{told}");
+    assert!(told.err.contains("error: failed to list Application"), "{told}");
+    assert!(told.err.contains("hint: check that the API server runs and can be reached from here"), "{told}");
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::run::fleet_at;
 use super::global::Global;
 use super::remote::RemoteArgs;
 
+/// How long the hub may send nothing to a command that does not wait.
+pub(in crate::cli) const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct HubArgs {
     /// Ask the Argo CD of this context of the kubeconfig; the default is the current context, or in a pod the cluster

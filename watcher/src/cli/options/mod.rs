@@ -6,6 +6,6 @@ mod listen;
 mod remote;
 
 pub use global::{Format, Global};
-pub(super) use hub::{HubArgs, Target, time};
+pub(super) use hub::{HubArgs, LONGEST_SILENCE, Target, time};
 pub(super) use listen::Listen;
 pub(super) use remote::{ForgeName, RemoteArgs};
