@@ -80,7 +80,7 @@ pub(super) fn judge(
     stale(application, against)
         .or_else(|| compared(application))
         .or_else(|| elsewhere(application, against, reach))
-        .or_else(|| if is_root { None } else { running(application) })
+        .or_else(|| if is_root { None } else { running(application, against, reach) })
         .or_else(|| synced(application, against, reach))
         .unwrap_or_else(|| if is_root { (State::Done, None) } else { health(application, against.now) })
 }
@@ -161,8 +161,12 @@ fn elsewhere(
     None
 }
 
-/// A sync that runs or is about to.
-fn running(application: &Application) -> Option<Verdict> {
+/// A sync that runs or is about to. One of an older revision is not final: its next try may be of a newer one.
+fn running(
+    application: &Application,
+    against: &Against<'_>,
+    reach: &mut dyn FnMut(&str) -> Reach,
+) -> Option<Verdict> {
     let operation = application.status.operation_state.as_ref();
     let running =
         operation.filter(|operation| matches!(operation.phase, Phase::Running | Phase::Terminating));
@@ -172,7 +176,9 @@ fn running(application: &Application) -> Option<Verdict> {
     };
     let failed = running.sync_result.resources.iter().any(|failed| faults::is_lasting(&failed.message));
     let is_lasting = running.retry_count >= TRIES && (failed || faults::is_lasting(&running.message));
-    if is_lasting {
+    let mut at = of_repository(application.sources(), running.revisions(), against.repository);
+    let is_older = at.any(|revision| !revision.is_empty() && reach(revision) != Reach::Reached);
+    if is_lasting && !is_older {
         let error = faults::first(application).unwrap_or_default();
         // Without the number of tries, which would make another reason of the same one.
         return Some((State::Failed, Some(format!("sync fails again and again: {error}"))));

@@ -227,13 +227,13 @@ fn an_error_of_a_comparison_is_final_if_only_git_can_change_it() {
     assert!(after(condition("InvalidSpecError", unknown)).starts_with("waiting: InvalidSpecError: "));
 }
 
-fn syncing(retries: i64, message: &str) -> impl Fn(&mut Value) {
+fn syncing(at: &str, retries: i64, message: &str) -> impl Fn(&mut Value) {
     move |it| {
         let result = json!({ "kind": "Deployment", "namespace": "web", "name": "web", "status": "SyncFailed", "message": message });
         it["status"]["sync"]["status"] = json!("OutOfSync");
         it["status"]["operationState"] = json!({
             "phase": "Running", "retryCount": retries, "message": "one or more objects failed to apply",
-            "syncResult": { "revisions": ["1.0.0", NEW], "resources": [result] },
+            "syncResult": { "revisions": ["1.0.0", at], "resources": [result] },
         });
     }
 }
@@ -241,13 +241,21 @@ fn syncing(retries: i64, message: &str) -> impl Fn(&mut Value) {
 #[test]
 fn a_sync_that_is_tried_without_end_fails_once_it_fails_the_same_way_again_and_again() {
     let invalid = "Deployment.apps \"web\" is invalid: spec.replicas: Invalid value: -1";
-    assert_eq!(after(syncing(1, invalid)), format!("progressing: syncing: Deployment web/web: {invalid}"));
     assert_eq!(
-        after(syncing(3, invalid)),
+        after(syncing(NEW, 1, invalid)),
+        format!("progressing: syncing: Deployment web/web: {invalid}")
+    );
+    assert_eq!(
+        after(syncing(NEW, 3, invalid)),
         format!("failed: sync fails again and again: Deployment web/web: {invalid}")
     );
+    // What is wrong at an older revision may be right at this one.
+    assert_eq!(
+        after(syncing(OLD, 3, invalid)),
+        format!("progressing: syncing: Deployment web/web: {invalid}")
+    );
     let crd = "the server could not find the requested resource";
-    assert!(after(syncing(30, crd)).starts_with("progressing: "), "a definition may still come");
+    assert!(after(syncing(NEW, 30, crd)).starts_with("progressing: "), "a definition may still come");
 }
 
 #[test]
