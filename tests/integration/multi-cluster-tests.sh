@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+#
+# Runs the shipped platform on two real clusters (testkit/real/README.md), and writes what was shown, with times, into the book:
+# docs/testing/results.md, and the steps of docs/platform/deployments.md. `multi-cluster-tests.sh DIR` writes into another folder.
+# If anything fails, nothing is written, and the exit code is not 0.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+# The parts of the results, in their order: what a test prints as a case of another part is a fault.
+readonly PARTS=('Control alone' 'App alone' 'Cross-cluster' 'Data flow' 'Chaos' 'Workflows')
+readonly STEPS='From push to healthy'
+
+main() {
+  local book=${1:-docs} log
+  log=$(mktemp)
+  # The name is known here and not when the script ends.
+  # shellcheck disable=SC2064
+  trap "rm -f '$log'" EXIT
+  testkit/real/fetch
+  run_tests "$log"
+  check_parts "$log"
+  mkdir -p "$book/testing"
+  results "$log" >"$book/testing/results.md"
+  if [[ -f $book/platform/deployments.md ]]; then
+    insert_steps "$log" "$book/platform/deployments.md"
+  fi
+}
+
+# A cluster takes what memory and cores there are; two tests at a time take longer than one after the other.
+run_tests() {
+  local log=$1 cargo=(cargo test --locked -p fleetwright)
+  "${cargo[@]}" --test real -- --ignored --test-threads=1 --nocapture 2>&1 | tee "$log"
+  timed "$log" Workflows 'the shipped workflows, run by act: success and each failure' \
+    "${cargo[@]}" --test cli act:: -- --ignored
+  timed "$log" Chaos 'the service: one hundred fail-overs in the middle of runs' \
+    "${cargo[@]}" --test world failovers:: -- --ignored --nocapture
+}
+
+# Runs tests that print no case of their own as one case of a part.
+timed() {
+  local log=$1 part=$2 what=$3 started=$SECONDS
+  shift 3
+  "$@"
+  printf 'case\t%s\t%s\t%s\n' "$part" "$what" $((SECONDS - started)) >>"$log"
+}
+
+# Prints the cases of a part as rows of a table.
+rows() {
+  local log=$1 part=$2
+  awk -F '\t' -v part="$part" '$1 == "case" && $2 == part { printf "| %s | %s |\n", $3, $4 }' "$log"
+}
+
+table() {
+  printf '| %s | seconds |\n|---|---:|\n' "$3"
+  rows "$1" "$2"
+}
+
+check_parts() {
+  local log=$1 part
+  for part in "${PARTS[@]}" "$STEPS"; do
+    if [[ -z $(rows "$log" "$part") ]]; then
+      echo "no case of the part \`$part\` was run" >&2
+      return 1
+    fi
+  done
+  if awk -F '\t' '$1 == "case" { print $2 }' "$log" | grep -vxF -f <(printf '%s\n' "${PARTS[@]}" "$STEPS"); then
+    echo 'the parts above are not in the list of this script' >&2
+    return 1
+  fi
+}
+
+# The version that a component is pinned at.
+version() { sed -n "s|^\t*$2 \(v[^ ]*\).*|\1|p" "testkit/real/$1/go.mod" | head -n 1; }
+
+results() {
+  local log=$1 part
+  cat <<EOF
+# Results on two clusters
+
+Written by \`tests/integration/multi-cluster-tests.sh\` on $(date -u +%Y-%m-%d), on a machine with $(nproc) cores: two clusters of Kubernetes
+$(version kube k8s.io/kubernetes), Argo CD $(version argocd github.com/argoproj/argo-cd/v3), MetalLB $(version metallb go.universe.tf/metallb), Prometheus $(version prometheus github.com/prometheus/prometheus | sed 's/^v0\.3/v3./') with its operator
+$(version prometheus github.com/prometheus-operator/prometheus-operator), the OpenTelemetry collector $(version collector go.opentelemetry.io/collector/otelcol). All cases passed
+($(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$log") tests). What is real and what stands for something is in \`testkit/real/README.md\`.
+EOF
+  for part in "${PARTS[@]}"; do
+    printf '\n## %s\n\n' "$part"
+    table "$log" "$part" case
+  done
+  cat <<'EOF'
+
+## What is not shown
+
+| what | why | what is shown instead |
+|---|---|---|
+| Loki, Tempo, Grafana | they are not run by these tests | what is sent to them is checked by `fleetwright check`; spans reach a collector at Tempo's address |
+| logs on their way | Fluent Bit, a program in C, is not built for these tests | `fleetwright check` compares both ends |
+| Vault, External Secrets, cert-manager | stand-ins report that everything is ready | the objects are taken by real API servers |
+| the mesh, policies of Kyverno, scaling by KEDA, backups | nothing of them runs | their objects are taken by real API servers |
+| kubelets, containers, volumes, networks of pods | nodes and pods are kwok's | schedulers and controllers are real |
+| announced addresses | no speaker of MetalLB runs | its controller assigns each address |
+| machines, Multipass, Terraform | there are none here | – |
+| the real charts | stand-ins of the same names and versions come from the chart mirror | `FLEETWRIGHT_CHARTS` holds the values against real charts where they can be had |
+EOF
+}
+
+# Puts the steps between the markers of a page.
+insert_steps() {
+  local log=$1 page=$2
+  TEXT=$(table "$log" "$STEPS" step) awk '
+    /^<!-- measured -->$/ { print; print "\n" ENVIRON["TEXT"] "\n"; inside = 1 }
+    /^<!-- end -->$/ { inside = 0 }
+    !inside && !/^<!-- measured -->$/ { print }
+  ' "$page" >"$page.new"
+  mv "$page.new" "$page"
+}
+
+main "$@"
