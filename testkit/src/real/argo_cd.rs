@@ -31,7 +31,7 @@ pub enum Server {
 }
 
 impl Server {
-    const ALL: [Self; 4] = [Self::Repository, Self::Application, Self::ApplicationSet, Self::Api];
+    pub(super) const ALL: [Self; 4] = [Self::Repository, Self::Application, Self::ApplicationSet, Self::Api];
 
     const fn name(self) -> &'static str {
         match self {

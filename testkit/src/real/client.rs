@@ -114,6 +114,11 @@ impl Client {
             .map(drop)
     }
 
+    /// Deletes an object.
+    pub fn delete(&self, object: &Value) -> Result<(), Refused> {
+        read(self.request(self.agent.delete(self.at(&self.path(object, "")?))).call()).map(drop)
+    }
+
     /// Returns all objects of a kind, in all namespaces. There are none of a kind that the server does not know.
     pub fn list(&self, version: &str, kind: &str) -> Result<Vec<Value>, Refused> {
         let Ok(resource) = self.resource(version, kind) else { return Ok(Vec::new()) };

@@ -1,6 +1,8 @@
 //! A cluster without machines: an API server, the controllers and the scheduler of Kubernetes, and kwok, which
 //! reports nodes as ready and pods as running.
 
+use std::cell::RefCell;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -19,7 +21,7 @@ pub const METALLB_NAMESPACE: &str = "metallb-system";
 /// A running cluster.
 pub struct Cluster {
     // Dropped in this order.
-    controllers: Vec<Process>,
+    controllers: RefCell<Vec<Process>>,
     server: ApiServer,
 }
 
@@ -27,7 +29,7 @@ impl Cluster {
     /// Starts a cluster that its credentials call by a name, or fails with what is missing for it.
     pub fn start(name: &str) -> Result<Self> {
         let server = ApiServer::start(name)?;
-        let mut cluster = Self { controllers: Vec::new(), server };
+        let cluster = Self { controllers: RefCell::default(), server };
         let kubeconfig = cluster.server.kubeconfig().display().to_string();
         cluster.run("kube-controller-manager", &KUBE, controllers_arguments(&kubeconfig))?;
         cluster.run("kube-scheduler", &KUBE, scheduler_arguments(&kubeconfig))?;
@@ -39,7 +41,7 @@ impl Cluster {
     }
 
     /// Starts `MetalLB`'s controller, which gives Services their addresses, with the definitions that it needs.
-    pub fn balance_loads(&mut self, definitions: &[Value]) -> Result<()> {
+    pub fn balance_loads(&self, definitions: &[Value]) -> Result<()> {
         let own = |definition: &&Value| definition["spec"]["group"] == "metallb.io";
         let own: Vec<_> = definitions.iter().filter(own).cloned().collect();
         self.client().define(&own)?;
@@ -62,9 +64,22 @@ impl Cluster {
         &self.server
     }
 
-    fn run(&mut self, binary: &str, component: &super::Component, arguments: Vec<String>) -> Result<()> {
+    /// Kills the API server and all controllers; what the cluster knows stays in its etcd.
+    pub fn kill(&self) -> Result<()> {
+        self.controllers.borrow_mut().iter_mut().try_for_each(Process::kill)?;
+        self.server.kill()
+    }
+
+    /// Starts a cluster that was killed, at the same address.
+    pub fn start_again(&self) -> Result<()> {
+        self.server.start_again()?;
+        self.controllers.borrow_mut().iter_mut().try_for_each(Process::start_again)
+    }
+
+    fn run(&self, binary: &str, component: &super::Component, arguments: Vec<String>) -> Result<()> {
         let program = component.binary(binary)?;
-        self.controllers.push(Process::start(binary, &program, arguments, [], self.server.folder())?);
+        let process = Process::start(binary, &program, arguments, [], self.server.folder())?;
+        self.controllers.borrow_mut().push(process);
         Ok(())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, kubeconfig};
-use super::argo_cd::{ARGO_CD_NAMESPACE, ArgoCd};
+use super::argo_cd::{ARGO_CD_NAMESPACE, ArgoCd, Server};
 use super::cluster::Cluster;
 use super::definitions;
 use super::process::Folder;
@@ -32,9 +33,16 @@ impl Rig {
     pub fn start() -> Result<Self> {
         let folder = Folder::new()?;
         let definitions = definitions()?;
-        let (mut control, mut app) = (Cluster::start("control")?, Cluster::start("app")?);
-        control.balance_loads(&definitions)?;
-        app.balance_loads(&definitions)?;
+        let start = |name| {
+            let cluster = Cluster::start(name)?;
+            cluster.balance_loads(&definitions).map(|()| cluster)
+        };
+        // Each waits for its servers most of the time.
+        let (control, app) = thread::scope(|scope| {
+            let app = scope.spawn(|| start("app"));
+            (start("control"), app.join())
+        });
+        let (control, app) = (control?, app.map_err(|_| anyhow!("the thread of the spoke panicked"))??);
         let argo_cd = ArgoCd::start(&control, &definitions)?;
         let rig = Self { argo_cd, control, app, folder };
         let servers = [rig.control.server(), rig.app.server()];
@@ -46,6 +54,18 @@ impl Rig {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
+    }
+
+    /// Kills the whole hub, its Argo CD included; what it knows stays in its etcd.
+    pub fn lose_hub(&self) -> Result<()> {
+        Server::ALL.into_iter().try_for_each(|server| self.argo_cd.kill(server))?;
+        self.control.kill()
+    }
+
+    /// Starts the hub after it was lost.
+    pub fn restore_hub(&self) -> Result<()> {
+        self.control.start_again()?;
+        Server::ALL.into_iter().try_for_each(|server| self.argo_cd.start_again(server))
     }
 
     /// Returns the object that makes the spoke known to Argo CD.

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use testkit::real::{ApiServer, Refused, definitions};
 
+use crate::case::case;
 use crate::platform::{Landing, landing_on, shipped};
 
 static DEFINITIONS: LazyLock<Vec<Value>> = LazyLock::new(|| definitions().unwrap());
@@ -44,8 +45,11 @@ fn applied(server: &ApiServer, landings: &[Landing]) -> Vec<(String, Result<(), 
 fn every_rendered_object_of_every_cluster_is_taken() {
     let rendered = shipped();
     for cluster in rendered.clusters.keys() {
+        let part = if cluster.as_str() == "control" { "Control alone" } else { "App alone" };
         let landings = landing_on(&rendered, cluster);
-        let outcomes = applied(&server_for(&landings), &landings);
+        let outcomes = case(part, "an API server takes every rendered object", || {
+            applied(&server_for(&landings), &landings)
+        });
         let refused: Vec<_> = outcomes
             .iter()
             .filter_map(|(what, outcome)| Some(format!("{what}\n    {}", outcome.as_ref().err()?)))

@@ -11,10 +11,12 @@ use testkit::real::{
     ApiServer, Client, Collector, Prometheus, PrometheusOperator, lead_to_machine, own_address, wait_until,
 };
 
+use crate::case::case;
 use crate::repo::Repo;
 use crate::world::text;
 
 const PATIENCE: Duration = Duration::from_mins(1);
+const PART: &str = "Data flow";
 const NAMESPACE: &str = "monitoring";
 
 /// The shipped platform with its addresses in a network that leads to this machine alone, rendered.
@@ -102,8 +104,10 @@ fn metrics_of_a_spoke_are_on_the_hub_with_its_name_also_after_the_hub_was_away()
     scrape(app.client(), agent);
     let _agent = operator.run(&platform.values("app/prometheus-agent"), NAMESPACE, &[agent]).unwrap();
 
-    wait_for_series(&hub, r#"up{cluster="app",job="itself"} == 1"#);
-    wait_for_series(&hub, r#"up{cluster="control",job="itself"} == 1"#);
+    case(PART, "metrics of an agent are on the hub, with the name of its cluster", || {
+        wait_for_series(&hub, r#"up{cluster="app",job="itself"} == 1"#);
+        wait_for_series(&hub, r#"up{cluster="control",job="itself"} == 1"#);
+    });
     let rules = hub.ask("rules", &[]).unwrap();
     assert!(!rules.pointer("/data/groups").unwrap().as_array().unwrap().is_empty());
 
@@ -114,15 +118,15 @@ fn metrics_of_a_spoke_are_on_the_hub_with_its_name_also_after_the_hub_was_away()
         .get(&format!("/api/v1/namespaces/{NAMESPACE}/services/prometheus:9090/proxy/api/v1/query?query=up"));
     assert_eq!(answer.unwrap()["data"]["result"].as_array().map(Vec::len), Some(2));
 
-    let gone = now();
-    hub.kill().unwrap();
-    sleep(Duration::from_secs(5));
-    hub.start_again().unwrap();
-    let back = now();
-    let all = back - gone - 1;
-    let meanwhile =
-        format!(r#"count_over_time(up{{cluster="app",job="itself"}}[{}s] @ {back}) >= {all}"#, back - gone);
-    wait_for_series(&hub, &meanwhile);
+    case(PART, "metrics of a time in which the hub was away are there afterwards", || {
+        let gone = now();
+        hub.kill().unwrap();
+        sleep(Duration::from_secs(5));
+        hub.start_again().unwrap();
+        let (back, range) = (now(), now() - gone);
+        let samples = format!(r#"count_over_time(up{{cluster="app",job="itself"}}[{range}s] @ {back})"#);
+        wait_for_series(&hub, &format!("{samples} >= {}", range - 1));
+    });
 }
 
 /// The time in seconds, as Prometheus writes it.
@@ -141,19 +145,22 @@ fn traces_of_a_spoke_are_on_the_hub_with_its_name_also_after_both_were_away() {
         wait_until(PATIENCE, "the span arrived", || Ok(hub.log()?.contains(name))).unwrap();
     };
 
-    spoke.take(&span("first")).unwrap();
-    arrives("first");
-    assert!(hub.log().unwrap().contains("k8s.cluster.name: Str(app)"), "{}", hub.log().unwrap());
-
-    hub.kill().unwrap();
-    spoke.take(&span("second")).unwrap();
-    // A batch waits for a fifth of a second before it is in the queue.
-    sleep(Duration::from_secs(2));
-    spoke.kill().unwrap();
-    spoke.start_again().unwrap();
-    hub.start_again().unwrap();
-    arrives("second");
-    assert_eq!(hub.log().unwrap().matches("second").count(), 1);
+    case(PART, "a span is on the hub, with the name of its cluster", || {
+        spoke.take(&span("first")).unwrap();
+        arrives("first");
+        assert!(hub.log().unwrap().contains("k8s.cluster.name: Str(app)"), "{}", hub.log().unwrap());
+    });
+    case(PART, "a span that waited while hub and spoke were away is there afterwards, once", || {
+        hub.kill().unwrap();
+        spoke.take(&span("second")).unwrap();
+        // A batch waits for a fifth of a second before it is in the queue.
+        sleep(Duration::from_secs(2));
+        spoke.kill().unwrap();
+        spoke.start_again().unwrap();
+        hub.start_again().unwrap();
+        arrives("second");
+        assert_eq!(hub.log().unwrap().matches("second").count(), 1);
+    });
 }
 
 /// A span as a workload sends it.

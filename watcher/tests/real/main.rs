@@ -7,8 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 mod api_server;
+mod case;
 mod chaos;
-mod clusters;
 #[expect(dead_code, reason = "the suite of commands asks more of a fleet")]
 #[path = "../cli/fleet.rs"]
 mod fleet;

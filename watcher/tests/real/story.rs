@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use testkit::real::Client;
 
+use crate::case::case;
 use crate::world::{World, text};
 
 /// The addresses that Services of a cluster have, of those that they were promised.
@@ -16,33 +17,60 @@ fn addresses(client: &Client) -> (BTreeSet<String>, BTreeSet<String>) {
     (all("/status/loadBalancer/ingress/0/ip"), all("/spec/loadBalancerIP"))
 }
 
+const STEPS: &str = "From push to healthy";
+
+impl World {
+    /// Merges the open pull request of a group, and waits with these options.
+    fn deploy(&self, group: &str, options: &[&str]) {
+        let number = &self.propose()[&format!("fleetwright/{group}")];
+        case(
+            STEPS,
+            &format!("`{group}`: its pull request is merged, until it is synced and healthy"),
+            || {
+                self.merge_number(number);
+                self.settle(options);
+            },
+        );
+    }
+}
+
+fn assert_addresses(client: &Client) {
+    let (assigned, promised) = addresses(client);
+    assert_eq!(assigned, promised);
+    assert!(!promised.is_empty());
+}
+
 #[test]
 #[ignore = "needs real components: `testkit/real/fetch` brings them in"]
 fn a_push_becomes_healthy_applications_and_an_edit_touches_only_its_own() {
     let world = World::shipped();
-    let pulls = world.propose();
+    let pulls =
+        case(STEPS, "the whole platform is pushed, until its pull requests are open", || world.propose());
     assert_eq!(pulls.keys().collect::<Vec<_>>(), ["fleetwright/app", "fleetwright/control"]);
-    world.merge("fleetwright/control");
     world.hand_over();
-    world.settle(&["control"]);
-    world.merge("fleetwright/app");
-    world.settle(&["control", "app"]);
-
-    for cluster in [&world.rig.control, &world.rig.app] {
-        let (assigned, promised) = addresses(cluster.client());
-        assert_eq!(assigned, promised);
-        assert!(!promised.is_empty());
-    }
+    case("Control alone", "its Applications are synced and healthy, and each address is assigned", || {
+        world.deploy("control", &["--group", "control"]);
+        assert_addresses(world.rig.control.client());
+    });
+    case("Cross-cluster", "the hub deploys the spoke's Applications, and each address is assigned", || {
+        world.deploy("app", &[]);
+        assert_addresses(world.rig.app.client());
+    });
 
     let before = world.syncs();
-    world.repo.edit("environments/control.yaml", "loki: 192.168.64.104", "loki: 192.168.64.109");
-    world.repo.commit("Move Loki");
-    world.merge("fleetwright/control");
-    world.settle(&["control"]);
-    world.merge("fleetwright/app");
-    world.settle(&["control", "app"]);
-    let touched: Vec<_> = world.syncs().into_iter().filter(|(name, syncs)| before[name] != *syncs).collect();
-    let names: Vec<_> = touched.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["app-fluent-bit", "control-loki"]);
-    assert!(addresses(world.rig.control.client()).0.contains("192.168.64.109"));
+    case(
+        "Cross-cluster",
+        "an edit of one fact of the hub syncs what shows it on both clusters, and nothing else",
+        || {
+            world.repo.edit("environments/control.yaml", "loki: 192.168.64.104", "loki: 192.168.64.109");
+            world.repo.commit("Move Loki");
+            case(STEPS, "one fact is pushed, until the pull requests are open", || world.propose());
+            world.deploy("control", &["--group", "control"]);
+            world.deploy("app", &[]);
+            let touched = world.syncs().into_iter().filter(|(name, syncs)| before[name] != *syncs);
+            let names: Vec<_> = touched.map(|(name, _)| name).collect();
+            assert_eq!(names, ["app-fluent-bit", "control-loki"]);
+            assert!(addresses(world.rig.control.client()).0.contains("192.168.64.109"));
+        },
+    );
 }

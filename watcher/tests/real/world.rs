@@ -1,26 +1,19 @@
 //! Two real clusters with Argo CD, a platform in git for them with stand-ins for its charts, and those who work on it.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
+use std::process::Command;
 
-use serde_json::{Value, json};
-use testkit::real::{
-    ARGO_CD_NAMESPACE, ARGO_CD_VERSION, ChartRepository, Operators, Rig, StandIn, Vault, definitions,
-    wait_until,
-};
+use serde_json::Value;
+use testkit::real::{ARGO_CD_NAMESPACE, ChartRepository, Operators, Rig, StandIn, Vault, definitions};
 use testkit::smart_http::Server;
 
 use crate::api_server::kind_of;
 use crate::platform::{landing_on, shipped};
-use crate::repo::Repo;
+use crate::repo::{Repo, Told};
 
 /// How long a group may take to be synced and healthy on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(8);
-/// How often Argo CD is asked.
-const PAUSE: Duration = Duration::from_secs(4);
+pub const PATIENCE: &str = "8m";
 /// Which charts define which kinds, by the end of their API group. Argo CD's and `MetalLB`'s are there before their charts.
 const DEFINED_BY: [(&str, &str); 7] = [
     ("base", "istio.io"),
@@ -43,6 +36,8 @@ pub struct World {
     pub repo: Repo,
     pub git: Server,
     _charts: ChartRepository,
+    /// The commit that describes the platform at first.
+    first: String,
 }
 
 impl World {
@@ -58,13 +53,28 @@ impl World {
     /// The small platform of the test kit, with everything merged, synced and healthy.
     pub fn small() -> Self {
         let world = Self::of(Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform")));
+        // As on the shipped platform: what was taken back is not tried on and on.
+        for (file, indent) in [("applicationset", 10), ("root", 6)] {
+            let (file, old) = (format!("templates/cluster/{file}.yaml.hbs"), "limit: 10\n");
+            world.repo.edit(&file, old, &format!("{old}{:indent$}refresh: true\n", ""));
+        }
         world.rig.control.client().apply(&world.rig.registration(), "").unwrap();
         let told = world.repo.run(&["render"]);
         assert_eq!(told.code, 0, "{told}");
         world.repo.commit("Describe the platform");
         world.hand_over();
-        world.settle(&["control", "app"]);
-        world
+        world.settle(&[]);
+        Self { first: world.repo.git(&["rev-parse", "HEAD"]), ..world }
+    }
+
+    /// Puts back what the platform was at first.
+    pub fn start_over(&self) {
+        self.repo.git(&["read-tree", "-u", "--reset", &self.first]);
+        if !self.repo.git(&["status", "--porcelain"]).is_empty() {
+            self.repo.commit("Start over");
+        }
+        self.propose();
+        self.settle(&[]);
     }
 
     fn of(repo: Repo) -> Self {
@@ -80,7 +90,7 @@ impl World {
         repo.write("environments/_fleet.yaml", facts + &mirror);
         fill(&charts, &repo);
         let operators = Operators::start(&[rig.control.client(), rig.app.client()], &vault(&rig));
-        Self { _operators: operators, rig, repo, git, _charts: charts }
+        Self { _operators: operators, rig, repo, git, _charts: charts, first: String::new() }
     }
 
     /// Makes a run of the service, and returns the pull requests that are open afterwards.
@@ -114,65 +124,27 @@ impl World {
         self.rig.control.client().apply(&root, ARGO_CD_NAMESPACE).unwrap();
     }
 
-    /// Waits until every Application of these clusters is synced at the newest revision, and healthy.
-    pub fn settle(&self, clusters: &[&str]) {
-        let revision = self.repo.git(&["rev-parse", "HEAD"]);
-        let wanted: BTreeSet<String> =
-            clusters.iter().flat_map(|cluster| self.applications_of(cluster)).collect();
-        let missing = RefCell::new(String::new());
-        let settled = wait_until(PATIENCE, &format!("{clusters:?} was settled"), || {
-            sleep(PAUSE);
-            let applications = self.rig.applications()?;
-            self.refresh();
-            let of = |name: &String| applications.iter().find(|one| text(one, "/metadata/name") == name);
-            let unsettled = |name: &String| Some(format!("{name}: {}", unsettled(of(name), &revision)?));
-            *missing.borrow_mut() = wanted.iter().filter_map(unsettled).collect::<Vec<_>>().join("\n");
-            Ok(missing.borrow().is_empty())
-        });
-        assert!(settled.is_ok(), "{}\n{}", settled.unwrap_err(), missing.borrow());
+    /// Waits by the command, with these options, until what was merged is synced and healthy.
+    pub fn settle(&self, options: &[&str]) {
+        let told = self.ask(&[&["wait", "--timeout", PATIENCE][..], options].concat());
+        assert_eq!(told.code, 0, "{told}");
     }
 
-    /// Waits until an Application is at the newest revision and degraded.
-    pub fn degrade(&self, name: &str) {
-        let revision = self.repo.git(&["rev-parse", "HEAD"]);
-        let degraded = wait_until(PATIENCE, &format!("`{name}` was degraded"), || {
-            sleep(PAUSE);
-            self.refresh();
-            let applications = self.rig.applications()?;
-            let found = applications.iter().find(|one| text(one, "/metadata/name") == name);
-            Ok(found.is_some_and(|one| {
-                is_current(one, &revision) && text(one, "/status/health/status") == "Degraded"
-            }))
-        });
-        degraded.unwrap();
+    /// Runs a command that asks the hub.
+    pub fn ask(&self, arguments: &[&str]) -> Told {
+        self.repo.told(self.command(arguments).output().unwrap())
     }
 
-    /// Asks for every Application that is not settled to be compared with the newest revision, and every `ApplicationSet`
-    /// to look again for its cluster.
+    /// A command that asks the hub.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.repo.command(&[arguments, &["--context", "control"]].concat());
+        command.env("KUBECONFIG", self.rig.kubeconfig());
+        command
+    }
+
+    /// Asks for every Application to be compared now.
     pub fn refresh(&self) {
-        let client = self.rig.control.client();
-        let ask =
-            json!({"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": "true"}}});
-        for set in client.list(ARGO_CD_VERSION, "ApplicationSet").unwrap() {
-            client.merge(&set, "", &ask).unwrap();
-        }
-        let revision = self.repo.git(&["rev-parse", "HEAD"]);
-        for application in self.rig.applications().unwrap() {
-            if unsettled(Some(&application), &revision).is_some() {
-                self.rig.refresh(&application).unwrap();
-            }
-        }
-    }
-
-    /// The Applications that the rendered files of a cluster make, and the one that brings those in.
-    fn applications_of(&self, cluster: &str) -> Vec<String> {
-        let file = |name: &str| format!("argocd-apps/{cluster}/{name}.yaml");
-        let object = |file: &str| -> Value { serde_yaml::from_str(&self.repo.read(file)).unwrap() };
-        let set = object(&file("applicationset"));
-        let elements = set.pointer("/spec/generators/0/list/elements").and_then(Value::as_array).unwrap();
-        let made = elements.iter().map(|element| format!("{cluster}-{}", text(element, "/name")));
-        let root = Some(file("root")).filter(|root| self.repo.path(root).exists());
-        made.chain(root.map(|root| text(&object(&root), "/metadata/name").to_owned())).collect()
+        self.rig.applications().unwrap().iter().for_each(|one| self.rig.refresh(one).unwrap());
     }
 
     /// How often each Application was synced.
@@ -183,24 +155,6 @@ impl World {
         };
         self.rig.applications().unwrap().iter().map(count).collect()
     }
-}
-
-/// Says what is missing of an Application.
-fn unsettled(application: Option<&Value>, revision: &str) -> Option<String> {
-    let Some(application) = application else { return Some("is not there".to_owned()) };
-    let status = &application["status"];
-    let (sync, health) = (text(status, "/sync/status"), text(status, "/health/status"));
-    let is_current = is_current(application, revision);
-    let is_settled = is_current && (sync, health) == ("Synced", "Healthy");
-    let message = status["operationState"]["message"].as_str().unwrap_or_default();
-    (!is_settled).then(|| format!("current: {is_current}, {sync}, {health}, {message}"))
-}
-
-/// Returns whether an Application was compared with a revision.
-fn is_current(application: &Value, revision: &str) -> bool {
-    let sync = &application["status"]["sync"];
-    let revisions = sync["revisions"].as_array().into_iter().flatten().chain([&sync["revision"]]);
-    revisions.into_iter().any(|one| one == revision)
 }
 
 pub fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
