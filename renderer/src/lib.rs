@@ -32,3 +32,4 @@ pub mod render;
 
 pub mod explain;
 pub mod plan;
+pub mod verify;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::charts::{ChartId, LockedChart, VERSION, VERSION_HINT};
-use crate::inventory::{self, Cluster, Fact, Role, key};
+use crate::inventory::{self, Cluster, Fact, key};
 use crate::key_path::{Step, is_at_or_below};
 use crate::path::{AddonName, NameError, RepoPath};
 use crate::plural::quoted;
@@ -20,6 +20,8 @@ use crate::snapshot::{Source, SourceId};
 use crate::tree::Tree;
 
 use super::interface::{BySignal, Provides, Receives, Sends};
+use super::live::{Answers, LiveCheck};
+use super::placement::Placement;
 
 /// What the rendered values of an add-on are called.
 pub(crate) const VALUES_FILE: &str = "values.yaml";
@@ -80,6 +82,12 @@ pub struct AddonFile {
     pub sends: BySignal<Sends>,
     /// What reads its values as a part of the mesh, if it is one.
     pub mesh: Option<String>,
+    /// Where it answers queries, by the name of the signal that they are about.
+    #[serde(default)]
+    pub answers: BySignal<Answers>,
+    /// What `fleetwright verify` asks of the clusters that it runs on.
+    #[serde(default)]
+    pub verify: Vec<LiveCheck>,
     /// Answers to checks that guess: what they find there is meant.
     #[serde(default)]
     pub accept: Vec<Accept>,
@@ -107,23 +115,6 @@ pub struct ChartVersion {
     pub version: String,
     /// Where it runs.
     pub clusters: Placement,
-}
-
-/// Where an add-on runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Placement {
-    /// On clusters with one of these roles; on all if empty.
-    pub roles: BTreeSet<Role>,
-    /// On clusters with all of these labels.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl Placement {
-    /// Returns whether a cluster is meant.
-    pub(crate) fn admits(&self, cluster: &Cluster) -> bool {
-        cluster.has(&self.roles, &self.labels)
-    }
 }
 
 /// What comes from elsewhere: by hand, from a cloud, with a workload.

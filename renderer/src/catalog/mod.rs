@@ -3,7 +3,10 @@
 //! Knows what each template is for and nothing of a particular cluster.
 
 mod addon;
+mod facts;
 mod interface;
+mod live;
+mod placement;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,12 +19,17 @@ use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
-pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, Outside, Placement, addon_schema};
+pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, Outside, addon_schema};
 pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
+pub use facts::LiveFacts;
 pub use interface::{
     BySignal, Condition, Exposed, FullName, LoginValue, Provides, Receives, ReceivingEndpoint, Sends,
     Service, Setting, StorageClasses, Target, ValuePath,
 };
+pub use live::{
+    Answers, Ask, Asked, FieldPath, Guard, Holds, Language, Limit, LiveCheck, Objects, Query, Span,
+};
+pub use placement::Placement;
 
 /// The largest template that is read, in bytes: what the engine takes, told before anything is decoded.
 pub const MAX_TEMPLATE_BYTES: usize = crate::templates::MAX_SOURCE_BYTES;

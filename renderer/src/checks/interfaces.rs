@@ -14,7 +14,7 @@ use super::documents::keys;
 use super::readers;
 
 /// Where `addon.yaml` describes what the chart does.
-const SECTIONS: [&str; 3] = ["provides", "receives", "sends"];
+const SECTIONS: [&str; 4] = ["answers", "provides", "receives", "sends"];
 /// The keys below it that hold the path of a value.
 const PATH_KEYS: [&str; 11] = [
     "clusterLabel",
@@ -29,6 +29,8 @@ const PATH_KEYS: [&str; 11] = [
     "url",
     "value",
 ];
+/// Those of them that name something else where an add-on answers queries.
+const NAMED: [&str; 2] = ["service", "tenant"];
 
 pub(super) fn descriptions_fit(_: &Inventory, catalog: &Catalog) -> Vec<Problem> {
     let addons = catalog.addons.values();
@@ -40,7 +42,8 @@ fn unknown_values(addon: &Addon) -> impl Iterator<Item = Problem> {
     let path = |fact: &Fact| Some(ValuePath::from(fact.to_json().as_str()?.to_owned()));
     addon.origin.all().into_iter().filter_map(move |(at, fact)| {
         let [Step::Key(section), .., Step::Key(name)] = at.as_slice() else { return None };
-        if !SECTIONS.contains(&section.as_str()) || !PATH_KEYS.contains(&name.as_str()) {
+        let is_of_values = !(section == "answers" && NAMED.contains(&name.as_str()));
+        if !SECTIONS.contains(&section.as_str()) || !PATH_KEYS.contains(&name.as_str()) || !is_of_values {
             return None;
         }
         let value = path(fact)?.holding(Value::Null);

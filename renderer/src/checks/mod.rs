@@ -15,6 +15,7 @@ mod flows;
 mod footprint;
 mod groups;
 mod interfaces;
+mod live;
 mod names;
 mod placement;
 mod readers;
@@ -36,6 +37,7 @@ pub use finding::{Finding, Part};
 pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender};
 pub use footprint::Footprint;
 pub(crate) use footprint::footprint;
+pub(crate) use names::filled;
 pub use names::{NameUse, Named, Names, Provided, ProvidedService, ServiceName};
 pub use placement::{Unread, unread_facts};
 pub use readers::istio::MeshPart;
@@ -79,6 +81,7 @@ pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
     Check { name: "mirror", run: placement::chart_exceptions_are_used },
     Check { name: "placement", run: placement::placement_labels_exist },
     Check { name: "interfaces", run: interfaces::descriptions_fit },
+    Check { name: "verify", run: live::live_checks_can_be_asked },
     Check { name: "unread", run: placement::facts_are_read },
 ];
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Addon, Catalog};
-use crate::inventory::{Cluster, Inventory, is_same_repository, key};
+use crate::inventory::{Cluster, Fact, Inventory, is_same_repository, key};
 use crate::key_path::Step;
 use crate::path::{AddonName, RepoPath};
 use crate::problem::{Place, Problem, did_you_mean, hint_at_near};
@@ -154,6 +154,20 @@ pub struct Unread {
     pub is_known_elsewhere: bool,
 }
 
+/// Returns every name in the paths of facts that checks on live clusters name.
+fn asked(catalog: &Catalog) -> BTreeSet<String> {
+    let texts = catalog.addons.values().flat_map(|addon| {
+        let sections =
+            ["answers", "verify"].into_iter().filter_map(|section| addon.origin.at(&[key(section)]));
+        sections.flat_map(Fact::all).filter_map(|(_, fact)| fact.text())
+    });
+    let paths = texts.flat_map(|text| {
+        let tags = text.split("{{").skip(1).filter_map(|tag| Some(tag.split_once("}}")?.0.trim().to_owned()));
+        tags.collect::<Vec<_>>()
+    });
+    paths.flat_map(|path| path.split('.').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
 /// Returns the named facts that no template reads.
 pub fn unread_facts(inventory: &Inventory, catalog: &Catalog) -> Vec<Unread> {
     // That there is no template at all is told once.
@@ -171,8 +185,10 @@ pub fn unread_facts(inventory: &Inventory, catalog: &Catalog) -> Vec<Unread> {
         .flat_map(|it| it.facts.settings.keys().map(|name| ("setting", "settings", name, &it.origin)));
     let read = catalog.templates.names_read();
     // A template that takes the section as a whole, in a loop for one, reads everything in it.
-    let is_read =
-        |section: &str, name: &str| read.contains(name) || catalog.templates.maps_read().contains(section);
+    let asked = asked(catalog);
+    let is_read = |section: &str, name: &str| {
+        read.contains(name) || asked.contains(name) || catalog.templates.maps_read().contains(section)
+    };
     let unread =
         addresses.chain(ports).chain(settings).filter(|(_, section, name, _)| !is_read(section, name));
     let unread = unread.take(MAX_PROBLEMS).map(|(what, section, name, origin)| {

@@ -16,6 +16,7 @@ mod groups;
 mod images;
 mod interfaces;
 mod ipv6;
+mod live;
 mod logs;
 mod mesh;
 mod mirror;

@@ -69,6 +69,7 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("flows", include_str!("vault.rs"), "a_vault_that_is_asked_elsewhere_is_told"),
     ("flows", include_str!("interfaces.rs"), "a_signal_of_ones_own_that_is_sent_elsewhere_is_told"),
     ("interfaces", include_str!("interfaces.rs"), "a_description_names_values_that_the_locked_chart_takes"),
+    ("verify", include_str!("live.rs"), "what_cannot_be_asked_is_told_where_it_is_written"),
     ("mesh", include_str!("mesh.rs"), "clusters_of_one_mesh_share_its_name"),
     ("cluster-labels", include_str!("flows.rs"), "metrics_carry_the_name_of_their_cluster"),
     ("exposed-once", include_str!("flows.rs"), "fn an_address_is_exposed_once"),

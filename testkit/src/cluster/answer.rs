@@ -48,8 +48,16 @@ pub(super) fn answer(objects: &mut Objects, request: &Request) -> Answer {
     if token != objects.token {
         return status(401, "Unauthorized", "Unauthorized");
     }
-    let Some(at) = At::of(&request.path) else {
-        return status(404, "NotFound", "the server could not find the requested resource");
+    if let Some(proxied) = Proxied::of(&request.path) {
+        return proxy(objects, &proxied, request);
+    }
+    let nothing = || status(404, "NotFound", "the server could not find the requested resource");
+    if let Some(kinds) = objects.kinds_of(request.path.trim_start_matches('/')) {
+        return Answer::Status(200, json!({ "kind": "APIResourceList", "resources": kinds }));
+    }
+    let Some(at) = At::of(&request.path).filter(|at| !at.namespace.is_empty() || objects.serves(&at.place))
+    else {
+        return nothing();
     };
     let is_watch = request.query.get("watch").is_some_and(|text| text == "true" || text == "1");
     let verb = match (request.method.as_str(), &at.name) {
@@ -83,14 +91,51 @@ fn header<'r>(request: &'r Request, name: &str) -> &'r str {
 }
 
 impl At {
-    /// Reads `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL[/NAME]`, or the same of the core group.
+    /// Reads `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL[/NAME]`, the same of the core group, or a list of all
+    /// namespaces, which has no namespace in it.
     fn of(path: &str) -> Option<Self> {
-        let (api, below) = path.strip_prefix('/')?.split_once("/namespaces/")?;
+        let path = path.strip_prefix('/')?;
+        let Some((api, below)) = path.split_once("/namespaces/") else {
+            return Some(Self { place: path.to_owned(), namespace: String::new(), name: None });
+        };
         let mut parts = below.split('/');
         let (namespace, plural) = (parts.next()?, parts.next()?);
         let name = parts.next().map(str::to_owned);
         let at = Self { place: format!("{api}/{plural}"), namespace: namespace.to_owned(), name };
         parts.next().is_none().then_some(at)
+    }
+}
+
+/// An address of a Service that the API server passes requests on to.
+struct Proxied {
+    /// Namespace, name and port, such as `logging/loki:3100`.
+    service: String,
+    path: String,
+}
+
+impl Proxied {
+    /// Reads `/api/v1/namespaces/NAMESPACE/services/NAME:PORT/proxy/PATH`.
+    fn of(path: &str) -> Option<Self> {
+        let (namespace, rest) = path.strip_prefix("/api/v1/namespaces/")?.split_once("/services/")?;
+        let (service, path) = rest.split_once("/proxy/")?;
+        Some(Self { service: format!("{namespace}/{service}"), path: format!("/{path}") })
+    }
+}
+
+/// Passes a request on, without the credential, as an API server does.
+fn proxy(objects: &mut Objects, Proxied { service, path }: &Proxied, request: &Request) -> Answer {
+    if objects.trouble.forbidden.contains(&"proxy") {
+        let message = "services is forbidden: User \"ann\" cannot get resource \"services/proxy\"";
+        return status(403, "Forbidden", message);
+    }
+    let mut request = Request { path: path.clone(), ..request.clone() };
+    request.headers.remove("authorization");
+    match objects.services.get_mut(service) {
+        Some(answer) => {
+            let (code, body) = answer(&request);
+            Answer::Status(code, body)
+        }
+        None => status(404, "NotFound", &format!("services \"{service}\" not found")),
     }
 }
 
@@ -118,6 +163,12 @@ fn version() -> Value {
     })
 }
 
+/// Returns what objects are ordered by in a list.
+fn name_in_list(object: &Value) -> String {
+    let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default();
+    format!("{}/{}", text("namespace"), text("name"))
+}
+
 /// Returns a page: `continue` names the version of the list and the last name on the page.
 fn list(objects: &mut Objects, at: &At, query: &BTreeMap<String, String>) -> Answer {
     let limit = query.get("limit").and_then(|text| text.parse().ok()).filter(|limit| *limit > 0);
@@ -137,7 +188,7 @@ fn list(objects: &mut Objects, at: &At, query: &BTreeMap<String, String>) -> Ans
     let items: Vec<Value> = all.by_ref().take(limit.unwrap_or(usize::MAX)).cloned().collect();
     let mut metadata = json!({ "resourceVersion": version.to_string() });
     if all.next().is_some() {
-        let last = items.last().and_then(|item| item["metadata"]["name"].as_str()).unwrap_or_default();
+        let last = items.last().map(name_in_list).unwrap_or_default();
         metadata["continue"] = json!(format!("{version}:{last}"));
     }
     Answer::Status(200, json!({ "kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items }))

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::web::wire::Request;
+
 /// A place of objects: group, version and plural as an address has them, such as `apis/argoproj.io/v1alpha1/applications`.
 pub(super) type Place = String;
 
@@ -32,6 +34,9 @@ pub(super) struct Happened {
     pub object: Value,
 }
 
+/// Is given a request to a Service, and returns a status and what the Service answers.
+pub(super) type Service = Box<dyn FnMut(&Request) -> (u16, Value) + Send>;
+
 /// Is given what a client wrote, and returns what a controller puts where because of it.
 type Reaction = Box<dyn FnMut(&Value) -> Vec<(&'static str, Value)> + Send>;
 
@@ -47,6 +52,10 @@ pub(super) struct Objects {
     by_name: BTreeMap<(Place, String, String), Value>,
     history: Vec<Happened>,
     reaction: Option<Reaction>,
+    /// The kinds that are served, by their places.
+    kinds: BTreeMap<Place, String>,
+    /// What Services answer, by namespace, name and port, such as `logging/loki:3100`.
+    pub services: BTreeMap<String, Service>,
     /// Tells watches that something has happened.
     pub changed: watch::Sender<u64>,
 }
@@ -62,6 +71,8 @@ impl Objects {
             by_name: BTreeMap::new(),
             history: Vec::new(),
             reaction: None,
+            kinds: BTreeMap::new(),
+            services: BTreeMap::new(),
             changed: watch::Sender::new(1),
         }
     }
@@ -88,15 +99,36 @@ impl Objects {
         self.by_name.get(&(place.to_owned(), namespace.to_owned(), name.to_owned()))
     }
 
-    /// Returns the objects of a place in a namespace, after a name, in order.
+    /// Serves a kind at a place, also while there is no object of it.
+    pub fn serve(&mut self, place: &str, kind: &str) {
+        self.kinds.insert(place.to_owned(), kind.to_owned());
+    }
+
+    pub fn serves(&self, place: &str) -> bool {
+        self.kinds.contains_key(place)
+    }
+
+    /// Returns the kinds of a version of a group, such as `api/v1`; nothing if there are none.
+    pub fn kinds_of(&self, version: &str) -> Option<Vec<Value>> {
+        let served = self.kinds.iter().filter_map(|(place, kind)| {
+            let (of, plural) = place.rsplit_once('/')?;
+            (of == version).then(|| json!({ "name": plural, "kind": kind }))
+        });
+        Some(served.collect::<Vec<_>>()).filter(|kinds| !kinds.is_empty())
+    }
+
+    /// Returns the objects of a place in a namespace, or in all if it has no name, in order, after one of them: its
+    /// namespace, a slash and its name.
     pub fn after<'a>(
         &'a self,
         place: &'a str,
         namespace: &'a str,
-        name: &'a str,
+        last: &'a str,
     ) -> impl Iterator<Item = &'a Value> {
+        let last = last.split_once('/').unwrap_or_default();
         let is_meant = move |(at, of, called): &&(Place, String, String)| {
-            at == place && of == namespace && called.as_str() > name
+            let is_within = namespace.is_empty() || of == namespace;
+            at == place && is_within && (of.as_str(), called.as_str()) > last
         };
         self.by_name.iter().filter(move |(key, _)| is_meant(key)).map(|(_, object)| object)
     }
@@ -113,6 +145,9 @@ impl Objects {
         let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
         let key = (place.to_owned(), text("namespace"), text("name"));
         self.version += 1;
+        if let Some(kind) = object["kind"].as_str() {
+            self.kinds.insert(place.to_owned(), kind.to_owned());
+        }
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let is_new = self.by_name.insert(key, object.clone()).is_none();
         self.note(place, if is_new { "ADDED" } else { "MODIFIED" }, object.clone());

@@ -38,11 +38,25 @@ impl Server {
     /// Returns a kubeconfig with one context, `hub`, that is also the current one.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
-        let (address, token) = (self.server.address, TOKEN);
+        Self::kubeconfig_of(&[("hub", self)])
+    }
+
+    /// Returns a kubeconfig with a context for each server; the first one is the current one.
+    #[must_use]
+    pub fn kubeconfig_of(contexts: &[(&str, &Self)]) -> String {
+        let cluster = |(name, server): &(&str, &Self)| {
+            format!("{{name: {name}, cluster: {{server: 'http://{}'}}}}", server.server.address)
+        };
+        let context =
+            |(name, _): &(&str, &Self)| format!("{{name: {name}, context: {{cluster: {name}, user: ann}}}}");
+        let clusters: Vec<_> = contexts.iter().map(cluster).collect();
+        let names: Vec<_> = contexts.iter().map(context).collect();
         format!(
-            "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: 'http://{address}'}}}}]\n\
-             users: [{{name: ann, user: {{token: {token}}}}}]\n\
-             contexts: [{{name: hub, context: {{cluster: c, user: ann}}}}]\ncurrent-context: hub\n"
+            "apiVersion: v1\nkind: Config\nclusters: [{}]\nusers: [{{name: ann, user: {{token: {TOKEN}}}}}]\n\
+             contexts: [{}]\ncurrent-context: {}\n",
+            clusters.join(", "),
+            names.join(", "),
+            contexts.first().map_or("", |(name, _)| name)
         )
     }
 
@@ -59,6 +73,16 @@ impl Server {
     /// Puts an object there, as a controller would; `place` is such as `apis/argoproj.io/v1alpha1/applications`.
     pub fn put(&self, place: &str, object: Value) {
         self.objects().put(place, object);
+    }
+
+    /// Serves a kind at a place, also while there is no object of it.
+    pub fn serve(&self, place: &str, kind: &str) {
+        self.objects().serve(place, kind);
+    }
+
+    /// Passes requests on to a Service, such as `logging/loki:3100`; it returns a status and a body.
+    pub fn service(&self, service: &str, answer: impl FnMut(&Request) -> (u16, Value) + Send + 'static) {
+        self.objects().services.insert(service.to_owned(), Box::new(answer));
     }
 
     /// Returns an object.

@@ -115,6 +115,7 @@ impl DesiredFleet {
             [] => Ok(()),
             [hub] => {
                 self.applications.retain(|_, wanted| wanted.hub.as_ref().is_none_or(|of| of == hub));
+                self.hubs.retain(|other| other == hub);
                 Ok(())
             }
             _ => Err(hubs),

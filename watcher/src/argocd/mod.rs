@@ -27,5 +27,6 @@ pub use rollout::{
     ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Silent, Stage, destinations,
     rollout, states,
 };
+pub(crate) use show::cell;
 pub use show::{document, markdown, progress, text};
 pub use wave::{Soaked, Stop, Wave, wave};

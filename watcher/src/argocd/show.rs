@@ -102,7 +102,7 @@ pub fn markdown(rollout: &Rollout, now: SystemTime) -> String {
 }
 
 /// Writes a text as a code span in a table, whose cells a bar would end.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 

@@ -20,6 +20,7 @@ mod run;
 mod runtime;
 mod schema;
 mod status;
+mod verify;
 mod wait;
 mod watch;
 mod worker;
@@ -77,6 +78,8 @@ enum Command {
     Status(status::Args),
     /// Wait until a revision is synced and healthy.
     Wait(wait::Args),
+    /// Ask live clusters what the platform and its add-ons check: nodes, addresses, flows, certificates, backups.
+    Verify(verify::Args),
     /// Follow a revision until a group runs it, and report what became of it.
     Deploy(deploy::Args),
     /// Remove what Argo CD still has and git no longer wants.
@@ -172,6 +175,7 @@ impl Cli {
             Command::Rollback(args) => rollback::run(global, args),
             Command::Status(args) => status::run(global, args),
             Command::Wait(args) => wait::run(global, args),
+            Command::Verify(args) => verify::run(global, args),
             Command::Deploy(args) => deploy::run(global, args),
             Command::Prune(args) => prune::run(global, args),
             Command::Register(args) => register::run(global, args),

@@ -28,6 +28,8 @@ pub enum Cascade {
 #[derive(Clone)]
 pub struct Client {
     pub(super) inner: kube::Client,
+    /// The same without retries: what is refused for now is reported as it is.
+    pub(super) once: kube::Client,
     /// What messages call it.
     pub(super) place: String,
 }
@@ -71,9 +73,14 @@ impl Client {
             .into_iter()
             .flatten()
             .for_each(secrets::remember);
-        let inner = kube::Client::try_from(config);
-        let inner = inner.map_err(|error| ClusterError::of_kube("set up the connection", &place, &error))?;
-        Ok(Self { inner, place })
+        let client = |config| {
+            let client = kube::Client::try_from(config);
+            client.map_err(|error| ClusterError::of_kube("set up the connection", &place, &error))
+        };
+        let inner = client(config.clone())?;
+        config.default_retry = false;
+        let once = client(config)?;
+        Ok(Self { inner, once, place })
     }
 
     pub(super) fn api<K: Kind>(&self, namespace: &str) -> Api<Object<K>> {

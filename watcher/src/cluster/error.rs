@@ -94,6 +94,11 @@ impl ClusterError {
         Self::new(kind, failed(&innermost(error)), hint)
     }
 
+    /// Returns the error of an attempt that was answered with a status of HTTP.
+    pub(super) fn of_answer(code: u16, attempt: &str, place: &str, reason: &str) -> Self {
+        Self::of_status(code, format!("failed to {attempt} ({place}): {reason}"))
+    }
+
     fn of_status(code: u16, message: String) -> Self {
         let (kind, hint) = match code {
             401 => (ClusterErrorKind::Unauthorized, "log in again, or check the user of the context"),

@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod kind;
 mod object;
+mod read;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -17,5 +18,6 @@ pub use address::{Address, ask_context};
 pub use client::{Cascade, Client};
 pub use error::{ClusterError, ClusterErrorKind};
 pub use kind::{Key, Kind, Metadata, Owner};
+pub use read::ServiceRequest;
 pub use store::Store;
 pub use watch::Change;

@@ -7,6 +7,7 @@ mod hub;
 mod prune;
 mod reach;
 mod spokes;
+mod verify;
 mod view;
 mod wait;
 
@@ -22,6 +23,7 @@ pub use hub::{Hub, Look, Standing, Watched};
 pub use prune::{leftovers, prune};
 pub use reach::Known;
 pub use spokes::Spokes;
+pub use verify::{Clusters, hub_of, verify};
 pub use view::View;
 pub use wait::{Ended, Wait};
 

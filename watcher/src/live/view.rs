@@ -58,14 +58,7 @@ impl View {
 
     /// Leaves of what is desired what is for the hub whose `ApplicationSet`s are there.
     pub(super) fn narrow(&self, fleet: &mut DesiredFleet) -> Result<(), CommandError> {
-        let is_there = |hub: &str| self.observed().sets.keys().any(|set| set.name == hub);
-        fleet.of_one_hub(is_there).map_err(|hubs| {
-            let hubs = renderer::plural::quoted(hubs);
-            CommandError::usage(
-                format!("it is not clear which hub this is: {hubs}"),
-                "name the context of one of them with `--context NAME`; a hub is known by its ApplicationSet",
-            )
-        })
+        leave_one_hub(fleet, |hub| self.observed().sets.keys().any(|set| set.name == hub))
     }
 
     /// Returns the namespace that is watched.
@@ -151,4 +144,17 @@ impl View {
         }
         Ok(())
     }
+}
+
+/// Leaves of what is desired what is for the hub whose `ApplicationSet` is there.
+pub(super) fn leave_one_hub(
+    fleet: &mut DesiredFleet,
+    is_there: impl Fn(&str) -> bool,
+) -> Result<(), CommandError> {
+    fleet.of_one_hub(is_there).map_err(|hubs| {
+        CommandError::usage(
+            format!("it is not clear which hub this is: {}", renderer::plural::quoted(hubs)),
+            "name the context of one of them with `--context NAME`; a hub is known by its ApplicationSet",
+        )
+    })
 }

@@ -25,4 +25,5 @@ mod repositories;
 mod rollout;
 mod terminal;
 mod trees;
+mod verify;
 mod watch;

@@ -98,7 +98,7 @@ impl Names {
 const MAX_FULL_NAME: usize = 63;
 
 /// Returns the name of something that a chart makes, with `<release>` and `<fullName>` filled in for its values.
-fn filled(name: &str, addon: &Addon, subchart: Option<&ValuePath>, values: &Value) -> String {
+pub(crate) fn filled(name: &str, addon: &Addon, subchart: Option<&ValuePath>, values: &Value) -> String {
     let name = name.replace("<release>", addon.release());
     match subchart {
         _ if !name.contains(FULL_NAME) => name,

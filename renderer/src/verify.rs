@@ -1,0 +1,209 @@
+//! What is asked of live clusters: the platform's own checks and those that add-ons bring, with the facts of each
+//! cluster in them.
+//!
+//! Says what to ask and where; knows nothing of how it is asked, and judges no answer.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::catalog::{
+    Addon, Answers, Ask, Asked, Language, Limit, LiveCheck, LiveFacts, Objects, Span, VALUES_FILE,
+};
+use crate::checks::{exposed_by, filled};
+use crate::inventory::Cluster;
+use crate::network::Address;
+use crate::path::{AddonName, ClusterName};
+use crate::problem::Problem;
+use crate::render::{Rendered, RenderedCluster, RenderedFile};
+use crate::yaml::{self, Value};
+
+/// A question about one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The cluster that it is about.
+    pub cluster: ClusterName,
+    /// The add-on that brings it; none for the platform's own.
+    pub addon: Option<AddonName>,
+    /// What it is called.
+    pub name: String,
+    /// What it looks at, for people.
+    pub about: String,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether as many nodes are ready as are described; 0 if their number is not described.
+    Nodes(u32),
+    /// Whether each address is that of a Service, and each Service has the address that it asks for.
+    Addresses(BTreeSet<IpAddr>),
+    /// What objects are like.
+    Objects(Objects),
+    /// What a query finds.
+    Query(Box<LiveQuery>),
+}
+
+/// A query with what has to come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveQuery {
+    /// The query.
+    pub query: QueryAt,
+    /// How far back traces are looked for, in seconds.
+    pub within: i64,
+    /// The least that each result may be.
+    pub at_least: Option<Limit>,
+    /// The most that each result may be.
+    pub at_most: Option<Limit>,
+    /// The query that has to have a result for this one to make sense.
+    pub expected_if: Option<QueryAt>,
+}
+
+/// A query and where it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryAt {
+    /// The cluster that is asked.
+    pub cluster: ClusterName,
+    /// The signal.
+    pub signal: String,
+    /// What answers there; none if no add-on on that cluster does.
+    pub endpoint: Option<Endpoint>,
+    /// The query.
+    pub text: String,
+}
+
+/// What answers queries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The language.
+    pub language: Language,
+    /// The namespace of the Service.
+    pub namespace: String,
+    /// The Service.
+    pub service: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether the port is encrypted.
+    pub is_encrypted: bool,
+    /// What stands before the path.
+    pub path_prefix: String,
+    /// The tenant to name.
+    pub tenant: Option<String>,
+}
+
+/// How far back traces are looked for if nothing says so, in seconds.
+const WITHIN: i64 = 3_600;
+
+/// Returns what is asked about the clusters that are selected.
+pub fn checks(
+    rendered: &Rendered,
+    is_selected: impl Fn(&Cluster) -> bool,
+) -> Result<Vec<Check>, Vec<Problem>> {
+    let clusters = rendered.inventory.clusters.values().filter(|cluster| is_selected(cluster));
+    let mut checks = Vec::new();
+    for cluster in clusters {
+        checks.extend(own(rendered, cluster));
+        checks.extend(of_addons(rendered, cluster)?);
+    }
+    Ok(checks)
+}
+
+/// Returns the platform's own checks.
+fn own(rendered: &Rendered, cluster: &Cluster) -> impl Iterator<Item = Check> {
+    let machines = &cluster.facts.machines;
+    let count = machines.control_plane.count.saturating_add(machines.workers.count);
+    let promised = rendered.clusters.get(&cluster.name).map(|it| promised(it)).unwrap_or_default();
+    let check = |name: &str, about: &str, question| Check {
+        cluster: cluster.name.clone(),
+        addon: None,
+        name: name.to_owned(),
+        about: about.to_owned(),
+        question,
+    };
+    let nodes = check("nodes", "the nodes that are described are there and ready", Question::Nodes(count));
+    let about = "each address that is described for a Service is assigned to it";
+    let addresses = (!promised.is_empty()).then(|| check("addresses", about, Question::Addresses(promised)));
+    std::iter::once(nodes).chain(addresses)
+}
+
+/// Returns the addresses that the rendered files of a cluster ask load balancers for.
+fn promised(cluster: &RenderedCluster) -> BTreeSet<IpAddr> {
+    let exposed = cluster.iter_files().filter(|file| file.addon.is_some()).flat_map(documents);
+    let texts = exposed.flat_map(|document| exposed_by(&document)).map(|exposed| exposed.text);
+    texts.filter_map(|text| text.parse::<Address>().ok()).map(Address::ip).collect()
+}
+
+fn documents(file: &RenderedFile) -> Vec<Value> {
+    let text = std::str::from_utf8(&file.bytes).unwrap_or_default();
+    let nodes = yaml::parse(text).unwrap_or_default();
+    nodes.iter().filter_map(|node| yaml::interpret(node).ok()).collect()
+}
+
+fn of_addons(rendered: &Rendered, cluster: &Cluster) -> Result<Vec<Check>, Vec<Problem>> {
+    let hub = rendered.inventory.hub_of(cluster).map_or(cluster, |hub| hub);
+    let mut checks = Vec::new();
+    let on = rendered.catalog.addons.values().filter(|addon| addon.is_on(cluster));
+    for addon in on {
+        let facts = LiveFacts { cluster, hub, fleet: &rendered.inventory.fleet, addon };
+        checks.extend(addon.live_checks(&facts)?.into_iter().map(
+            |LiveCheck { name, about, ask, .. }| Check {
+                cluster: cluster.name.clone(),
+                addon: Some(addon.name.clone()),
+                name,
+                about,
+                question: question(rendered, (cluster, hub), ask),
+            },
+        ));
+    }
+    Ok(checks)
+}
+
+fn question(rendered: &Rendered, (cluster, hub): (&Cluster, &Cluster), ask: Ask) -> Question {
+    let query = match ask {
+        Ask::Objects(objects) => return Question::Objects(objects),
+        Ask::Query(query) => query,
+    };
+    let at = |of: Asked, signal: String, text: String| {
+        let asked = if of == Asked::Hub { hub } else { cluster };
+        let endpoint = endpoint(rendered, asked, &signal);
+        QueryAt { cluster: asked.name.clone(), signal, endpoint, text }
+    };
+    Question::Query(Box::new(LiveQuery {
+        query: at(query.of, query.signal, query.query),
+        within: query.within.as_ref().and_then(Span::seconds).unwrap_or(WITHIN),
+        at_least: query.at_least,
+        at_most: query.at_most,
+        expected_if: query.expected_if.map(|guard| at(guard.of, guard.signal, guard.query)),
+    }))
+}
+
+/// Returns what answers queries about a signal on a cluster.
+fn endpoint(rendered: &Rendered, cluster: &Cluster, signal: &str) -> Option<Endpoint> {
+    let mut on = rendered.catalog.addons.values().filter(|addon| addon.is_on(cluster));
+    let (addon, answers) = on.find_map(|addon| Some((addon, addon.facts.answers.get(signal)?)))?;
+    let values = values_of(rendered, cluster, addon);
+    let Answers { language, service, port, tls, path_prefix, tenant } = answers;
+    let described = addon.facts.provides.services.iter().flatten().find(|it| it.name == *service);
+    let subchart = described.and_then(|it| it.subchart.as_ref());
+    let prefix = path_prefix.as_ref().and_then(|path| path.text(&values)).unwrap_or_default();
+    let facts = LiveFacts { cluster, hub: cluster, fleet: &rendered.inventory.fleet, addon };
+    let tenant = tenant.as_ref().and_then(|tenant| facts.filled(tenant).ok());
+    Some(Endpoint {
+        language: *language,
+        namespace: addon.facts.namespace.clone(),
+        service: filled(service, addon, subchart, &values),
+        port: port.of(&values),
+        is_encrypted: tls.as_ref().is_some_and(|condition| condition.holds(&values)),
+        path_prefix: prefix.trim_matches('/').to_owned(),
+        tenant: tenant.as_ref().and_then(|tenant| tenant.as_str()).map(str::to_owned),
+    })
+}
+
+/// Returns the rendered values of an add-on on a cluster.
+fn values_of(rendered: &Rendered, cluster: &Cluster, addon: &Addon) -> Value {
+    let files = rendered.clusters.get(&cluster.name).into_iter().flat_map(|it| it.iter_files());
+    let mut own = files.filter(|file| file.addon.as_ref() == Some(&addon.name));
+    let values = own.find(|file| file.path.file_name() == VALUES_FILE).map(documents);
+    values.and_then(|documents| documents.into_iter().next()).unwrap_or(Value::Null)
+}

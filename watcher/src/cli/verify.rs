@@ -1,0 +1,116 @@
+//! `fleetwright verify`: what live clusters say to the checks of the platform and of its add-ons.
+
+use std::time::Duration;
+
+use renderer::inventory::Inventory;
+use renderer::path::ClusterName;
+use renderer::plural::{agrees, counted, quoted_up_to};
+use renderer::problem::hint_at_near;
+use renderer::render::{Rendered, Renderer};
+use renderer::verify::{Check, checks};
+use tokio::time::Instant;
+
+use super::options::{HubArgs, Target, time};
+use super::runtime::until_stopped;
+use super::wait::check_group;
+use super::{Exit, Global, print_report, print_text};
+use crate::error::CommandError;
+use crate::events::Cancel;
+use crate::git::{BlobCache, Repository, Revision};
+use crate::live::{self, Clusters};
+use crate::verify::{self, Finding, Verdict};
+
+/// How many clusters a hint names.
+const MAX_NAMED: usize = 10;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    hub: HubArgs,
+    /// Ask about the clusters of this group only.
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// Ask about this cluster only.
+    #[arg(long, value_name = "CLUSTER")]
+    cluster: Option<String>,
+    /// Ask what does not hold again until it does, but no longer than this, such as `90s` or `10m`; `0s` asks once.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    timeout: Duration,
+    /// Print a page in Markdown.
+    #[arg(long, conflicts_with = "format")]
+    markdown: bool,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let Target { upstream, revision, mut fleet } = args.hub.target(global)?;
+    check_group(&fleet, args.group.as_deref())?;
+    let rendered = rendered(global, upstream.repository(), revision)?;
+    args.check_cluster(&rendered.inventory)?;
+    until_stopped(async |cancel: &Cancel| {
+        let deadline = Instant::now() + args.timeout;
+        let client = args.hub.client().await?;
+        let hub = live::hub_of(&client, &mut fleet).await?;
+        let checks = args.checks(&rendered, &hub)?;
+        let clusters = Clusters::of(&checks, &hub, client).await;
+        let progress = global.progress("verify");
+        let show = |done| progress.reach(done, checks.len());
+        let findings = live::verify(&checks, &clusters, deadline, cancel, show).await?;
+        drop(progress);
+        if args.markdown {
+            print_text(&verify::markdown(&findings));
+        } else {
+            global.show(|| verify::document(&findings), || verify::text(&findings, global.all));
+        }
+        Ok(end(&findings))
+    })
+}
+
+impl Args {
+    fn check_cluster(&self, inventory: &Inventory) -> Result<(), CommandError> {
+        let unknown = self.cluster.as_deref().filter(|name| !inventory.clusters.contains_key(*name));
+        let Some(unknown) = unknown else { return Ok(()) };
+        let names = || inventory.clusters.keys().map(ClusterName::as_str);
+        let hint = hint_at_near(unknown, names(), || {
+            format!("the clusters are {}", quoted_up_to(MAX_NAMED, names()))
+        });
+        Err(CommandError::usage(format!("there is no cluster `{}`", unknown.escape_debug()), hint))
+    }
+
+    /// Returns what is asked: about the clusters of this hub that were chosen.
+    fn checks(&self, rendered: &Rendered, hub: &ClusterName) -> Result<Vec<Check>, CommandError> {
+        let is_of_group = |cluster: &ClusterName| {
+            let group = rendered.inventory.group_of(cluster).map(ToString::to_string);
+            self.group.is_none() || group == self.group
+        };
+        let checks = checks(rendered, |cluster| {
+            cluster.hub == *hub
+                && self.cluster.as_deref().is_none_or(|name| name == cluster.name.as_str())
+                && is_of_group(&cluster.name)
+        });
+        checks.map_err(|problems| CommandError::Problems { problems })
+    }
+}
+
+/// Renders the inputs of a revision.
+pub(super) fn rendered(
+    global: &Global,
+    repository: &Repository,
+    revision: Revision,
+) -> Result<Rendered, CommandError> {
+    let (snapshot, problems) = repository.snapshot(revision, &mut BlobCache::default())?;
+    global.render(&mut Renderer::new(), &snapshot, problems)
+}
+
+/// Reports what does not hold, and returns the code for it.
+fn end(findings: &[Finding]) -> Exit {
+    let number = |verdict| findings.iter().filter(|it| it.verdict == verdict).count();
+    let (failed, unanswered) = (number(Verdict::Failed), number(Verdict::Unanswered));
+    if failed + unanswered == 0 {
+        return Exit::Done;
+    }
+    let verb = agrees(failed + unanswered, "does", "do");
+    let checks = counted(failed + unanswered, "check");
+    let hint = "what was found is above; what takes a while to arrive is asked for again with `--timeout`";
+    print_report(&format!("error: {checks} {verb} not hold\n  hint: {hint}"));
+    Exit::Cluster
+}
