@@ -266,6 +266,8 @@ pub struct Operation {
 pub struct RequestedSync {
     /// How many times Argo CD has put the same objects right in a row.
     pub auto_heal_attempts_count: i64,
+    /// The sources that it is of, of an Application with several: each try is of these.
+    pub sources: Vec<Source>,
 }
 
 /// What came of a sync.
@@ -417,6 +419,13 @@ impl Application {
     pub fn is_syncing(&self) -> bool {
         let phase = self.status.operation_state.as_ref().map(|operation| operation.phase);
         self.operation.is_some() || phase == Some(Phase::Running)
+    }
+
+    /// Returns whether its sync is of other sources than it has now.
+    pub(super) fn syncs_other_sources(&self) -> bool {
+        let operation = self.status.operation_state.as_ref();
+        let syncs = operation.map(|operation| &operation.operation.sync.sources[..]).unwrap_or_default();
+        !syncs.is_empty() && syncs != self.sources()
     }
 
     /// Returns whether Argo CD syncs it by itself.

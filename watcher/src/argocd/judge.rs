@@ -176,6 +176,12 @@ fn running(
     };
     let failed = running.sync_result.resources.iter().any(|failed| faults::is_lasting(&failed.message));
     let is_lasting = running.retry_count >= TRIES && (failed || faults::is_lasting(&running.message));
+    if is_lasting && application.syncs_other_sources() {
+        let error = faults::shown(&running.message);
+        let way_out =
+            "its sync is of sources that it no longer has, and has to be ended (`argocd app terminate-op`)";
+        return Some((State::Failed, Some(format!("{way_out}: {error}"))));
+    }
     let mut at = of_repository(application.sources(), running.revisions(), against.repository);
     let is_older = at.any(|revision| !revision.is_empty() && reach(revision) != Reach::Reached);
     if is_lasting && !is_older {

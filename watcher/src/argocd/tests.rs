@@ -254,6 +254,14 @@ fn a_sync_that_is_tried_without_end_fails_once_it_fails_the_same_way_again_and_a
         after(syncing(OLD, 3, invalid)),
         format!("progressing: syncing: Deployment web/web: {invalid}")
     );
+    let other = after(|it| {
+        syncing(OLD, 3, invalid)(it);
+        it["status"]["operationState"]["operation"] =
+            json!({ "sync": { "sources": [{ "repoURL": "elsewhere" }] } });
+    });
+    let expected = "failed: its sync is of sources that it no longer has, and has to be ended (`argocd app terminate-op`): \
+                    one or more objects failed to apply";
+    assert_eq!(other, expected);
     let crd = "the server could not find the requested resource";
     assert!(after(syncing(NEW, 30, crd)).starts_with("progressing: "), "a definition may still come");
 }
