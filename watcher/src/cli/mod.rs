@@ -123,10 +123,14 @@ pub fn main() -> ExitCode {
         Err(error) => return show_usage(&error),
     };
     style::choose(cli.global.color);
-    if let Err(error) = logging::start(cli.global.log_format, cli.command.level(), cli.global.verbose) {
-        print_report(&format!("error: {error}"));
-        return Exit::Usage.into();
-    }
+    let global = &cli.global;
+    let _traces = match logging::start(global.log_format, cli.command.level(), global.verbose) {
+        Ok(traces) => traces,
+        Err(error) => {
+            print_report(&format!("error: {error}"));
+            return Exit::Usage.into();
+        }
+    };
     let exit = cli.run().unwrap_or_else(|error| {
         cli.global.show_error(&error);
         error.exit()

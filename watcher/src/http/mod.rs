@@ -18,6 +18,7 @@ use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::{Span, debug_span, field};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Proxy, SendBody};
@@ -162,6 +163,9 @@ impl Client {
     /// Sends a request and returns its answer, whatever its status is.
     pub fn send(&self, request: &Request<'_>, body: Option<Upload<'_>>) -> Result<Answer, HttpError> {
         self.scope.check(request.url)?;
+        let origin = request.url.origin();
+        let span = debug_span!("request", http.request.method = %request.method, origin, http.response.status_code = field::Empty);
+        let _span = span.enter();
         let mut head = head(request).ok_or_else(|| unsendable(request.url))?;
         match body {
             None => self.run(request, head),
@@ -189,6 +193,7 @@ impl Client {
         let response =
             response.map_err(|error| HttpError::of_ureq(request.url, request.url.origin(), &error))?;
         let (parts, body) = response.into_parts();
+        Span::current().record("http.response.status_code", parts.status.as_u16());
         Ok(Answer {
             status: parts.status,
             headers: parts.headers,

@@ -11,14 +11,17 @@ use anstyle::Style;
 use clap::ValueEnum;
 use renderer::visible::{visible, visible_json, visible_lines};
 use thiserror::Error;
+use tracing::Level;
 use tracing::field::Field;
-use tracing::{Level, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::fmt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt::layer, registry};
 
+use super::traces::{Receiver, TracesError, are_wanted};
+#[cfg(feature = "otlp")]
+use super::traces_otlp::{Sending as Traces, start as start_traces};
 use crate::secrets::redacted;
 
 /// The form of the logs, as `--log-format` takes it.
@@ -30,21 +33,38 @@ pub enum LogFormat {
     Json,
 }
 
-/// The value of `RUST_LOG` is no filter.
+/// What the environment asks for cannot be done.
 #[derive(Debug, Error)]
-#[error("`RUST_LOG` is not a valid filter")]
-pub struct LogError(#[from] tracing_subscriber::filter::ParseError);
+pub enum LogError {
+    /// The value of `RUST_LOG` is no filter.
+    #[error("`RUST_LOG` is not a valid filter")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
+}
 
-/// Sets up the logs of the process.
+/// What sends traces in a build that sends none.
+#[cfg(not(feature = "otlp"))]
+pub type Traces = std::convert::Infallible;
+
+#[cfg(not(feature = "otlp"))]
+const fn start_traces() -> Result<(Receiver, Traces), TracesError> {
+    Err(TracesError::Absent)
+}
+
+/// Sets up the logs of the process, and its traces, which are sent until what is returned is dropped.
 ///
 /// `verbosity` counts the `-v`; each of them goes one level below `quietest`. `RUST_LOG` outweighs both.
-pub fn start(format: LogFormat, quietest: Level, verbosity: u8) -> Result<(), LogError> {
+pub fn start(format: LogFormat, quietest: Level, verbosity: u8) -> Result<Option<Traces>, LogError> {
     let wanted = env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let filter = filter(&wanted.unwrap_or_else(|| directives(quietest, verbosity)))?;
     let has_color = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+    let (spans, traces) = are_wanted()?.then(start_traces).transpose()?.unzip();
+    let lines = lines(format, filter, has_color, io::stderr);
     // Where logs are set up already, they stay as they are.
-    let _ = subscriber(format, filter, has_color, io::stderr).try_init();
-    Ok(())
+    let _ = registry().with(spans.into_iter().chain([lines]).collect::<Vec<_>>()).try_init();
+    Ok(traces)
 }
 
 /// Crates that write out what goes over the wire, credentials and all, and the level above which they do not: one does
@@ -60,20 +80,20 @@ fn filter(directives: &str) -> Result<EnvFilter, tracing_subscriber::filter::Par
     EnvFilter::builder().parse(kept.chain(quiet).collect::<Vec<_>>().join(","))
 }
 
-fn subscriber<W: io::Write + 'static>(
+/// Writes lines of what passes a filter.
+fn lines<W: io::Write + 'static>(
     format: LogFormat,
     filter: EnvFilter,
     has_color: bool,
     writer: impl Fn() -> W + Send + Sync + 'static,
-) -> Box<dyn Subscriber + Send + Sync> {
-    let writer = move || Redacting { writer: writer(), format };
-    let builder = fmt().with_env_filter(filter).with_writer(writer);
+) -> Receiver {
+    let lines = layer().with_writer(move || Redacting { writer: writer(), format });
     match format {
         LogFormat::Text => {
-            let builder = builder.fmt_fields(debug_fn(write_field).delimited(" "));
-            Box::new(builder.with_ansi(has_color).with_target(false).finish())
+            let lines = lines.fmt_fields(debug_fn(write_field).delimited(" "));
+            lines.with_ansi(has_color).with_target(false).with_filter(filter).boxed()
         }
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
     }
 }
 
@@ -154,7 +174,7 @@ mod tests {
         let written = Written::default();
         let writer = written.clone();
         let filter = EnvFilter::new(directives(Level::INFO, 0));
-        let subscriber = subscriber(format, filter, has_color, move || writer.clone());
+        let subscriber = registry().with(lines(format, filter, has_color, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, log);
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

@@ -10,6 +10,9 @@ pub mod problems;
 mod progress;
 pub mod style;
 pub mod table;
+mod traces;
+#[cfg(feature = "otlp")]
+mod traces_otlp;
 
 pub use exit::Exit;
 pub use progress::Progress;

@@ -6,7 +6,7 @@ use renderer::inventory::Groups;
 use renderer::path::{ClusterName, GroupName};
 use renderer::plan::{Facts, Published as Files, plan};
 use renderer::render::Progress;
-use tracing::{Span, field, info};
+use tracing::{Span, debug_span, field, info};
 
 use super::changes::GroupPlan;
 use super::context::{BRANCH_PREFIX, Base, Context, ROLLBACK_PREFIX, Settings, UNKNOWN_BASE, head_of};
@@ -174,7 +174,7 @@ impl Pipeline {
     pub fn run(&mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<RunReport, CommandError> {
         self.settled = None;
         cancel.check()?;
-        let refs = self.look()?;
+        let refs = debug_span!("fetch").in_scope(|| self.look())?;
         let Self { upstream, home, settings, hub, memory, waiting, .. } = self;
         let forge = home.forge(upstream);
         let run = Context { upstream, forge: &*forge, settings, hub: hub.as_ref(), cancel };
@@ -184,7 +184,7 @@ impl Pipeline {
             published => published,
         };
         let gate = published.as_ref().map_or(&Gate::Unknown, |published| &published.gate);
-        let proposed = memory.review(&run, &refs, &order, gate);
+        let proposed = debug_span!("review").in_scope(|| memory.review(&run, &refs, &order, gate));
         // A fault of the base branch is worth more than what follows from it.
         let PublishedBase { report, refs, .. } = published?;
         let proposed = proposed?;
@@ -237,16 +237,19 @@ impl Memory {
         progress: &dyn Progress,
     ) -> Result<PublishedBase, CommandError> {
         let former = former::groups(run, &refs, order)?;
-        let (tip, refs) = self.snapshot(run, refs, order.iter().chain(&former))?;
-        let compared = self.planner.workers.compare(run, tip, progress);
+        let groups = order.iter().chain(&former);
+        let (tip, refs) = debug_span!("snapshot").in_scope(|| self.snapshot(run, refs, groups))?;
+        Span::current().record("revision", field::display(tip));
+        let compared = debug_span!("render").in_scope(|| self.planner.workers.compare(run, tip, progress));
         self.note_rendering(tip, &compared);
         let fleet = compared?;
         run.cancel.check()?;
         let (order, clusters, files) = (fleet.order.clone(), fleet.groups.clone(), fleet.files);
-        let plans = self.planner.plan(run, tip, fleet)?;
+        let plans = debug_span!("plan").in_scope(|| self.planner.plan(run, tip, fleet))?;
         let known = self.known(run, tip, &plans, waiting)?;
         let (mut groups, mut gate) = self.publish(run, &known, &refs, (&order, &clusters), plans)?;
-        let seen = self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters)?;
+        let look = || self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters);
+        let seen = debug_span!("rollout").in_scope(look)?;
         gate.wait_for(seen.as_ref().map(|seen| waves::holds(&order, &seen.standings)));
         if let Some(seen) = &seen {
             self.waves.report(run, seen)?;
@@ -273,7 +276,6 @@ impl Memory {
             None => run.upstream.existing_branch(base),
         };
         let tip = tip_in(&refs)?;
-        Span::current().record("revision", field::display(tip));
         let heads: Vec<_> = groups.map(head_of).collect();
         let completed = run.forge.settle(&heads, &|tip| self.heads.has_made(tip))?;
         for number in &completed {
@@ -331,7 +333,8 @@ impl Memory {
         let (mut reports, mut stages) = (Vec::new(), Vec::new());
         for ((planned, head), group) in plans.into_iter().zip(heads).zip(order.iter()) {
             let left = gate::left(&planned);
-            let report = publish(run, known, planned, head)?;
+            let span = debug_span!("publish", group = %planned.group);
+            let report = span.in_scope(|| publish(run, known, planned, head))?;
             let reason = gate::reason(&report.group, &report.done);
             stages.push(Stage { left, reason, hold: None, is_paused: group.paused });
             reports.push(report);

@@ -43,7 +43,15 @@ impl Runner {
     /// Makes a run; a mirror that turns out to be damaged is cloned again, once.
     pub(super) fn run(&self, cancel: &Cancel) -> RunResult {
         // The run itself records the revision, since only it knows which one it read.
-        let _span = info_span!("run", repository = self.repository, revision = field::Empty).entered();
+        let span = info_span!(
+            "run",
+            run.id = run_id(SystemTime::now()),
+            repository = self.repository,
+            revision = field::Empty,
+            error = field::Empty,
+            otel.status_code = field::Empty
+        )
+        .entered();
         let mut pipeline = self.pipeline();
         let progress = || Progress::new("render", self.shows_progress);
         let result = match pipeline.run(cancel, &progress()) {
@@ -52,6 +60,10 @@ impl Runner {
         };
         if let Err(error) = pipeline.tidy() {
             warn!(%error, "failed to repack the mirror; it is only slower");
+        }
+        // At the end, so that no line of the log repeats it.
+        if let Err(error) = &result {
+            span.record("error", error.message()).record("otel.status_code", "ERROR");
         }
         result
     }
@@ -66,6 +78,12 @@ impl Runner {
         }
         self.run(cancel)
     }
+}
+
+/// Returns what a run is called that begins at this moment: later ones sort behind it, also those of other replicas.
+fn run_id(begin: SystemTime) -> String {
+    let micros = begin.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+    format!("{micros:x}")
 }
 
 /// Returns what the queue is to make of how a run ended; a plan that is refused is a failure, too.

@@ -105,3 +105,21 @@ fn logs_go_to_standard_error_and_leave_the_result_alone() {
     let wrong = repo.told(repo.command(&["check"]).env("RUST_LOG", "fleetwright=lots=of").output().unwrap());
     assert_eq!(wrong.code, 2, "{wrong}");
 }
+
+#[test]
+fn traces_that_cannot_be_sent_are_refused_before_any_work() {
+    let repo = Repo::fleet();
+    let check = |protocol: &str| {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+        let mut command = repo.command(&["check"]);
+        repo.told(command.envs([endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)]).output().unwrap())
+    };
+    let told = check("grpc");
+    assert_eq!(told.code, 2, "{told}");
+    assert!(told.err.contains("`OTEL_EXPORTER_OTLP_PROTOCOL` is `grpc`"), "{told}");
+    if cfg!(not(feature = "otlp")) {
+        let told = check("http/json");
+        assert_eq!(told.code, 2, "{told}");
+        assert!(told.err.contains("`--features otlp`"), "{told}");
+    }
+}

@@ -47,7 +47,7 @@ impl Hosted {
         Self { github, git, world }
     }
 
-    fn edit(&self) {
+    pub fn edit(&self) {
         self.world.edit(MOVED[0], MOVED[1], MOVED[2]);
     }
 

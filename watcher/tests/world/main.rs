@@ -25,6 +25,8 @@ mod rollback;
 mod service;
 mod stories;
 mod together;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transport;
 mod verdicts;
 mod wall;

@@ -160,7 +160,7 @@ fn a_log_line_tells_which_run_and_which_cluster_it_is_about() {
     let mut rendered: Vec<_> = seen
         .iter()
         .filter(|line| text(&line["message"]).starts_with("rendered "))
-        .map(|line| (&line["spans"][0], &line["spans"][1]))
+        .map(|line| (&line["spans"][0], &line["span"]))
         .map(|(run, cluster)| {
             [&run["name"], &run["revision"], &cluster["name"], &cluster["cluster.name"]].map(text)
         })
