@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use renderer::path::RepoPath;
-use renderer::render::Renderer;
+use renderer::render::Rendered;
+use renderer::verify::checks;
 
 use super::options::{HubArgs, Target, time};
 use super::runtime::until_stopped;
+use super::verify::rendered;
 use super::wait::{check_group, report};
 use super::{Exit, Global, print_json, print_report, print_text};
 use crate::argocd;
@@ -18,10 +20,11 @@ use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::Home;
 use crate::forge::github::{self, Clock};
-use crate::git::{BlobCache, Repository, Revision};
+use crate::git::{Repository, Revision};
 use crate::identity::Identity;
 use crate::notify::Thread;
 use crate::run::changes;
+use crate::verify;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -54,7 +57,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let progress = global.progress("deploy");
         let (mut reported, mut shown) = (BTreeMap::new(), String::new());
         let result = async {
-            let stale = stale(global, upstream.repository(), revision, &clusters(&fleet, &args.group))?;
+            let own = clusters(&fleet, &args.group);
+            let rendered = rendered(global, upstream.repository(), revision)?;
+            let stale = stale(&rendered, upstream.repository(), revision, &own)?;
+            let checks = checks(&rendered, |cluster| own.contains(cluster.name.as_str()));
+            let checks = checks.map_err(|problems| CommandError::Problems { problems })?;
             let client = args.hub.client().await?;
             let deploy = Deploy {
                 upstream: &upstream,
@@ -62,6 +69,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
                 fleet,
                 group: &args.group,
                 stale,
+                checks,
                 timeout: args.timeout,
             };
             let show = |group: &str, rollout: &argocd::Rollout| {
@@ -92,14 +100,12 @@ fn home(actions: &Actions) -> Home {
 
 /// Returns the rendered files of some clusters that are not what the inputs render to.
 fn stale(
-    global: &Global,
+    rendered: &Rendered,
     repository: &Repository,
     revision: Revision,
     clusters: &BTreeSet<&str>,
 ) -> Result<Vec<RepoPath>, CommandError> {
-    let (snapshot, problems) = repository.snapshot(revision, &mut BlobCache::default())?;
-    let rendered = global.render(&mut Renderer::new(), &snapshot, problems)?;
-    let changes = changes::not_current(repository, revision, &rendered)?;
+    let changes = changes::not_current(repository, revision, rendered)?;
     let of_group = changes.into_iter().filter(|(cluster, _)| clusters.contains(cluster.as_str()));
     Ok(of_group.map(|(_, path)| path).collect())
 }
@@ -115,6 +121,9 @@ fn show(global: &Global, outcome: &Outcome, subject: &Subject) {
     }
     if let Some(rollout) = outcome.rollout() {
         print_text(&argocd::text(rollout, SystemTime::now(), global.all));
+    }
+    if !outcome.findings().is_empty() {
+        print_text(&format!("\n{}", verify::text(outcome.findings(), global.all)));
     }
     if let Some(report) = outcome.report(subject) {
         print_report(&report);

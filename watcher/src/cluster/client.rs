@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::Config;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
-use kube::config::KubeConfigOptions;
+use kube::config::{AuthInfo, KubeConfigOptions};
 use serde_json::Value;
 
 use super::error::{ClusterError, ClusterErrorKind};
@@ -32,6 +32,7 @@ pub struct Client {
     pub(super) once: kube::Client,
     /// What messages call it.
     pub(super) place: String,
+    is_anonymous: bool,
 }
 
 impl Client {
@@ -77,14 +78,20 @@ impl Client {
             let client = kube::Client::try_from(config);
             client.map_err(|error| ClusterError::of_kube("set up the connection", &place, &error))
         };
-        let inner = client(config.clone())?;
+        let (inner, is_anonymous) = (client(config.clone())?, is_anonymous(&config.auth_info));
         config.default_retry = false;
         let once = client(config)?;
-        Ok(Self { inner, once, place })
+        Ok(Self { inner, once, place, is_anonymous })
     }
 
     pub(super) fn api<K: Kind>(&self, namespace: &str) -> Api<Object<K>> {
         Api::namespaced(self.inner.clone(), namespace)
+    }
+
+    /// Returns whether nothing says who asks: such a context only shows whether the server answers.
+    #[must_use]
+    pub const fn is_anonymous(&self) -> bool {
+        self.is_anonymous
     }
 
     /// Returns what messages call it.
@@ -157,4 +164,12 @@ impl Client {
     pub(super) fn failed<K: Kind>(&self, verb: &str, namespace: &str, error: &kube::Error) -> ClusterError {
         ClusterError::of_kube(&format!("{verb} {}s in namespace `{namespace}`", K::NAME), &self.place, error)
     }
+}
+
+fn is_anonymous(user: &AuthInfo) -> bool {
+    let texts = [&user.username, &user.token_file, &user.client_certificate];
+    let secrets = [&user.token, &user.client_key_data];
+    let has_text = texts.into_iter().any(Option::is_some) || user.client_certificate_data.is_some();
+    let is_brought = user.exec.is_some() || user.auth_provider.is_some();
+    !has_text && !is_brought && secrets.into_iter().all(Option::is_none)
 }

@@ -1,6 +1,7 @@
 //! A deployment: a revision is followed until a group runs it, and what became of it is reported wherever people look.
 //!
-//! Argo CD deploys; this waits for it, after the groups that come first. The result follows from git and from what Argo CD
+//! Argo CD deploys; this waits for it, after the groups that come first, and then asks the clusters what has to hold of
+//! them. The result follows from git and from what Argo CD
 //! reports; a report that does not arrive is a warning, and changes nothing of it.
 
 mod actions;
@@ -13,6 +14,7 @@ use std::io;
 use std::time::Duration;
 
 use renderer::path::RepoPath;
+use renderer::verify::Check;
 use tokio::time::Instant;
 
 use crate::argocd::{DesiredFleet, Rollout};
@@ -20,7 +22,8 @@ use crate::cluster::Client;
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::git::{Revision, Upstream};
-use crate::live::{Ended, View, Wait};
+use crate::live::{self, Clusters, Ended, View, Wait};
+use crate::verify::Finding;
 
 pub use actions::Actions;
 pub use outcome::Outcome;
@@ -28,6 +31,9 @@ pub(crate) use page::standing_of;
 pub use reports::Reports;
 pub use subject::Subject;
 pub(crate) use subject::clusters;
+
+/// How long checks have after a deployment that took all of its time: samples come with the next scrape.
+const LAG: Duration = Duration::from_mins(1);
 
 /// What is deployed, and how long that may take.
 pub struct Deploy<'a> {
@@ -41,6 +47,8 @@ pub struct Deploy<'a> {
     pub group: &'a str,
     /// The rendered files of the group that are not what the inputs of the revision render to.
     pub stale: Vec<RepoPath>,
+    /// What is asked of clusters once they are synced and healthy.
+    pub checks: Vec<Check>,
     /// How long to wait for everything together.
     pub timeout: Duration,
 }
@@ -69,7 +77,12 @@ impl Deploy<'_> {
             };
             let (ended, rollout) = wait.run(&mut view, cancel, |rollout| show(group, rollout)).await?;
             match ended {
-                Ended::Done if group == self.group => return Ok(Outcome::Done(rollout)),
+                Ended::Done if group == self.group => {
+                    let findings = self.verify(view.client(), deadline, cancel).await?;
+                    let is_open = findings.iter().any(|finding| finding.verdict.is_open());
+                    let outcome = if is_open { Outcome::Unverified } else { Outcome::Done };
+                    return Ok(outcome(rollout, findings));
+                }
                 Ended::Done => {}
                 ended if group != self.group => {
                     return Ok(Outcome::Blocked { by: group.to_owned(), ended, rollout });
@@ -79,5 +92,22 @@ impl Deploy<'_> {
             }
         }
         Err(CommandError::unexpected("deploy", io::Error::other("the group is not one of the fleet")))
+    }
+
+    /// Asks the group's clusters of this hub what is to be verified. What was just deployed lags: there is some time for it in
+    /// any case.
+    async fn verify(
+        &self,
+        hub: &Client,
+        deadline: Instant,
+        cancel: &Cancel,
+    ) -> Result<Vec<Finding>, CommandError> {
+        let Some(name) = self.fleet.hubs.first() else { return Ok(Vec::new()) };
+        let own = clusters(&self.fleet, self.group);
+        let is_own = |check: &&Check| own.contains(check.cluster.as_str());
+        let checks: Vec<_> = self.checks.iter().filter(is_own).cloned().collect();
+        let reached = Clusters::of(&checks, name, hub.clone()).await;
+        let deadline = deadline.max(Instant::now() + LAG.min(self.timeout));
+        Ok(live::verify(&checks, &reached, deadline, cancel, |_| {}).await?)
     }
 }

@@ -9,12 +9,15 @@ use crate::argocd::{self, Rollout, State};
 use crate::git::Revision;
 use crate::live::Ended;
 use crate::output::Exit;
+use crate::verify::{self, Finding};
 
 /// What became of a deployment.
 #[derive(Debug)]
 pub enum Outcome {
-    /// All of it is synced and healthy.
-    Done(Rollout),
+    /// All of it is synced and healthy, and what was asked of its clusters holds.
+    Done(Rollout, Vec<Finding>),
+    /// All of it is synced and healthy, and not all that was asked of its clusters holds.
+    Unverified(Rollout, Vec<Finding>),
     /// What is committed is not what the inputs render to.
     NotCurrent(Vec<RepoPath>),
     /// A group that comes first is not synced and healthy.
@@ -37,9 +40,11 @@ impl Outcome {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Done(_) => Exit::Done,
+            Self::Done(..) => Exit::Done,
             Self::NotCurrent(_) => Exit::Changes,
-            Self::Blocked { .. } | Self::Failed(_) | Self::TimedOut(_) => Exit::Cluster,
+            Self::Unverified(..) | Self::Blocked { .. } | Self::Failed(_) | Self::TimedOut(_) => {
+                Exit::Cluster
+            }
         }
     }
 
@@ -48,17 +53,30 @@ impl Outcome {
     pub const fn rollout(&self) -> Option<&Rollout> {
         match self {
             Self::NotCurrent(_) => None,
-            Self::Done(rollout)
+            Self::Done(rollout, _)
+            | Self::Unverified(rollout, _)
             | Self::Blocked { rollout, .. }
             | Self::Failed(rollout)
             | Self::TimedOut(rollout) => Some(rollout),
         }
     }
 
+    /// Returns what was found of the checks, if its clusters were asked.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Done(_, findings) | Self::Unverified(_, findings) => findings,
+            _ => &[],
+        }
+    }
+
     /// Returns why it is no success, with the way out.
     pub(crate) fn report(&self, subject: &Subject) -> Option<String> {
         let hint = match self {
-            Self::Done(_) => return None,
+            Self::Done(..) => return None,
+            Self::Unverified(..) => {
+                "what was found is above; `fleetwright verify` asks again, and the change can be taken back with `fleetwright rollback`"
+            }
             Self::NotCurrent(_) => {
                 "merge the pull request that the next run opens, or commit what `fleetwright render` writes"
             }
@@ -76,7 +94,8 @@ impl Outcome {
     /// Returns the report for machines.
     pub(crate) fn to_json(&self, subject: &Subject) -> Value {
         let word = match self {
-            Self::Done(_) => "done",
+            Self::Done(..) => "done",
+            Self::Unverified(..) => "unverified",
             Self::NotCurrent(_) => "notCurrent",
             Self::Blocked { .. } => "blocked",
             Self::Failed(_) => "failed",
@@ -89,6 +108,9 @@ impl Outcome {
             Self::Blocked { by, .. } => report["blockedBy"] = by.as_str().into(),
             _ => {}
         }
+        if !self.findings().is_empty() {
+            report["verify"] = verify::document(self.findings());
+        }
         if let Some(rollout) = self.rollout() {
             report["rollout"] = argocd::document(rollout, &revision);
         }
@@ -99,7 +121,12 @@ impl Outcome {
     pub(crate) fn headline(&self, revision: Revision) -> String {
         let at = revision.short();
         match self {
-            Self::Done(rollout) => {
+            Self::Unverified(_, findings) => {
+                let open = findings.iter().filter(|finding| finding.verdict.is_open()).count();
+                let verb = agrees(open, "does", "do");
+                format!("{} {verb} not hold at {at}", counted(open, "check"))
+            }
+            Self::Done(rollout, _) => {
                 format!("{} synced and healthy at {at}", are(rollout.applications.len(), "Application"))
             }
             Self::NotCurrent(files) => {

@@ -12,6 +12,7 @@ use crate::argocd;
 use crate::error::CommandError;
 use crate::forge::DeploymentState;
 use crate::notify::Notice;
+use crate::verify;
 
 /// How many Applications or files are named.
 const MAX_NAMED: usize = 10;
@@ -28,7 +29,7 @@ pub(super) fn begun(subject: &Subject) -> Standing {
 /// Returns how a deployment stands that has ended.
 pub(super) fn ended(ending: &Ending, subject: &Subject) -> Standing {
     let state = match ending {
-        Ok(Outcome::Done(_)) => DeploymentState::Success,
+        Ok(Outcome::Done(..)) => DeploymentState::Success,
         Ok(_) => DeploymentState::Failure,
         Err(_) => DeploymentState::Error,
     };
@@ -78,6 +79,10 @@ pub(super) fn summary(ending: &Ending, subject: &Subject, actions: &Actions, now
     }
     if let Some(rollout) = ending.as_ref().ok().and_then(Outcome::rollout) {
         let _ = write!(text, "\n{}", argocd::markdown(rollout, now));
+        let findings = ending.as_ref().map_or(&[][..], Outcome::findings);
+        if !findings.is_empty() {
+            let _ = write!(text, "\n{}", verify::markdown(findings));
+        }
     } else {
         text.extend(details(ending).iter().map(|line| format!("- {}\n", code(line))));
     }
@@ -100,7 +105,8 @@ fn notice(word: &str, subject: &Subject, actions: &Actions) -> Notice {
 
 const fn word(ending: &Ending) -> &'static str {
     match ending {
-        Ok(Outcome::Done(_)) => "deployed",
+        Ok(Outcome::Done(..)) => "deployed",
+        Ok(Outcome::Unverified(..)) => "deployed, but not verified",
         Ok(_) => "not deployed",
         Err(_) => "ended early",
     }
@@ -118,6 +124,9 @@ fn details(ending: &Ending) -> Vec<String> {
     let Ok(outcome) = ending else { return Vec::new() };
     let lines: Vec<String> = match (outcome, outcome.rollout()) {
         (Outcome::NotCurrent(files), _) => files.iter().map(ToString::to_string).collect(),
+        (Outcome::Unverified(_, findings), _) => {
+            findings.iter().filter(|finding| finding.verdict.is_open()).map(ToString::to_string).collect()
+        }
         (_, Some(rollout)) => rollout.open().map(ToString::to_string).collect(),
         _ => Vec::new(),
     };

@@ -47,6 +47,9 @@ impl Clusters {
     /// Returns the client of a cluster, or what that it cannot be asked means.
     fn get(&self, cluster: &ClusterName) -> Result<&Client, Found> {
         match self.0.get(cluster) {
+            Some(Ok(client)) if client.is_anonymous() => {
+                Err((Verdict::NotAsked, format!("the context of `{cluster}` has no user")))
+            }
             Some(Ok(client)) => Ok(client),
             Some(Err(error)) if error.kind != ClusterErrorKind::Unconfigured => Err(unanswered(error)),
             _ => Err((Verdict::NotAsked, format!("no context of the kubeconfig is called `{cluster}`"))),

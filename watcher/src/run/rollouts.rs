@@ -104,7 +104,7 @@ fn text(Watched { group, revision, .. }: &Watched, standing: &Standing, now: Sys
         None => argocd::progress(&standing.rollout, &revision.short()),
     };
     let mut text = format!("{}: {}\n", code(group), code(&headline));
-    if !matches!(outcome, Some(Outcome::Done(_))) {
+    if !matches!(outcome, Some(Outcome::Done(..))) {
         text = format!("{text}\n{}", argocd::markdown(&standing.rollout, now));
     }
     if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
@@ -134,7 +134,7 @@ fn deploy(
 fn outcome(Standing { wave, rollout }: &Standing) -> Option<Outcome> {
     let rollout: Rollout = rollout.clone();
     match wave {
-        Wave::Released | Wave::Soaking(_) => Some(Outcome::Done(rollout)),
+        Wave::Released | Wave::Soaking(_) => Some(Outcome::Done(rollout, Vec::new())),
         Wave::Stopped(_) => Some(Outcome::Failed(rollout)),
         Wave::Open => None,
     }

@@ -1,5 +1,7 @@
 //! What was found of one check.
 
+use std::fmt;
+
 use renderer::verify::Check;
 use serde::Serialize;
 
@@ -61,6 +63,12 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What was found.
     pub found: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}: {}", self.cluster, self.name(), self.verdict.words(), self.found)
+    }
 }
 
 impl Finding {

@@ -10,6 +10,7 @@ use testkit::slack::{self, Slack};
 
 use crate::repo::Told;
 use crate::rollout::Hub;
+use crate::verify::{LOKI, vector};
 
 /// The hub, and the pages on which its deployments are reported.
 pub struct Office {
@@ -104,6 +105,22 @@ fn what_runs_is_reported_with_who_changed_what() {
     assert_snapshot!(told.out, @"
     control: 1 of 1 Application done on 1 cluster
     app: 16 of 16 Applications done on 1 cluster
+
+    12 checks: 4 passed, 8 not asked
+
+    CLUSTER  CHECK                           VERDICT    LOOKED AT                                                                             FOUND
+    app      nodes                           not asked  the nodes that are described are there and ready                                      no context of the kubeconfig is called `app`
+    app      addresses                       not asked  each address that is described for a Service is assigned to it                        no context of the kubeconfig is called `app`
+    app      cert-manager/issued             not asked  each Certificate is issued                                                            no context of the kubeconfig is called `app`
+    app      cert-manager/remaining          not asked  how long each Certificate is still valid                                              no context of the kubeconfig is called `app`
+    app      external-secrets/stores         not asked  each ClusterSecretStore reaches its secret store                                      no context of the kubeconfig is called `app`
+    app      external-secrets/secrets        not asked  each ExternalSecret is synced                                                         no context of the kubeconfig is called `app`
+    app      fluent-bit/lines                passed     how many lines with the cluster's label its hub got in a quarter of an hour           4711
+    app      istiod/peers                    passed     the control plane of the hub has read the cluster's Services                          1
+    app      opentelemetry-collector/traces  passed     traces of the cluster on its hub within the hour, where the collectors took spans in  1
+    app      prometheus-agent/samples        passed     how old the newest sample with the cluster's label is on its hub                      15s
+    app      velero/scheduled                not asked  how long ago a backup was begun by a schedule, or the newest schedule was made        no context of the kubeconfig is called `app`
+    app      velero/backups                  not asked  how old the newest complete backup is                                                 no context of the kubeconfig is called `app`
     ");
     assert_snapshot!(office.deployments(), @"
     app in_progress: waiting for app at <tip> (https://github.com/acme/fleet/actions/runs/7)
@@ -139,6 +156,23 @@ fn what_runs_is_reported_with_who_changed_what() {
     |---|---|---|
     | `control` | done | 1 of 1 Application done on 1 cluster |
     | `app` | done | 16 of 16 Applications done on 1 cluster |
+
+    12 checks: 4 passed, 8 not asked
+
+    | cluster | check | verdict | looked at | found |
+    |---|---|---|---|---|
+    | `app` | `nodes` | not asked | `the nodes that are described are there and ready` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `addresses` | not asked | `each address that is described for a Service is assigned to it` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `cert-manager/issued` | not asked | `each Certificate is issued` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `cert-manager/remaining` | not asked | `how long each Certificate is still valid` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `external-secrets/stores` | not asked | `each ClusterSecretStore reaches its secret store` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `external-secrets/secrets` | not asked | `each ExternalSecret is synced` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `fluent-bit/lines` | passed | `how many lines with the cluster's label its hub got in a quarter of an hour` | `4711` |
+    | `app` | `istiod/peers` | passed | `the control plane of the hub has read the cluster's Services` | `1` |
+    | `app` | `opentelemetry-collector/traces` | passed | `traces of the cluster on its hub within the hour, where the collectors took spans in` | `1` |
+    | `app` | `prometheus-agent/samples` | passed | `how old the newest sample with the cluster's label is on its hub` | `15s` |
+    | `app` | `velero/scheduled` | not asked | `how long ago a backup was begun by a schedule, or the newest schedule was made` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `velero/backups` | not asked | `how old the newest complete backup is` | `` no context of the kubeconfig is called `app` `` |
     ");
     office.deploy("app", &[]);
     assert_eq!(office.github.state().deployments.len(), 1, "the same revision is the same deployment");
@@ -244,4 +278,24 @@ fn outside_of_a_workflow_nothing_is_reported() {
     let output = command.env("KUBECONFIG", hub.kubeconfig()).output().unwrap();
     let told = hub.repo.told(output);
     assert_eq!((told.code, told.err.as_str()), (0, ""), "{told}");
+}
+
+#[test]
+fn what_is_healthy_and_does_not_hold_is_no_success() {
+    let office = Office::new();
+    office.hub.server.service(LOKI, |_| (200, vector("0")));
+    let told = office.deploy("app", &["--timeout", "3s"]);
+    assert_eq!(told.code, 7, "{told}");
+    let (_, error) = told.err.split_at(told.err.find("error: ").unwrap());
+    assert_snapshot!(error, @"
+    error: 1 check does not hold at <tip>
+      hint: what was found is above; `fleetwright verify` asks again, and the change can be taken back with `fleetwright rollback`
+    ");
+    assert_snapshot!(office.deployments(), @"
+    app in_progress: waiting for app at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    app failure: 1 check does not hold at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    ");
+    assert!(office.seen().contains("fluent-bit/lines: failed: 0, and not at least 1"), "{}", office.seen());
+    let summary = fs::read_to_string(office.summary()).unwrap();
+    assert!(summary.contains("| `app` | `fluent-bit/lines` | failed |"), "{summary}");
 }

@@ -15,6 +15,7 @@ use testkit::cluster::{Server, Trouble};
 
 use crate::applications::{APPLICATIONS, REFRESH, SETS, application, compared};
 use crate::repo::{Repo, Told};
+use crate::verify::well_hub;
 
 /// The shipped fleet, rendered and committed, and the hub that runs it.
 pub struct Hub {
@@ -32,6 +33,7 @@ impl Hub {
             folder: tempfile::tempdir().unwrap(),
         };
         fs::write(hub.kubeconfig(), hub.server.kubeconfig()).unwrap();
+        well_hub(&hub.server);
         for cluster in ["control", "app"] {
             let labels = json!({ "app.kubernetes.io/managed-by": "fleetwright" });
             hub.server.put(

@@ -11,6 +11,8 @@ use testkit::cluster::{Server, Trouble};
 
 use crate::repo::{Repo, Told};
 
+const PROMETHEUS: &str = "monitoring/kube-prometheus-stack-prometheus:9090";
+pub const LOKI: &str = "logging/loki:3100";
 const NODES: &str = "api/v1/nodes";
 const SERVICES: &str = "api/v1/services";
 const STORES: &str = "apis/external-secrets.io/v1/clustersecretstores";
@@ -44,47 +46,55 @@ fn object(kind: &str, namespace: &str, name: &str, status: &Value) -> Value {
     json!({ "kind": kind, "metadata": { "namespace": namespace, "name": name }, "status": status })
 }
 
-fn vector(value: &str) -> Value {
+pub fn vector(value: &str) -> Value {
     let result = json!([{ "metric": {}, "value": [1, value] }]);
     json!({ "status": "success", "data": { "resultType": "vector", "result": result } })
+}
+
+/// Puts what a cluster has when it is well: nodes, and objects that are ready.
+pub fn well(server: &Server, nodes: usize) {
+    for number in 0..nodes {
+        server.put(NODES, object("Node", "", &format!("node-{number}"), &ready()));
+    }
+    server.put(STORES, object("ClusterSecretStore", "", "vault", &ready()));
+    server.put(SECRETS, object("ExternalSecret", "monitoring", "grafana", &ready()));
+    server.put(CERTIFICATES, object("Certificate", "istio-system", "cacerts", &ready()));
+}
+
+/// Lets the hub be well, with the Services that are described, and with what spokes have sent.
+pub fn well_hub(control: &Server) {
+    well(control, 3);
+    for number in 100..=110 {
+        control.put(SERVICES, load_balancer(&format!("192.168.64.{number}")));
+    }
+    control.service(PROMETHEUS, |request| {
+        assert_eq!(request.path, "/api/v1/query");
+        let query = &request.query["query"];
+        (200, vector(if query.contains("istiod") || query.contains("otelcol") { "1" } else { "15" }))
+    });
+    control.service(LOKI, |request| {
+        assert_eq!(request.path, "/loki/api/v1/query");
+        assert_eq!(request.headers["x-scope-orgid"], "platform");
+        assert_eq!(request.query["query"], "sum(count_over_time({cluster=\"app\"}[15m]))");
+        (200, vector("4711"))
+    });
+    control.service("tracing/tempo:3200", |request| {
+        assert_eq!(request.path, "/api/search");
+        assert_eq!(request.query["q"], "{resource.k8s.cluster.name=\"app\"}");
+        let at = |key: &str| request.query[key].parse::<u64>().unwrap();
+        assert_eq!(at("end") - at("start"), 3_600);
+        (200, json!({ "traces": [{ "traceID": "a" }], "metrics": {} }))
+    });
 }
 
 impl Fleet {
     fn well() -> Self {
         let (control, app) = (Server::start().unwrap(), Server::start().unwrap());
-        for (server, nodes) in [(&control, 3), (&app, 9)] {
-            for number in 0..nodes {
-                let name = format!("node-{number}");
-                server.put(NODES, object("Node", "", &name, &ready()));
-            }
-            server.put(STORES, object("ClusterSecretStore", "", "vault", &ready()));
-            server.put(SECRETS, object("ExternalSecret", "monitoring", "grafana", &ready()));
-            server.put(CERTIFICATES, object("Certificate", "istio-system", "cacerts", &ready()));
-        }
-        for number in 100..=107 {
-            control.put(SERVICES, load_balancer(&format!("192.168.64.{number}")));
-        }
+        well_hub(&control);
+        well(&app, 9);
         app.put(SERVICES, load_balancer("192.168.64.120"));
         app.serve(BACKUPS, "Backup");
         app.serve(SCHEDULES, "Schedule");
-        control.service("monitoring/kube-prometheus-stack-prometheus:9090", |request| {
-            assert_eq!(request.path, "/api/v1/query");
-            let query = &request.query["query"];
-            (200, vector(if query.contains("istiod") || query.contains("otelcol") { "1" } else { "15" }))
-        });
-        control.service("logging/loki:3100", |request| {
-            assert_eq!(request.path, "/loki/api/v1/query");
-            assert_eq!(request.headers["x-scope-orgid"], "platform");
-            assert_eq!(request.query["query"], "sum(count_over_time({cluster=\"app\"}[15m]))");
-            (200, vector("4711"))
-        });
-        control.service("tracing/tempo:3200", |request| {
-            assert_eq!(request.path, "/api/search");
-            assert_eq!(request.query["q"], "{resource.k8s.cluster.name=\"app\"}");
-            let at = |key: &str| request.query[key].parse::<u64>().unwrap();
-            assert_eq!(at("end") - at("start"), 3_600);
-            (200, json!({ "traces": [{ "traceID": "a" }], "metrics": {} }))
-        });
         let fleet = Self { repo: Repo::shipped(), control, app, folder: tempfile::tempdir().unwrap() };
         fleet.reach(&[("control", &fleet.control), ("app", &fleet.app)]);
         fleet
@@ -171,13 +181,13 @@ fn what_does_not_hold_is_named_with_what_was_found() {
         SCHEDULES,
         object("Schedule", "velero", "daily", &json!({ "lastBackup": hours_from_now(-100) })),
     );
-    fleet.control.service("monitoring/kube-prometheus-stack-prometheus:9090", |request| {
+    fleet.control.service(PROMETHEUS, |request| {
         let query = &request.query["query"];
         let is_spokes = query.contains("up{cluster=\"app\"}");
         let none = json!({ "data": { "resultType": "vector", "result": [] } });
         (200, if is_spokes { none } else { vector(if query.contains("istiod") { "0" } else { "601" }) })
     });
-    fleet.control.service("logging/loki:3100", |_| (200, vector("0")));
+    fleet.control.service(LOKI, |_| (200, vector("0")));
     fleet.control.service("tracing/tempo:3200", |_| (200, json!({ "traces": [] })));
     assert_snapshot!(fleet.open(&[]), @"
     app | - | nodes | failed | 8 of 9 nodes ready, node-8: Ready is False: disk is full
@@ -197,8 +207,8 @@ fn what_does_not_hold_is_named_with_what_was_found() {
 #[test]
 fn what_cannot_be_answered_is_never_a_pass() {
     let fleet = Fleet::well();
-    fleet.control.service("logging/loki:3100", |_| (400, json!("parse error at line 1")));
-    fleet.control.service("monitoring/kube-prometheus-stack-prometheus:9090", |_| (200, json!("<html>")));
+    fleet.control.service(LOKI, |_| (400, json!("parse error at line 1")));
+    fleet.control.service(PROMETHEUS, |_| (200, json!("<html>")));
     fleet.app.trouble(Trouble { forbidden: vec!["list"], ..Trouble::default() });
     assert_snapshot!(fleet.open(&["--cluster", "app"]), @r#"
     app | - | nodes | unanswered | failed to list Nodes (context `app`): nodes is forbidden: User "ann" cannot list resource "nodes"
@@ -248,8 +258,14 @@ fn a_cluster_that_no_context_leads_to_is_not_asked() {
     app      velero/scheduled                not asked  how long ago a backup was begun by a schedule, or the newest schedule was made        no context of the kubeconfig is called `app`
     app      velero/backups                  not asked  how old the newest complete backup is                                                 no context of the kubeconfig is called `app`
     ");
+    let config = Server::kubeconfig_of(&[("control", &fleet.control), ("app", &fleet.app)]);
+    let anonymous = config.replace("context: {cluster: app, user: ann}", "context: {cluster: app}");
+    fs::write(fleet.folder.path().join("config"), anonymous).unwrap();
+    let open = fleet.open(&["--cluster", "app"]);
+    assert!(open.starts_with("app | - | nodes | notAsked | the context of `app` has no user"), "{open}");
+    assert!(open.ends_with("exit code 0"), "{open}");
     let none = json!({ "data": { "resultType": "vector", "result": [] } });
-    fleet.control.service("monitoring/kube-prometheus-stack-prometheus:9090", move |request| {
+    fleet.control.service(PROMETHEUS, move |request| {
         (200, if request.query["query"].contains("otelcol") { none.clone() } else { vector("1") })
     });
     let report = fleet.verify(&["--cluster", "app", "--markdown"]);
@@ -261,7 +277,7 @@ fn a_cluster_that_no_context_leads_to_is_not_asked() {
 fn what_takes_a_while_is_asked_for_again() {
     let fleet = Fleet::well();
     let mut times = 0;
-    fleet.control.service("logging/loki:3100", move |_| {
+    fleet.control.service(LOKI, move |_| {
         times += 1;
         (200, vector(if times > 1 { "1" } else { "0" }))
     });
