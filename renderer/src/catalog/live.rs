@@ -94,8 +94,8 @@ pub enum Asked {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Objects {
-    /// The group and the version, such as `cert-manager.io/v1`.
-    #[schemars(regex(pattern = r"^([a-z0-9.-]+/)?v[a-z0-9]+$"), extend("x-hint" = "write a group and a version, such as `cert-manager.io/v1`"))]
+    /// The group and the version, such as `apps/v1`.
+    #[schemars(regex(pattern = r"^([a-z0-9.-]+/)?v[a-z0-9]+$"), extend("x-hint" = "write a group and a version, such as `apps/v1`"))]
     pub api_version: String,
     /// The kind.
     #[schemars(regex(pattern = r"^[A-Z][A-Za-z0-9]*$"), extend("x-hint" = "write the kind as in an object, such as `Certificate`"))]
