@@ -18,7 +18,7 @@ const PROMETHEUS: [&str; 3] =
 
 impl World {
     /// Moves Prometheus, and merges what that changes on both clusters.
-    fn move_prometheus(&self) {
+    pub fn move_prometheus(&self) {
         let [file, old, new] = PROMETHEUS;
         self.repo.edit(file, old, new);
         self.repo.commit("Move Prometheus");
@@ -76,6 +76,12 @@ fn a_spoke_whose_api_server_was_away_gets_what_it_missed(world: &World) {
         world.rig.app.server().kill().unwrap();
         world.move_prometheus();
         world.settle(&["--group", "control"]);
+        // The hub's own kubeconfig knows no spoke: its registration says where it is.
+        let mut command = world.repo.command(&["wait", "--group", "app", "--timeout", "40s"]);
+        let hub = world.rig.control.server().kubeconfig();
+        let told = world.repo.told(command.env("KUBECONFIG", hub).output().unwrap());
+        assert_eq!(told.code, 7, "{told}");
+        assert!(told.out.contains("the API server of app does not answer"), "{told}");
         world.rig.app.server().start_again().unwrap();
         world.settle_once(&before);
     });

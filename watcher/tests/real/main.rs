@@ -18,6 +18,7 @@ mod platform;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]
 #[path = "../cli/repo.rs"]
 mod repo;
+mod rollout;
 mod rules;
 mod story;
 mod waves;
