@@ -22,7 +22,7 @@ use crate::forge::Home;
 use crate::forge::github::{self, Clock};
 use crate::git::{Repository, Revision};
 use crate::identity::Identity;
-use crate::notify::Thread;
+use crate::notify::Threads;
 use crate::run::changes;
 use crate::verify;
 
@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     until_stopped(async |cancel: &Cancel| {
         let forge = home.forge(&upstream);
         let reports = Reports::begin(
-            (&*forge, Thread::from_environment()),
+            (&*forge, Threads::from_environment(&subject.clusters)),
             (&actions, &subject),
             args.environment_url.as_deref(),
         );

@@ -15,7 +15,7 @@ use super::page;
 use super::subject::Subject;
 use crate::error::CommandError;
 use crate::forge::{Deployment, DeploymentStatus, Forge};
-use crate::notify::Thread;
+use crate::notify::Threads;
 
 /// Where a deployment is reported.
 pub struct Reports<'a> {
@@ -24,17 +24,17 @@ pub struct Reports<'a> {
     subject: &'a Subject,
     environment_url: Option<&'a str>,
     deployment: Option<u64>,
-    thread: Thread,
+    threads: Threads,
 }
 
 impl<'a> Reports<'a> {
     /// Reports that a deployment begins.
     pub fn begin(
-        (forge, thread): (&'a dyn Forge, Thread),
+        (forge, threads): (&'a dyn Forge, Threads),
         (actions, subject): (&'a Actions, &'a Subject),
         environment_url: Option<&'a str>,
     ) -> Self {
-        let mut reports = Self { forge, actions, subject, environment_url, deployment: None, thread };
+        let mut reports = Self { forge, actions, subject, environment_url, deployment: None, threads };
         block_in_place(|| {
             let deployment = Deployment {
                 environment: subject.group.clone(),
@@ -47,7 +47,7 @@ impl<'a> Reports<'a> {
                 None
             });
             reports.report(&page::begun(subject));
-            reports.thread.begin(&page::opening(subject, actions));
+            reports.threads.begin(&page::opening(subject, actions));
         });
         reports
     }
@@ -57,7 +57,7 @@ impl<'a> Reports<'a> {
         let Self { subject, actions, .. } = self;
         block_in_place(|| {
             self.report(&page::ended(result, subject));
-            self.thread.end(&page::closing(result, subject, actions), &page::result(result, subject));
+            self.threads.end(&page::closing(result, subject, actions), &page::result(result, subject));
             if let Some(file) = &actions.summary
                 && let Err(error) = append(file, &page::summary(result, subject, actions, SystemTime::now()))
             {

@@ -25,7 +25,12 @@ pub struct Subject {
     pub author: String,
     /// What the revision changes of the group's rendered files, one line for each cluster.
     pub changes: Vec<String>,
+    /// The clusters of the group whose rendered files it changes; all of the group if it changes none.
+    pub clusters: Vec<String>,
 }
+
+/// How many files of each cluster are changed, and of which add-ons.
+type Changed = BTreeMap<String, (usize, BTreeSet<String>)>;
 
 impl Subject {
     /// Reads what a revision changes for a group.
@@ -47,9 +52,16 @@ impl Subject {
             None => Vec::new(),
         };
         let paths = paths.iter().map(|found| found.path.as_str());
-        let changes = lines(paths, &clusters(fleet, group));
+        let all = clusters(fleet, group);
+        let files = changed(paths, &all);
+        let clusters = if files.is_empty() {
+            all.into_iter().map(str::to_owned).collect()
+        } else {
+            files.keys().cloned().collect()
+        };
+        let changes = lines(&files);
         let (group, title, author) = (group.to_owned(), source.title, source.author.name);
-        Ok(Self { group, revision, title, author, changes })
+        Ok(Self { group, revision, title, author, changes, clusters })
     }
 }
 
@@ -59,8 +71,8 @@ pub(crate) fn clusters<'a>(fleet: &'a DesiredFleet, group: &str) -> BTreeSet<&'a
     wanted.map(|wanted| wanted.cluster.as_str()).collect()
 }
 
-fn lines<'p>(paths: impl Iterator<Item = &'p str>, clusters: &BTreeSet<&str>) -> Vec<String> {
-    let mut changed: BTreeMap<String, (usize, BTreeSet<String>)> = BTreeMap::new();
+fn changed<'p>(paths: impl Iterator<Item = &'p str>, clusters: &BTreeSet<&str>) -> Changed {
+    let mut changed = Changed::new();
     for path in paths.filter_map(|path| RepoPath::parse(path).ok()) {
         let parts: Vec<&str> = path.components().skip(1).collect();
         let Some(cluster) = parts.first().filter(|cluster| clusters.contains(**cluster)) else { continue };
@@ -68,6 +80,10 @@ fn lines<'p>(paths: impl Iterator<Item = &'p str>, clusters: &BTreeSet<&str>) ->
         *files += 1;
         addons.extend(parts.get(1).filter(|_| parts.len() > 2).map(|addon| (*addon).to_owned()));
     }
+    changed
+}
+
+fn lines(changed: &Changed) -> Vec<String> {
     let line = |(cluster, (files, addons)): (&String, &(usize, BTreeSet<String>))| {
         let addons =
             if addons.is_empty() { String::new() } else { format!(": {}", listed(addons, MAX_NAMED)) };
@@ -92,7 +108,7 @@ mod tests {
             "argocd-apps/control/root.yaml",
             "argocd-apps/app/loki/values.yaml",
         ];
-        let of = |clusters: &[&str]| lines(paths.into_iter(), &clusters.iter().copied().collect());
+        let of = |clusters: &[&str]| lines(&changed(paths.into_iter(), &clusters.iter().copied().collect()));
         assert_eq!(of(&["control"]), ["3 files on control: loki, tempo"]);
         assert_eq!(of(&["app", "control"]), ["1 file on app: loki", "3 files on control: loki, tempo"]);
         assert_eq!(of(&["other"]), [""; 0]);

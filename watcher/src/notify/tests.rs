@@ -13,7 +13,7 @@ fn bot(fake: &Fake, channel: &str) -> (Thread, Arc<Mutex<Vec<u64>>>) {
     let pause: Pause = Box::new(move |wait| noted.lock().unwrap().push(wait.as_secs()));
     let api = Url::parse(&fake.api()).unwrap();
     let slack = Slack::of_bot(api, fake::TOKEN.into(), channel.into(), pause).unwrap();
-    (Thread::of(Some(slack)), waits)
+    (Thread::of(slack), waits)
 }
 
 fn notice(title: &str) -> Notice {
@@ -48,7 +48,7 @@ fn a_deployment_is_one_message_that_is_edited_with_its_result_below_it() {
 fn a_webhook_posts_the_result_alone_since_it_cannot_edit() {
     let fake = Fake::start().unwrap();
     let slack = Slack::of_webhook(&fake.webhook().into(), slack::wait()).unwrap();
-    let mut thread = Thread::of(Some(slack));
+    let mut thread = Thread::of(slack);
     thread.begin(&notice("control: deploying"));
     thread.end(&notice("control: deployed"), &notice("all healthy"));
     assert_eq!(fake.state().messages.len(), 1);
@@ -61,7 +61,7 @@ fn slack_is_waited_for_as_long_as_it_asks_within_a_bound() {
     let post = |limited: &[u64]| {
         fake.state().limited.extend(limited);
         let (thread, waits) = bot(&fake, fake::CHANNEL);
-        let posted = thread.slack.unwrap().post(&notice("x"));
+        let posted = thread.slack.post(&notice("x"));
         fake.state().limited.clear();
         (posted.map(drop).map_err(|error| error.to_string()), waits.lock().unwrap().clone())
     };
@@ -75,7 +75,7 @@ fn slack_is_waited_for_as_long_as_it_asks_within_a_bound() {
 fn what_slack_refuses_names_the_way_out() {
     let fake = Fake::start().unwrap();
     let refused = |channel: &str| {
-        let error = bot(&fake, channel).0.slack.unwrap().post(&notice("x")).unwrap_err();
+        let error = bot(&fake, channel).0.slack.post(&notice("x")).unwrap_err();
         format!("{error}: {}", error.hint().unwrap())
     };
     assert_snapshot!([refused("nowhere"), refused("private")].join("\n"), @"
@@ -94,7 +94,6 @@ fn a_slack_that_is_not_there_fails_nothing() {
     let (mut thread, _) = bot(&fake, fake::CHANNEL);
     thread.begin(&notice("x"));
     thread.end(&notice("x"), &notice("y"));
-    Thread::of(None).end(&notice("x"), &notice("y"));
 }
 
 #[test]
@@ -114,14 +113,14 @@ fn however_long_and_hostile_a_notice_is_slack_takes_it_and_nothing_in_it_is_mark
             ("good", "https://x/?a&b".into()),
         ],
     };
-    bot(&fake, fake::CHANNEL).0.slack.unwrap().post(&notice).unwrap().unwrap();
+    bot(&fake, fake::CHANNEL).0.slack.post(&notice).unwrap().unwrap();
     let empty = Notice {
         title: String::new(),
         facts: vec![("x", String::new())],
         lines: vec![String::new()],
         links: Vec::new(),
     };
-    bot(&fake, fake::CHANNEL).0.slack.unwrap().post(&empty).unwrap().unwrap();
+    bot(&fake, fake::CHANNEL).0.slack.post(&empty).unwrap().unwrap();
     let sent = fake.state().requests.join("\n");
     assert!(!sent.contains(SECRET) && !sent.contains('\u{202e}'), "{sent}");
     let seen = fake.seen();
@@ -133,15 +132,28 @@ fn however_long_and_hostile_a_notice_is_slack_takes_it_and_nothing_in_it_is_mark
 #[test]
 fn the_environment_names_the_channel_and_a_token_without_one_is_an_error() {
     let of = |set: &[(&str, &str)]| {
-        of_variables(|name| {
+        let clusters = ["control".to_owned(), "app".to_owned()];
+        of_variables(&clusters, |name| {
             set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         })
     };
-    assert!(of(&[]).unwrap().is_none() && of(&[(TOKEN, ""), (WEBHOOK, " ")]).unwrap().is_none());
-    assert!(of(&[(TOKEN, "xoxb-1234567890"), (CHANNEL, "#x")]).unwrap().unwrap().has_threads());
-    assert!(!of(&[(WEBHOOK, "https://hooks.slack.com/services/T/B/x")]).unwrap().unwrap().has_threads());
+    assert!(of(&[]).unwrap().is_empty() && of(&[(TOKEN, ""), (WEBHOOK, " ")]).unwrap().is_empty());
+    let bot = of(&[(TOKEN, "xoxb-1234567890"), (CHANNEL, "#x")]).unwrap();
+    assert!(bot.len() == 1 && bot[0].has_threads());
+    assert_eq!(of(&[(TOKEN, "xoxb-1234567890"), (CHANNEL, "#on-{cluster}")]).unwrap().len(), 2);
+    let webhook = of(&[(WEBHOOK, "https://hooks.slack.com/services/T/B/x")]).unwrap();
+    assert!(webhook.len() == 1 && !webhook[0].has_threads());
     let error = of(&[(TOKEN, "xoxb-1234567890")]).err().unwrap();
     assert_eq!(error.to_string(), "`FLEETWRIGHT_SLACK_TOKEN` is set and `FLEETWRIGHT_SLACK_CHANNEL` is not");
     let error = of(&[(WEBHOOK, "http://hooks.slack.com/services/T/B/x")]).err().unwrap();
     assert!(error.to_string().contains("not encrypted"), "{error}");
+}
+
+#[test]
+fn a_channel_may_be_named_by_the_cluster_within_a_bound() {
+    let clusters: Vec<_> = (0..60).map(|number| format!("eu-{number:02}")).collect();
+    let some = channels("#{cluster}-deployments", &clusters[..2]);
+    assert_eq!(some.into_iter().collect::<Vec<_>>(), ["#eu-00-deployments", "#eu-01-deployments"]);
+    assert_eq!(channels("#deployments", &[]).into_iter().collect::<Vec<_>>(), ["#deployments"]);
+    assert_eq!(channels("#{cluster}", &clusters).len(), MOST_CHANNELS);
 }

@@ -33,6 +33,11 @@ impl Office {
 
     /// Runs the command as a workflow does.
     fn deploy(&self, group: &str, more: &[&str]) -> Told {
+        self.deploy_in("#deployments", group, more)
+    }
+
+    /// Does the same with another channel.
+    fn deploy_in(&self, channel: &str, group: &str, more: &[&str]) -> Told {
         let arguments = ["deploy", "--group", group, "--revision", "HEAD"];
         let mut command = self.hub.repo.command(&[&arguments[..], more].concat());
         command
@@ -46,7 +51,7 @@ impl Office {
             .env("GITHUB_STEP_SUMMARY", self.summary())
             .env("FLEETWRIGHT_SLACK_API", self.slack.api())
             .env("FLEETWRIGHT_SLACK_TOKEN", slack::TOKEN)
-            .env("FLEETWRIGHT_SLACK_CHANNEL", "#deployments");
+            .env("FLEETWRIGHT_SLACK_CHANNEL", channel);
         let mut told = self.hub.repo.told(command.output().unwrap());
         for text in [&mut told.out, &mut told.err] {
             *text = self.plain(text);
@@ -176,6 +181,17 @@ fn what_runs_is_reported_with_who_changed_what() {
     ");
     office.deploy("app", &[]);
     assert_eq!(office.github.state().deployments.len(), 1, "the same revision is the same deployment");
+}
+
+#[test]
+fn each_cluster_that_is_changed_has_its_channel_if_it_is_named_by_it() {
+    let office = Office::new();
+    let channels = ["on-app", "on-control"].map(|name| (name.to_uppercase(), (name.to_owned(), true)));
+    office.slack.state().channels = channels.into();
+    assert_eq!(office.deploy_in("#on-{cluster}", "app", &[]).code, 0);
+    let state = office.slack.state();
+    let posted: Vec<_> = state.messages.iter().map(|message| message.channel.as_str()).collect();
+    assert_eq!(posted, ["ON-APP", "ON-APP"], "the message and the result in its thread");
 }
 
 #[test]
