@@ -2,7 +2,7 @@
 //!
 //! It follows from git and from what Argo CD reports. What is remembered saves reading a revision again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use renderer::inventory::{Group, Groups, Soak};
@@ -86,13 +86,15 @@ fn watched(
     groups: &Groups,
     clusters: &BTreeMap<ClusterName, GroupName>,
 ) -> Result<Vec<Watched>, GitError> {
-    let set_of = |folder: &str| {
-        let group = clusters.get(folder)?;
-        groups.iter().position(|known| known.name == *group)
-    };
+    // A group without clusters would be looked for through all of history.
+    let inhabited: BTreeSet<&GroupName> = clusters.values().collect();
+    let inhabited: Vec<_> = inhabited.into_iter().collect();
+    let place = |group: &GroupName| inhabited.iter().position(|known| *known == group);
     let repository = run.repository();
-    let revisions = repository.newest_of_folders(tip, OUTPUT, groups.iter().len(), set_of)?;
-    let watched = groups.iter().zip(revisions).map(|(group, revision)| {
+    let set_of = |folder: &str| place(clusters.get(folder)?);
+    let revisions = repository.newest_of_folders(tip, OUTPUT, inhabited.len(), set_of)?;
+    let watched = groups.iter().map(|group| {
+        let revision = place(&group.name).map_or(tip, |place| revisions[place]);
         let seconds = repository.commit_summary(revision)?.committer.seconds;
         let merged = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap_or(0));
         let long = group.soak.map(Soak::duration).unwrap_or_default();

@@ -63,6 +63,37 @@ fn groups_are_merged_in_the_order_of_the_list() {
 }
 
 #[test]
+fn what_is_paused_is_not_merged_until_the_fact_is_taken_away() {
+    let repo = proposed();
+    let groups = "groups:\n- {name: control, clusters: {roles: [control]}, paused: true}\n- {name: app}\n";
+    let fleet = "environments/_fleet.yaml";
+    repo.edit(fleet, "repository:", &format!("{groups}repository:"));
+    repo.commit("Pause control");
+    assert_snapshot!(repo.run(&["pulls", "merge", "1"]), @"
+    ! error: pull request #1 is not to be merged now: group `control` is paused
+    !   hint: take `paused` off the group in `environments/_fleet.yaml` first
+    => 6
+    ");
+    repo.edit(fleet, ", paused: true", "");
+    repo.commit("Go on");
+    assert_eq!(repo.run(&["pulls", "merge", "1"]).code, 0);
+}
+
+#[test]
+fn a_soak_that_is_no_span_of_time_is_named_with_what_to_write() {
+    let repo = proposed();
+    let groups =
+        "groups:\n- {name: control, clusters: {roles: [control]}, soak: half an hour}\n- {name: app}\n";
+    repo.edit("environments/_fleet.yaml", "repository:", &format!("{groups}repository:"));
+    assert_snapshot!(repo.run(&["check"]), @"
+    ! environments/_fleet.yaml:2:55: `half an hour` is not a valid `soak`
+    !   hint: write a number up to 9999 and a unit: `90s`, `30m`, `2h` or `1d`
+    ! error: 1 problem
+    => 4
+    ");
+}
+
+#[test]
 fn a_closed_pull_request_is_opened_again_where_it_was() {
     let repo = proposed();
     let tip = repo.git(&["rev-parse", "fleetwright/app"]);

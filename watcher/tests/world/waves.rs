@@ -14,7 +14,7 @@ use crate::applications::{APPLICATIONS, REFRESH, SETS, application, compared};
 use crate::github_service::Hosted;
 use crate::groups::{FLEET, waves};
 use crate::office::PROMETHEUS;
-use crate::platform::BASE;
+use crate::platform::{BASE, CONTROL};
 
 const CLUSTERS: [&str; 4] = ["control", "eu-1", "eu-2", "app"];
 const CANARY: &str = "eu-1-prometheus-agent";
@@ -87,10 +87,15 @@ impl Fleet {
 
     /// Makes a run of a process of its own, and returns the state of each open pull request's order.
     fn run(&self) -> String {
+        self.run_with(&[])
+    }
+
+    fn run_with(&self, more: &[&str]) -> String {
         let mirror = self.hosted.place("mirror");
         let output = self
             .command()
             .args(["run", "--once", "--context", "hub", "--mirror", &mirror])
+            .args(more)
             .args(self.hosted.arguments())
             .output()
             .unwrap();
@@ -251,6 +256,12 @@ fn a_service_releases_a_group_when_argo_cd_reports_it_and_not_before() {
     shows("#2 pending: waits until control is synced and healthy");
     let is_root = |request: &String| request.starts_with("PATCH ") && request.ends_with("/applications/root");
     fleet.hosted.wait_until("a request to compare", |_| fleet.hub.requests().iter().any(is_root));
+    // A rollout that another one takes the place of names it.
+    fleet.hosted.world.edit(CONTROL, "alertmanager: 192.168.64.103", "alertmanager: 192.168.64.105");
+    shows("#4 success: nothing has to be merged first");
+    fleet.merge(4);
+    let is_ended = |text: &String| text.contains("the rollout goes on with #4");
+    fleet.hosted.wait_until("the end of the first rollout", |_| comments(&fleet, 1).iter().any(is_ended));
     fleet.health("control-argo-cd", "Degraded", Duration::from_mins(6));
     fleet.sync(&["control"]);
     shows("#2 failure: stopped by control: control-argo-cd: it is Degraded");
@@ -325,4 +336,31 @@ fn what_becomes_of_a_merge_is_a_comment_that_is_edited_in_place_and_a_deployment
         "{}",
         deployments(&fleet)
     );
+}
+
+#[test]
+fn the_service_merges_what_was_read_before_and_no_earlier_than_its_group_is_released() {
+    let fleet = Fleet::edited();
+    let world = &fleet.hosted.world;
+    // The edit comes by a pull request that is read, and not onto the base branch.
+    world.git(&["branch", "edit", BASE]);
+    world.git(&["update-ref", &format!("refs/heads/{BASE}"), &format!("{BASE}~1")]);
+    fleet.hosted.github.open("edit").unwrap();
+    world.git(&["update-ref", "refs/pull/1/head", "edit"]);
+    fleet.run();
+    fleet.merge(1);
+    let merged = || {
+        let pulls = fleet.hosted.github.pulls().unwrap().into_iter();
+        pulls.filter(|pull| pull.merged.is_some()).map(|pull| pull.number).collect::<Vec<_>>()
+    };
+    let run = || fleet.run_with(&["--merge-reviewed"]);
+    for _ in 0..6 {
+        run();
+    }
+    assert_eq!(merged(), [1, 2], "control is not synced yet");
+    fleet.sync(&["control"]);
+    for _ in 0..6 {
+        run();
+    }
+    assert_eq!(merged(), [1, 2, 3], "the canary is not synced yet");
 }
