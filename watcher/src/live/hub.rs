@@ -141,11 +141,14 @@ impl Follower {
                     let _ = reply.send(answer);
                 }
                 changed = changed(&mut self.view) => {
-                    if let Err(error) = changed {
-                        warn!(hint = error.hint(), "{error}");
-                        self.view = None;
-                    }
-                    self.due = self.due.min(Instant::now() + GATHERED);
+                    self.due = match changed {
+                        Ok(()) => self.due.min(Instant::now() + GATHERED),
+                        Err(error) => {
+                            warn!(hint = error.hint(), "{error}");
+                            self.view = None;
+                            Instant::now() + TICK
+                        }
+                    };
                 }
                 () = sleep_until(self.due), if self.look.is_some() => self.look_again().await,
             }
@@ -157,18 +160,13 @@ impl Follower {
         if self.view.as_ref().is_some_and(|view| view.namespace() != look.fleet.namespace()) {
             self.view = None;
         }
-        let answer = match self.reach(&mut look).await {
-            Ok(()) => {
-                self.follow(&look);
-                self.ask_spokes(&look.fleet).await;
-                self.look = Some(look);
-                Ok(self.decide())
-            }
-            Err(error) => {
-                self.look = Some(look);
-                Err(error)
-            }
-        };
+        let reached = self.reach(&mut look).await;
+        self.follow(&look);
+        if reached.is_ok() {
+            self.ask_spokes(&look.fleet).await;
+        }
+        self.look = Some(look);
+        let answer = reached.and_then(|()| self.decide());
         self.tell(answer.clone());
         // What is not at its revision is asked to be compared after the run has its answer.
         self.due = Instant::now() + GATHERED;
@@ -177,16 +175,16 @@ impl Follower {
 
     /// Finds out whether something else is to be known than what a run was told.
     async fn look_again(&mut self) {
-        let mut answer = Ok(());
+        let mut reached = Ok(());
         if let Some(mut look) = self.look.take() {
             if self.view.is_none() || matches!(self.told, Some(Err(_))) {
-                answer = self.reach(&mut look).await;
+                reached = self.reach(&mut look).await;
                 self.follow(&look);
             }
             self.ask_spokes(&look.fleet).await;
             self.look = Some(look);
         }
-        let now = answer.map(|()| self.decide());
+        let now = reached.and_then(|()| self.decide());
         if let Ok(standings) = &now {
             self.ask(standings).await;
         }
@@ -299,10 +297,13 @@ impl Follower {
     }
 
     /// Decides what became of each group.
-    fn decide(&mut self) -> Vec<Standing> {
-        let Self { view: Some(view), look: Some(look), groups, spokes, .. } = self else { return Vec::new() };
+    fn decide(&mut self) -> Answer {
+        let Self { view: Some(view), look: Some(look), groups, spokes, .. } = self else {
+            return Err("nothing is watched".to_owned());
+        };
         let (view, repository, now) = ((&*view, spokes.silent()), &look.repository, SystemTime::now());
-        block_in_place(|| groups.iter_mut().map(|group| group.standing(view, repository, now)).collect())
+        let standings = || groups.iter_mut().map(|group| group.standing(view, repository, now)).collect();
+        Ok(block_in_place(standings))
     }
 }
 

@@ -20,7 +20,7 @@ use super::publish::{Known, publish};
 use super::report::{GroupReport, Published, RunReport};
 use super::review::{ACCEPT_LABEL, RENDER_LABEL, Reviewer, Reviews};
 use super::reviewed;
-use super::waves::{self, Waves};
+use super::waves::{self, Seen, Waves};
 use super::worker::{Purpose, WorkerDeath};
 use crate::error::CommandError;
 use crate::events::Cancel;
@@ -81,6 +81,8 @@ struct Settled {
 struct PublishedBase {
     report: RunReport,
     gate: Gate,
+    /// What became of what was merged before.
+    seen: Option<Seen>,
     refs: Refs,
 }
 
@@ -186,8 +188,11 @@ impl Pipeline {
         let gate = published.as_ref().map_or(&Gate::Unknown, |published| &published.gate);
         let proposed = debug_span!("review").in_scope(|| memory.review(&run, &refs, &order, gate));
         // A fault of the base branch is worth more than what follows from it.
-        let PublishedBase { report, refs, .. } = published?;
+        let PublishedBase { report, refs, seen, .. } = published?;
         let proposed = proposed?;
+        if let Some(seen) = &seen {
+            memory.waves.report(&run, seen)?;
+        }
         *waiting = reviewed::merge(&run, &report.groups, |number| memory.reviews.is_released(number))?;
         self.settled = Some(Settled { refs: after(&run, refs, &report.groups)?, proposed });
         Ok(report)
@@ -251,16 +256,14 @@ impl Memory {
         let look = || self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters);
         let seen = debug_span!("rollout").in_scope(look)?;
         gate.wait_for(seen.as_ref().map(|seen| waves::holds(&order, &seen.standings)));
-        if let Some(seen) = &seen {
-            self.waves.report(run, seen)?;
-        }
         let former = former.into_iter().filter(|group| !known.order.contains(group));
         for group in former {
             groups.extend(self.end(run, &known, &refs, group)?);
         }
         self.heads.remember(run, &groups)?;
         info!(clusters = clusters.len(), files, "run is complete");
-        Ok(PublishedBase { report: RunReport { base: tip, source: known.base.source, groups }, gate, refs })
+        let report = RunReport { base: tip, source: known.base.source, groups };
+        Ok(PublishedBase { report, gate, seen, refs })
     }
 
     /// Returns the tip of the base branch, with where refs are once what an interrupted step left is completed.

@@ -105,14 +105,16 @@ fn watched(
 
 /// Returns why the groups after each one wait.
 pub(super) fn holds(groups: &Groups, standings: &Standings) -> Vec<Option<Hold>> {
-    match standings {
-        Ok(standings) => groups.iter().zip(standings).map(|(group, it)| hold(group, &it.wave)).collect(),
-        Err(reason) => {
-            let reason = format!("waits: Argo CD cannot be asked: {}", visible(reason));
-            let hold = Hold { state: StatusState::Pending, reason };
-            groups.iter().map(|_| Some(hold.clone())).collect()
-        }
-    }
+    let of = |(at, group): (usize, &Group)| match standings {
+        Ok(standings) => standings.get(at).map_or_else(|| Some(unknown("")), |it| hold(group, &it.wave)),
+        Err(reason) => Some(unknown(reason)),
+    };
+    groups.iter().enumerate().map(of).collect()
+}
+
+fn unknown(reason: &str) -> Hold {
+    let reason = format!("waits: Argo CD cannot be asked: {}", visible(reason));
+    Hold { state: StatusState::Pending, reason }
 }
 
 /// The texts stay as they are while the state does: GitHub takes 1,000 statuses of a commit.
@@ -172,9 +174,14 @@ mod tests {
 
     #[test]
     fn what_is_not_known_holds_every_group() {
-        let groups = Groups::default();
-        let holds = holds(&groups, &Err("no answer".to_owned()));
-        let reasons: Vec<_> = holds.into_iter().map(|hold| hold.unwrap().reason).collect();
-        assert_eq!(reasons, ["waits: Argo CD cannot be asked: no answer"; 2]);
+        let reasons = |standings| -> Vec<String> {
+            holds(&Groups::default(), &standings).into_iter().map(|hold| hold.unwrap().reason).collect()
+        };
+        let asked = "waits: Argo CD cannot be asked: ";
+        assert_eq!(
+            reasons(Err("no answer".to_owned())),
+            [format!("{asked}no answer"), format!("{asked}no answer")]
+        );
+        assert_eq!(reasons(Ok(Vec::new())), [asked, asked]);
     }
 }
