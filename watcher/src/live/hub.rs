@@ -185,7 +185,8 @@ impl Follower {
             self.look = Some(look);
         }
         let now = reached.and_then(|()| self.decide());
-        if let Ok(standings) = &now {
+        // A single run ends before it could see what comes of it.
+        if let (Ok(standings), Some(_)) = (&now, &self.events) {
             self.ask(standings).await;
         }
         self.due = self.next();
