@@ -337,11 +337,15 @@ pub struct Condition {
 /// The group and the version of both kinds.
 const API: (&str, &str) = ("argoproj.io", "v1alpha1");
 
+/// What to do where there are no Applications.
+const ABSENT: &str = "check that Argo CD is installed there, and that `--context` names the hub";
+
 impl Kind for Application {
     const GROUP: &str = API.0;
     const VERSION: &str = API.1;
     const NAME: &str = "Application";
     const PLURAL: &str = "applications";
+    const ABSENT: &str = ABSENT;
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -353,6 +357,7 @@ impl Kind for ApplicationSet {
     const VERSION: &str = API.1;
     const NAME: &str = "ApplicationSet";
     const PLURAL: &str = "applicationsets";
+    const ABSENT: &str = ABSENT;
 
     fn metadata(&self) -> &Metadata {
         &self.metadata

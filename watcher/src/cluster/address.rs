@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::client::Client;
 use super::error::{ClusterError, ClusterErrorKind};
+use super::kind::ABSENT;
 
 /// How long an answer may take.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -71,7 +72,7 @@ async fn ask(mut config: Config) -> Result<(), ClusterError> {
         Err(_) => Err(ClusterError::no_answer(&client.place, LONGEST)),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let error = ClusterError::of_kube("ask for the version", &client.place, &error);
+            let error = ClusterError::of_kube("ask for the version", &client.place, ABSENT, &error);
             let is_answer = !matches!(error.kind, ClusterErrorKind::Transient | ClusterErrorKind::Stalled);
             if is_answer { Ok(()) } else { Err(error) }
         }

@@ -8,7 +8,7 @@ use kube::config::{AuthInfo, KubeConfigOptions};
 use serde_json::Value;
 
 use super::error::{ClusterError, ClusterErrorKind};
-use super::kind::Kind;
+use super::kind::{ABSENT, Kind};
 use super::object::Object;
 use crate::secrets;
 
@@ -76,7 +76,7 @@ impl Client {
             .for_each(secrets::remember);
         let client = |config| {
             let client = kube::Client::try_from(config);
-            client.map_err(|error| ClusterError::of_kube("set up the connection", &place, &error))
+            client.map_err(|error| ClusterError::of_kube("set up the connection", &place, ABSENT, &error))
         };
         let (inner, is_anonymous) = (client(config.clone())?, is_anonymous(&config.auth_info));
         config.default_retry = false;
@@ -158,11 +158,16 @@ impl Client {
     }
 
     fn failed_at<K: Kind>(&self, verb: &str, name: &str, error: &kube::Error) -> ClusterError {
-        ClusterError::of_kube(&format!("{verb} {} `{name}`", K::NAME), &self.place, error)
+        ClusterError::of_kube(&format!("{verb} {} `{name}`", K::NAME), &self.place, K::ABSENT, error)
     }
 
     pub(super) fn failed<K: Kind>(&self, verb: &str, namespace: &str, error: &kube::Error) -> ClusterError {
-        ClusterError::of_kube(&format!("{verb} {}s in namespace `{namespace}`", K::NAME), &self.place, error)
+        ClusterError::of_kube(
+            &format!("{verb} {}s in namespace `{namespace}`", K::NAME),
+            &self.place,
+            K::ABSENT,
+            error,
+        )
     }
 }
 

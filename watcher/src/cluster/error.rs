@@ -6,6 +6,8 @@ use std::time::Duration;
 use kube::config::KubeconfigError;
 use thiserror::Error;
 
+use super::kind::ABSENT;
+
 /// What to do about a server that is not reached.
 const REACH: &str = "check that the API server runs and can be reached from here";
 
@@ -70,11 +72,11 @@ impl ClusterError {
         Self::new(ClusterErrorKind::Transient, message, REACH)
     }
 
-    /// Returns the error of an attempt, such as `list Applications`, at a cluster.
-    pub(super) fn of_kube(attempt: &str, place: &str, error: &kube::Error) -> Self {
+    /// Returns the error of an attempt, such as `list Applications`, at a cluster; `absent` is what to do on a 404.
+    pub(super) fn of_kube(attempt: &str, place: &str, absent: &str, error: &kube::Error) -> Self {
         let failed = |reason: &str| format!("failed to {attempt} ({place}): {reason}");
         if let kube::Error::Api(status) = error {
-            return Self::of_status(status.code, failed(&status.message));
+            return Self::of_status(status.code, absent, failed(&status.message));
         }
         let (kind, hint) = match error {
             kube::Error::Auth(_) => (
@@ -96,20 +98,17 @@ impl ClusterError {
 
     /// Returns the error of an attempt that was answered with a status of HTTP.
     pub(super) fn of_answer(code: u16, attempt: &str, place: &str, reason: &str) -> Self {
-        Self::of_status(code, format!("failed to {attempt} ({place}): {reason}"))
+        Self::of_status(code, ABSENT, format!("failed to {attempt} ({place}): {reason}"))
     }
 
-    fn of_status(code: u16, message: String) -> Self {
+    fn of_status(code: u16, absent: &str, message: String) -> Self {
         let (kind, hint) = match code {
             401 => (ClusterErrorKind::Unauthorized, "log in again, or check the user of the context"),
             403 => (
                 ClusterErrorKind::Forbidden,
-                "give the user of the context that right by a Role in this namespace",
+                "give the user of the context, or the account of the pod, that right by a Role in this namespace",
             ),
-            404 => (
-                ClusterErrorKind::NotFound,
-                "check that Argo CD is installed there, and that `--context` names the hub",
-            ),
+            404 => (ClusterErrorKind::NotFound, absent),
             409 => (ClusterErrorKind::Conflict, "try again"),
             410 | 429 | 500..=599 => (ClusterErrorKind::Transient, "try again later"),
             _ => (ClusterErrorKind::Stalled, ""),

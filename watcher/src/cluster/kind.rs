@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// What is applied with `kubectl apply` is kept in an annotation as a whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// What to do where something is not there.
+pub(super) const ABSENT: &str = "check that the namespace is there, and that the cluster is the right one";
+
 /// A kind of object, of which only the fields are read that the type has.
 pub trait Kind: Clone + Debug + DeserializeOwned + Send + Sync + 'static {
     /// The group of its API.
@@ -20,6 +23,9 @@ pub trait Kind: Clone + Debug + DeserializeOwned + Send + Sync + 'static {
     const NAME: &str;
     /// Its name in addresses.
     const PLURAL: &str;
+
+    /// What to do where the kind, the namespace or the object is not there.
+    const ABSENT: &str = ABSENT;
 
     /// Returns what every object has.
     fn metadata(&self) -> &Metadata;

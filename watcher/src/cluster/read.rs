@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::error::ClusterError;
+use super::kind::ABSENT;
 use crate::percent::encoded;
 
 /// How long one answer may take.
@@ -132,7 +133,8 @@ impl Client {
         let request = request.map_err(|error| self.refused(400, attempt, &error.to_string()))?;
         let answer = async {
             let response = self.once.send(request).await;
-            let response = response.map_err(|error| ClusterError::of_kube(attempt, &self.place, &error))?;
+            let response =
+                response.map_err(|error| ClusterError::of_kube(attempt, &self.place, ABSENT, &error))?;
             self.body(attempt, response).await
         };
         let body = tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {

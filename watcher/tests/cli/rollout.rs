@@ -286,7 +286,7 @@ fn a_cluster_that_is_not_reached_or_refuses_is_named_with_what_to_do() {
     hub.server.trouble(Trouble { forbidden: vec!["list"], ..Trouble::default() });
     assert_snapshot!(shown(&["status"]), @r#"
     ! error: failed to list Applications in namespace `argocd` (http://hub/): applications is forbidden: User "ann" cannot list resource "applications"
-    !   hint: give the user of the context that right by a Role in this namespace
+    !   hint: give the user of the context, or the account of the pod, that right by a Role in this namespace
     => 7
     "#);
     hub.server.trouble(Trouble { status: Some(401), ..Trouble::default() });
