@@ -1,15 +1,15 @@
 //! What differs below one folder between two revisions, entry by entry: content, modes, links, submodules and names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use git2::{Delta, DiffFile, ErrorCode, ObjectType, Tree, TreeEntry};
+use git2::{ErrorCode, ObjectType, Oid, Tree, TreeEntry};
 use serde::{Deserialize, Serialize};
 
 use super::object;
 use super::repository::Repository;
 use super::revision::{BlobId, Revision, blob_id};
-use super::tree::{REGULAR_FILE, SUBMODULE, SYMLINK};
+use super::tree::{FOLDER, REGULAR_FILE, SUBMODULE, SYMLINK};
 use crate::git::error::GitError;
 
 /// What a tree holds at a path that is no folder.
@@ -41,10 +41,6 @@ impl Entry {
     /// Returns the content's id, if it is a plain file.
     pub(crate) fn blob(&self) -> Option<BlobId> {
         (self.mode == REGULAR_FILE).then_some(self.id)
-    }
-
-    fn of_diff(file: &DiffFile<'_>) -> Self {
-        Self { mode: i32::from(file.mode()), id: blob_id(file.id()) }
     }
 
     /// Returns what a tree holds, if it is no folder.
@@ -104,21 +100,9 @@ impl Repository {
     ) -> Result<Vec<Difference>, git2::Error> {
         let below = |tree: &Tree<'_>| {
             let entry = tree.get_name(folder).filter(|entry| entry.kind() == Some(ObjectType::Tree));
-            entry.map(|entry| self.inner.find_tree(entry.id())).transpose()
+            entry.map(|entry| entry.id())
         };
-        let mut options = git2::DiffOptions::new();
-        options.include_typechange(true);
-        let (old, new) = (below(old)?, below(new)?);
-        let diff = self.inner.diff_tree_to_tree(old.as_ref(), new.as_ref(), Some(&mut options))?;
-        let difference = |delta: git2::DiffDelta<'_>| {
-            let (old, new) = (delta.old_file(), delta.new_file());
-            let name = new.path_bytes().or_else(|| old.path_bytes()).unwrap_or_default();
-            let path = format!("{folder}/{}", String::from_utf8_lossy(name));
-            let old = (delta.status() != Delta::Added).then(|| Entry::of_diff(&old));
-            let new = (delta.status() != Delta::Deleted).then(|| Entry::of_diff(&new));
-            Difference { path, old, new }
-        };
-        Ok(diff.deltas().map(difference).collect())
+        self.trees(format!("{folder}/"), [below(old), below(new)])
     }
 
     /// Returns the paths that differ between two trees.
@@ -127,9 +111,41 @@ impl Repository {
         old: Option<&Tree<'_>>,
         new: &Tree<'_>,
     ) -> Result<BTreeSet<String>, git2::Error> {
-        let diff = self.inner.diff_tree_to_tree(old, Some(new), None)?;
-        let files = diff.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
-        Ok(files.flatten().map(|path| path.to_string_lossy().into_owned()).collect())
+        let found = self.trees(String::new(), [old.map(Tree::id), Some(new.id())])?;
+        Ok(found.into_iter().map(|difference| difference.path).collect())
+    }
+
+    /// Returns what differs between two trees, whose entries are called with `prefix`. Folders that are the same are
+    /// not read, which libgit2's own comparison does with every one.
+    fn trees(&self, prefix: String, trees: [Option<Oid>; 2]) -> Result<Vec<Difference>, git2::Error> {
+        let (mut found, mut open) = (Vec::new(), vec![(prefix, trees)]);
+        while let Some((prefix, trees)) = open.pop() {
+            if trees[0] == trees[1] {
+                continue;
+            }
+            let [old, new] = trees.map(|tree| tree.map(|id| self.inner.find_tree(id)).transpose());
+            let (old, new) = (old?, new?);
+            let mut names: BTreeMap<Vec<u8>, [Option<(i32, Oid)>; 2]> = BTreeMap::new();
+            for (side, tree) in [&old, &new].into_iter().enumerate() {
+                for entry in tree.iter().flat_map(|tree| tree.iter()) {
+                    let what = Some((entry.filemode_raw(), entry.id()));
+                    names.entry(entry.name_bytes().to_vec()).or_default()[side] = what;
+                }
+            }
+            names.retain(|_, [old, new]| old != new);
+            for (name, sides) in names {
+                let path = format!("{prefix}{}", String::from_utf8_lossy(&name));
+                let folders = sides.map(|side| side.filter(|(mode, _)| is_folder(*mode)).map(|(_, id)| id));
+                let leaf =
+                    |(mode, id): (i32, Oid)| (!is_folder(mode)).then(|| Entry { mode, id: blob_id(id) });
+                let [old, new] = sides.map(|side| side.and_then(leaf));
+                open.push((format!("{path}/"), folders));
+                if old != new {
+                    found.push(Difference { path, old, new });
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Returns what stands at a path in a revision, if it is no folder.
@@ -148,6 +164,11 @@ impl Repository {
             Err(error) => Err(self.failed(format!("read `{path}` at `{}`", revision.short()))(error)),
         }
     }
+}
+
+/// Returns whether a mode is that of a folder, whatever permissions a writer of trees put into it.
+const fn is_folder(mode: i32) -> bool {
+    mode & 0o170_000 == FOLDER
 }
 
 #[cfg(test)]
@@ -185,6 +206,16 @@ mod tests {
         let (scene, old) = start();
         let new = scene.commit("main", "edit", &[("outside", "4"), ("outer/x", "5")]);
         assert_eq!(told(&scene, old, new), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_that_is_the_same_is_not_read() {
+        let (scene, old) = start();
+        let same = scene.git(&["rev-parse", "main:out/b"]);
+        let new = scene.commit("main", "edit", &[("out/a", "4")]);
+        let (folder, file) = same.trim().split_at(2);
+        std::fs::remove_file(scene.path().join(".git/objects").join(folder).join(file)).unwrap();
+        assert_eq!(told(&scene, old, new), ["out/a: a file → a file"]);
     }
 
     #[test]

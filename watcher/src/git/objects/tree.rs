@@ -12,7 +12,7 @@ pub(super) const REGULAR_FILE: i32 = 0o100_644;
 pub(super) const SYMLINK: i32 = 0o120_000;
 /// The mode of a submodule.
 pub(super) const SUBMODULE: i32 = 0o160_000;
-const FOLDER: i32 = 0o040_000;
+pub(super) const FOLDER: i32 = 0o040_000;
 
 /// A file of the new tree: its path, and its blob or `None` if it goes away.
 pub(super) type Leaf<'a> = (&'a str, Option<Oid>);
