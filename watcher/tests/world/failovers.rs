@@ -182,8 +182,11 @@ fn signal(process: u32, signal: &str) {
 
 /// Makes the account of the add-on, with the rights that it is rendered with and no others, and a kubeconfig for it.
 fn grant(api: &ApiServer, kubeconfig: &str) {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fleetwright"}});
-    api.client().apply(&namespace, "").unwrap();
+    // Its own, and that of what it reads of Argo CD.
+    for name in ["fleetwright", "argocd"] {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        api.client().apply(&namespace, "").unwrap();
+    }
     let template = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../templates/addons/fleetwright/manifests/service.yaml.hbs");
     let template = fs::read_to_string(template).unwrap();
