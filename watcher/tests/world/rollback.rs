@@ -288,6 +288,17 @@ fn what_cannot_be_taken_back_is_an_error_with_the_way_out() {
 }
 
 #[test]
+fn the_first_publication_has_nothing_before_it_that_could_be_put_back() {
+    let world = World::unpublished();
+    world.run();
+    world.merge_all();
+    assert_snapshot!(ask(&world, "1").unwrap_err().report(), @"
+    error: `03b65f8` published files that the first inputs render to: there is nothing before them
+      hint: to remove what it brought, take the cluster or the add-on out of `environments/`
+    ");
+}
+
+#[test]
 fn nothing_in_a_subject_or_a_name_is_markup_or_hidden() {
     let world = World::new();
     let text = world.read(BASE, CONTROL).replace(PROMETHEUS[1], PROMETHEUS[2]);

@@ -151,6 +151,7 @@ fn rendered_from(
         rendered.iter().filter_map(|found| RepoPath::parse(&found.path).ok()).collect();
     let newest = repository.source_of_inputs(named.after, &mut SourceMemory::default())?;
     let earlier = repository.earlier_sources(newest, MAX_EARLIER)?;
+    let is_first = earlier.len() < MAX_EARLIER && rendered.iter().all(|found| found.old.is_none());
     let (mut changes, mut later) = (Vec::new(), None);
     for source in std::iter::once(newest).chain(earlier) {
         run.cancel.check()?;
@@ -167,12 +168,20 @@ fn rendered_from(
         }
         later = Some((source, entries));
     }
-    Err(untraced(named.after, later.is_some()))
+    Err(untraced(named.after, later.is_some(), is_first))
 }
 
 /// Returns why a commit of rendered files cannot be traced back to inputs.
-fn untraced(commit: Revision, was_rendered: bool) -> CommandError {
+fn untraced(commit: Revision, was_rendered: bool, is_first: bool) -> CommandError {
     let commit = commit.short();
+    if was_rendered && is_first {
+        return CommandError::usage(
+            format!(
+                "`{commit}` published files that the first inputs render to: there is nothing before them"
+            ),
+            "to remove what it brought, take the cluster or the add-on out of `environments/`",
+        );
+    }
     if was_rendered {
         return CommandError::usage(
             format!(
