@@ -15,8 +15,8 @@ pub const TOKEN_LIFE: u64 = 3_600;
 /// The longest life of a JWT, in seconds.
 const JWT_LIFE: u64 = 600;
 /// The permissions of a repository that this fake knows of.
-const PERMISSIONS: [&str; 7] =
-    ["checks", "contents", "issues", "merge_queues", "metadata", "pull_requests", "statuses"];
+const PERMISSIONS: [&str; 8] =
+    ["checks", "contents", "deployments", "issues", "merge_queues", "metadata", "pull_requests", "statuses"];
 /// How far a clock may be off, in seconds.
 const DRIFT: u64 = 60;
 
