@@ -109,7 +109,7 @@ insert_steps() {
   local log=$1 page=$2
   TEXT=$(table "$log" "$STEPS" step) awk '
     /^<!-- measured -->$/ { print; print "\n" ENVIRON["TEXT"] "\n"; inside = 1 }
-    /^<!-- end -->$/ { inside = 0 }
+    /^<!-- end of measured -->$/ { inside = 0 }
     !inside && !/^<!-- measured -->$/ { print }
   ' "$page" >"$page.new"
   mv "$page.new" "$page"

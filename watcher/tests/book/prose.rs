@@ -12,8 +12,9 @@ use renderer::snapshot::{Source, SourceId};
 use crate::pages::{self, Page};
 use crate::{repository, shipped, tables};
 
-/// The reference shows formats by fleets of its own, and a decision says what was so when it was made.
-const OF_OTHER_FLEETS: [&str; 2] = ["docs/reference/", "docs/design/"];
+/// The reference shows formats by fleets of its own, a decision says what was so when it was made, and results name what
+/// they were got with.
+const OF_OTHER_FLEETS: [&str; 3] = ["docs/reference/", "docs/design/", "docs/testing/"];
 
 /// Returns the addresses and versions in a page's prose that are not the fleet's, each with its line.
 fn strange(page: &Page, known: &BTreeSet<String>, rendered: &Rendered) -> Vec<String> {
