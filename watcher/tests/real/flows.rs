@@ -18,6 +18,8 @@ use crate::world::text;
 const PATIENCE: Duration = Duration::from_mins(1);
 const PART: &str = "Data flow";
 const NAMESPACE: &str = "monitoring";
+/// The Service of Prometheus on the hub, as its chart names it.
+const HUB_SERVICE: &str = "kube-prometheus-stack-prometheus";
 
 /// The shipped platform with its addresses in a network that leads to this machine alone, rendered.
 struct Platform {
@@ -36,11 +38,30 @@ impl Platform {
         }
         let told = repo.run(&["render"]);
         assert_eq!(told.code, 0, "{told}");
+        repo.git(&["config", "user.name", "Ann"]);
+        repo.git(&["config", "user.email", "ann@example.com"]);
+        repo.commit("Describe the platform");
         Self { repo, network }
     }
 
     fn values(&self, addon: &str) -> Value {
         serde_yaml::from_str(&self.repo.read(&format!("argocd-apps/{addon}/values.yaml"))).unwrap()
+    }
+
+    /// Returns the verdict of `fleetwright verify` on a check of the spoke. Nobody answers for its logs and traces, so all in
+    /// all it fails.
+    fn verdict(&self, hub: &ApiServer, name: &str) -> String {
+        let arguments = ["verify", "--cluster", "app", "--context", "control", "--format", "json"];
+        let mut command = self.repo.command(&arguments);
+        let told = self.repo.told(command.env("KUBECONFIG", hub.kubeconfig()).output().unwrap());
+        assert_eq!(told.code, 7, "{told}");
+        let document = told.json();
+        let is_it = |it: &&Value| match name.split_once('/') {
+            Some((addon, check)) => it["addon"] == addon && it["check"] == check,
+            None => it["addon"].is_null() && it["check"] == name,
+        };
+        let found = document["checks"].as_array().unwrap().iter().find(is_it).unwrap();
+        text(found, "/verdict").to_owned()
     }
 
     /// Applies the files of an add-on that make objects of this kind.
@@ -111,16 +132,16 @@ fn metrics_of_a_spoke_are_on_the_hub_with_its_name_also_after_the_hub_was_away()
     let rules = hub.ask("rules", &[]).unwrap();
     assert!(!rules.pointer("/data/groups").unwrap().as_array().unwrap().is_empty());
 
-    // The way that `fleetwright verify` asks.
-    lead_to_machine(control.client(), NAMESPACE, "prometheus", (9090, by_proxy.port())).unwrap();
-    let answer = control
-        .client()
-        .get(&format!("/api/v1/namespaces/{NAMESPACE}/services/prometheus:9090/proxy/api/v1/query?query=up"));
-    assert_eq!(answer.unwrap()["data"]["result"].as_array().map(Vec::len), Some(2));
+    case(PART, "`fleetwright verify` finds them through the API server of the hub", || {
+        lead_to_machine(control.client(), NAMESPACE, HUB_SERVICE, (9090, by_proxy.port())).unwrap();
+        assert_eq!(platform.verdict(&control, "prometheus-agent/samples"), "passed");
+        assert_eq!(platform.verdict(&control, "nodes"), "notAsked");
+    });
 
     case(PART, "metrics of a time in which the hub was away are there afterwards", || {
         let gone = now();
         hub.kill().unwrap();
+        assert_eq!(platform.verdict(&control, "prometheus-agent/samples"), "unanswered");
         sleep(Duration::from_secs(5));
         hub.start_again().unwrap();
         let (back, range) = (now(), now() - gone);
