@@ -38,6 +38,11 @@ impl Actions {
         }
     }
 
+    /// Returns what is known where no workflow runs this, of the repository with that page.
+    pub(super) fn of_page(web: Option<String>) -> Self {
+        Self { web, ..Self::default() }
+    }
+
     /// Returns the page of the run.
     #[must_use]
     pub fn run_url(&self) -> Option<String> {

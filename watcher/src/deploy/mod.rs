@@ -5,6 +5,7 @@
 //! reports; a report that does not arrive is a warning, and changes nothing of it.
 
 mod actions;
+mod notices;
 mod outcome;
 mod page;
 mod reports;
@@ -26,8 +27,9 @@ use crate::live::{self, Clusters, Ended, View, Wait};
 use crate::verify::Finding;
 
 pub use actions::Actions;
+pub(crate) use notices::Notices;
 pub use outcome::Outcome;
-pub(crate) use page::standing_of;
+pub(crate) use page::{Ending, standing_of};
 pub use reports::Reports;
 pub use subject::Subject;
 pub(crate) use subject::clusters;

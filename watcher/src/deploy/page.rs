@@ -11,6 +11,7 @@ use super::subject::Subject;
 use crate::argocd;
 use crate::error::CommandError;
 use crate::forge::DeploymentState;
+use crate::git::Revision;
 use crate::notify::Notice;
 use crate::verify;
 
@@ -19,7 +20,7 @@ const MAX_NAMED: usize = 10;
 
 /// How a deployment stands, with one line for people.
 pub(crate) type Standing = (DeploymentState, String);
-type Ending = Result<Outcome, CommandError>;
+pub(crate) type Ending = Result<Outcome, CommandError>;
 
 /// Returns how a deployment stands that has begun.
 pub(super) fn begun(subject: &Subject) -> Standing {
@@ -28,17 +29,22 @@ pub(super) fn begun(subject: &Subject) -> Standing {
 
 /// Returns how a deployment stands that has ended.
 pub(super) fn ended(ending: &Ending, subject: &Subject) -> Standing {
-    let state = match ending {
-        Ok(Outcome::Done(..)) => DeploymentState::Success,
-        Ok(_) => DeploymentState::Failure,
-        Err(_) => DeploymentState::Error,
-    };
-    (state, headline(ending, subject))
+    (state(Some(ending)), headline(ending, subject))
+}
+
+/// Returns the state of a deployment that ended so, if it has.
+pub(super) const fn state(ending: Option<&Ending>) -> DeploymentState {
+    match ending {
+        None => DeploymentState::InProgress,
+        Some(Ok(Outcome::Done(..))) => DeploymentState::Success,
+        Some(Ok(_)) => DeploymentState::Failure,
+        Some(Err(_)) => DeploymentState::Error,
+    }
 }
 
 /// Returns how a deployment stands that is followed between runs: how it ended, if it has.
-pub(crate) fn standing_of(outcome: Option<Outcome>, subject: &Subject) -> Standing {
-    outcome.map_or_else(|| begun(subject), |outcome| ended(&Ok(outcome), subject))
+pub(crate) fn standing_of(ending: Option<&Ending>, subject: &Subject) -> Standing {
+    ending.map_or_else(|| begun(subject), |ending| ended(ending, subject))
 }
 
 /// Returns the first notice.
@@ -59,6 +65,15 @@ pub(super) fn result(ending: &Ending, subject: &Subject) -> Notice {
     let mut lines = vec![headline(ending, subject)];
     lines.extend(details(ending));
     Notice { title, lines, ..Notice::default() }
+}
+
+/// Returns what the first notice becomes, and the one below it, where a newer revision takes the place of this one.
+pub(super) fn replaced(by: Revision, subject: &Subject, actions: &Actions) -> [Notice; 2] {
+    let word = "replaced before it was done";
+    let line = format!("goes on at {}", by.short());
+    let mut now = notice(word, subject, actions);
+    now.facts.push(("Result", line.clone()));
+    [now, Notice { title: format!("{}: {word}", subject.group), lines: vec![line], ..Notice::default() }]
 }
 
 /// Returns the part of a workflow's summary, in Markdown.

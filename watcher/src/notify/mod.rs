@@ -57,6 +57,12 @@ impl Threads {
         Self(channels.into_iter().map(Thread::of).collect())
     }
 
+    /// Returns whether there is no channel.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Posts the first notice. An incoming webhook cannot edit what it posted, so there only the last one is posted.
     pub fn begin(&mut self, notice: &Notice) {
         self.0.iter_mut().for_each(|thread| thread.begin(notice));

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::context::Context;
 use crate::argocd::{self, DesiredFleet, Rollout, Wave};
-use crate::deploy::{Outcome, Subject, standing_of};
+use crate::deploy::{Ending, Notices, Outcome, Subject, standing_of};
 use crate::error::CommandError;
 use crate::forge::{Deployment, DeploymentStatus};
 use crate::git::Revision;
@@ -32,6 +32,8 @@ struct Reported {
     /// The pull request that brought the revision onto the base branch.
     pull: Option<u64>,
     standing: Standing,
+    /// Where people are told who look elsewhere than on the forge; nothing if it could not be found out what of.
+    notices: Option<Notices>,
 }
 
 impl Rollouts {
@@ -49,38 +51,57 @@ impl Rollouts {
             if is_known || standing.rollout.applications.is_empty() {
                 continue;
             }
-            let pull = match last.filter(|last| last.revision == watched.revision) {
-                Some(last) => last.pull,
-                None => logged(&watched.group, self.begin(run, watched))?.flatten(),
+            let (group, is_news) = (&watched.group, last.is_some());
+            let same = last.filter(|last| last.revision == watched.revision);
+            let pull = match same {
+                Some(same) => same.pull,
+                None => logged(group, begin(run, watched, last))?.flatten(),
             };
             if let Some(number) = pull {
-                logged(&watched.group, comment(run, number, watched, standing))?;
+                logged(group, comment(run, number, watched, standing))?;
             }
-            logged(&watched.group, deploy(run, fleet, watched, standing))?;
-            let reported = Reported { revision: watched.revision, pull, standing: standing.clone() };
-            self.reported.insert(watched.group.clone(), reported);
+            let subject = Subject::read(run.repository(), watched.revision, fleet, group);
+            let (subject, ending) =
+                (logged(group, subject.map_err(CommandError::from))?, outcome(standing).map(Ok));
+            if let Some(subject) = &subject {
+                logged(group, deploy(run, subject, ending.as_ref()))?;
+            }
+            let mut notices = match self.reported.remove(group) {
+                Some(same) if same.revision == watched.revision => same.notices,
+                other => {
+                    other
+                        .and_then(|other| other.notices)
+                        .into_iter()
+                        .for_each(|it| it.replaced(watched.revision));
+                    None
+                }
+            };
+            if let Some(subject) = subject {
+                let begin = || Notices::begin(subject, run.forge.web(), ending.as_ref(), is_news);
+                notices.get_or_insert_with(begin).post(ending.as_ref());
+            }
+            let standing = standing.clone();
+            let reported = Reported { revision: watched.revision, pull, standing, notices };
+            self.reported.insert(group.clone(), reported);
         }
         Ok(())
     }
+}
 
-    /// Finds the pull request whose rollout begins, and ends the one that it takes the place of.
-    fn begin(&self, run: &Context<'_>, watched: &Watched) -> Result<Option<u64>, CommandError> {
-        let Watched { group, revision, .. } = watched;
-        let merged = run.forge.merged_with(*revision, &run.settings.base)?;
-        let pull = merged.first().map(|(number, _)| *number);
-        let open = self
-            .reported
-            .get(group)
-            .filter(|last| matches!(last.standing.wave, Wave::Open | Wave::Stopped(_)));
-        if let Some((old, new)) = open.and_then(|last| last.pull).zip(pull) {
-            let text = format!(
-                "{}: the rollout goes on with #{new}, before all of it was synced and healthy.\n",
-                code(group)
-            );
-            run.forge.comment(old, &kind(group), &text, false)?;
-        }
-        Ok(pull)
+/// Finds the pull request whose rollout begins, and ends the one that it takes the place of.
+fn begin(run: &Context<'_>, watched: &Watched, last: Option<&Reported>) -> Result<Option<u64>, CommandError> {
+    let Watched { group, revision, .. } = watched;
+    let merged = run.forge.merged_with(*revision, &run.settings.base)?;
+    let pull = merged.first().map(|(number, _)| *number);
+    let open = last.filter(|last| matches!(last.standing.wave, Wave::Open | Wave::Stopped(_)));
+    if let Some((old, new)) = open.and_then(|last| last.pull).zip(pull) {
+        let text = format!(
+            "{}: the rollout goes on with #{new}, before all of it was synced and healthy.\n",
+            code(group)
+        );
+        run.forge.comment(old, &kind(group), &text, false)?;
     }
+    Ok(pull)
 }
 
 /// Each group has a comment of its own: a pull request of people may change several.
@@ -115,16 +136,11 @@ fn text(Watched { group, revision, .. }: &Watched, standing: &Standing, now: Sys
 }
 
 /// Makes the deployment of a revision to the environment of a group, and reports how it stands.
-fn deploy(
-    run: &Context<'_>,
-    fleet: &DesiredFleet,
-    Watched { group, revision, .. }: &Watched,
-    standing: &Standing,
-) -> Result<(), CommandError> {
-    let subject = Subject::read(run.repository(), *revision, fleet, group)?;
-    let (state, description) = standing_of(outcome(standing), &subject);
-    let Subject { group: environment, title, .. } = subject;
-    let deployment = Deployment { environment, revision: *revision, description: title };
+fn deploy(run: &Context<'_>, subject: &Subject, ending: Option<&Ending>) -> Result<(), CommandError> {
+    let (state, description) = standing_of(ending, subject);
+    let Subject { group, revision, title, .. } = subject;
+    let deployment =
+        Deployment { environment: group.clone(), revision: *revision, description: title.clone() };
     let Some(number) = run.forge.deployment(&deployment)? else { return Ok(()) };
     let status = DeploymentStatus { state, description, log_url: None, environment_url: None };
     Ok(run.forge.report_deployment(number, &status)?)

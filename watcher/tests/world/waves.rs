@@ -9,6 +9,7 @@ use renderer::argo::desired;
 use serde_json::{Value, json};
 use testkit::cluster::{Server, Trouble};
 use testkit::github;
+use testkit::slack::{self, Slack};
 
 use crate::applications::{APPLICATIONS, REFRESH, SETS, application, compared};
 use crate::github_service::Hosted;
@@ -249,7 +250,11 @@ fn a_service_releases_a_group_when_argo_cd_reports_it_and_not_before() {
         let is_asked = annotations.is_some_and(|annotations| annotations.remove(REFRESH).is_some());
         if is_asked { vec![(APPLICATIONS, compared)] } else { Vec::new() }
     });
-    let service = fleet.hosted.start_by(fleet.command(), "mirror", "1", &["--context", "hub"]);
+    let slack = Slack::start().unwrap();
+    let mut command = fleet.command();
+    command.env("FLEETWRIGHT_SLACK_API", slack.api()).env("FLEETWRIGHT_SLACK_TOKEN", slack::TOKEN);
+    command.env("FLEETWRIGHT_SLACK_CHANNEL", slack::CHANNEL);
+    let service = fleet.hosted.start_by(command, "mirror", "1", &["--context", "hub"]);
     let shows = |what: &str| fleet.hosted.wait_until(what, |_| fleet.orders().contains(what));
     shows("#2 pending: waits until #1 is merged");
     fleet.merge(1);
@@ -267,6 +272,20 @@ fn a_service_releases_a_group_when_argo_cd_reports_it_and_not_before() {
     shows("#2 failure: stopped by control: control-argo-cd: it is Degraded");
     fleet.health("control-argo-cd", "Healthy", Duration::from_secs(1));
     shows("#2 success: what comes first is merged, synced and healthy");
+    let titles = || -> Vec<String> {
+        let of = |message: &slack::Message| {
+            format!("{} {}", if message.thread.is_some() { "↳" } else { "#" }, message.text)
+        };
+        slack.state().messages.iter().map(of).collect()
+    };
+    fleet.hosted.wait_until("the last notice", |_| titles().contains(&"# control: deployed".to_owned()));
+    assert_snapshot!(titles().join("\n"), @"
+    # control: replaced before it was done
+    ↳ control: replaced before it was done
+    # control: deployed
+    ↳ control: not deployed
+    ↳ control: deployed
+    ");
     assert_eq!(service.stop().0, Some(0));
 }
 
