@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use serde_json::{Value, json};
 use testkit::github::{self, GitHub};
 
+use crate::case::case;
 use crate::repo::Told;
 use crate::world::{World, text};
 
@@ -84,9 +85,9 @@ impl Waves {
 fn what_fails_on_the_canary_is_never_released_to_the_rest() {
     let waves = Waves::start();
     waves.merge("control");
-    waves.world.settle(&["control"]);
+    waves.world.settle(&["--group", "control"]);
     waves.merge("canary");
-    waves.world.settle(&["control", "app"]);
+    waves.world.settle(&["--group", "canary"]);
     waves.run();
     let (rest, order) = waves.order("rest").unwrap();
     assert_eq!(order, "success: what comes first is merged, synced and healthy");
@@ -95,18 +96,20 @@ fn what_fails_on_the_canary_is_never_released_to_the_rest() {
     waves.world.repo.write(APP, facts.trim_end().to_owned() + CRASH);
     waves.world.repo.commit("Let pods crash");
     waves.merge("canary");
-    let mut orders = Vec::new();
-    for round in 0..RUNS {
-        waves.run();
-        waves.github.advance(std::time::Duration::from_hours(1));
-        orders.extend(waves.order("rest").filter(|(number, _)| *number == rest).map(|(_, order)| order));
-        if round % 10 == 0 {
-            waves.world.refresh();
+    case("Cross-cluster", "one hundred runs while the canary fails: the rest is never released", || {
+        let mut orders = Vec::new();
+        for round in 0..RUNS {
+            waves.run();
+            waves.github.advance(std::time::Duration::from_hours(1));
+            orders.extend(waves.order("rest").filter(|(number, _)| *number == rest).map(|(_, order)| order));
+            if round % 10 == 0 {
+                waves.world.refresh();
+            }
         }
-    }
-    assert_eq!(orders.len(), RUNS);
-    let released: Vec<_> = orders.iter().filter(|order| order.starts_with("success")).collect();
-    assert!(released.is_empty(), "{released:?}");
+        assert_eq!(orders.len(), RUNS);
+        let released: Vec<_> = orders.iter().filter(|order| order.starts_with("success")).collect();
+        assert!(released.is_empty(), "{released:?}");
+    });
     let applications = waves.world.rig.applications().unwrap();
     let agent = applications.iter().find(|it| text(it, "/metadata/name") == "app-prometheus-agent").unwrap();
     assert_ne!(text(agent, "/status/health/status"), "Healthy", "{agent}");
@@ -115,7 +118,7 @@ fn what_fails_on_the_canary_is_never_released_to_the_rest() {
     waves.world.repo.write(APP, facts);
     waves.world.repo.commit("Let pods run again");
     waves.merge("canary");
-    waves.world.settle(&["app"]);
+    waves.world.settle(&["--group", "canary"]);
     waves.run();
     assert_eq!(waves.order("rest").unwrap().1, "success: what comes first is merged, synced and healthy");
     let deployments = waves.github.state().deployments.clone();
