@@ -1,10 +1,9 @@
 //! The commits that made folders what they are.
 
-use std::collections::BTreeMap;
-
 use git2::Oid;
 
 use crate::git::error::GitError;
+use crate::git::objects::differences::Sides;
 use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
 
@@ -29,7 +28,7 @@ impl Repository {
             let Ok(tree) = self.tree_at(at) else { break };
             let id = tree.get_name(root).map(|entry| entry.id());
             if let Some((newer, changed)) = newer.filter(|(_, newer)| *newer != id) {
-                for name in self.changed_names(changed, id)? {
+                for name in self.changed_names([changed, id])? {
                     if let Some(slot) = set_of(&name).and_then(|set| found.get_mut(set)) {
                         slot.get_or_insert(newer);
                     }
@@ -44,20 +43,13 @@ impl Repository {
         Ok(found.into_iter().map(|found| found.unwrap_or(oldest)).collect())
     }
 
-    /// Returns the names of the entries that differ between two folders.
-    fn changed_names(&self, one: Option<Oid>, two: Option<Oid>) -> Result<Vec<String>, GitError> {
-        let entries = |id: Option<Oid>| -> Result<BTreeMap<String, Oid>, GitError> {
-            let Some(tree) = id.and_then(|id| self.inner.find_tree(id).ok()) else {
-                return Ok(BTreeMap::new());
-            };
-            Ok(tree
-                .iter()
-                .map(|it| (String::from_utf8_lossy(it.name_bytes()).into_owned(), it.id()))
-                .collect())
-        };
-        let (one, two) = (entries(one)?, entries(two)?);
-        let names = one.keys().chain(two.keys().filter(|name| !one.contains_key(*name)));
-        Ok(names.filter(|name| one.get(*name) != two.get(*name)).cloned().collect())
+    /// Returns the names of the entries that differ between two folders. What cannot be read as one has no entries.
+    fn changed_names(&self, folders: [Option<Oid>; 2]) -> Result<Vec<String>, GitError> {
+        let folders = folders.map(|id| id.filter(|id| self.inner.find_tree(*id).is_ok()));
+        let entries = self.changed_entries(folders).map_err(self.failed("compare two folders"))?;
+        let is_changed = |[old, new]: &Sides| old.map(|(_, id)| id) != new.map(|(_, id)| id);
+        let changed = entries.iter().filter(|(_, sides)| is_changed(sides));
+        Ok(changed.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect())
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Entry {
     pub id: BlobId,
 }
 
+/// What each of two folders has under a name: the mode and the id.
+pub(in crate::git) type Sides = [Option<(i32, Oid)>; 2];
+
 /// An entry that differs between two revisions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -123,17 +126,7 @@ impl Repository {
             if trees[0] == trees[1] {
                 continue;
             }
-            let [old, new] = trees.map(|tree| tree.map(|id| self.inner.find_tree(id)).transpose());
-            let (old, new) = (old?, new?);
-            let mut names: BTreeMap<Vec<u8>, [Option<(i32, Oid)>; 2]> = BTreeMap::new();
-            for (side, tree) in [&old, &new].into_iter().enumerate() {
-                for entry in tree.iter().flat_map(|tree| tree.iter()) {
-                    let what = Some((entry.filemode_raw(), entry.id()));
-                    names.entry(entry.name_bytes().to_vec()).or_default()[side] = what;
-                }
-            }
-            names.retain(|_, [old, new]| old != new);
-            for (name, sides) in names {
+            for (name, sides) in self.changed_entries(trees)? {
                 let path = format!("{prefix}{}", String::from_utf8_lossy(&name));
                 let folders = sides.map(|side| side.filter(|(mode, _)| is_folder(*mode)).map(|(_, id)| id));
                 let leaf =
@@ -146,6 +139,24 @@ impl Repository {
             }
         }
         Ok(found)
+    }
+
+    /// Returns the entries that differ between two folders, by name, with their modes and ids. What is in a folder below
+    /// is not read.
+    pub(in crate::git) fn changed_entries(
+        &self,
+        folders: [Option<Oid>; 2],
+    ) -> Result<BTreeMap<Vec<u8>, Sides>, git2::Error> {
+        let mut entries: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
+        for (side, folder) in folders.into_iter().enumerate() {
+            let tree = folder.map(|id| self.inner.find_tree(id)).transpose()?;
+            for entry in tree.iter().flat_map(|tree| tree.iter()) {
+                let what = Some((entry.filemode_raw(), entry.id()));
+                entries.entry(entry.name_bytes().to_vec()).or_default()[side] = what;
+            }
+        }
+        entries.retain(|_, [old, new]| old != new);
+        Ok(entries)
     }
 
     /// Returns what stands at a path in a revision, if it is no folder.
