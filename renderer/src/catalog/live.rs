@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::interface::{Condition, Setting, ValuePath};
 use super::placement::Placement;
 use crate::key_path::{Step, key};
+use crate::span;
 
 /// A check on live clusters: one question about each cluster that it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -185,15 +186,7 @@ impl Span {
     /// Returns how many seconds it is; none if a fact that was filled in is no span.
     #[must_use]
     pub fn seconds(&self) -> Option<i64> {
-        let unit = self.0.chars().next_back()?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            _ => return None,
-        };
-        self.0.strip_suffix(unit)?.parse::<u32>().ok().map(|number| i64::from(number) * seconds)
+        span::parse(&self.0).map(|(number, seconds)| i64::from(number) * i64::from(seconds))
     }
 }
 

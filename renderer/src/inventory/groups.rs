@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::role::Role;
 use crate::path::{GroupName, NameError};
+use crate::span;
 
 /// The groups of a fleet, in the order of their release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,8 +65,6 @@ pub struct ClusterChoice {
 
 impl Soak {
     const HINT: &str = "write a number up to 9999 and a unit: `90s`, `30m`, `2h` or `1d`";
-    /// The units with their seconds, the largest first.
-    const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
     /// Returns how long it is.
     #[must_use]
@@ -79,21 +78,21 @@ impl TryFrom<String> for Soak {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let read = || {
-            let unit = text.chars().last()?;
-            let (_, seconds) = Self::UNITS.into_iter().find(|(name, _)| *name == unit)?;
-            let number: u16 = text.strip_suffix(unit)?.parse().ok()?;
-            Some(Self(Duration::from_secs(u64::from(number) * seconds)))
+            let (number, seconds) = span::parse(&text)?;
+            let number = u16::try_from(number).ok()?;
+            Some(Self(Duration::from_secs(u64::from(number) * u64::from(seconds))))
         };
         read().ok_or(Self::HINT)
     }
 }
 
 impl From<Soak> for String {
-    fn from(Soak(span): Soak) -> Self {
-        let seconds = span.as_secs();
-        let fits = |(_, unit): &&(char, u64)| seconds % unit == 0;
-        let (name, unit) = Soak::UNITS.iter().find(fits).expect("each number of seconds is one of seconds");
-        format!("{}{name}", seconds / unit)
+    fn from(Soak(duration): Soak) -> Self {
+        let seconds = duration.as_secs();
+        let fits = |(_, unit): &(char, u32)| seconds % u64::from(*unit) == 0;
+        let (name, unit) =
+            span::UNITS.into_iter().find(fits).expect("each number of seconds is one of seconds");
+        format!("{}{name}", seconds / u64::from(unit))
     }
 }
 
