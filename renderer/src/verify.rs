@@ -3,7 +3,7 @@
 //!
 //! Says what to ask and where; knows nothing of how it is asked, and judges no answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::catalog::{
@@ -101,10 +101,10 @@ pub fn checks(
     is_selected: impl Fn(&Cluster) -> bool,
 ) -> Result<Vec<Check>, Vec<Problem>> {
     let clusters = rendered.inventory.clusters.values().filter(|cluster| is_selected(cluster));
-    let mut checks = Vec::new();
+    let (mut checks, mut endpoints) = (Vec::new(), Endpoints { rendered, known: BTreeMap::new() });
     for cluster in clusters {
         checks.extend(own(rendered, cluster));
-        checks.extend(of_addons(rendered, cluster)?);
+        checks.extend(of_addons(&mut endpoints, cluster)?);
     }
     Ok(checks)
 }
@@ -140,7 +140,21 @@ fn documents(file: &RenderedFile) -> Vec<Value> {
     nodes.iter().filter_map(|node| yaml::interpret(node).ok()).collect()
 }
 
-fn of_addons(rendered: &Rendered, cluster: &Cluster) -> Result<Vec<Check>, Vec<Problem>> {
+/// What answers queries about signals. All spokes of a hub ask there, so each is worked out once.
+struct Endpoints<'r> {
+    rendered: &'r Rendered,
+    known: BTreeMap<(ClusterName, String), Option<Endpoint>>,
+}
+
+impl Endpoints<'_> {
+    fn get(&mut self, cluster: &Cluster, signal: &str) -> Option<Endpoint> {
+        let key = (cluster.name.clone(), signal.to_owned());
+        self.known.entry(key).or_insert_with(|| endpoint(self.rendered, cluster, signal)).clone()
+    }
+}
+
+fn of_addons(endpoints: &mut Endpoints<'_>, cluster: &Cluster) -> Result<Vec<Check>, Vec<Problem>> {
+    let rendered = endpoints.rendered;
     let hub = rendered.inventory.hub_of(cluster).map_or(cluster, |hub| hub);
     let mut checks = Vec::new();
     let on = rendered.catalog.addons.values().filter(|addon| addon.is_on(cluster));
@@ -152,21 +166,21 @@ fn of_addons(rendered: &Rendered, cluster: &Cluster) -> Result<Vec<Check>, Vec<P
                 addon: Some(addon.name.clone()),
                 name,
                 about,
-                question: question(rendered, (cluster, hub), ask),
+                question: question(endpoints, (cluster, hub), ask),
             },
         ));
     }
     Ok(checks)
 }
 
-fn question(rendered: &Rendered, (cluster, hub): (&Cluster, &Cluster), ask: Ask) -> Question {
+fn question(endpoints: &mut Endpoints<'_>, (cluster, hub): (&Cluster, &Cluster), ask: Ask) -> Question {
     let query = match ask {
         Ask::Objects(objects) => return Question::Objects(objects),
         Ask::Query(query) => query,
     };
-    let at = |of: Asked, signal: String, text: String| {
+    let mut at = |of: Asked, signal: String, text: String| {
         let asked = if of == Asked::Hub { hub } else { cluster };
-        let endpoint = endpoint(rendered, asked, &signal);
+        let endpoint = endpoints.get(asked, &signal);
         QueryAt { cluster: asked.name.clone(), signal, endpoint, text }
     };
     Question::Query(Box::new(LiveQuery {
