@@ -6,7 +6,7 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedCluster, NamedContext};
 use tokio::time::timeout;
 
-use super::client::Client;
+use super::client::connection;
 use super::error::{ClusterError, ClusterErrorKind};
 use super::kind::ABSENT;
 
@@ -67,12 +67,12 @@ pub async fn ask_context(name: &str) -> Option<Result<(), ClusterError>> {
 async fn ask(mut config: Config) -> Result<(), ClusterError> {
     config.auth_info = AuthInfo::default();
     let place = config.cluster_url.to_string();
-    let client = Client::new(config, place)?;
-    match timeout(LONGEST, client.inner.apiserver_version()).await {
-        Err(_) => Err(ClusterError::no_answer(&client.place, LONGEST)),
+    let client = connection(config, &place)?;
+    match timeout(LONGEST, client.apiserver_version()).await {
+        Err(_) => Err(ClusterError::no_answer(&place, LONGEST)),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let error = ClusterError::of_kube("ask for the version", &client.place, ABSENT, &error);
+            let error = ClusterError::of_kube("ask for the version", &place, ABSENT, &error);
             let is_answer = !matches!(error.kind, ClusterErrorKind::Transient | ClusterErrorKind::Stalled);
             if is_answer { Ok(()) } else { Err(error) }
         }

@@ -69,18 +69,13 @@ impl Client {
     }
 
     pub(super) fn new(mut config: Config, place: String) -> Result<Self, ClusterError> {
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
         [&config.auth_info.token, &config.auth_info.password]
             .into_iter()
             .flatten()
             .for_each(secrets::remember);
-        let client = |config| {
-            let client = kube::Client::try_from(config);
-            client.map_err(|error| ClusterError::of_kube("set up the connection", &place, ABSENT, &error))
-        };
-        let (inner, is_anonymous) = (client(config.clone())?, is_anonymous(&config.auth_info));
+        let (inner, is_anonymous) = (connection(config.clone(), &place)?, is_anonymous(&config.auth_info));
         config.default_retry = false;
-        let once = client(config)?;
+        let once = connection(config, &place)?;
         Ok(Self { inner, once, place, is_anonymous })
     }
 
@@ -169,6 +164,13 @@ impl Client {
             error,
         )
     }
+}
+
+/// Sets up a connection, which is not made before something is asked.
+pub(super) fn connection(mut config: Config, place: &str) -> Result<kube::Client, ClusterError> {
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let client = kube::Client::try_from(config);
+    client.map_err(|error| ClusterError::of_kube("set up the connection", place, ABSENT, &error))
 }
 
 fn is_anonymous(user: &AuthInfo) -> bool {
