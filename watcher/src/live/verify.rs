@@ -14,7 +14,7 @@ use crate::backoff::Backoff;
 use crate::cluster::{Client, ClusterError, ClusterErrorKind, ServiceRequest};
 use crate::error::CommandError;
 use crate::events::{Cancel, Stopped};
-use crate::verify::{self, Finding, Sample, Verdict};
+use crate::verify::{self, Finding, Found, Sample, Verdict};
 
 /// How many questions are asked at once.
 const AT_ONCE: usize = 16;
@@ -27,9 +27,6 @@ const TENANT: &str = "X-Scope-OrgID";
 
 /// The clusters that can be asked, by their names.
 pub struct Clusters(BTreeMap<ClusterName, Result<Client, ClusterError>>);
-
-/// A verdict, and what was found.
-type Found = (Verdict, String);
 
 impl Clusters {
     /// Returns how the clusters are reached that checks ask: the hub by its client, each other one by the context of the

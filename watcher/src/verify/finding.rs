@@ -45,7 +45,7 @@ impl Verdict {
 }
 
 /// A verdict, and what was found.
-pub(super) type Found = (Verdict, String);
+pub type Found = (Verdict, String);
 
 /// What was found of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +74,7 @@ impl fmt::Display for Finding {
 impl Finding {
     /// Returns what was found of a check.
     #[must_use]
-    pub fn of(check: &Check, (verdict, found): (Verdict, String)) -> Self {
+    pub fn of(check: &Check, (verdict, found): Found) -> Self {
         Self {
             cluster: check.cluster.to_string(),
             addon: check.addon.as_ref().map(ToString::to_string),

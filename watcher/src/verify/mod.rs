@@ -11,7 +11,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub use finding::{Finding, Verdict, counts};
+pub use finding::{Finding, Found, Verdict, counts};
 pub use objects::{Object, objects};
 pub use own::{addresses, nodes};
 pub use samples::{Sample, has_result, read, results};
