@@ -1,8 +1,8 @@
 //! A deployment: a revision is followed until a group runs it, and what became of it is reported wherever people look.
 //!
 //! Argo CD deploys; this waits for it, after the groups that come first, and then asks the clusters what has to hold of
-//! them. The result follows from git and from what Argo CD
-//! reports; a report that does not arrive is a warning, and changes nothing of it.
+//! them. The result follows from git and from what these report; a report that does not arrive is a warning, and changes
+//! nothing of it.
 
 mod actions;
 mod notices;

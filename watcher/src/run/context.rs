@@ -4,6 +4,7 @@ use renderer::path::GroupName;
 use renderer::plan::Budget;
 
 use super::worker::WorkerSettings;
+use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::Forge;
 use crate::git::{Repository, Revision, Upstream};
@@ -58,6 +59,21 @@ pub(super) struct Base {
 impl<'a> Context<'a> {
     pub const fn repository(&self) -> &'a Repository {
         self.upstream.repository()
+    }
+}
+
+/// Lets `log` report a failure that only a person can end, and goes on without a result: it must keep nothing else
+/// waiting. What is worth another try is passed on.
+pub(super) fn unless_lasting<T>(
+    result: Result<T, CommandError>,
+    log: impl FnOnce(&CommandError),
+) -> Result<Option<T>, CommandError> {
+    match result {
+        Err(error) if !error.is_transient() => {
+            log(&error);
+            Ok(None)
+        }
+        result => result.map(Some),
     }
 }
 

@@ -12,7 +12,7 @@ use renderer::snapshot::OUTPUT;
 use tracing::warn;
 
 use super::changes::GroupPlan;
-use super::context::{Base, Context, head_of};
+use super::context::{Base, Context, head_of, unless_lasting};
 use super::describe::text::code;
 use super::head::Head;
 use super::planner::Planner;
@@ -77,15 +77,17 @@ impl Heads {
             if self.reported.get(&report.group) == Some(&now) {
                 continue;
             }
-            match report_head(run, number, report).map_err(CommandError::from) {
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => warn!(
-                    pull_request.number = number,
-                    hint = error.hint(),
-                    "could not report on the head of pull request #{number}: {}",
-                    error.message()
-                ),
-                Ok(()) => drop(self.reported.insert(report.group.clone(), now)),
+            let is_reported =
+                unless_lasting(report_head(run, number, report).map_err(CommandError::from), |error| {
+                    warn!(
+                        pull_request.number = number,
+                        hint = error.hint(),
+                        "could not report on the head of pull request #{number}: {}",
+                        error.message()
+                    );
+                })?;
+            if is_reported.is_some() {
+                self.reported.insert(report.group.clone(), now);
             }
         }
         Ok(())

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use renderer::plan::markdown::code;
 use tracing::warn;
 
-use super::context::Context;
-use crate::argocd::{self, DesiredFleet, Rollout, Wave};
+use super::context::{Context, unless_lasting};
+use crate::argocd::{self, DesiredFleet, Wave};
 use crate::deploy::{Ending, Notices, Outcome, Subject, standing_of};
 use crate::error::CommandError;
 use crate::forge::{Deployment, DeploymentStatus};
@@ -48,42 +48,51 @@ impl Rollouts {
         for (watched, standing) in watched.iter().zip(standings) {
             let last = self.reported.get(&watched.group);
             let is_known = last.is_some_and(|it| it.revision == watched.revision && it.standing == *standing);
-            if is_known || standing.rollout.applications.is_empty() {
-                continue;
+            if !is_known && !standing.rollout.applications.is_empty() {
+                self.report_group(run, fleet, watched, standing)?;
             }
-            let (group, is_news) = (&watched.group, last.is_some());
-            let same = last.filter(|last| last.revision == watched.revision);
-            let pull = match same {
-                Some(same) => same.pull,
-                None => logged(group, begin(run, watched, last))?.flatten(),
-            };
-            if let Some(number) = pull {
-                logged(group, comment(run, number, watched, standing))?;
-            }
-            let subject = Subject::read(run.repository(), watched.revision, fleet, group);
-            let (subject, ending) =
-                (logged(group, subject.map_err(CommandError::from))?, outcome(standing).map(Ok));
-            if let Some(subject) = &subject {
-                logged(group, deploy(run, subject, ending.as_ref()))?;
-            }
-            let mut notices = match self.reported.remove(group) {
-                Some(same) if same.revision == watched.revision => same.notices,
-                other => {
-                    other
-                        .and_then(|other| other.notices)
-                        .into_iter()
-                        .for_each(|it| it.replaced(watched.revision));
-                    None
-                }
-            };
-            if let Some(subject) = subject {
-                let begin = || Notices::begin(subject, run.forge.web(), ending.as_ref(), is_news);
-                notices.get_or_insert_with(begin).post(ending.as_ref());
-            }
-            let standing = standing.clone();
-            let reported = Reported { revision: watched.revision, pull, standing, notices };
-            self.reported.insert(group.clone(), reported);
         }
+        Ok(())
+    }
+
+    fn report_group(
+        &mut self,
+        run: &Context<'_>,
+        fleet: &DesiredFleet,
+        watched: &Watched,
+        standing: &Standing,
+    ) -> Result<(), CommandError> {
+        let Watched { group, revision, .. } = watched;
+        let (last, ending) = (self.reported.get(group), ending(standing));
+        let is_news = last.is_some();
+        let pull = match last.filter(|last| last.revision == *revision) {
+            Some(same) => same.pull,
+            None => logged(group, begin(run, watched, last))?.flatten(),
+        };
+        if let Some(number) = pull {
+            let text = text(watched, standing, ending.as_ref(), SystemTime::now());
+            let commented = run.forge.comment(number, &kind(group), &text, true);
+            logged(group, commented.map_err(CommandError::from))?;
+        }
+        let subject = Subject::read(run.repository(), *revision, fleet, group);
+        let subject = logged(group, subject.map_err(CommandError::from))?;
+        if let Some(subject) = &subject {
+            logged(group, deploy(run, subject, ending.as_ref()))?;
+        }
+        let mut notices = match self.reported.remove(group) {
+            Some(Reported { notices, revision: of, .. }) if of == *revision => notices,
+            Some(Reported { notices: Some(notices), .. }) => {
+                notices.replaced(*revision);
+                None
+            }
+            _ => None,
+        };
+        if let Some(subject) = subject {
+            let begin = || Notices::begin(subject, run.forge.web(), ending.as_ref(), is_news);
+            notices.get_or_insert_with(begin).post(ending.as_ref());
+        }
+        let reported = Reported { revision: *revision, pull, standing: standing.clone(), notices };
+        self.reported.insert(group.clone(), reported);
         Ok(())
     }
 }
@@ -109,23 +118,14 @@ fn kind(group: &str) -> String {
     format!("rollout-{group}")
 }
 
-fn comment(
-    run: &Context<'_>,
-    number: u64,
-    watched: &Watched,
-    standing: &Standing,
-) -> Result<(), CommandError> {
-    Ok(run.forge.comment(number, &kind(&watched.group), &text(watched, standing, SystemTime::now()), true)?)
-}
-
-fn text(Watched { group, revision, .. }: &Watched, standing: &Standing, now: SystemTime) -> String {
-    let outcome = outcome(standing);
-    let headline = match &outcome {
-        Some(outcome) => outcome.headline(*revision),
-        None => argocd::progress(&standing.rollout, &revision.short()),
+fn text(watched: &Watched, standing: &Standing, ending: Option<&Ending>, now: SystemTime) -> String {
+    let Watched { group, revision, .. } = watched;
+    let headline = match ending {
+        Some(Ok(outcome)) => outcome.headline(*revision),
+        _ => argocd::progress(&standing.rollout, &revision.short()),
     };
     let mut text = format!("{}: {}\n", code(group), code(&headline));
-    if !matches!(outcome, Some(Outcome::Done(..))) {
+    if !matches!(ending, Some(Ok(Outcome::Done(..)))) {
         text = format!("{text}\n{}", argocd::markdown(&standing.rollout, now));
     }
     if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
@@ -147,23 +147,18 @@ fn deploy(run: &Context<'_>, subject: &Subject, ending: Option<&Ending>) -> Resu
 }
 
 /// Returns how a rollout has ended, if it has.
-fn outcome(Standing { wave, rollout }: &Standing) -> Option<Outcome> {
-    let rollout: Rollout = rollout.clone();
+fn ending(Standing { wave, rollout }: &Standing) -> Option<Ending> {
     match wave {
-        Wave::Released | Wave::Soaking(_) => Some(Outcome::Done(rollout, Vec::new())),
-        Wave::Stopped(_) => Some(Outcome::Failed(rollout)),
+        Wave::Released | Wave::Soaking(_) => Some(Ok(Outcome::Done(rollout.clone(), Vec::new()))),
+        Wave::Stopped(_) => Some(Ok(Outcome::Failed(rollout.clone()))),
         Wave::Open => None,
     }
 }
 
 /// Logs a failure that only a person can end, and goes on.
 fn logged<T>(group: &str, result: Result<T, CommandError>) -> Result<Option<T>, CommandError> {
-    match result {
-        Err(error) if !error.is_transient() => {
-            let message = error.message();
-            warn!(group, hint = error.hint(), "could not report the rollout of `{group}`: {message}");
-            Ok(None)
-        }
-        result => result.map(Some),
-    }
+    unless_lasting(result, |error| {
+        let message = error.message();
+        warn!(group, hint = error.hint(), "could not report the rollout of `{group}`: {message}");
+    })
 }

@@ -17,7 +17,7 @@ use renderer::path::GroupName;
 use renderer::snapshot::{ENVIRONMENTS, OUTPUT, TEMPLATES};
 use tracing::{info, warn};
 
-use super::context::{BRANCH_PREFIX, Context, Settings, head_of};
+use super::context::{BRANCH_PREFIX, Context, Settings, head_of, unless_lasting};
 use super::describe::Links;
 use super::gate::{Folders, Gate, PAUSE_LABEL};
 use super::heads::Heads;
@@ -139,14 +139,10 @@ impl Reviews {
 /// Logs a failure that only a person can end, and goes on: one conversation that is locked must not keep the
 /// others from their verdicts.
 fn logged<T>(result: Result<T, CommandError>, proposed: &ProposedHead) -> Result<Option<T>, CommandError> {
-    match result {
-        Err(error) if !error.is_transient() => {
-            let (name, message) = (proposed.to_string(), error.message());
-            warn!(proposed = name, hint = error.hint(), "could not review {name}: {message}");
-            Ok(None)
-        }
-        result => result.map(Some),
-    }
+    unless_lasting(result, |error| {
+        let (name, message) = (proposed.to_string(), error.message());
+        warn!(proposed = name, hint = error.hint(), "could not review {name}: {message}");
+    })
 }
 
 impl Reviewer<'_> {
