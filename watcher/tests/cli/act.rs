@@ -47,7 +47,7 @@ fn run(office: &Office, workflow: &str, (event, timeout): (&str, &str)) -> (bool
         .args(["--secret", &format!("HUB_KUBECONFIG={}", office.hub.server.kubeconfig())])
         .args(["--secret", &format!("SLACK_TOKEN={}", slack::TOKEN)])
         .args(["--secret", &format!("GITHUB_TOKEN={}", github::ACTIONS_TOKEN)])
-        .args(["--var", "SLACK_CHANNEL_CONTROL=#deployments", "--var", "SLACK_CHANNEL_APP=#deployments"])
+        .args(["--var", "SLACK_CHANNEL=#deployments"])
         .args(["--env", &format!("GITHUB_API_URL={}", office.github.url())])
         .args(["--env", &format!("FLEETWRIGHT_SLACK_API={}", office.slack.api())])
         .output()
@@ -62,8 +62,12 @@ fn office() -> Office {
     let office = Office::new();
     let repo = &office.hub.repo;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github");
-    for file in ["workflows/deploy-control.yml", "workflows/deploy-app.yml", "actions/fleetwright/action.yml"]
-    {
+    for file in [
+        "workflows/deploy.yml",
+        "workflows/deploy-control.yml",
+        "workflows/deploy-app.yml",
+        "actions/fleetwright/action.yml",
+    ] {
         repo.write(&format!(".github/{file}"), fs::read(source.join(file)).unwrap());
     }
     repo.commit("Add the workflows");
