@@ -1,7 +1,7 @@
 //! A client of an API server, as far as tests ask it something.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,6 +242,13 @@ pub(super) fn answers(address: &str) -> bool {
 /// Returns what a program on this machine answers at an address without encryption.
 pub(super) fn fetch(address: &str, query: &[(&str, &str)]) -> Result<Value> {
     Ok(read(agent(TlsConfig::default()).get(address).query_pairs(query.iter().copied()).call())?)
+}
+
+/// Returns the names of the series that a program on this machine exposes.
+pub(super) fn exposed(address: &str) -> Result<BTreeSet<String>> {
+    let text = agent(TlsConfig::default()).get(address).call()?.body_mut().read_to_string()?;
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    Ok(samples.filter_map(|line| line.split(['{', ' ']).next()).map(str::to_owned).collect())
 }
 
 /// Sends JSON to a program on this machine.

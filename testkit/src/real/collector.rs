@@ -1,6 +1,7 @@
 //! The OpenTelemetry collector, with what the platform configures and what its chart adds.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
 use super::COLLECTOR;
-use super::client::{answers, post};
+use super::client::{answers, exposed, post};
 use super::process::{Folder, Process, arguments};
 
 /// A running collector; it stops when it is dropped.
@@ -48,16 +49,33 @@ impl Collector {
 
     /// Runs a collector that takes traces at an address, as the hub does, and writes them into its log.
     pub fn receiving(address: &str) -> Result<Self> {
-        let pipeline = json!({"receivers": ["otlp"], "exporters": ["debug"]});
-        let pipelines = json!({"traces": pipeline, "metrics": null, "logs": null});
-        let service = json!({"pipelines": pipelines});
+        Self::taking("traces", address)
+    }
+
+    /// Runs a collector at an address that answers there, and takes no traces.
+    pub fn refusing(address: &str) -> Result<Self> {
+        Self::taking("logs", address)
+    }
+
+    fn taking(signal: &str, address: &str) -> Result<Self> {
+        let pipelines = json!({"traces": null, "metrics": null, "logs": null, signal: {
+            "receivers": ["otlp"], "exporters": ["debug"],
+        }});
         let exporters = json!({"debug": {"verbosity": "detailed"}});
-        Self::start(&json!({"config": {"service": service, "exporters": exporters}}), address)
+        Self::start(
+            &json!({"config": {"service": {"pipelines": pipelines}, "exporters": exporters}}),
+            address,
+        )
     }
 
     /// Sends it traces as a workload does, in the JSON of OTLP.
     pub fn take(&self, traces: &Value) -> Result<()> {
         post(&format!("http://{}:4318/v1/traces", self.pod), traces)
+    }
+
+    /// Returns the names of the series that it exposes.
+    pub fn exposed(&self) -> Result<BTreeSet<String>> {
+        exposed(&format!("http://{}:8888/metrics", self.pod))
     }
 
     /// Returns what it has logged.

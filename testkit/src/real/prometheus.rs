@@ -2,6 +2,7 @@
 //! configuration and its command line, and the real Prometheus runs with them in the place of the pod.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use flate2::read::GzDecoder;
 use serde_json::{Map, Value, json};
 
 use super::api_server::ApiServer;
-use super::client::{Client, answers, fetch};
+use super::client::{Client, answers, exposed, fetch};
 use super::process::{Folder, Process, arguments, free_ports, wait_until};
 use super::{PROMETHEUS, definitions};
 
@@ -88,6 +89,20 @@ impl Prometheus {
         found.map(|series| Ok(text(series, "/value/1")?.parse()?)).collect()
     }
 
+    /// Returns the names of the series that it exposes.
+    pub fn exposed(&self) -> Result<BTreeSet<String>> {
+        exposed(&format!("{}/metrics", self.url))
+    }
+
+    /// Returns the names of the series that a query reads.
+    pub fn series_of(&self, query: &str) -> Result<BTreeSet<String>> {
+        let answer = self.ask("parse_query", &[("query", query)])?;
+        ensure!(answer["status"] == "success", "`{query}`: {answer}");
+        let mut names = BTreeSet::new();
+        read_names(&answer["data"], &mut names);
+        Ok(names)
+    }
+
     /// Kills it; what it knows stays on its disk.
     pub fn kill(&self) -> Result<()> {
         self.process.borrow_mut().kill()
@@ -98,6 +113,20 @@ impl Prometheus {
         let mut process = self.process.borrow_mut();
         process.start_again()?;
         process.wait_until("Prometheus was ready again", || answers(&format!("{}/-/ready", self.url)))
+    }
+}
+
+/// Collects the names of all selectors in a parsed query.
+fn read_names(node: &Value, names: &mut BTreeSet<String>) {
+    match node {
+        Value::Object(fields) => {
+            if matches!(node["type"].as_str(), Some("vectorSelector" | "matrixSelector")) {
+                names.extend(node["name"].as_str().map(str::to_owned));
+            }
+            fields.values().for_each(|value| read_names(value, names));
+        }
+        Value::Array(items) => items.iter().for_each(|item| read_names(item, names)),
+        _ => {}
     }
 }
 

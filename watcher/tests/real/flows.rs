@@ -15,20 +15,20 @@ use crate::case::case;
 use crate::repo::Repo;
 use crate::world::text;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 const PART: &str = "Data flow";
-const NAMESPACE: &str = "monitoring";
+pub const NAMESPACE: &str = "monitoring";
 /// The Service of Prometheus on the hub, as its chart names it.
 const HUB_SERVICE: &str = "kube-prometheus-stack-prometheus";
 
 /// The shipped platform with its addresses in a network that leads to this machine alone, rendered.
-struct Platform {
+pub struct Platform {
     repo: Repo,
-    network: String,
+    pub network: String,
 }
 
 impl Platform {
-    fn rendered() -> Self {
+    pub fn rendered() -> Self {
         // One that no other run of these tests has at the same time.
         let network = format!("127.{}.64", 64 + process::id() % 128);
         let repo = Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
@@ -44,8 +44,19 @@ impl Platform {
         Self { repo, network }
     }
 
-    fn values(&self, addon: &str) -> Value {
+    pub fn values(&self, addon: &str) -> Value {
         serde_yaml::from_str(&self.repo.read(&format!("argocd-apps/{addon}/values.yaml"))).unwrap()
+    }
+
+    /// Returns where the hub's Prometheus listens.
+    pub fn hub(&self) -> SocketAddr {
+        let service = &self.values("control/kube-prometheus-stack")["prometheus"]["service"];
+        format!("{}:{}", text(service, "/loadBalancerIP"), service["port"]).parse().unwrap()
+    }
+
+    /// Returns an address of a spoke.
+    pub fn spoke(&self, host: u8) -> String {
+        format!("{}.{host}", self.network)
     }
 
     /// Returns the verdict of `fleetwright verify` on a check of the spoke. Nobody answers for its logs and traces, so all in
@@ -72,7 +83,7 @@ impl Platform {
 }
 
 /// An API server with what the operator asks for: a namespace, and the class of the volumes.
-fn cluster(name: &str) -> ApiServer {
+pub fn cluster(name: &str) -> ApiServer {
     let server = ApiServer::start(name).unwrap();
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     server.client().apply(&namespace, "").unwrap();
@@ -87,7 +98,7 @@ fn cluster(name: &str) -> ApiServer {
 }
 
 /// Lets a Prometheus scrape a target every second.
-fn scrape(client: &Client, target: SocketAddr) {
+pub fn scrape(client: &Client, target: SocketAddr) {
     let object = json!({
         "apiVersion": "monitoring.coreos.com/v1alpha1",
         "kind": "ScrapeConfig",
@@ -102,7 +113,7 @@ fn scrape(client: &Client, target: SocketAddr) {
     client.apply(&object, NAMESPACE).unwrap();
 }
 
-fn wait_for_series(prometheus: &Prometheus, query: &str) {
+pub fn wait_for_series(prometheus: &Prometheus, query: &str) {
     wait_until(PATIENCE, query, || Ok(!prometheus.query(query)?.is_empty())).unwrap();
 }
 
@@ -112,10 +123,9 @@ fn metrics_of_a_spoke_are_on_the_hub_with_its_name_also_after_the_hub_was_away()
     let platform = Platform::rendered();
     let (control, app) = (cluster("control"), cluster("app"));
     let hub_values = platform.values("control/kube-prometheus-stack");
-    let service = &hub_values["prometheus"]["service"];
-    let promised = format!("{}:{}", text(service, "/loadBalancerIP"), service["port"]).parse().unwrap();
+    let promised = platform.hub();
     let by_proxy = TcpListener::bind((own_address().unwrap(), 0)).unwrap().local_addr().unwrap();
-    let agent = format!("{}.200:9090", platform.network).parse().unwrap();
+    let agent = format!("{}:9090", platform.spoke(200)).parse().unwrap();
 
     let operator = PrometheusOperator::start(&control).unwrap();
     scrape(control.client(), promised);
@@ -160,7 +170,7 @@ fn now() -> u64 {
 fn traces_of_a_spoke_are_on_the_hub_with_its_name_also_after_both_were_away() {
     let platform = Platform::rendered();
     let hub = Collector::receiving(&format!("{}.105", platform.network)).unwrap();
-    let workload = format!("{}.201", platform.network);
+    let workload = platform.spoke(201);
     let spoke = Collector::start(&platform.values("app/opentelemetry-collector"), &workload).unwrap();
     let arrives = |name: &str| {
         wait_until(PATIENCE, "the span arrived", || Ok(hub.log()?.contains(name))).unwrap();
@@ -185,7 +195,7 @@ fn traces_of_a_spoke_are_on_the_hub_with_its_name_also_after_both_were_away() {
 }
 
 /// A span as a workload sends it.
-fn span(name: &str) -> Value {
+pub fn span(name: &str) -> Value {
     let span = json!({
         "traceId": "5b8efff798038103d269b633813fc60c",
         "spanId": "eee19b7ec3c1b174",

@@ -49,10 +49,17 @@ impl Case {
 }
 
 /// Returns the specifications of all `PrometheusRule`s of the platform.
-fn rules(rendered: &Rendered) -> Vec<Value> {
+pub fn rules(rendered: &Rendered) -> Vec<Value> {
     let landings = rendered.clusters.keys().flat_map(|cluster| landing_on(rendered, cluster));
     let rules = landings.filter(|landing| landing.object["kind"] == "PrometheusRule");
     rules.map(|landing| landing.object["spec"].clone()).collect()
+}
+
+/// Returns each rule in such specifications.
+pub fn each(specifications: &[Value]) -> Vec<Value> {
+    let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let groups = specifications.iter().flat_map(|rules| list(rules, "groups"));
+    groups.flat_map(|group| list(&group, "rules")).collect()
 }
 
 /// Runs Prometheus' tool in a folder.
@@ -74,10 +81,7 @@ fn every_rule_is_valid_and_every_alert_fires_when_it_should_and_not_before() {
     check(folder.path(), &[&["check", "rules", "--lint=all", "--lint-fatal"], &*names].concat());
 
     let cases: BTreeMap<String, Case> = serde_yaml::from_str(CASES).unwrap();
-    let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
-    let groups = rules.iter().flat_map(|rules| list(rules, "groups"));
-    let alerts: BTreeSet<String> =
-        groups.flat_map(|group| list(&group, "rules")).map(|rule| text(&rule, "/alert").to_owned()).collect();
+    let alerts: BTreeSet<String> = each(&rules).iter().map(|rule| text(rule, "/alert").to_owned()).collect();
     assert_eq!(cases.keys().cloned().collect::<BTreeSet<_>>(), alerts);
     let tests: Vec<_> =
         cases.iter().flat_map(|(alert, case)| [true, false].map(|fires| case.test(alert, fires))).collect();
