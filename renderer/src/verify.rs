@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use crate::catalog::{
     Addon, Answers, Ask, Asked, Language, Limit, LiveCheck, LiveFacts, Objects, Span, VALUES_FILE,
 };
+pub use crate::checks::ADDRESS_ANNOTATIONS;
 use crate::checks::{exposed_by, filled};
 use crate::inventory::Cluster;
 use crate::network::Address;
@@ -37,7 +38,7 @@ pub struct Check {
 pub enum Question {
     /// Whether as many nodes are ready as are described; 0 if their number is not described.
     Nodes(u32),
-    /// Whether each address is that of a Service, and each Service has the address that it asks for.
+    /// Whether each address is that of a Service, and each Service that asks for an address has it.
     Addresses(BTreeSet<IpAddr>),
     /// What objects are like.
     Objects(Objects),
@@ -122,16 +123,17 @@ fn own(rendered: &Rendered, cluster: &Cluster) -> impl Iterator<Item = Check> {
         question,
     };
     let nodes = check("nodes", "the nodes that are described are there and ready", Question::Nodes(count));
-    let about = "each address that is described for a Service is assigned to it";
-    let addresses = (!promised.is_empty()).then(|| check("addresses", about, Question::Addresses(promised)));
-    std::iter::once(nodes).chain(addresses)
+    let about = "each address that is described or asked for is assigned to its Service";
+    [nodes, check("addresses", about, Question::Addresses(promised))].into_iter()
 }
 
 /// Returns the addresses that the rendered files of a cluster ask load balancers for.
 fn promised(cluster: &RenderedCluster) -> BTreeSet<IpAddr> {
     let exposed = cluster.iter_files().filter(|file| file.addon.is_some()).flat_map(documents);
     let texts = exposed.flat_map(|document| exposed_by(&document)).map(|exposed| exposed.text);
-    texts.filter_map(|text| text.parse::<Address>().ok()).map(Address::ip).collect()
+    let addresses = texts.filter_map(|text| text.parse::<Address>().ok()).map(Address::ip);
+    // kube-vip is asked for any address by 0.0.0.0.
+    addresses.filter(|address| !address.is_unspecified()).collect()
 }
 
 fn documents(file: &RenderedFile) -> Vec<Value> {
@@ -160,15 +162,19 @@ fn of_addons(endpoints: &mut Endpoints<'_>, cluster: &Cluster) -> Result<Vec<Che
     let on = rendered.catalog.addons.values().filter(|addon| addon.is_on(cluster));
     for addon in on {
         let facts = LiveFacts { cluster, hub, fleet: &rendered.inventory.fleet, addon };
-        checks.extend(addon.live_checks(&facts)?.into_iter().map(
-            |LiveCheck { name, about, ask, .. }| Check {
-                cluster: cluster.name.clone(),
-                addon: Some(addon.name.clone()),
-                name,
-                about,
-                question: question(endpoints, (cluster, hub), ask),
-            },
-        ));
+        let asked = addon.live_checks(&facts)?.into_iter().filter(|check| {
+            check.when.is_empty() || {
+                let values = values_of(rendered, cluster, addon);
+                check.when.iter().all(|condition| condition.holds(&values))
+            }
+        });
+        checks.extend(asked.map(|LiveCheck { name, about, ask, .. }| Check {
+            cluster: cluster.name.clone(),
+            addon: Some(addon.name.clone()),
+            name,
+            about,
+            question: question(endpoints, (cluster, hub), ask),
+        }));
     }
     Ok(checks)
 }

@@ -30,6 +30,9 @@ pub struct LiveCheck {
     /// Which of the clusters with the add-on it is for; all if left out.
     #[serde(default)]
     pub clusters: Placement,
+    /// When there is anything to ask; always if left out.
+    #[serde(default)]
+    pub when: Vec<Condition>,
     /// What is asked, and what has to come back.
     pub ask: Ask,
 }

@@ -41,6 +41,7 @@ pub(crate) use names::filled;
 pub use names::{NameUse, Named, Names, Provided, ProvidedService, ServiceName};
 pub use placement::{Unread, unread_facts};
 pub use readers::istio::MeshPart;
+pub use readers::names::ADDRESS_ANNOTATIONS;
 
 /// A named check.
 #[derive(Debug)]

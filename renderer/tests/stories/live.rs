@@ -87,6 +87,7 @@ fn shown(question: &Question) -> String {
 fn facts_are_filled_in_and_the_service_is_the_one_that_the_hubs_values_make() {
     assert_snapshot!(asked(&platform()), @r#"
     app nodes: 9 nodes
+    app addresses: {}
     app agent/arrive: age{cluster="app", hub="control"} at control of http://store-x.store:4040/ as None, at most Some(300)
     app agent/things: example.com/v1 Thing
     control nodes: 3 nodes
@@ -105,6 +106,21 @@ fn facts_are_filled_in_and_the_service_is_the_one_that_the_hubs_values_make() {
     let without =
         platform().edit("environments/control.yaml", "addons:\n", "addons:\n  store: {enabled: false}\n");
     assert!(asked(&without).contains("of nothing"), "{}", asked(&without));
+}
+
+#[test]
+fn a_check_that_a_value_turns_on_is_asked_where_the_value_is() {
+    let things = |values: &str| {
+        let world = platform().with("templates/addons/agent/values.yaml.hbs", values);
+        let world =
+            world.edit(AGENT, "    clusters: {labels", "    when: [{value: things}]\n    clusters: {labels");
+        asked(&world).contains("agent/things")
+    };
+    for (values, is_asked) in
+        [("things: {daily: {}}\n", true), ("things: {}\n", false), ("other: 1\n", false), ("{}\n", false)]
+    {
+        assert_eq!(things(values), is_asked, "{values}");
+    }
 }
 
 #[test]

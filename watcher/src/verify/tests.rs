@@ -1,10 +1,11 @@
 //! Answers of clusters, and what they mean.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use renderer::catalog::{Language, Objects};
 use renderer::path::ClusterName;
-use renderer::verify::{LiveQuery, QueryAt};
+use renderer::verify::{ADDRESS_ANNOTATIONS, LiveQuery, QueryAt};
 use serde_json::{Value, json};
 
 use super::*;
@@ -50,6 +51,48 @@ fn nodes_are_counted_and_have_to_be_ready() {
         (0, vec![], "failed: 0 of 0 nodes ready"),
     ] {
         assert_eq!(line(nodes(described, &all)), expected);
+    }
+}
+
+#[test]
+fn each_way_to_ask_a_load_balancer_is_known() {
+    let asking = |annotations: &Value| {
+        let mut service = service("x", "", &["10.0.0.9"]);
+        service["metadata"]["annotations"] = annotations.clone();
+        line(addresses(&["10.0.0.9".parse().unwrap()].into(), &[service]))
+    };
+    assert_eq!(asking(&json!({ "team": "10.0.0.1" })), "passed: 1 of 1 address assigned");
+    assert_eq!(
+        asking(&json!({ "kube-vip.io/loadbalancerIPs": "0.0.0.0" })),
+        "passed: 1 of 1 address assigned"
+    );
+    for name in ADDRESS_ANNOTATIONS {
+        let found = asking(&json!({ name: "10.0.0.9,10.0.0.1" }));
+        assert_eq!(
+            found, "failed: 1 of 1 address assigned, a/x asks for 10.0.0.1 and has 10.0.0.9",
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn where_no_address_is_described_each_service_has_some() {
+    let (has, waits) = (service("has", "", &["10.0.0.1"]), service("waits", "", &[]));
+    let cloud = |asked: &str| {
+        let mut service = service("cloud", asked, &[]);
+        service["status"]["loadBalancer"]["ingress"] = json!([{ "hostname": "lb.example.com" }]);
+        service
+    };
+    for (services, expected) in [
+        (vec![], "passed: 0 of 0 Services with an address"),
+        (vec![has.clone(), cloud("")], "passed: 2 of 2 Services with an address"),
+        (vec![has.clone(), waits], "failed: 1 of 2 Services with an address, a/waits has no address"),
+        (
+            vec![has, cloud("10.0.0.2")],
+            "failed: 2 of 2 Services with an address, a/cloud asks for 10.0.0.2 and has lb.example.com",
+        ),
+    ] {
+        assert_eq!(line(addresses(&BTreeSet::new(), &services)), expected);
     }
 }
 

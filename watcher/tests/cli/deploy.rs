@@ -115,7 +115,7 @@ fn what_runs_is_reported_with_who_changed_what() {
 
     CLUSTER  CHECK                           VERDICT    LOOKED AT                                                                             FOUND
     app      nodes                           not asked  the nodes that are described are there and ready                                      no context of the kubeconfig is called `app`
-    app      addresses                       not asked  each address that is described for a Service is assigned to it                        no context of the kubeconfig is called `app`
+    app      addresses                       not asked  each address that is described or asked for is assigned to its Service                no context of the kubeconfig is called `app`
     app      cert-manager/issued             not asked  each Certificate is issued                                                            no context of the kubeconfig is called `app`
     app      cert-manager/remaining          not asked  how long each Certificate is still valid                                              no context of the kubeconfig is called `app`
     app      external-secrets/stores         not asked  each ClusterSecretStore reaches its secret store                                      no context of the kubeconfig is called `app`
@@ -167,7 +167,7 @@ fn what_runs_is_reported_with_who_changed_what() {
     | cluster | check | verdict | looked at | found |
     |---|---|---|---|---|
     | `app` | `nodes` | not asked | `the nodes that are described are there and ready` | `` no context of the kubeconfig is called `app` `` |
-    | `app` | `addresses` | not asked | `each address that is described for a Service is assigned to it` | `` no context of the kubeconfig is called `app` `` |
+    | `app` | `addresses` | not asked | `each address that is described or asked for is assigned to its Service` | `` no context of the kubeconfig is called `app` `` |
     | `app` | `cert-manager/issued` | not asked | `each Certificate is issued` | `` no context of the kubeconfig is called `app` `` |
     | `app` | `cert-manager/remaining` | not asked | `how long each Certificate is still valid` | `` no context of the kubeconfig is called `app` `` |
     | `app` | `external-secrets/stores` | not asked | `each ClusterSecretStore reaches its secret store` | `` no context of the kubeconfig is called `app` `` |

@@ -94,7 +94,10 @@ impl Fleet {
         well(&app, 9);
         app.put(SERVICES, load_balancer("192.168.64.120"));
         app.serve(BACKUPS, "Backup");
-        app.serve(SCHEDULES, "Schedule");
+        app.put(
+            SCHEDULES,
+            object("Schedule", "velero", "daily", &json!({ "lastBackup": hours_from_now(-3) })),
+        );
         let fleet = Self { repo: Repo::shipped(), control, app, folder: tempfile::tempdir().unwrap() };
         fleet.reach(&[("control", &fleet.control), ("app", &fleet.app)]);
         fleet
@@ -147,7 +150,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
 
     CLUSTER  CHECK                           VERDICT  LOOKED AT                                                                             FOUND
     app      nodes                           passed   the nodes that are described are there and ready                                      9 of 9 nodes ready
-    app      addresses                       passed   each address that is described for a Service is assigned to it                        1 of 1 address assigned
+    app      addresses                       passed   each address that is described or asked for is assigned to its Service                1 of 1 address assigned
     app      cert-manager/issued             passed   each Certificate is issued                                                            1 Certificate
     app      cert-manager/remaining          passed   how long each Certificate is still valid                                              1 Certificate, istio-system/cacerts: 90d 11h left
     app      external-secrets/stores         passed   each ClusterSecretStore reaches its secret store                                      1 ClusterSecretStore
@@ -156,10 +159,10 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     app      istiod/peers                    passed   the control plane of the hub has read the cluster's Services                          1
     app      opentelemetry-collector/traces  passed   traces of the cluster on its hub within the hour, where the collectors took spans in  1
     app      prometheus-agent/samples        passed   how old the newest sample with the cluster's label is on its hub                      15s
-    app      velero/scheduled                passed   how long ago a backup was begun by a schedule, or the newest schedule was made        there is no Schedule
+    app      velero/scheduled                passed   how long ago a backup was begun by a schedule, or the newest schedule was made        velero/daily: 3h ago
     app      velero/backups                  passed   how old the newest complete backup is                                                 there is no Backup
     control  nodes                           passed   the nodes that are described are there and ready                                      3 of 3 nodes ready
-    control  addresses                       passed   each address that is described for a Service is assigned to it                        8 of 8 addresses assigned
+    control  addresses                       passed   each address that is described or asked for is assigned to its Service                8 of 8 addresses assigned
     control  cert-manager/issued             passed   each Certificate is issued                                                            1 Certificate
     control  cert-manager/remaining          passed   how long each Certificate is still valid                                              1 Certificate, istio-system/cacerts: 90d 11h left
     control  external-secrets/stores         passed   each ClusterSecretStore reaches its secret store                                      1 ClusterSecretStore
@@ -205,6 +208,21 @@ fn what_does_not_hold_is_named_with_what_was_found() {
 }
 
 #[test]
+fn backups_that_are_described_have_a_schedule() {
+    let fleet = Fleet::well();
+    fleet.app.remove(SCHEDULES, "velero", "daily");
+    assert_snapshot!(fleet.open(&["--cluster", "app"]), @"
+    app | velero | scheduled | failed | there is no Schedule
+    exit code 7
+    ");
+    let without = "\naddons:\n  velero: {settings: {schedules: {daily: null, weekly: null}}}\n";
+    let facts = fleet.repo.read("environments/app.yaml");
+    fleet.repo.write("environments/app.yaml", facts + without);
+    fleet.repo.commit("Make no backups");
+    assert_eq!(fleet.open(&["--cluster", "app"]), "\nexit code 0");
+}
+
+#[test]
 fn what_cannot_be_answered_is_never_a_pass() {
     let fleet = Fleet::well();
     fleet.control.service(LOKI, |_| (400, json!("parse error at line 1")));
@@ -246,7 +264,7 @@ fn a_cluster_that_no_context_leads_to_is_not_asked() {
 
     CLUSTER  CHECK                           VERDICT    LOOKED AT                                                                             FOUND
     app      nodes                           not asked  the nodes that are described are there and ready                                      no context of the kubeconfig is called `app`
-    app      addresses                       not asked  each address that is described for a Service is assigned to it                        no context of the kubeconfig is called `app`
+    app      addresses                       not asked  each address that is described or asked for is assigned to its Service                no context of the kubeconfig is called `app`
     app      cert-manager/issued             not asked  each Certificate is issued                                                            no context of the kubeconfig is called `app`
     app      cert-manager/remaining          not asked  how long each Certificate is still valid                                              no context of the kubeconfig is called `app`
     app      external-secrets/stores         not asked  each ClusterSecretStore reaches its secret store                                      no context of the kubeconfig is called `app`
