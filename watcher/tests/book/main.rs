@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
+mod buffers;
 mod metrics;
 mod objects;
 mod pages;

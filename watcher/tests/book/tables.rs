@@ -11,7 +11,7 @@ use renderer::path::{AddonName, ClusterName};
 use renderer::render::Rendered;
 use serde_json::Value;
 
-use crate::{objects, repository};
+use crate::{buffers, objects, repository};
 
 /// Returns the table of a name, or none if there is no such table.
 pub fn table(rendered: &Rendered, name: &str) -> Option<String> {
@@ -22,6 +22,7 @@ pub fn table(rendered: &Rendered, name: &str) -> Option<String> {
         None if name == "ports" => ports(rendered),
         None if name == "flows" => flows(rendered),
         None if name == "policies" => policies(rendered),
+        None if name == "buffers" => buffers::table(rendered),
         None if name == "charts" => charts(rendered),
         None if name == "secrets" => secrets(rendered),
         Some(("system", addon)) => system(rendered, addon)?,
@@ -30,7 +31,7 @@ pub fn table(rendered: &Rendered, name: &str) -> Option<String> {
 }
 
 /// Writes rows under a head. Equal rows are one row, and rows are in order.
-fn written(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub fn written(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
     let rule = format!("|{}\n", "---|".repeat(head.len()));

@@ -77,7 +77,7 @@ fn live_queries(rendered: &Rendered) -> Vec<(String, String)> {
 fn counted_by_a_collector(platform: &Platform) -> BTreeSet<String> {
     let hub = format!("{}.105", platform.network);
     let mut values = platform.values("app/opentelemetry-collector");
-    values["config"]["exporters"]["otlp"]["sending_queue"]["queue_size"] = json!(1);
+    values["config"]["exporters"]["otlp"]["sending_queue"]["queue_size"] = json!(2_000);
     let spoke = Collector::start(&values, &platform.spoke(202)).unwrap();
     let until_it_counts = |metric: &str| {
         let counts = || {

@@ -76,7 +76,7 @@ impl Platform {
     }
 
     /// Applies the files of an add-on that make objects of this kind.
-    fn apply(&self, client: &Client, file: &str) {
+    pub fn apply(&self, client: &Client, file: &str) {
         let objects = serde_yaml::from_multiple::<Value>(&self.repo.read(&format!("argocd-apps/{file}")));
         objects.unwrap().iter().for_each(|object| client.apply(object, NAMESPACE).unwrap());
     }

@@ -15,6 +15,7 @@ mod exposed;
 mod fleet;
 mod flows;
 mod helm;
+mod meshed;
 mod platform;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]
 #[path = "../cli/repo.rs"]
