@@ -31,7 +31,7 @@ main() {
 run_tests() {
   local log=$1 cargo=(cargo test --locked -p fleetwright)
   "${cargo[@]}" --test real -- --ignored --test-threads=1 --nocapture 2>&1 | tee "$log"
-  timed "$log" Workflows 'the shipped workflows, run by act: success and each failure' \
+  timed "$log" Workflows '`render.yml` for a pull request and for a push, and a workflow for another group' \
     "${cargo[@]}" --test cli act:: -- --ignored
   timed "$log" Chaos 'the service: one hundred fail-overs in the middle of runs' \
     "${cargo[@]}" --test world failovers:: -- --ignored --nocapture
@@ -98,6 +98,7 @@ EOF
 | Vault, External Secrets, cert-manager | stand-ins report that everything is ready | the objects are taken by real API servers |
 | the mesh, policies of Kyverno, scaling by KEDA, backups | nothing of them runs | their objects are taken by real API servers |
 | kubelets, containers, volumes, networks of pods | nodes and pods are kwok's | schedulers and controllers are real |
+| what GitHub itself does for workflows | `act` runs one workflow at a time, and knows no path filters, concurrency groups, environments or time limits of jobs; actions from elsewhere are stand-ins | a token of the test kit's GitHub may write what its job is permitted to; `actionlint` and `zizmor` check the files |
 | announced addresses | no speaker of MetalLB runs | its controller assigns each address |
 | machines, Multipass, Terraform | there are none here | – |
 | the real charts | stand-ins of the same names and versions come from the chart mirror | `FLEETWRIGHT_CHARTS` holds the values against real charts where they can be had |

@@ -15,6 +15,7 @@ mod process;
 mod prometheus;
 mod rig;
 mod service;
+mod workflows;
 
 use std::env;
 use std::fmt::Write as _;
@@ -37,6 +38,7 @@ pub use process::wait_until;
 pub use prometheus::{Prometheus, PrometheusOperator};
 pub use rig::{ARGO_CD_VERSION, Rig};
 pub use service::{lead_to_machine, own_address};
+pub use workflows::{Actions, Ended, Event};
 
 /// A folder with binaries of one's own, in place of the cache.
 const OWN_BINARIES: &str = "FLEETWRIGHT_REAL";
@@ -102,11 +104,6 @@ fn key(content: &[u8]) -> String {
         let _ = write!(key, "{byte:02x}");
     }
     key
-}
-
-/// Returns the program that runs workflows of GitHub Actions on this machine.
-pub fn act() -> Result<PathBuf> {
-    ACT.binary("act")
 }
 
 /// Returns the program that checks rules and configurations of Prometheus.

@@ -1,126 +1,168 @@
-//! The workflows themselves, run by `act` on this machine: with the shipped workflow files, the real program, and GitHub,
-//! Slack and the hub's API server of the test kit.
+//! The workflows by `act` on this machine, as far as they need no cluster: `render.yml`, and what calls `deploy.yml` for
+//! another group. The deployments themselves are followed on real clusters.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
-use serde_json::json;
-use testkit::github;
-use testkit::real;
-use testkit::slack;
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use testkit::github::{self, GitHub};
+use testkit::real::{Actions, Ended, Event};
+use testkit::slack::Slack;
+use testkit::smart_http::Server;
 
-use crate::deploy::{Office, degraded, progressing};
-use crate::repo::{bare, fleetwright};
+use crate::deploy::Office;
+use crate::repo::{Repo, copy, fleetwright};
 
-const CACHE: &str = "Swatinem/rust-cache@6323deb102c322ba6fcbdcafc7e3dddab59af2b6";
-/// An action that does nothing, in place of one that is of no use here.
-const STAND_IN: &str =
-    "name: Stand-in\ndescription: Nothing\nruns: {using: composite, steps: [{run: 'true', shell: bash}]}\n";
+const WORKFLOWS: &str = ".github";
+const HUB: &str = "environments/hub.yaml";
 
-/// A push to main.
-const PUSH: (&str, &str) = ("push", "20m");
-
-/// Runs a workflow because of an event with this timeout as its input, and returns whether it succeeded, with its log.
-fn run(office: &Office, workflow: &str, (event, timeout): (&str, &str)) -> (bool, String) {
-    let (repo, beside) = (&office.hub.repo, office.hub.kubeconfig().with_file_name("act"));
-    let (program, action, home) = (beside.join("bin"), beside.join("action"), beside.join("home"));
-    for folder in [&program, &action, &home] {
-        fs::create_dir_all(folder).unwrap();
-    }
-    symlink(fleetwright(), program.join("fleetwright")).unwrap();
-    fs::write(action.join("action.yml"), STAND_IN).unwrap();
-    let payload = json!({ "ref": "refs/heads/main", "repository": { "default_branch": "main" }, "inputs": { "timeout": timeout } });
-    fs::write(beside.join("event.json"), payload.to_string()).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let mut command = Command::new(real::act().unwrap());
-    let output = bare(command.current_dir(&repo.top))
-        .env("PATH", format!("{}:{path}", program.display()))
-        .env("HOME", &home)
-        .arg(event)
-        .args(["--platform", "ubuntu-24.04=-self-hosted"])
-        .args(["--workflows", &format!(".github/workflows/{workflow}.yml")])
-        .arg("--eventpath")
-        .arg(beside.join("event.json"))
-        .args(["--local-repository", &format!("{CACHE}={}", action.display())])
-        .args(["--secret", &format!("HUB_KUBECONFIG={}", office.hub.server.kubeconfig())])
-        .args(["--secret", &format!("SLACK_TOKEN={}", slack::TOKEN)])
-        .args(["--secret", &format!("GITHUB_TOKEN={}", github::ACTIONS_TOKEN)])
-        .args(["--var", "SLACK_CHANNEL=#deployments"])
-        .args(["--env", &format!("GITHUB_API_URL={}", office.github.url())])
-        .args(["--env", &format!("FLEETWRIGHT_SLACK_API={}", office.slack.api())])
-        .output()
-        .unwrap();
-    let log = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(!log.contains(slack::TOKEN) && !log.contains(github::ACTIONS_TOKEN), "a secret is in {log}");
-    (output.status.success(), log)
+fn top() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The shipped fleet with the shipped workflows, at a repository that looks like one of GitHub's.
-fn office() -> Office {
+fn push() -> Value {
+    json!({ "ref": "refs/heads/main", "repository": { "default_branch": "main" } })
+}
+
+/// The small fleet with the shipped workflows, at a GitHub that serves git, too.
+struct Project {
+    repo: Repo,
+    github: GitHub,
+    slack: Slack,
+    git: Server,
+}
+
+impl Project {
+    fn new() -> Self {
+        let repo = Repo::fleet();
+        copy(&top().join(WORKFLOWS), &repo.path(WORKFLOWS));
+        repo.commit("Add the workflows");
+        let served = repo.top.parent().unwrap().join("served");
+        fs::create_dir_all(served.join(github::OWNER)).unwrap();
+        symlink(repo.path(".git"), served.join(github::OWNER).join(github::NAME)).unwrap();
+        let git = Server::plain(&served).unwrap();
+        git.require("x-access-token", github::ACTIONS_TOKEN);
+        let github = GitHub::start(&repo.path(".git")).unwrap();
+        Self { repo, github, slack: Slack::start().unwrap(), git }
+    }
+
+    fn run(&self, job: &str, name: &str, payload: Value) -> Ended {
+        let actions = Actions {
+            repository: &self.repo.top,
+            program: Path::new(fleetwright()),
+            kubeconfig: "none".to_owned(),
+            github: &self.github,
+            slack: &self.slack,
+            server: Some(self.git.url("").trim_end_matches('/').to_owned()),
+        };
+        actions.run(&Event { workflow: "render", job, name, payload }).unwrap()
+    }
+
+    /// Runs the workflow for what is pushed, and shows that nothing was refused.
+    fn render(&self) {
+        let ended = self.run("propose", "push", push());
+        assert!(ended.is_success && !ended.log.contains("WARN"), "{}", ended.log);
+    }
+
+    /// Returns the open pull requests with their verdicts, one a line.
+    fn pulls(&self) -> String {
+        let pulls = self.github.pulls().unwrap();
+        let state = self.github.state();
+        let line = |pull: &github::Pull| {
+            let order = state.statuses.iter().rfind(|status| status.sha == pull.head_sha).unwrap();
+            let review = state.check_runs.iter().rfind(|run| run.sha == pull.head_sha).unwrap();
+            let (order, review) = (&order.description, &review.fields["conclusion"]);
+            format!("#{} {}: {}, review: {review}", pull.number, pull.head, order.as_deref().unwrap())
+        };
+        pulls.iter().filter(|pull| pull.is_open()).map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Merges an edit of the hub, as GitHub tries it for a pull request, and runs the workflow for it.
+    fn propose(&self, old: &str, new: &str) -> Ended {
+        self.repo.git(&["checkout", "-q", "-b", "edit"]);
+        self.repo.edit(HUB, old, new);
+        self.repo.commit("Edit the hub");
+        self.repo.git(&["checkout", "-q", "main"]);
+        self.repo.git(&["merge", "-q", "--no-ff", "-m", "Merge edit into main", "edit"]);
+        let pull = json!({ "number": 1, "head": { "ref": "edit" }, "base": { "ref": "main" } });
+        self.run("check", "pull_request", json!({ "number": 1, "pull_request": pull }))
+    }
+}
+
+#[test]
+#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
+fn a_pull_request_shows_what_it_changes_in_the_rendered_files() {
+    let ended = Project::new().propose("web: 10.9.0.10", "web: 10.9.0.11");
+    assert!(ended.is_success, "{ended:?}");
+    assert_snapshot!(ended.summary, @"
+    - `fact addresses.web: 10.9.0.10 → 10.9.0.11 on eu-1, hub, 1 setting`
+
+    2 files changed on 2 clusters: eu-1, hub
+
+    ### On eu-1, hub
+
+    ```diff
+    # web/values.yaml
+    - env[name=HUB].value: http://10.9.0.10:8080
+    + env[name=HUB].value: http://10.9.0.11:8080
+    ```
+    ");
+}
+
+#[test]
+#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
+fn a_pull_request_with_a_problem_fails_on_its_line() {
+    let ended = Project::new().propose("web: 10.9.0.10", "wob: 10.9.0.10");
+    assert!(!ended.is_success, "{ended:?}");
+    let problem = "::error file=environments/hub.yaml,line=5,col=3,title=fleetwright unread::";
+    assert!(ended.log.contains(problem), "{}", ended.log);
+}
+
+#[test]
+#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
+fn a_push_opens_the_pull_requests_of_the_groups_and_a_merge_releases_the_next() {
+    let project = Project::new();
+    project.repo.edit(HUB, "web: 10.9.0.10", "web: 10.9.0.11");
+    project.repo.commit("Edit the hub");
+    project.render();
+    assert_snapshot!(project.pulls(), @r#"
+    #1 fleetwright/control: nothing has to be merged first, review: "success"
+    #2 fleetwright/app: waits until #1 is merged, review: "success"
+    "#);
+    project.github.merge(1).unwrap();
+    project.render();
+    assert_snapshot!(project.pulls(), @r#"#2 fleetwright/app: what comes first is merged (Argo CD is not asked), review: "success""#);
+}
+
+/// The page of the book has the file.
+#[test]
+#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
+fn a_file_of_a_few_lines_deploys_another_group() {
     let office = Office::new();
     let repo = &office.hub.repo;
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github");
-    for file in [
-        "workflows/deploy.yml",
-        "workflows/deploy-control.yml",
-        "workflows/deploy-app.yml",
-        "actions/fleetwright/action.yml",
-    ] {
-        repo.write(&format!(".github/{file}"), fs::read(source.join(file)).unwrap());
-    }
-    repo.commit("Add the workflows");
-    repo.git(&["remote", "add", "origin", "https://github.com/acme/fleet.git"]);
+    let page = fs::read_to_string(top().join("docs/platform/deployments.md")).unwrap();
+    let (_, file) = page.split_once("```yaml\nname: Deploy canary\n").unwrap();
+    let (file, _) = file.split_once("```").unwrap();
+    copy(&top().join(WORKFLOWS), &repo.path(WORKFLOWS));
+    repo.write(".github/workflows/deploy-canary.yml", file.replace("argocd-apps/eu-1/", "argocd-apps/app/"));
+    let fleet = repo.read("environments/_fleet.yaml");
+    let groups = "\ngroups:\n- {name: control, clusters: {roles: [control]}}\n- name: canary\n";
+    repo.write("environments/_fleet.yaml", fleet + groups);
+    repo.commit("Name the groups");
     office.hub.compares_with(&office.hub.tip());
-    office
-}
-
-#[test]
-#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
-fn both_workflows_end_in_success_once_everything_is_healthy() {
-    let office = office();
-    for workflow in ["deploy-control", "deploy-app"] {
-        let (is_success, log) = run(&office, workflow, PUSH);
-        assert!(is_success, "{log}");
-        fs::remove_dir_all(office.hub.kubeconfig().with_file_name("act")).unwrap();
-    }
-    let deployments = office.deployments();
-    assert!(
-        deployments.contains("control success: ") && deployments.contains("app success: "),
-        "{deployments}"
-    );
-    assert!(office.seen().contains("[“control: deployed”]"), "{}", office.seen());
-    assert!(office.seen().contains("[“app: deployed”]"), "{}", office.seen());
-}
-
-#[test]
-#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
-fn a_sync_that_fails_fails_the_workflow_and_the_deployment() {
-    let office = office();
-    office.hub.change("control-loki", degraded);
-    let (is_success, log) = run(&office, "deploy-control", PUSH);
-    assert!(!is_success && log.contains("exceeded its progress deadline"), "{log}");
-    assert!(office.deployments().contains("control failure: "), "{}", office.deployments());
-    assert!(office.seen().contains("[“control: not deployed”]"), "{}", office.seen());
-}
-
-#[test]
-#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
-fn control_that_is_not_ready_fails_the_workflow_of_the_apps() {
-    let office = office();
-    office.hub.change("control-loki", degraded);
-    let (is_success, log) = run(&office, "deploy-app", PUSH);
-    assert!(!is_success && log.contains("control comes first"), "{log}");
-    assert!(office.deployments().contains("app failure: control comes first"), "{}", office.deployments());
-}
-
-#[test]
-#[ignore = "needs `act`: `.ci/run real` builds it and runs this"]
-fn what_takes_longer_than_the_workflow_waits_fails_it() {
-    let office = office();
-    office.hub.change("app-keda", progressing);
-    let (is_success, log) = run(&office, "deploy-app", ("workflow_dispatch", "5s"));
-    assert!(!is_success && log.contains("not synced and healthy in time"), "{log}");
-    assert!(office.deployments().contains("app failure: "), "{}", office.deployments());
+    let actions = Actions {
+        repository: &repo.top,
+        program: Path::new(fleetwright()),
+        kubeconfig: office.hub.server.kubeconfig(),
+        github: &office.github,
+        slack: &office.slack,
+        server: None,
+    };
+    let event = Event { workflow: "deploy-canary", job: "canary", name: "push", payload: push() };
+    let ended = actions.run(&event).unwrap();
+    assert!(ended.is_success, "{}", ended.log);
+    assert!(office.deployments().contains("canary success: "), "{}", office.deployments());
+    assert!(office.seen().contains("[“canary: deployed”]"), "{}", office.seen());
 }

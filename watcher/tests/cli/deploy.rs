@@ -91,14 +91,14 @@ impl Drop for Office {
     }
 }
 
-pub fn degraded(it: &mut Value) {
+fn degraded(it: &mut Value) {
     it["status"]["health"]["status"] = json!("Degraded");
     let health = json!({ "status": "Degraded", "message": "<!channel> exceeded its progress deadline" });
     it["status"]["resources"] =
         json!([{ "kind": "StatefulSet", "namespace": "logging", "name": "loki", "health": health }]);
 }
 
-pub fn progressing(it: &mut Value) {
+fn progressing(it: &mut Value) {
     it["status"]["health"]["status"] = json!("Progressing");
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use testkit::real::{Server, wait_until};
 
 use crate::case::case;
+use crate::repo::Repo;
 use crate::world::{PATIENCE, World, text};
 
 const PART: &str = "Chaos";
@@ -174,8 +175,8 @@ fn what_goes_away_comes_back_with_nothing_lost_and_nothing_done_twice() {
 }
 
 /// Pods with this label crash.
-const CRASH: &str = "\ncommonLabels:\n  crash: \"true\"\n";
-const TEMPLATE: &str = "templates/addons/kube-prometheus-stack/values.yaml.hbs";
+pub const CRASH: &str = "\ncommonLabels:\n  crash: \"true\"\n";
+pub const TEMPLATE: &str = "templates/addons/kube-prometheus-stack/values.yaml.hbs";
 
 fn a_change_whose_pods_crash_is_named_and_taken_back(world: &World) {
     let first = world.revision();
@@ -193,14 +194,7 @@ fn a_bad_render_that_was_merged_is_named_and_taken_back(world: &World) {
         PART,
         "a merged change is refused by the API server: `wait` names object and reason, and ends with 7",
         || {
-            // No schema says that the smallest must not be larger than the largest.
-            let limits = json!({
-                "apiVersion": "v1",
-                "kind": "LimitRange",
-                "metadata": {"name": "limits", "namespace": "metallb-system"},
-                "spec": {"limits": [{"type": "Pod", "min": {"cpu": "2"}, "max": {"cpu": "1"}}]},
-            });
-            world.repo.write("templates/addons/metallb/manifests/limits.yaml.hbs", limits.to_string());
+            limit_pods(&world.repo);
             let told = world.break_control("Limit pods", "4m");
             assert!(
                 told.contains("control-metallb: failed: sync fails again and again: LimitRange"),
@@ -209,4 +203,16 @@ fn a_bad_render_that_was_merged_is_named_and_taken_back(world: &World) {
         },
     );
     case(PART, "`rollback` takes the refused change back", || world.roll_back_to(&first));
+}
+
+/// Describes an object that the API server refuses.
+pub fn limit_pods(repo: &Repo) {
+    // No schema says that the smallest must not be larger than the largest.
+    let limits = json!({
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "limits", "namespace": "metallb-system"},
+        "spec": {"limits": [{"type": "Pod", "min": {"cpu": "2"}, "max": {"cpu": "1"}}]},
+    });
+    repo.write("templates/addons/metallb/manifests/limits.yaml.hbs", limits.to_string());
 }

@@ -24,4 +24,5 @@ mod rollout;
 mod rules;
 mod story;
 mod waves;
+mod workflows;
 mod world;

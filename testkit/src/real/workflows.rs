@@ -1,0 +1,182 @@
+//! Workflows of GitHub Actions, run by `act` on this machine: with GitHub and Slack of the test kit, and without any action
+//! from elsewhere.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use super::ACT;
+use super::process::Folder;
+use crate::github::{self, GitHub};
+use crate::slack::{self, Slack};
+
+/// What builds and caches the program where no runner has it.
+const CACHE: &str = "Swatinem/rust-cache@6323deb102c322ba6fcbdcafc7e3dddab59af2b6";
+/// An action that does nothing, in place of one that is of no use here.
+const STAND_IN: &str =
+    "name: Stand-in\ndescription: Nothing\nruns: {using: composite, steps: [{run: 'true', shell: bash}]}\n";
+
+/// A repository on GitHub with workflows, and where they run.
+pub struct Actions<'a> {
+    /// The repository, with what the workflows are to see checked out.
+    pub repository: &'a Path,
+    /// The program that the runner has, `fleetwright`.
+    pub program: &'a Path,
+    /// The secret with a kubeconfig.
+    pub kubeconfig: String,
+    /// The pages on which it reports.
+    pub github: &'a GitHub,
+    /// The channels on which it reports.
+    pub slack: &'a Slack,
+    /// Where GitHub serves its repositories, if git is to reach them.
+    pub server: Option<String>,
+}
+
+/// What a workflow runs for.
+pub struct Event<'a> {
+    /// The workflow, by its file without the ending.
+    pub workflow: &'a str,
+    /// The job that is to run; its permissions are those of the token.
+    pub job: &'a str,
+    /// What happened, such as `push`.
+    pub name: &'a str,
+    /// What GitHub sends with it.
+    pub payload: Value,
+}
+
+/// How a workflow ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Whether all of it succeeded.
+    pub is_success: bool,
+    /// What is in its log.
+    pub log: String,
+    /// What is on its page.
+    pub summary: String,
+}
+
+impl Actions<'_> {
+    /// Runs a workflow because of an event. It is an error if a secret is in its log.
+    pub fn run(&self, event: &Event<'_>) -> Result<Ended> {
+        let folder = Folder::new()?;
+        let checkout = self.check_out(folder.path(), event)?;
+        self.give_permissions(&checkout, event)?;
+        let (programs, summary) = (folder.path().join("bin"), folder.path().join("summary.md"));
+        provide(&programs, self.program, &summary)?;
+        let output = self.act(folder.path(), &checkout, &programs, event)?;
+        let log =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        let secrets = [slack::TOKEN, github::ACTIONS_TOKEN, &self.kubeconfig];
+        ensure!(!secrets.iter().any(|secret| log.contains(secret)), "a secret is in {log}");
+        let summary = fs::read_to_string(summary).unwrap_or_default();
+        Ok(Ended { is_success: output.status.success(), log, summary })
+    }
+
+    /// Makes the working tree that `actions/checkout` would make.
+    fn check_out(&self, folder: &Path, event: &Event<'_>) -> Result<PathBuf> {
+        let checkout = folder.join("checkout");
+        let git = |arguments: &[&str]| -> Result<()> {
+            let output = bare(Command::new("git").args(arguments).current_dir(folder)).output()?;
+            ensure!(
+                output.status.success(),
+                "git {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            Ok(())
+        };
+        let [from, to] = [self.repository, &checkout].map(|path| path.to_str().unwrap_or_default());
+        git(&["clone", "-q", from, to])?;
+        // From where it comes `act` concludes which repository of GitHub it is.
+        let origin = format!("https://github.com/{}/{}.git", github::OWNER, github::NAME);
+        git(&["-C", to, "remote", "set-url", "origin", &origin])?;
+        if event.name == "pull_request" {
+            git(&["-C", to, "checkout", "-q", "--detach"])?;
+        }
+        Ok(checkout)
+    }
+
+    /// Lets the token write what the job is permitted to.
+    fn give_permissions(&self, checkout: &Path, event: &Event<'_>) -> Result<()> {
+        let workflow = fs::read_to_string(checkout.join(file(event.workflow)))?;
+        let workflow: Value = serde_yaml::from_str(&workflow)?;
+        let permissions = workflow.pointer(&format!("/jobs/{}/permissions", event.job));
+        let permissions = permissions.and_then(Value::as_object).context("the job has no permissions")?;
+        let writes: BTreeSet<_> = permissions
+            .iter()
+            .filter(|(_, may)| *may == "write")
+            .map(|(what, _)| what.replace('-', "_"))
+            .collect();
+        let mut state = self.github.state();
+        state.tokens.get_mut(github::ACTIONS_TOKEN).context("there is no token of workflows")?.writes =
+            writes;
+        Ok(())
+    }
+
+    fn act(&self, folder: &Path, checkout: &Path, programs: &Path, event: &Event<'_>) -> Result<Output> {
+        let action = folder.join("action");
+        fs::create_dir(&action)?;
+        fs::write(action.join("action.yml"), STAND_IN)?;
+        let payload = folder.join("event.json");
+        fs::write(&payload, event.payload.to_string())?;
+        let mut command = Command::new(ACT.binary("act")?);
+        bare(command.current_dir(checkout))
+            .env(
+                "PATH",
+                env::join_paths([programs.to_owned()].into_iter().chain(env::split_paths(&path()?)))?,
+            )
+            .env("HOME", folder)
+            .arg(event.name)
+            .args(["--platform", "ubuntu-24.04=-self-hosted"])
+            .args(["--workflows", &file(event.workflow)])
+            .arg("--eventpath")
+            .arg(payload)
+            .args(["--local-repository", &format!("{CACHE}={}", action.display())])
+            .args(["--secret", &format!("HUB_KUBECONFIG={}", self.kubeconfig)])
+            .args(["--secret", &format!("SLACK_TOKEN={}", slack::TOKEN)])
+            .args(["--secret", &format!("GITHUB_TOKEN={}", github::ACTIONS_TOKEN)])
+            .args(["--var", &format!("SLACK_CHANNEL=#{}", slack::CHANNEL)])
+            .args(["--env", &format!("GITHUB_API_URL={}", self.github.url())])
+            .args(["--env", &format!("FLEETWRIGHT_SLACK_API={}", self.slack.api())]);
+        if let Some(server) = &self.server {
+            command.args(["--env", &format!("GITHUB_SERVER_URL={server}")]);
+        }
+        Ok(command.output()?)
+    }
+}
+
+fn file(workflow: &str) -> String {
+    format!(".github/workflows/{workflow}.yml")
+}
+
+fn path() -> Result<std::ffi::OsString> {
+    env::var_os("PATH").context("there is no `PATH`")
+}
+
+/// Takes the environment and the git configuration of this machine away.
+fn bare(command: &mut Command) -> &mut Command {
+    command
+        .env_clear()
+        .envs(env::var_os("PATH").map(|path| ("PATH", path)))
+        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
+}
+
+/// Puts the program on the path of the runner, so that what it leaves on the page of the run is kept: `act` drops it.
+fn provide(programs: &Path, program: &Path, summary: &Path) -> Result<()> {
+    let [program, summary] = [program, summary].map(|path| path.display().to_string());
+    if [&program, &summary].iter().any(|path| path.contains('\'')) {
+        bail!("the path has a quotation mark: {program}, {summary}");
+    }
+    let script = format!(
+        "#!/bin/sh\n'{program}' \"$@\"\nstatus=$?\ncat \"$GITHUB_STEP_SUMMARY\" >>'{summary}'\nexit $status\n"
+    );
+    fs::create_dir(programs)?;
+    let own = programs.join("fleetwright");
+    fs::write(&own, script)?;
+    Ok(fs::set_permissions(own, fs::Permissions::from_mode(0o755))?)
+}
