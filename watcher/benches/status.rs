@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use fleetwright::argocd::{DesiredFleet, Question, Reach, Silent, document, rollout, text};
+use fleetwright::argocd::{DesiredFleet, HubFleet, Question, Reach, Silent, document, rollout, text};
 use fleetwright::cluster::Client;
-use fleetwright::events::Cancel;
 use fleetwright::live::View;
 use futures::stream;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -59,14 +58,14 @@ fn main() {
 
 /// Lists everything, decides what became of it, and reports what that took.
 fn client(number: usize) {
-    let mut fleet = fleet(number.div_ceil(ADDONS));
+    let fleet = fleet(number.div_ceil(ADDONS));
     let before = peak_mib();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let client = Client::connect(None).await.expect("a kubeconfig");
         let start = Instant::now();
         let longest = Duration::from_mins(5);
-        let view = View::of_hub(client, &mut fleet, longest, &Cancel::default()).await.expect("a view");
+        let view = View::start(client, fleet.namespace(), longest).await.expect("a view");
         let (listed, start) = (start.elapsed(), Instant::now());
         let question =
             Question { fleet: &fleet, revision: "2222222", silent: &Silent::default(), now: SystemTime::now() };
@@ -102,7 +101,7 @@ fn addon(number: usize) -> String {
 }
 
 /// What the rendered files of so many clusters ask for.
-fn fleet(clusters: usize) -> DesiredFleet {
+fn fleet(clusters: usize) -> HubFleet {
     let names: Vec<_> = (0..clusters).map(cluster).collect();
     let mut sources = vec![
         ("environments/_fleet.yaml".to_owned(), format!("repository: {{url: '{GIT}', branch: main}}\n")),
@@ -130,7 +129,7 @@ fn fleet(clusters: usize) -> DesiredFleet {
         (path, Arc::from(text.into_bytes()))
     };
     let files: Vec<_> = names.iter().map(file).collect();
-    DesiredFleet::read(&snapshot, &files).expect("rendered files")
+    DesiredFleet::read(&snapshot, &files).expect("rendered files").hubs.remove(0)
 }
 
 fn answer(request: &Request, number: usize) -> Outcome {

@@ -19,14 +19,14 @@ mod wave;
 pub use application::{
     Application, ApplicationSet, Destination, HealthStatus, OperationState, REFRESH, SET_REFRESH, SyncStatus,
 };
-pub use desired::{DesiredFleet, Wanted};
+pub use desired::{DesiredFleet, HubFleet, Wanted};
 pub use judge::{DEGRADED_FOR, Reach, State};
 pub use registration::Registration;
 pub use removal::{Removal, digest, removals};
 pub use rollout::{
-    ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Silent, Stage, destinations,
-    rollout, states,
+    ApplicationState, GroupState, Leftover, Observed, Question, Rollout, Silent, Stage, Unasked,
+    destinations, rollout, states,
 };
 pub(crate) use show::cell;
-pub use show::{document, markdown, progress, text};
+pub use show::{document, markdown, progress, text, unasked};
 pub use wave::{Soaked, Stop, Wave, wave};

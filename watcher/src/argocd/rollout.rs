@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use renderer::inventory::is_same_repository;
+use renderer::path::ClusterName;
+use renderer::plural::listed;
 use renderer::snapshot::OUTPUT;
 use serde::Serialize;
 
 use super::application::{Application, ApplicationSet, Destination, HealthStatus, Source, SyncStatus};
-use super::desired::{DesiredFleet, Wanted};
+use super::desired::{HubFleet, Wanted};
 use super::faults;
 use super::judge::{Against, Reach, State, Verdict, is_made_of, judge, of_silent};
 use crate::cluster::{Key, Metadata};
 
 /// The label of every object that Fleetwright writes for Argo CD.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "fleetwright");
+/// How many clusters of a hub that is not asked are named.
+const MOST_CLUSTERS: usize = 5;
 
 /// What is in Argo CD's namespace.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +33,7 @@ pub struct Observed<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// What the revision asks for.
-    pub fleet: &'a DesiredFleet,
+    pub fleet: &'a HubFleet,
     /// The revision, as messages name it.
     pub revision: &'a str,
     /// The clusters whose API servers do not answer, each with a sentence about that.
@@ -49,6 +53,20 @@ pub struct Rollout {
     pub applications: Vec<ApplicationState>,
     /// What Argo CD still has and git no longer wants.
     pub leftovers: Vec<Leftover>,
+    /// The hubs that are not in it.
+    pub unasked: Vec<Unasked>,
+}
+
+/// A hub whose Argo CD is not asked: what became of its clusters is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unasked {
+    /// The hub.
+    pub hub: ClusterName,
+    /// The clusters that it runs something on.
+    pub clusters: Vec<String>,
+    /// Why, and what counts instead.
+    pub reason: String,
 }
 
 /// What became of an Application.
@@ -152,11 +170,7 @@ pub enum Stage {
 
 /// Returns the clusters besides Argo CD's own that Applications of a fleet are deployed to, of one group or of all.
 #[must_use]
-pub fn destinations(
-    fleet: &DesiredFleet,
-    observed: Observed<'_>,
-    group: Option<&str>,
-) -> BTreeSet<Destination> {
+pub fn destinations(fleet: &HubFleet, observed: Observed<'_>, group: Option<&str>) -> BTreeSet<Destination> {
     let is_meant = |wanted: &Wanted| group.is_none() || wanted.group.as_deref() == group;
     let live = fleet.applications.iter().filter(|(_, wanted)| is_meant(wanted));
     let live = live.filter_map(|(key, _)| observed.applications.get(key));
@@ -166,7 +180,7 @@ pub fn destinations(
 /// Decides what became of a revision. `reach` returns whether a commit that Argo CD names is that one or a later one.
 pub fn rollout(question: Question<'_>, observed: Observed<'_>, reach: impl FnMut(&str) -> Reach) -> Rollout {
     let applications = states(question, observed, reach);
-    Rollout { applications, leftovers: leftovers(question.fleet, observed) }
+    Rollout { applications, leftovers: leftovers(question.fleet, observed), unasked: Vec::new() }
 }
 
 /// Decides what became of each Application that a revision asks for.
@@ -191,12 +205,16 @@ pub fn states(
         let verdict = of_silent(judge(live, &against, &mut reach), silent.get(&live.spec.destination));
         applications.push(state(key, None, Some(live), verdict, &fleet.repository));
     }
-    let place = |group: &Option<String>| fleet.groups.iter().position(|it| Some(it) == group.as_ref());
+    sort(&mut applications, &fleet.groups);
+    applications
+}
+
+fn sort(applications: &mut [ApplicationState], groups: &[String]) {
+    let place = |group: &Option<String>| groups.iter().position(|it| Some(it) == group.as_ref());
     applications.sort_by_cached_key(|it| {
         let group = place(&it.group).unwrap_or(usize::MAX);
         (!it.is_root, group, it.cluster.clone(), it.key.clone())
     });
-    applications
 }
 
 impl Leftover {
@@ -210,6 +228,12 @@ impl std::fmt::Display for Leftover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let on = self.destination.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
         write!(f, "{} {}{on}", self.kind, self.key.name)
+    }
+}
+
+impl std::fmt::Display for Unasked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", listed(&self.clusters, MOST_CLUSTERS), self.reason)
     }
 }
 
@@ -231,6 +255,16 @@ impl Rollout {
     #[must_use]
     pub fn count(&self, state: State) -> usize {
         self.applications.iter().filter(|it| it.state == state).count()
+    }
+
+    /// Adds what became of a revision on another hub.
+    #[must_use]
+    pub fn and(mut self, other: Self, groups: &[String]) -> Self {
+        self.applications.extend(other.applications);
+        sort(&mut self.applications, groups);
+        self.leftovers.extend(other.leftovers);
+        self.unasked.extend(other.unasked);
+        self
     }
 
     /// Leaves only the Applications of a group, and those that bring in all others.
@@ -323,7 +357,7 @@ fn state(
 
 /// Returns the Applications that our sets make of what no file names.
 fn further<'a>(
-    fleet: &'a DesiredFleet,
+    fleet: &'a HubFleet,
     observed: Observed<'a>,
 ) -> impl Iterator<Item = (&'a Key, &'a Application)> {
     let is_open = |set: &str| fleet.sets.get(set) == Some(&true);
@@ -343,7 +377,7 @@ fn is_ours(metadata: &Metadata) -> bool {
     metadata.labels.get(label).is_some_and(|it| it == value)
 }
 
-fn leftovers(fleet: &DesiredFleet, observed: Observed<'_>) -> Vec<Leftover> {
+fn leftovers(fleet: &HubFleet, observed: Observed<'_>) -> Vec<Leftover> {
     let is_set_of_ours =
         |key: &Key, set: &ApplicationSet| is_ours(&set.metadata) || fleet.sets.contains_key(&key.name);
     let ours: BTreeSet<&str> = observed

@@ -28,6 +28,7 @@ pub fn document(rollout: &Rollout, revision: &str) -> Value {
         "groups": rollout.groups(),
         "applications": rollout.applications,
         "leftovers": rollout.leftovers,
+        "notAsked": rollout.unasked,
     })
 }
 
@@ -37,6 +38,9 @@ pub fn text(rollout: &Rollout, now: SystemTime, shows_all: bool) -> String {
     let mut text = String::new();
     for group in rollout.groups() {
         let _ = writeln!(text, "{}: {}", name(&group), counts(rollout, &group));
+    }
+    for unasked in &rollout.unasked {
+        let _ = writeln!(text, "{unasked}");
     }
     let most = if shows_all { usize::MAX } else { MOST_ROWS };
     let open: Vec<_> = rollout.open().collect();
@@ -92,11 +96,22 @@ pub fn markdown(rollout: &Rollout, now: SystemTime) -> String {
     if let Some(more) = open.len().checked_sub(MOST_LISTED).filter(|more| *more > 0) {
         let _ = writeln!(text, "\n… {}", counted(more, "more Application"));
     }
+    text.push_str(&unasked(rollout));
     if !rollout.leftovers.is_empty() {
         text.push_str("\nLeft over, which git no longer wants:\n\n");
         for leftover in rollout.leftovers.iter().take(MOST_LISTED) {
             let _ = writeln!(text, "- {}", code(&leftover.to_string()));
         }
+    }
+    text
+}
+
+/// Returns the hubs that are not asked, in Markdown.
+#[must_use]
+pub fn unasked(rollout: &Rollout) -> String {
+    let mut text = String::new();
+    for unasked in &rollout.unasked {
+        let _ = writeln!(text, "\n{}", code(&unasked.to_string()));
     }
     text
 }

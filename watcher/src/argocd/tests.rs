@@ -9,7 +9,7 @@ use renderer::snapshot::{Snapshot, Source, SourceId};
 use serde_json::{Value, json};
 
 use super::application::{Application, ApplicationSet, Destination};
-use super::desired::DesiredFleet;
+use super::desired::{DesiredFleet, HubFleet};
 use super::judge::{DEGRADED_FOR, Reach};
 use super::rollout::{Observed, Question, Rollout, Silent, destinations, rollout};
 use super::show;
@@ -34,7 +34,7 @@ fn snapshot(files: &[(&str, &str)]) -> Snapshot {
 }
 
 /// One hub with Loki and one spoke with a web server, as rendered files ask for them.
-fn fleet() -> DesiredFleet {
+fn fleet() -> HubFleet {
     let sources = snapshot(&[
         (
             "environments/_fleet.yaml",
@@ -62,7 +62,7 @@ fn fleet() -> DesiredFleet {
         ("argocd-apps/hub/root.yaml", root),
     ];
     let files = files.map(|(path, text)| (RepoPath::parse(path).unwrap(), text.into_bytes().into()));
-    DesiredFleet::read(&sources, &files).unwrap()
+    DesiredFleet::read(&sources, &files).unwrap().hubs.remove(0)
 }
 
 const CLUSTER_HUB: &str = "role: control\nnetworks: {pods: 10.1.0.0/16, services: 10.2.0.0/16}\n";

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use super::judge::State;
 use super::rollout::{ApplicationState, Rollout};
 
-/// What a group has come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a group has come to. Of several hubs the greatest counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wave {
     /// All of it is synced and healthy, and has been for long enough; or Argo CD runs nothing of it.
     Released,
@@ -21,7 +21,7 @@ pub enum Wave {
 }
 
 /// What will not become synced and healthy by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stop {
     /// The first such Application.
     pub application: String,
@@ -115,7 +115,7 @@ mod tests {
     fn what_was_stopped_stays_so_until_what_stopped_it_is_done() {
         let of = |states: [State; 2]| {
             let applications = [application("log", states[0], 0), application("web", states[1], 0)];
-            let rollout = Rollout { applications: applications.into(), leftovers: vec![] };
+            let rollout = Rollout { applications: applications.into(), ..Rollout::default() };
             let soaked = Soaked { long: Duration::ZERO, merged: at(0) };
             let now = wave(&rollout, soaked, at(9));
             it_is_degraded("web").lasts(&rollout, now)
@@ -152,7 +152,8 @@ mod tests {
             (&[("web", Done, 2_000)], SOAK, 1_500, soaking(2_100)),
         ] {
             let of = |(name, state, changed): &(&str, State, u64)| application(name, *state, *changed);
-            let rollout = Rollout { applications: applications.iter().map(of).collect(), leftovers: vec![] };
+            let rollout =
+                Rollout { applications: applications.iter().map(of).collect(), ..Rollout::default() };
             let soaked = Soaked { long: Duration::from_secs(soak), merged: at(MERGED) };
             assert_eq!(wave(&rollout, soaked, at(now)), expected, "{applications:?} at {now}");
         }

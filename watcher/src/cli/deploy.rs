@@ -15,7 +15,7 @@ use super::verify::rendered;
 use super::wait::{check_group, report};
 use super::{Exit, Global, print_json, print_report, print_text};
 use crate::argocd;
-use crate::deploy::{Actions, Deploy, Outcome, Reports, Subject, clusters};
+use crate::deploy::{Actions, Deploy, Outcome, Reports, Subject};
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::Home;
@@ -57,7 +57,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let progress = global.progress("deploy");
         let (mut reported, mut shown) = (BTreeMap::new(), String::new());
         let result = async {
-            let own = clusters(&fleet, &args.group);
+            let own = fleet.clusters(&args.group);
             let rendered = rendered(global, upstream.repository(), revision)?;
             let stale = stale(&rendered, upstream.repository(), revision, &own)?;
             let checks = checks(&rendered, |cluster| own.contains(cluster.name.as_str()));

@@ -11,7 +11,7 @@ use super::{Exit, Global, print_report};
 use crate::argocd::{Removal, digest, removals};
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::live::{self, View};
+use crate::live::{self, Hubs, View};
 
 /// What becomes of what was deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -38,9 +38,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let Target { mut fleet, .. } = args.hub.target(global)?;
+    let Target { fleet, .. } = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
-        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, LONGEST_SILENCE, cancel).await?;
+        // What is removed is removed on the hub that was named, and on no other.
+        let hubs = Hubs::reach(args.hub.client().await?, fleet).await?;
+        let Some((fleet, client)) = hubs.asked.into_iter().next() else { return Ok(Exit::Done) };
+        let mut view = View::start(client, fleet.namespace(), LONGEST_SILENCE).await?;
         let plan = removals(&live::leftovers(&view, &fleet), args.resources == Resources::Delete);
         let digest = digest(&plan);
         if !args.is_confirmed(&plan, &digest)? {

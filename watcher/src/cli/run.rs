@@ -12,7 +12,7 @@ use crate::argocd::Application;
 use crate::cluster::{Client, ClusterError};
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::live::Hub;
+use crate::live::FollowedHubs;
 use crate::run::{Pipeline, Settings, UNKNOWN_BASE};
 use crate::service::{self, Candidate, LeaseName, Runner, Service, Term};
 
@@ -100,7 +100,7 @@ async fn hub(args: &Args) -> Result<Option<Client>, CommandError> {
 
 async fn once(global: &Global, args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, CommandError> {
     if let Some(hub) = hub(args).await? {
-        runner.ask(Hub::follow(hub, None, cancel.clone()));
+        runner.ask(FollowedHubs::follow(hub, None, cancel.clone()));
     }
     let report = service::once(runner, cancel).await?;
     if global.is_json() {

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use super::options::{HubArgs, LONGEST_SILENCE, Target};
 use super::runtime::until_stopped;
 use super::{Exit, Global, print_text};
-use crate::argocd::{self, Question, Silent, destinations, rollout};
+use crate::argocd::{self, HubFleet, Question, Rollout, Silent, destinations, rollout};
 use crate::error::CommandError;
 use crate::events::{Cancel, Stopped};
-use crate::live::{Known, Spokes, View};
+use crate::git::Revision;
+use crate::live::{Hubs, Known, Spokes, View};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,31 +21,39 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let mut target = args.hub.target(global)?;
+    let target = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
-        let view = View::of_hub(args.hub.client().await?, &mut target.fleet, LONGEST_SILENCE, cancel).await?;
-        let (mut spokes, clusters) = (Spokes::default(), destinations(&target.fleet, view.observed(), None));
-        tokio::select! {
-            () = spokes.ask(view.client(), target.fleet.namespace(), clusters) => {}
-            () = cancel.requested() => return Err(Stopped.into()),
+        let client = args.hub.client().await?;
+        let hubs = Hubs::watch(client, target.fleet.clone(), LONGEST_SILENCE, cancel).await?;
+        let mut all = Rollout { unasked: hubs.unasked(None), ..Rollout::default() };
+        for (fleet, view) in &hubs.asked {
+            let (mut spokes, clusters) = (Spokes::default(), destinations(fleet, view.observed(), None));
+            tokio::select! {
+                () = spokes.ask(view.client(), fleet.namespace(), clusters) => {}
+                () = cancel.requested() => return Err(Stopped.into()),
+            }
+            all = all.and(of_hub(&target, fleet, view, spokes.silent()), &fleet.groups);
         }
-        show(global, args, &target, &view, spokes.silent());
+        show(global, args, target.revision, &all);
         Ok(Exit::Done)
     })
 }
 
-fn show(global: &Global, args: &Args, target: &Target, view: &View, silent: &Silent) {
-    let Target { upstream, revision, fleet } = target;
+fn of_hub(target: &Target, fleet: &HubFleet, view: &View, silent: &Silent) -> Rollout {
+    let revision = target.revision.short();
+    let question = Question { fleet, revision: &revision, silent, now: SystemTime::now() };
+    let (mut known, repository) = (Known::new(target.revision), target.upstream.repository());
+    rollout(question, view.observed(), |commit| known.reach(repository, commit))
+}
+
+fn show(global: &Global, args: &Args, revision: Revision, rollout: &Rollout) {
     let (now, short) = (SystemTime::now(), revision.short());
-    let question = Question { fleet, revision: &short, silent, now };
-    let (mut known, repository) = (Known::new(*revision), upstream.repository());
-    let rollout = rollout(question, view.observed(), |commit| known.reach(repository, commit));
     if args.markdown {
-        print_text(&argocd::markdown(&rollout, now));
+        print_text(&argocd::markdown(rollout, now));
     } else {
         global.show(
-            || argocd::document(&rollout, &revision.to_string()),
-            || format!("at {short}\n{}", argocd::text(&rollout, now, global.all)),
+            || argocd::document(rollout, &revision.to_string()),
+            || format!("at {short}\n{}", argocd::text(rollout, now, global.all)),
         );
     }
 }

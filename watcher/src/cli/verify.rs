@@ -14,10 +14,11 @@ use super::options::{HubArgs, Target, time};
 use super::runtime::until_stopped;
 use super::wait::check_group;
 use super::{Exit, Global, print_report, print_text};
+use crate::cluster::Client;
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::git::{BlobCache, Repository, Revision};
-use crate::live::{self, Clusters};
+use crate::live::{self, Clusters, Hubs};
 use crate::verify::{self, Finding, Verdict};
 
 /// How many clusters a hint names.
@@ -42,16 +43,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let Target { upstream, revision, mut fleet } = args.hub.target(global)?;
+    let Target { upstream, revision, fleet } = args.hub.target(global)?;
     check_group(&fleet, args.group.as_deref())?;
     let rendered = rendered(global, upstream.repository(), revision)?;
     args.check_cluster(&rendered.inventory)?;
     until_stopped(async |cancel: &Cancel| {
         let deadline = Instant::now() + args.timeout;
-        let client = args.hub.client().await?;
-        let hub = live::hub_of(&client, &mut fleet).await?;
-        let checks = args.checks(&rendered, &hub)?;
-        let clusters = Clusters::of(&checks, &hub, client).await;
+        let hubs = Hubs::reach(args.hub.client().await?, fleet).await?;
+        let checks = args.checks(&rendered, &hubs)?;
+        let clusters = Clusters::of(&checks, hubs.asked.iter().map(|(fleet, client)| (fleet, client))).await;
         let progress = global.progress("verify");
         let show = |done| progress.reach(done, checks.len());
         let findings = live::verify(&checks, &clusters, deadline, cancel, show).await?;
@@ -76,14 +76,14 @@ impl Args {
         Err(CommandError::usage(format!("there is no cluster `{}`", unknown.escape_debug()), hint))
     }
 
-    /// Returns what is asked: about the clusters of this hub that were chosen.
-    fn checks(&self, rendered: &Rendered, hub: &ClusterName) -> Result<Vec<Check>, CommandError> {
+    /// Returns what is asked: about the clusters that were chosen, of the hubs that can be asked.
+    fn checks(&self, rendered: &Rendered, hubs: &Hubs<Client>) -> Result<Vec<Check>, CommandError> {
         let is_of_group = |cluster: &ClusterName| {
             let group = rendered.inventory.group_of(cluster).map(ToString::to_string);
             self.group.is_none() || group == self.group
         };
         let checks = checks(rendered, |cluster| {
-            cluster.hub == *hub
+            hubs.asked.iter().any(|(fleet, _)| fleet.hub.as_ref() == Some(&cluster.hub))
                 && self.cluster.as_deref().is_none_or(|name| name == cluster.name.as_str())
                 && is_of_group(&cluster.name)
         });

@@ -13,7 +13,7 @@ use crate::argocd::{self, DesiredFleet, Rollout, State};
 use crate::cluster::Key;
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::live::{Ended, View, Wait};
+use crate::live::{Ended, Hubs, Wait};
 use crate::output::Progress;
 
 /// How many changes are reported at once.
@@ -32,17 +32,17 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let Target { upstream, revision, mut fleet } = args.hub.target(global)?;
+    let Target { upstream, revision, fleet } = args.hub.target(global)?;
     let group = args.group.as_deref();
     check_group(&fleet, group)?;
     until_stopped(async |cancel: &Cancel| {
         let deadline = Instant::now() + args.timeout;
-        let mut view = View::of_hub(args.hub.client().await?, &mut fleet, args.timeout, cancel).await?;
+        let mut hubs = Hubs::watch(args.hub.client().await?, fleet, args.timeout, cancel).await?.all()?;
         let progress = global.progress("wait");
         let mut reported = BTreeMap::new();
-        let wait = Wait { upstream: &upstream, revision, fleet: &fleet, group, deadline };
+        let wait = Wait { upstream: &upstream, revision, group, deadline };
         let (ended, rollout) =
-            wait.run(&mut view, cancel, |rollout| report(&progress, &mut reported, rollout)).await?;
+            wait.run(&mut hubs, cancel, |rollout| report(&progress, &mut reported, rollout)).await?;
         drop(progress);
         global.show(
             || argocd::document(&rollout, &revision.to_string()),
@@ -65,14 +65,14 @@ pub(super) fn check_group(fleet: &DesiredFleet, group: Option<&str>) -> Result<(
 /// Shows how far it is, and each Application whose state or reason has changed.
 pub(super) fn report(
     progress: &Progress,
-    reported: &mut BTreeMap<Key, (State, Option<String>)>,
+    reported: &mut BTreeMap<(String, Key), (State, Option<String>)>,
     rollout: &Rollout,
 ) {
     let is_first = reported.is_empty();
     let mut lines = Vec::new();
     for it in &rollout.applications {
         let now = (it.state, it.reason.clone());
-        let before = reported.insert(it.key.clone(), now.clone());
+        let before = reported.insert((it.cluster.clone(), it.key.clone()), now.clone());
         // Of what is done from the start only the count is shown.
         if before.as_ref() != Some(&now) && !(is_first && it.state == State::Done) {
             lines.push(it.to_string());

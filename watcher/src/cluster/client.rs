@@ -32,6 +32,7 @@ pub struct Client {
     pub(super) once: kube::Client,
     /// What messages call it.
     pub(super) place: String,
+    context: Option<String>,
     is_anonymous: bool,
 }
 
@@ -47,7 +48,7 @@ impl Client {
         };
         let place =
             context.map_or_else(|| config.cluster_url.to_string(), |name| format!("context `{name}`"));
-        Self::new(config, place)
+        Ok(Self { context: context.map(str::to_owned), ..Self::new(config, place)? })
     }
 
     /// Returns the cluster that this pod is in, if it serves a kind; nothing outside of a pod.
@@ -76,7 +77,7 @@ impl Client {
         let (inner, is_anonymous) = (connection(config.clone(), &place)?, is_anonymous(&config.auth_info));
         config.default_retry = false;
         let once = connection(config, &place)?;
-        Ok(Self { inner, once, place, is_anonymous })
+        Ok(Self { inner, once, place, context: None, is_anonymous })
     }
 
     pub(super) fn api<K: Kind>(&self, namespace: &str) -> Api<Object<K>> {
@@ -87,6 +88,12 @@ impl Client {
     #[must_use]
     pub const fn is_anonymous(&self) -> bool {
         self.is_anonymous
+    }
+
+    /// Returns the context of the kubeconfig that it was named by.
+    #[must_use]
+    pub fn context(&self) -> Option<&str> {
+        self.context.as_deref()
     }
 
     /// Returns what messages call it.

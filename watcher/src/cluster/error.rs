@@ -11,6 +11,8 @@ use super::kind::ABSENT;
 /// What to do about a server that is not reached.
 const REACH: &str = "check that the API server runs and can be reached from here";
 
+const LIST_CONTEXTS: &str = "list the contexts with `kubectl config get-contexts`";
+
 /// What was not done, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
@@ -55,11 +57,21 @@ impl ClusterError {
         )
     }
 
+    /// Returns the error of a context that does not say who asks.
+    pub(crate) fn anonymous(place: &str) -> Self {
+        let message = format!("the {place} has no user");
+        Self::new(ClusterErrorKind::Unconfigured, message, "give the context a user in the kubeconfig")
+    }
+
     pub(super) fn of_config(context: Option<&str>, error: &KubeconfigError) -> Self {
         let which =
             context.map_or_else(|| "a cluster".to_owned(), |name| format!("the cluster of context `{name}`"));
+        if let (Some(name), KubeconfigError::LoadContext(_)) = (context, error) {
+            let message = format!("no context of the kubeconfig is called `{name}`");
+            return Self::new(ClusterErrorKind::Unconfigured, message, LIST_CONTEXTS);
+        }
         let hint = match error {
-            KubeconfigError::LoadContext(_) => "list the contexts with `kubectl config get-contexts`",
+            KubeconfigError::LoadContext(_) => LIST_CONTEXTS,
             KubeconfigError::CurrentContextNotSet => "name a context with `--context NAME`",
             _ => "name the kubeconfig in `KUBECONFIG`, and a context in it with `--context NAME`",
         };

@@ -11,6 +11,7 @@ mod page;
 mod reports;
 mod subject;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::cluster::Client;
 use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::git::{Revision, Upstream};
-use crate::live::{self, Clusters, Ended, View, Wait};
+use crate::live::{self, Clusters, Ended, Hubs, Wait};
 use crate::verify::Finding;
 
 pub use actions::Actions;
@@ -32,7 +33,6 @@ pub use outcome::Outcome;
 pub(crate) use page::{Ending, standing_of};
 pub use reports::Reports;
 pub use subject::Subject;
-pub(crate) use subject::clusters;
 
 /// How long checks have after a deployment that took all of its time: samples come with the next scrape.
 const LAG: Duration = Duration::from_mins(1);
@@ -67,20 +67,17 @@ impl Deploy<'_> {
             return Ok(Outcome::NotCurrent(self.stale));
         }
         let deadline = Instant::now() + self.timeout;
-        let mut view = View::of_hub(client, &mut self.fleet, self.timeout, cancel).await?;
-        let first = self.fleet.groups.iter().take_while(|group| *group != self.group);
+        let groups = self.fleet.groups.clone();
+        let fleet = std::mem::take(&mut self.fleet);
+        let mut hubs = Hubs::watch(client, fleet, self.timeout, cancel).await?.all()?;
+        let first = groups.iter().take_while(|group| *group != self.group);
         for group in first.map(String::as_str).chain([self.group]) {
-            let wait = Wait {
-                upstream: self.upstream,
-                revision: self.revision,
-                fleet: &self.fleet,
-                group: Some(group),
-                deadline,
-            };
-            let (ended, rollout) = wait.run(&mut view, cancel, |rollout| show(group, rollout)).await?;
+            let wait =
+                Wait { upstream: self.upstream, revision: self.revision, group: Some(group), deadline };
+            let (ended, rollout) = wait.run(&mut hubs, cancel, |rollout| show(group, rollout)).await?;
             match ended {
                 Ended::Done if group == self.group => {
-                    let findings = self.verify(view.client(), deadline, cancel).await?;
+                    let findings = self.verify(&hubs, deadline, cancel).await?;
                     let is_open = findings.iter().any(|finding| finding.verdict.is_open());
                     let outcome = if is_open { Outcome::Unverified } else { Outcome::Done };
                     return Ok(outcome(rollout, findings));
@@ -96,19 +93,20 @@ impl Deploy<'_> {
         Err(CommandError::unexpected("deploy", io::Error::other("the group is not one of the fleet")))
     }
 
-    /// Asks the group's clusters of this hub what is to be verified. What was just deployed lags: there is some time for it in
+    /// Asks the group's clusters, of the hubs that are asked, what is to be verified. What was just deployed lags: there is some time for it in
     /// any case.
     async fn verify(
         &self,
-        hub: &Client,
+        hubs: &Hubs,
         deadline: Instant,
         cancel: &Cancel,
     ) -> Result<Vec<Finding>, CommandError> {
-        let Some(name) = self.fleet.hubs.first() else { return Ok(Vec::new()) };
-        let own = clusters(&self.fleet, self.group);
+        let own: BTreeSet<_> =
+            hubs.asked.iter().flat_map(|(fleet, _)| fleet.clusters(Some(self.group))).collect();
         let is_own = |check: &&Check| own.contains(check.cluster.as_str());
         let checks: Vec<_> = self.checks.iter().filter(is_own).cloned().collect();
-        let reached = Clusters::of(&checks, name, hub.clone()).await;
+        let clients = hubs.asked.iter().map(|(fleet, view)| (fleet, view.client()));
+        let reached = Clusters::of(&checks, clients).await;
         let deadline = deadline.max(Instant::now() + LAG.min(self.timeout));
         Ok(live::verify(&checks, &reached, deadline, cancel, |_| {}).await?)
     }

@@ -52,7 +52,7 @@ impl Subject {
             None => Vec::new(),
         };
         let paths = paths.iter().map(|found| found.path.as_str());
-        let all = clusters(fleet, group);
+        let all = fleet.clusters(group);
         let files = changed(paths, &all);
         let clusters = if files.is_empty() {
             all.into_iter().map(str::to_owned).collect()
@@ -63,12 +63,6 @@ impl Subject {
         let (group, title, author) = (group.to_owned(), source.title, source.author.name);
         Ok(Self { group, revision, title, author, changes, clusters })
     }
-}
-
-/// Returns the clusters of a group.
-pub(crate) fn clusters<'a>(fleet: &'a DesiredFleet, group: &str) -> BTreeSet<&'a str> {
-    let wanted = fleet.applications.values().filter(|wanted| wanted.group.as_deref() == Some(group));
-    wanted.map(|wanted| wanted.cluster.as_str()).collect()
 }
 
 fn changed<'p>(paths: impl Iterator<Item = &'p str>, clusters: &BTreeSet<&str>) -> Changed {

@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn rollout(applications: Vec<ApplicationState>) -> Rollout {
-        Rollout { applications, leftovers: Vec::new() }
+        Rollout { applications, ..Rollout::default() }
     }
 
     /// Returns what is done next, and notes what is asked for.

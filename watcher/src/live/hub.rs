@@ -1,4 +1,4 @@
-//! The Argo CD of a hub, followed between runs: what became of each group now, and a hint when that is something else.
+//! The Argo CD of one hub, followed between runs: what became of each group now, and a hint when that is something else.
 //!
 //! A run asks and gets an answer, or why there is none. Everything follows from what is in the cluster at that moment;
 //! what is kept here only decides whether a hint is worth a run.
@@ -17,28 +17,30 @@ use super::reach::Known;
 use super::wait::ask;
 use super::{Spokes, View};
 use crate::argocd::{
-    Application, DesiredFleet, Question, Rollout, Silent, Soaked, Stop, Wave, destinations, states, wave,
+    Application, HubFleet, Question, Rollout, Silent, Soaked, Stop, Wave, destinations, states, wave,
 };
 use crate::cluster::{Client, ClusterError};
 use crate::error::CommandError;
-use crate::events::{Cancel, Event, Events};
+use crate::events::{Event, Events};
 use crate::git::{Repository, Revision};
 
 /// How long a run waits for the first lists.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long changes are gathered before it is decided what they come to.
 const GATHERED: Duration = Duration::from_secs(1);
 /// How often it is decided again without a change: time itself changes what a state means.
 const TICK: Duration = Duration::from_secs(15);
 /// How long after its merge Argo CD is asked to compare what is not at it: it would notice the merge minutes later.
 const ASKS_FOR: Duration = Duration::from_mins(15);
+/// Why there is no answer any more.
+pub(super) const STOPS: &str = "the service stops";
 /// How often a run is worth its cost that only counts further.
 const COUNTS_EVERY: Duration = Duration::from_mins(1);
 
-/// What is looked at.
-pub struct Look {
-    /// What the tip of the base branch asks for.
-    pub fleet: DesiredFleet,
+/// What is looked at on a hub.
+pub(super) struct HubLook {
+    /// What the tip of the base branch asks for of the hub.
+    pub fleet: HubFleet,
     /// The groups, in the order of their release.
     pub watched: Vec<Watched>,
     /// Where commits are.
@@ -65,21 +67,25 @@ pub struct Standing {
     pub rollout: Rollout,
 }
 
-type Answer = Result<Vec<Standing>, String>;
+impl Standing {
+    /// Returns what became of a group together with what became of it on another hub.
+    pub(super) fn and(self, other: Self, groups: &[String]) -> Self {
+        Self { wave: self.wave.max(other.wave), rollout: self.rollout.and(other.rollout, groups) }
+    }
+}
+
+pub(super) type Answer = Result<Vec<Standing>, String>;
 
 /// The Argo CD of a hub.
-#[derive(Clone, Debug)]
-pub struct Hub(mpsc::Sender<(Look, oneshot::Sender<Answer>)>);
+pub(super) struct Hub(mpsc::Sender<(HubLook, oneshot::Sender<Answer>)>);
 
 impl Hub {
     /// Starts to follow an Argo CD. `events` are told when something else is to be known than what a run was told.
-    #[must_use]
-    pub fn follow(client: Client, events: Option<Events>, cancel: Cancel) -> Self {
+    pub(super) fn follow(client: Client, events: Option<Events>) -> Self {
         let (asks, asked) = mpsc::channel(1);
         let follower = Follower {
             client,
             events,
-            cancel,
             view: None,
             spokes: Spokes::default(),
             groups: Vec::new(),
@@ -93,12 +99,12 @@ impl Hub {
         Self(asks)
     }
 
-    /// Returns what became of each group, or why that is not known. Waits for it, so it is for threads that may.
-    pub fn look(&self, look: Look) -> Answer {
+    /// Returns what became of each group, or why that is not known.
+    pub(super) async fn look(&self, look: HubLook) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let asked = self.0.blocking_send((look, reply));
-        let answer = asked.ok().and_then(|()| answer.blocking_recv().ok());
-        answer.unwrap_or_else(|| Err("the service stops".to_owned()))
+        let asked = self.0.send((look, reply)).await;
+        let answer = if asked.is_ok() { answer.await.ok() } else { None };
+        answer.unwrap_or_else(|| Err(STOPS.to_owned()))
     }
 }
 
@@ -106,7 +112,7 @@ impl Hub {
 struct Followed {
     watched: Watched,
     /// What is asked for of it; nothing if nothing is.
-    fleet: Option<DesiredFleet>,
+    fleet: Option<HubFleet>,
     known: Known,
     stop: Option<Stop>,
     /// What was asked to be compared, and since when it may be.
@@ -116,11 +122,10 @@ struct Followed {
 struct Follower {
     client: Client,
     events: Option<Events>,
-    cancel: Cancel,
     view: Option<View>,
     spokes: Spokes,
     groups: Vec<Followed>,
-    look: Option<Look>,
+    look: Option<HubLook>,
     /// What a run was told, or will find as an event was sent for it.
     told: Option<Answer>,
     told_at: Instant,
@@ -131,7 +136,7 @@ struct Follower {
 }
 
 impl Follower {
-    async fn serve(mut self, mut asked: mpsc::Receiver<(Look, oneshot::Sender<Answer>)>) {
+    async fn serve(mut self, mut asked: mpsc::Receiver<(HubLook, oneshot::Sender<Answer>)>) {
         loop {
             tokio::select! {
                 ask = asked.recv() => {
@@ -156,11 +161,11 @@ impl Follower {
     }
 
     /// Answers a run.
-    async fn answer(&mut self, mut look: Look) -> Answer {
+    async fn answer(&mut self, look: HubLook) -> Answer {
         if self.view.as_ref().is_some_and(|view| view.namespace() != look.fleet.namespace()) {
             self.view = None;
         }
-        let reached = self.reach(&mut look).await;
+        let reached = self.reach(&look.fleet).await;
         self.follow(&look);
         if reached.is_ok() {
             self.ask_spokes(&look.fleet).await;
@@ -176,9 +181,9 @@ impl Follower {
     /// Finds out whether something else is to be known than what a run was told.
     async fn look_again(&mut self) {
         let mut reached = Ok(());
-        if let Some(mut look) = self.look.take() {
+        if let Some(look) = self.look.take() {
             if self.view.is_none() || matches!(self.told, Some(Err(_))) {
-                reached = self.reach(&mut look).await;
+                reached = self.reach(&look.fleet).await;
                 self.follow(&look);
             }
             self.ask_spokes(&look.fleet).await;
@@ -247,31 +252,26 @@ impl Follower {
     }
 
     /// Makes sure that the API server answers, and that what there is is listed.
-    async fn reach(&mut self, look: &mut Look) -> Result<(), String> {
+    async fn reach(&mut self, fleet: &HubFleet) -> Result<(), String> {
         let reached = timeout(PATIENCE, async {
-            let root = look.fleet.applications.iter().find(|(_, wanted)| wanted.is_root());
+            let root = fleet.applications.iter().find(|(_, wanted)| wanted.is_root());
             if let Some((root, _)) = root {
                 self.client.get::<Application>(&root.namespace, &root.name).await?;
             }
-            if let Some(view) = &self.view {
-                return view.narrow(&mut look.fleet);
+            if self.view.is_none() {
+                let view = View::start(self.client.clone(), fleet.namespace(), PATIENCE);
+                self.view = Some(view.await?);
             }
-            self.view =
-                Some(View::of_hub(self.client.clone(), &mut look.fleet, PATIENCE, &self.cancel).await?);
-            Ok(())
+            Ok::<_, ClusterError>(())
         });
-        let failed = |error: CommandError| match error.hint() {
-            Some(hint) => format!("{}; {hint}", error.message()),
-            None => error.message(),
-        };
         match reached.await {
-            Ok(reached) => reached.map_err(failed),
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+            Ok(reached) => reached.map_err(|error| why(&error.into())),
+            Err(_) => Err(no_answer()),
         }
     }
 
     /// Asks the API servers of the spokes whether they answer, unless that was asked a moment ago.
-    async fn ask_spokes(&mut self, fleet: &DesiredFleet) {
+    async fn ask_spokes(&mut self, fleet: &HubFleet) {
         let Some(view) = self.view.as_ref().filter(|_| !self.spokes.is_recent(Instant::now())) else {
             return;
         };
@@ -280,7 +280,7 @@ impl Follower {
     }
 
     /// Follows these groups. What is known of commits stays with a group that stays where it is.
-    fn follow(&mut self, look: &Look) {
+    fn follow(&mut self, look: &HubLook) {
         let mut before = std::mem::take(&mut self.groups);
         let followed = look.watched.iter().map(|watched| {
             let fleet = look.fleet.of_group(&watched.group);
@@ -326,7 +326,7 @@ impl Followed {
             let question = Question { fleet, revision: &revision, silent, now };
             states(question, view.observed(), |commit| known.reach(repository, commit))
         });
-        let rollout = Rollout { applications: applications.unwrap_or_default(), leftovers: Vec::new() };
+        let rollout = Rollout { applications: applications.unwrap_or_default(), ..Rollout::default() };
         let mut wave = wave(&rollout, watched.soaked, now);
         if let Some(stop) = stop.take() {
             wave = stop.lasts(&rollout, wave);
@@ -336,6 +336,18 @@ impl Followed {
         }
         Standing { wave, rollout }
     }
+}
+
+/// Returns why nothing is known, in one line.
+pub(super) fn why(error: &CommandError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message(),
+    }
+}
+
+pub(super) fn no_answer() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
 }
 
 /// Waits for a change; for ever if nothing is watched.

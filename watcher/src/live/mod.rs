@@ -3,7 +3,9 @@
 //! Decides nothing: what follows from what was read is for `argocd`.
 
 mod ask;
+mod followed_hubs;
 mod hub;
+mod hubs;
 mod prune;
 mod reach;
 mod spokes;
@@ -19,11 +21,13 @@ use crate::argocd::DesiredFleet;
 use crate::error::CommandError;
 use crate::git::{BlobCache, GitError, Repository, Revision};
 
-pub use hub::{Hub, Look, Standing, Watched};
+pub use followed_hubs::{FollowedHubs, Look, Standings};
+pub use hub::{Standing, Watched};
+pub use hubs::Hubs;
 pub use prune::{leftovers, prune};
 pub use reach::Known;
 pub use spokes::Spokes;
-pub use verify::{Clusters, hub_of, verify};
+pub use verify::{Clusters, verify};
 pub use view::View;
 pub use wait::{Ended, Wait};
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::View;
 use crate::argocd::{
-    Application, ApplicationSet, DesiredFleet, Leftover, Question, Reach, Removal, Silent, Stage, rollout,
+    Application, ApplicationSet, HubFleet, Leftover, Question, Reach, Removal, Silent, Stage, rollout,
 };
 use crate::cluster::{Cascade, ClusterError, ClusterErrorKind, Key};
 use crate::error::CommandError;
@@ -24,7 +24,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// Removes objects, and returns those that are left when the time is over. `show` is given each one that is gone.
 pub async fn prune(
     view: &mut View,
-    fleet: &DesiredFleet,
+    fleet: &HubFleet,
     mut left: Vec<Removal>,
     timeout: Duration,
     cancel: &Cancel,
@@ -59,7 +59,7 @@ pub async fn prune(
 
 /// Returns what is left over now.
 #[must_use]
-pub fn leftovers(view: &View, fleet: &DesiredFleet) -> Vec<Leftover> {
+pub fn leftovers(view: &View, fleet: &HubFleet) -> Vec<Leftover> {
     let question = Question { fleet, revision: "", silent: &Silent::default(), now: SystemTime::now() };
     rollout(question, view.observed(), |_| Reach::Unknown).leftovers
 }

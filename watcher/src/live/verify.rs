@@ -9,10 +9,9 @@ use renderer::path::ClusterName;
 use renderer::verify::{Check, LiveQuery, QueryAt, Question};
 use tokio::time::{Instant, sleep_until};
 
-use crate::argocd::DesiredFleet;
+use crate::argocd::HubFleet;
 use crate::backoff::Backoff;
 use crate::cluster::{Client, ClusterError, ClusterErrorKind, ServiceRequest};
-use crate::error::CommandError;
 use crate::events::{Cancel, Stopped};
 use crate::verify::{self, Finding, Found, Sample, Verdict};
 
@@ -29,10 +28,11 @@ const TENANT: &str = "X-Scope-OrgID";
 pub struct Clusters(BTreeMap<ClusterName, Result<Client, ClusterError>>);
 
 impl Clusters {
-    /// Returns how the clusters are reached that checks ask: the hub by its client, each other one by the context of the
+    /// Returns how the clusters are reached that checks ask: hubs by their clients, each other one by the context of the
     /// kubeconfig that has its name.
-    pub async fn of(checks: &[Check], hub: &ClusterName, client: Client) -> Self {
-        let mut clients = BTreeMap::from([(hub.clone(), Ok(client))]);
+    pub async fn of<'h>(checks: &[Check], hubs: impl Iterator<Item = (&'h HubFleet, &'h Client)>) -> Self {
+        let own = hubs.filter_map(|(fleet, client)| Some((fleet.hub.clone()?, Ok(client.clone()))));
+        let mut clients: BTreeMap<_, _> = own.collect();
         for cluster in checks.iter().flat_map(asked).collect::<BTreeSet<_>>() {
             if !clients.contains_key(cluster) {
                 clients.insert(cluster.clone(), Client::connect(Some(cluster.as_str())).await);
@@ -62,18 +62,6 @@ fn asked(check: &Check) -> Vec<&ClusterName> {
         }
         _ => vec![&check.cluster],
     }
-}
-
-/// Finds out which hub a client leads to, and leaves of what is desired what is for it.
-pub async fn hub_of(client: &Client, fleet: &mut DesiredFleet) -> Result<ClusterName, CommandError> {
-    let mut sets = Vec::new();
-    if fleet.hubs.len() > 1 {
-        let kind = ("argoproj.io/v1alpha1", "ApplicationSet");
-        sets = client.objects(kind, Some(fleet.namespace()), &BTreeMap::new()).await?;
-    }
-    super::view::leave_one_hub(fleet, |hub| sets.iter().any(|set| set["metadata"]["name"] == hub))?;
-    let none = || CommandError::usage("the fleet has no hub", "describe a cluster with `role: control`");
-    fleet.hubs.first().cloned().ok_or_else(none)
 }
 
 /// Asks every question, and those that do not hold again until they do or the time is over. `show` is given how many hold.

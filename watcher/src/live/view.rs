@@ -9,10 +9,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::warn;
 
 use super::ask::Target;
-use crate::argocd::{Application, ApplicationSet, DesiredFleet, Observed, REFRESH, SET_REFRESH};
+use crate::argocd::{Application, ApplicationSet, Observed, REFRESH, SET_REFRESH};
 use crate::cluster::{Change, Client, ClusterError, Key, Store};
-use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
 
 /// How long further changes are taken together with the first one.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -40,34 +38,14 @@ pub struct View {
 }
 
 impl View {
-    /// Starts to watch the hub of a client, and leaves of what is desired what is for the hub whose `ApplicationSet`s
-    /// are there. A hub that sends nothing for as long as `longest` is an error.
-    pub async fn of_hub(
-        client: Client,
-        fleet: &mut DesiredFleet,
-        longest: Duration,
-        cancel: &Cancel,
-    ) -> Result<Self, CommandError> {
-        let view = tokio::select! {
-            view = Self::start(client, fleet.namespace(), longest) => view?,
-            () = cancel.requested() => return Err(Stopped.into()),
-        };
-        view.narrow(fleet)?;
-        Ok(view)
-    }
-
-    /// Leaves of what is desired what is for the hub whose `ApplicationSet`s are there.
-    pub(super) fn narrow(&self, fleet: &mut DesiredFleet) -> Result<(), CommandError> {
-        leave_one_hub(fleet, |hub| self.observed().sets.keys().any(|set| set.name == hub))
-    }
-
     /// Returns the namespace that is watched.
     pub(super) fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Starts two watches, and returns once both have listed what there is.
-    async fn start(client: Client, namespace: &str, longest: Duration) -> Result<Self, ClusterError> {
+    /// Starts two watches, and returns once both have listed what there is. A hub that sends nothing for as long as `longest` is
+    /// an error.
+    pub async fn start(client: Client, namespace: &str, longest: Duration) -> Result<Self, ClusterError> {
         let applications = client.watch(namespace).map(|change| change.map(Either::Application));
         let sets = client.watch(namespace).map(|change| change.map(Either::Set));
         let mut view = Self {
@@ -144,17 +122,4 @@ impl View {
         }
         Ok(())
     }
-}
-
-/// Leaves of what is desired what is for the hub whose `ApplicationSet` is there.
-pub(super) fn leave_one_hub(
-    fleet: &mut DesiredFleet,
-    is_there: impl Fn(&str) -> bool,
-) -> Result<(), CommandError> {
-    fleet.of_one_hub(is_there).map_err(|hubs| {
-        CommandError::usage(
-            format!("it is not clear which hub this is: {}", renderer::plural::quoted(hubs)),
-            "name the context of one of them with `--context NAME`; a hub is known by its ApplicationSet",
-        )
-    })
 }

@@ -1,17 +1,21 @@
 //! Waiting until a revision is Synced and Healthy.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use super::View;
 use super::ask::{Asked, Next, Request, Target};
 use super::reach::Known;
 use super::spokes::Spokes;
-use crate::argocd::{DesiredFleet, Question, Rollout, Silent, destinations, rollout};
+use super::{Hubs, View};
+use crate::argocd::{HubFleet, Question, Rollout, Silent, destinations, rollout};
 use crate::cluster::ClusterErrorKind;
 use crate::error::CommandError;
 use crate::events::{Cancel, Stopped};
@@ -28,8 +32,6 @@ pub struct Wait<'a> {
     pub upstream: &'a Upstream,
     /// The revision.
     pub revision: Revision,
-    /// What it asks for.
-    pub fleet: &'a DesiredFleet,
     /// The group, if it is not the whole fleet.
     pub group: Option<&'a str>,
     /// Until when at most.
@@ -48,29 +50,69 @@ pub enum Ended {
 }
 
 impl Wait<'_> {
-    /// Waits, and returns how it ended. `show` is given what became of the revision so far whenever that may have changed.
+    /// Waits for the hubs that run anything of it, and returns how it ended: the first that does not end well ends it. `show`
+    /// is given what became of the revision so far whenever that may have changed.
     pub async fn run(
         self,
+        hubs: &mut Hubs,
+        cancel: &Cancel,
+        show: impl FnMut(&Rollout),
+    ) -> Result<(Ended, Rollout), CommandError> {
+        let unasked = hubs.unasked(self.group);
+        let has_any = |fleet: &HubFleet| !fleet.clusters(self.group).is_empty();
+        let is_on_any = hubs.asked.iter().any(|(fleet, _)| has_any(fleet));
+        let asked = hubs.asked.iter_mut().filter(|(fleet, _)| has_any(fleet) || !is_on_any);
+        let asked: Vec<_> = asked.collect();
+        let seen = RefCell::new((vec![Rollout::default(); asked.len()], show));
+        let waits = asked.into_iter().enumerate().map(async |(at, (fleet, view))| {
+            let unasked = if at == 0 { unasked.clone() } else { Vec::new() };
+            let show = |rollout| {
+                let (rollouts, show) = &mut *seen.borrow_mut();
+                rollouts[at] = Rollout { unasked: unasked.clone(), ..rollout };
+                show(&together(rollouts, &fleet.groups));
+            };
+            self.on(fleet, view, cancel, show).await
+        });
+        let mut waits: FuturesUnordered<_> = waits.collect();
+        let mut result = Ended::Done;
+        while let Some(ended) = waits.next().await {
+            result = ended?;
+            if result != Ended::Done {
+                break;
+            }
+        }
+        drop(waits);
+        let (rollouts, _) = seen.into_inner();
+        let groups = hubs.asked.first().map(|(fleet, _)| &fleet.groups[..]).unwrap_or_default();
+        Ok((result, together(&rollouts, groups).into_owned()))
+    }
+
+    /// Waits for one hub.
+    async fn on(
+        &self,
+        fleet: &HubFleet,
         view: &mut View,
         cancel: &Cancel,
-        mut show: impl FnMut(&Rollout),
-    ) -> Result<(Ended, Rollout), CommandError> {
+        mut show: impl FnMut(Rollout),
+    ) -> Result<Ended, CommandError> {
         let (mut known, mut asked, mut fetched) = (Known::new(self.revision), Asked::default(), None);
         let (mut spokes, mut refused) = (Spokes::default(), BTreeSet::new());
         loop {
             if !spokes.is_recent(Instant::now()) {
-                let clusters = destinations(self.fleet, view.observed(), self.group);
+                let clusters = destinations(fleet, view.observed(), self.group);
                 tokio::select! {
                     () = spokes.ask(view.client(), view.namespace(), clusters) => {}
                     () = sleep_until(self.deadline) => {}
                     () = cancel.requested() => return Err(Stopped.into()),
                 }
             }
-            let rollout = block_in_place(|| self.look(view, spokes.silent(), &mut known, &mut fetched))?;
-            show(&rollout);
-            match asked.next(&rollout, Instant::now()) {
-                Next::Done if spokes.is_recent(Instant::now()) => return Ok((Ended::Done, rollout)),
-                Next::Failed => return Ok((Ended::Failed, rollout)),
+            let question = (fleet, &*view, spokes.silent());
+            let rollout = block_in_place(|| self.look(question, &mut known, &mut fetched))?;
+            let next = asked.next(&rollout, Instant::now());
+            show(rollout);
+            match next {
+                Next::Done if spokes.is_recent(Instant::now()) => return Ok(Ended::Done),
+                Next::Failed => return Ok(Ended::Failed),
                 Next::Ask(due) => {
                     for request in due {
                         ask(view, &request, &mut refused).await?;
@@ -85,7 +127,7 @@ impl Wait<'_> {
                 () = cancel.requested() => return Err(Stopped.into()),
             }
             if Instant::now() >= self.deadline {
-                return Ok((Ended::TimedOut, rollout));
+                return Ok(Ended::TimedOut);
             }
         }
     }
@@ -93,13 +135,12 @@ impl Wait<'_> {
     /// Decides what became of the revision so far, after fetching commits that are not here if there are any.
     fn look(
         &self,
-        view: &View,
-        silent: &Silent,
+        (fleet, view, silent): (&HubFleet, &View, &Silent),
         known: &mut Known,
         fetched: &mut Option<Instant>,
     ) -> Result<Rollout, CommandError> {
         let revision = self.revision.short();
-        let question = Question { fleet: self.fleet, revision: &revision, silent, now: SystemTime::now() };
+        let question = Question { fleet, revision: &revision, silent, now: SystemTime::now() };
         let repository = self.upstream.repository();
         let rollout = rollout(question, view.observed(), |commit| known.reach(repository, commit));
         if known.took_unknown() && fetched.is_none_or(|at| at.elapsed() >= FETCH_EVERY) {
@@ -107,6 +148,17 @@ impl Wait<'_> {
             self.upstream.fetch()?;
         }
         Ok(rollout.of_group(self.group))
+    }
+}
+
+/// Returns what became of each hub's part as one.
+fn together<'r>(rollouts: &'r [Rollout], groups: &[String]) -> Cow<'r, Rollout> {
+    match rollouts {
+        [one] => Cow::Borrowed(one),
+        several => {
+            let all = several.iter().cloned().reduce(|all, next| all.and(next, groups));
+            Cow::Owned(all.unwrap_or_default())
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::Forge;
 use crate::git::{Repository, Revision, Upstream};
-use crate::live::Hub;
+use crate::live::FollowedHubs;
 
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
 pub const BRANCH_PREFIX: &str = "fleetwright/";
@@ -43,7 +43,7 @@ pub(super) struct Context<'a> {
     pub forge: &'a dyn Forge,
     pub settings: &'a Settings,
     /// The Argo CD that is asked what became of groups, if one is.
-    pub hub: Option<&'a Hub>,
+    pub hubs: Option<&'a FollowedHubs>,
     pub cancel: &'a Cancel,
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::inventory::{FLEET_FILE, FleetFile, Group, Groups, read_fleet};
 use renderer::path::{ClusterName, GroupName, RepoPath};
+use renderer::plural::{agrees, listed};
 use renderer::snapshot::{OUTPUT, Snapshot, Source};
 
 use super::changes::GroupPlan;
@@ -45,10 +46,19 @@ pub(super) struct Stage {
     pub left: BTreeMap<String, Option<Entry>>,
     /// Where the plan stands.
     pub reason: String,
-    /// Why the groups after it wait, although nothing is left.
-    pub hold: Option<Hold>,
+    /// What it has come to, although nothing is left.
+    pub health: Health,
     /// Whether its own pull request waits until a fact is taken away.
     pub is_paused: bool,
+}
+
+/// What a group has come to that is merged.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// Why the groups after it wait.
+    pub hold: Option<Hold>,
+    /// The hubs of its clusters that are not asked: for these the merge counts.
+    pub unasked: Vec<ClusterName>,
 }
 
 /// Why what is merged has to be waited for.
@@ -58,6 +68,8 @@ pub(super) struct Hold {
     pub reason: String,
 }
 
+/// How many hubs that are not asked are named.
+const MAX_NAMED: usize = 2;
 /// The status of what is in the first group.
 const NOTHING_FIRST: &str = "nothing has to be merged first";
 
@@ -96,24 +108,31 @@ impl Gate {
             }
         }
         // What a head changes itself is not waited for: a group that fails is put right by a change of it.
-        let holds = || stages.iter().take(first).filter_map(|stage| stage.hold.as_ref());
+        let before = || stages.iter().take(first).map(|stage| &stage.health);
+        let holds = || before().filter_map(|health| health.hold.as_ref());
+        let unasked: BTreeSet<_> = before().flat_map(|health| &health.unasked).collect();
         let stopped = holds().find(|hold| hold.state == StatusState::Failure);
         Ok(match stopped.or_else(|| holds().next()) {
             Some(hold) => status(hold.state, &hold.reason),
             None if last == 0 => status(StatusState::Success, NOTHING_FIRST),
-            None if *is_asked => {
+            None if *is_asked && unasked.is_empty() => {
                 status(StatusState::Success, "what comes first is merged, synced and healthy")
+            }
+            None if *is_asked => {
+                let (names, verb) = (listed(&unasked, MAX_NAMED), agrees(unasked.len(), "is", "are"));
+                let done = "what comes first is merged, and synced and healthy where that is asked";
+                status(StatusState::Success, &format!("{done}; the merge counts: {names} {verb} not asked"))
             }
             None => status(StatusState::Success, "what comes first is merged (Argo CD is not asked)"),
         })
     }
 
     /// Takes in what the merged groups have come to, if Argo CD is asked.
-    pub(super) fn wait_for(&mut self, holds: Option<Vec<Option<Hold>>>) {
-        if let (Self::Known { stages, is_asked, .. }, Some(holds)) = (self, holds) {
+    pub(super) fn wait_for(&mut self, healths: Option<Vec<Health>>) {
+        if let (Self::Known { stages, is_asked, .. }, Some(healths)) = (self, healths) {
             *is_asked = true;
-            for (stage, hold) in stages.iter_mut().zip(holds) {
-                stage.hold = hold;
+            for (stage, health) in stages.iter_mut().zip(healths) {
+                stage.health = health;
             }
         }
     }
@@ -253,7 +272,7 @@ mod tests {
         let stage = |(name, left): (&str, &[&str])| Stage {
             left: left.iter().map(|path| ((*path).to_owned(), Some(Entry::of_file(b"new")))).collect(),
             reason: reason(&GroupName::parse(name).unwrap(), done),
-            hold: None,
+            health: Health::default(),
             is_paused: false,
         };
         let clusters = names.iter().map(|name| ClusterName::parse(name).unwrap());
@@ -313,7 +332,8 @@ mod tests {
         let stopped = || hold(StatusState::Failure, "stopped by canary: web: it is Degraded");
         let with = |holds: [Option<Hold>; 3]| {
             let mut gate = gate([&[]; 3], &Published::Nothing);
-            gate.wait_for(Some(holds.into()));
+            let health = |hold| Health { hold, ..Health::default() };
+            gate.wait_for(Some(holds.into_iter().map(health).collect()));
             gate
         };
         let (healthy, hub) = (with([None, None, None]), with([open(), None, None]));

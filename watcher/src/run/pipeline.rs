@@ -12,7 +12,7 @@ use super::changes::GroupPlan;
 use super::context::{BRANCH_PREFIX, Base, Context, ROLLBACK_PREFIX, Settings, UNKNOWN_BASE, head_of};
 use super::drift::{self, DriftMemory};
 use super::former;
-use super::gate::{self, Gate, PAUSE_LABEL, Stage};
+use super::gate::{self, Gate, Health, PAUSE_LABEL, Stage};
 use super::head::Head;
 use super::heads::Heads;
 use super::planner::Planner;
@@ -26,7 +26,7 @@ use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::{Home, Proposed, ProposedHead};
 use crate::git::{GitError, Revision, SourceMemory, Upstream};
-use crate::live::Hub;
+use crate::live::FollowedHubs;
 
 const BRANCHES: &str = "refs/heads/";
 /// The labels that verdicts depend on.
@@ -41,7 +41,7 @@ pub struct Pipeline {
     home: Home,
     settings: Settings,
     /// The Argo CD that is asked what became of groups, if one is.
-    hub: Option<Hub>,
+    hubs: Option<FollowedHubs>,
     memory: Memory,
     /// The pull requests of ours that are to be merged as soon as nothing is in their way.
     waiting: Vec<u64>,
@@ -100,12 +100,12 @@ impl Pipeline {
             waves: Waves::default(),
             base: None,
         };
-        Self { upstream, home, settings, hub: None, memory, waiting: Vec::new(), settled: None }
+        Self { upstream, home, settings, hubs: None, memory, waiting: Vec::new(), settled: None }
     }
 
     /// Lets groups wait until those before them are synced and healthy, as this Argo CD reports it.
-    pub fn ask(&mut self, hub: Hub) {
-        self.hub = Some(hub);
+    pub fn ask(&mut self, hubs: FollowedHubs) {
+        self.hubs = Some(hubs);
     }
 
     /// Returns what runs may do.
@@ -177,9 +177,9 @@ impl Pipeline {
         self.settled = None;
         cancel.check()?;
         let refs = debug_span!("fetch").in_scope(|| self.look())?;
-        let Self { upstream, home, settings, hub, memory, waiting, .. } = self;
+        let Self { upstream, home, settings, hubs, memory, waiting, .. } = self;
         let forge = home.forge(upstream);
-        let run = Context { upstream, forge: &*forge, settings, hub: hub.as_ref(), cancel };
+        let run = Context { upstream, forge: &*forge, settings, hubs: hubs.as_ref(), cancel };
         let order = memory.order(&run, &refs)?;
         let published = match memory.publish_base(&run, refs.clone(), &order, waiting, progress) {
             Err(error) if error.is_transient() => return Err(error),
@@ -255,7 +255,7 @@ impl Memory {
         let (mut groups, mut gate) = self.publish(run, &known, &refs, (&order, &clusters), plans)?;
         let look = || self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters);
         let seen = debug_span!("rollout").in_scope(look)?;
-        gate.wait_for(seen.as_ref().map(|seen| waves::holds(&order, &seen.standings)));
+        gate.wait_for(seen.as_ref().map(|seen| waves::health(&order, &seen.standings)));
         let former = former.into_iter().filter(|group| !known.order.contains(group));
         for group in former {
             groups.extend(self.end(run, &known, &refs, group)?);
@@ -339,7 +339,7 @@ impl Memory {
             let span = debug_span!("publish", group = %planned.group);
             let report = span.in_scope(|| publish(run, known, planned, head))?;
             let reason = gate::reason(&report.group, &report.done);
-            stages.push(Stage { left, reason, hold: None, is_paused: group.paused });
+            stages.push(Stage { left, reason, health: Health::default(), is_paused: group.paused });
             reports.push(report);
         }
         Ok((reports, Gate::Known { stages, clusters, is_asked: false }))

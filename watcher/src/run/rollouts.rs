@@ -14,7 +14,7 @@ use crate::deploy::{Ending, Notices, Outcome, Subject, standing_of};
 use crate::error::CommandError;
 use crate::forge::{Deployment, DeploymentStatus};
 use crate::git::Revision;
-use crate::live::{Standing, Watched};
+use crate::live::{Standing, Standings, Watched};
 
 /// How long a comment is at most, in characters: what GitHub takes, less what stands around it.
 const MAX_TEXT: usize = 60_000;
@@ -43,9 +43,11 @@ impl Rollouts {
         run: &Context<'_>,
         fleet: &DesiredFleet,
         watched: &[Watched],
-        standings: &[Standing],
+        standings: &Standings,
     ) -> Result<(), CommandError> {
         for (watched, standing) in watched.iter().zip(standings) {
+            // What is not known is no news.
+            let Ok(standing) = standing else { continue };
             let last = self.reported.get(&watched.group);
             let is_known = last.is_some_and(|it| it.revision == watched.revision && it.standing == *standing);
             if !is_known && !standing.rollout.applications.is_empty() {
@@ -125,7 +127,9 @@ fn text(watched: &Watched, standing: &Standing, ending: Option<&Ending>, now: Sy
         _ => argocd::progress(&standing.rollout, &revision.short()),
     };
     let mut text = format!("{}: {}\n", code(group), code(&headline));
-    if !matches!(ending, Some(Ok(Outcome::Done(..)))) {
+    if matches!(ending, Some(Ok(Outcome::Done(..)))) {
+        text.push_str(&argocd::unasked(&standing.rollout));
+    } else {
         text = format!("{text}\n{}", argocd::markdown(&standing.rollout, now));
     }
     if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {

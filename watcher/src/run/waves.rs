@@ -11,14 +11,14 @@ use renderer::snapshot::OUTPUT;
 use renderer::visible::visible;
 
 use super::context::Context;
-use super::gate::Hold;
+use super::gate::{Health, Hold};
 use super::rollouts::Rollouts;
 use super::worker::Workers;
 use crate::argocd::{DesiredFleet, Soaked, Stop, Wave};
 use crate::error::CommandError;
 use crate::forge::StatusState;
 use crate::git::{GitError, Revision};
-use crate::live::{Look, Standing, Watched};
+use crate::live::{Look, Standing, Standings, Watched};
 
 /// What is known of the groups on their clusters.
 #[derive(Debug, Default)]
@@ -26,9 +26,6 @@ pub(super) struct Waves {
     desired: Option<(Revision, DesiredFleet)>,
     rollouts: Rollouts,
 }
-
-/// What each group has come to, in order; or why that is not known.
-pub(super) type Standings = Result<Vec<Standing>, String>;
 
 /// What was asked about, and the answer.
 pub(super) struct Seen {
@@ -47,21 +44,24 @@ impl Waves {
         groups: &Groups,
         clusters: &BTreeMap<ClusterName, GroupName>,
     ) -> Result<Option<Seen>, CommandError> {
-        let Some(hub) = run.hub else { return Ok(None) };
+        let Some(hubs) = run.hubs else { return Ok(None) };
         let fleet = match self.desired(run, workers, tip) {
             Err(error @ CommandError::Stopped(_)) => return Err(error),
-            Err(error) => return Ok(Some(Seen { watched: Vec::new(), standings: Err(error.message()) })),
+            Err(error) => {
+                let standings = groups.iter().map(|_| Err(error.message())).collect();
+                return Ok(Some(Seen { watched: Vec::new(), standings }));
+            }
             Ok(fleet) => fleet.clone(),
         };
         let watched = watched(run, tip, groups, clusters)?;
         let look = Look { fleet, watched: watched.clone(), repository: run.repository().reopen()? };
-        Ok(Some(Seen { watched, standings: hub.look(look) }))
+        Ok(Some(Seen { watched, standings: hubs.look(look) }))
     }
 
     /// Reports what became of what is merged.
     pub(super) fn report(&mut self, run: &Context<'_>, seen: &Seen) -> Result<(), CommandError> {
-        let (Some((_, fleet)), Ok(standings)) = (&self.desired, &seen.standings) else { return Ok(()) };
-        self.rollouts.report(run, fleet, &seen.watched, standings)
+        let Some((_, fleet)) = &self.desired else { return Ok(()) };
+        self.rollouts.report(run, fleet, &seen.watched, &seen.standings)
     }
 
     fn desired(
@@ -103,11 +103,15 @@ fn watched(
     watched.collect()
 }
 
-/// Returns why the groups after each one wait.
-pub(super) fn holds(groups: &Groups, standings: &Standings) -> Vec<Option<Hold>> {
-    let of = |(at, group): (usize, &Group)| match standings {
-        Ok(standings) => standings.get(at).map_or_else(|| Some(unknown("")), |it| hold(group, &it.wave)),
-        Err(reason) => Some(unknown(reason)),
+/// Returns what each group has come to for those after it.
+pub(super) fn health(groups: &Groups, standings: &Standings) -> Vec<Health> {
+    let of = |(at, group): (usize, &Group)| match standings.get(at) {
+        Some(Ok(Standing { wave, rollout })) => Health {
+            hold: hold(group, wave),
+            unasked: rollout.unasked.iter().map(|unasked| unasked.hub.clone()).collect(),
+        },
+        Some(Err(reason)) => Health { hold: Some(unknown(reason)), ..Health::default() },
+        None => Health { hold: Some(unknown("")), ..Health::default() },
     };
     groups.iter().enumerate().map(of).collect()
 }
@@ -175,13 +179,13 @@ mod tests {
     #[test]
     fn what_is_not_known_holds_every_group() {
         let reasons = |standings| -> Vec<String> {
-            holds(&Groups::default(), &standings).into_iter().map(|hold| hold.unwrap().reason).collect()
+            health(&Groups::default(), &standings).into_iter().map(|it| it.hold.unwrap().reason).collect()
         };
         let asked = "waits: Argo CD cannot be asked: ";
         assert_eq!(
-            reasons(Err("no answer".to_owned())),
+            reasons(vec![Err("no answer".to_owned()); 2]),
             [format!("{asked}no answer"), format!("{asked}no answer")]
         );
-        assert_eq!(reasons(Ok(Vec::new())), [asked, asked]);
+        assert_eq!(reasons(Vec::new()), [asked, asked]);
     }
 }

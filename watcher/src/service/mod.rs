@@ -19,7 +19,7 @@ use crate::events::files::{self, Places};
 use crate::events::poll::poll;
 use crate::events::site::Refresh;
 use crate::events::{Cancel, Event, Events, Monitor, Outcome, Queue, Request, Settings, dispatch};
-use crate::live::Hub;
+use crate::live::FollowedHubs;
 use crate::run::{Pipeline, RunReport};
 
 pub use lease::{Candidate, LeaseName, Tenure, Term};
@@ -71,7 +71,7 @@ impl Service {
 
     /// Lets runs ask the Argo CD of a cluster what became of groups, and follows it between them.
     pub fn ask(&self, hub: Client, cancel: &Cancel) {
-        self.runner.ask(Hub::follow(hub, Some(self.events.clone()), cancel.clone()));
+        self.runner.ask(FollowedHubs::follow(hub, Some(self.events.clone()), cancel.clone()));
     }
 
     /// Returns what brings metrics up to date before they are shown: what is left of the forge's limits.

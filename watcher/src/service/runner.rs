@@ -7,7 +7,7 @@ use tracing::{field, info, info_span, warn};
 
 use crate::error::CommandError;
 use crate::events::{Cancel, Failure, Outcome, Persistence};
-use crate::live::Hub;
+use crate::live::FollowedHubs;
 use crate::output::{Exit, Progress};
 use crate::run::{Pipeline, RunReport};
 
@@ -32,8 +32,8 @@ impl Runner {
     }
 
     /// Lets runs ask an Argo CD what became of groups.
-    pub fn ask(&self, hub: Hub) {
-        self.pipeline().ask(hub);
+    pub fn ask(&self, hubs: FollowedHubs) {
+        self.pipeline().ask(hubs);
     }
 
     pub(super) fn pipeline(&self) -> MutexGuard<'_, Pipeline> {

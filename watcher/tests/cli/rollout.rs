@@ -274,7 +274,7 @@ fn a_cluster_that_is_not_reached_or_refuses_is_named_with_what_to_do() {
             .replace("applicationsets", "applications")
     };
     assert_snapshot!(shown(&["status", "--context", "other"]), @"
-    ! error: failed to find the cluster of context `other`: failed to load current context: other
+    ! error: no context of the kubeconfig is called `other`
     !   hint: list the contexts with `kubectl config get-contexts`
     => 2
     ");

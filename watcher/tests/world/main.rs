@@ -16,6 +16,7 @@ mod github;
 mod github_service;
 mod groups;
 mod heads;
+mod hubs;
 mod kills;
 mod office;
 mod platform;

@@ -15,15 +15,15 @@ use crate::applications::{APPLICATIONS, REFRESH, SETS, application, compared};
 use crate::github_service::Hosted;
 use crate::groups::{FLEET, waves};
 use crate::office::PROMETHEUS;
-use crate::platform::{BASE, CONTROL};
+use crate::platform::{BASE, CONTROL, World};
 
 const CLUSTERS: [&str; 4] = ["control", "eu-1", "eu-2", "app"];
 const CANARY: &str = "eu-1-prometheus-agent";
 
 /// A hub and three spokes in three groups, on GitHub, and the Argo CD that runs them.
-struct Fleet {
-    hosted: Hosted,
-    hub: Server,
+pub struct Fleet {
+    pub hosted: Hosted,
+    pub hub: Server,
 }
 
 impl Fleet {
@@ -31,19 +31,28 @@ impl Fleet {
     fn edited() -> Self {
         let world = waves();
         world.edit(FLEET, "name: canary", "name: canary\n  soak: 1h");
-        let fleet = Self { hosted: Hosted::with(world), hub: Server::start().unwrap() };
-        std::fs::write(fleet.hosted.place("kubeconfig"), fleet.hub.kubeconfig()).unwrap();
-        let tip = fleet.tip();
-        for cluster in CLUSTERS {
-            let set = json!({ "metadata": { "name": cluster, "namespace": "argocd" } });
-            fleet.hub.put(SETS, set);
-            for wanted in fleet.wanted(cluster) {
-                fleet.hub.put(APPLICATIONS, application(&wanted, &tip));
-            }
-        }
+        let fleet = Self::of(world);
+        fleet.install(&fleet.hub, &CLUSTERS);
         let [file, old, new] = PROMETHEUS;
         fleet.hosted.world.edit(file, old, new);
         fleet
+    }
+
+    /// A hub that runs nothing yet.
+    pub fn of(world: World) -> Self {
+        let fleet = Self { hosted: Hosted::with(world), hub: Server::start().unwrap() };
+        std::fs::write(fleet.hosted.place("kubeconfig"), fleet.hub.kubeconfig()).unwrap();
+        fleet
+    }
+
+    /// Lets the Argo CD of a hub run what is for some clusters, synced and healthy.
+    pub fn install(&self, hub: &Server, clusters: &[&str]) {
+        for cluster in clusters {
+            hub.put(SETS, json!({ "metadata": { "name": cluster, "namespace": "argocd" } }));
+            for wanted in self.wanted(cluster) {
+                hub.put(APPLICATIONS, application(&wanted, &self.tip()));
+            }
+        }
     }
 
     fn tip(&self) -> String {
@@ -62,15 +71,17 @@ impl Fleet {
 
     /// Lets Argo CD sync what is for some clusters at the tip.
     fn sync(&self, clusters: &[&str]) {
-        let root = self.wanted("control").into_iter().filter(|wanted| wanted.set.is_none());
-        let wanted = clusters.iter().flat_map(|cluster| self.wanted(cluster)).chain(root);
-        wanted.for_each(|wanted| self.change(&wanted.name, |it| *it = compared(it, &self.tip())));
+        self.sync_on(&self.hub, "control", clusters);
     }
 
-    fn change(&self, name: &str, change: impl FnOnce(&mut Value)) {
-        let mut object = self.hub.get(APPLICATIONS, "argocd", name).unwrap();
-        change(&mut object);
-        self.hub.put(APPLICATIONS, object);
+    pub fn sync_on(&self, hub: &Server, name: &str, clusters: &[&str]) {
+        let root = self.wanted(name).into_iter().filter(|wanted| wanted.set.is_none());
+        let wanted = clusters.iter().flat_map(|cluster| self.wanted(cluster)).chain(root);
+        wanted.for_each(|wanted| change(hub, &wanted.name, |it| *it = compared(it, &self.tip())));
+    }
+
+    fn change(&self, name: &str, edit: impl FnOnce(&mut Value)) {
+        change(&self.hub, name, edit);
     }
 
     fn health(&self, name: &str, status: &str, ago: Duration) {
@@ -80,14 +91,14 @@ impl Fleet {
         });
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = self.hosted.service();
         command.env("KUBECONFIG", self.hosted.place("kubeconfig"));
         command
     }
 
     /// Makes a run of a process of its own, and returns the state of each open pull request's order.
-    fn run(&self) -> String {
+    pub fn run(&self) -> String {
         self.run_with(&[])
     }
 
@@ -119,9 +130,16 @@ impl Fleet {
         orders.join("\n").replace(&self.hub.url(), "http://hub")
     }
 
-    fn merge(&self, number: u64) {
+    pub fn merge(&self, number: u64) {
         self.hosted.github.merge(number).unwrap();
     }
+}
+
+/// Lets Argo CD show something else of an Application.
+pub fn change(hub: &Server, name: &str, edit: impl FnOnce(&mut Value)) {
+    let mut object = hub.get(APPLICATIONS, "argocd", name).unwrap();
+    edit(&mut object);
+    hub.put(APPLICATIONS, object);
 }
 
 #[test]
@@ -299,7 +317,7 @@ fn deployments(fleet: &Fleet) -> String {
     state.deployments.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn comments(fleet: &Fleet, number: u64) -> Vec<String> {
+pub fn comments(fleet: &Fleet, number: u64) -> Vec<String> {
     let state = fleet.hosted.github.state();
     let of_pull = state.comments.iter().filter(|comment| comment.pull == number);
     of_pull.map(|comment| comment.body.clone()).collect()

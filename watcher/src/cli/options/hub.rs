@@ -47,7 +47,7 @@ impl HubArgs {
             None => tip(&upstream)?,
         };
         let fleet = live::desired(upstream.repository(), revision)?;
-        if fleet.applications.is_empty() {
+        if fleet.hubs.iter().all(|hub| hub.applications.is_empty()) {
             let message = format!("there are no Applications below `{OUTPUT}` at {}", revision.short());
             return Err(CommandError::usage(
                 message,

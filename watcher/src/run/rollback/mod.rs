@@ -84,7 +84,7 @@ pub fn rollback(
     (cancel, progress): (&Cancel, &dyn Progress),
 ) -> Result<RollbackReport, CommandError> {
     let forge = home.forge(upstream);
-    let run = Context { upstream, forge: &*forge, settings, hub: None, cancel };
+    let run = Context { upstream, forge: &*forge, settings, hubs: None, cancel };
     upstream.read_branches([settings.base.clone()]);
     upstream.fetch()?;
     let base = upstream.existing_branch(&settings.base)?;
