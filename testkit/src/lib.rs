@@ -5,6 +5,7 @@ pub mod crds;
 pub mod fleet;
 pub mod github;
 pub mod hostile;
+pub mod multipass;
 pub mod proxy;
 pub mod readers;
 pub mod real;

@@ -1,0 +1,7 @@
+//! Multipass without machines: see `testkit::multipass`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    testkit::multipass::main()
+}

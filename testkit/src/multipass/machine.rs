@@ -1,0 +1,49 @@
+//! The commands that scripts run on a machine.
+
+use anyhow::{Result, bail};
+
+use super::call::{Answer, Call, read_input};
+use super::host::Host;
+use super::kubernetes;
+
+/// What reads a password from its input and gives it to the database.
+const SET_PASSWORD: &str = "/usr/local/sbin/set-password";
+
+pub(super) fn answer(host: &mut Host, call: &Call, name: &str, command: &[&str]) -> Result<Answer> {
+    if let ["kubeadm" | "kubectl", ..] = command {
+        return kubernetes::answer(host, call, name, command);
+    }
+    let Some(instance) = host.instances.get_mut(name) else { bail!("`{name}` was there") };
+    Ok(match *command {
+        ["cloud-init", "status", "--wait"] if instance.is_initialized => Answer::done("status: done\n"),
+        ["cloud-init", "status", "--wait"] => Answer { code: 1, ..Answer::done("status: error\n") },
+        ["cloud-init", "single", "--name", "write_files", "--frequency", "always"] => Answer::default(),
+        ["test", "-e", path] => {
+            Answer { code: (!instance.files.contains_key(path)).into(), ..Answer::default() }
+        }
+        ["cat", path] => match instance.files.get(path) {
+            Some(content) => Answer::done(content),
+            None => Answer::failed(1, format!("cat: {path}: No such file or directory")),
+        },
+        ["install", "-D", "-m", _, "/dev/stdin", path] => {
+            let content = read_input()?;
+            // A file that is cut short is there.
+            let content =
+                if call.is_cut_short { content.chars().take(content.len() / 2).collect() } else { content };
+            instance.files.insert(path.to_owned(), content);
+            Answer::default()
+        }
+        ["rm", "-f", path] => {
+            instance.files.remove(path);
+            Answer::default()
+        }
+        [SET_PASSWORD] if instance.files.contains_key(SET_PASSWORD) => {
+            instance.password = Some(read_input()?.trim_end().to_owned());
+            Answer::default()
+        }
+        [SET_PASSWORD] => {
+            Answer::failed(127, format!("bash: line 1: {SET_PASSWORD}: No such file or directory"))
+        }
+        _ => bail!("a machine does not know `{}`", command.join(" ")),
+    })
+}
