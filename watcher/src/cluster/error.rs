@@ -72,10 +72,12 @@ impl ClusterError {
         }
         let hint = match error {
             KubeconfigError::LoadContext(_) => LIST_CONTEXTS,
-            KubeconfigError::CurrentContextNotSet => "name a context with `--context NAME`",
+            KubeconfigError::CurrentContextNotSet => {
+                "name a context with `--context NAME`, and check that `KUBECONFIG` names a kubeconfig that has one"
+            }
             _ => "name the kubeconfig in `KUBECONFIG`, and a context in it with `--context NAME`",
         };
-        Self::new(ClusterErrorKind::Unconfigured, format!("failed to find {which}: {error}"), hint)
+        Self::new(ClusterErrorKind::Unconfigured, format!("failed to find {which}: {}", reason(error)), hint)
     }
 
     /// Returns the error of a server that sends nothing.
@@ -138,6 +140,13 @@ impl ClusterError {
     pub const fn is_transient(&self) -> bool {
         matches!(self.kind, ClusterErrorKind::Transient | ClusterErrorKind::Conflict)
     }
+}
+
+/// Returns why a kubeconfig leads nowhere, without its text: it holds credentials, and a parser quotes lines around a fault.
+fn reason(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(fault) = error else { return error.to_string() };
+    let place = fault.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    format!("the kubeconfig is not valid{}", place.unwrap_or_default())
 }
 
 /// Returns the cause that all others are about: what is around it names no more than that a request failed.

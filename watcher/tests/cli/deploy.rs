@@ -1,14 +1,18 @@
 //! `deploy`: a revision is followed until a group runs it, and people are told on GitHub, in Slack and in the summary.
 
+use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use testkit::github::{self, GitHub};
+use testkit::real::wait_until;
 use testkit::slack::{self, Slack};
 
-use crate::repo::Told;
+use crate::repo::{Told, bare, fleetwright};
 use crate::rollout::Hub;
 use crate::verify::{LOKI, vector};
 
@@ -40,8 +44,17 @@ impl Office {
     fn deploy_in(&self, channel: &str, group: &str, more: &[&str]) -> Told {
         let arguments = ["deploy", "--group", group, "--revision", "HEAD"];
         let mut command = self.hub.repo.command(&[&arguments[..], more].concat());
+        self.surround(&mut command).env("FLEETWRIGHT_SLACK_CHANNEL", channel);
+        let mut told = self.hub.repo.told(command.env("KUBECONFIG", self.hub.kubeconfig()).output().unwrap());
+        for text in [&mut told.out, &mut told.err] {
+            *text = self.plain(text);
+        }
+        told
+    }
+
+    /// Gives a command what a workflow gives it.
+    fn surround<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command
-            .env("KUBECONFIG", self.hub.kubeconfig())
             .env("GITHUB_TOKEN", github::ACTIONS_TOKEN)
             .env("GITHUB_API_URL", self.github.url())
             .env("GITHUB_SERVER_URL", "https://github.com")
@@ -51,12 +64,6 @@ impl Office {
             .env("GITHUB_STEP_SUMMARY", self.summary())
             .env("FLEETWRIGHT_SLACK_API", self.slack.api())
             .env("FLEETWRIGHT_SLACK_TOKEN", slack::TOKEN)
-            .env("FLEETWRIGHT_SLACK_CHANNEL", channel);
-        let mut told = self.hub.repo.told(command.output().unwrap());
-        for text in [&mut told.out, &mut told.err] {
-            *text = self.plain(text);
-        }
-        told
     }
 
     fn summary(&self) -> PathBuf {
@@ -285,6 +292,47 @@ fn reports_that_do_not_arrive_change_nothing_but_the_log() {
     let told = office.deploy("control", &[]);
     assert!(told.err.contains("Slack answers `channel_not_found`"), "{told}");
     assert_eq!(told.code, 0, "{told}");
+}
+
+/// Returns what the last step of the workflow of deployments runs.
+fn step() -> String {
+    let workflow = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows/deploy.yml");
+    let workflow: Value = serde_yaml::from_str(&fs::read_to_string(workflow).unwrap()).unwrap();
+    let steps = workflow["jobs"]["deploy"]["steps"].as_array().unwrap();
+    steps.last().unwrap()["run"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_workflow_that_is_cancelled_reports_that_it_ended_early() {
+    let office = Office::new();
+    office.hub.change("app-keda", progressing);
+    let hub = office.hub.kubeconfig();
+    let script = hub.with_file_name("script.sh");
+    fs::write(&script, step()).unwrap();
+    let mut command = Command::new("bash");
+    bare(command.arg("-e").arg(script).current_dir(&office.hub.repo.top));
+    let programs = Path::new(fleetwright()).parent().unwrap().display();
+    office
+        .surround(&mut command)
+        .env("PATH", format!("{programs}:{}", env::var("PATH").unwrap()))
+        .env("FLEETWRIGHT_SLACK_CHANNEL", "#deployments")
+        .env("RUNNER_TEMP", hub.with_file_name(""))
+        .env("HUB_KUBECONFIG", fs::read_to_string(&hub).unwrap())
+        .envs([("GROUP", "app"), ("REVISION", "HEAD"), ("TIMEOUT", "30s")]);
+    let mut child = command.spawn().unwrap();
+    wait_until(Duration::from_mins(1), "the deployment began", || {
+        Ok(!office.slack.state().messages.is_empty())
+    })
+    .unwrap();
+    // As a runner does: the shell alone gets it.
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert!(!child.wait().unwrap().success());
+    assert_snapshot!(office.deployments(), @"
+    app in_progress: waiting for app at <tip> (https://github.com/acme/fleet/actions/runs/7)
+    app error: stopped before it was complete (https://github.com/acme/fleet/actions/runs/7)
+    ");
+    assert!(office.seen().contains("[“app: ended early”]"), "{}", office.seen());
 }
 
 #[test]

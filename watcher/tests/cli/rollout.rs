@@ -301,6 +301,19 @@ fn a_cluster_that_is_not_reached_or_refuses_is_named_with_what_to_do() {
     !   hint: check that Argo CD is installed there, and that `--context` names the hub
     => 7
     ");
+    // What is around the fault may be a credential.
+    fs::write(hub.kubeconfig(), "users: [{name: ann, user: {token: the-token-of-ann}]").unwrap();
+    assert_snapshot!(shown(&["status"]), @"
+    ! error: failed to find a cluster: the kubeconfig is not valid at line 1, column 9
+    !   hint: name the kubeconfig in `KUBECONFIG`, and a context in it with `--context NAME`
+    => 2
+    ");
+    fs::write(hub.kubeconfig(), "\n").unwrap();
+    assert_snapshot!(shown(&["status"]), @"
+    ! error: failed to find a cluster: failed to determine current context
+    !   hint: name a context with `--context NAME`, and check that `KUBECONFIG` names a kubeconfig that has one
+    => 2
+    ");
     fs::remove_file(hub.kubeconfig()).unwrap();
     let told = shown(&["status"]).replace(hub.folder.path().to_str().unwrap(), "<folder>");
     assert_snapshot!(told, @r#"
