@@ -11,8 +11,6 @@ use super::client::Client;
 use super::process::{Process, arguments, free_ports};
 use super::{KUBE, KWOK, METALLB};
 
-/// How many nodes a cluster has.
-const NODES: usize = 3;
 /// What kwok does besides making all nodes ready and all pods run.
 const OWN_STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/real/kwok/stages.yaml");
 /// The namespace of `MetalLB`'s controller.
@@ -26,18 +24,23 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster that its credentials call by a name, or fails with what is missing for it.
-    pub fn start(name: &str) -> Result<Self> {
+    /// Starts a cluster of so many nodes that its credentials call by a name, or fails with what is missing for it.
+    pub fn start(name: &str, nodes: usize) -> Result<Self> {
         let server = ApiServer::start(name)?;
         let cluster = Self { controllers: RefCell::default(), server };
         let kubeconfig = cluster.server.kubeconfig().display().to_string();
         cluster.run("kube-controller-manager", &KUBE, controllers_arguments(&kubeconfig))?;
         cluster.run("kube-scheduler", &KUBE, scheduler_arguments(&kubeconfig))?;
         cluster.run("kwok", &KWOK, kwok_arguments(&kubeconfig)?)?;
-        for number in 1..=NODES {
-            cluster.client().apply(&node(&format!("{name}-{number}")), "")?;
+        for number in 1..=nodes {
+            cluster.add_node(&format!("{name}-{number}"))?;
         }
         Ok(cluster)
+    }
+
+    /// Adds a node, which becomes ready.
+    pub fn add_node(&self, name: &str) -> Result<()> {
+        Ok(self.client().apply(&node(name), "")?)
     }
 
     /// Starts `MetalLB`'s controller, which gives Services their addresses, with the definitions that it needs.

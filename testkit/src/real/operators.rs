@@ -16,6 +16,8 @@ use super::client::Client;
 
 /// How often they look.
 const PAUSE: Duration = Duration::from_millis(500);
+/// When certificates end.
+const NOT_AFTER: &str = "2100-01-01T00:00:00Z";
 const EXTERNAL_SECRET: &str = "ExternalSecret";
 /// What is reported to be ready.
 const KINDS: [(&str, &str); 7] = [
@@ -73,7 +75,10 @@ fn reconcile(client: &Client, vault: &Vault) -> Result<()> {
             if kind == EXTERNAL_SECRET {
                 client.apply(&secret(object, vault), "")?;
             }
-            let status = json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]});
+            let mut status = json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]});
+            if kind == "Certificate" {
+                status["notAfter"] = NOT_AFTER.into();
+            }
             client.merge(object, "status", &json!({ "status": status }))?;
         }
     }

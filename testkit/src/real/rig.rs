@@ -16,6 +16,9 @@ use super::process::Folder;
 /// The version of Argo CD's objects.
 pub const ARGO_CD_VERSION: &str = "argoproj.io/v1alpha1";
 
+/// How many nodes the hub and the spoke have: as many as both platforms describe machines.
+const NODES: [usize; 2] = [3, 9];
+
 /// Everything that runs; it stops when it is dropped.
 pub struct Rig {
     // Dropped in this order.
@@ -33,14 +36,14 @@ impl Rig {
     pub fn start() -> Result<Self> {
         let folder = Folder::new()?;
         let definitions = definitions()?;
-        let start = |name| {
-            let cluster = Cluster::start(name)?;
+        let start = |name, nodes| {
+            let cluster = Cluster::start(name, nodes)?;
             cluster.balance_loads(&definitions).map(|()| cluster)
         };
         // Each waits for its servers most of the time.
         let (control, app) = thread::scope(|scope| {
-            let app = scope.spawn(|| start("app"));
-            (start("control"), app.join())
+            let app = scope.spawn(|| start("app", NODES[1]));
+            (start("control", NODES[0]), app.join())
         });
         let (control, app) = (control?, app.map_err(|_| anyhow!("the thread of the spoke panicked"))??);
         let argo_cd = ArgoCd::start(&control, &definitions)?;

@@ -1,8 +1,8 @@
-//! A server of HTTP/1.1 on loopback: one thread, each request answered by a function.
+//! A server of HTTP/1.1, on loopback unless it is asked for elsewhere: one thread, each request answered by a function.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -63,8 +63,13 @@ impl std::error::Error for CutOff {}
 impl Server {
     /// Starts a server that answers by a function.
     pub fn start(answer: impl Fn(&Request) -> Outcome + Send + Sync + 'static) -> Result<Self> {
+        Self::at(Ipv4Addr::LOCALHOST.into(), answer)
+    }
+
+    /// Starts a server at one address of this machine.
+    pub fn at(host: IpAddr, answer: impl Fn(&Request) -> Outcome + Send + Sync + 'static) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = std::net::TcpListener::bind((host, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let answer: Arc<Answer> = Arc::new(answer);

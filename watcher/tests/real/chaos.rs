@@ -10,6 +10,7 @@ use testkit::real::{Server, wait_until};
 
 use crate::case::case;
 use crate::repo::Repo;
+use crate::rollout::CRASHED;
 use crate::world::{PATIENCE, World, text};
 
 const PART: &str = "Chaos";
@@ -126,6 +127,15 @@ fn a_spoke_runs_without_its_hub_which_takes_up_what_it_missed(world: &World) {
         })
         .unwrap();
     });
+    case(PART, "the hub is lost: `status` names it with the way out, and ends with 7", || {
+        let told = world.ask(&["status"]);
+        assert_eq!((told.code, &*told.out), (7, ""), "{told}");
+        assert!(told.err.contains("(context `control`)"), "{told}");
+        assert!(
+            told.err.contains("hint: check that the API server runs and can be reached from here"),
+            "{told}"
+        );
+    });
     case(PART, "the hub is lost: changes are rendered, reviewed and merged", || {
         world.move_prometheus();
     });
@@ -180,10 +190,10 @@ pub const TEMPLATE: &str = "templates/addons/kube-prometheus-stack/values.yaml.h
 
 fn a_change_whose_pods_crash_is_named_and_taken_back(world: &World) {
     let first = world.revision();
-    case(PART, "pods crash: `wait` names the Application and ends with 7", || {
+    case(PART, "pods crash: `wait` names Application, object and reason, and ends with 7", || {
         world.repo.write(TEMPLATE, world.repo.read(TEMPLATE) + CRASH);
         let told = world.break_control("Let pods crash", "1m");
-        assert!(told.contains("control-kube-prometheus-stack: progressing: it is Degraded"), "{told}");
+        assert!(told.contains(&format!("control-kube-prometheus-stack: progressing: {CRASHED}")), "{told}");
     });
     case(PART, "`rollback` puts back what ran before, and it is healthy", || world.roll_back_to(&first));
 }

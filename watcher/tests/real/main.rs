@@ -23,6 +23,7 @@ mod repo;
 mod rollout;
 mod rules;
 mod story;
+mod verify;
 mod waves;
 mod workflows;
 mod world;

@@ -7,6 +7,10 @@ const INVALID: &str = "\n    values:\n      commonLabels:\n        team: \"not a
 /// Its pods crash.
 const CRASH: &str = "\n    values:\n      commonLabels:\n        crash: \"true\"\n";
 
+/// What is reported of it.
+pub const CRASHED: &str = "it is Degraded: Deployment monitoring/kube-prometheus-stack: Deployment \"kube-prometheus-stack\" exceeded \
+                           its progress deadline";
+
 impl World {
     /// Adds to the last fact of the hub, and merges what that changes there.
     fn add_to_hub(&self, title: &str, more: &str) {
@@ -30,9 +34,7 @@ fn wait_follows_a_change_to_its_end_and_names_what_does_not_get_there() {
     world.add_to_hub("Let pods crash", CRASH);
     let told = world.ask(&["wait", "--group", "control", "--timeout", "90s"]);
     assert_eq!(told.code, 7, "{told}");
-    let why = "it is Degraded: Deployment monitoring/kube-prometheus-stack: Deployment \"kube-prometheus-stack\" exceeded its \
-               progress deadline";
-    assert!(told.out.contains(why), "{told}");
+    assert!(told.out.contains(CRASHED), "{told}");
     assert!(told.err.contains("error: 1 Application is not synced and healthy in time after 90 s"), "{told}");
 
     world.repo.write("environments/control.yaml", facts);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use testkit::real::Client;
 
 use crate::case::case;
+use crate::verify;
 use crate::world::{World, text};
 
 /// The addresses that Services of a cluster have, of those that they were promised.
@@ -18,14 +19,17 @@ fn addresses(client: &Client) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 const STEPS: &str = "From push to healthy";
+/// What is pushed.
+const PLATFORM: &str = "the whole platform";
+const FACT: &str = "one fact";
 
 impl World {
-    /// Merges the open pull request of a group, and waits with these options.
-    fn deploy(&self, group: &str, options: &[&str]) {
+    /// Merges the open pull request of a group with what was pushed, and waits with these options.
+    fn deploy(&self, pushed: &str, group: &str, options: &[&str]) {
         let number = &self.propose()[&format!("fleetwright/{group}")];
         case(
             STEPS,
-            &format!("`{group}`: its pull request is merged, until it is synced and healthy"),
+            &format!("{pushed}, `{group}`: its pull request is merged, until it is synced and healthy"),
             || {
                 self.merge_number(number);
                 // Once is enough, and again changes nothing.
@@ -47,16 +51,18 @@ fn assert_addresses(client: &Client) {
 fn a_push_becomes_healthy_applications_and_an_edit_touches_only_its_own() {
     let world = World::shipped();
     let pulls =
-        case(STEPS, "the whole platform is pushed, until its pull requests are open", || world.propose());
+        case(STEPS, &format!("{PLATFORM} is pushed, until its pull requests are open"), || world.propose());
     assert_eq!(pulls.keys().collect::<Vec<_>>(), ["fleetwright/app", "fleetwright/control"]);
     case("Control alone", "its Applications are synced and healthy, and each address is assigned", || {
-        world.deploy("control", &["--group", "control"]);
+        world.deploy(PLATFORM, "control", &["--group", "control"]);
         assert_addresses(world.rig.control.client());
     });
     case("Cross-cluster", "the hub deploys the spoke's Applications, and each address is assigned", || {
-        world.deploy("app", &[]);
+        world.deploy(PLATFORM, "app", &[]);
         assert_addresses(world.rig.app.client());
     });
+
+    verify::show(&world);
 
     let before = world.syncs();
     case(
@@ -65,9 +71,9 @@ fn a_push_becomes_healthy_applications_and_an_edit_touches_only_its_own() {
         || {
             world.repo.edit("environments/control.yaml", "loki: 192.168.64.104", "loki: 192.168.64.109");
             world.repo.commit("Move Loki");
-            case(STEPS, "one fact is pushed, until the pull requests are open", || world.propose());
-            world.deploy("control", &["--group", "control"]);
-            world.deploy("app", &[]);
+            case(STEPS, &format!("{FACT} is pushed, until the pull requests are open"), || world.propose());
+            world.deploy(FACT, "control", &["--group", "control"]);
+            world.deploy(FACT, "app", &[]);
             let touched = world.syncs().into_iter().filter(|(name, syncs)| before[name] != *syncs);
             let names: Vec<_> = touched.map(|(name, _)| name).collect();
             assert_eq!(names, ["app-fluent-bit", "control-loki"]);

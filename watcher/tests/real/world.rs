@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use renderer::render::Rendered;
+use renderer::verify::{Question, checks};
 use serde_json::Value;
 use testkit::real::{ARGO_CD_NAMESPACE, ChartRepository, Operators, Rig, StandIn, Vault, definitions};
 use testkit::smart_http::Server;
@@ -165,7 +167,8 @@ pub fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
 fn fill(charts: &ChartRepository, repo: &Repo) {
     let rendered = shipped();
     let landings = rendered.clusters.keys().flat_map(|cluster| landing_on(&rendered, cluster));
-    let kinds: BTreeSet<_> = landings.filter_map(|landing| kind_of(&landing.object)).collect();
+    let mut kinds: BTreeSet<_> = landings.filter_map(|landing| kind_of(&landing.object)).collect();
+    kinds.extend(asked_for(&rendered));
     let definitions = definitions().unwrap();
     let list = repo.run(&["charts", "list", "--format", "json"]).json();
     for chart in list["charts"].as_array().unwrap() {
@@ -183,6 +186,14 @@ fn fill(charts: &ChartRepository, repo: &Repo) {
         stand_in.accounts = accounts.map(|(_, account)| (*account).to_owned()).collect();
         charts.add(source.strip_prefix(&charts.url("")).unwrap(), &stand_in).unwrap();
     }
+}
+
+/// The groups and kinds of what `verify` asks for, which charts make.
+fn asked_for(rendered: &Rendered) -> impl Iterator<Item = (String, String)> {
+    checks(rendered, |_| true).unwrap().into_iter().filter_map(|check| match check.question {
+        Question::Objects(objects) => Some((objects.api_version.split_once('/')?.0.to_owned(), objects.kind)),
+        _ => None,
+    })
 }
 
 /// The one credential that a person gives.
