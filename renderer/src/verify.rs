@@ -10,7 +10,7 @@ use crate::catalog::{
     Addon, Answers, Ask, Asked, Language, Limit, LiveCheck, LiveFacts, Objects, Span, VALUES_FILE,
 };
 pub use crate::checks::ADDRESS_ANNOTATIONS;
-use crate::checks::{exposed_by, filled};
+use crate::checks::filled;
 use crate::inventory::Cluster;
 use crate::network::Address;
 use crate::path::{AddonName, ClusterName};
@@ -129,17 +129,9 @@ fn own(rendered: &Rendered, cluster: &Cluster) -> impl Iterator<Item = Check> {
 
 /// Returns the addresses that the rendered files of a cluster ask load balancers for.
 fn promised(cluster: &RenderedCluster) -> BTreeSet<IpAddr> {
-    let exposed = cluster.iter_files().filter(|file| file.addon.is_some()).flat_map(documents);
-    let texts = exposed.flat_map(|document| exposed_by(&document)).map(|exposed| exposed.text);
-    let addresses = texts.filter_map(|text| text.parse::<Address>().ok()).map(Address::ip);
+    let addresses = cluster.exposed().filter_map(|text| text.parse::<Address>().ok()).map(Address::ip);
     // kube-vip is asked for any address by 0.0.0.0.
     addresses.filter(|address| !address.is_unspecified()).collect()
-}
-
-fn documents(file: &RenderedFile) -> Vec<Value> {
-    let text = std::str::from_utf8(&file.bytes).unwrap_or_default();
-    let nodes = yaml::parse(text).unwrap_or_default();
-    nodes.iter().filter_map(|node| yaml::interpret(node).ok()).collect()
 }
 
 /// What answers queries about signals. All spokes of a hub ask there, so each is worked out once.
@@ -224,6 +216,11 @@ fn endpoint(rendered: &Rendered, cluster: &Cluster, signal: &str) -> Option<Endp
 fn values_of(rendered: &Rendered, cluster: &Cluster, addon: &Addon) -> Value {
     let files = rendered.clusters.get(&cluster.name).into_iter().flat_map(|it| it.iter_files());
     let mut own = files.filter(|file| file.addon.as_ref() == Some(&addon.name));
-    let values = own.find(|file| file.path.file_name() == VALUES_FILE).map(documents);
-    values.and_then(|documents| documents.into_iter().next()).unwrap_or(Value::Null)
+    let values = own.find(|file| file.path.file_name() == VALUES_FILE);
+    values.and_then(first_document).unwrap_or(Value::Null)
+}
+
+fn first_document(file: &RenderedFile) -> Option<Value> {
+    let nodes = yaml::parse(std::str::from_utf8(&file.bytes).ok()?).ok()?;
+    yaml::interpret(nodes.first()?).ok()
 }

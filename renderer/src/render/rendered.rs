@@ -58,11 +58,21 @@ impl RenderedCluster {
     }
 
     pub(super) fn footprints(&self) -> Vec<(&RepoPath, Spot, &Footprint)> {
-        let files = self.outward.iter().map(|(unit, file)| &self.units[*unit].files[*file]);
-        files
+        self.outward_files()
             .flat_map(|file| file.footprints.iter().map(|(index, footprint)| (&file.path, *index, footprint)))
             .filter(|(_, _, footprint)| footprint.is_outward())
             .collect()
+    }
+
+    fn outward_files(&self) -> impl Iterator<Item = &RenderedFile> {
+        self.outward.iter().map(|(unit, file)| &self.units[*unit].files[*file])
+    }
+
+    /// Returns the addresses that its add-ons ask load balancers for, as they are written.
+    pub(crate) fn exposed(&self) -> impl Iterator<Item = &str> {
+        let files = self.outward_files().filter(|file| file.addon.is_some());
+        let exposed = files.flat_map(|file| &file.footprints).flat_map(|(_, footprint)| &footprint.exposed);
+        exposed.map(|exposed| exposed.text.as_str())
     }
 
     /// Returns the signals that the cluster sends, each with the URL that it is sent to.

@@ -51,7 +51,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let deadline = Instant::now() + args.timeout;
         let hubs = Hubs::reach(args.hub.client().await?, fleet).await?;
         let checks = args.checks(&rendered, &hubs)?;
-        let clusters = Clusters::of(&checks, hubs.asked.iter().map(|(fleet, client)| (fleet, client))).await;
+        let clusters = Clusters::of(hubs.asked.iter().map(|(fleet, client)| (fleet, client)));
         let progress = global.progress("verify");
         let show = |done| progress.reach(done, checks.len());
         let findings = live::verify(&checks, &clusters, deadline, cancel, show).await?;

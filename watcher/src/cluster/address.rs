@@ -1,12 +1,15 @@
-//! Where an API server is, and whether it answers there. No credential is sent: any answer of its own will do.
+//! Where an API server is, and whether it answers there: any answer of its own will do.
 
 use std::time::Duration;
 
 use kube::Config;
-use kube::config::{AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedCluster, NamedContext};
+use kube::config::{
+    AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedAuthInfo, NamedCluster,
+    NamedContext,
+};
 use tokio::time::timeout;
 
-use super::client::connection;
+use super::client::{Client, connection};
 use super::error::{ClusterError, ClusterErrorKind};
 use super::kind::ABSENT;
 
@@ -38,41 +41,50 @@ impl Address {
             insecure_skip_tls_verify: Some(self.is_insecure),
             ..Cluster::default()
         };
-        let context = Context { cluster: ONLY.to_owned(), ..Context::default() };
-        let kubeconfig = Kubeconfig {
-            clusters: vec![NamedCluster {
-                name: ONLY.to_owned(),
-                cluster: Some(cluster),
-                ..NamedCluster::default()
-            }],
-            contexts: vec![NamedContext {
-                name: ONLY.to_owned(),
-                context: Some(context),
-                ..NamedContext::default()
-            }],
-            current_context: Some(ONLY.to_owned()),
-            ..Kubeconfig::default()
-        };
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        let config = config(cluster, None).await;
         ask(config.map_err(|error| ClusterError::of_config(None, &error))?).await
     }
 }
 
-/// Asks the server of a context of the kubeconfig for its version. Without that context there is no answer to judge.
-pub async fn ask_context(name: &str) -> Option<Result<(), ClusterError>> {
-    let options = KubeConfigOptions { context: Some(name.to_owned()), ..KubeConfigOptions::default() };
-    Some(ask(Config::from_kubeconfig(&options).await.ok()?).await)
+impl Client {
+    /// Asks the server for its version; fails if it does not answer.
+    pub async fn answers(&self) -> Result<(), ClusterError> {
+        answer(&self.once, &self.place).await
+    }
 }
 
-async fn ask(mut config: Config) -> Result<(), ClusterError> {
+/// Returns what a kubeconfig makes of a cluster and of who asks it.
+pub(super) async fn config(cluster: Cluster, user: Option<AuthInfo>) -> Result<Config, KubeconfigError> {
+    let (name, cluster) = (ONLY.to_owned(), Some(cluster));
+    let context =
+        Context { cluster: name.clone(), user: user.is_some().then(|| name.clone()), ..Context::default() };
+    let kubeconfig = Kubeconfig {
+        clusters: vec![NamedCluster { name: name.clone(), cluster, ..NamedCluster::default() }],
+        auth_infos: vec![NamedAuthInfo { name: name.clone(), auth_info: user, ..NamedAuthInfo::default() }],
+        contexts: vec![NamedContext {
+            name: name.clone(),
+            context: Some(context),
+            ..NamedContext::default()
+        }],
+        current_context: Some(name),
+        ..Kubeconfig::default()
+    };
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
+}
+
+/// Asks a server for its version, in nobody's name.
+pub(super) async fn ask(mut config: Config) -> Result<(), ClusterError> {
     config.auth_info = AuthInfo::default();
     let place = config.cluster_url.to_string();
-    let client = connection(config, &place)?;
+    answer(&connection(config, &place)?, &place).await
+}
+
+async fn answer(client: &kube::Client, place: &str) -> Result<(), ClusterError> {
     match timeout(LONGEST, client.apiserver_version()).await {
-        Err(_) => Err(ClusterError::no_answer(&place, LONGEST)),
+        Err(_) => Err(ClusterError::no_answer(place, LONGEST)),
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let error = ClusterError::of_kube("ask for the version", &place, ABSENT, &error);
+            let error = ClusterError::of_kube("ask for the version", place, ABSENT, &error);
             let is_answer = !matches!(error.kind, ClusterErrorKind::Transient | ClusterErrorKind::Stalled);
             if is_answer { Ok(()) } else { Err(error) }
         }

@@ -5,6 +5,7 @@
 
 mod address;
 mod client;
+mod contexts;
 mod error;
 mod kind;
 mod object;
@@ -14,8 +15,9 @@ mod store;
 mod tests;
 mod watch;
 
-pub use address::{Address, ask_context};
+pub use address::Address;
 pub use client::{Cascade, Client};
+pub use contexts::Contexts;
 pub use error::{ClusterError, ClusterErrorKind};
 pub use kind::{Key, Kind, Metadata, Owner};
 pub use read::ServiceRequest;

@@ -105,8 +105,7 @@ impl Deploy<'_> {
             hubs.asked.iter().flat_map(|(fleet, _)| fleet.clusters(Some(self.group))).collect();
         let is_own = |check: &&Check| own.contains(check.cluster.as_str());
         let checks: Vec<_> = self.checks.iter().filter(is_own).cloned().collect();
-        let clients = hubs.asked.iter().map(|(fleet, view)| (fleet, view.client()));
-        let reached = Clusters::of(&checks, clients).await;
+        let reached = Clusters::of(hubs.asked.iter().map(|(fleet, view)| (fleet, view.client())));
         let deadline = deadline.max(Instant::now() + LAG.min(self.timeout));
         Ok(live::verify(&checks, &reached, deadline, cancel, |_| {}).await?)
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::argocd::{Destination, Registration, Silent};
-use crate::cluster::{Client, ClusterError, ask_context};
+use crate::cluster::{Client, ClusterError, Contexts};
 
 /// How long an answer counts.
 const LASTS: Duration = Duration::from_secs(30);
@@ -47,8 +47,9 @@ impl Spokes {
                 Vec::new()
             }
         };
+        let contexts = Contexts::read();
         let answers = clusters.into_iter().map(async |cluster| {
-            let answer = answer(&cluster, &registrations).await?;
+            let answer = answer(&cluster, &contexts, &registrations).await?;
             let error = answer.err()?;
             let why = format!("the API server of {} does not answer: {error}", cluster.label());
             Some((cluster, why))
@@ -70,10 +71,12 @@ async fn registrations(
     hub.labelled(namespace, Registration::LABEL).await
 }
 
-async fn answer(cluster: &Destination, registrations: &[Registration]) -> Option<Result<(), ClusterError>> {
-    if !cluster.name.is_empty()
-        && let Some(answer) = ask_context(&cluster.name).await
-    {
+async fn answer(
+    cluster: &Destination,
+    contexts: &Contexts,
+    registrations: &[Registration],
+) -> Option<Result<(), ClusterError>> {
+    if let Some(answer) = contexts.ask(&cluster.name).await {
         return Some(answer);
     }
     let registration = registrations.iter().find(|registration| registration.is_of(cluster))?;

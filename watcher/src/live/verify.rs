@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use futures::future::{FutureExt as _, join_all};
 use futures::stream::{self, StreamExt as _};
 use renderer::catalog::{Language, Objects};
 use renderer::path::ClusterName;
@@ -11,12 +12,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::argocd::HubFleet;
 use crate::backoff::Backoff;
-use crate::cluster::{Client, ClusterError, ClusterErrorKind, ServiceRequest};
+use crate::cluster::{Client, ClusterError, Contexts, ServiceRequest};
 use crate::events::{Cancel, Stopped};
 use crate::verify::{self, Finding, Found, Sample, Verdict};
 
-/// How many questions are asked at once.
-const AT_ONCE: usize = 16;
+/// How many clusters are asked at once.
+const AT_ONCE: usize = 32;
 /// How long a check that does not hold rests before it is asked again: in the end about the time of a scrape.
 const AGAIN_AFTER: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15) };
 /// How many traces are looked for: whether there are some is enough.
@@ -24,43 +25,36 @@ const MAX_TRACES: usize = 20;
 /// The header by which Loki and Tempo know tenants.
 const TENANT: &str = "X-Scope-OrgID";
 
-/// The clusters that can be asked, by their names.
-pub struct Clusters(BTreeMap<ClusterName, Result<Client, ClusterError>>);
-
-impl Clusters {
-    /// Returns how the clusters are reached that checks ask: hubs by their clients, each other one by the context of the
-    /// kubeconfig that has its name.
-    pub async fn of<'h>(checks: &[Check], hubs: impl Iterator<Item = (&'h HubFleet, &'h Client)>) -> Self {
-        let own = hubs.filter_map(|(fleet, client)| Some((fleet.hub.clone()?, Ok(client.clone()))));
-        let mut clients: BTreeMap<_, _> = own.collect();
-        for cluster in checks.iter().flat_map(asked).collect::<BTreeSet<_>>() {
-            if !clients.contains_key(cluster) {
-                clients.insert(cluster.clone(), Client::connect(Some(cluster.as_str())).await);
-            }
-        }
-        Self(clients)
-    }
-
-    /// Returns the client of a cluster, or what that it cannot be asked means.
-    fn get(&self, cluster: &ClusterName) -> Result<&Client, Found> {
-        match self.0.get(cluster) {
-            Some(Ok(client)) if client.is_anonymous() => {
-                Err((Verdict::NotAsked, format!("the context of `{cluster}` has no user")))
-            }
-            Some(Ok(client)) => Ok(client),
-            Some(Err(error)) if error.kind != ClusterErrorKind::Unconfigured => Err(unanswered(error)),
-            _ => Err((Verdict::NotAsked, format!("no context of the kubeconfig is called `{cluster}`"))),
-        }
-    }
+/// The clusters that can be asked: hubs by their clients, each other one by the context of the kubeconfig that has its name.
+pub struct Clusters {
+    hubs: BTreeMap<ClusterName, Client>,
+    contexts: Contexts,
 }
 
-/// Returns the clusters that a check asks.
-fn asked(check: &Check) -> Vec<&ClusterName> {
-    match &check.question {
-        Question::Query(query) => {
-            std::iter::once(&query.query).chain(&query.expected_if).map(|it| &it.cluster).collect()
+/// The client of a cluster, or what it means that it cannot be asked.
+type Reached = Result<Client, Found>;
+
+impl Clusters {
+    /// Returns how the clusters of hubs are reached.
+    pub fn of<'h>(hubs: impl Iterator<Item = (&'h HubFleet, &'h Client)>) -> Self {
+        let hubs = hubs.filter_map(|(fleet, client)| Some((fleet.hub.clone()?, client.clone())));
+        Self { hubs: hubs.collect(), contexts: Contexts::read() }
+    }
+
+    /// Reaches a cluster. One that does not answer is not asked anything else: that would take as long for each question.
+    async fn reach(&self, cluster: &ClusterName) -> Reached {
+        let client = if let Some(hub) = self.hubs.get(cluster) {
+            hub.clone()
+        } else {
+            let none = || (Verdict::NotAsked, format!("no context of the kubeconfig is called `{cluster}`"));
+            let client = self.contexts.client(cluster.as_str()).await.ok_or_else(none)?;
+            client.map_err(|error| unanswered(&error))?
+        };
+        if client.is_anonymous() {
+            return Err((Verdict::NotAsked, format!("the context of `{cluster}` has no user")));
         }
-        _ => vec![&check.cluster],
+        client.answers().await.map_err(|error| unanswered(&error))?;
+        Ok(client)
     }
 }
 
@@ -92,7 +86,7 @@ fn is_open(found: Option<&Found>) -> bool {
     found.is_none_or(|(verdict, _)| verdict.is_open())
 }
 
-/// Asks what does not hold or was not asked yet.
+/// Asks what does not hold or was not asked yet: several clusters at once, and each one thing after the other.
 async fn ask_open(
     checks: &[Check],
     clusters: &Clusters,
@@ -100,28 +94,63 @@ async fn ask_open(
     cancel: &Cancel,
     show: &mut impl FnMut(usize),
 ) -> Result<(), Stopped> {
-    let open: Vec<usize> = (0..checks.len()).filter(|index| is_open(found[*index].as_ref())).collect();
-    let mut answers = stream::iter(open)
-        .map(async |index| (index, ask(&checks[index], clusters, SystemTime::now()).await))
-        .buffer_unordered(AT_ONCE);
+    let mut open: BTreeMap<&ClusterName, Vec<usize>> = BTreeMap::new();
+    for index in (0..checks.len()).filter(|index| is_open(found[*index].as_ref())) {
+        open.entry(&checks[index].cluster).or_default().push(index);
+    }
+    let mut holding = found.iter().filter(|found| !is_open(found.as_ref())).count();
+    let shared: BTreeSet<_> = open.values().flatten().flat_map(|index| queried(&checks[*index])).collect();
+    let reached = shared.into_iter().map(async |cluster| (cluster, clusters.reach(cluster).await));
+    let shared: BTreeMap<_, _> = tokio::select! {
+        shared = join_all(reached) => shared.into_iter().collect(),
+        () = cancel.requested() => return Err(Stopped),
+    };
+    let answers = stream::iter(open).map(|(cluster, indexes)| {
+        let reached = async {
+            let own = match shared.get(cluster) {
+                Some(reached) => reached.clone(),
+                None => clusters.reach(cluster).await,
+            };
+            let each = stream::iter(indexes).zip(stream::repeat(own));
+            each.then(async |(index, own)| (index, ask(&checks[index], &own, &shared).await))
+        };
+        reached.flatten_stream().boxed_local()
+    });
+    let mut answers = answers.flatten_unordered(AT_ONCE);
     loop {
         let next = tokio::select! {
             next = answers.next() => next,
             () = cancel.requested() => return Err(Stopped),
         };
         let Some((index, answer)) = next else { return Ok(()) };
+        holding += usize::from(!is_open(Some(&answer)));
         found[index] = Some(answer);
-        show(found.iter().filter(|found| !is_open(found.as_ref())).count());
+        show(holding);
     }
 }
 
-async fn ask(check: &Check, clusters: &Clusters, now: SystemTime) -> Found {
-    answer(check, clusters, now).await.unwrap_or_else(|found| found)
+/// Returns the clusters that a check sends queries to: those of many lead to the same hub.
+fn queried(check: &Check) -> impl Iterator<Item = &ClusterName> {
+    let query = match &check.question {
+        Question::Query(query) => Some(query),
+        _ => None,
+    };
+    query
+        .into_iter()
+        .flat_map(|query| [&query.query].into_iter().chain(&query.expected_if))
+        .map(|at| &at.cluster)
+}
+
+/// The clusters that queries are sent to.
+type Shared<'c> = BTreeMap<&'c ClusterName, Reached>;
+
+async fn ask(check: &Check, own: &Reached, shared: &Shared<'_>) -> Found {
+    answer(check, own, shared, SystemTime::now()).await.unwrap_or_else(|found| found)
 }
 
 /// Returns what was found, or what it means that nothing could be.
-async fn answer(check: &Check, clusters: &Clusters, now: SystemTime) -> Result<Found, Found> {
-    let own = || clusters.get(&check.cluster);
+async fn answer(check: &Check, own: &Reached, shared: &Shared<'_>, now: SystemTime) -> Result<Found, Found> {
+    let own = || own.as_ref().map_err(Clone::clone);
     match &check.question {
         Question::Nodes(count) => Ok(verify::nodes(*count, &list(own()?, ("v1", "Node")).await?)),
         Question::Addresses(addresses) => {
@@ -134,13 +163,13 @@ async fn answer(check: &Check, clusters: &Clusters, now: SystemTime) -> Result<F
         }
         Question::Query(query) => {
             if let Some(guard) = &query.expected_if
-                && !verify::has_result(&samples(guard, query, clusters, now).await?)
+                && !verify::has_result(&samples(guard, query, shared, now).await?)
             {
                 let reason =
                     format!("it is expected where `{}` finds something on `{}`", guard.text, guard.cluster);
                 return Err((Verdict::NotAsked, reason));
             }
-            Ok(verify::results(query, &samples(&query.query, query, clusters, now).await?))
+            Ok(verify::results(query, &samples(&query.query, query, shared, now).await?))
         }
     }
 }
@@ -157,7 +186,7 @@ fn unanswered(error: &ClusterError) -> Found {
 async fn samples(
     at: &QueryAt,
     query: &LiveQuery,
-    clusters: &Clusters,
+    shared: &Shared<'_>,
     now: SystemTime,
 ) -> Result<Vec<Sample>, Found> {
     let Some(endpoint) = &at.endpoint else {
@@ -179,7 +208,12 @@ async fn samples(
         query: parameters,
         header: endpoint.tenant.as_deref().map(|tenant| (TENANT, tenant)),
     };
-    let answer = clusters.get(&at.cluster)?.ask(&request).await.map_err(|error| unanswered(&error))?;
+    let answer = shared[&at.cluster]
+        .as_ref()
+        .map_err(Clone::clone)?
+        .ask(&request)
+        .await
+        .map_err(|error| unanswered(&error))?;
     verify::read(endpoint.language, &answer).map_err(|reason| (Verdict::Unanswered, reason))
 }
 

@@ -245,12 +245,18 @@ fn what_cannot_be_answered_is_never_a_pass() {
     "#);
     fleet.control.trouble(Trouble { forbidden: vec!["proxy"], ..Trouble::default() });
     fleet.app.trouble(Trouble { status: Some(503), ..Trouble::default() });
+    let before = fleet.app.requests().len();
     let open = fleet.open(&["--group", "app"]);
     let is_shown = |line: &&str| line.contains("nodes") || line.contains("samples");
     assert_snapshot!(open.lines().filter(is_shown).collect::<Vec<_>>().join("\n"), @r#"
-    app | - | nodes | unanswered | failed to list Nodes (context `app`): the server is in trouble
+    app | - | nodes | unanswered | failed to ask for the version (context `app`): the server is in trouble
     app | prometheus-agent | samples | unanswered | failed to ask Service `monitoring/kube-prometheus-stack-prometheus:9090` (http://hub/): services is forbidden: User "ann" cannot get resource "services/proxy"
     "#);
+    assert_eq!(
+        fleet.app.requests()[before..],
+        ["GET /version"],
+        "what does not answer is asked nothing else"
+    );
 }
 
 #[test]
