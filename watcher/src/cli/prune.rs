@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let Target { fleet, .. } = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
         // What is removed is removed on the hub that was named, and on no other.
-        let hubs = Hubs::reach(args.hub.client().await?, fleet).await?;
+        let hubs = Hubs::reach(args.hub.answering().await?, fleet).await?;
         let Some((fleet, client)) = hubs.asked.into_iter().next() else { return Ok(Exit::Done) };
         let mut view = View::start(client, fleet.namespace(), LONGEST_SILENCE).await?;
         let plan = removals(&live::leftovers(&view, &fleet), args.resources == Resources::Delete);

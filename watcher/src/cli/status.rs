@@ -23,7 +23,7 @@ pub(super) struct Args {
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let target = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
-        let client = args.hub.client().await?;
+        let client = args.hub.answering().await?;
         let hubs = Hubs::watch(client, target.fleet.clone(), LONGEST_SILENCE, cancel).await?;
         let mut all = Rollout { unasked: hubs.unasked(None), ..Rollout::default() };
         for (fleet, view) in &hubs.asked {

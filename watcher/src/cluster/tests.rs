@@ -70,6 +70,14 @@ fn put(server: &Server, number: usize, text: &str) {
     server.put(NOTES, json!({ "metadata": metadata, "text": text }));
 }
 
+impl Client {
+    /// A server that no connection leads to.
+    pub(crate) fn nowhere() -> Self {
+        let config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        Self::new(config, "the hub".to_owned()).unwrap()
+    }
+}
+
 async fn client(server: &Server) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(&server.kubeconfig()).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
@@ -195,4 +203,21 @@ async fn an_answer_to_a_change_counts_at_once_and_nothing_earlier_replaces_it() 
     store.apply(Change::Listed);
     until(&mut store, &mut changes, |change| matches!(change, Change::Set(_))).await;
     assert_eq!(texts(&store), [("00000", "third")], "the watch has the second version only");
+}
+
+#[tokio::test]
+async fn each_context_of_a_kubeconfig_leads_to_its_server() {
+    let (one, two) = (server(0), server(0));
+    let text = Server::kubeconfig_of(&[("one", &one), ("two", &two)]);
+    let contexts = Contexts::of(Kubeconfig::from_yaml(&text).unwrap());
+    let two_client = contexts.client("two").await.unwrap().unwrap();
+    two_client.answers().await.unwrap();
+    assert!(!two_client.is_anonymous());
+    assert_eq!((one.requests(), two.requests()), (vec![], vec!["GET /version".to_owned()]));
+    assert_eq!(contexts.ask("one").await, Some(Ok(())));
+    assert!(contexts.client("three").await.is_none() && contexts.ask("").await.is_none());
+    let nobodys = text.replace(", user: ann", "").replace("cluster: one}", "cluster: gone}");
+    let contexts = Contexts::of(Kubeconfig::from_yaml(&nobodys).unwrap());
+    assert!(contexts.client("two").await.unwrap().unwrap().is_anonymous());
+    assert!(contexts.client("one").await.is_none(), "its cluster is not described");
 }

@@ -23,6 +23,8 @@ enum Either {
 /// What became of the connection by a change.
 enum Taken {
     Change,
+    /// A list was begun, which is no answer yet.
+    Attempt,
     Lost(ClusterError),
 }
 
@@ -59,6 +61,7 @@ impl View {
         while !(view.applications.is_listed() && view.sets.is_listed()) {
             match timeout_at(heard + longest, view.take_one()).await {
                 Ok(Ok(Taken::Change)) => heard = Instant::now(),
+                Ok(Ok(Taken::Attempt)) => {}
                 Ok(Ok(Taken::Lost(error))) => last = Some(error),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => {
@@ -84,7 +87,10 @@ impl View {
 
     async fn take_one(&mut self) -> Result<Taken, ClusterError> {
         let Some(change) = self.changes.next().await else { return std::future::pending().await };
-        match change? {
+        let change = change?;
+        let is_attempt =
+            matches!(change, Either::Application(Change::Listing) | Either::Set(Change::Listing));
+        match change {
             Either::Application(Change::Lost(error)) | Either::Set(Change::Lost(error)) => {
                 warn!("{error}");
                 return Ok(Taken::Lost(error));
@@ -92,7 +98,7 @@ impl View {
             Either::Application(change) => self.applications.apply(change),
             Either::Set(change) => self.sets.apply(change),
         }
-        Ok(Taken::Change)
+        Ok(if is_attempt { Taken::Attempt } else { Taken::Change })
     }
 
     /// Returns the API server.
@@ -121,5 +127,18 @@ impl View {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hub_that_is_away_is_an_error_in_time_however_often_it_was_tried() {
+        let (longest, start) = (Duration::from_secs(30), Instant::now());
+        let lost = View::start(Client::nowhere(), "argocd", longest).await;
+        assert_eq!(start.elapsed(), longest);
+        assert!(lost.is_err());
     }
 }

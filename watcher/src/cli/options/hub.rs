@@ -61,6 +61,13 @@ impl HubArgs {
     pub(in crate::cli) async fn client(&self) -> Result<Client, CommandError> {
         Ok(Client::connect(self.context.as_deref()).await?)
     }
+
+    /// Returns the same if it answers: a command that does not wait asks once.
+    pub(in crate::cli) async fn answering(&self) -> Result<Client, CommandError> {
+        let client = self.client().await?;
+        client.answers().await?;
+        Ok(client)
+    }
 }
 
 /// Returns the revision of a branch of the upstream, or of anything else that names one.
