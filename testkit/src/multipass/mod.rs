@@ -115,11 +115,11 @@ impl Multipass {
         Ok(Self { folder })
     }
 
-    /// Lets a command, and all that it starts, find this Multipass.
-    pub fn serve(&self, command: &mut Command) -> Result<()> {
+    /// Lets a command, and all that it starts, find this Multipass, and the programs in these folders.
+    pub fn serve(&self, command: &mut Command, folders: &[PathBuf]) -> Result<()> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let path =
-            env::join_paths([self.folder.path().join("bin")].into_iter().chain(env::split_paths(&path)))?;
+        let own = [self.folder.path().join("bin")].into_iter().chain(folders.iter().cloned());
+        let path = env::join_paths(own.chain(env::split_paths(&path)))?;
         command.env("PATH", path).env(FOLDER, self.folder.path());
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Multipass {
     /// Runs a command of Multipass, as a person does.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(self.folder.path().join("bin/multipass"));
-        self.serve(&mut command)?;
+        self.serve(&mut command, &[])?;
         let output = command.args(arguments).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)

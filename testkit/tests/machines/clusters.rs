@@ -141,7 +141,7 @@ fn another_size_is_given_to_a_machine_that_stays() {
         machine("app", "control-plane", 2, "4096Mi"),
         machine("app", "worker", 1, "8Gi"),
     ]);
-    world.render_machines("app", &machines);
+    world.render_machines("app", "192.168.64.30:6443", &machines);
     world.apply("app").unwrap();
     world.assert_whole(counts);
     let host = world.host();

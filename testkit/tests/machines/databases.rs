@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::world::{PASSWORD, World, has_terraform};
 
-fn world() -> World {
-    let mut world = World::new();
+/// Writes what is rendered for both databases.
+pub fn render(world: &World) {
     let machine = |name: &str, engine: &str| {
         world.write(&format!("infra/fleet/cloud-init/{name}.yaml"), "#cloud-config\n{}\n");
         json!({
@@ -16,6 +16,11 @@ fn world() -> World {
     let inputs =
         json!({"image": "24.04", "machines": [machine("mysql", "mysql"), machine("redis", "redis")]});
     world.write("infra/fleet/terraform.tfvars.json", &inputs.to_string());
+}
+
+fn world() -> World {
+    let mut world = World::new();
+    render(&world);
     world.terraform("databases", &["init"]).unwrap();
     world.variables = vec![("MYSQL_PASSWORD", PASSWORD), ("REDIS_PASSWORD", PASSWORD)];
     world

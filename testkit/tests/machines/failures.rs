@@ -1,7 +1,7 @@
 //! What fails on the way, and what the next run makes of it.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use testkit::multipass::Trouble;
@@ -42,8 +42,7 @@ fn kill_at_hang(world: &World) {
     let mut terraform = command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut is_over = || Ok(world.multipass.hangs() || terraform.try_wait()?.is_some());
     wait_until(PATIENCE, "a call did not come back", &mut is_over).unwrap();
-    let group = format!("-{}", terraform.id());
-    let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+    World::kill_group(terraform.id());
     terraform.wait().unwrap();
 }
 

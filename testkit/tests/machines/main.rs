@@ -8,4 +8,5 @@
 mod clusters;
 mod databases;
 mod failures;
+mod provision;
 mod world;

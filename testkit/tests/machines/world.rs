@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -75,16 +75,20 @@ impl World {
 
     /// Writes what is rendered for a cluster.
     pub fn render(&self, cluster: &str, counts: Counts) {
+        self.render_at(cluster, "192.168.64.30:6443", counts);
+    }
+
+    /// Writes what is rendered for a cluster with this endpoint.
+    pub fn render_at(&self, cluster: &str, endpoint: &str, counts: Counts) {
         let roles = [("control-plane", counts.control_planes, "4Gi"), ("worker", counts.workers, "8Gi")];
         let machines = roles.into_iter().flat_map(|(role, count, memory)| {
             (1..=count).map(move |number| machine(cluster, role, number, memory))
         });
-        self.render_machines(cluster, &machines.collect());
+        self.render_machines(cluster, endpoint, &machines.collect());
     }
 
-    pub fn render_machines(&self, cluster: &str, machines: &Value) {
+    pub fn render_machines(&self, cluster: &str, endpoint: &str, machines: &Value) {
         let folder = format!("infra/clusters/{cluster}");
-        let endpoint = "192.168.64.30:6443";
         let inputs = json!({
             "cluster": cluster, "image": "24.04", "machines": machines, "api_server": endpoint, "kubernetes_version": "1.36.3",
         });
@@ -112,7 +116,15 @@ impl World {
         let mut command = Command::new("terraform");
         command
             .arg(format!("-chdir={}", self.path(&format!("infra/terraform/clusters/{root}")).display()))
-            .args(arguments)
+            .args(arguments);
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Lets a command find this Multipass, and what the world has in `bin`.
+    pub fn prepare(&self, command: &mut Command) {
+        self.multipass.serve(command, &[self.path("bin")]).unwrap();
+        command
             .env_remove("TF_CLI_CONFIG_FILE")
             .envs([
                 ("TF_IN_AUTOMATION", "1"),
@@ -121,8 +133,12 @@ impl World {
                 ("RETRY_PAUSE", "0"),
             ])
             .envs(self.variables.iter().copied());
-        self.multipass.serve(&mut command).unwrap();
-        command
+    }
+
+    /// Kills a command that leads a group, with all that it started.
+    pub fn kill_group(leader: u32) {
+        let _ =
+            Command::new("kill").args(["-KILL", "--", &format!("-{leader}")]).stderr(Stdio::null()).status();
     }
 
     pub fn run(&self, root: &str, arguments: &[&str]) -> Ran {
