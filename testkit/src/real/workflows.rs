@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::ACT;
@@ -83,11 +83,8 @@ impl Actions<'_> {
         let checkout = folder.join("checkout");
         let git = |arguments: &[&str]| -> Result<()> {
             let output = bare(Command::new("git").args(arguments).current_dir(folder)).output()?;
-            ensure!(
-                output.status.success(),
-                "git {arguments:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let error = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "git {arguments:?}: {error}");
             Ok(())
         };
         let [from, to] = [self.repository, &checkout].map(|path| path.to_str().unwrap_or_default());
@@ -113,8 +110,8 @@ impl Actions<'_> {
             .map(|(what, _)| what.replace('-', "_"))
             .collect();
         let mut state = self.github.state();
-        state.tokens.get_mut(github::ACTIONS_TOKEN).context("there is no token of workflows")?.writes =
-            writes;
+        let token = state.tokens.get_mut(github::ACTIONS_TOKEN);
+        token.context("there is no token of workflows")?.writes = writes;
         Ok(())
     }
 
@@ -126,10 +123,7 @@ impl Actions<'_> {
         fs::write(&payload, event.payload.to_string())?;
         let mut command = Command::new(ACT.binary("act")?);
         bare(command.current_dir(checkout))
-            .env(
-                "PATH",
-                env::join_paths([programs.to_owned()].into_iter().chain(env::split_paths(&path()?)))?,
-            )
+            .env("PATH", format!("{}:{}", programs.display(), env::var("PATH")?))
             .env("HOME", folder)
             .arg(event.name)
             .args(["--platform", "ubuntu-24.04=-self-hosted"])
@@ -154,10 +148,6 @@ fn file(workflow: &str) -> String {
     format!(".github/workflows/{workflow}.yml")
 }
 
-fn path() -> Result<std::ffi::OsString> {
-    env::var_os("PATH").context("there is no `PATH`")
-}
-
 /// Takes the environment and the git configuration of this machine away.
 fn bare(command: &mut Command) -> &mut Command {
     command
@@ -169,9 +159,7 @@ fn bare(command: &mut Command) -> &mut Command {
 /// Puts the program on the path of the runner, so that what it leaves on the page of the run is kept: `act` drops it.
 fn provide(programs: &Path, program: &Path, summary: &Path) -> Result<()> {
     let [program, summary] = [program, summary].map(|path| path.display().to_string());
-    if [&program, &summary].iter().any(|path| path.contains('\'')) {
-        bail!("the path has a quotation mark: {program}, {summary}");
-    }
+    ensure!(!program.contains('\''), "the path `{program}` has a quotation mark");
     let script = format!(
         "#!/bin/sh\n'{program}' \"$@\"\nstatus=$?\ncat \"$GITHUB_STEP_SUMMARY\" >>'{summary}'\nexit $status\n"
     );
