@@ -5,8 +5,9 @@
 mod hints;
 mod host;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use derive_more::Display;
@@ -127,6 +128,20 @@ impl Span {
         self.first.is_ipv4() == other.first.is_ipv4() && self.first <= other.last && other.first <= self.last
     }
 
+    /// Returns what is left without some addresses; nothing if it has none of them.
+    pub(crate) fn without(&self, addresses: impl Iterator<Item = IpAddr>) -> Option<Vec<Self>> {
+        let taken: BTreeSet<IpAddr> = addresses.filter(|address| self.contains(*address)).collect();
+        let (mut left, mut first) = (Vec::new(), Some(self.first));
+        for address in &taken {
+            let before = first.filter(|first| first < address).zip(neighbour(*address, false));
+            left.extend(before.map(|(first, last)| Self { first, last }));
+            first = neighbour(*address, true);
+        }
+        let rest = first.filter(|first| *first <= self.last && first.is_ipv4() == self.last.is_ipv4());
+        left.extend(rest.map(|first| Self { first, last: self.last }));
+        (!taken.is_empty()).then_some(left)
+    }
+
     /// Returns whether an address lies in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -245,6 +260,22 @@ impl FromStr for AddressRange {
             (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Span { first, last })
         });
         range.map(Self::Span).ok_or_else(|| NetworkError { text: text.to_owned(), expected })
+    }
+}
+
+/// Returns the address after or before an address, if there is one.
+fn neighbour(address: IpAddr, is_next: bool) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => {
+            let bits = address.to_bits();
+            let other = if is_next { bits.checked_add(1) } else { bits.checked_sub(1) };
+            other.map(|bits| Ipv4Addr::from_bits(bits).into())
+        }
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            let other = if is_next { bits.checked_add(1) } else { bits.checked_sub(1) };
+            other.map(|bits| Ipv6Addr::from_bits(bits).into())
+        }
     }
 }
 

@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use serde_json::Value as Json;
 
-use crate::network::{self, Family};
+use crate::network::{self, Address, AddressRange, Family};
 use crate::plural::counted;
 use crate::problem::did_you_mean;
 use crate::yaml::Number;
@@ -33,7 +34,7 @@ pub(super) const DEFAULT: &str = "default";
 
 /// All functions, by their names.
 #[rustfmt::skip]
-pub(super) static FUNCTIONS: [Function; 15] = [
+pub(super) static FUNCTIONS: [Function; 16] = [
     Function { name: "and", arguments: 2..=usize::MAX, example: "(and a b)",
         call: |all| Ok(all.iter().all(|value| is_truthy(value)).into()) },
     Function { name: DEFAULT, arguments: 2..=2, example: "(default cluster.labels.zone \"a\")",
@@ -57,6 +58,8 @@ pub(super) static FUNCTIONS: [Function; 15] = [
     Function { name: "not", arguments: 1..=1, example: "(not a)", call: |it| Ok((!is_truthy(it[0])).into()) },
     Function { name: "or", arguments: 2..=usize::MAX, example: "(or a b)",
         call: |all| Ok(all.iter().any(|value| is_truthy(value)).into()) },
+    Function { name: "outside", arguments: 2..=2, example: "(outside cluster.loadBalancer.pool cluster.addresses)",
+        call: |it| outside(it[0], it[1]) },
     Function { name: "pluck", arguments: 2..=2, example: "(pluck addons \"namespace\")",
         call: |it| pluck(it[0], it[1]) },
     Function { name: "where", arguments: 3..=3, example: "(where addons \"name\" \"store\")",
@@ -147,6 +150,36 @@ fn matching(list: &Json, key: &Json, wanted: &Json) -> Result<Json, Refusal> {
         }
     }
     Ok(found.into())
+}
+
+/// Returns what is left of ranges without some addresses. A range that has none of them stays as it is written.
+fn outside(ranges: &Json, addresses: &Json) -> Result<Json, Refusal> {
+    let ranges = parsed::<AddressRange>(ranges, "`outside` needs ranges of addresses first")?;
+    let addresses = parsed::<Address>(addresses, "`outside` needs addresses to leave out")?;
+    let mut left: Vec<Json> = Vec::new();
+    for range in ranges {
+        match range.span().without(addresses.iter().map(|address| address.ip())) {
+            Some(spans) => left.extend(spans.iter().map(|span| Json::from(span.to_string()))),
+            None => left.push(range.to_string().into()),
+        }
+    }
+    Ok(left.into())
+}
+
+/// Reads a text, or each text in a list or a map.
+fn parsed<T: FromStr>(value: &Json, needed: &str) -> Result<Vec<T>, Refusal> {
+    let items: Vec<&Json> = match value {
+        Json::Array(items) => items.iter().collect(),
+        Json::Object(map) => map.values().collect(),
+        one => vec![one],
+    };
+    let read = |item: &Json| {
+        let text = item.as_str();
+        let given = || text.map_or_else(|| kind_of(item).to_owned(), |text| format!("`{text}`"));
+        text.and_then(|text| text.parse().ok())
+            .ok_or_else(|| Refusal::new(format!("{needed}, not {}", given())))
+    };
+    items.into_iter().map(read).collect()
 }
 
 /// Returns what each item of a list has under a key: each value once, in the order of the list, and no null.
@@ -264,6 +297,22 @@ mod tests {
             ("lookup", json!([[10, 20], 1]), json!(20)),
             ("pluck", json!([[{"a": 2}, {"a": 1}, {"a": 2, "b": 3}], "a"]), json!([2, 1])),
             ("pluck", json!([[], "a"]), json!([])),
+            (
+                "outside",
+                json!(["10.0.0.1-10.0.0.9", ["10.0.0.2", "10.1.0.1"]]),
+                json!(["10.0.0.1-10.0.0.1", "10.0.0.3-10.0.0.9"]),
+            ),
+            (
+                "outside",
+                json!([["10.0.0.0/30", "fd00::/126"], {"a": "fd00::", "b": "fd00::3"}]),
+                json!(["10.0.0.0/30", "fd00::1-fd00::2"]),
+            ),
+            ("outside", json!(["10.0.0.1-10.0.0.2", ["10.0.0.2", "10.0.0.1", "10.0.0.1"]]), json!([])),
+            (
+                "outside",
+                json!(["255.255.255.254-255.255.255.255", "255.255.255.255"]),
+                json!(["255.255.255.254-255.255.255.254"]),
+            ),
             ("where", json!([[{"a": 1}, {"a": 2, "b": 3}], "a", 2]), json!([{"a": 2, "b": 3}])),
             ("where", json!([[{"a": 1}], "a", "1"]), json!([])),
         ] {
@@ -292,6 +341,8 @@ mod tests {
             ("host", json!([80]), "`host` needs an address or a name, not a number"),
             ("family", json!(["db.internal"]), "`family` needs an address or a network, not `db.internal`"),
             ("family", json!([["fd00::1"]]), "`family` needs an address or a network, not a list"),
+            ("outside", json!(["10.0.0.1", []]), "`outside` needs ranges of addresses first, not `10.0.0.1`"),
+            ("outside", json!(["10.0.0.0/8", [1]]), "`outside` needs addresses to leave out, not a number"),
             ("where", json!([[], 1, 1]), "`where` needs a list and a string, not a list and a number"),
         ] {
             assert_eq!(called(name, arguments.as_array().unwrap()), Err(message.to_owned()));

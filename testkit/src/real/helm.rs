@@ -28,10 +28,16 @@ impl Helm {
         HELM.binary("helm").map(Self)
     }
 
-    /// Renders the chart in a folder with a file of values.
+    /// Renders the chart in a folder with a file of values, for a cluster that knows monitors.
     pub fn template(&self, chart: &Path, values: &Path) -> Result<Templated> {
-        let words =
-            ["template".as_ref(), "release".as_ref(), chart.as_ref(), "--values".as_ref(), values.as_ref()];
+        let words = [
+            "template".as_ref(),
+            "release".as_ref(),
+            chart.as_ref(),
+            "--values".as_ref(),
+            values.as_ref(),
+            "--api-versions=monitoring.coreos.com/v1".as_ref(),
+        ];
         let output = self.run(words)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(if output.status.success() {

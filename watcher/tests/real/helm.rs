@@ -11,7 +11,7 @@ use testkit::real::{Helm, Templated};
 use crate::platform::shipped;
 
 /// A folder with real charts, unpacked, each in a folder of its name.
-const REAL_CHARTS: &str = "FLEETWRIGHT_CHARTS";
+pub const REAL_CHARTS: &str = "FLEETWRIGHT_CHARTS";
 
 /// What values mean to a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn the_shipped_values_pass_the_schemas_of_real_charts() {
             continue;
         };
         let chart = rendered.catalog.addons[addon].facts.chart.as_ref().unwrap();
-        let Some(folder) = with_schema(&real, &chart.name) else { continue };
+        let Some(folder) = chart_with("values.schema.json", &real, &chart.name) else { continue };
         let stub = stub_of(&folder, &chart.name);
         let values = stub.path().join("ours.yaml");
         fs::write(&values, &file.bytes).unwrap();
@@ -196,14 +196,14 @@ fn the_shipped_values_pass_the_schemas_of_real_charts() {
     assert!(refused.is_empty(), "{}", refused.join("\n"));
 }
 
-/// Finds a chart that has a schema by the name that it gives itself.
-fn with_schema(charts: &Path, name: &str) -> Option<PathBuf> {
+/// Finds a chart that has a file or a folder by the name that it gives itself.
+pub fn chart_with(part: &str, charts: &Path, name: &str) -> Option<PathBuf> {
     let mut folders = fs::read_dir(charts).unwrap().map(|entry| entry.unwrap().path());
     folders.find(|folder| {
         let metadata = fs::read_to_string(folder.join("Chart.yaml")).unwrap_or_default();
         let is_it =
             metadata.lines().any(|line| line.strip_prefix("name:").is_some_and(|it| it.trim() == name));
-        is_it && folder.join("values.schema.json").is_file()
+        is_it && folder.join(part).exists()
     })
 }
 

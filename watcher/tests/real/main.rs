@@ -9,6 +9,7 @@
 mod api_server;
 mod case;
 mod chaos;
+mod effect;
 mod exposed;
 #[expect(dead_code, reason = "the suite of commands asks more of a fleet")]
 #[path = "../cli/fleet.rs"]

@@ -98,11 +98,16 @@ pub(in super::super) fn of_object(object: &Value, is_on_hub: bool) -> Option<Mes
 /// Reads what the values of a control plane say.
 pub(super) fn control_plane(values: &Value) -> MeshPart {
     let text = |path: &[&str]| values.text_at(path).filter(|text| !text.is_empty()).map(str::to_owned);
+    // The chart of a remote reads both names here only, where its webhook gives them to the control plane.
+    let injected = |part: &str| {
+        let mut parts = values.text_at(&INJECTION_PATH)?.split('/').skip_while(|other| *other != part);
+        parts.nth(1).filter(|name| !name.is_empty()).map(str::to_owned)
+    };
     MeshPart::ControlPlane(Box::new(ControlPlane {
         mesh_id: text(&MESH_ID),
         trust_domain: text(&TRUST_DOMAIN),
-        cluster: text(&CLUSTER_NAME),
-        network: text(&NETWORK),
+        cluster: text(&CLUSTER_NAME).or_else(|| injected("cluster")),
+        network: text(&NETWORK).or_else(|| injected("net")),
         remote_pilot: text(&REMOTE_PILOT),
         injection_path: text(&INJECTION_PATH),
         is_remote: values.text_at(&["profile"]) == Some("remote"),

@@ -200,7 +200,7 @@ fn misspelt_helpers_and_partials_are_told_with_what_is_near() {
     ");
     assert_snapshot!(said("a: {{quote cluster.name}}"), @"
     t.hbs:1:4: unknown helper `quote`
-      hint: there is `and`, `default`, `eq`, `family`, `file`, `host`, `join`, `len`, `list`, `lookup`, `ne`, `not`, `or`, `pluck`, `where`; none is needed for quoting or indentation, since values keep their type
+      hint: there is `and`, `default`, `eq`, `family`, `file`, `host`, `join`, `len`, `list`, `lookup`, `ne`, `not`, `or`, `outside`, `pluck`, `where`; none is needed for quoting or indentation, since values keep their type
     ");
     assert_snapshot!(said("a: {{len (lookop cluster.labels \"x\")}}"), @"
     t.hbs:1:4: unknown helper `lookop`

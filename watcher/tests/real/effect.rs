@@ -1,0 +1,127 @@
+//! A value that changes nothing of what a chart makes says something that does not hold. Helm finds it: neither without the
+//! value nor with another one in its place is anything else rendered.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use renderer::render::Rendered;
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use testkit::real::{Helm, Templated};
+
+use crate::helm::{REAL_CHARTS, chart_with};
+use crate::platform::shipped;
+
+/// Values that take effect where they are read, which Helm does not see.
+const READ_ELSEWHERE: [(&str, &str); 1] = [
+    // A cluster's Application needs values, and this chart has none that differ here.
+    ("istio-base", "/defaultRevision"),
+];
+
+/// A chart with values.
+struct Chart<'h> {
+    helm: &'h Helm,
+    folder: PathBuf,
+    values: Value,
+}
+
+impl Chart<'_> {
+    /// Returns what the chart makes of values, line by line; none if it does not take them.
+    fn lines(&self, values: &Value) -> Option<Vec<String>> {
+        let file = NamedTempFile::new().unwrap();
+        fs::write(&file, values.to_string()).unwrap();
+        match self.helm.template(&self.folder, file.path()).unwrap() {
+            Templated::Rendered(text) => Some(text.lines().map(str::to_owned).collect()),
+            Templated::Refused(_) => None,
+        }
+    }
+
+    /// Returns the places of the values that change nothing.
+    fn without_effect(&self) -> Vec<String> {
+        let (first, second) = (self.lines(&self.values).unwrap(), self.lines(&self.values).unwrap());
+        // Certificates and passwords that the chart makes are others each time.
+        let is_random: Vec<bool> = first.iter().zip(&second).map(|(one, other)| one != other).collect();
+        let is_same = |values: &Value| {
+            let Some(lines) = self.lines(values) else { return false };
+            lines.len() == first.len()
+                && lines
+                    .iter()
+                    .zip(&first)
+                    .zip(&is_random)
+                    .all(|((one, other), random)| *random || one == other)
+        };
+        let mut places = Vec::new();
+        read_leaves(&self.values, String::new(), &mut places);
+        places.retain(|place| is_same(&self.without(place)) && is_same(&self.with_another(place)));
+        places
+    }
+
+    fn without(&self, place: &str) -> Value {
+        let mut values = self.values.clone();
+        let (above, key) = place.rsplit_once('/').unwrap();
+        values.pointer_mut(above).unwrap().as_object_mut().unwrap().remove(&key.replace("~1", "/"));
+        values
+    }
+
+    fn with_another(&self, place: &str) -> Value {
+        let mut values = self.values.clone();
+        let value = values.pointer_mut(place).unwrap();
+        *value = match &*value {
+            Value::Bool(is_so) => (!*is_so).into(),
+            Value::Number(number) => (number.as_f64().unwrap() + 1.0).into(),
+            Value::String(text) => format!("{text}x").into(),
+            Value::Array(items) if items.is_empty() => json!(["another"]),
+            Value::Array(_) => json!([]),
+            Value::Object(_) | Value::Null => json!({"another": "value"}),
+        };
+        values
+    }
+}
+
+/// Collects the places of all values that are no maps of others.
+fn read_leaves(value: &Value, place: String, places: &mut Vec<String>) {
+    match value.as_object().filter(|fields| !fields.is_empty()) {
+        Some(fields) => {
+            for (key, value) in fields {
+                read_leaves(value, format!("{place}/{}", key.replace('/', "~1")), places);
+            }
+        }
+        None => places.push(place),
+    }
+}
+
+/// Returns every add-on of a cluster with its chart, as far as the charts are here.
+fn charts<'h>(helm: &'h Helm, rendered: &Rendered, real: &Path) -> Vec<(String, Chart<'h>)> {
+    let files = rendered.clusters.values().flat_map(|cluster| cluster.files());
+    let files = files.filter(|file| file.path.file_name() == "values.yaml");
+    let chart_of = |file: &renderer::render::RenderedFile| {
+        let addon = file.addon.as_ref()?;
+        let chart = rendered.catalog.addons[addon].facts.chart.as_ref()?;
+        let folder = chart_with("templates", real, &chart.name)?;
+        let values = serde_yaml::from_str(std::str::from_utf8(&file.bytes).unwrap()).unwrap();
+        Some((file.path.to_string(), Chart { helm, folder, values }))
+    };
+    files.filter_map(chart_of).collect()
+}
+
+#[test]
+#[ignore = "needs real charts, and some ten minutes"]
+fn every_shipped_value_has_an_effect() {
+    let Some(real) = env::var_os(REAL_CHARTS).map(PathBuf::from) else {
+        println!("left out: `{REAL_CHARTS}` names no folder with real charts");
+        return;
+    };
+    let helm = Helm::find().unwrap();
+    let mut dead = Vec::new();
+    for (file, chart) in charts(&helm, &shipped(), &real) {
+        let is_known = |place: &str| {
+            READ_ELSEWHERE
+                .iter()
+                .any(|(addon, known)| file.contains(&format!("/{addon}/")) && place == *known)
+        };
+        let places = chart.without_effect().into_iter().filter(|place| !is_known(place));
+        dead.extend(places.map(|place| format!("{file} {place}")));
+    }
+    assert!(dead.is_empty(), "these values change nothing:\n{}", dead.join("\n"));
+}
