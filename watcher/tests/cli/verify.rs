@@ -19,6 +19,7 @@ const STORES: &str = "apis/external-secrets.io/v1/clustersecretstores";
 const SECRETS: &str = "apis/external-secrets.io/v1/externalsecrets";
 const CERTIFICATES: &str = "apis/cert-manager.io/v1/certificates";
 const BACKUPS: &str = "apis/velero.io/v1/backups";
+const STATEFUL_SETS: &str = "apis/apps/v1/statefulsets";
 const SCHEDULES: &str = "apis/velero.io/v1/schedules";
 
 /// The shipped fleet as it should be.
@@ -67,6 +68,9 @@ pub fn well_hub(control: &Server) {
     for number in 100..=110 {
         control.put(SERVICES, load_balancer(&format!("192.168.64.{number}")));
     }
+    let mut vault = object("StatefulSet", "vault", "vault", &json!({ "updatedReplicas": 3 }));
+    vault["metadata"]["labels"] = json!({ "app.kubernetes.io/name": "vault" });
+    control.put(STATEFUL_SETS, vault);
     control.service(PROMETHEUS, |request| {
         assert_eq!(request.path, "/api/v1/query");
         let query = &request.query["query"];
@@ -146,7 +150,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     let told = fleet.verify(&[]);
     assert_eq!(told.code, 0, "{told}");
     assert_snapshot!(told.out, @"
-    19 checks: 19 passed
+    20 checks: 20 passed
 
     CLUSTER  CHECK                           VERDICT  LOOKED AT                                                                             FOUND
     app      nodes                           passed   the nodes that are described are there and ready                                      9 of 9 nodes ready
@@ -168,6 +172,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     control  external-secrets/stores         passed   each ClusterSecretStore reaches its secret store                                      1 ClusterSecretStore
     control  external-secrets/secrets        passed   each ExternalSecret is synced                                                         1 ExternalSecret
     control  kube-prometheus-stack/samples   passed   how old the newest sample of the hub itself is                                        15s
+    control  vault/updated                   passed   every replica of Vault runs what is deployed                                          1 StatefulSet
     ");
 }
 
