@@ -94,15 +94,11 @@ async fn ask_open(
     cancel: &Cancel,
     show: &mut impl FnMut(usize),
 ) -> Result<(), Stopped> {
-    let mut open: BTreeMap<&ClusterName, Vec<usize>> = BTreeMap::new();
-    for index in (0..checks.len()).filter(|index| is_open(found[*index].as_ref())) {
-        open.entry(&checks[index].cluster).or_default().push(index);
-    }
+    let open = open(checks, found);
     let mut holding = found.iter().filter(|found| !is_open(found.as_ref())).count();
-    let shared: BTreeSet<_> = open.values().flatten().flat_map(|index| queried(&checks[*index])).collect();
-    let reached = shared.into_iter().map(async |cluster| (cluster, clusters.reach(cluster).await));
-    let shared: BTreeMap<_, _> = tokio::select! {
-        shared = join_all(reached) => shared.into_iter().collect(),
+    let others = open.values().flatten().flat_map(|index| other_queried(&checks[*index])).collect();
+    let shared = tokio::select! {
+        shared = reach_all(clusters, others) => shared,
         () = cancel.requested() => return Err(Stopped),
     };
     let answers = stream::iter(open).map(|(cluster, indexes)| {
@@ -129,20 +125,32 @@ async fn ask_open(
     }
 }
 
-/// Returns the clusters that a check sends queries to: those of many lead to the same hub.
-fn queried(check: &Check) -> impl Iterator<Item = &ClusterName> {
+/// Returns the numbers of the checks that do not hold or were not asked yet, by the clusters that they are about.
+fn open<'c>(checks: &'c [Check], found: &[Option<Found>]) -> BTreeMap<&'c ClusterName, Vec<usize>> {
+    let mut open: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (index, check) in checks.iter().enumerate().filter(|(index, _)| is_open(found[*index].as_ref())) {
+        open.entry(&check.cluster).or_default().push(index);
+    }
+    open
+}
+
+/// Returns the clusters that a check sends queries to beside its own: for those of many it is the same hub.
+fn other_queried(check: &Check) -> impl Iterator<Item = &ClusterName> {
     let query = match &check.question {
         Question::Query(query) => Some(query),
         _ => None,
     };
-    query
-        .into_iter()
-        .flat_map(|query| [&query.query].into_iter().chain(&query.expected_if))
-        .map(|at| &at.cluster)
+    let all = query.into_iter().flat_map(|query| [&query.query].into_iter().chain(&query.expected_if));
+    all.map(|at| &at.cluster).filter(|cluster| **cluster != check.cluster)
 }
 
-/// The clusters that queries are sent to.
+/// The clusters that checks of others send queries to.
 type Shared<'c> = BTreeMap<&'c ClusterName, Reached>;
+
+async fn reach_all<'c>(clusters: &Clusters, names: BTreeSet<&'c ClusterName>) -> Shared<'c> {
+    let reached = names.into_iter().map(async |cluster| (cluster, clusters.reach(cluster).await));
+    join_all(reached).await.into_iter().collect()
+}
 
 async fn ask(check: &Check, own: &Reached, shared: &Shared<'_>) -> Found {
     answer(check, own, shared, SystemTime::now()).await.unwrap_or_else(|found| found)
@@ -150,6 +158,7 @@ async fn ask(check: &Check, own: &Reached, shared: &Shared<'_>) -> Found {
 
 /// Returns what was found, or what it means that nothing could be.
 async fn answer(check: &Check, own: &Reached, shared: &Shared<'_>, now: SystemTime) -> Result<Found, Found> {
+    let at = |query: &QueryAt| if query.cluster == check.cluster { own } else { &shared[&query.cluster] };
     let own = || own.as_ref().map_err(Clone::clone);
     match &check.question {
         Question::Nodes(count) => Ok(verify::nodes(*count, &list(own()?, ("v1", "Node")).await?)),
@@ -163,13 +172,13 @@ async fn answer(check: &Check, own: &Reached, shared: &Shared<'_>, now: SystemTi
         }
         Question::Query(query) => {
             if let Some(guard) = &query.expected_if
-                && !verify::has_result(&samples(guard, query, shared, now).await?)
+                && !verify::has_result(&samples(guard, query, at(guard), now).await?)
             {
                 let reason =
                     format!("it is expected where `{}` finds something on `{}`", guard.text, guard.cluster);
                 return Err((Verdict::NotAsked, reason));
             }
-            Ok(verify::results(query, &samples(&query.query, query, shared, now).await?))
+            Ok(verify::results(query, &samples(&query.query, query, at(&query.query), now).await?))
         }
     }
 }
@@ -186,7 +195,7 @@ fn unanswered(error: &ClusterError) -> Found {
 async fn samples(
     at: &QueryAt,
     query: &LiveQuery,
-    shared: &Shared<'_>,
+    reached: &Reached,
     now: SystemTime,
 ) -> Result<Vec<Sample>, Found> {
     let Some(endpoint) = &at.endpoint else {
@@ -208,12 +217,8 @@ async fn samples(
         query: parameters,
         header: endpoint.tenant.as_deref().map(|tenant| (TENANT, tenant)),
     };
-    let answer = shared[&at.cluster]
-        .as_ref()
-        .map_err(Clone::clone)?
-        .ask(&request)
-        .await
-        .map_err(|error| unanswered(&error))?;
+    let answer =
+        reached.as_ref().map_err(Clone::clone)?.ask(&request).await.map_err(|error| unanswered(&error))?;
     verify::read(endpoint.language, &answer).map_err(|reason| (Verdict::Unanswered, reason))
 }
 
