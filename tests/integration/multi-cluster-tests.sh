@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 # The parts of the results, in their order: what a test prints as a case of another part is a fault.
-readonly PARTS=('Control alone' 'App alone' 'Cross-cluster' 'Data flow' 'Chaos' 'Workflows')
+readonly PARTS=('Control alone' 'App alone' 'Cross-cluster' 'Data flow' 'Chaos' 'Machines' 'Workflows')
 readonly STEPS='From push to healthy'
 
 main() {
@@ -100,7 +100,8 @@ EOF
 | kubelets, containers, volumes, networks of pods | nodes and pods are kwok's | schedulers and controllers are real |
 | what GitHub itself does for workflows | `act` runs one workflow at a time, and knows no path filters, concurrency groups, environments or time limits of jobs; actions from elsewhere are stand-ins | a token of the test kit's GitHub may write what its job is permitted to; `actionlint` and `zizmor` check the files |
 | announced addresses | no speaker of MetalLB runs | its controller assigns each address |
-| machines, Multipass, Terraform | there are none here | – |
+| machines of Multipass, kubeadm, the network of pods | nothing virtual runs | the real Terraform and scripts run against a Multipass without machines, and what `kubeadm` would begin are the real API servers |
+| MySQL, and the exporters | no machine runs them | the password reaches the machine as input |
 | the real charts | stand-ins of the same names and versions come from the chart mirror | `FLEETWRIGHT_CHARTS` holds the values against real charts where they can be had |
 EOF
 }

@@ -28,6 +28,12 @@ impl Helm {
         HELM.binary("helm").map(Self)
     }
 
+    /// Returns the folder that it is in.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.0.parent().unwrap_or(&self.0).to_owned()
+    }
+
     /// Renders the chart in a folder with a file of values, for a cluster that knows monitors.
     pub fn template(&self, chart: &Path, values: &Path) -> Result<Templated> {
         let words = [

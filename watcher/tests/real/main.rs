@@ -18,6 +18,7 @@ mod flows;
 mod helm;
 mod meshed;
 mod platform;
+mod provision;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]
 #[path = "../cli/repo.rs"]
 mod repo;

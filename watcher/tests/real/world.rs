@@ -54,19 +54,25 @@ impl World {
 
     /// The small platform of the test kit, with everything merged, synced and healthy.
     pub fn small() -> Self {
+        let world = Self::undeployed();
+        world.rig.control.client().apply(&world.rig.registration(), "").unwrap();
+        world.hand_over();
+        world.settle(&[]);
+        Self { first: world.repo.git(&["rev-parse", "HEAD"]), ..world }
+    }
+
+    /// The small platform, rendered and committed, on two clusters with nothing but Argo CD.
+    pub fn undeployed() -> Self {
         let world = Self::of(Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform")));
         // As on the shipped platform: what was taken back is not tried on and on.
         for (file, indent) in [("applicationset", 10), ("root", 6)] {
             let (file, old) = (format!("templates/cluster/{file}.yaml.hbs"), "limit: 10\n");
             world.repo.edit(&file, old, &format!("{old}{:indent$}refresh: true\n", ""));
         }
-        world.rig.control.client().apply(&world.rig.registration(), "").unwrap();
         let told = world.repo.run(&["render"]);
         assert_eq!(told.code, 0, "{told}");
         world.repo.commit("Describe the platform");
-        world.hand_over();
-        world.settle(&[]);
-        Self { first: world.repo.git(&["rev-parse", "HEAD"]), ..world }
+        world
     }
 
     /// Puts back what the platform was at first.

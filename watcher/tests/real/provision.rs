@@ -1,0 +1,191 @@
+//! From nothing to two synced clusters by `infra/scripts/provision-all`, killed again and again: the machines are Multipass' without
+//! machines, and what `kubeadm` begins on them are the real API servers, with a real Argo CD.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use testkit::multipass::Multipass;
+use testkit::real::{ApiServer, Helm, kubeconfig};
+
+use crate::case::case;
+use crate::repo::fleetwright;
+use crate::world::World;
+
+const KILLS: u64 = 10;
+/// What is waited for at most before it is killed.
+const LONGEST: Duration = Duration::from_secs(6);
+/// In place of what needs a Vault, which is a stand-in here.
+const REGISTER: &str = "#!/usr/bin/env bash\n\
+    if [[ $1 == register-cluster ]]; then exec kubectl --context control apply --filename \"$REGISTRATION\"; fi\n\
+    if [[ $1 == kubeconfig ]]; then\n\
+      own=$(mktemp) new=$(mktemp)\n\
+      sed \"s/\\\"kubernetes\\\"/\\\"$3\\\"/g\" >\"$own\" && KUBECONFIG=$own:$KUBECONFIG kubectl config view --flatten --raw >\"$new\" && exec mv \"$new\" \"$KUBECONFIG\"\n\
+    fi\n\
+    exec \"$FLEETWRIGHT\" \"$@\"\n";
+
+/// A checkout of the small platform with its machines, and the programs that are called.
+struct Checkout {
+    world: World,
+    multipass: Multipass,
+}
+
+impl Checkout {
+    fn new() -> Self {
+        let world = World::undeployed();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra");
+        fs::create_dir(world.repo.path("infra")).unwrap();
+        for folder in ["scripts", "terraform"] {
+            let copied =
+                Command::new("cp").arg("-R").arg(shipped.join(folder)).arg(world.repo.path("infra")).status();
+            assert!(copied.unwrap().success());
+        }
+        let checkout = Self { multipass: Multipass::new(&program()).unwrap(), world };
+        checkout.describe("control", 3, 0, checkout.world.rig.control.server());
+        checkout.describe("app", 1, 2, checkout.world.rig.app.server());
+        checkout.world.repo.write("infra/fleet/terraform.tfvars.json", "{}");
+        checkout.write_program("fleetwright", REGISTER);
+        checkout
+            .world
+            .repo
+            .write(".git/test/registration.json", checkout.world.rig.registration().to_string());
+        checkout
+    }
+
+    /// Writes what is rendered for a cluster, and lets `kubeadm init` hand out the credentials of a server.
+    fn describe(&self, cluster: &str, control_planes: usize, workers: usize, server: &ApiServer) {
+        let folder = format!("infra/clusters/{cluster}");
+        let endpoint = server.client().url().strip_prefix("https://").unwrap();
+        let machine = |role: &str, number: usize| {
+            let name = format!("{cluster}-{role}-{number}");
+            self.world
+                .repo
+                .write(&format!("{folder}/cloud-init/{name}.yaml"), "#cloud-config\npackages: [kubeadm]\n");
+            json!({
+                "name": name, "role": role, "address": format!("192.168.64.{}", 30 + number), "cpus": 2, "memory": "4Gi",
+                "disk": "40Gi", "cloud_init": format!("cloud-init/{name}.yaml"),
+            })
+        };
+        let of = |role: &'static str, count| (1..=count).map(move |number| (role, number));
+        let machines = of("control-plane", control_planes).chain(of("worker", workers));
+        let machines: Vec<_> = machines.map(|(role, number)| machine(role, number)).collect();
+        let inputs = json!({"cluster": cluster, "image": "24.04", "machines": machines});
+        self.world.repo.write(&format!("{folder}/terraform.tfvars.json"), inputs.to_string());
+        let init = format!(
+            "kind: InitConfiguration\n---\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: {endpoint}\n"
+        );
+        self.world.repo.write(&format!("{folder}/kubeadm/init.yaml"), init);
+        let join = format!(
+            "kind: JoinConfiguration\ndiscovery: {{bootstrapToken: {{apiServerEndpoint: '{endpoint}', token: '@TOKEN@', \
+             caCertHashes: ['@CA_CERT_HASH@']}}}}\n"
+        );
+        let control_plane = "controlPlane: {certificateKey: '@CERTIFICATE_KEY@', localAPIEndpoint: {advertiseAddress: '@ADDRESS@'}}\n";
+        self.world.repo.write(&format!("{folder}/kubeadm/join-worker.yaml"), &join);
+        self.world.repo.write(&format!("{folder}/kubeadm/join-control-plane.yaml"), join + control_plane);
+        self.multipass.serve_cluster(endpoint, &as_of_kubeadm(server).to_string()).unwrap();
+    }
+
+    fn write_program(&self, name: &str, content: &str) {
+        let path = format!(".git/test/bin/{name}");
+        self.world.repo.write(&path, content);
+        fs::set_permissions(self.world.repo.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.world.repo.path("infra/scripts/provision-all"));
+        let folders = [self.world.repo.path(".git/test/bin"), Helm::find().unwrap().folder()];
+        self.multipass.serve(&mut command, &folders).unwrap();
+        command
+            .current_dir(&self.world.repo.top)
+            .env_remove("TF_CLI_CONFIG_FILE")
+            .envs([("CHECKPOINT_DISABLE", "1"), ("RETRY_PAUSE", "1")])
+            .env("FLEETWRIGHT", fleetwright())
+            .env("KUBECONFIG", self.world.repo.path(".git/test/kubeconfig"))
+            .env("REGISTRATION", self.world.repo.path(".git/test/registration.json"))
+            .process_group(0)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Kills it with all that it started after a while, and returns whether it still ran.
+    fn kill_after(&self, delay: Duration) -> bool {
+        let mut running = self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sleep(delay);
+        let runs = running.try_wait().unwrap().is_none();
+        let group = format!("-{}", running.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        running.wait().unwrap();
+        runs
+    }
+}
+
+/// Builds the Multipass without machines, which is a program of another package.
+fn program() -> PathBuf {
+    let build = ["build", "--quiet", "--package", "testkit", "--bin", "multipass"];
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    assert!(Command::new(env!("CARGO")).args(build).current_dir(top).status().unwrap().success());
+    Path::new(&fleetwright()).with_file_name("multipass")
+}
+
+/// Returns the credentials of a server under the names that `kubeadm` gives in every cluster.
+fn as_of_kubeadm(server: &ApiServer) -> Value {
+    let text = kubeconfig(&[server]).to_string();
+    let name = format!("\"{}\"", server.name());
+    serde_json::from_str(&text.replace(&name, "\"kubernetes\"")).unwrap()
+}
+
+fn nodes(server: &ApiServer) -> Vec<String> {
+    let nodes = server.client().list("v1", "Node").unwrap();
+    nodes.iter().map(|node| node["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+#[ignore = "needs real components: `testkit/real/fetch` brings them in"]
+fn everything_comes_from_nothing_however_often_it_is_killed() {
+    if Command::new("terraform").arg("version").output().is_err() {
+        eprintln!("left out: there is no `terraform` here");
+        return;
+    }
+    let checkout = Checkout::new();
+    let seed: u64 = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos().into();
+    eprintln!("seed {seed}");
+    case("Machines", "machines, clusters and platform from nothing, killed at ten random moments", || {
+        for kill in 0..KILLS {
+            let delay = LONGEST.mul_f64(random(seed + kill));
+            let killed = checkout.kill_after(delay);
+            eprintln!("after {delay:?}: {}", if killed { "killed" } else { "it was over" });
+        }
+        let output = checkout.command().output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{log}");
+    });
+    let host = checkout.multipass.host().unwrap();
+    let own = |cluster: &str| {
+        host.instances.keys().filter(|name| name.starts_with(cluster)).cloned().collect::<Vec<_>>()
+    };
+    for (cluster, server, count) in
+        [("control", checkout.world.rig.control.server(), 3), ("app", checkout.world.rig.app.server(), 3)]
+    {
+        assert_eq!(own(&format!("{cluster}-")).len(), count);
+        let nodes = nodes(server);
+        assert!(own(&format!("{cluster}-")).iter().all(|name| nodes.contains(name)), "{nodes:?}");
+    }
+    // What it waited for is so: the command asks again.
+    checkout.world.settle(&[]);
+    case("Machines", "the same again, with nothing to do", || {
+        assert!(checkout.command().output().unwrap().status.success());
+    });
+}
+
+/// Returns a number between 0 and 1.
+fn random(seed: u64) -> f64 {
+    let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    f64::from((state >> 32) as u32) / f64::from(u32::MAX)
+}
