@@ -115,8 +115,8 @@ const IN_TEMPLATES: &[Mistake] = &[
     ("templates/addons/metallb/manifests/advertisement.yaml.hbs", "ipAddressPools:", "ipAdressPools:"),
     (
         "templates/addons/metallb/manifests/address-pool.yaml.hbs",
-        "kind: IPAddressPool",
-        "kind: IPAddressPools!",
+        "kind: IPAddressPool\nmetadata:\n  name: named",
+        "kind: IPAddressPools!\nmetadata:\n  name: named",
     ),
     ("templates/addons/istio-gateway/values.yaml.hbs", "  loadBalancerIP:", "  loadBalancerIp:"),
     ("templates/addons/prometheus-agent/values.yaml.hbs", "/api/v1/write", "/api/v1/push"),
