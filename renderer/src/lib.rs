@@ -10,7 +10,7 @@ pub mod plural;
 pub mod problem;
 mod rewritten;
 pub mod schema;
-mod span;
+pub mod span;
 pub mod tree;
 pub mod visible;
 pub mod yaml;

@@ -1,10 +1,11 @@
 //! What became of a revision, for people and for other programs.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use renderer::plan::markdown::code;
 use renderer::plural::counted;
+use renderer::span;
 use serde_json::{Value, json};
 
 use super::judge::State;
@@ -162,16 +163,6 @@ fn addon(it: &ApplicationState) -> &str {
 
 fn since(it: &ApplicationState, now: SystemTime) -> String {
     let since = it.since.and_then(|since| now.duration_since(since).ok());
-    since.map_or_else(|| NOTHING.to_owned(), span)
-}
-
-/// Returns a span of time in its largest unit.
-fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => format!("{}m", seconds / 60),
-        3_600..172_800 => format!("{}h", seconds / 3_600),
-        _ => format!("{}d", seconds / 86_400),
-    }
+    let seconds = since.and_then(|since| i64::try_from(since.as_secs()).ok());
+    seconds.map_or_else(|| NOTHING.to_owned(), span::text)
 }

@@ -95,6 +95,11 @@ pub trait OtherPulls {
         Ok(())
     }
 
+    /// Returns the text of the one comment of ours of this `kind`, if it is there.
+    fn own_comment(&self, _number: u64, _kind: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Returns the head of each pull request that brought `revision` onto `base`, however it was merged, with
     /// its number.
     fn merged_with(&self, _revision: Revision, _base: &str) -> Result<Vec<(u64, Revision)>> {

@@ -1,8 +1,9 @@
 //! Metrics: what the service counts about itself, in the text format that Prometheus reads.
 //!
-//! Knows nothing of what is counted beyond its name. Every label comes from a closed set in the code, so that clients
-//! cannot make the number of series grow.
+//! Knows nothing of what is counted beyond its name. Every label comes from a closed set in the code, or is a group of the
+//! fleet, so that clients cannot make the number of series grow.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// Names and values of labels.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// A group whose pull request may not be merged yet, and why.
+type Held = (String, &'static str);
 
 /// The counters of one service; clones share them.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub struct Metrics {
     queue_age: Gauge<f64, AtomicU64>,
     unanswered_since: Arc<Mutex<Option<Instant>>>,
     github_budget: Family<Labels<1>, Gauge<u64, AtomicU64>>,
+    group_held: Family<[(&'static str, String); 2], Gauge<f64, AtomicU64>>,
+    held_since: Arc<Mutex<BTreeMap<Held, Instant>>>,
     push_to_pull_request: Histogram,
     runs: Family<Labels<1>, Counter>,
     run_duration: Histogram,
@@ -75,6 +81,14 @@ impl Metrics {
             queue_age: in_unit(to, "queue_age", "Age of the first unanswered event", Unit::Seconds, moment()),
             unanswered_since: Arc::default(),
             github_budget: added(to, "github_budget_left", "What is left of GitHub's limits"),
+            group_held: in_unit(
+                to,
+                "group_held",
+                "How long a group's pull request has not been released",
+                Unit::Seconds,
+                Family::default(),
+            ),
+            held_since: Arc::default(),
             push_to_pull_request: in_unit(
                 to,
                 "push_to_pull_request",
@@ -128,6 +142,15 @@ impl Metrics {
         }
     }
 
+    /// Notes the groups that are held at `now`; how long is counted from when one was first held for this reason.
+    pub fn set_held(&self, held: BTreeSet<Held>, now: Instant) {
+        let mut since = self.held_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.retain(|known, _| held.contains(known));
+        for held in held {
+            since.entry(held).or_insert(now);
+        }
+    }
+
     /// Notes how long it took from the first event about a push to the pull requests that show it.
     pub fn observe_push_to_pull_request(&self, took: Duration) {
         self.push_to_pull_request.observe(took.as_secs_f64());
@@ -159,6 +182,12 @@ impl Metrics {
         let since = *self.unanswered_since.lock().unwrap_or_else(PoisonError::into_inner);
         let age = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.queue_age.set(age.as_secs_f64());
+        self.group_held.clear();
+        for ((group, reason), since) in &*self.held_since.lock().unwrap_or_else(PoisonError::into_inner) {
+            let labels = [("group", group.clone()), ("reason", (*reason).to_owned())];
+            let held = now.saturating_duration_since(*since);
+            self.group_held.get_or_create(&labels).set(held.as_secs_f64());
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
@@ -246,6 +275,9 @@ mod tests {
         metrics.set_github_budget("requests", Some(4_900));
         metrics.set_github_budget("pushes", Some(6));
         metrics.set_github_budget("pushes", None);
+        let held = |reason| BTreeSet::from([("canary".to_owned(), "paused"), ("rest".to_owned(), reason)]);
+        metrics.set_held(held("waiting"), now);
+        metrics.set_held(held("stopped"), now + Duration::from_mins(1));
         metrics.observe_push_to_pull_request(Duration::from_millis(2_500));
         metrics.count_run("done", Duration::from_millis(1_500));
         metrics.count_worker_death("review", "memory");
@@ -263,6 +295,8 @@ mod tests {
         fleetwright_pending_hints 3
         fleetwright_queue_age_seconds 90.0
         fleetwright_github_budget_left{of="requests"} 4900
+        fleetwright_group_held_seconds{group="canary",reason="paused"} 90.0
+        fleetwright_group_held_seconds{group="rest",reason="stopped"} 30.0
         fleetwright_push_to_pull_request_seconds_sum 2.5
         fleetwright_push_to_pull_request_seconds_count 1
         fleetwright_runs_total{outcome="done"} 1

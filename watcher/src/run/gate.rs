@@ -13,7 +13,7 @@ use renderer::snapshot::{OUTPUT, Snapshot, Source};
 
 use super::changes::GroupPlan;
 use super::publish::NOTHING_LEFT;
-use super::report::Published;
+use super::report::{Published, Why};
 use crate::error::CommandError;
 use crate::forge::{CommitStatus, Proposal, PullRequest, PullState, StatusState};
 use crate::git::{Entry, GitError, Repository, Revision, Upstream, blob_id};
@@ -64,7 +64,7 @@ pub(super) struct Health {
 /// Why what is merged has to be waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hold {
-    pub state: StatusState,
+    pub why: Why,
     pub reason: String,
 }
 
@@ -111,9 +111,9 @@ impl Gate {
         let before = || stages.iter().take(first).map(|stage| &stage.health);
         let holds = || before().filter_map(|health| health.hold.as_ref());
         let unasked: BTreeSet<_> = before().flat_map(|health| &health.unasked).collect();
-        let stopped = holds().find(|hold| hold.state == StatusState::Failure);
+        let stopped = holds().find(|hold| hold.why == Why::Stopped);
         Ok(match stopped.or_else(|| holds().next()) {
-            Some(hold) => status(hold.state, &hold.reason),
+            Some(hold) => status(hold.why.state(), &hold.reason),
             None if last == 0 => status(StatusState::Success, NOTHING_FIRST),
             None if *is_asked && unasked.is_empty() => {
                 status(StatusState::Success, "what comes first is merged, synced and healthy")
@@ -125,6 +125,21 @@ impl Gate {
             }
             None => status(StatusState::Success, "what comes first is merged (Argo CD is not asked)"),
         })
+    }
+
+    /// Returns what keeps the plan of a group from being merged, if it has one and something does.
+    pub(super) fn held(&self, group: usize) -> Option<Why> {
+        let Self::Known { stages, .. } = self else { return None };
+        let own = stages.get(group).filter(|own| !own.left.is_empty())?;
+        let before = stages.get(..group)?;
+        if own.is_paused {
+            return Some(Why::Paused);
+        }
+        if before.iter().any(|stage| !stage.left.is_empty()) {
+            return Some(Why::Unmerged);
+        }
+        let holds = || before.iter().filter_map(|stage| Some(stage.health.hold.as_ref()?.why));
+        holds().find(|why| *why == Why::Stopped).or_else(|| holds().next())
     }
 
     /// Takes in what the merged groups have come to, if Argo CD is asked.
@@ -327,9 +342,9 @@ mod tests {
         const HEALTHY: &str = "Success: what comes first is merged, synced and healthy";
         const OPEN: &str = "Pending: waits until hub is synced and healthy";
         const STOPPED: &str = "Failure: stopped by canary: web: it is Degraded";
-        let hold = |state, reason: &str| Some(Hold { state, reason: reason.to_owned() });
-        let open = || hold(StatusState::Pending, "waits until hub is synced and healthy");
-        let stopped = || hold(StatusState::Failure, "stopped by canary: web: it is Degraded");
+        let hold = |why, reason: &str| Some(Hold { why, reason: reason.to_owned() });
+        let open = || hold(Why::Waiting, "waits until hub is synced and healthy");
+        let stopped = || hold(Why::Stopped, "stopped by canary: web: it is Degraded");
         let with = |holds: [Option<Hold>; 3]| {
             let mut gate = gate([&[]; 3], &Published::Nothing);
             let health = |hold| Health { hold, ..Health::default() };
@@ -370,6 +385,31 @@ mod tests {
         assert_eq!(of(Some(1), "canary"), "Pending: paused in environments/_fleet.yaml");
         assert!(of(None, "canary").starts_with("Success"), "a change of people takes it back");
         assert!(of(Some(2), "rest").starts_with("Success"));
+    }
+
+    #[test]
+    fn what_keeps_a_group_is_that_of_the_groups_before_it_unless_it_is_paused() {
+        let [hub, canary, rest] = ["argocd-apps/hub/a", "argocd-apps/canary/a", "argocd-apps/rest/a"];
+        let held = |left: [&[&str]; 3], holds: [Option<Why>; 2], is_paused: bool| {
+            let mut gate = gate(left, &Published::Nothing);
+            let hold = |why| Health { hold: Some(Hold { why, reason: String::new() }), ..Health::default() };
+            gate.wait_for(Some(holds.map(|why| why.map(hold).unwrap_or_default()).into()));
+            let Gate::Known { stages, .. } = &mut gate else { unreachable!() };
+            stages[2].is_paused = is_paused;
+            [0, 1, 2].map(|at| gate.held(at).map_or("-", Why::label)).join(" ")
+        };
+        for (left, holds, is_paused, expected) in [
+            ([&[][..]; 3], [Some(Why::Waiting), None], true, "- - -"),
+            ([&[hub], &[canary], &[rest]], [None, None], false, "- unmerged unmerged"),
+            ([&[hub], &[canary], &[rest]], [None, None], true, "- unmerged paused"),
+            ([&[], &[canary], &[]], [Some(Why::Waiting), None], false, "- waiting -"),
+            ([&[], &[], &[rest]], [Some(Why::Waiting), Some(Why::Stopped)], false, "- - stopped"),
+            ([&[], &[], &[rest]], [None, Some(Why::Soaking)], false, "- - soaking"),
+            ([&[], &[], &[rest]], [Some(Why::Unknown), None], false, "- - unknown"),
+        ] {
+            assert_eq!(held(left, holds, is_paused), expected, "{left:?} {holds:?} {is_paused}");
+        }
+        assert_eq!(Gate::Unknown.held(0), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::head::Head;
 use super::heads::Heads;
 use super::planner::Planner;
 use super::publish::{Known, publish};
-use super::report::{GroupReport, Published, RunReport};
+use super::report::{GroupReport, Published, RunReport, Why};
 use super::review::{ACCEPT_LABEL, RENDER_LABEL, Reviewer, Reviews};
 use super::reviewed;
 use super::waves::{self, Seen, Waves};
@@ -188,8 +188,9 @@ impl Pipeline {
         let gate = published.as_ref().map_or(&Gate::Unknown, |published| &published.gate);
         let proposed = debug_span!("review").in_scope(|| memory.review(&run, &refs, &order, gate));
         // A fault of the base branch is worth more than what follows from it.
-        let PublishedBase { report, refs, seen, .. } = published?;
+        let PublishedBase { mut report, gate, refs, seen } = published?;
         let proposed = proposed?;
+        report.held = held(&report.groups, &gate, &proposed);
         if let Some(seen) = &seen {
             memory.waves.report(&run, seen)?;
         }
@@ -262,7 +263,7 @@ impl Memory {
         }
         self.heads.remember(run, &groups)?;
         info!(clusters = clusters.len(), files, "run is complete");
-        let report = RunReport { base: tip, source: known.base.source, groups };
+        let report = RunReport { base: tip, source: known.base.source, groups, held: Vec::new() };
         Ok(PublishedBase { report, gate, seen, refs })
     }
 
@@ -391,6 +392,20 @@ impl Memory {
         }
         Ok(proposed)
     }
+}
+
+/// Returns the groups that may not be merged yet, and why.
+fn held(groups: &[GroupReport], gate: &Gate, proposed: &[ProposedHead]) -> Vec<(GroupName, Why)> {
+    let is_paused = |number: u64| {
+        let mut own = proposed.iter().filter(|head| head.number == Some(number));
+        own.any(|head| head.labels.contains(PAUSE_LABEL))
+    };
+    let why = |(at, report): (usize, &GroupReport)| {
+        let is_paused = report.open_pull_request().is_some_and(is_paused);
+        let why = if is_paused { Some(Why::Paused) } else { gate.held(at) };
+        Some((report.group.clone(), why?))
+    };
+    groups.iter().enumerate().filter_map(why).collect()
 }
 
 /// Returns the branches that a run reads or writes.

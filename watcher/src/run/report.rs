@@ -8,7 +8,7 @@ use renderer::visible::visible;
 use serde_json::{Value, json};
 
 use super::head::Head;
-use crate::forge::Proposed;
+use crate::forge::{Proposed, StatusState};
 use crate::git::{CommitSummary, Revision};
 
 /// What a run did.
@@ -20,6 +20,44 @@ pub struct RunReport {
     pub source: Revision,
     /// What became of each group.
     pub groups: Vec<GroupReport>,
+    /// The groups whose pull requests may not be merged yet, and why.
+    pub held: Vec<(GroupName, Why)>,
+}
+
+/// What keeps a group from being merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// What comes first is not merged.
+    Unmerged,
+    /// What comes first is not synced and healthy yet.
+    Waiting,
+    /// What comes first has not been healthy for long enough.
+    Soaking,
+    /// What comes first will not become synced and healthy by itself.
+    Stopped,
+    /// Argo CD cannot be asked.
+    Unknown,
+    /// A person paused it.
+    Paused,
+}
+
+impl Why {
+    /// Returns its name in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Unmerged => "unmerged",
+            Self::Waiting => "waiting",
+            Self::Soaking => "soaking",
+            Self::Stopped => "stopped",
+            Self::Unknown => "unknown",
+            Self::Paused => "paused",
+        }
+    }
+
+    pub(super) const fn state(self) -> StatusState {
+        if matches!(self, Self::Stopped) { StatusState::Failure } else { StatusState::Pending }
+    }
 }
 
 /// What became of a group.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use renderer::plan::markdown::code;
+use renderer::snapshot::OUTPUT;
 use tracing::warn;
 
 use super::context::{Context, unless_lasting};
@@ -18,6 +19,11 @@ use crate::live::{Standing, Standings, Watched};
 
 /// How long a comment is at most, in characters: what GitHub takes, less what stands around it.
 const MAX_TEXT: usize = 60_000;
+
+/// Stands hidden in the comment of a rollout that is not done.
+const UNFINISHED: &str = "\n<!-- unfinished -->\n";
+/// How many changes of a group before a rollout are looked at for one that it takes the place of.
+const MAX_FORMER: usize = 5;
 
 /// What was reported of rollouts.
 #[derive(Debug, Default)]
@@ -69,7 +75,7 @@ impl Rollouts {
         let is_news = last.is_some();
         let pull = match last.filter(|last| last.revision == *revision) {
             Some(same) => same.pull,
-            None => logged(group, begin(run, watched, last))?.flatten(),
+            None => logged(group, begin(run, fleet, watched))?.flatten(),
         };
         if let Some(number) = pull {
             let text = text(watched, standing, ending.as_ref(), SystemTime::now());
@@ -100,19 +106,42 @@ impl Rollouts {
 }
 
 /// Finds the pull request whose rollout begins, and ends the one that it takes the place of.
-fn begin(run: &Context<'_>, watched: &Watched, last: Option<&Reported>) -> Result<Option<u64>, CommandError> {
-    let Watched { group, revision, .. } = watched;
-    let merged = run.forge.merged_with(*revision, &run.settings.base)?;
-    let pull = merged.first().map(|(number, _)| *number);
-    let open = last.filter(|last| matches!(last.standing.wave, Wave::Open | Wave::Stopped(_)));
-    if let Some((old, new)) = open.and_then(|last| last.pull).zip(pull) {
-        let text = format!(
-            "{}: the rollout goes on with #{new}, before all of it was synced and healthy.\n",
-            code(group)
-        );
-        run.forge.comment(old, &kind(group), &text, false)?;
+fn begin(run: &Context<'_>, fleet: &DesiredFleet, watched: &Watched) -> Result<Option<u64>, CommandError> {
+    let pull = pull_of(run, watched.revision)?;
+    if let Some(number) = pull {
+        end_former(run, fleet, watched, number)?;
     }
     Ok(pull)
+}
+
+fn pull_of(run: &Context<'_>, revision: Revision) -> Result<Option<u64>, CommandError> {
+    let merged = run.forge.merged_with(revision, &run.settings.base)?;
+    Ok(merged.first().map(|(number, _)| *number))
+}
+
+/// Ends the rollout that another one takes the place of: of the pull requests that changed the group before, the newest that
+/// has a comment.
+fn end_former(
+    run: &Context<'_>,
+    fleet: &DesiredFleet,
+    Watched { group, revision, .. }: &Watched,
+    by: u64,
+) -> Result<(), CommandError> {
+    let clusters = fleet.clusters(group);
+    let set_of = |folder: &str| clusters.contains(folder).then_some(0);
+    let mut at = *revision;
+    for _ in 0..MAX_FORMER {
+        let Some(parent) = run.repository().parents(at)?.first().copied() else { break };
+        at = run.repository().newest_of_folders(parent, OUTPUT, 1, set_of)?[0];
+        let Some(number) = pull_of(run, at)?.filter(|number| *number != by) else { continue };
+        let Some(comment) = run.forge.own_comment(number, &kind(group))? else { continue };
+        if comment.contains(UNFINISHED) {
+            let end = format!("the rollout goes on with #{by}, before all of it was synced and healthy.");
+            run.forge.comment(number, &kind(group), &format!("{}: {end}\n", code(group)), false)?;
+        }
+        break;
+    }
+    Ok(())
 }
 
 /// Each group has a comment of its own: a pull request of people may change several.
@@ -127,7 +156,8 @@ fn text(watched: &Watched, standing: &Standing, ending: Option<&Ending>, now: Sy
         _ => argocd::progress(&standing.rollout, &revision.short()),
     };
     let mut text = format!("{}: {}\n", code(group), code(&headline));
-    if matches!(ending, Some(Ok(Outcome::Done(..)))) {
+    let is_done = matches!(ending, Some(Ok(Outcome::Done(..))));
+    if is_done {
         text.push_str(&argocd::unasked(&standing.rollout));
     } else {
         text = format!("{text}\n{}", argocd::markdown(&standing.rollout, now));
@@ -135,6 +165,9 @@ fn text(watched: &Watched, standing: &Standing, ending: Option<&Ending>, now: Sy
     if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
         text.truncate(text[..end].rfind('\n').unwrap_or(0));
         text.push_str("\n\n… and more\n");
+    }
+    if !is_done {
+        text.push_str(UNFINISHED);
     }
     text
 }

@@ -12,11 +12,11 @@ use renderer::visible::visible;
 
 use super::context::Context;
 use super::gate::{Health, Hold};
+use super::report::Why;
 use super::rollouts::Rollouts;
 use super::worker::Workers;
 use crate::argocd::{DesiredFleet, Soaked, Stop, Wave};
 use crate::error::CommandError;
-use crate::forge::StatusState;
 use crate::git::{GitError, Revision};
 use crate::live::{Look, Standing, Standings, Watched};
 
@@ -118,27 +118,24 @@ pub(super) fn health(groups: &Groups, standings: &Standings) -> Vec<Health> {
 
 fn unknown(reason: &str) -> Hold {
     let reason = format!("waits: Argo CD cannot be asked: {}", visible(reason));
-    Hold { state: StatusState::Pending, reason }
+    Hold { why: Why::Unknown, reason }
 }
 
 /// The texts stay as they are while the state does: GitHub takes 1,000 statuses of a commit.
 fn hold(Group { name, soak, .. }: &Group, wave: &Wave) -> Option<Hold> {
-    let (state, reason) = match wave {
+    let (why, reason) = match wave {
         Wave::Released => return None,
-        Wave::Open => (StatusState::Pending, format!("waits until {name} is synced and healthy")),
+        Wave::Open => (Why::Waiting, format!("waits until {name} is synced and healthy")),
         Wave::Soaking(until) => {
             let soak = soak.map(String::from).unwrap_or_default();
-            (
-                StatusState::Pending,
-                format!("waits until {}: {name} is healthy, for {soak} by then", moment(*until)),
-            )
+            (Why::Soaking, format!("waits until {}: {name} is healthy, for {soak} by then", moment(*until)))
         }
         Wave::Stopped(Stop { application, reason }) => {
-            let why = format!("stopped by {name}: {}: {}", visible(application), visible(reason));
-            (StatusState::Failure, why)
+            let stopped = format!("stopped by {name}: {}: {}", visible(application), visible(reason));
+            (Why::Stopped, stopped)
         }
     };
-    Some(Hold { state, reason })
+    Some(Hold { why, reason })
 }
 
 /// Returns a moment to the second, rounded up.
@@ -160,19 +157,19 @@ mod tests {
     fn a_reason_names_the_group_and_stays_as_it_is_while_nothing_new_is_known() {
         let text = |wave: Wave| {
             let hold = hold(&group(Some("30m")), &wave)?;
-            Some(format!("{:?}: {}", hold.state, hold.reason))
+            Some(format!("{:?}: {}", hold.why, hold.reason))
         };
         let until = SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_001);
         assert_eq!(text(Wave::Released), None);
-        assert_eq!(text(Wave::Open).unwrap(), "Pending: waits until canary is synced and healthy");
+        assert_eq!(text(Wave::Open).unwrap(), "Waiting: waits until canary is synced and healthy");
         assert_eq!(
             text(Wave::Soaking(until)).unwrap(),
-            "Pending: waits until 2026-01-01T00:00:01Z: canary is healthy, for 30m by then"
+            "Soaking: waits until 2026-01-01T00:00:01Z: canary is healthy, for 30m by then"
         );
         let stop = Stop { application: "web".into(), reason: "it is \u{202e}Degraded".into() };
         assert_eq!(
             text(Wave::Stopped(stop)).unwrap(),
-            "Failure: stopped by canary: web: it is \\u{202e}Degraded"
+            "Stopped: stopped by canary: web: it is \\u{202e}Degraded"
         );
     }
 

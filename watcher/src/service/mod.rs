@@ -8,7 +8,7 @@ mod runner;
 mod sources;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tracing::{debug, info};
@@ -161,8 +161,12 @@ fn answer(
     monitor.observe(|| {
         let result = runner.run(cancel);
         report_on(&mut runner.pipeline(), monitor);
-        if matches!(&result, Ok(report) if report.has_moved_pull_requests()) {
-            monitor.metrics.observe_push_to_pull_request(request.since.elapsed());
+        if let Ok(report) = &result {
+            if report.has_moved_pull_requests() {
+                monitor.metrics.observe_push_to_pull_request(request.since.elapsed());
+            }
+            let held = report.held.iter().map(|(group, why)| (group.to_string(), why.label()));
+            monitor.metrics.set_held(held.collect(), Instant::now());
         }
         runner::outcome(&result)
     })

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use renderer::catalog::{FieldPath, Holds, Objects};
 use renderer::plural::{counted, listed};
+use renderer::span;
 use renderer::visible::shortened;
 use serde_json::Value;
 
 use super::finding::{Found, MAX_NAMED, Verdict, is_within};
-use super::show::span;
 
 /// How much of a text of an object is shown, in characters.
 const MAX_TEXT: usize = 120;
@@ -127,9 +127,9 @@ fn faulty(object: &Object<'_>, holds: &Holds, now: Timestamp) -> Judged {
             let Some(at) = object.time(left) else { return missing(left) };
             let seconds = at.as_second() - now.as_second();
             let value = if seconds < 0 {
-                format!("over for {}", span(-seconds))
+                format!("over for {}", span::text(-seconds))
             } else {
-                format!("{} left", span(seconds))
+                format!("{} left", span::text(seconds))
             };
             let is_wrong = at_least.seconds().is_none_or(|least| seconds < least);
             Judged { wrong: is_wrong.then(|| value.clone()), rank: Some(seconds), value }
@@ -158,5 +158,5 @@ fn old(object: &Object<'_>, fields: &[FieldPath], at_most: Option<i64>, now: Tim
         return (true, format!("has no {}", names.collect::<Vec<_>>().join(" and no ")));
     };
     let seconds = now.as_second() - at.as_second();
-    (at_most.is_none_or(|most| seconds > most), format!("{} ago", span(seconds.max(0))))
+    (at_most.is_none_or(|most| seconds > most), format!("{} ago", span::text(seconds.max(0))))
 }

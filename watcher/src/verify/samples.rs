@@ -5,12 +5,12 @@
 
 use renderer::catalog::{Language, Limit};
 use renderer::plural::{counted, listed};
+use renderer::span;
 use renderer::verify::LiveQuery;
 use renderer::visible::shortened;
 use serde_json::Value;
 
 use super::finding::{Found, MAX_NAMED, Verdict, is_within};
-use super::show::span;
 
 /// How many results are read.
 const MAX_SAMPLES: usize = 10_000;
@@ -105,7 +105,7 @@ pub fn results(query: &LiveQuery, samples: &[Sample]) -> Found {
 fn written(limit: &Limit) -> String {
     match limit {
         Limit::Number(number) => number.to_string(),
-        Limit::Span(it) => it.seconds().map(span).unwrap_or_default(),
+        Limit::Span(it) => it.seconds().map(span::text).unwrap_or_default(),
     }
 }
 
@@ -116,5 +116,5 @@ fn plain(value: f64) -> String {
 fn time(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "what is too large becomes the largest")]
     let whole = seconds.round() as i64;
-    if seconds.is_finite() { span(whole) } else { plain(seconds) }
+    if seconds.is_finite() { span::text(whole) } else { plain(seconds) }
 }

@@ -73,15 +73,3 @@ fn listed(findings: &[Finding], most: usize) -> (Vec<&Finding>, usize) {
     let more = findings.len() - listed.len();
     (listed, more)
 }
-
-/// Returns a span of time in its largest unit, and the rest in the next one.
-pub(super) fn span(seconds: i64) -> String {
-    const UNITS: [(i64, char); 4] = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
-    let first = UNITS.iter().position(|(unit, _)| seconds.abs() >= *unit).unwrap_or(UNITS.len() - 1);
-    let (unit, name) = UNITS[first];
-    let next = UNITS.get(first + 1).map(|(next, name)| (seconds.abs() % unit / next, name));
-    match next {
-        Some((rest, next)) if rest > 0 => format!("{}{name} {rest}{next}", seconds / unit),
-        _ => format!("{}{name}", seconds / unit),
-    }
-}

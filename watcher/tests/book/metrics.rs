@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetwright::output::metrics::Metrics;
 
@@ -22,6 +22,7 @@ fn counted() -> BTreeMap<String, String> {
     metrics.count_delivery("push", "queued");
     metrics.count_connection_cut("slow");
     metrics.set_github_budget("requests", Some(1));
+    metrics.set_held([("rest".to_owned(), "stopped")].into(), Instant::now());
     metrics.count_run("done", Duration::ZERO);
     metrics.count_worker_death("base", "memory");
     let text = metrics.encode().unwrap();

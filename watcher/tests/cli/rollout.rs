@@ -120,7 +120,8 @@ fn a_fleet_that_is_current_is_a_line_for_each_group() {
 fn status_names_what_is_not_done_and_what_is_left_over() {
     let hub = Hub::current();
     hub.change("control-loki", |it| {
-        it["status"]["health"]["status"] = json!("Degraded");
+        let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(400 * 24);
+        it["status"]["health"] = json!({ "status": "Degraded", "lastTransitionTime": since.to_string() });
         let health = json!({ "status": "Degraded", "message": "exceeded its progress deadline" });
         it["status"]["resources"] =
             json!([{ "kind": "StatefulSet", "namespace": "logging", "name": "loki", "health": health }]);

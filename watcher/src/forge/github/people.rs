@@ -88,6 +88,10 @@ impl OtherPulls for GitHubForge<'_> {
         comment.map_or(Ok(()), |comment| self.edit_comment(&comment, &body))
     }
 
+    fn own_comment(&self, number: u64, kind: &str) -> Result<Option<String>, ForgeError> {
+        Ok(self.find_comment(number, &mark(kind))?.map(|comment| comment.body))
+    }
+
     fn merged_with(&self, revision: Revision, base: &str) -> Result<Vec<(u64, Revision)>, ForgeError> {
         let route = self.route(&format!("/commits/{revision}/pulls?per_page=100"));
         let call = Call::get("find the pull request of a commit", route);
