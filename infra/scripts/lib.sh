@@ -85,11 +85,9 @@ on() {
   multipass exec "$machine" -- "$@" </dev/null
 }
 
-# Writes a file of root's that no other user reads. The content reaches the machine as input, and no command line.
-put() {
-  local machine=$1 path=$2 content=$3
-  multipass exec "$machine" -- sudo install -D -m 0600 /dev/stdin "$path" <<<"$content"
-}
+# Writes its input to a file of root's that no other user reads. Neither `/dev/stdin`, which is a socket there, nor a here-string,
+# which is a file here.
+put() { multipass exec "$1" -- sudo sh -c "umask 077 && mkdir -p \"\${1%/*}\" && cat >\"\$1\"" sh "$2"; }
 
 # Returns 0 if a machine has a file, 1 if not, and something else if that cannot be found out.
 has() {

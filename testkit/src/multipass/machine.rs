@@ -9,6 +9,9 @@ use super::kubernetes;
 /// What reads a password from its input and gives it to the database.
 const SET_PASSWORD: &str = "/usr/local/sbin/set-password";
 
+/// What writes its input to a file of root's: `install` would open `/dev/stdin`, which is a socket on a machine.
+const WRITE: &str = r#"umask 077 && mkdir -p "${1%/*}" && cat >"$1""#;
+
 pub(super) fn answer(host: &mut Host, call: &Call, name: &str, command: &[&str]) -> Result<Answer> {
     if let ["kubeadm" | "kubectl", ..] = command {
         return kubernetes::answer(host, call, name, command);
@@ -25,7 +28,7 @@ pub(super) fn answer(host: &mut Host, call: &Call, name: &str, command: &[&str])
             Some(content) => Answer::done(content),
             None => Answer::failed(1, format!("cat: {path}: No such file or directory")),
         },
-        ["install", "-D", "-m", _, "/dev/stdin", path] => {
+        ["sh", "-c", WRITE, "sh", path] => {
             let content = read_input()?;
             // A file that is cut short is there.
             let content =
@@ -37,12 +40,12 @@ pub(super) fn answer(host: &mut Host, call: &Call, name: &str, command: &[&str])
             instance.files.remove(path);
             Answer::default()
         }
-        [SET_PASSWORD] if instance.files.contains_key(SET_PASSWORD) => {
+        ["bash", SET_PASSWORD] if instance.files.contains_key(SET_PASSWORD) => {
             instance.password = Some(read_input()?.trim_end().to_owned());
             Answer::default()
         }
-        [SET_PASSWORD] => {
-            Answer::failed(127, format!("bash: line 1: {SET_PASSWORD}: No such file or directory"))
+        ["bash", SET_PASSWORD] => {
+            Answer::failed(127, format!("bash: {SET_PASSWORD}: No such file or directory"))
         }
         _ => bail!("a machine does not know `{}`", command.join(" ")),
     })

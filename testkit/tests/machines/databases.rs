@@ -1,5 +1,7 @@
 //! Machines with a database each.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::world::{PASSWORD, World, has_terraform};
@@ -46,6 +48,29 @@ fn a_database_gets_its_password_and_no_one_else_sees_it() {
     }
     world.destroy("databases").unwrap();
     assert!(world.instances().is_empty());
+}
+
+#[test]
+fn a_database_keeps_its_machine_when_its_size_changes() {
+    if !has_terraform() {
+        return;
+    }
+    let world = world();
+    world.apply("databases").unwrap();
+    let path = "infra/fleet/terraform.tfvars.json";
+    let inputs = fs::read_to_string(world.path(path)).unwrap();
+    world.write(path, &inputs.replacen("2Gi", "3Gi", 1));
+    let before = world.host().calls.len();
+    world.apply("databases").unwrap();
+    let host = world.host();
+    assert_eq!(host.instances["mysql"].memory_bytes, 3 << 30);
+    let changing = |call: &&Vec<String>| ["launch", "delete", "stop", "set"].contains(&call[0].as_str());
+    let changes: Vec<_> = host.calls[before..].iter().filter(changing).map(|call| call.join(" ")).collect();
+    assert_eq!(changes, ["stop mysql", "set local.mysql.memory=3GiB"]);
+    // A disk never becomes smaller, and the reason is shown.
+    world.write(path, &inputs.replacen("20Gi", "10Gi", 1));
+    let refused = world.apply("databases").unwrap_err();
+    assert!(refused.contains("Disk can only be expanded"), "{refused}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ resource "terraform_data" "database" {
     environment = {
       LEDGER  = "${path.root}/.machines"
       ATTEMPT = self.triggers_replace.attempt
-      WANTED  = local.wanted[each.key]
+      MADE_OF = local.wanted[each.key]
       ENGINE  = each.value.engine
       CPUS    = each.value.cpus
       MEMORY  = each.value.memory

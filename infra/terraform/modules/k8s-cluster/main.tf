@@ -57,7 +57,7 @@ resource "terraform_data" "members" {
     environment = {
       LEDGER         = "${path.root}/.machines"
       ATTEMPT        = self.triggers_replace.attempt
-      WANTED         = local.wanted
+      MADE_OF        = local.wanted
       FOLDER         = var.folder
       CONTROL_PLANES = join(" ", local.control_planes)
       MACHINES = join("\n", [
