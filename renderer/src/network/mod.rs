@@ -117,7 +117,8 @@ impl Family {
 
 impl Address {
     /// Returns the address itself.
-    pub(crate) const fn ip(self) -> IpAddr {
+    #[must_use]
+    pub const fn ip(self) -> IpAddr {
         self.0
     }
 }

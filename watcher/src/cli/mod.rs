@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod diff;
 mod explain;
+mod kubeconfig;
 mod options;
 mod print;
 mod prune;
@@ -84,6 +85,8 @@ enum Command {
     Deploy(deploy::Args),
     /// Remove what Argo CD still has and git no longer wants.
     Prune(prune::Args),
+    /// Keep one kubeconfig with a context for each cluster of the inventory.
+    Kubeconfig(kubeconfig::Args),
     /// Register a GitHub App for the service to act as.
     Register(register::Args),
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
@@ -182,6 +185,7 @@ impl Cli {
             Command::Verify(args) => verify::run(global, args),
             Command::Deploy(args) => deploy::run(global, args),
             Command::Prune(args) => prune::run(global, args),
+            Command::Kubeconfig(args) => kubeconfig::run(global, args),
             Command::Register(args) => register::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use renderer::inventory::Inventory;
 use renderer::path::ClusterName;
-use renderer::plural::{agrees, counted, quoted_up_to};
-use renderer::problem::hint_at_near;
+use renderer::plural::{agrees, counted};
 use renderer::render::{Rendered, Renderer};
 use renderer::verify::{Check, checks};
 use tokio::time::Instant;
 
-use super::options::{HubArgs, Target, time};
+use super::options::{HubArgs, Target, check_cluster, time};
 use super::runtime::until_stopped;
 use super::wait::check_group;
 use super::{Exit, Global, print_report, print_text};
@@ -20,9 +18,6 @@ use crate::events::Cancel;
 use crate::git::{BlobCache, Repository, Revision};
 use crate::live::{self, Clusters, Hubs};
 use crate::verify::{self, Finding, Verdict};
-
-/// How many clusters a hint names.
-const MAX_NAMED: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,7 +41,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let Target { upstream, revision, fleet } = args.hub.target(global)?;
     check_group(&fleet, args.group.as_deref())?;
     let rendered = rendered(global, upstream.repository(), revision)?;
-    args.check_cluster(&rendered.inventory)?;
+    args.cluster.as_deref().map(|name| check_cluster(&rendered.inventory, name)).transpose()?;
     until_stopped(async |cancel: &Cancel| {
         let deadline = Instant::now() + args.timeout;
         let hubs = Hubs::reach(args.hub.client().await?, fleet).await?;
@@ -66,16 +61,6 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 }
 
 impl Args {
-    fn check_cluster(&self, inventory: &Inventory) -> Result<(), CommandError> {
-        let unknown = self.cluster.as_deref().filter(|name| !inventory.clusters.contains_key(*name));
-        let Some(unknown) = unknown else { return Ok(()) };
-        let names = || inventory.clusters.keys().map(ClusterName::as_str);
-        let hint = hint_at_near(unknown, names(), || {
-            format!("the clusters are {}", quoted_up_to(MAX_NAMED, names()))
-        });
-        Err(CommandError::usage(format!("there is no cluster `{}`", unknown.escape_debug()), hint))
-    }
-
     /// Returns what is asked: about the clusters that were chosen, of the hubs that can be asked.
     fn checks(&self, rendered: &Rendered, hubs: &Hubs<Client>) -> Result<Vec<Check>, CommandError> {
         let is_of_group = |cluster: &ClusterName| {

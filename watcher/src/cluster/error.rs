@@ -59,8 +59,12 @@ impl ClusterError {
 
     /// Returns the error of a context that does not say who asks.
     pub(crate) fn anonymous(place: &str) -> Self {
-        let message = format!("the {place} has no user");
-        Self::new(ClusterErrorKind::Unconfigured, message, "give the context a user in the kubeconfig")
+        Self::unconfigured(format!("the {place} has no user"), "give the context a user in the kubeconfig")
+    }
+
+    /// Returns the error of a kubeconfig that does not lead where it should.
+    pub(super) fn unconfigured(message: String, hint: &str) -> Self {
+        Self::new(ClusterErrorKind::Unconfigured, message, hint)
     }
 
     pub(super) fn of_config(context: Option<&str>, error: &KubeconfigError) -> Self {

@@ -16,6 +16,7 @@ mod disks;
 mod documents;
 mod explain;
 mod hostile;
+mod kubeconfig;
 mod large;
 mod output;
 mod problems;

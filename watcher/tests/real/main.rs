@@ -16,6 +16,7 @@ mod exposed;
 mod fleet;
 mod flows;
 mod helm;
+mod kubeconfig;
 mod meshed;
 mod platform;
 mod provision;

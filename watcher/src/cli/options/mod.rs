@@ -1,10 +1,12 @@
 //! Options that several commands take, and what commands share because of them.
 
+mod cluster;
 mod global;
 mod hub;
 mod listen;
 mod remote;
 
+pub(super) use cluster::{check_cluster, known_cluster};
 pub use global::{Format, Global};
 pub(super) use hub::{HubArgs, LONGEST_SILENCE, Target, time};
 pub(super) use listen::Listen;
