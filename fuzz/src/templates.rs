@@ -79,7 +79,7 @@ pub(crate) fn run(bytes: &[u8]) {
         "a": 1, "s": "text: {{x}}\n- y", "no": false, "l": ["p", "q"], "m": {"k": "v", "s": 2}, "x": {"x": {"x": null}},
         "big": (0..100).collect::<Vec<_>>(),
     }));
-    let expand = Expand { template: &path, scope: &scope, addon: None };
+    let expand = Expand { template: &path, scope: &scope, addon: None, machine: None };
     let rendered = templates.render(expand);
     assert_eq!(templates.render(expand), rendered);
     for document in rendered.unwrap_or_default() {

@@ -3,7 +3,7 @@
 
 use divan::{Bencher, black_box};
 use fleetwright_renderer::path::RepoPath;
-use fleetwright_renderer::templates::{Expand, Scope, TemplateSource, Templates, Texts, write_file};
+use fleetwright_renderer::templates::{Expand, Form, Scope, TemplateSource, Templates, Texts, write_file};
 use serde_json::{Value, json};
 
 const TEMPLATE: &str = include_str!("templates/values.yaml.hbs");
@@ -57,7 +57,7 @@ fn render_one_file_with_a_warm_memory(bencher: Bencher<'_, '_>) {
     let mut next = scopes.iter().cycle();
     bencher.bench_local(|| {
         let scope = next.next().expect("a cycle has no end");
-        templates.render(Expand { template: black_box(&file), scope, addon: Some(7) })
+        templates.render(Expand { template: black_box(&file), scope, addon: Some(7), machine: None })
     });
 }
 
@@ -68,8 +68,9 @@ fn render_and_write_one_file_with_a_warm_memory(bencher: Bencher<'_, '_>) {
     let mut next = scopes.iter().cycle();
     bencher.bench_local(|| {
         let scope = next.next().expect("a cycle has no end");
-        let documents = templates.render(Expand { template: black_box(&file), scope, addon: Some(7) });
-        write_file(&file, &documents.expect("the template renders"))
+        let documents =
+            templates.render(Expand { template: black_box(&file), scope, addon: Some(7), machine: None });
+        write_file(Form::Yaml, &file, None, &documents.expect("the template renders"))
     });
 }
 
@@ -77,7 +78,7 @@ fn render_and_write_one_file_with_a_warm_memory(bencher: Bencher<'_, '_>) {
 fn render_one_file_with_a_cold_memory(bencher: Bencher<'_, '_>) {
     let scopes = scopes(1);
     bencher.with_inputs(templates).bench_local_values(|(templates, file)| {
-        templates.render(Expand { template: &file, scope: &scopes[0], addon: Some(7) })
+        templates.render(Expand { template: &file, scope: &scopes[0], addon: Some(7), machine: None })
     });
 }
 

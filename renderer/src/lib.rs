@@ -9,6 +9,7 @@ pub mod path;
 pub mod plural;
 pub mod problem;
 mod rewritten;
+pub mod root;
 pub mod schema;
 pub mod span;
 pub mod tree;

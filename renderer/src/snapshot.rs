@@ -8,13 +8,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::path::RepoPath;
+pub use crate::root::APPLICATIONS as OUTPUT;
 
 /// The folder with facts about each cluster.
 pub const ENVIRONMENTS: &str = "environments";
 /// The folder with what runs where.
 pub const TEMPLATES: &str = "templates";
-/// The folder that only Fleetwright writes.
-pub const OUTPUT: &str = "argocd-apps";
 
 /// The identity of a file's content, by which parsed files are remembered: git's blob id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -7,7 +7,7 @@
 
 use fleetwright_renderer::path::RepoPath;
 use fleetwright_renderer::templates::{
-    Expand, MAX_OUTPUT_BYTES, Scope, TemplateSource, Templates, Texts, write_file,
+    Expand, Form, MAX_OUTPUT_BYTES, Scope, TemplateSource, Templates, Texts, write_file,
 };
 use fleetwright_renderer::yaml;
 use serde_json::{Value, json};
@@ -106,9 +106,11 @@ impl Engine {
 
     fn write(&self, template: &RepoPath, facts: Value) -> String {
         let scope = Scope::new(facts);
-        let documents = self.templates.render(Expand { template, scope: &scope, addon: None });
+        let documents = self.templates.render(Expand { template, scope: &scope, addon: None, machine: None });
         write_file(
+            Form::Yaml,
             template,
+            None,
             &documents.unwrap_or_else(|problems| panic!("{problems:?} for {:?}", scope.facts())),
         )
     }

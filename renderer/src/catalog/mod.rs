@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::charts::{self, ChartId, ChartLock};
 use crate::path::{AddonName, NameError, RepoPath};
 use crate::problem::{self, Position, Problem};
+use crate::root::Root;
 use crate::schema::Schema;
 use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
@@ -52,8 +53,9 @@ const MAX_SCHEMAS_BYTES: usize = 4 * 1024 * 1024;
 pub struct Catalog {
     /// The add-ons by name.
     pub addons: BTreeMap<AddonName, Arc<Addon>>,
-    /// The templates that render once a cluster: the name of the file they write, and their path.
-    pub cluster_templates: BTreeMap<RepoPath, RepoPath>,
+    /// The templates that render once a cluster, once a machine of it, or once for the fleet: by where the file that they
+    /// write stands, and its name.
+    pub own_templates: BTreeMap<(Root, RepoPath), RepoPath>,
     /// All templates, compiled.
     pub templates: Templates,
     /// The chart lock, if there is one.
@@ -69,7 +71,13 @@ pub struct Catalog {
 impl Catalog {
     /// Returns whether there is nothing that could be rendered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.addons.is_empty() && self.cluster_templates.is_empty()
+        self.addons.is_empty() && self.own_templates.is_empty()
+    }
+
+    /// Returns the templates of the files that stand somewhere, with the names of the files.
+    pub(crate) fn own(&self, root: Root) -> impl Iterator<Item = (&RepoPath, &RepoPath)> {
+        let own = self.own_templates.iter().filter(move |((of, _), _)| *of == root);
+        own.map(|((_, written), template)| (written, template))
     }
 }
 
@@ -181,7 +189,7 @@ struct Folder {
 #[derive(Default)]
 struct Builder {
     folders: BTreeMap<AddonName, Folder>,
-    cluster_templates: BTreeMap<RepoPath, RepoPath>,
+    own_templates: BTreeMap<(Root, RepoPath), RepoPath>,
     templates: Vec<TemplateSource>,
     partials: Vec<(String, TemplateSource)>,
     texts: Texts,
@@ -210,12 +218,14 @@ impl Builder {
                 self.folder(addon, path)?.manifests.insert(path.clone());
                 self.template(path, source);
             }
-            (["cluster", rest @ .., file], _) if file.ends_with(WRITES_SUFFIX) => {
-                let written = [rest, &[file.strip_suffix(SUFFIX).unwrap_or(file)]].concat().join("/");
-                let invalid = |error| Problem::in_whole_file(path, format!("{error}"));
-                let written = RepoPath::parse(&written).map_err(invalid)?;
-                self.cluster_templates.insert(written, path.clone());
-                self.template(path, source);
+            (["cluster", rest @ .., file], Some(name)) if file.ends_with(WRITES_SUFFIX) => {
+                self.own(Root::Applications, rest, name, path, source)?;
+            }
+            (["infra", "cluster", rest @ .., _], Some(name)) => {
+                self.own(Root::Machines, rest, name, path, source)?;
+            }
+            (["infra", "fleet", rest @ .., _], Some(name)) => {
+                self.own(Root::Fleet, rest, name, path, source)?;
             }
             (["_partials", rest @ ..], Some(_)) => {
                 let name = rest.join("/");
@@ -235,15 +245,29 @@ impl Builder {
                 })?;
                 self.schema(kind, path, source)?;
             }
-            // Kept beside the templates for people or for another stage.
-            (["infra", ..], _) => {}
             _ if path.file_name().ends_with(NOTES_SUFFIX) || path.file_name().starts_with('.') => {}
             _ => {
                 let hint = "templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, \
-                            `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`";
+                            `cluster/<name>.yaml.hbs`, `infra/cluster/<name>.hbs`, `infra/fleet/<name>.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`";
                 return Err(Problem::in_whole_file(path, "nothing reads this file").hint(hint).into());
             }
         }
+        Ok(())
+    }
+
+    /// Adds a template that belongs to no add-on, and writes the file `name` in the folders `below` a root.
+    fn own(
+        &mut self,
+        root: Root,
+        below: &[&str],
+        name: &str,
+        path: &RepoPath,
+        source: &Source,
+    ) -> Result<(), Box<Problem>> {
+        let invalid = |error| Problem::in_whole_file(path, format!("{error}"));
+        let written = RepoPath::parse(&[below, &[name]].concat().join("/")).map_err(invalid)?;
+        self.own_templates.insert((root, written), path.clone());
+        self.template(path, source);
         Ok(())
     }
 
@@ -389,7 +413,7 @@ impl Builder {
         }
         Ok(Catalog {
             addons,
-            cluster_templates: self.cluster_templates,
+            own_templates: self.own_templates,
             templates,
             lock: self.lock,
             schemas: self.schemas,
@@ -425,8 +449,14 @@ mod tests {
         let manifest = path("templates/addons/loki/manifests/a.yaml.hbs");
         assert_eq!(folder("manifests/a.yaml.hbs", "").manifests, BTreeSet::from([manifest]));
         assert_eq!(added("templates/_partials/a/b.hbs", "").unwrap().partials[0].0, "a/b");
-        let written = added("templates/cluster/x/root.yaml.hbs", "").unwrap().cluster_templates;
-        assert_eq!(written.into_keys().collect::<Vec<_>>(), [path("x/root.yaml")]);
+        for (template, root, written) in [
+            ("cluster/x/root.yaml.hbs", Root::Applications, "x/root.yaml"),
+            ("infra/cluster/cloud-init/{machine}.yaml.hbs", Root::Machines, "cloud-init/{machine}.yaml"),
+            ("infra/fleet/hosts.hbs", Root::Fleet, "hosts"),
+        ] {
+            let own = added(&format!("templates/{template}"), "").unwrap().own_templates;
+            assert_eq!(own.into_keys().collect::<Vec<_>>(), [(root, path(written))]);
+        }
         assert_eq!(added("templates/README.md", "").unwrap().ids, BTreeMap::new());
         assert!(added("templates/charts.lock", "").unwrap().lock.is_some());
     }
@@ -435,6 +465,8 @@ mod tests {
     fn a_file_that_nothing_reads_is_a_problem() {
         for path in [
             "templates/a.yaml",
+            "templates/infra/cluster/hosts",
+            "templates/infra/hosts.hbs",
             "templates/addons/loki/value.yaml.hbs",
             "templates/addons/loki/manifests/a.yaml",
         ] {

@@ -14,8 +14,10 @@ use crate::yaml::Value;
 pub enum DocumentKind {
     /// Values for a chart.
     Values,
-    /// A Kubernetes object.
+    /// A Kubernetes object that Argo CD applies.
     Object,
+    /// What another program reads.
+    Other,
 }
 
 /// Where in a rendered file something stands that is judged by itself.

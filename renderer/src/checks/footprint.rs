@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::argo::{self, ArgoPart};
-use crate::checks::{Document, Ends, ExposedAddress, MeshPart, Names, ObjectId};
+use crate::checks::{Document, DocumentKind, Ends, ExposedAddress, MeshPart, Names, ObjectId};
 
 use super::flows::declared;
 use super::names::gather;
@@ -44,6 +44,9 @@ impl Footprint {
 
 /// Reads what a rendered document does outside itself.
 pub(crate) fn footprint(document: &Document<'_>) -> Footprint {
+    if document.kind == DocumentKind::Other {
+        return Footprint::default();
+    }
     let names = gather::names(document);
     let argo = document.object().and_then(|object| argo::part(object, document.addon.is_none()));
     Footprint {

@@ -10,6 +10,7 @@ use crate::key_path::{Step, is_at_or_below, owned};
 use crate::path::{ClusterName, RepoPath};
 use crate::provenance::{ClusterDocuments, add_facts, masked, templates, written_at};
 use crate::render::Rendered;
+use crate::root::Root;
 use crate::templates::{MAX_SEARCH_STEPS, RenderBudget};
 use crate::tree::leaves;
 
@@ -28,7 +29,7 @@ pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Opti
     let scope = rendered.scope(&cluster);
     let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
     let cluster = ClusterDocuments::new(&scope, &rendered.catalog, &budget);
-    let units = templates(&rendered.catalog, scope.cluster);
+    let units = templates(&rendered.catalog, &rendered.inventory, scope.cluster);
     let template = units.iter().flat_map(|unit| &unit.templates).find(|template| template.writes == *file)?;
     let file = cluster.of(template);
     let documents = file.render().ok()?;
@@ -53,6 +54,8 @@ fn is_wanted(steps: &[Step], document: usize, path: &str) -> bool {
 }
 
 fn cluster_of(rendered: &Rendered, file: &RepoPath) -> Option<ClusterName> {
-    let name = file.components().nth(1)?;
-    rendered.clusters.get(name).map(|cluster| cluster.name.clone())
+    match Root::of(file.as_str())? {
+        (Root::Fleet, _) => Some(rendered.inventory.first()?.name.clone()),
+        (_, rest) => rendered.clusters.get(rest.split('/').next()?).map(|cluster| cluster.name.clone()),
+    }
 }

@@ -94,7 +94,7 @@ fn reach_in_cluster(rendered: &Rendered, name: &ClusterName, targets: &BTreeSet<
             perturb(fact);
         }
     }
-    let units = templates(&rendered.catalog, scope.cluster);
+    let units = templates(&rendered.catalog, &rendered.inventory, scope.cluster);
     let mut reached = Vec::new();
     for template in units.iter().flat_map(|unit| &unit.templates) {
         let file = cluster.of(template);

@@ -39,7 +39,7 @@ pub fn usage(rendered: &Rendered, file: &RepoPath) -> Option<Usage> {
     let mut reached = BTreeSet::new();
     for (name, cluster) in &rendered.clusters {
         let written: BTreeSet<_> = cluster.iter_files().map(|file| &file.path).collect();
-        let units = templates(catalog, &rendered.inventory.clusters[name]);
+        let units = templates(catalog, &rendered.inventory, &rendered.inventory.clusters[name]);
         let uses = units.iter().flat_map(|unit| &unit.templates).filter(|template| {
             template.template.is_some_and(|source| sources.contains(source))
                 || template.addon.is_some_and(|addon| addon.origin.file() == file)

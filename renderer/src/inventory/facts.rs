@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::ChartSources;
 use super::groups::Groups;
+use super::machines::{ClusterMachines, Kubernetes, Machine};
 use super::role::Role;
 use crate::charts::{VERSION, VERSION_HINT};
 use crate::network::{Address, AddressRange, Network, OneOrMore};
@@ -33,6 +34,9 @@ pub struct ClusterFile {
     /// The machines that the cluster runs on.
     #[serde(default)]
     pub machines: ClusterMachines,
+    /// What its machines are set up with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Kubernetes>,
     /// The networks inside the cluster.
     #[schemars(extend("x-hint" = "write for example `{pods: 10.244.0.0/16, services: 10.96.0.0/16}`"))]
     pub networks: Networks,
@@ -48,24 +52,6 @@ pub struct ClusterFile {
     /// What to change about the add-ons that run here.
     #[serde(default)]
     pub addons: BTreeMap<String, AddonChoice>,
-}
-
-/// The machines of a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ClusterMachines {
-    /// Machines that run the Kubernetes control plane.
-    pub control_plane: MachineGroup,
-    /// Machines that run workloads only.
-    pub workers: MachineGroup,
-}
-
-/// Machines of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct MachineGroup {
-    /// How many there are.
-    pub count: u32,
 }
 
 /// The networks inside a cluster. They must not overlap with those of any other cluster.
@@ -146,6 +132,17 @@ pub struct FleetFile {
     /// Machines outside every cluster, such as databases.
     #[serde(default)]
     pub machines: BTreeMap<String, Machine>,
+    /// The image that those are made from, such as `24.04`, a release of Ubuntu.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_image: Option<String>,
+    /// The domain of the names that machines and addresses have, such as `platform.internal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 190),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
+        extend("x-hint" = "write a domain in small letters, such as `platform.internal`")
+    )]
+    pub domain: Option<String>,
     /// What hubs and spokes agree on about logs. Left out, Loki knows no tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logs: Option<Logs>,
@@ -237,18 +234,4 @@ pub struct GitRepository {
     pub url: String,
     /// The base branch.
     pub branch: String,
-}
-
-/// A machine outside every cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Machine {
-    /// The address of the machine.
-    pub address: Address,
-    /// The port of the service that it offers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<NonZeroU16>,
-    /// The port of its metrics.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metrics_port: Option<NonZeroU16>,
 }

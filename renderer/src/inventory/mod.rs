@@ -8,6 +8,7 @@ mod fact;
 mod facts;
 mod files;
 mod groups;
+mod machines;
 mod model;
 mod own;
 mod role;
@@ -28,12 +29,13 @@ use crate::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId};
 pub use chart_sources::{ChartAddress, ChartSources, is_same_repository};
 pub use fact::Fact;
 pub use facts::{
-    AddonChoice, ApiServer, ClusterFile, ClusterMachines, FleetFile, GitRepository, LoadBalancer, Machine,
-    MachineGroup, Mesh, MeshTopology, Networks, SecretStore, Trust,
+    AddonChoice, ApiServer, ClusterFile, FleetFile, GitRepository, LoadBalancer, Mesh, MeshTopology,
+    Networks, SecretStore, Trust,
 };
 pub use files::{FLEET_FILE, MAX_CLUSTER_WEIGHT, MAX_FILE_BYTES};
 pub(crate) use files::{own_cluster, parse_file};
 pub use groups::{ClusterChoice, Group, Groups, Soak};
+pub use machines::{ClusterMachines, Engine, Kubernetes, Machine, MachineGroup, Node, NodeRole, Quantity};
 pub use model::{Cluster, Fleet, Inventory};
 pub use own::OwnFacts;
 pub use role::Role;
@@ -70,7 +72,7 @@ pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<
     let (clusters, broken) = reader.clusters();
     let mut problems: Vec<_> = reader.problems.into_iter().map(|problem| problem.found_by("files")).collect();
     cache.clusters = clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
-    let inventory = Inventory { fleet: Arc::new(fleet), clusters, broken };
+    let inventory = Inventory::new(fleet, clusters, broken);
     problems.extend(hub_problems(&inventory));
     problems.sort();
     problems.dedup();
@@ -96,6 +98,9 @@ fn fleet(snapshot: &Snapshot) -> (Fleet, Vec<Problem>) {
             let mut view = serde_json::to_value(&facts).expect("facts are JSON");
             // What is released when is none of a template's business.
             view.as_object_mut().and_then(|view| view.remove("groups"));
+            for name in facts.machines.keys() {
+                view["machines"][name]["name"] = name.as_str().into();
+            }
             (Fleet { facts, view, origin, id: source.id, is_valid: true }, Vec::new())
         }
         Err(problems) => (Fleet { origin, ..unknown }, problems),

@@ -1,5 +1,6 @@
 //! The inventory as data.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,7 +9,9 @@ use serde_json::{Value as Json, json};
 use super::fact::Fact;
 use super::facts::{ClusterFile, FleetFile};
 use super::groups::{ClusterChoice, Group};
+use super::machines::{Node, written_fact};
 use super::role::Role;
+use crate::key_path::Step;
 use crate::path::{ClusterName, GroupName, RepoPath};
 use crate::snapshot::SourceId;
 
@@ -21,9 +24,28 @@ pub struct Inventory {
     pub clusters: BTreeMap<ClusterName, Arc<Cluster>>,
     /// Clusters whose own files have problems: that they exist is all that is known of them.
     pub broken: BTreeSet<ClusterName>,
+    first: Option<ClusterName>,
 }
 
 impl Inventory {
+    pub(super) fn new(
+        fleet: Fleet,
+        clusters: BTreeMap<ClusterName, Arc<Cluster>>,
+        broken: BTreeSet<ClusterName>,
+    ) -> Self {
+        let mut inventory = Self { fleet: Arc::new(fleet), clusters, broken, first: None };
+        let place = |cluster: &Cluster| inventory.groups_of(cluster).next().map(|(place, _)| place);
+        let served = inventory.clusters.values().filter(|cluster| inventory.hub_of(cluster).is_some());
+        inventory.first = served.min_by_key(|cluster| place(cluster)).map(|cluster| cluster.name.clone());
+        inventory
+    }
+
+    /// Returns the cluster that the files of the whole fleet are rendered with: the first one of the first group.
+    #[must_use]
+    pub fn first(&self) -> Option<&Arc<Cluster>> {
+        self.clusters.get(self.first.as_ref()?)
+    }
+
     /// Returns the hub of a cluster, if it names one that is.
     #[must_use]
     pub fn hub_of(&self, cluster: &Cluster) -> Option<&Arc<Cluster>> {
@@ -74,6 +96,8 @@ pub struct Cluster {
     pub facts: ClusterFile,
     /// The facts as a template sees them, without `addons`.
     pub view: Json,
+    /// Its machines that have addresses.
+    pub nodes: Vec<Node>,
     /// The merged facts with their places.
     pub origin: Fact,
     /// The files that the facts were merged from, outermost first, with the identities of their contents.
@@ -87,6 +111,11 @@ impl Cluster {
     #[must_use]
     pub fn is_hub(&self) -> bool {
         self.hub == self.name && self.facts.role == Role::Control
+    }
+
+    /// Returns the path of the fact that what templates see at `path` was made from.
+    pub(crate) fn written_fact<'p>(&self, path: &'p [Step]) -> Cow<'p, [Step]> {
+        written_fact(&self.nodes, path)
     }
 
     /// Returns whether the cluster has one of some roles, if there are any, and all of some labels.

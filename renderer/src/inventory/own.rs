@@ -22,6 +22,9 @@ const CLUSTER: &str = "cluster";
 /// What stands in a message for whatever is the cluster's own.
 const OWN: &str = "…";
 
+/// Texts that are no cluster's own, whatever they are: sizes and versions stand in many rendered files.
+const NOT_OWN: [&str; 7] = ["role", "name", "hub", "image", "memory", "disk", "version"];
+
 /// The shortest fact that is looked for in rendered files; what is shorter stands in too many texts by chance.
 const SHORTEST: usize = 3;
 /// How many facts of a cluster are looked for in messages, and how long they are at most: people write fewer,
@@ -112,7 +115,7 @@ impl OwnFacts {
     /// Returns whether an address is one of the cluster's own: named, out of its pool, or in one of its networks.
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         let own = self.0.iter().filter(|(_, label)| {
-            let parts = ["addresses.", "networks.", "loadBalancer.", "apiServer."];
+            let parts = ["addresses.", "networks.", "loadBalancer.", "apiServer.", "nodes["];
             parts.iter().any(|part| label.starts_with(part))
         });
         own.map(|(text, _)| text).any(|text| {
@@ -142,7 +145,7 @@ fn is_whole(text: &str, at: usize, end: usize) -> bool {
 fn texts(cluster: &Cluster) -> impl Iterator<Item = (String, String)> {
     let is_meant = |path: &[Step<&str>]| {
         let key = path.last().and_then(Step::key);
-        !key.is_some_and(|key| matches!(*key, "role" | "name" | "hub"))
+        !key.is_some_and(|key| NOT_OWN.contains(key))
     };
     let texts = leaves(&cluster.view).into_iter().filter(move |(path, _)| is_meant(path));
     texts.filter_map(|(path, fact)| Some((fact.as_str()?.to_owned(), text_of(&path))))

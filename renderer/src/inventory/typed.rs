@@ -9,6 +9,7 @@ use serde_path_to_error::Segment;
 
 use super::fact::Fact;
 use super::facts::ClusterFile;
+use super::machines::Node;
 use super::model::Cluster;
 use super::role::Role;
 use super::schemas::CLUSTER_SCHEMA;
@@ -17,6 +18,9 @@ use crate::path::{ClusterName, NameError, RepoPath};
 use crate::problem::Problem;
 use crate::schema::{Schema, Violation};
 use crate::snapshot::SourceId;
+
+/// How much a machine takes, as [`Fact::weight`] counts.
+const NODE_WEIGHT: usize = 1_024;
 
 /// Judges facts by the schema of a type and reads them as that type, or returns every problem in them.
 pub(crate) fn decode<T: DeserializeOwned>(schema: &Schema, origin: &Fact) -> Result<T, Vec<Problem>> {
@@ -61,9 +65,10 @@ pub(super) fn cluster(
 ) -> Result<Cluster, Vec<Problem>> {
     let facts: ClusterFile = decode(&CLUSTER_SCHEMA, &origin)?;
     let hub = hub_name(name, &facts, &origin).map_err(|problem| vec![problem.found_by("hubs")])?;
-    let view = view(name, &hub, &facts);
-    let weight = origin.weight();
-    Ok(Cluster { name: name.clone(), hub, file, facts, view, origin, sources, weight })
+    let nodes = facts.machines.nodes(name);
+    let view = view(name, &hub, &facts, &nodes);
+    let weight = origin.weight() + nodes.len() * NODE_WEIGHT;
+    Ok(Cluster { name: name.clone(), hub, file, facts, view, nodes, origin, sources, weight })
 }
 
 fn hub_name(name: &ClusterName, facts: &ClusterFile, origin: &Fact) -> Result<ClusterName, Box<Problem>> {
@@ -83,8 +88,12 @@ fn hub_name(name: &ClusterName, facts: &ClusterFile, origin: &Fact) -> Result<Cl
 
 /// Returns the facts as a template sees them. What has no place for a cluster is left out where it is unknown: a template
 /// that needs it fails, instead of inserting nothing.
-fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile) -> Json {
+fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile, nodes: &[Node]) -> Json {
     let mut view = json!(facts);
+    view["nodes"] = json!(nodes);
+    for (role, group) in facts.machines.groups() {
+        view["machines"][role.fact()]["workloads"] = group.takes_workloads(role).into();
+    }
     view["name"] = name.as_str().into();
     view["hub"] = hub.as_str().into();
     // What it changes about add-ons is seen in these.
@@ -104,7 +113,9 @@ mod tests {
     fn cluster_facts() -> Json {
         json!({
             "role": "app", "hub": "control", "labels": {"region": "eu"},
-            "machines": {"controlPlane": {"count": 3}, "workers": {"count": 6}},
+            "machines": {"image": "24.04", "controlPlane": {"count": 3, "workloads": true, "cpus": 2, "memory": "4Gi",
+                "disk": "20Gi", "addresses": ["10.4.0.1-10.4.0.9", "10.4.1.1"]}, "workers": {"count": 6, "addresses": "10.4.2.0/24"}},
+            "kubernetes": {"version": "1.36.3"},
             "networks": {"pods": ["10.0.0.0/16", "fd00:1::/56"], "services": "10.1.0.0/16"},
             "loadBalancer": {"pool": ["10.2.0.1-10.2.0.9", "fd00:2::/64"]},
             "apiServer": {"address": "10.3.0.1", "port": 6443},
@@ -119,7 +130,8 @@ mod tests {
             "charts": {"mirror": "https://m.internal", "exceptions": {"https://a.example.com": "oci://b.internal"}},
             "groups": [{"name": "canary", "clusters": {"roles": ["app"], "labels": {"wave": "1"}, "names": ["a"]}, "soak": "30m"}, {"name": "rest", "paused": true}],
             "storageClass": "fast", "ports": {"loki": 80}, "nodeNetworks": ["10.0.0.0/8"],
-            "machines": {"db": {"address": "10.4.0.1", "port": 3306, "metricsPort": 9104}},
+            "machines": {"db": {"address": "10.4.0.1", "port": 3306, "metricsPort": 9104, "engine": "mysql", "cpus": 2, "memory": "4Gi", "disk": "9Gi"}},
+            "machineImage": "24.04", "domain": "platform.internal",
             "logs": {"tenant": "platform"},
             "backups": {"url": "http://10.4.0.2:9000", "region": "us-east-1", "bucket": "b"},
             "secrets": {"store": "vault", "engine": "platform"}, "trust": {"issuer": "platform"},

@@ -10,7 +10,7 @@ pub fn hint(format: &str, text: &str) -> Option<String> {
     match format {
         "ip" => address(text),
         "cidr" => network(text),
-        "address-range" => range(text),
+        "address-range" | "node-addresses" => range(text),
         _ => None,
     }
 }

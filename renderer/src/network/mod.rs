@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use derive_more::Display;
-use ipnet::IpNet;
+use ipnet::{IpAddrRange, IpNet, Ipv4AddrRange, Ipv6AddrRange};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -64,6 +64,20 @@ pub enum AddressRange {
     Span(Span),
     /// All addresses of a network.
     Network(Network),
+}
+
+/// Addresses of nodes: one of them, or a range.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(
+    description = "An address, or a range of addresses, first to last, both included, or a network.",
+    extend("format" = "node-addresses", "x-hint" = "write an address, or the first and the last one, such as `192.168.64.31-192.168.64.39`")
+)]
+pub enum NodeAddresses {
+    /// One address.
+    One(Address),
+    /// All addresses of a range.
+    Range(AddressRange),
 }
 
 /// One value, or a list of them: it is seen as it was written.
@@ -164,6 +178,22 @@ impl AddressRange {
             Self::Span(span) => *span,
             Self::Network(network) => network.span(),
         }
+    }
+}
+
+impl NodeAddresses {
+    /// Returns the addresses in their order.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Address> + use<> {
+        let Span { first, last } = match self {
+            Self::One(Address(address)) => Span { first: *address, last: *address },
+            Self::Range(range) => range.span(),
+        };
+        let range = match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => Some(IpAddrRange::V4(Ipv4AddrRange::new(first, last))),
+            (IpAddr::V6(first), IpAddr::V6(last)) => Some(IpAddrRange::V6(Ipv6AddrRange::new(first, last))),
+            _ => None,
+        };
+        range.into_iter().flatten().map(Address)
     }
 }
 
@@ -280,6 +310,14 @@ fn neighbour(address: IpAddr, is_next: bool) -> Option<IpAddr> {
     }
 }
 
+impl FromStr for NodeAddresses {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        text.parse().map(Self::One).or_else(|_| text.parse().map(Self::Range))
+    }
+}
+
 /// Reads an address with the length of a prefix, each spelled as it is alone: `ipnet` accepts leading zeros.
 fn parsed(text: &str) -> Option<IpNet> {
     let (address, prefix) = text.split_once('/')?;
@@ -313,15 +351,17 @@ macro_rules! text_form {
 text_form!(Address);
 text_form!(Network);
 text_form!(AddressRange);
+text_form!(NodeAddresses);
 
 /// Returns whether a text has a format.
 type Judge = fn(&str) -> bool;
 
 /// The formats of schemas that are judged by the types of this module.
-pub(crate) const FORMATS: [(&str, Judge); 3] = [
+pub(crate) const FORMATS: [(&str, Judge); 4] = [
     ("ip", |text| text.parse::<Address>().is_ok()),
     ("cidr", |text| text.parse::<Network>().is_ok()),
     ("address-range", |text| text.parse::<AddressRange>().is_ok()),
+    ("node-addresses", |text| text.parse::<NodeAddresses>().is_ok()),
 ];
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::risk::kind::{Risk, RiskKind};
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
 use crate::path::{AddonName, ClusterName, RepoPath};
-use crate::snapshot::OUTPUT;
+use crate::root::APPLICATIONS;
 use crate::yaml::Value;
 
 /// How many different values of one setting are listed before the rare ones are folded.
@@ -123,7 +123,7 @@ impl Group {
 pub(super) fn file_label(path: &RepoPath, cluster: &ClusterName) -> String {
     let mut parts: Vec<&str> = path.components().collect();
     match parts.iter().position(|part| *part == cluster.as_str()) {
-        Some(1) if parts.len() > 2 && parts[0] == OUTPUT => parts[2..].join("/"),
+        Some(1) if parts.len() > 2 && parts[0] == APPLICATIONS => parts[2..].join("/"),
         Some(at) => {
             parts[at] = "<cluster>";
             parts.join("/")

@@ -55,7 +55,7 @@ impl<'a> FileDocuments<'a> {
         };
         match self.template.kind {
             DocumentKind::Values => self.values(documents).map(|values| vec![values]),
-            DocumentKind::Object => Ok(documents),
+            DocumentKind::Object | DocumentKind::Other => Ok(documents),
         }
     }
 
@@ -79,7 +79,8 @@ impl<'a> FileDocuments<'a> {
         let addons = &self.cluster.scope.addons;
         let own = self.template.addon;
         let addon = own.and_then(|own| addons.iter().position(|placed| placed.addon.name == own.name));
-        Some(Expand { template: self.template.template?, scope: facts, addon })
+        let machine = self.template.machine.as_deref();
+        Some(Expand { template: self.template.template?, scope: facts, addon, machine })
     }
 
     /// Returns where the cluster overrides the value at `path` of the add-on's values, if it does.

@@ -19,5 +19,5 @@ pub(crate) use line::{masked, written_at};
 pub(crate) use place::place_to_edit;
 pub(crate) use probe::{add_facts, part_mut, perturb};
 pub use scope::{ClusterScope, PlacedAddon};
-pub use unit::{UnitTemplate, output_folder};
+pub use unit::UnitTemplate;
 pub(crate) use unit::{UnitTemplates, templates};

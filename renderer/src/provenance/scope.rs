@@ -1,5 +1,6 @@
 //! What the templates of one cluster see, and where each part of it was written.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -22,6 +23,8 @@ pub struct ClusterScope<'a> {
     pub spokes: Vec<&'a Cluster>,
     /// The shared facts.
     pub fleet: &'a Fleet,
+    /// All clusters, if the files of the whole fleet are rendered with it.
+    pub clusters: Vec<&'a Cluster>,
     /// The add-ons that run on it, by wave and name.
     pub addons: Vec<PlacedAddon<'a>>,
     /// All that can run anywhere: an add-on has the same namespace on every cluster.
@@ -46,20 +49,24 @@ impl ClusterScope<'_> {
         let namespace = |(name, addon): (&AddonName, &Arc<Addon>)| {
             (name.to_string(), Json::from(addon.facts.namespace.as_str()))
         };
-        json!({
+        let mut facts = json!({
             "cluster": self.cluster.view,
             "hub": self.hub.view,
             "spokes": self.spokes.iter().map(|spoke| &spoke.view).collect::<Vec<_>>(),
             "fleet": self.fleet.view,
             "addons": self.addons.iter().map(|placed| placed.view(self.fleet)).collect::<Vec<_>>(),
             "namespaces": self.catalog.addons.iter().map(namespace).collect::<serde_json::Map<_, _>>(),
-        })
+        });
+        if !self.clusters.is_empty() {
+            facts["clusters"] = self.clusters.iter().map(|cluster| &cluster.view).cloned().collect();
+        }
+        facts
     }
 
     /// Returns where the fact at `path` of [`Self::facts`] was written.
     pub(crate) fn place(&self, path: &[Step]) -> Option<Place> {
         if let Some((origin, rest)) = self.origin(path) {
-            return Some(origin.place(rest));
+            return Some(origin.place(&rest));
         }
         if let Some(addon) = self.namespaced(path) {
             return Some(addon.origin.place(&[key("namespace")]));
@@ -74,7 +81,7 @@ impl ClusterScope<'_> {
     /// A cluster's name is not, for one: it is the name of the file.
     pub(crate) fn is_written(&self, path: &[Step]) -> bool {
         if let Some((origin, rest)) = self.origin(path) {
-            return origin.at(rest).is_some();
+            return origin.at(&rest).is_some();
         }
         if self.namespaced(path).is_some() {
             return true;
@@ -86,15 +93,17 @@ impl ClusterScope<'_> {
     }
 
     /// Returns the facts that a path leads into, and the path in them; nothing for add-ons.
-    fn origin<'p>(&self, path: &'p [Step]) -> Option<(&Fact, &'p [Step])> {
+    fn origin<'p>(&self, path: &'p [Step]) -> Option<(&Fact, Cow<'p, [Step]>)> {
         let (Step::Key(section), rest) = path.split_first()? else { return None };
-        match (section.as_str(), rest) {
-            ("cluster", rest) => Some((&self.cluster.origin, rest)),
-            ("hub", rest) => Some((&self.hub.origin, rest)),
-            ("fleet", rest) => Some((&self.fleet.origin, rest)),
-            ("spokes", [Step::Index(index), rest @ ..]) => Some((&self.spokes.get(*index)?.origin, rest)),
-            _ => None,
-        }
+        let (cluster, rest) = match (section.as_str(), rest) {
+            ("fleet", rest) => return Some((&self.fleet.origin, rest.into())),
+            ("cluster", rest) => (self.cluster, rest),
+            ("hub", rest) => (self.hub, rest),
+            ("spokes", [Step::Index(index), rest @ ..]) => (*self.spokes.get(*index)?, rest),
+            ("clusters", [Step::Index(index), rest @ ..]) => (*self.clusters.get(*index)?, rest),
+            _ => return None,
+        };
+        Some((&cluster.origin, cluster.written_fact(rest)))
     }
 
     /// Returns the add-on whose namespace a path leads to.

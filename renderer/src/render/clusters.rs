@@ -9,7 +9,7 @@ use crate::checks::DocumentNames;
 use crate::inventory::Cluster;
 use crate::path::ClusterName;
 use crate::problem::Problem;
-use crate::provenance::{output_folder, templates};
+use crate::provenance::templates;
 use crate::templates::{MAX_CLUSTER_STEPS, RenderBudget};
 
 use super::digest::{self, Digest};
@@ -91,7 +91,7 @@ fn render<'a>(
     known: Option<&Arc<RenderedCluster>>,
     may_go_on: MayGoOn<'_>,
 ) -> Result<Arc<RenderedCluster>, Vec<Problem>> {
-    let units = templates(sources.catalog, cluster);
+    let units = templates(sources.catalog, sources.inventory, cluster);
     let keys: Vec<Digest> = units.iter().map(|unit| digest::of_unit(unit, facts, sources.catalog)).collect();
     let digest = digest::of(keys.iter().map(<[u8; 32]>::as_slice));
     if let Some(known) = known.filter(|known| known.digest == digest) {
@@ -122,7 +122,6 @@ fn render<'a>(
     debug!(units = made.len(), "rendered `{}`", cluster.name);
     Ok(Arc::new(RenderedCluster {
         name: cluster.name.clone(),
-        folder: output_folder(&cluster.name),
         digest,
         outward: outward(&made),
         names: names(&made),

@@ -43,7 +43,7 @@ pub(super) fn of_unit(unit: &UnitTemplates<'_>, facts: &Digest, catalog: &Catalo
     let name = unit.addon.map_or("", |addon| addon.name.as_str());
     let templates = unit.templates.iter().filter_map(|template| template.template);
     let ids = templates.filter_map(|path| catalog.digests.get(path)).map(<[u8; 32]>::as_slice);
-    of([facts.as_slice(), name.as_bytes(), &[0]].into_iter().chain(ids))
+    of([facts.as_slice(), unit.root.path().as_bytes(), &[0], name.as_bytes(), &[0]].into_iter().chain(ids))
 }
 
 /// The identity of several parts together.

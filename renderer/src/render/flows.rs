@@ -107,7 +107,7 @@ fn sorted_out(
     for FlowFinding { cluster: name, file, document, finding, .. } in findings {
         let cluster = &sources.inventory.clusters[&name];
         let Ok(scope) = sources.scope(cluster) else { continue };
-        let units = templates(sources.catalog, cluster);
+        let units = templates(sources.catalog, sources.inventory, cluster);
         let mut templates = units.iter().flat_map(|unit| &unit.templates);
         let Some(template) = templates.find(|template| template.writes == file) else { continue };
         if let Some((addon, answer)) = template.addon.zip(template.answer(document, &finding)) {

@@ -10,13 +10,14 @@ mod consequences;
 mod digest;
 mod excerpts;
 mod flows;
+mod forms;
 mod once;
 mod rendered;
 mod renderer;
 mod sources;
 mod unit;
 
-pub use crate::provenance::{ClusterScope, PlacedAddon, output_folder};
+pub use crate::provenance::{ClusterScope, PlacedAddon};
 pub use digest::Digest;
 pub use excerpts::with_lines;
 pub use rendered::{Accepted, Rendered, RenderedCluster, RenderedFile, Unit};

@@ -14,9 +14,10 @@ use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::plural::counted;
 use crate::problem::Place;
 use crate::provenance::ClusterScope;
+use crate::root::Root;
 use crate::visible::visible;
 
-use super::digest::Digest;
+use super::digest::{self, Digest};
 use super::sources::Sources;
 
 /// All rendered files of the fleet, with what they were rendered from.
@@ -37,8 +38,6 @@ pub struct Rendered {
 pub struct RenderedCluster {
     /// The cluster's name.
     pub name: ClusterName,
-    /// The folder, `argocd-apps/<cluster>`.
-    pub folder: RepoPath,
     /// The identity of all files together: equal digests mean equal files.
     pub digest: Digest,
     pub(super) units: Vec<Arc<Unit>>,
@@ -55,6 +54,26 @@ impl RenderedCluster {
         let mut files: Vec<_> = self.iter_files().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
+    }
+
+    /// Returns the files that stand in a root, in the order of their paths.
+    #[must_use]
+    pub fn files_in(&self, root: Root) -> Vec<&RenderedFile> {
+        let mut files: Vec<_> = self.units_in(root).flat_map(|unit| &unit.files).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
+    /// Returns the folder of the files that stand in a root, and the identity of all of them; nothing if there are none.
+    #[must_use]
+    pub fn folder(&self, root: Root) -> Option<(RepoPath, Digest)> {
+        let has_files = self.units_in(root).any(|unit| !unit.files.is_empty());
+        let digest = digest::of([self.digest.as_slice(), root.path().as_bytes()].into_iter());
+        has_files.then(|| (root.folder(&self.name), digest))
+    }
+
+    fn units_in(&self, root: Root) -> impl Iterator<Item = &Arc<Unit>> {
+        self.units.iter().filter(move |unit| unit.root == root)
     }
 
     pub(super) fn footprints(&self) -> Vec<(&RepoPath, Spot, &Footprint)> {
@@ -143,6 +162,8 @@ impl Rendered {
 /// An add-on on a cluster, or the cluster's own files, rendered.
 #[derive(Debug)]
 pub struct Unit {
+    /// Where the files stand.
+    pub root: Root,
     /// The add-on; none for the cluster's own files.
     pub addon: Option<AddonName>,
     /// The files.

@@ -8,6 +8,7 @@ use crate::inventory::{Cluster, Inventory};
 use crate::path::ClusterName;
 use crate::problem::Problem;
 use crate::provenance::{ClusterScope, PlacedAddon};
+use crate::root::Root;
 
 use super::digest::{self, Digest};
 
@@ -28,6 +29,13 @@ impl<'a> Sources<'a> {
         }
         let shared = digest::of_shared(&inventory.fleet, catalog);
         Self { inventory, catalog, spokes, shared, templates: digest::of_templates(catalog) }
+    }
+
+    /// Returns all clusters, for the one that the files of the whole fleet are rendered with, if there are any.
+    fn fleet(&self, cluster: &Cluster) -> Vec<&'a Cluster> {
+        let is_first = self.inventory.first().is_some_and(|first| first.name == cluster.name);
+        let is_needed = is_first && self.catalog.own(Root::Fleet).next().is_some();
+        self.inventory.clusters.values().filter(|_| is_needed).map(Arc::as_ref).collect()
     }
 
     fn spokes(&self, cluster: &Cluster) -> &[&'a Cluster] {
@@ -55,6 +63,7 @@ impl<'a> Sources<'a> {
             hub: &self.inventory.clusters[&cluster.hub],
             spokes: self.spokes(cluster).to_vec(),
             fleet: &self.inventory.fleet,
+            clusters: self.fleet(cluster),
             addons,
             catalog: self.catalog,
         })
@@ -63,7 +72,8 @@ impl<'a> Sources<'a> {
     /// Returns the identity of every fact that a template of the cluster may read.
     pub(super) fn facts_digest(&self, cluster: &Cluster) -> Digest {
         let hub = self.inventory.clusters[&cluster.hub].as_ref();
-        digest::of_facts(&self.shared, [cluster, hub].into_iter().chain(self.spokes(cluster).iter().copied()))
+        let served = self.spokes(cluster).iter().copied().chain(self.fleet(cluster));
+        digest::of_facts(&self.shared, [cluster, hub].into_iter().chain(served))
     }
 
     /// Returns the identity of all facts and templates that a cluster's files could depend on.

@@ -5,17 +5,18 @@ use std::net::Ipv6Addr;
 
 use crate::catalog::Catalog;
 use crate::checks::{
-    Check, DOCUMENT_CHECKS, Document, DocumentCheck, Finding, Footprint, Spot, exposed_by, footprint,
-    judged_parts, known_hosts,
+    Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, Spot, exposed_by,
+    footprint, judged_parts, known_hosts,
 };
 use crate::problem::Problem;
 use crate::provenance::{
     ClusterDocuments, ClusterScope, FileDocuments, UnitTemplate, UnitTemplates, place_to_edit,
 };
-use crate::templates::{RenderBudget, Watched, write_file};
+use crate::templates::{Form, RenderBudget, Watched, write_file};
 use crate::yaml::Value;
 
 use super::digest::Digest;
+use super::forms::misfits;
 use super::rendered::{RenderedFile, Unit};
 
 /// Renders the units of one cluster, with its facts worked out once.
@@ -49,7 +50,11 @@ impl<'a> UnitRenderer<'a> {
             }
         }
         let addon = unit.addon.map(|addon| addon.name.clone());
-        if problems.is_empty() { Ok(Unit { addon, files, answers, key }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Unit { root: unit.root, addon, files, answers, key })
+        } else {
+            Err(problems)
+        }
     }
 
     /// Renders and judges one file; none if its template renders to nothing.
@@ -85,11 +90,17 @@ impl<'a> UnitRenderer<'a> {
                 footprints.push((spot, footprint));
             }
         }
+        let form = Form::of(template.writes.file_name());
+        if template.kind == DocumentKind::Other {
+            problems.extend(misfits(file, form, &documents));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
         let written_from = template.template.unwrap_or(&self.documents.scope.cluster.file);
-        let text = write_file(written_from, &documents);
+        let mark = self.documents.catalog.templates.mark(written_from);
+        let mark = mark.filter(|_| template.kind == DocumentKind::Other);
+        let text = write_file(form, written_from, mark, &documents);
         self.documents.budget.write(written_from, text.len()).map_err(|problem| vec![*problem])?;
         Ok(Some(RenderedFile {
             path: template.writes.clone(),

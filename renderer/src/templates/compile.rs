@@ -72,8 +72,16 @@ pub(super) fn compile(sources: &[SourceText], texts: &Texts) -> Result<Compiled,
         let Some(Calls { partials: called, texts }) = calls.remove(source.name.as_str()) else { continue };
         let called = called.iter().filter_map(|call| partials.get(call.name.as_str()).copied().cloned());
         compiled.parts.insert(RepoPath::clone(&source.file), called.chain(texts).collect());
+        let mark = source.text.lines().next().filter(|line| is_mark(line));
+        compiled.first_lines.extend(mark.map(|line| (RepoPath::clone(&source.file), line.to_owned())));
     }
     Ok(compiled)
+}
+
+/// Returns whether a line is no comment for people: `#cloud-config`, `#!/bin/sh`.
+fn is_mark(line: &str) -> bool {
+    let mark = line.strip_prefix('#').filter(|rest| !line.contains("{{") && !rest.starts_with('#'));
+    mark.is_some_and(|rest| rest.starts_with(|c: char| !c.is_whitespace()))
 }
 
 /// A partial that is missing is missed by every call of it: reported at the first, with the number of the others.

@@ -18,6 +18,7 @@ mod skeleton;
 mod source;
 mod syntax;
 mod trail;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,8 @@ pub use budget::{MAX_CLUSTER_BYTES, MAX_CLUSTER_STEPS, MAX_OUTPUT_BYTES, MAX_SEA
 pub use helpers::BLOCK_HELPERS;
 pub(crate) use missing::missing_name;
 pub use recorder::MAX_STEPS;
-pub use set::{Expand, Scope, Templates, Watched, has_header, write_file};
+pub use set::{Expand, Scope, Templates, Watched};
 pub use source::{TEXTS, TemplateLine, TemplateSource, Texts};
 pub use syntax::token::MAX as MAX_VALUES;
 pub use syntax::{MAX_BRACKETS, MAX_NESTING, MAX_SOURCE_BYTES, MAX_TAGS};
+pub use written::{Form, has_header, write_file};

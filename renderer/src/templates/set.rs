@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::key_path::Step;
 use crate::path::RepoPath;
 use crate::problem::{Fault, Place, Position, Problem};
-use crate::yaml::{self, Value};
+use crate::yaml::Value;
 
 use super::budget::RenderBudget;
 use super::compile;
@@ -70,6 +70,8 @@ pub struct Expand<'a> {
     pub scope: &'a Scope<'a>,
     /// The index in `addons` of the add-on that the template belongs to.
     pub addon: Option<usize>,
+    /// The path in the facts of the machine that the template is expanded for.
+    pub machine: Option<&'a [String]>,
 }
 
 /// The documents of a file, and the same with neutral values if any of them is watched.
@@ -107,6 +109,12 @@ impl Templates {
     /// Returns every name that some path ends in: a map among them is read as a whole, whatever stands in it.
     pub(crate) fn maps_read(&self) -> &BTreeSet<String> {
         &self.compiled.ends_read
+    }
+
+    /// Returns the first line of a template if it is a mark for the program that reads what is rendered, such as
+    /// `#cloud-config`: a comment begins with a space.
+    pub(crate) fn mark(&self, template: &RepoPath) -> Option<&str> {
+        self.compiled.first_lines.get(template).map(String::as_str)
     }
 
     /// Returns the partials that a template or partial calls itself, and the files whose text it inserts.
@@ -198,15 +206,18 @@ impl Templates {
 
     /// Expands a template into a text with marks for its lines and a token for each inserted value.
     pub(super) fn expand<'a>(&'a self, expand: Expand<'a>) -> Result<(String, Expanded<'a>), Vec<Problem>> {
-        let Expand { template, scope, addon } = expand;
+        let Expand { template, scope, addon, machine } = expand;
         let recorder = Recorder::new(scope.budget);
         let mut out = BoundedOutput::default();
         let rendered = {
             let mut rc = RenderContext::new(None);
             helpers::register(&mut rc, &recorder, &self.texts);
-            if let (Some(index), Some(block)) = (addon, rc.block_mut()) {
-                let path = vec!["addons".to_owned(), index.to_string()];
-                block.set_block_param("addon", BlockParamHolder::Path(path));
+            let addon = addon.map(|index| vec!["addons".to_owned(), index.to_string()]);
+            let machine = machine.map(<[String]>::to_vec);
+            for (name, path) in [("addon", addon), ("machine", machine)] {
+                if let (Some(path), Some(block)) = (path, rc.block_mut()) {
+                    block.set_block_param(name, BlockParamHolder::Path(path));
+                }
             }
             let registry = &self.compiled.registry;
             let known = registry.get_template(template.as_str());
@@ -319,30 +330,4 @@ fn not_in_a_list(name: &str, site: Option<&TemplateLine>) -> Refusal {
 fn once_each(problems: impl Iterator<Item = Problem>) -> Vec<Problem> {
     let mut told = BTreeSet::new();
     problems.filter(|problem| told.insert(problem.clone())).collect()
-}
-
-/// How the first line of every rendered file begins.
-const HEADER: &str = "# Rendered by Fleetwright from ";
-
-/// Returns whether a file says of itself that it was rendered. After a merge with conflicts that may stand
-/// behind git's mark.
-#[must_use]
-pub fn has_header(file: &[u8]) -> bool {
-    let mark =
-        |file: &[u8]| file.starts_with(b"<<<<<<< ").then(|| file.iter().position(|byte| *byte == b'\n'));
-    let start = mark(file).flatten().map_or(0, |line_break| line_break + 1);
-    file[start..].starts_with(HEADER.as_bytes())
-}
-
-/// Writes documents as one file under a header that names its template.
-#[must_use]
-pub fn write_file(template: &RepoPath, documents: &[Value]) -> String {
-    let mut text = format!("{HEADER}{template}; edit that file, not this one.\n");
-    for (index, document) in documents.iter().enumerate() {
-        if index > 0 {
-            text.push_str("---\n");
-        }
-        yaml::write_to(&mut text, document);
-    }
-    text
 }

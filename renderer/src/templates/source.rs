@@ -68,6 +68,8 @@ pub(super) struct Compiled {
     pub names_read: BTreeSet<String>,
     /// The names that paths end in: what is read as a whole.
     pub ends_read: BTreeSet<String>,
+    /// The first lines that are marks for other programs, by template.
+    pub first_lines: BTreeMap<RepoPath, String>,
     /// The partials that each source calls, and the files whose text it inserts.
     pub parts: BTreeMap<RepoPath, BTreeSet<RepoPath>>,
 }

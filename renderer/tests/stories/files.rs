@@ -74,11 +74,11 @@ fn a_file_that_no_template_is_is_told() {
         .with("templates/cluster/x.hbs", "");
     assert_snapshot!(world.problems(), @"
     templates/addons/metallb/manifests/x.yaml:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs`, `infra/cluster/<name>.hbs`, `infra/fleet/<name>.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
     templates/addons/metallb/value.yaml.hbs:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs`, `infra/cluster/<name>.hbs`, `infra/fleet/<name>.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
     templates/cluster/x.hbs:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs`, `infra/cluster/<name>.hbs`, `infra/fleet/<name>.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
     ");
 }
 
@@ -91,7 +91,7 @@ fn an_addon_needs_its_description() {
     let addon = "templates/addons/metallb/addon.yaml";
     assert_snapshot!(World::platform().moved(addon, "templates/addons/metallb/addon.yml").problems(), @"
     templates/addons/metallb/addon.yml:1:1: nothing reads this file
-      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
+      hint: templates are `addons/<addon>/addon.yaml`, `values.yaml.hbs` and `manifests/<name>.yaml.hbs`, `cluster/<name>.yaml.hbs`, `infra/cluster/<name>.hbs`, `infra/fleet/<name>.hbs` and `_partials/<name>.hbs`; files to insert are `_files/<name>`, schemas of objects `schemas/<group>_<version>_<Kind>.json`
     ");
 }
 

@@ -142,7 +142,7 @@ impl Wanted {
     /// Returns whether it brings in what is described for the clusters: it is written out, and reads all of it.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        let reads_all = |path: &str| path.trim_end_matches('/') == renderer::snapshot::OUTPUT;
+        let reads_all = |path: &str| path.trim_end_matches('/') == renderer::root::APPLICATIONS;
         self.desired.set.is_none() && self.desired.sources.iter().any(|source| reads_all(&source.path))
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use renderer::inventory::is_same_repository;
 use renderer::path::ClusterName;
 use renderer::plural::listed;
-use renderer::snapshot::OUTPUT;
+use renderer::root::APPLICATIONS;
 use serde::Serialize;
 
 use super::application::{Application, ApplicationSet, Destination, HealthStatus, Source, SyncStatus};
@@ -417,7 +417,7 @@ fn leftovers(fleet: &HubFleet, observed: Observed<'_>) -> Vec<Leftover> {
 
 /// Returns whether an Application takes anything from the rendered files of the fleet's repository.
 fn reads_rendered(live: &Application, repository: &str) -> bool {
-    let is_below = |path: &str| path.strip_prefix(OUTPUT).is_some_and(|rest| rest.starts_with('/'));
+    let is_below = |path: &str| path.strip_prefix(APPLICATIONS).is_some_and(|rest| rest.starts_with('/'));
     let reads = |source: &Source| {
         let mut values = source.helm.value_files.iter();
         is_below(&source.path)
@@ -433,7 +433,7 @@ fn reads_rendered(live: &Application, repository: &str) -> bool {
 fn of_application(key: &Key, live: &Application) -> Leftover {
     let name = live.spec.destination.label().to_owned();
     let holds_a_folder = |source: &Source| {
-        let folder = source.path.strip_prefix(OUTPUT).and_then(|path| path.strip_prefix('/'));
+        let folder = source.path.strip_prefix(APPLICATIONS).and_then(|path| path.strip_prefix('/'));
         folder.is_some_and(|folder| !folder.is_empty() && !folder.contains('/'))
     };
     let is_root = set_of(&live.metadata).is_none() && live.sources().iter().any(holds_a_folder);

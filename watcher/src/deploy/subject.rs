@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::path::RepoPath;
 use renderer::plural::{counted, listed};
-use renderer::snapshot::OUTPUT;
+use renderer::root::APPLICATIONS;
 
 use crate::argocd::DesiredFleet;
 use crate::git::{GitError, Repository, Revision, SOURCE_REVISION};
@@ -48,7 +48,7 @@ impl Subject {
             named.and_then(|named| Revision::parse(&named).ok()).filter(|named| repository.has(*named));
         let source = repository.commit_summary(named.unwrap_or(merged))?;
         let paths = match parents.first() {
-            Some(parent) => repository.differences_below(OUTPUT, *parent, revision)?,
+            Some(parent) => repository.differences_below(APPLICATIONS, *parent, revision)?,
             None => Vec::new(),
         };
         let paths = paths.iter().map(|found| found.path.as_str());

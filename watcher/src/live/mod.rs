@@ -15,7 +15,7 @@ mod wait;
 
 use renderer::path::RepoPath;
 use renderer::problem::Problem;
-use renderer::snapshot::OUTPUT;
+use renderer::root::APPLICATIONS;
 
 use crate::argocd::DesiredFleet;
 use crate::error::CommandError;
@@ -43,7 +43,7 @@ pub(crate) fn read(
     revision: Revision,
 ) -> Result<Result<DesiredFleet, Vec<Problem>>, GitError> {
     let (snapshot, _) = repository.snapshot(revision, &mut BlobCache::default())?;
-    let root = RepoPath::parse(OUTPUT).expect("the folder's name is a path");
+    let root = RepoPath::parse(APPLICATIONS).expect("the folder's name is a path");
     let files = repository.files_of_folders(revision, &root)?;
     Ok(DesiredFleet::read(&snapshot, &files))
 }

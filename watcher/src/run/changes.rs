@@ -7,7 +7,7 @@ use renderer::inventory::{Groups, Inventory, OwnFacts};
 use renderer::path::{AddonName, ClusterName, GroupName, RepoPath};
 use renderer::plan::{self, Facts, FileChange, MAX_COMPARED_BYTES, Plan, Published};
 use renderer::render::{Rendered, RenderedFile};
-use renderer::snapshot::OUTPUT;
+use renderer::root::Root;
 use serde::{Deserialize, Serialize};
 
 use crate::git::{FileDelta, FolderMemo, GitError, OutputFolder, Repository, Revision};
@@ -52,7 +52,7 @@ impl Fleet {
         let mut published = repository.published_files(MAX_COMPARED_BYTES, MAX_PUBLISHED_BYTES);
         let mut changes = Vec::new();
         for FileDelta { path, old, new } in deltas(repository, base, rendered, memo)? {
-            let Some((cluster, addon)) = owner(&path) else { continue };
+            let Some((cluster, addon)) = owner(&path, &rendered.inventory) else { continue };
             let old = old.map(|file| published.read(file)).transpose()?;
             changes.push(FileChange { path, cluster, addon, old, new });
         }
@@ -127,15 +127,17 @@ fn deltas(
     rendered: &Rendered,
     memo: &mut FolderMemo,
 ) -> Result<Vec<FileDelta>, GitError> {
-    let path = RepoPath::parse(OUTPUT).expect("a constant path");
-    let clusters: Vec<_> = rendered.clusters.values().collect();
-    let folders: Vec<_> = clusters
-        .iter()
-        .map(|cluster| OutputFolder { path: &cluster.folder, digest: cluster.digest })
-        .collect();
-    let content = |file: &RenderedFile| (file.path.clone(), Arc::clone(&file.bytes));
-    let files_of = |index: usize| clusters[index].files().into_iter().map(content).collect();
-    repository.compare(base, &path, &folders, files_of, memo)
+    let mut found = Vec::new();
+    for root in Root::ALL {
+        let folders: Vec<_> =
+            rendered.clusters.values().filter_map(|cluster| Some((cluster, cluster.folder(root)?))).collect();
+        let paths: Vec<_> =
+            folders.iter().map(|(_, (path, digest))| OutputFolder { path, digest: *digest }).collect();
+        let content = |file: &RenderedFile| (file.path.clone(), Arc::clone(&file.bytes));
+        let files_of = |index: usize| folders[index].0.files_in(root).into_iter().map(content).collect();
+        found.extend(repository.compare(base, root, &paths, files_of, memo)?);
+    }
+    Ok(found)
 }
 
 /// Returns the published files that are not what is rendered, each with its cluster.
@@ -145,7 +147,8 @@ pub(crate) fn not_current(
     rendered: &Rendered,
 ) -> Result<Vec<(ClusterName, RepoPath)>, GitError> {
     let found = deltas(repository, revision, rendered, &mut FolderMemo::default())?;
-    Ok(found.into_iter().filter_map(|delta| Some((owner(&delta.path)?.0, delta.path))).collect())
+    let owned = |delta: FileDelta| Some((owner(&delta.path, &rendered.inventory)?.0, delta.path));
+    Ok(found.into_iter().filter_map(owned).collect())
 }
 
 /// Returns what is published of a fleet: what is rendered, less what is new, and what is to be deleted.
@@ -165,14 +168,19 @@ fn before(rendered: &Rendered, changes: &[FileChange]) -> Published {
 /// Returns the cluster and the add-on that a rendered file belongs to, by where it stands.
 ///
 /// What stands in no cluster's folder was not rendered, and belongs to no cluster.
-pub(super) fn owner(path: &RepoPath) -> Option<(ClusterName, Option<AddonName>)> {
-    let mut parts = path.below(OUTPUT)?.split('/');
-    let cluster = ClusterName::parse(parts.next()?).ok()?;
-    let addon = match parts.collect::<Vec<_>>()[..] {
-        [addon, "values.yaml"] | [addon, "manifests", _] => AddonName::parse(addon).ok(),
+pub(super) fn owner(path: &RepoPath, inventory: &Inventory) -> Option<(ClusterName, Option<AddonName>)> {
+    let (root, rest) = Root::of(path.as_str())?;
+    if root == Root::Fleet {
+        return Some((inventory.first()?.name.clone(), None));
+    }
+    let (cluster, rest) = rest.split_once('/')?;
+    let addon = match rest.split('/').collect::<Vec<_>>()[..] {
+        [addon, "values.yaml"] | [addon, "manifests", _] if root == Root::Applications => {
+            AddonName::parse(addon).ok()
+        }
         _ => None,
     };
-    Some((cluster, addon))
+    Some((ClusterName::parse(cluster).ok()?, addon))
 }
 
 /// Returns the files that differ between two renderings.
@@ -208,12 +216,22 @@ pub(crate) fn published(rendered: &Rendered) -> Published {
 
 #[cfg(test)]
 mod tests {
+    use renderer::inventory::{self, InventoryCache};
+    use renderer::snapshot::{Source, SourceId};
+
     use super::*;
 
     #[test]
     fn a_file_belongs_to_a_cluster_and_an_addon_by_its_place() {
+        let files = [(
+            "environments/hub.yaml",
+            "role: control\nnetworks: {pods: 10.0.0.0/16, services: 10.1.0.0/16}\n",
+        )];
+        let source = |text: &str| Source { id: SourceId([0; 20]), bytes: text.as_bytes().into() };
+        let files = files.map(|(path, text)| (RepoPath::parse(path).unwrap(), source(text)));
+        let (inventory, _) = inventory::read(&files.into_iter().collect(), &mut InventoryCache::default());
         let owner_of = |path: &str| {
-            let (cluster, addon) = owner(&RepoPath::parse(path).unwrap())?;
+            let (cluster, addon) = owner(&RepoPath::parse(path).unwrap(), &inventory)?;
             Some((cluster.to_string(), addon.map(|addon| addon.to_string())))
         };
         let addon = Some(("app".to_owned(), Some("metallb".to_owned())));
@@ -226,6 +244,10 @@ mod tests {
             own,
             "a cluster's own files may have folders"
         );
+        assert_eq!(owner_of("infra/clusters/app/hosts"), own);
+        assert_eq!(owner_of("infra/clusters/app/metallb/values.yaml"), own, "no add-on has files there");
+        assert_eq!(owner_of("infra/fleet/hosts"), Some(("hub".to_owned(), None)), "the first cluster");
+        assert_eq!(owner_of("infra/terraform/main.tf"), None);
         assert_eq!(owner_of("argocd-apps/No_Cluster/values.yaml"), None);
         assert_eq!(owner_of("docs/app/values.yaml"), None);
     }

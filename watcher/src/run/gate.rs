@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use renderer::inventory::{FLEET_FILE, FleetFile, Group, Groups, read_fleet};
 use renderer::path::{ClusterName, GroupName, RepoPath};
 use renderer::plural::{agrees, listed};
-use renderer::snapshot::{OUTPUT, Snapshot, Source};
+use renderer::snapshot::{Snapshot, Source};
 
 use super::changes::GroupPlan;
 use super::publish::NOTHING_LEFT;
@@ -249,7 +249,7 @@ fn is_unmerged(pull: &PullRequest) -> bool {
 /// Returns whether a pull request changes a file to what neither of two revisions has.
 fn lacks(repository: &Repository, pull: &PullRequest, places: [Revision; 2]) -> Result<bool, GitError> {
     let Proposal { base_revision, head_revision, .. } = pull.proposal;
-    for wanted in repository.differences_below(OUTPUT, base_revision, head_revision)? {
+    for wanted in repository.rendered_differences(base_revision, head_revision)? {
         let [base, head] = places.map(|revision| repository.entry_at(revision, &wanted.path));
         if base? != wanted.new && head? != wanted.new {
             return Ok(true);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use renderer::path::GroupName;
 use renderer::plan::{FileChange, markdown};
-use renderer::snapshot::OUTPUT;
+use renderer::root::Root;
 use tracing::warn;
 
 use super::changes::GroupPlan;
@@ -197,7 +197,13 @@ pub(super) fn commit_by(
     let change = |change: &FileChange| TreeChange { path: change.path.clone(), content: change.new.clone() };
     let changes: Vec<TreeChange> = wanted.files.iter().map(change).collect();
     let message = rendered_message(&markdown::title(&wanted.plan, wanted.group.as_str()), source);
-    let request = CommitRequest { base: tip, changes: &changes, roots: &[OUTPUT], message: &message, source };
+    let request = CommitRequest {
+        base: tip,
+        changes: &changes,
+        roots: &Root::ALL.map(Root::path),
+        message: &message,
+        source,
+    };
     act(repository, &request)
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use renderer::plan::markdown::code;
-use renderer::snapshot::OUTPUT;
+use renderer::root::APPLICATIONS;
 use tracing::warn;
 
 use super::context::{Context, unless_lasting};
@@ -132,7 +132,7 @@ fn end_former(
     let mut at = *revision;
     for _ in 0..MAX_FORMER {
         let Some(parent) = run.repository().parents(at)?.first().copied() else { break };
-        at = run.repository().newest_of_folders(parent, OUTPUT, 1, set_of)?[0];
+        at = run.repository().newest_of_folders(parent, APPLICATIONS, 1, set_of)?[0];
         let Some(number) = pull_of(run, at)?.filter(|number| *number != by) else { continue };
         let Some(comment) = run.forge.own_comment(number, &kind(group))? else { continue };
         if comment.contains(UNFINISHED) {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use renderer::inventory::{Group, Groups, Soak};
 use renderer::path::{ClusterName, GroupName};
-use renderer::snapshot::OUTPUT;
+use renderer::root::APPLICATIONS;
 use renderer::visible::visible;
 
 use super::context::Context;
@@ -92,7 +92,7 @@ fn watched(
     let place = |group: &GroupName| inhabited.iter().position(|known| *known == group);
     let repository = run.repository();
     let set_of = |folder: &str| place(clusters.get(folder)?);
-    let revisions = repository.newest_of_folders(tip, OUTPUT, inhabited.len(), set_of)?;
+    let revisions = repository.newest_of_folders(tip, APPLICATIONS, inhabited.len(), set_of)?;
     let watched = groups.iter().map(|group| {
         let revision = place(&group.name).map_or(tip, |place| revisions[place]);
         let seconds = repository.commit_summary(revision)?.committer.seconds;

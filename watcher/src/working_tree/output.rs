@@ -9,10 +9,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use renderer::path::is_left_by_editor;
+use renderer::path::{RepoPath, is_left_by_editor};
 use renderer::plan::Action;
 use renderer::render::Rendered;
-use renderer::snapshot::OUTPUT;
+use renderer::root::{APPLICATIONS, Root};
 use renderer::templates::has_header;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -24,10 +24,10 @@ use crate::git::Tracked;
 /// The beginning of the name of the folder that new content waits in.
 const STAGED: &str = ".fleetwright-";
 
-/// Everything in the folders below `argocd-apps/` of a working tree, and what git has of it.
+/// Everything in the folders of rendered files of a working tree, and what git has of it.
 ///
 /// Links are seen as what they are and never followed, so that nothing outside of these folders is read or written.
-/// Loose files directly in `argocd-apps/` belong to no cluster and are left alone.
+/// Loose files directly above the clusters' folders belong to no cluster and are left alone.
 #[derive(Debug)]
 pub struct Output {
     top: PathBuf,
@@ -181,22 +181,37 @@ impl Found {
 impl Output {
     /// Reads the rendered files of the working tree at `top`.
     pub fn read(top: &Path, written: &Written) -> Result<Self, WorkingTreeError> {
-        let (tracked, written) = (Tracked::read(top, &[OUTPUT])?, written.clone());
+        let (tracked, written) = (Tracked::read(top, &Root::ALL.map(Root::path))?, written.clone());
         let (files, loose) = Default::default();
         let mut output = Self { top: top.to_owned(), files, loose, tracked, written };
-        let root = OsStr::new(OUTPUT);
-        match top.join(root).symlink_metadata() {
-            Ok(metadata) if !metadata.is_dir() => return Err(output.in_the_way(root)),
-            Ok(_) => output.root(root)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(output.unreadable(root)(error)),
+        for root in Root::ALL {
+            output.root(root)?;
         }
         output.add_what_git_has();
         Ok(output)
     }
 
-    fn root(&mut self, root: &OsStr) -> Result<(), WorkingTreeError> {
-        for (path, kind) in self.entries(root)? {
+    fn root(&mut self, root: Root) -> Result<(), WorkingTreeError> {
+        let path = OsStr::new(root.path());
+        let mut folders: Vec<_> =
+            Path::new(path).ancestors().filter(|it| !it.as_os_str().is_empty()).collect();
+        folders.reverse();
+        for folder in folders {
+            match self.top.join(folder).symlink_metadata() {
+                Ok(metadata) if metadata.is_dir() => {}
+                Ok(_) if root == Root::Applications => return Err(self.in_the_way(path)),
+                Ok(_) => {
+                    self.loose.insert(folder.into());
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(self.unreadable(path)(error)),
+            }
+        }
+        if root == Root::Fleet {
+            return self.folder(path.to_owned());
+        }
+        for (path, kind) in self.entries(path)? {
             if is_staged(&path) {
                 // Another command is at work.
             } else if kind.is_dir() {
@@ -215,7 +230,9 @@ impl Output {
             return Ok(());
         }
         for (path, kind) in entries {
-            if kind.is_dir() {
+            if is_staged(&path) {
+                // Another command is at work.
+            } else if kind.is_dir() {
                 self.folder(path)?;
             } else if !self.is_left_by_editor(&path) {
                 let found = self.found(&path, kind)?;
@@ -243,7 +260,11 @@ impl Output {
     }
 
     fn add_what_git_has(&mut self) {
-        let is_deep = |path: &&[u8]| path.splitn(3, |byte| *byte == b'/').count() > 2;
+        let is_deep = |path: &&[u8]| match Root::of(&String::from_utf8_lossy(path)) {
+            Some((Root::Fleet, below)) => !below.is_empty(),
+            Some((_, below)) => below.contains('/'),
+            None => false,
+        };
         let left_out = self.tracked.left_out().map(|file| file.path.as_slice()).filter(is_deep);
         let absent = left_out.filter(|path| is_absent(&self.top, path));
         let named = |path: &[u8]| OsStr::from_bytes(path).to_owned();
@@ -278,9 +299,8 @@ impl Output {
     /// Of what nothing renders, only what Fleetwright wrote and git has goes; with `prune` also what is only
     /// one of the two.
     pub fn changes(&self, rendered: &Rendered, prune: bool) -> Result<OutputChanges, WorkingTreeError> {
-        let folders = rendered.clusters.values().map(|cluster| OsStr::new(cluster.folder.as_str()));
-        if let Some(taken) = folders.into_iter().find(|folder| self.loose.contains(*folder)) {
-            return Err(self.in_the_way(taken));
+        if let Some(taken) = self.taken(rendered) {
+            return Err(self.in_the_way(OsStr::new(taken.as_str())));
         }
         let mut wanted = BTreeSet::new();
         let (mut found, mut lost) = (OutputChanges::default(), Vec::new());
@@ -362,6 +382,16 @@ impl Output {
         Some(reason)
     }
 
+    /// Returns the folder of a rendering in whose place something else stands.
+    fn taken(&self, rendered: &Rendered) -> Option<RepoPath> {
+        let clusters = rendered.clusters.values();
+        let mut folders = clusters.flat_map(|cluster| Root::ALL.map(|root| cluster.folder(root))).flatten();
+        let is_taken = |folder: &RepoPath| {
+            Path::new(folder.as_str()).ancestors().any(|above| self.loose.contains(above.as_os_str()))
+        };
+        folders.find_map(|(folder, _)| is_taken(&folder).then_some(folder))
+    }
+
     /// Makes the working tree as rendered.
     ///
     /// All new content is on the disk before the first file changes, so that a full disk changes nothing. What goes
@@ -371,7 +401,7 @@ impl Output {
         let staged = if written.is_empty() { None } else { Some(self.stage(&written)?) };
         for change in gone {
             let path = self.top.join(&change.path);
-            remove(&path, &self.top.join(OUTPUT)).map_err(write_error(&path))?;
+            remove(&path, &self.top.join(root_of(&change.path))).map_err(write_error(&path))?;
         }
         let Some(staged) = staged else { return Ok(()) };
         for (number, change) in written.iter().enumerate() {
@@ -383,7 +413,7 @@ impl Output {
 
     /// Writes all new content into a folder of its own on the same file system.
     fn stage(&self, changes: &[&OutputChange]) -> Result<TempDir, CommandError> {
-        let root = self.top.join(OUTPUT);
+        let root = self.top.join(changes.first().map_or(APPLICATIONS, |change| root_of(&change.path)));
         let is_new = !root.exists();
         fs::create_dir_all(&root).map_err(write_error(&root))?;
         let staged = tempfile::Builder::new().prefix(STAGED).tempdir_in(&root);
@@ -405,6 +435,11 @@ impl Output {
         }
         staged
     }
+}
+
+/// Returns the root that a rendered file is in.
+fn root_of(path: &Path) -> &'static str {
+    path.to_str().and_then(Root::of).map_or(APPLICATIONS, |(root, _)| root.path())
 }
 
 /// Returns whether something that stays stands where a wanted file needs a folder, or below where one belongs.

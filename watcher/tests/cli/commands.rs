@@ -98,7 +98,7 @@ fn problems_are_shown_all_at_once_and_nothing_is_written() {
     }
     assert_snapshot!(repo.refused(&["check"]), @"
     ! environments/prod/eu-1.yaml:3:1: unknown key `machnies`
-    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
     ! templates/cluster/namespace.yaml.hbs:4:9: unknown value `cluster.nmae`: `cluster` has no `nmae`
     !   hint: did you mean `cluster.name`?
     ! error: 2 problems
@@ -106,7 +106,7 @@ fn problems_are_shown_all_at_once_and_nothing_is_written() {
     ");
     assert_snapshot!(repo.refused(&["render", "--check"]), @"
     ! environments/prod/eu-1.yaml:3:1: unknown key `machnies`
-    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
     ! templates/cluster/namespace.yaml.hbs:4:9: unknown value `cluster.nmae`: `cluster` has no `nmae`
     !   hint: did you mean `cluster.name`?
     ! error: 2 problems

@@ -7,7 +7,7 @@ use crate::catalog::Addon;
 use crate::checks::{ClusterContent, ClusterFlows, Finding, FlowFinding, Part, Provided, Spot};
 use crate::path::RepoPath;
 use crate::plural::listed;
-use crate::snapshot::OUTPUT;
+use crate::root::APPLICATIONS;
 
 /// The name of the check.
 const CHECK: &str = "deployed";
@@ -61,7 +61,7 @@ fn may_be(part: &str, name: &str) -> bool {
 
 fn finding(on: &ClusterFlows<'_>, addon: &Addon, finding: Finding) -> FlowFinding {
     let (name, _) = addon.files().next().expect("an add-on has something to run");
-    let file = format!("{OUTPUT}/{}/{}/{name}", on.cluster.name, addon.name);
+    let file = format!("{APPLICATIONS}/{}/{}/{name}", on.cluster.name, addon.name);
     let file = RepoPath::parse(&file).expect("names are file names");
     let document = Spot { document: 0, item: None };
     FlowFinding { cluster: on.cluster.name.clone(), file, document, finding }
@@ -70,7 +70,7 @@ fn finding(on: &ClusterFlows<'_>, addon: &Addon, finding: Finding) -> FlowFindin
 fn not_deployed(on: &ClusterFlows<'_>, addon: &Addon) -> Finding {
     let message = format!("no rendered Application deploys add-on `{}` on `{}`", addon.name, on.cluster.name);
     let hint = format!(
-        "name `{OUTPUT}/{{{{cluster.name}}}}/{}` in one, as an element of the cluster's ApplicationSet; if something outside this repository deploys it, {ANSWER}",
+        "name `{APPLICATIONS}/{{{{cluster.name}}}}/{}` in one, as an element of the cluster's ApplicationSet; if something outside this repository deploys it, {ANSWER}",
         addon.name
     );
     Finding::new(&[], message).hint(hint).on(Part::Addon)
@@ -82,7 +82,7 @@ fn nothing_deployed(on: &ClusterFlows<'_>, addons: &[&Addon]) -> Finding {
     let message =
         format!("no rendered Application deploys anything on `{cluster}`: {names} would run nowhere");
     let hint = format!(
-        "write `templates/cluster/applicationset.yaml.hbs`, which makes an Application for each of `addons` out of `{OUTPUT}/{{{{cluster.name}}}}/<add-on>`; \
+        "write `templates/cluster/applicationset.yaml.hbs`, which makes an Application for each of `addons` out of `{APPLICATIONS}/{{{{cluster.name}}}}/<add-on>`; \
          if something outside this repository deploys them, {ANSWER}"
     );
     Finding::new(&[], message).hint(hint).on(Part::ClusterTemplates)

@@ -3,7 +3,7 @@
 use crate::argo;
 use crate::checks::{Document, DocumentKind, NameUse, Named, Names, ServiceName};
 use crate::key_path::{Step, owned};
-use crate::snapshot::OUTPUT;
+use crate::root::APPLICATIONS;
 use crate::tree::{Below, Visit, walk};
 use crate::yaml::{Map, Value};
 
@@ -45,7 +45,7 @@ impl<'v> Gather<'v> {
         let namespace = match document.kind {
             DocumentKind::Object if kind.starts_with("Cluster") => None,
             DocumentKind::Object => written.or(own_namespace),
-            DocumentKind::Values => own_namespace,
+            DocumentKind::Values | DocumentKind::Other => own_namespace,
         };
         // A policy holds patterns of what others write, and the cluster's own files land on its hub.
         let version = document.value.text_at(&["apiVersion"]).unwrap_or_default();
@@ -86,8 +86,8 @@ impl<'v> Gather<'v> {
 
     fn text(&mut self, path: &[Step<&str>], text: &str) {
         // Most texts have no slash, and to find that out costs next to nothing.
-        let is_path = text.len() > OUTPUT.len() && memchr::memchr(b'/', text.as_bytes()).is_some();
-        if self.is_deploying && is_path && text.contains(OUTPUT) {
+        let is_path = text.len() > APPLICATIONS.len() && memchr::memchr(b'/', text.as_bytes()).is_some();
+        if self.is_deploying && is_path && text.contains(APPLICATIONS) {
             self.names.provided.extend(folders(text));
         }
         if self.is_judged {

@@ -4,7 +4,7 @@
 use crate::argo::{self, applications};
 use crate::catalog::{Addon, Service, StorageClasses};
 use crate::checks::{Document, Provided, ProvidedService};
-use crate::snapshot::OUTPUT;
+use crate::root::APPLICATIONS;
 use crate::tree::{Below, walk};
 use crate::yaml::{Map, Value};
 
@@ -138,7 +138,7 @@ fn of_argo(document: &Document<'_>) -> Vec<Provided> {
 /// Adds the texts of a value that name a rendered folder.
 fn add_texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
     walk(value, &mut |visit| {
-        found.extend(visit.value.as_str().filter(|text| text.contains(OUTPUT)));
+        found.extend(visit.value.as_str().filter(|text| text.contains(APPLICATIONS)));
         Below::Enter
     });
 }
@@ -146,7 +146,7 @@ fn add_texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
 /// Returns the rendered folders of add-ons that a text names: `argocd-apps/<cluster>/<add-on>`, or a pattern of both.
 pub(super) fn folders(text: &str) -> impl Iterator<Item = Provided> {
     let is_end = |c: char| c.is_whitespace() || "\"',;:".contains(c);
-    text.match_indices(OUTPUT).filter_map(move |(at, found)| {
+    text.match_indices(APPLICATIONS).filter_map(move |(at, found)| {
         let rest = text[at + found.len()..].strip_prefix('/')?;
         let mut parts = rest.split(is_end).next()?.split('/').filter(|part| !part.is_empty());
         let cluster = parts.next()?;

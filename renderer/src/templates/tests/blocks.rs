@@ -130,11 +130,14 @@ fn the_addon_at_hand_is_found_from_inside_blocks() {
     let source = TemplateSource { file: file.clone(), text: text.into() };
     let templates = Templates::compile(vec![source], vec![], Texts::new()).unwrap();
     let scope = Scope::new(facts());
-    let rendered = templates.render(Expand { template: &file, scope: &scope, addon: Some(1) }).unwrap();
+    let rendered =
+        templates.render(Expand { template: &file, scope: &scope, addon: Some(1), machine: None }).unwrap();
     assert_eq!(rendered[0].to_json(), json!({"a": "loki", "b": ["1.10", "1.10"]}));
     let misspelt = TemplateSource { file: file.clone(), text: "a: {{addon.setings.x}}".into() };
     let templates = Templates::compile(vec![misspelt], vec![], Texts::new()).unwrap();
-    let problems = templates.render(Expand { template: &file, scope: &scope, addon: Some(1) }).unwrap_err();
+    let problems = templates
+        .render(Expand { template: &file, scope: &scope, addon: Some(1), machine: None })
+        .unwrap_err();
     insta::assert_snapshot!(told(&problems), @"
     t.hbs:1:4: unknown value `addon.setings.x`: `addon` has no `setings`
       hint: did you mean `addon.settings`?

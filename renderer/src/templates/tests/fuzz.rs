@@ -113,7 +113,7 @@ fn by_handlebars(
 fn check(template: &str) -> Result<(), TestCaseError> {
     let Ok(world) = World::compile(template, &PARTIALS) else { return Ok(()) };
     let scope = Scope::new(facts());
-    let expand = Expand { template: &world.file, scope: &scope, addon: None };
+    let expand = Expand { template: &world.file, scope: &scope, addon: None, machine: None };
     let first = world.templates.render(expand);
     prop_assert_eq!(&world.templates.render(expand), &first, "a second rendering differs");
     let unmarked = by_handlebars(template, |_, text, _| text.to_owned());

@@ -24,7 +24,7 @@ fn scopes() -> Vec<Scope<'static>> {
 }
 
 fn all(templates: &Templates, files: &[RepoPath], scopes: &[Scope]) -> Vec<Result<Vec<Value>, Vec<Problem>>> {
-    let expand = |scope, template| templates.render(Expand { template, scope, addon: None });
+    let expand = |scope, template| templates.render(Expand { template, scope, addon: None, machine: None });
     scopes.iter().flat_map(|scope| files.iter().map(move |file| expand(scope, file))).collect()
 }
 

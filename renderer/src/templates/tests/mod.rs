@@ -53,7 +53,7 @@ impl World {
 
     fn render(&self, facts: &Json) -> Result<Vec<Value>, Vec<Problem>> {
         let scope = Scope::new(facts.clone());
-        self.templates.render(Expand { template: &self.file, scope: &scope, addon: None })
+        self.templates.render(Expand { template: &self.file, scope: &scope, addon: None, machine: None })
     }
 }
 

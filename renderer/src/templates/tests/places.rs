@@ -64,7 +64,7 @@ fn a_backslash_before_braces_is_counted() {
     let template = r"a: {x: '\{{ b }}', y: '\{{ c', z: v}";
     let world = World::compile(template, &[]).unwrap();
     let scope = Scope::new(facts());
-    let expand = Expand { template: &world.file, scope: &scope, addon: None };
+    let expand = Expand { template: &world.file, scope: &scope, addon: None, machine: None };
     for (key, place) in [("x", "t.hbs:1:8"), ("y", "t.hbs:1:23"), ("z", "t.hbs:1:35")] {
         let path = ["a", key].map(|key| Step::Key(key.to_owned()));
         let lines = world.templates.origin(expand, 0, &path).unwrap();
@@ -117,7 +117,7 @@ fn every_value_knows_where_it_was_written() {
         "a:\n  {{> meta cluster}}\n  more: \"{{hub.name}}-{{cluster.count}}\"\n  list: {{addons}}\n";
     let world = World::compile(template, &partials).unwrap();
     let scope = Scope::new(facts());
-    let expand = Expand { template: &world.file, scope: &scope, addon: None };
+    let expand = Expand { template: &world.file, scope: &scope, addon: None, machine: None };
     let origin = |path: &[&str]| {
         let steps: Vec<_> = path.iter().map(|key| Step::Key((*key).to_owned())).collect();
         match world.templates.origin(expand, 0, &steps) {

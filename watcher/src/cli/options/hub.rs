@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use renderer::snapshot::OUTPUT;
+use renderer::root::APPLICATIONS;
 
 use crate::argocd::DesiredFleet;
 use crate::cluster::Client;
@@ -48,7 +48,7 @@ impl HubArgs {
         };
         let fleet = live::desired(upstream.repository(), revision)?;
         if fleet.hubs.iter().all(|hub| hub.applications.is_empty()) {
-            let message = format!("there are no Applications below `{OUTPUT}` at {}", revision.short());
+            let message = format!("there are no Applications below `{APPLICATIONS}` at {}", revision.short());
             return Err(CommandError::usage(
                 message,
                 "name a revision after the first rendered files were merged",

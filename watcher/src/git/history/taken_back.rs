@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use renderer::path::RepoPath;
-use renderer::snapshot::{OUTPUT, SourceId};
+use renderer::snapshot::SourceId;
 
 use super::log::FilesChanged;
 use crate::git::error::GitError;
@@ -13,7 +13,7 @@ use crate::git::objects::repository::Repository;
 use crate::git::objects::revision::Revision;
 
 impl Repository {
-    /// Returns whether `paths`, all below the output folder, are the same in two commits.
+    /// Returns whether `paths`, all rendered, are the same in two commits.
     pub fn has_same_files<'p>(
         &self,
         one: Revision,
@@ -59,7 +59,7 @@ impl Repository {
     }
 
     fn output_differences(&self, old: Revision, new: Revision) -> Result<Vec<Difference>, GitError> {
-        let mut found = self.differences_below(OUTPUT, old, new)?;
+        let mut found = self.rendered_differences(old, new)?;
         found.retain(Difference::is_of_content);
         Ok(found)
     }

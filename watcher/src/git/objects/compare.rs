@@ -6,6 +6,7 @@ use std::sync::Arc;
 use git2::{ObjectType, Oid};
 use rayon::prelude::*;
 use renderer::path::RepoPath;
+use renderer::root::Root;
 
 use super::differences::Entry;
 use super::object::hash;
@@ -18,7 +19,7 @@ use crate::git::error::{Fault, GitError};
 /// A folder of rendered files, for instance one cluster's.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputFolder<'a> {
-    /// The folder, directly below the root.
+    /// The folder: that of a cluster in its root, or the root of the whole fleet.
     pub path: &'a RepoPath,
     /// What identifies the content: equal digests mean equal files.
     pub digest: [u8; 32],
@@ -49,20 +50,22 @@ const MAX_PUBLISHED_ENTRIES: usize = 1_000_000;
 const REMEMBERED_FOLDERS: usize = 20_000;
 
 impl Repository {
-    /// Returns the files that differ between `folders` and what `base` has below `root`, sorted by path. Any
-    /// other folder there is deleted.
+    /// Returns the files that differ between the `folders` of a root and what `base` has there, sorted by path. Any
+    /// other folder of that root is deleted.
     ///
     /// `files_of` lists the files of a folder by its place in the list, and is asked only for those whose
     /// content is not known to stand in `base`.
     pub fn compare(
         &self,
         base: Revision,
-        root: &RepoPath,
+        root: Root,
         folders: &[OutputFolder<'_>],
         files_of: impl Fn(usize) -> OutputFiles + Sync,
         memo: &mut FolderMemo,
     ) -> Result<Vec<FileDelta>, GitError> {
-        let mut published = self.published(base, root)?;
+        let (above, only) = root.above();
+        let mut published = self.published(base, &above)?;
+        published.retain(|name, _| only.is_none_or(|only| only == name));
         let mut unknown = Vec::new();
         for (index, folder) in folders.iter().enumerate() {
             let tree = published.remove(folder.path.file_name());
@@ -85,7 +88,7 @@ impl Repository {
         }
         // What is left has no owner.
         for (name, tree) in published {
-            let path = self.usable(&format!("{root}/{name}"))?;
+            let path = self.usable(&format!("{above}/{name}"))?;
             deltas.extend(self.files_below(&path, tree, &mut unseen)?.into_iter().map(deletion));
         }
         deltas.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -278,18 +281,18 @@ mod tests {
         list.iter().map(|(file, content)| (path(file), content.as_bytes().into())).collect()
     }
 
-    /// Compares what is below `out` with folders, given by name, digest and files.
+    /// Compares what is below `argocd-apps` with folders, given by name, digest and files.
     fn compare(
         scene: &Scene,
         base: Revision,
         folders: &[(&str, u8, &OutputFiles)],
         memo: &mut FolderMemo,
     ) -> Result<Vec<FileDelta>, GitError> {
-        let paths: Vec<_> = folders.iter().map(|(name, ..)| path(&format!("out/{name}"))).collect();
+        let paths: Vec<_> = folders.iter().map(|(name, ..)| path(&format!("argocd-apps/{name}"))).collect();
         let given = paths.iter().zip(folders);
         let given: Vec<_> =
             given.map(|(path, (_, digest, _))| OutputFolder { path, digest: [*digest; 32] }).collect();
-        scene.repository().compare(base, &path("out"), &given, |at| folders[at].2.clone(), memo)
+        scene.repository().compare(base, Root::Applications, &given, |at| folders[at].2.clone(), memo)
     }
 
     fn told(deltas: &[FileDelta]) -> Vec<String> {
@@ -302,18 +305,18 @@ mod tests {
     }
 
     const START: &[(&str, &str)] = &[
-        ("out/README.md", "kept"),
-        ("out/app/a.yaml", "a"),
-        ("out/app/x/b.yaml", "b"),
-        ("out/old/c.yaml", "c"),
+        ("argocd-apps/README.md", "kept"),
+        ("argocd-apps/app/a.yaml", "a"),
+        ("argocd-apps/app/x/b.yaml", "b"),
+        ("argocd-apps/old/c.yaml", "c"),
     ];
 
     #[test]
     fn equal_files_are_no_change() {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", START);
-        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
-        let old = files(&[("out/old/c.yaml", "c")]);
+        let app = files(&[("argocd-apps/app/a.yaml", "a"), ("argocd-apps/app/x/b.yaml", "b")]);
+        let old = files(&[("argocd-apps/old/c.yaml", "c")]);
         let memo = &mut FolderMemo::default();
         for _ in 0..2 {
             let deltas = compare(&scene, base, &[("app", 1, &app), ("old", 2, &old)], memo).unwrap();
@@ -325,61 +328,78 @@ mod tests {
     fn created_updated_and_deleted_files_are_found_and_folders_without_an_owner_go() {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", START);
-        let app = files(&[("out/app/a.yaml", "A"), ("out/app/new.yaml", "n")]);
-        let fresh = files(&[("out/fresh/f.yaml", "f")]);
+        let app = files(&[("argocd-apps/app/a.yaml", "A"), ("argocd-apps/app/new.yaml", "n")]);
+        let fresh = files(&[("argocd-apps/fresh/f.yaml", "f")]);
         let folders = [("app", 1, &app), ("fresh", 2, &fresh)];
         let deltas = compare(&scene, base, &folders, &mut FolderMemo::default()).unwrap();
         assert_eq!(
             told(&deltas),
             [
-                "~ out/app/a.yaml",
-                "+ out/app/new.yaml",
-                "- out/app/x/b.yaml",
-                "+ out/fresh/f.yaml",
-                "- out/old/c.yaml"
+                "~ argocd-apps/app/a.yaml",
+                "+ argocd-apps/app/new.yaml",
+                "- argocd-apps/app/x/b.yaml",
+                "+ argocd-apps/fresh/f.yaml",
+                "- argocd-apps/old/c.yaml"
             ]
         );
         assert_eq!(scene.repository().read_blob(deltas[0].old.unwrap().id).unwrap().as_ref(), b"a");
     }
 
     #[test]
+    fn what_people_keep_beside_the_files_of_the_fleet_stays() {
+        let scene = Scene::bare();
+        let base =
+            scene.commit("main", "start", &[("infra/fleet/old", "o"), ("infra/terraform/main.tf", "t")]);
+        let compare = |root, folders: &[OutputFolder<'_>]| {
+            let made = |_| files(&[("infra/fleet/hosts", "h")]);
+            let memo = &mut FolderMemo::default();
+            told(&scene.repository().compare(base, root, folders, made, memo).unwrap())
+        };
+        let path = path("infra/fleet");
+        let folder = OutputFolder { path: &path, digest: [1; 32] };
+        assert_eq!(compare(Root::Fleet, &[folder]), ["+ infra/fleet/hosts", "- infra/fleet/old"]);
+        assert_eq!(compare(Root::Fleet, &[]), ["- infra/fleet/old"]);
+        assert_eq!(compare(Root::Machines, &[]), [""; 0]);
+    }
+
+    #[test]
     fn a_folder_whose_files_are_all_gone_is_deleted() {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", START);
-        let (none, old) = (OutputFiles::new(), files(&[("out/old/c.yaml", "c")]));
+        let (none, old) = (OutputFiles::new(), files(&[("argocd-apps/old/c.yaml", "c")]));
         let folders = [("app", 1, &none), ("old", 2, &old)];
         let deltas = compare(&scene, base, &folders, &mut FolderMemo::default()).unwrap();
-        assert_eq!(told(&deltas), ["- out/app/a.yaml", "- out/app/x/b.yaml"]);
+        assert_eq!(told(&deltas), ["- argocd-apps/app/a.yaml", "- argocd-apps/app/x/b.yaml"]);
     }
 
     #[test]
     fn a_base_without_the_output_folder_gets_everything() {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", &[("README.md", "hi")]);
-        let app = files(&[("out/app/a.yaml", "a")]);
+        let app = files(&[("argocd-apps/app/a.yaml", "a")]);
         let deltas = compare(&scene, base, &[("app", 1, &app)], &mut FolderMemo::default()).unwrap();
-        assert_eq!(told(&deltas), ["+ out/app/a.yaml"]);
+        assert_eq!(told(&deltas), ["+ argocd-apps/app/a.yaml"]);
     }
 
     #[test]
     fn a_remembered_folder_is_compared_without_looking_at_its_files() {
         let scene = Scene::bare();
         let base = scene.commit("main", "start", START);
-        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
-        let (other, old) = (OutputFiles::new(), files(&[("out/old/c.yaml", "c")]));
+        let app = files(&[("argocd-apps/app/a.yaml", "a"), ("argocd-apps/app/x/b.yaml", "b")]);
+        let (other, old) = (OutputFiles::new(), files(&[("argocd-apps/old/c.yaml", "c")]));
         let memo = &mut FolderMemo::default();
         compare(&scene, base, &[("app", 1, &app), ("old", 9, &old)], memo).unwrap();
         // The digest promises the same files, so the files themselves are not looked at.
         let same = compare(&scene, base, &[("app", 1, &other), ("old", 9, &old)], memo).unwrap();
         assert_eq!(same, []);
-        let (known, unknown) = (path("out/app"), path("out/old"));
+        let (known, unknown) = (path("argocd-apps/app"), path("argocd-apps/old"));
         let folders = [&known, &unknown].map(|path| OutputFolder { path, digest: [1; 32] });
         let asked = std::sync::Mutex::new(Vec::new());
         let files_of = |at| {
             asked.lock().unwrap().push(at);
             old.clone()
         };
-        scene.repository().compare(base, &path("out"), &folders, files_of, memo).unwrap();
+        scene.repository().compare(base, Root::Applications, &folders, files_of, memo).unwrap();
         assert_eq!(asked.into_inner().unwrap(), [1]);
         let emptied = compare(&scene, base, &[("app", 2, &other), ("old", 9, &old)], memo).unwrap();
         assert_eq!(emptied.len(), 2);
@@ -388,14 +408,14 @@ mod tests {
     #[test]
     fn a_published_file_with_another_mode_is_written_again() {
         let scene = Scene::with_working_tree();
-        scene.write("out/app/a.yaml", "a");
+        scene.write("argocd-apps/app/a.yaml", "a");
         scene.git(&["add", "-A"]);
-        scene.git(&["update-index", "--chmod=+x", "out/app/a.yaml"]);
+        scene.git(&["update-index", "--chmod=+x", "argocd-apps/app/a.yaml"]);
         scene.git(&["commit", "-qm", "start"]);
-        let app = files(&[("out/app/a.yaml", "a")]);
+        let app = files(&[("argocd-apps/app/a.yaml", "a")]);
         let base = scene.tip("main");
         let deltas = compare(&scene, base, &[("app", 1, &app)], &mut FolderMemo::default()).unwrap();
-        assert_eq!(told(&deltas), ["~ out/app/a.yaml"]);
+        assert_eq!(told(&deltas), ["~ argocd-apps/app/a.yaml"]);
     }
 
     #[test]
@@ -403,15 +423,15 @@ mod tests {
         let scene = Scene::with_working_tree();
         scene.commit("main", "start", START);
         let id = "0123456789abcdef0123456789abcdef01234567";
-        for path in ["out/app/module", "out/other/module"] {
+        for path in ["argocd-apps/app/module", "argocd-apps/other/module"] {
             scene.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{id},{path}")]);
         }
         scene.git(&["commit", "-qm", "add a submodule"]);
-        let app = files(&[("out/app/a.yaml", "a"), ("out/app/x/b.yaml", "b")]);
-        let old = files(&[("out/old/c.yaml", "c")]);
+        let app = files(&[("argocd-apps/app/a.yaml", "a"), ("argocd-apps/app/x/b.yaml", "b")]);
+        let old = files(&[("argocd-apps/old/c.yaml", "c")]);
         let folders = [("app", 1, &app), ("old", 2, &old)];
         let deltas = compare(&scene, scene.tip("main"), &folders, &mut FolderMemo::default()).unwrap();
-        assert_eq!(told(&deltas), ["- out/app/module", "- out/other/module"]);
+        assert_eq!(told(&deltas), ["- argocd-apps/app/module", "- argocd-apps/other/module"]);
         let repository = scene.repository();
         let shown = repository.published_files(1_000, 1_000).read(deltas[0].old.unwrap()).unwrap();
         assert_eq!(shown.as_ref(), format!("Subproject commit {id}\n").as_bytes());
@@ -421,10 +441,10 @@ mod tests {
     fn what_stands_where_a_folder_belongs_is_named_and_not_replaced() {
         let id = "0123456789abcdef0123456789abcdef01234567";
         for (entry, shown) in [
-            (format!("160000,{id},out"), "`out` is a submodule, not a folder"),
-            (format!("160000,{id},out/app"), "`out/app` is a submodule, not a folder"),
-            (format!("120000,{id},out/app"), "`out/app` is a symbolic link, not a folder"),
-            (format!("100644,{id},out/app"), "`out/app` is a file, not a folder"),
+            (format!("160000,{id},argocd-apps"), "`argocd-apps` is a submodule, not a folder"),
+            (format!("160000,{id},argocd-apps/app"), "`argocd-apps/app` is a submodule, not a folder"),
+            (format!("120000,{id},argocd-apps/app"), "`argocd-apps/app` is a symbolic link, not a folder"),
+            (format!("100644,{id},argocd-apps/app"), "`argocd-apps/app` is a file, not a folder"),
         ] {
             let scene = Scene::with_working_tree();
             scene.commit("main", "start", &[("README.md", "hi")]);
@@ -432,7 +452,7 @@ mod tests {
             let tree = scene.git(&["write-tree", "--missing-ok"]);
             let commit = scene.git(&["commit-tree", &tree, "-m", "x"]);
             scene.git(&["update-ref", "refs/heads/main", &commit]);
-            let app = files(&[("out/app/a.yaml", "a")]);
+            let app = files(&[("argocd-apps/app/a.yaml", "a")]);
             let memo = &mut FolderMemo::default();
             let error = compare(&scene, scene.tip("main"), &[("app", 1, &app)], memo).unwrap_err();
             assert_eq!(error.fault.to_string(), shown);
@@ -444,17 +464,21 @@ mod tests {
     fn a_published_file_of_any_size_costs_no_more_than_is_shown() {
         let scene = Scene::bare();
         let (large, small) = ("x".repeat(2_000), "y".repeat(600));
-        let tip =
-            scene.commit("main", "start", &[("out/a", &large), ("out/b", &small), ("out/c", &small[1..])]);
+        let tip = scene.commit(
+            "main",
+            "start",
+            &[("argocd-apps/a", &large), ("argocd-apps/b", &small), ("argocd-apps/c", &small[1..])],
+        );
         let repository = scene.repository();
         let id = |path: &str| {
             let id = scene.git(&["rev-parse", &format!("{tip}:{path}")]);
             Entry { id: blob_id(Oid::from_str(&id).unwrap()), mode: REGULAR_FILE }
         };
         let mut files = repository.published_files(1_000, 1_100);
-        assert_eq!(files.read(id("out/a")).unwrap().len(), 1_001, "one that is too large");
-        assert_eq!(files.read(id("out/b")).unwrap().as_ref(), small.as_bytes());
-        let (beyond, large) = (files.read(id("out/c")).unwrap(), files.read(id("out/a")).unwrap());
+        assert_eq!(files.read(id("argocd-apps/a")).unwrap().len(), 1_001, "one that is too large");
+        assert_eq!(files.read(id("argocd-apps/b")).unwrap().as_ref(), small.as_bytes());
+        let (beyond, large) =
+            (files.read(id("argocd-apps/c")).unwrap(), files.read(id("argocd-apps/a")).unwrap());
         assert!(Arc::ptr_eq(&beyond, &large), "what is too much costs nothing more");
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use git2::{ErrorCode, ObjectType, Oid, Tree, TreeEntry};
+use renderer::root::Root;
 use serde::{Deserialize, Serialize};
 
 use super::object;
@@ -74,8 +75,18 @@ impl fmt::Display for Entry {
 }
 
 impl Repository {
-    /// Returns what differs below `folder`, a name at the top, sorted by path. Where it is no folder, that itself
-    /// differs.
+    /// Returns which rendered files differ, sorted by path. Where something else stands in the place of a folder of
+    /// theirs, that itself differs.
+    pub fn rendered_differences(&self, old: Revision, new: Revision) -> Result<Vec<Difference>, GitError> {
+        let mut found = Vec::new();
+        for root in Root::ALL {
+            found.extend(self.differences_below(root.path(), old, new)?);
+        }
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    /// Returns what differs below `folder`, sorted by path. Where it is no folder, that itself differs.
     pub fn differences_below(
         &self,
         folder: &str,
@@ -85,27 +96,18 @@ impl Repository {
         let failed =
             || self.failed(format!("compare `{folder}` at `{}` with `{}`", old.short(), new.short()));
         let (old, new) = (self.tree_at(old)?, self.tree_at(new)?);
-        let mut found = self.trees_below(folder, &old, &new).map_err(failed())?;
-        let at_top = |tree: &Tree<'_>| Entry::of_tree(&tree.get_name(folder)?);
-        let (old, new) = (at_top(&old), at_top(&new));
+        let entries = [entry_in(&old, folder).map_err(failed())?, entry_in(&new, folder).map_err(failed())?];
+        let tree = |entry: &Option<TreeEntry<'_>>| {
+            entry.as_ref().filter(|entry| entry.kind() == Some(ObjectType::Tree)).map(TreeEntry::id)
+        };
+        let trees = self.trees(format!("{folder}/"), entries.each_ref().map(tree));
+        let mut found = trees.map_err(failed())?;
+        let [old, new] = entries.map(|entry| entry.as_ref().and_then(Entry::of_tree));
         if old != new {
             found.push(Difference { path: folder.to_owned(), old, new });
         }
         found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
-    }
-
-    fn trees_below(
-        &self,
-        folder: &str,
-        old: &Tree<'_>,
-        new: &Tree<'_>,
-    ) -> Result<Vec<Difference>, git2::Error> {
-        let below = |tree: &Tree<'_>| {
-            let entry = tree.get_name(folder).filter(|entry| entry.kind() == Some(ObjectType::Tree));
-            entry.map(|entry| entry.id())
-        };
-        self.trees(format!("{folder}/"), [below(old), below(new)])
     }
 
     /// Returns the paths that differ between two trees.
@@ -169,11 +171,16 @@ impl Repository {
         revision: Revision,
         path: &str,
     ) -> Result<Option<TreeEntry<'static>>, GitError> {
-        match self.tree_at(revision)?.get_path(path.as_ref()) {
-            Ok(entry) => Ok(Some(entry)),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(self.failed(format!("read `{path}` at `{}`", revision.short()))(error)),
-        }
+        let failed = self.failed(format!("read `{path}` at `{}`", revision.short()));
+        entry_in(&self.tree_at(revision)?, path).map_err(failed)
+    }
+}
+
+fn entry_in(tree: &Tree<'_>, path: &str) -> Result<Option<TreeEntry<'static>>, git2::Error> {
+    match tree.get_path(path.as_ref()) {
+        Ok(entry) => Ok(Some(entry)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

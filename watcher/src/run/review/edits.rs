@@ -1,4 +1,5 @@
-//! Edits of rendered files by hand: what a head holds below the output folder that its own inputs do not render.
+//! Edits of rendered files by hand: what a head holds in the folders of rendered files that its own inputs do not
+//! render.
 //!
 //! Argo CD applies what is merged there, by any author. What a head holds is compared with what its inputs
 //! render to, path by path, so that it makes no difference who committed it; with each edit stands the line
@@ -13,7 +14,7 @@ use renderer::path::RepoPath;
 use renderer::plan::{self, Facts, FileChange, FilePlan, Plan, Risk};
 use renderer::problem::{Place, Position};
 use renderer::render::{Rendered, RenderedFile};
-use renderer::snapshot::OUTPUT;
+use renderer::root::Root;
 
 use crate::git::{Difference, Entry, GitError, Repository};
 use crate::run::changes::{owner, published};
@@ -70,8 +71,8 @@ pub(super) fn find(
             continue;
         }
         let rendered = after.get(found.path.as_str()).copied();
-        if changes.len() < MAX_COMPARED {
-            changes.extend(change(repository, found, rendered)?);
+        if let Some(head) = head.filter(|_| changes.len() < MAX_COMPARED) {
+            changes.extend(change(repository, found, rendered, head)?);
         }
         let (path, entry) = (found.path.clone(), found.new);
         let what = match head {
@@ -102,15 +103,17 @@ fn files_of<'r>(
     rendered: Option<&'r Rendered>,
     differences: &[Difference],
 ) -> BTreeMap<&'r str, &'r RenderedFile> {
-    let folders: BTreeSet<&str> = differences.iter().filter_map(|found| folder(&found.path)).collect();
-    let clusters = rendered.into_iter().flat_map(|rendered| rendered.clusters.values());
-    let clusters = clusters.filter(|cluster| folders.contains(cluster.name.as_str()));
+    let Some(rendered) = rendered else { return BTreeMap::new() };
+    let paths = differences.iter().filter_map(|found| RepoPath::parse(&found.path).ok());
+    let owners: BTreeSet<_> = paths.filter_map(|path| Some(owner(&path, &rendered.inventory)?.0)).collect();
+    let clusters = owners.iter().filter_map(|name| rendered.clusters.get(name));
     clusters.flat_map(|cluster| cluster.iter_files()).map(|file| (file.path.as_str(), file)).collect()
 }
 
-/// Returns the folder right below the output folder that a path is in; nothing if it is the output folder itself.
+/// Returns the name of the cluster whose rendered files a path is among; nothing if that follows from no folder.
 pub(in crate::run) fn folder(path: &str) -> Option<&str> {
-    path.strip_prefix(OUTPUT)?.strip_prefix('/')?.split('/').next()
+    let (_, rest) = Root::of(path).filter(|(root, _)| *root != Root::Fleet)?;
+    rest.split('/').next().filter(|name| !name.is_empty())
 }
 
 /// Returns the change from what is rendered to what is there, if it is of a cluster and both can be read.
@@ -118,12 +121,10 @@ fn change(
     repository: &Repository,
     found: &Difference,
     rendered: Option<&RenderedFile>,
+    head: &Rendered,
 ) -> Result<Option<FileChange>, GitError> {
-    let Some((path, (cluster, addon))) =
-        RepoPath::parse(&found.path).ok().and_then(|path| Some((path.clone(), owner(&path)?)))
-    else {
-        return Ok(None);
-    };
+    let Ok(path) = RepoPath::parse(&found.path) else { return Ok(None) };
+    let Some((cluster, addon)) = owner(&path, &head.inventory) else { return Ok(None) };
     let new = match found.new.as_ref().map(Entry::blob) {
         None => None,
         Some(None) => return Ok(None),

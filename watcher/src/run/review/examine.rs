@@ -8,7 +8,6 @@ use renderer::path::ClusterName;
 use renderer::plan::{self, Facts, Plan};
 use renderer::problem::Problem;
 use renderer::render::Rendered;
-use renderer::snapshot::OUTPUT;
 
 use super::edits;
 use super::page::Page;
@@ -29,7 +28,7 @@ pub(in crate::run) fn examine(
     mut render: impl FnMut(Revision) -> Result<Side, GitError>,
 ) -> Result<Page, GitError> {
     let Subject { base, head } = question.subject;
-    let differences = repository.differences_below(OUTPUT, base, head)?;
+    let differences = repository.rendered_differences(base, head)?;
     if differences.is_empty() && repository.has_same_inputs(base, head)? {
         return Ok(Page::untouched());
     }

@@ -14,7 +14,8 @@ mod question;
 use std::collections::{BTreeMap, BTreeSet};
 
 use renderer::path::GroupName;
-use renderer::snapshot::{ENVIRONMENTS, OUTPUT, TEMPLATES};
+use renderer::root::Root;
+use renderer::snapshot::{ENVIRONMENTS, TEMPLATES};
 use tracing::{info, warn};
 
 use super::context::{BRANCH_PREFIX, Context, Settings, head_of, unless_lasting};
@@ -251,7 +252,7 @@ impl Reviewer<'_> {
             }
             Standing::Unrelated => Page::of_unrelated(&self.run.settings.base),
             Standing::Left(base) => {
-                let found = self.repository().differences_below(OUTPUT, base, head)?;
+                let found = self.repository().rendered_differences(base, head)?;
                 reported.folders = Some(folders(found.iter().map(|found| found.path.as_str())));
                 self.examine(Subject { head, base })?
             }
@@ -315,14 +316,14 @@ impl Reviewer<'_> {
     }
 }
 
-/// Returns the folders right below the output folder that paths are in; the output folder itself has the name of none.
+/// Returns the clusters whose rendered files paths lead to, by name; what belongs to none has the empty name.
 fn folders<'p>(paths: impl Iterator<Item = &'p str>) -> Folders {
-    let below = paths.filter(|path| is_in(path, OUTPUT));
+    let below = paths.filter(|path| Root::of(path).is_some());
     below.map(|path| edits::folder(path).unwrap_or_default().to_owned()).collect()
 }
 
 fn is_rendered_from_or_to(path: &str) -> bool {
-    [ENVIRONMENTS, TEMPLATES, OUTPUT].iter().any(|folder| is_in(path, folder))
+    Root::of(path).is_some() || [ENVIRONMENTS, TEMPLATES].iter().any(|folder| is_in(path, folder))
 }
 
 fn is_in(path: &str, folder: &str) -> bool {

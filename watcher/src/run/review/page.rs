@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use renderer::plan::{Plan, markdown, text};
 use renderer::plural::counted;
 use renderer::problem::Problem;
-use renderer::snapshot::OUTPUT;
+use renderer::root::APPLICATIONS;
 use renderer::visible::visible;
 use serde::{Deserialize, Serialize};
 
@@ -294,7 +294,7 @@ fn room(edits: &Edits) -> usize {
 fn edited(edits: &Edits, risks: Option<&str>) -> String {
     let mut text = format!(
         "### Rendered files are edited by hand\n\n\
-         **Argo CD applies what stands below `{OUTPUT}/`**, and these files are not what the inputs of this head render to. \
+         **Argo CD applies what stands below `{APPLICATIONS}/`**, and these files are not what the inputs of this head render to. \
          Take the edits back and change the lines that are named; or a maintainer who has read the edits sets the label \
          `{ACCEPT_LABEL}`, which counts until the next push.\n\n"
     );

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use renderer::path::RepoPath;
-use renderer::snapshot::OUTPUT;
 
 use crate::error::CommandError;
 use crate::forge::PullState;
@@ -77,7 +76,7 @@ pub(super) fn find(
     if !repository.has_same_inputs(named.before, named.after)? {
         return Ok(Found { changes: vec![named], pull });
     }
-    let rendered = repository.differences_below(OUTPUT, named.before, named.after)?;
+    let rendered = repository.rendered_differences(named.before, named.after)?;
     if rendered.is_empty() {
         let message = format!("`{}` changes neither inputs nor rendered files", named.after.short());
         return Err(CommandError::usage(message, "take it back with `git revert`"));
