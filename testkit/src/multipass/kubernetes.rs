@@ -280,6 +280,10 @@ fn in_made_up_cluster(cluster: &mut Cluster, arguments: &[&str]) -> Result<Answe
             }
             None => unknown(name),
         },
+        ["wait", node, "--for=condition=Ready", "--timeout", _] => match node.strip_prefix("node/") {
+            Some(name) if cluster.nodes.contains_key(name) => Answer::done(format!("{node} condition met\n")),
+            _ => unknown(node),
+        },
         ["delete", "node", name, "--ignore-not-found"] => match cluster.nodes.remove(name) {
             Some(_) => Answer::done(format!("node \"{name}\" deleted\n")),
             None => Answer::default(),

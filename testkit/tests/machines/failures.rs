@@ -4,10 +4,11 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::json;
 use testkit::multipass::Trouble;
 use testkit::real::wait_until;
 
-use crate::world::{Counts, World, has_terraform};
+use crate::world::{Counts, World, has_terraform, machine};
 
 /// What a test waits for at most.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -56,6 +57,38 @@ fn a_failure_or_a_kill_is_recovered_from_by_the_next_run() {
     fails_at(Trouble::Lost(8));
     fails_at(Trouble::Hanging(calls / 2));
     fails_at(Trouble::RefusedFrom(calls * 2 / 3));
+}
+
+#[test]
+fn a_kill_while_a_machine_is_resized_leaves_no_node_without_pods() {
+    if !has_terraform() {
+        return;
+    }
+    let resized = |world: &World| {
+        world.apply("app").unwrap();
+        let machines = json!([
+            machine("app", "control-plane", 1, "4Gi"),
+            machine("app", "control-plane", 2, "4Gi"),
+            machine("app", "worker", 1, "16Gi"),
+        ]);
+        world.render_machines("app", "192.168.64.30:6443", &machines);
+        world.host().calls.len()
+    };
+    let world = World::with_cluster(COUNTS);
+    let before = resized(&world);
+    world.apply("app").unwrap();
+    let calls = world.host().calls.split_off(before);
+    for step in ["drain", "stop", "set", "start", "uncordon"] {
+        let at = 1 + calls.iter().position(|call| call.iter().any(|word| word == step)).unwrap();
+        let world = World::with_cluster(COUNTS);
+        let before = resized(&world);
+        world.multipass.cause(Some(Trouble::Hanging(before + at))).unwrap();
+        kill_at_hang(&world);
+        world.multipass.cause(None).unwrap();
+        world.apply("app").unwrap();
+        world.assert_whole(COUNTS);
+        assert_eq!(world.host().instances["app-worker-1"].memory_bytes, 16 << 30);
+    }
 }
 
 /// Lets each call go wrong in turn.
