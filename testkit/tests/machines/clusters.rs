@@ -51,6 +51,37 @@ fn a_cluster_is_made_and_what_is_there_is_left_alone() {
 }
 
 #[test]
+fn the_shipped_machines_are_those_of_the_inventory() {
+    if !has_terraform() {
+        return;
+    }
+    let world = World::shipped();
+    let mut expected = Vec::new();
+    for (root, folder, module) in [
+        ("control", "clusters/control", "module.cluster.module.machines"),
+        ("app", "clusters/app", "module.cluster.module.machines"),
+        ("databases", "fleet", "module.databases.module.machines"),
+    ] {
+        world.terraform(root, &["init"]).unwrap();
+        world.terraform(root, &["apply", "-auto-approve", &format!("-target={module}")]).unwrap();
+        let inputs =
+            fs::read_to_string(world.path(&format!("infra/{folder}/terraform.tfvars.json"))).unwrap();
+        let inputs: Value = serde_json::from_str(&inputs).unwrap();
+        for machine in inputs["machines"].as_array().unwrap() {
+            let text = |key: &str| machine[key].as_str().unwrap().to_owned();
+            expected.push((text("name"), machine["cpus"].as_u64().unwrap(), text("memory"), text("disk")));
+        }
+    }
+    expected.sort();
+    let gibibytes = |bytes: u64| format!("{}Gi", bytes >> 30);
+    let host = world.host();
+    let made = host.instances.iter().map(|(name, instance)| {
+        (name.clone(), instance.cpus.into(), gibibytes(instance.memory_bytes), gibibytes(instance.disk_bytes))
+    });
+    assert_eq!(made.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn the_number_of_workers_is_one_edit() {
     if !has_terraform() {
         return;

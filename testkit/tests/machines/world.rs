@@ -42,12 +42,33 @@ pub fn has_terraform() -> bool {
 }
 
 impl World {
+    /// A world with what is rendered for the shipped platform.
+    pub fn shipped() -> Self {
+        let world = Self::of(&["terraform", "scripts", "clusters", "fleet"]);
+        for folder in ["clusters/control", "clusters/app", "fleet"] {
+            let inputs =
+                fs::read_to_string(world.path(&format!("infra/{folder}/terraform.tfvars.json"))).unwrap();
+            let inputs: Value = serde_json::from_str(&inputs).unwrap();
+            for machine in inputs["machines"].as_array().unwrap() {
+                let path = format!("infra/{folder}/{}", machine["cloud_init"].as_str().unwrap());
+                if !world.path(&path).exists() {
+                    world.write(&path, "#cloud-config\n{}\n");
+                }
+            }
+        }
+        world
+    }
+
     pub fn new() -> Self {
+        Self::of(&["terraform", "scripts"])
+    }
+
+    fn of(folders: &[&str]) -> Self {
         let multipass = Multipass::new(Path::new(env!("CARGO_BIN_EXE_multipass"))).unwrap();
         let top = tempfile::tempdir().unwrap();
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra");
         fs::create_dir(top.path().join("infra")).unwrap();
-        for folder in ["terraform", "scripts"] {
+        for folder in folders {
             let copied =
                 Command::new("cp").arg("-R").arg(shipped.join(folder)).arg(top.path().join("infra")).status();
             assert!(copied.unwrap().success());

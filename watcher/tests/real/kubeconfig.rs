@@ -40,7 +40,7 @@ fn kubectl_reaches_each_cluster_by_its_name() {
 }
 
 /// As kubeadm writes it, with the same names for every cluster.
-fn as_kubeadm_calls_it(server: &ApiServer) -> Value {
+pub fn as_kubeadm_calls_it(server: &ApiServer) -> Value {
     let cluster =
         json!({"server": server.client().url(), "certificate-authority-data": server.encoded_authority()});
     json!({

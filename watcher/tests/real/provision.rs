@@ -9,11 +9,12 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::multipass::Multipass;
-use testkit::real::{ApiServer, Helm, kubeconfig};
+use testkit::real::{ApiServer, Helm};
 
 use crate::case::case;
+use crate::kubeconfig::as_kubeadm_calls_it;
 use crate::repo::fleetwright;
 use crate::world::World;
 
@@ -23,10 +24,6 @@ const LONGEST: Duration = Duration::from_secs(6);
 /// In place of what needs a Vault, which is a stand-in here.
 const REGISTER: &str = "#!/usr/bin/env bash\n\
     if [[ $1 == register-cluster ]]; then exec kubectl --context control apply --filename \"$REGISTRATION\"; fi\n\
-    if [[ $1 == kubeconfig ]]; then\n\
-      own=$(mktemp) new=$(mktemp)\n\
-      sed \"s/\\\"kubernetes\\\"/\\\"$3\\\"/g\" >\"$own\" && KUBECONFIG=$own:$KUBECONFIG kubectl config view --flatten --raw >\"$new\" && exec mv \"$new\" \"$KUBECONFIG\"\n\
-    fi\n\
     exec \"$FLEETWRIGHT\" \"$@\"\n";
 
 /// A checkout of the small platform with its machines, and the programs that are called.
@@ -46,6 +43,7 @@ impl Checkout {
             assert!(copied.unwrap().success());
         }
         let checkout = Self { multipass: Multipass::new(&program()).unwrap(), world };
+        checkout.say_where_servers_are();
         checkout.describe("control", 3, 0, checkout.world.rig.control.server());
         checkout.describe("app", 1, 2, checkout.world.rig.app.server());
         checkout.world.repo.write("infra/fleet/terraform.tfvars.json", "{}");
@@ -55,6 +53,20 @@ impl Checkout {
             .repo
             .write(".git/test/registration.json", checkout.world.rig.registration().to_string());
         checkout
+    }
+
+    /// A context is of the server that the inventory names.
+    fn say_where_servers_are(&self) {
+        let (repo, rig) = (&self.world.repo, &self.world.rig);
+        for (cluster, server) in [("control", rig.control.server()), ("app", rig.app.server())] {
+            let (_, port) = server.client().url().rsplit_once(':').unwrap();
+            let path = format!("environments/{cluster}.yaml");
+            let facts = repo.read(&path);
+            repo.write(&path, format!("{facts}\napiServer: {{address: 127.0.0.1, port: {port}}}\n"));
+        }
+        let told = repo.run(&["render"]);
+        assert_eq!(told.code, 0, "{told}");
+        repo.commit("Say where API servers are");
     }
 
     /// Writes what is rendered for a cluster, and lets `kubeadm init` hand out the credentials of a server.
@@ -87,7 +99,7 @@ impl Checkout {
         let control_plane = "controlPlane: {certificateKey: '@CERTIFICATE_KEY@', localAPIEndpoint: {advertiseAddress: '@ADDRESS@'}}\n";
         self.world.repo.write(&format!("{folder}/kubeadm/join-worker.yaml"), &join);
         self.world.repo.write(&format!("{folder}/kubeadm/join-control-plane.yaml"), join + control_plane);
-        self.multipass.serve_cluster(endpoint, &as_of_kubeadm(server).to_string()).unwrap();
+        self.multipass.serve_cluster(endpoint, &as_kubeadm_calls_it(server).to_string()).unwrap();
     }
 
     fn write_program(&self, name: &str, content: &str) {
@@ -130,13 +142,6 @@ fn program() -> PathBuf {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     assert!(Command::new(env!("CARGO")).args(build).current_dir(top).status().unwrap().success());
     Path::new(&fleetwright()).with_file_name("multipass")
-}
-
-/// Returns the credentials of a server under the names that `kubeadm` gives in every cluster.
-fn as_of_kubeadm(server: &ApiServer) -> Value {
-    let text = kubeconfig(&[server]).to_string();
-    let name = format!("\"{}\"", server.name());
-    serde_json::from_str(&text.replace(&name, "\"kubernetes\"")).unwrap()
 }
 
 fn nodes(server: &ApiServer) -> Vec<String> {
