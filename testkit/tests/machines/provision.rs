@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::json;
+
 use crate::databases;
 use crate::world::{Counts, PASSWORD, World, has_terraform};
 
@@ -30,7 +32,11 @@ fn world() -> World {
     for path in ["control/argo-cd/values.yaml", "control/root.yaml", "app/root.yaml"] {
         world.write(&format!("argocd-apps/{path}"), "{}\n");
     }
-    world.write("infra/clusters/app/cni/network.yaml", "{}\n");
+    let chart = json!({
+        "name": "operator", "namespace": "network", "release": "pods", "repository": "https://network.example.com", "version": "v3.1.0",
+    });
+    world.write("infra/clusters/app/cni/chart.json", &serde_json::to_string_pretty(&chart).unwrap());
+    world.write("infra/clusters/app/cni/values.yaml", "{}\n");
     for program in ["kubectl", "helm", "fleetwright"] {
         let path = format!("bin/{program}");
         world.write(&path, STAND_IN);
@@ -97,13 +103,13 @@ fn everything_comes_from_nothing_in_order_and_again_nothing_changes() {
         "fleetwright kubeconfig merge control",
         "helm --kube-context control upgrade --install argocd argo-cd --repo https://charts.example.com --version 10.1.1",
         "kubectl --context control apply --filename argocd-apps/control/root.yaml",
-        "kubectl --context app apply --server-side --force-conflicts --filename infra/clusters/app/cni/network.yaml",
+        "helm --kube-context app upgrade --install pods operator --repo https://network.example.com --version v3.1.0",
         "fleetwright register-cluster app",
         "fleetwright wait --context control",
     ];
     let at = order.map(|line| called.find(line).unwrap_or_else(|| panic!("no `{line}` in {called}")));
     assert!(at.is_sorted(), "{called}");
-    assert!(!called.contains("helm --kube-context app"), "{called}");
+    assert!(!called.contains("helm --kube-context app upgrade --install argocd"), "{called}");
 
     let before = world.host().calls;
     succeeds(&world);
