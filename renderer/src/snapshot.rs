@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::path::RepoPath;
-pub use crate::root::APPLICATIONS as OUTPUT;
 
 /// The folder with facts about each cluster.
 pub const ENVIRONMENTS: &str = "environments";

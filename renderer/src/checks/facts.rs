@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::argo::IN_CLUSTER;
 use crate::inventory::{Cluster, Inventory, key};
@@ -88,11 +87,11 @@ fn pool_problem(inventory: &Inventory, cluster: &Cluster, name: &str, address: A
 }
 
 /// A stretch of addresses that some fact claims.
-struct Claim<'a> {
-    span: Span,
-    what: &'static str,
-    network: &'a dyn fmt::Display,
-    cluster: &'a Cluster,
+pub(super) struct Claim<'a> {
+    pub span: Span,
+    pub what: &'static str,
+    pub network: &'a dyn fmt::Display,
+    pub cluster: &'a Cluster,
     /// The fact, and the place in its list if it is one.
     path: [Step; 3],
 }
@@ -103,11 +102,16 @@ impl Claim<'_> {
     }
 }
 
+/// Returns what all clusters claim, in the order of the first addresses.
+pub(super) fn all_claims(inventory: &Inventory) -> Vec<Claim<'_>> {
+    let mut claims: Vec<_> = inventory.clusters.values().flat_map(|cluster| claims(cluster)).collect();
+    claims.sort_by_key(|claim| (claim.span, &*claim.cluster.file, claim.what));
+    claims
+}
+
 /// Pod networks, service networks and pools must be disjoint over the fleet: clusters of one mesh route to each other.
 pub(super) fn networks_are_disjoint(inventory: &Inventory) -> Vec<Problem> {
-    let mut claims: Vec<Claim<'_>> =
-        inventory.clusters.values().flat_map(|cluster| claims(cluster)).collect();
-    claims.sort_by_key(|claim| (claim.span, &*claim.cluster.file, claim.what));
+    let claims = all_claims(inventory);
     let mut problems = BTreeMap::new();
     let families = inventory.clusters.values().flat_map(|cluster| one_network_each(cluster));
     problems.extend(families.map(|(place, problem)| ([place.clone(), place], problem)));
@@ -199,31 +203,4 @@ pub(super) fn names_are_not_reserved(inventory: &Inventory) -> Vec<Problem> {
         Problem::in_whole_file(&cluster.file, message).hint("rename the file")
     });
     problems.collect()
-}
-
-pub(super) fn machines_stand_apart(inventory: &Inventory) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut seen: BTreeMap<Address, &str> = BTreeMap::new();
-    for (name, machine) in &inventory.fleet.facts.machines {
-        let address = machine.address;
-        let place = inventory.fleet.origin.place(&[key("machines"), key(name), key("address")]);
-        if let Some(claim) = claim_on(inventory, address.ip()) {
-            let message = format!(
-                "machine `{name}` has address `{address}`, which lies in the {} `{}` of `{}`",
-                claim.what, claim.network, claim.cluster.name
-            );
-            let hint = "give it an address outside every pool and every cluster's networks";
-            problems.push(Problem::at(place.clone(), message).hint(hint));
-        }
-        if let Some(other) = seen.insert(address, name) {
-            let message = format!("machines `{other}` and `{name}` have the same address `{address}`");
-            problems.push(Problem::at(place, message).hint("give each machine its own address"));
-        }
-    }
-    problems
-}
-
-fn claim_on(inventory: &Inventory, address: IpAddr) -> Option<Claim<'_>> {
-    let mut claims = inventory.clusters.values().flat_map(|cluster| claims(cluster));
-    claims.find(|claim| claim.span.contains(address))
 }

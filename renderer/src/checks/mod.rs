@@ -16,6 +16,7 @@ mod footprint;
 mod groups;
 mod interfaces;
 mod live;
+mod machines;
 mod names;
 mod placement;
 mod readers;
@@ -68,7 +69,7 @@ pub const FACT_CHECKS: &[Check<FactCheck>] = &[
     Check { name: "fleet", run: facts::fleet_is_not_empty },
     Check { name: "addresses", run: facts::addresses_fit_their_pools },
     Check { name: "networks", run: facts::networks_are_disjoint },
-    Check { name: "machines", run: facts::machines_stand_apart },
+    Check { name: "machines", run: machines::machines_stand_apart },
     Check { name: "reserved", run: facts::names_are_not_reserved },
     Check { name: "groups", run: groups::each_cluster_is_in_one },
 ];
@@ -81,6 +82,7 @@ pub const PLACEMENT_CHECKS: &[Check<PlacementCheck>] = &[
     Check { name: "charts", run: documents::keys::charts_are_locked },
     Check { name: "mirror", run: placement::chart_exceptions_are_used },
     Check { name: "placement", run: placement::placement_labels_exist },
+    Check { name: "workloads", run: machines::workloads_have_machines },
     Check { name: "interfaces", run: interfaces::descriptions_fit },
     Check { name: "verify", run: live::live_checks_can_be_asked },
     Check { name: "unread", run: placement::facts_are_read },

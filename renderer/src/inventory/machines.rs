@@ -1,6 +1,7 @@
 //! The machines of clusters, and those outside: facts about them, and the nodes that follow.
 
 use std::borrow::Cow;
+use std::iter::Sum;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use derive_more::Display;
@@ -231,6 +232,56 @@ impl MachineGroup {
     fn node_addresses(&self) -> impl Iterator<Item = Address> {
         let all = self.addresses.iter().flatten().flat_map(NodeAddresses::each);
         all.take(self.count as usize)
+    }
+}
+
+/// What machines take together, as far as it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// How many machines there are.
+    pub machines: usize,
+    /// Their processors.
+    pub cpus: usize,
+    /// Their memory.
+    pub memory_mebibytes: u64,
+    /// Their disks.
+    pub disk_mebibytes: u64,
+}
+
+impl Node {
+    /// Returns what the machine takes.
+    #[must_use]
+    pub fn resources(&self) -> Resources {
+        resources(self.size.cpus, self.size.memory.as_ref(), self.size.disk.as_ref())
+    }
+}
+
+impl Machine {
+    /// Returns what the machine takes, if it is made from these facts.
+    #[must_use]
+    pub fn resources(&self) -> Option<Resources> {
+        self.engine.map(|_| resources(self.cpus, self.memory.as_ref(), self.disk.as_ref()))
+    }
+}
+
+fn resources(cpus: Option<NonZeroU32>, memory: Option<&Quantity>, disk: Option<&Quantity>) -> Resources {
+    Resources {
+        machines: 1,
+        cpus: cpus.map_or(0, |cpus| cpus.get() as usize),
+        memory_mebibytes: memory.map_or(0, Quantity::mebibytes),
+        disk_mebibytes: disk.map_or(0, Quantity::mebibytes),
+    }
+}
+
+impl Sum for Resources {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |one, other| Self {
+            machines: one.machines + other.machines,
+            cpus: one.cpus + other.cpus,
+            memory_mebibytes: one.memory_mebibytes + other.memory_mebibytes,
+            disk_mebibytes: one.disk_mebibytes + other.disk_mebibytes,
+        })
     }
 }
 

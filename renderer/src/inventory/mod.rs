@@ -35,7 +35,9 @@ pub use facts::{
 pub use files::{FLEET_FILE, MAX_CLUSTER_WEIGHT, MAX_FILE_BYTES};
 pub(crate) use files::{own_cluster, parse_file};
 pub use groups::{ClusterChoice, Group, Groups, Soak};
-pub use machines::{ClusterMachines, Engine, Kubernetes, Machine, MachineGroup, Node, NodeRole, Quantity};
+pub use machines::{
+    ClusterMachines, Engine, Kubernetes, Machine, MachineGroup, Node, NodeRole, Quantity, Resources,
+};
 pub use model::{Cluster, Fleet, Inventory};
 pub use own::OwnFacts;
 pub use role::Role;

@@ -38,7 +38,19 @@ pub(crate) fn is_reference(text: &str) -> bool {
         .strip_prefix('$')
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{(".contains(c)))
         && !is_hash(text);
-    is_variable || REFERENCE_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || is_file(text)
+    is_variable
+        || is_marker(text)
+        || REFERENCE_BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
+        || is_file(text)
+}
+
+/// Returns whether a text is a place that a script fills in: `@TOKEN@`.
+fn is_marker(text: &str) -> bool {
+    let name = text.strip_prefix('@').and_then(|rest| rest.strip_suffix('@'));
+    name.is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+    })
 }
 
 /// Returns whether a text names a file by its ending: `tls.key`, `certs/server.pem`.

@@ -20,7 +20,7 @@ use crate::problem::{Fault, Place, Position, hint_at_near};
 use super::functions::{self, FILE, FUNCTIONS};
 use super::helpers::{BLOCK_HELPERS, INSERT, PARTIAL, VALUE};
 use super::partials::PartialCall;
-use super::source::{Compiled, SourceKind, SourceText, TEXTS, TemplateLine, TemplateSource, Texts};
+use super::source::{Compiled, LISTS, SourceKind, SourceText, TEXTS, TemplateLine, TemplateSource, Texts};
 use super::syntax::{LineIndex, PathText, Scan, Tag, TagKind};
 
 /// What a source calls.
@@ -293,9 +293,11 @@ impl<'a> Rewriter<'a> {
 
     fn path(&mut self, raw: &str) {
         let path = PathText::parse(raw);
-        let names = path.segments.iter().map(|segment| segment.name.to_owned());
-        self.compiled.names_read.extend(names);
-        self.compiled.ends_read.extend(path.segments.last().map(|segment| segment.name.to_owned()));
+        if self.source.file.below(LISTS).is_none() {
+            let names = path.segments.iter().map(|segment| segment.name.to_owned());
+            self.compiled.names_read.extend(names);
+            self.compiled.ends_read.extend(path.segments.last().map(|segment| segment.name.to_owned()));
+        }
         if path.up > self.scopes {
             let around = match self.source.kind {
                 SourceKind::Template => "the template",

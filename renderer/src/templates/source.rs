@@ -14,6 +14,9 @@ use super::trail::Marks;
 /// The folder of the files that templates insert as text.
 pub const TEXTS: &str = "templates/_files";
 
+/// The folder of templates that list whatever facts there are: one that nothing else reads does nothing.
+pub(super) const LISTS: &str = "templates/infra/fleet";
+
 /// The text of a template or partial.
 #[derive(Clone, Debug)]
 pub struct TemplateSource {

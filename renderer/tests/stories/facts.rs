@@ -139,8 +139,8 @@ fn a_machine_stands_outside_pools_and_networks_with_an_address_of_its_own() {
       hint: give it an address outside every pool and every cluster's networks
     environments/_fleet.yaml:20:14: machine `redis` has address `192.168.64.130`, which lies in the address pool `192.168.64.120-192.168.64.140` of `app`
       hint: give it an address outside every pool and every cluster's networks
-    environments/_fleet.yaml:20:14: machines `mysql` and `redis` have the same address `192.168.64.130`
-      hint: give each machine its own address
+    environments/_fleet.yaml:20:14: machine `redis` has the same address as machine `mysql`, `192.168.64.130`
+      hint: the other one is at environments/_fleet.yaml:18:14; give each its own address
     environments/_fleet.yaml:22:14: machine `old` has address `10.96.3.4`, which lies in the service network `10.96.0.0/16` of `control`
       hint: give it an address outside every pool and every cluster's networks
     ");
@@ -242,8 +242,8 @@ fn all_problems_are_told_at_once_in_the_order_of_their_places() {
         .edit("templates/addons/metallb/manifests/advertisement.yaml.hbs", "ipAddressPools", "ipAdressPools")
         .with("environments/notes.txt", "");
     assert_snapshot!(world.problems(), @"
-    environments/_fleet.yaml:20:14: machines `mysql` and `redis` have the same address `192.168.64.20`
-      hint: give each machine its own address
+    environments/_fleet.yaml:20:14: machine `redis` has the same address as machine `mysql`, `192.168.64.20`
+      hint: the other one is at environments/_fleet.yaml:18:14; give each its own address
     environments/control.yaml:7:13: service network `10.96.0.0/16` of `control` overlaps service network `10.96.0.0/16` of `app`
       hint: the other one is at environments/app.yaml:12:13; make them disjoint
     environments/control.yaml:16:15: address `192.168.64.99` is outside the pool `192.168.64.100-192.168.64.110` of `control`

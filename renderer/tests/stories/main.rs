@@ -18,6 +18,7 @@ mod interfaces;
 mod ipv6;
 mod live;
 mod logs;
+mod machines;
 mod mesh;
 mod mirror;
 mod names;

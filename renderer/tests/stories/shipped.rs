@@ -24,7 +24,9 @@ fn with_second_spoke(world: World) -> World {
         .replace("10.97.", "10.99.")
         .replace("192.168.64.120-192.168.64.140", "192.168.64.150-192.168.64.160")
         .replace("eastWest: 192.168.64.120", "eastWest: 192.168.64.150")
-        .replace("address: 192.168.64.30", "address: 192.168.64.40");
+        .replace("address: 192.168.64.30", "address: 192.168.64.40")
+        .replace("192.168.64.31-192.168.64.39", "192.168.64.61-192.168.64.69")
+        .replace("192.168.64.41-192.168.64.60", "192.168.64.71-192.168.64.90");
     world.with("environments/app-2.yaml", second)
 }
 
@@ -219,6 +221,7 @@ fn the_address_of_loki_moves_by_one_edit_at_both_ends() {
     argocd-apps/app/fluent-bit/values.yaml
     argocd-apps/control/loki/values.yaml
     argocd-apps/control/metallb/manifests/address-pool.yaml
+    infra/fleet/hosts
     ");
     let has_it = |(path, text): (&String, &String)| text.contains("192.168.64.104").then(|| path.clone());
     let left: Vec<String> = after.iter().filter_map(has_it).collect();

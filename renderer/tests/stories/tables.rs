@@ -68,6 +68,7 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("traces", include_str!("traces.rs"), "traces_sent_to_nobody_are_told"),
     ("flows", include_str!("vault.rs"), "a_vault_that_is_asked_elsewhere_is_told"),
     ("flows", include_str!("interfaces.rs"), "a_signal_of_ones_own_that_is_sent_elsewhere_is_told"),
+    ("workloads", include_str!("machines.rs"), "what_is_placed_needs_a_machine_that_takes_workloads"),
     ("interfaces", include_str!("interfaces.rs"), "a_description_names_values_that_the_locked_chart_takes"),
     ("verify", include_str!("live.rs"), "what_cannot_be_asked_is_told_where_it_is_written"),
     ("mesh", include_str!("mesh.rs"), "clusters_of_one_mesh_share_its_name"),

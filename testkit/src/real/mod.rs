@@ -111,6 +111,11 @@ pub fn promtool() -> Result<PathBuf> {
     PROMETHEUS.binary("promtool")
 }
 
+/// Returns the program that makes nodes members of a cluster.
+pub fn kubeadm() -> Result<PathBuf> {
+    KUBE.binary("kubeadm")
+}
+
 /// Returns the definitions of custom resources, in the order of their files.
 pub fn definitions() -> Result<Vec<Value>> {
     let folder =

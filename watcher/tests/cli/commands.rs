@@ -137,14 +137,33 @@ fn problems_as_json_are_one_document_on_standard_output() {
 }
 
 #[test]
-fn clusters_are_a_table_and_a_document() {
+fn clusters_are_a_table() {
     let repo = Repo::fleet();
     assert_snapshot!(repo.run(&["clusters"]), @"
-    CLUSTER  ROLE     GROUP    HUB  MACHINES  PODS         SERVICES     POOL                 ADD-ONS
-    eu-1     app      app      hub  3+6       10.3.0.0/16  10.4.0.0/16  10.9.0.20-10.9.0.29  web
-    hub      control  control  hub  3+0       10.1.0.0/16  10.2.0.0/16  10.9.0.10-10.9.0.19  web
+    CLUSTER  ROLE     GROUP    HUB  MACHINES  CPUS  MEMORY  DISK  PODS         SERVICES     POOL                 ADD-ONS
+    eu-1     app      app      hub  3+6       -     -       -     10.3.0.0/16  10.4.0.0/16  10.9.0.20-10.9.0.29  web
+    hub      control  control  hub  3+0       -     -       -     10.1.0.0/16  10.2.0.0/16  10.9.0.10-10.9.0.19  web
     => 0
     ");
+}
+
+#[test]
+fn the_resources_that_machines_take_are_shown_of_each_cluster_and_in_sum() {
+    let repo = Repo::shipped();
+    let told = repo.run(&["clusters"]).out;
+    assert!(
+        told.lines().any(|line| line.starts_with("app ") && line.contains("  18    33Gi    360Gi  ")),
+        "{told}"
+    );
+    let sum = "14 machines, 2 of them outside the clusters: 33 CPUs, 60Gi of memory, 890Gi of disk";
+    assert_eq!(told.lines().last(), Some(sum));
+    let total = repo.run(&["clusters", "--format", "json"]).json()["total"].clone();
+    assert_eq!((&total["machines"], &total["memoryMebibytes"]), (&14.into(), &61_440.into()));
+}
+
+#[test]
+fn clusters_are_a_document() {
+    let repo = Repo::fleet();
     let told = repo.run(&["clusters", "--format", "json"]);
     assert_snapshot!(told, @r#"
     {
@@ -163,16 +182,25 @@ fn clusters_are_a_table_and_a_document() {
           },
           "machines": {
             "controlPlane": {
-              "count": 3
+              "count": 3,
+              "workloads": false
             },
             "workers": {
-              "count": 6
+              "count": 6,
+              "workloads": true
             }
           },
           "name": "eu-1",
           "networks": {
             "pods": "10.3.0.0/16",
             "services": "10.4.0.0/16"
+          },
+          "nodes": [],
+          "resources": {
+            "cpus": 0,
+            "diskMebibytes": 0,
+            "machines": 0,
+            "memoryMebibytes": 0
           },
           "role": "app"
         },
@@ -192,10 +220,12 @@ fn clusters_are_a_table_and_a_document() {
           },
           "machines": {
             "controlPlane": {
-              "count": 3
+              "count": 3,
+              "workloads": false
             },
             "workers": {
-              "count": 0
+              "count": 0,
+              "workloads": true
             }
           },
           "name": "hub",
@@ -203,9 +233,28 @@ fn clusters_are_a_table_and_a_document() {
             "pods": "10.1.0.0/16",
             "services": "10.2.0.0/16"
           },
+          "nodes": [],
+          "resources": {
+            "cpus": 0,
+            "diskMebibytes": 0,
+            "machines": 0,
+            "memoryMebibytes": 0
+          },
           "role": "control"
         }
-      ]
+      ],
+      "outside": {
+        "cpus": 0,
+        "diskMebibytes": 0,
+        "machines": 0,
+        "memoryMebibytes": 0
+      },
+      "total": {
+        "cpus": 0,
+        "diskMebibytes": 0,
+        "machines": 0,
+        "memoryMebibytes": 0
+      }
     }
     => 0
     "#);

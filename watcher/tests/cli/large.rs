@@ -58,7 +58,9 @@ fn platform_of_42() -> Repo {
         let text = app
             .replace("10.245.0.0/16", &format!("10.100.{number}.0/24"))
             .replace("10.97.0.0/16", &format!("10.101.{number}.0/24"))
-            .replace("192.168.64.30", &format!("192.168.64.{}", 30 + number))
+            .replace("  controlPlane:\n    addresses: 192.168.64.31-192.168.64.39\n", "")
+            .replace("    addresses: 192.168.64.41-192.168.64.60\n", "")
+            .replace("192.168.64.30", &format!("192.168.{}.5", 65 + number))
             .replace(
                 "192.168.64.120-192.168.64.140",
                 &format!("192.168.{}.10-192.168.{}.20", 65 + number, 65 + number),
@@ -84,14 +86,17 @@ fn a_chart_bump_of_the_platform_on_42_clusters_is_one_line_and_one_group() {
     repo.edit("environments/control.yaml", "prometheus: 192.168.64.102", "prometheus: 192.168.64.109");
     assert_snapshot!(repo.run(&["diff"]), @r#"
     chart cert-manager v1.21.1 → v99.0.0 on 43 clusters
-    fact addresses.prometheus: 192.168.64.102 → 192.168.64.109 on 43 clusters, 3 settings
+    fact addresses.prometheus: 192.168.64.102 → 192.168.64.109 on 43 clusters, 4 settings
 
-    86 files changed on 43 clusters: app, app-1, app-10, app-11, app-12 and 38 more
+    88 files changed on 43 clusters: app, app-1, app-10, app-11, app-12 and 38 more
 
     Risks
+      ! exposed address: an address appears that others may reach or depend on
+          metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[1] on control
       ! exposed address: an address moves that others may depend on
           kube-prometheus-stack/values.yaml prometheus.service.loadBalancerIP on control
-          prometheus-agent/values.yaml prometheus.prometheusSpec.remoteWrite[0].url on 42 clusters
+          metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[0] on control
+          … 2 more places: `fleetwright diff --full`
       ! chart major version: keys may have been renamed or removed: read the chart's notes on upgrading
           applicationset.yaml Application <cluster>-cert-manager version on 43 clusters
 
@@ -102,9 +107,17 @@ fn a_chart_bump_of_the_platform_on_42_clusters_is_one_line_and_one_group() {
         + http://192.168.64.109:9090/api/v1/write
 
     on control
+      infra/fleet/hosts
+          [103]: "192.168.64.102 prometheus.control.platform.internal" → "192.168.64.109 prometheus.control.platform.internal"
       kube-prometheus-stack/values.yaml
           prometheus.prometheusSpec.externalUrl: http://192.168.64.102:9090 → http://192.168.64.109:9090
           prometheus.service.loadBalancerIP: "192.168.64.102" → "192.168.64.109"
+      metallb/manifests/address-pool.yaml
+          IPAddressPool metallb-system/default spec.addresses[0]:
+        - "192.168.64.109-192.168.64.110"
+        + "192.168.64.102-192.168.64.102"
+        + IPAddressPool metallb-system/default spec.addresses[1]: "192.168.64.110-192.168.64.110"
+          IPAddressPool metallb-system/named spec.addresses[5]: "192.168.64.102-192.168.64.102" → "192.168.64.109-192.168.64.109"
 
     on 43 clusters (app, app-1, app-10, app-11, app-12 and 38 more)
       applicationset.yaml

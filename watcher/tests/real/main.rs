@@ -17,6 +17,7 @@ mod fleet;
 mod flows;
 mod helm;
 mod kubeconfig;
+mod machines;
 mod meshed;
 mod platform;
 mod provision;

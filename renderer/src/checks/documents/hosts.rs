@@ -20,7 +20,8 @@ const MAX_FINDINGS: usize = 100;
 pub fn known_hosts<'a>(clusters: impl Iterator<Item = &'a Cluster>, fleet: &Fleet) -> BTreeSet<Ipv6Addr> {
     let of_clusters = clusters.flat_map(|cluster| {
         let api_server = cluster.facts.api_server.as_ref().map(|api_server| api_server.address);
-        cluster.facts.addresses.values().copied().chain(api_server)
+        let nodes = cluster.nodes.iter().map(|node| node.address);
+        cluster.facts.addresses.values().copied().chain(api_server).chain(nodes)
     });
     let machines = fleet.facts.machines.values().map(|machine| machine.address);
     let only_v6 = |address: Address| match address.ip() {

@@ -11,9 +11,15 @@ const MAX_REMEMBERED: usize = 4_096;
 /// The longest text that is worth remembering; what is longer hardly ever recurs.
 const MAX_REMEMBERED_BYTES: usize = 512;
 
-/// Reads all documents of a text; `None` if it is not YAML, for example after an edit by hand.
+/// Reads all documents of a text; `None` if it is not YAML, for example after an edit by hand. Of a text that is neither
+/// a map nor a list, such as a hosts file, the lines are what is compared.
 pub(in crate::plan) fn read(text: &str) -> Option<Vec<Value>> {
-    Some(yaml::parse(text).ok()?.iter().map(yaml::interpret_as_written).collect())
+    let documents: Vec<_> = yaml::parse(text).ok()?.iter().map(yaml::interpret_as_written).collect();
+    if let [Value::String(_)] = documents[..] {
+        let lines = text.lines().map(|line| Value::String(line.to_owned()));
+        return Some(vec![Value::List(lines.collect())]);
+    }
+    Some(documents)
 }
 
 /// Texts that were read before: what changes on one cluster mostly changes on the others in the same words.
