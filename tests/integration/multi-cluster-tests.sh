@@ -31,6 +31,8 @@ main() {
 run_tests() {
   local log=$1 cargo=(cargo test --locked -p fleetwright)
   "${cargo[@]}" --test real -- --ignored --test-threads=1 --nocapture 2>&1 | tee "$log"
+  # The quotes are Markdown's.
+  # shellcheck disable=SC2016
   timed "$log" Workflows '`render.yml` for a pull request and for a push, and a workflow for another group' \
     "${cargo[@]}" --test cli act:: -- --ignored
   timed "$log" Chaos 'the service: one hundred fail-overs in the middle of runs' \
