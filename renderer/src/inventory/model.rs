@@ -118,6 +118,21 @@ impl Cluster {
         written_fact(&self.nodes, path)
     }
 
+    /// Returns what shows that a cluster of another name is this one: where its API server is, or else all its facts, if
+    /// a network is among them. Within a fleet no other cluster has either.
+    #[must_use]
+    pub fn identity(&self) -> Option<String> {
+        if let Some(server) = &self.facts.api_server {
+            return Some(format!("{}:{}", server.address, server.port));
+        }
+        self.view.pointer("/networks/pods")?;
+        let mut facts = self.view.clone();
+        if let Some(facts) = facts.as_object_mut() {
+            facts.retain(|key, value| key != "name" && !(key == "hub" && value == self.name.as_str()));
+        }
+        Some(blake3::hash(facts.to_string().as_bytes()).to_string())
+    }
+
     /// Returns whether the cluster has one of some roles, if there are any, and all of some labels.
     pub(crate) fn has(&self, roles: &BTreeSet<Role>, labels: &BTreeMap<String, String>) -> bool {
         (roles.is_empty() || roles.contains(&self.facts.role))

@@ -94,13 +94,25 @@ pub struct Refusal {
     pub digest: Digest,
     /// What is too much; never empty.
     pub excesses: Vec<Excess>,
+    /// The clusters that it would delete since they are described under another name, with that.
+    pub renamed: BTreeMap<ClusterName, ClusterName>,
 }
 
 impl Refusal {
     /// Returns the way out.
     #[must_use]
     pub fn hint(&self) -> String {
-        format!("if this is meant, allow this one plan with `--allow-deletions {}`", self.digest.short())
+        let renamed = self.renamed.iter().map(|(old, new)| {
+            format!(
+                "`{old}` is described as `{new}` now: a rename is safe if the old name goes first, and its Applications \
+                 with `fleetwright prune`; "
+            )
+        });
+        let renamed: String = renamed.collect();
+        format!(
+            "{renamed}if this is meant, allow this one plan with `--allow-deletions {}`",
+            self.digest.short()
+        )
     }
 }
 
@@ -130,7 +142,11 @@ impl Plan {
         }
         let digest = self.digest();
         let is_allowed = allowed.is_some_and(|prefix| digest.matches(prefix));
-        if is_allowed { Ok(()) } else { Err(Refusal { digest, excesses }) }
+        if is_allowed {
+            return Ok(());
+        }
+        let renamed = self.renamed().map(|(old, new)| (old.clone(), new.clone())).collect();
+        Err(Refusal { digest, excesses, renamed })
     }
 
     /// Returns what the plan deletes beyond what `budget` allows; empty if it may be applied.

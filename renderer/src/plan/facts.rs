@@ -17,11 +17,13 @@ pub struct Facts {
     own: BTreeMap<ClusterName, Arc<OwnFacts>>,
     /// The paths of the facts that went from one text to another.
     edited: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The clusters that are described under another name, by their old names.
+    pub(super) renamed: BTreeMap<ClusterName, ClusterName>,
 }
 
 impl FromIterator<(ClusterName, Arc<OwnFacts>)> for Facts {
     fn from_iter<I: IntoIterator<Item = (ClusterName, Arc<OwnFacts>)>>(own: I) -> Self {
-        Self { own: own.into_iter().collect(), edited: BTreeMap::new() }
+        Self { own: own.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -40,7 +42,27 @@ impl Facts {
                 facts.edit(&old.view, &cluster.view);
             }
         }
-        facts
+        let identities = |of: &Inventory, other: &Inventory| {
+            let own = of.clusters.iter().filter(|(name, _)| !other.clusters.contains_key(*name));
+            own.filter_map(|(name, cluster)| Some((name.clone(), cluster.identity()?))).collect()
+        };
+        facts.with_renamed(&identities(old, new), &identities(new, old))
+    }
+
+    /// Notes which clusters that are gone are described under a new name, by what identifies them.
+    #[must_use]
+    pub fn with_renamed(
+        mut self,
+        gone: &BTreeMap<ClusterName, String>,
+        new: &BTreeMap<ClusterName, String>,
+    ) -> Self {
+        for (old, identity) in gone {
+            let mut same = new.iter().filter(|(_, of)| *of == identity);
+            if let (Some((new, _)), None) = (same.next(), same.next()) {
+                self.renamed.insert(old.clone(), new.clone());
+            }
+        }
+        self
     }
 
     fn edit(&mut self, old: &Json, new: &Json) {
@@ -70,5 +92,29 @@ fn text(fact: &Json) -> Option<String> {
         Json::Number(number) => Some(number.to_string()),
         Json::Bool(value) => Some(value.to_string()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_renamed_if_one_new_cluster_alone_is_the_same() {
+        let clusters = |text: &str| -> BTreeMap<ClusterName, String> {
+            let pairs = text.split_whitespace().filter_map(|pair| pair.split_once('='));
+            pairs.map(|(name, of)| (ClusterName::parse(name).unwrap(), of.to_owned())).collect()
+        };
+        for (gone, new, renamed) in [
+            ("a=1", "b=1", "a→b"),
+            ("a=1", "b=2", ""),
+            ("a=1", "", ""),
+            ("a=1", "b=1 c=1", ""),
+            ("a=1 b=2", "c=2 d=1", "a→d b→c"),
+        ] {
+            let facts = Facts::default().with_renamed(&clusters(gone), &clusters(new));
+            let found: Vec<_> = facts.renamed.iter().map(|(old, new)| format!("{old}→{new}")).collect();
+            assert_eq!(found.join(" "), renamed, "{gone} {new}");
+        }
     }
 }

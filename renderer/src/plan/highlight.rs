@@ -56,6 +56,13 @@ pub struct Highlight {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "what", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum What {
+    /// A cluster is described under another name.
+    Rename {
+        /// The name before.
+        old: ClusterName,
+        /// The name after.
+        new: ClusterName,
+    },
     /// Clusters come or go.
     Cluster {
         /// Whether they come or go.
@@ -100,6 +107,9 @@ pub enum What {
 /// Returns what a plan does, in the order of its kinds, and of each kind first what happens on the most clusters.
 fn highlights(plan: &Plan, slots: &[Slot]) -> Vec<Highlight> {
     let mut found: BTreeMap<What, BTreeSet<&ClusterName>> = BTreeMap::new();
+    for (old, new) in plan.renamed() {
+        found.insert(What::Rename { old: old.clone(), new: new.clone() }, [old, new].into());
+    }
     for (name, cluster) in &plan.clusters {
         if cluster.action != Action::Update {
             found.entry(What::Cluster { action: cluster.action }).or_default().insert(name);
@@ -224,7 +234,7 @@ impl What {
     /// edited facts and change the most settings first.
     const fn rank(&self) -> (u8, bool, Reverse<usize>) {
         match self {
-            Self::Cluster { .. } => (0, false, Reverse(0)),
+            Self::Rename { .. } | Self::Cluster { .. } => (0, false, Reverse(0)),
             Self::Chart { .. } => (1, false, Reverse(0)),
             Self::Addon { .. } => (2, false, Reverse(0)),
             Self::Value { fact, settings, .. } => (3, fact.is_none(), Reverse(*settings)),

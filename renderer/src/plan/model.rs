@@ -232,6 +232,15 @@ impl Plan {
         self.clusters.is_empty()
     }
 
+    /// Returns the clusters that it deletes since they are described under another name, with that.
+    pub(super) fn renamed(&self) -> impl Iterator<Item = (&ClusterName, &ClusterName)> {
+        let is = |name, action| self.clusters.get(name).is_some_and(|it: &ClusterPlan| it.action == action);
+        self.facts
+            .renamed
+            .iter()
+            .filter(move |(old, new)| is(*old, Action::Delete) && is(*new, Action::Create))
+    }
+
     /// Returns every file that changes, by cluster, add-ons before the cluster's own files.
     pub fn files(&self) -> impl Iterator<Item = &FilePlan> {
         self.clusters.values().flat_map(ClusterPlan::files)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use renderer::inventory::{Groups, Inventory, OwnFacts};
+use renderer::inventory::{Cluster, Groups, Inventory, OwnFacts};
 use renderer::path::{AddonName, ClusterName, GroupName, RepoPath};
 use renderer::plan::{self, Facts, FileChange, MAX_COMPARED_BYTES, Plan, Published};
 use renderer::render::{Rendered, RenderedFile};
@@ -27,6 +27,8 @@ pub(super) struct Fleet {
     published: Published,
     /// What the clusters have of their own of which files change.
     facts: BTreeMap<ClusterName, OwnFacts>,
+    /// What identifies the clusters of which files change.
+    identities: BTreeMap<ClusterName, String>,
     /// The files that change, by cluster. Their bytes pass between processes beside this.
     #[serde(skip)]
     pub changes: Vec<FileChange>,
@@ -58,17 +60,20 @@ impl Fleet {
         }
         changes.sort_by(|a, b| (&a.cluster, &a.path).cmp(&(&b.cluster, &b.path)));
         let names: BTreeSet<_> = changes.iter().map(|change| &change.cluster).collect();
-        let described = names.into_iter().filter_map(|name| rendered.inventory.clusters.get(name));
-        let facts = described.map(|cluster| {
+        let described: Vec<_> =
+            names.into_iter().filter_map(|name| rendered.inventory.clusters.get(name)).collect();
+        let identities = described.iter().filter_map(|it| Some((it.name.clone(), it.identity()?)));
+        let facts = described.iter().map(|cluster| {
             let hub = rendered.inventory.hub_of(cluster).map(Arc::as_ref);
             (cluster.name.clone(), OwnFacts::of(cluster, hub))
         });
         Ok(Self {
             order: rendered.inventory.fleet.facts.groups.clone(),
-            groups: members(&rendered.inventory),
+            groups: groups(&rendered.inventory),
             files: rendered.file_count(),
             published: before(rendered, &changes),
             facts: facts.collect(),
+            identities: identities.collect(),
             changes,
         })
     }
@@ -79,17 +84,40 @@ impl Fleet {
         plan::plan(&self.changes, &self.published, facts)
     }
 
-    /// Plans what changes for each group, in the order of release; no group is left out. `gone` are the groups in which
-    /// clusters were that are described no more.
-    pub(super) fn plan(self, gone: &BTreeMap<ClusterName, GroupName>) -> Vec<GroupPlan> {
-        let facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
-        let group_of = |cluster: &ClusterName| self.groups.get(cluster).or_else(|| gone.get(cluster));
+    /// Plans what changes for each group, in the order of release; no group is left out. `gone` are clusters that are
+    /// described no more, as they were.
+    pub(super) fn plan(self, gone: &Members) -> Vec<GroupPlan> {
+        let facts: Facts = self.facts.into_iter().map(|(name, own)| (name, Arc::new(own))).collect();
+        let identities = gone.iter().filter_map(|(name, it)| Some((name.clone(), it.identity.clone()?)));
+        let facts = facts.with_renamed(&identities.collect(), &self.identities);
+        let group_of =
+            |cluster: &ClusterName| self.groups.get(cluster).or_else(|| Some(&gone.get(cluster)?.group));
         by_group(&self.order.names(), self.changes, &self.published, &facts, group_of)
     }
 }
 
-/// Returns the clusters that are described, with their groups.
-pub(super) fn members(inventory: &Inventory) -> BTreeMap<ClusterName, GroupName> {
+/// A cluster that a revision describes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Member {
+    /// The group that it is published with.
+    pub group: GroupName,
+    /// What shows that a cluster of another name is this one.
+    pub identity: Option<String>,
+}
+
+/// The clusters that a revision describes.
+pub(super) type Members = BTreeMap<ClusterName, Member>;
+
+/// Returns the clusters that are described.
+pub(super) fn members(inventory: &Inventory) -> Members {
+    let member = |(name, cluster): (&ClusterName, &Arc<Cluster>)| {
+        let group = inventory.group_of(name)?.clone();
+        Some((name.clone(), Member { group, identity: cluster.identity() }))
+    };
+    inventory.clusters.iter().filter_map(member).collect()
+}
+
+fn groups(inventory: &Inventory) -> BTreeMap<ClusterName, GroupName> {
     let names = inventory.clusters.keys();
     names.filter_map(|name| Some((name.clone(), inventory.group_of(name)?.clone()))).collect()
 }

@@ -1,12 +1,12 @@
 //! Planning: what a revision of the base branch changes of what is published there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use renderer::inventory::{FLEET_FILE, Groups};
 use renderer::path::{ClusterName, GroupName};
 use renderer::snapshot::ENVIRONMENTS;
 
-use super::changes::{Fleet, GroupPlan};
+use super::changes::{Fleet, GroupPlan, Members};
 use super::context::Context;
 use super::worker::{WorkerSettings, Workers};
 use crate::error::CommandError;
@@ -16,15 +16,15 @@ use crate::git::{Entry, Revision};
 #[derive(Debug)]
 pub(super) struct Planner {
     pub workers: Workers,
-    /// The last groups of clusters that are gone, by the revision that described them last.
-    last_groups: HashMap<Revision, BTreeMap<ClusterName, GroupName>>,
+    /// Clusters that are gone, as the revision described them that did so last.
+    last_described: HashMap<Revision, Members>,
     /// The groups of the base branch, and the file that describes them.
     order: Option<(Option<Entry>, Vec<GroupName>)>,
 }
 
 impl Planner {
     pub(super) fn new(settings: WorkerSettings) -> Self {
-        Self { workers: Workers::new(settings), last_groups: HashMap::new(), order: None }
+        Self { workers: Workers::new(settings), last_described: HashMap::new(), order: None }
     }
 
     /// Returns the groups that a revision of the base branch describes, in the order of their release, whatever else is
@@ -53,29 +53,29 @@ impl Planner {
     ) -> Result<Vec<GroupPlan>, CommandError> {
         let changed = fleet.changes.iter().map(|change| &change.cluster);
         let gone = changed.filter(|cluster| !fleet.groups.contains_key(*cluster)).cloned().collect();
-        let gone = self.last_groups(run, base, gone)?;
+        let gone = self.last_described(run, base, gone)?;
         Ok(fleet.plan(&gone))
     }
 
-    /// Returns the groups in which clusters were when they were last described before `base`.
-    fn last_groups(
+    /// Returns clusters as they were last described before `base`.
+    fn last_described(
         &mut self,
         run: &Context<'_>,
         base: Revision,
         clusters: BTreeSet<ClusterName>,
-    ) -> Result<BTreeMap<ClusterName, GroupName>, CommandError> {
+    ) -> Result<Members, CommandError> {
         let repository = run.repository();
-        let mut groups = BTreeMap::new();
+        let mut members = Members::new();
         for cluster in clusters {
             let file = format!("{cluster}.yaml");
             let Some(described) = repository.newest_with_file(base, ENVIRONMENTS, &file)? else { continue };
-            if !self.last_groups.contains_key(&described) {
-                self.last_groups.insert(described, self.workers.groups(run, described)?);
+            if !self.last_described.contains_key(&described) {
+                self.last_described.insert(described, self.workers.members(run, described)?);
             }
-            if let Some(group) = self.last_groups[&described].get(&cluster) {
-                groups.insert(cluster, group.clone());
+            if let Some(member) = self.last_described[&described].get(&cluster) {
+                members.insert(cluster, member.clone());
             }
         }
-        Ok(groups)
+        Ok(members)
     }
 }

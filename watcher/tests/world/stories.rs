@@ -5,6 +5,7 @@ use fleetwright::git::SOURCE_REVISION;
 use fleetwright::output::Exit;
 use fleetwright::run::Published;
 use insta::assert_snapshot;
+use renderer::plan::text;
 
 use crate::platform::{APP, APP_HEAD, BASE, CONTROL, CONTROL_HEAD, World};
 
@@ -332,13 +333,32 @@ fn a_deleted_cluster_is_a_risk_that_the_pull_request_names() {
 #[test]
 fn a_cluster_that_is_renamed_has_to_be_allowed() {
     let world = with_three_apps();
-    let text = MORE[1].1;
-    world.commit(BASE, "Rename app-3", &[(MORE[1].0, None), ("environments/app-4.yaml", Some(text))]);
+    let facts = MORE[1].1;
+    world.commit(BASE, "Rename app-3", &[(MORE[1].0, None), ("environments/app-4.yaml", Some(facts))]);
     let refusal = world.report().unwrap().refusal().unwrap().clone();
     assert_snapshot!(
         refusal.to_string().replace(&refusal.digest.short(), "DIGEST"),
         @"plan `DIGEST` deletes more than the budget allows: 1 of 3 clusters (0 allowed)"
     );
+    assert_snapshot!(refusal.hint().replace(&refusal.digest.short(), "DIGEST"), @"`app-3` is described as `app-4` now: a rename is safe if the old name goes first, and its Applications with `fleetwright prune`; if this is meant, allow this one plan with `--allow-deletions DIGEST`");
+    world.allow_deletions(&refusal.digest.short());
+    let report = world.report().unwrap();
+    let lines = text::summary(&report.groups[1].plan);
+    let lines: Vec<_> = lines.iter().take(3).map(|line| &*line.text).collect();
+    assert_snapshot!(lines.join("\n"), @"
+    cluster renamed: app-3 → app-4; Applications of app-3 stay until `fleetwright prune`
+    1 cluster added: app-4
+    1 cluster removed: app-3
+    ");
+}
+
+#[test]
+fn a_cluster_that_goes_while_another_one_comes_is_not_renamed() {
+    let world = with_three_apps();
+    let facts = MORE[1].1.replace("role: app", "role: app\nlabels: {zone: b}");
+    world.commit(BASE, "Replace app-3", &[(MORE[1].0, None), ("environments/app-4.yaml", Some(&facts))]);
+    let refusal = world.report().unwrap().refusal().unwrap().clone();
+    assert!(refusal.renamed.is_empty(), "{}", refusal.hint());
 }
 
 #[test]

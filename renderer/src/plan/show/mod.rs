@@ -118,6 +118,7 @@ pub(in crate::plan) fn highlights(highlights: &[Highlight]) -> Vec<String> {
         lines.extend(same[..shown].iter().map(highlight));
         if shown < same.len() {
             let noun = match same[0].what {
+                What::Rename { .. } => "more renamed cluster",
                 What::Cluster { .. } => "more kind of clusters",
                 What::Chart { .. } => "more chart",
                 What::Addon { .. } => "more add-on",
@@ -132,6 +133,9 @@ pub(in crate::plan) fn highlights(highlights: &[Highlight]) -> Vec<String> {
 fn highlight(Highlight { what, clusters }: &Highlight) -> String {
     let on = on_counted(clusters);
     let text = match what {
+        What::Rename { old, new } => {
+            format!("cluster renamed: {old} → {new}; Applications of {old} stay until `fleetwright prune`")
+        }
         What::Cluster { action } => {
             format!("{} {}: {}", counted(clusters.len(), "cluster"), action.past(), names(clusters))
         }

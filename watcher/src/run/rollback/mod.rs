@@ -57,7 +57,7 @@ pub enum RolledBack {
         /// The inputs that are put back.
         inputs: Vec<RepoPath>,
         /// What changes of the rendered files.
-        plan: Plan,
+        plan: Box<Plan>,
     },
     /// A pull request is open for the same change already, on an older base.
     Open {
@@ -204,7 +204,7 @@ fn propose(run: &Context<'_>, found: &find::Found, prepared: Prepared) -> Result
     let proposed = run.forge.open_or_update(&proposal)?;
     let number = proposed.number();
     info!(pull_request.number = number, "pull request #{number} takes `{}` back", found.last().short());
-    Ok(RolledBack::Proposed { proposed, branch, head, inputs, plan })
+    Ok(RolledBack::Proposed { proposed, branch, head, inputs, plan: plan.into() })
 }
 
 /// A branch with another commit is left alone: of its open pull request, or of a person.

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use renderer::path::{ClusterName, GroupName, RepoPath};
+use renderer::path::{GroupName, RepoPath};
 use renderer::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Change;
 use crate::argocd::DesiredFleet;
 use crate::git::{Entry, GitError, Revision};
-use crate::run::changes::Fleet;
+use crate::run::changes::{Fleet, Members};
 use crate::run::review::{Page, Question};
 
 /// What is asked about a repository.
@@ -33,7 +33,7 @@ pub(super) enum Task {
     /// Read which groups a revision describes.
     Order(Revision),
     /// Read which clusters a revision describes.
-    Groups(Revision),
+    Members(Revision),
     /// Read which Applications the rendered files of a revision ask for.
     Desired(Revision),
 }
@@ -70,8 +70,8 @@ pub(super) enum Answer {
     Examined { page: Box<Page>, memory_bytes: Option<u64> },
     /// The groups that a revision describes, in the order of their release; nothing if they can't be read.
     Order(Option<Vec<GroupName>>),
-    /// The clusters that a revision describes, with their groups.
-    Groups(BTreeMap<ClusterName, GroupName>),
+    /// The clusters that a revision describes.
+    Members(Members),
     /// What the rendered files of a revision ask for.
     Desired(DesiredFleet),
     /// The repository could not be read.

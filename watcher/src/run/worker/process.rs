@@ -250,7 +250,7 @@ mod tests {
                     process => break process.unwrap(),
                 }
             };
-            let request = Request { git_dir: "/fleet.git".into(), task: Task::Groups(revision()) };
+            let request = Request { git_dir: "/fleet.git".into(), task: Task::Members(revision()) };
             process.ask(&request, cancel, &()).unwrap_err()
         }
 

@@ -2,14 +2,12 @@
 //!
 //! It reads a repository and writes nothing but its answers. It knows no forge, no token and no network.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use renderer::inventory::{self, InventoryCache};
-use renderer::path::{ClusterName, GroupName};
 use renderer::plan::FileChange;
 use renderer::render::{Progress, Renderer};
 
@@ -19,7 +17,7 @@ use super::limits;
 use super::message::{Answer, Reply, Request, Task};
 use crate::git::{BlobCache, Entry, FolderMemo, GitError, Repository, Revision};
 use crate::live;
-use crate::run::changes::{self, Fleet};
+use crate::run::changes::{self, Fleet, Members};
 use crate::run::gate;
 use crate::run::review::{self, Side};
 
@@ -89,7 +87,7 @@ impl Memory {
                 Answer::Examined { page, memory_bytes: limits::memory_bytes() }
             }
             Task::Order(revision) => Answer::Order(gate::order_at(&repository, *revision)?),
-            Task::Groups(revision) => Answer::Groups(groups(&repository, *revision)?),
+            Task::Members(revision) => Answer::Members(members(&repository, *revision)?),
             Task::Desired(revision) => match live::read(&repository, *revision)? {
                 Ok(fleet) => Answer::Desired(fleet),
                 Err(problems) => Answer::Problems(problems),
@@ -122,8 +120,8 @@ impl Memory {
     }
 }
 
-/// Returns the clusters that a revision describes, with their groups.
-fn groups(repository: &Repository, revision: Revision) -> Result<BTreeMap<ClusterName, GroupName>, GitError> {
+/// Returns the clusters that a revision describes.
+fn members(repository: &Repository, revision: Revision) -> Result<Members, GitError> {
     let (snapshot, _) = repository.snapshot(revision, &mut BlobCache::default())?;
     let (inventory, _) = inventory::read(&snapshot, &mut InventoryCache::default());
     Ok(changes::members(&inventory))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use renderer::path::{ClusterName, GroupName, RepoPath};
+use renderer::path::{GroupName, RepoPath};
 use renderer::render::Progress;
 use tracing::{info, warn};
 
@@ -15,7 +15,7 @@ use crate::argocd::DesiredFleet;
 use crate::error::CommandError;
 use crate::events::Stopped;
 use crate::git::{Entry, Revision};
-use crate::run::changes::Fleet;
+use crate::run::changes::{Fleet, Members};
 use crate::run::context::Context;
 use crate::run::review::{Page, Question};
 
@@ -192,18 +192,18 @@ impl Workers {
         }
     }
 
-    /// Returns the clusters that a revision describes, with their groups.
+    /// Returns the clusters that a revision describes.
     ///
     /// A revision that each worker ends over describes none.
-    pub(in crate::run) fn groups(
+    pub(in crate::run) fn members(
         &mut self,
         run: &Context<'_>,
         revision: Revision,
-    ) -> Result<BTreeMap<ClusterName, GroupName>, CommandError> {
-        match self.ask(run, Purpose::Review, revision, Task::Groups(revision), &())? {
-            Asked::Answered(Answer::Groups(groups)) => Ok(groups),
+    ) -> Result<Members, CommandError> {
+        match self.ask(run, Purpose::Review, revision, Task::Members(revision), &())? {
+            Asked::Answered(Answer::Members(members)) => Ok(members),
             Asked::Answered(answer) => Err(failed(answer)),
-            Asked::Fatal(..) => Ok(BTreeMap::new()),
+            Asked::Fatal(..) => Ok(Members::new()),
         }
     }
 
