@@ -22,6 +22,7 @@ pub mod argocd;
 pub mod charts;
 pub mod events;
 pub mod git;
+pub mod vault;
 pub mod verify;
 pub mod working_tree;
 

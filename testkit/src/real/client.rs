@@ -259,7 +259,7 @@ pub(super) fn post(address: &str, body: &Value) -> Result<()> {
 }
 
 /// Trusts these certificates, in PEM, and no others.
-fn trust(authority: &str) -> Result<TlsConfig> {
+pub(super) fn trust(authority: &str) -> Result<TlsConfig> {
     let certificate = Certificate::from_pem(authority.as_bytes())?;
     Ok(TlsConfig::builder()
         .provider(TlsProvider::Rustls)
@@ -268,7 +268,7 @@ fn trust(authority: &str) -> Result<TlsConfig> {
         .build())
 }
 
-fn agent(tls: TlsConfig) -> Agent {
+pub(super) fn agent(tls: TlsConfig) -> Agent {
     Agent::config_builder()
         .tls_config(tls)
         // This machine is reached without any proxy of the environment.

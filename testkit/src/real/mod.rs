@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod collector;
 mod helm;
+mod openbao;
 mod operators;
 mod process;
 mod prometheus;
@@ -33,6 +34,7 @@ pub use client::{Client, Refused};
 pub use cluster::{Cluster, METALLB_NAMESPACE};
 pub use collector::Collector;
 pub use helm::{Helm, Templated};
+pub use openbao::OpenBao;
 pub use operators::{Operators, Vault};
 pub use process::wait_until;
 pub use prometheus::{Prometheus, PrometheusOperator};
@@ -60,6 +62,7 @@ const METALLB: Component = Component { name: "metallb", pinned_by: "metallb/go.s
 const PROMETHEUS: Component = Component { name: "prometheus", pinned_by: "prometheus/go.sum" };
 const COLLECTOR: Component = Component { name: "collector", pinned_by: "collector/go.sum" };
 const REDIS: Component = Component { name: "redis", pinned_by: "redis/requirements.txt" };
+const OPENBAO: Component = Component { name: "openbao", pinned_by: "openbao/requirements.txt" };
 const ACT: Component = Component { name: "act", pinned_by: "act/go.sum" };
 const CRDS: Component = Component { name: "crds", pinned_by: "crds.txt" };
 

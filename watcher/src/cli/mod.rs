@@ -15,6 +15,7 @@ mod print;
 mod prune;
 mod pulls;
 mod register;
+mod register_cluster;
 mod render;
 mod rollback;
 mod run;
@@ -89,6 +90,8 @@ enum Command {
     Kubeconfig(kubeconfig::Args),
     /// Register a GitHub App for the service to act as.
     Register(register::Args),
+    /// Make a spoke known to its hub: an account on it, its credential in Vault, and Argo CD's Secret.
+    RegisterCluster(register_cluster::Args),
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
     Charts(charts::Args),
     /// Show the fleet as a table, or with `--format mermaid` as a diagram.
@@ -187,6 +190,7 @@ impl Cli {
             Command::Prune(args) => prune::run(global, args),
             Command::Kubeconfig(args) => kubeconfig::run(global, args),
             Command::Register(args) => register::run(global, args),
+            Command::RegisterCluster(args) => register_cluster::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters => clusters::run(global),
             Command::Demo(args) => demo::run(args),

@@ -62,6 +62,11 @@ impl ClusterError {
         Self::unconfigured(format!("the {place} has no user"), "give the context a user in the kubeconfig")
     }
 
+    /// Returns the error of something that is not on a cluster as it should be.
+    pub(crate) fn missing(message: &str, place: &str, hint: &str) -> Self {
+        Self::new(ClusterErrorKind::Stalled, format!("{message} ({place})"), hint)
+    }
+
     /// Returns the error of a kubeconfig that does not lead where it should.
     pub(super) fn unconfigured(message: String, hint: &str) -> Self {
         Self::new(ClusterErrorKind::Unconfigured, message, hint)

@@ -4,24 +4,25 @@
 //! where it is served ([`Kind`]), and which of its fields are read.
 
 mod address;
+mod ask;
 mod client;
 mod contexts;
 mod error;
 mod kind;
 mod kubeconfig;
 mod object;
-mod read;
+
 mod store;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 pub use address::Address;
+pub use ask::{PodRequest, ServiceRequest};
 pub use client::{Cascade, Client};
 pub use contexts::Contexts;
 pub use error::{ClusterError, ClusterErrorKind};
 pub use kind::{Key, Kind, Metadata, Owner};
 pub use kubeconfig::{Access, Kubeconfig, Merged};
-pub use read::ServiceRequest;
 pub use store::Store;
 pub use watch::Change;

@@ -26,13 +26,14 @@ const SHORTEST: usize = 8;
 const MOST_ISSUED: usize = 32;
 
 /// The environment variables that hold secrets of ours, whether they are used or not.
-const VARIABLES: [&str; 6] = [
+const VARIABLES: [&str; 7] = [
     "FLEETWRIGHT_SLACK_TOKEN",
     "FLEETWRIGHT_SLACK_WEBHOOK",
     "FLEETWRIGHT_TOKEN",
     "FLEETWRIGHT_WEBHOOK_SECRET",
     "GITHUB_TOKEN",
     "GH_TOKEN",
+    "VAULT_TOKEN",
 ];
 
 /// The forms in which a secret is repeated.

@@ -27,6 +27,7 @@ mod repo;
 mod rollout;
 mod rules;
 mod story;
+mod vault;
 mod verify;
 mod waves;
 mod workflows;

@@ -1,17 +1,18 @@
-//! Reading without changing anything: objects of a kind that is only known by its name, and what a Service answers that
-//! the API server passes a request on to.
+//! Requests by address: objects of a kind that is only known by its name, and what a Service or a pod answers that the API
+//! server passes a request on to.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::request::Builder;
+use http::{Method, Request};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Client;
-use super::error::ClusterError;
+use super::error::{ClusterError, ClusterErrorKind};
 use super::kind::ABSENT;
 use crate::percent::encoded;
 
@@ -23,6 +24,8 @@ const MAX_BYTES: usize = 16 << 20;
 const PAGE: usize = 500;
 /// How many pages are fetched.
 const MAX_PAGES: usize = 40;
+/// Who is named as the writer of what is made.
+const WRITER: &str = "fleetwright";
 /// How much of an answer that refuses is shown, in characters.
 const MAX_REASON: usize = 300;
 
@@ -43,6 +46,27 @@ pub struct ServiceRequest<'a> {
     pub query: Vec<(&'static str, String)>,
     /// One more header.
     pub header: Option<(&'static str, &'a str)>,
+}
+
+/// A pod, and what is asked of a program in it.
+#[derive(Debug)]
+pub struct PodRequest<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The pod.
+    pub pod: &'a str,
+    /// The port.
+    pub port: u16,
+    /// Whether the port is encrypted.
+    pub is_encrypted: bool,
+    /// The method.
+    pub method: Method,
+    /// The path, without a slash before it.
+    pub path: &'a str,
+    /// One more header.
+    pub header: Option<(&'static str, &'a str)>,
+    /// The body, as JSON.
+    pub body: Option<Value>,
 }
 
 /// A page of a list.
@@ -121,38 +145,86 @@ impl Client {
         self.json(&format!("ask Service `{namespace}/{service}:{port}`"), &address, *header).await
     }
 
+    /// Returns what a program in a pod answers by HTTP, whatever its status; only what the API server itself refuses is an
+    /// error.
+    pub async fn ask_pod(&self, request: &PodRequest<'_>) -> Result<(u16, Value), ClusterError> {
+        let PodRequest { namespace, pod, port, is_encrypted, method, path, header, body } = request;
+        let scheme = if *is_encrypted { "https:" } else { "" };
+        let (namespace, name) = (encoded(namespace), encoded(pod));
+        let address = format!("/api/v1/namespaces/{namespace}/pods/{scheme}{name}:{port}/proxy/{path}");
+        let attempt = format!("ask pod `{namespace}/{name}:{port}`");
+        let body = body.as_ref().map(Value::to_string).unwrap_or_default();
+        let request = Request::builder().method(method.clone()).uri(address);
+        let (code, answer) = self.exchange(&attempt, (request, body), *header).await?;
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        if code >= 400 && answer["kind"] == "Status" {
+            return Err(self.refused(code, &attempt, answer["message"].as_str().unwrap_or_default()));
+        }
+        Ok((code, answer))
+    }
+
+    /// Returns the object at an address, if it is there.
+    pub async fn at(&self, address: &str) -> Result<Option<Value>, ClusterError> {
+        match self.json(&format!("read `{address}`"), address, None).await {
+            Err(error) if error.kind == ClusterErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Makes the object at an address, or lays it over what is there.
+    pub async fn apply_at(&self, address: &str, object: &Value) -> Result<(), ClusterError> {
+        let request = Request::patch(format!("{address}?fieldManager={WRITER}&force=true"))
+            .header("Content-Type", "application/apply-patch+yaml");
+        self.change(&format!("make `{address}`"), request, object).await
+    }
+
+    /// Writes an annotation of the object at an address.
+    pub async fn annotate_at(&self, address: &str, (name, value): (&str, &str)) -> Result<(), ClusterError> {
+        let request = Request::patch(address).header("Content-Type", "application/merge-patch+json");
+        let patch = json!({ "metadata": { "annotations": { name: value } } });
+        self.change(&format!("change `{address}`"), request, &patch).await
+    }
+
+    async fn change(&self, attempt: &str, request: Builder, object: &Value) -> Result<(), ClusterError> {
+        let (code, body) = self.exchange(attempt, (request, object.to_string()), None).await?;
+        if code < 300 { Ok(()) } else { Err(self.refused(code, attempt, &reason(&body))) }
+    }
+
     async fn json<T: for<'de> Deserialize<'de>>(
         &self,
         attempt: &str,
         address: &str,
         header: Option<(&str, &str)>,
     ) -> Result<T, ClusterError> {
-        let request = Request::get(address);
+        let (code, body) = self.exchange(attempt, (Request::get(address), String::new()), header).await?;
+        if code >= 300 {
+            return Err(self.refused(code, attempt, &reason(&body)));
+        }
+        serde_json::from_slice(&body)
+            .map_err(|error| self.refused(400, attempt, &format!("the answer cannot be read: {error}")))
+    }
+
+    async fn exchange(
+        &self,
+        attempt: &str,
+        (request, body): (Builder, String),
+        header: Option<(&str, &str)>,
+    ) -> Result<(u16, Vec<u8>), ClusterError> {
         let request = header.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-        let request = request.body(Body::empty());
+        let request = request.body(Body::from(body.into_bytes()));
         let request = request.map_err(|error| self.refused(400, attempt, &error.to_string()))?;
         let answer = async {
             let response = self.once.send(request).await;
             let response =
                 response.map_err(|error| ClusterError::of_kube(attempt, &self.place, ABSENT, &error))?;
-            self.body(attempt, response).await
+            let status = response.status().as_u16();
+            let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
+            let body = body.map_err(|error| self.refused(502, attempt, &error.to_string()))?;
+            Ok((status, body.to_bytes().to_vec()))
         };
-        let body = tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
+        tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
             Err(self.refused(504, attempt, &format!("no answer within {} s", TIMEOUT.as_secs())))
-        })?;
-        serde_json::from_slice(&body)
-            .map_err(|error| self.refused(400, attempt, &format!("the answer cannot be read: {error}")))
-    }
-
-    async fn body(&self, attempt: &str, response: Response<Body>) -> Result<Vec<u8>, ClusterError> {
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
-        let body = body.map_err(|error| self.refused(502, attempt, &error.to_string()))?.to_bytes().to_vec();
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(self.refused(status.as_u16(), attempt, &reason(&body)))
-        }
+        })
     }
 
     fn refused(&self, code: u16, attempt: &str, reason: &str) -> ClusterError {
