@@ -211,6 +211,35 @@ fn no_template_holds_the_name_of_a_cluster() {
 }
 
 #[test]
+fn what_is_outside_is_called_while_alerts_work_where_a_hub_names_its_address() {
+    let watched = World::shipped().edit(
+        CONTROL,
+        "      retention: 31d",
+        "      retention: 31d\n      watchdogSecret: alertmanager-watchdog",
+    );
+    assert_eq!(watched.problems(), SOUND);
+    let before = files(&World::shipped().render());
+    let after = files(&watched.render());
+    let is_new = |file: &&(String, String)| !before.contains(*file);
+    let changed: Vec<_> = after.iter().filter(is_new).map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        changed,
+        [
+            "argocd-apps/control/kube-prometheus-stack/manifests/alertmanager-watchdog.yaml",
+            "argocd-apps/control/kube-prometheus-stack/values.yaml",
+        ]
+    );
+    let values = &after.iter().find(|(path, _)| path == changed[1]).unwrap().1;
+    let receiver = values.lines().skip_while(|line| !line.contains("- name: watchdog")).take(4);
+    assert_snapshot!(receiver.collect::<Vec<_>>().join("\n"), @"
+    - name: watchdog
+      webhook_configs:
+        - url_file: /etc/alertmanager/secrets/alertmanager-watchdog/url
+          send_resolved: false
+    ");
+}
+
+#[test]
 fn the_address_of_loki_moves_by_one_edit_at_both_ends() {
     let before = files(&World::shipped().render());
     let moved = World::shipped().edit(CONTROL, "loki: 192.168.64.104", "loki: 192.168.64.110");
@@ -219,6 +248,7 @@ fn the_address_of_loki_moves_by_one_edit_at_both_ends() {
         before.iter().filter(|(path, text)| after[path] != *text).map(|(path, _)| path.clone()).collect();
     assert_snapshot!(changed.join("\n"), @"
     argocd-apps/app/fluent-bit/values.yaml
+    argocd-apps/control/fluent-bit/values.yaml
     argocd-apps/control/loki/values.yaml
     argocd-apps/control/metallb/manifests/address-pool.yaml
     infra/fleet/hosts

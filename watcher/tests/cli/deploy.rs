@@ -220,7 +220,7 @@ fn a_group_that_fails_is_named_with_the_reason_and_nothing_in_it_is_a_mention() 
     # deployments (1 edits): control: not deployed
       [“control: not deployed”]
       “Change: Move <!here> Loki” | “Author: Ann” | “Revision: <tip>” | “Started by: mia” | “Result: 1 Application is not synced and healthy at <tip>”
-      “1 file on control: loki
+      “3 files on control: fluent-bit, loki, metallb
     ”
       <https://github.com/acme/fleet/actions/runs/7|the run> · <https://github.com/acme/fleet/commit/<tip>|the commit>
 

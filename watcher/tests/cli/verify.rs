@@ -79,7 +79,8 @@ pub fn well_hub(control: &Server) {
     control.service(LOKI, |request| {
         assert_eq!(request.path, "/loki/api/v1/query");
         assert_eq!(request.headers["x-scope-orgid"], "platform");
-        assert_eq!(request.query["query"], "sum(count_over_time({cluster=\"app\"}[15m]))");
+        let of = |cluster| format!("sum(count_over_time({{cluster=\"{cluster}\"}}[15m]))");
+        assert!(["app", "control"].map(of).contains(&request.query["query"]), "{request:?}");
         (200, vector("4711"))
     });
     control.service("tracing/tempo:3200", |request| {
@@ -150,7 +151,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     let told = fleet.verify(&[]);
     assert_eq!(told.code, 0, "{told}");
     assert_snapshot!(told.out, @"
-    20 checks: 20 passed
+    21 checks: 21 passed
 
     CLUSTER  CHECK                           VERDICT  LOOKED AT                                                                             FOUND
     app      nodes                           passed   the nodes that are described are there and ready                                      9 of 9 nodes ready
@@ -171,6 +172,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     control  cert-manager/remaining          passed   how long each Certificate is still valid                                              1 Certificate, istio-system/cacerts: 90d 11h left
     control  external-secrets/stores         passed   each ClusterSecretStore reaches its secret store                                      1 ClusterSecretStore
     control  external-secrets/secrets        passed   each ExternalSecret is synced                                                         1 ExternalSecret
+    control  fluent-bit/lines                passed   how many lines with the cluster's label its hub got in a quarter of an hour           4711
     control  kube-prometheus-stack/samples   passed   how old the newest sample of the hub itself is                                        15s
     control  vault/updated                   passed   every replica of Vault runs what is deployed                                          1 StatefulSet
     ");
@@ -207,6 +209,7 @@ fn what_does_not_hold_is_named_with_what_was_found() {
     app | prometheus-agent | samples | failed | nothing is found
     app | velero | scheduled | failed | velero/daily: 4d 4h ago
     app | velero | backups | failed | none of 1 Backup has status.phase Completed
+    control | fluent-bit | lines | failed | 0, and not at least 1
     control | kube-prometheus-stack | samples | failed | 10m 1s, and not at most 5m
     exit code 7
     ");

@@ -76,7 +76,7 @@ fn a_push_becomes_healthy_applications_and_an_edit_touches_only_its_own() {
             world.deploy(FACT, "app", &[]);
             let touched = world.syncs().into_iter().filter(|(name, syncs)| before[name] != *syncs);
             let names: Vec<_> = touched.map(|(name, _)| name).collect();
-            assert_eq!(names, ["app-fluent-bit", "control-loki"]);
+            assert_eq!(names, ["app-fluent-bit", "control-fluent-bit", "control-loki", "control-metallb"]);
             assert!(addresses(world.rig.control.client()).0.contains("192.168.64.109"));
         },
     );
