@@ -1,6 +1,7 @@
-//! A value that changes nothing of what a chart makes says something that does not hold. Helm finds it: neither without the
-//! value nor with another one in its place is anything else rendered.
+//! What the shipped values make of real charts: a value that changes nothing says something that does not hold, and a
+//! container that asks for nothing is placed anywhere and takes what others need. Helm finds both.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use tempfile::NamedTempFile;
 use testkit::real::{Helm, Templated};
 
 use crate::helm::{REAL_CHARTS, chart_with};
-use crate::platform::shipped;
+use crate::platform::{landing_on, shipped};
 
 /// Values that take effect where they are read, which Helm does not see.
 const READ_ELSEWHERE: [(&str, &str); 1] = [
@@ -103,6 +104,47 @@ fn charts<'h>(helm: &'h Helm, rendered: &Rendered, real: &Path) -> Vec<(String, 
         Some((file.path.to_string(), Chart { helm, folder, values }))
     };
     files.filter_map(chart_of).collect()
+}
+
+/// Returns the containers of an object that lack a request, or a limit on their memory.
+fn without_resources(object: &Value) -> Vec<String> {
+    let is_test = object.pointer("/metadata/annotations/helm.sh~1hook").is_some_and(|hook| hook == "test");
+    let places = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec", "/spec"];
+    let pod =
+        places.iter().filter_map(|place| object.pointer(place)).find(|spec| spec["containers"].is_array());
+    let list = |key: &str| pod.and_then(|pod| pod[key].as_array()).into_iter().flatten();
+    let is_incomplete = |container: &&Value| {
+        let parts = ["requests/cpu", "requests/memory", "limits/memory"];
+        // Istio's injector gives it what the gateway's values say.
+        container["image"] != "auto"
+            && parts.iter().any(|part| container.pointer(&format!("/resources/{part}")).is_none())
+    };
+    let containers = list("containers").chain(list("initContainers")).filter(is_incomplete);
+    let name = |container: &Value| {
+        let [kind, object, container] =
+            [&object["kind"], &object["metadata"]["name"], &container["name"]].map(|it| it.as_str().unwrap());
+        format!("{kind} {object}: {container}")
+    };
+    containers.filter(|_| !is_test).map(name).collect()
+}
+
+#[test]
+#[ignore = "needs real charts"]
+fn every_container_asks_for_what_it_takes() {
+    let Some(real) = env::var_os(REAL_CHARTS).map(PathBuf::from) else {
+        println!("left out: `{REAL_CHARTS}` names no folder with real charts");
+        return;
+    };
+    let (helm, rendered) = (Helm::find().unwrap(), shipped());
+    let objects = |chart: Chart<'_>| {
+        let text = chart.lines(&chart.values).unwrap().join("\n");
+        serde_yaml::from_multiple::<Value>(&text).unwrap()
+    };
+    let of_charts = charts(&helm, &rendered, &real).into_iter().flat_map(|(_, chart)| objects(chart));
+    let own = rendered.clusters.keys().flat_map(|cluster| landing_on(&rendered, cluster));
+    let all = of_charts.chain(own.map(|landing| landing.object));
+    let found: BTreeSet<String> = all.flat_map(|object| without_resources(&object)).collect();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
