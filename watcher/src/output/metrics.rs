@@ -236,7 +236,11 @@ mod tests {
         let text = metrics.encode_at(now).unwrap();
         // The buckets of a duration add nothing to its sum.
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.contains("_bucket"));
-        lines.collect::<Vec<_>>().join("\n")
+        let mut lines: Vec<_> = lines.collect();
+        // Those of one metric come in any order.
+        let name = |line: &str| line.split(['{', ' ']).next().map(str::to_owned);
+        lines.chunk_by_mut(|one, other| name(one) == name(other)).for_each(<[_]>::sort_unstable);
+        lines.join("\n")
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl Repo {
     /// The fleet that this repository ships.
     pub fn shipped() -> Self {
         let repo = Self::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../argocd-apps"), &repo.path("argocd-apps"));
+        for rendered in ["argocd-apps", "infra/clusters", "infra/fleet"] {
+            copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(rendered), &repo.path(rendered));
+        }
         repo.commit("Describe the platform");
         repo
     }
