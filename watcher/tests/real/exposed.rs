@@ -73,7 +73,7 @@ fn live_queries(rendered: &Rendered) -> Vec<(String, String)> {
     checks.into_iter().flat_map(of_check).collect()
 }
 
-/// Lets a collector do all that it counts: it sends spans, has no room for some, and others are refused.
+/// Lets a collector do all that it counts: it sends spans, others are refused, and for some it has no room.
 fn counted_by_a_collector(platform: &Platform) -> BTreeSet<String> {
     let hub = format!("{}.105", platform.network);
     let mut values = platform.values("app/opentelemetry-collector");
@@ -86,12 +86,14 @@ fn counted_by_a_collector(platform: &Platform) -> BTreeSet<String> {
         };
         wait_until(PATIENCE, metric, counts).unwrap();
     };
-    until_it_counts("otelcol_exporter_enqueue_failed_spans_total");
+    // In this order: the longer nobody answers, the longer the exporter waits before it connects again.
     let receiver = Collector::receiving(&hub).unwrap();
     until_it_counts("otelcol_exporter_sent_spans_total");
     drop(receiver);
-    let _refuses = Collector::refusing(&hub).unwrap();
+    let refuses = Collector::refusing(&hub).unwrap();
     until_it_counts("otelcol_exporter_send_failed_spans_total");
+    drop(refuses);
+    until_it_counts("otelcol_exporter_enqueue_failed_spans_total");
     spoke.exposed().unwrap()
 }
 
