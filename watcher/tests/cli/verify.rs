@@ -11,6 +11,8 @@ use testkit::cluster::{Server, Trouble};
 
 use crate::repo::{Repo, Told};
 
+/// In the middle of an hour, which a test does not leave while it runs.
+const MORE_THAN_90_DAYS: SignedDuration = SignedDuration::from_mins((90 * 24 + 11) * 60 + 30);
 const PROMETHEUS: &str = "monitoring/kube-prometheus-stack-prometheus:9090";
 pub const LOKI: &str = "logging/loki:3100";
 const NODES: &str = "api/v1/nodes";
@@ -36,11 +38,11 @@ fn ready() -> Value {
 
 fn conditions(status: &str, message: &str) -> Value {
     let condition = json!({ "type": "Ready", "status": status, "message": message });
-    json!({ "conditions": [condition], "notAfter": hours_from_now(90 * 24 + 12) })
+    json!({ "conditions": [condition], "notAfter": from_now(MORE_THAN_90_DAYS) })
 }
 
-fn hours_from_now(hours: i64) -> String {
-    (Timestamp::now() + SignedDuration::from_hours(hours)).to_string()
+fn from_now(time: SignedDuration) -> String {
+    (Timestamp::now() + time).to_string()
 }
 
 fn object(kind: &str, namespace: &str, name: &str, status: &Value) -> Value {
@@ -101,7 +103,12 @@ impl Fleet {
         app.serve(BACKUPS, "Backup");
         app.put(
             SCHEDULES,
-            object("Schedule", "velero", "daily", &json!({ "lastBackup": hours_from_now(-3) })),
+            object(
+                "Schedule",
+                "velero",
+                "daily",
+                &json!({ "lastBackup": from_now(SignedDuration::from_hours(-3)) }),
+            ),
         );
         let fleet = Self { repo: Repo::shipped(), control, app, folder: tempfile::tempdir().unwrap() };
         fleet.reach(&[("control", &fleet.control), ("app", &fleet.app)]);
@@ -185,11 +192,16 @@ fn what_does_not_hold_is_named_with_what_was_found() {
     fleet.app.remove(SERVICES, "a", "s-192.168.64.120");
     let message = "could not get provider client: permission denied";
     fleet.app.put(SECRETS, object("ExternalSecret", "velero", "s3", &conditions("False", message)));
-    let backup = json!({ "phase": "PartiallyFailed", "completionTimestamp": hours_from_now(-1) });
+    let backup = json!({ "phase": "PartiallyFailed", "completionTimestamp": from_now(SignedDuration::from_hours(-1)) });
     fleet.app.put(BACKUPS, object("Backup", "velero", "daily-1", &backup));
     fleet.app.put(
         SCHEDULES,
-        object("Schedule", "velero", "daily", &json!({ "lastBackup": hours_from_now(-100) })),
+        object(
+            "Schedule",
+            "velero",
+            "daily",
+            &json!({ "lastBackup": from_now(SignedDuration::from_hours(-100)) }),
+        ),
     );
     fleet.control.service(PROMETHEUS, |request| {
         let query = &request.query["query"];
