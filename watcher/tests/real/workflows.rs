@@ -27,8 +27,6 @@ impl Office {
     fn start() -> Self {
         let world = World::small();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github"), &world.repo.path(".github"));
-        // As many as kwok makes.
-        world.repo.edit(APP, "count: 6", "count: 0");
         world.repo.commit("Add the workflows");
         let github = GitHub::start(&world.repo.path(".git")).unwrap();
         Self { world, github, slack: Slack::start().unwrap() }
@@ -108,16 +106,16 @@ fn both_end_in_success(office: &Office) {
 
 fn a_check_that_does_not_hold_fails_what_is_healthy(office: &Office) {
     case(PART, "a described node is not there: `deploy-app` fails with what `verify` found", || {
-        office.world.repo.edit(APP, "count: 0", "count: 1");
+        office.world.repo.edit(APP, "count: 6", "count: 7");
         office.world.repo.commit("Describe a worker");
         let ended = office.deploy("app", Some("10s"));
         office.assert_failed(
             &ended,
             "app: deployed, but not verified",
             "1 check does not hold",
-            "3 of 4 nodes ready",
+            "9 of 10 nodes ready",
         );
-        office.world.repo.edit(APP, "count: 1", "count: 0");
+        office.world.repo.edit(APP, "count: 7", "count: 6");
         office.world.repo.commit("Describe it no more");
     });
 }
