@@ -79,21 +79,25 @@ fn counted_by_a_collector(platform: &Platform) -> BTreeSet<String> {
     let mut values = platform.values("app/opentelemetry-collector");
     values["config"]["exporters"]["otlp"]["sending_queue"]["queue_size"] = json!(2_000);
     let spoke = Collector::start(&values, &platform.spoke(202)).unwrap();
-    let until_it_counts = |metric: &str| {
-        let counts = || {
-            spoke.take(&span("counted"))?;
-            Ok(spoke.exposed()?.contains(metric))
-        };
-        wait_until(PATIENCE, metric, counts).unwrap();
+    let is_counted = |metric: &str| Ok(spoke.exposed()?.contains(metric));
+    // One span has room in the queue. What fills it is more than one batch of it may hold, and nothing of that is sent.
+    let until_one_counts = |metric: &str| {
+        spoke.take(&span("counted")).unwrap();
+        wait_until(PATIENCE, metric, || is_counted(metric)).unwrap();
     };
     // In this order: the longer nobody answers, the longer the exporter waits before it connects again.
     let receiver = Collector::receiving(&hub).unwrap();
-    until_it_counts("otelcol_exporter_sent_spans_total");
+    until_one_counts("otelcol_exporter_sent_spans_total");
     drop(receiver);
     let refuses = Collector::refusing(&hub).unwrap();
-    until_it_counts("otelcol_exporter_send_failed_spans_total");
+    until_one_counts("otelcol_exporter_send_failed_spans_total");
     drop(refuses);
-    until_it_counts("otelcol_exporter_enqueue_failed_spans_total");
+    let no_room = "otelcol_exporter_enqueue_failed_spans_total";
+    let fill = || {
+        spoke.take(&span("counted"))?;
+        is_counted(no_room)
+    };
+    wait_until(PATIENCE, no_room, fill).unwrap();
     spoke.exposed().unwrap()
 }
 
