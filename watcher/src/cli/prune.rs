@@ -41,9 +41,13 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let Target { fleet, .. } = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
         // What is removed is removed on the hub that was named, and on no other.
-        let hubs = Hubs::reach(args.hub.answering().await?, fleet).await?;
-        let Some((fleet, client)) = hubs.asked.into_iter().next() else { return Ok(Exit::Done) };
-        let mut view = View::start(client, fleet.namespace(), LONGEST_SILENCE).await?;
+        let watched = async {
+            let client = args.hub.answering().await?;
+            let fleet = Hubs::named(&client, fleet).await?;
+            let view = View::start(client, fleet.namespace(), LONGEST_SILENCE).await?;
+            Ok::<_, CommandError>((fleet, view))
+        };
+        let (fleet, mut view) = cancel.during(watched).await??;
         let plan = removals(&live::leftovers(&view, &fleet), args.resources == Resources::Delete);
         let digest = digest(&plan);
         if !args.is_confirmed(&plan, &digest)? {

@@ -7,7 +7,7 @@ use super::runtime::until_stopped;
 use super::{Exit, Global, print_text};
 use crate::argocd::{self, HubFleet, Question, Rollout, Silent, destinations, rollout};
 use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
+use crate::events::Cancel;
 use crate::git::Revision;
 use crate::live::{Hubs, Known, Spokes, View};
 
@@ -23,15 +23,12 @@ pub(super) struct Args {
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let target = args.hub.target(global)?;
     until_stopped(async |cancel: &Cancel| {
-        let client = args.hub.answering().await?;
+        let client = cancel.during(args.hub.answering()).await??;
         let hubs = Hubs::watch(client, target.fleet.clone(), LONGEST_SILENCE, cancel).await?;
         let mut all = Rollout { unasked: hubs.unasked(None), ..Rollout::default() };
         for (fleet, view) in &hubs.asked {
             let (mut spokes, clusters) = (Spokes::default(), destinations(fleet, view.observed(), None));
-            tokio::select! {
-                () = spokes.ask(view.client(), fleet.namespace(), clusters) => {}
-                () = cancel.requested() => return Err(Stopped.into()),
-            }
+            cancel.during(spokes.ask(view.client(), fleet.namespace(), clusters)).await?;
             all = all.and(of_hub(&target, fleet, view, spokes.silent()), &fleet.groups);
         }
         show(global, args, target.revision, &all);

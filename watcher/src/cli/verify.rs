@@ -44,7 +44,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     args.cluster.as_deref().map(|name| check_cluster(&rendered.inventory, name)).transpose()?;
     until_stopped(async |cancel: &Cancel| {
         let deadline = Instant::now() + args.timeout;
-        let hubs = Hubs::reach(args.hub.client().await?, fleet).await?;
+        let hubs = cancel.during(Hubs::reach(args.hub.client().await?, fleet)).await??;
         let checks = args.checks(&rendered, &hubs)?;
         let clusters = Clusters::of(hubs.asked.iter().map(|(fleet, client)| (fleet, client)));
         let progress = global.progress("verify");

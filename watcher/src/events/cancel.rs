@@ -82,6 +82,14 @@ impl Cancel {
             }
         }
     }
+
+    /// Does work that is dropped as soon as it has to stop.
+    pub async fn during<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.requested() => Err(Stopped),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::View;
 use crate::argocd::{ApplicationSet, DesiredFleet, HubFleet, Unasked};
 use crate::cluster::{Client, ClusterError, ClusterErrorKind};
 use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
+use crate::events::Cancel;
 
 /// The hubs of a fleet, each with what is for it.
 pub struct Hubs<T = View> {
@@ -22,6 +22,12 @@ pub struct Hubs<T = View> {
 }
 
 impl Hubs<Client> {
+    /// Finds the hub that a client leads to, and no other.
+    pub async fn named(client: &Client, mut fleet: DesiredFleet) -> Result<HubFleet, CommandError> {
+        let at = hub_of(client, &fleet).await?;
+        Ok(fleet.hubs.remove(at))
+    }
+
     /// Finds the hubs that can be asked: that of a client, and those that have a context of their name.
     pub async fn reach(named: Client, mut fleet: DesiredFleet) -> Result<Self, CommandError> {
         let first = hub_of(&named, &fleet).await?;
@@ -53,10 +59,7 @@ impl Hubs {
             });
             Ok::<_, CommandError>((join_all(views).await, unasked))
         };
-        let (views, unasked) = tokio::select! {
-            watched = watched => watched?,
-            () = cancel.requested() => return Err(Stopped.into()),
-        };
+        let (views, unasked) = cancel.during(watched).await??;
         let mut hubs = Self { asked: Vec::new(), unasked };
         for (fleet, view) in views {
             match view {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::vault::Vault;
 use crate::cluster::{Client, ClusterError, ClusterErrorKind};
 use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
+use crate::events::Cancel;
 use crate::secrets;
 use crate::vault::{Registration, decoded};
 
@@ -158,10 +158,7 @@ impl Register<'_> {
             if Instant::now() >= self.deadline {
                 return Err(missing.into());
             }
-            tokio::select! {
-                () = sleep(PAUSE) => {}
-                () = self.cancel.requested() => return Err(Stopped.into()),
-            }
+            self.cancel.during(sleep(PAUSE)).await?;
         }
     }
 }

@@ -74,10 +74,7 @@ pub async fn verify(
             let found = found.into_iter().flatten();
             return Ok(checks.iter().zip(found).map(|(check, found)| Finding::of(check, found)).collect());
         }
-        tokio::select! {
-            () = sleep_until(deadline.min(Instant::now() + AGAIN_AFTER.delay(round))) => {}
-            () = cancel.requested() => return Err(Stopped),
-        }
+        cancel.during(sleep_until(deadline.min(Instant::now() + AGAIN_AFTER.delay(round)))).await?;
         round += 1;
     }
 }
@@ -97,10 +94,7 @@ async fn ask_open(
     let open = open(checks, found);
     let mut holding = found.iter().filter(|found| !is_open(found.as_ref())).count();
     let others = open.values().flatten().flat_map(|index| other_queried(&checks[*index])).collect();
-    let shared = tokio::select! {
-        shared = reach_all(clusters, others) => shared,
-        () = cancel.requested() => return Err(Stopped),
-    };
+    let shared = cancel.during(reach_all(clusters, others)).await?;
     let answers = stream::iter(open).map(|(cluster, indexes)| {
         let reached = async {
             let own = match shared.get(cluster) {
@@ -114,11 +108,7 @@ async fn ask_open(
     });
     let mut answers = answers.flatten_unordered(AT_ONCE);
     loop {
-        let next = tokio::select! {
-            next = answers.next() => next,
-            () = cancel.requested() => return Err(Stopped),
-        };
-        let Some((index, answer)) = next else { return Ok(()) };
+        let Some((index, answer)) = cancel.during(answers.next()).await? else { return Ok(()) };
         holding += usize::from(!is_open(Some(&answer)));
         found[index] = Some(answer);
         show(holding);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -424,6 +425,24 @@ fn a_hub_that_does_not_answer_at_all_ends_the_wait_with_its_time() {
     assert_eq!(told.code, 7, "{told}");
     assert!(told.err.contains("error: failed to list Application"), "{told}");
     assert!(told.err.contains("hint: check that the API server runs and can be reached from here"), "{told}");
+}
+
+#[test]
+fn a_hub_that_answers_nothing_holds_up_no_stop() {
+    let hub = Hub::current();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    fs::write(hub.kubeconfig(), hub.server.kubeconfig().replace(&hub.server.url(), &silent)).unwrap();
+    for command in [["status"].as_slice(), &["prune"], &["wait"]] {
+        let mut command = hub.repo.command(command);
+        command.env("KUBECONFIG", hub.kubeconfig()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = command.spawn().unwrap();
+        let _connection = listener.accept().unwrap();
+        let sent = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let told = hub.repo.told(running.wait_with_output().unwrap());
+        assert!(told.err.contains("stopped before it was complete"), "{command:?}: {told}");
+    }
 }
 
 #[test]
