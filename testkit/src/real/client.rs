@@ -138,6 +138,17 @@ impl Client {
         read(self.request(self.agent.get(self.at(path))).call())
     }
 
+    /// Returns a token of an account, for one audience.
+    pub fn token_for(&self, namespace: &str, account: &str, audience: &str) -> Result<String> {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
+        let wanted = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": [audience]},
+        });
+        let request = self.request(self.agent.post(self.at(&path)));
+        let made = read(request.header("Content-Type", "application/json").send(wanted.to_string()))?;
+        Ok(text_at(&made, "/status/token")?.to_owned())
+    }
+
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }

@@ -14,6 +14,7 @@ mod openbao;
 mod operators;
 mod process;
 mod prometheus;
+mod rclone;
 mod rig;
 mod service;
 mod workflows;
@@ -21,6 +22,7 @@ mod workflows;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -38,6 +40,7 @@ pub use openbao::OpenBao;
 pub use operators::{Operators, Vault};
 pub use process::wait_until;
 pub use prometheus::{Prometheus, PrometheusOperator};
+pub use rclone::S3;
 pub use rig::{ARGO_CD_VERSION, Rig};
 pub use service::{lead_to_machine, own_address};
 pub use workflows::{Actions, Ended, Event};
@@ -63,6 +66,7 @@ const PROMETHEUS: Component = Component { name: "prometheus", pinned_by: "promet
 const COLLECTOR: Component = Component { name: "collector", pinned_by: "collector/go.sum" };
 const REDIS: Component = Component { name: "redis", pinned_by: "redis/requirements.txt" };
 const OPENBAO: Component = Component { name: "openbao", pinned_by: "openbao/requirements.txt" };
+const RCLONE: Component = Component { name: "rclone", pinned_by: "rclone/go.sum" };
 const ACT: Component = Component { name: "act", pinned_by: "act/go.sum" };
 const CRDS: Component = Component { name: "crds", pinned_by: "crds.txt" };
 
@@ -117,6 +121,14 @@ pub fn promtool() -> Result<PathBuf> {
 /// Returns the program that makes nodes members of a cluster.
 pub fn kubeadm() -> Result<PathBuf> {
     KUBE.binary("kubeadm")
+}
+
+/// Makes a folder of programs under the names that the platform's images have them by.
+pub fn programs(folder: &Path) -> Result<()> {
+    for (name, program) in [("vault", OPENBAO.binary("bao")?), ("rclone", RCLONE.binary("rclone")?)] {
+        symlink(program, folder.join(name))?;
+    }
+    Ok(())
 }
 
 /// Returns the definitions of custom resources, in the order of their files.

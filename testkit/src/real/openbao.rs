@@ -1,21 +1,26 @@
 //! `OpenBao`, the free fork of Vault with the same interface, as a replica that pods of a cluster stand for.
 
 use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::OPENBAO;
 use super::client::{Client, agent, trust};
-use super::process::{Folder, Process, arguments, free_ports};
+use super::process::{Folder, Process, arguments, free_ports, wait_until};
 use super::service::own_address;
 
-/// A server that keeps everything in its memory; sealed and without keys at first.
+/// How long it may take to become active.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A server whose store is a Raft of one; sealed and without keys at first.
 pub struct OpenBao {
     _process: Process,
-    _folder: Folder,
+    folder: Folder,
     agent: Agent,
     url: String,
     port: u16,
@@ -25,7 +30,7 @@ impl OpenBao {
     /// Starts a server on this machine's own address, or fails with what is missing for it.
     pub fn start() -> Result<Self> {
         let folder = Folder::new()?;
-        let [port] = free_ports()?;
+        let [port, raft_port] = free_ports()?;
         let address = format!("{}:{port}", own_address()?);
         let url = format!("https://{address}");
         let key = KeyPair::generate()?;
@@ -35,8 +40,14 @@ impl OpenBao {
         let agent = agent(trust(&certificate.pem())?);
         let configuration = json!({
             "api_addr": url,
-            "listener": [{"tcp": {"address": address, "tls_cert_file": "server.pem", "tls_key_file": "server.key"}}],
-            "storage": [{"inmem": {}}],
+            "listener": [{"tcp": {
+                "address": address, "cluster_address": format!("127.0.0.1:{raft_port}"),
+                "tls_cert_file": "server.pem", "tls_key_file": "server.key",
+            }}],
+            "cluster_addr": format!("https://127.0.0.1:{raft_port}"),
+            "storage": [{"raft": {"path": ".", "node_id": "vault-0"}}],
+            // As Vault does.
+            "unsafe_allow_api_audit_creation": true,
         });
         fs::write(folder.path().join("config.json"), configuration.to_string())?;
         let arguments = arguments(["server", "-config=config.json"]);
@@ -47,7 +58,7 @@ impl OpenBao {
                 .call()
                 .is_ok_and(|answer| answer.status().is_success())
         })?;
-        Ok(Self { _process: process, _folder: folder, agent, url, port })
+        Ok(Self { _process: process, folder, agent, url, port })
     }
 
     /// Lets a pod of a cluster be it, behind a Service that asks for an address.
@@ -71,6 +82,42 @@ impl OpenBao {
         let running = json!({"status": {"phase": "Running", "podIP": own, "podIPs": [{"ip": own}]}});
         client.merge(&pod, "status", &running)?;
         Ok(client.apply(&service, "")?)
+    }
+
+    /// Returns where it answers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the file with the certificate to trust, in PEM.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("server.pem")
+    }
+
+    /// Initializes it, and returns the key that unseals it and the first token.
+    pub fn initialize(&self) -> Result<(String, String)> {
+        let keys = self.ask("PUT", "sys/init", "", &json!({"secret_shares": 1, "secret_threshold": 1}))?;
+        let text =
+            |value: &Value| value.as_str().map(str::to_owned).with_context(|| format!("no keys: {keys}"));
+        Ok((text(&keys["keys_base64"][0])?, text(&keys["root_token"])?))
+    }
+
+    /// Unseals it and waits until it is active.
+    pub fn unseal(&self, key: &str) -> Result<()> {
+        self.ask("PUT", "sys/unseal", "", &json!({ "key": key }))?;
+        wait_until(PATIENCE, "OpenBao was active", || {
+            let health = self.ask("GET", "sys/health", "", &Value::Null)?;
+            Ok(health["sealed"] == false && health["standby"] == false)
+        })
+    }
+
+    /// Waits until it has sealed itself.
+    pub fn wait_until_sealed(&self) -> Result<()> {
+        wait_until(PATIENCE, "OpenBao was sealed", || {
+            Ok(self.ask("GET", "sys/seal-status", "", &Value::Null)?["sealed"] == true)
+        })
     }
 
     /// Asks it, past every cluster, and returns what it answers; nothing is an empty answer.

@@ -22,6 +22,7 @@ const SECRETS: &str = "apis/external-secrets.io/v1/externalsecrets";
 const CERTIFICATES: &str = "apis/cert-manager.io/v1/certificates";
 const BACKUPS: &str = "apis/velero.io/v1/backups";
 const STATEFUL_SETS: &str = "apis/apps/v1/statefulsets";
+const CRON_JOBS: &str = "apis/batch/v1/cronjobs";
 const SCHEDULES: &str = "apis/velero.io/v1/schedules";
 
 /// The shipped fleet as it should be.
@@ -73,6 +74,10 @@ pub fn well_hub(control: &Server) {
     let mut vault = object("StatefulSet", "vault", "vault", &json!({ "updatedReplicas": 3 }));
     vault["metadata"]["labels"] = json!({ "app.kubernetes.io/name": "vault" });
     control.put(STATEFUL_SETS, vault);
+    let saved = json!({ "lastSuccessfulTime": from_now(SignedDuration::from_hours(-3)) });
+    let mut snapshots = object("CronJob", "vault", "vault-snapshot", &saved);
+    snapshots["metadata"]["labels"] = json!({ "app.kubernetes.io/component": "snapshot" });
+    control.put(CRON_JOBS, snapshots);
     control.service(PROMETHEUS, |request| {
         assert_eq!(request.path, "/api/v1/query");
         let query = &request.query["query"];
@@ -158,7 +163,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     let told = fleet.verify(&[]);
     assert_eq!(told.code, 0, "{told}");
     assert_snapshot!(told.out, @"
-    21 checks: 21 passed
+    22 checks: 22 passed
 
     CLUSTER  CHECK                           VERDICT  LOOKED AT                                                                             FOUND
     app      nodes                           passed   the nodes that are described are there and ready                                      9 of 9 nodes ready
@@ -182,6 +187,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     control  fluent-bit/lines                passed   how many lines with the cluster's label its hub got in a quarter of an hour           4711
     control  kube-prometheus-stack/samples   passed   how old the newest sample of the hub itself is                                        15s
     control  vault/updated                   passed   every replica of Vault runs what is deployed                                          1 StatefulSet
+    control  vault/snapshot                  passed   how long ago a snapshot was saved outside of the cluster                              1 CronJob
     ");
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
 mod api_server;
+mod backups;
 mod case;
 mod chaos;
 mod effect;

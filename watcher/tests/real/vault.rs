@@ -66,11 +66,10 @@ impl Install {
 
     /// Initializes and unseals Vault with its engine, and returns the first token.
     fn unsealed(&self) -> String {
-        let ask = |method, path, token: &str, body| self.vault.ask(method, path, token, &body).unwrap();
-        let keys = ask("PUT", "sys/init", "", json!({"secret_shares": 1, "secret_threshold": 1}));
-        ask("PUT", "sys/unseal", "", json!({"key": keys["keys_base64"][0]}));
-        let token = keys["root_token"].as_str().unwrap().to_owned();
-        ask("POST", "sys/mounts/platform", &token, json!({"type": "kv", "options": {"version": "2"}}));
+        let (key, token) = self.vault.initialize().unwrap();
+        self.vault.unseal(&key).unwrap();
+        let engine = json!({"type": "kv", "options": {"version": "2"}});
+        self.vault.ask("POST", "sys/mounts/platform", &token, &engine).unwrap();
         token
     }
 

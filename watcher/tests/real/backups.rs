@@ -1,0 +1,290 @@
+//! What is backed up of a hub, and that it comes back: the scripts that are rendered, run on this machine in the place of pods,
+//! against the real programs and an S3.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::real::{ApiServer, OpenBao, S3, programs};
+
+use crate::case::case;
+use crate::platform::{landing_on, shipped};
+
+const PART: &str = "Backups";
+const BUCKET: &str = "backups";
+/// What the Secret with the access to the S3 has in it, and the password beside it.
+const SECRET: [(&str, &str); 3] =
+    [("accessKey", "hub-access"), ("secretKey", "hub-secret-key"), ("password", "correct horse")];
+/// Where pods have what they are given.
+const MOUNTS: [&str; 4] = ["/vault/", "/backup", "/scripts/", "/tmp"];
+
+/// The programs that pods of a hub run, in a folder that stands for their file systems.
+struct Pods {
+    objects: Vec<Value>,
+    root: TempDir,
+    s3: S3,
+    /// Variables that are different outside of a cluster.
+    outside: BTreeMap<String, String>,
+}
+
+impl Pods {
+    fn start() -> Self {
+        let rendered = shipped();
+        let control = rendered.clusters.keys().find(|name| name.as_str() == "control").unwrap();
+        let objects = landing_on(&rendered, control).into_iter().map(|landing| landing.object).collect();
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["bin", "tmp", "backup", "vault/tls", "vault/login", "vault/audit"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        programs(&root.path().join("bin")).unwrap();
+        let s3 = S3::start(BUCKET, SECRET[0].1, SECRET[1].1).unwrap();
+        let outside = BTreeMap::from([("RCLONE_CONFIG_S3_ENDPOINT".to_owned(), s3.url().to_owned())]);
+        Self { objects, root, s3, outside }
+    }
+
+    fn object(&self, kind: &str, name: &str) -> &Value {
+        let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        self.objects.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} `{name}` is rendered"))
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    /// Writes paths of a pod as those of this machine.
+    fn moved(&self, text: &str) -> String {
+        let mut moved = String::new();
+        for (at, character) in text.char_indices() {
+            let goes_on =
+                text[..at].ends_with(|before: char| before.is_alphanumeric() || "/.-_}".contains(before));
+            if !goes_on && MOUNTS.iter().any(|mount| text[at..].starts_with(mount)) {
+                let _ = write!(moved, "{}", self.root.path().display());
+            }
+            moved.push(character);
+        }
+        moved
+    }
+
+    /// A command that finds the programs of the images and nothing of the environment.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:{}", self.path("bin").display(), env::var("PATH").unwrap());
+        command.env_clear().env("PATH", path).env("HOME", self.path("tmp")).envs(&self.outside);
+        command
+    }
+
+    /// Runs a script of a `ConfigMap`, with some of its words replaced.
+    fn script(&self, config_map: &str, script: &str, edits: &[(&str, &str)]) -> Command {
+        let text = self.object("ConfigMap", config_map)["data"][script].as_str().unwrap();
+        let text = edits.iter().fold(self.moved(text), |text, (old, new)| {
+            assert_eq!(text.matches(old).count(), 1, "`{old}` in {script}");
+            text.replace(old, new)
+        });
+        let file = self.path(script);
+        fs::write(&file, text).unwrap();
+        let mut command = self.command("sh");
+        command.arg(file);
+        command
+    }
+
+    /// Runs the containers of a job one after the other, as a pod does, and ends with the first one that fails.
+    fn run(&self, job: &str, scripts: &str) -> Result<(), String> {
+        let pod = &self.object("CronJob", job)["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+        let containers =
+            ["initContainers", "containers"].map(|key| pod[key].as_array().cloned().unwrap_or_default());
+        for container in containers.concat() {
+            let script = container["command"][1].as_str().unwrap();
+            let mut command =
+                self.script(scripts, Path::new(script).file_name().unwrap().to_str().unwrap(), &[]);
+            for variable in container["env"].as_array().unwrap() {
+                let name = variable["name"].as_str().unwrap();
+                let key = variable["valueFrom"]["secretKeyRef"]["key"].as_str();
+                let value = key.map(|key| SECRET.iter().find(|(name, _)| *name == key).unwrap().1);
+                let value = value.or_else(|| variable["value"].as_str()).unwrap();
+                if !self.outside.contains_key(name) {
+                    command.env(name, self.moved(value));
+                }
+            }
+            succeeded(command.output().unwrap())?;
+        }
+        Ok(())
+    }
+
+    /// The names of what is kept of one kind, oldest first.
+    fn kept(&self, kind: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.s3.bucket(BUCKET).join("control").join(kind)).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Puts backups of before into the S3, one a day, and something else beside them.
+    fn fill(&self, kind: &str, backups: usize, suffix: &str) {
+        let folder = self.s3.bucket(BUCKET).join("control").join(kind);
+        fs::create_dir_all(&folder).unwrap();
+        for number in 0..backups {
+            let (month, day) = (number / 28 + 1, number % 28 + 1);
+            fs::write(folder.join(format!("2020-{month:02}-{day:02}T000000Z.tar{suffix}")), "old").unwrap();
+        }
+        fs::write(folder.join("2020-notes.tar"), "of a person").unwrap();
+    }
+}
+
+fn succeeded(output: Output) -> Result<(), String> {
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    if output.status.success() { Ok(()) } else { Err(told.concat()) }
+}
+
+/// A hub with Vault, as far as both know each other.
+struct Hub {
+    server: ApiServer,
+    pods: Pods,
+}
+
+impl Hub {
+    fn start() -> Self {
+        let (server, pods) = (ApiServer::start("control").unwrap(), Pods::start());
+        server.client().apply(pods.object("Namespace", "vault"), "").unwrap();
+        for account in ["vault-configure", "vault-snapshot"] {
+            server.client().apply(pods.object("ServiceAccount", account), "").unwrap();
+        }
+        Self { server, pods }
+    }
+
+    /// Lets what the pods run reach a Vault.
+    fn reaches(&mut self, vault: &OpenBao) {
+        let trust = self.pods.path("vault/tls/ca.crt");
+        fs::copy(vault.authority(), &trust).unwrap();
+        let address = ("VAULT_ADDR".to_owned(), vault.url().to_owned());
+        self.pods.outside.extend([address, ("VAULT_CACERT".to_owned(), trust.display().to_string())]);
+    }
+
+    /// What a pod of an account logs in with.
+    fn login(&self, account: &str) -> String {
+        self.server.client().token_for("vault", account, "vault").unwrap()
+    }
+
+    /// Runs a job under its own account.
+    fn run(&self, job: &str) -> Result<(), String> {
+        fs::write(self.pods.path("vault/login/token"), self.login(job)).unwrap();
+        self.pods.run(job, "vault-scripts")
+    }
+
+    /// Does by hand what is done once.
+    fn bootstrap(&self, token: &str) {
+        let authority = self.pods.path("api-server.pem");
+        fs::write(&authority, self.server.authority()).unwrap();
+        // In a pod, Vault finds the last two by itself.
+        let reviews = format!(
+            "kubernetes_host={} kubernetes_ca_cert=@{} token_reviewer_jwt={}",
+            self.server.client().url(),
+            authority.display(),
+            self.server.token(),
+        );
+        let edits = [("kubernetes_host=https://kubernetes.default.svc", reviews.as_str())];
+        let mut script = self.pods.script("vault-scripts", "bootstrap.sh", &edits);
+        succeeded(script.env("VAULT_TOKEN", token).output().unwrap()).unwrap();
+    }
+
+    /// Runs a command of Vault as a person who has logged in.
+    fn vault(&self, arguments: &[&str], token: &str) -> Result<(), String> {
+        succeeded(self.pods.command("vault").args(arguments).env("VAULT_TOKEN", token).output().unwrap())
+    }
+}
+
+fn password(vault: &OpenBao, token: &str) -> Value {
+    vault.ask("GET", "platform/data/control/grafana-admin", token, &Value::Null).unwrap()["data"]["data"]
+        .clone()
+}
+
+#[test]
+#[ignore = "needs real components: `testkit/real/fetch` brings them in"]
+fn a_vault_that_is_lost_comes_back_from_the_snapshot_that_its_job_has_saved() {
+    let mut hub = Hub::start();
+    let vault = OpenBao::start().unwrap();
+    let (key, token) = vault.initialize().unwrap();
+    let secret = json!({"admin-password": "before it was lost"});
+    hub.reaches(&vault);
+
+    case(PART, "Vault's job fails while Vault is sealed, and saves nothing", || {
+        let told = hub.run("vault-snapshot").unwrap_err();
+        assert!(told.contains("sealed"), "{told}");
+        assert!(!hub.pods.s3.bucket(BUCKET).join("control").exists());
+    });
+    vault.unseal(&key).unwrap();
+    hub.bootstrap(&token);
+    case(PART, "the job that configures Vault lets the one for snapshots in", || {
+        assert!(hub.run("vault-snapshot").is_err());
+        hub.run("vault-configure").unwrap();
+    });
+    let written = json!({ "data": secret });
+    vault.ask("POST", "platform/data/control/grafana-admin", &token, &written).unwrap();
+    case(PART, "a snapshot of Vault is saved to the S3, and as many are kept as the platform says", || {
+        hub.pods.fill("vault", 60, "");
+        hub.run("vault-snapshot").unwrap();
+        let kept = hub.pods.kept("vault");
+        assert_eq!(kept.len(), 56 + 1, "{kept:?}");
+        assert!(kept[0].starts_with("2020-01-06") && kept.contains(&"2020-notes.tar".to_owned()), "{kept:?}");
+        assert!(!kept[56].starts_with("2020"), "{kept:?}");
+    });
+    case(PART, "an S3 that refuses makes the job fail, and nothing is removed for it", || {
+        let before = hub.pods.kept("vault");
+        hub.pods.outside.insert("RCLONE_CONFIG_S3_SECRET_ACCESS_KEY".to_owned(), "wrong".to_owned());
+        let told = hub.run("vault-snapshot").unwrap_err();
+        assert!(told.contains("403"), "{told}");
+        assert!(!told.contains("wrong"), "{told}");
+        hub.pods.outside.remove("RCLONE_CONFIG_S3_SECRET_ACCESS_KEY");
+        assert_eq!(hub.pods.kept("vault"), before);
+    });
+    case(
+        PART,
+        "the account for snapshots can read no secret and bring nothing back, and no other account is it",
+        || {
+            let log_in = |account: &str| {
+                let body = json!({"role": "snapshot", "jwt": hub.login(account)});
+                vault.ask("POST", "auth/kubernetes/control/login", "", &body).unwrap()
+            };
+            let own = log_in("vault-snapshot")["auth"]["client_token"].as_str().unwrap().to_owned();
+            assert_eq!(password(&vault, &own), Value::Null);
+            let path = "sys/storage/raft/snapshot-force";
+            let told = vault.ask("POST", path, &own, &Value::Null).unwrap();
+            assert!(told.to_string().contains("permission denied"), "{told}");
+            let told = log_in("vault-configure");
+            assert!(told["errors"].to_string().contains("not authorized"), "{told}");
+        },
+    );
+
+    drop(vault);
+    let vault = OpenBao::start().unwrap();
+    let (new_key, new_token) = vault.initialize().unwrap();
+    vault.unseal(&new_key).unwrap();
+    hub.reaches(&vault);
+    case(
+        PART,
+        "a Vault that is lost is brought back from its newest snapshot, and opens with the old keys",
+        || {
+            let newest = hub.pods.s3.bucket(BUCKET).join("control/vault").join(&hub.pods.kept("vault")[56]);
+            let unpacked =
+                hub.pods.command("tar").arg("-xf").arg(newest).arg("-C").arg(hub.pods.path("tmp")).output();
+            succeeded(unpacked.unwrap()).unwrap();
+            let snapshot = hub.pods.path("tmp/vault.snapshot");
+            let restore = ["operator", "raft", "snapshot", "restore", "-force", snapshot.to_str().unwrap()];
+            let told = hub.vault(&[&restore[..4], &restore[5..]].concat(), &new_token).unwrap_err();
+            assert!(told.contains("unseal keys"), "{told}");
+            hub.vault(&restore, &new_token).unwrap();
+            vault.wait_until_sealed().unwrap();
+            vault.unseal(&key).unwrap();
+            assert_eq!(password(&vault, &new_token), Value::Null);
+            assert_eq!(password(&vault, &token), secret);
+            hub.run("vault-configure").unwrap();
+            hub.run("vault-snapshot").unwrap();
+            assert_eq!(hub.pods.kept("vault").len(), 56 + 1);
+        },
+    );
+}
