@@ -99,7 +99,7 @@ pub struct AddonFile {
 
 /// The keys that describe a chart, each with what it needs.
 fn need_a_chart() -> BTreeMap<&'static str, [&'static str; 1]> {
-    ["release", "versions", "freeForm", "receives", "sends", "mesh"].map(|name| (name, ["chart"])).into()
+    ["release", "versions", "freeForm", "sends", "mesh"].map(|name| (name, ["chart"])).into()
 }
 
 const fn enabled() -> bool {
@@ -131,9 +131,10 @@ pub struct Outside {
 
 /// The checks that guess, from the names of keys, from what a chart's defaults look like or from what an add-on says of its chart, and
 /// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
-pub const ACCEPTABLE: [&str; 12] = [
+pub const ACCEPTABLE: [&str; 13] = [
     "cluster-labels",
     "deployed",
+    "exposure",
     "flows",
     "images",
     "keys",

@@ -20,6 +20,8 @@ pub struct Provides {
     pub full_name: FullName,
     /// All Services of the chart. Without this, any Service counts whose name begins with the release's, the chart's or the add-on's.
     pub services: Option<Vec<Service>>,
+    /// The Services that ask a load balancer for an address, with the pods behind each.
+    pub exposed: Vec<ExposedService>,
     /// Secrets that the chart, or what it installs, makes by itself. `<release>` stands for the release.
     pub secrets: BTreeSet<String>,
     /// Storage classes.
@@ -48,6 +50,19 @@ pub struct Service {
     /// Its ports; any port counts if there is none.
     #[serde(default)]
     pub ports: Vec<Setting<u16>>,
+}
+
+/// A Service of a chart that asks a load balancer for an address.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExposedService {
+    /// Where the values describe the Service: there, or in its annotations, stands the address.
+    pub service: ValuePath,
+    /// The labels of the pods that it leads to, by which policies choose them.
+    #[schemars(length(min = 1))]
+    pub pods: BTreeMap<String, String>,
+    /// When a policy of the chart lets in whatever asks; never if left out. Policies add up, so that no other one limits these pods then.
+    pub opened: Option<Condition>,
 }
 
 /// Storage classes that a chart makes.
@@ -88,6 +103,9 @@ pub struct Receives {
     pub endpoints: Vec<ReceivingEndpoint>,
     /// When a sender has to name a tenant; never if left out.
     pub tenant: Option<Condition>,
+    /// Whether a sender has to prove itself by a certificate.
+    #[serde(default)]
+    pub client_certificate: bool,
     /// What reads the program's own configuration in the values, if that has to agree with them.
     pub reader: Option<String>,
 }
@@ -162,6 +180,8 @@ pub struct Target {
     pub path: Option<String>,
     /// The value that names a tenant.
     pub tenant: Option<ValuePath>,
+    /// The value that names the certificate by which the sender proves itself.
+    pub certificate: Option<ValuePath>,
 }
 
 /// The value by which a cluster logs in.

@@ -24,8 +24,8 @@ pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, Outside, add
 pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
 pub use facts::LiveFacts;
 pub use interface::{
-    BySignal, Condition, Exposed, FullName, LoginValue, Provides, Receives, ReceivingEndpoint, Sends,
-    Service, Setting, StorageClasses, Target, ValuePath,
+    BySignal, Condition, Exposed, ExposedService, FullName, LoginValue, Provides, Receives,
+    ReceivingEndpoint, Sends, Service, Setting, StorageClasses, Target, ValuePath,
 };
 pub use live::{
     Answers, Ask, Asked, FieldPath, Guard, Holds, Language, Limit, LiveCheck, Objects, Query, Span,

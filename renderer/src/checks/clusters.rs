@@ -20,6 +20,8 @@ pub struct Flows<'a> {
     pub unknown: Vec<Option<ClusterName>>,
     /// The addresses of machines outside every cluster.
     pub machines: Vec<IpAddr>,
+    /// Whether the fleet names the networks that people come from: then each exposed address has to be limited.
+    pub names_operators: bool,
     /// Whether to go on: called often, since much may have to be compared with much.
     pub may_go_on: &'a (dyn Fn() -> bool + Sync),
 }

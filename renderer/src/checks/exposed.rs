@@ -1,5 +1,6 @@
 //! Addresses that Services ask load balancers for.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::key_path::Step;
@@ -20,6 +21,10 @@ pub struct ExposedAddress {
     pub(super) service: Vec<Step>,
     /// The key under which it may be shared with other Services.
     pub(super) sharing: Option<String>,
+    /// The pods that it leads to, if that is known.
+    pub(super) pods: Option<Pods>,
+    /// What of the values lets whatever asks reach them, and how to undo it.
+    pub(super) opened: Option<(Vec<Step>, String)>,
 }
 
 impl ExposedAddress {
@@ -27,6 +32,15 @@ impl ExposedAddress {
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.text.parse::<Address>().ok().map(Address::ip)
     }
+}
+
+/// Pods, as a policy chooses them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pods {
+    /// Their namespace.
+    pub(super) namespace: String,
+    /// Labels that all of them have.
+    pub(super) labels: BTreeMap<String, String>,
 }
 
 /// Returns whether a key of a Service or of its annotations asks a load balancer for an address.
@@ -53,6 +67,8 @@ pub(crate) fn exposed_by(document: &Value) -> Vec<ExposedAddress> {
                 text: address.to_owned(),
                 service: service(&path).to_vec(),
                 sharing: sharing.map(str::to_owned),
+                pods: None,
+                opened: None,
             }));
         }
         Below::Enter

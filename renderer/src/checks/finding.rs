@@ -30,6 +30,8 @@ pub enum Part {
     Insertion,
     /// What the `addon.yaml` of the file's add-on says: the path is one in it.
     Addon,
+    /// A fact of the cluster: the path is one among its facts.
+    Fact,
     /// The templates of each cluster's own files, of which one is missing.
     ClusterTemplates,
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::argo::{self, ArgoPart};
-use crate::checks::{Document, DocumentKind, Ends, ExposedAddress, MeshPart, Names, ObjectId};
+use crate::checks::{Document, DocumentKind, Ends, ExposedAddress, MeshPart, Names, ObjectId, Policy};
 
 use super::flows::declared;
 use super::names::gather;
+use super::policies::{exposed_with_pods, policy};
 use super::readers::{istio, read_mesh};
 
 /// What one rendered document does outside itself.
@@ -18,6 +19,8 @@ pub struct Footprint {
     pub argo: Option<Box<ArgoPart>>,
     /// The addresses that it exposes.
     pub exposed: Vec<ExposedAddress>,
+    /// Whom it lets reach which pods, if it is a policy of that.
+    pub policy: Option<Box<Policy>>,
     /// What it receives and sends, one for each signal.
     pub ends: Box<[Ends]>,
     /// What it says of the mesh.
@@ -52,7 +55,8 @@ pub(crate) fn footprint(document: &Document<'_>) -> Footprint {
     Footprint {
         object: ObjectId::of(document),
         argo: argo.map(Box::new),
-        exposed: document.exposed.to_vec(),
+        exposed: exposed_with_pods(document),
+        policy: policy(document).map(Box::new),
         ends: declared::ends(document).into(),
         mesh: mesh(document).map(Box::new),
         names: (!names.is_empty()).then(|| Arc::new(names)),

@@ -16,7 +16,8 @@ use super::readers;
 /// Where `addon.yaml` describes what the chart does.
 const SECTIONS: [&str; 4] = ["answers", "provides", "receives", "sends"];
 /// The keys below it that hold the path of a value.
-const PATH_KEYS: [&str; 11] = [
+const PATH_KEYS: [&str; 12] = [
+    "certificate",
     "clusterLabel",
     "each",
     "keysOf",

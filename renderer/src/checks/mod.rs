@@ -19,6 +19,7 @@ mod live;
 mod machines;
 mod names;
 mod placement;
+mod policies;
 mod readers;
 
 use crate::catalog::Catalog;
@@ -32,8 +33,8 @@ pub use documents::hosts::known_hosts;
 pub use documents::keys::{charts_named, not_locked};
 pub use documents::objects::ObjectId;
 pub(crate) use documents::patterns::is_watched;
-pub use exposed::ExposedAddress;
 pub(crate) use exposed::exposed_by;
+pub use exposed::{ExposedAddress, Pods};
 pub use finding::{Finding, Part};
 pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender};
 pub use footprint::Footprint;
@@ -41,6 +42,7 @@ pub(crate) use footprint::footprint;
 pub(crate) use names::filled;
 pub use names::{NameUse, Named, Names, Provided, ProvidedService, ServiceName};
 pub use placement::{Unread, unread_facts};
+pub use policies::Policy;
 pub use readers::istio::MeshPart;
 pub use readers::names::ADDRESS_ANNOTATIONS;
 
@@ -119,6 +121,7 @@ pub const FLOW_CHECKS: &[Check<FlowCheck>] = &[
     Check { name: "mesh", run: readers::mesh::meshes_fit },
     Check { name: "cluster-labels", run: flows::identity::senders_name_their_cluster },
     Check { name: "exposed-once", run: flows::exposed_once::addresses_are_exposed_once },
+    Check { name: "exposure", run: flows::exposure::exposed_pods_are_limited },
     Check { name: "objects-once", run: flows::objects_once::objects_are_written_once },
 ];
 

@@ -129,6 +129,9 @@ pub struct FleetFile {
     /// The networks that the nodes of all clusters stand in. What a spoke sends leaves it under the address of a node.
     #[serde(default)]
     pub node_networks: Vec<Network>,
+    /// The networks that the people come from who use the platform's web interfaces. With it, each exposed address has to be limited.
+    #[serde(default)]
+    pub operator_networks: Vec<Network>,
     /// Machines outside every cluster, such as databases.
     #[serde(default)]
     pub machines: BTreeMap<String, Machine>,

@@ -23,6 +23,7 @@ pub(crate) fn place_to_edit(file: FileDocuments<'_>, document: usize, finding: &
             [] => start_of(addon.origin.file()),
             path => addon.origin.place(path),
         }),
+        Part::Fact => Some(file.cluster.scope.cluster.origin.place(path)),
         Part::ClusterTemplates => {
             Some(start_of(&RepoPath::parse("templates/cluster").expect("a constant path")))
         }

@@ -53,6 +53,15 @@ pub(super) fn missed_once(found: &mut Vec<ClusterProblem>) {
     });
 }
 
+/// What Services ask for is not known while something else is wrong.
+pub(super) fn unasked_by_itself(found: &mut Vec<ClusterProblem>) {
+    let is_unasked =
+        |problem: &Problem| problem.check == "exposure" && problem.message.starts_with("no Service on ");
+    if !found.iter().all(|(_, problem)| is_unasked(problem)) {
+        found.retain(|(_, problem)| !is_unasked(problem));
+    }
+}
+
 /// That a cluster has addresses and no pool is reported where they are given, and not by each template that
 /// reads the pool.
 pub(super) fn pool_is_missed_once(found: &mut Vec<ClusterProblem>, inventory: &Inventory) {

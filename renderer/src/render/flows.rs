@@ -44,6 +44,7 @@ pub(super) fn judge(
         clusters: clusters.collect(),
         unknown: not_rendered(sources, attempts).collect(),
         machines: machines.values().map(|machine| machine.address.ip()).collect(),
+        names_operators: !sources.inventory.fleet.facts.operator_networks.is_empty(),
         may_go_on: &|| may_go_on(0),
     };
     let changed: Vec<_> = attempts.iter().filter(|attempt| attempt.unchanged.is_none()).collect();

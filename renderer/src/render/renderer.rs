@@ -18,7 +18,7 @@ use crate::snapshot::{Snapshot, SourceId, TEMPLATES};
 
 use super::accepted::accepted;
 use super::clusters::{Attempt, Known};
-use super::consequences::{missed_once, one_end_of_each_slip, pool_is_missed_once};
+use super::consequences::{missed_once, one_end_of_each_slip, pool_is_missed_once, unasked_by_itself};
 use super::excerpts::with_lines;
 use super::flows::{self, Flowed};
 use super::once::once;
@@ -93,6 +93,7 @@ impl Renderer {
         }
         pool_is_missed_once(&mut found, &inventory);
         missed_once(&mut found);
+        unasked_by_itself(&mut found);
         let problems = once(problems, found, &inventory, snapshot);
         if !problems.is_empty() {
             return Err(problems);

@@ -146,8 +146,12 @@ fn an_item_that_a_schema_leaves_open_takes_more_than_it_names() {
     const LOKI: &str = "templates/addons/loki/values.yaml.hbs";
     let ports =
         "service:\n  ports:\n    - {name: http, port: 80, targetPort: 80, protocol: TCP, nodePort: 30080}\n";
-    let ingress = "gateway:\n  ingress:\n    hosts:\n      - host: loki.example.com\n        paths: [{path: /, pathType: Prefix}]\n";
-    let world = World::shipped().edit(GATEWAY, "service:\n", ports).edit(LOKI, "gateway:\n", ingress);
+    let ingress = "gateway:\n  enabled: true\n  ingress:\n    hosts:\n      - host: loki.example.com\n        paths: [{path: /, pathType: Prefix}]\n";
+    let world = World::shipped().edit(GATEWAY, "service:\n", ports).edit(
+        LOKI,
+        "gateway:\n  enabled: false\n",
+        ingress,
+    );
     assert_eq!(world.problems(), "no problems");
 }
 

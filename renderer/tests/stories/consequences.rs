@@ -46,9 +46,9 @@ const IN_FACTS: &[Mistake] = &[
     (CONTROL, "role: control", "role: controll"),
     (CONTROL, "services: 10.96.0.0/16", "services: 10.96.0.0/33"),
     (CONTROL, "address: 192.168.64.10\n", "address: 192.168.64.10/24\n"),
-    (CONTROL, "loki: 192.168.64.104", "loki: 192.168.64.103"),
-    (CONTROL, "loki: 192.168.64.104", "loki: 192.168.64.130"),
-    (CONTROL, "loki: 192.168.64.104", "loki: 192.168.64.l04"),
+    (CONTROL, "telemetry: 192.168.64.104", "telemetry: 192.168.64.103"),
+    (CONTROL, "telemetry: 192.168.64.104", "telemetry: 192.168.64.130"),
+    (CONTROL, "telemetry: 192.168.64.104", "telemetry: 192.168.64.l04"),
     (CONTROL, "      retention: 31d", "      retention: 31 days"),
     (CONTROL, "      retention: 31d", "      retention: 31"),
     (CONTROL, "pool: 192.168.64.100-192.168.64.110", "pool: []"),
@@ -84,21 +84,31 @@ const IN_FACTS: &[Mistake] = &[
     (FLEET, "  tempo: 4317", "  tempo: 04317"),
 ];
 
+const GATEWAY: &str = "templates/addons/telemetry-gateway/manifests/gateway.yaml.hbs";
+
 const IN_TEMPLATES: &[Mistake] = &[
     // What a template reads.
-    ("templates/addons/opentelemetry-collector/values.yaml.hbs", "hub.addresses.tempo", "hub.addresses.tmpo"),
+    (
+        "templates/addons/opentelemetry-collector/values.yaml.hbs",
+        "hub.addresses.telemetry",
+        "hub.addresses.telemtry",
+    ),
     (
         "templates/addons/prometheus-agent/values.yaml.hbs",
-        "hub.addresses.prometheus",
-        "hub.adresses.prometheus",
+        "hub.addresses.telemetry",
+        "hub.adresses.telemetry",
     ),
-    ("templates/addons/loki/values.yaml.hbs", "cluster.addresses.loki", "cluster.addresses.loky"),
-    ("templates/addons/fluent-bit/values.yaml.hbs", "hub.addresses.loki", "hub.loki"),
+    (GATEWAY, "cluster.addresses.telemetry", "cluster.addresses.telemetri"),
+    ("templates/addons/fluent-bit/values.yaml.hbs", "hub.addresses.telemetry", "hub.telemetry"),
     ("templates/addons/velero/values.yaml.hbs", "fleet.backups.bucket", "fleet.backup.bucket"),
     ("templates/cluster/registration.yaml.hbs", "cluster.apiServer.port", "cluster.apiServer.prt"),
     ("templates/addons/keda/addon.yaml", "namespace: keda", "namespace: Keda"),
     // Blocks, partials and functions.
-    ("templates/addons/fluent-bit/values.yaml.hbs", "{{hub.addresses.loki}}", "{{hub.addresses.loki}"),
+    (
+        "templates/addons/fluent-bit/values.yaml.hbs",
+        "{{hub.addresses.telemetry}}",
+        "{{hub.addresses.telemetry}",
+    ),
     ("templates/addons/tempo/values.yaml.hbs", "{{#each addons}}", "{{#each addon}}"),
     ("templates/addons/istiod/manifests/machines.yaml.hbs", "{{family address}}", "{{famly address}}"),
     (
@@ -120,7 +130,7 @@ const IN_TEMPLATES: &[Mistake] = &[
     ),
     ("templates/addons/istio-gateway/values.yaml.hbs", "  loadBalancerIP:", "  loadBalancerIp:"),
     ("templates/addons/prometheus-agent/values.yaml.hbs", "/api/v1/write", "/api/v1/push"),
-    ("templates/addons/opentelemetry-collector/values.yaml.hbs", "{{fleet.ports.tempo}}\"", "4316\""),
+    ("templates/addons/opentelemetry-collector/values.yaml.hbs", ":443\"", ":444\""),
     // Descriptions.
     ("templates/addons/keda/addon.yaml", "chart:\n", "chrat:\n"),
     ("templates/addons/velero/addon.yaml", "chart:\n", "chart: [\n"),
@@ -188,9 +198,9 @@ fn a_fleet_of_a_hub_alone_is_sound() {
 #[test]
 fn two_mistakes_are_two_problems() {
     let world = World::shipped().edit(APP, "address: 192.168.64.30", "address: app.internal").edit(
-        "templates/addons/loki/values.yaml.hbs",
-        "cluster.addresses.loki",
-        "cluster.addresses.loky",
+        GATEWAY,
+        "cluster.addresses.telemetry",
+        "cluster.addresses.telemetri",
     );
     assert_eq!(count(&world.problems()), 2, "{}", world.problems());
 }

@@ -21,7 +21,10 @@ fn only_ipv6() -> World {
     };
     [FLEET, CONTROL, APP].into_iter().fold(World::shipped(), |world, file| {
         let text = world.text(file).replace("http://192.168.64.22:9000", "http://[fd00:64::22]:9000");
-        let text = text.replace("192.168.64.0/24", "fd00:64::/64").replace("192.168.64.", "fd00:64::");
+        let text = text
+            .replace("192.168.64.0/24", "fd00:64::/64")
+            .replace("192.168.64.1/32", "fd00:64::1/128")
+            .replace("192.168.64.", "fd00:64::");
         let text = ["4", "5", "6", "7"].into_iter().fold(text, |text, number| network(&text, number));
         world.with(file, text)
     })
@@ -103,8 +106,8 @@ fn the_shipped_platform_writes_each_address_as_its_reader_takes_it() {
             text.lines().filter(|line| words.iter().any(|word| line.contains(word))).collect();
         found.join("\n")
     };
-    assert_snapshot!(lines("app/prometheus-agent/values.yaml", &["url:"]), @"      - url: http://[fd00:64::102]:9090/api/v1/write");
-    assert_snapshot!(lines("app/opentelemetry-collector/values.yaml", &["fd00"]), @r#"      endpoint: "[fd00:64::105]:4317""#);
+    assert_snapshot!(lines("app/prometheus-agent/values.yaml", &["url:"]), @"      - url: https://[fd00:64::104]:443/api/v1/write");
+    assert_snapshot!(lines("app/opentelemetry-collector/values.yaml", &["fd00"]), @r#"      endpoint: "[fd00:64::104]:443""#);
     assert_snapshot!(lines("app/fluent-bit/values.yaml", &["Host ", "HTTP_Listen"]), @"
             HTTP_Listen               ::
             Host                     fd00:64::104
@@ -146,7 +149,8 @@ fn the_shipped_platform_is_sound_with_both_families() {
     - "192.168.64.122-192.168.64.140"
     --
     - "192.168.64.101-192.168.64.101"
-    - "192.168.64.109-192.168.64.110"
+    - "192.168.64.105-192.168.64.105"
+    - "192.168.64.108-192.168.64.110"
     - "fd00:64::-fd00:64::"
     - fd00:64::2-fd00:64::ff
     "#);
@@ -248,18 +252,18 @@ fn an_explanation_knows_what_asks_for_the_family() {
     );
     assert_eq!(why("control/loki/values.yaml", "loki.commonConfig.ring"), ["cluster.networks.pods Presence"]);
     let url = why("app/prometheus-agent/values.yaml", "prometheus.prometheusSpec.remoteWrite[0].url");
-    assert!(url.contains(&"hub.addresses.prometheus Value".to_owned()), "{url:?}");
+    assert!(url.contains(&"hub.addresses.telemetry Value".to_owned()), "{url:?}");
 }
 
 #[test]
 fn what_is_sent_in_ipv6_arrives_or_is_missed() {
     let elsewhere = only_ipv6().edit(
         "templates/addons/prometheus-agent/values.yaml.hbs",
-        "{{hub.addresses.prometheus}}",
-        "{{hub.addresses.loki}}",
+        "{{hub.addresses.telemetry}}",
+        "{{hub.addresses.grafana}}",
     );
     assert_snapshot!(told(&elsewhere), @"
-    templates/addons/prometheus-agent/values.yaml.hbs: `http://[fd00:64::104]:9090/api/v1/write` is not an endpoint for metrics
-      hint: hub `control` has `http://[fd00:64::102]:9090/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
+    templates/addons/prometheus-agent/values.yaml.hbs: `https://[fd00:64::101]:443/api/v1/write` is not an endpoint for metrics
+      hint: hub `control` has `https://[fd00:64::104]:443/api/v1/write`; a machine outside the clusters is named in `_fleet.yaml`
     ");
 }

@@ -8,6 +8,7 @@ mod bounds;
 mod charts;
 mod consequences;
 mod deployed;
+mod exposure;
 mod facts;
 mod files;
 mod flows;

@@ -63,13 +63,18 @@ fn the_shipped_platform_is_sound() {
 fn every_optional_addon_can_be_switched_on_alone_and_with_the_others() {
     let mut all = World::shipped();
     let optional = optional_addons(&all);
+    // What has an address is given one when it is switched on.
+    let with_address = |world: World, addon: &str| match addon {
+        "rancher" => world.edit(CONTROL, "addresses:\n", "addresses:\n  rancher: 192.168.64.108\n"),
+        _ => world,
+    };
     assert_eq!(optional.keys().collect::<Vec<_>>(), ["fleetwright", "minio", "rancher"]);
     for (addon, file) in &optional {
         let before = World::shipped().render().file_count();
-        let with = choose(World::shipped(), file, addon, "enabled: true");
+        let with = with_address(choose(World::shipped(), file, addon, "enabled: true"), addon);
         assert_eq!(with.problems(), SOUND, "{addon}");
         assert!(with.render().file_count() > before, "{addon} renders nothing");
-        all = choose(all, file, addon, "enabled: true");
+        all = with_address(choose(all, file, addon, "enabled: true"), addon);
     }
     assert_eq!(all.problems(), SOUND);
 }
@@ -86,6 +91,7 @@ fn what_only_serves_workloads_can_be_switched_off() {
 fn a_receiver_that_is_switched_off_is_missed_by_who_sends_to_it() {
     let receivers = [
         (CONTROL, "loki"),
+        (CONTROL, "telemetry-gateway"),
         (CONTROL, "tempo"),
         (CONTROL, "vault"),
         (CONTROL, "istiod"),
@@ -240,17 +246,20 @@ fn what_is_outside_is_called_while_alerts_work_where_a_hub_names_its_address() {
 }
 
 #[test]
-fn the_address_of_loki_moves_by_one_edit_at_both_ends() {
+fn the_address_of_telemetry_moves_by_one_edit_at_both_ends() {
     let before = files(&World::shipped().render());
-    let moved = World::shipped().edit(CONTROL, "loki: 192.168.64.104", "loki: 192.168.64.110");
+    let moved = World::shipped().edit(CONTROL, "telemetry: 192.168.64.104", "telemetry: 192.168.64.110");
     let after: BTreeMap<String, String> = files(&moved.render()).into_iter().collect();
     let changed: Vec<String> =
         before.iter().filter(|(path, text)| after[path] != *text).map(|(path, _)| path.clone()).collect();
     assert_snapshot!(changed.join("\n"), @"
     argocd-apps/app/fluent-bit/values.yaml
+    argocd-apps/app/opentelemetry-collector/values.yaml
+    argocd-apps/app/prometheus-agent/values.yaml
     argocd-apps/control/fluent-bit/values.yaml
-    argocd-apps/control/loki/values.yaml
     argocd-apps/control/metallb/manifests/address-pool.yaml
+    argocd-apps/control/telemetry-gateway/manifests/certificate.yaml
+    argocd-apps/control/telemetry-gateway/manifests/gateway.yaml
     infra/fleet/hosts
     ");
     let has_it = |(path, text): (&String, &String)| text.contains("192.168.64.104").then(|| path.clone());

@@ -74,6 +74,7 @@ const STORIES: &[(&str, &str, &str)] = &[
     ("mesh", include_str!("mesh.rs"), "clusters_of_one_mesh_share_its_name"),
     ("cluster-labels", include_str!("flows.rs"), "metrics_carry_the_name_of_their_cluster"),
     ("exposed-once", include_str!("flows.rs"), "fn an_address_is_exposed_once"),
+    ("exposure", include_str!("exposure.rs"), "pods_behind_an_address_without_a_policy_are_told"),
     ("objects-once", include_str!("objects.rs"), "fn an_object_is_written_once"),
 ];
 

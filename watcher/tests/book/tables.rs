@@ -175,7 +175,11 @@ fn peer(peer: &Value) -> String {
     match peer["ipBlock"]["cidr"].as_str() {
         Some(network) => code(network),
         None if peer["namespaceSelector"] == serde_json::json!({}) => "every pod of the cluster".to_owned(),
-        None => code(peer),
+        None if *peer == serde_json::json!({ "podSelector": {} }) => "every pod of the namespace".to_owned(),
+        None => match peer.pointer("/namespaceSelector/matchLabels/kubernetes.io~1metadata.name") {
+            Some(namespace) => format!("every pod of {}", namespace.as_str().unwrap()),
+            None => code(peer),
+        },
     }
 }
 

@@ -27,7 +27,7 @@ impl Office {
     /// Everything is Healthy, and Argo CD compares with the tip what it is asked to; the tip moves an address of control.
     pub fn new() -> Self {
         let hub = Hub::current();
-        hub.repo.edit("environments/control.yaml", "loki: 192.168.64.104", "loki: 192.168.64.109");
+        hub.repo.edit("environments/control.yaml", "telemetry: 192.168.64.104", "telemetry: 192.168.64.109");
         assert_eq!(hub.repo.run(&["render"]).code, 0);
         hub.repo.commit("Move <!here> Loki");
         hub.compares_with(&hub.tip());
@@ -146,7 +146,7 @@ fn what_runs_is_reported_with_who_changed_what() {
     # deployments (1 edits): app: deployed
       [“app: deployed”]
       “Change: Move <!here> Loki” | “Author: Ann” | “Revision: <tip>” | “Started by: mia” | “Result: 17 Applications are synced and healthy at <tip>”
-      “1 file on app: fluent-bit
+      “3 files on app: fluent-bit, opentelemetry-collector, prometheus-agent
     ”
       <https://github.com/acme/fleet/actions/runs/7|the run> · <https://github.com/acme/fleet/commit/<tip>|the commit>
 
@@ -162,7 +162,7 @@ fn what_runs_is_reported_with_who_changed_what() {
 
     [`<tip>`](https://github.com/acme/fleet/commit/<tip>): `Move <!here> Loki` by `Ann`
 
-    - `1 file on app: fluent-bit`
+    - `3 files on app: fluent-bit, opentelemetry-collector, prometheus-agent`
 
     | group | state | Applications |
     |---|---|---|
@@ -220,7 +220,7 @@ fn a_group_that_fails_is_named_with_the_reason_and_nothing_in_it_is_a_mention() 
     # deployments (1 edits): control: not deployed
       [“control: not deployed”]
       “Change: Move <!here> Loki” | “Author: Ann” | “Revision: <tip>” | “Started by: mia” | “Result: 1 Application is not synced and healthy at <tip>”
-      “3 files on control: fluent-bit, loki, metallb
+      “4 files on control: fluent-bit, metallb, telemetry-gateway
     ”
       <https://github.com/acme/fleet/actions/runs/7|the run> · <https://github.com/acme/fleet/commit/<tip>|the commit>
 

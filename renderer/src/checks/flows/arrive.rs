@@ -70,7 +70,7 @@ impl Route<'_> {
         let endpoint = Endpoint::parse(&sender.url)?;
         let is_it = |receiver: &&Receiver| receiver.endpoint == endpoint;
         if let Some(receiver) = self.hub.receivers(self.signal).find(is_it) {
-            return self.judge_tenant(sender, receiver);
+            return self.judge_certificate(sender, receiver).or_else(|| self.judge_tenant(sender, receiver));
         }
         if self.flows.machines.contains(&endpoint.host) {
             return None;
@@ -98,6 +98,15 @@ impl Route<'_> {
             return format!("hub `{hub}` runs no add-on that receives {signal}");
         }
         format!("hub `{hub}` has {known}; a machine outside the clusters is named in `_fleet.yaml`")
+    }
+
+    fn judge_certificate(&self, sender: &Sender, receiver: &Receiver) -> Option<Finding> {
+        let by = sender.unnamed_certificate.as_ref().filter(|_| receiver.takes_certificates_only)?;
+        let message = format!(
+            "{} are sent to `{}` without a certificate of the sender, and hub `{}` requires one",
+            self.signal, sender.url, self.hub.cluster.name
+        );
+        Some(Finding::new(&sender.path, message).on(sender.part).hint(format!("name one by {by}")))
     }
 
     fn judge_tenant(&self, sender: &Sender, receiver: &Receiver) -> Option<Finding> {

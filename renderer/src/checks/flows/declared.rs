@@ -20,7 +20,7 @@ const LOOPBACKS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// Returns what a document receives and sends, one for each signal.
 pub(in super::super) fn ends(document: &Document<'_>) -> Vec<Ends> {
     let Some((addon, values)) = document.values() else {
-        return document.object().and_then(readers::of_object).into_iter().collect();
+        return of_object(document);
     };
     let mut ends: BTreeMap<&str, Ends> = BTreeMap::new();
     let holds = |when: &[Condition]| when.iter().all(|condition| condition.holds(values));
@@ -33,6 +33,22 @@ pub(in super::super) fn ends(document: &Document<'_>) -> Vec<Ends> {
         send(sends, values, end);
     }
     ends.into_values().collect()
+}
+
+/// Returns what an object receives and sends: the Service of an add-on without a chart receives what the add-on does at its address.
+fn of_object(document: &Document<'_>) -> Vec<Ends> {
+    let Some(object) = document.object() else { return Vec::new() };
+    let mut ends: Vec<_> = readers::of_object(object).into_iter().collect();
+    let addon = document.addon.filter(|addon| addon.facts.chart.is_none() && !document.exposed.is_empty());
+    for (signal, receives) in addon.iter().flat_map(|addon| &addon.facts.receives) {
+        let Ok(addresses) = addresses(document, &receives.exposed, object, signal) else { continue };
+        if addresses.iter().all(|address| document.exposed.iter().any(|it| it.address() == Some(*address))) {
+            let mut end = Ends::of(signal);
+            receive(document, receives, object, &mut end);
+            ends.push(end);
+        }
+    }
+    ends
 }
 
 fn receive(document: &Document<'_>, receives: &Receives, values: &Value, end: &mut Ends) {
@@ -72,6 +88,7 @@ fn receivers(
             endpoint: address_of(endpoint, *host, values),
             namespace: namespace.to_owned(),
             tenants: tenants.map(Condition::counter_advice),
+            takes_certificates_only: receives.client_certificate,
         })
     });
     Ok(at_each_address.collect())
@@ -186,9 +203,10 @@ fn sender(target: &Target, mut path: Vec<Step>, item: &Value) -> Option<Sender> 
         Some(added) => format!("{}{added}", url.trim_end_matches('/')),
         None => url,
     };
-    let unnamed_tenant = match &target.tenant {
-        Some(tenant) => tenant.text(item).is_none().then(|| format!("`{tenant}`")),
+    let unnamed = |value: &Option<ValuePath>| match value {
+        Some(value) => value.text(item).is_none().then(|| format!("`{value}`")),
         None => Some("its configuration".to_owned()),
     };
-    Some(Sender { path, part: Part::Value, url, unnamed_tenant })
+    let (unnamed_tenant, unnamed_certificate) = (unnamed(&target.tenant), unnamed(&target.certificate));
+    Some(Sender { path, part: Part::Value, url, unnamed_tenant, unnamed_certificate })
 }

@@ -36,6 +36,8 @@ pub struct Receiver {
     pub(in super::super) namespace: String,
     /// How to let it do without tenants, if it refuses what names none.
     pub(in super::super) tenants: Option<String>,
+    /// Whether it refuses what proves itself by no certificate.
+    pub(in super::super) takes_certificates_only: bool,
 }
 
 /// A place that something is sent to.
@@ -49,6 +51,8 @@ pub struct Sender {
     pub url: String,
     /// By what a tenant would be named, if none is.
     pub unnamed_tenant: Option<String>,
+    /// By what a certificate of the sender would be named, if none is.
+    pub unnamed_certificate: Option<String>,
 }
 
 /// A label with the name of the cluster that something comes from.

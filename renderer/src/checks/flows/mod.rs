@@ -7,6 +7,7 @@ pub(super) mod arrive;
 pub(super) mod declared;
 pub(super) mod ends;
 pub(super) mod exposed_once;
+pub(super) mod exposure;
 pub(super) mod identity;
 pub(super) mod objects_once;
 

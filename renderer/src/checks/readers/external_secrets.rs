@@ -22,7 +22,13 @@ pub(in super::super) fn store(object: &Value) -> Option<Ends> {
     let mut ends = Ends::of(SIGNAL);
     if let Some(url) = vault.text_at(&["server"]) {
         let (path, url_text) = (below(&["server"]), url.trim_end_matches('/').to_owned());
-        ends.senders.push(Sender { path, part: Part::Value, url: url_text, unnamed_tenant: None });
+        ends.senders.push(Sender {
+            path,
+            part: Part::Value,
+            url: url_text,
+            unnamed_tenant: None,
+            unnamed_certificate: None,
+        });
         ends.faults.extend(trust_fault(vault, url, &below(&["server"])));
     }
     let has_namespace = vault.at(&["caProvider", "namespace"]).is_some();

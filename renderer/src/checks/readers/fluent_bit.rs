@@ -75,11 +75,13 @@ impl Section<'_> {
         let port = self.text("port").unwrap_or(DEFAULT_PORT);
         let path = self.text("uri").unwrap_or(DEFAULT_PATH);
         let is_named = ["tenant_id", "tenant_id_key"].iter().any(|name| self.text(name).is_some());
+        let is_proven = scheme == "https" && self.text("tls.crt_file").is_some();
         Sender {
             path: Vec::new(),
             part: Part::Line(line),
             url: format!("{scheme}://{host}:{port}{path}"),
             unnamed_tenant: (!is_named).then(|| "`Tenant_id`".to_owned()),
+            unnamed_certificate: (!is_proven).then(|| "`tls.crt_file`".to_owned()),
         }
     }
 

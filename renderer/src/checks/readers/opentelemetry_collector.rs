@@ -91,8 +91,10 @@ impl<'v> Collector<'v> {
         let mut headers = exporter.get("headers").and_then(Value::as_map).into_iter().flat_map(Map::iter);
         let is_named = headers.any(|(name, _)| name.eq_ignore_ascii_case(TENANT_HEADER));
         let unnamed_tenant = (!is_named).then(|| format!("the header `{TENANT_HEADER}`"));
+        let is_proven = exporter.text_at(&["tls", "cert_file"]).is_some();
+        let unnamed_certificate = (!is_proven).then(|| "`tls.cert_file`".to_owned());
         let path = self.path(&["exporters", name, field]);
-        Some(Sender { path, part: Part::Value, url, unnamed_tenant })
+        Some(Sender { path, part: Part::Value, url, unnamed_tenant, unnamed_certificate })
     }
 
     /// What is defined and in no pipeline sends nothing, and the collector does not say so.
