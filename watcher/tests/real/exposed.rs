@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use testkit::real::{ApiServer, Collector, Prometheus, PrometheusOperator, wait_until};
 
-use crate::flows::{NAMESPACE, PATIENCE, Platform, cluster, scrape, span, wait_for_series};
+use crate::flows::{Gateway, NAMESPACE, PATIENCE, Platform, cluster, scrape, span, wait_for_series};
 use crate::platform::{landing_on, shipped};
 use crate::rules::{each, rules};
 use crate::world::text;
@@ -75,8 +75,8 @@ fn live_queries(rendered: &Rendered) -> Vec<(String, String)> {
 
 /// Lets a collector do all that it counts: it sends spans, others are refused, and for some it has no room.
 fn counted_by_a_collector(platform: &Platform) -> BTreeSet<String> {
-    let hub = format!("{}.105", platform.network);
-    let mut values = platform.values("app/opentelemetry-collector");
+    let (hub, gateway) = (platform.traces(), platform.gateway_for_traces());
+    let mut values = gateway.sender("app/opentelemetry-collector");
     values["config"]["exporters"]["otlp"]["sending_queue"]["queue_size"] = json!(2_000);
     let spoke = Collector::start(&values, &platform.spoke(202)).unwrap();
     let is_counted = |metric: &str| Ok(spoke.exposed()?.contains(metric));
@@ -98,7 +98,7 @@ fn counted_by_a_collector(platform: &Platform) -> BTreeSet<String> {
         is_counted(no_room)
     };
     wait_until(PATIENCE, no_room, fill).unwrap();
-    spoke.exposed().unwrap()
+    spoke.exposed().unwrap().into_iter().chain(gateway.exposed()).collect()
 }
 
 /// Runs a hub and a spoke until samples are on the hub, and the agent has dropped some. Returns the hub, and what both expose.
@@ -108,7 +108,8 @@ fn counted_by_prometheus(platform: &Platform, server: &ApiServer) -> (Prometheus
     let hub = operator.run(&hub_values, NAMESPACE, &[platform.hub()]).unwrap();
     let agent = format!("{}:9090", platform.spoke(203)).parse().unwrap();
     scrape(server.client(), agent);
-    let mut values = platform.values("app/prometheus-agent");
+    let gateway = Gateway::start(platform, &[("metrics", platform.hub())]);
+    let mut values = gateway.sender("app/prometheus-agent");
     values["prometheus"]["prometheusSpec"]["remoteWrite"][0]["writeRelabelConfigs"] =
         json!([{"sourceLabels": ["__name__"], "regex": "scrape_duration_seconds", "action": "drop"}]);
     let agent = operator.run(&values, NAMESPACE, &[agent]).unwrap();

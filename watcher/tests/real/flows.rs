@@ -1,14 +1,17 @@
 //! What one cluster sends and another receives: metrics and traces, with what is rendered for both ends.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use testkit::real::{
-    ApiServer, Client, Collector, Prometheus, PrometheusOperator, lead_to_machine, own_address, wait_until,
+    ApiServer, Authority, Client, Collector, Envoy, Prometheus, PrometheusOperator, lead_to_machine,
+    own_address, wait_until,
 };
 
 use crate::case::case;
@@ -82,6 +85,92 @@ impl Platform {
     }
 }
 
+/// The gateway of the hub, with certificates as cert-manager issues them for it and for what sends to it.
+pub struct Gateway<'p> {
+    platform: &'p Platform,
+    authority: Authority,
+    envoy: Envoy,
+    folder: TempDir,
+}
+
+const GATEWAY: &str = "control/telemetry-gateway/manifests";
+
+impl<'p> Gateway<'p> {
+    /// Runs it; what it takes goes to these addresses, by the signal.
+    pub fn start(platform: &'p Platform, backends: &[(&str, SocketAddr)]) -> Self {
+        let (authority, folder) = (Authority::new().unwrap(), TempDir::new().unwrap());
+        let own = folder.path().join("gateway");
+        authority.issue(&own, &platform.names_in(GATEWAY), &authority).unwrap();
+        let service = platform.object(&format!("{GATEWAY}/gateway.yaml"), "Service");
+        let port = &service["spec"]["ports"][0]["port"];
+        let listen = format!("{}:{port}", text(&service, "/spec/loadBalancerIP")).parse().unwrap();
+        let envoy = Envoy::start(&Self::configuration(platform), &own, listen, backends).unwrap();
+        Self { platform, authority, envoy, folder }
+    }
+
+    fn configuration(platform: &Platform) -> Value {
+        platform.object(&format!("{GATEWAY}/configuration.yaml"), "ConfigMap")
+    }
+
+    /// Returns the values of an add-on that sends, with its certificate where its pod would find it.
+    pub fn sender(&self, addon: &str) -> Value {
+        let names = self.platform.names_in(&format!("{addon}/manifests"));
+        self.with_certificate(addon, |folder| self.authority.issue(folder, &names, &self.authority).unwrap())
+    }
+
+    /// Returns the same with what is put into the folder of the certificate.
+    fn with_certificate(&self, addon: &str, issue: impl FnOnce(&Path)) -> Value {
+        let folder = self.sender_folder();
+        issue(&folder);
+        let place = folder.display().to_string();
+        let values = self.platform.repo.read(&format!("argocd-apps/{addon}/values.yaml"));
+        let values = values.replace("/etc/prometheus/secrets/prometheus-agent-telemetry", &place);
+        serde_yaml::from_str(&values.replace("/etc/otelcol-tls", &place)).unwrap()
+    }
+
+    fn sender_folder(&self) -> PathBuf {
+        let count = self.folder.path().read_dir().unwrap().count();
+        self.folder.path().join(format!("sender-{count}"))
+    }
+
+    /// Returns the names of the series that it exposes.
+    pub fn exposed(&self) -> BTreeSet<String> {
+        self.envoy.exposed().unwrap()
+    }
+
+    /// Waits until a connection was refused for this reason.
+    fn refuses(&self, reason: &str) {
+        wait_until(PATIENCE, reason, || Ok(self.envoy.log()?.contains(reason))).unwrap();
+    }
+}
+
+impl Platform {
+    /// Returns the object of a kind in a rendered file.
+    fn object(&self, file: &str, kind: &str) -> Value {
+        let objects = serde_yaml::from_multiple::<Value>(&self.repo.read(&format!("argocd-apps/{file}")));
+        objects.unwrap().into_iter().find(|object| object["kind"] == kind).unwrap()
+    }
+
+    /// Returns the names that a folder of manifests asks a certificate for.
+    fn names_in(&self, folder: &str) -> Vec<String> {
+        let spec = &self.object(&format!("{folder}/certificate.yaml"), "Certificate")["spec"];
+        let of = |key: &str| spec[key].as_array().cloned().unwrap_or_default();
+        let names = [of("uris"), of("dnsNames"), of("ipAddresses")].concat();
+        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Returns where the hub takes traces, behind its gateway.
+    pub fn traces(&self) -> String {
+        format!("{}.105", self.network)
+    }
+
+    /// Runs the gateway with what takes traces behind it.
+    pub fn gateway_for_traces(&self) -> Gateway<'_> {
+        let traces = format!("{}:4317", self.traces()).parse().unwrap();
+        Gateway::start(self, &[("traces", traces)])
+    }
+}
+
 /// An API server with what the operator asks for: a namespace, and the class of the volumes.
 pub fn cluster(name: &str) -> ApiServer {
     let server = ApiServer::start(name).unwrap();
@@ -133,7 +222,8 @@ fn metrics_of_a_spoke_are_on_the_hub_with_its_name_also_after_the_hub_was_away()
     let hub = operator.run(&hub_values, NAMESPACE, &[promised, by_proxy]).unwrap();
     let operator = PrometheusOperator::start(&app).unwrap();
     scrape(app.client(), agent);
-    let _agent = operator.run(&platform.values("app/prometheus-agent"), NAMESPACE, &[agent]).unwrap();
+    let gateway = Gateway::start(&platform, &[("metrics", promised)]);
+    let _agent = operator.run(&gateway.sender("app/prometheus-agent"), NAMESPACE, &[agent]).unwrap();
 
     case(PART, "metrics of an agent are on the hub, with the name of its cluster", || {
         wait_for_series(&hub, r#"up{cluster="app",job="itself"} == 1"#);
@@ -169,9 +259,10 @@ fn now() -> u64 {
 #[ignore = "needs real components: `testkit/real/fetch` brings them in"]
 fn traces_of_a_spoke_are_on_the_hub_with_its_name_also_after_both_were_away() {
     let platform = Platform::rendered();
-    let hub = Collector::receiving(&format!("{}.105", platform.network)).unwrap();
+    let hub = Collector::receiving(&platform.traces()).unwrap();
+    let gateway = platform.gateway_for_traces();
     let workload = platform.spoke(201);
-    let spoke = Collector::start(&platform.values("app/opentelemetry-collector"), &workload).unwrap();
+    let spoke = Collector::start(&gateway.sender("app/opentelemetry-collector"), &workload).unwrap();
     let arrives = |name: &str| {
         wait_until(PATIENCE, "the span arrived", || Ok(hub.log()?.contains(name))).unwrap();
     };
@@ -192,6 +283,74 @@ fn traces_of_a_spoke_are_on_the_hub_with_its_name_also_after_both_were_away() {
         arrives("second");
         assert_eq!(hub.log().unwrap().matches("second").count(), 1);
     });
+}
+
+#[test]
+#[ignore = "needs real components: `testkit/real/fetch` brings them in"]
+fn the_gateway_takes_what_proves_itself_as_a_cluster_of_the_fleet_and_nothing_else() {
+    const SENDER: &str = "app/opentelemetry-collector";
+    let platform = Platform::rendered();
+    let hub = Collector::receiving(&platform.traces()).unwrap();
+    let gateway = platform.gateway_for_traces();
+    let (own, other) = (&gateway.authority, &Authority::new().unwrap());
+    let names = platform.names_in("app/opentelemetry-collector/manifests");
+    let arrives = |name: &str| {
+        wait_until(PATIENCE, "the span arrived", || Ok(hub.log()?.contains(name))).unwrap();
+    };
+    let sends = |values: &Value, name: &str| {
+        let spoke = Collector::start(values, &platform.spoke(204)).unwrap();
+        spoke.take(&span(name)).unwrap();
+        spoke
+    };
+
+    case(PART, "a sender without a certificate is refused", || {
+        let mut values = gateway.sender(SENDER);
+        let tls = values["config"]["exporters"]["otlp"]["tls"].as_object_mut().unwrap();
+        assert!(tls.remove("cert_file").is_some() && tls.remove("key_file").is_some());
+        let _spoke = sends(&values, "nameless");
+        gateway.refuses("peer_did_not_provide_required_client_certificate");
+    });
+    case(PART, "a sender with a certificate of another authority is refused", || {
+        let values = gateway.with_certificate(SENDER, |folder| other.issue(folder, &names, own).unwrap());
+        let _spoke = sends(&values, "foreign");
+        gateway.refuses("certificate_verification_error");
+    });
+    case(PART, "a sender with a certificate in the name of no cluster of the fleet is refused", || {
+        let stranger = ["fleet://gone/telemetry".to_owned()];
+        let values = gateway.with_certificate(SENDER, |folder| own.issue(folder, &stranger, own).unwrap());
+        let _spoke = sends(&values, "stranger");
+        gateway.refuses("SAN_matcher");
+        let asked_for =
+            ["no_cert", "error", "san"].map(|why| format!("envoy_listener_ssl_fail_verify_{why}"));
+        assert!(asked_for.iter().all(|series| gateway.exposed().contains(series)), "{asked_for:?}");
+    });
+    case(PART, "a cluster that comes is taken without a new start", || {
+        let mut configuration = Gateway::configuration(&platform);
+        let known = text(&configuration, "/data/clients.yaml").replace("fleet://app/", "fleet://gone/");
+        configuration["data"]["clients.yaml"] = known.into();
+        let stranger = ["fleet://gone/telemetry".to_owned()];
+        let values = gateway.with_certificate(SENDER, |folder| own.issue(folder, &stranger, own).unwrap());
+        gateway.envoy.change(&configuration).unwrap();
+        let _spoke = sends(&values, "newcomer");
+        arrives("newcomer");
+        gateway.envoy.change(&Gateway::configuration(&platform)).unwrap();
+    });
+    case(PART, "a certificate that is renewed is used without a new start, at both ends", || {
+        // Each end begins with what the other one refuses.
+        let certificate = gateway.sender_folder();
+        let mut values =
+            gateway.with_certificate(SENDER, |folder| other.issue(folder, &names, other).unwrap());
+        values["config"]["exporters"]["otlp"]["tls"]["reload_interval"] = json!("1s");
+        let _spoke = sends(&values, "renewed");
+        sleep(Duration::from_secs(2));
+        assert!(!hub.log().unwrap().contains("renewed"));
+        own.issue(&certificate, &names, other).unwrap();
+        other.issue(&gateway.folder.path().join("gateway"), &platform.names_in(GATEWAY), own).unwrap();
+        arrives("renewed");
+    });
+    for refused in ["nameless", "foreign", "stranger"] {
+        assert!(!hub.log().unwrap().contains(refused), "{refused}");
+    }
 }
 
 /// A span as a workload sends it.

@@ -69,14 +69,20 @@ fn a_push_becomes_healthy_applications_and_an_edit_touches_only_its_own() {
         "Cross-cluster",
         "an edit of one fact of the hub syncs what shows it on both clusters, and nothing else",
         || {
-            world.repo.edit("environments/control.yaml", "loki: 192.168.64.104", "loki: 192.168.64.109");
-            world.repo.commit("Move Loki");
+            world.repo.edit(
+                "environments/control.yaml",
+                "telemetry: 192.168.64.104",
+                "telemetry: 192.168.64.109",
+            );
+            world.repo.commit("Move the gateway");
             case(STEPS, &format!("{FACT} is pushed, until the pull requests are open"), || world.propose());
             world.deploy(FACT, "control", &["--group", "control"]);
             world.deploy(FACT, "app", &[]);
             let touched = world.syncs().into_iter().filter(|(name, syncs)| before[name] != *syncs);
             let names: Vec<_> = touched.map(|(name, _)| name).collect();
-            assert_eq!(names, ["app-fluent-bit", "control-fluent-bit", "control-loki", "control-metallb"]);
+            let on_app = ["app-fluent-bit", "app-opentelemetry-collector", "app-prometheus-agent"];
+            let on_control = ["control-fluent-bit", "control-metallb", "control-telemetry-gateway"];
+            assert_eq!(names, [on_app, on_control].concat());
             assert!(addresses(world.rig.control.client()).0.contains("192.168.64.109"));
         },
     );
