@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::call::{Answer, Call, read_input};
 use super::host::{Host, Instance, in_bytes, readable};
-use super::machine;
+use super::{kubernetes, machine};
 
 const DEFAULT_SIZE: [(&str, &str); 3] = [("--cpus", "1"), ("--memory", "1G"), ("--disk", "5G")];
 const SMALLEST_MEMORY: u64 = 512 << 20;
@@ -124,6 +124,7 @@ fn launch(host: &mut Host, call: &Call) -> Result<Answer> {
         return Ok(Answer::failed(2, format!("launch failed: instance \"{name}\" already exists")));
     }
     let instance = Instance {
+        kubernetes: kubernetes::installed_by(&cloud_init).to_owned(),
         state: "Running".to_owned(),
         image: (*image.unwrap_or(&"24.04")).to_owned(),
         cpus,

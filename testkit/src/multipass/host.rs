@@ -39,11 +39,15 @@ pub struct Instance {
     pub files: BTreeMap<String, String>,
     /// The password that its database takes.
     pub password: Option<String>,
+    /// The version of Kubernetes that is installed on it.
+    pub kubernetes: String,
 }
 
 /// A cluster of Kubernetes.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Cluster {
+    /// The version of its control plane.
+    pub version: String,
     /// Its nodes.
     pub nodes: BTreeMap<String, Node>,
     /// The members of its etcd.
@@ -59,6 +63,8 @@ pub struct Cluster {
 pub struct Node {
     /// Whether it takes no new pods.
     pub is_cordoned: bool,
+    /// The version of its kubelet.
+    pub version: String,
 }
 
 impl Host {

@@ -18,6 +18,63 @@ const KUBELET: &str = "/etc/kubernetes/kubelet.conf";
 /// What `kubeadm` prints as the hash of the certificate that all nodes trust.
 const CA_HASH: &str = "sha256:7c2e69131a36ae2a042a339b33381c6d0d43887e2de83720eff5359e26aec866";
 
+/// The version that a machine has whose cloud-init names none.
+const DEFAULT_VERSION: &str = "1.36.3";
+
+/// Returns the version of Kubernetes that a machine is set up with.
+pub(super) fn installed_by(cloud_init: &str) -> &str {
+    let version = cloud_init.split_once("KUBERNETES_VERSION=").map(|(_, rest)| rest);
+    version.and_then(|rest| rest.split_whitespace().next()).unwrap_or(DEFAULT_VERSION)
+}
+
+/// Returns a version as numbers that can be compared: the minor one, and the patch.
+fn parts(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').skip(1).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// Brings a node to a version, as the script does that is put on it.
+pub(super) fn upgrade(host: &mut Host, call: &Call, name: &str, version: &str, step: &str) -> Answer {
+    let found = host.clusters.iter().find(|(_, cluster)| cluster.nodes.contains_key(name));
+    let Some((endpoint, cluster)) = found.map(|(endpoint, cluster)| (endpoint.clone(), cluster)) else {
+        return refused("error: this machine is no node");
+    };
+    if !host.has_quorum(cluster) {
+        return refused("couldn't create a Kubernetes client: connection refused");
+    }
+    if !cluster.nodes[name].is_cordoned {
+        return refused("the pods of this node were not moved away");
+    }
+    let (old, new) = (parts(&cluster.version), parts(version));
+    let is_control_plane = cluster.etcd.contains(name);
+    match step {
+        "apply" if !is_control_plane => {
+            return refused("couldn't read admin.conf: no such file or directory");
+        }
+        "apply" if new.0 > old.0 + 1 || new < old => {
+            return refused(&format!("Specified version to upgrade to \"v{version}\" is not one step away"));
+        }
+        "apply" => {}
+        // A kubelet must not be newer than the API server.
+        "node" if new <= old => {}
+        _ => return refused(&format!("the control plane is at v{}", cluster.version)),
+    }
+    if let Some(instance) = host.instances.get_mut(name) {
+        version.clone_into(&mut instance.kubernetes);
+    }
+    let Some(cluster) = host.clusters.get_mut(&endpoint) else { return refused("it is gone") };
+    if step == "apply" {
+        version.clone_into(&mut cluster.version);
+    }
+    if call.is_cut_short {
+        return refused("E: dpkg was interrupted");
+    }
+    if let Some(node) = cluster.nodes.get_mut(name) {
+        version.clone_into(&mut node.version);
+    }
+    Answer::done("upgraded\n")
+}
+
 pub(super) fn answer(host: &mut Host, call: &Call, name: &str, command: &[&str]) -> Result<Answer> {
     match *command {
         ["kubeadm", "reset", "--force"] => Ok(reset(host, name)),
@@ -101,7 +158,7 @@ fn init(host: &mut Host, call: &Call, name: &str, path: &str) -> Result<Answer> 
             "error execution phase wait-control-plane: failed while waiting for the control plane to start",
         ));
     }
-    let mut cluster = Cluster::default();
+    let mut cluster = Cluster { version: instance.kubernetes.clone(), ..Cluster::default() };
     cluster.etcd.insert(name.to_owned());
     host.clusters.insert(endpoint.to_owned(), cluster);
     register(host, call, endpoint, name)?;
@@ -131,6 +188,13 @@ fn join(host: &mut Host, call: &Call, name: &str, path: &str) -> Result<Answer> 
     let Some(cluster) = host.clusters.get(endpoint).filter(|cluster| host.has_quorum(cluster)) else {
         return Ok(cannot_reach());
     };
+    let installed = host.instances.get(name).map(|instance| instance.kubernetes.as_str()).unwrap_or_default();
+    if parts(installed) > parts(&cluster.version) {
+        return Ok(refused(&format!(
+            "this version of kubeadm only supports deploying clusters with the control plane version >= {installed}. Current version: v{}",
+            cluster.version
+        )));
+    }
     let token = discovery["token"].as_str().unwrap_or_default();
     if !cluster.tokens.contains(token) || discovery["caCertHashes"] != json!([CA_HASH]) {
         return Ok(cannot_reach());
@@ -210,7 +274,9 @@ fn upload_certificates(host: &mut Host, name: &str) -> Answer {
 
 /// Makes a node known to its cluster.
 fn register(host: &mut Host, call: &Call, endpoint: &str, name: &str) -> Result<()> {
-    host.clusters.entry(endpoint.to_owned()).or_default().nodes.insert(name.to_owned(), Node::default());
+    let version = host.instances.get(name).map(|instance| instance.kubernetes.clone()).unwrap_or_default();
+    let node = Node { version, ..Node::default() };
+    host.clusters.entry(endpoint.to_owned()).or_default().nodes.insert(name.to_owned(), node);
     let Some(server) = server(call, endpoint) else { return Ok(()) };
     let room = json!({"cpu": "64", "memory": "256Gi", "pods": "500"});
     let node = json!({

@@ -8,6 +8,8 @@ use super::kubernetes;
 
 /// What reads a password from its input and gives it to the database.
 const SET_PASSWORD: &str = "/usr/local/sbin/set-password";
+/// What brings a node to a version of Kubernetes.
+const UPGRADE: &str = "/usr/local/sbin/upgrade-kubernetes";
 
 /// What writes its input to a file of root's: `install` would open `/dev/stdin`, which is a socket on a machine.
 const WRITE: &str = r#"umask 077 && mkdir -p "${1%/*}" && cat >"$1""#;
@@ -15,6 +17,16 @@ const WRITE: &str = r#"umask 077 && mkdir -p "${1%/*}" && cat >"$1""#;
 pub(super) fn answer(host: &mut Host, call: &Call, name: &str, command: &[&str]) -> Result<Answer> {
     if let ["kubeadm" | "kubectl", ..] = command {
         return kubernetes::answer(host, call, name, command);
+    }
+    if let ["bash", UPGRADE, version, step] = *command {
+        let script = host.instances.get(name).and_then(|instance| instance.files.get(UPGRADE));
+        return Ok(match script {
+            // One that is cut short does not come to its last line.
+            Some(script) if script.ends_with("main \"$@\"\n") => {
+                kubernetes::upgrade(host, call, name, version, step)
+            }
+            _ => Answer::failed(127, format!("bash: {UPGRADE}: No such file or directory")),
+        });
     }
     let Some(instance) = host.instances.get_mut(name) else { bail!("`{name}` was there") };
     Ok(match *command {

@@ -38,7 +38,7 @@ fn fails_at(trouble: Trouble) {
 }
 
 /// Kills Terraform with all that it started once a call does not come back.
-fn kill_at_hang(world: &World) {
+pub fn kill_at_hang(world: &World) {
     let mut command = world.command("app", &["apply", "-auto-approve"]);
     let mut terraform = command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut is_over = || Ok(world.multipass.hangs() || terraform.try_wait()?.is_some());

@@ -1,6 +1,6 @@
 //! The machines below the clusters: the shipped Terraform and scripts, with a Multipass that has no machines.
 //!
-//! Without a Terraform these tests show nothing, and say so.
+//! Without a Terraform, or what `testkit/machines/fetch` brings, these tests show nothing, and say so.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
@@ -9,4 +9,5 @@ mod clusters;
 mod databases;
 mod failures;
 mod provision;
+mod upgrades;
 mod world;

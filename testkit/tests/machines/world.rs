@@ -17,6 +17,10 @@ pub struct World {
     top: TempDir,
     /// The variables that scripts see.
     pub variables: Vec<(&'static str, &'static str)>,
+    /// The version of Kubernetes that is rendered.
+    pub kubernetes: &'static str,
+    /// The image that is rendered.
+    pub image: &'static str,
 }
 
 /// How many nodes of each kind a cluster has.
@@ -73,7 +77,7 @@ impl World {
                 Command::new("cp").arg("-R").arg(shipped.join(folder)).arg(top.path().join("infra")).status();
             assert!(copied.unwrap().success());
         }
-        Self { multipass, top, variables: Vec::new() }
+        Self { multipass, top, variables: Vec::new(), kubernetes: "1.36.3", image: "24.04" }
     }
 
     /// Returns a world with a rendered cluster `app`, and Terraform ready for it.
@@ -111,12 +115,15 @@ impl World {
     pub fn render_machines(&self, cluster: &str, endpoint: &str, machines: &Value) {
         let folder = format!("infra/clusters/{cluster}");
         let inputs = json!({
-            "cluster": cluster, "image": "24.04", "machines": machines, "api_server": endpoint, "kubernetes_version": "1.36.3",
+            "cluster": cluster, "image": self.image, "machines": machines, "api_server": endpoint,
+            "kubernetes_version": self.kubernetes,
         });
         self.write(&format!("{folder}/terraform.tfvars.json"), &inputs.to_string());
         for machine in machines.as_array().unwrap() {
             let path = machine["cloud_init"].as_str().unwrap();
-            self.write(&format!("{folder}/{path}"), "#cloud-config\npackages: [kubeadm]\n");
+            let content =
+                format!("#cloud-config\npackages: [kubeadm]\n# KUBERNETES_VERSION={}\n", self.kubernetes);
+            self.write(&format!("{folder}/{path}"), &content);
         }
         let init = format!(
             "kind: InitConfiguration\n---\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: {endpoint}\n"

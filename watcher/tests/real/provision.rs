@@ -86,7 +86,7 @@ impl Checkout {
         let of = |role: &'static str, count| (1..=count).map(move |number| (role, number));
         let machines = of("control-plane", control_planes).chain(of("worker", workers));
         let machines: Vec<_> = machines.map(|(role, number)| machine(role, number)).collect();
-        let inputs = json!({"cluster": cluster, "image": "24.04", "machines": machines});
+        let inputs = json!({"cluster": cluster, "image": "24.04", "machines": machines, "kubernetes_version": "1.36.3"});
         self.world.repo.write(&format!("{folder}/terraform.tfvars.json"), inputs.to_string());
         let init = format!(
             "kind: InitConfiguration\n---\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: {endpoint}\n"

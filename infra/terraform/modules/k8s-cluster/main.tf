@@ -15,7 +15,7 @@ locals {
   control_planes = [for machine in local.given.machines : machine.name if machine.role == "control-plane"]
   # What the members were made of when the script came to its end, which the state does not know.
   done   = split(" ", trimspace(try(file("${path.root}/.machines/members"), "")))
-  wanted = sha256(jsonencode([module.machines.ids, local.given.machines]))
+  wanted = sha256(jsonencode([module.machines.ids, local.given.machines, local.given.kubernetes_version]))
 }
 
 module "machines" {
@@ -42,13 +42,15 @@ resource "terraform_data" "cluster" {
   }
 }
 
-# Makes a member of the cluster of each machine that is none, and gives each the size that the inventory says.
+# Makes a member of the cluster of each machine that is none, and gives each the size and the version of Kubernetes that the
+# inventory says.
 resource "terraform_data" "members" {
   depends_on = [terraform_data.cluster]
   triggers_replace = {
-    attempt  = try(local.done[2] == local.wanted ? local.done[1] : uuid(), uuid())
-    ids      = module.machines.ids
-    machines = local.given.machines
+    attempt    = try(local.done[2] == local.wanted ? local.done[1] : uuid(), uuid())
+    ids        = module.machines.ids
+    machines   = local.given.machines
+    kubernetes = local.given.kubernetes_version
   }
 
   provisioner "local-exec" {
@@ -59,6 +61,7 @@ resource "terraform_data" "members" {
       ATTEMPT        = self.triggers_replace.attempt
       MADE_OF        = local.wanted
       FOLDER         = var.folder
+      KUBERNETES     = local.given.kubernetes_version
       CONTROL_PLANES = join(" ", local.control_planes)
       MACHINES = join("\n", [
         for machine in local.given.machines :
