@@ -9,5 +9,6 @@ mod clusters;
 mod databases;
 mod failures;
 mod provision;
+mod readers;
 mod upgrades;
 mod world;
