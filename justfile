@@ -34,7 +34,7 @@ render:
 # Write the JSON Schemas that editors complete with.
 schemas:
     mkdir -p docs/reference/schemas
-    for kind in inventory defaults fleet addon; do cargo run -q -- schema "$kind" >"docs/reference/schemas/$kind.schema.json" || exit 1; done
+    for kind in inventory defaults fleet profile addon; do cargo run -q -- schema "$kind" >"docs/reference/schemas/$kind.schema.json" || exit 1; done
 
 # Write the tables and diagrams of the documentation anew, from what is rendered.
 tables:

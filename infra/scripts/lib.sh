@@ -8,6 +8,27 @@ set -euo pipefail
 # Seconds between two tries.
 : "${RETRY_PAUSE:=5}"
 
+# The root modules of Terraform, and the folder that `argocd-apps/` and `infra/` are rendered into, from the top of the
+# repository.
+readonly ROOTS=infra/terraform/clusters
+RENDERED=.
+
+# Lets the script, and what it calls, work with what is rendered in a profile; with an empty name, with what is published.
+in_profile() {
+  export FLEETWRIGHT_PROFILE=$1
+  [[ -n $1 ]] || return 0
+  RENDERED=infra/profiles/$1
+  export TF_VAR_rendered="$PWD/$RENDERED/infra/clusters" TF_VAR_folder="$PWD/$RENDERED/infra/fleet"
+}
+
+# Returns whether a cluster runs Argo CD.
+is_hub() { [[ -d $RENDERED/argocd-apps/$1/argo-cd ]]; }
+
+# Prints the name of each machine that Terraform believes to be there in a root module.
+machines_of() {
+  { terraform -chdir="$ROOTS/$1" state list 2>/dev/null || :; } | sed -n 's/.*terraform_data\.machine\["\(.*\)"\]$/\1/p'
+}
+
 note() { printf '%s\n' "$1" >&2; }
 
 # Ends the script with a message and, as a second argument, with a way out.

@@ -207,6 +207,11 @@ dns_label! {
 }
 
 dns_label! {
+    /// The name of a profile: its file name under `environments/_profiles/` without `.yaml`.
+    ProfileName
+}
+
+dns_label! {
     /// The name of an add-on: its folder name under `templates/addons/`.
     AddonName
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::path::RepoPath;
+use crate::path::{ProfileName, RepoPath};
 
 /// The folder with facts about each cluster.
 pub const ENVIRONMENTS: &str = "environments";
@@ -18,6 +18,15 @@ pub const TEMPLATES: &str = "templates";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId(pub [u8; 20]);
 
+impl SourceId {
+    /// Returns the identity of two contents together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let mut together = [0; 20];
+        together.copy_from_slice(&blake3::hash(&[self.0, other.0].concat()).as_bytes()[..20]);
+        Self(together)
+    }
+}
+
 /// A source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -27,10 +36,12 @@ pub struct Source {
     pub bytes: Arc<[u8]>,
 }
 
-/// All files below `environments/` and `templates/` at one revision or in one working tree.
+/// All files below `environments/` and `templates/` at one revision or in one working tree, and in which profile they are
+/// read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     files: BTreeMap<RepoPath, Source>,
+    profile: Option<ProfileName>,
 }
 
 impl Snapshot {
@@ -63,10 +74,22 @@ impl Snapshot {
     pub fn insert(&mut self, path: RepoPath, source: Source) {
         self.files.insert(path, source);
     }
+
+    /// Returns the same files, read in a profile.
+    #[must_use]
+    pub fn in_profile(self, profile: ProfileName) -> Self {
+        Self { profile: Some(profile), ..self }
+    }
+
+    /// Returns the profile that was asked for.
+    #[must_use]
+    pub const fn profile(&self) -> Option<&ProfileName> {
+        self.profile.as_ref()
+    }
 }
 
 impl FromIterator<(RepoPath, Source)> for Snapshot {
     fn from_iter<I: IntoIterator<Item = (RepoPath, Source)>>(files: I) -> Self {
-        Self { files: files.into_iter().collect() }
+        Self { files: files.into_iter().collect(), profile: None }
     }
 }

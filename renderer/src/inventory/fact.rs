@@ -57,6 +57,12 @@ impl Fact {
         Self { kind, ..over }
     }
 
+    /// Lays `over` on top as [`merged`](Self::merged) does, and stays what it is about: its own place is kept.
+    pub(crate) fn overlaid(self, over: Self) -> Self {
+        let (file, position, key) = (Arc::clone(&self.file), self.position, self.key);
+        Self { file, position, key, ..self.merged(over) }
+    }
+
     /// Returns about how much the fact takes with everything in it, in bytes of text and 64 for each fact.
     pub(crate) fn weight(&self) -> usize {
         const FACT: usize = 64;

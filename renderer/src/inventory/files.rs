@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fact::Fact;
-use crate::path::{ClusterName, NameError, RepoPath};
+use crate::path::{ClusterName, NameError, ProfileName, RepoPath};
 use crate::problem::{Fault, Problem, did_you_mean};
 use crate::snapshot::{ENVIRONMENTS, Snapshot, Source};
 use crate::yaml;
@@ -12,6 +12,8 @@ use crate::yaml;
 const DEFAULTS_FILE: &str = "_defaults.yaml";
 /// The file with facts that all clusters share.
 pub const FLEET_FILE: &str = "environments/_fleet.yaml";
+/// The folder of profiles.
+pub const PROFILES: &str = "environments/_profiles";
 /// The largest file that is read, in bytes. A cluster's facts are a few kilobytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// How much the facts of one cluster may take, those that it inherits included, in bytes of text and 64 for each fact.
@@ -54,6 +56,14 @@ pub(super) fn cluster_name(path: &RepoPath) -> Result<Option<ClusterName>, Misna
     if ending != "yaml" {
         let hint = "a cluster is described in `<cluster>.yaml`; remove other files, or make them `.md`";
         return Err(misnamed("nothing reads this file".to_owned(), hint.to_owned()));
+    }
+    if let Some(below) = path.below(PROFILES) {
+        if below.contains('/') {
+            let hint = format!("a profile is `{PROFILES}/<name>.yaml`");
+            return Err(misnamed("nothing reads this file".to_owned(), hint));
+        }
+        let name = ProfileName::parse(stem).map(|_| None);
+        return name.map_err(|error| misnamed(error.to_string(), NameError::HINT.to_owned()));
     }
     if stem.starts_with('_') {
         let hint = match did_you_mean(file, [DEFAULTS_FILE, "_fleet.yaml"]) {

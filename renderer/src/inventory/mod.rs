@@ -11,6 +11,7 @@ mod groups;
 mod machines;
 mod model;
 mod own;
+mod profiles;
 mod role;
 mod schemas;
 mod typed;
@@ -32,7 +33,7 @@ pub use facts::{
     AddonChoice, ApiServer, ClusterFile, FleetFile, GitRepository, LoadBalancer, Mesh, MeshTopology,
     Networks, SecretStore, Trust,
 };
-pub use files::{FLEET_FILE, MAX_CLUSTER_WEIGHT, MAX_FILE_BYTES};
+pub use files::{FLEET_FILE, MAX_CLUSTER_WEIGHT, MAX_FILE_BYTES, PROFILES};
 pub(crate) use files::{own_cluster, parse_file};
 pub use groups::{ClusterChoice, Group, Groups, Soak};
 pub use machines::{
@@ -40,12 +41,14 @@ pub use machines::{
 };
 pub use model::{Cluster, Fleet, Inventory};
 pub use own::OwnFacts;
+pub use profiles::profile_names;
 pub use role::Role;
 pub(crate) use schemas::schema_of;
-pub use schemas::{cluster_schema, defaults_schema, fleet_schema};
+pub use schemas::{cluster_schema, defaults_schema, fleet_schema, profile_schema};
 pub(crate) use typed::{decode, violation_problem};
 
 use files::{Misnamed, cluster_name, defaults_chain, too_many_facts};
+use profiles::Profile;
 
 /// How much the facts of all clusters may take together: three times a fleet of 5,000 clusters.
 pub const MAX_FLEET_WEIGHT: usize = 128 * 1024 * 1024;
@@ -63,15 +66,19 @@ pub fn read_fleet(snapshot: &Snapshot) -> Result<FleetFile, Vec<Problem>> {
     if snapshot.get(FLEET_FILE).is_none() {
         return Ok(FleetFile::default());
     }
-    let (fleet, problems) = fleet(snapshot);
+    let (fleet, problems) = fleet(snapshot, None);
     if problems.is_empty() { Ok(fleet.facts) } else { Err(problems) }
 }
 
 /// Reads the inventory. Problems are collected over all files; a cluster with a problem of its own is left out.
 pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<Problem>) {
-    let (fleet, of_fleet) = fleet(snapshot);
-    let mut reader = Reader { snapshot, cache, problems: of_fleet };
-    let (clusters, broken) = reader.clusters();
+    let mut reader = Reader { snapshot, cache, problems: Vec::new() };
+    let (described, broken) = reader.described();
+    let names = described.iter().map(|file| &file.name).chain(&broken).map(ClusterName::as_str).collect();
+    let (profile, of_profiles) = profiles::read(snapshot, &names);
+    let (fleet, of_fleet) = fleet(snapshot, profile.as_ref());
+    reader.problems.extend(of_profiles.into_iter().chain(of_fleet));
+    let (clusters, broken) = reader.clusters(described, broken, profile.as_ref());
     let mut problems: Vec<_> = reader.problems.into_iter().map(|problem| problem.found_by("files")).collect();
     cache.clusters = clusters.iter().map(|(name, cluster)| (name.clone(), Arc::clone(cluster))).collect();
     let inventory = Inventory::new(fleet, clusters, broken);
@@ -82,7 +89,7 @@ pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<
 }
 
 /// Reads the shared facts, with every problem in them.
-fn fleet(snapshot: &Snapshot) -> (Fleet, Vec<Problem>) {
+fn fleet(snapshot: &Snapshot, profile: Option<&Profile>) -> (Fleet, Vec<Problem>) {
     let file = Arc::new(RepoPath::parse(FLEET_FILE).expect("a constant path"));
     let Some(source) = snapshot.get(FLEET_FILE) else {
         let hint =
@@ -91,10 +98,17 @@ fn fleet(snapshot: &Snapshot) -> (Fleet, Vec<Problem>) {
         return (Fleet::unknown(&file, SourceId([0; 20])), vec![problem]);
     };
     let unknown = Fleet::unknown(&file, source.id);
-    let origin = match parse_file(&file, source) {
+    let mut origin = match parse_file(&file, source) {
         Ok(origin) => origin,
         Err(problems) => return (unknown, problems),
     };
+    let mut id = source.id;
+    if let Some(over) = profile.and_then(Profile::fleet) {
+        origin = origin.overlaid(over.clone());
+    }
+    if let Some(profile) = profile {
+        id = id.and(profile.id);
+    }
     match decode::<FleetFile>(&schemas::FLEET_SCHEMA, &origin) {
         Ok(facts) => {
             let mut view = serde_json::to_value(&facts).expect("facts are JSON");
@@ -103,7 +117,7 @@ fn fleet(snapshot: &Snapshot) -> (Fleet, Vec<Problem>) {
             for name in facts.machines.keys() {
                 view["machines"][name]["name"] = name.as_str().into();
             }
-            (Fleet { facts, view, origin, id: source.id, is_valid: true }, Vec::new())
+            (Fleet { facts, view, origin, id, is_valid: true }, Vec::new())
         }
         Err(problems) => (Fleet { origin, ..unknown }, problems),
     }
@@ -115,16 +129,33 @@ struct Reader<'a> {
     problems: Vec<Problem>,
 }
 
-/// A file that describes a cluster, with the defaults that apply to it before it, outermost first.
+/// A file that describes a cluster, with the defaults that apply to it before it, outermost first, and the profile that is
+/// laid over it.
 struct Described<'a> {
     name: ClusterName,
     chain: Vec<(&'a RepoPath, &'a Source)>,
+    profile: Option<&'a Profile>,
+}
+
+impl Described<'_> {
+    /// Returns all that the facts come from, in the order in which they are merged.
+    fn sources(&self) -> impl Iterator<Item = (&RepoPath, SourceId)> {
+        let profile = self.profile.map(|profile| (&profile.file, profile.id));
+        self.chain.iter().map(|(file, source)| (*file, source.id)).chain(profile)
+    }
 }
 
 impl<'a> Reader<'a> {
     /// Returns the clusters that can be read, and the names of those that can't.
-    fn clusters(&mut self) -> (BTreeMap<ClusterName, Arc<Cluster>>, BTreeSet<ClusterName>) {
-        let (described, mut broken) = self.described();
+    fn clusters(
+        &mut self,
+        mut described: Vec<Described<'a>>,
+        mut broken: BTreeSet<ClusterName>,
+        profile: Option<&'a Profile>,
+    ) -> (BTreeMap<ClusterName, Arc<Cluster>>, BTreeSet<ClusterName>) {
+        for file in &mut described {
+            file.profile = profile;
+        }
         let defaults = self.defaults(&described);
         let cache = self.cache;
         let mut clusters = BTreeMap::new();
@@ -176,7 +207,7 @@ impl<'a> Reader<'a> {
         }
         let described = described.into_iter().map(|(name, file)| {
             let chain = defaults_chain(snapshot, file.0).into_iter().chain([file]).collect();
-            Described { name, chain }
+            Described { name, chain, profile: None }
         });
         (described.collect(), broken)
     }
@@ -200,11 +231,11 @@ type Defaults = BTreeMap<RepoPath, Result<Fact, Vec<Problem>>>;
 /// Returns the cluster that was read from exactly these files before.
 fn known<'c>(file: &Described<'_>, cache: &'c InventoryCache) -> Option<&'c Arc<Cluster>> {
     let known = cache.clusters.get(&file.name)?;
-    let is_same = |((known_path, id), (path, source)): (&(RepoPath, SourceId), &(&RepoPath, &Source))| {
-        known_path == *path && *id == source.id
+    let is_same = |((known_path, known_id), (path, id)): (&(RepoPath, SourceId), (&RepoPath, SourceId))| {
+        known_path == path && *known_id == id
     };
-    let is_whole = known.sources.len() == file.chain.len();
-    (is_whole && known.sources.iter().zip(&file.chain).all(is_same)).then_some(known)
+    let is_whole = known.sources.len() == file.sources().count();
+    (is_whole && known.sources.iter().zip(file.sources()).all(is_same)).then_some(known)
 }
 
 fn cluster(
@@ -215,7 +246,7 @@ fn cluster(
     if let Some(known) = known(described, cache) {
         return Ok(Arc::clone(known));
     }
-    let Described { name, chain } = described;
+    let Described { name, chain, profile } = described;
     let [outer @ .., (path, source)] = chain.as_slice() else { return Err(Vec::new()) };
     let file = Arc::new(RepoPath::clone(path));
     let mut origin = Fact::empty(&file);
@@ -237,7 +268,14 @@ fn cluster(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let sources = chain.iter().map(|(file, source)| (RepoPath::clone(file), source.id)).collect();
+    for over in profile.iter().flat_map(|profile| profile.cluster(name)) {
+        weight += over.weight();
+        if weight > MAX_CLUSTER_WEIGHT {
+            return Err(vec![too_many_facts(&file, &format!("`{name}`"), MAX_CLUSTER_WEIGHT)]);
+        }
+        origin = origin.overlaid(over.clone());
+    }
+    let sources = described.sources().map(|(file, id)| (file.clone(), id)).collect();
     typed::cluster(name, file, origin, sources).map(Arc::new)
 }
 

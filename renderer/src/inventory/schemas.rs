@@ -13,6 +13,7 @@ type Keywords = Map<String, Json>;
 
 pub(super) static CLUSTER_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<ClusterFile>);
 pub(super) static FLEET_SCHEMA: LazyLock<Schema> = LazyLock::new(compiled::<FleetFile>);
+pub(super) static PROFILE_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::own(&profile_schema()));
 
 fn compiled<T: JsonSchema>() -> Schema {
     Schema::own(&schema_of::<T>())
@@ -41,27 +42,65 @@ pub fn fleet_schema() -> Json {
 #[must_use]
 pub fn cluster_schema() -> Json {
     let mut schema = schema_of::<ClusterFile>();
-    let keys = schema.get_mut("properties").and_then(Json::as_object_mut);
-    keys.into_iter().flat_map(|keys| keys.values_mut()).for_each(allow_null);
+    allow_null_keys(&mut schema);
     schema
 }
 
 /// Returns the JSON Schema of `_defaults.yaml`: a cluster's file of which everything may be left out.
 #[must_use]
 pub fn defaults_schema() -> Json {
-    let mut schema = cluster_schema();
-    change_everywhere(&mut schema, &|keywords| {
-        keywords.retain(|keyword, value| keyword != "required" || !value.is_array());
-    });
+    let mut schema = partial(cluster_schema());
     schema["title"] = json!("Fleetwright defaults");
     schema["description"] = json!("Facts about every cluster of this folder and below; what is nearer wins.");
     schema
 }
 
+/// Returns the JSON Schema of a profile: parts of `_fleet.yaml` and of clusters' files.
+#[must_use]
+pub fn profile_schema() -> Json {
+    let part = |mut schema: Json, description: &str| {
+        let keywords = schema.as_object_mut().into_iter();
+        keywords
+            .for_each(|keywords| keywords.retain(|keyword, _| keyword != "$schema" && keyword != "title"));
+        schema["description"] = json!(description);
+        schema
+    };
+    let mut fleet = schema_of::<FleetFile>();
+    allow_null_keys(&mut fleet);
+    let mut schema = json!({ "title": "Fleetwright profile" });
+    schema["$schema"] = fleet["$schema"].clone();
+    schema["description"] = json!("Another shape of the fleet, laid over its facts when it is asked for.");
+    schema["type"] = json!("object");
+    schema["properties"] = json!({
+        "fleet": part(partial(fleet), "What is laid over the facts that all clusters share."),
+        "allClusters": part(defaults_schema(), "What is laid over the facts of every cluster."),
+        "clusters": {
+            "description": "What is laid over the facts of one cluster, by its name.",
+            "type": "object",
+            "additionalProperties": part(defaults_schema(), "Facts about the cluster; they win."),
+        },
+    });
+    schema["additionalProperties"] = json!(false);
+    schema
+}
+
+/// Returns a schema by which everything may be left out.
+fn partial(mut schema: Json) -> Json {
+    change_everywhere(&mut schema, &|keywords| {
+        keywords.retain(|keyword, value| keyword != "required" || !value.is_array());
+    });
+    schema
+}
+
+/// Allows `null` for every key of a file.
+fn allow_null_keys(schema: &mut Json) {
+    let keys = schema.get_mut("properties").and_then(Json::as_object_mut);
+    keys.into_iter().flat_map(|keys| keys.values_mut()).for_each(allow_null);
+}
+
 /// Allows `null`, which drops what is inherited, for a key and for all keys below it.
 fn allow_null(schema: &mut Json) {
-    let parts = schema.get_mut("properties").and_then(Json::as_object_mut);
-    parts.into_iter().flat_map(|parts| parts.values_mut()).for_each(allow_null);
+    allow_null_keys(schema);
     if let Some(values) = schema.get_mut("additionalProperties").filter(|values| values.is_object()) {
         allow_null(values);
     }

@@ -27,6 +27,7 @@ mod nulls;
 mod objects;
 mod patterns;
 mod placement;
+mod profiles;
 mod provenance;
 mod repeatable;
 mod secrets;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fleetwright_renderer::charts::LOCK;
-use fleetwright_renderer::path::RepoPath;
+use fleetwright_renderer::path::{ProfileName, RepoPath};
 use fleetwright_renderer::problem::Problem;
 use fleetwright_renderer::render::{Rendered, Renderer, check_names};
 use fleetwright_renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, TEMPLATES};
@@ -14,6 +14,7 @@ use fleetwright_renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, SourceId, T
 #[derive(Clone, Debug, Default)]
 pub struct World {
     files: Vec<(String, Vec<u8>)>,
+    profile: Option<&'static str>,
 }
 
 impl World {
@@ -59,6 +60,11 @@ impl World {
         self.files.retain(|(other, _)| other != path);
         self.files.push((path.to_owned(), content.as_ref().to_vec()));
         self
+    }
+
+    /// Asks for a profile.
+    pub fn in_profile(self, name: &'static str) -> Self {
+        Self { profile: Some(name), ..self }
     }
 
     /// Gives the hub one more named address.
@@ -137,7 +143,10 @@ impl World {
         for (path, bytes) in &self.files {
             snapshot.insert(RepoPath::parse(path).unwrap(), source(bytes));
         }
-        snapshot
+        match self.profile {
+            Some(name) => snapshot.in_profile(ProfileName::parse(name).unwrap()),
+            None => snapshot,
+        }
     }
 
     /// Renders with nothing remembered.

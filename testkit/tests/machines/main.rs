@@ -8,6 +8,7 @@
 mod clusters;
 mod databases;
 mod failures;
+mod profile;
 mod provision;
 mod readers;
 mod upgrades;

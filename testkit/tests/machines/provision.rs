@@ -22,6 +22,7 @@ const STAND_IN: &str = "#!/usr/bin/env bash\n\
     case \"$(basename \"$0\") $*\" in\n\
       'fleetwright charts list') echo 'argo-cd 10.1.1 from https://charts.example.com' ;;\n\
       'fleetwright kubeconfig merge '*) cat >\"$CALLED.$3\" ;;\n\
+      'fleetwright render '*) rm -rf \"$5\" && mkdir -p \"$5\" && cp -R small/. \"$5/\" ;;\n\
     esac\n";
 
 fn world() -> World {
@@ -102,7 +103,7 @@ fn everything_comes_from_nothing_in_order_and_again_nothing_changes() {
     let order = [
         "fleetwright kubeconfig merge control",
         "helm --kube-context control upgrade --install argocd argo-cd --repo https://charts.example.com --version 10.1.1",
-        "kubectl --context control apply --filename argocd-apps/control/root.yaml",
+        "kubectl --context control apply --filename ./argocd-apps/control/root.yaml",
         "helm --kube-context app upgrade --install pods operator --repo https://network.example.com --version v3.1.0",
         "fleetwright register-cluster app",
         "fleetwright wait --context control",
@@ -116,6 +117,96 @@ fn everything_comes_from_nothing_in_order_and_again_nothing_changes() {
     let changing = ["launch", "delete", "stop", "set", "start"];
     let later = world.host().calls.split_off(before.len());
     assert!(!later.iter().any(|call| changing.contains(&call[0].as_str())), "{later:?}");
+}
+
+/// What is rendered in a profile: fewer machines, and another branch that Argo CD reads.
+fn render_small(world: &World, branch: &str) {
+    for (folder, (endpoint, counts)) in [
+        ("app", ("192.168.64.30:6443", Counts { control_planes: 1, workers: 1 })),
+        ("control", ("192.168.64.10:6443", Counts { control_planes: 1, workers: 0 })),
+    ] {
+        world.render_at(folder, endpoint, counts);
+        let root = format!("spec:\n  source:\n    targetRevision: {branch}\n");
+        world.write(&format!("small/argocd-apps/{folder}/root.yaml"), &root);
+    }
+    world.write("small/argocd-apps/control/argo-cd/values.yaml", "{}\n");
+    let infra = world.path("small/infra");
+    fs::create_dir_all(&infra).unwrap();
+    for folder in ["clusters", "fleet"] {
+        let from = world.path(&format!("infra/{folder}"));
+        assert!(Command::new("cp").arg("-R").arg(from).arg(&infra).status().unwrap().success());
+    }
+    world.render_at("control", "192.168.64.10:6443", CONTROL);
+    world.render_at("app", "192.168.64.30:6443", APP);
+}
+
+fn git(world: &World, arguments: &[&str]) -> String {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(world.path(".")).args(["-c", "user.name=A", "-c", "user.email=a@example.com"]);
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn with_a_profile_all_of_it_is_made_as_that_says_and_what_is_published_stays() {
+    if !has_terraform() {
+        return;
+    }
+    let world = world();
+    for cluster in ["control", "app"] {
+        world.write(
+            &format!("argocd-apps/{cluster}/root.yaml"),
+            "spec:\n  source:\n    targetRevision: main\n",
+        );
+    }
+    render_small(&world, "small");
+    world.write(
+        ".gitignore",
+        "/infra/profiles/\n/small/\n/bin/\n/called*\n/upstream/\n.terraform/\n.machines/\n*.tfstate*\n",
+    );
+    world.write("environments/app.yaml", "role: app\n");
+    git(&world, &["init", "--quiet", "--bare", "upstream"]);
+    git(&world, &["init", "--quiet", "--initial-branch", "main"]);
+    git(&world, &["remote", "add", "origin", "./upstream"]);
+    git(&world, &["config", "user.name", "A"]);
+    git(&world, &["config", "user.email", "a@example.com"]);
+    git(&world, &["add", "."]);
+    git(&world, &["commit", "--quiet", "-m", "Start"]);
+    git(&world, &["push", "--quiet", "origin", "main"]);
+    let provision = || {
+        let output = command(&world, "provision-all", &["--profile", "small"]).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (is_success, log) = provision();
+    assert!(is_success && log.contains("[1/9] profile small"), "{log}");
+    let names = ["app-control-plane-1", "app-worker-1", "control-control-plane-1", "mysql", "redis"];
+    assert_eq!(world.instances(), names);
+    let called = fs::read_to_string(world.path("called")).unwrap();
+    for line in [
+        "fleetwright render --profile small --out infra/profiles/small --prune",
+        "kubectl --context control apply --filename infra/profiles/small/argocd-apps/control/root.yaml",
+        "fleetwright register-cluster app --profile small",
+        "fleetwright wait --context control --timeout 60m --revision small",
+    ] {
+        assert!(called.contains(line), "no `{line}` in {called}");
+    }
+    let read = |path: &str| git(&world, &["show", &format!("refs/remotes/origin/{path}")]);
+    git(&world, &["fetch", "--quiet", "origin"]);
+    assert!(read("small:argocd-apps/app/root.yaml").contains("targetRevision: small"));
+    assert!(!read("small:infra/clusters/app/terraform.tfvars.json").contains("app-worker-2"));
+    assert_eq!(read("small:environments/app.yaml"), "role: app\n");
+    assert!(read("main:argocd-apps/app/root.yaml").contains("targetRevision: main"));
+    assert_eq!(git(&world, &["status", "--porcelain"]), "");
+
+    let before = git(&world, &["rev-parse", "refs/remotes/origin/small"]);
+    assert!(provision().0);
+    git(&world, &["fetch", "--quiet", "origin"]);
+    assert_eq!(git(&world, &["rev-parse", "refs/remotes/origin/small"]), before, "nothing new is pushed");
+
+    render_small(&world, "main");
+    let (is_success, log) = provision();
+    assert!(!is_success && log.contains("profile `small` has no branch of its own"), "{log}");
 }
 
 #[test]

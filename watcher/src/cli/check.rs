@@ -1,15 +1,32 @@
 //! `fleetwright check`: every problem in the source files.
 
+use renderer::inventory::profile_names;
 use renderer::plural::counted;
+use renderer::problem::Problem;
+use renderer::render::Renderer;
+use renderer::snapshot::Snapshot;
 use serde_json::json;
 
+use super::options::ProfileArgs;
 use super::{Format, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
 use crate::output::findings::{sarif, workflow_commands};
+use crate::working_tree::read_working_tree;
 
-pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
-    let rendered = global.render_working_tree(&global.working_tree()?)?;
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    profile: ProfileArgs,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let (snapshot, problems) = read_working_tree(&global.working_tree()?)?;
+    let snapshot = args.profile.chosen(snapshot)?;
+    let rendered = global.render(&mut Renderer::new(), &snapshot, problems)?;
+    if !args.profile.is_given() {
+        check_profiles(global, &snapshot)?;
+    }
     let (clusters, files) = (rendered.clusters.len(), rendered.file_count());
     let notes = rendered.notes();
     match global.format {
@@ -38,4 +55,20 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Renders in each profile, since nothing else does until one is asked for.
+fn check_profiles(global: &Global, snapshot: &Snapshot) -> Result<(), CommandError> {
+    let (mut renderer, mut found) = (Renderer::new(), Vec::new());
+    for profile in profile_names(snapshot) {
+        match global.render(&mut renderer, &snapshot.clone().in_profile(profile.clone()), Vec::new()) {
+            Err(CommandError::Problems { problems }) => found.extend(problems.into_iter().map(|problem| {
+                let message = format!("in profile `{profile}`: {}", problem.message);
+                Problem { message, ..problem }
+            })),
+            other => drop(other?),
+        }
+    }
+    found.sort();
+    if found.is_empty() { Ok(()) } else { Err(CommandError::Problems { problems: found }) }
 }

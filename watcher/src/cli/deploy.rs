@@ -9,7 +9,7 @@ use renderer::path::RepoPath;
 use renderer::render::Rendered;
 use renderer::verify::checks;
 
-use super::options::{HubArgs, Target, time};
+use super::options::{HubArgs, ProfileArgs, Target, time};
 use super::runtime::until_stopped;
 use super::verify::rendered;
 use super::wait::{check_group, report};
@@ -58,7 +58,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let (mut reported, mut shown) = (BTreeMap::new(), String::new());
         let result = async {
             let own = fleet.clusters(&args.group);
-            let rendered = rendered(global, upstream.repository(), revision)?;
+            let rendered = rendered(global, upstream.repository(), revision, &ProfileArgs::default())?;
             let stale = stale(&rendered, upstream.repository(), revision, &own)?;
             let checks = checks(&rendered, |cluster| own.contains(cluster.name.as_str()));
             let checks = checks.map_err(|problems| CommandError::Problems { problems })?;

@@ -4,6 +4,7 @@ use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
 use renderer::render::{Rendered, Renderer};
 use serde::Serialize;
 
+use super::options::ProfileArgs;
 use super::{Global, print_json, print_lines, print_text};
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
@@ -28,6 +29,8 @@ pub(super) struct Args {
     /// Exit with code 3 if there is a change.
     #[arg(long)]
     exit_code: bool,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 /// The plan as JSON, with what is folded out of it for people.
@@ -45,6 +48,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let mut cache = BlobCache::default();
     let mut at = |name: &str| -> Result<Rendered, CommandError> {
         let (snapshot, problems) = repository.snapshot(repository.resolve(name)?, &mut cache)?;
+        let snapshot = args.profile.chosen(snapshot)?;
         global.render(&mut renderer, &snapshot, problems).map_err(|error| in_revision(error, name))
     };
     let (base, head) = ends(&repository, args)?;
@@ -54,7 +58,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     } else {
         let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
         let (snapshot, problems) = read_working_tree(top)?;
-        global.render(&mut renderer, &snapshot, problems)?
+        global.render(&mut renderer, &args.profile.chosen(snapshot)?, problems)?
     };
     let facts = Facts::between(&base.inventory, &head.inventory);
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);

@@ -14,6 +14,7 @@ use renderer::render::{Rendered, RenderedFile};
 use serde_json::json;
 
 use super::Global;
+use super::options::ProfileArgs;
 use crate::error::CommandError;
 use crate::output::Exit;
 
@@ -32,11 +33,13 @@ pub(super) struct Args {
     /// The key, such as `prometheus.prometheusSpec.remoteWrite[0].url`, or as a plan prints it; a file below
     /// `environments/` needs one.
     key: Option<String>,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
-    let rendered = global.render_working_tree(&top)?;
+    let rendered = global.render_working_tree(&top, &args.profile)?;
     let path = find(&names(&rendered), &global.repo, &top, &args.file)?;
     let mut files = rendered.clusters.values().flat_map(|cluster| cluster.files());
     match files.find(|file| file.path == path) {

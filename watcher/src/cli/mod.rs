@@ -63,7 +63,7 @@ enum Command {
     /// Render the working tree into `argocd-apps/`.
     Render(render::Args),
     /// Show every problem in the source files.
-    Check,
+    Check(check::Args),
     /// Show what an edit of templates or facts changes in the rendered files.
     Diff(diff::Args),
     /// Show where a rendered value comes from, or what a fact or a template reaches.
@@ -95,7 +95,7 @@ enum Command {
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
     Charts(charts::Args),
     /// Show the fleet as a table, or with `--format mermaid` as a diagram.
-    Clusters,
+    Clusters(clusters::Args),
     /// Show the whole path on a temporary copy: an edit, a run, the pull request, the merge.
     Demo(demo::Args),
     /// Print the JSON Schema of a kind of file, for editors.
@@ -161,8 +161,8 @@ impl Cli {
     fn refuse_unknown_format(&self) {
         let (format, only) = match (self.global.format, &self.command) {
             (Format::Text | Format::Json, _)
-            | (Format::Mermaid, Command::Clusters)
-            | (Format::Sarif | Format::Github, Command::Check) => return,
+            | (Format::Mermaid, Command::Clusters(_))
+            | (Format::Sarif | Format::Github, Command::Check(_)) => return,
             (Format::Mermaid, _) => ("mermaid", "clusters"),
             (Format::Sarif, _) => ("sarif", "check"),
             (Format::Github, _) => ("github", "check"),
@@ -176,7 +176,7 @@ impl Cli {
         let global = &self.global;
         match &self.command {
             Command::Render(args) => render::run(global, args),
-            Command::Check => check::run(global),
+            Command::Check(args) => check::run(global, args),
             Command::Diff(args) => diff::run(global, args),
             Command::Explain(args) => explain::run(global, args),
             Command::Watch => watch::run(global),
@@ -192,7 +192,7 @@ impl Cli {
             Command::Register(args) => register::run(global, args),
             Command::RegisterCluster(args) => register_cluster::run(global, args),
             Command::Charts(args) => charts::run(global, args),
-            Command::Clusters => clusters::run(global),
+            Command::Clusters(args) => clusters::run(global, args),
             Command::Demo(args) => demo::run(args),
             Command::Schema(args) => Ok(schema::run(args)),
             Command::Worker(args) => worker::run(args),

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::options::{check_cluster, time};
+use super::options::{ProfileArgs, check_cluster, time};
 use super::runtime::until_stopped;
 use super::{Exit, Global, print_text};
 use crate::cluster::{Client, Contexts};
@@ -26,10 +26,12 @@ pub(super) struct Args {
     /// Wait no longer than this for the hub, such as `90s` or `10m`.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
     timeout: Duration,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
-    let rendered = global.render_working_tree(&global.working_tree()?)?;
+    let rendered = global.render_working_tree(&global.working_tree()?, &args.profile)?;
     let cluster = check_cluster(&rendered.inventory, &args.cluster)?;
     let registration = Registration::read(&rendered, cluster).ok_or_else(|| {
         CommandError::usage(

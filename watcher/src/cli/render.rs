@@ -1,7 +1,7 @@
 //! `fleetwright render`: renders the working tree into `argocd-apps/`.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use renderer::plan::Action;
 use renderer::plural::{agrees, counted};
@@ -9,6 +9,7 @@ use renderer::render::Rendered;
 use serde_json::{Value, json};
 
 use super::Global;
+use super::options::ProfileArgs;
 use crate::error::CommandError;
 use crate::output::Exit;
 use crate::working_tree::{Kept, KeptReason, Output, OutputChange, OutputChanges, Written};
@@ -25,12 +26,18 @@ pub(super) struct Args {
     /// true.
     #[arg(long)]
     prune: bool,
+    /// Render into this folder in place of the top of the working tree.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
-    let rendered = global.render_working_tree(&top)?;
-    let output = Output::read(&top, &Written::default())?;
+    let folder = args.folder(&top)?;
+    let rendered = global.render_working_tree(&top, &args.profile)?;
+    let output = Output::read(folder, &Written::default())?;
     let found = output.changes(&rendered, args.prune)?;
     if !args.check {
         output.apply(&found.changes)?;
@@ -40,6 +47,22 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         || list(&found) + &if args.check { verdict(&found, &rendered) } else { summary(&found, &rendered) },
     );
     Ok(if args.check && !found.is_current() { Exit::Changes } else { Exit::Done })
+}
+
+impl Args {
+    /// Returns the folder to render into. What is published is never rendered in a profile.
+    fn folder<'a>(&'a self, top: &'a Path) -> Result<&'a Path, CommandError> {
+        let folder = self.out.as_deref().unwrap_or(top);
+        let is_top =
+            folder.canonicalize().is_ok_and(|folder| top.canonicalize().is_ok_and(|top| folder == top));
+        if self.profile.is_given() && is_top {
+            return Err(CommandError::usage(
+                "the files of a profile would take the place of those that are published",
+                "name another folder with `--out DIR`",
+            ));
+        }
+        Ok(folder)
+    }
 }
 
 /// Makes the rendered files of a working tree current, and returns a summary; `written` remembers what was written.

@@ -21,6 +21,8 @@ enum Kind {
     Defaults,
     /// The shared facts, `environments/_fleet.yaml`.
     Fleet,
+    /// A profile, `environments/_profiles/<name>.yaml`.
+    Profile,
     /// An add-on, `templates/addons/<addon>/addon.yaml`.
     Addon,
 }
@@ -30,6 +32,7 @@ pub(super) fn run(args: &Args) -> Exit {
         Kind::Inventory => inventory::cluster_schema(),
         Kind::Defaults => inventory::defaults_schema(),
         Kind::Fleet => inventory::fleet_schema(),
+        Kind::Profile => inventory::profile_schema(),
         Kind::Addon => catalog::addon_schema(),
     });
     Exit::Done

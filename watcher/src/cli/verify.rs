@@ -8,7 +8,7 @@ use renderer::render::{Rendered, Renderer};
 use renderer::verify::{Check, checks};
 use tokio::time::Instant;
 
-use super::options::{HubArgs, Target, check_cluster, time};
+use super::options::{HubArgs, ProfileArgs, Target, check_cluster, time};
 use super::runtime::until_stopped;
 use super::wait::check_group;
 use super::{Exit, Global, print_report, print_text};
@@ -35,12 +35,14 @@ pub(super) struct Args {
     /// Print a page in Markdown.
     #[arg(long, conflicts_with = "format")]
     markdown: bool,
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let Target { upstream, revision, fleet } = args.hub.target(global)?;
     check_group(&fleet, args.group.as_deref())?;
-    let rendered = rendered(global, upstream.repository(), revision)?;
+    let rendered = rendered(global, upstream.repository(), revision, &args.profile)?;
     args.cluster.as_deref().map(|name| check_cluster(&rendered.inventory, name)).transpose()?;
     until_stopped(async |cancel: &Cancel| {
         let deadline = Instant::now() + args.timeout;
@@ -81,9 +83,10 @@ pub(super) fn rendered(
     global: &Global,
     repository: &Repository,
     revision: Revision,
+    profile: &ProfileArgs,
 ) -> Result<Rendered, CommandError> {
     let (snapshot, problems) = repository.snapshot(revision, &mut BlobCache::default())?;
-    global.render(&mut Renderer::new(), &snapshot, problems)
+    global.render(&mut Renderer::new(), &profile.chosen(snapshot)?, problems)
 }
 
 /// Reports what does not hold, and returns the code for it.

@@ -20,6 +20,7 @@ mod kubeconfig;
 mod large;
 mod output;
 mod problems;
+mod profiles;
 mod pulls;
 mod register;
 mod repositories;

@@ -7,6 +7,7 @@ use renderer::plural::counted;
 use renderer::render::{Rendered, RenderedCluster};
 use serde_json::{Value, json};
 
+use super::options::ProfileArgs;
 use super::{Format, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
@@ -19,8 +20,14 @@ const HEADINGS: &[&str] = &[
     "ADD-ONS",
 ];
 
-pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
-    let rendered = global.render_working_tree(&global.working_tree()?)?;
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    profile: ProfileArgs,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let rendered = global.render_working_tree(&global.working_tree()?, &args.profile)?;
     match global.format {
         Format::Json => {
             let clusters: Vec<_> =

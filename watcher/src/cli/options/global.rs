@@ -9,6 +9,7 @@ use renderer::render::{Rendered, Renderer};
 use renderer::snapshot::Snapshot;
 use serde::Serialize;
 
+use super::profile::ProfileArgs;
 use crate::cli::print::{print_json, print_report, print_text};
 use crate::error::CommandError;
 use crate::output::Progress;
@@ -103,10 +104,14 @@ impl Global {
         Ok(find_working_tree(&self.repo)?)
     }
 
-    /// Reads and renders the working tree at `top`.
-    pub(in crate::cli) fn render_working_tree(&self, top: &Path) -> Result<Rendered, CommandError> {
+    /// Reads and renders the working tree at `top`, in the profile that is asked for.
+    pub(in crate::cli) fn render_working_tree(
+        &self,
+        top: &Path,
+        profile: &ProfileArgs,
+    ) -> Result<Rendered, CommandError> {
         let (snapshot, problems) = read_working_tree(top)?;
-        self.render(&mut Renderer::new(), &snapshot, problems)
+        self.render(&mut Renderer::new(), &profile.chosen(snapshot)?, problems)
     }
 
     /// Renders a snapshot; `problems` are those that reading it has found already.

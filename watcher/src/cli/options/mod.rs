@@ -4,10 +4,12 @@ mod cluster;
 mod global;
 mod hub;
 mod listen;
+mod profile;
 mod remote;
 
 pub(super) use cluster::{check_cluster, known_cluster};
 pub use global::{Format, Global};
 pub(super) use hub::{HubArgs, LONGEST_SILENCE, Target, time};
 pub(super) use listen::Listen;
+pub(super) use profile::ProfileArgs;
 pub(super) use remote::{ForgeName, RemoteArgs};
