@@ -126,6 +126,7 @@ fn what_the_hub_holds_for_a_spoke_is_no_part_of_the_hub() {
             assert_snapshot!(changed.join("\n"), @"
             argocd-apps/control/kube-prometheus-stack/manifests/fleet-rules.yaml
             argocd-apps/control/root.yaml
+            argocd-apps/control/telemetry-gateway/manifests/configuration.yaml
             argocd-apps/control/vault/manifests/configure.yaml
             argocd-apps/control/vault/manifests/scripts.yaml
             ");
