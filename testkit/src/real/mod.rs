@@ -11,6 +11,7 @@ mod client;
 mod cluster;
 mod collector;
 mod envoy;
+mod etcd;
 mod helm;
 mod openbao;
 mod operators;
@@ -39,6 +40,7 @@ pub use client::{Client, Refused};
 pub use cluster::{Cluster, METALLB_NAMESPACE};
 pub use collector::Collector;
 pub use envoy::Envoy;
+pub use etcd::Etcd;
 pub use helm::{Helm, Templated};
 pub use openbao::OpenBao;
 pub use operators::{Operators, Vault};
@@ -130,7 +132,13 @@ pub fn kubeadm() -> Result<PathBuf> {
 
 /// Makes a folder of programs under the names that the platform's images have them by.
 pub fn programs(folder: &Path) -> Result<()> {
-    for (name, program) in [("vault", OPENBAO.binary("bao")?), ("rclone", RCLONE.binary("rclone")?)] {
+    let programs = [
+        ("vault", OPENBAO.binary("bao")?),
+        ("rclone", RCLONE.binary("rclone")?),
+        ("etcdctl", ETCD.binary("etcdctl")?),
+        ("etcdutl", ETCD.binary("etcdutl")?),
+    ];
+    for (name, program) in programs {
         symlink(program, folder.join(name))?;
     }
     Ok(())

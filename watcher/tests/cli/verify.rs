@@ -63,6 +63,9 @@ pub fn well(server: &Server, nodes: usize) {
     server.put(STORES, object("ClusterSecretStore", "", "vault", &ready()));
     server.put(SECRETS, object("ExternalSecret", "monitoring", "grafana", &ready()));
     server.put(CERTIFICATES, object("Certificate", "istio-system", "cacerts", &ready()));
+    server.serve(BACKUPS, "Backup");
+    let begun = json!({ "lastBackup": from_now(SignedDuration::from_hours(-3)) });
+    server.put(SCHEDULES, object("Schedule", "velero", "daily", &begun));
 }
 
 /// Lets the hub be well, with the Services that are described, and with what spokes have sent.
@@ -78,6 +81,7 @@ pub fn well_hub(control: &Server) {
     let mut snapshots = object("CronJob", "vault", "vault-snapshot", &saved);
     snapshots["metadata"]["labels"] = json!({ "app.kubernetes.io/component": "snapshot" });
     control.put(CRON_JOBS, snapshots);
+    control.put(CRON_JOBS, object("CronJob", "etcd-backup", "etcd-backup", &saved));
     control.service(PROMETHEUS, |request| {
         assert_eq!(request.path, "/api/v1/query");
         let query = &request.query["query"];
@@ -105,16 +109,6 @@ impl Fleet {
         well_hub(&control);
         well(&app, 9);
         app.put(SERVICES, load_balancer("192.168.64.120"));
-        app.serve(BACKUPS, "Backup");
-        app.put(
-            SCHEDULES,
-            object(
-                "Schedule",
-                "velero",
-                "daily",
-                &json!({ "lastBackup": from_now(SignedDuration::from_hours(-3)) }),
-            ),
-        );
         let fleet = Self { repo: Repo::shipped(), control, app, folder: tempfile::tempdir().unwrap() };
         fleet.reach(&[("control", &fleet.control), ("app", &fleet.app)]);
         fleet
@@ -163,7 +157,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     let told = fleet.verify(&[]);
     assert_eq!(told.code, 0, "{told}");
     assert_snapshot!(told.out, @"
-    22 checks: 22 passed
+    23 checks: 23 passed
 
     CLUSTER  CHECK                           VERDICT  LOOKED AT                                                                             FOUND
     app      nodes                           passed   the nodes that are described are there and ready                                      9 of 9 nodes ready
@@ -182,6 +176,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     control  addresses                       passed   each address that is described or asked for is assigned to its Service                8 of 8 addresses assigned
     control  cert-manager/issued             passed   each Certificate is issued                                                            1 Certificate
     control  cert-manager/remaining          passed   how long each Certificate is still valid                                              1 Certificate, istio-system/cacerts: 90d 11h left
+    control  etcd-backup/snapshot            passed   how long ago a snapshot of etcd was saved outside of the cluster                      1 CronJob
     control  external-secrets/stores         passed   each ClusterSecretStore reaches its secret store                                      1 ClusterSecretStore
     control  external-secrets/secrets        passed   each ExternalSecret is synced                                                         1 ExternalSecret
     control  fluent-bit/lines                passed   how many lines with the cluster's label its hub got in a quarter of an hour           4711

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::real::{ApiServer, OpenBao, S3, programs};
+use testkit::real::{ApiServer, Etcd, OpenBao, S3, kubeadm, programs};
 
 use crate::case::case;
 use crate::platform::{landing_on, shipped};
@@ -21,7 +21,7 @@ const BUCKET: &str = "backups";
 const SECRET: [(&str, &str); 3] =
     [("accessKey", "hub-access"), ("secretKey", "hub-secret-key"), ("password", "correct horse")];
 /// Where pods have what they are given.
-const MOUNTS: [&str; 4] = ["/vault/", "/backup", "/scripts/", "/tmp"];
+const MOUNTS: [&str; 5] = ["/vault/", "/backup", "/pki", "/scripts/", "/tmp"];
 
 /// The programs that pods of a hub run, in a folder that stands for their file systems.
 struct Pods {
@@ -92,22 +92,35 @@ impl Pods {
         command
     }
 
+    /// The command of a container: a program with its arguments, or a script.
+    fn command_of(&self, container: &Value, scripts: &str) -> Command {
+        let words: Vec<_> =
+            container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        if words[0] == "/bin/sh" {
+            return self.script(scripts, Path::new(words[1]).file_name().unwrap().to_str().unwrap(), &[]);
+        }
+        let mut command = self.command(words[0]);
+        for word in &words[1..] {
+            let filled =
+                |word: String, (name, value): (&String, &String)| word.replace(&format!("$({name})"), value);
+            command.arg(self.moved(&self.outside.iter().fold((*word).to_owned(), filled)));
+        }
+        command
+    }
+
     /// Runs the containers of a job one after the other, as a pod does, and ends with the first one that fails.
     fn run(&self, job: &str, scripts: &str) -> Result<(), String> {
         let pod = &self.object("CronJob", job)["spec"]["jobTemplate"]["spec"]["template"]["spec"];
         let containers =
             ["initContainers", "containers"].map(|key| pod[key].as_array().cloned().unwrap_or_default());
         for container in containers.concat() {
-            let script = container["command"][1].as_str().unwrap();
-            let mut command =
-                self.script(scripts, Path::new(script).file_name().unwrap().to_str().unwrap(), &[]);
+            let mut command = self.command_of(&container, scripts);
             for variable in container["env"].as_array().unwrap() {
                 let name = variable["name"].as_str().unwrap();
                 let key = variable["valueFrom"]["secretKeyRef"]["key"].as_str();
                 let value = key.map(|key| SECRET.iter().find(|(name, _)| *name == key).unwrap().1);
-                let value = value.or_else(|| variable["value"].as_str()).unwrap();
                 if !self.outside.contains_key(name) {
-                    command.env(name, self.moved(value));
+                    command.env(name, self.moved(value.or_else(|| variable["value"].as_str()).unwrap()));
                 }
             }
             succeeded(command.output().unwrap())?;
@@ -285,6 +298,150 @@ fn a_vault_that_is_lost_comes_back_from_the_snapshot_that_its_job_has_saved() {
             hub.run("vault-configure").unwrap();
             hub.run("vault-snapshot").unwrap();
             assert_eq!(hub.pods.kept("vault").len(), 56 + 1);
+        },
+    );
+}
+
+/// Where etcd answers in the place of a control plane.
+const CONTROL_PLANE: &str = "127.0.64.11";
+/// What kubeadm makes all other keys and certificates from.
+const AUTHORITIES: [&str; 8] = [
+    "ca.crt",
+    "ca.key",
+    "etcd/ca.crt",
+    "etcd/ca.key",
+    "front-proxy-ca.crt",
+    "front-proxy-ca.key",
+    "sa.key",
+    "sa.pub",
+];
+
+/// Makes the keys and certificates of a control plane that are not there, as `kubeadm init` does.
+fn certify(pods: &Pods) {
+    let rendered = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/clusters/control/kubeadm/init.yaml");
+    let pki = pods.path("pki").display().to_string();
+    let configuration = fs::read_to_string(rendered).unwrap();
+    let configuration = configuration
+        .replace(
+            "kind: ClusterConfiguration\n",
+            &format!("kind: ClusterConfiguration\ncertificatesDir: {pki}\n"),
+        )
+        .replace("    dataDir: ", &format!("    serverCertSANs: [{CONTROL_PLANE}]\n    dataDir: "));
+    let file = pods.path("init.yaml");
+    fs::write(&file, configuration).unwrap();
+    let made = Command::new(kubeadm().unwrap())
+        .args(["init", "phase", "certs", "all", "--config"])
+        .arg(file)
+        .output();
+    succeeded(made.unwrap()).unwrap();
+}
+
+/// Asks etcd as its health check does.
+fn etcdctl(pods: &Pods, arguments: &[&str]) -> Result<String, String> {
+    let pki = pods.path("pki/etcd").display().to_string();
+    let mut command = pods.command("etcdctl");
+    command.args([&format!("--endpoints=https://{CONTROL_PLANE}:2379"), &format!("--cacert={pki}/ca.crt")]);
+    command.args([
+        &format!("--cert={pki}/healthcheck-client.crt"),
+        &format!("--key={pki}/healthcheck-client.key"),
+    ]);
+    let output = command.args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    succeeded(output).map(|()| told)
+}
+
+/// Takes the newest backup of etcd out of the S3, with a password, and unpacks it.
+fn take_out(pods: &Pods, password: &str) -> Result<PathBuf, String> {
+    let script = "
+        RCLONE_CONFIG_BACKUPS_PASSWORD=$(printf %s \"$1\" | rclone obscure -) && export RCLONE_CONFIG_BACKUPS_PASSWORD
+        rclone copyto backups:\"$(rclone lsf backups: | grep Z | sort | tail -n 1)\" \"$2/etcd.tar\"
+        mkdir -p \"$2/taken\" && tar -xf \"$2/etcd.tar\" -C \"$2/taken\"
+    ";
+    let mut command = pods.command("sh");
+    command.args(["-euc", script, "sh", password]).arg(pods.path("tmp"));
+    command.envs([("RCLONE_CONFIG_S3_TYPE", "s3"), ("RCLONE_CONFIG_S3_PROVIDER", "Other")]);
+    command.envs([
+        ("RCLONE_CONFIG_S3_ACCESS_KEY_ID", SECRET[0].1),
+        ("RCLONE_CONFIG_S3_SECRET_ACCESS_KEY", SECRET[1].1),
+    ]);
+    command.envs([
+        ("RCLONE_CONFIG_BACKUPS_TYPE", "crypt"),
+        ("RCLONE_CONFIG_BACKUPS_FILENAME_ENCRYPTION", "off"),
+    ]);
+    command.envs([
+        ("RCLONE_CONFIG_BACKUPS_DIRECTORY_NAME_ENCRYPTION", "false"),
+        ("RCLONE_CONFIG_BACKUPS_REMOTE", "s3:backups/control/etcd-backup/"),
+    ]);
+    succeeded(command.output().unwrap()).map(|()| pods.path("tmp/taken"))
+}
+
+#[test]
+#[ignore = "needs real components: `testkit/real/fetch` brings them in"]
+fn an_etcd_that_is_lost_comes_back_from_the_snapshot_that_its_job_has_saved() {
+    let mut pods = Pods::start();
+    pods.outside.insert("NODE".to_owned(), CONTROL_PLANE.to_owned());
+    certify(&pods);
+    let (data, key, secret) =
+        (pods.path("etcd"), "/registry/secrets/shop/database", "the password of the shop");
+    let mount = |pods: &Pods| {
+        succeeded(
+            pods.command("cp").arg("-r").arg(pods.path("pki")).arg(pods.path("backup")).output().unwrap(),
+        )
+    };
+    mount(&pods).unwrap();
+
+    let etcd = Etcd::start(CONTROL_PLANE, &data, &pods.path("pki")).unwrap();
+    etcdctl(&pods, &["put", key, secret]).unwrap();
+    case(PART, "without a password nothing of etcd is saved, and nothing is removed", || {
+        pods.fill("etcd-backup", 60, ".bin");
+        pods.outside.insert("PASSWORD".to_owned(), String::new());
+        let told = pods.run("etcd-backup", "etcd-backup-scripts").unwrap_err();
+        assert!(told.contains("password"), "{told}");
+        pods.outside.remove("PASSWORD");
+        assert_eq!(pods.kept("etcd-backup").len(), 60 + 1);
+    });
+    case(
+        PART,
+        "a snapshot of etcd is saved with the keys of the authorities, and neither can be read in the S3",
+        || {
+            pods.run("etcd-backup", "etcd-backup-scripts").unwrap();
+            let kept = pods.kept("etcd-backup");
+            assert_eq!(kept.len(), 56 + 1, "{kept:?}");
+            let bytes = fs::read(pods.s3.bucket(BUCKET).join("control/etcd-backup").join(&kept[56])).unwrap();
+            let has =
+                |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            assert!(has(&fs::read(pods.path("tmp/backup.tar")).unwrap(), secret));
+            for word in [secret, "PRIVATE KEY", "etcd.db"] {
+                assert!(!has(&bytes, word), "`{word}` can be read");
+            }
+            assert!(take_out(&pods, "wrong horse").is_err());
+        },
+    );
+
+    drop(etcd);
+    let authority = fs::read(pods.path("pki/ca.key")).unwrap();
+    for lost in ["etcd", "pki", "backup/pki"] {
+        fs::remove_dir_all(pods.path(lost)).unwrap();
+    }
+    case(
+        PART,
+        "an etcd that is lost is brought back from its newest snapshot, with the authorities of its cluster",
+        || {
+            let taken = take_out(&pods, SECRET[2].1).unwrap();
+            fs::create_dir_all(pods.path("pki/etcd")).unwrap();
+            for file in AUTHORITIES {
+                fs::copy(taken.join("pki").join(file), pods.path("pki").join(file)).unwrap();
+            }
+            certify(&pods);
+            assert_eq!(fs::read(pods.path("pki/ca.key")).unwrap(), authority);
+            let mut restore = pods.command("etcdutl");
+            restore.args(["snapshot", "restore"]).arg(taken.join("etcd.db")).arg("--data-dir").arg(&data);
+            succeeded(restore.args(["--bump-revision", "1000000000", "--mark-compacted"]).output().unwrap())
+                .unwrap();
+            let _etcd = Etcd::start(CONTROL_PLANE, &data, &pods.path("pki")).unwrap();
+            assert_eq!(etcdctl(&pods, &["get", "--print-value-only", key]).unwrap(), format!("{secret}\n"));
+            mount(&pods).unwrap();
+            pods.run("etcd-backup", "etcd-backup-scripts").unwrap();
         },
     );
 }
