@@ -210,7 +210,7 @@ fn a_group_that_fails_is_named_with_the_reason_and_nothing_in_it_is_a_mention() 
     assert_snapshot!(told.err.lines().rev().take(3).collect::<Vec<_>>().join("\n"), @"
       hint: the reasons are above; correct them in git, or take the change back with `fleetwright rollback`
     error: 1 Application is not synced and healthy at <tip>
-    control-vault: done
+    control-velero: done
     ");
     assert_snapshot!(office.deployments(), @"
     control in_progress: waiting for control at <tip> (https://github.com/acme/fleet/actions/runs/7)

@@ -105,7 +105,7 @@ fn a_fleet_that_is_current_is_a_line_for_each_group() {
     let hub = Hub::current();
     assert_snapshot!(hub.run(&["status"]), @"
     at <tip>
-    control: 16 of 16 Applications done on 1 cluster
+    control: 17 of 17 Applications done on 1 cluster
     app: 16 of 16 Applications done on 1 cluster
     => 0
     ");
@@ -175,7 +175,7 @@ fn a_later_commit_counts_and_an_earlier_one_does_not() {
     let told = hub.run(&["wait", "--timeout", "1s"]);
     assert_eq!(told.code, 7, "{told}");
     assert!(told.err.contains("root: waiting: it is at "), "{told}");
-    assert!(told.err.contains("error: 32 Applications are not synced and healthy in time"), "{told}");
+    assert!(told.err.contains("error: 33 Applications are not synced and healthy in time"), "{told}");
     assert_eq!(hub.asked(), ["root"], "the others change by it");
     assert_eq!(hub.run(&["wait", "--revision", &first]).code, 0);
     hub.compares_with(&hub.tip());
@@ -356,7 +356,7 @@ fn a_cluster_whose_api_server_does_not_answer_is_never_done() {
     hub.compares_with(&hub.tip());
     register(&hub, "app", &gone);
     let told = hub.run(&["status"]);
-    assert!(told.out.contains("control: 16 of 16 Applications done"), "{told}");
+    assert!(told.out.contains("control: 17 of 17 Applications done"), "{told}");
     assert!(told.out.contains("app: 1 of 16 Applications done on 1 cluster, 15 waiting"), "{told}");
     assert!(
         told.out.contains("the API server of app does not answer: failed to ask for the version"),

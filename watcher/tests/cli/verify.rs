@@ -157,7 +157,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     let told = fleet.verify(&[]);
     assert_eq!(told.code, 0, "{told}");
     assert_snapshot!(told.out, @"
-    23 checks: 23 passed
+    25 checks: 25 passed
 
     CLUSTER  CHECK                           VERDICT  LOOKED AT                                                                             FOUND
     app      nodes                           passed   the nodes that are described are there and ready                                      9 of 9 nodes ready
@@ -183,6 +183,8 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     control  kube-prometheus-stack/samples   passed   how old the newest sample of the hub itself is                                        15s
     control  vault/updated                   passed   every replica of Vault runs what is deployed                                          1 StatefulSet
     control  vault/snapshot                  passed   how long ago a snapshot was saved outside of the cluster                              1 CronJob
+    control  velero/scheduled                passed   how long ago a backup was begun by a schedule, or the newest schedule was made        velero/daily: 3h ago
+    control  velero/backups                  passed   how old the newest complete backup is                                                 there is no Backup
     ");
 }
 
