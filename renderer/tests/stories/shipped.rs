@@ -30,6 +30,12 @@ fn with_second_spoke(world: World) -> World {
     world.with("environments/app-2.yaml", second)
 }
 
+/// Gives both clusters an address for clients from outside.
+fn with_ingress_addresses(world: World) -> World {
+    let world = world.hub_address("ingress", "192.168.64.110");
+    world.edit(APP, "addresses:\n", "addresses:\n  ingress: 192.168.64.121\n")
+}
+
 /// Gives an add-on of a cluster lines of its own.
 fn choose(world: World, file: &str, addon: &str, lines: &str) -> World {
     let text = world.text(file);
@@ -66,9 +72,10 @@ fn every_optional_addon_can_be_switched_on_alone_and_with_the_others() {
     // What has an address is given one when it is switched on.
     let with_address = |world: World, addon: &str| match addon {
         "rancher" => world.edit(CONTROL, "addresses:\n", "addresses:\n  rancher: 192.168.64.108\n"),
+        "istio-ingress" => world.edit(APP, "addresses:\n", "addresses:\n  ingress: 192.168.64.121\n"),
         _ => world,
     };
-    assert_eq!(optional.keys().collect::<Vec<_>>(), ["fleetwright", "minio", "rancher"]);
+    assert_eq!(optional.keys().collect::<Vec<_>>(), ["fleetwright", "istio-ingress", "minio", "rancher"]);
     for (addon, file) in &optional {
         let before = World::shipped().render().file_count();
         let with = with_address(choose(World::shipped(), file, addon, "enabled: true"), addon);
@@ -77,6 +84,29 @@ fn every_optional_addon_can_be_switched_on_alone_and_with_the_others() {
         all = with_address(choose(all, file, addon, "enabled: true"), addon);
     }
     assert_eq!(all.problems(), SOUND);
+}
+
+/// Where the hub's control plane serves all clusters, it reads what is on the hub and nothing else.
+#[test]
+fn the_gateway_for_clients_is_described_where_its_control_plane_reads_it() {
+    let on = |world: World| {
+        let world = choose(with_ingress_addresses(world), APP, "istio-ingress", "enabled: true");
+        let world = choose(world, CONTROL, "istio-ingress", "enabled: true");
+        assert_eq!(world.problems(), SOUND);
+        let of_clients =
+            |(path, text): (String, String)| text.contains("serverCertificate: ").then_some(path);
+        files(&world.render()).into_iter().filter_map(of_clients).collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(on(World::shipped()), @"
+    argocd-apps/app/ingress.yaml
+    argocd-apps/control/istio-ingress/manifests/gateway.yaml
+    ");
+    assert_snapshot!(on(multi_primary(World::shipped())), @"
+    argocd-apps/app/istio-ingress/manifests/gateway.yaml
+    argocd-apps/control/istio-ingress/manifests/gateway.yaml
+    ");
+    let without_address = choose(World::shipped(), APP, "istio-ingress", "enabled: true").problems();
+    assert!(without_address.contains("`cluster.addresses` has no `ingress`"), "{without_address}");
 }
 
 #[test]
