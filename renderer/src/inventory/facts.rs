@@ -161,7 +161,71 @@ pub struct FleetFile {
     /// The service mesh that all clusters belong to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<Mesh>,
+    /// By whom people log in to what hubs offer them. Left out, each program has accounts of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single_sign_on: Option<SingleSignOn>,
 }
+
+/// An `OpenID` provider by which people log in, with one client for each program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SingleSignOn {
+    /// The issuer, as its tokens name it. What programs read of it is below `/.well-known/openid-configuration`.
+    #[schemars(regex(pattern = HTTPS), extend("x-hint" = HTTPS_HINT))]
+    pub issuer: String,
+    /// Where people log in, for programs that do not ask the issuer: its `authorization_endpoint`.
+    #[schemars(regex(pattern = HTTPS), extend("x-hint" = HTTPS_HINT))]
+    pub authorization_url: String,
+    /// Where programs get tokens: its `token_endpoint`.
+    #[schemars(regex(pattern = HTTPS), extend("x-hint" = HTTPS_HINT))]
+    pub token_url: String,
+    /// Where programs ask who logged in: its `userinfo_endpoint`.
+    #[schemars(regex(pattern = HTTPS), extend("x-hint" = HTTPS_HINT))]
+    pub userinfo_url: String,
+    /// What is asked for besides `openid`.
+    #[serde(default = "SingleSignOn::default_scopes")]
+    #[schemars(extend("items" = {"type": "string", "pattern": TOKEN, "x-hint": TOKEN_HINT}))]
+    pub scopes: Vec<String>,
+    /// The claim that lists the groups of a person.
+    #[serde(default = "SingleSignOn::default_groups_claim")]
+    #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"), extend("x-hint" = "use letters, digits and underscores"))]
+    pub groups_claim: String,
+    /// The ids of the clients by the names of the programs. Their secrets are in the secret store.
+    #[schemars(extend("additionalProperties" = {"type": "string", "pattern": TOKEN, "x-hint": TOKEN_HINT}))]
+    pub clients: BTreeMap<String, String>,
+    /// Which groups may do more than look.
+    pub groups: SignOnGroups,
+}
+
+/// Which groups of people may do more than look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignOnGroups {
+    /// Those who may do everything that a program offers to people.
+    #[schemars(length(min = 1), extend("items" = {"type": "string", "pattern": TOKEN, "x-hint": TOKEN_HINT}))]
+    pub administrators: Vec<String>,
+    /// Those who may start what is prepared, and change no access.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "pattern": TOKEN, "x-hint": TOKEN_HINT}))]
+    pub operators: Vec<String>,
+}
+
+impl SingleSignOn {
+    fn default_scopes() -> Vec<String> {
+        ["profile", "email", "groups"].map(str::to_owned).to_vec()
+    }
+
+    fn default_groups_claim() -> String {
+        "groups".to_owned()
+    }
+}
+
+/// An address that nothing is added to, so that no text around it changes its meaning.
+const HTTPS: &str = r#"^https://[^\s/?#"'\\$]+(/[^\s?#"'\\$]*)?$"#;
+const HTTPS_HINT: &str = "write for example `https://login.example.com/realms/platform`";
+/// A name that stands as it is in what programs read: no quotes, commas, spaces, dollars or braces.
+const TOKEN: &str = "^[A-Za-z0-9_./:@+-]+$";
+const TOKEN_HINT: &str = "use letters, digits and `_ . / : @ + -`";
 
 /// Who issues certificates on each cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -136,6 +136,9 @@ mod tests {
             "backups": {"url": "http://10.4.0.2:9000", "region": "us-east-1", "bucket": "b"},
             "secrets": {"store": "vault", "engine": "platform"}, "trust": {"issuer": "platform"},
             "mesh": {"id": "m", "trustDomain": "m.local", "topology": "primary-remote"},
+            "singleSignOn": {"issuer": "https://a.example.com", "authorizationUrl": "https://a.example.com/auth",
+                "tokenUrl": "https://a.example.com/token", "userinfoUrl": "https://a.example.com/me", "scopes": ["email"],
+                "groupsClaim": "groups", "clients": {"a": "b"}, "groups": {"administrators": ["a"], "operators": ["b"]}},
         })
     }
 

@@ -2,8 +2,8 @@
 
 /// Beginnings of text that stands for a secret kept elsewhere: a file, a Vault path, a tool that fetches or
 /// decrypts it.
-const REFERENCE_BEGINNINGS: [&str; 9] =
-    ["/", "vault:", "file:", "secret:", "{{", "<path:", "ref+", "ENC[", "op://"];
+const REFERENCE_BEGINNINGS: [&str; 10] =
+    ["/", "@/", "vault:", "file:", "secret:", "{{", "<path:", "ref+", "ENC[", "op://"];
 /// Ends of the names of files that hold keys, certificates and settings.
 const FILE_ENDINGS: &str = "key pem crt cer der p12 pfx jks txt json yaml yml conf cfg ini toml properties";
 /// Keys below one that names a secret whose text refers to the secret.

@@ -33,6 +33,7 @@ mod repeatable;
 mod secrets;
 mod settings;
 mod shipped;
+mod sign_on;
 mod tables;
 mod texts;
 mod traces;
