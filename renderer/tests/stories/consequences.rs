@@ -6,6 +6,7 @@ const FLEET: &str = "environments/_fleet.yaml";
 const DEFAULTS: &str = "environments/_defaults.yaml";
 const CONTROL: &str = "environments/control.yaml";
 const APP: &str = "environments/app.yaml";
+const PROFILES: &str = "environments/_profiles";
 const SOUND: &str = "no problems";
 
 /// A mistake: the file to edit, what stands there once, and what is written instead.
@@ -169,7 +170,7 @@ fn files_that_are_missing_or_wrong_as_a_whole_are_one_problem() {
     let whole = [
         ("a partial that is gone", missing_partial),
         ("facts that are gone", World::shipped().without(FLEET)),
-        ("a hub that is gone", World::shipped().without(CONTROL)),
+        ("a hub that is gone", World::shipped().without_folder(PROFILES).without(CONTROL)),
         ("a wrong ending", World::shipped().moved(APP, "environments/app.yml")),
         ("a wrong name", World::shipped().moved(APP, "environments/App_1.yaml")),
         ("a description that is gone", World::shipped().without("templates/addons/keda/addon.yaml")),
@@ -189,9 +190,9 @@ fn files_that_are_missing_or_wrong_as_a_whole_are_one_problem() {
 
 #[test]
 fn a_fleet_of_a_hub_alone_is_sound() {
-    assert_eq!(World::shipped().without(APP).problems(), SOUND);
-    let multi_primary =
-        World::shipped().without(APP).edit(FLEET, "topology: primary-remote", "topology: multi-primary");
+    let hub = World::shipped().without_folder(PROFILES).without(APP);
+    assert_eq!(hub.problems(), SOUND);
+    let multi_primary = hub.edit(FLEET, "topology: primary-remote", "topology: multi-primary");
     assert_eq!(multi_primary.problems(), SOUND);
 }
 

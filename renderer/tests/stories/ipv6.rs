@@ -232,7 +232,7 @@ fn an_address_that_is_written_out_needs_its_brackets() {
     assert_eq!(joined.problems(), SOUND, "what a function returns is inserted like a fact");
     let url = only_ipv6().edit(FLEET, "http://[fd00:64::22]:9000", "http://fd00:64::22:9000");
     assert_snapshot!(told(&url), @"
-    environments/_fleet.yaml: `fd00:64::22:9000` is an IPv6 address without brackets where a host stands
+    environments/_fleet.yaml: `fd00:64::22:9000` is an IPv6 address without brackets where a host stands (on `app` and `control`)
       hint: write `[address]:port`; what a template inserts gets the brackets by itself
     ");
 }

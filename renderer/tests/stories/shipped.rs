@@ -227,6 +227,7 @@ fn no_template_holds_the_name_of_a_cluster() {
     let world = World::shipped();
     let renamed = world
         .clone()
+        .without_folder("environments/_profiles")
         .moved(CONTROL, "environments/zulu.yaml")
         .moved(APP, "environments/yankee.yaml")
         .edit("environments/yankee.yaml", "hub: control", "hub: zulu");

@@ -177,7 +177,8 @@ fn described(name: &str, chart: &str) -> String {
     let texts = files.iter().map(|path| fs::read_to_string(path.join("addon.yaml")).unwrap());
     let found =
         texts.into_iter().find(|text| text.contains(&format!("\n  name: {chart}\n"))).unwrap_or_default();
-    let starts = ["provides:", "receives:", "sends:", "mesh:"].map(|key| found.find(&format!("\n{key}")));
+    let starts =
+        ["settings:", "provides:", "receives:", "sends:", "mesh:"].map(|key| found.find(&format!("\n{key}")));
     starts.into_iter().flatten().min().map(|at| found[at + 1..].to_owned()).unwrap_or_default()
 }
 

@@ -55,7 +55,8 @@ pub(super) fn answer(objects: &mut Objects, request: &Request) -> Answer {
     if let Some(kinds) = objects.kinds_of(request.path.trim_start_matches('/')) {
         return Answer::Status(200, json!({ "kind": "APIResourceList", "resources": kinds }));
     }
-    let Some(at) = At::of(&request.path).filter(|at| !at.namespace.is_empty() || objects.serves(&at.place))
+    let Some(at) = At::of(&request.path)
+        .filter(|at| !at.namespace.is_empty() || at.name.is_some() || objects.serves(&at.place))
     else {
         return nothing();
     };
@@ -91,12 +92,17 @@ fn header<'r>(request: &'r Request, name: &str) -> &'r str {
 }
 
 impl At {
-    /// Reads `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL[/NAME]`, the same of the core group, or a list of all
-    /// namespaces, which has no namespace in it.
+    /// Reads `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL[/NAME]`, the same of the core group, or what has no namespace in
+    /// it: a list of all namespaces, or an object that is in none.
     fn of(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
         let Some((api, below)) = path.split_once("/namespaces/") else {
-            return Some(Self { place: path.to_owned(), namespace: String::new(), name: None });
+            let parts = if path.starts_with("api/") { 3 } else { 4 };
+            let (place, name) = match path.rsplit_once('/') {
+                Some((place, name)) if place.split('/').count() == parts => (place, Some(name.to_owned())),
+                _ => (path, None),
+            };
+            return Some(Self { place: place.to_owned(), namespace: String::new(), name });
         };
         let mut parts = below.split('/');
         let (namespace, plural) = (parts.next()?, parts.next()?);
@@ -106,36 +112,43 @@ impl At {
     }
 }
 
-/// An address of a Service that the API server passes requests on to.
+/// An address of a Service or a pod that the API server passes requests on to.
 struct Proxied {
-    /// Namespace, name and port, such as `logging/loki:3100`.
-    service: String,
+    /// Namespace, name and port, such as `logging/loki:3100`; `pods/` stands before those of a pod.
+    target: String,
     path: String,
 }
 
 impl Proxied {
-    /// Reads `/api/v1/namespaces/NAMESPACE/services/NAME:PORT/proxy/PATH`.
+    /// Reads `/api/v1/namespaces/NAMESPACE/services/NAME:PORT/proxy/PATH`, the same of a pod, or the log of a pod.
     fn of(path: &str) -> Option<Self> {
-        let (namespace, rest) = path.strip_prefix("/api/v1/namespaces/")?.split_once("/services/")?;
-        let (service, path) = rest.split_once("/proxy/")?;
-        Some(Self { service: format!("{namespace}/{service}"), path: format!("/{path}") })
+        let (namespace, rest) = path.strip_prefix("/api/v1/namespaces/")?.split_once('/')?;
+        let (kind, rest) = rest.split_once('/')?;
+        let (name, path) =
+            rest.split_once("/proxy/").or_else(|| Some((rest.strip_suffix("/log")?, "log")))?;
+        let kind = match kind {
+            "services" => "",
+            "pods" => "pods/",
+            _ => return None,
+        };
+        Some(Self { target: format!("{kind}{namespace}/{name}"), path: format!("/{path}") })
     }
 }
 
 /// Passes a request on, without the credential, as an API server does.
-fn proxy(objects: &mut Objects, Proxied { service, path }: &Proxied, request: &Request) -> Answer {
+fn proxy(objects: &mut Objects, Proxied { target, path }: &Proxied, request: &Request) -> Answer {
     if objects.trouble.forbidden.contains(&"proxy") {
         let message = "services is forbidden: User \"ann\" cannot get resource \"services/proxy\"";
         return status(403, "Forbidden", message);
     }
     let mut request = Request { path: path.clone(), ..request.clone() };
     request.headers.remove("authorization");
-    match objects.services.get_mut(service) {
+    match objects.services.get_mut(target) {
         Some(answer) => {
             let (code, body) = answer(&request);
             Answer::Status(code, body)
         }
-        None => status(404, "NotFound", &format!("services \"{service}\" not found")),
+        None => status(404, "NotFound", &format!("\"{target}\" not found")),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Objects {
     reaction: Option<Reaction>,
     /// The kinds that are served, by their places.
     kinds: BTreeMap<Place, String>,
-    /// What Services answer, by namespace, name and port, such as `logging/loki:3100`.
+    /// What Services answer, by namespace, name and port, such as `logging/loki:3100`, and pods, with `pods/` before it.
     pub services: BTreeMap<String, Service>,
     /// Tells watches that something has happened.
     pub changed: watch::Sender<u64>,

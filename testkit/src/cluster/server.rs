@@ -85,6 +85,11 @@ impl Server {
         self.objects().services.insert(service.to_owned(), Box::new(answer));
     }
 
+    /// Passes requests on to a pod, such as `vault/https:vault-0:8200`, or, without a port, those for its log.
+    pub fn pod(&self, pod: &str, answer: impl FnMut(&Request) -> (u16, Value) + Send + 'static) {
+        self.service(&format!("pods/{pod}"), answer);
+    }
+
     /// Returns an object.
     #[must_use]
     pub fn get(&self, place: &str, namespace: &str, name: &str) -> Option<Value> {

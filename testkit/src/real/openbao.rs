@@ -1,4 +1,4 @@
-//! `OpenBao`, the free fork of Vault with the same interface, as a replica that pods of a cluster stand for.
+//! `OpenBao`, the free fork of Vault with the same interface: replicas that agree by Raft, for which pods of a cluster stand.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,77 +17,95 @@ use super::service::own_address;
 /// How long it may take to become active.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A server whose store is a Raft of one; sealed and without keys at first.
+/// Replicas; without keys at first.
 pub struct OpenBao {
-    _process: Process,
+    replicas: Vec<Replica>,
     folder: Folder,
     agent: Agent,
+}
+
+struct Replica {
+    process: Process,
     url: String,
     port: u16,
 }
 
 impl OpenBao {
-    /// Starts a server on this machine's own address, or fails with what is missing for it.
+    /// Starts one replica, as [`OpenBao::replicas`] does.
     pub fn start() -> Result<Self> {
-        let folder = Folder::new()?;
-        let [port, raft_port] = free_ports()?;
-        let address = format!("{}:{port}", own_address()?);
-        let url = format!("https://{address}");
+        Self::replicas::<1>()
+    }
+
+    /// Starts replicas on this machine's own address, or fails with what is missing for them.
+    pub fn replicas<const REPLICAS: usize>() -> Result<Self> {
+        let (folder, own) = (Folder::new()?, own_address()?.to_string());
+        let (ports, cluster_ports) = (free_ports::<REPLICAS>()?, free_ports::<REPLICAS>()?);
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec![own_address()?.to_string()])?.self_signed(&key)?;
+        let certificate = CertificateParams::new(vec![own.clone()])?.self_signed(&key)?;
         fs::write(folder.path().join("server.pem"), certificate.pem())?;
         fs::write(folder.path().join("server.key"), key.serialize_pem())?;
         let agent = agent(trust(&certificate.pem())?);
-        let configuration = json!({
-            "api_addr": url,
-            "listener": [{"tcp": {
-                "address": address, "cluster_address": format!("127.0.0.1:{raft_port}"),
+        let others = ports.map(|port| json!({"leader_api_addr": format!("https://{own}:{port}"), "leader_ca_cert_file": "server.pem"}));
+        let start = |(number, (port, cluster_port)): (usize, (u16, u16))| {
+            let (name, url) = (format!("vault-{number}"), format!("https://{own}:{port}"));
+            fs::create_dir(folder.path().join(&name))?;
+            let listener = json!({
+                "address": format!("{own}:{port}"), "cluster_address": format!("{own}:{cluster_port}"),
                 "tls_cert_file": "server.pem", "tls_key_file": "server.key",
-            }}],
-            "cluster_addr": format!("https://127.0.0.1:{raft_port}"),
-            "storage": [{"raft": {"path": ".", "node_id": "vault-0"}}],
-            // As Vault does.
-            "unsafe_allow_api_audit_creation": true,
-        });
-        fs::write(folder.path().join("config.json"), configuration.to_string())?;
-        let arguments = arguments(["server", "-config=config.json"]);
-        let mut process = Process::start("bao", &OPENBAO.binary("bao")?, arguments, [], folder.path())?;
-        process.wait_until("OpenBao answered", || {
-            agent
-                .get(format!("{url}/v1/sys/seal-status"))
-                .call()
-                .is_ok_and(|answer| answer.status().is_success())
-        })?;
-        Ok(Self { _process: process, folder, agent, url, port })
+            });
+            let configuration = json!({
+                "api_addr": url, "cluster_addr": format!("https://{own}:{cluster_port}"), "listener": [{"tcp": listener}],
+                "storage": [{"raft": {"path": name, "node_id": name, "retry_join": others.to_vec()}}],
+                // As Vault does.
+                "unsafe_allow_api_audit_creation": true,
+            });
+            fs::write(folder.path().join(format!("{name}.json")), configuration.to_string())?;
+            let arguments = arguments(["server", &format!("-config={name}.json")]);
+            let process = Process::start(&name, &OPENBAO.binary("bao")?, arguments, [], folder.path())?;
+            Ok(Replica { process, url, port })
+        };
+        let mut replicas =
+            ports.into_iter().zip(cluster_ports).enumerate().map(start).collect::<Result<Vec<_>>>()?;
+        replicas.iter_mut().try_for_each(|replica| replica.wait(&agent))?;
+        Ok(Self { replicas, folder, agent })
     }
 
-    /// Lets a pod of a cluster be it, behind a Service that asks for an address.
-    pub fn stand_in(&self, client: &Client, namespace: &str, pod: &str, address: &str) -> Result<()> {
-        let labels = json!({"app": "vault"});
+    /// Returns its program, which is a client, too.
+    pub fn program() -> Result<PathBuf> {
+        OPENBAO.binary("bao")
+    }
+
+    /// Lets pods of a cluster be the replicas, behind a Service that leads to the active one and names an address.
+    pub fn stand_in(&self, client: &Client, namespace: &str, address: &str) -> Result<()> {
         let own = own_address()?.to_string();
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod, "namespace": namespace, "labels": labels},
-            "spec": {"schedulerName": "none", "containers": [{"name": "main", "image": "main"}]},
-        });
-        let service = json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "vault-ui", "namespace": namespace},
-            "spec": {
-                "type": "LoadBalancer", "loadBalancerIP": address, "selector": labels,
-                "ports": [{"name": "http", "port": 8200, "targetPort": self.port}],
-            },
-        });
         client
             .apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}), "")?;
-        client.apply(&pod, "")?;
-        let running = json!({"status": {"phase": "Running", "podIP": own, "podIPs": [{"ip": own}]}});
-        client.merge(&pod, "status", &running)?;
+        for (number, replica) in self.replicas.iter().enumerate() {
+            let metadata = json!({"name": format!("openbao-{number}"), "namespace": namespace, "labels": {"app": "openbao"}});
+            let ports = json!([{"name": "https", "containerPort": replica.port}]);
+            let pod = json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+                "spec": {"schedulerName": "none", "containers": [{"name": "main", "image": "main", "ports": ports}]},
+            });
+            client.apply(&pod, "")?;
+            let running = json!({"status": {"phase": "Running", "podIP": own, "podIPs": [{"ip": own}]}});
+            client.merge(&pod, "status", &running)?;
+        }
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "openbao", "namespace": namespace, "annotations": {"metallb.io/loadBalancerIPs": address}},
+            "spec": {
+                "selector": {"app": "openbao", "vault-active": "true"},
+                "ports": [{"name": "http", "port": 8200, "targetPort": "https"}],
+            },
+        });
         Ok(client.apply(&service, "")?)
     }
 
-    /// Returns where it answers.
+    /// Returns where the first replica answers.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.replicas[0].url
     }
 
     /// Returns the file with the certificate to trust, in PEM.
@@ -120,11 +138,29 @@ impl OpenBao {
         })
     }
 
-    /// Asks it, past every cluster, and returns what it answers; nothing is an empty answer.
+    /// Asks the first replica, past every cluster, and returns what it answers; nothing is an empty answer.
     pub fn ask(&self, method: &str, path: &str, token: &str, body: &Value) -> Result<Value> {
-        let request = ureq::http::Request::builder().method(method).uri(format!("{}/v1/{path}", self.url));
+        let request =
+            ureq::http::Request::builder().method(method).uri(format!("{}/v1/{path}", self.replicas[0].url));
         let request = request.header("X-Vault-Token", token).body(body.to_string())?;
         let text = self.agent.run(request)?.into_body().read_to_string()?;
         Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+    }
+
+    /// Kills a replica and starts it again: it is sealed then.
+    pub fn restart(&mut self, number: usize) -> Result<()> {
+        let replica = &mut self.replicas[number];
+        replica.process.kill()?;
+        replica.process.start_again()?;
+        replica.wait(&self.agent)
+    }
+}
+
+impl Replica {
+    fn wait(&mut self, agent: &Agent) -> Result<()> {
+        let url = format!("{}/v1/sys/seal-status", self.url);
+        self.process.wait_until("OpenBao answered", || {
+            agent.get(&url).call().is_ok_and(|answer| answer.status().is_success())
+        })
     }
 }

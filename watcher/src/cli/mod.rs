@@ -22,6 +22,7 @@ mod run;
 mod runtime;
 mod schema;
 mod status;
+mod vault;
 mod verify;
 mod wait;
 mod watch;
@@ -38,7 +39,7 @@ use crate::output::{Exit, logging, style};
 use crate::secrets;
 
 pub use options::{Format, Global};
-use print::{lost_output, print_json, print_lines, print_painted, print_report, print_text};
+use print::{lost_output, print_json, print_lines, print_painted, print_report, print_secret, print_text};
 
 /// Render and publish the configuration of a fleet of Kubernetes clusters.
 ///
@@ -92,6 +93,8 @@ enum Command {
     Register(register::Args),
     /// Make a spoke known to its hub: an account on it, its credential in Vault, and Argo CD's Secret.
     RegisterCluster(register_cluster::Args),
+    /// Initialize Vault on a hub, unseal it, and make it ready for the job that configures it.
+    Vault(vault::Args),
     /// Lock the charts of the add-ons, so that every rendered key can be checked.
     Charts(charts::Args),
     /// Show the fleet as a table, or with `--format mermaid` as a diagram.
@@ -191,6 +194,7 @@ impl Cli {
             Command::Kubeconfig(args) => kubeconfig::run(global, args),
             Command::Register(args) => register::run(global, args),
             Command::RegisterCluster(args) => register_cluster::run(global, args),
+            Command::Vault(args) => vault::run(global, args),
             Command::Charts(args) => charts::run(global, args),
             Command::Clusters(args) => clusters::run(global, args),
             Command::Demo(args) => demo::run(args),

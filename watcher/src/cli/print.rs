@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use anstyle::Style;
 use renderer::plan::text::{Line, LineKind};
 use renderer::visible::visible_json;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use crate::output::style;
@@ -29,6 +30,11 @@ pub(super) fn print_json(value: &impl Serialize) {
 /// Prints text on standard output, made harmless: it may hold text from source files.
 pub(super) fn print_text(text: &str) {
     print_painted(style::PLAIN, text);
+}
+
+/// Prints a secret on standard output, as it is: it was asked for.
+pub(super) fn print_secret(secret: &SecretString) {
+    write_out(secret.expose_secret());
 }
 
 /// Prints text on standard output in a style, made harmless.

@@ -1,8 +1,7 @@
 //! `fleetwright register`: registers a GitHub App for the service; a person confirms it in the browser.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use crate::error::CommandError;
 use crate::forge::github;
 use crate::http::{Client, Timeouts, Url};
 use crate::identity::{AppManifest, Registered, RegistrationPage};
+use crate::secrets::create_file;
 
 /// A code from GitHub is valid for an hour (docs.github.com, "Registering a GitHub App from a manifest"), longer than
 /// it takes to press a button.
@@ -146,8 +146,8 @@ fn text(registered: &Registered, key_file: &Path, secret_file: Option<&Path>, in
 
 /// Writes a file that its owner alone may read. One that is there is never overwritten.
 fn write_secret(path: &Path, secret: &SecretString) -> Result<(), CommandError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(secret.expose_secret().as_bytes()).and_then(|()| file.sync_all()))
+    create_file(path)
+        .and_then(|mut file| file.write_all(secret.expose_secret().as_bytes()).and_then(|()| file.sync_all()))
         .map_err(|source| CommandError::Write { path: path.to_owned(), source })
 }
 

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::options::{ProfileArgs, check_cluster, time};
+use super::options::{ProfileArgs, check_cluster, client_of, time, vault_token};
 use super::runtime::until_stopped;
-use super::{Exit, Global, print_text};
-use crate::cluster::{Client, Contexts};
+use super::{Exit, Global};
+use crate::cluster::Contexts;
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::live::{Register, Step};
+use crate::live::{Register, Step, Waiting};
 use crate::vault::Registration;
 
 #[derive(Debug, clap::Args)]
@@ -42,58 +41,22 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let token = vault_token()?;
     until_stopped(async |cancel: &Cancel| {
         let contexts = Contexts::read();
-        let (hub, spoke) =
-            (client(&contexts, cluster.hub.as_str()).await?, client(&contexts, cluster.name.as_str()).await?);
+        let hub = client_of(&contexts, cluster.hub.as_str()).await?;
+        let spoke = client_of(&contexts, cluster.name.as_str()).await?;
         let register = Register {
             hub: &hub,
             spoke: &spoke,
             registration: &registration,
             token: &token,
             is_dry: args.dry_run,
-            deadline: Instant::now() + args.timeout,
-            cancel,
+            waiting: Waiting { deadline: Instant::now() + args.timeout, cancel },
         };
         let moment = Timestamp::now().to_string();
-        let show = |step: &Step| {
-            if !global.is_json() {
-                print_text(&args.line(step));
-            }
-        };
+        let show = |step: &Step| global.show_step(step, args.dry_run);
         let steps = register.run(&moment, show).await?;
         let document =
             || json!({ "cluster": cluster.name, "hub": cluster.hub, "dryRun": args.dry_run, "steps": steps });
         global.show(document, String::new);
         Ok(Exit::Done)
-    })
-}
-
-impl Args {
-    fn line(&self, Step { what, changed }: &Step) -> String {
-        match (changed, self.dry_run) {
-            (false, _) => format!("current: {what}\n"),
-            (true, false) => format!("made: {what}\n"),
-            (true, true) => format!("would make: {what}\n"),
-        }
-    }
-}
-
-/// Returns the cluster that has a context of its name.
-async fn client(contexts: &Contexts, name: &str) -> Result<Client, CommandError> {
-    let client = contexts.client(name).await.ok_or_else(|| {
-        CommandError::usage(
-            format!("no context of the kubeconfig is called `{name}`"),
-            format!("bring it in with `fleetwright kubeconfig merge {name} FILE`"),
-        )
-    })?;
-    Ok(client?)
-}
-
-fn vault_token() -> Result<SecretString, CommandError> {
-    let token = std::env::var("VAULT_TOKEN").ok().filter(|token| !token.is_empty());
-    token.map(SecretString::from).ok_or_else(|| {
-        CommandError::usage(
-            "there is no token for Vault",
-            "put it into the environment variable `VAULT_TOKEN`",
-        )
     })
 }

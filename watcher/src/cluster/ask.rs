@@ -18,6 +18,8 @@ use crate::percent::encoded;
 
 /// How long one answer may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the answer of a pod may take: what it was asked to make may be lost with it.
+const POD_TIMEOUT: Duration = Duration::from_mins(1);
 /// How large one answer may be, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 /// How many objects are fetched at once.
@@ -155,12 +157,23 @@ impl Client {
         let attempt = format!("ask pod `{namespace}/{name}:{port}`");
         let body = body.as_ref().map(Value::to_string).unwrap_or_default();
         let request = Request::builder().method(method.clone()).uri(address);
-        let (code, answer) = self.exchange(&attempt, (request, body), *header).await?;
+        let (code, answer) = self.exchange_within(POD_TIMEOUT, &attempt, (request, body), *header).await?;
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         if code >= 400 && answer["kind"] == "Status" {
             return Err(self.refused(code, &attempt, answer["message"].as_str().unwrap_or_default()));
         }
         Ok((code, answer))
+    }
+
+    /// Returns what the program in a pod has written.
+    pub async fn log(&self, namespace: &str, pod: &str) -> Result<String, ClusterError> {
+        let attempt = format!("read the log of pod `{namespace}/{pod}`");
+        let address = format!("/api/v1/namespaces/{}/pods/{}/log", encoded(namespace), encoded(pod));
+        let (code, body) = self.exchange(&attempt, (Request::get(address), String::new()), None).await?;
+        if code >= 300 {
+            return Err(self.refused(code, &attempt, &reason(&body)));
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Returns the object at an address, if it is there.
@@ -207,6 +220,16 @@ impl Client {
     async fn exchange(
         &self,
         attempt: &str,
+        request: (Builder, String),
+        header: Option<(&str, &str)>,
+    ) -> Result<(u16, Vec<u8>), ClusterError> {
+        self.exchange_within(TIMEOUT, attempt, request, header).await
+    }
+
+    async fn exchange_within(
+        &self,
+        time: Duration,
+        attempt: &str,
         (request, body): (Builder, String),
         header: Option<(&str, &str)>,
     ) -> Result<(u16, Vec<u8>), ClusterError> {
@@ -222,8 +245,8 @@ impl Client {
             let body = body.map_err(|error| self.refused(502, attempt, &error.to_string()))?;
             Ok((status, body.to_bytes().to_vec()))
         };
-        tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
-            Err(self.refused(504, attempt, &format!("no answer within {} s", TIMEOUT.as_secs())))
+        tokio::time::timeout(time, answer).await.unwrap_or_else(|_| {
+            Err(self.refused(504, attempt, &format!("no answer within {} s", time.as_secs())))
         })
     }
 

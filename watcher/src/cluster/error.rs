@@ -67,6 +67,11 @@ impl ClusterError {
         Self::new(ClusterErrorKind::Stalled, format!("{message} ({place})"), hint)
     }
 
+    /// Returns the error of something that is not on a cluster yet, and may come by itself.
+    pub(crate) fn not_yet(message: &str, place: &str, hint: &str) -> Self {
+        Self { kind: ClusterErrorKind::Transient, ..Self::missing(message, place, hint) }
+    }
+
     /// Returns the error of a kubeconfig that does not lead where it should.
     pub(super) fn unconfigured(message: String, hint: &str) -> Self {
         Self::new(ClusterErrorKind::Unconfigured, message, hint)

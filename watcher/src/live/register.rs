@@ -1,35 +1,21 @@
 //! A spoke becomes known to its hub: an account on the spoke, its credential in Vault, and what waits for it is asked to look.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
-use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
+use super::step::Step;
 use super::vault::Vault;
+use super::waiting::Waiting;
 use crate::cluster::{Client, ClusterError, ClusterErrorKind};
 use crate::error::CommandError;
-use crate::events::Cancel;
 use crate::secrets;
 use crate::vault::{Registration, decoded};
 
 /// The account of the hub on its spokes.
 const ACCOUNT: &str = "fleet-hub";
 const NAMESPACE: &str = "kube-system";
-/// How long between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
 const READ_AGAIN: &str = "force-sync";
 const LOOK_AGAIN: (&str, &str) = ("argocd.argoproj.io/application-set-refresh", "true");
-
-/// A step, and whether it was, or would be, more than a look.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Step {
-    /// What it is about.
-    pub what: String,
-    /// Whether something was not as it should be.
-    pub changed: bool,
-}
 
 /// What Kubernetes makes for the account.
 struct Credential {
@@ -49,10 +35,8 @@ pub struct Register<'a> {
     pub token: &'a SecretString,
     /// Whether nothing is changed.
     pub is_dry: bool,
-    /// Until when it waits.
-    pub deadline: Instant,
-    /// What stops it.
-    pub cancel: &'a Cancel,
+    /// How long it waits.
+    pub waiting: Waiting<'a>,
 }
 
 impl Register<'_> {
@@ -98,7 +82,7 @@ impl Register<'_> {
     async fn made_credential(&self) -> Result<Credential, CommandError> {
         let what = format!("a token in Secret `{NAMESPACE}/{ACCOUNT}` on the spoke");
         let hint = "check that the controller manager of the spoke runs";
-        self.until(&what, hint, async || self.credential().await).await
+        self.waiting.until((&what, self.spoke.place(), hint), async || self.credential().await).await
     }
 
     /// Puts the credential into Vault, and returns whether it was not there.
@@ -128,38 +112,20 @@ impl Register<'_> {
                     Err(error) if error.kind == ClusterErrorKind::NotFound => Ok(None),
                     asked => asked.map(Some),
                 };
-                self.until(&format!("`{reader}` on the hub"), hint, ask).await?;
+                self.waiting.until((&format!("`{reader}` on the hub"), self.hub.place(), hint), ask).await?;
             }
             let hint = "its ExternalSecret says why: `kubectl describe externalsecret`";
-            self.until(&format!("Secret `{secret}` with this credential on the hub"), hint, known).await?;
+            self.waiting
+                .until(
+                    (&format!("Secret `{secret}` with this credential on the hub"), self.hub.place(), hint),
+                    known,
+                )
+                .await?;
         }
         for set in sets {
             self.hub.annotate_at(set, LOOK_AGAIN).await?;
         }
         Ok(is_known)
-    }
-
-    /// Looks until there is something, or the time is over.
-    async fn until<T>(
-        &self,
-        what: &str,
-        hint: &str,
-        look: impl AsyncFn() -> Result<Option<T>, ClusterError>,
-    ) -> Result<T, CommandError> {
-        loop {
-            let missing = match look().await {
-                Ok(Some(found)) => return Ok(found),
-                Ok(None) => {
-                    ClusterError::missing(&format!("there is no {what} in time"), self.hub.place(), hint)
-                }
-                Err(error) if error.is_transient() => error,
-                Err(error) => return Err(error.into()),
-            };
-            if Instant::now() >= self.deadline {
-                return Err(missing.into());
-            }
-            self.cancel.during(sleep(PAUSE)).await?;
-        }
     }
 }
 

@@ -10,14 +10,17 @@ use crate::cluster::{Client, ClusterError, PodRequest};
 use crate::secrets;
 use crate::vault::{Place, Standing, Store, laid_over, reasons, standing};
 
-const INSTALLATION: &str = "initialize and unseal it: docs/platform/installation.md";
+const NOT_ACTIVE: &str =
+    "initialize it with `fleetwright vault init`, and unseal it with `fleetwright vault unseal`";
 
 /// Vault on a cluster.
 pub struct Vault<'c> {
     client: &'c Client,
     place: Place,
-    /// The replicas, by the names of their pods.
-    pub pods: Vec<String>,
+    /// The replicas that run, by the names of their pods, with their ports.
+    pods: BTreeMap<String, u16>,
+    /// The names of those that do not run.
+    pub(super) idle: Vec<String>,
 }
 
 impl<'c> Vault<'c> {
@@ -26,26 +29,47 @@ impl<'c> Vault<'c> {
         let services = client.objects(("v1", "Service"), None, &BTreeMap::new()).await?;
         let place = store.place(&services).ok_or_else(|| {
             let message = format!("no Service has the address `{}` of the secret store", store.server);
-            ClusterError::missing(
+            ClusterError::not_yet(
                 &message,
                 client.place(),
                 "wait until Argo CD has synced what is rendered for Vault",
             )
         })?;
         let pods = client.objects(("v1", "Pod"), Some(&place.namespace), &place.labels).await?;
-        let running = pods.iter().filter(|pod| pod["status"]["phase"] == "Running");
-        let mut pods: Vec<_> =
-            running.filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect();
-        pods.sort();
+        let name = |pod: &Value| Some(pod["metadata"]["name"].as_str()?.to_owned());
+        let (running, idle): (Vec<_>, Vec<_>) =
+            pods.iter().partition(|pod| pod["status"]["phase"] == "Running");
+        let with_port = |pod: &&Value| Some((name(pod)?, place.port_of(pod)?));
+        let pods: BTreeMap<_, _> = running.iter().filter_map(with_port).collect();
+        let idle = idle.into_iter().filter_map(name).collect();
         if pods.is_empty() {
             let message = format!("no pod of Vault runs in namespace `{}`", place.namespace);
-            return Err(ClusterError::missing(
+            return Err(ClusterError::not_yet(
                 &message,
                 client.place(),
                 "look at the pods with `kubectl get pods`",
             ));
         }
-        Ok(Self { client, place, pods })
+        Ok(Self { client, place, pods, idle })
+    }
+
+    /// Finds the Vault of a store, all of whose replicas run.
+    pub async fn find_whole(client: &'c Client, store: &Store) -> Result<Self, ClusterError> {
+        let vault = Self::find(client, store).await?;
+        let Some(idle) = vault.idle.first() else { return Ok(vault) };
+        let message = format!("pod `{idle}` does not run: what it keeps may be initialized");
+        Err(ClusterError::not_yet(&message, client.place(), "look at it with `kubectl describe pod`"))
+    }
+
+    /// Returns the names of the replicas that run.
+    pub fn pods(&self) -> impl Iterator<Item = &str> {
+        self.pods.keys().map(String::as_str)
+    }
+
+    /// Returns what messages call its cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.client.place()
     }
 
     /// Asks a replica, and returns the status and the answer.
@@ -56,12 +80,12 @@ impl<'c> Vault<'c> {
         token: Option<&SecretString>,
         body: Option<Value>,
     ) -> Result<(u16, Value), ClusterError> {
-        let Place { namespace, port, is_encrypted, .. } = &self.place;
+        let Place { namespace, is_encrypted, .. } = &self.place;
         let header = token.map(|token| ("X-Vault-Token", token.expose_secret()));
         let request = PodRequest {
             namespace,
             pod,
-            port: *port,
+            port: self.pods.get(pod).copied().unwrap_or_default(),
             is_encrypted: *is_encrypted,
             method,
             path,
@@ -87,14 +111,16 @@ impl<'c> Vault<'c> {
     /// Returns the replica that answers.
     pub async fn active(&self) -> Result<&str, ClusterError> {
         let mut found = Vec::new();
-        for pod in &self.pods {
-            match self.standing(pod).await? {
-                Standing::Active => return Ok(pod),
-                standing => found.push(format!("`{pod}` is {}", standing.word())),
+        for pod in self.pods() {
+            match self.standing(pod).await {
+                Ok(Standing::Active) => return Ok(pod),
+                Ok(standing) => found.push(format!("`{pod}` is {}", standing.word())),
+                Err(error) if error.is_transient() => found.push(format!("`{pod}` does not answer")),
+                Err(error) => return Err(error),
             }
         }
         let message = format!("no replica of Vault answers: {}", found.join(", "));
-        Err(ClusterError::missing(&message, self.client.place(), INSTALLATION))
+        Err(ClusterError::not_yet(&message, self.client.place(), NOT_ACTIVE))
     }
 
     /// Lays values over a secret, and returns whether they were not there. With `is_dry` nothing is written.
@@ -124,11 +150,11 @@ impl<'c> Vault<'c> {
         Ok(true)
     }
 
-    fn refused(&self, verb: &str, address: &str, code: u16, answer: &Value) -> ClusterError {
+    pub(super) fn refused(&self, verb: &str, address: &str, code: u16, answer: &Value) -> ClusterError {
         let message = format!("failed to {verb} `{address}` in Vault: {} ({code})", reasons(answer));
         let hint = match code {
             403 => "check that `VAULT_TOKEN` is valid, and that its policies allow this",
-            404 => "run the job that configures Vault: docs/platform/installation.md",
+            404 => "let the job configure Vault: `fleetwright vault bootstrap`",
             _ => "try again",
         };
         ClusterError::missing(&message, self.client.place(), hint)

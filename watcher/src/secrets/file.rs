@@ -1,8 +1,8 @@
 //! Files that hold a secret: read within a bound, and only where no other user can have put it there.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +30,11 @@ pub fn read_file(path: &Path) -> io::Result<SecretString> {
     }
     super::remember(&secret);
     Ok(secret)
+}
+
+/// Makes a file for a secret, which its owner alone may read. One that is there is never overwritten.
+pub fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn check_mode(path: &Path, metadata: &Metadata) -> io::Result<()> {

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::percent;
 
-pub use file::{MAX_BYTES, read_file};
+pub use file::{MAX_BYTES, create_file, read_file};
 
 /// A shorter secret is also a word of messages, and masking it would make them unreadable.
 const SHORTEST: usize = 8;

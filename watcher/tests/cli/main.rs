@@ -27,5 +27,6 @@ mod repositories;
 mod rollout;
 mod terminal;
 mod trees;
+mod vault;
 mod verify;
 mod watch;

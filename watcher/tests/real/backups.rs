@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use fleetwright::vault::Write;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::real::{ApiServer, Etcd, OpenBao, S3, kubeadm, programs};
@@ -190,19 +191,24 @@ impl Hub {
     }
 
     /// Does by hand what is done once.
-    fn bootstrap(&self, token: &str) {
-        let authority = self.pods.path("api-server.pem");
-        fs::write(&authority, self.server.authority()).unwrap();
-        // In a pod, Vault finds the last two by itself.
-        let reviews = format!(
-            "kubernetes_host={} kubernetes_ca_cert=@{} token_reviewer_jwt={}",
-            self.server.client().url(),
-            authority.display(),
-            self.server.token(),
-        );
-        let edits = [("kubernetes_host=https://kubernetes.default.svc", reviews.as_str())];
-        let mut script = self.pods.script("vault-scripts", "bootstrap.sh", &edits);
-        succeeded(script.env("VAULT_TOKEN", token).output().unwrap()).unwrap();
+    fn bootstrap(&self, vault: &OpenBao, token: &str) {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../argocd-apps/control/vault/manifests/configure.yaml");
+        let objects: Vec<Value> = serde_yaml::from_multiple(&fs::read_to_string(own).unwrap()).unwrap();
+        let needs = |it: &Value| {
+            it["metadata"]["annotations"]["fleetwright/vault-bootstrap"].as_str().map(str::to_owned)
+        };
+        let writes: Vec<Write> = serde_yaml::from_str(&objects.iter().find_map(needs).unwrap()).unwrap();
+        for Write { path, mut values } in writes {
+            if path.ends_with("/config") {
+                // In a pod, Vault finds the last two by itself.
+                values.insert("kubernetes_host".to_owned(), self.server.client().url().into());
+                values.insert("kubernetes_ca_cert".to_owned(), self.server.authority().into());
+                values.insert("token_reviewer_jwt".to_owned(), self.server.token().into());
+            }
+            let answer = vault.ask("POST", &path, token, &values.into()).unwrap();
+            assert_eq!(answer["errors"], Value::Null, "{path}: {answer}");
+        }
     }
 
     /// Runs a command of Vault as a person who has logged in.
@@ -231,7 +237,7 @@ fn a_vault_that_is_lost_comes_back_from_the_snapshot_that_its_job_has_saved() {
         assert!(!hub.pods.s3.bucket(BUCKET).join("control").exists());
     });
     vault.unseal(&key).unwrap();
-    hub.bootstrap(&token);
+    hub.bootstrap(&vault, &token);
     case(PART, "the job that configures Vault lets the one for snapshots in", || {
         assert!(hub.run("vault-snapshot").is_err());
         hub.run("vault-configure").unwrap();

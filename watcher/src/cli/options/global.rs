@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::profile::ProfileArgs;
 use crate::cli::print::{print_json, print_report, print_text};
 use crate::error::CommandError;
+use crate::live::Step;
 use crate::output::Progress;
 use crate::output::findings::{sarif, workflow_commands};
 use crate::output::logging::LogFormat;
@@ -68,6 +69,17 @@ impl Global {
             print_json(&value());
         } else {
             print_text(&text());
+        }
+    }
+
+    /// Shows people a step of something that is brought about; with `is_dry` it would be.
+    pub(in crate::cli) fn show_step(&self, Step { what, changed }: &Step, is_dry: bool) {
+        if !self.is_json() {
+            print_text(&match (changed, is_dry) {
+                (false, _) => format!("current: {what}\n"),
+                (true, false) => format!("made: {what}\n"),
+                (true, true) => format!("would make: {what}\n"),
+            });
         }
     }
 

@@ -7,7 +7,7 @@ mod listen;
 mod profile;
 mod remote;
 
-pub(super) use cluster::{check_cluster, known_cluster};
+pub(super) use cluster::{check_cluster, check_hub, client_of, known_cluster, vault_token};
 pub use global::{Format, Global};
 pub(super) use hub::{HubArgs, LONGEST_SILENCE, Target, time};
 pub(super) use listen::Listen;
