@@ -72,10 +72,10 @@ pub fn read_fleet(snapshot: &Snapshot) -> Result<FleetFile, Vec<Problem>> {
 
 /// Reads the inventory. Problems are collected over all files; a cluster with a problem of its own is left out.
 pub fn read(snapshot: &Snapshot, cache: &mut InventoryCache) -> (Inventory, Vec<Problem>) {
-    let mut reader = Reader { snapshot, cache, problems: Vec::new() };
+    let mut reader = Reader { snapshot, cache, problems: Vec::new(), has_nameless: false };
     let (described, broken) = reader.described();
     let names = described.iter().map(|file| &file.name).chain(&broken).map(ClusterName::as_str).collect();
-    let (profile, of_profiles) = profiles::read(snapshot, &names);
+    let (profile, of_profiles) = profiles::read(snapshot, (!reader.has_nameless).then_some(&names));
     let (fleet, of_fleet) = fleet(snapshot, profile.as_ref());
     reader.problems.extend(of_profiles.into_iter().chain(of_fleet));
     let (clusters, broken) = reader.clusters(described, broken, profile.as_ref());
@@ -127,6 +127,8 @@ struct Reader<'a> {
     snapshot: &'a Snapshot,
     cache: &'a InventoryCache,
     problems: Vec<Problem>,
+    /// Whether a file says by its name neither which cluster it describes nor which one it is meant to.
+    has_nameless: bool,
 }
 
 /// A file that describes a cluster, with the defaults that apply to it before it, outermost first, and the profile that is
@@ -200,6 +202,7 @@ impl<'a> Reader<'a> {
                     self.problems.push(Problem::in_whole_file(path, message).hint(hint));
                 }
                 Err(Misnamed { problem, meant }) => {
+                    self.has_nameless |= meant.is_none();
                     broken.extend(meant);
                     self.problems.push(*problem);
                 }

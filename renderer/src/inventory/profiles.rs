@@ -46,8 +46,12 @@ fn profile_name(path: &RepoPath) -> Option<ProfileName> {
     ProfileName::parse(path.below(PROFILES)?.strip_suffix(".yaml")?).ok()
 }
 
-/// Reads all profiles, with every problem in them, and returns the one that was asked for.
-pub(super) fn read(snapshot: &Snapshot, clusters: &BTreeSet<&str>) -> (Option<Profile>, Vec<Problem>) {
+/// Reads all profiles, with every problem in them, and returns the one that was asked for. `clusters` are the names of all
+/// that there are, if they are known.
+pub(super) fn read(
+    snapshot: &Snapshot,
+    clusters: Option<&BTreeSet<&str>>,
+) -> (Option<Profile>, Vec<Problem>) {
     let (mut chosen, mut problems) = (None, Vec::new());
     for (path, source) in snapshot.below(PROFILES) {
         let Some(name) = profile_name(path) else { continue };
@@ -62,13 +66,14 @@ pub(super) fn read(snapshot: &Snapshot, clusters: &BTreeSet<&str>) -> (Option<Pr
     (chosen, problems)
 }
 
-/// Returns a profile if it fits the schema and is about clusters that there are.
-fn judged(facts: Fact, clusters: &BTreeSet<&str>) -> Result<Fact, Vec<Problem>> {
+/// Returns a profile if it fits the schema and is about clusters that there are, as far as they are known.
+fn judged(facts: Fact, clusters: Option<&BTreeSet<&str>>) -> Result<Fact, Vec<Problem>> {
     let violations = PROFILE_SCHEMA.violations(&facts.to_json());
     if !violations.is_empty() {
         let problems = violations.into_iter().map(|violation| violation_problem(violation, &facts));
         return Err(problems.map(|problem| problem.found_by("schema")).collect());
     }
+    let Some(clusters) = clusters else { return Ok(facts) };
     let unknown = |(step, _): (Step<&str>, &Fact)| {
         let name = step.key().copied().filter(|name| !clusters.contains(name))?;
         let place = facts.key_place(&[key("clusters"), key(name)]);
