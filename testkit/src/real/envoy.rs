@@ -89,7 +89,8 @@ impl Places {
         if let Some(admin) = document.pointer_mut("/admin/address") {
             *admin = socket(SocketAddr::from(([127, 0, 0, 1], self.admin)));
         }
-        for resource in document["resources"].as_array_mut().into_iter().flatten() {
+        let resources = document.get_mut("resources").and_then(Value::as_array_mut);
+        for resource in resources.into_iter().flatten() {
             let own = |port| SocketAddr::from(([127, 0, 0, 1], port));
             let name = resource["name"].as_str().unwrap_or_default().to_owned();
             if let Some(address) = resource.pointer_mut("/address") {

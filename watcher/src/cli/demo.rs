@@ -22,8 +22,8 @@ static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../templates");
 const BASE: &str = "main";
 /// The fact that the demo edits: where the hub's Prometheus listens.
 const FILE: &str = "environments/control.yaml";
-const KEY: &str = "prometheus: 192.168.64.102";
-const NEW: &str = "prometheus: 192.168.64.109";
+const KEY: &str = "telemetry: 192.168.64.104";
+const NEW: &str = "telemetry: 192.168.64.109";
 /// The demo's clock stands still, so that it prints the same every time: 2026-01-01 12:00 UTC.
 const NOON: i64 = 1_767_268_800;
 
@@ -87,7 +87,7 @@ impl Demo {
         let report = self.run_once()?;
         self.merge_all(&report)?;
 
-        self.heading("The hub's Prometheus moves to another address: one edit of one fact");
+        self.heading("The hub's telemetry gateway moves to another address: one edit of one fact");
         let tip = self.repository.branch(BASE)?;
         let (line, edited) = self.edit(tip)?;
         print_painted(PLAIN, &format!("{FILE}:{line}\n"));

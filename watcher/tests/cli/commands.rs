@@ -266,9 +266,9 @@ fn the_fleet_is_a_diagram_of_what_flows_where() {
     let told = repo.run(&["clusters", "--format", "mermaid"]);
     assert!(told.out.starts_with("flowchart LR\n"), "{told}");
     // The label of an arrow is made of a rendered URL, and the arrow leads to the address that the hub gives it.
-    let address = told.out.lines().find(|line| line.contains("prometheus<br>")).unwrap();
+    let address = told.out.lines().find(|line| line.contains("telemetry<br>")).unwrap();
     let node = address.trim().split('[').next().unwrap();
-    assert!(told.out.contains(&format!("-- \"metrics :9090\" --> {node}\n")), "{told}");
+    assert!(told.out.contains(&format!("-- \"metrics :443\" --> {node}\n")), "{told}");
     assert_eq!(repo.run(&["clusters", "--format", "mermaid"]).out, told.out);
 }
 
@@ -554,13 +554,13 @@ fn the_demo_shows_the_whole_path_and_leaves_nothing_behind() {
     assert_snapshot!(scenes.join("\n"), @"
     1. Two clusters are described in `environments/`, what runs on them in `templates/`
     2. The first run renders them and opens one pull request per group; both are merged
-    3. The hub's Prometheus moves to another address: one edit of one fact
+    3. The hub's telemetry gateway moves to another address: one edit of one fact
     4. The run notices, renders both clusters, and shows what will change
     5. The pull request that a person reviews
     6. It is merged, and Argo CD syncs what is on the base branch
     7. The next run finds nothing to do
     ");
-    assert!(told.out.contains("- prometheus: 192.168.64.102\n+ prometheus: 192.168.64.109\n"), "{told}");
+    assert!(told.out.contains("- telemetry: 192.168.64.104\n+ telemetry: 192.168.64.109\n"), "{told}");
     assert!(told.out.contains("remoteWrite[0].url"), "{told}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
     assert_eq!(repo.run(&["demo"]).out, told.out, "the demo tells the same story every time");

@@ -12,7 +12,7 @@ use renderer::yaml::{self, Node, NodeKind, Value};
 
 use crate::repo::Repo;
 
-const KINDS: [&str; 4] = ["inventory", "defaults", "fleet", "addon"];
+const KINDS: [&str; 5] = ["inventory", "defaults", "fleet", "profile", "addon"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -130,6 +130,7 @@ fn every_shipped_file_points_to_its_schema_and_fits_it() {
             "_defaults.yaml" => "defaults",
             "_fleet.yaml" => "fleet",
             "addon.yaml" => "addon",
+            _ if file.contains("/_profiles/") => "profile",
             _ => "inventory",
         };
         let text = repo.read(file);

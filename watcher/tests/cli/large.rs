@@ -83,41 +83,43 @@ fn a_chart_bump_of_the_platform_on_42_clusters_is_one_line_and_one_group() {
     repo.write(addon, text.replace(&version, "v99.0.0"));
     let lock = "templates/charts.lock";
     repo.write(lock, repo.read(lock).replace(&format!("version: {version}"), "version: v99.0.0"));
-    repo.edit("environments/control.yaml", "prometheus: 192.168.64.102", "prometheus: 192.168.64.109");
+    repo.edit("environments/control.yaml", "telemetry: 192.168.64.104", "telemetry: 192.168.64.109");
     assert_snapshot!(repo.run(&["diff"]), @r#"
     chart cert-manager v1.21.1 → v99.0.0 on 43 clusters
-    fact addresses.prometheus: 192.168.64.102 → 192.168.64.109 on 43 clusters, 4 settings
+    fact addresses.telemetry: 192.168.64.104 → 192.168.64.109 on 43 clusters, 5 settings
 
-    88 files changed on 43 clusters: app, app-1, app-10, app-11, app-12 and 38 more
+    174 files changed on 43 clusters: app, app-1, app-10, app-11, app-12 and 38 more
 
     Risks
       ! exposed address: an address appears that others may reach or depend on
-          metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[1] on control
+          metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[2] on control
       ! exposed address: an address moves that others may depend on
-          kube-prometheus-stack/values.yaml prometheus.service.loadBalancerIP on control
           metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[0] on control
-          … 2 more places: `fleetwright diff --full`
+          metallb/manifests/address-pool.yaml IPAddressPool metallb-system/default spec.addresses[1] on control
+          … 3 more places: `fleetwright diff --full`
       ! chart major version: keys may have been renamed or removed: read the chart's notes on upgrading
           applicationset.yaml Application <cluster>-cert-manager version on 43 clusters
 
     on 42 clusters (app, app-1, app-10, app-11, app-12 and 37 more)
+      fluent-bit/values.yaml
+          config.outputs:
+        -     Host                     192.168.64.104
+        +     Host                     <hub.addresses.telemetry>
+      opentelemetry-collector/values.yaml
+          config.exporters.otlp.endpoint: "192.168.64.104:443" → "192.168.64.109:443"
       prometheus-agent/values.yaml
           prometheus.prometheusSpec.remoteWrite[0].url:
-        - http://192.168.64.102:9090/api/v1/write
-        + http://192.168.64.109:9090/api/v1/write
+        - https://192.168.64.104:443/api/v1/write
+        + https://192.168.64.109:443/api/v1/write
 
     on control
+      fluent-bit/values.yaml
+          config.outputs:
+        -     Host                     192.168.64.104
+        +     Host                     192.168.64.109
       infra/fleet/hosts
-          [103]: "192.168.64.102 prometheus.control.platform.internal" → "192.168.64.109 prometheus.control.platform.internal"
-      kube-prometheus-stack/values.yaml
-          prometheus.prometheusSpec.externalUrl: http://192.168.64.102:9090 → http://192.168.64.109:9090
-          prometheus.service.loadBalancerIP: "192.168.64.102" → "192.168.64.109"
-      metallb/manifests/address-pool.yaml
-          IPAddressPool metallb-system/default spec.addresses[0]:
-        - "192.168.64.109-192.168.64.110"
-        + "192.168.64.102-192.168.64.102"
-        + IPAddressPool metallb-system/default spec.addresses[1]: "192.168.64.110-192.168.64.110"
-          IPAddressPool metallb-system/named spec.addresses[5]: "192.168.64.102-192.168.64.102" → "192.168.64.109-192.168.64.109"
+          [103]: "192.168.64.104 telemetry.control.platform.internal" → "192.168.64.109 telemetry.control.platform.internal"
+      … 6 more changes: `fleetwright diff --full`
 
     on 43 clusters (app, app-1, app-10, app-11, app-12 and 38 more)
       applicationset.yaml

@@ -294,10 +294,7 @@ fn keys_go_into_a_new_file_that_only_the_owner_reads_and_are_made_once() {
     assert!(!fs::exists(fleet.path("others")).unwrap());
     let json =
         fleet.run(&["vault", "init", "control", "--keys-file", &fleet.path("keys"), "--format", "json"]);
-    assert_eq!(
-        json.json(),
-        json!({"cluster": "control", "keysFile": fleet.path("keys"), "initialized": false})
-    );
+    assert_eq!(json.json(), json!({"cluster": "control", "keysFile": "<folder>/keys", "initialized": false}));
     assert_eq!(fleet.vault().initialized, 1);
 }
 

@@ -173,7 +173,7 @@ fn a_fleet_that_is_well_is_a_table_of_checks_that_passed() {
     app      velero/scheduled                passed   how long ago a backup was begun by a schedule, or the newest schedule was made        velero/daily: 3h ago
     app      velero/backups                  passed   how old the newest complete backup is                                                 there is no Backup
     control  nodes                           passed   the nodes that are described are there and ready                                      3 of 3 nodes ready
-    control  addresses                       passed   each address that is described or asked for is assigned to its Service                8 of 8 addresses assigned
+    control  addresses                       passed   each address that is described or asked for is assigned to its Service                7 of 7 addresses assigned
     control  cert-manager/issued             passed   each Certificate is issued                                                            1 Certificate
     control  cert-manager/remaining          passed   how long each Certificate is still valid                                              1 Certificate, istio-system/cacerts: 90d 11h left
     control  etcd-backup/snapshot            passed   how long ago a snapshot of etcd was saved outside of the cluster                      1 CronJob
