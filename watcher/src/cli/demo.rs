@@ -20,7 +20,7 @@ static ENVIRONMENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../environments
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../templates");
 
 const BASE: &str = "main";
-/// The fact that the demo edits: where the hub's Prometheus listens.
+/// The fact that the demo edits: where the hub takes telemetry.
 const FILE: &str = "environments/control.yaml";
 const KEY: &str = "telemetry: 192.168.64.104";
 const NEW: &str = "telemetry: 192.168.64.109";

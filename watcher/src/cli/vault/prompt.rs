@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
 use crate::error::CommandError;
-use crate::events::{Cancel, Stopped};
+use crate::events::Cancel;
 use crate::secrets;
 
 /// A terminal that does not show what is typed, until this is dropped.
@@ -49,11 +49,8 @@ pub(super) async fn next_line(cancel: &Cancel) -> Result<Option<SecretString>, C
         let line = SecretString::from(line);
         let _ = sender.send(read.map(|_| SecretString::from(line.expose_secret().trim())));
     });
-    let line = tokio::select! {
-        line = line => line,
-        () = cancel.requested() => return Err(Stopped.into()),
-    };
-    let line = line.map_err(|error| CommandError::unexpected("read standard input", error))?;
+    let line =
+        cancel.during(line).await?.map_err(|error| CommandError::unexpected("read standard input", error))?;
     let line = line.map_err(|error| CommandError::unexpected("read standard input", error))?;
     secrets::remember(&line);
     Ok(Some(line).filter(|line| !line.expose_secret().is_empty()))

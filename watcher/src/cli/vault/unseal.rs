@@ -25,12 +25,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let vault = waiting.until(("Vault", &hub.name, ""), find).await?;
         let is_terminal = stdin().is_terminal();
         let key = async |number: usize| -> Result<Option<SecretString>, CommandError> {
-            let line = if is_terminal {
-                ask(&format!("key {number}, or nothing to end: "), waiting.cancel).await?
+            if is_terminal {
+                ask(&format!("key {number}, or nothing to end: "), waiting.cancel).await
             } else {
-                next_line(waiting.cancel).await?
-            };
-            Ok(line)
+                next_line(waiting.cancel).await
+            }
         };
         let show = |Progress { pod, given, needed }: &Progress<'_>| {
             if !global.is_json() {
