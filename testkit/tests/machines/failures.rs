@@ -24,21 +24,26 @@ fn calls() -> usize {
 
 fn fails_at(trouble: Trouble) {
     let world = World::with_cluster(COUNTS);
+    apply_again_after(&world, trouble);
+    world.assert_whole(COUNTS);
+    assert!(world.apply("app").unwrap().contains("0 added, 0 changed, 0 destroyed"), "after {trouble:?}");
+}
+
+/// Applies in the middle of trouble, and once more when it is over, which succeeds.
+pub fn apply_again_after(world: &World, trouble: Trouble) {
     world.multipass.cause(Some(trouble)).unwrap();
     if matches!(trouble, Trouble::Hanging(_)) {
-        kill_at_hang(&world);
+        kill_at_hang(world);
     } else {
         // One failure may be tried again, or not.
         let _ = world.apply("app");
     }
     world.multipass.cause(None).unwrap();
     world.apply("app").unwrap_or_else(|log| panic!("after {trouble:?}: {log}"));
-    world.assert_whole(COUNTS);
-    assert!(world.apply("app").unwrap().contains("0 added, 0 changed, 0 destroyed"), "after {trouble:?}");
 }
 
 /// Kills Terraform with all that it started once a call does not come back.
-pub fn kill_at_hang(world: &World) {
+fn kill_at_hang(world: &World) {
     let mut command = world.command("app", &["apply", "-auto-approve"]);
     let mut terraform = command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut is_over = || Ok(world.multipass.hangs() || terraform.try_wait()?.is_some());

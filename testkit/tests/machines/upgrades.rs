@@ -2,7 +2,7 @@
 
 use testkit::multipass::Trouble;
 
-use crate::failures::kill_at_hang;
+use crate::failures::apply_again_after;
 use crate::world::{Counts, World, has_terraform};
 
 const COUNTS: Counts = Counts { control_planes: 3, workers: 2 };
@@ -133,14 +133,7 @@ fn a_failure_or_a_kill_in_the_middle_is_recovered_from_by_the_next_run() {
     ] {
         let world = upgraded(SMALL, "1.37.0");
         let trouble = cause(world.host().calls.len() + number);
-        world.multipass.cause(Some(trouble)).unwrap();
-        if matches!(trouble, Trouble::Hanging(_)) {
-            kill_at_hang(&world);
-        } else {
-            let _ = world.apply("app");
-        }
-        world.multipass.cause(None).unwrap();
-        world.apply("app").unwrap_or_else(|log| panic!("after {trouble:?}: {log}"));
+        apply_again_after(&world, trouble);
         assert_at(&world, SMALL, "1.37.0");
     }
 }
