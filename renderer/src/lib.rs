@@ -20,6 +20,8 @@ pub mod secrets;
 
 pub mod snapshot;
 
+pub mod manifests;
+
 pub mod argo;
 pub mod charts;
 

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::argo;
+use crate::manifests::ObjectName;
 
-use super::compare::documents::ObjectName;
 use super::compare::read::read;
 use super::risk::kind::{DOWNGRADE, Risk, RiskKind};
 use super::risk::version;

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::compare::documents::ObjectName;
 use super::model::{Action, Change, ClusterPlan, FilePlan, Plan};
 use super::risk::kind::{Risk, RiskKind};
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
+use crate::manifests::ObjectName;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::root::APPLICATIONS;
 use crate::yaml::Value;

@@ -5,9 +5,9 @@
 
 use thiserror::Error;
 
-use super::compare::documents::ObjectName;
 use super::compare::read::read;
 use crate::key_path::{Step, text_of, word};
+use crate::manifests::ObjectName;
 use crate::problem::did_you_mean;
 use crate::tree::identified;
 use crate::yaml::Value;

@@ -28,10 +28,10 @@ use crate::inventory::OwnFacts;
 use crate::path::AddonName;
 
 pub use crate::key_path::{KeyPath, Step};
+pub use crate::manifests::ObjectName;
 pub use applications::{ApplicationChange, ApplicationSetting};
 pub use budget::{Allowance, Budget, Excess, Refusal, Scope};
 pub use compare::MAX_COMPARED_BYTES;
-pub use compare::documents::ObjectName;
 pub use digest::Digest;
 pub use facts::Facts;
 pub use group::{Entry, Event, Group, RiskGroup};

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::applications::ApplicationChange;
-use super::compare::documents::ObjectName;
 use super::facts::Facts;
 use super::risk::kind::Risk;
 use crate::key_path::KeyPath;
+use crate::manifests::ObjectName;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::yaml::Value;
 

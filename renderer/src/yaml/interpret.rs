@@ -112,6 +112,50 @@ pub fn interpret_as_written(node: &Node) -> Value {
     interpret_with(node, &mut |_, text, _| Value::String(text.to_owned()))
 }
 
+/// Interprets a document that is not ours; a scalar that readers disagree about is what Go's readers take it for, which
+/// are those of Helm, Argo CD and Kubernetes.
+#[must_use]
+pub fn interpret_foreign(node: &Node) -> Value {
+    interpret_with(node, &mut |ambiguity, text, _| {
+        as_go_reads(&ambiguity.reading, text).unwrap_or_else(|| Value::String(text.to_owned()))
+    })
+}
+
+/// Returns what an ambiguous scalar is to Go's readers, if that is no text.
+fn as_go_reads(reading: &Reading, text: &str) -> Option<Value> {
+    let number = |spelling: String| Value::Number(Number(spelling.into()));
+    match reading {
+        Reading::Boolean => match text {
+            "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(Value::Bool(true)),
+            "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        Reading::NumberOrText(spelling) | Reading::OtherSpelling(spelling) => Some(number(spelling.clone())),
+        Reading::OtherNotation | Reading::TooLarge => {
+            let text = text.replace('_', "");
+            let spelling = integer_of_any_base(&text).map(|integer| integer.to_string());
+            let decimal = || text.parse().ok().filter(|_| DECIMAL.is_match(&text)).and_then(float_spelling);
+            spelling.or_else(decimal).map(number)
+        }
+        Reading::Sexagesimal | Reading::Date | Reading::Indicator | Reading::NotFinite => None,
+    }
+}
+
+/// Reads an integer that says its base by its beginning: `0x1F`, `0b1`, `0o17`, `0644`.
+fn integer_of_any_base(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let bases = [("0x", 16), ("0b", 2), ("0o", 8), ("0", 8)];
+    let (base, digits) = bases
+        .into_iter()
+        .find_map(|(beginning, base)| Some((base, lower.strip_prefix(beginning)?)))
+        .unwrap_or((10, &lower));
+    i64::from_str_radix(&format!("{sign}{digits}"), base).ok()
+}
+
 /// Interprets a document; `ambiguous` decides what an ambiguous scalar is.
 fn interpret_with(node: &Node, ambiguous: &mut impl FnMut(Ambiguity, &str, Position) -> Value) -> Value {
     match &node.kind {
@@ -335,6 +379,27 @@ mod tests {
                 let expected = Err(Ambiguity { text: (*text).into(), reading: reading.clone() });
                 assert_eq!(interpret_plain(text), expected, "{text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_read_as_helm_reads_it() {
+        // The second line of each is what `fromYaml | toJson` of Helm 4.1 makes of the first.
+        for (text, json) in [
+            ("[yes, y, N, Off, yEs, oFF]", r#"[true,true,false,false,"yEs","oFF"]"#),
+            (
+                "[0644, 0o17, 0b101, 0x1F, -0x1F, 1_000, 1_0.5, 08, 01.5, 0x_1F, +3, 00, -017, 0b12, -0o17]",
+                r#"[420,15,5,31,-31,1000,10.5,8,1.5,31,3,0,-15,"0b12",-15]"#,
+            ),
+            ("[1e3, .5, 5., 1.10, 2.0, 1e21]", "[1000,0.5,5,1.1,2,1e+21]"),
+            (
+                "[12:30:00, 2001-12-14, \"=\", 1:30, 2001-12-14T21:59:43.10-05:00]",
+                r#"["12:30:00","2001-12-14","=","1:30","2001-12-14T21:59:43.10-05:00"]"#,
+            ),
+            ("[\"no\", '0644', .inf]", r#"["no","0644",".inf"]"#),
+        ] {
+            let node = parse(text).unwrap().remove(0);
+            assert_eq!(interpret_foreign(&node).to_json().to_string(), json);
         }
     }
 

@@ -11,7 +11,9 @@ mod read;
 mod json;
 mod write;
 
-pub use interpret::{Ambiguity, Reading, interpret, interpret_as_written, interpret_plain};
+pub use interpret::{
+    Ambiguity, Reading, interpret, interpret_as_written, interpret_foreign, interpret_plain,
+};
 pub use node::{Node, NodeKind, Scalar, Style};
 pub use read::{decode, parse, parse_foreign, weight};
 pub use value::{Map, Number, Value};

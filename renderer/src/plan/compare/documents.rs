@@ -3,26 +3,9 @@
 //! Knows nothing of what changes in them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::Serialize;
-
+use crate::manifests::{ObjectName, items};
 use crate::yaml::Value;
-
-/// The identity of a Kubernetes object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectName {
-    /// Its group and version.
-    pub api_version: String,
-    /// Its kind.
-    pub kind: String,
-    /// Its namespace, if it names one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-}
 
 /// A document before and after; one of both is there.
 pub(in crate::plan) type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
@@ -103,40 +86,4 @@ pub(in crate::plan) fn objects(documents: &[Value]) -> Vec<&Value> {
         None => vec![document],
     });
     objects.collect()
-}
-
-/// Returns the items of a document that is a `List`.
-fn items(document: &Value) -> Option<&[Value]> {
-    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-    document.get("items").and_then(Value::as_list).filter(|_| is_list)
-}
-
-impl ObjectName {
-    /// Returns what a document describes, if it is a Kubernetes object with a name.
-    pub(in crate::plan) fn of(document: &Value) -> Option<Self> {
-        let text = |keys: &[&str]| document.at(keys).and_then(Value::as_str).map(str::to_owned);
-        Some(Self {
-            api_version: text(&["apiVersion"])?,
-            kind: text(&["kind"])?,
-            namespace: text(&["metadata", "namespace"]),
-            name: text(&["metadata", "name"])?,
-        })
-    }
-
-    /// Returns what makes it the same object: of the group and version the group, since versions are views of
-    /// one object.
-    pub(in crate::plan) fn identity(&self) -> Self {
-        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
-        Self { api_version: group.to_owned(), ..self.clone() }
-    }
-}
-
-impl fmt::Display for ObjectName {
-    /// Writes kind, namespace and name: `Service istio-system/gateway`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
-            None => write!(f, "{} {}", self.kind, self.name),
-        }
-    }
 }

@@ -12,10 +12,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::key_path::{KeyPath, Step};
+use crate::manifests::ObjectName;
 use crate::plan::model::{Action, Change};
 use crate::tree::{Below, IDENTITIES, Identity, walk};
 use crate::yaml::{Map, Value};
-use documents::{ObjectName, Pair, align, objects};
+use documents::{Pair, align, objects};
 use read::{Memo, read};
 use sequence::gaps;
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
+use crate::manifests::ObjectName;
 use crate::network::host_and_port;
-use crate::plan::compare::documents::ObjectName;
 use crate::plan::compare::read::read;
 use crate::plan::model::{Action, Change, FileChange};
 use crate::plan::risk::kind::{DOWNGRADE, Risk, RiskKind};

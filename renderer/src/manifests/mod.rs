@@ -1,0 +1,8 @@
+//! The final objects of a cluster, as `helm template` writes them and Argo CD applies them.
+//!
+//! Knows nothing of how they are made, and of what changes about them.
+
+mod object;
+
+pub(crate) use object::items;
+pub use object::{MAX_OBJECTS, MAX_TEXT_BYTES, Object, ObjectName, read};
