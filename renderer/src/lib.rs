@@ -36,4 +36,6 @@ pub mod render;
 
 pub mod explain;
 pub mod plan;
+
+pub mod effects;
 pub mod verify;

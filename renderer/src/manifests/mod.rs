@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of how they are made, and of what changes about them.
 
+mod immutable;
 mod object;
 
+pub(crate) use immutable::is_immutable;
 pub(crate) use object::items;
 pub use object::{MAX_OBJECTS, MAX_TEXT_BYTES, Object, ObjectName, read};

@@ -74,7 +74,7 @@ fn add(objects: &mut Vec<Object>, document: Value) -> Result<(), String> {
         object => vec![object],
     };
     for value in found {
-        let name = ObjectName::of(&value).or_else(|| ObjectName::generated(&value));
+        let name = ObjectName::named(&value);
         let name = name.ok_or("this is no object: it lacks `apiVersion`, `kind` or `metadata.name`")?;
         if objects.len() == MAX_OBJECTS {
             return Err(format!("there are more than {}", counted(MAX_OBJECTS, "object")));
@@ -139,6 +139,11 @@ impl ObjectName {
             namespace: text(&["metadata", "namespace"]),
             name: text(&["metadata", "name"])?,
         })
+    }
+
+    /// Returns what a document describes, if it is a Kubernetes object with a name or the beginning of one.
+    pub(crate) fn named(document: &Value) -> Option<Self> {
+        Self::of(document).or_else(|| Self::generated(document))
     }
 
     /// Returns what a document describes whose object is named by the API server.

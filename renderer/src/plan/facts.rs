@@ -81,7 +81,7 @@ impl Facts {
     }
 
     /// Returns what a cluster has of its own, which is its name at least.
-    pub(super) fn own(&self, cluster: &ClusterName) -> Arc<OwnFacts> {
+    pub(crate) fn own(&self, cluster: &ClusterName) -> Arc<OwnFacts> {
         self.own.get(cluster).map_or_else(|| Arc::new(OwnFacts::named(cluster, "")), Arc::clone)
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::model::{Action, Change, ClusterPlan, FilePlan, Plan};
-use super::risk::kind::{Risk, RiskKind};
+use super::risk::kind::Risk;
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
 use crate::manifests::ObjectName;
@@ -27,19 +27,19 @@ const RARE_SHARE: usize = 10;
 
 /// What is the same on all of some clusters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Group {
+pub struct Group<T = Event> {
     /// The clusters, by name; never empty.
     pub clusters: Vec<ClusterName>,
     /// What happens on each of them; never empty.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Entry<T>>,
 }
 
 /// Something that happens on all clusters of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct Entry<T = Event> {
     /// What happens; an example if there are several variants.
     #[serde(flatten)]
-    pub event: Event,
+    pub event: T,
     /// How many different values were folded into this entry; one if it is the same everywhere.
     pub variants: usize,
 }
@@ -102,23 +102,6 @@ pub struct RiskGroup {
     pub clusters: Vec<ClusterName>,
 }
 
-impl Event {
-    /// Returns the most severe risk.
-    pub(crate) fn risk(&self) -> Option<Risk> {
-        match self {
-            Self::Cluster { risk, .. } | Self::Addon { risk, .. } | Self::File { risk, .. } => *risk,
-            Self::Setting { change, .. } => change.risk,
-        }
-    }
-}
-
-impl Group {
-    /// Returns the most severe risk of all entries.
-    pub(crate) fn risk(&self) -> Option<RiskKind> {
-        self.entries.iter().filter_map(|entry| entry.event.risk()).map(|risk| risk.kind).min()
-    }
-}
-
 /// Returns the path of a file below its cluster's folder, so that it is the same for every cluster.
 pub(super) fn file_label(path: &RepoPath, cluster: &ClusterName) -> String {
     let mut parts: Vec<&str> = path.components().collect();
@@ -133,7 +116,7 @@ pub(super) fn file_label(path: &RepoPath, cluster: &ClusterName) -> String {
 }
 
 /// Returns where a change of a file is: the file, the object if it holds any, and the setting.
-pub(super) fn place(file: &str, change: &Change) -> String {
+pub(crate) fn place(file: &str, change: &Change) -> String {
     let mut place = file.to_owned();
     if let Some(object) = &change.object {
         let _ = write!(place, " {object}");
@@ -145,10 +128,22 @@ pub(super) fn place(file: &str, change: &Change) -> String {
 }
 
 /// What is folded over clusters.
-pub(super) trait Foldable: Clone + PartialEq + Hash {
+pub(crate) trait Foldable: Clone + PartialEq + Hash {
     /// Returns it with what is a cluster's own replaced by what that stands for; in keys only if
     /// `has_own_keys`, since a cluster's name may be a word that is a key everywhere, such as `app`.
     fn general(&self, own: &OwnFacts, has_own_keys: bool) -> Self;
+}
+
+/// What stands in groups of clusters.
+pub(crate) trait Grouped: Foldable {
+    /// Returns where it happens, whatever it is there.
+    fn place(&self) -> impl Hash;
+
+    /// Returns what it is sorted by in its group.
+    fn order(&self) -> (u8, String, String);
+
+    /// Returns how severe its risk is, if it has one; what is more severe is less.
+    fn severity(&self) -> Option<u8>;
 }
 
 impl Foldable for Event {
@@ -171,8 +166,9 @@ impl Event {
     pub(super) fn file(&self) -> Option<&str> {
         if let Self::Setting { file, .. } = self { Some(file) } else { None }
     }
+}
 
-    /// Returns where it happens, whatever it is there.
+impl Grouped for Event {
     fn place(&self) -> impl Hash {
         match self {
             Self::Cluster { action, .. } => (Some(*action), "", None),
@@ -183,30 +179,53 @@ impl Event {
             }
         }
     }
+
+    fn order(&self) -> (u8, String, String) {
+        match self {
+            Self::Cluster { .. } => (0, String::new(), String::new()),
+            Self::Addon { addon, .. } => (1, addon.to_string(), String::new()),
+            Self::File { file, .. } => (2, file.clone(), String::new()),
+            Self::Setting { file, change } => (2, file.clone(), place("", change)),
+        }
+    }
+
+    fn severity(&self) -> Option<u8> {
+        let risk = match self {
+            Self::Cluster { risk, .. } | Self::Addon { risk, .. } | Self::File { risk, .. } => *risk,
+            Self::Setting { change, .. } => change.risk,
+        };
+        risk.map(|risk| risk.kind as u8)
+    }
 }
 
 /// Replaces what is a cluster's own in a text; most texts have none of it.
-fn generalize(text: &mut String, own: &OwnFacts) {
+pub(crate) fn generalize(text: &mut String, own: &OwnFacts) {
     if let Cow::Owned(general) = own.general(text) {
         *text = general;
     }
 }
 
-fn generalize_change(change: &mut Change, own: &OwnFacts, has_own_keys: bool) {
+/// Replaces what is a cluster's own in a change.
+pub(crate) fn generalize_change(change: &mut Change, own: &OwnFacts, has_own_keys: bool) {
     let general = |mut text: String| {
         generalize(&mut text, own);
         text
     };
-    change.object = change.object.take().map(|object| {
-        let name = ObjectName::clone(&object);
-        Arc::new(ObjectName { namespace: name.namespace.map(general), name: general(name.name), ..name })
-    });
+    change.object = change.object.take().map(|object| general_name(&object, own));
     let steps = std::mem::take(&mut change.path).into_iter();
     let is_meant = |step: &Step| has_own_keys || step.key().is_none();
     change.path = steps.map(|step| if is_meant(&step) { step.map(general) } else { step }).collect();
     for value in [&mut change.old, &mut change.new].into_iter().flatten() {
         *value = general_value(std::mem::replace(value, Value::Null), &general, has_own_keys);
     }
+}
+
+/// Returns the name of an object with what is a cluster's own replaced.
+pub(crate) fn general_name(name: &ObjectName, own: &OwnFacts) -> Arc<ObjectName> {
+    let mut name = name.clone();
+    name.namespace.iter_mut().for_each(|namespace| generalize(namespace, own));
+    generalize(&mut name.name, own);
+    Arc::new(name)
 }
 
 fn general_value(value: Value, general: &impl Fn(String) -> String, has_own_keys: bool) -> Value {
@@ -255,9 +274,9 @@ impl Hasher for Blake3 {
 }
 
 /// Something and the clusters where it was seen, as indices in the order of their names.
-pub(super) struct Slot<T = Event> {
-    pub(super) item: T,
-    pub(super) clusters: Vec<u32>,
+pub(crate) struct Slot<T = Event> {
+    pub(crate) item: T,
+    pub(crate) clusters: Vec<u32>,
     /// How many different values were folded into this one.
     variants: usize,
     /// What stands for it with the first cluster's own name and facts in it, and with them in its keys alone.
@@ -268,15 +287,39 @@ pub(super) struct Slot<T = Event> {
     has_own_keys: bool,
 }
 
-/// What was seen so far, by its fingerprints.
-struct Slots<T> {
+/// What is seen on clusters, one after the other, each once for all where it is the same up to what is their own.
+pub(crate) struct Fold<T> {
     by_fingerprint: HashMap<Fingerprint, usize>,
     slots: Vec<Slot<T>>,
+    own: Vec<Arc<OwnFacts>>,
 }
 
-impl<T: Foldable> Slots<T> {
-    /// Adds what is seen on a cluster.
-    fn add(&mut self, cluster: u32, own: &OwnFacts, item: T) {
+impl<T> Default for Fold<T> {
+    fn default() -> Self {
+        Self { by_fingerprint: HashMap::new(), slots: Vec::new(), own: Vec::new() }
+    }
+}
+
+impl<T: Foldable> Fold<T> {
+    /// Adds what is seen on the next cluster.
+    pub(crate) fn add(&mut self, own: Arc<OwnFacts>, items: impl IntoIterator<Item = T>) {
+        let cluster = u32::try_from(self.own.len()).unwrap_or(u32::MAX);
+        for item in items {
+            self.see(cluster, &own, item);
+        }
+        self.own.push(own);
+    }
+
+    /// Returns everything that was seen.
+    pub(crate) fn slots(&mut self) -> Vec<Slot<T>> {
+        let mut slots = std::mem::take(&mut self.slots);
+        for slot in slots.iter_mut().filter(|slot| slot.is_general) {
+            slot.item = slot.item.general(&self.own[slot.clusters[0] as usize], slot.has_own_keys);
+        }
+        slots
+    }
+
+    fn see(&mut self, cluster: u32, own: &OwnFacts, item: T) {
         let general = item.general(own, true);
         let raw = fingerprint(&item);
         // What reads the same is the same, even where a cluster's name is also a word of another meaning.
@@ -308,17 +351,11 @@ impl<T: Foldable> Slots<T> {
 /// Returns what is found on the clusters of a plan, each once for all clusters where it is the same up to
 /// what is their own.
 fn folded<T: Foldable>(plan: &Plan, found: impl Fn(&ClusterName, &ClusterPlan) -> Vec<T>) -> Vec<Slot<T>> {
-    let own: Vec<_> = plan.clusters.keys().map(|name| plan.facts.own(name)).collect();
-    let mut slots = Slots { by_fingerprint: HashMap::new(), slots: Vec::new() };
-    for ((name, cluster), (index, own)) in plan.clusters.iter().zip((0..).zip(&own)) {
-        for item in found(name, cluster) {
-            slots.add(index, own, item);
-        }
+    let mut fold = Fold::default();
+    for (name, cluster) in &plan.clusters {
+        fold.add(plan.facts.own(name), found(name, cluster));
     }
-    for slot in slots.slots.iter_mut().filter(|slot| slot.is_general) {
-        slot.item = slot.item.general(&own[slot.clusters[0] as usize], slot.has_own_keys);
-    }
-    slots.slots
+    fold.slots()
 }
 
 /// Returns what happens in a plan.
@@ -329,30 +366,31 @@ pub(super) fn slots(plan: &Plan) -> Vec<Slot> {
 /// Folds what happens in a plan: groups with a risk come first, then the ones with the most clusters.
 pub(super) fn groups(plan: &Plan, slots: Vec<Slot>) -> Vec<Group> {
     let names: Vec<&ClusterName> = plan.clusters.keys().collect();
-    let mut by_clusters: BTreeMap<Vec<u32>, Vec<Entry>> = BTreeMap::new();
-    for slot in fold_variants(plan, slots) {
+    let own: Vec<_> = names.iter().map(|name| plan.facts.own(name)).collect();
+    grouped(&names, &own, slots)
+}
+
+/// Folds what was seen on clusters: groups with a risk come first, then the ones with the most clusters.
+pub(crate) fn grouped<T: Grouped>(
+    names: &[&ClusterName],
+    own: &[Arc<OwnFacts>],
+    slots: Vec<Slot<T>>,
+) -> Vec<Group<T>> {
+    let mut by_clusters: BTreeMap<Vec<u32>, Vec<Entry<T>>> = BTreeMap::new();
+    for slot in fold_variants(own, slots) {
         let entry = Entry { event: slot.item, variants: slot.variants };
         by_clusters.entry(slot.clusters).or_default().push(entry);
     }
-    let group = |(clusters, mut entries): (Vec<u32>, Vec<Entry>)| {
-        entries.sort_by_cached_key(|entry| order(&entry.event));
+    let group = |(clusters, mut entries): (Vec<u32>, Vec<Entry<T>>)| {
+        entries.sort_by_cached_key(|entry| entry.event.order());
         Group { clusters: clusters.into_iter().map(|index| names[index as usize].clone()).collect(), entries }
     };
-    let mut groups: Vec<Group> = by_clusters.into_iter().map(group).collect();
+    let mut groups: Vec<Group<T>> = by_clusters.into_iter().map(group).collect();
     groups.sort_by_cached_key(|group| {
-        let risk = group.risk();
+        let risk = group.entries.iter().filter_map(|entry| entry.event.severity()).min();
         (risk.is_none(), risk, Reverse(group.clusters.len()), group.clusters.clone())
     });
     groups
-}
-
-fn order(event: &Event) -> (u8, String, String) {
-    match event {
-        Event::Cluster { .. } => (0, String::new(), String::new()),
-        Event::Addon { addon, .. } => (1, addon.to_string(), String::new()),
-        Event::File { file, .. } => (2, file.clone(), String::new()),
-        Event::Setting { file, change } => (2, file.clone(), place("", change)),
-    }
 }
 
 fn events(name: &ClusterName, cluster: &ClusterPlan) -> Vec<Event> {
@@ -388,9 +426,8 @@ fn events_of_file(cluster: &ClusterName, plan: &FilePlan) -> Vec<Event> {
 }
 
 /// Folds the rare values of a setting that has many, for example one that differs on every cluster.
-fn fold_variants(plan: &Plan, slots: Vec<Slot>) -> Vec<Slot> {
-    let own: Vec<_> = plan.clusters.keys().map(|name| plan.facts.own(name)).collect();
-    let mut by_place: BTreeMap<Fingerprint, Vec<Slot>> = BTreeMap::new();
+fn fold_variants<T: Grouped>(own: &[Arc<OwnFacts>], slots: Vec<Slot<T>>) -> Vec<Slot<T>> {
+    let mut by_place: BTreeMap<Fingerprint, Vec<Slot<T>>> = BTreeMap::new();
     for slot in slots {
         let general = slot.item.general(&own[slot.clusters[0] as usize], true);
         by_place.entry(fingerprint(general.place())).or_default().push(slot);
@@ -398,16 +435,16 @@ fn fold_variants(plan: &Plan, slots: Vec<Slot>) -> Vec<Slot> {
     by_place.into_values().flat_map(fold_rare).collect()
 }
 
-fn fold_rare(same: Vec<Slot>) -> Vec<Slot> {
+fn fold_rare<T>(same: Vec<Slot<T>>) -> Vec<Slot<T>> {
     let total: usize = same.iter().map(|slot| slot.clusters.len()).sum();
-    let is_common = |slot: &Slot| slot.clusters.len() > 1 && slot.clusters.len() * RARE_SHARE >= total;
+    let is_common = |slot: &Slot<T>| slot.clusters.len() > 1 && slot.clusters.len() * RARE_SHARE >= total;
     let rare = same.iter().filter(|slot| !is_common(slot));
     let variants = rare.clone().count();
     if variants <= MAX_LISTED_VARIANTS {
         return same;
     }
     let clusters: BTreeSet<u32> = rare.flat_map(|slot| slot.clusters.iter().copied()).collect();
-    let (mut kept, rare): (Vec<Slot>, Vec<Slot>) = same.into_iter().partition(is_common);
+    let (mut kept, rare): (Vec<_>, Vec<_>) = same.into_iter().partition(is_common);
     let example = rare.into_iter().next();
     kept.extend(example.map(|slot| Slot { clusters: clusters.into_iter().collect(), variants, ..slot }));
     kept

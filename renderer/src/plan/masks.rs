@@ -7,7 +7,7 @@ use crate::secrets::{MASK, Mask, announces_a_secret, names_a_secret, refers_to_a
 use crate::yaml::Value;
 
 /// Masks the secrets on both sides of a change.
-pub(super) fn masked(change: Change, beside: Beside<'_>) -> Change {
+pub(crate) fn masked(change: Change, beside: Beside<'_>) -> Change {
     let name = secret_name(&change, beside).map(str::to_owned);
     let mut mask = Mask::default();
     let whole = |value| if change.path.is_empty() { in_secret_manifest(value) } else { value };

@@ -9,16 +9,16 @@
 
 mod applications;
 mod budget;
-mod compare;
+pub(crate) mod compare;
 mod digest;
 mod facts;
-mod group;
+pub(crate) mod group;
 mod highlight;
 mod locate;
-mod masks;
+pub(crate) mod masks;
 mod model;
-mod risk;
-mod show;
+pub(crate) mod risk;
+pub(crate) mod show;
 
 use std::collections::BTreeMap;
 

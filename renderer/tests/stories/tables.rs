@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleetwright_renderer::effects::EffectKind;
 use fleetwright_renderer::plan::RiskKind;
 use fleetwright_renderer::render::check_names;
 
@@ -26,6 +27,18 @@ fn every_risk_has_its_section_and_every_section_is_of_a_risk() {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.anchor(), "the anchor is the name in JSON");
     }
     assert!(RiskKind::ALL.is_sorted());
+}
+
+#[test]
+fn every_effect_has_its_section_and_every_section_is_of_an_effect() {
+    let page = include_str!("../../../docs/reference/effects.md");
+    let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let (folded, effects) = sections.split_last().unwrap();
+    assert_eq!((effects, *folded), (&EffectKind::ALL.map(EffectKind::anchor)[..], "What is folded"));
+    for kind in EffectKind::ALL {
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.anchor(), "the anchor is the name in JSON");
+    }
+    assert!(EffectKind::ALL.is_sorted());
 }
 
 /// Each check with the story that it fails in; a new check is not done before it has one.

@@ -8,7 +8,7 @@ use crate::manifests::{ObjectName, items};
 use crate::yaml::Value;
 
 /// A document before and after; one of both is there.
-pub(in crate::plan) type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
+pub(crate) type Pair<'a> = (Option<&'a Value>, Option<&'a Value>);
 
 /// What two documents have in common if they are versions of one.
 type Identity = fn(&Value) -> Option<ObjectName>;
@@ -22,7 +22,7 @@ const PAIRED_BY: [(Identity, Identity); 4] =
     [(identity, identity), (unplaced, in_any_namespace), (in_any_namespace, unplaced), (nameless, nameless)];
 
 /// Pairs documents; what has no partner comes or goes.
-pub(in crate::plan) fn align<'a>(old: &[&'a Value], new: &[&'a Value]) -> Vec<Pair<'a>> {
+pub(crate) fn align<'a>(old: &[&'a Value], new: &[&'a Value]) -> Vec<Pair<'a>> {
     let mut left: Vec<Option<&Value>> = old.iter().copied().map(Some).collect();
     let mut pairs: Vec<Pair<'a>> = new.iter().map(|new| (None, Some(*new))).collect();
     for (of_old, of_new) in PAIRED_BY {

@@ -2,7 +2,7 @@
 //!
 //! `read` turns bytes into values, and `fast_diff` spares it most of them. Knows nothing of clusters or risks.
 
-pub(super) mod documents;
+pub(crate) mod documents;
 pub(super) mod fast_diff;
 pub(super) mod read;
 pub(super) mod sequence;
@@ -27,10 +27,10 @@ pub const MAX_COMPARED_BYTES: usize = 4 * 1024 * 1024;
 
 /// What stands beside a value on both sides and may say what it is: the `name` or `key` of a map with a
 /// `value`, or the item of a list before it.
-pub(in crate::plan) type Beside<'v> = [Option<&'v str>; 2];
+pub(crate) type Beside<'v> = [Option<&'v str>; 2];
 
 /// What completes a change once it is found.
-pub(in crate::plan) type Complete<'f> = &'f dyn Fn(Change, Beside<'_>) -> Change;
+pub(crate) type Complete<'f> = &'f dyn Fn(Change, Beside<'_>) -> Change;
 
 /// Compares two versions of a file.
 pub(in crate::plan) fn files(old: &[u8], new: &[u8], memo: &mut Memo, complete: Complete<'_>) -> Vec<Change> {
@@ -122,7 +122,7 @@ pub(in crate::plan) fn count_leaves(change: &Change) -> usize {
 }
 
 /// Counts the scalars and the empty lists and maps in a value.
-pub(in crate::plan) fn leaves(value: &Value) -> usize {
+pub(crate) fn leaves(value: &Value) -> usize {
     let mut leaves = 0;
     walk(value, &mut |visit| {
         leaves += usize::from(visit.is_leaf());
@@ -136,7 +136,7 @@ fn change(object: Option<Arc<ObjectName>>, path: KeyPath, old: Option<Value>, ne
 }
 
 /// Compares lists of documents, which are aligned by what they describe.
-pub(in crate::plan) fn documents(old: &[Value], new: &[Value], complete: Complete<'_>) -> Vec<Change> {
+pub(crate) fn documents(old: &[Value], new: &[Value], complete: Complete<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     for (old, new) in align(&objects(old), &objects(new)) {
         let object = new.and_then(ObjectName::of).or_else(|| old.and_then(ObjectName::of)).map(Arc::new);

@@ -3,14 +3,14 @@
 //! Each check is a pure function over one leaf, in one table. Knows nothing of how much changes; that is the budget's.
 
 pub(super) mod kind;
-pub(super) mod version;
+pub(crate) mod version;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::inventory::OwnFacts;
 use crate::key_path::Step;
-use crate::manifests::ObjectName;
+use crate::manifests::{ObjectName, is_immutable};
 use crate::network::host_and_port;
 use crate::plan::compare::read::read;
 use crate::plan::model::{Action, Change, FileChange};
@@ -272,24 +272,12 @@ fn immutable_field(leaf: &Leaf<'_>) -> Option<&'static str> {
     if !leaf.is_update {
         return None;
     }
-    let is_immutable = match (leaf.kind(), leaf.keys) {
-        ("Service", ["spec", "clusterIP" | "clusterIPs", ..])
-        | ("Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet", ["spec", "selector", ..])
-        | ("StatefulSet", ["spec", "serviceName" | "volumeClaimTemplates" | "podManagementPolicy", ..])
-        | (
-            "PersistentVolumeClaim",
-            ["spec", "storageClassName" | "accessModes" | "volumeName" | "selector", ..],
-        )
-        | ("Job", ["spec", "template" | "selector", ..])
-        | ("StorageClass", ["provisioner" | "parameters" | "reclaimPolicy" | "volumeBindingMode", ..])
-        | ("RoleBinding" | "ClusterRoleBinding", ["roleRef", ..]) => true,
-        ("", _) => {
-            matches!(leaf.last(), "storageClass" | "storageClassName" | "clusterIP" | "serviceName")
-                || leaf.has("volumeClaimTemplates")
-                || (leaf.has("volumeClaimTemplate") && !leaf.has("requests"))
-        }
-        _ => false,
+    let in_values = || {
+        matches!(leaf.last(), "storageClass" | "storageClassName" | "clusterIP" | "serviceName")
+            || leaf.has("volumeClaimTemplates")
+            || (leaf.has("volumeClaimTemplate") && !leaf.has("requests"))
     };
+    let is_immutable = leaf.object.map_or_else(in_values, |object| is_immutable(object, leaf.keys));
     is_immutable.then_some("the API server refuses to change it in place: the object must be recreated")
 }
 

@@ -19,7 +19,7 @@ struct Version<'a> {
 }
 
 /// Compares two versions; `None` if they have no order.
-pub(in crate::plan) fn compare(old: &str, new: &str) -> Option<Ordering> {
+pub(crate) fn compare(old: &str, new: &str) -> Option<Ordering> {
     let (old, new) = (parse(old)?, parse(new)?);
     if old.prefix != new.prefix {
         return None;
@@ -34,7 +34,7 @@ pub(in crate::plan) fn compare(old: &str, new: &str) -> Option<Ordering> {
 }
 
 /// Returns the part of a version that changes when it breaks its users: the first number, or `0.` and the second.
-pub(in crate::plan) fn breaking_part(version: &str) -> Option<(u64, u64)> {
+pub(crate) fn breaking_part(version: &str) -> Option<(u64, u64)> {
     let Version { prefix: "", numbers, .. } = parse(version)? else { return None };
     let major = *numbers.first()?;
     Some((major, if major == 0 { *numbers.get(1)? } else { 0 }))

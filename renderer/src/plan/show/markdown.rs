@@ -9,8 +9,8 @@ use crate::key_path::Step;
 use crate::plan::group::{Entry, Event, Group, RiskGroup};
 use crate::plan::highlight::Overview;
 use crate::plan::model::Plan;
-use crate::plan::show::text::{self, FULL_COMMAND, folded, headline};
-use crate::plan::show::{self, FULL_DIFF, SHORT, SHORT_DIFF, on_clusters, on_counted};
+use crate::plan::show::text::{self, folded, headline};
+use crate::plan::show::{self, FULL_COMMAND, FULL_DIFF, SHORT, SHORT_DIFF, Shown, on_clusters, on_counted};
 use crate::plural::counted;
 use crate::visible::visible;
 
@@ -33,14 +33,15 @@ const MAX_LINE: usize = 1_000;
 pub const TITLE_LIMIT: usize = 72;
 
 /// A text that does not grow beyond a limit, counted in characters as GitHub does.
-struct Body {
+#[derive(Default)]
+pub(crate) struct Body {
     text: String,
     characters: usize,
 }
 
 impl Body {
     /// Adds a part if it fits below `limit`.
-    fn try_push(&mut self, part: &str, limit: usize) -> bool {
+    pub(crate) fn try_push(&mut self, part: &str, limit: usize) -> bool {
         let characters = part.chars().count();
         let fits = self.characters + characters <= limit;
         if fits {
@@ -48,6 +49,10 @@ impl Body {
             self.characters += characters;
         }
         fits
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.text
     }
 }
 
@@ -61,7 +66,7 @@ pub fn body(plan: &Plan) -> String {
 /// to its section of the page at `risks`, if there is one.
 #[must_use]
 pub fn body_within(plan: &Plan, limit: usize, risks: Option<&str>) -> String {
-    let mut body = Body { text: String::new(), characters: 0 };
+    let mut body = Body::default();
     let mut left_out = String::new();
     let overview = plan.overview();
     for line in show::highlights(&overview.highlights) {
@@ -115,7 +120,7 @@ fn add_risks(
 }
 
 /// Writes a group: a heading and a diff, folded if it is long.
-fn section(group: &Group) -> String {
+pub(crate) fn section<T: Shown>(group: &Group<T>) -> String {
     let lines = lines(group);
     let diff = fenced(&lines, "diff", usize::MAX);
     let on = on_clusters(&group.clusters);
@@ -133,16 +138,16 @@ fn capital(text: &str) -> String {
 }
 
 /// Writes the entries of a group as the lines of a diff.
-fn lines(group: &Group) -> Vec<String> {
+fn lines<T: Shown>(group: &Group<T>) -> Vec<String> {
     let mut lines = Vec::new();
     for (at, entry) in group.entries.iter().enumerate().take(MAX_ENTRIES) {
-        lines.extend(show::file_heading(&group.entries, at).map(|file| format!("# {}", visible(file))));
+        lines.extend(show::heading(&group.entries, at).map(|heading| format!("# {}", visible(heading))));
         let entry = show::entry(entry, SHORT_DIFF);
         lines.extend(entry.iter().map(|line| format!("{} {}", line.kind.sign(), line.text)));
     }
     if group.entries.len() > MAX_ENTRIES {
         let more = counted(group.entries.len() - MAX_ENTRIES, "more change");
-        lines.push(format!("# … {more}: {FULL_COMMAND}"));
+        lines.push(format!("# … {more}: {}", T::COMMAND));
     }
     lines
 }

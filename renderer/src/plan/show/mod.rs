@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::path::ClusterName;
 use crate::plan::compare;
 use crate::plan::compare::sequence::gaps;
-use crate::plan::group::{Entry, Event, place};
+use crate::plan::group::{Entry, Event, Grouped, place};
 use crate::plan::highlight::{Highlight, What};
 use crate::plan::model::{Action, Change};
 use crate::plural::{counted, listed};
@@ -44,7 +44,7 @@ pub struct Line {
 }
 
 impl LineKind {
-    pub(in crate::plan) fn of(action: Action) -> Self {
+    pub(crate) fn of(action: Action) -> Self {
         match action {
             Action::Create => Self::Added,
             Action::Update => Self::Plain,
@@ -53,7 +53,7 @@ impl LineKind {
     }
 
     /// Returns the first character of a line of this kind in a diff.
-    pub(in crate::plan) fn sign(self) -> char {
+    pub(crate) fn sign(self) -> char {
         match self {
             Self::Added => '+',
             Self::Removed => '-',
@@ -64,7 +64,7 @@ impl LineKind {
 
 /// How much of values is shown.
 #[derive(Clone, Copy)]
-pub(in crate::plan) struct Limits {
+pub(crate) struct Limits {
     /// The longest line, in characters.
     pub line: usize,
     /// The most lines of one change.
@@ -74,12 +74,15 @@ pub(in crate::plan) struct Limits {
 }
 
 /// What fits a terminal or a pull request.
-pub(in crate::plan) const SHORT: Limits = Limits { line: 120, lines: 12, is_diff: false };
+pub(crate) const SHORT: Limits = Limits { line: 120, lines: 12, is_diff: false };
 /// Everything.
-pub(in crate::plan) const FULL: Limits = Limits { line: usize::MAX, lines: usize::MAX, is_diff: false };
+pub(crate) const FULL: Limits = Limits { line: usize::MAX, lines: usize::MAX, is_diff: false };
 /// Either of them as the lines of a diff.
 pub(in crate::plan) const SHORT_DIFF: Limits = Limits { is_diff: true, ..SHORT };
 pub(in crate::plan) const FULL_DIFF: Limits = Limits { is_diff: true, ..FULL };
+
+/// The command that shows what is folded away of a plan.
+pub(in crate::plan) const FULL_COMMAND: &str = "fleetwright diff --full";
 
 /// How many clusters are named before the rest is counted.
 const NAMED_CLUSTERS: usize = 5;
@@ -100,7 +103,7 @@ pub(in crate::plan) fn on_clusters(clusters: &[ClusterName]) -> String {
 }
 
 /// Names one cluster or a few, and only counts many: `on app, control`, `on 412 clusters`.
-pub(in crate::plan) fn on_counted(clusters: &[ClusterName]) -> String {
+pub(crate) fn on_counted(clusters: &[ClusterName]) -> String {
     match clusters.len() {
         0..=3 => format!("on {}", names(clusters)),
         many => format!("on {many} clusters"),
@@ -165,7 +168,7 @@ fn highlight(Highlight { what, clusters }: &Highlight) -> String {
 }
 
 /// Cuts a text in the middle, where the least is lost.
-pub(in crate::plan) fn elide(text: &str, limit: usize) -> String {
+pub(crate) fn elide(text: &str, limit: usize) -> String {
     // A character has at most four bytes, so a text of so few bytes need not be counted.
     if text.len() <= limit || text.chars().count() <= limit {
         return text.to_owned();
@@ -177,7 +180,7 @@ pub(in crate::plan) fn elide(text: &str, limit: usize) -> String {
 }
 
 /// Writes a value on one line.
-fn inline(value: &Value) -> String {
+pub(crate) fn inline(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
@@ -202,14 +205,37 @@ fn is_bare(text: &str) -> bool {
         && !is_word
 }
 
-/// Returns the file of a setting, if it is not named before an entry above it.
-pub(in crate::plan) fn file_heading(entries: &[Entry], at: usize) -> Option<&str> {
-    let above = at.checked_sub(1).and_then(|above| entries[above].event.file());
-    entries[at].event.file().filter(|file| above != Some(file))
+/// What is shown in groups of clusters.
+pub(crate) trait Shown: Grouped {
+    /// The command that shows what is folded away.
+    const COMMAND: &'static str;
+
+    /// Returns what it is part of, which is named once above all of its parts.
+    fn heading(&self) -> Option<&str>;
+
+    /// Writes it as lines without indentation or sign; the kind of each line stands for its sign.
+    fn lines(&self, limits: Limits) -> Vec<Line>;
 }
 
-/// Writes what happens as lines without indentation or sign; the kind of each line stands for its sign.
-pub(in crate::plan) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
+/// Returns what an entry is part of, if it is not named before an entry above it.
+pub(in crate::plan) fn heading<T: Shown>(entries: &[Entry<T>], at: usize) -> Option<&str> {
+    let above = at.checked_sub(1).and_then(|above| entries[above].event.heading());
+    entries[at].event.heading().filter(|heading| above != Some(heading))
+}
+
+impl Shown for Event {
+    const COMMAND: &'static str = FULL_COMMAND;
+
+    fn heading(&self) -> Option<&str> {
+        self.file()
+    }
+
+    fn lines(&self, limits: Limits) -> Vec<Line> {
+        event(self, limits)
+    }
+}
+
+fn event(event: &Event, limits: Limits) -> Vec<Line> {
     let line = |action: Action, what: &str, counts: &[(usize, &str)]| {
         let counts: Vec<_> = counts.iter().map(|(count, noun)| counted(*count, noun)).collect();
         vec![Line {
@@ -217,7 +243,7 @@ pub(in crate::plan) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
             text: format!("{what} {}: {}", action.past(), counts.join(", ")),
         }]
     };
-    let mut lines = match &entry.event {
+    match event {
         Event::Cluster { action, addons, files, .. } => {
             line(*action, "cluster", &[(*addons, "add-on"), (*files, "file")])
         }
@@ -226,7 +252,12 @@ pub(in crate::plan) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
         }
         Event::File { file, action, leaves, .. } => line(*action, &visible(file), &[(*leaves, "setting")]),
         Event::Setting { change: setting, .. } => change(setting, limits),
-    };
+    }
+}
+
+/// Writes what happens as lines without indentation or sign; the kind of each line stands for its sign.
+pub(in crate::plan) fn entry<T: Shown>(entry: &Entry<T>, limits: Limits) -> Vec<Line> {
+    let mut lines = entry.event.lines(limits);
     if entry.variants > 1 {
         let text = format!("({} different values; this is one of them)", entry.variants);
         lines.push(Line { kind: LineKind::Plain, text });
@@ -235,7 +266,7 @@ pub(in crate::plan) fn entry(entry: &Entry, limits: Limits) -> Vec<Line> {
 }
 
 /// Writes a change: on one line if it fits, else the setting and what goes and comes below it.
-pub(in crate::plan) fn change(change: &Change, limits: Limits) -> Vec<Line> {
+pub(crate) fn change(change: &Change, limits: Limits) -> Vec<Line> {
     let setting = place("", change);
     let setting = visible(setting.trim_start()).into_owned();
     let lines = match (&change.old, &change.new) {

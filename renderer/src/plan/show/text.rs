@@ -9,7 +9,7 @@ use crate::plan::group::{Group, RiskGroup};
 use crate::plan::highlight::Overview;
 use crate::plan::model::{Action, FilePlan, Plan};
 use crate::plan::risk::kind::Risk;
-use crate::plan::show::{self, FULL, Limits, SHORT, names, on_clusters, on_counted};
+use crate::plan::show::{self, FULL, FULL_COMMAND, Limits, SHORT, Shown, names, on_clusters, on_counted};
 use crate::plural::counted;
 use crate::visible::visible;
 
@@ -22,9 +22,6 @@ const MAX_ENTRIES: usize = 12;
 const MAX_ENTRIES_OF_SEVERAL: usize = 6;
 /// How many lines the risks of the summary take.
 const MAX_RISKS: usize = 10;
-
-/// The command that shows what is folded away.
-pub(in crate::plan) const FULL_COMMAND: &str = "fleetwright diff --full";
 
 /// Lines that are being written.
 #[derive(Default)]
@@ -89,7 +86,7 @@ pub fn summary(plan: &Plan) -> Vec<Line> {
         let is_last = at + 1 == groups.len();
         // The line that counts the rest takes two, with the one before it.
         let room = MAX_LINES.saturating_sub(page.0.len() + if is_last { 0 } else { 2 });
-        let Some(lines) = group_lines(group, most, room) else {
+        let Some(lines) = group_lines(group, most, room, SHORT) else {
             page.blank();
             page.push(LineKind::Plain, folded(&groups[at..]));
             break;
@@ -100,13 +97,13 @@ pub fn summary(plan: &Plan) -> Vec<Line> {
 }
 
 /// Returns how much of the plan is not shown, and how to see it.
-pub(in crate::plan) fn folded(groups: &[Group]) -> String {
+pub(crate) fn folded<T: Shown>(groups: &[Group<T>]) -> String {
     let entries: usize = groups.iter().map(|group| group.entries.len()).sum();
     let mut clusters: Vec<&ClusterName> = groups.iter().flat_map(|group| &group.clusters).collect();
     clusters.sort_unstable();
     clusters.dedup();
     let (entries, clusters) = (counted(entries, "more change"), counted(clusters.len(), "cluster"));
-    format!("… {entries} on {clusters}: `{FULL_COMMAND}`")
+    format!("… {entries} on {clusters}: `{}`", T::COMMAND)
 }
 
 fn add_risks(page: &mut Page, risks: &[RiskGroup]) {
@@ -139,17 +136,22 @@ fn add_risks(page: &mut Page, risks: &[RiskGroup]) {
 }
 
 /// Returns a group in at most so many entries and lines, with a blank line before it; nothing if there is no room.
-fn group_lines(group: &Group, most: usize, room: usize) -> Option<Vec<Line>> {
+pub(crate) fn group_lines<T: Shown>(
+    group: &Group<T>,
+    most: usize,
+    room: usize,
+    limits: Limits,
+) -> Option<Vec<Line>> {
     let mut page = Page::default();
     page.blank();
     page.push(LineKind::Heading, on_clusters(&group.clusters));
     let mut shown = 0;
     for (at, entry) in group.entries.iter().enumerate().take(most) {
         let before = page.0.len();
-        if let Some(file) = show::file_heading(&group.entries, at) {
-            page.push(LineKind::Plain, format!("  {}", visible(file)));
+        if let Some(heading) = show::heading(&group.entries, at) {
+            page.push(LineKind::Plain, format!("  {}", visible(heading)));
         }
-        page.signed(if entry.event.file().is_some() { "    " } else { "  " }, show::entry(entry, SHORT));
+        page.signed(if entry.event.heading().is_some() { "    " } else { "  " }, show::entry(entry, limits));
         let is_last = shown + 1 == group.entries.len();
         if page.0.len() + usize::from(!is_last) > room {
             page.0.truncate(before);
@@ -159,7 +161,7 @@ fn group_lines(group: &Group, most: usize, room: usize) -> Option<Vec<Line>> {
     }
     if shown < group.entries.len() {
         let more = counted(group.entries.len() - shown, "more change");
-        page.push(LineKind::Plain, format!("  … {more}: `{FULL_COMMAND}`"));
+        page.push(LineKind::Plain, format!("  … {more}: `{}`", T::COMMAND));
     }
     (shown > 0).then_some(page.0)
 }

@@ -76,7 +76,10 @@ fn documents_that_change_places_or_get_a_neighbour_are_the_same_objects() {
     ! deletion
     + PersistentVolumeClaim ns/c: 5 settings
     ");
-    assert_snapshot!(shown(&a, &a.replace("size: 1", "size: 2")), @"PersistentVolumeClaim ns/a spec.size: 1 → 2");
+    assert_snapshot!(shown(&a, &a.replace("size: 1", "size: 2")), @"
+    PersistentVolumeClaim ns/a spec.size: 1 → 2
+    ! immutable field
+    ");
     assert_snapshot!(shown(&a.replace("  namespace: ns\n", ""), &a), @"
     + PersistentVolumeClaim ns/a metadata.namespace: ns
     ! namespace move

@@ -228,7 +228,11 @@ fn a_version_that_is_text_is_told_from_a_number() {
 #[test]
 fn each_risk_is_named() {
     let object = |kind: &str, rest: &str| {
-        let group = if kind.starts_with("App") { "argoproj.io/v1alpha1" } else { "v1" };
+        let group = match kind {
+            "Deployment" | "StatefulSet" => "apps/v1",
+            kind if kind.starts_with("App") => "argoproj.io/v1alpha1",
+            _ => "v1",
+        };
         format!("apiVersion: {group}\nkind: {kind}\nmetadata:\n  name: o\n  namespace: ns\n{rest}")
     };
     let rows = [
