@@ -1,7 +1,6 @@
 //! What stands for the operators that can't run here, cert-manager and External Secrets with its Vault: they
 //! report that everything of theirs is ready, and make the Secrets that others wait for.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -30,8 +29,11 @@ const KINDS: [(&str, &str); 7] = [
     ("external-secrets.io/v1alpha1", "PushSecret"),
 ];
 
-/// What Vault holds: values by path and key. Every other value is `stand-in`.
-pub type Vault = BTreeMap<(String, String), String>;
+/// The annotation by which an `ExternalSecret` is asked to be read again.
+const READ_AGAIN: &str = "force-sync";
+
+/// What Vault holds at a path under a key. What has a value that is not there yet is not ready.
+pub type Vault = Arc<dyn Fn(&str, &str) -> Option<String> + Send + Sync>;
 
 /// Operators at work on some clusters, until they are dropped.
 pub struct Operators {
@@ -45,7 +47,7 @@ impl Operators {
     pub fn start(clusters: &[&Client], vault: &Vault) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let work = |client: &&Client| {
-            let (client, vault, is_over) = ((*client).clone(), vault.clone(), Arc::clone(&is_over));
+            let (client, vault, is_over) = ((*client).clone(), Arc::clone(vault), Arc::clone(&is_over));
             thread::spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
                     // What fails because a server is away, or a kind not defined yet, is tried again.
@@ -72,10 +74,12 @@ impl Drop for Operators {
 fn reconcile(client: &Client, vault: &Vault) -> Result<()> {
     for (version, kind) in KINDS {
         for object in client.list(version, kind)?.iter().filter(|object| !is_ready(object)) {
-            if kind == EXTERNAL_SECRET {
-                client.apply(&secret(object, vault), "")?;
-            }
             let mut status = json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]});
+            if kind == EXTERNAL_SECRET {
+                let Some(secret) = secret(object, vault) else { continue };
+                client.apply(&secret, "")?;
+                status["syncedResourceVersion"] = asked(object).into();
+            }
             if kind == "Certificate" {
                 status["notAfter"] = NOT_AFTER.into();
             }
@@ -86,19 +90,26 @@ fn reconcile(client: &Client, vault: &Vault) -> Result<()> {
 }
 
 fn is_ready(object: &Value) -> bool {
-    object["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty())
+    let status = &object["status"];
+    let is_current = object["kind"] != EXTERNAL_SECRET || status["syncedResourceVersion"] == asked(object);
+    is_current && status["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty())
 }
 
-/// Returns the Secret that External Secrets makes of an object.
-fn secret(object: &Value, vault: &Vault) -> Value {
+/// Returns by what an object was asked to be read again.
+fn asked(object: &Value) -> &str {
+    object["metadata"]["annotations"][READ_AGAIN].as_str().unwrap_or_default()
+}
+
+/// Returns the Secret that External Secrets makes of an object, if Vault has all of it.
+fn secret(object: &Value, vault: &Vault) -> Option<Value> {
     let (metadata, spec) = (&object["metadata"], &object["spec"]);
-    let mut values = values(&spec["data"], vault);
+    let mut values = values(&spec["data"], vault)?;
     let template = &spec["target"]["template"];
     if let Some(data) = template["data"].as_object() {
         let filled = |(key, text): (&String, &Value)| (key.clone(), filled(text, &values).into());
         values = data.iter().map(filled).collect();
     }
-    json!({
+    Some(json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
@@ -108,17 +119,16 @@ fn secret(object: &Value, vault: &Vault) -> Value {
             "annotations": template["metadata"]["annotations"],
         },
         "stringData": values,
-    })
+    }))
 }
 
-fn values(references: &Value, vault: &Vault) -> Map<String, Value> {
+fn values(references: &Value, vault: &Vault) -> Option<Map<String, Value>> {
     let value = |reference: &Value| {
         let text = |pointer| reference.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let place = (text("/remoteRef/key")?, text("/remoteRef/property").unwrap_or_default());
-        let value = vault.get(&place).map_or("stand-in", String::as_str);
-        Some((text("/secretKey")?, value.into()))
+        let key = text("/remoteRef/property").unwrap_or_default();
+        Some((text("/secretKey")?, vault(&text("/remoteRef/key")?, &key)?.into()))
     };
-    references.as_array().into_iter().flatten().filter_map(value).collect()
+    references.as_array().into_iter().flatten().map(value).collect()
 }
 
 /// Fills a template in, as far as those of the platform go: a value as it is, or in base64.

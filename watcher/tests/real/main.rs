@@ -17,6 +17,7 @@ mod exposed;
 mod fleet;
 mod flows;
 mod helm;
+mod installation;
 mod kubeconfig;
 mod machines;
 mod meshed;

@@ -6,35 +6,109 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use testkit::multipass::Multipass;
-use testkit::real::{ApiServer, Helm};
+use testkit::real::{ApiServer, Helm, OpenBao, definitions};
 
 use crate::case::case;
 use crate::kubeconfig::as_kubeadm_calls_it;
-use crate::repo::fleetwright;
+use crate::repo::{Repo, fleetwright};
 use crate::world::World;
 
 const KILLS: u64 = 10;
 /// What is waited for at most before it is killed.
 const LONGEST: Duration = Duration::from_secs(6);
-/// In place of what needs a Vault, which is a stand-in here.
-const REGISTER: &str = "#!/usr/bin/env bash\n\
-    if [[ $1 == register-cluster ]]; then exec kubectl --context control apply --filename \"$REGISTRATION\"; fi\n\
-    exec \"$FLEETWRIGHT\" \"$@\"\n";
+/// The secret store of the hub, and the job that configures its Vault: here it has nothing to do.
+const STORE: &str = r#"
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {name: vault}
+spec: {provider: {vault: {server: "https://192.168.64.106:8200", path: platform, version: v2}}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: vault-configure
+  namespace: argocd
+  annotations:
+    fleetwright/vault-bootstrap: |
+      - {path: sys/mounts/platform, values: {type: kv, options: {version: "2"}}}
+spec:
+  schedule: 0 0 1 1 *
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: configure, image: configure}]
+"#;
+/// What makes the spoke known on the hub.
+const REGISTRATION: &str = r#"
+{{#if (ne cluster.name hub.name)}}
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: cluster-app, namespace: argocd}
+spec:
+  secretStoreRef: {kind: ClusterSecretStore, name: vault}
+  target:
+    name: cluster-app
+    template:
+      metadata: {labels: {argocd.argoproj.io/secret-type: cluster}}
+      data:
+        name: app
+        server: https://{{cluster.apiServer.address}}:{{cluster.apiServer.port}}
+        config: |
+          {
+            "bearerToken": "\{{ .token }}",
+            "tlsClientConfig": {"caData": "\{{ index . "ca.crt" | b64enc }}"}
+          }
+  data:
+    - {secretKey: token, remoteRef: {key: control/cluster-app, property: token}}
+    - {secretKey: ca.crt, remoteRef: {key: control/cluster-app, property: ca.crt}}
+{{/if}}
+"#;
 
 /// A checkout of the small platform with its machines, and the programs that are called.
 struct Checkout {
     world: World,
     multipass: Multipass,
+    vault: Arc<OpenBao>,
 }
 
 impl Checkout {
     fn new() -> Self {
-        let world = World::undeployed();
+        let vault = Arc::new(OpenBao::replicas::<3>().unwrap());
+        let keys =
+            vault.ask("PUT", "sys/init", "", &json!({"secret_shares": 2, "secret_threshold": 2})).unwrap();
+        let [first, second, token] = [&keys["keys_base64"][0], &keys["keys_base64"][1], &keys["root_token"]]
+            .map(|text| text.as_str().unwrap().to_owned());
+        let edit = |repo: &Repo| {
+            repo.write("templates/addons/argo-cd/manifests/vault.yaml.hbs", STORE);
+            repo.write("templates/cluster/registration.yaml.hbs", REGISTRATION);
+            let spoke = "{{name}}/applicationset{{/each";
+            repo.edit(
+                "templates/cluster/root.yaml.hbs",
+                spoke,
+                &spoke.replace("{{/each", ",{{name}}/registration{{/each"),
+            );
+        };
+        let world = World::edited(edit, |rig| {
+            let hub = rig.control.client();
+            let own: Vec<_> = definitions().unwrap();
+            let own: Vec<_> =
+                own.into_iter().filter(|it| it["spec"]["group"] == "external-secrets.io").collect();
+            hub.define(&own).unwrap();
+            vault.stand_in(hub, "vault", "192.168.64.106").unwrap();
+            let (vault, token) = (Arc::clone(&vault), token.clone());
+            Arc::new(move |path, key| {
+                let kept = vault.ask("GET", &format!("platform/data/{path}"), &token, &json!({})).ok()?;
+                Some(kept["data"]["data"][key].as_str()?.to_owned())
+            })
+        });
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra");
         fs::create_dir(world.repo.path("infra")).unwrap();
         for folder in ["scripts", "terraform"] {
@@ -42,16 +116,18 @@ impl Checkout {
                 Command::new("cp").arg("-R").arg(shipped.join(folder)).arg(world.repo.path("infra")).status();
             assert!(copied.unwrap().success());
         }
-        let checkout = Self { multipass: Multipass::new(&program()).unwrap(), world };
+        let checkout = Self { multipass: Multipass::new(&program()).unwrap(), world, vault };
         checkout.say_where_servers_are();
         checkout.describe("control", 3, 0, checkout.world.rig.control.server());
         checkout.describe("app", 1, 2, checkout.world.rig.app.server());
         checkout.world.repo.write("infra/fleet/terraform.tfvars.json", "{}");
-        checkout.write_program("fleetwright", REGISTER);
-        checkout
-            .world
-            .repo
-            .write(".git/test/registration.json", checkout.world.rig.registration().to_string());
+        // Vault gives keys once: a kill in that moment would lose them.
+        checkout.world.repo.write(".git/test/keys/control", format!("{first}\n{second}\n\n{token}\n"));
+        fs::set_permissions(
+            checkout.world.repo.path(".git/test/keys/control"),
+            fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
         checkout
     }
 
@@ -102,23 +178,21 @@ impl Checkout {
         self.multipass.serve_cluster(endpoint, &as_kubeadm_calls_it(server).to_string()).unwrap();
     }
 
-    fn write_program(&self, name: &str, content: &str) {
-        let path = format!(".git/test/bin/{name}");
-        self.world.repo.write(&path, content);
-        fs::set_permissions(self.world.repo.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
+    fn token(&self) -> String {
+        self.world.repo.read(".git/test/keys/control").lines().last().unwrap().to_owned()
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(self.world.repo.path("infra/scripts/provision-all"));
-        let folders = [self.world.repo.path(".git/test/bin"), Helm::find().unwrap().folder()];
+        let own = Path::new(fleetwright()).parent().unwrap().to_owned();
+        let folders = [own, Helm::find().unwrap().folder()];
         self.multipass.serve(&mut command, &folders).unwrap();
         command
             .current_dir(&self.world.repo.top)
             .env_remove("TF_CLI_CONFIG_FILE")
             .envs([("CHECKPOINT_DISABLE", "1"), ("RETRY_PAUSE", "1")])
-            .env("FLEETWRIGHT", fleetwright())
             .env("KUBECONFIG", self.world.repo.path(".git/test/kubeconfig"))
-            .env("REGISTRATION", self.world.repo.path(".git/test/registration.json"))
+            .env("VAULT_KEYS", self.world.repo.path(".git/test/keys"))
             .process_group(0)
             .stdin(Stdio::null());
         command
@@ -180,6 +254,10 @@ fn everything_comes_from_nothing_however_often_it_is_killed() {
         let nodes = nodes(server);
         assert!(own(&format!("{cluster}-")).iter().all(|name| nodes.contains(name)), "{nodes:?}");
     }
+    let read = |path: &str| checkout.vault.ask("GET", path, &checkout.token(), &json!({})).unwrap();
+    assert_eq!(read("sys/seal-status")["sealed"], false);
+    // However often it was killed, the credential was written once.
+    assert_eq!(read("platform/data/control/cluster-app")["data"]["metadata"]["version"], 1);
     // What it waited for is so: the command asks again.
     checkout.world.settle(&[]);
     case("Machines", "the same again, with nothing to do", || {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use renderer::render::Rendered;
 use renderer::verify::{Question, checks};
@@ -45,7 +46,12 @@ pub struct World {
 impl World {
     /// The platform that this repository ships, described in git, on two clusters with nothing but Argo CD.
     pub fn shipped() -> Self {
-        let world = Self::of(Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")));
+        Self::shipped_with(given)
+    }
+
+    /// The same with what Vault holds.
+    pub fn shipped_with(vault: impl FnOnce(&Rig) -> Vault) -> Self {
+        let world = Self::of(Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")), vault);
         let (_, port) = world.rig.app.client().url().rsplit_once(':').unwrap();
         world.repo.edit("environments/app.yaml", "192.168.64.30", &format!("127.0.0.1\n  port: {port}"));
         world.repo.commit("Describe the platform");
@@ -63,7 +69,14 @@ impl World {
 
     /// The small platform, rendered and committed, on two clusters with nothing but Argo CD.
     pub fn undeployed() -> Self {
-        let world = Self::of(Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform")));
+        Self::edited(|_| {}, given)
+    }
+
+    /// The same with edits, and with what Vault holds.
+    pub fn edited(edit: impl FnOnce(&Repo), vault: impl FnOnce(&Rig) -> Vault) -> Self {
+        let repo = Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform"));
+        edit(&repo);
+        let world = Self::of(repo, vault);
         // As on the shipped platform: what was taken back is not tried on and on.
         for (file, indent) in [("applicationset", 10), ("root", 6)] {
             let (file, old) = (format!("templates/cluster/{file}.yaml.hbs"), "limit: 10\n");
@@ -85,7 +98,7 @@ impl World {
         self.settle(&[]);
     }
 
-    fn of(repo: Repo) -> Self {
+    fn of(repo: Repo, vault: impl FnOnce(&Rig) -> Vault) -> Self {
         repo.git(&["config", "user.name", "Ann"]);
         repo.git(&["config", "user.email", "ann@example.com"]);
         let rig = Rig::start().unwrap();
@@ -99,6 +112,13 @@ impl World {
         fill(&charts, &repo);
         let operators = Operators::start(&[rig.control.client(), rig.app.client()], &vault(&rig));
         Self { _operators: operators, rig, repo, git, _charts: charts, first: String::new() }
+    }
+
+    /// Returns the address that a chart comes from.
+    pub fn mirror_of(&self, chart: &str) -> String {
+        let list = self.repo.run(&["charts", "list", "--format", "json"]).json();
+        let found = list["charts"].as_array().unwrap().iter().find(|it| it["name"] == chart);
+        text(found.unwrap(), "/source").to_owned()
     }
 
     /// Makes a run of the service, and returns the pull requests that are open afterwards.
@@ -202,9 +222,15 @@ fn asked_for(rendered: &Rendered) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The one credential that a person gives.
-fn vault(rig: &Rig) -> Vault {
-    let place = |key: &str| ("control/cluster-app".to_owned(), key.to_owned());
+/// The one credential that a person gives; every other value is `stand-in`.
+fn given(rig: &Rig) -> Vault {
     let app = rig.app.server();
-    [(place("token"), app.token().to_owned()), (place("ca.crt"), app.authority().to_owned())].into()
+    let (token, authority) = (app.token().to_owned(), app.authority().to_owned());
+    Arc::new(move |path, key| {
+        Some(match (path, key) {
+            ("control/cluster-app", "token") => token.clone(),
+            ("control/cluster-app", "ca.crt") => authority.clone(),
+            _ => "stand-in".to_owned(),
+        })
+    })
 }
