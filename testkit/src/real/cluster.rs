@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
 use super::client::Client;
-use super::process::{Process, arguments, free_ports};
-use super::{KUBE, KWOK, METALLB};
+use super::process::{Folder, Process, arguments, free_ports};
+use super::{ETCD, KUBE, KWOK, METALLB};
 
 /// What kwok does besides making all nodes ready and all pods run.
 const OWN_STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/real/kwok/stages.yaml");
+/// What keeps several of one machine apart.
+const NOT_LISTENING: &str = "--secure-port=0";
 /// The namespace of `MetalLB`'s controller.
 pub const METALLB_NAMESPACE: &str = "metallb-system";
 
@@ -87,13 +89,52 @@ impl Cluster {
     }
 }
 
+/// What kubeadm runs on a control plane beside the API server; it stops when it is dropped.
+pub struct ControlPlane {
+    _processes: [Process; 3],
+    _folder: Folder,
+}
+
+impl ControlPlane {
+    /// Starts an etcd, the controllers and the scheduler, each with the arguments that `own` returns for its name in the
+    /// configuration of kubeadm.
+    pub fn start(server: &ApiServer, own: impl Fn(&str) -> Vec<String>) -> Result<Self> {
+        let folder = Folder::new()?;
+        let kubeconfig = server.kubeconfig().display().to_string();
+        let keys = format!("--service-account-private-key-file={}/accounts.key", server.folder().display());
+        let [client, peer] = free_ports::<2>()?.map(|port| format!("http://127.0.0.1:{port}"));
+        let etcd = arguments([
+            &format!("--listen-client-urls={client}"),
+            &format!("--advertise-client-urls={client}"),
+            &format!("--listen-peer-urls={peer}"),
+            &format!("--initial-advertise-peer-urls={peer}"),
+            &format!("--initial-cluster=default={peer}"),
+        ]);
+        let listening = |shared: Vec<String>| {
+            let kept = shared.into_iter().filter(|it| it != NOT_LISTENING && !it.contains("accounts.key"));
+            kept.chain(["--cert-dir=certificates".to_owned()]).collect::<Vec<_>>()
+        };
+        let controllers = [listening(controllers_arguments(&kubeconfig)), vec![keys]].concat();
+        let start = |name: &str, (binary, component): (&str, &super::Component), shared: Vec<String>| {
+            let arguments = [shared, own(name)].concat();
+            Process::start(binary, &component.binary(binary)?, arguments, [], folder.path())
+        };
+        let processes = [
+            start("etcd", ("etcd", &ETCD), etcd)?,
+            start("controllerManager", ("kube-controller-manager", &KUBE), controllers)?,
+            start("scheduler", ("kube-scheduler", &KUBE), listening(scheduler_arguments(&kubeconfig)))?,
+        ];
+        Ok(Self { _processes: processes, _folder: folder })
+    }
+}
+
 fn controllers_arguments(kubeconfig: &str) -> Vec<String> {
     arguments([
         &format!("--kubeconfig={kubeconfig}"),
         &format!("--authentication-kubeconfig={kubeconfig}"),
         &format!("--authorization-kubeconfig={kubeconfig}"),
         "--service-account-private-key-file=accounts.key",
-        "--secure-port=0",
+        NOT_LISTENING,
         "--leader-elect=false",
         "--use-service-account-credentials=false",
         "--controllers=*,-node-ipam-controller",
@@ -107,7 +148,7 @@ fn scheduler_arguments(kubeconfig: &str) -> Vec<String> {
         &format!("--kubeconfig={kubeconfig}"),
         &format!("--authentication-kubeconfig={kubeconfig}"),
         &format!("--authorization-kubeconfig={kubeconfig}"),
-        "--secure-port=0",
+        NOT_LISTENING,
         "--leader-elect=false",
     ])
 }

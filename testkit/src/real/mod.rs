@@ -37,7 +37,7 @@ pub use argo_cd::{ARGO_CD_NAMESPACE, ArgoCd, Server};
 pub use authority::Authority;
 pub use charts::{ChartRepository, StandIn};
 pub use client::{Client, Refused};
-pub use cluster::{Cluster, METALLB_NAMESPACE};
+pub use cluster::{Cluster, ControlPlane, METALLB_NAMESPACE};
 pub use collector::Collector;
 pub use envoy::Envoy;
 pub use etcd::Etcd;

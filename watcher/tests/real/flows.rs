@@ -26,7 +26,7 @@ const HUB_SERVICE: &str = "kube-prometheus-stack-prometheus";
 
 /// The shipped platform with its addresses in a network that leads to this machine alone, rendered.
 pub struct Platform {
-    repo: Repo,
+    pub repo: Repo,
     pub network: String,
 }
 

@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_mins(10);
 const OF_PODS: &str = "what would run in a pod of Vault runs on this machine: pods are kwok's";
 
 /// What the page says, what is run in its place, and why.
-const REPLACED: [(&str, &str, &str); 7] = [
+const REPLACED: [(&str, &str, &str); 8] = [
     ("cargo install --path watcher", ":", "this build is on the path"),
     (
         "https://argoproj.github.io/argo-helm",
@@ -31,6 +31,7 @@ const REPLACED: [(&str, &str, &str); 7] = [
         "the chart is a stand-in from a mirror; Argo CD's own servers run from the beginning",
     ),
     ("get applications --watch", "get applications", "it would not end"),
+    ("<access key>", "AKIA", "a person fills it in"),
     ("fleetwright vault init\n", "fleetwright vault init --keys-file \"$KEYS\"\n", "there is no terminal"),
     (
         "kubectl --context control --namespace vault exec --stdin --tty vault-0 --container vault -- vault login\n",
@@ -203,7 +204,7 @@ fn the_page_of_the_installation_leads_from_nothing_to_two_synced_clusters() {
     assert!(revoked.is_err() || revoked.unwrap()["errors"].is_array());
 }
 
-/// The shipped platform in git, on two clusters that have nothing of it, with an OpenBao that External Secrets reads.
+/// The shipped platform in git, on two clusters that have nothing of it, with an `OpenBao` that External Secrets reads.
 fn world(vault: &Arc<OpenBao>, folder: &Path) -> World {
     let (kept, token) = (Arc::clone(vault), folder.join("token"));
     let world = World::shipped_with(|rig| {
@@ -224,7 +225,8 @@ fn world(vault: &Arc<OpenBao>, folder: &Path) -> World {
     });
     lead_to(&world.rig.control, &world.repo);
     world.repo.write("slack-webhook", "https://hooks.slack.example/T0/B0/x\n");
-    world.repo.write(".git/info/exclude", "slack-webhook\n");
+    world.repo.write("s3-secret-key", "a value\n");
+    world.repo.write(".git/info/exclude", "slack-webhook\ns3-secret-key\n");
     world.repo.commit("Lead Vault to where its API server is");
     let own = world.repo.top.to_str().unwrap().to_owned();
     world.repo.git(&["remote", "add", "origin", &world.git.url("repository/.git")]);

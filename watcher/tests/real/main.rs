@@ -10,6 +10,7 @@ mod api_server;
 mod backups;
 mod case;
 mod chaos;
+mod control_plane;
 mod effect;
 mod exposed;
 #[expect(dead_code, reason = "the suite of commands asks more of a fleet")]

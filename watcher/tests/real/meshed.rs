@@ -52,7 +52,7 @@ fn meshed_pod(client: &Client, address: &str) {
 }
 
 /// Lets a Prometheus that runs outside of its cluster ask the API server for pods.
-fn outside(mut values: Value, server: &ApiServer) -> Value {
+pub fn outside(mut values: Value, server: &ApiServer) -> Value {
     values["prometheus"]["prometheusSpec"]["apiserverConfig"] = json!({
         "host": server.client().url(),
         "bearerToken": server.token(),

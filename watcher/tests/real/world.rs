@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use renderer::render::Rendered;
 use renderer::verify::{Question, checks};
-use serde_json::Value;
-use testkit::real::{ARGO_CD_NAMESPACE, ChartRepository, Operators, Rig, StandIn, Vault, definitions};
+use serde_json::{Value, json};
+use testkit::real::{
+    ARGO_CD_NAMESPACE, ChartRepository, Cluster, Operators, Rig, StandIn, Vault, definitions,
+};
 use testkit::smart_http::Server;
 
 use crate::api_server::kind_of;
@@ -55,7 +57,38 @@ impl World {
         let (_, port) = world.rig.app.client().url().rsplit_once(':').unwrap();
         world.repo.edit("environments/app.yaml", "192.168.64.30", &format!("127.0.0.1\n  port: {port}"));
         world.repo.commit("Describe the platform");
+        world.make_nodes_as_kubeadm_does("control", &world.rig.control);
+        world.make_nodes_as_kubeadm_does("app", &world.rig.app);
         world
+    }
+
+    /// Gives nodes the sizes of the machines that they would be, and control planes the marks that kubeadm sets by its
+    /// configuration.
+    fn make_nodes_as_kubeadm_does(&self, name: &str, cluster: &Cluster) {
+        let place = format!("infra/clusters/{name}");
+        let machines: Value =
+            serde_json::from_str(&self.repo.read(&format!("{place}/terraform.tfvars.json"))).unwrap();
+        let joins: Value =
+            serde_yaml::from_str(&self.repo.read(&format!("{place}/kubeadm/join-control-plane.yaml")))
+                .unwrap();
+        let mark = "node-role.kubernetes.io/control-plane";
+        let taints = match &joins["nodeRegistration"]["taints"] {
+            Value::Null => json!([{"key": mark, "effect": "NoSchedule"}]),
+            taints => taints.clone(),
+        };
+        let nodes = cluster.client().list("v1", "Node").unwrap();
+        let machines = machines["machines"].as_array().unwrap();
+        assert_eq!(nodes.len(), machines.len());
+        for (node, machine) in nodes.iter().zip(machines) {
+            let room = json!({"cpu": machine["cpus"], "memory": machine["memory"], "pods": "110"});
+            let status = json!({"status": {"capacity": room, "allocatable": room}});
+            cluster.client().merge(node, "status", &status).unwrap();
+            if machine["role"] == "control-plane" {
+                let labels = json!({mark: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""});
+                let marks = json!({"metadata": {"labels": labels}, "spec": {"taints": taints}});
+                cluster.client().merge(node, "", &marks).unwrap();
+            }
+        }
     }
 
     /// The small platform of the test kit, with everything merged, synced and healthy.
