@@ -97,7 +97,7 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// Starts an etcd, the controllers and the scheduler, each with the arguments that `own` returns for its name in the
-    /// configuration of kubeadm.
+    /// configuration of kubeadm, after those that kubeadm gives by itself.
     pub fn start(server: &ApiServer, own: impl Fn(&str) -> Vec<String>) -> Result<Self> {
         let folder = Folder::new()?;
         let kubeconfig = server.kubeconfig().display().to_string();
@@ -109,10 +109,11 @@ impl ControlPlane {
             &format!("--listen-peer-urls={peer}"),
             &format!("--initial-advertise-peer-urls={peer}"),
             &format!("--initial-cluster=default={peer}"),
+            "--listen-metrics-urls=http://127.0.0.1:2381",
         ]);
         let listening = |shared: Vec<String>| {
             let kept = shared.into_iter().filter(|it| it != NOT_LISTENING && !it.contains("accounts.key"));
-            kept.chain(["--cert-dir=certificates".to_owned()]).collect::<Vec<_>>()
+            kept.chain(arguments(["--cert-dir=certificates", "--bind-address=127.0.0.1"])).collect::<Vec<_>>()
         };
         let controllers = [listening(controllers_arguments(&kubeconfig)), vec![keys]].concat();
         let start = |name: &str, (binary, component): (&str, &super::Component), shared: Vec<String>| {

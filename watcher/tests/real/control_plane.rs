@@ -1,7 +1,7 @@
 //! Control planes of kubeadm: what they run exposes its metrics where the monitors of the platform look for them.
 
 use serde_json::{Value, json};
-use testkit::real::{ApiServer, Client, ControlPlane, PrometheusOperator};
+use testkit::real::{ApiServer, Client, ControlPlane, PrometheusOperator, own_address};
 
 use crate::case::case;
 use crate::flows::{NAMESPACE, Platform, cluster, wait_for_series};
@@ -66,8 +66,10 @@ fn control_planes_expose_their_metrics_where_the_monitors_look() {
         ControlPlane::start(&server, |component| arguments_of(&platform, component)).unwrap();
     let operator = PrometheusOperator::start(&server).unwrap();
     give_token(&server);
+    // Not of the loopback, where all of them listen without a word of the configuration.
+    let address = own_address().unwrap().to_string();
     for (name, port, scheme, _) in JOBS {
-        monitor(server.client(), (name, port, scheme), &platform.spoke(11));
+        monitor(server.client(), (name, port, scheme), &address);
     }
     let values = outside(platform.values("control/kube-prometheus-stack"), &server);
     let hub = operator.run(&values, NAMESPACE, &[platform.hub()]).unwrap();
