@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 # The parts of the results, in their order: what a test prints as a case of another part is a fault.
-readonly PARTS=('Control alone' 'App alone' 'Cross-cluster' 'Data flow' 'Backups' 'Chaos' 'Machines' 'Workflows')
+readonly PARTS=('Installation' 'Control alone' 'App alone' 'Cross-cluster' 'Data flow' 'Backups' 'Chaos' 'Machines' 'Workflows')
 readonly STEPS='From push to healthy'
 
 main() {
@@ -98,7 +98,7 @@ EOF
 | Loki, Tempo, Grafana | they are not run by these tests | what is sent to them is checked by `fleetwright check`; spans reach a collector behind the gateway |
 | logs on their way | Fluent Bit, a program in C, is not built for these tests | `fleetwright check` compares both ends |
 | Vault, External Secrets, cert-manager | stand-ins report that everything is ready | the objects are taken by real API servers |
-| the mesh, policies of Kyverno, scaling by KEDA, backups | nothing of them runs | their objects are taken by real API servers |
+| the mesh, policies of Kyverno, scaling by KEDA, Velero | nothing of them runs | their objects are taken by real API servers |
 | kubelets, containers, volumes, networks of pods | nodes and pods are kwok's | schedulers and controllers are real |
 | what GitHub itself does for workflows | `act` runs one workflow at a time, and knows no path filters, concurrency groups, environments or time limits of jobs; actions from elsewhere are stand-ins | a token of the test kit's GitHub may write what its job is permitted to; `actionlint` and `zizmor` check the files |
 | announced addresses | no speaker of MetalLB runs | its controller assigns each address |
