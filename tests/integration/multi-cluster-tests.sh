@@ -16,7 +16,7 @@ main() {
   log=$(mktemp)
   # The name is known here and not when the script ends.
   # shellcheck disable=SC2064
-  trap "rm -f '$log'" EXIT
+  trap "jobs -p | xargs --no-run-if-empty kill; rm -f '$log' '$log.failovers'" EXIT
   testkit/real/fetch
   run_tests "$log"
   check_parts "$log"
@@ -27,16 +27,21 @@ main() {
   fi
 }
 
-# A cluster takes what memory and cores there are; two tests at a time take longer than one after the other.
+# A cluster takes what memory and cores there are; two tests at a time take longer than one after the other. Only the fail-overs, which
+# wait most of the time, run beside others.
 run_tests() {
-  local log=$1 cargo=(cargo test --locked -p fleetwright)
+  local log=$1 failovers cargo=(cargo test --locked -p fleetwright)
+  "${cargo[@]}" --no-run --test real --test world
+  timed "$log.failovers" Chaos 'the service: one hundred fail-overs in the middle of runs' \
+    "${cargo[@]}" --test world failovers:: -- --ignored --nocapture &
+  failovers=$!
   "${cargo[@]}" --test real -- --ignored --test-threads=1 --nocapture 2>&1 | tee "$log"
   # The quotes are Markdown's.
   # shellcheck disable=SC2016
   timed "$log" Workflows '`render.yml` for a pull request and for a push, and a workflow for another group' \
     "${cargo[@]}" --test cli act:: -- --ignored
-  timed "$log" Chaos 'the service: one hundred fail-overs in the middle of runs' \
-    "${cargo[@]}" --test world failovers:: -- --ignored --nocapture
+  wait "$failovers"
+  cat "$log.failovers" >>"$log"
 }
 
 # Runs tests that print no case of their own as one case of a part.
