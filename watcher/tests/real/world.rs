@@ -1,6 +1,7 @@
 //! Two real clusters with Argo CD, a platform in git for them with stand-ins for its charts, and those who work on it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -57,38 +58,9 @@ impl World {
         let (_, port) = world.rig.app.client().url().rsplit_once(':').unwrap();
         world.repo.edit("environments/app.yaml", "192.168.64.30", &format!("127.0.0.1\n  port: {port}"));
         world.repo.commit("Describe the platform");
-        world.make_nodes_as_kubeadm_does("control", &world.rig.control);
-        world.make_nodes_as_kubeadm_does("app", &world.rig.app);
+        make_nodes_as_kubeadm_does("control", &world.rig.control);
+        make_nodes_as_kubeadm_does("app", &world.rig.app);
         world
-    }
-
-    /// Gives nodes the sizes of the machines that they would be, and control planes the marks that kubeadm sets by its
-    /// configuration.
-    fn make_nodes_as_kubeadm_does(&self, name: &str, cluster: &Cluster) {
-        let place = format!("infra/clusters/{name}");
-        let machines: Value =
-            serde_json::from_str(&self.repo.read(&format!("{place}/terraform.tfvars.json"))).unwrap();
-        let joins: Value =
-            serde_yaml::from_str(&self.repo.read(&format!("{place}/kubeadm/join-control-plane.yaml")))
-                .unwrap();
-        let mark = "node-role.kubernetes.io/control-plane";
-        let taints = match &joins["nodeRegistration"]["taints"] {
-            Value::Null => json!([{"key": mark, "effect": "NoSchedule"}]),
-            taints => taints.clone(),
-        };
-        let nodes = cluster.client().list("v1", "Node").unwrap();
-        let machines = machines["machines"].as_array().unwrap();
-        assert_eq!(nodes.len(), machines.len());
-        for (node, machine) in nodes.iter().zip(machines) {
-            let room = json!({"cpu": machine["cpus"], "memory": machine["memory"], "pods": "110"});
-            let status = json!({"status": {"capacity": room, "allocatable": room}});
-            cluster.client().merge(node, "status", &status).unwrap();
-            if machine["role"] == "control-plane" {
-                let labels = json!({mark: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""});
-                let marks = json!({"metadata": {"labels": labels}, "spec": {"taints": taints}});
-                cluster.client().merge(node, "", &marks).unwrap();
-            }
-        }
     }
 
     /// The small platform of the test kit, with everything merged, synced and healthy.
@@ -220,6 +192,33 @@ impl World {
 
 pub fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Gives the nodes of the shipped platform the sizes of the machines that they would be, and control planes the marks that kubeadm
+/// sets by its configuration.
+fn make_nodes_as_kubeadm_does(name: &str, cluster: &Cluster) {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/clusters").join(name);
+    let read = |file: &str| fs::read_to_string(place.join(file)).unwrap();
+    let machines: Value = serde_json::from_str(&read("terraform.tfvars.json")).unwrap();
+    let joins: Value = serde_yaml::from_str(&read("kubeadm/join-control-plane.yaml")).unwrap();
+    let mark = "node-role.kubernetes.io/control-plane";
+    let taints = match &joins["nodeRegistration"]["taints"] {
+        Value::Null => json!([{"key": mark, "effect": "NoSchedule"}]),
+        taints => taints.clone(),
+    };
+    let nodes = cluster.client().list("v1", "Node").unwrap();
+    let machines = machines["machines"].as_array().unwrap();
+    assert_eq!(nodes.len(), machines.len());
+    for (node, machine) in nodes.iter().zip(machines) {
+        let room = json!({"cpu": machine["cpus"], "memory": machine["memory"], "pods": "110"});
+        let status = json!({"status": {"capacity": room, "allocatable": room}});
+        cluster.client().merge(node, "status", &status).unwrap();
+        if machine["role"] == "control-plane" {
+            let labels = json!({mark: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""});
+            let marks = json!({"metadata": {"labels": labels}, "spec": {"taints": taints}});
+            cluster.client().merge(node, "", &marks).unwrap();
+        }
+    }
 }
 
 /// Puts a stand-in for every chart of the platform into its place below the mirror.
