@@ -104,7 +104,7 @@ EOF
 | logs on their way | Fluent Bit, a program in C, is not built for these tests | `fleetwright check` compares both ends |
 | Vault, External Secrets, cert-manager | stand-ins report that everything is ready | the objects are taken by real API servers |
 | the mesh, policies of Kyverno, scaling by KEDA, Velero | nothing of them runs | their objects are taken by real API servers |
-| kubelets, containers, volumes, networks of pods | nodes and pods are kwok's | schedulers and controllers are real |
+| kubelets, containers, volumes, networks of pods | nodes and pods are kwok's | schedulers and controllers are real; what the installation does in a pod of Vault is done on this machine |
 | what GitHub itself does for workflows | `act` runs one workflow at a time, and knows no path filters, concurrency groups, environments or time limits of jobs; actions from elsewhere are stand-ins | a token of the test kit's GitHub may write what its job is permitted to; `actionlint` and `zizmor` check the files |
 | announced addresses | no speaker of MetalLB runs | its controller assigns each address |
 | machines of Multipass, kubeadm, the network of pods | nothing virtual runs | the real Terraform and scripts run against a Multipass without machines, and what `kubeadm` would begin are the real API servers |
