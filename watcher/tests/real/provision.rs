@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::multipass::Multipass;
 use testkit::real::{ApiServer, Helm, OpenBao, definitions};
 
 use crate::case::case;
 use crate::kubeconfig::as_kubeadm_calls_it;
-use crate::repo::{Repo, fleetwright};
+use crate::repo::fleetwright;
 use crate::world::World;
 
 const KILLS: u64 = 10;
@@ -44,7 +44,11 @@ spec:
       template:
         spec:
           restartPolicy: Never
-          containers: [{name: configure, image: configure}]
+          containers: [{name: configure, image: "configure:1"}]
+"#;
+const ACCEPTED: &str = r#"
+accept:
+  - {check: flows, path: "manifests/vault.yaml spec.provider.vault.server", reason: no add-on of this hub brings Vault}
 "#;
 /// What makes the spoke known on the hub.
 const REGISTRATION: &str = r#"
@@ -86,22 +90,10 @@ impl Checkout {
             vault.ask("PUT", "sys/init", "", &json!({"secret_shares": 2, "secret_threshold": 2})).unwrap();
         let [first, second, token] = [&keys["keys_base64"][0], &keys["keys_base64"][1], &keys["root_token"]]
             .map(|text| text.as_str().unwrap().to_owned());
-        let edit = |repo: &Repo| {
-            repo.write("templates/addons/argo-cd/manifests/vault.yaml.hbs", STORE);
-            repo.write("templates/cluster/registration.yaml.hbs", REGISTRATION);
-            let spoke = "{{name}}/applicationset{{/each";
-            repo.edit(
-                "templates/cluster/root.yaml.hbs",
-                spoke,
-                &spoke.replace("{{/each", ",{{name}}/registration{{/each"),
-            );
-        };
-        let world = World::edited(edit, |rig| {
+        let world = World::undeployed_with(|rig| {
             let hub = rig.control.client();
-            let own: Vec<_> = definitions().unwrap();
-            let own: Vec<_> =
-                own.into_iter().filter(|it| it["spec"]["group"] == "external-secrets.io").collect();
-            hub.define(&own).unwrap();
+            let is_own = |it: &Value| it["spec"]["group"] == "external-secrets.io";
+            hub.define(&definitions().unwrap().into_iter().filter(is_own).collect::<Vec<_>>()).unwrap();
             vault.stand_in(hub, "vault", "192.168.64.106").unwrap();
             let (vault, token) = (Arc::clone(&vault), token.clone());
             Arc::new(move |path, key| {
@@ -118,6 +110,7 @@ impl Checkout {
         }
         let checkout = Self { multipass: Multipass::new(&program()).unwrap(), world, vault };
         checkout.say_where_servers_are();
+        checkout.register_by_vault();
         checkout.describe("control", 3, 0, checkout.world.rig.control.server());
         checkout.describe("app", 1, 2, checkout.world.rig.app.server());
         checkout.world.repo.write("infra/fleet/terraform.tfvars.json", "{}");
@@ -140,9 +133,22 @@ impl Checkout {
             let facts = repo.read(&path);
             repo.write(&path, format!("{facts}\napiServer: {{address: 127.0.0.1, port: {port}}}\n"));
         }
+        repo.commit("Say where API servers are");
+    }
+
+    /// Has the hub take the spoke's credential out of Vault, as the shipped platform does.
+    fn register_by_vault(&self) {
+        let repo = &self.world.repo;
+        let addon = "templates/addons/argo-cd/addon.yaml";
+        repo.write(addon, repo.read(addon) + ACCEPTED);
+        repo.write("templates/addons/argo-cd/manifests/vault.yaml.hbs", STORE);
+        repo.write("templates/cluster/registration.yaml.hbs", REGISTRATION);
+        let spoke = "{{name}}/applicationset{{/each";
+        let both = spoke.replace("{{/each", ",{{name}}/registration{{/each");
+        repo.edit("templates/cluster/root.yaml.hbs", spoke, &both);
         let told = repo.run(&["render"]);
         assert_eq!(told.code, 0, "{told}");
-        repo.commit("Say where API servers are");
+        repo.commit("Register by Vault");
     }
 
     /// Writes what is rendered for a cluster, and lets `kubeadm init` hand out the credentials of a server.

@@ -74,14 +74,13 @@ impl World {
 
     /// The small platform, rendered and committed, on two clusters with nothing but Argo CD.
     pub fn undeployed() -> Self {
-        Self::edited(|_| {}, given)
+        Self::undeployed_with(given)
     }
 
-    /// The same with edits, and with what Vault holds.
-    pub fn edited(edit: impl FnOnce(&Repo), vault: impl FnOnce(&Rig) -> Vault) -> Self {
-        let repo = Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform"));
-        edit(&repo);
-        let world = Self::of(repo, vault);
+    /// The same with what Vault holds.
+    pub fn undeployed_with(vault: impl FnOnce(&Rig) -> Vault) -> Self {
+        let world =
+            Self::of(Repo::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/platform")), vault);
         // As on the shipped platform: what was taken back is not tried on and on.
         for (file, indent) in [("applicationset", 10), ("root", 6)] {
             let (file, old) = (format!("templates/cluster/{file}.yaml.hbs"), "limit: 10\n");
