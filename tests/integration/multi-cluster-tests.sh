@@ -16,7 +16,7 @@ main() {
   log=$(mktemp)
   # The name is known here and not when the script ends.
   # shellcheck disable=SC2064
-  trap "jobs -p | xargs --no-run-if-empty kill; rm -f '$log' '$log.failovers'" EXIT
+  trap "jobs -p | xargs --no-run-if-empty kill; rm -f '$log' '$log.patient'" EXIT
   testkit/real/fetch
   run_tests "$log"
   check_parts "$log"
@@ -27,21 +27,34 @@ main() {
   fi
 }
 
-# A cluster takes what memory and cores there are; two tests at a time take longer than one after the other. Only the fail-overs, which
-# wait most of the time, run beside others.
+# A cluster takes what memory and cores there are; two tests at a time take longer than one after the other. Only what waits most of
+# the time runs beside the others.
 run_tests() {
-  local log=$1 failovers cargo=(cargo test --locked -p fleetwright)
-  "${cargo[@]}" --no-run --test real --test world
-  timed "$log.failovers" Chaos 'the service: one hundred fail-overs in the middle of runs' \
-    "${cargo[@]}" --test world failovers:: -- --ignored --nocapture &
-  failovers=$!
-  "${cargo[@]}" --test real -- --ignored --test-threads=1 --nocapture 2>&1 | tee "$log"
+  local log=$1 patient
+  cargo test --locked -p fleetwright --no-run
+  run_patient_tests "$log.patient" &
+  patient=$!
+  real "$log" --skip chaos::
   # The quotes are Markdown's.
   # shellcheck disable=SC2016
   timed "$log" Workflows '`render.yml` for a pull request and for a push, and a workflow for another group' \
-    "${cargo[@]}" --test cli act:: -- --ignored
-  wait "$failovers"
-  cat "$log.failovers" >>"$log"
+    cargo test --locked -p fleetwright --test cli act:: -- --ignored
+  wait "$patient"
+  cat "$log.patient" >>"$log"
+}
+
+run_patient_tests() {
+  local log=$1
+  real "$log" chaos::
+  timed "$log" Chaos 'the service: one hundred fail-overs in the middle of runs' \
+    cargo test --locked -p fleetwright --test world failovers:: -- --ignored --nocapture
+}
+
+# Runs tests that print their cases; they are added to the log.
+real() {
+  local log=$1
+  shift
+  cargo test --locked -p fleetwright --test real -- --ignored --test-threads=1 --nocapture "$@" 2>&1 | tee -a "$log"
 }
 
 # Runs tests that print no case of their own as one case of a part.
@@ -88,7 +101,7 @@ results() {
 Written by \`tests/integration/multi-cluster-tests.sh\` on $(date -u +%Y-%m-%d), on a machine with $(nproc) cores: two clusters of Kubernetes
 $(version kube k8s.io/kubernetes), Argo CD $(version argocd github.com/argoproj/argo-cd/v3), MetalLB $(version metallb go.universe.tf/metallb), Prometheus $(version prometheus github.com/prometheus/prometheus | sed 's/^v0\.3/v3./') with its operator
 $(version prometheus github.com/prometheus-operator/prometheus-operator), the OpenTelemetry collector $(version collector go.opentelemetry.io/collector/otelcol). All cases passed
-($(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$log") tests). What is real and what stands for something is in \`testkit/real/README.md\`.
+($(awk '/^test result: ok\./ { count += $4 } END { print count }' "$log") tests). What is real and what stands for something is in \`testkit/real/README.md\`.
 EOF
   for part in "${PARTS[@]}"; do
     printf '\n## %s\n\n' "$part"
