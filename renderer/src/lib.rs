@@ -28,6 +28,8 @@ pub mod charts;
 pub mod inventory;
 pub mod templates;
 
+pub mod page;
+
 pub mod catalog;
 
 pub mod checks;

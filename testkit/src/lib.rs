@@ -1,5 +1,6 @@
 //! Wire-level fakes and generators for tests.
 
+pub mod browser;
 pub mod cluster;
 pub mod crds;
 pub mod fleet;

@@ -42,6 +42,9 @@ pub struct Entry<T = Event> {
     pub event: T,
     /// How many different values were folded into this entry; one if it is the same everywhere.
     pub variants: usize,
+    /// A cluster on which it happens as it is shown.
+    #[serde(skip)]
+    pub(super) example: ClusterName,
 }
 
 /// What happens: a cluster, an add-on or a file comes or goes, or a setting changes.
@@ -162,6 +165,14 @@ impl Foldable for Event {
 }
 
 impl Event {
+    /// Returns the most severe risk.
+    pub(super) fn risk(&self) -> Option<Risk> {
+        match self {
+            Self::Cluster { risk, .. } | Self::Addon { risk, .. } | Self::File { risk, .. } => *risk,
+            Self::Setting { change, .. } => change.risk,
+        }
+    }
+
     /// Returns the file of a setting.
     pub(super) fn file(&self) -> Option<&str> {
         if let Self::Setting { file, .. } = self { Some(file) } else { None }
@@ -190,11 +201,7 @@ impl Grouped for Event {
     }
 
     fn severity(&self) -> Option<u8> {
-        let risk = match self {
-            Self::Cluster { risk, .. } | Self::Addon { risk, .. } | Self::File { risk, .. } => *risk,
-            Self::Setting { change, .. } => change.risk,
-        };
-        risk.map(|risk| risk.kind as u8)
+        self.risk().map(|risk| risk.kind as u8)
     }
 }
 
@@ -277,6 +284,8 @@ impl Hasher for Blake3 {
 pub(crate) struct Slot<T = Event> {
     pub(crate) item: T,
     pub(crate) clusters: Vec<u32>,
+    /// The cluster where it was seen first.
+    first: u32,
     /// How many different values were folded into this one.
     variants: usize,
     /// What stands for it with the first cluster's own name and facts in it, and with them in its keys alone.
@@ -333,7 +342,16 @@ impl<T: Foldable> Fold<T> {
         let at = known.unwrap_or(self.slots.len());
         if known.is_none() {
             let (clusters, is_general, has_own_keys) = (Vec::new(), false, false);
-            self.slots.push(Slot { item, clusters, variants: 1, raw, of_values, is_general, has_own_keys });
+            self.slots.push(Slot {
+                item,
+                clusters,
+                first: cluster,
+                variants: 1,
+                raw,
+                of_values,
+                is_general,
+                has_own_keys,
+            });
         }
         for fingerprint in fingerprints {
             self.by_fingerprint.entry(fingerprint).or_insert(at);
@@ -378,7 +396,8 @@ pub(crate) fn grouped<T: Grouped>(
 ) -> Vec<Group<T>> {
     let mut by_clusters: BTreeMap<Vec<u32>, Vec<Entry<T>>> = BTreeMap::new();
     for slot in fold_variants(own, slots) {
-        let entry = Entry { event: slot.item, variants: slot.variants };
+        let example = names[slot.first as usize].clone();
+        let entry = Entry { event: slot.item, variants: slot.variants, example };
         by_clusters.entry(slot.clusters).or_default().push(entry);
     }
     let group = |(clusters, mut entries): (Vec<u32>, Vec<Entry<T>>)| {
@@ -393,7 +412,7 @@ pub(crate) fn grouped<T: Grouped>(
     groups
 }
 
-fn events(name: &ClusterName, cluster: &ClusterPlan) -> Vec<Event> {
+pub(super) fn events(name: &ClusterName, cluster: &ClusterPlan) -> Vec<Event> {
     if cluster.action != Action::Update {
         let (addons, files) = (cluster.addons.len(), cluster.files().count());
         return vec![Event::Cluster { action: cluster.action, addons, files, risk: cluster.risk }];

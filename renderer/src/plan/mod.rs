@@ -39,7 +39,7 @@ pub use highlight::{Highlight, Overview, What};
 pub use locate::{Located, Missing, locate};
 pub use model::{Action, AddonPlan, Change, ClusterPlan, FileChange, FilePlan, Plan, Published, Totals};
 pub use risk::kind::{Risk, RiskKind};
-pub use show::{markdown, text};
+pub use show::{html, markdown, text};
 
 use model::PublishedCluster;
 

@@ -24,6 +24,28 @@ pub const MARKUP: [&str; 14] = [
     "| a | b |",
 ];
 
+/// Texts that would run a script or ask another machine in a page that took them for HTML. A script that runs sets `hit`.
+pub const HTML: [&str; 18] = [
+    "<script>window.hit=1</script>",
+    "</script><script>window.hit=1</script>",
+    "</style><script>window.hit=1</script>",
+    "</title><script>window.hit=1</script>",
+    "<img src=https://elsewhere.invalid/a.png onerror=window.hit=1>",
+    "<svg onload=window.hit=1>",
+    "<iframe srcdoc='<script>parent.hit=1</script>'></iframe>",
+    "<details open ontoggle=window.hit=1>",
+    "<link rel=stylesheet href=https://elsewhere.invalid/a.css>",
+    "<meta http-equiv=refresh content='0;url=https://elsewhere.invalid/'>",
+    "<base href=https://elsewhere.invalid/>",
+    "<form action=https://elsewhere.invalid/><input autofocus onfocus=window.hit=1>",
+    "\" autofocus onfocus=\"window.hit=1",
+    "' onmouseover='window.hit=1",
+    "--><script>window.hit=1</script><!--",
+    "{{policy}}{{{policy}}}{{> script}}",
+    "&lt;script&gt;&#60;script>",
+    "`${window.hit=1}`",
+];
+
 /// A key and a text that is a secret by its form. None of them was ever valid.
 #[rustfmt::skip]
 pub const SECRETS: &[(&str, &str)] = &[

@@ -39,7 +39,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         })),
         Format::Sarif => print_json(&sarif(&[])),
         Format::Github => print_text(&workflow_commands(&[])),
-        Format::Text | Format::Mermaid => {
+        Format::Text | Format::Mermaid | Format::Html => {
             for note in notes {
                 print_text(&format!("note: {note}\n"));
             }

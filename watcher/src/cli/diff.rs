@@ -1,16 +1,21 @@
 //! `fleetwright diff`: what an edit of templates or facts changes in the rendered files.
 
+use renderer::plan::html::sources::Sources;
+use renderer::plan::html::{self, About};
 use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
 use renderer::render::{Rendered, Renderer};
 use serde::Serialize;
 
-use super::options::ProfileArgs;
-use super::{Global, print_json, print_lines, print_text};
+use super::options::{Format, ProfileArgs};
+use super::{Global, print_json, print_lines, print_page, print_text};
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
 use crate::output::Exit;
 use crate::run::changes;
 use crate::working_tree::read_working_tree;
+
+/// In how many files a page looks for the lines to edit: each costs some renderings of it.
+const MAX_SOURCE_FILES: usize = 40;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -51,10 +56,10 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         let snapshot = args.profile.chosen(snapshot)?;
         global.render(&mut renderer, &snapshot, problems).map_err(|error| in_revision(error, name))
     };
-    let (base, head) = ends(&repository, args)?;
-    let base = at(&base)?;
-    let head = if let Some(head) = head {
-        at(&head)?
+    let (base_name, head_name) = ends(&repository, args)?;
+    let base = at(&base_name)?;
+    let head = if let Some(head) = &head_name {
+        at(head)?
     } else {
         let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
         let (snapshot, problems) = read_working_tree(top)?;
@@ -62,7 +67,15 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     };
     let facts = Facts::between(&base.inventory, &head.inventory);
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
-    show(global, args, &plan);
+    if global.format == Format::Html {
+        let sources = Sources::find(&plan, &base, &head, MAX_SOURCE_FILES);
+        let head_name = head_name.as_deref().unwrap_or("the working tree");
+        let lines = vec![format!("From {base_name} to {head_name}")];
+        let title = "What changes".to_owned();
+        print_page(&html::review(&plan, &About { title, lines }, &sources));
+    } else {
+        show(global, args, &plan);
+    }
     Ok(if args.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
 }
 

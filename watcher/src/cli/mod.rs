@@ -39,7 +39,9 @@ use crate::output::{Exit, logging, style};
 use crate::secrets;
 
 pub use options::{Format, Global};
-use print::{lost_output, print_json, print_lines, print_painted, print_report, print_secret, print_text};
+use print::{
+    lost_output, print_json, print_lines, print_page, print_painted, print_report, print_secret, print_text,
+};
 
 /// Render and publish the configuration of a fleet of Kubernetes clusters.
 ///
@@ -165,7 +167,9 @@ impl Cli {
         let (format, only) = match (self.global.format, &self.command) {
             (Format::Text | Format::Json, _)
             | (Format::Mermaid, Command::Clusters(_))
+            | (Format::Html, Command::Diff(_))
             | (Format::Sarif | Format::Github, Command::Check(_)) => return,
+            (Format::Html, _) => ("html", "diff"),
             (Format::Mermaid, _) => ("mermaid", "clusters"),
             (Format::Sarif, _) => ("sarif", "check"),
             (Format::Github, _) => ("github", "check"),

@@ -27,6 +27,11 @@ pub(super) fn print_json(value: &impl Serialize) {
     write_out(&format!("{}\n", visible_json(&redacted(&text))));
 }
 
+/// Prints a page on standard output, as it is: everything in it was made visible when it was written.
+pub(super) fn print_page(page: &str) {
+    write_out(&redacted(page));
+}
+
 /// Prints text on standard output, made harmless: it may hold text from source files.
 pub(super) fn print_text(text: &str) {
     print_painted(style::PLAIN, text);

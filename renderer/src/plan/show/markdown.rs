@@ -132,7 +132,7 @@ pub(crate) fn section<T: Shown>(group: &Group<T>) -> String {
     format!("\n<details><summary><b>{}</b>: {changes}</summary>\n\n{diff}\n</details>\n", capital(&on))
 }
 
-fn capital(text: &str) -> String {
+pub(in crate::plan) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

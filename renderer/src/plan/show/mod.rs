@@ -2,6 +2,7 @@
 //!
 //! Everything that comes from a value is made visible before it is measured and cut.
 
+pub mod html;
 pub mod markdown;
 pub mod text;
 

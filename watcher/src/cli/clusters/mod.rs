@@ -36,7 +36,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
             print_json(&json!({ "clusters": clusters, "outside": outside, "total": all }));
         }
         Format::Mermaid => print_text(&diagram(&rendered)),
-        Format::Text | Format::Sarif | Format::Github => {
+        Format::Text | Format::Sarif | Format::Github | Format::Html => {
             let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster)).collect();
             print_text(&Table { headings: HEADINGS, rows }.text());
             print_text(&in_sum(&rendered));

@@ -26,7 +26,8 @@ pub struct Global {
     /// Work on this repository; the default is the one that the current folder is in.
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     pub repo: PathBuf,
-    /// Print the result in this format: text or json; for `check` also sarif or github, for `clusters` also mermaid.
+    /// Print the result in this format: text or json; for `check` also sarif or github, for `clusters` also mermaid, for
+    /// `diff` also html.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub format: Format,
     /// Show all problems, not only the first 20.
@@ -56,6 +57,8 @@ pub enum Format {
     Sarif,
     /// Problems as commands of GitHub Actions.
     Github,
+    /// A page for a browser.
+    Html,
 }
 
 impl Global {
@@ -88,7 +91,7 @@ impl Global {
         let problems = error.problems();
         match self.format {
             _ if problems.is_empty() => self.show_report(error),
-            Format::Text | Format::Mermaid => self.show_report(error),
+            Format::Text | Format::Mermaid | Format::Html => self.show_report(error),
             Format::Sarif => print_json(&sarif(problems)),
             Format::Github => print_text(&workflow_commands(problems)),
             Format::Json => print_json(&ProblemList::of(error)),
