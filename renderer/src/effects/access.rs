@@ -18,7 +18,7 @@ const AGGREGATED: &str = "rbac.authorization.k8s.io/aggregate-to-";
 /// How many permissions of one side are compared.
 const MAX_GRANTS: usize = 20_000;
 /// Verbs that lead to other permissions.
-const LEADING_VERBS: [&str; 4] = ["*", "bind", "escalate", "impersonate"];
+const LEADING_VERBS: [&str; 3] = ["bind", "escalate", "impersonate"];
 /// Resources that lead to other permissions: with what is in them, or by what runs in their name.
 const LEADING_RESOURCES: [&str; 8] = [
     "*",
@@ -94,20 +94,21 @@ pub(super) fn permissions(objects: &Objects<'_>) -> Vec<Effect> {
     found
 }
 
-/// Writes permissions, the verbs for the same thing together.
+/// Writes permissions, those for the same thing and those of the same verbs together.
 fn texts(grants: &[&Grant]) -> Vec<String> {
     let mut verbs: BTreeMap<(&str, Option<&str>), Vec<&str>> = BTreeMap::new();
     for grant in grants {
         verbs.entry((&grant.on, grant.namespace.as_deref())).or_default().push(&grant.verb);
     }
-    let text = |((on, namespace), verbs): ((&str, Option<&str>), Vec<&str>)| {
-        let verbs = verbs.join(", ");
-        match namespace {
-            Some(namespace) => format!("{verbs} {on} in {namespace}"),
-            None => format!("{verbs} {on}"),
-        }
+    let mut things: BTreeMap<(Option<&str>, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    for ((on, namespace), verbs) in verbs {
+        things.entry((namespace, verbs)).or_default().push(on);
+    }
+    let text = |((namespace, verbs), on): ((Option<&str>, Vec<&str>), Vec<&str>)| {
+        let namespace = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+        format!("{} on {}{namespace}", verbs.join(", "), on.join(", "))
     };
-    verbs.into_iter().map(text).collect()
+    things.into_iter().map(text).collect()
 }
 
 /// Returns what each subject may do by the objects of an add-on. What a role allows that nothing beside it binds counts
@@ -142,8 +143,8 @@ fn subjects(objects: &[Object]) -> Subjects {
         let grants = match roles.get(&key) {
             Some(role) => grants(&role.value, scope.as_deref(), &mut room),
             None => vec![Grant {
-                on: format!("what {} {} allows", of_role("kind"), of_role("name")),
-                verb: "do".to_owned(),
+                on: format!("what {} {} names", of_role("kind"), of_role("name")),
+                verb: "everything".to_owned(),
                 is_leading: is_of_cluster && LEADING_ROLES.contains(&of_role("name")),
                 namespace: scope,
             }],
@@ -182,6 +183,12 @@ fn subjects(objects: &[Object]) -> Subjects {
     found
 }
 
+/// Returns whether a resource is one of Kubernetes itself: every verb for another one leads to nothing else.
+fn is_of_kubernetes(resource: &str) -> bool {
+    let group = resource.split_once('.').map_or("", |(_, group)| group);
+    !group.contains('.') || group.ends_with(".k8s.io")
+}
+
 /// Returns what a role allows, as long as there is room; what is beyond counts as one.
 fn grants(role: &Value, namespace: Option<&str>, room: &mut usize) -> Vec<Grant> {
     let mut found = Vec::new();
@@ -202,11 +209,17 @@ fn grants(role: &Value, namespace: Option<&str>, room: &mut usize) -> Vec<Grant>
                     let whole = crate::yaml::write(role);
                     let on =
                         format!("more than is compared ({})", &blake3::hash(whole.as_bytes()).to_hex()[..12]);
-                    found.push(Grant { on, namespace: None, verb: "do".to_owned(), is_leading: true });
+                    found.push(Grant {
+                        on,
+                        namespace: None,
+                        verb: "everything".to_owned(),
+                        is_leading: true,
+                    });
                     return found;
                 };
                 *room = left;
                 let is_leading = LEADING_VERBS.contains(&verb)
+                    || (verb == "*" && is_of_kubernetes(&on))
                     || (LEADING_RESOURCES.contains(&resource) && !HARMLESS_VERBS.contains(&verb));
                 let (on, verb, namespace) =
                     (format!("{on}{names}"), verb.to_owned(), namespace.map(str::to_owned));

@@ -11,7 +11,7 @@ use crate::plan::group::Group;
 use crate::plan::show::markdown::{Body, code, section};
 use crate::plan::show::text::{folded, group_lines};
 use crate::plan::show::{FULL, Limits, Line, LineKind, SHORT, Shown, change, elide, on_counted};
-use crate::plural::{agrees, counted, listed};
+use crate::plural::{agrees, counted};
 use crate::visible::visible;
 
 /// The page of the reference that explains the effects, in this repository.
@@ -114,15 +114,22 @@ fn receipt(noise: &Noise) -> Option<String> {
 
 /// Returns what goes and comes by an effect, and what that means.
 fn meaning(effect: &Effect) -> String {
-    let joined = |texts: &[String]| listed(texts.iter().map(|text| visible(text).into_owned()), MAX_TEXTS);
+    let short = |text: &String| elide(&visible(text), SHORT.line);
+    let joined = |texts: &[String]| {
+        let shown = texts.iter().take(MAX_TEXTS).map(short).collect::<Vec<_>>().join("; ");
+        match texts.len().saturating_sub(MAX_TEXTS) {
+            0 => shown,
+            more => format!("{shown} and {more} more"),
+        }
+    };
     let what = match (effect.lost.as_slice(), effect.gained.as_slice()) {
         ([], []) => return effect.note.to_owned(),
-        ([old], [new]) => format!("{} → {}", visible(old), visible(new)),
+        ([old], [new]) => format!("{} → {}", short(old), short(new)),
         (lost, []) => joined(lost),
         ([], gained) => joined(gained),
         (lost, gained) => format!("{} instead of {}", joined(gained), joined(lost)),
     };
-    format!("{}: {}", elide(&what, 2 * SHORT.line), effect.note)
+    format!("{what}: {}", effect.note)
 }
 
 /// Returns which object and part of it an effect is about, and on which clusters.

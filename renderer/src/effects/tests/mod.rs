@@ -170,6 +170,11 @@ const CHANGES: &[(&str, &str, &[&str])] = &[
     ("resources: [pods, services]", "resources: [pods, services, secrets]", &["rbac-escalated"]),
     ("verbs: [patch]", "verbs: [patch, escalate]", &["rbac-escalated"]),
     (
+        "apiGroups: [apps], resources: [deployments]",
+        "apiGroups: [a.example.com], resources: [deployments]",
+        &["rbac-gained", "rbac-lost"],
+    ),
+    (
         "kind: ClusterRole, name: web",
         "kind: ClusterRole, name: cluster-admin",
         &["immutable-field", "rbac-escalated", "rbac-gained", "rbac-lost"],
@@ -352,6 +357,33 @@ fn a_set_in_another_order_is_folded_and_a_list_is_not() {
     }
     let more = between(SAMPLES, &SAMPLES.replace("verbs: [get, list]", "verbs: [list, get, watch]"));
     assert_eq!((kinds(&more), more.noise.orders), (vec!["rbac-gained"], 0));
+}
+
+#[test]
+fn permissions_are_told_by_subject_and_not_by_object() {
+    let role = |name: &str, rules: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}, namespace: ns}}\nrules: [{rules}]\n---\n\
+             apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {name}, namespace: ns}}\n\
+             roleRef: {{kind: Role, name: {name}}}\nsubjects: [{{kind: ServiceAccount, name: sa, namespace: ns}}]\n"
+        )
+    };
+    let rules = "{apiGroups: [\"\"], resources: [pods], verbs: [get]}";
+    assert_eq!(
+        kinds(&between(&role("a", rules), &role("b", rules))),
+        ["pruned"],
+        "the same by other objects"
+    );
+    let more = format!(
+        "{rules}, {{apiGroups: [\"\", apps], resources: [pods, configmaps], verbs: [get, list]}}, \
+         {{apiGroups: [a.example.com], resources: [widgets], verbs: [\"*\"]}}, {{apiGroups: [\"\"], resources: [secrets], verbs: [list]}}"
+    );
+    let shown = text(summary(&between(&role("a", rules), &role("a", &more))));
+    let effects: Vec<&str> = shown.lines().filter(|line| line.contains("RBAC")).collect();
+    assert_snapshot!(effects.join("\n"), @"
+    ! RBAC escalated: list on secrets in ns: the permissions lead to others: what they reach can be taken over
+    ! RBAC gained: * on widgets.a.example.com in ns; get, list on configmaps, configmaps.apps, pods.apps in ns; list on pods in ns: it may do more
+    ");
 }
 
 #[test]
