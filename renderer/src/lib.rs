@@ -36,6 +36,8 @@ pub mod checks;
 pub mod provenance;
 pub mod render;
 
+pub mod deployed;
+
 pub mod explain;
 pub mod plan;
 

@@ -5,6 +5,7 @@
 //! rendered.
 
 pub mod backoff;
+mod cache;
 pub mod percent;
 pub mod repository_name;
 pub mod secrets;
@@ -29,6 +30,7 @@ pub mod working_tree;
 pub mod forge;
 
 pub mod error;
+pub mod helm;
 pub mod live;
 
 pub mod deploy;

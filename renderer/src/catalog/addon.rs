@@ -131,7 +131,7 @@ pub struct Outside {
 
 /// The checks that guess, from the names of keys, from what a chart's defaults look like or from what an add-on says of its chart, and
 /// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
-pub const ACCEPTABLE: [&str; 13] = [
+pub const ACCEPTABLE: [&str; 14] = [
     "cluster-labels",
     "deployed",
     "exposure",
@@ -141,6 +141,7 @@ pub const ACCEPTABLE: [&str; 13] = [
     "logs",
     "mesh",
     "metrics",
+    "repeatable",
     "secret-names",
     "service-names",
     "storage-classes",
@@ -155,7 +156,7 @@ pub struct Accept {
     #[schemars(extend("examples" = ACCEPTABLE))]
     pub check: String,
     /// The place: `resources.limits` in the values, or `manifests/<file>.yaml spec.replicas` in an object; what stands below it, too.
-    /// `.` is the whole file.
+    /// `.` is the whole file. For `repeatable`, which judges final objects: `Secret/<name> data.password`.
     #[schemars(length(min = 1))]
     pub path: String,
     /// Why it is meant.
@@ -338,6 +339,15 @@ impl Addon {
     pub(crate) fn answer(&self, check: &str, file: &RepoPath, path: &[Step]) -> Option<usize> {
         let file = file.components().skip(3).collect::<Vec<_>>().join("/");
         self.facts.accept.iter().position(|accept| accept.answers(check, &file, path))
+    }
+
+    /// Returns whether one of its answers is to what a check finds in a final object, named as `<Kind>/<name>`.
+    pub(crate) fn answers_object(&self, check: &str, object: &str, path: &[Step]) -> bool {
+        self.facts.accept.iter().filter(|accept| accept.check == check).any(|accept| {
+            let (of, place) = accept.path.split_once(' ').unwrap_or((&accept.path, "."));
+            let place = place.trim_start();
+            of == object && is_at_or_below(path, if place == "." { "" } else { place })
+        })
     }
 
     /// Returns where a part of a setting was written: by the cluster, or in the default.

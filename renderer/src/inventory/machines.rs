@@ -1,6 +1,7 @@
 //! The machines of clusters, and those outside: facts about them, and the nodes that follow.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::iter::Sum;
 use std::num::{NonZeroU16, NonZeroU32};
 
@@ -93,7 +94,20 @@ pub struct Kubernetes {
     /// The version that machines are set up with, such as `1.36.3`.
     #[schemars(regex(pattern = r"^1\.[1-9][0-9]*\.(0|[1-9][0-9]*)$"), extend("x-hint" = "write all three parts, such as `1.36.3`"))]
     pub version: String,
+    /// What its API server serves beside what is built in and what the fleet's charts define, such as
+    /// `cilium.io/v2/CiliumNetworkPolicy`: charts ask for it when their final objects are rendered.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub api_versions: BTreeSet<ApiVersion>,
 }
+
+/// A version that an API server serves, or a kind in it.
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend(
+    "pattern" = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*(/[A-Z][A-Za-z0-9]*)?$",
+    "x-hint" = "write a version, such as `cilium.io/v2`, or a kind in it, such as `cilium.io/v2/CiliumNetworkPolicy`"
+))]
+pub struct ApiVersion(String);
 
 /// An amount of memory, as Kubernetes writes it: `4Gi`.
 #[derive(Clone, Debug, Display, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

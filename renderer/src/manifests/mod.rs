@@ -7,4 +7,4 @@ mod object;
 
 pub(crate) use immutable::is_immutable;
 pub(crate) use object::items;
-pub use object::{MAX_OBJECTS, MAX_TEXT_BYTES, Object, ObjectName, read};
+pub use object::{MAX_OBJECTS, MAX_TEXT_BYTES, Object, ObjectName, documents, read};

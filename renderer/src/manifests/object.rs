@@ -93,7 +93,8 @@ fn unpacked(list: Value) -> Vec<Value> {
 /// Splits a stream before each line that begins a document, each part with the number of its first line.
 ///
 /// Such a line is one wherever it stands, also below a block scalar, so this needs no reader.
-fn documents(text: &str) -> Vec<(u32, &str)> {
+#[must_use]
+pub fn documents(text: &str) -> Vec<(u32, &str)> {
     let (mut found, mut start, mut first_line) = (Vec::new(), 0, 1);
     let (mut at, mut number) = (0, 1);
     for line in text.split_inclusive('\n') {

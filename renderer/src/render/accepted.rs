@@ -36,6 +36,8 @@ pub(super) fn accepted<'a>(
             match found.remove(&(name.clone(), index)) {
                 Some(clusters) => accepted.push(of(addon, index, accept, clusters)),
                 None if accept.check == "keys" && addon.locked.is_empty() => {}
+                // It is found in final objects, which are not made here.
+                None if accept.check == "repeatable" => {}
                 None => problems.push(stale(addon, index, accept)),
             }
         }

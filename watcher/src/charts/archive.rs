@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use flate2::read::GzDecoder;
-use renderer::charts::Package;
+use renderer::charts::{Metadata, Package};
 use tar::{Archive, Entry, EntryType};
 
 use super::error::ChartError;
@@ -76,6 +76,63 @@ pub(super) fn read_folder(path: &Path) -> Result<Vec<Package>, ChartError> {
     Ok(packages)
 }
 
+/// Finds the charts in a folder as [`read_folder`] does, with where each is.
+pub(super) fn charts_in(path: &Path) -> Result<Vec<(Metadata, PathBuf)>, ChartError> {
+    let is_chart = |path: &Path| path.join("Chart.yaml").is_file();
+    let is_package = |path: &Path| path.extension().is_some_and(|end| end == "tgz") && path.is_file();
+    let places = if is_chart(path) || is_package(path) {
+        vec![path.to_owned()]
+    } else {
+        sorted(path).map_err(ChartError::unreadable(path))?
+    };
+    let mut found = Vec::new();
+    for place in places.into_iter().filter(|place| is_chart(place) || is_package(place)) {
+        let package = if place.is_dir() {
+            read_chart(&place)?
+        } else {
+            Fetched::read(place.display(), &read_file(&place)?)?.package
+        };
+        let metadata = package.metadata();
+        let metadata = metadata.map_err(|error| {
+            ChartError::of_package(place.display(), format_args!("has no metadata: {error}"))
+        })?;
+        found.push((metadata, place));
+    }
+    if found.is_empty() {
+        let message = format!("there is no chart in `{}`", path.display());
+        return Err(ChartError::new(message, "give a folder with a folder or a `.tgz` for each chart"));
+    }
+    Ok(found)
+}
+
+/// Reads all files of a chart's folder, as Helm finds them, in the order of their paths.
+pub(super) fn files_in(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, ChartError> {
+    let (mut found, mut left) = (Vec::new(), MAX_UNPACKED_BYTES);
+    for entry in walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|error| ChartError::unreadable(folder)(error.into()))?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        let read = fs::File::open(entry.path()).and_then(|file| file.take(left + 1).read_to_end(&mut bytes));
+        read.map_err(ChartError::unreadable(entry.path()))?;
+        let size = bytes.len() as u64;
+        left = left.checked_sub(size).filter(|_| found.len() < MAX_ENTRIES).ok_or_else(|| {
+            let reason = format!("has more than {} MiB or {MAX_ENTRIES} files", MAX_UNPACKED_BYTES >> 20);
+            ChartError::of_package(folder.display(), reason)
+        })?;
+        let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        found.push((path.to_string_lossy().into_owned(), bytes));
+    }
+    Ok(found)
+}
+
+/// Reads every file of a package, subcharts in packages of their own included.
+pub(super) fn read_texts(bytes: &[u8], each: &mut dyn FnMut(&str, &[u8])) -> Result<(), String> {
+    let mut reading = Reading { each: Some(each), ..Reading::default() };
+    reading.archive(bytes, "", 0)
+}
+
 /// Reads the bytes of a package on disk.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ChartError> {
     let mut bytes = Vec::new();
@@ -103,9 +160,14 @@ fn read_chart(path: &Path) -> Result<Package, ChartError> {
     Ok(reading.package)
 }
 
+/// Takes a file by its path.
+type Each<'s> = dyn FnMut(&str, &[u8]) + 's;
+
 #[derive(Default)]
-struct Reading {
+struct Reading<'s> {
     package: Package,
+    /// What takes every file, if not only those are wanted that are about values.
+    each: Option<&'s mut Each<'s>>,
     seen: BTreeSet<String>,
     /// How many bytes were unpacked.
     unpacked: Rc<Cell<u64>>,
@@ -130,7 +192,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-impl Reading {
+impl Reading<'_> {
     /// Reads an archive whose chart lies at `below` in the whole.
     fn archive(&mut self, bytes: &[u8], below: &str, depth: usize) -> Result<(), String> {
         if depth >= MAX_DEPTH {
@@ -152,10 +214,11 @@ impl Reading {
                 return Err(format!("has more than {MAX_ENTRIES} files"));
             }
             let Some(path) = inner_path(&entry)?.map(|path| format!("{below}{path}")) else { continue };
-            if !is_wanted(&path) {
+            let is_file = entry.header().entry_type() == EntryType::Regular;
+            if !(is_wanted(&path) || self.each.is_some() && is_file) {
                 continue;
             }
-            if entry.header().entry_type() != EntryType::Regular {
+            if !is_file {
                 return Err(format!("has `{path}` as something else than a file"));
             }
             self.file(&path, &mut entry, depth)?;
@@ -191,7 +254,10 @@ impl Reading {
         match nested_package(path) {
             _ if !self.seen.insert(path.to_owned()) => return Err(format!("has `{path}` twice")),
             Some(folder) => self.archive(&bytes, &folder, depth + 1)?,
-            None => self.package.add(path, bytes),
+            None => match &mut self.each {
+                Some(each) => each(path, &bytes),
+                None => self.package.add(path, bytes),
+            },
         }
         Ok(())
     }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::http::header::{ACCEPT, LOCATION};
-use secrecy::SecretString;
-
+use super::credentials::Credentials;
 use super::error::ChartError;
 use crate::http::{self, Answer, Authorization, HttpError, Timeouts, Url};
+use ::http::header::{ACCEPT, LOCATION};
 
 /// How long to wait for one answer, its body included.
 const TIMEOUTS: Timeouts = Timeouts {
@@ -25,6 +24,8 @@ const MAX_REDIRECTS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct Client {
     max_time: Duration,
+    /// What it may show to a repository that is private.
+    pub(super) credentials: Credentials,
     /// One for each repository, since what it may lead to depends on where it is.
     clients: Arc<Mutex<BTreeMap<String, http::Client>>>,
 }
@@ -42,22 +43,22 @@ pub(super) struct File<'a> {
     pub url: &'a Url,
     /// The media type that is wanted.
     pub accept: &'a str,
-    /// The token to show; another server never sees it.
-    pub token: Option<&'a SecretString>,
+    /// The credential; another server never sees it.
+    pub authorization: Option<&'a Authorization>,
     /// How many bytes are read.
     pub max_bytes: u64,
 }
 
 impl Client {
-    /// Creates a client that goes through the proxy of the environment, if there is one, and trusts what this
-    /// machine trusts.
+    /// Creates a client that goes through the proxy of the environment, if there is one, trusts what this machine
+    /// trusts, and has the credentials that Docker and Helm keep for this user.
     pub(crate) fn new() -> Self {
-        Self::within(MAX_TIME)
+        Self { credentials: Credentials::of_this_user(), ..Self::within(MAX_TIME) }
     }
 
-    /// Creates a client that spends at most `max_time` on each chart.
+    /// Creates a client without credentials that spends at most `max_time` on each chart.
     pub(super) fn within(max_time: Duration) -> Self {
-        Self { max_time, clients: Arc::default() }
+        Self { max_time, credentials: Credentials::default(), clients: Arc::default() }
     }
 
     /// Returns what fetches from the repository at `home`. Its time begins now.
@@ -96,11 +97,10 @@ impl Connection {
     }
 
     fn get_once(&self, url: &Url, file: File<'_>) -> Result<Answer, HttpError> {
-        let token = file.token.filter(|_| url.origin() == file.url.origin());
-        let authorization = token.map(|token| Authorization::Bearer(token.clone()));
+        let authorization = file.authorization.filter(|_| url.origin() == file.url.origin());
         let left = self.end.saturating_duration_since(Instant::now());
         let request = http::Request {
-            authorization: authorization.as_ref(),
+            authorization,
             headers: &[(ACCEPT, file.accept)],
             timeout: Some(left.clamp(Duration::from_millis(1), TIMEOUTS.exchange)),
             ..http::Request::get(url, "", file.max_bytes)

@@ -84,9 +84,27 @@ impl ChartError {
         move |error| Self::without_hint(format!("failed to read `{}`: {error}", path.display()))
     }
 
+    /// A file of the store that could not be written.
+    pub(super) fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        let hint = "charts are kept below `$XDG_CACHE_HOME/fleetwright` or `~/.cache/fleetwright`: name a folder that can be written";
+        move |error| Self::new(format!("failed to write `{}`: {error}", path.display()), hint)
+    }
+
     /// Returns the error of charts whose newer versions are not known, for a reason that the first of them has.
     pub(crate) fn unknown(charts: &[String], reason: Self) -> Self {
         Self { message: format!("newer versions of {} are not known: {reason}", quoted(charts)), ..reason }
+    }
+
+    /// Returns the error of charts that did not come, with the reason of the first.
+    pub(crate) fn absent(failed: Vec<(String, Self)>) -> Self {
+        let charts: Vec<_> = failed.iter().map(|(name, _)| name.clone()).collect();
+        let hint = "give charts of your own by `--charts DIR`, or name a mirror of their repositories in `environments/_fleet.yaml`";
+        let Some((_, reason)) = failed.into_iter().next() else { return Self::new("no chart came", hint) };
+        Self {
+            message: format!("there is no package of {}: {reason}", quoted(&charts)),
+            hint: Some(hint.to_owned()),
+            ..reason
+        }
     }
 
     /// Returns what to do about it, if something is known.

@@ -1,10 +1,11 @@
 //! Where charts come from: repositories over HTTP, OCI registries, packages and folders on disk.
 //!
-//! Only the files of a chart that are about its values are read, out of the stream; nothing is unpacked to disk.
-//! What they mean is the renderer's business, and so is the lock's form.
+//! Only the files of a chart that are about its values are read, out of the stream; nothing is unpacked to disk. Whole
+//! packages are kept for Helm alone (`store`). What the files mean is the renderer's business, and so is the lock's form.
 
 mod archive;
 mod client;
+mod credentials;
 mod error;
 mod lock;
 mod oci;
@@ -12,6 +13,7 @@ mod origin;
 mod repository;
 #[cfg(test)]
 mod scene;
+mod store;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -26,17 +28,30 @@ pub use client::Client;
 pub use error::ChartError;
 pub use lock::{Action, Given, Relocked, Supply, Wanted, relock};
 pub use origin::Origin;
+pub use store::{Store, Stored};
+pub(crate) use verify::hex;
 
 /// Fetches the package of a chart.
 pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Fetched, ChartError> {
+    Fetched::read(&chart.name, &package_of(client, chart, origin)?)
+}
+
+fn package_of(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Vec<u8>, ChartError> {
     let package = if origin.is_registry { oci::package } else { repository::package };
-    Fetched::read(&chart.name, &package(client, origin, chart)?)
+    package(client, origin, chart)
 }
 
 /// Fetches the package at an address.
 pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartError> {
     let address = Url::parse_file(address)?;
-    Fetched::read(&address, &repository::download(&client.at(&address), &address)?)
+    Fetched::read(
+        &address,
+        &repository::download(
+            &client.at(&address),
+            &address,
+            client.credentials.of_repository(&address).as_ref(),
+        )?,
+    )
 }
 
 /// Returns the versions of a chart that are there to be fetched and that are newer than the given one, the

@@ -12,7 +12,7 @@ use super::error::ChartError;
 use super::origin::Origin;
 use super::repository::MAX_VERSIONS;
 use super::verify::check_digest;
-use crate::http::{Answer, HttpError, Url, next_page};
+use crate::http::{Answer, Authorization, HttpError, Url, next_page};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
@@ -52,7 +52,7 @@ pub(super) fn package(client: &Client, registry: &Origin, chart: &ChartId) -> Re
     // A tag can't hold a plus.
     let tag = chart.version.replace('+', "_");
     let url = url_of(registry, chart, &format!("manifests/{tag}"))?;
-    let mut session = Session { connection: client.at(&url), token: None };
+    let mut session = Session::of(client, &url);
     let answer = session.get(&url, MANIFEST, MAX_DOCUMENT_BYTES)?;
     if answer.status == StatusCode::NOT_FOUND {
         return Err(ChartError::not_found(chart, registry));
@@ -83,7 +83,7 @@ pub(super) fn versions(
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
     let first = url_of(registry, chart, "tags/list?n=1000")?;
-    let mut session = Session { connection: client.at(&first), token: None };
+    let mut session = Session::of(client, &first);
     let (mut next, mut versions) = (Some(first), Vec::new());
     for _ in 0..MAX_PAGES {
         let Some(url) = next.filter(|_| versions.len() < MAX_VERSIONS) else { break };
@@ -111,34 +111,68 @@ fn url_of(Origin { url, .. }: &Origin, chart: &ChartId, rest: &str) -> Result<Ur
     Url::parse_file(&format!("{}/v2{}/{}/{rest}", url.origin(), url.path(), chart.name))
 }
 
-/// Requests to a registry that may ask for a token, and gives one to everyone for what is public.
+/// Requests to a registry that may ask for a token, and gives one to everyone for what is public, or for a credential.
 struct Session {
     connection: Connection,
-    token: Option<SecretString>,
+    /// The host of the registry.
+    host: String,
+    /// The credential of this user at the registry.
+    own: Option<Authorization>,
+    /// What is shown with a request.
+    shown: Option<Authorization>,
 }
 
 impl Session {
+    fn of(client: &Client, url: &Url) -> Self {
+        let own = client.credentials.of_registry(url);
+        Self { connection: client.at(url), host: url.host().to_owned(), own, shown: None }
+    }
+
     fn get(&mut self, url: &Url, accept: &str, max_bytes: u64) -> Result<Answer, ChartError> {
-        let send = |token: Option<&SecretString>| {
-            let answer = self.connection.follow(File { url, accept, token, max_bytes });
+        let send = |authorization: Option<&Authorization>| {
+            let answer = self.connection.follow(File { url, accept, authorization, max_bytes });
             answer.map_err(|error| ChartError::of_fetch(url, &error))
         };
-        let answer = send(self.token.as_ref())?;
+        let answer = send(self.shown.as_ref())?;
         let challenge =
             answer.header(&WWW_AUTHENTICATE).filter(|_| answer.status == StatusCode::UNAUTHORIZED);
-        let Some(url) = challenge.and_then(token_url) else { return Ok(answer) };
-        let token = self.token(&url?)?;
-        let answer = send(token.as_ref())?;
-        self.token = token;
+        let shown = match challenge {
+            Some(challenge) if is_basic(challenge) && self.own.is_some() => self.own.clone(),
+            Some(challenge) => match token_url(challenge) {
+                Some(url) => self.token(&url?)?,
+                None => return Ok(answer),
+            },
+            None => return Ok(answer),
+        };
+        let answer = send(shown.as_ref())?;
+        self.shown = shown;
         Ok(answer)
     }
 
-    fn token(&self, url: &Url) -> Result<Option<SecretString>, ChartError> {
-        let file = File { url, accept: "application/json", token: None, max_bytes: MAX_DOCUMENT_BYTES };
+    fn token(&self, url: &Url) -> Result<Option<Authorization>, ChartError> {
+        let authorization = self.own.as_ref().filter(|_| gives_tokens_for(url, &self.host));
+        let file = File { url, accept: "application/json", authorization, max_bytes: MAX_DOCUMENT_BYTES };
         let answer = self.connection.follow(file).map_err(|error| ChartError::of_fetch(url, &error))?;
         let token: Token = document(url, answer, "a token")?;
-        Ok(token.token.or(token.access_token))
+        Ok(token.token.or(token.access_token).map(Authorization::Bearer))
     }
+}
+
+fn is_basic(challenge: &str) -> bool {
+    challenge.split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+}
+
+/// Returns whether the server at an address, which gives tokens, may see the credential of a registry: it is the registry
+/// itself, or is named below the domain that the registry is in, as `auth.docker.io` is for `registry-1.docker.io`.
+fn gives_tokens_for(url: &Url, registry: &str) -> bool {
+    let is_safe = url.origin().starts_with("https://") || url.is_loopback();
+    let domain = registry.split_once('.').map(|(_, domain)| domain).filter(|domain| domain.contains('.'));
+    let is_in = |domain: &str| {
+        let rest = url.host().strip_suffix(domain);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let is_name = registry.chars().any(|c| c.is_ascii_alphabetic());
+    is_safe && (url.host() == registry || (is_name && domain.is_some_and(is_in)))
 }
 
 /// Returns where a registry's request for a token leads: `Bearer realm="…",service="…",scope="…"`.
@@ -163,5 +197,21 @@ mod tests {
         let url = token_url(text).unwrap().unwrap();
         assert_eq!(url.target(""), "https://ghcr.io/token?service=ghcr.io&scope=repository%3Aa%2Fb%3Apull");
         assert!(token_url("Basic realm=\"x\"").is_none());
+    }
+
+    #[test]
+    fn a_credential_goes_to_the_registry_and_to_what_is_in_its_domain() {
+        for (url, registry, may_see) in [
+            ("https://ghcr.io/token", "ghcr.io", true),
+            ("https://auth.docker.io/token", "registry-1.docker.io", true),
+            ("https://gitlab.com/jwt/auth", "registry.gitlab.com", true),
+            ("https://evil.example.com/token", "ghcr.io", false),
+            ("https://evil.io/token", "ghcr.io", false),
+            ("https://notdocker.io/token", "registry-1.docker.io", false),
+            ("https://192.168.64.9/token", "192.168.64.8", false),
+            ("https://1.2.168.64.8/token", "192.168.64.8", false),
+        ] {
+            assert_eq!(gives_tokens_for(&Url::parse_file(url).unwrap(), registry), may_see, "{url}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::client::{Client, Connection, File};
 use super::error::ChartError;
 use super::origin::Origin;
 use super::verify::{check_digest, is_same_version};
-use crate::http::Url;
+use crate::http::{Authorization, Url};
 
 /// The largest index that is read: some hold every version of many years.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
@@ -36,14 +36,17 @@ pub(super) struct Release {
 /// Fetches a chart's package and compares it with the digest in the index.
 pub(super) fn package(client: &Client, repository: &Origin, chart: &ChartId) -> Result<Vec<u8>, ChartError> {
     let connection = client.at(&repository.url);
-    let releases = releases(&connection, &repository.url, &chart.name)?;
+    let own = client.credentials.of_repository(&repository.url);
+    let releases = releases(&connection, &repository.url, &chart.name, own.as_ref())?;
     let not_found = || ChartError::not_found(chart, repository);
     let release = releases
         .iter()
         .find(|release| is_same_version(&release.version, &chart.version))
         .ok_or_else(not_found)?;
     let url = repository.url.below(release.urls.first().ok_or_else(not_found)?)?;
-    let bytes = download(&connection, &url)?;
+    // A package may lie on another server, which is not the one that the credential is for.
+    let own = own.as_ref().filter(|_| url.origin() == repository.url.origin());
+    let bytes = download(&connection, &url, own)?;
     if let Some(announced) = release.digest.as_deref().filter(|digest| !digest.is_empty()) {
         check_digest(&url, &bytes, announced)?;
     }
@@ -56,18 +59,28 @@ pub(super) fn versions(
     repository: &Origin,
     chart: &ChartId,
 ) -> Result<Vec<String>, ChartError> {
-    let releases = releases(&client.at(&repository.url), &repository.url, &chart.name)?;
+    let own = client.credentials.of_repository(&repository.url);
+    let releases = releases(&client.at(&repository.url), &repository.url, &chart.name, own.as_ref())?;
     Ok(releases.into_iter().map(|release| release.version).collect())
 }
 
 /// Fetches a package from its address.
-pub(super) fn download(connection: &Connection, url: &Url) -> Result<Vec<u8>, ChartError> {
-    connection.get(File { url, accept: "*/*", token: None, max_bytes: MAX_PACKAGE_BYTES })
+pub(super) fn download(
+    connection: &Connection,
+    url: &Url,
+    authorization: Option<&Authorization>,
+) -> Result<Vec<u8>, ChartError> {
+    connection.get(File { url, accept: "*/*", authorization, max_bytes: MAX_PACKAGE_BYTES })
 }
 
-fn releases(connection: &Connection, repository: &Url, name: &str) -> Result<Vec<Release>, ChartError> {
+fn releases(
+    connection: &Connection,
+    repository: &Url,
+    name: &str,
+    authorization: Option<&Authorization>,
+) -> Result<Vec<Release>, ChartError> {
     let url = &repository.below("index.yaml")?;
-    let index = connection.get(File { url, accept: "*/*", token: None, max_bytes: MAX_INDEX_BYTES })?;
+    let index = connection.get(File { url, accept: "*/*", authorization, max_bytes: MAX_INDEX_BYTES })?;
     read_index(&*index, name)
         .map_err(|reason| ChartError::of_answer(url, "the index of a chart repository", reason))
 }

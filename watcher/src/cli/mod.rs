@@ -10,6 +10,7 @@ mod deploy;
 mod diff;
 mod explain;
 mod kubeconfig;
+mod manifests;
 mod options;
 mod print;
 mod prune;
@@ -69,6 +70,8 @@ enum Command {
     Check(check::Args),
     /// Show what an edit of templates or facts changes in the rendered files.
     Diff(diff::Args),
+    /// Print the final objects of clusters: charts rendered by Helm, as Argo CD applies them.
+    Manifests(manifests::Args),
     /// Show where a rendered value comes from, or what a fact or a template reaches.
     Explain(explain::Args),
     /// Render into `argocd-apps/` whenever a source file changes.
@@ -185,6 +188,7 @@ impl Cli {
             Command::Render(args) => render::run(global, args),
             Command::Check(args) => check::run(global, args),
             Command::Diff(args) => diff::run(global, args),
+            Command::Manifests(args) => manifests::run(global, args),
             Command::Explain(args) => explain::run(global, args),
             Command::Watch => watch::run(global),
             Command::Run(args) => run::run(global, args),

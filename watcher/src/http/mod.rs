@@ -9,6 +9,7 @@ mod error;
 mod guard;
 mod url;
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,7 @@ impl Default for Timeouts {
 #[derive(Clone, Debug)]
 pub enum Authorization {
     /// A user name with the token as its password, as git servers expect it.
-    Basic(&'static str, SecretString),
+    Basic(Cow<'static, str>, SecretString),
     /// The token itself, as interfaces for programs expect it.
     Bearer(SecretString),
 }

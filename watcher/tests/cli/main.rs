@@ -18,6 +18,7 @@ mod explain;
 mod hostile;
 mod kubeconfig;
 mod large;
+mod manifests;
 mod output;
 mod problems;
 mod profiles;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod global;
+mod helm;
 mod hub;
 mod listen;
 mod profile;
@@ -9,6 +10,7 @@ mod remote;
 
 pub(super) use cluster::{check_cluster, check_hub, client_of, known_cluster, vault_token};
 pub use global::{Format, Global};
+pub(super) use helm::HelmArgs;
 pub(super) use hub::{HubArgs, LONGEST_SILENCE, Target, time};
 pub(super) use listen::Listen;
 pub(super) use profile::ProfileArgs;

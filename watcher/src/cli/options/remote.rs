@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tracing::{info, warn};
 
+use crate::cache;
 use crate::error::CommandError;
 use crate::forge::Home;
 use crate::forge::github::{self, Clock, HostKind, RepositoryPlace};
@@ -162,15 +163,13 @@ fn show_choice(address: &str, place: Option<&RepositoryPlace>, forge: Option<For
 }
 
 fn default_mirror(address: &str) -> Result<PathBuf, CommandError> {
-    let set = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    let cache = cache.ok_or_else(|| {
+    let cache = cache::folder().ok_or_else(|| {
         CommandError::usage(
             "there is no folder for the mirror: neither `XDG_CACHE_HOME` nor `HOME` is set",
             "name one with `--mirror DIR`",
         )
     })?;
-    Ok(mirror_folder(&cache.join("fleetwright"), address))
+    Ok(mirror_folder(&cache, address))
 }
 
 #[cfg(test)]

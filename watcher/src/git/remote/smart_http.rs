@@ -42,7 +42,7 @@ impl HttpRemote {
         service: Service,
     ) -> Result<(HttpConversation, Box<dyn Read>), Fault> {
         let token = self.identity.token(SystemTime::now())?;
-        let authorization = token.map(|token| Authorization::Basic(USER, token));
+        let authorization = token.map(|token| Authorization::Basic(USER.into(), token));
         let conversation = HttpConversation { remote: self.clone(), service, authorization };
         let greeting = conversation.request(&format!("/info/refs?service=git-{}", service.name()), None)?;
         Ok((conversation, greeting))

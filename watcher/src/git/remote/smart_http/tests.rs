@@ -490,7 +490,7 @@ fn the_credential_stands_in_its_header_and_nowhere_else() {
         assert!(!request.target.contains(TOKEN));
     }
     let secret: SecretString = TOKEN.into();
-    let shown = format!("{upstream:?}{:?}", Authorization::Basic(USER, secret));
+    let shown = format!("{upstream:?}{:?}", Authorization::Basic(USER.into(), secret));
     assert!(!shown.contains(TOKEN), "{shown}");
 }
 

@@ -1,0 +1,226 @@
+//! Charts on disk, as Helm needs them: whole packages by their digest, fetched once and verified at each use.
+//!
+//! Several processes may use it at once. A chart that the lock has no digest of is remembered with the one that it
+//! came with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use renderer::charts::{ChartId, Metadata};
+use renderer::deployed::ChartText;
+use renderer::inventory::ChartSources;
+use sha2::{Digest as _, Sha256};
+
+use super::archive::{self, read_file};
+use super::client::Client;
+use super::error::ChartError;
+use super::origin::Origin;
+use super::verify::{digest, hex, is_same_version};
+use crate::cache::write_whole;
+
+/// A chart on disk.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The package, or the chart's folder.
+    pub path: PathBuf,
+    /// What identifies its content: `sha256:…`.
+    pub identity: String,
+    /// What its text says.
+    pub text: ChartText,
+}
+
+/// Where charts are kept.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    client: Client,
+    /// Charts of one's own, which stand in the place of those of their name and version.
+    given: Vec<(Metadata, PathBuf)>,
+}
+
+impl Store {
+    /// Opens the store in a folder, which is made when something is put into it. The charts in the folder `own`, unpacked
+    /// or in packages, are taken in the place of others.
+    pub fn open(folder: PathBuf, own: Option<&Path>) -> Result<Self, ChartError> {
+        let given = own.map(archive::charts_in).transpose()?.unwrap_or_default();
+        Ok(Self { folder, client: Client::new(), given })
+    }
+
+    /// Returns a chart, by the digest that the lock has of it if it has one.
+    pub fn chart(
+        &self,
+        id: &ChartId,
+        locked: Option<&str>,
+        sources: &ChartSources,
+    ) -> Result<Stored, ChartError> {
+        let is_it =
+            |metadata: &Metadata| metadata.name == id.name && is_same_version(&metadata.version, &id.version);
+        if let Some((_, path)) = self.given.iter().find(|(metadata, _)| is_it(metadata)) {
+            return self.own(path);
+        }
+        let note = self.folder.join("versions").join(file_name(id));
+        let remembered = || Some(fs::read_to_string(&note).ok()?.trim().to_owned());
+        let expected = locked.map(str::to_owned).or_else(remembered).filter(|text| is_digest(text));
+        if let Some(stored) = expected.as_ref().and_then(|expected| self.stored(expected)) {
+            return Ok(stored);
+        }
+        let bytes = super::package_of(&self.client, id, &Origin::of(sources, &id.repository)?)?;
+        let found = digest(&bytes);
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(ChartError::of_digest(format!("{} {}", id.name, id.version), &found, &expected));
+        }
+        let text = text_of(&id.name, &bytes)?;
+        let path = self.package(&found);
+        write_whole(&path, &bytes).map_err(ChartError::unwritable(&path))?;
+        if locked.is_none() {
+            write_whole(&note, found.as_bytes()).map_err(ChartError::unwritable(&note))?;
+        }
+        Ok(self.with_text(path, found, text))
+    }
+
+    /// Returns the package with a digest, if it is there and still has it.
+    fn stored(&self, expected: &str) -> Option<Stored> {
+        let path = self.package(expected);
+        let bytes = read_file(&path).ok()?;
+        if digest(&bytes) != expected {
+            return None;
+        }
+        let known = fs::read(self.text_file(expected)).ok();
+        let known = known.and_then(|known| serde_json::from_slice(&known).ok());
+        match known {
+            Some(text) => Some(Stored { path, identity: expected.to_owned(), text }),
+            None => Some(self.with_text(path, expected.to_owned(), text_of(expected, &bytes).ok()?)),
+        }
+    }
+
+    /// Remembers what the text of a chart says, since reading it takes longer than most renderings that are known already.
+    fn with_text(&self, path: PathBuf, identity: String, text: ChartText) -> Stored {
+        let known = serde_json::to_vec(&text).expect("our own types serialise");
+        // It is read again where it cannot be kept.
+        let _ = write_whole(&self.text_file(&identity), &known);
+        Stored { path, identity, text }
+    }
+
+    /// Reads a chart of one's own, which may be another one each time.
+    fn own(&self, path: &Path) -> Result<Stored, ChartError> {
+        if !path.is_dir() {
+            let bytes = read_file(path)?;
+            let identity = digest(&bytes);
+            let stored = self.stored(&identity).map(|stored| stored.text);
+            let text = stored.map_or_else(|| text_of(path.display(), &bytes), Ok)?;
+            return Ok(Stored { path: path.to_owned(), identity, text });
+        }
+        let (mut hasher, mut text) = (Sha256::new(), ChartText::default());
+        for (name, bytes) in archive::files_in(path)? {
+            for part in [name.as_bytes(), &bytes] {
+                hasher.update((part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+            text.read(&name, &String::from_utf8_lossy(&bytes));
+        }
+        let identity = format!("sha256:{}", hex(&hasher.finalize()));
+        Ok(Stored { path: path.to_owned(), identity, text })
+    }
+
+    fn package(&self, digest: &str) -> PathBuf {
+        self.folder.join(format!("{}.tgz", digest.replace(':', "-")))
+    }
+
+    /// The form of what is known of a text is a part of its name: another version of Fleetwright may ask for more.
+    fn text_file(&self, digest: &str) -> PathBuf {
+        self.folder.join("texts-1").join(format!("{}.json", digest.replace(':', "-")))
+    }
+}
+
+/// Reads what the text of a package says, its subcharts included.
+fn text_of(name: impl std::fmt::Display, bytes: &[u8]) -> Result<ChartText, ChartError> {
+    let mut text = ChartText::default();
+    let read =
+        archive::read_texts(bytes, &mut |path, bytes| text.read(path, &String::from_utf8_lossy(bytes)));
+    read.map_err(|reason| ChartError::of_package(name, reason))?;
+    Ok(text)
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+fn file_name(id: &ChartId) -> String {
+    let text = format!("{}\n{}\n{}", id.repository.trim_end_matches('/'), id.name, id.version);
+    digest(text.as_bytes()).replace(':', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::{Reply, Server, demo, id};
+    use super::*;
+
+    /// A repository with one package, and a store that fetches from it.
+    fn scene() -> (Server, tempfile::TempDir, ChartId) {
+        let index = "apiVersion: v1\nentries:\n  demo: [{version: 1.2.3, urls: [demo-1.2.3.tgz]}]\n";
+        let server = Server::of(vec![
+            ("/index.yaml", Reply::ok(index)),
+            ("/demo-1.2.3.tgz", Reply::ok(demo("1.2.3"))),
+        ]);
+        let chart = id(&server.url(""), "1.2.3");
+        (server, tempfile::tempdir().unwrap(), chart)
+    }
+
+    fn store(folder: &tempfile::TempDir) -> Store {
+        Store {
+            folder: folder.path().join("charts"),
+            client: super::super::scene::client(),
+            given: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_chart_is_fetched_once_and_verified_at_each_use() {
+        let (server, folder, chart) = scene();
+        let (sources, expected) = (ChartSources::default(), digest(&demo("1.2.3")));
+        for locked in [None, None, Some(expected.as_str())] {
+            let stored = store(&folder).chart(&chart, locked, &sources).unwrap();
+            assert_eq!((&stored.identity, server.asked().len()), (&expected, 2));
+            assert_eq!(fs::read(&stored.path).unwrap(), demo("1.2.3"));
+        }
+        // What was changed on disk is fetched again.
+        let stored = store(&folder).chart(&chart, None, &sources).unwrap();
+        fs::write(&stored.path, "other").unwrap();
+        let stored = store(&folder).chart(&chart, None, &sources).unwrap();
+        assert_eq!((fs::read(&stored.path).unwrap(), server.asked().len()), (demo("1.2.3"), 4));
+    }
+
+    #[test]
+    fn another_package_than_the_locked_one_is_refused() {
+        let (_server, folder, chart) = scene();
+        let locked = format!("sha256:{}", "0".repeat(64));
+        let error = store(&folder).chart(&chart, Some(&locked), &ChartSources::default()).unwrap_err();
+        assert!(error.to_string().starts_with("`demo 1.2.3` has the digest `sha256:"), "{error}");
+        // Nor is another one than the first, which no lock names.
+        store(&folder).chart(&chart, None, &ChartSources::default()).unwrap();
+        let note = folder.path().join("charts/versions").join(file_name(&chart));
+        fs::write(note, &locked).unwrap();
+        let error = store(&folder).chart(&chart, None, &ChartSources::default()).unwrap_err();
+        assert!(error.to_string().contains("has the digest"), "{error}");
+    }
+
+    #[test]
+    fn a_chart_of_ones_own_takes_the_place_of_another() {
+        let (server, folder, chart) = scene();
+        let own = folder.path().join("own");
+        fs::create_dir_all(own.join("demo/templates")).unwrap();
+        fs::write(own.join("demo/Chart.yaml"), "apiVersion: v2\nname: demo\nversion: 1.2.3\n").unwrap();
+        fs::write(own.join("demo/templates/a.yaml"), "{{ randAlpha 5 }}").unwrap();
+        let open = || Store::open(folder.path().join("charts"), Some(&own)).unwrap();
+        let first = open().chart(&chart, None, &ChartSources::default()).unwrap();
+        assert_eq!((&first.path, first.text.unsteady.len()), (&own.join("demo"), 1));
+        fs::write(own.join("demo/templates/b.yaml"), "a: 1").unwrap();
+        let second = open().chart(&chart, None, &ChartSources::default()).unwrap();
+        assert_ne!(first.identity, second.identity);
+        assert_eq!(server.asked().len(), 0);
+        let empty = Store::open(folder.path().join("charts"), Some(folder.path())).unwrap_err();
+        assert!(empty.to_string().starts_with("there is no chart in `"), "{empty}");
+    }
+}

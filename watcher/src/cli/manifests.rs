@@ -1,0 +1,113 @@
+//! `fleetwright manifests`: the final objects of clusters.
+
+use rayon::prelude::*;
+use renderer::deployed::masked;
+use renderer::manifests::Object;
+use renderer::path::{AddonName, ClusterName};
+use renderer::plural::quoted_up_to;
+use renderer::problem::hint_at_near;
+use renderer::render::Rendered;
+use renderer::yaml;
+use serde_json::{Value, json};
+
+use super::options::{HelmArgs, ProfileArgs};
+use super::{Global, print_json, print_report, print_text};
+use crate::error::CommandError;
+use crate::helm::Parts;
+use crate::output::Exit;
+
+/// How many names a hint has.
+const MAX_NAMED: usize = 10;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only the objects of this cluster.
+    #[arg(long, value_name = "CLUSTER")]
+    cluster: Option<String>,
+    /// Only the objects of this add-on.
+    #[arg(long, value_name = "ADD-ON")]
+    addon: Option<String>,
+    #[command(flatten)]
+    helm: HelmArgs,
+    #[command(flatten)]
+    profile: ProfileArgs,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
+    let making = args.helm.making()?;
+    let top = global.working_tree()?;
+    let rendered = global.render_working_tree(&top, &args.profile)?;
+    args.check(&rendered)?;
+    let wanted = |cluster: &ClusterName, addon: Option<&AddonName>| {
+        args.cluster.as_deref().is_none_or(|name| name == cluster.as_str())
+            && args.addon.as_deref().is_none_or(|name| addon.is_some_and(|addon| addon.as_str() == name))
+    };
+    let progress = global.progress("charts");
+    let parts = making.parts(&rendered, &|it| wanted(&it.cluster, it.addon.as_ref()), &progress)?;
+    drop(progress);
+    let read: Vec<_> = parts.par_iter().map(|parts| parts.objects(&rendered)).collect();
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    for (parts, objects) in parts.iter().zip(read) {
+        match objects {
+            Ok(objects) => found.push((parts, objects)),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(CommandError::Problems { problems: renderer::deployed::merged(problems) });
+    }
+    for (parts, _) in &found {
+        for reason in &parts.unread {
+            print_report(&format!("note: not all objects of `{}` are shown: {reason}", parts.application));
+        }
+    }
+    if global.is_json() {
+        let applications: Vec<_> = found.iter().map(|(parts, objects)| document(parts, objects)).collect();
+        print_json(&json!({ "applications": applications }));
+    } else {
+        // One by one: all of them together may be large.
+        for (parts, objects) in &found {
+            print_text(&stream(parts, objects));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+impl Args {
+    /// Refuses names of what is not there: no objects would look like an answer.
+    fn check(&self, rendered: &Rendered) -> Result<(), CommandError> {
+        let known: Vec<&str> = rendered.clusters.keys().map(ClusterName::as_str).collect();
+        check("cluster", self.cluster.as_deref(), &known)?;
+        let known: Vec<&str> = rendered.catalog.addons.keys().map(AddonName::as_str).collect();
+        check("add-on", self.addon.as_deref(), &known)
+    }
+}
+
+fn check(what: &str, name: Option<&str>, known: &[&str]) -> Result<(), CommandError> {
+    let Some(name) = name.filter(|name| !known.contains(name)) else { return Ok(()) };
+    let names = || quoted_up_to(MAX_NAMED, known.iter().copied());
+    let hint = hint_at_near(name, known.iter().copied(), || format!("there are {}", names()));
+    Err(CommandError::usage(format!("there is no {what} `{}`", name.escape_debug()), hint))
+}
+
+fn document(parts: &Parts, objects: &[Object]) -> Value {
+    let objects: Vec<_> = objects.iter().map(|object| masked(object).to_json()).collect();
+    json!({
+        "cluster": parts.cluster,
+        "addon": parts.addon,
+        "application": parts.application,
+        "objects": objects,
+        "unread": parts.unread,
+    })
+}
+
+fn stream(parts: &Parts, objects: &[Object]) -> String {
+    let head = format!("# {} on {}\n", parts.application, parts.cluster);
+    let mut text = String::new();
+    for object in objects {
+        text.push_str("---\n");
+        text.push_str(&head);
+        yaml::write_to(&mut text, &masked(object));
+    }
+    text
+}

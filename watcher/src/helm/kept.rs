@@ -1,0 +1,244 @@
+//! Renderings on disk: what was rendered once of the same chart, by the same Helm, with the same values, for the same
+//! cluster, is not rendered again.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use renderer::deployed::Call;
+use renderer::manifests::MAX_TEXT_BYTES;
+use sha2::{Digest as _, Sha256};
+
+use crate::cache::write_whole;
+use crate::charts::hex;
+
+/// How many bytes all renderings may have together; the ones that were not used for longest go first.
+const MAX_BYTES: u64 = 2 << 30;
+/// What is left when some have to go, so that it happens seldom.
+const LEFT_BYTES: u64 = MAX_BYTES / 4 * 3;
+/// The form of what is kept; another form is another key.
+const FORM: &str = "1";
+
+/// What a call renders to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// What it renders to.
+    pub first: String,
+    /// What it renders to the second time, if that is something else.
+    pub second: Option<String>,
+}
+
+/// The renderings that are kept.
+#[derive(Debug)]
+pub struct Kept {
+    folder: PathBuf,
+}
+
+/// What identifies a rendering.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(String);
+
+impl Key {
+    /// Returns the key of a call. Its chart is identified by its content, and not by its name.
+    pub fn of(call: &Call, chart: &str, helm: &str, api_versions: &[String]) -> Self {
+        let mut hasher = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hasher.update((bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        for text in [FORM, chart, helm, &call.release, &call.namespace] {
+            add(text.as_bytes());
+        }
+        add(call.kube_version.as_deref().unwrap_or("-").as_bytes());
+        add(&[u8::from(call.skips_crds), u8::from(call.skips_schema), u8::from(call.skips_tests)]);
+        add(&(api_versions.len() as u64).to_le_bytes());
+        for version in api_versions {
+            add(version.as_bytes());
+        }
+        add(&(call.parameters.len() as u64).to_le_bytes());
+        for parameter in &call.parameters {
+            add(parameter.name.as_bytes());
+            add(parameter.value.as_bytes());
+            add(&[u8::from(parameter.is_text)]);
+        }
+        for values in &call.values {
+            add(values);
+        }
+        Self(hex(&hasher.finalize()))
+    }
+}
+
+impl Kept {
+    /// Keeps renderings in a folder, which is made when the first one is.
+    pub const fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Returns a rendering, if it is kept and whole.
+    pub fn get(&self, key: &Key) -> Option<Text> {
+        let path = self.path(key);
+        let bytes = unpacked(&path)?;
+        // Which ones are still used is known by this.
+        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        let (length, texts) = bytes.split_once('\n')?;
+        let (first, second) = texts.split_at_checked(length.parse().ok()?)?;
+        let second = Some(second).filter(|second| !second.is_empty()).map(str::to_owned);
+        Some(Text { first: first.to_owned(), second })
+    }
+
+    /// Keeps a rendering. It is rendered again where it cannot be kept.
+    pub fn put(&self, key: &Key, text: &Text) {
+        let _ = packed(text).and_then(|bytes| write_whole(&self.path(key), &bytes));
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.folder.join(format!("{}.gz", key.0))
+    }
+
+    /// Removes what was not used for longest, if there is too much.
+    pub fn tidy(&self) {
+        self.tidy_to(MAX_BYTES, LEFT_BYTES);
+    }
+
+    fn tidy_to(&self, most: u64, left: u64) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let of = |entry: fs::DirEntry| {
+            let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+            Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+        };
+        let mut files: Vec<_> = entries.flatten().filter_map(of).collect();
+        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+        if total <= most {
+            return;
+        }
+        files.sort();
+        for (_, size, path) in files {
+            if total <= left {
+                return;
+            }
+            // Another process may have removed it.
+            let _ = fs::remove_file(path);
+            total -= size;
+        }
+    }
+}
+
+/// The length of the first text, a line break, and both texts.
+fn packed(text: &Text) -> io::Result<Vec<u8>> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+    writeln!(out, "{}", text.first.len())?;
+    out.write_all(text.first.as_bytes())?;
+    out.write_all(text.second.as_deref().unwrap_or_default().as_bytes())?;
+    out.finish()
+}
+
+fn unpacked(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let most = 2 * MAX_TEXT_BYTES as u64 + 32;
+    GzDecoder::new(File::open(path).ok()?).take(most).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use renderer::charts::ChartId;
+    use renderer::deployed::Parameter;
+
+    use super::*;
+
+    fn call() -> Call {
+        let text = str::to_owned;
+        Call {
+            chart: ChartId {
+                name: text("a"),
+                version: text("1.0.0"),
+                repository: text("https://c.example.com"),
+            },
+            digest: None,
+            release: text("a"),
+            namespace: text("a"),
+            values: vec![b"a: 1\n".as_slice().into()],
+            parameters: Vec::new(),
+            kube_version: Some(text("1.36.3")),
+            api_versions: Vec::new(),
+            skips_crds: false,
+            skips_schema: false,
+            skips_tests: false,
+        }
+    }
+
+    #[test]
+    fn whatever_changes_a_rendering_changes_its_key() {
+        let text = str::to_owned;
+        let key = |call: &Call| Key::of(call, "sha256:0", "v4.1.4", &[text("a/v1")]);
+        let own = key(&call());
+        let parameter = Parameter { name: text("a"), value: text("b"), is_text: false };
+        let mut others = vec![
+            Key::of(&call(), "sha256:1", "v4.1.4", &[text("a/v1")]),
+            Key::of(&call(), "sha256:0", "v4.1.5", &[text("a/v1")]),
+            Key::of(&call(), "sha256:0", "v4.1.4", &[]),
+            key(&Call { release: text("b"), ..call() }),
+            key(&Call { namespace: text("b"), ..call() }),
+            key(&Call { values: vec![b"a: 2\n".as_slice().into()], ..call() }),
+            key(&Call { values: vec![b"a: ".as_slice().into(), b"1\n".as_slice().into()], ..call() }),
+            key(&Call { parameters: vec![parameter.clone()], ..call() }),
+            key(&Call { parameters: vec![Parameter { is_text: true, ..parameter }], ..call() }),
+            key(&Call { kube_version: Some(text("1.36.4")), ..call() }),
+            key(&Call { kube_version: None, ..call() }),
+            key(&Call { skips_crds: true, ..call() }),
+            key(&Call { skips_schema: true, ..call() }),
+            key(&Call { skips_tests: true, ..call() }),
+            own.clone(),
+        ];
+        others.sort();
+        others.dedup();
+        assert_eq!(others.len(), 15);
+        // Where a chart comes from makes no difference, and it is given by its content.
+        assert_eq!(key(&Call { digest: Some(text("sha256:2")), ..call() }), own);
+    }
+
+    #[test]
+    fn what_is_kept_is_found_until_it_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::in_folder(folder.path().join("x"));
+        let key = Key::of(&call(), "sha256:0", "v4.1.4", &[]);
+        assert_eq!(kept.get(&key), None);
+        for second in [None, Some("a: 3\n".to_owned())] {
+            let text = Text { first: "a: 1\n---\nb: 2\n".to_owned(), second };
+            kept.put(&key, &text);
+            assert_eq!(kept.get(&key), Some(text));
+        }
+        let bytes = fs::read(kept.path(&key)).unwrap();
+        fs::write(kept.path(&key), &bytes[..bytes.len() - 9]).unwrap();
+        assert_eq!(kept.get(&key), None, "half a file is none");
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::in_folder(folder.path().to_owned());
+        for (name, age) in [("old", 3), ("new", 1), ("older", 5)] {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_len(10).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 - age)).unwrap();
+        }
+        let left = || {
+            let mut names: Vec<_> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|it| it.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        kept.tidy_to(30, 15);
+        assert_eq!(left(), ["new", "old", "older"]);
+        kept.tidy_to(29, 15);
+        assert_eq!(left(), ["new"]);
+    }
+}

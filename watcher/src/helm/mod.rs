@@ -1,0 +1,13 @@
+//! Final objects: each chart rendered by Helm as Argo CD's repository server renders it, beside the documents of the
+//! repository.
+//!
+//! What is rendered, and how, stands in the rendered Applications (`renderer::deployed`).
+
+mod error;
+mod fleet;
+mod kept;
+mod program;
+
+pub use error::HelmError;
+pub use fleet::{Changed, Making, Parts};
+pub use program::Helm;

@@ -1,0 +1,286 @@
+//! `manifests` and `diff --manifests`: final objects by Helm, a stand-in of it or the real one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::repo::{Repo, Told};
+
+/// A hub and a spoke, each with a chart, documents beside it, and an add-on of documents alone.
+const FLEET: &[(&str, &str)] = &[
+    ("environments/_fleet.yaml", "repository: {url: 'https://git.example.com/fleet.git', branch: main}\n"),
+    ("environments/_defaults.yaml", "kubernetes: {version: 1.36.3, apiVersions: [cilium.io/v2]}\n"),
+    ("environments/hub.yaml", "role: control\nnetworks: {pods: 10.1.0.0/16, services: 10.2.0.0/16}\n"),
+    (
+        "environments/spoke.yaml",
+        "role: app\nhub: hub\nnetworks: {pods: 10.3.0.0/16, services: 10.4.0.0/16}\n",
+    ),
+    (
+        "templates/addons/web/addon.yaml",
+        "chart: {repository: 'https://charts.example.com', name: web, version: 1.2.3}\nnamespace: web\nrelease: front\n\
+         outside: {secrets: [front]}\n",
+    ),
+    ("templates/addons/web/values.yaml.hbs", "replicas: 2\n"),
+    (
+        "templates/addons/web/manifests/settings.yaml.hbs",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {role: {{cluster.role}}}\n",
+    ),
+    ("templates/addons/notes/addon.yaml", "namespace: notes\n"),
+    (
+        "templates/addons/notes/manifests/kind.yaml.hbs",
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: notes.example.com}\n\
+         spec:\n  group: example.com\n  scope: Cluster\n  names: {kind: Note, plural: notes}\n  \
+         versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]\n",
+    ),
+    (
+        "templates/cluster/applicationset.yaml.hbs",
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: {{cluster.name}}, namespace: argocd}\nspec:\n  \
+         goTemplate: true\n  generators:\n    - list:\n        elements:\n          {{#each addons}}\n          \
+         - name: {{name}}\n            release: {{release}}\n            namespace: {{namespace}}\n            \
+         repository: \"{{#if chart}}{{chart.repository}}{{else}}{{@root.fleet.repository.url}}{{/if}}\"\n            \
+         chart: \"{{#if chart}}{{chart.name}}{{/if}}\"\n            version: \"{{#if chart}}{{chart.version}}{{else}}main{{/if}}\"\n            \
+         manifests: \"{{#if manifests}}argocd-apps/{{../cluster.name}}/{{name}}/manifests{{/if}}\"\n          {{/each}}\n  \
+         template:\n    metadata: {name: \"{{cluster.name}}-\\{{ .name }}\"}\n    spec:\n      project: default\n      \
+         destination:\n        name: {{#if (eq cluster.name hub.name)}}in-cluster{{else}}{{cluster.name}}{{/if}}\n        \
+         namespace: \"\\{{ .namespace }}\"\n      sources:\n        - repoURL: \"\\{{ .repository }}\"\n          \
+         chart: \"\\{{ .chart }}\"\n          targetRevision: \"\\{{ .version }}\"\n          helm:\n            \
+         releaseName: \"\\{{ .release }}\"\n            \
+         valueFiles: [\"$values/argocd-apps/{{cluster.name}}/\\{{ .name }}/values.yaml\"]\n        \
+         - {repoURL: '{{fleet.repository.url}}', targetRevision: main, ref: values, path: \"\\{{ .manifests }}\"}\n",
+    ),
+];
+
+/// A program that renders how it was called.
+const STAND_IN: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+echo x >>COUNT
+shift 2
+words=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --values) values=$(cat "$2"); shift ;;
+        *) words="$words $1" ;;
+    esac
+    shift
+done
+printf '%s\n' '---' 'apiVersion: v1' 'kind: ConfigMap' 'metadata: {name: called}' "data: {words: '$words', values: '$values'}"
+"#;
+
+/// A repository with the fleet, a chart in a folder, and a program in the place of Helm.
+struct Scene {
+    repo: Repo,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { repo: Repo::empty() };
+        for (path, text) in FLEET {
+            scene.repo.write(path, text);
+        }
+        scene.chart("1.2.3", "templates/web.yaml", "kind: Service\n");
+        scene.helm(STAND_IN);
+        let told = scene.repo.run(&["render"]);
+        assert_eq!(told.code, 0, "{told}");
+        scene.repo.write(".gitignore", "outside/\n");
+        scene.repo.commit("Describe the fleet");
+        scene
+    }
+
+    fn outside(&self, path: &str) -> PathBuf {
+        self.repo.path("outside").join(path)
+    }
+
+    fn chart(&self, version: &str, path: &str, text: &str) {
+        self.repo.write(
+            "outside/charts/web/Chart.yaml",
+            format!("apiVersion: v2\nname: web\nversion: {version}\n"),
+        );
+        self.repo.write(&format!("outside/charts/web/{path}"), text);
+    }
+
+    fn helm(&self, script: &str) {
+        let script = script.replace("COUNT", self.outside("count").to_str().unwrap());
+        self.repo.write("outside/helm", script);
+        fs::set_permissions(self.outside("helm"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Told {
+        let (helm, charts) = (self.outside("helm"), self.outside("charts"));
+        self.run_with(helm.to_str().unwrap(), charts.to_str().unwrap(), arguments)
+    }
+
+    fn run_with(&self, helm: &str, charts: &str, arguments: &[&str]) -> Told {
+        let own = ["--helm", helm, "--charts", charts];
+        let mut command = self.repo.command(&[arguments, &own].concat());
+        command.env("XDG_CACHE_HOME", self.outside("cache"));
+        self.repo.told(command.output().unwrap())
+    }
+
+    fn calls(&self) -> usize {
+        fs::read_to_string(self.outside("count")).map_or(0, |text| text.lines().count())
+    }
+}
+
+#[test]
+fn helm_is_called_with_what_the_applications_say() {
+    let scene = Scene::new();
+    scene.chart("1.2.3", "templates/web.yaml", "{{ .Capabilities.APIVersions }}\n");
+    let told = scene.run(&["manifests", "--cluster", "spoke", "--format", "json"]);
+    assert_eq!(told.code, 0, "{told}");
+    let json = told.json();
+    let shown = json["applications"].as_array().unwrap().iter().map(|one| {
+        let text = |pointer: &str| one.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let objects = one["objects"].as_array().unwrap().iter().map(|object| {
+            let text =
+                |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
+            format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+        });
+        let objects = objects.collect::<Vec<_>>().join(", ");
+        format!("{} {} {}: {objects}", text("/cluster"), text("/addon"), text("/application"))
+    });
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            "spoke notes spoke-notes: CustomResourceDefinition -/notes.example.com",
+            "spoke web spoke-web: ConfigMap web/called, ConfigMap web/settings",
+        ]
+    );
+    let called = &json["applications"][1]["objects"][0]["data"];
+    assert_eq!(
+        called["words"],
+        " --name-template front --namespace web --kube-version 1.36.3 \
+         --api-versions apiregistration.k8s.io/v1 --api-versions apiregistration.k8s.io/v1/APIService \
+         --api-versions cilium.io/v2 --api-versions example.com/v1 --api-versions example.com/v1/Note --include-crds"
+    );
+    assert!(called["values"].as_str().unwrap().ends_with("replicas: 2"), "{called}");
+}
+
+#[test]
+fn what_was_rendered_once_is_not_rendered_again() {
+    let scene = Scene::new();
+    let first = scene.run(&["manifests"]);
+    assert_eq!((first.code, scene.calls()), (0, 1), "{first}");
+    assert_eq!(scene.run(&["manifests"]).out, first.out);
+    assert_eq!(scene.calls(), 1);
+    scene.repo.edit(
+        "templates/addons/web/values.yaml.hbs",
+        "2",
+        "{{#if (eq cluster.role \"app\")}}3{{else}}2{{/if}}",
+    );
+    assert_eq!(scene.run(&["manifests"]).code, 0);
+    assert_eq!(scene.calls(), 2, "only the spoke has other values");
+    scene.chart("1.2.3", "templates/web.yaml", "kind: Service # another\n");
+    assert_eq!(scene.run(&["manifests"]).code, 0);
+    assert_eq!(scene.calls(), 4, "the chart is another one");
+}
+
+#[test]
+fn without_a_usable_helm_it_is_said_what_to_do() {
+    let scene = Scene::new();
+    let charts = scene.outside("charts");
+    let charts = charts.to_str().unwrap();
+    let refused = |told: Told, message: &str, hint: &str| {
+        assert!(told.err.contains(message) && told.err.contains(hint) && told.out.is_empty(), "{told}");
+        assert_eq!(told.code, 2, "{told}");
+    };
+    let install = "  hint: install Helm 3.18 or newer, or name it with `--helm PATH`";
+    let told = scene.run_with("outside/none", charts, &["manifests"]);
+    refused(told, "error: `outside/none` is not a program", install);
+    scene.helm("#!/bin/sh\nprintf v3.12.0\n");
+    refused(scene.run(&["manifests"]), "is Helm v3.12.0, which is too old", install);
+    scene.helm(STAND_IN);
+    let told = scene.run(&["manifests", "--cluster", "spok"]);
+    refused(told, "error: there is no cluster `spok`", "  hint: did you mean `spoke`?");
+    let told = scene.run(&["manifests", "--addon", "xyz"]);
+    refused(told, "error: there is no add-on `xyz`", "  hint: there are `notes`, `web`");
+}
+
+#[test]
+fn what_helm_refuses_is_a_problem_of_the_addon() {
+    let scene = Scene::new();
+    scene.helm("#!/bin/sh\n[ $1 = version ] && printf v4.0.0 && exit\necho 'Error: values do not meet the schema: '$PWD >&2\necho '- replicas: \u{1b}[2J' >&2\nexit 1\n");
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+    let place = "templates/addons/web/addon.yaml:1:";
+    let message = "Helm renders no objects of `web` (web 1.2.3): values do not meet the schema:";
+    assert!(told.err.contains(place) && told.err.contains(message) && !told.err.contains('\u{1b}'), "{told}");
+    assert_eq!(told.err.matches(message).count(), 1, "{told}");
+    scene.helm("#!/bin/sh\n[ $1 = version ] && printf v4.0.1 && exit\necho 'a: ['\n");
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+    assert!(told.err.contains("Helm renders something else than objects for `hub-web`"), "{told}");
+}
+
+#[test]
+fn what_differs_each_time_is_a_problem_until_it_is_accepted() {
+    let scene = Scene::new();
+    scene.chart("1.2.3", "templates/secret.yaml", "a: 1\npassword: {{ randAlphaNum 16 }}\n");
+    scene.helm(
+        "#!/bin/sh\n[ $1 = version ] && printf v4.0.0 && exit\nprintf '%s\\n' 'apiVersion: v1' 'kind: Secret' 'metadata: {name: front}' \"data: {password: \"$$\", user: bWU=}\"\n",
+    );
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+    let message = "each rendering gives another Secret front of `web`: `data.password` differs, by `randAlphaNum` at templates/secret.yaml:2 of the chart";
+    assert!(told.err.contains(message), "{told}");
+    assert!(
+        told.err.contains("accept: [{check: repeatable, path: \"Secret/front data.password\", reason: …}]"),
+        "{told}"
+    );
+    scene.repo.write(
+        "templates/addons/web/addon.yaml",
+        format!(
+            "{}accept: [{{check: repeatable, path: Secret/front data.password, reason: for a test}}]\n",
+            FLEET[4].1
+        ),
+    );
+    let told = scene.run(&["manifests", "--addon", "web", "--cluster", "hub"]);
+    assert_eq!(told.code, 0, "{told}");
+    assert!(told.out.contains("kind: Secret") && !told.out.contains("bWU="), "{told}");
+}
+
+#[test]
+fn a_chart_that_does_not_come_is_named() {
+    let scene = Scene::new();
+    scene.chart("9.9.9", "templates/web.yaml", "");
+    scene.repo.edit("templates/addons/web/addon.yaml", "https://charts.example.com", "https://127.0.0.1:9");
+    let told = scene.run(&["manifests"]);
+    assert_eq!(told.code, 1, "{told}");
+    assert!(
+        told.err.contains("error: there is no package of `web 1.2.3`: failed to fetch `https://127.0.0.1:9/"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_real_helm_renders_a_real_chart() {
+    let Ok(helm) = testkit::real::Helm::find() else {
+        println!("left out: there is no Helm here: `testkit/real/fetch helm`");
+        return;
+    };
+    let scene = Scene::new();
+    scene.chart(
+        "1.2.3",
+        "templates/web.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: {{ .Release.Name }}}\nspec:\n  replicas: {{ .Values.replicas }}\n  \
+         kube: {{ .Capabilities.KubeVersion.Version }}\n  has: {{ .Capabilities.APIVersions.Has \"example.com/v1/Note\" }}\n  \
+         own: {{ .Capabilities.APIVersions.Has \"cilium.io/v2\" }}\n  env: {{ env \"HOME\" | quote }}\n",
+    );
+    let program = helm.folder().join("helm");
+    let run = |arguments: &[&str]| {
+        scene.run_with(program.to_str().unwrap(), scene.outside("charts").to_str().unwrap(), arguments)
+    };
+    // Helm has no function that reads the environment.
+    let told = run(&["manifests", "--addon", "web", "--cluster", "hub"]);
+    assert_eq!(told.code, 4, "{told}");
+    assert!(told.err.contains("function \"env\" not defined"), "{told}");
+    let chart = fs::read_to_string(scene.outside("charts/web/templates/web.yaml")).unwrap();
+    scene.chart("1.2.3", "templates/web.yaml", chart.split("  env:").next().unwrap());
+    let told = run(&["manifests", "--addon", "web", "--cluster", "hub", "--format", "json"]);
+    assert_eq!(told.code, 0, "{told}");
+    let json = told.json();
+    let object = &json["applications"][0]["objects"][0];
+    let spec = json!({"replicas": 2, "kube": "v1.36.3", "has": true, "own": true});
+    assert_eq!((&object["metadata"]["name"], &object["spec"]), (&json!("front"), &spec), "{told}");
+}
