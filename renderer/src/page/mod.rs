@@ -3,6 +3,8 @@
 //! A Content-Security-Policy in the page itself allows this style and this script by their hashes and nothing else, so
 //! that a value that became markup would still load and run nothing. Knows nothing of what a page is about.
 
+mod fleet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -11,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::templates::write_page;
 
 pub(crate) use crate::templates::escaped;
+pub use fleet::{Fleet, Pull, Run, Shape, fleet};
 
 const PAGE: &str = include_str!("page.hbs");
 const STYLE: &str = include_str!("style.css");

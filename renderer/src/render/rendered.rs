@@ -10,10 +10,11 @@ use crate::catalog::Catalog;
 use crate::charts::LOCK;
 use crate::checks::{DocumentNames, Footprint, Spot};
 use crate::inventory::Inventory;
+use crate::page::Shape;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::plural::counted;
 use crate::problem::Place;
-use crate::provenance::ClusterScope;
+use crate::provenance::{ClusterScope, PlacedAddon};
 use crate::root::Root;
 use crate::visible::visible;
 
@@ -156,6 +157,30 @@ impl Rendered {
     pub fn scope(&self, cluster: &ClusterName) -> ClusterScope<'_> {
         let sources = Sources::new(&self.inventory, &self.catalog);
         sources.scope(&self.inventory.clusters[cluster]).expect("a rendered cluster has a valid scope")
+    }
+
+    /// Returns the clusters by group, role and add-ons with their versions: equal ones are one shape.
+    #[must_use]
+    pub fn shapes(&self) -> Vec<Shape> {
+        let sources = Sources::new(&self.inventory, &self.catalog);
+        let order = self.inventory.fleet.facts.groups.names();
+        let mut shapes: BTreeMap<_, Vec<ClusterName>> = BTreeMap::new();
+        for (name, cluster) in &self.inventory.clusters {
+            let (Ok(scope), Some(group)) = (sources.scope(cluster), self.inventory.group_of(name)) else {
+                continue;
+            };
+            let version = |placed: &PlacedAddon<'_>| {
+                let version = placed.chart.as_ref().map(|chart| chart.version.clone());
+                (placed.addon.name.to_string(), version.unwrap_or_default())
+            };
+            let mut addons: Vec<_> = scope.addons.iter().map(version).collect();
+            addons.sort_unstable();
+            let at = order.iter().position(|known| known == group).unwrap_or(order.len());
+            let key = ((at, group.to_string()), cluster.facts.role.as_str().to_owned(), addons);
+            shapes.entry(key).or_default().push(name.clone());
+        }
+        let shape = |((group, role, addons), clusters)| Shape { group, role, addons, clusters };
+        shapes.into_iter().map(shape).collect()
     }
 }
 

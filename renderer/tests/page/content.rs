@@ -100,9 +100,11 @@ fn the_policy_names_the_very_style_and_script_of_the_page() {
 
 #[test]
 fn no_template_inserts_a_value_unescaped() {
-    for template in
-        [include_str!("../../src/page/page.hbs"), include_str!("../../src/plan/show/html/review.hbs")]
-    {
+    for template in [
+        include_str!("../../src/page/page.hbs"),
+        include_str!("../../src/page/fleet.hbs"),
+        include_str!("../../src/plan/show/html/review.hbs"),
+    ] {
         assert!(!template.contains("{{{") && !template.contains("{{&"));
     }
     for part in [include_str!("../../src/page/style.css"), include_str!("../../src/page/script.js")] {

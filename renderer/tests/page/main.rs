@@ -12,14 +12,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fleetwright_renderer::plan::Plan;
-use fleetwright_renderer::plan::html::sources::Sources;
-use fleetwright_renderer::plan::html::{About, review};
+use fleetwright_renderer::plan::html::{About, Sources, review};
 use fleetwright_renderer::visible::visible_lines;
 use serde_json::{Value, json};
 use testkit::browser::{Browser, axe, chromium};
 use testkit::hostile::text::{HIDDEN, HTML, MARKUP};
 
-use plans::{bumped, hostile, unlike};
+use plans::{bumped, fleet_of, hostile, unlike};
 
 const MAX_BYTES: usize = 5_000_000;
 const PHONE: (u32, u32) = (390, 844);
@@ -294,4 +293,24 @@ fn without_its_script_and_on_paper_everything_is_read() {
     browser.call("Emulation.setEmulatedMedia", &json!({ "media": "print" })).unwrap();
     browser.picture(&picture("paper.png"), true).unwrap();
     assert_eq!(browser.evaluate(seen).unwrap(), 2);
+}
+
+#[test]
+#[ignore = "needs Chromium: .ci/run page"]
+fn the_page_of_a_fleet_is_read_and_searched_by_everyone_and_is_as_inert() {
+    let html = fleet_of(1_000);
+    for (size, scheme) in [(PHONE, "dark"), (DESKTOP, "light")] {
+        let mut page = Opened::new(&html, size, scheme);
+        assert_eq!(page.leaks(), Vec::<String>::new());
+        assert_eq!(page.ask("typeof window.hit"), "undefined");
+        assert_eq!(page.ask("document.querySelectorAll('script').length"), 1);
+        assert_eq!(page.filter("text", "web 9").1, "1 of 4 shown");
+        assert_eq!(page.filter("cluster", "eu-0999").1, "1 of 4 shown");
+        page.filter("cluster", "");
+        page.filter("text", "");
+        page.browser.picture(&picture(&format!("fleet-{}.png", size.0)), true).unwrap();
+        let overflow = page.ask("document.scrollingElement.scrollWidth - innerWidth");
+        assert!(overflow.as_i64().unwrap() <= 0, "the page is {overflow} wider than the screen");
+        assert_eq!(page.violations(), Vec::<String>::new(), "{size:?} {scheme}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use fleetwright_renderer::page::{Fleet, Pull, Run, Shape, fleet};
 use fleetwright_renderer::path::{AddonName, ClusterName, RepoPath};
 use fleetwright_renderer::plan::{Facts, FileChange, Plan, Published, plan};
 use fleetwright_renderer::yaml::{Value, write};
@@ -97,4 +98,32 @@ pub fn unlike(clusters: usize) -> Plan {
         })
         .collect();
     planned(&changes)
+}
+
+/// The page of a fleet of two groups, whose pull requests and problems say whatever is hostile.
+pub fn fleet_of(clusters: usize) -> String {
+    let addons =
+        |version: &str| vec![("dns".to_owned(), "1.2.3".to_owned()), ("web".to_owned(), version.to_owned())];
+    let shape = |group: (usize, &str), role: &str, version, numbers: std::ops::Range<usize>| Shape {
+        group: (group.0, group.1.to_owned()),
+        role: role.to_owned(),
+        addons: addons(version),
+        clusters: numbers.map(name).collect(),
+    };
+    let shapes =
+        [shape((0, "control"), "control", "8.4.1", 0..1), shape((1, "app"), "app", "9.0.0", 1..clusters)];
+    let pull = |(number, text): (u64, &&str)| Pull {
+        number,
+        branch: (*text).to_owned(),
+        title: (*text).to_owned(),
+        has_page: number % 2 == 0,
+    };
+    let run = Run { ended: HTML[0].to_owned(), took: "1.2 s".to_owned(), outcome: HTML[4].to_owned() };
+    let about = Fleet {
+        lines: vec!["Base branch main".to_owned(), "Nothing waits.".to_owned()],
+        problems: HTML.map(str::to_owned).into(),
+        pulls: (1..).zip(&HTML).map(pull).collect(),
+        runs: vec![run],
+    };
+    fleet(&about, &shapes)
 }

@@ -71,6 +71,7 @@ impl Demo {
             budget: Budget::default(),
             allow_deletions: None,
             merge_reviewed: false,
+            makes_pages: false,
             worker: worker_settings()?,
         };
         Ok(Self { repository, pipeline: Pipeline::new(upstream, Home::Local, settings), scene: 0 })

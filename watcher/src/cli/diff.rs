@@ -1,7 +1,6 @@
 //! `fleetwright diff`: what an edit of templates or facts changes in the rendered files.
 
-use renderer::plan::html::sources::Sources;
-use renderer::plan::html::{self, About};
+use renderer::plan::html::{self, About, Sources};
 use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
 use renderer::render::{Rendered, Renderer};
 use serde::Serialize;
@@ -13,9 +12,6 @@ use crate::git::{BlobCache, Repository};
 use crate::output::Exit;
 use crate::run::changes;
 use crate::working_tree::read_working_tree;
-
-/// In how many files a page looks for the lines to edit: each costs some renderings of it.
-const MAX_SOURCE_FILES: usize = 40;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -68,7 +64,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let facts = Facts::between(&base.inventory, &head.inventory);
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
     if global.format == Format::Html {
-        let sources = Sources::find(&plan, &base, &head, MAX_SOURCE_FILES);
+        let sources = Sources::find(&plan, &base, &head);
         let head_name = head_name.as_deref().unwrap_or("the working tree");
         let lines = vec![format!("From {base_name} to {head_name}")];
         let title = "What changes".to_owned();

@@ -38,6 +38,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         budget: Budget::default(),
         allow_deletions: None,
         merge_reviewed: false,
+        makes_pages: false,
         worker: worker_settings()?,
     };
     let (global, target) = (global.clone(), args.target.clone().unwrap_or(Target::Newest));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use renderer::plan::Budget;
 use tracing::info;
 
-use super::options::{ForgeName, Listen, RemoteArgs};
+use super::options::{ForgeName, Listen, PagesArgs, RemoteArgs};
 use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_text};
 use crate::argocd::Application;
@@ -53,6 +53,8 @@ pub(super) struct Args {
     lease_seconds: u32,
     #[command(flatten)]
     listen: Listen,
+    #[command(flatten)]
+    pages: PagesArgs,
 }
 
 impl Args {
@@ -85,6 +87,7 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
         budget: Budget::default(),
         allow_deletions: args.allow_deletions.clone(),
         merge_reviewed: args.merge_reviewed,
+        makes_pages: args.pages.is_wanted(),
         worker: worker_settings()?,
     };
     Ok(Pipeline::new(upstream, home, settings))
@@ -116,6 +119,7 @@ async fn serve(args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, Com
     let repository = args.upstream.repository_name();
     let listening =
         args.listen.start(service.monitor(), repository, service.events(), service.refresh(), cancel).await?;
+    let showing = args.pages.start(&service, cancel).await?;
     let tenure = match &args.lease {
         None => {
             service.monitor().set_leader();
@@ -142,7 +146,7 @@ async fn serve(args: &Args, runner: Runner, cancel: &Cancel) -> Result<Exit, Com
         return Err(ClusterError::lost_lease().into());
     }
     served?;
-    if let Some((server, _)) = listening {
+    for server in listening.map(|(server, _)| server).into_iter().chain(showing) {
         // It panics on nothing that anyone sends, and a panic would have been shown.
         let _ = server.await;
     }

@@ -148,6 +148,24 @@ impl Monitor {
         self.state().follows_since = None;
     }
 
+    /// Returns what a person wants to know of the service at this moment, in lines.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let (now, state) = (Instant::now(), self.state());
+        let since = |since: Option<Instant>, text: &str| {
+            since.map(|since| format!("{text} {} s", now.saturating_duration_since(since).as_secs()))
+        };
+        let lines = [
+            state.follows_since.map(|_| "Another replica works; this one waits to take over.".to_owned()),
+            since(state.running_since, "A run is under way since"),
+            since(state.unanswered_since, "An event waits since"),
+            since(state.blind_since, "Looks for changes fail since"),
+            state.base_fault.clone(),
+        ];
+        let lines: Vec<String> = lines.into_iter().flatten().collect();
+        if lines.is_empty() { vec!["Nothing waits.".to_owned()] } else { lines }
+    }
+
     /// Returns whether the process does anything at all.
     pub(super) fn liveness(&self, now: Instant) -> (StatusCode, &'static str) {
         if self.state().is_dead(now) {

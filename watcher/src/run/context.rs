@@ -32,6 +32,8 @@ pub struct Settings {
     pub allow_deletions: Option<String>,
     /// Whether a pull request of ours is merged whose change was read before, once nothing is in its way.
     pub merge_reviewed: bool,
+    /// Whether pages for browsers are made of reviews and of the fleet.
+    pub makes_pages: bool,
     /// What renders, and within which limits.
     pub worker: WorkerSettings,
 }

@@ -28,6 +28,6 @@ pub use gate::{ORDER, PAUSE_LABEL, fleet_at, is_paused, merged_first};
 pub use head::Head;
 pub use pipeline::{BaseRendering, Pipeline};
 pub use report::{GroupReport, Published, RunReport, Why};
-pub use review::{ACCEPT_LABEL, RENDER_LABEL};
+pub use review::{ACCEPT_LABEL, ProposedPage, RENDER_LABEL};
 pub use rollback::{RollbackReport, RolledBack, Target, rollback};
 pub use worker::{Limits, Purpose, WorkerDeath, WorkerSettings, leave_no_core, work};

@@ -1,10 +1,13 @@
 //! The pipeline of one repository: it makes runs, and remembers between them what has not changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use renderer::inventory::Groups;
+use renderer::page::Shape;
 use renderer::path::{ClusterName, GroupName};
 use renderer::plan::{Facts, Published as Files, plan};
+use renderer::plural::counted;
 use renderer::render::Progress;
 use tracing::{Span, debug_span, field, info};
 
@@ -18,7 +21,7 @@ use super::heads::Heads;
 use super::planner::Planner;
 use super::publish::{Known, publish};
 use super::report::{GroupReport, Published, RunReport, Why};
-use super::review::{ACCEPT_LABEL, RENDER_LABEL, Reviewer, Reviews};
+use super::review::{ACCEPT_LABEL, ProposedPage, RENDER_LABEL, Reviewer, Reviews};
 use super::reviewed;
 use super::waves::{self, Seen, Waves};
 use super::worker::{Purpose, WorkerDeath};
@@ -31,6 +34,9 @@ use crate::live::FollowedHubs;
 const BRANCHES: &str = "refs/heads/";
 /// The labels that verdicts depend on.
 const LABELS: [&str; 3] = [RENDER_LABEL, ACCEPT_LABEL, PAUSE_LABEL];
+
+/// How many problems of the base branch browsers are shown.
+const MAX_PROBLEMS: usize = 200;
 
 type Refs = BTreeMap<String, Revision>;
 
@@ -59,6 +65,10 @@ struct Memory {
     reviews: Reviews,
     waves: Waves,
     base: Option<BaseRendering>,
+    /// What keeps the base branch from being rendered, for browsers.
+    problems: Vec<String>,
+    /// What runs where, and the revision that says so, for browsers.
+    shapes: Option<(Revision, Arc<[Shape]>)>,
 }
 
 /// What became of rendering the base branch.
@@ -99,6 +109,8 @@ impl Pipeline {
             reviews: Reviews::default(),
             waves: Waves::default(),
             base: None,
+            problems: Vec::new(),
+            shapes: None,
         };
         Self { upstream, home, settings, hubs: None, memory, waiting: Vec::new(), settled: None }
     }
@@ -160,6 +172,21 @@ impl Pipeline {
     /// Returns what became of rendering the base branch last; nothing before that is known.
     pub(crate) const fn base_rendering(&self) -> Option<BaseRendering> {
         self.memory.base
+    }
+
+    /// Returns what browsers are shown of open pull requests.
+    pub(crate) fn proposed_pages(&self) -> impl Iterator<Item = ProposedPage> {
+        self.memory.reviews.pages()
+    }
+
+    /// Returns what keeps the base branch from being rendered, a line for each problem, up to a bound.
+    pub(crate) fn base_problems(&self) -> &[String] {
+        &self.memory.problems
+    }
+
+    /// Returns what runs where by the base branch, as the last run found it that made pages.
+    pub(crate) fn shapes(&self) -> Option<Arc<[Shape]>> {
+        self.memory.shapes.as_ref().map(|(_, shapes)| Arc::clone(shapes))
     }
 
     /// Lets the next run review every pull request of people again, for instance since a person asked for it.
@@ -249,6 +276,9 @@ impl Memory {
         let compared = debug_span!("render").in_scope(|| self.planner.workers.compare(run, tip, progress));
         self.note_rendering(tip, &compared);
         let fleet = compared?;
+        if run.settings.makes_pages && self.shapes.as_ref().is_none_or(|(known, _)| *known != tip) {
+            self.shapes = Some((tip, self.planner.workers.shapes(run, tip)?.into()));
+        }
         run.cancel.check()?;
         let (order, clusters, files) = (fleet.order.clone(), fleet.groups.clone(), fleet.files);
         let plans = debug_span!("plan").in_scope(|| self.planner.plan(run, tip, fleet))?;
@@ -299,6 +329,18 @@ impl Memory {
             Err(CommandError::Problems { problems }) => problems.len(),
             Err(CommandError::Worker { death, .. }) if !death.is_transient() => 1,
             Err(_) => return,
+        };
+        self.problems = match rendered {
+            Err(CommandError::Problems { problems }) => {
+                let lines = problems
+                    .iter()
+                    .take(MAX_PROBLEMS)
+                    .map(|problem| format!("{}: {}", problem.place, problem.message));
+                let more = problems.len().saturating_sub(MAX_PROBLEMS);
+                lines.chain((more > 0).then(|| format!("… {}", counted(more, "more problem")))).collect()
+            }
+            Err(error) => vec![error.message()],
+            Ok(_) => Vec::new(),
         };
         self.base = Some(BaseRendering { revision, problems });
     }

@@ -26,10 +26,11 @@ const SHORTEST: usize = 8;
 const MOST_ISSUED: usize = 32;
 
 /// The environment variables that hold secrets of ours, whether they are used or not.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
     "FLEETWRIGHT_SLACK_TOKEN",
     "FLEETWRIGHT_SLACK_WEBHOOK",
     "FLEETWRIGHT_TOKEN",
+    "FLEETWRIGHT_UI_TOKEN",
     "FLEETWRIGHT_WEBHOOK_SECRET",
     "GITHUB_TOKEN",
     "GH_TOKEN",

@@ -3,13 +3,16 @@
 //! It joins the sources of events to the pipeline. What a run does is known to `run`, when it is due to the
 //! queue, and how it is asked for and shown to `cli`.
 
+mod board;
 mod lease;
+mod pages;
 mod runner;
 mod sources;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use tokio::sync::mpsc;
 use tracing::{debug, info};
 
@@ -22,7 +25,9 @@ use crate::events::{Cancel, Event, Events, Monitor, Outcome, Queue, Request, Set
 use crate::live::FollowedHubs;
 use crate::run::{Pipeline, RunReport};
 
+use board::Board;
 pub use lease::{Candidate, LeaseName, Tenure, Term};
+pub use pages::{Guard, SHORTEST_TOKEN, TokenDigest};
 pub use runner::{Runner, failure};
 
 /// Hints that may wait while a run is under way; sources keep one more each.
@@ -44,6 +49,7 @@ pub struct Service {
     /// The branch that runs are based on, for what looks at it between them.
     base: Arc<Mutex<String>>,
     monitor: Monitor,
+    board: Board,
     events: Events,
     receiver: mpsc::Receiver<Event>,
 }
@@ -54,7 +60,8 @@ impl Service {
     pub fn new(runner: Runner) -> Self {
         let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
         let base = Arc::new(Mutex::new(runner.pipeline().settings().base.clone()));
-        Self { runner, base, monitor: Monitor::default(), events, receiver }
+        let (monitor, board) = (Monitor::default(), Board::default());
+        Self { runner, base, monitor, board, events, receiver }
     }
 
     /// Returns what shows how the service is.
@@ -84,6 +91,12 @@ impl Service {
         })
     }
 
+    /// Returns the routes of the pages that show the fleet and the reviews.
+    pub(crate) fn pages(&self, guard: Guard) -> Router {
+        let home = self.runner.pipeline().home().clone();
+        pages::router(self.board.clone(), self.monitor.clone(), Box::new(move || home.budget()), guard)
+    }
+
     /// Asks for deliveries again that did not arrive, those of the webhook with this number if there is one.
     pub fn sweep_deliveries(&self, webhook: Option<u64>) {
         let home = self.runner.pipeline().home().clone();
@@ -106,11 +119,11 @@ impl Service {
     /// Serves until a stop is requested, and looks for changes at these intervals that no event reported.
     pub async fn serve(self, poll_interval: Duration, cancel: &Cancel) -> Result<(), CommandError> {
         self.watch(poll_interval)?;
-        let Self { runner, base, monitor, receiver, .. } = self;
-        let (last, observed) = (Mutex::new(None), monitor.clone());
+        let Self { runner, base, monitor, board, receiver, .. } = self;
+        let (last, observed) = (Mutex::new(None), (monitor.clone(), board));
         let run = move |request: Request, cancel: &Cancel| {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            let outcome = answer(&runner, request, last.as_ref(), &observed, cancel);
+            let outcome = answer(&runner, request, last.as_ref(), (&observed.0, &observed.1), cancel);
             base.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone_from(&runner.pipeline().settings().base);
@@ -146,7 +159,7 @@ fn answer(
     runner: &Runner,
     request: Request,
     last: Option<&Outcome>,
-    monitor: &Monitor,
+    (monitor, board): (&Monitor, &Board),
     cancel: &Cancel,
 ) -> Outcome {
     // What a run moved comes back as an event; there is nothing to report that it did not.
@@ -158,9 +171,11 @@ fn answer(
     if request.event == Event::Asked {
         runner.pipeline().review_again();
     }
-    monitor.observe(|| {
+    let begun = Instant::now();
+    let outcome = monitor.observe(|| {
         let result = runner.run(cancel);
         report_on(&mut runner.pipeline(), monitor);
+        board.show(&runner.pipeline(), result.as_ref().ok());
         if let Ok(report) = &result {
             if report.has_moved_pull_requests() {
                 monitor.metrics.observe_push_to_pull_request(request.since.elapsed());
@@ -169,7 +184,9 @@ fn answer(
             monitor.metrics.set_held(held.collect(), Instant::now());
         }
         runner::outcome(&result)
-    })
+    });
+    board.note_run(&outcome, begun.elapsed());
+    outcome
 }
 
 /// Shows whether the base branch renders, and counts the workers that ended.

@@ -1,6 +1,7 @@
 //! `diff`: two revisions, or a revision and the working tree.
 
 use insta::assert_snapshot;
+use renderer::page::policy;
 
 use crate::repo::Repo;
 
@@ -54,6 +55,30 @@ fn an_edit_of_the_hub_shows_what_it_reaches_on_both_clusters() {
     => 0
     ");
     assert!(repo.state() == before, "`diff` has changed something");
+}
+
+#[test]
+fn a_page_holds_the_change_with_the_line_to_edit() {
+    let repo = moved_hub();
+    let ended = repo.run(&["diff", "--format", "html", "--exit-code"]);
+    assert_eq!(ended.code, 3);
+    let page = ended.out;
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"), "{page}");
+    for part in [
+        "<p class=\"about\">From HEAD to the working tree</p>",
+        "fact addresses.web: 10.9.0.10 → 10.9.0.11 on eu-1, hub, 1 setting",
+        "<del>http://10.9.0.10:8080</del><ins>http://10.9.0.11:8080</ins>",
+        "<code>environments/hub.yaml:",
+        "<code>templates/addons/web/values.yaml.hbs:",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    // What masks secrets leaves the hashes of the policy.
+    assert!(page.contains(&policy().replace('\'', "&#39;")), "{page}");
+    repo.commit("Move the hub");
+    let page = repo.run(&["diff", "--format", "html"]);
+    assert!(page.code == 0 && page.out.contains("Nothing changes."), "{}", page.out);
+    assert_eq!(repo.run(&["check", "--format", "html"]).code, 2);
 }
 
 #[test]

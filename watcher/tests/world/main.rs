@@ -19,6 +19,7 @@ mod heads;
 mod hubs;
 mod kills;
 mod office;
+mod pages;
 mod platform;
 mod repeated_tokens;
 mod review;

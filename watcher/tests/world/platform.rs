@@ -358,6 +358,7 @@ pub fn settings() -> Settings {
         budget: Budget::default(),
         allow_deletions: None,
         merge_reviewed: false,
+        makes_pages: false,
         worker: WorkerSettings::new(env!("CARGO_BIN_EXE_fleetwright").into()),
     }
 }

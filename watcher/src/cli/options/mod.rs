@@ -5,6 +5,7 @@ mod global;
 mod helm;
 mod hub;
 mod listen;
+mod pages;
 mod profile;
 mod remote;
 
@@ -13,5 +14,6 @@ pub use global::{Format, Global};
 pub(super) use helm::HelmArgs;
 pub(super) use hub::{HubArgs, LONGEST_SILENCE, Target, time};
 pub(super) use listen::Listen;
+pub(super) use pages::PagesArgs;
 pub(super) use profile::ProfileArgs;
 pub(super) use remote::{ForgeName, RemoteArgs};

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use renderer::path::ClusterName;
+use renderer::plan::html::{self, About, Sources};
 use renderer::plan::{self, Facts, Plan};
 use renderer::problem::Problem;
 use renderer::render::Rendered;
@@ -47,10 +48,20 @@ pub(in crate::run) fn examine(
         (Err(_), Ok(head)) => Page::fixed(&head.tree_digest()),
         (Ok(base), Ok(head)) => {
             let (plan, groups) = plans(base, head);
-            Page::compared(question, (&plan, &groups), &head.tree_digest(), &edits, risks.as_deref())
+            let html = question.makes_page.then(|| html(question, &plan, base, head));
+            let tree = head.tree_digest();
+            Page::compared(question, (&plan, &groups), &tree, &edits, risks.as_deref()).with_html(html)
         }
     };
     Ok(page.with_edits(&edits, risks.as_deref()))
+}
+
+/// Writes the page of a plan for browsers.
+fn html(question: &Question, plan: &Plan, base: &Rendered, head: &Rendered) -> String {
+    let Subject { base: from, head: to } = question.subject;
+    let lines = vec![format!("From {} to {}", from.short(), to.short())];
+    let title = "What this pull request changes".to_owned();
+    html::review(plan, &About { title, lines }, &Sources::find(plan, base, head))
 }
 
 /// Returns what changes, and what changes of each group of which anything does, as the run after the merge

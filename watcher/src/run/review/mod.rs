@@ -12,6 +12,7 @@ mod page;
 mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use renderer::path::GroupName;
 use renderer::root::Root;
@@ -53,6 +54,21 @@ struct Reported {
     gate: Option<CommitStatus>,
     /// The edits by hand that a maintainer accepted.
     accepted: BTreeSet<(String, Option<Entry>)>,
+    /// What is shown to browsers, if that is asked for.
+    page: Option<ProposedPage>,
+}
+
+/// An open pull request as browsers are shown it.
+#[derive(Clone, Debug)]
+pub struct ProposedPage {
+    /// Its number.
+    pub number: u64,
+    /// Its branch.
+    pub branch: String,
+    /// What its review says, in one line.
+    pub title: String,
+    /// The page of its review, if there is one.
+    pub page: Option<Arc<str>>,
 }
 
 /// All that a review follows from.
@@ -102,6 +118,11 @@ impl Reviews {
         of_pull.is_some_and(|gate| gate.state == StatusState::Success)
     }
 
+    /// Returns what browsers are shown of pull requests.
+    pub(super) fn pages(&self) -> impl Iterator<Item = ProposedPage> {
+        self.reported.values().filter_map(|reported| reported.page.clone())
+    }
+
     /// Gives each proposed head both verdicts, unless they are as they were.
     pub(super) fn review(
         &mut self,
@@ -121,7 +142,7 @@ impl Reviews {
         if self.reported.get(&name).is_none_or(|reported| reported.basis != basis) {
             let accepted = self.reported.values().flat_map(|reported| reported.accepted.iter().cloned());
             let accepted = accepted.collect();
-            let mut reported = Reported { basis, folders: None, gate: None, accepted };
+            let mut reported = Reported { basis, folders: None, gate: None, accepted, page: None };
             // Even if it cannot be reported: trying again is of use only when something has changed.
             logged(reviewer.review(proposed, &mut reported), proposed)?;
             self.reported.insert(name.clone(), reported);
@@ -225,7 +246,11 @@ impl Reviewer<'_> {
 
     /// Examines a head and publishes what is found.
     fn review(&mut self, proposed: &ProposedHead, reported: &mut Reported) -> Result<(), CommandError> {
-        let page = self.page(proposed, reported)?;
+        let mut page = self.page(proposed, reported)?;
+        let (html, title) = (page.take_html().map(Arc::from), page.title.clone());
+        let wanted = proposed.number.filter(|_| self.run.settings.makes_pages);
+        let branch = proposed.branch.clone();
+        reported.page = wanted.map(|number| ProposedPage { number, branch, title, page: html });
         let Context { forge, cancel, .. } = self.run;
         cancel.check()?;
         let is_commented = reported.basis.maker.is_none() && reported.basis.standing != Standing::Unread;
@@ -282,8 +307,14 @@ impl Reviewer<'_> {
     fn examine(&mut self, subject: Subject) -> Result<Page, CommandError> {
         let Settings { budget, allow_deletions, .. } = self.run.settings;
         let (links, allow_deletions) = (Links::of(&self.run), allow_deletions.clone());
-        let question =
-            Question { subject, links, budget: *budget, allow_deletions, is_base_unrenderable: false };
+        let question = Question {
+            subject,
+            links,
+            budget: *budget,
+            allow_deletions,
+            makes_page: self.run.settings.makes_pages,
+            is_base_unrenderable: false,
+        };
         let examined = self.workers.examine(&self.run, question)?;
         Ok(examined.unwrap_or_else(|death| Page::of_death(&death)))
     }

@@ -74,6 +74,8 @@ pub(in crate::run) struct Page {
     full: Vec<String>,
     annotations: Vec<Annotation>,
     attestation: String,
+    /// The page for browsers, if one was asked for and both sides render.
+    html: Option<String>,
 }
 
 impl Page {
@@ -146,6 +148,16 @@ impl Page {
         );
         let full = markdown::full(plan, TEXT_LIMIT, MAX_PARTS);
         Self { is_news, full, attestation, ..Self::of(text::headline(plan), comment, Conclusion::Success) }
+    }
+
+    /// Adds the page for browsers.
+    pub(super) fn with_html(self, html: Option<String>) -> Self {
+        Self { html, ..self }
+    }
+
+    /// Takes the page for browsers.
+    pub(super) fn take_html(&mut self) -> Option<String> {
+        self.html.take()
     }
 
     /// Puts what was edited by hand first.
@@ -225,6 +237,8 @@ impl Page {
             self.begin_with(&format!("{title}; "), &text);
         }
         self.is_news = false;
+        // What it changes is known to the run that made it.
+        self.html = None;
         self
     }
 

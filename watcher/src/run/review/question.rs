@@ -24,6 +24,8 @@ pub(in crate::run) struct Question {
     pub budget: Budget,
     /// The plan that may delete more.
     pub allow_deletions: Option<String>,
+    /// Whether a page for browsers is made, too.
+    pub makes_page: bool,
     /// Whether what the head started from is known not to render, so that it is not tried.
     pub is_base_unrenderable: bool,
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+use renderer::page::Shape;
 use renderer::path::{GroupName, RepoPath};
 use renderer::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub(super) enum Task {
     Members(Revision),
     /// Read which Applications the rendered files of a revision ask for.
     Desired(Revision),
+    /// Render a revision, and find what runs where.
+    Shapes(Revision),
 }
 
 /// A part of an answer.
@@ -74,6 +77,8 @@ pub(super) enum Answer {
     Members(Members),
     /// What the rendered files of a revision ask for.
     Desired(DesiredFleet),
+    /// What runs where.
+    Shapes(Vec<Shape>),
     /// The repository could not be read.
     Unreadable(GitError),
 }

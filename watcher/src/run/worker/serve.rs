@@ -82,6 +82,10 @@ impl Memory {
                 }
                 Err(problems) => Answer::Problems(problems),
             },
+            Task::Shapes(revision) => match render(*revision)? {
+                Ok(rendered) => Answer::Shapes(rendered.shapes()),
+                Err(problems) => Answer::Problems(problems),
+            },
             Task::Examine(question) => {
                 let page = Box::new(review::examine(&repository, question, render)?);
                 Answer::Examined { page, memory_bytes: limits::memory_bytes() }

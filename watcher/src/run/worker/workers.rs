@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use renderer::page::Shape;
 use renderer::path::{GroupName, RepoPath};
 use renderer::render::Progress;
 use tracing::{info, warn};
@@ -188,6 +189,18 @@ impl Workers {
     ) -> Result<DesiredFleet, CommandError> {
         match self.ask_of_base(run, revision, Task::Desired(revision), &())? {
             Answer::Desired(fleet) => Ok(fleet),
+            answer => Err(failed(answer)),
+        }
+    }
+
+    /// Returns what runs where at a revision of the base branch.
+    pub(in crate::run) fn shapes(
+        &mut self,
+        run: &Context<'_>,
+        revision: Revision,
+    ) -> Result<Vec<Shape>, CommandError> {
+        match self.ask_of_base(run, revision, Task::Shapes(revision), &())? {
+            Answer::Shapes(shapes) => Ok(shapes),
             answer => Err(failed(answer)),
         }
     }

@@ -4,7 +4,7 @@
 //! counted.
 
 mod rows;
-pub mod sources;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,9 @@ use crate::plural::counted;
 use crate::yaml::Value;
 
 use rows::{Row, rows};
-use sources::{Source, Sources};
+use sources::Source;
+
+pub use sources::Sources;
 
 const TEMPLATE: &str = include_str!("review.hbs");
 /// How many bytes the changes have in the page; the rest of it has less than a fifth of that.

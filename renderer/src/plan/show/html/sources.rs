@@ -15,6 +15,8 @@ use crate::plan::model::{Change, Plan};
 use crate::plural::counted;
 use crate::render::{Rendered, RenderedFile};
 
+/// In how many files the lines are looked for.
+const MAX_FILES: usize = 40;
 /// How many lines are shown of one change.
 const MAX_LINES: usize = 4;
 
@@ -30,10 +32,10 @@ pub(super) struct Source {
 }
 
 impl Sources {
-    /// Finds the lines of what a plan changes from `base` to `head`, in at most `most_files` files.
+    /// Finds the lines of what a plan changes from `base` to `head`, in some of its files.
     #[must_use]
-    pub fn find(plan: &Plan, base: &Rendered, head: &Rendered, most_files: usize) -> Self {
-        let mut files = Files { sides: [base, head], plan, left: most_files, explained: BTreeMap::new() };
+    pub fn find(plan: &Plan, base: &Rendered, head: &Rendered) -> Self {
+        let mut files = Files { sides: [base, head], plan, left: MAX_FILES, explained: BTreeMap::new() };
         let groups = plan.groups();
         let entries = groups.iter().flat_map(|group| &group.entries);
         let found = entries.filter_map(|entry| Some((key(entry)?, files.lines(entry)?)));
