@@ -134,7 +134,7 @@ impl Shared {
 }
 
 /// Reads the head of a `CONNECT` and returns its target.
-fn target_of(client: &TcpStream) -> Result<String> {
+pub(crate) fn target_of(client: &TcpStream) -> Result<String> {
     let mut head = BufReader::with_capacity(1, client);
     let mut first = String::new();
     head.read_line(&mut first)?;

@@ -91,7 +91,7 @@ check_parts() {
 }
 
 # The version that a component is pinned at.
-version() { sed -n "s|^\t*$2 \(v[^ ]*\).*|\1|p" "testkit/real/$1/go.mod" | head -n 1; }
+version() { sed -n "s|^\t*$2 \(v[^ ]*\).*|\1|p" "testkit/real/$1/${3:-go.mod}" | head -n 1; }
 
 results() {
   local log=$1 part
@@ -100,7 +100,8 @@ results() {
 
 Written by \`tests/integration/multi-cluster-tests.sh\` on $(date -u +%Y-%m-%d), on a machine with $(nproc) cores: two clusters of Kubernetes
 $(version kube k8s.io/kubernetes), Argo CD $(version argocd github.com/argoproj/argo-cd/v3), MetalLB $(version metallb go.universe.tf/metallb), Prometheus $(version prometheus github.com/prometheus/prometheus | sed 's/^v0\.3/v3./') with its operator
-$(version prometheus github.com/prometheus-operator/prometheus-operator), the OpenTelemetry collector $(version collector go.opentelemetry.io/collector/otelcol). All cases passed
+$(version prometheus github.com/prometheus-operator/prometheus-operator), the OpenTelemetry collector $(version collector go.opentelemetry.io/collector/otelcol), cert-manager $(version cert-manager github.com/cert-manager/cert-manager),
+External Secrets $(version external-secrets github.com/external-secrets/external-secrets module.txt). All cases passed
 ($(awk '/^test result: ok\./ { count += $4 } END { print count }' "$log") tests). What is real and what stands for something is in \`testkit/real/README.md\`.
 EOF
   for part in "${PARTS[@]}"; do
@@ -115,7 +116,9 @@ EOF
 |---|---|---|
 | Loki, Tempo, Grafana | they are not run by these tests | what is sent to them is checked by `fleetwright check`; spans reach a collector behind the gateway |
 | logs on their way | Fluent Bit, a program in C, is not built for these tests | `fleetwright check` compares both ends |
-| Vault, External Secrets, cert-manager | stand-ins report that everything is ready | the objects are taken by real API servers |
+| Vault, and the chart's version of External Secrets | OpenBao stands for the one; the other is made of modules that are not published | OpenBao has the same interface; External Secrets in the version above reads what is rendered |
+| webhooks of cert-manager and External Secrets | their controllers run without | real API servers hold the objects against the definitions |
+| cert-manager and External Secrets beside Argo CD | stand-ins report there that everything is ready, and read Vault | both controllers and OpenBao get what is rendered for both clusters, without Argo CD |
 | the mesh, policies of Kyverno, scaling by KEDA, Velero | nothing of them runs | their objects are taken by real API servers |
 | kubelets, containers, volumes, networks of pods | nodes and pods are kwok's | schedulers and controllers are real; what the installation does in a pod of Vault is done on this machine |
 | what GitHub itself does for workflows | `act` runs one workflow at a time, and knows no path filters, concurrency groups, environments or time limits of jobs; actions from elsewhere are stand-ins | a token of the test kit's GitHub may write what its job is permitted to; `actionlint` and `zizmor` check the files |

@@ -1,17 +1,19 @@
-//! Real components for tests: clusters of Kubernetes without machines, a whole Argo CD, `MetalLB`,
-//! Prometheus, the OpenTelemetry collector, Helm, the definitions of custom resources.
+//! Real components for tests: clusters of Kubernetes without machines, a whole Argo CD, `MetalLB`, cert-manager,
+//! External Secrets, `OpenBao`, Prometheus, the OpenTelemetry collector, Helm, the definitions of custom resources.
 //!
 //! They are not part of this repository: `testkit/real/fetch` brings them into a cache.
 
 mod api_server;
 mod argo_cd;
 mod authority;
+mod cert_manager;
 mod charts;
 mod client;
 mod cluster;
 mod collector;
 mod envoy;
 mod etcd;
+mod external_secrets;
 mod helm;
 mod openbao;
 mod operators;
@@ -19,6 +21,7 @@ mod process;
 mod prometheus;
 mod rclone;
 mod rig;
+mod route;
 mod service;
 mod workflows;
 
@@ -35,12 +38,14 @@ use serde_json::Value;
 pub use api_server::{ApiServer, kubeconfig};
 pub use argo_cd::{ARGO_CD_NAMESPACE, ArgoCd, Server};
 pub use authority::Authority;
+pub use cert_manager::CertManager;
 pub use charts::{ChartRepository, StandIn};
 pub use client::{Client, Refused};
 pub use cluster::{Cluster, ControlPlane, METALLB_NAMESPACE};
 pub use collector::Collector;
 pub use envoy::Envoy;
 pub use etcd::Etcd;
+pub use external_secrets::ExternalSecrets;
 pub use helm::{Helm, Templated};
 pub use openbao::OpenBao;
 pub use operators::{Operators, Vault};
@@ -48,6 +53,7 @@ pub use process::wait_until;
 pub use prometheus::{Prometheus, PrometheusOperator};
 pub use rclone::S3;
 pub use rig::{ARGO_CD_VERSION, Rig};
+pub use route::Route;
 pub use service::{lead_to_machine, own_address};
 pub use workflows::{Actions, Ended, Event};
 
@@ -68,6 +74,9 @@ const KUBE: Component = Component { name: "kube", pinned_by: "kube/go.sum" };
 const KWOK: Component = Component { name: "kwok", pinned_by: "kwok/go.sum" };
 const ARGO_CD: Component = Component { name: "argocd", pinned_by: "argocd/go.sum" };
 const METALLB: Component = Component { name: "metallb", pinned_by: "metallb/go.sum" };
+const CERT_MANAGER: Component = Component { name: "cert-manager", pinned_by: "cert-manager/go.sum" };
+const EXTERNAL_SECRETS: Component =
+    Component { name: "external-secrets", pinned_by: "external-secrets/module.txt" };
 const PROMETHEUS: Component = Component { name: "prometheus", pinned_by: "prometheus/go.sum" };
 const COLLECTOR: Component = Component { name: "collector", pinned_by: "collector/go.sum" };
 const REDIS: Component = Component { name: "redis", pinned_by: "redis/requirements.txt" };

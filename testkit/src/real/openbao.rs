@@ -1,10 +1,13 @@
 //! `OpenBao`, the free fork of Vault with the same interface: replicas that agree by Raft, for which pods of a cluster stand.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -14,6 +17,8 @@ use super::client::{Client, agent, trust};
 use super::process::{Folder, Process, arguments, free_ports, wait_until};
 use super::service::own_address;
 
+/// What the files of the certificate of the platform are called.
+const CERTIFIED: &str = "certified";
 /// How long it may take to become active.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -28,6 +33,8 @@ struct Replica {
     process: Process,
     url: String,
     port: u16,
+    /// Where it answers with the certificate of the platform.
+    certified: SocketAddr,
 }
 
 impl OpenBao {
@@ -39,22 +46,32 @@ impl OpenBao {
     /// Starts replicas on this machine's own address, or fails with what is missing for them.
     pub fn replicas<const REPLICAS: usize>() -> Result<Self> {
         let (folder, own) = (Folder::new()?, own_address()?.to_string());
-        let (ports, cluster_ports) = (free_ports::<REPLICAS>()?, free_ports::<REPLICAS>()?);
+        let [ports, cluster_ports, certified_ports, other_ports] =
+            [free_ports::<REPLICAS>()?, free_ports()?, free_ports()?, free_ports()?];
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(vec![own.clone()])?.self_signed(&key)?;
-        fs::write(folder.path().join("server.pem"), certificate.pem())?;
-        fs::write(folder.path().join("server.key"), key.serialize_pem())?;
+        for name in ["server", CERTIFIED] {
+            fs::write(folder.path().join(name).with_extension("pem"), certificate.pem())?;
+            fs::write(folder.path().join(name).with_extension("key"), key.serialize_pem())?;
+        }
         let agent = agent(trust(&certificate.pem())?);
         let others = ports.map(|port| json!({"leader_api_addr": format!("https://{own}:{port}"), "leader_ca_cert_file": "server.pem"}));
-        let start = |(number, (port, cluster_port)): (usize, (u16, u16))| {
+        let start = |number: usize| {
+            let (port, cluster_port) = (ports[number], cluster_ports[number]);
+            let certified = SocketAddr::from(([127, 0, 0, 1], certified_ports[number]));
             let (name, url) = (format!("vault-{number}"), format!("https://{own}:{port}"));
             fs::create_dir(folder.path().join(&name))?;
             let listener = json!({
                 "address": format!("{own}:{port}"), "cluster_address": format!("{own}:{cluster_port}"),
                 "tls_cert_file": "server.pem", "tls_key_file": "server.key",
             });
+            let (certificate, key) = (format!("{CERTIFIED}.pem"), format!("{CERTIFIED}.key"));
+            let second = json!({
+                "address": certified, "cluster_address": format!("127.0.0.1:{}", other_ports[number]),
+                "tls_cert_file": certificate, "tls_key_file": key,
+            });
             let configuration = json!({
-                "api_addr": url, "cluster_addr": format!("https://{own}:{cluster_port}"), "listener": [{"tcp": listener}],
+                "api_addr": url, "cluster_addr": format!("https://{own}:{cluster_port}"), "listener": [{"tcp": listener}, {"tcp": second}],
                 "storage": [{"raft": {"path": name, "node_id": name, "retry_join": others.to_vec()}}],
                 // As Vault does.
                 "unsafe_allow_api_audit_creation": true,
@@ -62,10 +79,9 @@ impl OpenBao {
             fs::write(folder.path().join(format!("{name}.json")), configuration.to_string())?;
             let arguments = arguments(["server", &format!("-config={name}.json")]);
             let process = Process::start(&name, &OPENBAO.binary("bao")?, arguments, [], folder.path())?;
-            Ok(Replica { process, url, port })
+            Ok(Replica { process, url, port, certified })
         };
-        let mut replicas =
-            ports.into_iter().zip(cluster_ports).enumerate().map(start).collect::<Result<Vec<_>>>()?;
+        let mut replicas = (0..REPLICAS).map(start).collect::<Result<Vec<_>>>()?;
         replicas.iter_mut().try_for_each(|replica| replica.wait(&agent))?;
         Ok(Self { replicas, folder, agent })
     }
@@ -106,6 +122,23 @@ impl OpenBao {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.replicas[0].url
+    }
+
+    /// Lets the replicas answer with the certificate of a Secret, too, as pods do that it is mounted into.
+    pub fn certify(&self, secret: &Value) -> Result<()> {
+        for (key, ending) in [("tls.crt", "pem"), ("tls.key", "key")] {
+            let encoded =
+                secret["data"][key].as_str().with_context(|| format!("the Secret has no `{key}`"))?;
+            let file = self.folder.path().join(CERTIFIED).with_extension(ending);
+            fs::write(file, STANDARD.decode(encoded)?)?;
+        }
+        self.replicas.iter().try_for_each(|replica| replica.process.signal("HUP"))
+    }
+
+    /// Returns where the first replica answers with the certificate of that Secret.
+    #[must_use]
+    pub fn certified(&self) -> SocketAddr {
+        self.replicas[0].certified
     }
 
     /// Returns the file with the certificate to trust, in PEM.

@@ -81,6 +81,12 @@ impl Process {
         Ok(())
     }
 
+    /// Sends the program a signal, by its name.
+    pub(super) fn signal(&self, name: &str) -> Result<()> {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status()?;
+        if status.success() { Ok(()) } else { bail!("failed to send {name}: {status}") }
+    }
+
     /// Starts the program again as it was started first.
     pub(super) fn start_again(&mut self) -> Result<()> {
         let command = self.command.take().context("it could not be started again before")?;

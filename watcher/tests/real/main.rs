@@ -22,6 +22,7 @@ mod installation;
 mod kubeconfig;
 mod machines;
 mod meshed;
+mod operators;
 mod platform;
 mod provision;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]

@@ -6,7 +6,7 @@ use std::path::Path;
 use fleetwright::working_tree::read_working_tree;
 use renderer::path::{ClusterName, RepoPath};
 use renderer::render::{Rendered, RenderedFile, Renderer};
-use renderer::snapshot::{Source, SourceId};
+use renderer::snapshot::{Snapshot, Source, SourceId};
 use serde_json::{Value, json};
 
 /// Where Argo CD runs, and with it what it reads itself.
@@ -27,16 +27,25 @@ pub struct Landing {
 /// The facts of the hub.
 const HUB: &str = "environments/control.yaml";
 
+/// Renders what is described in a folder.
+pub fn rendered(top: &Path) -> Rendered {
+    Renderer::new().render(&described(top), &()).unwrap()
+}
+
 /// Renders what this repository ships, and what it ships for its hub and leaves off.
 pub fn shipped() -> Rendered {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (mut snapshot, problems) = read_working_tree(&top).unwrap();
-    assert!(problems.is_empty(), "{problems:?}");
+    let mut snapshot = described(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     let text = String::from_utf8(snapshot.get(HUB).unwrap().bytes.to_vec()).unwrap();
     let text = text.replace("\naddons:\n", "\naddons:\n  fleetwright: {enabled: true}\n");
     let source = Source { id: SourceId([1; 20]), bytes: text.into_bytes().into() };
     snapshot.insert(RepoPath::parse(HUB).unwrap(), source);
     Renderer::new().render(&snapshot, &()).unwrap()
+}
+
+fn described(top: &Path) -> Snapshot {
+    let (snapshot, problems) = read_working_tree(top).unwrap();
+    assert!(problems.is_empty(), "{problems:?}");
+    snapshot
 }
 
 /// Returns every object that lands on a cluster, in the order in which Argo CD applies them: first the
