@@ -96,6 +96,7 @@ fn pipeline(path: &Path) -> Pipeline {
         budget: Budget::default(),
         allow_deletions: None,
         merge_reviewed: false,
+        makes_pages: false,
         worker: WorkerSettings::new(env!("CARGO_BIN_EXE_fleetwright").into()),
     };
     Pipeline::new(Upstream::own(Repository::open(path).expect("the repository")), Home::Local, settings)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::write;
+use super::file::write;
 use crate::path::ClusterName;
 use crate::plural::counted;
 

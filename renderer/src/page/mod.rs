@@ -3,45 +3,10 @@
 //! A Content-Security-Policy in the page itself allows this style and this script by their hashes and nothing else, so
 //! that a value that became markup would still load and run nothing. Knows nothing of what a page is about.
 
+mod file;
 mod fleet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
-use sha2::{Digest as _, Sha256};
-
-use crate::templates::write_page;
-
 pub(crate) use crate::templates::escaped;
+pub use file::policy;
+pub(crate) use file::write;
 pub use fleet::{Fleet, Pull, Run, Shape, fleet};
-
-const PAGE: &str = include_str!("page.hbs");
-const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("script.js");
-
-/// What every page is given, and what one is about.
-#[derive(Serialize)]
-struct Page<'a, T> {
-    policy: String,
-    title: &'a str,
-    #[serde(flatten)]
-    content: &'a T,
-}
-
-/// Writes a page by a template, which calls the partial `page` around its content.
-pub(crate) fn write(template: &str, title: &str, content: &impl Serialize) -> String {
-    let parts = [("content", template), ("page", PAGE), ("style", STYLE), ("script", SCRIPT)];
-    write_page(&parts, "content", &Page { policy: policy(), title, content })
-}
-
-/// Returns the policy of every page: this style, this script, and nothing that leaves the page.
-#[must_use]
-pub fn policy() -> String {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
-    format!(
-        "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'; \
-         require-trusted-types-for 'script'; trusted-types 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
-    )
-}
