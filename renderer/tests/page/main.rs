@@ -25,7 +25,11 @@ const PHONE: (u32, u32) = (390, 844);
 const DESKTOP: (u32, u32) = (1280, 800);
 
 fn page_of(plan: &Plan) -> String {
-    review(plan, &About { title: "What changes".to_owned(), lines: Vec::new() }, &Sources::default())
+    review(
+        plan,
+        &About { title: "What changes".to_owned(), lines: Vec::new(), effects: Vec::new() },
+        &Sources::default(),
+    )
 }
 
 /// A page in a browser, with the folder that it is in.

@@ -1,12 +1,14 @@
 //! `fleetwright diff`: what an edit of templates or facts changes in the rendered files.
 
+use renderer::effects::{self, Effects};
 use renderer::plan::html::{self, About, Sources};
+use renderer::plan::text::{Line, LineKind};
 use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
 use renderer::render::{Rendered, Renderer};
 use serde::Serialize;
 
-use super::options::{Format, ProfileArgs};
-use super::{Global, print_json, print_lines, print_page, print_text};
+use super::options::{Format, HelmArgs, ProfileArgs};
+use super::{Global, print_json, print_lines, print_page, print_report, print_text};
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
 use crate::output::Exit;
@@ -31,13 +33,26 @@ pub(super) struct Args {
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
+    objects: ObjectArgs,
+    #[command(flatten)]
     profile: ProfileArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct ObjectArgs {
+    /// Show what becomes of the final objects, and what that does to what runs, too.
+    #[arg(long)]
+    manifests: bool,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 /// The plan as JSON, with what is folded out of it for people.
 #[derive(Serialize)]
 struct Document<'a> {
     digest: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects: Option<&'a Effects>,
     #[serde(flatten)]
     overview: Overview,
     plan: &'a Plan,
@@ -62,15 +77,17 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         global.render(&mut renderer, &args.profile.chosen(snapshot)?, problems)?
     };
     let facts = Facts::between(&base.inventory, &head.inventory);
+    let effects = args.objects.effects(global, [&base, &head], &facts)?;
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
     if global.format == Format::Html {
         let sources = Sources::find(&plan, &base, &head);
         let head_name = head_name.as_deref().unwrap_or("the working tree");
         let lines = vec![format!("From {base_name} to {head_name}")];
         let title = "What changes".to_owned();
-        print_page(&html::review(&plan, &About { title, lines }, &sources));
+        let effects = effects.as_ref().map(|effects| args.lines(effects)).unwrap_or_default();
+        print_page(&html::review(&plan, &About { title, lines, effects }, &sources));
     } else {
-        show(global, args, &plan);
+        show(global, args, &plan, effects.as_ref());
     }
     Ok(if args.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
 }
@@ -133,13 +150,50 @@ fn in_revision(error: CommandError, name: &str) -> CommandError {
     }
 }
 
-fn show(global: &Global, args: &Args, plan: &Plan) {
+fn show(global: &Global, args: &Args, plan: &Plan, effects: Option<&Effects>) {
     if global.is_json() {
-        print_json(&Document { digest: plan.digest(), overview: plan.overview(), plan });
+        print_json(&Document { digest: plan.digest(), effects, overview: plan.overview(), plan });
     } else if args.markdown {
-        print_text(&markdown::body(plan));
+        print_text(&body(plan, effects));
     } else {
-        let lines = if args.full { text::full(plan) } else { text::summary(plan) };
+        let mut lines = effects.map(|effects| args.lines(effects)).unwrap_or_default();
+        lines.extend(effects.map(|_| Line { kind: LineKind::Plain, text: String::new() }));
+        lines.extend(if args.full { text::full(plan) } else { text::summary(plan) });
         print_lines(&lines);
+    }
+}
+
+/// Writes the body of the pull request: what the change does to what runs comes first, in half of the room.
+fn body(plan: &Plan, effects: Option<&Effects>) -> String {
+    let Some(effects) = effects else { return markdown::body(plan) };
+    let room = (markdown::BODY_LIMIT - markdown::BODY_MARGIN) / 2;
+    let effects = effects::markdown(effects, room, Some(effects::EFFECTS));
+    format!("{effects}\n{}", markdown::body_within(plan, room - 1, Some(markdown::RISKS)))
+}
+
+impl Args {
+    fn lines(&self, effects: &Effects) -> Vec<Line> {
+        if self.full { effects::full(effects) } else { effects::summary(effects) }
+    }
+}
+
+impl ObjectArgs {
+    /// Makes the final objects of what differs, if they are asked for, and compares them.
+    fn effects(
+        &self,
+        global: &Global,
+        [base, head]: [&Rendered; 2],
+        facts: &Facts,
+    ) -> Result<Option<Effects>, CommandError> {
+        if !self.manifests {
+            return Ok(None);
+        }
+        let making = self.helm.making()?;
+        let progress = global.progress("charts");
+        let mut changed = making.changed(base, head, &progress)?;
+        drop(progress);
+        changed.reduce();
+        changed.unread().iter().for_each(|reason| print_report(&format!("note: {reason}")));
+        changed.effects(base, head, facts).map(Some).map_err(|problems| CommandError::Problems { problems })
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! What is rendered, and how, stands in the rendered Applications (`renderer::deployed`).
 
+mod effects;
 mod error;
 mod fleet;
 mod kept;

@@ -217,7 +217,7 @@ fn run(mut command: Command, time: Duration) -> Result<Ended, Refusal> {
 fn confine(child: &Child, time: Duration) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let processor = time.as_secs().saturating_mul(4);
+    let processor = time.as_secs().max(1).saturating_mul(4);
     for (resource, most) in
         [(Resource::Data, MAX_MEMORY_BYTES), (Resource::Cpu, processor), (Resource::Core, 0)]
     {

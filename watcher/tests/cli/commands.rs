@@ -445,7 +445,7 @@ fn a_wrong_command_line_is_answered_with_the_nearest_right_one() {
     ");
     assert_snapshot!(repo.refused(&["check", "--format", "yaml"]), @"
     ! error: invalid value 'yaml' for '--format <FORMAT>'
-    !   [possible values: text, json, mermaid, sarif, github]
+    !   [possible values: text, json, mermaid, sarif, github, html]
     ! 
     ! For more information, try '--help'.
     => 2

@@ -240,6 +240,71 @@ fn what_differs_each_time_is_a_problem_until_it_is_accepted() {
     assert!(told.out.contains("kind: Secret") && !told.out.contains("bWU="), "{told}");
 }
 
+/// A program that makes a Deployment with the image of its values, and a note.
+const WORKLOAD: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+echo x >>COUNT
+while [ $# -gt 0 ]; do
+    if [ "$1" = --values ]; then tag=$(sed -n 's/^tag: //p' "$2"); fi
+    shift
+done
+cat <<END
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front, labels: {app.kubernetes.io/version: $tag}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: front}}
+  template:
+    metadata: {labels: {app: front}}
+    spec: {containers: [{name: main, image: "example.com/web:$tag", env: [{name: PASSWORD, value: hunter2-$tag}]}]}
+END
+"#;
+
+#[test]
+fn a_diff_shows_what_becomes_of_objects_and_what_that_does() {
+    let scene = Scene::new();
+    scene.helm(WORKLOAD);
+    scene.repo.write("templates/addons/web/values.yaml.hbs", "tag: v1.9.0\n");
+    assert_eq!(scene.repo.run(&["render"]).code, 0);
+    scene.repo.commit("Name the tag");
+    scene.repo.write("templates/addons/web/values.yaml.hbs", "tag: v2.0.0\n");
+
+    let told = scene.run(&["diff", "--manifests"]);
+    assert_eq!(told.code, 0, "{told}");
+    for line in
+        ["4 pods restart on hub, spoke (1 Deployment)", "example.com/web:v1.9.0", "example.com/web:v2.0.0"]
+    {
+        assert!(told.out.contains(line), "{line}: {told}");
+    }
+    assert!(!told.out.contains("hunter2"), "{told}");
+    assert_eq!(scene.calls(), 2, "each of both sides is made once for both clusters");
+
+    let told = scene.run(&["diff", "--manifests", "--format", "json"]);
+    let effects = &told.json()["effects"];
+    assert_eq!(effects["restarts"]["clusters"], json!(["hub", "spoke"]), "{told}");
+    assert_eq!(effects["noise"]["labels"], 2, "{told}");
+    let told = scene.run(&["diff", "--manifests", "--markdown"]);
+    let (effects, plan) = (told.out.find("4 pods restart"), told.out.find("tag"));
+    assert!(effects.is_some() && effects < plan, "{told}");
+    let told = scene.run(&["diff", "--manifests", "--format", "html"]);
+    let page = told.out;
+    assert!(page.contains("<h2 id=\"effects\">") && page.contains("4 pods restart"), "{page}");
+
+    // Without Helm the plan alone is shown, and nothing is made.
+    let told = scene.repo.run(&["diff"]);
+    assert!(told.code == 0 && !told.out.contains("restart"), "{told}");
+    let told =
+        scene.run_with("outside/none", scene.outside("charts").to_str().unwrap(), &["diff", "--manifests"]);
+    assert_eq!((told.code, &*told.out), (2, ""), "{told}");
+    assert_eq!(scene.calls(), 2, "what was rendered is kept");
+
+    // An add-on that goes takes its objects along.
+    scene.repo.git(&["rm", "-rq", "--force", "templates/addons/web"]);
+    let told = scene.run(&["diff", "--manifests"]);
+    assert!(told.code == 0 && told.out.contains("Deployment web/front"), "{told}");
+}
+
 #[test]
 fn a_chart_that_does_not_come_is_named() {
     let scene = Scene::new();

@@ -61,7 +61,7 @@ fn html(question: &Question, plan: &Plan, base: &Rendered, head: &Rendered) -> S
     let Subject { base: from, head: to } = question.subject;
     let lines = vec![format!("From {} to {}", from.short(), to.short())];
     let title = "What this pull request changes".to_owned();
-    html::review(plan, &About { title, lines }, &Sources::find(plan, base, head))
+    html::review(plan, &About { title, lines, effects: Vec::new() }, &Sources::find(plan, base, head))
 }
 
 /// Returns what changes, and what changes of each group of which anything does, as the run after the merge

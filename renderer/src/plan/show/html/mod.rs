@@ -19,7 +19,7 @@ use crate::plan::model::{Change, Plan};
 use crate::plan::risk::kind::{Risk, RiskKind};
 use crate::plan::show::markdown::capital;
 use crate::plan::show::text::{folded, headline};
-use crate::plan::show::{self, LineKind, SHORT, names, on_clusters, on_counted};
+use crate::plan::show::{self, Line, LineKind, SHORT, names, on_clusters, on_counted};
 use crate::plural::counted;
 use crate::yaml::Value;
 
@@ -51,11 +51,14 @@ pub struct About {
     pub title: String,
     /// What is compared, a line for each.
     pub lines: Vec<String>,
+    /// What it does to what runs, if that is known.
+    pub effects: Vec<Line>,
 }
 
 #[derive(Serialize)]
 struct Review {
     about: Vec<String>,
+    effects: String,
     headline: String,
     counts: Vec<Count>,
     highlights: Vec<String>,
@@ -153,6 +156,7 @@ pub fn review(plan: &Plan, about: &About, sources: &Sources) -> String {
     }
     let review = Review {
         about: about.lines.clone(),
+        effects: about.effects.iter().map(|line| &*line.text).collect::<Vec<_>>().join("\n"),
         headline: headline(plan),
         counts: if plan.is_empty() { Vec::new() } else { counts(plan, &overview) },
         highlights: show::highlights(&overview.highlights),
@@ -381,7 +385,7 @@ fn page_change(entry: &Entry, addon: String, risk: Option<Risk>, sources: &Sourc
         Event::Setting { change, .. } => (change.path.to_string(), rows(change)),
         Event::Cluster { .. } | Event::Addon { .. } | Event::File { .. } => {
             let lines = show::entry(&Entry { variants: 1, ..entry.clone() }, SHORT);
-            let row = |line: show::Line| Row::side(line.kind == LineKind::Removed, line.text);
+            let row = |line: Line| Row::side(line.kind == LineKind::Removed, line.text);
             (String::new(), (lines.into_iter().map(row).collect(), None))
         }
     };
