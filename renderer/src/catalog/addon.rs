@@ -148,6 +148,9 @@ pub const ACCEPTABLE: [&str; 14] = [
     "traces",
 ];
 
+/// The checks of final objects. They judge where those are made, which is after rendering.
+pub const FINAL_CHECKS: [&str; 2] = ["manifests", "repeatable"];
+
 /// An answer to a check that guesses.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

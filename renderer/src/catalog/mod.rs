@@ -20,7 +20,7 @@ use crate::snapshot::{Snapshot, Source, SourceId, TEMPLATES};
 use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
-pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, Outside, addon_schema};
+pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, FINAL_CHECKS, Outside, addon_schema};
 pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
 pub use facts::LiveFacts;
 pub use interface::{

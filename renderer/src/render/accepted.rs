@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Accept, Addon, Catalog};
+use crate::catalog::{Accept, Addon, Catalog, FINAL_CHECKS};
 use crate::inventory::key;
 use crate::key_path::Step;
 use crate::path::{AddonName, ClusterName};
@@ -36,8 +36,7 @@ pub(super) fn accepted<'a>(
             match found.remove(&(name.clone(), index)) {
                 Some(clusters) => accepted.push(of(addon, index, accept, clusters)),
                 None if accept.check == "keys" && addon.locked.is_empty() => {}
-                // It is found in final objects, which are not made here.
-                None if accept.check == "repeatable" => {}
+                None if FINAL_CHECKS.contains(&&*accept.check) => {}
                 None => problems.push(stale(addon, index, accept)),
             }
         }
