@@ -47,6 +47,14 @@ pub struct Place {
     pub position: Position,
 }
 
+impl Place {
+    /// Returns the beginning of a file.
+    #[must_use]
+    pub fn start_of(file: &RepoPath) -> Self {
+        Self { file: file.clone(), position: Position::START }
+    }
+}
+
 /// A fault at a position of a text whose file is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

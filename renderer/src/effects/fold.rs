@@ -77,7 +77,7 @@ impl Folding {
             let mut clusters: Vec<_> =
                 clusters.into_iter().map(|at| self.names[at as usize].clone()).collect();
             clusters.sort_unstable();
-            EffectGroup { effect: item, clusters }
+            EffectGroup { effect: item, clusters, because: Vec::new() }
         };
         let mut effects: Vec<EffectGroup> = self.effects.slots().into_iter().map(group).collect();
         effects.sort_unstable();
@@ -91,7 +91,7 @@ fn restarts(effects: &[EffectGroup]) -> Option<Restarts> {
     let mut found = Restarts::default();
     let mut workloads: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
     let (mut clusters, mut on_every_node) = (BTreeSet::new(), BTreeSet::new());
-    for EffectGroup { effect, clusters: on } in
+    for EffectGroup { effect, clusters: on, .. } in
         effects.iter().filter(|group| group.effect.kind == EffectKind::Restarted)
     {
         let workload = (&effect.addon, &effect.object);

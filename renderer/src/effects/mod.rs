@@ -5,9 +5,11 @@
 //!
 //! The stages: `objects` pairs and compares the objects of one add-on on one cluster, `noise` tells what changes nothing
 //! that runs, and `pods`, `image`, `access`, `reach`, `definitions` and `lifecycle` find effects; `fold` puts together
-//! what is the same on many clusters, all of which is the `model`; `show` writes what people read.
+//! what is the same on many clusters, all of which is the `model`; `because` names the lines to edit behind it, and `show`
+//! writes what people read.
 
 mod access;
+mod because;
 mod definitions;
 mod fold;
 mod found;
@@ -24,6 +26,7 @@ mod show;
 use crate::manifests::Object;
 use crate::path::AddonName;
 
+pub use because::name_lines;
 pub use fold::effects;
 pub use kind::EffectKind;
 pub use model::{Effect, EffectGroup, Effects, Noise, ObjectEvent, Restarts, Totals, Unit, Workloads};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::kind::EffectKind;
+use crate::explain::SourceLine;
 use crate::inventory::OwnFacts;
 use crate::manifests::ObjectName;
 use crate::path::{AddonName, ClusterName};
@@ -76,6 +77,9 @@ pub struct EffectGroup {
     pub effect: Effect,
     /// The clusters, by name.
     pub clusters: Vec<ClusterName>,
+    /// The lines to edit behind it, as far as they are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<SourceLine>,
 }
 
 /// Something that happens to what runs. Its texts have no secrets in them.

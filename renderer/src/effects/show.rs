@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::model::{Effect, EffectGroup, Effects, Noise, ObjectEvent, Restarts};
+use crate::explain::SourceLine;
 use crate::plan::Action;
 use crate::plan::group::Group;
 use crate::plan::show::markdown::{Body, code, section};
@@ -22,6 +23,8 @@ const COMMAND: &str = "fleetwright diff --manifests --full";
 const MAX_TEXTS: usize = 4;
 /// How many places of an effect are listed.
 const MAX_PLACES: usize = 4;
+/// How many lines to edit of an effect are listed.
+const MAX_LINES: usize = 4;
 /// How many effects the summary lists.
 const MAX_EFFECTS: usize = 24;
 /// How many groups the summary shows, and how many lines of each.
@@ -133,11 +136,30 @@ fn meaning(effect: &Effect) -> String {
 }
 
 /// Returns which object and part of it an effect is about, and on which clusters.
-fn place(EffectGroup { effect, clusters }: &EffectGroup) -> (String, String) {
+fn place(EffectGroup { effect, clusters, .. }: &EffectGroup) -> (String, String) {
     let part = if effect.part.is_empty() { String::new() } else { format!(" {}", effect.part) };
     let place = elide(&visible(&format!("{} {}{part}", effect.addon, effect.object)), SHORT.line);
     let pods = effect.pods.map(|pods| format!(" ({} each)", counted(pods, "pod"))).unwrap_or_default();
     (place, format!("{}{pods}", on_counted(clusters)))
+}
+
+/// Returns the lines to edit behind an effect; nothing if none is known, or if the next effect has the same.
+fn because(group: &EffectGroup, next: Option<&EffectGroup>, code: impl Fn(&str) -> String) -> Option<String> {
+    let lines = &group.because;
+    if lines.is_empty() || next.is_some_and(|next| next.because == *lines) {
+        return None;
+    }
+    let shown = if lines.len() <= MAX_LINES + 1 { lines.len() } else { MAX_LINES };
+    let text = |line: &SourceLine| {
+        format!("{}{}", code(&line.place.to_string()), if line.is_former { " (before)" } else { "" })
+    };
+    let names = lines[..shown].iter().map(text).collect::<Vec<_>>().join(", ");
+    let more = lines.len() - shown;
+    Some(if more > 0 {
+        format!("because {names} and {}", counted(more, "more line"))
+    } else {
+        format!("because {names}")
+    })
 }
 
 /// Effects that are explained by the same words.
@@ -206,9 +228,11 @@ fn effect_lines(same: &[EffectGroup], shown: usize) -> Vec<Line> {
     let effect = &same[0].effect;
     let (kind, sign) = if effect.kind.is_risk() { (LineKind::Risk, '!') } else { (LineKind::Plain, '·') };
     let mut lines = vec![Line { kind, text: format!("  {sign} {}: {}", effect.kind, meaning(effect)) }];
-    for group in &same[..shown] {
+    for (at, group) in same[..shown].iter().enumerate() {
         let (place, on) = place(group);
         lines.push(Line { kind, text: format!("      {place} {on}") });
+        let because = because(group, same[..shown].get(at + 1), str::to_owned);
+        lines.extend(because.map(|text| Line { kind, text: format!("      {text}") }));
     }
     if shown < same.len() {
         lines.push(Line {
@@ -262,9 +286,12 @@ fn item(same: &[EffectGroup], page: Option<&str>) -> String {
     let what = what.trim_end_matches(": ");
     let what = if what.is_empty() { String::new() } else { format!("{}: ", code(what)) };
     let mut text = format!("- {name}: {what}{note}\n");
-    for group in &same[..same.len().min(MAX_PLACES)] {
+    let shown = &same[..same.len().min(MAX_PLACES)];
+    for (at, group) in shown.iter().enumerate() {
         let (place, on) = place(group);
         let _ = writeln!(text, "  - {} {on}", code(&place));
+        let because = because(group, shown.get(at + 1), code);
+        text.extend(because.map(|because| format!("  - {because}\n")));
     }
     if same.len() > MAX_PLACES {
         let _ = writeln!(text, "  - … {}", counted(same.len() - MAX_PLACES, "more place"));

@@ -1,6 +1,7 @@
 //! Provenance, for people: from a rendered value to its lines, from a fact to what it reaches, from a template to what
 //! uses it.
 
+mod causes;
 mod reach;
 mod source;
 
@@ -16,6 +17,8 @@ use crate::tree::leaves;
 
 pub use crate::provenance::{FactLine, Influence, Provenance};
 pub use crate::templates::TemplateLine;
+pub(crate) use causes::Causes;
+pub use causes::SourceLine;
 pub use reach::{Group, Reach, Reached, grouped, reach};
 pub use source::{Usage, usage};
 

@@ -11,6 +11,7 @@ mod applications;
 mod budget;
 pub(crate) mod compare;
 mod digest;
+pub(crate) mod explained;
 mod facts;
 pub(crate) mod group;
 mod highlight;

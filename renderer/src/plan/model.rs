@@ -88,7 +88,7 @@ pub struct Plan {
     /// How many files are left after the plan has been applied.
     pub remaining_files: usize,
     #[serde(skip)]
-    pub(super) facts: Facts,
+    pub(crate) facts: Facts,
 }
 
 /// What changes on a cluster.

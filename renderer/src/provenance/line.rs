@@ -46,6 +46,13 @@ pub struct FactLine {
     pub influence: Influence,
 }
 
+impl FactLine {
+    /// Returns the path of the fact as templates see it.
+    pub(crate) fn path(&self) -> &[Step] {
+        &self.path
+    }
+}
+
 /// How a rendered value depends on a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

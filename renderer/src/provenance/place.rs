@@ -3,7 +3,7 @@
 use crate::checks::{Finding, Part};
 use crate::key_path::Step;
 use crate::path::RepoPath;
-use crate::problem::{Place, Position};
+use crate::problem::Place;
 use crate::tree::Tree;
 
 use super::documents::FileDocuments;
@@ -20,12 +20,12 @@ pub(crate) fn place_to_edit(file: FileDocuments<'_>, document: usize, finding: &
         Part::Key => key_place(file, document, path),
         Part::Line(line) => line_place(file, document, path, line),
         Part::Addon => file.template.addon.map(|addon| match finding.path.as_slice() {
-            [] => start_of(addon.origin.file()),
+            [] => Place::start_of(addon.origin.file()),
             path => addon.origin.place(path),
         }),
         Part::Fact => Some(file.cluster.scope.cluster.origin.place(path)),
         Part::ClusterTemplates => {
-            Some(start_of(&RepoPath::parse("templates/cluster").expect("a constant path")))
+            Some(Place::start_of(&RepoPath::parse("templates/cluster").expect("a constant path")))
         }
         Part::Insertion => {
             written_at(file, document, path).templates.into_iter().next().map(|line| line.place)
@@ -33,11 +33,7 @@ pub(crate) fn place_to_edit(file: FileDocuments<'_>, document: usize, finding: &
     };
     place
         .or_else(|| value_place(file, document, path))
-        .unwrap_or_else(|| start_of(file.template.template.unwrap_or(&file.template.writes)))
-}
-
-fn start_of(file: &RepoPath) -> Place {
-    Place { file: file.clone(), position: Position::START }
+        .unwrap_or_else(|| Place::start_of(file.template.template.unwrap_or(&file.template.writes)))
 }
 
 fn key_place(file: FileDocuments<'_>, document: usize, path: &[Step]) -> Option<Place> {
@@ -61,7 +57,7 @@ fn value_place(file: FileDocuments<'_>, document: usize, path: &[Step]) -> Optio
     }
     let line = found[0].templates.first()?.clone();
     if let Some(text) = line.text {
-        return Some(start_of(&text));
+        return Some(Place::start_of(&text));
     }
     if line.expression.is_some() {
         let documents = file.render().unwrap_or_default();

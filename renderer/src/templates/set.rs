@@ -237,7 +237,7 @@ impl Templates {
     fn refused(&self, template: &RepoPath, error: &RenderError) -> Vec<Problem> {
         // The rewriting put sites where handlebars keeps line numbers.
         let site = error.line_no.and_then(|site| self.compiled.sites.get(site));
-        let place = site.map_or_else(|| start_of(template), |site| site.place.clone());
+        let place = site.map_or_else(|| Place::start_of(template), |site| site.place.clone());
         let refusals = match error.reason() {
             RenderErrorReason::NestedError(cause) => cause.downcast_ref::<Refusals>().cloned(),
             RenderErrorReason::InvalidJsonIndex(name) => Some(Refusals(vec![not_in_a_list(name, site)])),
@@ -268,7 +268,9 @@ impl Expanded<'_> {
     /// Returns where a part of the expanded text is written.
     fn place(&self, trail: &Trail, position: Position) -> Place {
         let inserted = |token| Some(self.site(token)?.place.clone());
-        trail.place(position, &self.compiled.marks, inserted).unwrap_or_else(|| start_of(self.template))
+        trail
+            .place(position, &self.compiled.marks, inserted)
+            .unwrap_or_else(|| Place::start_of(self.template))
     }
 
     fn misfit_problem(&self, (token, fault): Misfit) -> Option<Problem> {
@@ -314,10 +316,6 @@ impl Expanded<'_> {
 fn opens_literal_block(line: &str) -> bool {
     let line = line.split(" #").next().unwrap_or(line);
     line.trim_end().rsplit(' ').next().is_some_and(|word| word.starts_with('|'))
-}
-
-fn start_of(file: &RepoPath) -> Place {
-    Place { file: file.clone(), position: Position::START }
 }
 
 fn not_in_a_list(name: &str, site: Option<&TemplateLine>) -> Refusal {

@@ -77,8 +77,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         global.render(&mut renderer, &args.profile.chosen(snapshot)?, problems)?
     };
     let facts = Facts::between(&base.inventory, &head.inventory);
-    let effects = args.objects.effects(global, [&base, &head], &facts)?;
+    let mut effects = args.objects.effects(global, [&base, &head], &facts)?;
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
+    if let Some(effects) = &mut effects {
+        effects::name_lines(effects, &plan, &base, &head);
+    }
     if global.format == Format::Html {
         let sources = Sources::find(&plan, &base, &head);
         let head_name = head_name.as_deref().unwrap_or("the working tree");

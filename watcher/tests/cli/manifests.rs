@@ -306,6 +306,79 @@ fn a_diff_shows_what_becomes_of_objects_and_what_that_does() {
 }
 
 #[test]
+fn an_effect_names_the_lines_behind_it() {
+    let scene = Scene::new();
+    // The version of Kubernetes and a label are parts of the image, too.
+    let workload = WORKLOAD
+        .replace("    shift\n", "    if [ \"$1\" = --kube-version ]; then kube=$2; fi\n    shift\n")
+        .replace(
+            "sed -n 's/^tag: //p' \"$2\"",
+            "sed -n -e 's/^stage: //p' -e 's/^tag: //p' \"$2\" | tr '\\n' -",
+        )
+        .replace("example.com/web:$tag", "example.com/web:$tag$kube");
+    scene.repo.edit("environments/_defaults.yaml", "kubernetes:", "labels: {stage: one}\nkubernetes:");
+    scene.helm(&workload);
+    scene.repo.write(
+        "templates/addons/web/values.yaml.hbs",
+        "owner: me\nstage: {{cluster.labels.stage}}\ntag: v1.9.0\n",
+    );
+    assert_eq!(scene.repo.run(&["render"]).code, 0);
+    scene.repo.commit("Name the tag");
+    let because = |told: &Told| -> Vec<String> {
+        assert_eq!(told.code, 0, "{told}");
+        let lines = told.out.lines().filter_map(|line| line.trim().strip_prefix("because "));
+        let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+        lines.dedup();
+        lines
+    };
+    let shown = || because(&scene.run(&["diff", "--manifests"]));
+
+    // A text of a template.
+    scene.repo.edit("templates/addons/web/values.yaml.hbs", "v1.9.0", "v1.9.1");
+    assert_eq!(shown(), ["templates/addons/web/values.yaml.hbs:3:6"]);
+    // What a cluster sets itself, and then no longer does.
+    let hub = "role: control\nnetworks: {pods: 10.1.0.0/16, services: 10.2.0.0/16}\n";
+    scene.repo.edit("templates/addons/web/values.yaml.hbs", "v1.9.1", "v1.9.0");
+    scene.repo.write("environments/hub.yaml", format!("{hub}addons: {{web: {{values: {{tag: v2.0.0}}}}}}\n"));
+    assert_eq!(shown(), ["environments/hub.yaml:3:30"]);
+    scene.repo.commit("Set the tag");
+    scene.repo.write("environments/hub.yaml", hub);
+    let lines = shown();
+    assert!(lines.iter().all(|line| line.contains("environments/hub.yaml:3:30 (before)")), "{lines:?}");
+    scene.repo.commit("Set no tag");
+    // A fact that a template reads, and one that Helm is given.
+    scene.repo.write("environments/hub.yaml", format!("{hub}labels:\n  stage: two\n"));
+    assert_eq!(shown(), ["environments/hub.yaml:4:10"]);
+    scene.repo.write("environments/hub.yaml", hub);
+    scene.repo.edit("environments/_defaults.yaml", "1.36.3", "1.37.0");
+    assert_eq!(shown(), ["environments/_defaults.yaml:2:23"]);
+    // Two at once: which one it is only Helm knows.
+    scene.repo.edit("templates/addons/web/values.yaml.hbs", "v1.9.0", "v1.9.1");
+    scene.repo.edit("templates/addons/web/values.yaml.hbs", "owner: me", "owner: you");
+    assert_eq!(
+        shown(),
+        ["templates/addons/web/values.yaml.hbs:1:8, templates/addons/web/values.yaml.hbs:3:6, \
+             environments/_defaults.yaml:2:23"]
+    );
+    scene.repo.commit("Go on");
+    // An object of the repository's own, and an add-on that goes on one cluster.
+    scene.repo.git(&["rm", "-q", "templates/addons/web/manifests/settings.yaml.hbs"]);
+    assert_eq!(shown(), ["templates/addons/web/manifests/settings.yaml.hbs:1:1 (before)"]);
+    scene.repo.commit("Have no settings");
+    scene.repo.write("environments/hub.yaml", format!("{hub}addons: {{web: {{enabled: false}}}}\n"));
+    assert_eq!(shown(), ["environments/hub.yaml:3:25"]);
+
+    let told = scene.run(&["diff", "--manifests", "--markdown"]);
+    assert!(told.out.contains("  - because `environments/hub.yaml:3:25`"), "{told}");
+    let json = scene.run(&["diff", "--manifests", "--format", "json"]).json();
+    let line =
+        json!([{"file": "environments/hub.yaml", "line": 3, "column": 25, "what": "addons.web.enabled"}]);
+    assert_eq!(json.pointer("/effects/effects/0/because"), Some(&line), "{json}");
+    let page = scene.run(&["diff", "--manifests", "--format", "html"]).out;
+    assert!(page.contains("because environments/hub.yaml:3:25"), "{page}");
+}
+
+#[test]
 fn a_chart_that_does_not_come_is_named() {
     let scene = Scene::new();
     scene.chart("9.9.9", "templates/web.yaml", "");

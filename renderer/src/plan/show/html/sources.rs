@@ -6,17 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::explain::{Influence, Provenance, explain};
-use crate::key_path::is_at_or_below;
+use crate::explain::{Influence, Provenance};
 use crate::path::{ClusterName, RepoPath};
+use crate::plan::explained::Explained;
 use crate::plan::group::{Entry, Event, Foldable as _, events, file_label, place};
-use crate::plan::locate::locate;
 use crate::plan::model::{Change, Plan};
 use crate::plural::counted;
-use crate::render::{Rendered, RenderedFile};
+use crate::render::Rendered;
 
-/// In how many files the lines are looked for.
-const MAX_FILES: usize = 40;
 /// How many lines are shown of one change.
 const MAX_LINES: usize = 4;
 
@@ -35,7 +32,7 @@ impl Sources {
     /// Finds the lines of what a plan changes from `base` to `head`, in some of its files.
     #[must_use]
     pub fn find(plan: &Plan, base: &Rendered, head: &Rendered) -> Self {
-        let mut files = Files { sides: [base, head], plan, left: MAX_FILES, explained: BTreeMap::new() };
+        let mut files = Files { plan, explained: Explained::new(base, head) };
         let groups = plan.groups();
         let entries = groups.iter().flat_map(|group| &group.entries);
         let found = entries.filter_map(|entry| Some((key(entry)?, files.lines(entry)?)));
@@ -55,28 +52,14 @@ fn key(entry: &Entry) -> Option<(ClusterName, String)> {
 
 /// The files that are asked about.
 struct Files<'a> {
-    sides: [&'a Rendered; 2],
     plan: &'a Plan,
-    left: usize,
-    explained: BTreeMap<(bool, RepoPath), Vec<Provenance>>,
+    explained: Explained<'a>,
 }
 
 impl Files<'_> {
     fn lines(&mut self, entry: &Entry) -> Option<Vec<Source>> {
         let (path, change) = self.as_it_is(entry)?;
-        let is_new = change.new.is_some();
-        let rendered = self.sides[usize::from(is_new)];
-        let cluster = rendered.clusters.get(&entry.example)?;
-        let file = cluster.iter_files().find(|file| file.path == path)?;
-        let located = locate(&file.bytes, place("", &change).trim_start()).ok()?;
-        let found = self.explained(is_new, rendered, file)?;
-        let is_meant = |provenance: &&Provenance| {
-            located.iter().any(|located| {
-                let path = crate::key_path::text_of(&located.path);
-                provenance.document == located.document && is_at_or_below(&provenance.path, &path)
-            })
-        };
-        Some(sources(found.iter().filter(is_meant)))
+        Some(sources(self.explained.setting(&entry.example, &path, &change)?))
     }
 
     /// Returns what an entry is on its example, with the cluster's own names and addresses in it.
@@ -94,16 +77,6 @@ impl Files<'_> {
         };
         let path = cluster.files().find(|plan| file_label(&plan.path, name) == file)?.path.clone();
         Some((path, change))
-    }
-
-    fn explained(&mut self, is_new: bool, rendered: &Rendered, file: &RenderedFile) -> Option<&[Provenance]> {
-        let key = (is_new, file.path.clone());
-        if !self.explained.contains_key(&key) {
-            self.left = self.left.checked_sub(1)?;
-            let found = explain(rendered, &file.path, None).unwrap_or_default();
-            self.explained.insert(key.clone(), found);
-        }
-        self.explained.get(&key).map(Vec::as_slice)
     }
 }
 
