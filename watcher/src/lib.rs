@@ -6,6 +6,7 @@
 
 pub mod backoff;
 mod cache;
+mod hex;
 pub mod percent;
 pub mod repository_name;
 pub mod secrets;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::rollout::{Leftover, Stage};
+use crate::hex::hex;
 
 /// How much of a digest names a plan.
 const DIGEST_BYTES: usize = 6;
@@ -45,11 +46,7 @@ pub fn digest(removals: &[Removal]) -> String {
     for removal in removals {
         let _ = writeln!(text, "{} {}", removal.leftover.key.namespace, removal.line());
     }
-    let mut digest = String::new();
-    for byte in Sha256::digest(text).iter().take(DIGEST_BYTES) {
-        let _ = write!(digest, "{byte:02x}");
-    }
-    digest
+    hex(&Sha256::digest(text)[..DIGEST_BYTES])
 }
 
 impl Removal {

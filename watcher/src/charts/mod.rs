@@ -29,7 +29,6 @@ pub use error::ChartError;
 pub use lock::{Action, Given, Relocked, Supply, Wanted, relock};
 pub use origin::Origin;
 pub use store::{Store, Stored};
-pub(crate) use verify::hex;
 
 /// Fetches the package of a chart.
 pub fn fetch(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Fetched, ChartError> {
@@ -44,14 +43,8 @@ fn package_of(client: &Client, chart: &ChartId, origin: &Origin) -> Result<Vec<u
 /// Fetches the package at an address.
 pub fn fetch_package(client: &Client, address: &str) -> Result<Fetched, ChartError> {
     let address = Url::parse_file(address)?;
-    Fetched::read(
-        &address,
-        &repository::download(
-            &client.at(&address),
-            &address,
-            client.credentials.of_repository(&address).as_ref(),
-        )?,
-    )
+    let own = client.credentials.of_repository(&address);
+    Fetched::read(&address, &repository::download(&client.at(&address), &address, own.as_ref())?)
 }
 
 /// Returns the versions of a chart that are there to be fetched and that are newer than the given one, the

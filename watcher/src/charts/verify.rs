@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::error::ChartError;
+use crate::hex::hex;
 use crate::http::Url;
 
 /// Some charts write a `v` before their version where their repository does not, or the other way round.
@@ -12,14 +13,6 @@ pub(super) fn is_same_version(a: &str, b: &str) -> bool {
 
 pub(super) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Compares the digest of what came with the one that was announced; repositories leave out the algorithm.

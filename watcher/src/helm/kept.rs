@@ -14,7 +14,7 @@ use renderer::manifests::MAX_TEXT_BYTES;
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::write_whole;
-use crate::charts::hex;
+use crate::hex::hex;
 
 /// How many bytes all renderings may have together; the ones that were not used for longest go first.
 const MAX_BYTES: u64 = 2 << 30;

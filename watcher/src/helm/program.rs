@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use super::error::{HelmError, Refusal};
 use crate::cache::write_whole;
-use crate::charts::hex;
+use crate::hex::hex;
 
 /// The oldest version whose results are known to be those of Argo CD's own.
 const OLDEST: Version = Version::new(3, 18, 0);

@@ -17,8 +17,8 @@ use super::index::{self, IndexEntry};
 use crate::git::error::{Fault, GitError};
 use crate::git::objects::object;
 use crate::git::objects::repository::Repository;
-use crate::git::objects::revision::hex;
 use crate::git::objects::snapshot::{MAX_SOURCE_BYTES, Unreadable};
+use crate::hex::hex;
 
 const SYMLINK: u32 = 0o120_000;
 const SUBMODULE: u32 = 0o160_000;

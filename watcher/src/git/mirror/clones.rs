@@ -23,8 +23,8 @@ use tracing::warn;
 
 use crate::git::error::{Fault, FaultKind, GitError};
 use crate::git::objects::repository::Repository;
-use crate::git::objects::revision::hex;
 use crate::git::program::command;
+use crate::hex::hex;
 
 /// Marks a folder as a mirror, and names of what.
 const MARKER: &str = "fleetwright-mirror";

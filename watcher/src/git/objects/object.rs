@@ -40,7 +40,7 @@ pub(in crate::git) fn hash(kind: ObjectType, bytes: &[u8]) -> Oid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::objects::revision::hex;
+    use crate::hex::hex;
 
     #[test]
     fn ids_are_those_that_git_gives() {

@@ -54,11 +54,6 @@ pub(in crate::git) fn blob_id(oid: Oid) -> BlobId {
     BlobId(oid.as_bytes().try_into().expect("libgit2 was built for SHA-1 repositories only"))
 }
 
-/// Writes bytes as hexadecimal digits.
-pub(in crate::git) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
-}
-
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0.to_string())
