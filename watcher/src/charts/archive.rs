@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use flate2::read::GzDecoder;
-use renderer::charts::{Metadata, Package};
+use renderer::charts::Package;
 use tar::{Archive, Entry, EntryType};
 
 use super::error::ChartError;
@@ -56,28 +56,8 @@ pub(super) fn read_unpacked(bytes: &[u8]) -> Result<Package, String> {
     Ok(reading.package)
 }
 
-/// Reads the charts in a folder: the folder itself if it is one, or else each folder and package in it.
-pub(super) fn read_folder(path: &Path) -> Result<Vec<Package>, ChartError> {
-    if path.join("Chart.yaml").is_file() {
-        return Ok(vec![read_chart(path)?]);
-    }
-    let mut packages = Vec::new();
-    for entry in sorted(path).map_err(ChartError::unreadable(path))? {
-        if entry.join("Chart.yaml").is_file() {
-            packages.push(read_chart(&entry)?);
-        } else if entry.extension().is_some_and(|extension| extension == "tgz") && entry.is_file() {
-            packages.push(Fetched::read(entry.display(), &read_file(&entry)?)?.package);
-        }
-    }
-    if packages.is_empty() {
-        let message = format!("there is no chart in `{}`", path.display());
-        return Err(ChartError::new(message, "give a chart's folder, a folder of charts, or a `.tgz`"));
-    }
-    Ok(packages)
-}
-
-/// Finds the charts in a folder as [`read_folder`] does, with where each is.
-pub(super) fn charts_in(path: &Path) -> Result<Vec<(Metadata, PathBuf)>, ChartError> {
+/// Reads the charts at a path, each with where it is: that of the path itself, or else each folder and package in it.
+pub(super) fn charts_in(path: &Path) -> Result<Vec<(PathBuf, Package)>, ChartError> {
     let is_chart = |path: &Path| path.join("Chart.yaml").is_file();
     let is_package = |path: &Path| path.extension().is_some_and(|end| end == "tgz") && path.is_file();
     let places = if is_chart(path) || is_package(path) {
@@ -86,21 +66,19 @@ pub(super) fn charts_in(path: &Path) -> Result<Vec<(Metadata, PathBuf)>, ChartEr
         sorted(path).map_err(ChartError::unreadable(path))?
     };
     let mut found = Vec::new();
-    for place in places.into_iter().filter(|place| is_chart(place) || is_package(place)) {
-        let package = if place.is_dir() {
+    for place in places {
+        let package = if is_chart(&place) {
             read_chart(&place)?
-        } else {
+        } else if is_package(&place) {
             Fetched::read(place.display(), &read_file(&place)?)?.package
+        } else {
+            continue;
         };
-        let metadata = package.metadata();
-        let metadata = metadata.map_err(|error| {
-            ChartError::of_package(place.display(), format_args!("has no metadata: {error}"))
-        })?;
-        found.push((metadata, place));
+        found.push((place, package));
     }
     if found.is_empty() {
         let message = format!("there is no chart in `{}`", path.display());
-        return Err(ChartError::new(message, "give a folder with a folder or a `.tgz` for each chart"));
+        return Err(ChartError::new(message, "give a chart's folder, a folder of charts, or a `.tgz`"));
     }
     Ok(found)
 }

@@ -8,7 +8,7 @@ use renderer::charts::{ChartId, ChartLock, LockedChart, Metadata, Package, Packa
 use renderer::inventory::ChartSources;
 use renderer::plural::quoted;
 
-use super::archive::{Fetched, read_file, read_folder};
+use super::archive::{Fetched, charts_in, read_file};
 use super::client::Client;
 use super::error::ChartError;
 use super::origin::Origin;
@@ -99,8 +99,8 @@ fn at_hand(client: &Client, text: &str) -> Result<Option<Vec<Fetched>>, ChartErr
         }
         vec![fetch_package(client, text)?]
     } else if path.is_dir() {
-        let packages = read_folder(path)?.into_iter();
-        packages.map(|package| Fetched { package, digest: None }).collect()
+        let charts = charts_in(path)?.into_iter();
+        charts.map(|(_, package)| Fetched { package, digest: None }).collect()
     } else {
         vec![Fetched::read(path.display(), &read_file(path)?)?]
     }))

@@ -15,8 +15,9 @@ use super::archive::{self, read_file};
 use super::client::Client;
 use super::error::ChartError;
 use super::origin::Origin;
-use super::verify::{digest, hex, is_same_version};
+use super::verify::{digest, is_same_version};
 use crate::cache::write_whole;
+use crate::hex::hex;
 
 /// A chart on disk.
 #[derive(Clone, Debug)]
@@ -42,7 +43,13 @@ impl Store {
     /// Opens the store in a folder, which is made when something is put into it. The charts in the folder `own`, unpacked
     /// or in packages, are taken in the place of others.
     pub fn open(folder: PathBuf, own: Option<&Path>) -> Result<Self, ChartError> {
-        let given = own.map(archive::charts_in).transpose()?.unwrap_or_default();
+        let mut given = Vec::new();
+        for (place, package) in own.map(archive::charts_in).transpose()?.unwrap_or_default() {
+            let metadata = package.metadata().map_err(|error| {
+                ChartError::of_package(place.display(), format_args!("has no metadata: {error}"))
+            })?;
+            given.push((metadata, place));
+        }
         Ok(Self { folder, client: Client::new(), given })
     }
 

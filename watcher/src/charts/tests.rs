@@ -207,8 +207,8 @@ fn subcharts_that_are_packages_themselves_are_read() {
     fs::create_dir(dir.path().join("charts")).unwrap();
     fs::write(dir.path().join("Chart.yaml"), "name: demo\nversion: 1.2.3\n").unwrap();
     fs::write(dir.path().join("charts/sub-0.1.0.tgz"), inner).unwrap();
-    let packages = archive::read_folder(dir.path()).unwrap();
-    let values = packages[0].locked(None).unwrap().values;
+    let charts = archive::charts_in(dir.path()).unwrap();
+    let values = charts[0].1.locked(None).unwrap().values;
     assert_eq!(values.at(["sub", "port"]), Some(&Shape::of(Types::NUMBER | Types::TEXT)));
 }
 
