@@ -2,6 +2,7 @@
 //! reports nodes as ready and pods as running.
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -13,8 +14,6 @@ use super::{ETCD, KUBE, KWOK, METALLB};
 
 /// What kwok does besides making all nodes ready and all pods run.
 const OWN_STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/real/kwok/stages.yaml");
-/// What keeps several of one machine apart.
-const NOT_LISTENING: &str = "--secure-port=0";
 /// The namespace of `MetalLB`'s controller.
 pub const METALLB_NAMESPACE: &str = "metallb-system";
 
@@ -31,8 +30,9 @@ impl Cluster {
         let server = ApiServer::start(name)?;
         let cluster = Self { controllers: RefCell::default(), server };
         let kubeconfig = cluster.server.kubeconfig().display().to_string();
-        cluster.run("kube-controller-manager", &KUBE, controllers_arguments(&kubeconfig))?;
-        cluster.run("kube-scheduler", &KUBE, scheduler_arguments(&kubeconfig))?;
+        let not_listening = |shared| [shared, arguments(["--secure-port=0"])].concat();
+        cluster.run("kube-controller-manager", &KUBE, not_listening(controllers_arguments(&kubeconfig)))?;
+        cluster.run("kube-scheduler", &KUBE, not_listening(scheduler_arguments(&kubeconfig)))?;
         cluster.run("kwok", &KWOK, kwok_arguments(&kubeconfig)?)?;
         for number in 1..=nodes {
             cluster.add_node(&format!("{name}-{number}"))?;
@@ -101,7 +101,6 @@ impl ControlPlane {
     pub fn start(server: &ApiServer, own: impl Fn(&str) -> Vec<String>) -> Result<Self> {
         let folder = Folder::new()?;
         let kubeconfig = server.kubeconfig().display().to_string();
-        let keys = format!("--service-account-private-key-file={}/accounts.key", server.folder().display());
         let [client, peer] = free_ports::<2>()?.map(|port| format!("http://127.0.0.1:{port}"));
         let etcd = arguments([
             &format!("--listen-client-urls={client}"),
@@ -111,19 +110,22 @@ impl ControlPlane {
             &format!("--initial-cluster=default={peer}"),
             "--listen-metrics-urls=http://127.0.0.1:2381",
         ]);
-        let listening = |shared: Vec<String>| {
-            let kept = shared.into_iter().filter(|it| it != NOT_LISTENING && !it.contains("accounts.key"));
-            kept.chain(arguments(["--cert-dir=certificates", "--bind-address=127.0.0.1"])).collect::<Vec<_>>()
+        let listening =
+            |shared| [shared, arguments(["--cert-dir=certificates", "--bind-address=127.0.0.1"])].concat();
+        let start = |name: &str, program: PathBuf, shared: Vec<String>, folder: &Path| {
+            Process::start(name, &program, [shared, own(name)].concat(), [], folder)
         };
-        let controllers = [listening(controllers_arguments(&kubeconfig)), vec![keys]].concat();
-        let start = |name: &str, (binary, component): (&str, &super::Component), shared: Vec<String>| {
-            let arguments = [shared, own(name)].concat();
-            Process::start(binary, &component.binary(binary)?, arguments, [], folder.path())
-        };
+        let controllers = listening(controllers_arguments(&kubeconfig));
+        let scheduler = listening(scheduler_arguments(&kubeconfig));
         let processes = [
-            start("etcd", ("etcd", &ETCD), etcd)?,
-            start("controllerManager", ("kube-controller-manager", &KUBE), controllers)?,
-            start("scheduler", ("kube-scheduler", &KUBE), listening(scheduler_arguments(&kubeconfig)))?,
+            start("etcd", ETCD.binary("etcd")?, etcd, folder.path())?,
+            start(
+                "controllerManager",
+                KUBE.binary("kube-controller-manager")?,
+                controllers,
+                server.folder(),
+            )?,
+            start("scheduler", KUBE.binary("kube-scheduler")?, scheduler, server.folder())?,
         ];
         Ok(Self { _processes: processes, _folder: folder })
     }
@@ -135,7 +137,6 @@ fn controllers_arguments(kubeconfig: &str) -> Vec<String> {
         &format!("--authentication-kubeconfig={kubeconfig}"),
         &format!("--authorization-kubeconfig={kubeconfig}"),
         "--service-account-private-key-file=accounts.key",
-        NOT_LISTENING,
         "--leader-elect=false",
         "--use-service-account-credentials=false",
         "--controllers=*,-node-ipam-controller",
@@ -149,7 +150,6 @@ fn scheduler_arguments(kubeconfig: &str) -> Vec<String> {
         &format!("--kubeconfig={kubeconfig}"),
         &format!("--authentication-kubeconfig={kubeconfig}"),
         &format!("--authorization-kubeconfig={kubeconfig}"),
-        NOT_LISTENING,
         "--leader-elect=false",
     ])
 }
