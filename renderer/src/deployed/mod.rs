@@ -124,6 +124,14 @@ struct Reading<'r> {
     cluster: &'r RenderedCluster,
 }
 
+/// Where an Application puts things, unless a source says something else.
+struct Target<'a> {
+    /// The Application's name, by which a release is called.
+    application: &'a str,
+    namespace: &'a str,
+    cluster: &'a ClusterName,
+}
+
 /// The texts of an Application's source, filled in.
 struct Written<'a> {
     application: &'a Application<'a>,
@@ -154,10 +162,11 @@ impl Reading<'_> {
         let written: Vec<_> =
             application.sources().map(|(_, source)| Written { application, source }).collect();
         let cluster = self.destination(&text(&["spec", "destination", "name"]).unwrap_or_default());
+        let target = Target { application: &name, namespace: &namespace, cluster };
         let mut sources = Vec::new();
         let mut addon = None;
         for source in &written {
-            let (read, of) = self.source(source, &written, &name, &namespace, cluster);
+            let (read, of) = self.source(source, &written, &target);
             addon = addon.or(of);
             sources.extend(read);
         }
@@ -180,20 +189,15 @@ impl Reading<'_> {
         &self,
         source: &Written<'_>,
         all: &[Written<'_>],
-        application: &str,
-        namespace: &str,
-        cluster: &ClusterName,
+        target: &Target<'_>,
     ) -> (Option<Source>, Option<AddonName>) {
         let unread = |reason: &str| (Some(Source::Unread(reason.to_owned())), None);
         let repository = source.text(&["repoURL"]).unwrap_or_default();
         let path = source.text(&["path"]);
         if let Some(chart) = source.text(&["chart"]) {
             let version = source.text(&["targetRevision"]).unwrap_or_default();
-            return match self.call(source, all, application, namespace, cluster) {
-                Ok((call, addon)) => {
-                    let (chart, digest) = self.locked(chart, version, repository);
-                    (Some(Source::Chart(Box::new(Call { chart, digest, ..call }))), addon)
-                }
+            return match self.call(self.locked(chart, version, repository), source, all, target) {
+                Ok((call, addon)) => (Some(Source::Chart(Box::new(call))), addon),
                 Err(reason) => unread(&reason),
             };
         }
@@ -235,14 +239,13 @@ impl Reading<'_> {
         (Some(Source::Documents(found.into_iter().collect())), addon)
     }
 
-    /// Returns how Helm is called, without the chart, and whose values it is called with.
+    /// Returns how Helm is called for a chart, and whose values it is called with.
     fn call(
         &self,
+        (chart, digest): (ChartId, Option<String>),
         source: &Written<'_>,
         all: &[Written<'_>],
-        application: &str,
-        namespace: &str,
-        cluster: &ClusterName,
+        target: &Target<'_>,
     ) -> Result<(Call, Option<AddonName>), String> {
         let helm = |key| source.text(&["helm", key]);
         let (mut values, mut addon) = (Vec::new(), None);
@@ -264,7 +267,7 @@ impl Reading<'_> {
         if source.source.at(&["helm", "fileParameters"]).is_some_and(|list| *list != Value::Null) {
             return Err("it sets values from files (`fileParameters`)".to_owned());
         }
-        let described = self.rendered.inventory.clusters.get(cluster);
+        let described = self.rendered.inventory.clusters.get(target.cluster);
         let kubernetes = described.and_then(|cluster| cluster.facts.kubernetes.as_ref());
         let told = source.texts(&["helm", "apiVersions"]);
         let known = || {
@@ -272,10 +275,10 @@ impl Reading<'_> {
         };
         Ok((
             Call {
-                chart: ChartId { name: String::new(), version: String::new(), repository: String::new() },
-                digest: None,
-                release: helm("releaseName").unwrap_or_else(|| application.to_owned()),
-                namespace: helm("namespace").unwrap_or_else(|| namespace.to_owned()),
+                chart,
+                digest,
+                release: helm("releaseName").unwrap_or_else(|| target.application.to_owned()),
+                namespace: helm("namespace").unwrap_or_else(|| target.namespace.to_owned()),
                 values,
                 parameters: parameters(source)?,
                 kube_version: helm("kubeVersion").or_else(|| Some(kubernetes?.version.clone())),

@@ -4,6 +4,7 @@
 //! Below a pod template nothing is noise, since each change of it replaces pods. Everything that is not named here is
 //! shown.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::model::NoiseKind;
@@ -97,12 +98,19 @@ pub(super) fn selected(objects: &[Object]) -> BTreeSet<&'static str> {
 }
 
 /// Writes the sets of an object in the order that they had before, and returns where they were in another one.
-pub(super) fn in_old_order(name: &ObjectName, old: &Value, new: &Value) -> (Value, Vec<KeyPath>) {
+pub(super) fn in_old_order<'v>(
+    name: &ObjectName,
+    old: &Value,
+    new: &'v Value,
+) -> (Cow<'v, Value>, Vec<KeyPath>) {
     let is_meant = |(group, kinds, _): &&Set| *group == name.group() && kinds.contains(&name.kind.as_str());
     let sets = SETS.iter().filter(is_meant).flat_map(|(.., paths)| paths.iter().copied()).collect();
     let mut ordering = Ordering { sets, path: Vec::new(), found: Vec::new() };
-    let new = if ordering.sets.is_empty() { new.clone() } else { ordering.value(old, new.clone()) };
-    (new, ordering.found)
+    if ordering.sets.is_empty() {
+        return (Cow::Borrowed(new), Vec::new());
+    }
+    let new = ordering.value(old, new.clone());
+    (Cow::Owned(new), ordering.found)
 }
 
 struct Ordering {

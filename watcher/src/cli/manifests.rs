@@ -10,7 +10,7 @@ use renderer::render::Rendered;
 use renderer::yaml;
 use serde_json::{Value, json};
 
-use super::options::{HelmArgs, ProfileArgs};
+use super::options::{HelmArgs, ProfileArgs, check_cluster};
 use super::{Global, print_json, print_report, print_text};
 use crate::error::CommandError;
 use crate::helm::Parts;
@@ -76,18 +76,15 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 impl Args {
     /// Refuses names of what is not there: no objects would look like an answer.
     fn check(&self, rendered: &Rendered) -> Result<(), CommandError> {
-        let known: Vec<&str> = rendered.clusters.keys().map(ClusterName::as_str).collect();
-        check("cluster", self.cluster.as_deref(), &known)?;
-        let known: Vec<&str> = rendered.catalog.addons.keys().map(AddonName::as_str).collect();
-        check("add-on", self.addon.as_deref(), &known)
+        self.cluster.as_deref().map(|name| check_cluster(&rendered.inventory, name)).transpose()?;
+        let addons = &rendered.catalog.addons;
+        let Some(name) = self.addon.as_deref().filter(|name| !addons.contains_key(*name)) else {
+            return Ok(());
+        };
+        let names = || addons.keys().map(AddonName::as_str);
+        let hint = hint_at_near(name, names(), || format!("there are {}", quoted_up_to(MAX_NAMED, names())));
+        Err(CommandError::usage(format!("there is no add-on `{}`", name.escape_debug()), hint))
     }
-}
-
-fn check(what: &str, name: Option<&str>, known: &[&str]) -> Result<(), CommandError> {
-    let Some(name) = name.filter(|name| !known.contains(name)) else { return Ok(()) };
-    let names = || quoted_up_to(MAX_NAMED, known.iter().copied());
-    let hint = hint_at_near(name, known.iter().copied(), || format!("there are {}", names()));
-    Err(CommandError::usage(format!("there is no {what} `{}`", name.escape_debug()), hint))
 }
 
 fn document(parts: &Parts, objects: &[Object]) -> Value {

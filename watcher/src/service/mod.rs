@@ -120,10 +120,10 @@ impl Service {
     pub async fn serve(self, poll_interval: Duration, cancel: &Cancel) -> Result<(), CommandError> {
         self.watch(poll_interval)?;
         let Self { runner, base, monitor, board, receiver, .. } = self;
-        let (last, observed) = (Mutex::new(None), (monitor.clone(), board));
+        let (last, observed) = (Mutex::new(None), monitor.clone());
         let run = move |request: Request, cancel: &Cancel| {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            let outcome = answer(&runner, request, last.as_ref(), (&observed.0, &observed.1), cancel);
+            let outcome = answer(&runner, request, last.as_ref(), (&observed, &board), cancel);
             base.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone_from(&runner.pipeline().settings().base);
