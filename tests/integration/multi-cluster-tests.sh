@@ -31,14 +31,14 @@ main() {
 # the time runs beside the others.
 run_tests() {
   local log=$1 patient
-  cargo test --locked -p fleetwright --no-run
+  cargo test --locked --workspace --no-run
   run_patient_tests "$log.patient" &
   patient=$!
   real "$log" --skip chaos::
   # The quotes are Markdown's.
   # shellcheck disable=SC2016
   timed "$log" Workflows '`render.yml` for a pull request and for a push, and a workflow for another group' \
-    cargo test --locked -p fleetwright --test cli act:: -- --ignored
+    cargo test --locked --workspace --test cli act:: -- --ignored
   wait "$patient"
   cat "$log.patient" >>"$log"
 }
@@ -47,14 +47,14 @@ run_patient_tests() {
   local log=$1
   real "$log" chaos::
   timed "$log" Chaos 'the service: one hundred fail-overs in the middle of runs' \
-    cargo test --locked -p fleetwright --test world failovers:: -- --ignored --nocapture
+    cargo test --locked --workspace --test world failovers:: -- --ignored --nocapture
 }
 
 # Runs tests that print their cases; they are added to the log.
 real() {
   local log=$1
   shift
-  cargo test --locked -p fleetwright --test real -- --ignored --test-threads=1 --nocapture "$@" 2>&1 | tee -a "$log"
+  cargo test --locked --workspace --test real -- --ignored --test-threads=1 --nocapture "$@" 2>&1 | tee -a "$log"
 }
 
 # Runs tests that print no case of their own as one case of a part.
