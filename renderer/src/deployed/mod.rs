@@ -18,7 +18,7 @@ use crate::manifests::Object;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::render::{Rendered, RenderedCluster, RenderedFile};
 use crate::root::Root;
-use crate::secrets::Mask;
+use crate::secrets::{DESCRIBES_FIELDS, Mask};
 use crate::yaml::{self, Value};
 
 pub use functions::{ChartText, Unsteady};
@@ -110,7 +110,8 @@ pub fn deployed(rendered: &Rendered, cluster: &RenderedCluster) -> Vec<Deployed>
 /// Returns an object for people: the data of Secrets, and what else is recognized as a secret, is masked.
 #[must_use]
 pub fn masked(object: &Object) -> Value {
-    Mask::default().published(object.value.clone(), None)
+    let value = object.value.clone();
+    if object.name.kind == DESCRIBES_FIELDS { value } else { Mask::default().published(value, None) }
 }
 
 /// Most files hold none, and reading all of them would take as long as rendering them.

@@ -3,11 +3,14 @@
 use super::compare::Beside;
 use super::model::Change;
 use crate::key_path::Step;
-use crate::secrets::{MASK, Mask, announces_a_secret, names_a_secret, refers_to_a_secret};
+use crate::secrets::{DESCRIBES_FIELDS, MASK, Mask, announces_a_secret, names_a_secret, refers_to_a_secret};
 use crate::yaml::Value;
 
 /// Masks the secrets on both sides of a change.
 pub(crate) fn masked(change: Change, beside: Beside<'_>) -> Change {
+    if change.object.as_ref().is_some_and(|object| object.kind == DESCRIBES_FIELDS) {
+        return change;
+    }
     let name = secret_name(&change, beside).map(str::to_owned);
     let mut mask = Mask::default();
     let whole = |value| if change.path.is_empty() { in_secret_manifest(value) } else { value };
@@ -198,6 +201,10 @@ mod tests {
             ("maxTokens: 4096\n", "maxTokens: 8192\n"),
             ("password: $A\n", "password: $B\n"),
             ("proxy_pass: http://a\n", "proxy_pass: http://b\n"),
+            (
+                "kind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {password: {description: 'password: in clear'}}\n",
+                "kind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {password: {description: 'token: in clear'}}\n",
+            ),
         ] {
             let shown = shown(&planned(old, new));
             assert!(!shown.contains("***"), "{shown}");
