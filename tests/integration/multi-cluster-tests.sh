@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 # The parts of the results, in their order: what a test prints as a case of another part is a fault.
-readonly PARTS=('Installation' 'Control alone' 'App alone' 'Cross-cluster' 'Data flow' 'Backups' 'Chaos' 'Machines' 'Workflows')
+readonly PARTS=('Installation' 'Control alone' 'App alone' 'Cross-cluster' 'Final objects' 'Data flow' 'Backups' 'Chaos' 'Machines' 'Workflows')
 readonly STEPS='From push to healthy'
 
 main() {

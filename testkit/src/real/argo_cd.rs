@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::client::answers;
+use super::client::{answers, fetch};
 use super::cluster::Cluster;
 use super::helm::HELM;
 use super::process::{Folder, Process, arguments, free_ports};
@@ -112,6 +112,25 @@ impl ArgoCd {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.api)
+    }
+
+    /// Returns the objects that its repository server makes of an Application. The values of Secrets are masked.
+    pub fn manifests(&self, application: &str) -> Result<Vec<Value>> {
+        let answer = fetch(&format!("{}/api/v1/applications/{application}/manifests", self.url()), &[])?;
+        let texts = answer["manifests"].as_array().context("there are no manifests")?;
+        texts.iter().map(|text| Ok(serde_json::from_str(text.as_str().unwrap_or_default())?)).collect()
+    }
+
+    /// Returns the objects that it wants on the cluster for an Application, each with its group, its kind, its namespace and its
+    /// name; hooks are left out.
+    pub fn wanted(&self, application: &str) -> Result<Vec<[String; 4]>> {
+        let answer =
+            fetch(&format!("{}/api/v1/applications/{application}/managed-resources", self.url()), &[])?;
+        let items = answer["items"].as_array().context("there are no managed resources")?;
+        let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
+        let is_wanted = |item: &&Value| !["", "null"].contains(&&*text(item, "targetState"));
+        let wanted = items.iter().filter(is_wanted);
+        Ok(wanted.map(|item| ["group", "kind", "namespace", "name"].map(|key| text(item, key))).collect())
     }
 
     fn wait_for(&self, server: Server) -> Result<()> {

@@ -21,6 +21,7 @@ mod helm;
 mod installation;
 mod kubeconfig;
 mod machines;
+mod manifests;
 mod meshed;
 mod operators;
 mod platform;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use testkit::real::Client;
 
 use crate::case::case;
+use crate::manifests;
 use crate::verify;
 use crate::world::{World, text};
 
@@ -63,6 +64,7 @@ fn a_push_becomes_healthy_applications_and_an_edit_touches_only_its_own() {
     });
 
     verify::show(&world);
+    manifests::compare(&world);
 
     let before = world.syncs();
     case(
