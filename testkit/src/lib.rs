@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod github;
 pub mod hostile;
 pub mod multipass;
+pub mod program;
 pub mod proxy;
 pub mod readers;
 pub mod real;

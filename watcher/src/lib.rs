@@ -8,6 +8,7 @@ pub mod backoff;
 mod cache;
 mod hex;
 pub mod percent;
+mod program;
 pub mod repository_name;
 pub mod secrets;
 

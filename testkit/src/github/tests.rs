@@ -86,10 +86,9 @@ impl Drop for World {
 
 fn git(folder: &tempfile::TempDir, arguments: &[&str], input: &str) {
     use std::io::Write as _;
-    let mut child = Command::new("git")
+    let mut child = crate::program::command("git")
         .args(arguments)
         .current_dir(folder.path())
-        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();

@@ -4,9 +4,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
+
+use crate::program::command;
 
 /// Files that a forged commit adds: paths and contents.
 pub type Files<'a> = &'a [(&'a str, &'a str)];
@@ -70,12 +72,9 @@ fn git(repository: &Path, arguments: &[&str], input: &str) -> Result<String> {
 }
 
 fn git_with(repository: &Path, arguments: &[&str], input: &str, index: Option<&Path>) -> Result<String> {
-    let mut child = Command::new("git")
+    let mut child = command("git")
         .args(arguments)
         .current_dir(repository)
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
         .envs(index.map(|index| ("GIT_INDEX_FILE", index)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -6,7 +6,7 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::ACT;
 use super::process::Folder;
 use crate::github::{self, GitHub};
+use crate::program::command;
 use crate::slack::{self, Slack};
 
 /// What builds and caches the program where no runner has it.
@@ -82,7 +83,7 @@ impl Actions<'_> {
     fn check_out(&self, folder: &Path, event: &Event<'_>) -> Result<PathBuf> {
         let checkout = folder.join("checkout");
         let git = |arguments: &[&str]| -> Result<()> {
-            let output = bare(Command::new("git").args(arguments).current_dir(folder)).output()?;
+            let output = command("git").args(arguments).current_dir(folder).output()?;
             let error = String::from_utf8_lossy(&output.stderr);
             ensure!(output.status.success(), "git {arguments:?}: {error}");
             Ok(())
@@ -121,8 +122,9 @@ impl Actions<'_> {
         fs::write(action.join("action.yml"), STAND_IN)?;
         let payload = folder.join("event.json");
         fs::write(&payload, event.payload.to_string())?;
-        let mut command = Command::new(ACT.binary("act")?);
-        bare(command.current_dir(checkout))
+        let mut command = command(ACT.binary("act")?);
+        command
+            .current_dir(checkout)
             .env("PATH", format!("{}:{}", programs.display(), env::var("PATH")?))
             .env("HOME", folder)
             .arg(event.name)
@@ -146,14 +148,6 @@ impl Actions<'_> {
 
 fn file(workflow: &str) -> String {
     format!(".github/workflows/{workflow}.yml")
-}
-
-/// Takes the environment and the git configuration of this machine away.
-fn bare(command: &mut Command) -> &mut Command {
-    command
-        .env_clear()
-        .envs(env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
 }
 
 /// Puts the program on the path of the runner, so that what it leaves on the page of the run is kept: `act` drops it.

@@ -2,20 +2,18 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 
 use super::{Reply, Request};
+use crate::program::command;
 
 pub(super) fn run(root: &Path, request: &Request, body: &[u8], knows_version_2: bool) -> Result<Reply> {
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
     let protocol = request.header("git-protocol").filter(|_| knows_version_2);
-    let mut child = Command::new("git")
+    let mut child = command("git")
         .arg("http-backend")
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")])
         .env("GIT_PROJECT_ROOT", root)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("REQUEST_METHOD", &request.method)

@@ -2,7 +2,10 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
+
+use crate::program::on_path;
 
 /// The variables that a child gets, and no others: where programs, keys and their configuration are. What holds a
 /// secret of ours, points git at another repository or makes it trace what it does is not among them.
@@ -24,7 +27,11 @@ const PASSED_ON: [&str; 13] = [
 
 /// Returns a command that starts `program` with an environment of its own.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
+    let program = program.as_ref();
+    // Looked up in the child it would cost a copy of this process: that is how the standard library does it for a child with a
+    // `PATH` of its own.
+    let place = program.to_str().filter(|name| !name.contains('/')).and_then(on_path);
+    let mut command = Command::new(place.as_deref().map_or(program, Path::as_os_str));
     let passed_on = PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?)));
     // What a child prints is read by this program, which knows one language.
     command.env_clear().envs(passed_on).env("LC_ALL", "C");

@@ -214,12 +214,9 @@ impl Scene {
         use std::io::Write;
         let minutes = i64::from(arguments.contains(&"commit"));
         let date = format!("{} +0100", self.next.fetch_add(minutes * 60, Ordering::Relaxed));
-        let mut child = Command::new("git")
+        let mut child = testkit::program::command("git")
             .args(arguments)
             .current_dir(&self.path)
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
             .envs([("GIT_AUTHOR_NAME", "Ann"), ("GIT_AUTHOR_EMAIL", "ann@example.com")])
             .envs([("GIT_COMMITTER_NAME", "Ann"), ("GIT_COMMITTER_EMAIL", "ann@example.com")])
             .envs([("GIT_AUTHOR_DATE", &date), ("GIT_COMMITTER_DATE", &date)])

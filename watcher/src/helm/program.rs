@@ -4,7 +4,6 @@
 //! configuration and no plugins of the user's, and has bounds on its time, its memory and what it writes. It needs no
 //! network: requests of its own are led to a proxy that is not there.
 
-use std::env;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -21,6 +20,7 @@ use tempfile::TempDir;
 use super::error::{HelmError, Refusal};
 use crate::cache::write_whole;
 use crate::hex::hex;
+use crate::program::{is_program, on_path};
 
 /// The oldest version whose results are known to be those of Argo CD's own.
 const OLDEST: Version = Version::new(3, 18, 0);
@@ -55,7 +55,9 @@ impl Helm {
                 let message = format!("`{}` is not a program", path.display());
                 return Err(HelmError::new(message, HINT));
             }
-            None => on_path().ok_or_else(|| HelmError::new("there is no `helm` on the `PATH`", HINT))?,
+            None => {
+                on_path("helm").ok_or_else(|| HelmError::new("there is no `helm` on the `PATH`", HINT))?
+            }
         };
         let program = program.canonicalize().unwrap_or(program);
         let note = identity(&program).map(|identity| memory.join("programs").join(identity));
@@ -248,19 +250,6 @@ fn version_of(program: &Path) -> Result<String, HelmError> {
 fn parsed(version: &str) -> Option<Version> {
     let version = Version::parse(version.strip_prefix('v')?).ok()?;
     Some(Version { pre: semver::Prerelease::EMPTY, build: semver::BuildMetadata::EMPTY, ..version })
-}
-
-fn on_path() -> Option<PathBuf> {
-    let folders = env::var_os("PATH")?;
-    env::split_paths(&folders)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("helm"))
-        .find(|path| is_program(path))
-}
-
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }
 
 /// Identifies a program by its place, its size and when it was written.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use testkit::program;
 
 use crate::fleet::FLEET;
 
@@ -100,7 +101,7 @@ impl Repo {
 
     /// Runs a git command that may fail, and then returns what it said.
     pub fn try_git(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = bare(Command::new("git").args(arguments).current_dir(&self.top)).output().unwrap();
+        let output = bare(program::command("git").args(arguments).current_dir(&self.top)).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap().trim_end().to_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }

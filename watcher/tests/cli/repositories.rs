@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use insta::assert_snapshot;
+use testkit::program;
 
 use crate::repo::{Repo, Told, bare, fleetwright};
 
@@ -29,7 +30,7 @@ fn merge(repo: &Repo) -> Told {
 }
 
 fn git_in(folder: &Path, arguments: &[&str]) {
-    let output = bare(Command::new("git").args(arguments).current_dir(folder)).output().unwrap();
+    let output = bare(program::command("git").args(arguments).current_dir(folder)).output().unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

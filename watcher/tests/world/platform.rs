@@ -337,12 +337,8 @@ fn git(folder: &Path, arguments: &[&str], input: &str) -> Result<String, String>
 
 /// A process that knows nothing of the host's git configuration.
 pub fn without_host(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
-        .envs([("HOME", "/dev/null"), ("XDG_CONFIG_HOME", "/dev/null")]);
+    let mut command = testkit::program::command(program);
+    command.envs([("HOME", "/dev/null"), ("XDG_CONFIG_HOME", "/dev/null")]);
     command
 }
 
