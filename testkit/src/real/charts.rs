@@ -59,7 +59,8 @@ impl StandIn {
         Self { name, version, definitions: Vec::new(), accounts: Vec::new() }
     }
 
-    fn write(&self, folder: &Path) -> Result<()> {
+    /// Writes the chart into an empty folder.
+    pub fn write(&self, folder: &Path) -> Result<()> {
         let chart = json!({"apiVersion": "v2", "name": self.name, "version": self.version});
         fs::write(folder.join("Chart.yaml"), chart.to_string())?;
         fs::write(folder.join("values.yaml"), json!({"standIn": {"accounts": self.accounts}}).to_string())?;

@@ -68,20 +68,25 @@ impl Chart<'_> {
     fn with_another(&self, place: &str) -> Value {
         let mut values = self.values.clone();
         let value = values.pointer_mut(place).unwrap();
-        *value = match &*value {
-            Value::Bool(is_so) => (!*is_so).into(),
-            Value::Number(number) => (number.as_f64().unwrap() + 1.0).into(),
-            Value::String(text) => format!("{text}x").into(),
-            Value::Array(items) if items.is_empty() => json!(["another"]),
-            Value::Array(_) => json!([]),
-            Value::Object(_) | Value::Null => json!({"another": "value"}),
-        };
+        *value = another(value);
         values
     }
 }
 
+/// Returns another value of the same type.
+pub fn another(value: &Value) -> Value {
+    match value {
+        Value::Bool(is_so) => (!*is_so).into(),
+        Value::Number(number) => (number.as_f64().unwrap() + 1.0).into(),
+        Value::String(text) => format!("{text}x").into(),
+        Value::Array(items) if items.is_empty() => json!(["another"]),
+        Value::Array(_) => json!([]),
+        Value::Object(_) | Value::Null => json!({"another": "value"}),
+    }
+}
+
 /// Collects the places of all values that are no maps of others.
-fn read_leaves(value: &Value, place: String, places: &mut Vec<String>) {
+pub fn read_leaves(value: &Value, place: String, places: &mut Vec<String>) {
     match value.as_object().filter(|fields| !fields.is_empty()) {
         Some(fields) => {
             for (key, value) in fields {

@@ -24,6 +24,7 @@ mod machines;
 mod manifests;
 mod meshed;
 mod operators;
+mod planted;
 mod platform;
 mod provision;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]

@@ -34,12 +34,17 @@ pub fn rendered(top: &Path) -> Rendered {
 
 /// Renders what this repository ships, and what it ships for its hub and leaves off.
 pub fn shipped() -> Rendered {
+    Renderer::new().render(&shipped_snapshot(), &()).unwrap()
+}
+
+/// The files of what this repository ships, with what it ships for its hub and leaves off.
+pub fn shipped_snapshot() -> Snapshot {
     let mut snapshot = described(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     let text = String::from_utf8(snapshot.get(HUB).unwrap().bytes.to_vec()).unwrap();
     let text = text.replace("\naddons:\n", "\naddons:\n  fleetwright: {enabled: true}\n");
     let source = Source { id: SourceId([1; 20]), bytes: text.into_bytes().into() };
     snapshot.insert(RepoPath::parse(HUB).unwrap(), source);
-    Renderer::new().render(&snapshot, &()).unwrap()
+    snapshot
 }
 
 fn described(top: &Path) -> Snapshot {
