@@ -199,6 +199,7 @@ mod tests {
                 "password: {valueFrom: {secretKeyRef: {name: b}}}\n",
             ),
             ("maxTokens: 4096\n", "maxTokens: 8192\n"),
+            ("privateKey: {algorithm: RSA}\n", "privateKey: {algorithm: ECDSA}\n"),
             ("password: $A\n", "password: $B\n"),
             ("proxy_pass: http://a\n", "proxy_pass: http://b\n"),
             (

@@ -6,9 +6,9 @@ const REFERENCE_BEGINNINGS: [&str; 10] =
     ["/", "@/", "vault:", "file:", "secret:", "{{", "<path:", "ref+", "ENC[", "op://"];
 /// Ends of the names of files that hold keys, certificates and settings.
 const FILE_ENDINGS: &str = "key pem crt cer der p12 pfx jks txt json yaml yml conf cfg ini toml properties";
-/// Keys below one that names a secret whose text refers to the secret.
-const REFERRING_KEYS: &str =
-    "name key namespace kind apiVersion path file property secretName existingSecret valueFrom";
+/// Keys below one that names a secret whose text refers to the secret, or says how it is to be made.
+const REFERRING_KEYS: &str = "name key namespace kind apiVersion path file property secretName existingSecret valueFrom \
+     algorithm encoding rotationPolicy";
 /// Beginnings of hashed passwords, which can be guessed offline. They look like variables.
 const HASHES: [&str; 8] = ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$y$", "$argon2"];
 

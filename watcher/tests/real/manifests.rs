@@ -27,7 +27,7 @@ pub fn compare(world: &World) {
     let applications = world.rig.applications().unwrap();
     let roots = applications.iter().filter(|one| text(one, "/metadata/name").ends_with("root")).count();
     assert_eq!(compared.len(), applications.len() - roots);
-    assert!(compared.iter().all(|count| *count > 0) && compared.iter().sum::<usize>() > 200, "{compared:?}");
+    assert!(compared.iter().all(|count| *count > 0) && compared.iter().sum::<usize>() > 150, "{compared:?}");
 }
 
 /// Compares the objects of one Application, and returns how many there are.
@@ -37,11 +37,15 @@ fn compare_one(world: &World, ours: &Value) -> usize {
     let theirs = world.rig.argo_cd.manifests(name).unwrap();
     let theirs = by_name(&theirs);
     assert_eq!(mine.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{name}");
+    let mut masked = 0;
     for (id, theirs) in &theirs {
         for (mine, theirs) in mine[id].iter().zip(theirs) {
-            assert_eq!(comparable(mine, theirs), comparable(theirs, mine), "{name}: {id:?}");
+            let (mut ours, theirs) = (comparable(mine, theirs), comparable(theirs, mine));
+            masked += unmask(&mut ours, &theirs);
+            assert_eq!(ours, theirs, "{name}: {id:?}");
         }
     }
+    assert!(masked <= 3, "{name}: {masked} texts are masked and not compared");
     let wanted: BTreeSet<_> = world.rig.argo_cd.wanted(name).unwrap().into_iter().collect();
     let is_hook = |object: &&Value| {
         let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
@@ -62,6 +66,19 @@ fn by_name(objects: &[Value]) -> BTreeMap<[&str; 3], Vec<&Value>> {
         found.entry(id).or_default().push(object);
     }
     found
+}
+
+/// Puts what is there where a text of ours is masked, and returns how many texts that are.
+fn unmask(ours: &mut Value, theirs: &Value) -> usize {
+    match ours {
+        Value::String(text) if text.contains("***") && theirs.is_string() => {
+            *ours = theirs.clone();
+            1
+        }
+        Value::Array(items) => items.iter_mut().enumerate().map(|(at, item)| unmask(item, &theirs[at])).sum(),
+        Value::Object(map) => map.iter_mut().map(|(key, item)| unmask(item, &theirs[key.as_str()])).sum(),
+        _ => 0,
+    }
 }
 
 /// An object without what only one of both sides has for good reasons: the mark by which Argo CD tracks it, the masks of
