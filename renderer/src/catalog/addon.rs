@@ -131,10 +131,16 @@ pub struct Outside {
 
 /// The checks that guess, from the names of keys, from what a chart's defaults look like or from what an add-on says of its chart, and
 /// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
-pub const ACCEPTABLE: [&str; 14] = [
+pub const ACCEPTABLE: [&str; 20] = [
     "cluster-labels",
     "deployed",
     "exposure",
+    "final-addresses",
+    "final-images",
+    "final-objects",
+    "final-secrets",
+    "final-services",
+    "final-storage-classes",
     "flows",
     "images",
     "keys",
@@ -149,7 +155,16 @@ pub const ACCEPTABLE: [&str; 14] = [
 ];
 
 /// The checks of final objects. They judge where those are made, which is after rendering.
-pub const FINAL_CHECKS: [&str; 2] = ["manifests", "repeatable"];
+pub const FINAL_CHECKS: [&str; 8] = [
+    "final-addresses",
+    "final-images",
+    "final-objects",
+    "final-secrets",
+    "final-services",
+    "final-storage-classes",
+    "manifests",
+    "repeatable",
+];
 
 /// An answer to a check that guesses.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -159,7 +174,7 @@ pub struct Accept {
     #[schemars(extend("examples" = ACCEPTABLE))]
     pub check: String,
     /// The place: `resources.limits` in the values, or `manifests/<file>.yaml spec.replicas` in an object; what stands below it, too.
-    /// `.` is the whole file. For `repeatable`, which judges final objects: `Secret/<name> data.password`.
+    /// `.` is the whole file. For `repeatable` and the checks whose names begin with `final`, which judge final objects: `Secret/<name> data.password`.
     #[schemars(length(min = 1))]
     pub path: String,
     /// Why it is meant.

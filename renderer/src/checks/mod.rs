@@ -1,9 +1,9 @@
-//! Everything that is judged before anything is committed. A check is one function in one of five tables.
+//! Everything that is judged before anything is committed. A check is one function in one of seven tables.
 //!
 //! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one
 //! rendered document, cluster checks what the documents of one cluster do outside themselves, flow checks
-//! what those of all clusters do. The last three do not know where a value was written: the caller turns the
-//! path of a finding into a place.
+//! what those of all clusters do. Two more tables are for final objects, which charts make. All but the first two
+//! do not know where a value was written: the caller turns the path of a finding into a place.
 
 mod clusters;
 mod document;
@@ -39,6 +39,7 @@ pub use finding::{Finding, Part};
 pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender};
 pub use footprint::Footprint;
 pub(crate) use footprint::footprint;
+pub(crate) use names::backends::final_names;
 pub(crate) use names::filled;
 pub use names::{NameUse, Named, Names, Provided, ProvidedService, ServiceName};
 pub use placement::{Unread, unread_facts};
@@ -110,6 +111,20 @@ pub const CLUSTER_CHECKS: &[Check<ClusterCheck>] = &[
     Check { name: "storage-classes", run: names::storage::storage_classes_are_provided },
     Check { name: "secret-names", run: names::secrets::secrets_are_provided },
     Check { name: "deployed", run: names::deployed::addons_are_deployed },
+];
+
+/// Checks of one final object of a chart.
+pub const OBJECT_CHECKS: &[Check<DocumentCheck>] = &[
+    Check { name: "final-objects", run: documents::objects::final_objects_fit_their_schema },
+    Check { name: "final-images", run: documents::images::images_are_pinned },
+    Check { name: "final-addresses", run: documents::pool::addresses_are_in_the_pool },
+];
+
+/// Checks of what the final objects of one cluster name of each other.
+pub const OBJECT_NAME_CHECKS: &[Check<ClusterCheck>] = &[
+    Check { name: "final-services", run: names::services::services_exist },
+    Check { name: "final-storage-classes", run: names::storage::storage_classes_are_provided },
+    Check { name: "final-secrets", run: names::secrets::secrets_are_provided },
 ];
 
 /// Checks of what the documents of all clusters do outside themselves.

@@ -5,6 +5,7 @@
 
 mod functions;
 mod glob;
+mod judged;
 mod placed;
 mod repeated;
 
@@ -22,6 +23,7 @@ use crate::secrets::{DESCRIBES_FIELDS, Mask};
 use crate::yaml::{self, Value};
 
 pub use functions::{ChartText, Unsteady};
+pub use judged::{Made, judged, judged_together};
 pub use placed::{Definitions, placed};
 pub use repeated::{Difference, chart_place, differences, merged, problems, steadied};
 

@@ -1,7 +1,7 @@
 //! `fleetwright manifests`: the final objects of clusters.
 
 use rayon::prelude::*;
-use renderer::deployed::masked;
+use renderer::deployed::{self, masked};
 use renderer::manifests::Object;
 use renderer::path::{AddonName, ClusterName};
 use renderer::plural::quoted_up_to;
@@ -53,8 +53,16 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
             Err(more) => problems.extend(more),
         }
     }
+    if problems.is_empty() {
+        let made: Vec<_> = found.iter().map(|(parts, objects)| parts.made(objects)).collect();
+        problems = deployed::judged(&rendered, &made);
+        // What an add-on names may come from any other one.
+        if args.addon.is_none() && parts.iter().all(|parts| parts.unread.is_empty()) {
+            problems.extend(deployed::judged_together(&rendered, &made, &|| true));
+        }
+    }
     if !problems.is_empty() {
-        return Err(CommandError::Problems { problems: renderer::deployed::merged(problems) });
+        return Err(CommandError::Problems { problems: deployed::merged(problems) });
     }
     for (parts, _) in &found {
         for reason in &parts.unread {

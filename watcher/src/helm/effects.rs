@@ -26,6 +26,12 @@ impl Changed {
             .map(|((cluster, application), [old, new])| {
                 let before = old.map(|old| old.objects(head).or_else(|_| old.objects(base))).transpose()?;
                 let after = new.map(|new| new.objects(head)).transpose()?;
+                if let Some((new, after)) = new.zip(after.as_ref()) {
+                    let problems = renderer::deployed::judged(head, &[new.made(after)]);
+                    if !problems.is_empty() {
+                        return Err(problems);
+                    }
+                }
                 let addon = [new, old].into_iter().flatten().find_map(|parts| parts.addon.clone());
                 // What is a cluster's own has no add-on; its Application has a name all the same.
                 let addon = addon.or_else(|| AddonName::parse(application).ok());

@@ -518,6 +518,16 @@ impl Parts {
         Ok(placed(objects, &self.namespace, &self.definitions))
     }
 
+    /// Returns its objects as checks judge them: `objects` is what [`Self::objects`] returned.
+    #[must_use]
+    pub fn made<'p>(&'p self, objects: &'p [Object]) -> deployed::Made<'p> {
+        let own = self.texts.iter().filter(|part| part.file.is_some());
+        let own = own.flat_map(|part| manifests::read(&part.text.first).unwrap_or_default()).collect();
+        let own = placed(own, &self.namespace, &self.definitions);
+        let own = own.into_iter().map(|object| object.name).collect();
+        deployed::Made { cluster: &self.cluster, addon: self.addon.as_ref(), objects, own }
+    }
+
     fn read(&self, rendered: &Rendered, part: &Part) -> Result<Vec<Object>, Vec<Problem>> {
         let read =
             |text: &str| manifests::read(text).map_err(|fault| vec![self.unreadable(rendered, part, fault)]);

@@ -315,6 +315,7 @@ fn an_effect_names_the_lines_behind_it() {
             "sed -n 's/^tag: //p' \"$2\"",
             "sed -n -e 's/^stage: //p' -e 's/^tag: //p' \"$2\" | tr '\\n' -",
         )
+        .replace("version: $tag}", "version: one}")
         .replace("example.com/web:$tag", "example.com/web:$tag$kube");
     scene.repo.edit("environments/_defaults.yaml", "kubernetes:", "labels: {stage: one}\nkubernetes:");
     scene.helm(&workload);
@@ -378,6 +379,87 @@ fn an_effect_names_the_lines_behind_it() {
     assert!(page.contains("because environments/hub.yaml:3:25"), "{page}");
 }
 
+/// A program that makes objects with one fault each.
+const FAULTS: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+cat <<'END'
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front}
+spec:
+  replica: 2
+  selector: {matchLabels: {app: front}}
+  template:
+    metadata: {labels: {app: front}}
+    spec:
+      containers:
+        - {name: main, image: example.com/web, env: [{name: A, valueFrom: {secretKeyRef: {name: away, key: a}}}]}
+        - {name: side, image: "example.com/side:1.0", env: [{name: A, valueFrom: {secretKeyRef: {name: here, key: a}}}]}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: here}, data: {a: eA==}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: front}, spec: {selector: {app: front}, ports: [{port: 80}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front}
+spec:
+  defaultBackend: {service: {name: front, port: {number: 8080}}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: front}
+webhooks:
+  - name: front.example.com
+    admissionReviewVersions: [v1]
+    sideEffects: None
+    clientConfig: {service: {name: back, namespace: web, path: /}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: out}, spec: {type: LoadBalancer, loadBalancerIP: 10.9.9.9, ports: [{port: 80}]}}
+END
+"#;
+
+#[test]
+fn final_objects_are_judged_and_what_is_found_can_be_accepted() {
+    let scene = Scene::new();
+    scene.helm(FAULTS);
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+    let found = |told: &Told| -> Vec<String> {
+        let lines = told.err.lines().filter(|line| line.contains(" of `web`"));
+        lines.map(|line| line.split_once(": ").unwrap().1.to_owned()).collect()
+    };
+    let all = found(&told);
+    for expected in [
+        "Deployment web/front of `web` `spec.replica`: unknown key `replica`",
+        "Deployment web/front of `web` `spec.template.spec.containers[0].image`: image `example.com/web` names no version",
+        "Deployment web/front of `web` `spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef.name`: nothing provides the Secret `away` on `hub`",
+        "Ingress web/front of `web` `spec.defaultBackend.service.name`: Service `front` of the namespace `web` has no port `8080`",
+        "ValidatingWebhookConfiguration front of `web` `webhooks[0].clientConfig.service.name`: nothing of `hub` is called `back` in the namespace `web`",
+        "Service web/out of `web` `spec.loadBalancerIP`: address `10.9.9.9` is asked for, but `hub` has no pool",
+    ] {
+        assert!(all.iter().any(|line| line.starts_with(expected)), "{expected}: {told}");
+    }
+    assert!(!told.err.contains("`here`") && !told.err.contains("example.com/side"), "{told}");
+    // Of one add-on it is not known what others bring.
+    let told = scene.run(&["manifests", "--addon", "web"]);
+    assert!(told.err.contains("`replica`") && !told.err.contains("`away`"), "{told}");
+    // The same is found before it is merged.
+    scene.repo.edit("templates/addons/web/values.yaml.hbs", "2", "3");
+    let told = scene.run(&["diff", "--manifests"]);
+    assert!(told.code == 4 && told.err.contains("unknown key `replica`"), "{told}");
+
+    let accepts = "accept:\n  - {check: final-objects, path: Deployment/front spec.replica, reason: x}\n  \
+         - {check: final-images, path: Deployment/front spec.template, reason: x}\n  \
+         - {check: final-secrets, path: Deployment/front ., reason: x}\n  \
+         - {check: final-services, path: Ingress/front spec, reason: x}\n  \
+         - {check: final-services, path: ValidatingWebhookConfiguration/front webhooks, reason: x}\n  \
+         - {check: final-addresses, path: Service/out ., reason: x}\n";
+    scene.repo.write("templates/addons/web/addon.yaml", format!("{}{accepts}", FLEET[4].1));
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.err), (0, ""), "{told}");
+}
+
 #[test]
 fn a_chart_that_does_not_come_is_named() {
     let scene = Scene::new();
@@ -401,7 +483,7 @@ fn the_real_helm_renders_a_real_chart() {
     scene.chart(
         "1.2.3",
         "templates/web.yaml",
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: {{ .Release.Name }}}\nspec:\n  replicas: {{ .Values.replicas }}\n  \
+        "apiVersion: example.com/v2\nkind: Page\nmetadata: {name: {{ .Release.Name }}}\nspec:\n  replicas: {{ .Values.replicas }}\n  \
          kube: {{ .Capabilities.KubeVersion.Version }}\n  has: {{ .Capabilities.APIVersions.Has \"example.com/v1/Note\" }}\n  \
          own: {{ .Capabilities.APIVersions.Has \"cilium.io/v2\" }}\n  env: {{ env \"HOME\" | quote }}\n",
     );

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use fleetwright::helm::Making;
 use renderer::charts::ChartId;
+use renderer::deployed::{judged, judged_together};
 use renderer::effects::Effects;
 use renderer::path::{AddonName, ClusterName, RepoPath};
 use renderer::plan::Facts;
+use renderer::problem::Problem;
 use renderer::render::{Rendered, RenderedFile, Renderer};
 use renderer::snapshot::{Snapshot, Source, SourceId};
 use serde_json::{Map, Value, json};
@@ -35,6 +37,8 @@ struct Platform {
     base: Rendered,
     /// The charts, in folders of their names and versions.
     charts: TempDir,
+    /// Those of them that are planted into.
+    planted: BTreeSet<ChartId>,
     edits: u8,
     _cache: TempDir,
 }
@@ -43,7 +47,7 @@ struct Platform {
 type Placed = (ClusterName, AddonName, ChartId);
 
 impl Platform {
-    /// Takes each chart from where `bring` finds it, if it does.
+    /// Brings each chart into a folder by `bring`, which returns whether it is planted into.
     fn new(bring: impl Fn(&ChartId, &Path) -> bool) -> Self {
         let (mut renderer, mut snapshot) = (Renderer::new(), Snapshot::default());
         // The lock knows the real charts.
@@ -54,11 +58,11 @@ impl Platform {
         }
         let base = renderer.render(&snapshot, &()).unwrap();
         let (charts, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for (_, _, chart) in placed(&base) {
-            bring(&chart, &folder_of(charts.path(), &chart));
-        }
+        let all: BTreeSet<ChartId> = placed(&base).into_iter().map(|(_, _, chart)| chart).collect();
+        let planted =
+            all.into_iter().filter(|chart| bring(chart, &folder_of(charts.path(), chart))).collect();
         let (helm, making) = opened(charts.path(), cache.path());
-        Self { helm, making, renderer, snapshot, base, charts, edits: 1, _cache: cache }
+        Self { helm, making, renderer, snapshot, base, charts, planted, edits: 1, _cache: cache }
     }
 
     /// Renders the platform with another text in a file; nothing if the checks refuse it.
@@ -103,12 +107,29 @@ impl Platform {
         changed.effects(&self.base, head, &Facts::between(&self.base.inventory, &head.inventory)).unwrap()
     }
 
+    /// Returns what the checks of final objects find.
+    fn problems(&self) -> Vec<String> {
+        let parts = self.making.parts(&self.base, &|_| true, &()).unwrap();
+        let objects: Vec<_> = parts.iter().map(|parts| parts.objects(&self.base)).collect();
+        let (mut made, mut problems) = (Vec::new(), Vec::new());
+        for (parts, objects) in parts.iter().zip(&objects) {
+            match objects {
+                Ok(objects) => made.push(parts.made(objects)),
+                Err(more) => problems.extend(more.clone()),
+            }
+        }
+        problems.extend(judged(&self.base, &made));
+        problems.extend(judged_together(&self.base, &made, &|| true));
+        let shown = |it: Problem| format!("{}: {}: {} ({:?})", it.place, it.check, it.message, it.accept);
+        problems.into_iter().map(shown).collect()
+    }
+
     /// Plants values into each add-on, and returns those add-ons that no value of was used by the chart.
     fn plant_values(&mut self) -> Vec<String> {
         let mut without = Vec::new();
         for it in placed(&self.base) {
             let folder = folder_of(self.charts.path(), &it.2);
-            if !folder.exists() {
+            if !self.planted.contains(&it.2) {
                 continue;
             }
             let values: Value = serde_yaml::from_str(&values_of(&self.base, &it.0, &it.1)).unwrap();
@@ -143,7 +164,7 @@ impl Platform {
         let (mut planted, mut seen) = (0, BTreeSet::new());
         for it in placed(&self.base) {
             let folder = folder_of(self.charts.path(), &it.2);
-            if !folder.exists() || !seen.insert(it.2.clone()) {
+            if !self.planted.contains(&it.2) || !seen.insert(it.2.clone()) {
                 continue;
             }
             let next = ChartId { version: format!("{}-planted", it.2.version), ..it.2.clone() };
@@ -159,7 +180,7 @@ impl Platform {
                 let copy = folder_of(own.path(), &next);
                 copied(self.charts.path(), own.path());
                 copied(&folder, &copy);
-                versioned(&copy, &it.2.version, &next.version);
+                versioned(&copy, &next.version);
                 let template = copy.join(&file);
                 let Some(text) = with_planted(&fs::read_to_string(&template).unwrap()) else { continue };
                 fs::write(&template, text).unwrap();
@@ -213,12 +234,11 @@ fn copied(from: &Path, to: &Path) {
     }
 }
 
-fn versioned(chart: &Path, old: &str, new: &str) {
+fn versioned(chart: &Path, version: &str) {
     let path = chart.join("Chart.yaml");
     let text = fs::read_to_string(&path).unwrap();
     let mut metadata: Value = serde_yaml::from_str(&text).unwrap();
-    assert_eq!(metadata["version"], *old);
-    metadata["version"] = new.into();
+    metadata["version"] = version.into();
     fs::write(path, metadata.to_string()).unwrap();
 }
 
@@ -261,33 +281,51 @@ fn is_in_plain_sight(objects: &str) -> bool {
     objects.split("\n---").any(|object| object.contains(PLANTED) && !object.contains("kind: Secret\n"))
 }
 
-fn stand_ins() -> Platform {
-    Platform::new(|chart, folder| {
-        fs::create_dir_all(folder).unwrap();
-        if fs::read_dir(folder).unwrap().next().is_none() {
-            StandIn::named(&chart.name, &chart.version).write(folder).unwrap();
-        }
-        true
-    })
+fn stand_in(chart: &ChartId, folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    if fs::read_dir(folder).unwrap().next().is_none() {
+        StandIn::named(&chart.name, &chart.version).write(folder).unwrap();
+    }
 }
 
-/// The real charts that are here, at the versions of the platform.
+/// The real charts that are here, at the versions of the platform, and stand-ins of the others.
 fn real_charts() -> Option<Platform> {
     let real = env::var_os(REAL_CHARTS).map(PathBuf::from)?;
     Some(Platform::new(|chart, folder| {
         let found = chart_with("templates", &real, &chart.name);
-        found.inspect(|found| copied(found, folder)).is_some()
+        if let Some(found) = &found {
+            copied(found, folder);
+            versioned(folder, &chart.version);
+        } else {
+            stand_in(chart, folder);
+        }
+        found.is_some()
     }))
 }
 
 #[test]
 #[ignore = "needs real components: `testkit/real/fetch` brings them in"]
+fn the_shipped_platform_passes_the_checks_of_final_objects() {
+    let platform = real_charts().unwrap_or_else(|| {
+        Platform::new(|chart, folder| {
+            stand_in(chart, folder);
+            true
+        })
+    });
+    let problems = platform.problems();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+#[ignore = "needs real components: `testkit/real/fetch` brings them in"]
 fn a_value_or_a_template_that_changes_in_a_stand_in_is_shown() {
-    let mut platform = stand_ins();
+    let mut platform = Platform::new(|chart, folder| {
+        stand_in(chart, folder);
+        true
+    });
     let without = platform.plant_values();
     assert_eq!(without, [""; 0], "no value of these is used");
-    let charts: BTreeSet<_> = placed(&platform.base).into_iter().map(|(_, _, chart)| chart).collect();
-    assert_eq!(platform.plant_templates(), charts.len(), "each chart has one template");
+    assert_eq!(platform.plant_templates(), platform.planted.len(), "each chart has one template");
 }
 
 #[test]

@@ -139,13 +139,22 @@ fn add_parts(schema: &Value, parts: &mut Map<String, Value>) {
 /// A misspelt field is dropped by the cluster without a word.
 pub(in super::super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
     let Some(object) = document.object() else { return Vec::new() };
-    let violations = violations(object.to_json(), document.schemas);
-    let finding = |violation: Violation| Finding {
+    violations(object.to_json(), document.schemas).into_iter().map(finding).collect()
+}
+
+/// The same of an object that a chart makes: its Secrets are not in the repository, and its definitions say what they may.
+pub(in super::super) fn final_objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
+    let Some(object) = document.object() else { return Vec::new() };
+    let of_schema = schema_violations(object.to_json(), document.schemas);
+    of_schema.into_iter().map(finding).collect()
+}
+
+fn finding(violation: Violation) -> Finding {
+    Finding {
         part: if violation.on_key { Part::Key } else { Part::Value },
         hint: violation.hint,
         ..Finding::new(&violation.path, violation.message)
-    };
-    violations.into_iter().map(finding).collect()
+    }
 }
 
 /// Names that Argo CD has given already: a cluster or a project of that name would be its own.
@@ -179,16 +188,28 @@ pub(in super::super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<F
 }
 
 /// Returns everything that is wrong with one object, in the order of the paths.
-fn violations(mut object: Value, own: &ObjectSchemas) -> Vec<Violation> {
+fn violations(object: Value, own: &ObjectSchemas) -> Vec<Violation> {
+    let secret: Vec<_> = secret_content(&id_of(&object), &object).collect();
+    let mut violations = schema_violations(object, own);
+    violations.extend(secret);
+    violations.sort();
+    violations
+}
+
+fn id_of(object: &Value) -> (String, String) {
     let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let id = (text("apiVersion"), text("kind"));
+    (text("apiVersion"), text("kind"))
+}
+
+fn schema_violations(mut object: Value, own: &ObjectSchemas) -> Vec<Violation> {
+    let id = id_of(&object);
     let known = KINDS.get(&(id.0.as_str(), id.1.as_str()));
     remove_nothing(&mut object, known.is_some_and(|kind| kind.is_core));
     // The schema that people keep of a kind goes before one that is built in.
     let own = own.kinds.get(&id).or_else(|| known.map(EmbeddedSchema::compiled));
     let schemas = [Some(OBJECT.compiled()), own];
     let found = schemas.into_iter().flatten().flat_map(|schema| schema.violations(&object));
-    let mut violations: Vec<_> = found.chain(secret_content(&id, &object)).collect();
+    let mut violations: Vec<_> = found.collect();
     violations.sort();
     violations.dedup();
     violations

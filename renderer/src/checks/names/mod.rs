@@ -2,6 +2,7 @@
 //!
 //! Kubernetes waits for a name that nothing provides, and says so only at the one object that waits.
 
+pub(super) mod backends;
 pub(super) mod deployed;
 mod find;
 pub(super) mod gather;

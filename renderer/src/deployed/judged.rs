@@ -1,0 +1,154 @@
+//! What is wrong with final objects: each object of a chart by itself, and what those of one cluster name of each other.
+//!
+//! Objects that stand in the repository are judged where they are rendered. Here they count as what is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::catalog::Addon;
+use crate::checks::{
+    ClusterContent, ClusterFlows, Document, DocumentKind, DocumentNames, Finding, Flows, OBJECT_CHECKS,
+    OBJECT_NAME_CHECKS, Spot, exposed_by, final_names,
+};
+use crate::inventory::Cluster;
+use crate::key_path::text_of;
+use crate::manifests::{Object, ObjectName};
+use crate::path::{AddonName, ClusterName, RepoPath};
+use crate::problem::Problem;
+use crate::render::Rendered;
+
+use super::repeated::{chart_place, merged};
+
+/// The final objects of an Application.
+#[derive(Clone, Debug)]
+pub struct Made<'a> {
+    /// The cluster.
+    pub cluster: &'a ClusterName,
+    /// The add-on; none for what is a cluster's own.
+    pub addon: Option<&'a AddonName>,
+    /// All of its objects.
+    pub objects: &'a [Object],
+    /// Those of them that stand in files of the repository.
+    pub own: BTreeSet<ObjectName>,
+}
+
+/// An object, with what it belongs to.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    cluster: &'a Cluster,
+    addon: Option<&'a Addon>,
+    object: &'a Object,
+    is_own: bool,
+}
+
+/// Returns what is wrong with objects by themselves.
+#[must_use]
+pub fn judged(rendered: &Rendered, made: &[Made<'_>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for it in made.iter().flat_map(|made| each(rendered, made)) {
+        // What a definition says of its kind is the chart's own business.
+        if it.is_own || it.object.name.kind == "CustomResourceDefinition" {
+            continue;
+        }
+        with_document(rendered, it, |document| {
+            for check in OBJECT_CHECKS {
+                let findings = (check.run)(document);
+                problems.extend(findings.into_iter().filter_map(|found| it.problem(&found.of(check.name))));
+            }
+        });
+    }
+    merged(problems)
+}
+
+/// Returns what objects of whole clusters name and nothing there brings.
+#[must_use]
+pub fn judged_together(
+    rendered: &Rendered,
+    made: &[Made<'_>],
+    may_go_on: &(dyn Fn() -> bool + Sync),
+) -> Vec<Problem> {
+    let mut of_clusters: BTreeMap<&ClusterName, Vec<Judged<'_>>> = BTreeMap::new();
+    for made in made {
+        of_clusters.entry(made.cluster).or_default().extend(each(rendered, made));
+    }
+    let file = RepoPath::parse("objects").expect("a constant path");
+    let names: BTreeMap<&ClusterName, Vec<DocumentNames>> = of_clusters
+        .iter()
+        .map(|(name, objects)| {
+            let names = objects.iter().enumerate().map(|(at, it)| {
+                let names = with_document(rendered, *it, final_names);
+                let document = Spot { document: at, item: None };
+                DocumentNames { file: file.clone(), document, names: Arc::new(names) }
+            });
+            (*name, names.collect())
+        })
+        .collect();
+    let clusters = names.iter().filter_map(|(name, names)| {
+        let cluster = rendered.inventory.clusters.get(*name)?;
+        Some(((*name).clone(), ClusterFlows::new(cluster, Vec::new(), names)))
+    });
+    let flows = Flows {
+        clusters: clusters.collect(),
+        unknown: Vec::new(),
+        machines: Vec::new(),
+        names_operators: false,
+        may_go_on,
+    };
+    let mut problems = Vec::new();
+    for (name, objects) in &of_clusters {
+        let Some(of_cluster) = flows.clusters.get(*name) else { continue };
+        let addons = rendered.clusters.get(*name).into_iter().flat_map(|it| it.addons());
+        let addons = addons.filter_map(|name| rendered.catalog.addons.get(name)).map(Arc::as_ref).collect();
+        let content = ClusterContent { flows: of_cluster, all: &flows, addons };
+        for check in OBJECT_NAME_CHECKS {
+            for found in (check.run)(&content) {
+                let it = objects[found.document.document];
+                problems.extend(it.problem(&found.finding.of(check.name)).filter(|_| !it.is_own));
+            }
+        }
+    }
+    merged(problems)
+}
+
+fn each<'a>(rendered: &'a Rendered, made: &'a Made<'_>) -> impl Iterator<Item = Judged<'a>> {
+    let cluster = rendered.inventory.clusters.get(made.cluster).map(Arc::as_ref);
+    let addon = made.addon.and_then(|name| rendered.catalog.addons.get(name)).map(Arc::as_ref);
+    cluster.into_iter().flat_map(move |cluster| {
+        let judged = move |object| Judged { cluster, addon, object, is_own: made.own.contains(&object.name) };
+        made.objects.iter().map(judged)
+    })
+}
+
+fn with_document<T>(rendered: &Rendered, it: Judged<'_>, judge: impl FnOnce(&Document<'_>) -> T) -> T {
+    let value = &it.object.value;
+    judge(&Document {
+        cluster: it.cluster,
+        addon: it.addon,
+        kind: DocumentKind::Object,
+        value,
+        neutral: None,
+        exposed: &exposed_by(value),
+        schemas: &rendered.catalog.schemas,
+        known_hosts: &BTreeSet::new(),
+    })
+}
+
+impl Judged<'_> {
+    /// Returns the problem of a finding, at the version of the add-on's chart; nothing if the add-on accepts it.
+    fn problem(&self, finding: &Finding) -> Option<Problem> {
+        let (addon, name) = (self.addon?, &self.object.name);
+        let object = format!("{}/{}", name.kind, name.name);
+        if addon.answers_object(finding.check, &object, &finding.path) {
+            return None;
+        }
+        let path = Some(text_of(&finding.path)).filter(|path| !path.is_empty());
+        let at = path.as_ref().map(|path| format!(" `{path}`")).unwrap_or_default();
+        let message = format!("{name} of `{}`{at}: {}", addon.name, finding.message);
+        Some(Problem {
+            hint: finding.hint.clone(),
+            accept: Some(format!("{object} {}", path.as_deref().unwrap_or("."))),
+            clusters: vec![self.cluster.name.clone()],
+            ..Problem::at(chart_place(addon, self.cluster), message).found_by(finding.check)
+        })
+    }
+}
