@@ -8,7 +8,7 @@ use divan::Bencher;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{Home, LocalForge, PullState};
 use fleetwright::git::{CommitRequest, RefUpdate, Repository, Signature, TreeChange, Upstream};
-use fleetwright::run::{Pipeline, RunReport, Settings, WorkerSettings};
+use fleetwright::run::{Objects, Pipeline, RunReport, Settings, WorkerSettings};
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
 use tempfile::TempDir;
@@ -97,6 +97,7 @@ fn pipeline(path: &Path) -> Pipeline {
         allow_deletions: None,
         merge_reviewed: false,
         makes_pages: false,
+        objects: Objects::Unwanted,
         worker: WorkerSettings::new(env!("CARGO_BIN_EXE_fleetwright").into()),
     };
     Pipeline::new(Upstream::own(Repository::open(path).expect("the repository")), Home::Local, settings)

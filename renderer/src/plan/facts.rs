@@ -1,6 +1,7 @@
 //! What is known of the clusters of a plan, by which the same change is recognised on clusters whose names
 //! and addresses are not the same, and an edited fact behind what it changes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -78,6 +79,12 @@ impl Facts {
     pub(super) fn edited(&self, old: &str, new: &str) -> Option<&str> {
         let paths = self.edited.get(&(old.to_owned(), new.to_owned()))?;
         paths.first().filter(|_| paths.len() == 1).map(String::as_str)
+    }
+
+    /// Returns a text with what is a cluster's own in it replaced by what that stands for.
+    #[must_use]
+    pub fn general<'t>(&self, cluster: &ClusterName, text: &'t str) -> Cow<'t, str> {
+        self.own(cluster).general(text)
     }
 
     /// Returns what a cluster has of its own, which is its name at least.

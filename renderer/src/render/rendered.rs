@@ -148,6 +148,45 @@ impl Rendered {
         hasher.finalize().to_hex().to_string()
     }
 
+    /// Returns it with other files in the place of some, for what has been published of it; a file without bytes is not there.
+    ///
+    /// What was judged or remembered of the files is not known of these.
+    #[must_use]
+    pub fn with_files(
+        &self,
+        files: impl IntoIterator<Item = (ClusterName, RepoPath, Option<AddonName>, Option<Arc<[u8]>>)>,
+    ) -> Self {
+        let mut changes: BTreeMap<ClusterName, BTreeMap<RepoPath, _>> = BTreeMap::new();
+        for (cluster, path, addon, bytes) in files {
+            changes.entry(cluster).or_default().insert(path, (addon, bytes));
+        }
+        let mut clusters = self.clusters.clone();
+        for (name, changes) in changes {
+            let known = clusters.get(&name).into_iter().flat_map(|cluster| cluster.iter_files());
+            let kept = known.filter(|file| !changes.contains_key(&file.path));
+            let kept: Vec<_> =
+                kept.map(|file| (file.path.clone(), file.addon.clone(), Arc::clone(&file.bytes))).collect();
+            let put = changes.into_iter().filter_map(|(path, (addon, bytes))| Some((path, addon, bytes?)));
+            let mut units: BTreeMap<Root, Unit> = BTreeMap::new();
+            for (path, addon, bytes) in kept.into_iter().chain(put) {
+                let Some((root, _)) = Root::of(path.as_str()) else { continue };
+                let unit = units.entry(root).or_insert_with(|| Unit {
+                    root,
+                    addon: None,
+                    files: Vec::new(),
+                    answers: BTreeSet::new(),
+                    key: Digest::default(),
+                });
+                unit.files.push(RenderedFile { path, addon, bytes, footprints: Vec::new() });
+            }
+            let units = units.into_values().map(Arc::new).collect();
+            let (digest, outward, names) = (Digest::default(), Vec::new(), Vec::new());
+            let cluster = RenderedCluster { name: name.clone(), digest, units, outward, names };
+            clusters.insert(name, Arc::new(cluster));
+        }
+        Self { clusters, ..self.clone() }
+    }
+
     /// Returns what the templates of a cluster see.
     ///
     /// # Panics

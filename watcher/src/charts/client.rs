@@ -56,6 +56,11 @@ impl Client {
         Self { credentials: Credentials::of_this_user(), ..Self::within(MAX_TIME) }
     }
 
+    /// Spends at most this time on each chart.
+    pub(super) fn with_time(self, max_time: Duration) -> Self {
+        Self { max_time, ..self }
+    }
+
     /// Creates a client without credentials that spends at most `max_time` on each chart.
     pub(super) fn within(max_time: Duration) -> Self {
         Self { max_time, credentials: Credentials::default(), clients: Arc::default() }

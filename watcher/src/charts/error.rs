@@ -95,6 +95,12 @@ impl ChartError {
         Self { message: format!("newer versions of {} are not known: {reason}", quoted(charts)), ..reason }
     }
 
+    /// A repository that only a change names which is not merged.
+    pub(crate) fn of_new_repository(repository: &str) -> Self {
+        let message = format!("`{}` is asked for charts once this is merged", repository.escape_debug());
+        Self::without_hint(message)
+    }
+
     /// Returns the error of charts that did not come, with the reason of the first.
     pub(crate) fn absent(failed: Vec<(String, Self)>) -> Self {
         let charts: Vec<_> = failed.iter().map(|(name, _)| name.clone()).collect();

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use renderer::charts::{ChartId, Metadata};
 use renderer::deployed::ChartText;
@@ -51,6 +52,12 @@ impl Store {
             given.push((metadata, place));
         }
         Ok(Self { folder, client: Client::new(), given })
+    }
+
+    /// Spends at most this time on fetching a chart.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        Self { client: self.client.with_time(time), ..self }
     }
 
     /// Returns a chart, by the digest that the lock has of it if it has one.

@@ -14,7 +14,7 @@ use crate::events::Cancel;
 use crate::forge::{Home, LocalForge, OwnPulls as _};
 use crate::git::{RefUpdate, Repository, Revision, Signature, TreeChange, Upstream};
 use crate::output::style::{ADDED, HEADING, PLAIN, REMOVED};
-use crate::run::{Pipeline, Published, RunReport, Settings};
+use crate::run::{Objects, Pipeline, Published, RunReport, Settings};
 
 static ENVIRONMENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../environments");
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../templates");
@@ -72,6 +72,7 @@ impl Demo {
             allow_deletions: None,
             merge_reviewed: false,
             makes_pages: false,
+            objects: Objects::Unwanted,
             worker: worker_settings()?,
         };
         Ok(Self { repository, pipeline: Pipeline::new(upstream, Home::Local, settings), scene: 0 })

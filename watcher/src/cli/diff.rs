@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use super::options::{Format, HelmArgs, ProfileArgs};
 use super::{Global, print_json, print_lines, print_page, print_report, print_text};
+use crate::charts::ChartError;
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
+use crate::helm::Bound;
 use crate::output::Exit;
 use crate::run::changes;
 use crate::working_tree::read_working_tree;
@@ -193,10 +195,16 @@ impl ObjectArgs {
         }
         let making = self.helm.making()?;
         let progress = global.progress("charts");
-        let mut changed = making.changed(base, head, &progress)?;
+        let found = making.effects([base, head], facts, Bound::NONE, &progress);
         drop(progress);
-        changed.reduce();
-        changed.unread().iter().for_each(|reason| print_report(&format!("note: {reason}")));
-        changed.effects(base, head, facts).map(Some).map_err(|problems| CommandError::Problems { problems })
+        if !found.absent.is_empty() {
+            return Err(ChartError::absent(found.absent.into_values().collect()).into());
+        }
+        let problems = [found.problems, found.judged].concat();
+        if !problems.is_empty() {
+            return Err(CommandError::Problems { problems });
+        }
+        found.unread.iter().for_each(|reason| print_report(&format!("note: {reason}")));
+        Ok(Some(found.effects))
     }
 }

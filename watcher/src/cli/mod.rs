@@ -77,7 +77,7 @@ enum Command {
     /// Render into `argocd-apps/` whenever a source file changes.
     Watch,
     /// Render the base branch and open one pull request per group; repeat whenever the branch moves.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// List, show, merge and close the pull requests of the local forge.
     Pulls(pulls::Args),
     /// Open one pull request that takes a change back: its inputs, and what was rendered from them.

@@ -7,7 +7,7 @@ use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_lines, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::run::{RollbackReport, RolledBack, Settings, Target, rollback};
+use crate::run::{Objects, RollbackReport, RolledBack, Settings, Target, rollback};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -39,6 +39,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         allow_deletions: None,
         merge_reviewed: false,
         makes_pages: false,
+        objects: Objects::Unwanted,
         worker: worker_settings()?,
     };
     let (global, target) = (global.clone(), args.target.clone().unwrap_or(Target::Newest));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use renderer::plan::Budget;
 use tracing::info;
 
-use super::options::{ForgeName, Listen, PagesArgs, RemoteArgs};
+use super::options::{ForgeName, HelmArgs, Listen, PagesArgs, RemoteArgs};
 use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_text};
 use crate::argocd::Application;
@@ -55,6 +55,8 @@ pub(super) struct Args {
     listen: Listen,
     #[command(flatten)]
     pages: PagesArgs,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 impl Args {
@@ -88,6 +90,7 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
         allow_deletions: args.allow_deletions.clone(),
         merge_reviewed: args.merge_reviewed,
         makes_pages: args.pages.is_wanted(),
+        objects: args.helm.objects()?,
         worker: worker_settings()?,
     };
     Ok(Pipeline::new(upstream, home, settings))

@@ -17,11 +17,14 @@ pub(super) struct Args {
     /// How long one rendering may take.
     #[arg(long)]
     time_ms: u64,
+    /// The largest file that it may write.
+    #[arg(long, default_value_t = 0)]
+    file_bytes: u64,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let Args { memory_bytes, stack_bytes, time_ms } = *args;
-    let limits = Limits { memory_bytes, stack_bytes, time: Duration::from_millis(time_ms) };
+    let Args { memory_bytes, stack_bytes, time_ms, file_bytes } = *args;
+    let limits = Limits { memory_bytes, stack_bytes, time: Duration::from_millis(time_ms), file_bytes };
     work(limits).map_err(|error| CommandError::unexpected("serve as a worker", error))?;
     Ok(Exit::Done)
 }

@@ -1,66 +1,341 @@
-//! What a change does to final objects, by both of its sides.
+//! What a change does to final objects, by both of its sides: one of each kind of Application first, and the others as far
+//! as there is time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
+use renderer::deployed::{self, Call, Deployed, Source};
 use renderer::effects::{self, Effects, Unit, compare};
 use renderer::path::{AddonName, ClusterName};
 use renderer::plan::Facts;
 use renderer::problem::Problem;
-use renderer::render::Rendered;
+use renderer::render::{Progress, Rendered};
+use sha2::{Digest as _, Sha256};
 
-use super::fleet::{Changed, Parts, Place};
+use super::bound::Bound;
+use super::fleet::{Absent, Job, Making, Missing, Parts, Survey, Texts, all};
 
-/// The Applications of a change: each before and after.
-type Pairs<'p> = BTreeMap<Place, [Option<&'p Parts>; 2]>;
+/// How many Applications are looked at together for each core: between them it is seen whether there is time left, and
+/// their texts are in memory.
+const AT_ONCE: usize = 8;
+/// How many bytes of texts are kept for the Applications that follow.
+const MAX_HELD_BYTES: usize = 128 << 20;
 
-impl Changed {
-    /// Compares the objects of both sides, or returns what is wrong with them.
+/// Where an Application's objects are: its cluster, and its name.
+type Place = (ClusterName, String);
+
+/// What a change does to what runs, as far as it was looked at.
+#[derive(Debug)]
+pub struct Found {
+    /// What it does.
+    pub effects: Effects,
+    /// How much of it was looked at.
+    pub extent: Extent,
+    /// What of the new side is not read, and why.
+    pub unread: Vec<String>,
+    /// The charts that did not come, by name and version, and why.
+    pub absent: Absent,
+    /// What is wrong with what could not be compared.
+    pub problems: Vec<Problem>,
+    /// What is wrong with the new side of what was.
+    pub judged: Vec<Problem>,
+}
+
+/// How much of a change was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The clusters with Applications whose objects may change.
+    pub clusters: usize,
+    /// Those on which all of these were looked at.
+    pub done_clusters: usize,
+    /// The Applications, counted on each cluster.
+    pub applications: usize,
+    /// Those whose objects can't be made or read.
+    pub failed: usize,
+    /// Those for which there was no time.
+    pub late: usize,
+    /// Whether one of each kind was looked at.
+    pub has_each_kind: bool,
+}
+
+/// An Application of which something differs.
+struct Pair<'d> {
+    place: &'d Place,
+    sides: [Option<&'d Deployed>; 2],
+    /// What is the same for Applications that differ in nothing but what is their clusters' own.
+    kind: [u8; 32],
+}
+
+/// What became of a pair.
+enum Looked {
+    /// With what is not read, and what is wrong with the objects of the new side.
+    Compared(Option<Unit>, Vec<String>, Vec<Problem>),
+    Failed(Vec<Problem>),
+    Late,
+}
+
+impl Making {
+    /// Makes the objects of both sides of each Application that differs, and compares them.
     ///
+    /// An Application is made if what it reads differs, or if the kinds that its cluster has do and its chart asks for them.
     /// What `head` accepts about an add-on is accepted before the change, too: otherwise nobody could see the change that
     /// accepts it.
-    pub fn effects(&self, base: &Rendered, head: &Rendered, facts: &Facts) -> Result<Effects, Vec<Problem>> {
-        let pairs: Vec<_> = self.pairs().into_iter().collect();
-        let units: Vec<_> = pairs
-            .par_iter()
-            .map(|((cluster, application), [old, new])| {
-                let before = old.map(|old| old.objects(head).or_else(|_| old.objects(base))).transpose()?;
-                let after = new.map(|new| new.objects(head)).transpose()?;
-                if let Some((new, after)) = new.zip(after.as_ref()) {
-                    let problems = renderer::deployed::judged(head, &[new.made(after)]);
-                    if !problems.is_empty() {
-                        return Err(problems);
-                    }
-                }
-                let addon = [new, old].into_iter().flatten().find_map(|parts| parts.addon.clone());
-                // What is a cluster's own has no add-on; its Application has a name all the same.
-                let addon = addon.or_else(|| AddonName::parse(application).ok());
-                let nodes = [head, base].iter().find_map(|side| side.inventory.clusters.get(cluster));
-                let nodes = nodes.map(|cluster| cluster.nodes.len()).filter(|count| *count > 0);
-                Ok(addon.map(|addon| compare(&addon, before.as_deref(), after.as_deref(), nodes)))
+    pub fn effects(
+        &self,
+        [base, head]: [&Rendered; 2],
+        facts: &Facts,
+        bound: Bound,
+        progress: &(dyn Progress + Sync),
+    ) -> Found {
+        let deployed = [all(base), all(head)];
+        let by_place = deployed.each_ref().map(|all| {
+            all.iter()
+                .map(|it| ((it.cluster.clone(), it.application.clone()), it))
+                .collect::<BTreeMap<_, _>>()
+        });
+        let [old, new] = &by_place;
+        let differs = |place: &Place| match (old.get(place), new.get(place)) {
+            (Some(old), Some(new)) => old.namespace != new.namespace || old.sources != new.sources,
+            _ => true,
+        };
+        let places: BTreeSet<&Place> = old.keys().chain(new.keys()).collect();
+        let clusters: BTreeSet<ClusterName> =
+            places.iter().filter(|place| differs(place)).map(|(cluster, _)| cluster.clone()).collect();
+        let mut texts = Texts::new();
+        let mut survey = |side: usize, rendered| {
+            self.survey(rendered, &deployed[side], &clusters, &mut texts, bound, progress)
+        };
+        let surveys = [survey(0, base), survey(1, head)];
+        let is_wanted = |place: &Place, sides: [Option<&Deployed>; 2]| {
+            let kinds = surveys.each_ref().map(|survey| survey.definitions.get(&place.0));
+            let asks = || {
+                sides
+                    .into_iter()
+                    .flatten()
+                    .any(|it| surveys.iter().any(|survey| survey.asks_api_versions(it)))
+            };
+            clusters.contains(&place.0) && (differs(place) || (kinds[0] != kinds[1] && asks()))
+        };
+        let pairs = places.into_iter().filter_map(|place| {
+            let sides = [old.get(place).copied(), new.get(place).copied()];
+            is_wanted(place, sides).then(|| Pair { place, sides, kind: kind(place, sides, facts) })
+        });
+        let pairs = one_of_each_kind_first(pairs.collect());
+        let looked = self.look(&surveys, &pairs, (texts, bound), progress);
+        self.tidy();
+        gathered(&pairs, looked, surveys, facts)
+    }
+
+    /// Looks at pairs in their order, as far as there is time.
+    fn look(
+        &self,
+        surveys: &[Survey<'_>; 2],
+        pairs: &[Pair<'_>],
+        (mut texts, bound): (Texts, Bound),
+        progress: &(dyn Progress + Sync),
+    ) -> Vec<Looked> {
+        let mut failed = BTreeSet::new();
+        let mut looked = Vec::new();
+        for pairs in pairs.chunks(AT_ONCE * rayon::current_num_threads()) {
+            let held: usize = texts.values().flatten().map(|text| text.first.len()).sum();
+            if held > MAX_HELD_BYTES {
+                texts.retain(|_, text| text.is_err());
+            }
+            let jobs: Vec<[Option<Vec<Job<'_>>>; 2]> = pairs
+                .iter()
+                .map(|pair| {
+                    [0, 1].map(|side| match pair.sides[side] {
+                        Some(deployed) => self.jobs(&surveys[side], deployed),
+                        None => Some(Vec::new()),
+                    })
+                })
+                .collect();
+            // What fails for one of a kind fails for the others.
+            let is_tried = |pair: &Pair<'_>| !failed.contains(&pair.kind);
+            let tried = pairs
+                .iter()
+                .zip(&jobs)
+                .filter(|(pair, sides)| is_tried(pair) && sides.iter().all(Option::is_some));
+            let tried: Vec<&Job<'_>> = tried.flat_map(|(_, sides)| sides).flatten().flatten().collect();
+            self.make(&tried, &mut texts, bound, progress);
+            let found: Vec<Looked> = pairs
+                .par_iter()
+                .zip(&jobs)
+                .map(|(pair, sides)| match sides {
+                    [Some(old), Some(new)] if is_tried(pair) => pair.look(surveys, [old, new], &texts),
+                    [Some(_), Some(_)] => Looked::Failed(Vec::new()),
+                    // A chart that was not even looked for is late.
+                    _ if pair.has_absent_chart(surveys) => Looked::Failed(Vec::new()),
+                    _ => Looked::Late,
+                })
+                .collect();
+            let is_failed = |(pair, looked): (&Pair<'_>, &Looked)| {
+                matches!(looked, Looked::Failed(_)).then_some(pair.kind)
+            };
+            failed.extend(pairs.iter().zip(&found).filter_map(is_failed));
+            looked.extend(found);
+        }
+        looked
+    }
+}
+
+impl Pair<'_> {
+    fn look(&self, surveys: &[Survey<'_>; 2], jobs: [&Vec<Job<'_>>; 2], texts: &Texts) -> Looked {
+        let all = jobs.into_iter().flatten();
+        if all.clone().any(|job| matches!(texts.get(&job.key), Some(Err(Missing::Late)) | None)) {
+            return Looked::Late;
+        }
+        let refused: Vec<Problem> = [0, 1]
+            .into_iter()
+            .flat_map(|side| {
+                jobs[side].iter().filter_map(move |job| job.problem(surveys[side].rendered, texts))
             })
             .collect();
-        let (mut clusters, mut problems) = (BTreeMap::<ClusterName, Vec<Unit>>::new(), Vec::new());
-        for (((cluster, _), _), unit) in pairs.into_iter().zip(units) {
-            match unit {
-                Ok(unit) => clusters.entry(cluster).or_default().extend(unit),
-                Err(more) => problems.extend::<Vec<Problem>>(more),
-            }
+        if !refused.is_empty() {
+            return Looked::Failed(refused);
         }
-        if problems.is_empty() {
-            Ok(effects::effects(clusters, facts))
-        } else {
-            Err(renderer::deployed::merged(problems))
+        let parts = |side: usize| surveys[side].parts(self.sides[side]?, &mut jobs[side].iter(), texts);
+        let [mut old, mut new] = [parts(0), parts(1)];
+        if let (Some(old), Some(new)) = (&mut old, &mut new) {
+            new.reduce(old);
+        }
+        match self.unit(surveys, [old.as_ref(), new.as_ref()]) {
+            Ok((unit, judged)) => {
+                Looked::Compared(unit, new.map(|new| new.unread).unwrap_or_default(), judged)
+            }
+            Err(problems) => Looked::Failed(problems),
         }
     }
 
-    fn pairs(&self) -> Pairs<'_> {
-        let mut pairs = Pairs::new();
-        for (side, parts) in [&self.old, &self.new].into_iter().enumerate() {
-            for parts in parts {
-                pairs.entry(parts.place()).or_default()[side] = Some(parts);
+    fn unit(
+        &self,
+        surveys: &[Survey<'_>; 2],
+        [old, new]: [Option<&Parts>; 2],
+    ) -> Result<(Option<Unit>, Vec<Problem>), Vec<Problem>> {
+        let [base, head] = surveys.each_ref().map(|survey| survey.rendered);
+        let before = old.map(|old| old.objects(head).or_else(|_| old.objects(base))).transpose()?;
+        let after = new.map(|new| new.objects(head)).transpose()?;
+        let judged = new.zip(after.as_ref()).map(|(new, after)| deployed::judged(head, &[new.made(after)]));
+        let addon = [new, old].into_iter().flatten().find_map(|parts| parts.addon.clone());
+        let (cluster, application) = self.place;
+        // What is a cluster's own has no add-on; its Application has a name all the same.
+        let addon = addon.or_else(|| AddonName::parse(application).ok());
+        let nodes = [head, base].iter().find_map(|side| side.inventory.clusters.get(cluster));
+        let nodes = nodes.map(|cluster| cluster.nodes.len()).filter(|count| *count > 0);
+        let unit = addon.map(|addon| compare(&addon, before.as_deref(), after.as_deref(), nodes));
+        Ok((unit, judged.unwrap_or_default()))
+    }
+
+    fn has_absent_chart(&self, surveys: &[Survey<'_>; 2]) -> bool {
+        self.sides.iter().zip(surveys).any(|(side, survey)| {
+            side.iter().flat_map(|deployed| &deployed.sources).any(
+                |source| matches!(source, Source::Chart(call) if survey.absent.contains_key(&call.chart)),
+            )
+        })
+    }
+}
+
+/// Puts one of each kind before the others.
+fn one_of_each_kind_first(mut pairs: Vec<Pair<'_>>) -> Vec<Pair<'_>> {
+    let mut seen = BTreeSet::new();
+    pairs.sort_by_cached_key(|pair| !seen.insert(pair.kind));
+    pairs
+}
+
+/// Returns what is the same for Applications that differ in nothing but what is their clusters' own.
+fn kind(place: &Place, sides: [Option<&Deployed>; 2], facts: &Facts) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let text = facts.general(&place.0, &text);
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    for side in sides {
+        let Some(deployed) = side else {
+            add(b"none");
+            continue;
+        };
+        add(deployed.application.as_bytes());
+        add(deployed.namespace.as_bytes());
+        for source in &deployed.sources {
+            match source {
+                Source::Chart(call) => {
+                    let Call { values, parameters, .. } = &**call;
+                    // Their texts are added by themselves, since a text in a text is written with escapes.
+                    let rest = Call { values: Vec::new(), parameters: Vec::new(), ..(**call).clone() };
+                    add(format!("{rest:?}").as_bytes());
+                    for values in values {
+                        add(values);
+                    }
+                    for parameter in parameters {
+                        add(format!("{parameter:?}").as_bytes());
+                    }
+                }
+                Source::Documents(files) => {
+                    for (path, bytes) in files {
+                        add(path.as_str().as_bytes());
+                        add(bytes);
+                    }
+                }
+                Source::Unread(reason) => add(reason.as_bytes()),
             }
         }
-        pairs
+    }
+    hasher.finalize().into()
+}
+
+/// Puts together what was found, cluster by cluster.
+fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, surveys: [Survey<'_>; 2], facts: &Facts) -> Found {
+    let (mut clusters, mut problems, mut unread) =
+        (BTreeMap::<ClusterName, Vec<Unit>>::new(), Vec::new(), BTreeSet::new());
+    let mut judged = Vec::new();
+    let mut extent = Extent { applications: pairs.len(), ..Extent::default() };
+    let (mut left, mut done_kinds) = (BTreeMap::<&ClusterName, usize>::new(), BTreeSet::new());
+    let mut in_order: Vec<_> = pairs.iter().zip(looked).collect();
+    in_order.sort_by_key(|(pair, _)| pair.place);
+    for (Pair { place: (cluster, application), kind, .. }, looked) in in_order {
+        let of_cluster = left.entry(cluster).or_default();
+        match looked {
+            Looked::Compared(unit, reasons, more) => {
+                judged.extend(more);
+                done_kinds.insert(*kind);
+                clusters.entry(cluster.clone()).or_default().extend(unit);
+                let shown = |reason| format!("not all objects of `{application}` are shown: {reason}");
+                unread.extend(reasons.into_iter().map(shown));
+            }
+            Looked::Failed(more) => {
+                done_kinds.insert(*kind);
+                problems.extend(more);
+                extent.failed += 1;
+                *of_cluster += 1;
+            }
+            Looked::Late => {
+                extent.late += 1;
+                *of_cluster += 1;
+            }
+        }
+    }
+    extent.has_each_kind = pairs.iter().all(|pair| done_kinds.contains(&pair.kind));
+    extent.clusters = left.len();
+    extent.done_clusters = left.values().filter(|left| **left == 0).count();
+    let mut absent = Absent::new();
+    for survey in surveys {
+        absent.extend(survey.absent);
+    }
+    // Those of charts that nothing of the change is made of are none of its business.
+    absent.retain(|id, _| {
+        let sources =
+            pairs.iter().flat_map(|pair| pair.sides).flatten().flat_map(|deployed| &deployed.sources);
+        sources.into_iter().any(|source| matches!(source, Source::Chart(call) if call.chart == *id))
+    });
+    let effects = effects::effects(clusters, facts);
+    Found {
+        effects,
+        extent,
+        unread: unread.into_iter().collect(),
+        absent,
+        problems: deployed::merged(problems),
+        judged: deployed::merged(judged),
     }
 }

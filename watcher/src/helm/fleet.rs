@@ -1,20 +1,23 @@
 //! The final objects of a fleet: which renderings they take, each made once, and what becomes of them.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use renderer::catalog::Addon;
 use renderer::charts::ChartId;
 use renderer::deployed::{self, Call, ChartText, Definitions, Deployed, Source, Unsteady, placed, steadied};
-use renderer::inventory::Cluster;
+use renderer::inventory::{ChartSources, Cluster};
 use renderer::manifests::{self, Object};
 use renderer::path::{AddonName, ClusterName, RepoPath};
 use renderer::problem::{Fault, Problem};
 use renderer::render::{Progress, Rendered};
 
+use super::bound::Bound;
 use super::error::{HelmError, Refusal};
 use super::kept::{Kept, Key, Text};
 use super::program::Helm;
@@ -31,12 +34,11 @@ pub struct Making {
     helm: Helm,
     store: Store,
     kept: Kept,
+    /// The repositories of charts that may be asked, and where they are; none for all of them.
+    asks_only: Option<(BTreeSet<String>, ChartSources)>,
     /// How many renderings were begun with, for the progress.
     begun: AtomicUsize,
 }
-
-/// Where an Application's objects are: its cluster, and its name.
-pub type Place = (ClusterName, String);
 
 /// What an Application's objects are made of, before they are read.
 #[derive(Clone, Debug)]
@@ -66,17 +68,39 @@ struct Part {
 /// The Applications that objects are wanted of.
 pub type Wanted<'a> = dyn Fn(&Deployed) -> bool + 'a;
 
+/// Why there is no text.
+#[derive(Clone, Debug)]
+pub(super) enum Missing {
+    /// There was no time left.
+    Late,
+    /// Helm refuses the chart.
+    Refused(Refusal),
+}
+
+/// The texts of calls, each made once.
+pub(super) type Texts = BTreeMap<Key, Result<Arc<Text>, Missing>>;
+
 impl Making {
     /// Finds Helm, and opens the stores of charts and of renderings in this user's cache. The charts in the folder `charts`
     /// are taken in the place of others.
     pub fn open(helm: Option<&Path>, charts: Option<&Path>) -> Result<Self, CommandError> {
-        let folder = cache::folder().ok_or_else(|| {
+        Self::below(&Self::folder()?, helm, charts)
+    }
+
+    /// Returns the folder of the stores in this user's cache.
+    pub fn folder() -> Result<PathBuf, CommandError> {
+        cache::folder().ok_or_else(|| {
             CommandError::usage(
                 "there is no folder for charts: neither `XDG_CACHE_HOME` nor `HOME` is set",
                 "set `XDG_CACHE_HOME` to a folder that can be written",
             )
-        })?;
-        Self::below(&folder, helm, charts)
+        })
+    }
+
+    /// Returns the program that renders.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        self.helm.program()
     }
 
     /// As [`Self::open`], with the stores in a folder.
@@ -85,8 +109,23 @@ impl Making {
             helm: Helm::find(helm, folder)?,
             store: Store::open(folder.join("charts"), charts)?,
             kept: Kept::in_folder(folder.join("manifests")),
+            asks_only: None,
             begun: AtomicUsize::new(0),
         })
+    }
+
+    /// Spends at most this time on fetching a chart.
+    #[must_use]
+    pub fn fetching_within(self, time: Duration) -> Self {
+        Self { store: self.store.within(time), ..self }
+    }
+
+    /// Asks no other repositories than those that a rendering names, at the addresses that it has for them: what is proposed
+    /// leads nowhere else before it is merged.
+    #[must_use]
+    pub fn asking_only_those_of(self, merged: &Rendered) -> Self {
+        let repositories = calls(all(merged).iter()).map(|(_, call)| call.chart.repository.clone()).collect();
+        Self { asks_only: Some((repositories, merged.inventory.fleet.facts.charts.clone())), ..self }
     }
 
     /// Makes what the objects of the wanted Applications are made of, each rendering once, as many at a time as there are
@@ -97,152 +136,117 @@ impl Making {
         wanted: &Wanted<'_>,
         progress: &(dyn Progress + Sync),
     ) -> Result<Vec<Parts>, CommandError> {
-        let survey = self.survey(rendered, &|deployed| wanted(deployed), progress)?;
-        let parts = self.chosen(&survey, wanted, progress);
+        let (all, mut texts) = (all(rendered), Texts::new());
+        let chosen: Vec<&Deployed> = all.iter().filter(|it| wanted(it)).collect();
+        let clusters = chosen.iter().map(|it| it.cluster.clone()).collect();
+        let survey = self.survey(rendered, &all, &clusters, &mut texts, Bound::NONE, progress);
+        let jobs: Vec<_> =
+            chosen.iter().filter_map(|deployed| self.jobs(&survey, deployed)).flatten().collect();
+        if !survey.absent.is_empty() {
+            return Err(ChartError::absent(survey.absent.into_values().collect()).into());
+        }
+        self.make(&jobs, &mut texts, Bound::NONE, progress);
+        let mut problems = survey.problems.clone();
+        problems.extend(jobs.iter().filter_map(|job| job.problem(rendered, &texts)));
+        if !problems.is_empty() {
+            return Err(CommandError::Problems { problems: deployed::merged(problems) });
+        }
+        let held: usize = texts.values().flatten().map(|text| text.first.len()).sum();
+        if held > MAX_HELD_BYTES {
+            return Err(CommandError::usage(
+                format!("the final objects have more than {} MiB", MAX_HELD_BYTES >> 20),
+                "choose fewer by `--cluster` and `--addon`",
+            ));
+        }
         self.kept.tidy();
-        parts
+        let mut jobs = jobs.iter();
+        Ok(chosen.into_iter().filter_map(|deployed| survey.parts(deployed, &mut jobs, &texts)).collect())
     }
 
-    /// Makes what differs between two renderings of the fleet: of each Application that does, both sides.
-    ///
-    /// An Application is made if what it reads differs, or if the kinds that its cluster has do and its chart asks for them.
-    pub fn changed(
-        &self,
-        base: &Rendered,
-        head: &Rendered,
-        progress: &(dyn Progress + Sync),
-    ) -> Result<Changed, CommandError> {
-        let sides = [base, head].map(|rendered| {
-            let all = rendered.clusters.values().flat_map(|cluster| deployed::deployed(rendered, cluster));
-            all.map(|deployed| (place(&deployed), deployed)).collect::<BTreeMap<_, _>>()
-        });
-        let [old, new] = &sides;
-        let differs = |place: &Place| match (old.get(place), new.get(place)) {
-            (Some(old), Some(new)) => old.namespace != new.namespace || old.sources != new.sources,
-            _ => true,
-        };
-        let clusters: BTreeSet<ClusterName> = old
-            .keys()
-            .chain(new.keys())
-            .filter(|place| differs(place))
-            .map(|(cluster, _)| cluster.clone())
-            .collect();
-        let is_on_one = |deployed: &Deployed| clusters.contains(&deployed.cluster);
-        let (old, new) = (self.survey(base, &is_on_one, progress)?, self.survey(head, &is_on_one, progress)?);
-        let wanted = |deployed: &Deployed| {
-            let kinds = [&old, &new].map(|survey| survey.definitions.get(&deployed.cluster));
-            let asks = || [&old, &new].iter().any(|survey| survey.asks_api_versions(deployed));
-            clusters.contains(&deployed.cluster)
-                && (differs(&place(deployed)) || (kinds[0] != kinds[1] && asks()))
-        };
-        let changed = Changed {
-            old: self.chosen(&old, &wanted, progress)?,
-            new: self.chosen(&new, &wanted, progress)?,
-        };
-        self.kept.tidy();
-        Ok(changed)
-    }
-
-    /// Looks at what a fleet asks for, and at what the kinds are that clusters with wanted Applications have.
-    fn survey<'r>(
+    /// Looks at what a fleet asks for, and at what the kinds are that some clusters have.
+    pub(super) fn survey<'r>(
         &self,
         rendered: &'r Rendered,
-        wanted: &Wanted<'_>,
+        all: &'r [Deployed],
+        clusters: &BTreeSet<ClusterName>,
+        texts: &mut Texts,
+        bound: Bound,
         progress: &(dyn Progress + Sync),
-    ) -> Result<Survey<'r>, CommandError> {
-        let all: Vec<Deployed> =
-            rendered.clusters.values().flat_map(|cluster| deployed::deployed(rendered, cluster)).collect();
-        let clusters: BTreeSet<&ClusterName> =
-            all.iter().filter(|it| wanted(it)).map(|it| &it.cluster).collect();
-        let charts = self.charts(rendered, all.iter().filter(|it| clusters.contains(&it.cluster)))?;
-        let definitions = self.definitions(rendered, &all, &clusters, &charts, progress)?;
-        Ok(Survey { rendered, all, charts, definitions })
+    ) -> Survey<'r> {
+        let (charts, absent) =
+            self.charts(rendered, all.iter().filter(|it| clusters.contains(&it.cluster)), bound);
+        let mut survey =
+            Survey { rendered, all, charts, absent, definitions: BTreeMap::new(), problems: Vec::new() };
+        self.define(&mut survey, clusters, texts, bound, progress);
+        survey
     }
 
-    /// Makes what the objects of some Applications are made of.
-    fn chosen(
-        &self,
-        survey: &Survey<'_>,
-        wanted: &Wanted<'_>,
-        progress: &(dyn Progress + Sync),
-    ) -> Result<Vec<Parts>, CommandError> {
-        let chosen: Vec<&Deployed> = survey.all.iter().filter(|it| wanted(it)).collect();
-        let texts = self.texts(survey, &chosen, progress)?;
-        let parts = chosen.into_iter().zip(texts).map(|(deployed, texts)| {
-            let unread = deployed.sources.iter().filter_map(|source| match source {
-                Source::Unread(reason) => Some(reason.clone()),
-                Source::Chart(_) | Source::Documents(_) => None,
-            });
-            Parts {
-                cluster: deployed.cluster.clone(),
-                addon: deployed.addon.clone(),
-                application: deployed.application.clone(),
-                namespace: deployed.namespace.clone(),
-                texts,
-                unread: unread.collect(),
-                definitions: Arc::clone(&survey.definitions[&deployed.cluster]),
-            }
-        });
-        Ok(parts.collect())
-    }
-
-    /// Brings the charts that Applications name, and reports every one that does not come.
+    /// Brings the charts that Applications name, and returns every one that does not come; one for which there is no time
+    /// left is neither.
     fn charts<'d>(
         &self,
         rendered: &Rendered,
         deployed: impl Iterator<Item = &'d Deployed>,
-    ) -> Result<BTreeMap<ChartId, Stored>, ChartError> {
+        bound: Bound,
+    ) -> (BTreeMap<ChartId, Stored>, Absent) {
         let named: BTreeMap<&ChartId, Option<&str>> =
             calls(deployed).map(|(_, call)| (&call.chart, call.digest.as_deref())).collect();
-        let sources = &rendered.inventory.fleet.facts.charts;
+        let own = &rendered.inventory.fleet.facts.charts;
+        let sources = self.asks_only.as_ref().map_or(own, |(_, sources)| sources);
+        let is_asked =
+            |repository: &str| self.asks_only.as_ref().is_none_or(|(known, _)| known.contains(repository));
         let named: Vec<_> = named.into_iter().collect();
-        let brought: Vec<_> =
-            named.par_iter().map(|(id, digest)| self.store.chart(id, *digest, sources)).collect();
-        let mut charts = BTreeMap::new();
-        let mut failed = Vec::new();
+        let bring = |(id, digest): &(&ChartId, Option<&str>)| {
+            if !is_asked(&id.repository) {
+                return Some(Err(ChartError::of_new_repository(&id.repository)));
+            }
+            (!bound.has_spent_a_third()).then(|| self.store.chart(id, *digest, sources))
+        };
+        let brought: Vec<_> = named.par_iter().map(bring).collect();
+        let (mut charts, mut absent) = (BTreeMap::new(), Absent::new());
         for ((id, _), stored) in named.into_iter().zip(brought) {
             match stored {
-                Ok(stored) => {
-                    charts.insert(id.clone(), stored);
+                Some(Ok(stored)) => drop(charts.insert(id.clone(), stored)),
+                Some(Err(error)) => {
+                    drop(absent.insert(id.clone(), (format!("{} {}", id.name, id.version), error)));
                 }
-                Err(error) => failed.push((format!("{} {}", id.name, id.version), error)),
+                None => {}
             }
         }
-        if failed.is_empty() { Ok(charts) } else { Err(ChartError::absent(failed)) }
+        (charts, absent)
     }
 
-    /// Returns what the objects of each of some clusters define.
+    /// Finds what the objects of each of some clusters define.
     ///
     /// Of a chart it is what the first cluster of the fleet renders that has this chart at this version: its definitions
     /// depend on a cluster's values nearly nowhere, and one rendering for each cluster would be one too many in a large fleet.
-    fn definitions<'d>(
+    fn define(
         &self,
-        rendered: &Rendered,
-        all: &'d [Deployed],
-        clusters: &BTreeSet<&'d ClusterName>,
-        charts: &BTreeMap<ChartId, Stored>,
+        survey: &mut Survey<'_>,
+        clusters: &BTreeSet<ClusterName>,
+        texts: &mut Texts,
+        bound: Bound,
         progress: &(dyn Progress + Sync),
-    ) -> Result<BTreeMap<ClusterName, Arc<Definitions>>, CommandError> {
-        let mut first: BTreeMap<&ChartId, (&Deployed, &Call)> = BTreeMap::new();
-        let defines = |call: &Call| charts.get(&call.chart).is_some_and(|chart| chart.text.defines_kinds);
-        for (deployed, call) in calls(all.iter()).filter(|(_, call)| defines(call)) {
-            first.entry(&call.chart).or_insert((deployed, call));
+    ) {
+        let (all, charts) = (survey.all, &survey.charts);
+        let mut first: BTreeMap<&ChartId, Job<'_>> = BTreeMap::new();
+        for (deployed, call) in calls(all.iter()) {
+            let Some(chart) = charts.get(&call.chart).filter(|chart| chart.text.defines_kinds) else {
+                continue;
+            };
+            let known = || Definitions::default().api_versions(&call.api_versions);
+            first.entry(&call.chart).or_insert_with(|| self.job(deployed, call, chart, known));
         }
-        let jobs: Vec<_> = first
-            .values()
-            .map(|(deployed, call)| {
-                let chart = &charts[&call.chart];
-                let known = Definitions::default().api_versions(&call.api_versions);
-                Job { deployed, call, chart, api_versions: asked(call, chart, known) }
-            })
-            .collect();
-        let made = self.made(rendered, &jobs, progress)?;
+        let jobs: Vec<&Job<'_>> = first.values().collect();
+        self.make(&jobs, texts, bound, progress);
+        let problems = jobs.iter().filter_map(|job| job.problem(survey.rendered, texts)).collect();
+        let defined = |job: &Job<'_>| Some(definitions_in(&texts[&job.key].as_ref().ok()?.first));
         let of_charts: BTreeMap<&ChartId, Definitions> =
-            first.keys().zip(made).map(|(id, text)| (*id, definitions_in(&text.first))).collect();
+            first.iter().filter_map(|(id, job)| Some((*id, defined(job)?))).collect();
         let mut found = BTreeMap::new();
         for cluster in clusters {
             let mut definitions = Definitions::default();
-            for source in all.iter().filter(|it| it.cluster == **cluster).flat_map(|it| &it.sources) {
+            for source in all.iter().filter(|it| it.cluster == *cluster).flat_map(|it| &it.sources) {
                 match source {
                     Source::Chart(call) => {
                         if let Some(others) = of_charts.get(&call.chart) {
@@ -257,187 +261,176 @@ impl Making {
                     Source::Unread(_) => {}
                 }
             }
-            found.insert((*cluster).clone(), Arc::new(definitions));
+            found.insert(cluster.clone(), Arc::new(definitions));
         }
-        Ok(found)
+        (survey.definitions, survey.problems) = (found, problems);
     }
 
-    /// Returns the texts of each Application.
-    fn texts(
-        &self,
-        survey: &Survey<'_>,
-        chosen: &[&Deployed],
-        progress: &(dyn Progress + Sync),
-    ) -> Result<Vec<Vec<Part>>, CommandError> {
-        let Survey { rendered, charts, definitions, .. } = survey;
-        let jobs: Vec<_> = calls(chosen.iter().copied())
-            .map(|(deployed, call)| {
-                let chart = &charts[&call.chart];
-                let versions = definitions[&deployed.cluster].api_versions(&call.api_versions);
-                Job { deployed, call, chart, api_versions: asked(call, chart, versions) }
-            })
-            .collect();
-        let mut made = self.made(rendered, &jobs, progress)?.into_iter().zip(&jobs);
-        let of = |deployed: &&Deployed| {
-            let mut parts = Vec::new();
-            for source in &deployed.sources {
-                match source {
-                    Source::Chart(_) => {
-                        let (text, job) = made.next().expect("one for each call, in this order");
-                        let unsteady = Arc::new(said(job.call, job.chart).unsteady);
-                        parts.push(Part { file: None, text, unsteady });
-                    }
-                    Source::Documents(files) => parts.extend(files.iter().map(|(path, bytes)| Part {
-                        file: Some(path.clone()),
-                        text: Arc::new(Text {
-                            first: String::from_utf8_lossy(bytes).into_owned(),
-                            second: None,
-                        }),
-                        unsteady: Arc::default(),
-                    })),
-                    Source::Unread(_) => {}
-                }
-            }
-            parts
+    /// Returns the calls of an Application, in order; nothing if a chart of it is not there.
+    pub(super) fn jobs<'s>(&self, survey: &'s Survey<'_>, deployed: &'s Deployed) -> Option<Vec<Job<'s>>> {
+        let definitions = &survey.definitions[&deployed.cluster];
+        let job = |(deployed, call): (&'s Deployed, &'s Call)| {
+            let chart = survey.charts.get(&call.chart)?;
+            Some(self.job(deployed, call, chart, || definitions.api_versions(&call.api_versions)))
         };
-        Ok(chosen.iter().map(of).collect())
+        calls(std::iter::once(deployed)).map(job).collect()
     }
 
-    /// Makes renderings; those with one key are made once.
-    fn made(
+    /// `versions` are asked for only where the text of the chart or of the values asks for them, so that clusters which
+    /// differ in them alone share a rendering.
+    fn job<'s>(
         &self,
-        rendered: &Rendered,
-        jobs: &[Job<'_>],
+        deployed: &'s Deployed,
+        call: &'s Call,
+        chart: &'s Stored,
+        versions: impl Fn() -> BTreeSet<String>,
+    ) -> Job<'s> {
+        let said = said(call, chart);
+        let api_versions = if said.asks_api_versions { versions().into_iter().collect() } else { Vec::new() };
+        let key = Key::of(call, &chart.identity, &self.helm.version, &api_versions);
+        Job { deployed, call, chart, api_versions, unsteady: Arc::new(said.unsteady), key }
+    }
+
+    /// Makes the texts of calls that are not there yet; those with one key are made once.
+    pub(super) fn make<'s>(
+        &self,
+        jobs: &[impl Borrow<Job<'s>>],
+        texts: &mut Texts,
+        bound: Bound,
         progress: &(dyn Progress + Sync),
-    ) -> Result<Vec<Arc<Text>>, CommandError> {
-        let keys: Vec<Key> = jobs
-            .iter()
-            .map(|job| Key::of(job.call, &job.chart.identity, &self.helm.version, &job.api_versions))
-            .collect();
-        let distinct: BTreeMap<&Key, &Job<'_>> = keys.iter().zip(jobs).collect();
-        let distinct: Vec<_> = distinct.into_iter().collect();
+    ) {
+        let distinct: BTreeMap<&Key, &Job<'_>> =
+            jobs.iter().map(|job| (&job.borrow().key, job.borrow())).collect();
+        let distinct: Vec<_> = distinct.into_iter().filter(|(key, _)| !texts.contains_key(*key)).collect();
         let total = self.begun.fetch_add(distinct.len(), Ordering::Relaxed) + distinct.len();
-        let texts: Vec<Result<Arc<Text>, Refusal>> = distinct
+        let made: Vec<_> = distinct
             .par_iter()
             .map(|(key, job)| {
-                let text = self.kept.get(key).map_or_else(|| self.rendered(key, job), Ok);
+                let text = self.kept.get(key).map_or_else(|| self.rendered(job, bound), Ok);
                 progress.advance(total);
                 text.map(Arc::new)
             })
             .collect();
-        let texts: BTreeMap<&Key, Result<Arc<Text>, Refusal>> =
-            distinct.iter().map(|(key, _)| *key).zip(texts).collect();
-        let mut problems = Vec::new();
-        for (key, job) in keys.iter().zip(jobs) {
-            if let Err(refusal) = &texts[key] {
-                problems.push(job.problem(rendered, refusal));
-            }
-        }
-        if !problems.is_empty() {
-            return Err(CommandError::Problems { problems: deployed::merged(problems) });
-        }
-        let held: usize = texts.values().flatten().map(|text| text.first.len()).sum();
-        if held > MAX_HELD_BYTES {
-            return Err(CommandError::usage(
-                format!("the final objects have more than {} MiB", MAX_HELD_BYTES >> 20),
-                "choose fewer by `--cluster` and `--addon`",
-            ));
-        }
-        Ok(keys.iter().filter_map(|key| texts[key].as_ref().ok()).map(Arc::clone).collect())
+        texts.extend(distinct.into_iter().map(|(key, _)| key.clone()).zip(made));
     }
 
     /// Renders a call: twice if its chart may give something else the second time.
-    fn rendered(&self, key: &Key, job: &Job<'_>) -> Result<Text, Refusal> {
-        let template = || self.helm.template(&job.chart.path, job.call, &job.api_versions);
+    fn rendered(&self, job: &Job<'_>, bound: Bound) -> Result<Text, Missing> {
+        let template = || match bound.for_one() {
+            Some(time) => {
+                self.helm.template(&job.chart.path, job.call, &job.api_versions, time).map_err(|refusal| {
+                    if bound.is_over() { Missing::Late } else { Missing::Refused(refusal) }
+                })
+            }
+            None => Err(Missing::Late),
+        };
         let first = template()?;
-        let may_differ = !said(job.call, job.chart).unsteady.is_empty();
-        let second = may_differ.then(template).transpose()?.filter(|second| *second != first);
+        let second = (!job.unsteady.is_empty()).then(template).transpose()?.filter(|second| *second != first);
         let text = Text { first, second };
-        self.kept.put(key, &text);
+        self.kept.put(&job.key, &text);
         Ok(text)
+    }
+
+    /// Removes what is kept and was not used for longest, if there is too much.
+    pub(super) fn tidy(&self) {
+        self.kept.tidy();
     }
 }
 
+/// The charts that did not come, by name and version, and why.
+pub(super) type Absent = BTreeMap<ChartId, (String, ChartError)>;
+
 /// What a fleet asks for.
-struct Survey<'r> {
-    rendered: &'r Rendered,
+pub(super) struct Survey<'r> {
+    pub rendered: &'r Rendered,
     /// All Applications.
-    all: Vec<Deployed>,
+    all: &'r [Deployed],
     /// The charts of the clusters that are looked at.
     charts: BTreeMap<ChartId, Stored>,
+    pub absent: Absent,
     /// The kinds that each of these clusters has beside those that are built in.
-    definitions: BTreeMap<ClusterName, Arc<Definitions>>,
+    pub definitions: BTreeMap<ClusterName, Arc<Definitions>>,
+    /// What Helm refuses that may define kinds.
+    problems: Vec<Problem>,
 }
 
 impl Survey<'_> {
     /// Returns whether a chart of an Application asks which API versions the cluster serves.
-    fn asks_api_versions(&self, deployed: &Deployed) -> bool {
+    pub(super) fn asks_api_versions(&self, deployed: &Deployed) -> bool {
         let asks = |call: &Call| {
             self.charts.get(&call.chart).is_some_and(|chart| said(call, chart).asks_api_versions)
         };
         calls(std::iter::once(deployed)).any(|(_, call)| asks(call))
     }
-}
 
-/// Both sides of the Applications that differ.
-#[derive(Clone, Debug)]
-pub struct Changed {
-    /// Before.
-    pub old: Vec<Parts>,
-    /// After.
-    pub new: Vec<Parts>,
-}
-
-impl Changed {
-    /// Returns what of the new side is not read, and why.
-    #[must_use]
-    pub fn unread(&self) -> Vec<String> {
-        let all =
-            self.new.iter().flat_map(|parts| parts.unread.iter().map(|reason| (&parts.application, reason)));
-        all.map(|(application, reason)| format!("not all objects of `{application}` are shown: {reason}"))
-            .collect()
-    }
-
-    /// Removes the definitions of kinds that are the same on both sides: they are most of the text and none of the change.
-    pub fn reduce(&mut self) {
-        let mut old: BTreeMap<Place, &mut Parts> =
-            self.old.iter_mut().map(|parts| (parts.place(), parts)).collect();
-        for new in &mut self.new {
-            if let Some(old) = old.get_mut(&new.place()) {
-                new.reduce(old);
+    /// Puts together what the objects of an Application are made of, from the texts of its calls, which are next among
+    /// `jobs`; nothing if one is missing.
+    pub(super) fn parts<'j>(
+        &self,
+        deployed: &Deployed,
+        jobs: &mut impl Iterator<Item = &'j Job<'j>>,
+        made: &Texts,
+    ) -> Option<Parts> {
+        let (mut texts, mut unread) = (Vec::new(), Vec::new());
+        for source in &deployed.sources {
+            match source {
+                Source::Chart(_) => {
+                    let job = jobs.next()?;
+                    let text = Arc::clone(made.get(&job.key)?.as_ref().ok()?);
+                    texts.push(Part { file: None, text, unsteady: Arc::clone(&job.unsteady) });
+                }
+                Source::Documents(files) => texts.extend(files.iter().map(|(path, bytes)| Part {
+                    file: Some(path.clone()),
+                    text: Arc::new(Text { first: String::from_utf8_lossy(bytes).into_owned(), second: None }),
+                    unsteady: Arc::default(),
+                })),
+                Source::Unread(reason) => unread.push(reason.clone()),
             }
         }
+        Some(Parts {
+            cluster: deployed.cluster.clone(),
+            addon: deployed.addon.clone(),
+            application: deployed.application.clone(),
+            namespace: deployed.namespace.clone(),
+            texts,
+            unread,
+            definitions: Arc::clone(&self.definitions[&deployed.cluster]),
+        })
     }
 }
 
-fn place(deployed: &Deployed) -> Place {
-    (deployed.cluster.clone(), deployed.application.clone())
+/// Returns the Applications of a fleet.
+pub(super) fn all(rendered: &Rendered) -> Vec<Deployed> {
+    rendered.clusters.values().flat_map(|cluster| deployed::deployed(rendered, cluster)).collect()
 }
 
 /// A call of Helm for a cluster.
-struct Job<'d> {
+pub(super) struct Job<'d> {
     deployed: &'d Deployed,
     call: &'d Call,
     chart: &'d Stored,
     api_versions: Vec<String>,
+    /// What may give something else the second time.
+    unsteady: Arc<Vec<Unsteady>>,
+    pub key: Key,
 }
 
 impl Job<'_> {
     /// Reports what Helm refuses at the version of the add-on's chart.
-    fn problem(&self, rendered: &Rendered, refusal: &Refusal) -> Problem {
+    pub(super) fn problem(&self, rendered: &Rendered, texts: &Texts) -> Option<Problem> {
+        let Some(Err(Missing::Refused(refusal))) = texts.get(&self.key) else { return None };
         let chart = &self.call.chart;
         let of = self.deployed.addon.as_ref().map_or(&*self.deployed.application, |addon| addon.as_str());
         let about = format_args!("`{of}` ({} {})", chart.name, chart.version);
-        problem(rendered, self.deployed, refusal.about(about))
-            .hint("correct the values that are rendered for it, or take another version of the chart")
+        let problem =
+            problem_of(rendered, &self.deployed.cluster, self.deployed.addon.as_ref(), refusal.about(about));
+        Some(
+            problem.hint("correct the values that are rendered for it, or take another version of the chart"),
+        )
     }
 }
 
 /// Returns a problem of an Application at the version of its add-on's chart, or where it is asked for.
-fn problem(rendered: &Rendered, of: &Deployed, message: String) -> Problem {
-    problem_of(rendered, &of.cluster, of.addon.as_ref(), message)
-}
-
 fn problem_of(
     rendered: &Rendered,
     cluster: &ClusterName,
@@ -478,12 +471,6 @@ fn said(call: &Call, chart: &Stored) -> ChartText {
     chart.text.with_values(values.iter().map(AsRef::as_ref).chain(parameters))
 }
 
-/// Returns the API versions that Helm is given: none where nothing asks for them, so that clusters which differ in them
-/// alone share a rendering.
-fn asked(call: &Call, chart: &Stored, versions: BTreeSet<String>) -> Vec<String> {
-    if said(call, chart).asks_api_versions { versions.into_iter().collect() } else { Vec::new() }
-}
-
 /// Reads what a text defines; one that can't be read defines nothing, and is reported where its objects are wanted.
 fn definitions_in(text: &str) -> Definitions {
     let objects = documents_with(text, "CustomResourceDefinition");
@@ -497,12 +484,6 @@ fn documents_with(text: &str, word: &str) -> Vec<Object> {
 }
 
 impl Parts {
-    /// Returns where its objects are.
-    #[must_use]
-    pub fn place(&self) -> Place {
-        (self.cluster.clone(), self.application.clone())
-    }
-
     /// Reads the objects as Argo CD applies them, or returns what is wrong with them.
     pub fn objects(&self, rendered: &Rendered) -> Result<Vec<Object>, Vec<Problem>> {
         let (mut objects, mut problems) = (Vec::new(), Vec::new());
@@ -558,7 +539,7 @@ impl Parts {
     }
 
     /// Removes the definitions of kinds that another side of the same Application has, too, from both.
-    fn reduce(&mut self, other: &mut Self) {
+    pub(super) fn reduce(&mut self, other: &mut Self) {
         for (one, two) in self.texts.iter_mut().zip(&mut other.texts) {
             if one.text.second.is_none() && two.text.second.is_none() {
                 let (left, right) = (Arc::clone(&one.text), Arc::clone(&two.text));

@@ -3,12 +3,15 @@
 //!
 //! What is rendered, and how, stands in the rendered Applications (`renderer::deployed`).
 
+mod bound;
 mod effects;
 mod error;
 mod fleet;
 mod kept;
 mod program;
 
+pub use bound::Bound;
+pub use effects::{Extent, Found};
 pub use error::HelmError;
-pub use fleet::{Changed, Making, Parts};
+pub use fleet::{Making, Parts};
 pub use program::Helm;

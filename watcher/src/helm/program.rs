@@ -25,7 +25,7 @@ use crate::program::{is_program, on_path};
 /// The oldest version whose results are known to be those of Argo CD's own.
 const OLDEST: Version = Version::new(3, 18, 0);
 /// How long one rendering may take: the slowest charts take a second or two.
-const MAX_TIME: Duration = Duration::from_mins(1);
+pub(super) const MAX_TIME: Duration = Duration::from_mins(1);
 /// How much memory one rendering may write to: large charts take 130 MB.
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 /// The most that one rendering may write: the largest charts write about 6 MiB.
@@ -77,8 +77,19 @@ impl Helm {
         Ok(Self { program, version })
     }
 
-    /// Renders a chart, a package or a folder, as Argo CD's repository server does.
-    pub fn template(&self, chart: &Path, call: &Call, api_versions: &[String]) -> Result<String, Refusal> {
+    /// Returns the program's file.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Renders a chart, a package or a folder, as Argo CD's repository server does, in at most this time.
+    pub fn template(
+        &self,
+        chart: &Path,
+        call: &Call,
+        api_versions: &[String],
+        time: Duration,
+    ) -> Result<String, Refusal> {
         let scratch = Scratch::new().map_err(|error| Refusal::not_started(&error))?;
         let mut command = scratch.command(&self.program);
         command.arg("template").arg(chart).args(["--name-template", &call.release]);
@@ -106,7 +117,7 @@ impl Helm {
             (call.skips_tests, "--skip-tests"),
         ];
         command.args(flags.into_iter().filter_map(|(is_given, flag)| is_given.then_some(flag)));
-        let ended = run(command, MAX_TIME)?;
+        let ended = run(command, time)?;
         if !ended.status.success() {
             return Err(Refusal::of_report(&scratch.cleaned(&ended.report, chart)));
         }

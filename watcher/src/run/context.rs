@@ -3,6 +3,7 @@
 use renderer::path::GroupName;
 use renderer::plan::Budget;
 
+use super::effects::Objects;
 use super::worker::WorkerSettings;
 use crate::error::CommandError;
 use crate::events::Cancel;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub merge_reviewed: bool,
     /// Whether pages for browsers are made of reviews and of the fleet.
     pub makes_pages: bool,
+    /// Whether it is shown what changes do to what runs.
+    pub objects: Objects,
     /// What renders, and within which limits.
     pub worker: WorkerSettings,
 }

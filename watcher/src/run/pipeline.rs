@@ -9,17 +9,20 @@ use renderer::path::{ClusterName, GroupName};
 use renderer::plan::{Facts, Published as Files, plan};
 use renderer::plural::counted;
 use renderer::render::Progress;
-use tracing::{Span, debug_span, field, info};
+use tracing::{Span, debug_span, field, info, warn};
 
 use super::changes::GroupPlan;
-use super::context::{BRANCH_PREFIX, Base, Context, ROLLBACK_PREFIX, Settings, UNKNOWN_BASE, head_of};
+use super::context::{
+    BRANCH_PREFIX, Base, Context, ROLLBACK_PREFIX, Settings, UNKNOWN_BASE, head_of, unless_lasting,
+};
 use super::drift::{self, DriftMemory};
 use super::former;
 use super::gate::{self, Gate, Health, PAUSE_LABEL, Stage};
 use super::head::Head;
 use super::heads::Heads;
+use super::looks::Looks;
 use super::planner::Planner;
-use super::publish::{Known, publish};
+use super::publish::{Known, Unfinished, publish};
 use super::report::{GroupReport, Published, RunReport, Why};
 use super::review::{ACCEPT_LABEL, ProposedPage, RENDER_LABEL, Reviewer, Reviews};
 use super::reviewed;
@@ -64,6 +67,7 @@ struct Memory {
     heads: Heads,
     reviews: Reviews,
     waves: Waves,
+    looks: Looks,
     base: Option<BaseRendering>,
     /// What keeps the base branch from being rendered, for browsers.
     problems: Vec<String>,
@@ -94,6 +98,8 @@ struct PublishedBase {
     /// What became of what was merged before.
     seen: Option<Seen>,
     refs: Refs,
+    /// The pull requests that may show more of what their change does.
+    unfinished: Vec<Unfinished>,
 }
 
 impl Pipeline {
@@ -108,6 +114,7 @@ impl Pipeline {
             heads: Heads::default(),
             reviews: Reviews::default(),
             waves: Waves::default(),
+            looks: Looks::default(),
             base: None,
             problems: Vec::new(),
             shapes: None,
@@ -189,6 +196,13 @@ impl Pipeline {
         self.memory.shapes.as_ref().map(|(_, shapes)| Arc::clone(shapes))
     }
 
+    /// Returns whether the next run would show more of what changes do to what runs, although nothing has moved.
+    ///
+    /// It is reported once, so that a run that fails leads to no other one.
+    pub(crate) fn take_more_to_show(&mut self) -> bool {
+        std::mem::take(&mut self.memory.looks.goes_on)
+    }
+
     /// Lets the next run review every pull request of people again, for instance since a person asked for it.
     pub fn review_again(&mut self) {
         self.memory.reviews.forget();
@@ -207,6 +221,7 @@ impl Pipeline {
         let Self { upstream, home, settings, hubs, memory, waiting, .. } = self;
         let forge = home.forge(upstream);
         let run = Context { upstream, forge: &*forge, settings, hubs: hubs.as_ref(), cancel };
+        memory.looks.begin(&run);
         let order = memory.order(&run, &refs)?;
         let published = match memory.publish_base(&run, refs.clone(), &order, waiting, progress) {
             Err(error) if error.is_transient() => return Err(error),
@@ -215,8 +230,9 @@ impl Pipeline {
         let gate = published.as_ref().map_or(&Gate::Unknown, |published| &published.gate);
         let proposed = debug_span!("review").in_scope(|| memory.review(&run, &refs, &order, gate));
         // A fault of the base branch is worth more than what follows from it.
-        let PublishedBase { mut report, gate, refs, seen } = published?;
+        let PublishedBase { mut report, gate, refs, seen, unfinished } = published?;
         let proposed = proposed?;
+        debug_span!("effects").in_scope(|| memory.finish(&run, unfinished, &mut report.groups))?;
         report.held = held(&report.groups, &gate, &proposed);
         if let Some(seen) = &seen {
             memory.waves.report(&run, seen)?;
@@ -283,7 +299,8 @@ impl Memory {
         let (order, clusters, files) = (fleet.order.clone(), fleet.groups.clone(), fleet.files);
         let plans = debug_span!("plan").in_scope(|| self.planner.plan(run, tip, fleet))?;
         let known = self.known(run, tip, &plans, waiting)?;
-        let (mut groups, mut gate) = self.publish(run, &known, &refs, (&order, &clusters), plans)?;
+        let (mut groups, mut gate, unfinished) =
+            self.publish(run, &known, &refs, (&order, &clusters), plans)?;
         let look = || self.waves.look(run, &mut self.planner.workers, tip, &order, &clusters);
         let seen = debug_span!("rollout").in_scope(look)?;
         gate.wait_for(seen.as_ref().map(|seen| waves::health(&order, &seen.standings)));
@@ -294,7 +311,7 @@ impl Memory {
         self.heads.remember(run, &groups)?;
         info!(clusters = clusters.len(), files, "run is complete");
         let report = RunReport { base: tip, source: known.base.source, groups, held: Vec::new() };
-        Ok(PublishedBase { report, gate, seen, refs })
+        Ok(PublishedBase { report, gate, seen, refs, unfinished })
     }
 
     /// Returns the tip of the base branch, with where refs are once what an interrupted step left is completed.
@@ -370,22 +387,56 @@ impl Memory {
         refs: &Refs,
         (order, groups): (&Groups, &BTreeMap<ClusterName, GroupName>),
         plans: Vec<GroupPlan>,
-    ) -> Result<(Vec<GroupReport>, Gate), CommandError> {
+    ) -> Result<(Vec<GroupReport>, Gate, Vec<Unfinished>), CommandError> {
         let mut heads = Vec::new();
         for planned in &plans {
             heads.push(self.head(run, known, refs, planned)?);
         }
         let clusters = gate::clusters(&plans, groups);
-        let (mut reports, mut stages) = (Vec::new(), Vec::new());
+        let (mut reports, mut stages, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
         for ((planned, head), group) in plans.into_iter().zip(heads).zip(order.iter()) {
             let left = gate::left(&planned);
             let span = debug_span!("publish", group = %planned.group);
-            let report = span.in_scope(|| publish(run, known, planned, head))?;
+            let effects = self.looks.known(run, &planned.group, &known.change(&planned.plan));
+            let (report, more) = span.in_scope(|| publish(run, known, planned, head, effects))?;
+            unfinished.extend(more);
             let reason = gate::reason(&report.group, &report.done);
             stages.push(Stage { left, reason, health: Health::default(), is_paused: group.paused });
             reports.push(report);
         }
-        Ok((reports, Gate::Known { stages, clusters, is_asked: false }))
+        Ok((reports, Gate::Known { stages, clusters, is_asked: false }, unfinished))
+    }
+
+    /// Shows in pull requests of ours what their changes do to what runs, as far as there is time left for it.
+    fn finish(
+        &mut self,
+        run: &Context<'_>,
+        unfinished: Vec<Unfinished>,
+        groups: &mut [GroupReport],
+    ) -> Result<(), CommandError> {
+        for pull in unfinished {
+            let Some(report) = groups.iter_mut().find(|report| report.group == pull.group) else { continue };
+            let workers = &mut self.planner.workers;
+            let Some(shown) = self.looks.find(run, workers, pull.between.clone(), Some(&pull.last))? else {
+                continue;
+            };
+            if shown.is_pending() {
+                continue;
+            }
+            let pull_change = pull.change.clone();
+            let done = unless_lasting(pull.finish(run, &shown), |error| {
+                warn!(group = %report.group, hint = error.hint(), "could not show what changes: {}", error.message());
+            })?;
+            if let (Published::Proposed(before @ Proposed::Unchanged(_)), Some(done)) =
+                (&mut report.done, done)
+            {
+                *before = done;
+            }
+            report.effects = Some(shown.clone());
+            self.looks.keep(&report.group, pull_change, shown);
+        }
+        self.planner.workers.end_effects();
+        Ok(())
     }
 
     /// Closes the pull request of a group that is no more, if its head is ours: nothing is left to change there.
@@ -402,7 +453,7 @@ impl Memory {
         if !matches!(head, Head::Replaceable(_)) {
             return Ok(None);
         }
-        let report = publish(run, known, planned, head)?;
+        let (report, _) = publish(run, known, planned, head, None)?;
         Ok(Some(report).filter(|report| !matches!(report.done, Published::Nothing)))
     }
 
@@ -429,7 +480,8 @@ impl Memory {
         let proposed = run.forge.proposed_heads(&run.settings.base, refs, &LABELS)?;
         if let Some(base) = run.upstream.branch(&run.settings.base)? {
             let workers = &mut self.planner.workers;
-            let mut reviewer = Reviewer { run: *run, base, workers, order, gate, heads: &self.heads };
+            let (looks, heads) = (&mut self.looks, &self.heads);
+            let mut reviewer = Reviewer { run: *run, base, workers, looks, order, gate, heads };
             self.reviews.review(&mut reviewer, &proposed)?;
         }
         Ok(proposed)

@@ -11,8 +11,9 @@ use tracing::{info, warn};
 
 use super::changes::GroupPlan;
 use super::context::{Base, Context, Settings, head_of};
-use super::describe::Description;
+use super::describe::{Body, Description};
 use super::drift;
+use super::effects::{Between, Shown};
 use super::head::Head;
 use super::heads;
 use super::report::{GroupReport, Published};
@@ -37,13 +38,35 @@ pub(super) struct Known {
     pub behind: Vec<u64>,
 }
 
-/// Publishes what changes for a group, whose head branch is at `head`.
+impl Known {
+    /// Returns what identifies a change with all that its effects follow from: also from what stays as it is.
+    pub(super) fn change(&self, plan: &Plan) -> String {
+        format!("{} {}", self.base.source, plan.digest())
+    }
+}
+
+/// A pull request that does not show yet, or not as far as it can, what its change does to what runs.
+pub(super) struct Unfinished {
+    pub group: GroupName,
+    /// What is compared.
+    pub between: Between,
+    /// What identifies it.
+    pub change: String,
+    /// What is known so far.
+    pub last: Shown,
+    body: Body,
+    proposal: Proposal,
+}
+
+/// Publishes what changes for a group, whose head branch is at `head`. `effects` is what is known of what that does to what
+/// runs: a pull request does not wait for it.
 pub(super) fn publish(
     run: &Context<'_>,
     known: &Known,
     planned: GroupPlan,
     mut head: Head,
-) -> Result<GroupReport, CommandError> {
+    effects: Option<Shown>,
+) -> Result<(GroupReport, Option<Unfinished>), CommandError> {
     let group = planned.group.clone();
     let taken_back = drift::taken_back(run.repository(), known.base.tip, &planned.files)?;
     let drift = drift::of(&known.drift, &planned.files);
@@ -73,7 +96,7 @@ pub(super) fn publish(
         taken_back: &taken_back,
         drift: &drift,
     };
-    let (title, body) = description.write(run)?;
+    let (title, body) = description.write(run, effects.as_ref())?;
     let mut labels = BTreeSet::from([group.to_string()]);
     labels.extend(reviewed.map(|_| REVIEWED_LABEL.to_owned()));
     let mut proposal = Proposal {
@@ -85,10 +108,15 @@ pub(super) fn publish(
         head: head_of(&group),
         head_revision: known.base.tip,
         labels,
-        body,
+        body: body.with(effects.as_ref()),
     };
     if let Head::Current { tip, parent } = head {
         (proposal.head_revision, proposal.base_revision) = (tip, parent);
+    }
+    let is_pending = effects.as_ref().is_some_and(Shown::is_pending);
+    if let Some(open) = open.filter(|open| is_pending && body.is_around(&open.proposal.body)) {
+        // What it shows may be all there is.
+        proposal.body.clone_from(&open.proposal.body);
     }
     let done = match decide(run.settings, &planned.plan, &head, &proposal, &pulls) {
         None => Published::Proposed(propose(run, known.base, &planned, &mut head, &mut proposal)?),
@@ -102,7 +130,30 @@ pub(super) fn publish(
     // What was only just pushed or written is left for the next run, so that checks can begin.
     let is_kept = matches!(done, Published::Proposed(Proposed::Unchanged(_))) && seen == head;
     let ready = seen.tip().filter(|_| is_kept && reviewed.is_some());
-    Ok(GroupReport { group, plan: planned.plan, done, reviewed, head, ready })
+    let is_proposed = matches!(done, Published::Proposed(_));
+    let unfinished =
+        effects.clone().filter(|effects| effects.goes_on && is_proposed).map(|last| Unfinished {
+            group: group.clone(),
+            between: Between::Published(
+                known.base.tip,
+                planned.files.iter().map(|file| file.path.clone()).collect(),
+            ),
+            change: known.change(&planned.plan),
+            last,
+            body,
+            proposal,
+        });
+    let effects = effects.filter(|effects| !effects.is_pending());
+    Ok((GroupReport { group, plan: planned.plan, done, reviewed, head, ready, effects }, unfinished))
+}
+
+impl Unfinished {
+    /// Shows what the change does to what runs, and returns what became of the pull request.
+    pub(super) fn finish(mut self, run: &Context<'_>, effects: &Shown) -> Result<Proposed, CommandError> {
+        self.proposal.body = self.body.with(Some(effects));
+        run.cancel.check()?;
+        Ok(run.forge.open_or_update(&self.proposal)?)
+    }
 }
 
 /// Returns the commit that a head was rendered from: a head that stays as it is goes on naming its own.

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use renderer::path::GroupName;
+use renderer::plan::text::Line;
 use renderer::plan::{Plan, Refusal, text};
 use renderer::visible::visible;
 use serde_json::{Value, json};
 
+use super::effects::Shown;
 use super::head::Head;
 use crate::forge::{Proposed, StatusState};
 use crate::git::{CommitSummary, Revision};
@@ -73,6 +75,8 @@ pub struct GroupReport {
     pub reviewed: Option<u64>,
     /// Whose the head branch is.
     pub head: Head,
+    /// What the change does to what runs, as far as it was found out.
+    pub(super) effects: Option<Shown>,
     /// The head of the pull request, if nothing has to be reported on it any more before it is merged.
     pub ready: Option<Revision>,
 }
@@ -102,6 +106,11 @@ pub enum Published {
 }
 
 impl GroupReport {
+    /// Returns what the change does to what runs, for a page.
+    pub(crate) fn effect_lines(&self) -> Vec<Line> {
+        self.effects.as_ref().map(Shown::page_lines).unwrap_or_default()
+    }
+
     /// Returns the pull request that is open for the group.
     pub(crate) const fn open_pull_request(&self) -> Option<u64> {
         match &self.done {

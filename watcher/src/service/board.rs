@@ -58,7 +58,7 @@ impl Board {
         for group in report.iter().flat_map(|report| &report.groups) {
             let Some(number) = group.open_pull_request() else { continue };
             let title = format!("Pull request #{number}: {}", group.group);
-            let about = About { title, lines: Vec::new(), effects: Vec::new() };
+            let about = About { title, lines: Vec::new(), effects: group.effect_lines() };
             let page = html::review(&group.plan, &about, &Sources::default());
             let pull = ProposedPage {
                 number,

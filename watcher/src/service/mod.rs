@@ -119,7 +119,7 @@ impl Service {
     /// Serves until a stop is requested, and looks for changes at these intervals that no event reported.
     pub async fn serve(self, poll_interval: Duration, cancel: &Cancel) -> Result<(), CommandError> {
         self.watch(poll_interval)?;
-        let Self { runner, base, monitor, board, receiver, .. } = self;
+        let Self { runner, base, monitor, board, events, receiver } = self;
         let (last, observed) = (Mutex::new(None), monitor.clone());
         let run = move |request: Request, cancel: &Cancel| {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,6 +127,10 @@ impl Service {
             base.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone_from(&runner.pipeline().settings().base);
+            if runner.pipeline().take_more_to_show() {
+                // If there is no room for it, there are others that lead to a run.
+                let _ = events.try_send(Event::Changed);
+            }
             last.insert(outcome).clone()
         };
         // The seed only spreads retries of several services over time.

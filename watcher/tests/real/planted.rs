@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fleetwright::helm::Making;
+use fleetwright::helm::{Bound, Making};
 use renderer::charts::ChartId;
 use renderer::deployed::{judged, judged_together};
 use renderer::effects::Effects;
@@ -102,9 +102,11 @@ impl Platform {
     }
 
     fn effects(&self, making: &Making, head: &Rendered) -> Effects {
-        let mut changed = making.changed(&self.base, head, &()).unwrap();
-        changed.reduce();
-        changed.effects(&self.base, head, &Facts::between(&self.base.inventory, &head.inventory)).unwrap()
+        let facts = Facts::between(&self.base.inventory, &head.inventory);
+        let found = making.effects([&self.base, head], &facts, Bound::NONE, &());
+        assert!(found.absent.is_empty(), "{:?}", found.absent);
+        assert_eq!([found.problems, found.judged].concat(), []);
+        found.effects
     }
 
     /// Returns what the checks of final objects find.

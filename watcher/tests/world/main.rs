@@ -10,6 +10,7 @@ mod applications;
 #[cfg(target_os = "linux")]
 mod confined;
 mod edits;
+mod effects;
 mod failovers;
 mod forged;
 mod github;

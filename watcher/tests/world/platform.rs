@@ -19,7 +19,7 @@ use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
 use fleetwright::forge::{Home, LocalForge, OwnPulls as _, PullRequest, PullState};
 use fleetwright::git::{Repository, Revision, Signature, Upstream, blob_id};
-use fleetwright::run::{GroupReport, Pipeline, Published, RunReport, Settings, WorkerSettings};
+use fleetwright::run::{GroupReport, Objects, Pipeline, Published, RunReport, Settings, WorkerSettings};
 use fleetwright::working_tree::read_working_tree;
 use renderer::path::RepoPath;
 use renderer::plan::Budget;
@@ -355,6 +355,7 @@ pub fn settings() -> Settings {
         allow_deletions: None,
         merge_reviewed: false,
         makes_pages: false,
+        objects: Objects::Unwanted,
         worker: WorkerSettings::new(env!("CARGO_BIN_EXE_fleetwright").into()),
     }
 }

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use tracing::info;
+
 use crate::error::CommandError;
 use crate::helm::Making;
+use crate::run::{Objects, TIME, Tools};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Charts")]
@@ -20,5 +23,23 @@ impl HelmArgs {
     /// Returns what makes final objects.
     pub(in crate::cli) fn making(&self) -> Result<Making, CommandError> {
         Making::open(self.helm.as_deref(), self.charts.as_deref())
+    }
+
+    /// Returns with what runs find out what changes do to what runs. A Helm that is named has to be there; without one that
+    /// is not, pull requests say so.
+    pub(in crate::cli) fn objects(&self) -> Result<Objects, CommandError> {
+        let (folder, helm) = match (Making::folder(), self.making()) {
+            (Ok(folder), Ok(making)) => (folder, making.program().to_owned()),
+            (Err(error), _) | (_, Err(error)) if self.helm.is_none() && self.charts.is_none() => {
+                info!(
+                    hint = error.hint(),
+                    "pull requests do not show what changes do to what runs: {}",
+                    error.message()
+                );
+                return Ok(Objects::Unknown(error.message()));
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        Ok(Objects::MadeBy(Tools { helm, charts: self.charts.clone(), folder, time: TIME }))
     }
 }

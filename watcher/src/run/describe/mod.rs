@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::GroupPlan;
 use super::context::{Context, head_of};
+use super::effects::{self, Shown};
 use crate::git::{CommitSummary, FilesChanged, GitError, Repository, Revision};
 use crate::percent::encoded_path;
 
@@ -58,25 +59,49 @@ pub(super) struct Description<'a> {
 }
 
 impl Description<'_> {
-    /// Writes the title and the body.
-    pub(super) fn write(&self, run: &Context<'_>) -> Result<(String, String), GitError> {
+    /// Writes the title and the body, with what the change does to what runs if that is shown.
+    pub(super) fn write(
+        &self,
+        run: &Context<'_>,
+        effects: Option<&Shown>,
+    ) -> Result<(String, Body), GitError> {
         let (repository, GroupPlan { group, files, plan }) = (run.repository(), self.planned);
         let commit = repository.commit_summary(self.source)?;
         let parents = repository.parents(self.source)?.len();
         let links = Links::of(run);
         let risks = links.risks(repository, self.base)?;
-        let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - MARGIN;
+        let room = effects.map_or(0, |_| effects::MAX_TEXT);
+        let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - MARGIN - room;
         let title = subject(&format!("Render {group}"), &commit)
             .unwrap_or_else(|| markdown::title(plan, group.as_str()));
-        let mut body = origin(&links, &commit);
+        let mut above = origin(&links, &commit);
         if let Some(number) = self.reviewed {
-            let _ = writeln!(body, "This very change was read before the merge of #{number}.\n");
+            let _ = writeln!(above, "This very change was read before the merge of #{number}.\n");
         }
-        body.push_str(&markdown::body_within(plan, limit, risks.as_deref()));
+        let mut body = markdown::body_within(plan, limit, risks.as_deref());
         body.push_str(&foreign::section(files));
         body.push_str(&by_hand::section(self.taken_back, self.drift, &links.branch));
         body.push_str(&ways(&links, &Turn::of(group, self.order), plan, self.source, parents));
-        Ok((title, body))
+        Ok((title, Body { above, below: body }))
+    }
+}
+
+/// A body around what the change does to what runs.
+pub(super) struct Body {
+    above: String,
+    below: String,
+}
+
+impl Body {
+    /// Returns whether a body is this one, whatever it shows of what runs.
+    pub(super) fn is_around(&self, body: &str) -> bool {
+        let inner = body.strip_prefix(&self.above).and_then(|rest| rest.strip_suffix(&self.below));
+        inner.is_some_and(|inner| !inner.is_empty())
+    }
+
+    pub(super) fn with(&self, effects: Option<&Shown>) -> String {
+        let effects = effects.map(Shown::section).unwrap_or_default();
+        format!("{}{effects}{}", self.above, self.below)
     }
 }
 
@@ -102,7 +127,16 @@ impl Links {
 
     /// Returns where the risks are explained, if the repository has the page.
     pub fn risks(&self, repository: &Repository, revision: Revision) -> Result<Option<String>, GitError> {
-        let page = markdown::RISKS;
+        self.page(repository, revision, markdown::RISKS)
+    }
+
+    /// Returns where a page of the reference is, if the repository has it.
+    pub fn page(
+        &self,
+        repository: &Repository,
+        revision: Revision,
+        page: &str,
+    ) -> Result<Option<String>, GitError> {
         let is_there = repository.entry_at(revision, page)?.is_some();
         Ok(is_there.then(|| match &self.web {
             Some(web) => format!("{web}/blob/{}/{page}", encoded_path(&self.branch)),

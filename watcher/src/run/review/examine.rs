@@ -15,6 +15,7 @@ use super::page::Page;
 use super::question::{Question, Subject};
 use crate::git::{GitError, Repository, Revision};
 use crate::run::changes::{self, GroupPlan};
+use crate::run::effects::Shown;
 
 /// How large what is rendered of one side may grow: ten times a fleet of 1,000 clusters.
 pub(in crate::run) const MAX_RENDERED_BYTES: usize = 512 << 20;
@@ -61,7 +62,8 @@ fn html(question: &Question, plan: &Plan, base: &Rendered, head: &Rendered) -> S
     let Subject { base: from, head: to } = question.subject;
     let lines = vec![format!("From {} to {}", from.short(), to.short())];
     let title = "What this pull request changes".to_owned();
-    html::review(plan, &About { title, lines, effects: Vec::new() }, &Sources::find(plan, base, head))
+    let effects = question.effects.as_ref().map(Shown::page_lines).unwrap_or_default();
+    html::review(plan, &About { title, lines, effects }, &Sources::find(plan, base, head))
 }
 
 /// Returns what changes, and what changes of each group of which anything does, as the run after the merge

@@ -21,8 +21,10 @@ use tracing::{info, warn};
 
 use super::context::{BRANCH_PREFIX, Context, Settings, head_of, unless_lasting};
 use super::describe::Links;
+use super::effects::{Between, Shown};
 use super::gate::{Folders, Gate, PAUSE_LABEL};
 use super::heads::Heads;
+use super::looks::Looks;
 use super::worker::Workers;
 use crate::error::CommandError;
 use crate::forge::{CommitStatus, Origin, ProposedHead, StatusState};
@@ -52,6 +54,8 @@ struct Reported {
     /// Where the head changes rendered files; nothing if that is not known.
     folders: Option<Folders>,
     gate: Option<CommitStatus>,
+    /// What the head does to what runs, as far as it was found out.
+    effects: Option<Shown>,
     /// The edits by hand that a maintainer accepted.
     accepted: BTreeSet<(String, Option<Entry>)>,
     /// What is shown to browsers, if that is asked for.
@@ -97,6 +101,8 @@ pub(super) struct Reviewer<'a> {
     /// The tip of the base branch.
     pub base: Revision,
     pub workers: &'a mut Workers,
+    /// What is known of what changes do to what runs.
+    pub looks: &'a mut Looks,
     /// The groups, in the order of their release.
     pub order: &'a [GroupName],
     /// What has to be merged before which of them.
@@ -139,10 +145,12 @@ impl Reviews {
     fn judge(&mut self, reviewer: &mut Reviewer<'_>, proposed: &ProposedHead) -> Result<(), CommandError> {
         let name = proposed.to_string();
         let Some(basis) = reviewer.basis(proposed, self.reported.get(&name))? else { return Ok(()) };
-        if self.reported.get(&name).is_none_or(|reported| reported.basis != basis) {
+        let last = self.reported.get(&name).filter(|reported| reported.basis == basis);
+        if last.is_none_or(|last| last.effects.as_ref().is_some_and(|effects| effects.goes_on)) {
+            let effects = last.and_then(|last| last.effects.clone());
             let accepted = self.reported.values().flat_map(|reported| reported.accepted.iter().cloned());
             let accepted = accepted.collect();
-            let mut reported = Reported { basis, folders: None, gate: None, accepted, page: None };
+            let mut reported = Reported { basis, folders: None, gate: None, effects, accepted, page: None };
             // Even if it cannot be reported: trying again is of use only when something has changed.
             logged(reviewer.review(proposed, &mut reported), proposed)?;
             self.reported.insert(name.clone(), reported);
@@ -279,7 +287,13 @@ impl Reviewer<'_> {
             Standing::Left(base) => {
                 let found = self.repository().rendered_differences(base, head)?;
                 reported.folders = Some(folders(found.iter().map(|found| found.path.as_str())));
-                self.examine(Subject { head, base })?
+                let (subject, between) = (Subject { head, base }, Between::Revisions { base, head });
+                // The run that made what is ours shows what it does.
+                if maker.is_none() {
+                    let last = reported.effects.take();
+                    reported.effects = self.looks.find(&self.run, self.workers, between, last.as_ref())?;
+                }
+                self.examine(subject, reported.effects.clone())?
             }
         };
         if let Some(maker) = maker {
@@ -304,7 +318,7 @@ impl Reviewer<'_> {
     }
 
     /// Finds out what a head changes. What cannot be rendered within its limits is something to report of it, too.
-    fn examine(&mut self, subject: Subject) -> Result<Page, CommandError> {
+    fn examine(&mut self, subject: Subject, effects: Option<Shown>) -> Result<Page, CommandError> {
         let Settings { budget, allow_deletions, .. } = self.run.settings;
         let (links, allow_deletions) = (Links::of(&self.run), allow_deletions.clone());
         let question = Question {
@@ -312,6 +326,7 @@ impl Reviewer<'_> {
             links,
             budget: *budget,
             allow_deletions,
+            effects,
             makes_page: self.run.settings.makes_pages,
             is_base_unrenderable: false,
         };

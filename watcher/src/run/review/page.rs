@@ -16,6 +16,7 @@ use crate::git::{Entry, Revision};
 use crate::run::changes::GroupPlan;
 use crate::run::context::BRANCH_PREFIX;
 use crate::run::describe::text::{code, push_lines};
+use crate::run::effects::Shown;
 use crate::run::reviewed;
 use crate::run::worker::WorkerDeath;
 
@@ -132,16 +133,22 @@ impl Page {
         risks: Option<&str>,
     ) -> Self {
         let (is_news, attestation, tree) = (true, reviewed::attest(groups), rendered(tree));
+        let effects = question.effects.as_ref();
         if plan.is_empty() {
-            let comment = format!("This pull request changes nothing in what is rendered.\n\n{tree}\n");
+            // A chart may be another one although nothing that is rendered changes.
+            let effects =
+                effects.filter(|effects| effects.has_changes).map(Shown::section).unwrap_or_default();
+            let comment =
+                format!("This pull request changes nothing in what is rendered.\n\n{effects}{tree}\n");
             let title = "Nothing changes in what is rendered";
             return Self { is_news, attestation, ..Self::of(title, comment, Conclusion::Success) };
         }
-        let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits);
+        let effects = effects.map(Shown::section).unwrap_or_default();
+        let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits) - effects.chars().count();
         let (notes, body) = (refusals(groups, question), markdown::body_within(plan, limit, risks));
         let Subject { base, head } = question.subject;
         let comment = format!(
-            "### What this pull request changes\n\n{notes}{body}\n---\n{tree} All of it: `fleetwright diff --full {} {}`, \
+            "### What this pull request changes\n\n{notes}{effects}{body}\n---\n{tree} All of it: `fleetwright diff --full {} {}`, \
              or as far as it fits in the check `{REVIEW}`.\n",
             base.short(),
             head.short()

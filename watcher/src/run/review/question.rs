@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git::Revision;
 use crate::run::describe::Links;
+use crate::run::effects::Shown;
 
 /// What a review is about: everything that it shows follows from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub(in crate::run) struct Question {
     pub budget: Budget,
     /// The plan that may delete more.
     pub allow_deletions: Option<String>,
+    /// What the change does to what runs, if that is shown.
+    pub effects: Option<Shown>,
     /// Whether a page for browsers is made, too.
     pub makes_page: bool,
     /// Whether what the head started from is known not to render, so that it is not tried.

@@ -19,6 +19,8 @@ pub struct Limits {
     pub stack_bytes: usize,
     /// How long one rendering may take.
     pub time: Duration,
+    /// The largest file that it may write; 0 for none at all.
+    pub file_bytes: u64,
 }
 
 /// How long one rendering may take: a fleet of 1,000 clusters takes a second.
@@ -51,6 +53,7 @@ impl WorkerSettings {
             memory_bytes: memory.min(available),
             stack_bytes: STACK_BYTES,
             time: TIME,
+            file_bytes: 0,
         };
         Self { program, base: limits(BASE_MEMORY_BYTES), review: limits(REVIEW_MEMORY_BYTES) }
     }
@@ -78,7 +81,7 @@ pub(super) fn confine(limits: &Limits) {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     lower(Resource::Data, limits.memory_bytes.saturating_add(stacks));
     lower(Resource::Nofile, MAX_FILES);
-    lower(Resource::Fsize, 0);
+    lower(Resource::Fsize, limits.file_bytes);
     leave_no_core();
 }
 

@@ -12,6 +12,7 @@ use super::changes::Change;
 use crate::argocd::DesiredFleet;
 use crate::git::{Entry, GitError, Revision};
 use crate::run::changes::{Fleet, Members};
+use crate::run::effects;
 use crate::run::review::{Page, Question};
 
 /// What is asked about a repository.
@@ -39,6 +40,8 @@ pub(super) enum Task {
     Desired(Revision),
     /// Render a revision, and find what runs where.
     Shapes(Revision),
+    /// Find out what a change does to what runs.
+    Effects(effects::Question),
 }
 
 /// A part of an answer.
@@ -79,6 +82,8 @@ pub(super) enum Answer {
     Desired(DesiredFleet),
     /// What runs where.
     Shapes(Vec<Shape>),
+    /// What a change does to what runs.
+    Effects(effects::Shown),
     /// The repository could not be read.
     Unreadable(GitError),
 }

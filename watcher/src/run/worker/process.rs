@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use renderer::render::Progress;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tracing::debug;
 
 use super::changes::Arrived;
@@ -29,6 +29,27 @@ const MAX_LINE_BYTES: u64 = 2_000;
 const KEPT_LINES: usize = 20;
 /// What a worker needs of our environment: where git is configured, and nothing that could be a token.
 const ENVIRONMENT: [&str; 3] = ["HOME", "XDG_CONFIG_HOME", "RAYON_NUM_THREADS"];
+/// What one needs that fetches charts, beside that: the way to them, and where Docker and Helm keep credentials for them.
+/// Helm itself gets none of it.
+const TO_FETCH: [&str; 17] = [
+    "ALL_PROXY",
+    "DOCKER_CONFIG",
+    "HELM_CONFIG_HOME",
+    "HELM_REGISTRY_CONFIG",
+    "HELM_REPOSITORY_CONFIG",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "PATH",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
 
 type Frame = Result<(Reply, Vec<u8>), FrameError>;
 
@@ -56,14 +77,17 @@ pub(super) enum Ended {
 impl Process {
     /// Starts a worker of `program`.
     pub(super) fn start(program: &Path, limits: Limits) -> io::Result<Self> {
+        let more: &[&str] = if limits.file_bytes > 0 { &TO_FETCH } else { &[] };
+        let names = ENVIRONMENT.iter().chain(more);
         let mut command = Command::new(program);
         command
             .arg("worker")
             .args(["--memory-bytes", &limits.memory_bytes.to_string()])
             .args(["--stack-bytes", &limits.stack_bytes.to_string()])
             .args(["--time-ms", &limits.time.as_millis().to_string()])
+            .args(["--file-bytes", &limits.file_bytes.to_string()])
             .env_clear()
-            .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .envs(names.filter_map(|name| Some((name, std::env::var_os(name)?))))
             // The allocator takes address space by the gigabyte. What it does not use must not count.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .stdin(Stdio::piped())
@@ -140,12 +164,20 @@ impl Process {
     }
 
     fn died(&mut self, rendering: Option<Revision>) -> Ended {
+        self.end_group();
         let (status, last_lines) = (self.child.wait(), self.last_lines());
         let death = match status {
             Ok(status) => cause(status, &last_lines, &self.limits),
             Err(error) => WorkerDeath::Fault { how: error.to_string() },
         };
         Ended::Died { death, rendering, last_lines }
+    }
+
+    /// Ends what it has started, too: its group is named by its number, which is another process's only once it was waited for.
+    fn end_group(&self) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     fn last_lines(&mut self) -> Vec<String> {
@@ -156,6 +188,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended before; there is nothing that it could lose.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end_group();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -224,7 +259,7 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits =
-        Limits { memory_bytes: 512 << 20, stack_bytes: 2 << 20, time: Duration::from_mins(1) };
+        Limits { memory_bytes: 512 << 20, stack_bytes: 2 << 20, time: Duration::from_mins(1), file_bytes: 0 };
 
     /// A program that reads the beginning of a request and then does what a script says.
     struct Program(TempDir);

@@ -18,6 +18,7 @@ use super::message::{Answer, Reply, Request, Task};
 use crate::git::{BlobCache, Entry, FolderMemo, GitError, Repository, Revision};
 use crate::live;
 use crate::run::changes::{self, Fleet, Members};
+use crate::run::effects;
 use crate::run::gate;
 use crate::run::review::{self, Side};
 
@@ -89,6 +90,10 @@ impl Memory {
             Task::Examine(question) => {
                 let page = Box::new(review::examine(&repository, question, render)?);
                 Answer::Examined { page, memory_bytes: limits::memory_bytes() }
+            }
+            Task::Effects(question) => {
+                let render = |revision| self.side(&repository, revision, out, time);
+                Answer::Effects(effects::find(&repository, question, render)?)
             }
             Task::Order(revision) => Answer::Order(gate::order_at(&repository, *revision)?),
             Task::Members(revision) => Answer::Members(members(&repository, *revision)?),

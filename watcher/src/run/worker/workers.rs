@@ -18,10 +18,17 @@ use crate::events::Stopped;
 use crate::git::{Entry, Revision};
 use crate::run::changes::{Fleet, Members};
 use crate::run::context::Context;
+use crate::run::effects;
 use crate::run::review::{Page, Question};
 
 /// How often what the base branch took has room in a review: for both sides, and as much as that for what is added.
 const REVIEW_GROWTH: u64 = 3;
+
+/// The memory of the worker that makes final objects, unless the base branch takes a good part of it: besides both sides of
+/// a fleet it holds texts of charts, and each Helm that it runs has as much for itself.
+const EFFECTS_MEMORY_BYTES: u64 = 1 << 30;
+/// The largest file that it may write: charts and renderings are bounded below that.
+const EFFECTS_FILE_BYTES: u64 = 1 << 30;
 
 /// How many revisions are remembered over which each worker ends.
 const MAX_FATAL: usize = 16;
@@ -33,6 +40,8 @@ pub enum Purpose {
     Base,
     /// What people propose.
     Review,
+    /// What changes do to what runs.
+    Effects,
 }
 
 impl Purpose {
@@ -42,6 +51,7 @@ impl Purpose {
         match self {
             Self::Base => "base",
             Self::Review => "review",
+            Self::Effects => "effects",
         }
     }
 }
@@ -168,6 +178,25 @@ impl Workers {
         }
     }
 
+    /// Finds out what a change does to what runs.
+    pub(in crate::run) fn effects(
+        &mut self,
+        run: &Context<'_>,
+        question: effects::Question,
+    ) -> Result<Result<effects::Shown, WorkerDeath>, CommandError> {
+        let revision = question.between.head();
+        match self.ask(run, Purpose::Effects, revision, Task::Effects(question), &())? {
+            Asked::Answered(Answer::Effects(shown)) => Ok(Ok(shown)),
+            Asked::Answered(answer) => Err(failed(answer)),
+            Asked::Fatal(death, _) => Ok(Err(death)),
+        }
+    }
+
+    /// Ends the worker that makes final objects: between runs nothing is asked of it.
+    pub(in crate::run) fn end_effects(&mut self) {
+        self.processes.remove(&Purpose::Effects);
+    }
+
     /// Returns the groups that a revision of the base branch describes, in order; nothing if they can't be read.
     pub(in crate::run) fn order(
         &mut self,
@@ -263,6 +292,12 @@ impl Workers {
         match purpose {
             Purpose::Base => base,
             Purpose::Review => Limits { memory_bytes: review.memory_bytes.max(grown), ..review },
+            Purpose::Effects => Limits {
+                memory_bytes: EFFECTS_MEMORY_BYTES.max(grown).min(base.memory_bytes),
+                time: review.time + effects::TIME,
+                file_bytes: EFFECTS_FILE_BYTES,
+                ..review
+            },
         }
     }
 }

@@ -31,6 +31,8 @@ pub use sources::Sources;
 const TEMPLATE: &str = include_str!("review.hbs");
 /// How many bytes the changes have in the page; the rest of it has less than a fifth of that.
 const MAX_BYTES: usize = 4 << 20;
+/// How many of them what happens to what runs has at most.
+const MAX_EFFECT_BYTES: usize = 1 << 20;
 /// What the markup of a change, and of each row and line in it, takes.
 const CHANGE_BYTES: usize = 280;
 const ROW_BYTES: usize = 80;
@@ -143,7 +145,8 @@ struct PageRisk {
 #[must_use]
 pub fn review(plan: &Plan, about: &About, sources: &Sources) -> String {
     let overview = plan.overview();
-    let mut room = Room(MAX_BYTES);
+    let effects = fitting(&about.effects);
+    let mut room = Room(MAX_BYTES - page::escaped(&effects).len());
     let addons = Addons::of(plan);
     let mut groups: Vec<PageGroup> = Vec::new();
     let mut more = None;
@@ -156,7 +159,7 @@ pub fn review(plan: &Plan, about: &About, sources: &Sources) -> String {
     }
     let review = Review {
         about: about.lines.clone(),
-        effects: about.effects.iter().map(|line| &*line.text).collect::<Vec<_>>().join("\n"),
+        effects,
         headline: headline(plan),
         counts: if plan.is_empty() { Vec::new() } else { counts(plan, &overview) },
         highlights: show::highlights(&overview.highlights),
@@ -169,6 +172,15 @@ pub fn review(plan: &Plan, about: &About, sources: &Sources) -> String {
         digest: format!("Plan {}", plan.digest().short()),
     };
     page::write(TEMPLATE, &about.title, &review)
+}
+
+/// Returns lines as one text, as far as there is room for them.
+fn fitting(lines: &[Line]) -> String {
+    let mut room = Room(MAX_EFFECT_BYTES);
+    let shown = lines.iter().take_while(|line| room.take(1, [line.text.as_str()])).count();
+    let more = lines.len() - shown;
+    let more = (more > 0).then(|| format!("… {}", counted(more, "more line")));
+    lines[..shown].iter().map(|line| line.text.clone()).chain(more).collect::<Vec<_>>().join("\n")
 }
 
 fn counts(plan: &Plan, overview: &Overview) -> Vec<Count> {
