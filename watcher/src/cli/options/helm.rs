@@ -1,21 +1,23 @@
 //! Which Helm renders charts, and where the charts come from.
 
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 
+use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use tracing::info;
 
 use crate::error::CommandError;
 use crate::helm::Making;
 use crate::run::{Objects, TIME, Tools};
 
+/// Both are made absolute: Helm runs in a folder of its own.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Charts")]
 pub(in crate::cli) struct HelmArgs {
     /// Render charts by this program; the default is the `helm` on the `PATH`.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = PathBufValueParser::new().try_map(absolute))]
     helm: Option<PathBuf>,
     /// Take charts from this folder, unpacked or in packages, in the place of those of their name and version.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(absolute))]
     charts: Option<PathBuf>,
 }
 
