@@ -55,6 +55,7 @@ impl Folding {
                     }
                     NoiseKind::Label(_) => &mut self.counts.labels,
                     NoiseKind::Annotation => &mut self.counts.annotations,
+                    NoiseKind::Description => &mut self.counts.descriptions,
                     NoiseKind::Order => &mut self.counts.orders,
                 };
                 *count += 1;

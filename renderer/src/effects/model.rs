@@ -145,6 +145,8 @@ pub struct Noise {
     pub labels: usize,
     /// Annotations that only tell whether something else changed.
     pub annotations: usize,
+    /// Descriptions of fields in definitions of kinds.
+    pub descriptions: usize,
     /// Lists that are sets, in another order.
     pub orders: usize,
     /// All of it, folded over the clusters.
@@ -157,6 +159,7 @@ pub(super) enum NoiseKind {
     /// A label.
     Label(&'static str),
     Annotation,
+    Description,
     Order,
 }
 

@@ -1,5 +1,5 @@
 //! What changes nothing that runs: labels that only tell a version, annotations that only tell that something else
-//! changed, and sets in another order.
+//! changed, descriptions of fields, and sets in another order.
 //!
 //! Below a pod template nothing is noise, since each change of it replaces pods. Everything that is not named here is
 //! shown.
@@ -68,12 +68,38 @@ const SETS: [Set; 5] = [
 ];
 
 /// Returns what kind of noise a change of an object that stays is, if it is noise.
-pub(super) fn kind(path: &KeyPath) -> Option<NoiseKind> {
+pub(super) fn kind(object: &ObjectName, path: &KeyPath) -> Option<NoiseKind> {
+    if object.kind == "CustomResourceDefinition" && describes_a_field(path) {
+        return Some(NoiseKind::Description);
+    }
     let [Step::Key(metadata), Step::Key(section), Step::Key(key)] = &path[..] else { return None };
     match (metadata.as_str(), section.as_str()) {
         ("metadata", "labels") => LABELS.into_iter().find(|label| label == key).map(NoiseKind::Label),
         ("metadata", "annotations") if key.starts_with(CHECKSUM) => Some(NoiseKind::Annotation),
         _ => None,
+    }
+}
+
+/// Returns whether what is at a path of a definition is the description of a field: a word of its schema, and no name of a field and no
+/// part of a default.
+fn describes_a_field(path: &KeyPath) -> bool {
+    let keys: Vec<Option<&str>> = path.iter().map(|step| step.key().map(String::as_str)).collect();
+    let [Some("spec"), Some("versions"), None, Some("schema"), Some("openAPIV3Schema"), rest @ ..] =
+        &keys[..]
+    else {
+        return false;
+    };
+    let mut words = rest.iter();
+    loop {
+        match words.next() {
+            Some(Some("description")) => return words.next().is_none(),
+            Some(Some("items" | "additionalProperties" | "not")) => {}
+            // What follows is the name of a field, or the place in a list.
+            Some(Some("properties" | "patternProperties" | "allOf" | "anyOf" | "oneOf")) => {
+                words.next();
+            }
+            _ => return false,
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Pair<'_> {
         }
         let one = std::slice::from_ref;
         for change in documents(one(old), one(&ordered), &masks::masked) {
-            match noise::kind(&change.path) {
+            match noise::kind(&self.name, &change.path) {
                 Some(kind) => unit.noise.push((kind, self.event(addon, change))),
                 None => self.changes.push(change),
             }

@@ -106,6 +106,7 @@ fn receipt(noise: &Noise) -> Option<String> {
     let counts = [
         (noise.labels, "change of a label that tells a version", "changes of labels that tell a version"),
         (noise.annotations, "checksum in an annotation", "checksums in annotations"),
+        (noise.descriptions, "description of a field", "descriptions of fields"),
         (noise.orders, "set in another order", "sets in another order"),
     ];
     let texts = counts.into_iter().filter(|(count, ..)| *count > 0);
