@@ -203,8 +203,8 @@ mod tests {
             ("password: $A\n", "password: $B\n"),
             ("proxy_pass: http://a\n", "proxy_pass: http://b\n"),
             (
-                "kind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {password: {description: 'password: in clear'}}\n",
-                "kind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {password: {description: 'token: in clear'}}\n",
+                "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {password: {description: 'password: in clear'}}\n",
+                "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\nspec: {password: {description: 'token: in clear'}}\n",
             ),
         ] {
             let shown = shown(&planned(old, new));
