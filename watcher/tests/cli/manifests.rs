@@ -187,7 +187,7 @@ fn without_a_usable_helm_it_is_said_what_to_do() {
     };
     let install = "  hint: install Helm 3.18 or newer, or name it with `--helm PATH`";
     let told = scene.run_with("outside/none", charts, &["manifests"]);
-    refused(told, "error: `outside/none` is not a program", install);
+    refused(told, "/outside/none` is not a program", install);
     scene.helm("#!/bin/sh\nprintf v3.12.0\n");
     refused(scene.run(&["manifests"]), "is Helm v3.12.0, which is too old", install);
     scene.helm(STAND_IN);
