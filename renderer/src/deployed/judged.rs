@@ -47,7 +47,7 @@ pub fn judged(rendered: &Rendered, made: &[Made<'_>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for it in made.iter().flat_map(|made| each(rendered, made)) {
         // What a definition says of its kind is the chart's own business.
-        if it.is_own || it.object.name.kind == "CustomResourceDefinition" {
+        if it.is_own || it.object.name.is_definition() {
             continue;
         }
         with_document(rendered, it, |document| {

@@ -19,7 +19,7 @@ use crate::manifests::Object;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::render::{Rendered, RenderedCluster, RenderedFile};
 use crate::root::Root;
-use crate::secrets::{DESCRIBES_FIELDS, Mask};
+use crate::secrets::Mask;
 use crate::yaml::{self, Value};
 
 pub use functions::{ChartText, Unsteady};
@@ -91,6 +91,16 @@ pub struct Parameter {
     pub is_text: bool,
 }
 
+impl Deployed {
+    /// Returns how Helm is called for its charts.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Chart(call) => Some(call.as_ref()),
+            Source::Documents(_) | Source::Unread(_) => None,
+        })
+    }
+}
+
 /// Returns the Applications that the files of a cluster ask for, in the order of their files.
 #[must_use]
 pub fn deployed(rendered: &Rendered, cluster: &RenderedCluster) -> Vec<Deployed> {
@@ -113,7 +123,7 @@ pub fn deployed(rendered: &Rendered, cluster: &RenderedCluster) -> Vec<Deployed>
 #[must_use]
 pub fn masked(object: &Object) -> Value {
     let value = object.value.clone();
-    if object.name.kind == DESCRIBES_FIELDS { value } else { Mask::default().published(value, None) }
+    if object.name.is_definition() { value } else { Mask::default().published(value, None) }
 }
 
 /// Most files hold none, and reading all of them would take as long as rendering them.

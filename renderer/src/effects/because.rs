@@ -160,7 +160,7 @@ impl Search<'_> {
         let Some(addon) = new.addon.as_ref().or(old.addon.as_ref()) else {
             return self.of_application(folder, new);
         };
-        let sides = [old, new].map(|side| calls(side).collect::<Vec<_>>());
+        let sides = [old, new].map(|side| side.calls().collect::<Vec<_>>());
         let [before, after] = &sides;
         let differs = |part: fn(&Call) -> Call| {
             let [before, after] = sides.each_ref().map(|calls| calls.iter().map(|call| part(call)).collect());
@@ -248,13 +248,6 @@ fn rest(call: &Call) -> Call {
     call.values.clear();
     call.api_versions.clear();
     call
-}
-
-fn calls(deployed: &Deployed) -> impl Iterator<Item = &Call> {
-    deployed.sources.iter().filter_map(|source| match source {
-        Source::Chart(call) => Some(call.as_ref()),
-        Source::Documents(_) | Source::Unread(_) => None,
-    })
 }
 
 fn documents(deployed: &Deployed) -> impl Iterator<Item = (&RepoPath, &[u8])> {

@@ -69,7 +69,7 @@ const SETS: [Set; 5] = [
 
 /// Returns what kind of noise a change of an object that stays is, if it is noise.
 pub(super) fn kind(object: &ObjectName, path: &KeyPath) -> Option<NoiseKind> {
-    if object.kind == "CustomResourceDefinition" && describes_a_field(path) {
+    if object.is_definition() && describes_a_field(path) {
         return Some(NoiseKind::Description);
     }
     let [Step::Key(metadata), Step::Key(section), Step::Key(key)] = &path[..] else { return None };
@@ -107,7 +107,7 @@ fn describes_a_field(path: &KeyPath) -> bool {
 /// named anywhere but among labels.
 pub(super) fn selected(objects: &[Object]) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
-    for object in objects.iter().filter(|object| object.name.kind != "CustomResourceDefinition") {
+    for object in objects.iter().filter(|object| !object.name.is_definition()) {
         walk(&object.value, &mut |visit| {
             let above = visit.path.len().checked_sub(2).and_then(|at| visit.path[at].key().copied());
             let key = visit.key().filter(|_| above != Some("labels"));

@@ -151,8 +151,7 @@ impl Pair<'_> {
         if !is_going {
             return sync_option("Prune=false");
         }
-        let is_definition = self.name.kind == "CustomResourceDefinition";
-        is_definition || sync_option("Delete=false") || has("helm.sh/resource-policy", "keep")
+        self.name.is_definition() || sync_option("Delete=false") || has("helm.sh/resource-policy", "keep")
     }
 
     /// Returns what an object is called with its group, for a match.

@@ -131,6 +131,12 @@ pub(crate) fn items(document: &Value) -> Option<&[Value]> {
 }
 
 impl ObjectName {
+    /// Returns whether it is the definition of a kind, by its own kind.
+    #[must_use]
+    pub fn is_definition(&self) -> bool {
+        self.kind == "CustomResourceDefinition"
+    }
+
     /// Returns what a document describes, if it is a Kubernetes object with a name.
     pub(crate) fn of(document: &Value) -> Option<Self> {
         let text = |keys: &[&str]| document.at(keys).and_then(Value::as_str).map(str::to_owned);

@@ -3,12 +3,13 @@
 use super::compare::Beside;
 use super::model::Change;
 use crate::key_path::Step;
-use crate::secrets::{DESCRIBES_FIELDS, MASK, Mask, announces_a_secret, names_a_secret, refers_to_a_secret};
+use crate::secrets::{MASK, Mask, announces_a_secret, names_a_secret, refers_to_a_secret};
 use crate::yaml::Value;
 
 /// Masks the secrets on both sides of a change.
 pub(crate) fn masked(change: Change, beside: Beside<'_>) -> Change {
-    if change.object.as_ref().is_some_and(|object| object.kind == DESCRIBES_FIELDS) {
+    // It describes fields, of which some have names of secrets, and holds none itself.
+    if change.object.as_ref().is_some_and(|object| object.is_definition()) {
         return change;
     }
     let name = secret_name(&change, beside).map(str::to_owned);

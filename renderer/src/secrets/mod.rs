@@ -18,7 +18,7 @@ pub(crate) use lines::Lines;
 pub use mask::MASK;
 pub(crate) use mask::Mask;
 pub use names::names_a_secret;
-pub(crate) use names::{DESCRIBES_FIELDS, announces_a_secret, holds_a_secret, is_secret_object, secret_name};
+pub(crate) use names::{announces_a_secret, holds_a_secret, is_secret_object, secret_name};
 pub(crate) use references::refers_to_a_secret;
 
 /// Returns whether a text has a secret in it that is known by its form.

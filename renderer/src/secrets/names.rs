@@ -24,9 +24,6 @@ const SECRET_NAMES: &str = "existingSecret existingSecretName secretName secretR
 /// Keys below one that names a secret whose text is the secret.
 const VALUE_KEYS: &str = "value plain plaintext plainText literal raw";
 
-/// The kind of object that describes fields, of which some have names of secrets, and holds none itself.
-pub(crate) const DESCRIBES_FIELDS: &str = "CustomResourceDefinition";
-
 /// Returns whether what stands under a key is a secret.
 #[must_use]
 pub fn names_a_secret(key: &str) -> bool {

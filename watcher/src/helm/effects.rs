@@ -228,9 +228,9 @@ impl Pair<'_> {
 
     fn has_absent_chart(&self, surveys: &[Survey<'_>; 2]) -> bool {
         self.sides.iter().zip(surveys).any(|(side, survey)| {
-            side.iter().flat_map(|deployed| &deployed.sources).any(
-                |source| matches!(source, Source::Chart(call) if survey.absent.contains_key(&call.chart)),
-            )
+            side.iter()
+                .flat_map(|deployed| deployed.calls())
+                .any(|call| survey.absent.contains_key(&call.chart))
         })
     }
 }
@@ -325,9 +325,8 @@ fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, surveys: [Survey<'_>; 2], f
     }
     // Those of charts that nothing of the change is made of are none of its business.
     absent.retain(|id, _| {
-        let sources =
-            pairs.iter().flat_map(|pair| pair.sides).flatten().flat_map(|deployed| &deployed.sources);
-        sources.into_iter().any(|source| matches!(source, Source::Chart(call) if call.chart == *id))
+        let deployed = pairs.iter().flat_map(|pair| pair.sides).flatten();
+        deployed.flat_map(Deployed::calls).any(|call| call.chart == *id)
     });
     let effects = effects::effects(clusters, facts);
     Found {

@@ -124,7 +124,8 @@ impl Making {
     /// leads nowhere else before it is merged.
     #[must_use]
     pub fn asking_only_those_of(self, merged: &Rendered) -> Self {
-        let repositories = calls(all(merged).iter()).map(|(_, call)| call.chart.repository.clone()).collect();
+        let repositories =
+            all(merged).iter().flat_map(Deployed::calls).map(|call| call.chart.repository.clone()).collect();
         Self { asks_only: Some((repositories, merged.inventory.fleet.facts.charts.clone())), ..self }
     }
 
@@ -190,7 +191,7 @@ impl Making {
         bound: Bound,
     ) -> (BTreeMap<ChartId, Stored>, Absent) {
         let named: BTreeMap<&ChartId, Option<&str>> =
-            calls(deployed).map(|(_, call)| (&call.chart, call.digest.as_deref())).collect();
+            deployed.flat_map(Deployed::calls).map(|call| (&call.chart, call.digest.as_deref())).collect();
         let own = &rendered.inventory.fleet.facts.charts;
         let sources = self.asks_only.as_ref().map_or(own, |(_, sources)| sources);
         let is_asked =
@@ -230,7 +231,7 @@ impl Making {
     ) {
         let (all, charts) = (survey.all, &survey.charts);
         let mut first: BTreeMap<&ChartId, Job<'_>> = BTreeMap::new();
-        for (deployed, call) in calls(all.iter()) {
+        for (deployed, call) in all.iter().flat_map(|it| it.calls().map(move |call| (it, call))) {
             let Some(chart) = charts.get(&call.chart).filter(|chart| chart.text.defines_kinds) else {
                 continue;
             };
@@ -269,11 +270,11 @@ impl Making {
     /// Returns the calls of an Application, in order; nothing if a chart of it is not there.
     pub(super) fn jobs<'s>(&self, survey: &'s Survey<'_>, deployed: &'s Deployed) -> Option<Vec<Job<'s>>> {
         let definitions = &survey.definitions[&deployed.cluster];
-        let job = |(deployed, call): (&'s Deployed, &'s Call)| {
+        let job = |call: &'s Call| {
             let chart = survey.charts.get(&call.chart)?;
             Some(self.job(deployed, call, chart, || definitions.api_versions(&call.api_versions)))
         };
-        calls(std::iter::once(deployed)).map(job).collect()
+        deployed.calls().map(job).collect()
     }
 
     /// `versions` are asked for only where the text of the chart or of the values asks for them, so that clusters which
@@ -357,10 +358,9 @@ pub(super) struct Survey<'r> {
 impl Survey<'_> {
     /// Returns whether a chart of an Application asks which API versions the cluster serves.
     pub(super) fn asks_api_versions(&self, deployed: &Deployed) -> bool {
-        let asks = |call: &Call| {
-            self.charts.get(&call.chart).is_some_and(|chart| said(call, chart).asks_api_versions)
-        };
-        calls(std::iter::once(deployed)).any(|(_, call)| asks(call))
+        deployed
+            .calls()
+            .any(|call| self.charts.get(&call.chart).is_some_and(|chart| said(call, chart).asks_api_versions))
     }
 
     /// Puts together what the objects of an Application are made of, from the texts of its calls, which are next among
@@ -453,15 +453,6 @@ fn described<'r>(
     addon: Option<&AddonName>,
 ) -> Option<(&'r Addon, &'r Cluster)> {
     Some((rendered.catalog.addons.get(addon?)?.as_ref(), rendered.inventory.clusters.get(cluster)?.as_ref()))
-}
-
-fn calls<'d>(deployed: impl Iterator<Item = &'d Deployed>) -> impl Iterator<Item = (&'d Deployed, &'d Call)> {
-    deployed.flat_map(|deployed| {
-        deployed.sources.iter().filter_map(move |source| match source {
-            Source::Chart(call) => Some((deployed, call.as_ref())),
-            Source::Documents(_) | Source::Unread(_) => None,
-        })
-    })
 }
 
 /// Returns what the text of a chart says together with its values, which may hold templates, too.
