@@ -98,7 +98,7 @@ impl Slack {
     pub fn seen(&self) -> String {
         let state = self.state();
         let mut seen = String::new();
-        for message in &state.messages {
+        for message in state.threads() {
             let name = &state.channels[&message.channel].0;
             let mark = if message.thread.is_some() { "↳" } else { "#" };
             let edits = if message.edits > 0 { format!(" ({} edits)", message.edits) } else { String::new() };
@@ -109,6 +109,15 @@ impl Slack {
 }
 
 impl State {
+    /// Returns the messages as a person reads them: each with the answers of its thread below it.
+    pub fn threads(&self) -> impl Iterator<Item = &Message> {
+        let first = self.messages.iter().filter(|message| message.thread.is_none());
+        first.flat_map(|first| {
+            let is_answer = |message: &&Message| message.thread.as_deref() == Some(&first.ts);
+            std::iter::once(first).chain(self.messages.iter().filter(is_answer))
+        })
+    }
+
     fn answer(&mut self, request: &Request) -> Outcome {
         if self.is_down {
             return Outcome::Cut;

@@ -294,7 +294,7 @@ fn a_service_releases_a_group_when_argo_cd_reports_it_and_not_before() {
         let of = |message: &slack::Message| {
             format!("{} {}", if message.thread.is_some() { "↳" } else { "#" }, message.text)
         };
-        slack.state().messages.iter().map(of).collect()
+        slack.state().threads().map(of).collect()
     };
     fleet.hosted.wait_until("the last notice", |_| titles().contains(&"# control: deployed".to_owned()));
     assert_snapshot!(titles().join("\n"), @"
