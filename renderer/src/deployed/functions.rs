@@ -1,6 +1,7 @@
-//! What the text of a chart says about how it renders: whether it asks which API versions a cluster serves, whether it
-//! defines kinds, and which of its functions may give something else each time.
+//! What the text of a chart says about how it renders: which API versions of a cluster it asks for, whether it defines
+//! kinds, and which of its functions may give something else each time.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -9,12 +10,22 @@ use regex::Regex;
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChartText {
-    /// Whether it asks which API versions the cluster serves.
-    pub asks_api_versions: bool,
+    /// Which API versions it asks the cluster for.
+    pub api_versions: AskedVersions,
     /// Whether it defines kinds.
     pub defines_kinds: bool,
     /// The functions whose result may differ from one rendering to the next, each with its file and line.
     pub unsteady: Vec<Unsteady>,
+}
+
+/// Which API versions of a cluster a chart asks for: what else the cluster serves makes no difference to it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AskedVersions {
+    /// Those that it names, each as a text: `.Capabilities.APIVersions.Has "policy/v1"`.
+    Named(BTreeSet<String>),
+    /// Any: it works out their names, or goes through all.
+    Any,
 }
 
 /// The use of a function.
@@ -70,10 +81,34 @@ static UNSTEADY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"(^|[^\w.$-])({})([^\w.:-]|$)", functions.join("|"))).expect("it is constant")
 });
 
+/// A version that is asked for by a constant name.
+static NAMED_VERSION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"APIVersions\.Has\s+"([^"\\]*)""#).expect("it is constant"));
+
+impl Default for AskedVersions {
+    fn default() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+}
+
+impl AskedVersions {
+    /// Takes in a text that may be a template.
+    pub fn read(&mut self, text: &str) {
+        let uses = memchr::memmem::find_iter(text.as_bytes(), "APIVersions").count();
+        let Self::Named(known) = self else { return };
+        // What is no template is rendered only by `tpl`, and then it stands in braces, too.
+        if uses == 0 || !text.contains("{{") {
+            return;
+        }
+        let names: Vec<_> = NAMED_VERSION.captures_iter(text).map(|found| found[1].to_owned()).collect();
+        if names.len() == uses { known.extend(names) } else { *self = Self::Any }
+    }
+}
+
 impl ChartText {
     /// Takes in a file of the chart, by its path below the chart's own folder.
     pub fn read(&mut self, path: &str, text: &str) {
-        self.asks_api_versions |= text.contains("APIVersions");
+        self.api_versions.read(text);
         self.defines_kinds |= text.contains("CustomResourceDefinition");
         // What is no template is rendered only by `tpl`, and then it stands in braces, too.
         if !text.contains("{{") {
@@ -138,16 +173,41 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_that_asks_for_api_versions_says_so() {
-        let asks = |text: &str| {
+    fn a_chart_that_asks_for_api_versions_says_which() {
+        let asked = |text: &str| {
             let mut chart = ChartText::default();
             chart.read("templates/a.yaml", text);
-            (chart.asks_api_versions, chart.defines_kinds)
+            match chart.api_versions {
+                AskedVersions::Named(names) => names.into_iter().collect::<Vec<_>>().join(" "),
+                AskedVersions::Any => "any".to_owned(),
+            }
         };
-        assert_eq!(asks("{{ if .Capabilities.APIVersions.Has \"a/v1\" }}"), (true, false));
-        assert_eq!(asks("kind: CustomResourceDefinition"), (false, true));
-        assert_eq!(asks("kind: Service"), (false, false));
+        for (text, versions) in [
+            ("{{ if .Capabilities.APIVersions.Has \"a/v1\" }}", "a/v1"),
+            ("{{ if or ($.Capabilities.APIVersions.Has \"b/v1/B\") (.Capabilities.APIVersions.Has  \"a/v1\") }}", "a/v1 b/v1/B"),
+            ("{{ if .Capabilities.APIVersions.Has .Values.version }}", "any"),
+            ("{{ if .Capabilities.APIVersions.Has (printf \"%s/v1\" \"a\") }}", "any"),
+            ("{{ range .Capabilities.APIVersions }}", "any"),
+            ("{{ $it := .Capabilities.APIVersions }}{{ $it.Has \"a/v1\" }}", "any"),
+            ("{{ .Capabilities.APIVersions.Has \"a/v1\" }}{{ .Capabilities.APIVersions | toYaml }}", "any"),
+            ("{{ .Capabilities.APIVersions.Has \"a\\u002fv1\" }}", "any"),
+            ("{{ .Capabilities.APIVersions.Has `a/v1` }}", "any"),
+            ("It asks by `.Capabilities.APIVersions`.", ""),
+            ("kind: CustomResourceDefinition", ""),
+        ] {
+            assert_eq!(asked(text), versions, "{text}");
+        }
         let none = ChartText::default();
-        assert!(none.with_values(["a: '{{ .Capabilities.APIVersions }}'"].into_iter()).asks_api_versions);
+        let with = none.with_values(["a: '{{ .Capabilities.APIVersions }}'"].into_iter());
+        assert_eq!(with.api_versions, AskedVersions::Any);
+    }
+
+    #[test]
+    fn a_chart_that_defines_kinds_says_so() {
+        let mut chart = ChartText::default();
+        chart.read("templates/a.yaml", "kind: Service");
+        assert!(!chart.defines_kinds);
+        chart.read("crds/a.yaml", "kind: CustomResourceDefinition");
+        assert!(chart.defines_kinds);
     }
 }

@@ -22,7 +22,7 @@ use crate::root::Root;
 use crate::secrets::Mask;
 use crate::yaml::{self, Value};
 
-pub use functions::{ChartText, Unsteady};
+pub use functions::{AskedVersions, ChartText, Unsteady};
 pub use judged::{Made, judged, judged_together};
 pub use placed::{Definitions, placed};
 pub use repeated::{Difference, chart_place, differences, merged, problems, steadied};
@@ -192,7 +192,7 @@ impl Reading<'_> {
         let inventory = &self.rendered.inventory;
         let own = inventory.clusters.get(&self.cluster.name);
         let hub = || Some(&inventory.hub_of(own?)?.name);
-        let named = || inventory.clusters.values().map(|it| &it.name).find(|it| it.as_str() == name);
+        let named = || inventory.clusters.get(name).map(|it| &it.name);
         let found = if name == IN_CLUSTER { hub() } else { named() };
         found.unwrap_or(&self.cluster.name)
     }
@@ -319,10 +319,10 @@ impl Reading<'_> {
 
     /// Returns the files that may stand at a path or below it.
     fn files_below(&self, path: &str) -> impl Iterator<Item = &RenderedFile> + use<'_> {
-        let cluster = Root::of(path).and_then(|(_, rest)| ClusterName::parse(rest.split('/').next()?).ok());
-        let clusters = self.rendered.clusters.values();
-        let own = clusters.filter(move |it| cluster.as_ref().is_none_or(|name| it.name == *name));
-        own.flat_map(|cluster| cluster.iter_files())
+        let name = Root::of(path).and_then(|(_, rest)| rest.split('/').next());
+        let own = name.and_then(|name| self.rendered.clusters.get(name));
+        let all = self.rendered.clusters.values().filter(move |_| own.is_none());
+        own.into_iter().chain(all).flat_map(|cluster| cluster.iter_files())
     }
 
     fn is_own(&self, repository: &str) -> bool {

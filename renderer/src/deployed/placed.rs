@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::functions::AskedVersions;
 use crate::manifests::{Object, ObjectName};
 use crate::yaml::{Map, Value};
 
@@ -34,7 +35,7 @@ const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
 const ALWAYS_SERVED: [&str; 2] = ["apiregistration.k8s.io/v1", "apiregistration.k8s.io/v1/APIService"];
 
 /// The kinds that objects define.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Definitions {
     /// Whether each is in a namespace, by group and kind.
     scopes: BTreeMap<(String, String), bool>,
@@ -61,7 +62,7 @@ impl Definitions {
 
     fn add(&mut self, object: &Object) {
         let text = |path: &[&str]| object.value.text_at(path).map(str::to_owned);
-        if object.name.kind != "CustomResourceDefinition" || object.name.group() != "apiextensions.k8s.io" {
+        if !object.name.is_definition() || object.name.group() != "apiextensions.k8s.io" {
             return;
         }
         let (Some(group), Some(kind)) = (text(&["spec", "group"]), text(&["spec", "names", "kind"])) else {
@@ -77,11 +78,24 @@ impl Definitions {
         self.scopes.insert((group, kind), is_namespaced);
     }
 
-    /// Returns all API versions that Helm is given: these, those of every cluster, and those that are known of it.
+    /// Returns the API versions that Helm is given for a chart, in order: of these, those of every cluster, and those that are
+    /// known of it, the ones that the chart asks for. So clusters that differ in others alone share a rendering.
     #[must_use]
-    pub fn api_versions(&self, known: &[String]) -> BTreeSet<String> {
-        let always = ALWAYS_SERVED.iter().map(|version| (*version).to_owned());
-        self.versions.iter().cloned().chain(always).chain(known.iter().cloned()).collect()
+    pub fn api_versions(&self, known: &[String], asked: &AskedVersions) -> Vec<String> {
+        let is_served = |version: &String| {
+            self.versions.contains(version)
+                || ALWAYS_SERVED.contains(&version.as_str())
+                || known.contains(version)
+        };
+        match asked {
+            AskedVersions::Named(names) => names.iter().filter(|name| is_served(name)).cloned().collect(),
+            AskedVersions::Any => {
+                let always = ALWAYS_SERVED.iter().map(|version| (*version).to_owned());
+                let all: BTreeSet<String> =
+                    self.versions.iter().cloned().chain(always).chain(known.iter().cloned()).collect();
+                all.into_iter().collect()
+            }
+        }
     }
 
     /// Returns whether an object is in a namespace. One whose kind is not known counts as if.
@@ -229,10 +243,14 @@ spec: {group: x.example.com, scope: Namespaced, names: {kind: Part}, versions: [
 
     #[test]
     fn helm_is_given_what_the_objects_define_and_what_is_known_of_the_cluster() {
-        let versions = definitions().api_versions(&["cilium.io/v2".to_owned()]);
+        let given = |asked: &AskedVersions| definitions().api_versions(&["cilium.io/v2".to_owned()], asked).join(" ");
         assert_eq!(
-            versions.into_iter().collect::<Vec<_>>().join(" "),
+            given(&AskedVersions::Any),
             "apiregistration.k8s.io/v1 apiregistration.k8s.io/v1/APIService cilium.io/v2 x.example.com/v1 x.example.com/v1/Pool x.example.com/v2 x.example.com/v2/Part"
         );
+        let names = ["cilium.io/v2", "x.example.com/v1/Pool", "x.example.com/v3", "apiregistration.k8s.io/v1"];
+        let named = AskedVersions::Named(names.map(str::to_owned).into());
+        assert_eq!(given(&named), "apiregistration.k8s.io/v1 cilium.io/v2 x.example.com/v1/Pool");
+        assert_eq!(given(&AskedVersions::default()), "");
     }
 }

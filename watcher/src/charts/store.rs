@@ -142,7 +142,7 @@ impl Store {
 
     /// The form of what is known of a text is a part of its name: another version of Fleetwright may ask for more.
     fn text_file(&self, digest: &str) -> PathBuf {
-        self.folder.join("texts-1").join(format!("{}.json", digest.replace(':', "-")))
+        self.folder.join("texts-2").join(format!("{}.json", digest.replace(':', "-")))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a change does to final objects, by both of its sides: one of each kind of Application first, and the others as far
 //! as there is time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 use renderer::deployed::{self, Call, Deployed, Source};
@@ -58,18 +59,25 @@ pub struct Extent {
     pub has_each_kind: bool,
 }
 
-/// An Application of which something differs.
+/// Applications of which something differs, and the same: their objects are made and compared once for all of them.
 struct Pair<'d> {
-    place: &'d Place,
+    places: Vec<&'d Place>,
+    /// Those of the first place.
     sides: [Option<&'d Deployed>; 2],
     /// What is the same for Applications that differ in nothing but what is their clusters' own.
     kind: [u8; 32],
 }
 
+/// What becomes of definitions of kinds, by the add-on that has them and both of their texts.
+#[derive(Default)]
+struct Known(Mutex<Units>);
+
+type Units = HashMap<(Option<AddonName>, [String; 2]), Option<Arc<Unit>>>;
+
 /// What became of a pair.
 enum Looked {
-    /// With what is not read, and what is wrong with the objects of the new side.
-    Compared(Option<Unit>, Vec<String>, Vec<Problem>),
+    /// With what is not read, and what is wrong with the objects of the new side in each place.
+    Compared(Vec<Arc<Unit>>, Vec<String>, Vec<Problem>),
     Failed(Vec<Problem>),
     Late,
 }
@@ -106,21 +114,40 @@ impl Making {
             self.survey(rendered, &deployed[side], &clusters, &mut texts, bound, progress)
         };
         let surveys = [survey(0, base), survey(1, head)];
-        let is_wanted = |place: &Place, sides: [Option<&Deployed>; 2]| {
-            let kinds = surveys.each_ref().map(|survey| survey.definitions.get(&place.0));
-            let asks = || {
-                sides
-                    .into_iter()
-                    .flatten()
-                    .any(|it| surveys.iter().any(|survey| survey.asks_api_versions(it)))
-            };
-            clusters.contains(&place.0) && (differs(place) || (kinds[0] != kinds[1] && asks()))
+        let has_other_kinds = |cluster: &ClusterName| {
+            let [old, new] = surveys.each_ref().map(|survey| survey.definitions.get(cluster));
+            old != new
         };
-        let pairs = places.into_iter().filter_map(|place| {
-            let sides = [old.get(place).copied(), new.get(place).copied()];
-            is_wanted(place, sides).then(|| Pair { place, sides, kind: kind(place, sides, facts) })
-        });
-        let pairs = one_of_each_kind_first(pairs.collect());
+        let changed: BTreeSet<&ClusterName> =
+            clusters.iter().filter(|cluster| has_other_kinds(cluster)).collect();
+        let is_wanted = |place: &Place, sides: [Option<&Deployed>; 2]| {
+            let is_given_others = || match sides {
+                [Some(old), Some(new)] => surveys[0].api_versions(old) != surveys[1].api_versions(new),
+                _ => true,
+            };
+            clusters.contains(&place.0) && (differs(place) || (changed.contains(&place.0) && is_given_others()))
+        };
+        let sides = |place: &Place| [old.get(place).copied(), new.get(place).copied()];
+        let wanted: Vec<&Place> =
+            places.into_iter().filter(|place| is_wanted(place, sides(place))).collect();
+        let same: Vec<[u8; 32]> =
+            wanted.par_iter().map(|place| same(place, sides(place), &surveys)).collect();
+        let mut first = HashMap::new();
+        let mut pairs: Vec<Pair<'_>> = Vec::new();
+        for (place, same) in wanted.into_iter().zip(same) {
+            match first.get(&same) {
+                Some(at) => {
+                    let pair: &mut Pair<'_> = &mut pairs[*at];
+                    pair.places.push(place);
+                }
+                None => {
+                    first.insert(same, pairs.len());
+                    let sides = sides(place);
+                    pairs.push(Pair { places: vec![place], sides, kind: kind(place, sides, facts) });
+                }
+            }
+        }
+        let pairs = one_of_each_kind_first(pairs);
         let looked = self.look(&surveys, &pairs, (texts, bound), progress);
         self.tidy();
         gathered(&pairs, looked, surveys, facts)
@@ -134,7 +161,7 @@ impl Making {
         (mut texts, bound): (Texts, Bound),
         progress: &(dyn Progress + Sync),
     ) -> Vec<Looked> {
-        let mut failed = BTreeSet::new();
+        let (mut failed, known) = (BTreeSet::new(), Known::default());
         let mut looked = Vec::new();
         for pairs in pairs.chunks(AT_ONCE * rayon::current_num_threads()) {
             let held: usize = texts.values().flatten().map(|text| text.first.len()).sum();
@@ -162,7 +189,7 @@ impl Making {
                 .par_iter()
                 .zip(&jobs)
                 .map(|(pair, sides)| match sides {
-                    [Some(old), Some(new)] if is_tried(pair) => pair.look(surveys, [old, new], &texts),
+                    [Some(old), Some(new)] if is_tried(pair) => pair.look(surveys, [old, new], &texts, &known),
                     [Some(_), Some(_)] => Looked::Failed(Vec::new()),
                     // A chart that was not even looked for is late.
                     _ if pair.has_absent_chart(surveys) => Looked::Failed(Vec::new()),
@@ -179,8 +206,20 @@ impl Making {
     }
 }
 
+impl Known {
+    fn lock(&self) -> MutexGuard<'_, Units> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Pair<'_> {
-    fn look(&self, surveys: &[Survey<'_>; 2], jobs: [&Vec<Job<'_>>; 2], texts: &Texts) -> Looked {
+    fn look(
+        &self,
+        surveys: &[Survey<'_>; 2],
+        jobs: [&Vec<Job<'_>>; 2],
+        texts: &Texts,
+        known: &Known,
+    ) -> Looked {
         let all = jobs.into_iter().flatten();
         if all.clone().any(|job| matches!(texts.get(&job.key), Some(Err(Missing::Late)) | None)) {
             return Looked::Late;
@@ -195,15 +234,48 @@ impl Pair<'_> {
             return Looked::Failed(refused);
         }
         let parts = |side: usize| surveys[side].parts(self.sides[side]?, &mut jobs[side].iter(), texts);
-        let [mut old, mut new] = [parts(0), parts(1)];
-        if let (Some(old), Some(new)) = (&mut old, &mut new) {
-            new.reduce(old);
-        }
-        match self.unit(surveys, [old.as_ref(), new.as_ref()]) {
+        let mut sides = [parts(0), parts(1)];
+        let definitions = match self.definitions(surveys, &mut sides, known) {
+            Ok(unit) => unit,
+            Err(problems) => return Looked::Failed(problems),
+        };
+        match self.unit(surveys, sides.each_ref().map(Option::as_ref)) {
             Ok((unit, judged)) => {
-                Looked::Compared(unit, new.map(|new| new.unread).unwrap_or_default(), judged)
+                let [_, new] = sides;
+                let units = definitions.into_iter().chain(unit.map(Arc::new)).collect();
+                Looked::Compared(units, new.map(|new| new.unread).unwrap_or_default(), judged)
             }
             Err(problems) => Looked::Failed(problems),
+        }
+    }
+
+    /// Takes the definitions of kinds out of an Application that stays, and compares them once for all clusters that have
+    /// the same. Effects on other objects do not depend on them.
+    fn definitions(
+        &self,
+        surveys: &[Survey<'_>; 2],
+        sides: &mut [Option<Parts>; 2],
+        known: &Known,
+    ) -> Result<Option<Arc<Unit>>, Vec<Problem>> {
+        let [Some(old), Some(new)] = sides else { return Ok(None) };
+        let whole = [old.clone(), new.clone()];
+        let definitions = [old.take_definitions(), new.take_definitions()];
+        let texts = definitions.each_ref().map(|side| side.texts().concat());
+        if texts[0] == texts[1] {
+            return Ok(None);
+        }
+        let key = (new.addon.clone(), texts);
+        if let Some(unit) = known.lock().get(&key) {
+            return Ok(unit.clone());
+        }
+        match self.unit(surveys, definitions.each_ref().map(Some)) {
+            Ok((unit, _)) => {
+                let unit = unit.map(Arc::new);
+                known.lock().insert(key, unit.clone());
+                Ok(unit)
+            }
+            // Where it is wrong is told by the whole text.
+            Err(problems) => Err(self.unit(surveys, whole.each_ref().map(Some)).err().unwrap_or(problems)),
         }
     }
 
@@ -215,13 +287,17 @@ impl Pair<'_> {
         let [base, head] = surveys.each_ref().map(|survey| survey.rendered);
         let before = old.map(|old| old.objects(head).or_else(|_| old.objects(base))).transpose()?;
         let after = new.map(|new| new.objects(head)).transpose()?;
-        let judged = new.zip(after.as_ref()).map(|(new, after)| deployed::judged(head, &[new.made(after)]));
+        let judged = new.zip(after.as_ref()).map(|(new, after)| {
+            let made = new.made(after);
+            let clusters = self.places.iter().map(|(cluster, _)| cluster);
+            let made: Vec<_> = clusters.map(|cluster| deployed::Made { cluster, ..made.clone() }).collect();
+            deployed::judged(head, &made)
+        });
         let addon = [new, old].into_iter().flatten().find_map(|parts| parts.addon.clone());
-        let (cluster, application) = self.place;
+        let (_, application) = self.places[0];
         // What is a cluster's own has no add-on; its Application has a name all the same.
         let addon = addon.or_else(|| AddonName::parse(application).ok());
-        let nodes = [head, base].iter().find_map(|side| side.inventory.clusters.get(cluster));
-        let nodes = nodes.map(|cluster| cluster.nodes.len()).filter(|count| *count > 0);
+        let nodes = nodes(self.places[0], [base, head]);
         let unit = addon.map(|addon| compare(&addon, before.as_deref(), after.as_deref(), nodes));
         Ok((unit, judged.unwrap_or_default()))
     }
@@ -242,21 +318,56 @@ fn one_of_each_kind_first(mut pairs: Vec<Pair<'_>>) -> Vec<Pair<'_>> {
     pairs
 }
 
+/// Returns how many nodes the cluster of an Application has, if that is known.
+fn nodes((cluster, _): &Place, [base, head]: [&Rendered; 2]) -> Option<usize> {
+    let described = [head, base].iter().find_map(|side| side.inventory.clusters.get(cluster))?;
+    Some(described.nodes.len()).filter(|count| *count > 0)
+}
+
+/// Returns what is the same for Applications whose objects are made of the same, and compared alike.
+fn same(place: &Place, sides: [Option<&Deployed>; 2], surveys: &[Survey<'_>; 2]) -> [u8; 32] {
+    let mut hasher = Hasher(Sha256::new());
+    read_by(sides, &mut |bytes| hasher.add(bytes));
+    // Without an add-on it is called by the Application's name.
+    let own = sides.iter().flatten().find(|it| it.addon.is_none()).map(|it| it.application.as_str());
+    hasher.add(format!("{own:?}").as_bytes());
+    hasher.add(format!("{:?}", nodes(place, surveys.each_ref().map(|survey| survey.rendered))).as_bytes());
+    for survey in surveys {
+        // Clusters of a survey that have the same share them.
+        hasher.add(&Arc::as_ptr(&survey.definitions[&place.0]).addr().to_le_bytes());
+    }
+    hasher.0.finalize().into()
+}
+
 /// Returns what is the same for Applications that differ in nothing but what is their clusters' own.
 fn kind(place: &Place, sides: [Option<&Deployed>; 2], facts: &Facts) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        let text = facts.general(&place.0, &text);
-        hasher.update((text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    };
+    let mut hasher = Hasher(Sha256::new());
+    let mut add = |bytes: &[u8]| hasher.add(facts.general(&place.0, &String::from_utf8_lossy(bytes)).as_bytes());
+    for deployed in sides.into_iter().flatten() {
+        add(deployed.application.as_bytes());
+    }
+    read_by(sides, &mut add);
+    hasher.0.finalize().into()
+}
+
+/// Reads texts one after the other, each with its length.
+struct Hasher(Sha256);
+
+impl Hasher {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+}
+
+/// Hands over all that the objects of an Application are made of, by side.
+fn read_by(sides: [Option<&Deployed>; 2], add: &mut dyn FnMut(&[u8])) {
     for side in sides {
         let Some(deployed) = side else {
             add(b"none");
             continue;
         };
-        add(deployed.application.as_bytes());
+        add(deployed.addon.as_ref().map_or("", |addon| addon.as_str()).as_bytes());
         add(deployed.namespace.as_bytes());
         for source in &deployed.sources {
             match source {
@@ -272,48 +383,46 @@ fn kind(place: &Place, sides: [Option<&Deployed>; 2], facts: &Facts) -> [u8; 32]
                         add(format!("{parameter:?}").as_bytes());
                     }
                 }
-                Source::Documents(files) => {
-                    for (path, bytes) in files {
-                        add(path.as_str().as_bytes());
-                        add(bytes);
-                    }
-                }
+                // Their paths have the cluster in them, and say nothing of what they become.
+                Source::Documents(files) => files.iter().for_each(|(_, bytes)| add(bytes)),
                 Source::Unread(reason) => add(reason.as_bytes()),
             }
         }
     }
-    hasher.finalize().into()
 }
 
 /// Puts together what was found, cluster by cluster.
 fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, surveys: [Survey<'_>; 2], facts: &Facts) -> Found {
     let (mut clusters, mut problems, mut unread) =
-        (BTreeMap::<ClusterName, Vec<Unit>>::new(), Vec::new(), BTreeSet::new());
+        (BTreeMap::<ClusterName, Vec<(&String, Arc<Unit>)>>::new(), Vec::new(), BTreeSet::new());
     let mut judged = Vec::new();
-    let mut extent = Extent { applications: pairs.len(), ..Extent::default() };
+    let applications = pairs.iter().map(|pair| pair.places.len()).sum();
+    let mut extent = Extent { applications, ..Extent::default() };
     let (mut left, mut done_kinds) = (BTreeMap::<&ClusterName, usize>::new(), BTreeSet::new());
-    let mut in_order: Vec<_> = pairs.iter().zip(looked).collect();
-    in_order.sort_by_key(|(pair, _)| pair.place);
-    for (Pair { place: (cluster, application), kind, .. }, looked) in in_order {
-        let of_cluster = left.entry(cluster).or_default();
+    for (pair, looked) in pairs.iter().zip(looked) {
+        let count = pair.places.len();
+        let mut is_left = true;
         match looked {
-            Looked::Compared(unit, reasons, more) => {
+            Looked::Compared(units, reasons, more) => {
+                is_left = false;
                 judged.extend(more);
-                done_kinds.insert(*kind);
-                clusters.entry(cluster.clone()).or_default().extend(unit);
-                let shown = |reason| format!("not all objects of `{application}` are shown: {reason}");
-                unread.extend(reasons.into_iter().map(shown));
+                done_kinds.insert(pair.kind);
+                for (cluster, application) in &pair.places {
+                    let of_cluster = clusters.entry(cluster.clone()).or_default();
+                    of_cluster.extend(units.iter().map(|unit| (application, Arc::clone(unit))));
+                    let shown = |reason| format!("not all objects of `{application}` are shown: {reason}");
+                    unread.extend(reasons.iter().map(shown));
+                }
             }
             Looked::Failed(more) => {
-                done_kinds.insert(*kind);
+                done_kinds.insert(pair.kind);
                 problems.extend(more);
-                extent.failed += 1;
-                *of_cluster += 1;
+                extent.failed += count;
             }
-            Looked::Late => {
-                extent.late += 1;
-                *of_cluster += 1;
-            }
+            Looked::Late => extent.late += count,
+        }
+        for (cluster, _) in &pair.places {
+            *left.entry(cluster).or_default() += usize::from(is_left);
         }
     }
     extent.has_each_kind = pairs.iter().all(|pair| done_kinds.contains(&pair.kind));
@@ -328,7 +437,11 @@ fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, surveys: [Survey<'_>; 2], f
         let deployed = pairs.iter().flat_map(|pair| pair.sides).flatten();
         deployed.flat_map(Deployed::calls).any(|call| call.chart == *id)
     });
-    let effects = effects::effects(clusters, facts);
+    let units = clusters.into_iter().map(|(cluster, mut of_cluster)| {
+        of_cluster.sort_by_key(|(application, _)| *application);
+        (cluster, of_cluster.into_iter().map(|(_, unit)| Arc::unwrap_or_clone(unit)).collect())
+    });
+    let effects = effects::effects(units, facts);
     Found {
         effects,
         extent,

@@ -1,7 +1,7 @@
 //! The final objects of a fleet: which renderings they take, each made once, and what becomes of them.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 use renderer::catalog::Addon;
 use renderer::charts::ChartId;
-use renderer::deployed::{self, Call, ChartText, Definitions, Deployed, Source, Unsteady, placed, steadied};
+use renderer::deployed::{self, Call, Definitions, Deployed, Source, Unsteady, placed, steadied};
 use renderer::inventory::{ChartSources, Cluster};
 use renderer::manifests::{self, Object};
 use renderer::path::{AddonName, ClusterName, RepoPath};
@@ -27,6 +27,9 @@ use crate::error::CommandError;
 
 /// How many bytes of renderings are held at once.
 const MAX_HELD_BYTES: usize = 1 << 30;
+
+/// The kind of what defines kinds.
+const DEFINITION: &str = "CustomResourceDefinition";
 
 /// Makes final objects.
 #[derive(Debug)]
@@ -235,8 +238,9 @@ impl Making {
             let Some(chart) = charts.get(&call.chart).filter(|chart| chart.text.defines_kinds) else {
                 continue;
             };
-            let known = || Definitions::default().api_versions(&call.api_versions);
-            first.entry(&call.chart).or_insert_with(|| self.job(deployed, call, chart, known));
+            first
+                .entry(&call.chart)
+                .or_insert_with(|| self.job(deployed, call, chart, &Definitions::default()));
         }
         let jobs: Vec<&Job<'_>> = first.values().collect();
         self.make(&jobs, texts, bound, progress);
@@ -244,10 +248,11 @@ impl Making {
         let defined = |job: &Job<'_>| Some(definitions_in(&texts[&job.key].as_ref().ok()?.first));
         let of_charts: BTreeMap<&ChartId, Definitions> =
             first.iter().filter_map(|(id, job)| Some((*id, defined(job)?))).collect();
-        let mut found = BTreeMap::new();
-        for cluster in clusters {
-            let mut definitions = Definitions::default();
-            for source in all.iter().filter(|it| it.cluster == *cluster).flat_map(|it| &it.sources) {
+        let mut found: BTreeMap<&ClusterName, Definitions> =
+            clusters.iter().map(|cluster| (cluster, Definitions::default())).collect();
+        for deployed in all {
+            let Some(definitions) = found.get_mut(&deployed.cluster) else { continue };
+            for source in &deployed.sources {
                 match source {
                     Source::Chart(call) => {
                         if let Some(others) = of_charts.get(&call.chart) {
@@ -262,9 +267,14 @@ impl Making {
                     Source::Unread(_) => {}
                 }
             }
-            found.insert(cluster.clone(), Arc::new(definitions));
         }
-        (survey.definitions, survey.problems) = (found, problems);
+        // Most clusters of a large fleet have the same.
+        let mut distinct: HashMap<Definitions, Arc<Definitions>> = HashMap::new();
+        let shared = |(cluster, definitions): (&ClusterName, Definitions)| {
+            let shared = distinct.entry(definitions).or_insert_with_key(|it| Arc::new(it.clone()));
+            (cluster.clone(), Arc::clone(shared))
+        };
+        (survey.definitions, survey.problems) = (found.into_iter().map(shared).collect(), problems);
     }
 
     /// Returns the calls of an Application, in order; nothing if a chart of it is not there.
@@ -272,22 +282,20 @@ impl Making {
         let definitions = &survey.definitions[&deployed.cluster];
         let job = |call: &'s Call| {
             let chart = survey.charts.get(&call.chart)?;
-            Some(self.job(deployed, call, chart, || definitions.api_versions(&call.api_versions)))
+            Some(self.job(deployed, call, chart, definitions))
         };
         deployed.calls().map(job).collect()
     }
 
-    /// `versions` are asked for only where the text of the chart or of the values asks for them, so that clusters which
-    /// differ in them alone share a rendering.
     fn job<'s>(
         &self,
         deployed: &'s Deployed,
         call: &'s Call,
         chart: &'s Stored,
-        versions: impl Fn() -> BTreeSet<String>,
+        definitions: &Definitions,
     ) -> Job<'s> {
-        let said = said(call, chart);
-        let api_versions = if said.asks_api_versions { versions().into_iter().collect() } else { Vec::new() };
+        let said = chart.text.with_values(texts_of(call));
+        let api_versions = definitions.api_versions(&call.api_versions, &said.api_versions);
         let key = Key::of(call, &chart.identity, &self.helm.version, &api_versions);
         Job { deployed, call, chart, api_versions, unsteady: Arc::new(said.unsteady), key }
     }
@@ -356,11 +364,15 @@ pub(super) struct Survey<'r> {
 }
 
 impl Survey<'_> {
-    /// Returns whether a chart of an Application asks which API versions the cluster serves.
-    pub(super) fn asks_api_versions(&self, deployed: &Deployed) -> bool {
-        deployed
-            .calls()
-            .any(|call| self.charts.get(&call.chart).is_some_and(|chart| said(call, chart).asks_api_versions))
+    /// Returns the API versions that the charts of an Application are given of those that they ask for.
+    pub(super) fn api_versions(&self, deployed: &Deployed) -> Vec<Vec<String>> {
+        let Some(definitions) = self.definitions.get(&deployed.cluster) else { return Vec::new() };
+        let of = |call: &Call| {
+            let mut asked = self.charts.get(&call.chart)?.text.api_versions.clone();
+            texts_of(call).for_each(|text| asked.read(text));
+            Some(definitions.api_versions(&call.api_versions, &asked))
+        };
+        deployed.calls().filter_map(of).collect()
     }
 
     /// Puts together what the objects of an Application are made of, from the texts of its calls, which are next among
@@ -401,7 +413,8 @@ impl Survey<'_> {
 
 /// Returns the Applications of a fleet.
 pub(super) fn all(rendered: &Rendered) -> Vec<Deployed> {
-    rendered.clusters.values().flat_map(|cluster| deployed::deployed(rendered, cluster)).collect()
+    let clusters: Vec<_> = rendered.clusters.values().collect();
+    clusters.into_par_iter().flat_map_iter(|cluster| deployed::deployed(rendered, cluster)).collect()
 }
 
 /// A call of Helm for a cluster.
@@ -455,23 +468,19 @@ fn described<'r>(
     Some((rendered.catalog.addons.get(addon?)?.as_ref(), rendered.inventory.clusters.get(cluster)?.as_ref()))
 }
 
-/// Returns what the text of a chart says together with its values, which may hold templates, too.
-fn said(call: &Call, chart: &Stored) -> ChartText {
-    let values: Vec<_> = call.values.iter().map(|values| String::from_utf8_lossy(values)).collect();
-    let parameters = call.parameters.iter().map(|parameter| parameter.value.as_str());
-    chart.text.with_values(values.iter().map(AsRef::as_ref).chain(parameters))
+/// Returns the texts of a call that may hold templates as its chart may. One that is not UTF-8 is refused by Helm.
+fn texts_of(call: &Call) -> impl Iterator<Item = &str> {
+    let values = call.values.iter().filter_map(|values| std::str::from_utf8(values).ok());
+    values.chain(call.parameters.iter().map(|parameter| parameter.value.as_str()))
 }
 
 /// Reads what a text defines; one that can't be read defines nothing, and is reported where its objects are wanted.
 fn definitions_in(text: &str) -> Definitions {
-    let objects = documents_with(text, "CustomResourceDefinition");
-    Definitions::of(&objects)
-}
-
-/// Reads the documents of a text that hold a word; most of them need not be read.
-fn documents_with(text: &str, word: &str) -> Vec<Object> {
-    let wanted: Vec<&str> = parts_of(text).filter(|document| document.contains(word)).collect();
-    manifests::read(&wanted.concat()).unwrap_or_default()
+    if !text.contains(DEFINITION) {
+        return Definitions::default();
+    }
+    let wanted: Vec<&str> = parts_of(text).filter(|document| document.contains(DEFINITION)).collect();
+    Definitions::of(&manifests::read(&wanted.concat()).unwrap_or_default())
 }
 
 impl Parts {
@@ -529,23 +538,30 @@ impl Parts {
         problem_of(rendered, &self.cluster, self.addon.as_ref(), message)
     }
 
-    /// Removes the definitions of kinds that another side of the same Application has, too, from both.
-    pub(super) fn reduce(&mut self, other: &mut Self) {
-        for (one, two) in self.texts.iter_mut().zip(&mut other.texts) {
-            if one.text.second.is_none() && two.text.second.is_none() {
-                let (left, right) = (Arc::clone(&one.text), Arc::clone(&two.text));
-                one.text = Arc::new(Text { first: without(&left.first, &right.first), second: None });
-                two.text = Arc::new(Text { first: without(&right.first, &left.first), second: None });
+    /// Takes the definitions of kinds out of it, which are large and the same on most clusters. Those of a rendering that
+    /// gives something else each time stay.
+    pub(super) fn take_definitions(&mut self) -> Self {
+        let mut taken = Self { texts: Vec::new(), ..self.clone() };
+        for part in &mut self.texts {
+            if part.text.second.is_none() && part.text.first.contains(DEFINITION) {
+                let (definitions, rest) = parts_of(&part.text.first).partition(|it| is_definition(it));
+                let with = |first| Part { text: Arc::new(Text { first, second: None }), ..part.clone() };
+                taken.texts.push(with(definitions));
+                *part = with(rest);
             }
         }
+        taken
+    }
+
+    /// Returns the texts of its objects.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        self.texts.iter().map(|part| part.text.first.as_str()).collect()
     }
 }
 
-/// Returns a text without the definitions of kinds that another text has, too.
-fn without(text: &str, other: &str) -> String {
-    let is_definition = |document: &&str| document.contains("kind: CustomResourceDefinition");
-    let others: BTreeSet<&str> = parts_of(other).filter(is_definition).collect();
-    parts_of(text).filter(|document| !others.contains(document)).collect()
+/// Returns whether a document is the definition of a kind. What stands in another object's text is further in.
+fn is_definition(document: &str) -> bool {
+    document.lines().any(|line| line == "kind: CustomResourceDefinition")
 }
 
 fn parts_of(text: &str) -> impl Iterator<Item = &str> {
