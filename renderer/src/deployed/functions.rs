@@ -184,7 +184,10 @@ mod tests {
         };
         for (text, versions) in [
             ("{{ if .Capabilities.APIVersions.Has \"a/v1\" }}", "a/v1"),
-            ("{{ if or ($.Capabilities.APIVersions.Has \"b/v1/B\") (.Capabilities.APIVersions.Has  \"a/v1\") }}", "a/v1 b/v1/B"),
+            (
+                "{{ if or ($.Capabilities.APIVersions.Has \"b/v1/B\") (.Capabilities.APIVersions.Has  \"a/v1\") }}",
+                "a/v1 b/v1/B",
+            ),
             ("{{ if .Capabilities.APIVersions.Has .Values.version }}", "any"),
             ("{{ if .Capabilities.APIVersions.Has (printf \"%s/v1\" \"a\") }}", "any"),
             ("{{ range .Capabilities.APIVersions }}", "any"),

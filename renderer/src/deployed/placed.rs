@@ -243,12 +243,14 @@ spec: {group: x.example.com, scope: Namespaced, names: {kind: Part}, versions: [
 
     #[test]
     fn helm_is_given_what_the_objects_define_and_what_is_known_of_the_cluster() {
-        let given = |asked: &AskedVersions| definitions().api_versions(&["cilium.io/v2".to_owned()], asked).join(" ");
+        let given =
+            |asked: &AskedVersions| definitions().api_versions(&["cilium.io/v2".to_owned()], asked).join(" ");
         assert_eq!(
             given(&AskedVersions::Any),
             "apiregistration.k8s.io/v1 apiregistration.k8s.io/v1/APIService cilium.io/v2 x.example.com/v1 x.example.com/v1/Pool x.example.com/v2 x.example.com/v2/Part"
         );
-        let names = ["cilium.io/v2", "x.example.com/v1/Pool", "x.example.com/v3", "apiregistration.k8s.io/v1"];
+        let names =
+            ["cilium.io/v2", "x.example.com/v1/Pool", "x.example.com/v3", "apiregistration.k8s.io/v1"];
         let named = AskedVersions::Named(names.map(str::to_owned).into());
         assert_eq!(given(&named), "apiregistration.k8s.io/v1 cilium.io/v2 x.example.com/v1/Pool");
         assert_eq!(given(&AskedVersions::default()), "");

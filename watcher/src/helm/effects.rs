@@ -125,11 +125,11 @@ impl Making {
                 [Some(old), Some(new)] => surveys[0].api_versions(old) != surveys[1].api_versions(new),
                 _ => true,
             };
-            clusters.contains(&place.0) && (differs(place) || (changed.contains(&place.0) && is_given_others()))
+            clusters.contains(&place.0)
+                && (differs(place) || (changed.contains(&place.0) && is_given_others()))
         };
         let sides = |place: &Place| [old.get(place).copied(), new.get(place).copied()];
-        let wanted: Vec<&Place> =
-            places.into_iter().filter(|place| is_wanted(place, sides(place))).collect();
+        let wanted: Vec<&Place> = places.into_iter().filter(|place| is_wanted(place, sides(place))).collect();
         let same: Vec<[u8; 32]> =
             wanted.par_iter().map(|place| same(place, sides(place), &surveys)).collect();
         let mut first = HashMap::new();
@@ -189,7 +189,9 @@ impl Making {
                 .par_iter()
                 .zip(&jobs)
                 .map(|(pair, sides)| match sides {
-                    [Some(old), Some(new)] if is_tried(pair) => pair.look(surveys, [old, new], &texts, &known),
+                    [Some(old), Some(new)] if is_tried(pair) => {
+                        pair.look(surveys, [old, new], &texts, &known)
+                    }
                     [Some(_), Some(_)] => Looked::Failed(Vec::new()),
                     // A chart that was not even looked for is late.
                     _ if pair.has_absent_chart(surveys) => Looked::Failed(Vec::new()),
@@ -342,7 +344,8 @@ fn same(place: &Place, sides: [Option<&Deployed>; 2], surveys: &[Survey<'_>; 2])
 /// Returns what is the same for Applications that differ in nothing but what is their clusters' own.
 fn kind(place: &Place, sides: [Option<&Deployed>; 2], facts: &Facts) -> [u8; 32] {
     let mut hasher = Hasher(Sha256::new());
-    let mut add = |bytes: &[u8]| hasher.add(facts.general(&place.0, &String::from_utf8_lossy(bytes)).as_bytes());
+    let mut add =
+        |bytes: &[u8]| hasher.add(facts.general(&place.0, &String::from_utf8_lossy(bytes)).as_bytes());
     for deployed in sides.into_iter().flatten() {
         add(deployed.application.as_bytes());
     }

@@ -177,6 +177,82 @@ fn what_was_rendered_once_is_not_rendered_again() {
 }
 
 #[test]
+fn a_chart_is_given_the_api_versions_that_it_asks_for_and_others_make_no_difference() {
+    let scene = Scene::new();
+    let asks = |version: &str| {
+        let text = format!("{{{{ .Capabilities.APIVersions.Has \"{version}\" }}}}\n");
+        scene.chart(
+            "1.2.3",
+            "templates/web.yaml",
+            &format!("{{{{ .Capabilities.APIVersions.Has \"a/v1\" }}}}{text}"),
+        );
+    };
+    let given = || {
+        let told = scene.run(&["manifests", "--cluster", "spoke", "--addon", "web", "--format", "json"]);
+        assert_eq!(told.code, 0, "{told}");
+        let words = &told.json()["applications"][0]["objects"][0]["data"]["words"];
+        let words: Vec<_> = words.as_str().unwrap().split(" --").map(str::to_owned).collect();
+        words.iter().filter_map(|word| word.strip_prefix("api-versions ")).collect::<Vec<_>>().join(" ")
+    };
+    asks("example.com/v1/Note");
+    assert_eq!(given(), "example.com/v1/Note");
+    asks("example.com/v2");
+    assert_eq!(given(), "");
+    let second = "{name: v2, served: true, storage: false, schema: {openAPIV3Schema: {type: object}}}";
+    let kind = "templates/addons/notes/manifests/kind.yaml.hbs";
+    scene.repo.edit(kind, "versions: [", &format!("versions: [{second}, "));
+    let told = scene.run(&["diff", "--manifests"]);
+    assert!(told.code == 0 && told.out.contains("ConfigMap web/called"), "{told}");
+    assert_eq!(given(), "example.com/v2");
+    // Who asks for another version is not rendered again.
+    asks("example.com/v1");
+    assert_eq!(given(), "example.com/v1");
+    let calls = scene.calls();
+    let told = scene.run(&["diff", "--manifests"]);
+    assert!(told.code == 0 && !told.out.contains("called"), "{told}");
+    assert_eq!(scene.calls(), calls);
+}
+
+/// A program that renders a definition, one in a text, and the values.
+const DEFINES: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+while [ $# -gt 0 ]; do case $1 in --values) values=$(cat "$2" | tail -n 1) ;; esac; shift; done
+definition() {
+    echo "${1}apiVersion: apiextensions.k8s.io/v1"; echo "${1}kind: CustomResourceDefinition"
+    echo "${1}metadata: {name: parts.example.com}"
+    echo "${1}spec: {group: example.com, scope: Cluster, names: {kind: Part, plural: parts}, versions: [$2]}"
+}
+version='{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}'
+case $values in *after*) version="$version, {name: v2, served: true, storage: false, schema: {openAPIV3Schema: {type: object}}}" ;; esac
+echo ---; definition '' "$version"
+echo ---; echo 'apiVersion: v1'; echo 'kind: ConfigMap'; echo 'metadata: {name: text}'; echo 'data:'; echo '  kind: |'
+definition '    ' "$version"; echo "    # $values"
+"#;
+
+#[test]
+fn a_definition_is_compared_for_all_clusters_that_have_it_and_what_only_holds_its_text_is_not_one() {
+    let scene = Scene::new();
+    scene.helm(DEFINES);
+    let values = "templates/addons/web/values.yaml.hbs";
+    scene.repo.write(values, "{{cluster.name}}: before\n");
+    assert_eq!(scene.repo.run(&["render"]).code, 0);
+    scene.repo.commit("Other values on each cluster");
+    scene.repo.write(values, "{{cluster.name}}: after\n");
+    let told = scene.run(&["diff", "--manifests", "--full"]);
+    assert_eq!(told.code, 0, "{told}");
+    let json = scene.run(&["diff", "--manifests", "--format", "json"]).json();
+    assert_eq!(
+        json["effects"]["totals"],
+        json!({"clusters": 2, "created": 0, "updated": 4, "deleted": 0}),
+        "{told}"
+    );
+    let of_kind = json["effects"]["effects"].as_array().unwrap();
+    let definition = of_kind.iter().find(|effect| effect["kind"] == "definition-changed");
+    assert_eq!(definition.map(|effect| &effect["clusters"]), Some(&json!(["hub", "spoke"])), "{told}");
+    assert!(told.out.contains("ConfigMap web/text"), "{told}");
+}
+
+#[test]
 fn without_a_usable_helm_it_is_said_what_to_do() {
     let scene = Scene::new();
     let charts = scene.outside("charts");
@@ -448,6 +524,13 @@ fn final_objects_are_judged_and_what_is_found_can_be_accepted() {
     scene.repo.edit("templates/addons/web/values.yaml.hbs", "2", "3");
     let told = scene.run(&["diff", "--manifests"]);
     assert!(told.code == 4 && told.err.contains("unknown key `replica`"), "{told}");
+    // The objects of both clusters are the same, and are made once; each is judged where it is.
+    for cluster in ["hub", "spoke"] {
+        assert!(
+            told.err.contains(&format!("`10.9.9.9` is asked for, but `{cluster}` has no pool")),
+            "{told}"
+        );
+    }
 
     let accepts = "accept:\n  - {check: final-objects, path: Deployment/front spec.replica, reason: x}\n  \
          - {check: final-images, path: Deployment/front spec.template, reason: x}\n  \
