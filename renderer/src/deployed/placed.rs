@@ -251,8 +251,8 @@ spec: {group: x.example.com, scope: Namespaced, names: {kind: Part}, versions: [
         );
         let names =
             ["cilium.io/v2", "x.example.com/v1/Pool", "x.example.com/v3", "apiregistration.k8s.io/v1"];
-        let named = AskedVersions::Named(names.map(str::to_owned).into());
-        assert_eq!(given(&named), "apiregistration.k8s.io/v1 cilium.io/v2 x.example.com/v1/Pool");
+        let asked = AskedVersions::Named(names.map(str::to_owned).into());
+        assert_eq!(given(&asked), "apiregistration.k8s.io/v1 cilium.io/v2 x.example.com/v1/Pool");
         assert_eq!(given(&AskedVersions::default()), "");
     }
 }

@@ -135,17 +135,12 @@ impl Making {
         let mut first = HashMap::new();
         let mut pairs: Vec<Pair<'_>> = Vec::new();
         for (place, same) in wanted.into_iter().zip(same) {
-            match first.get(&same) {
-                Some(at) => {
-                    let pair: &mut Pair<'_> = &mut pairs[*at];
-                    pair.places.push(place);
-                }
-                None => {
-                    first.insert(same, pairs.len());
-                    let sides = sides(place);
-                    pairs.push(Pair { places: vec![place], sides, kind: kind(place, sides, facts) });
-                }
+            let at = *first.entry(same).or_insert(pairs.len());
+            if at == pairs.len() {
+                let sides = sides(place);
+                pairs.push(Pair { places: Vec::new(), sides, kind: kind(place, sides, facts) });
             }
+            pairs[at].places.push(place);
         }
         let pairs = one_of_each_kind_first(pairs);
         let looked = self.look(&surveys, &pairs, (texts, bound), progress);
