@@ -94,14 +94,19 @@ impl Default for AskedVersions {
 impl AskedVersions {
     /// Takes in a text that may be a template.
     pub fn read(&mut self, text: &str) {
-        let uses = memchr::memmem::find_iter(text.as_bytes(), "APIVersions").count();
-        let Self::Named(known) = self else { return };
-        // What is no template is rendered only by `tpl`, and then it stands in braces, too.
-        if uses == 0 || !text.contains("{{") {
+        if !text.contains("APIVersions") {
             return;
         }
-        let names: Vec<_> = NAMED_VERSION.captures_iter(text).map(|found| found[1].to_owned()).collect();
-        if names.len() == uses { known.extend(names) } else { *self = Self::Any }
+        for (_, action) in actions(text) {
+            let Self::Named(known) = self else { return };
+            let names: Vec<_> =
+                NAMED_VERSION.captures_iter(action).map(|found| found[1].to_owned()).collect();
+            if names.len() == action.matches("APIVersions").count() {
+                known.extend(names);
+            } else {
+                *self = Self::Any;
+            }
+        }
     }
 }
 
@@ -110,18 +115,15 @@ impl ChartText {
     pub fn read(&mut self, path: &str, text: &str) {
         self.api_versions.read(text);
         self.defines_kinds |= text.contains("CustomResourceDefinition");
-        // What is no template is rendered only by `tpl`, and then it stands in braces, too.
-        if !text.contains("{{") {
-            return;
-        }
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !is_comment(line)) {
-            for function in UNSTEADY.captures_iter(line).filter_map(|found| found.get(2)) {
+        let (mut line, mut counted) = (1, 0);
+        for (start, action) in actions(text) {
+            for function in UNSTEADY.captures_iter(action).filter_map(|found| found.get(2)) {
+                let at = start + function.start();
+                line += text[counted..at].matches('\n').count() as u32;
+                counted = at;
                 if self.unsteady.len() < MAX_UNSTEADY {
-                    self.unsteady.push(Unsteady {
-                        function: function.as_str().to_owned(),
-                        file: path.to_owned(),
-                        line: number as u32 + 1,
-                    });
+                    let function = function.as_str().to_owned();
+                    self.unsteady.push(Unsteady { function, file: path.to_owned(), line });
                 }
             }
         }
@@ -136,9 +138,40 @@ impl ChartText {
     }
 }
 
-fn is_comment(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with('#') && !line.contains("{{")
+/// Returns what stands in the braces of a template, each with where it begins; comments are left out.
+///
+/// Nothing is called elsewhere. A text that is rendered by `tpl` has braces of its own. Where a text in quotes does not
+/// end, all that follows counts.
+fn actions(text: &str) -> Vec<(usize, &str)> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let Some(brace) = text[at..].find("{{") {
+        let start = at + brace + 2;
+        let rest = &text[start..];
+        let is_comment = rest.trim_start_matches(['-', ' ']).starts_with("/*");
+        let end = if is_comment { rest.find("*/") } else { end_of_action(rest) };
+        at = start + end.unwrap_or(rest.len());
+        if !is_comment {
+            found.push((start, &text[start..at]));
+        }
+    }
+    found
+}
+
+/// Returns where the braces are closed, which those in quotes do not do.
+fn end_of_action(rest: &str) -> Option<usize> {
+    let bytes = rest.as_bytes();
+    let (mut quote, mut at) = (None, 0);
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (None, b'}') if bytes.get(at + 1) == Some(&b'}') => return Some(at),
+            (None, byte @ (b'"' | b'\'' | b'`')) => quote = Some(byte),
+            (Some(b'"' | b'\''), b'\\') => at += 1,
+            (Some(open), byte) if open == byte => quote = None,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -159,8 +192,13 @@ mod tests {
             ("{{\n  now | date \"2006\"\n}}", Some("now templates/a.yaml:2")),
             ("{{ (now) }}", Some("now templates/a.yaml:1")),
             ("{{ range keys .Values.a | sortAlpha }}", Some("keys templates/a.yaml:1")),
-            // It may be the second line of an action, so it counts.
-            ("a: {{ .Values.b }}\nc: now", Some("now templates/a.yaml:2")),
+            ("a: {{ \"}}\" }}\nb: {{ print `}}` '}' now }}", Some("now templates/a.yaml:2")),
+            ("a: {{ tpl \"{{ now }}\" . }}", Some("now templates/a.yaml:1")),
+            // Quotes that do not end may hide where the action does.
+            ("a: {{ \"b }}\nc: now", Some("now templates/a.yaml:2")),
+            ("a: {{ .Values.b }}\nc: now", None),
+            ("a: {{ .Values.b }} # it's now {{ .Values.c }}", None),
+            ("{{- /* now }} */ -}}", None),
             ("a: now", None),
             ("now: {{ .Values.now }}", None),
             ("{{ .keys }}{{ $now }}", None),
@@ -195,7 +233,8 @@ mod tests {
             ("{{ .Capabilities.APIVersions.Has \"a/v1\" }}{{ .Capabilities.APIVersions | toYaml }}", "any"),
             ("{{ .Capabilities.APIVersions.Has \"a\\u002fv1\" }}", "any"),
             ("{{ .Capabilities.APIVersions.Has `a/v1` }}", "any"),
-            ("It asks by `.Capabilities.APIVersions`.", ""),
+            ("It asks by `.Capabilities.APIVersions`.{{ .Values.a }}", ""),
+            ("{{/* .Capabilities.APIVersions */}}{{ .Values.a }}", ""),
             ("kind: CustomResourceDefinition", ""),
         ] {
             assert_eq!(asked(text), versions, "{text}");

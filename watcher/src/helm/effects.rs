@@ -68,11 +68,11 @@ struct Pair<'d> {
     kind: [u8; 32],
 }
 
-/// What becomes of definitions of kinds, by the add-on that has them and both of their texts.
+/// What becomes of definitions of kinds, by the digest of the add-on that has them and of both of their texts.
 #[derive(Default)]
 struct Known(Mutex<Units>);
 
-type Units = HashMap<(Option<AddonName>, [String; 2]), Option<Arc<Unit>>>;
+type Units = HashMap<[u8; 32], Option<Arc<Unit>>>;
 
 /// What became of a pair.
 enum Looked {
@@ -261,7 +261,12 @@ impl Pair<'_> {
         if texts[0] == texts[1] {
             return Ok(None);
         }
-        let key = (new.addon.clone(), texts);
+        let mut hasher = Hasher::default();
+        hasher.add(format!("{:?}", new.addon).as_bytes());
+        for text in &texts {
+            hasher.add(text.as_bytes());
+        }
+        let key = hasher.0.finalize().into();
         if let Some(unit) = known.lock().get(&key) {
             return Ok(unit.clone());
         }
@@ -323,7 +328,7 @@ fn nodes((cluster, _): &Place, [base, head]: [&Rendered; 2]) -> Option<usize> {
 
 /// Returns what is the same for Applications whose objects are made of the same, and compared alike.
 fn same(place: &Place, sides: [Option<&Deployed>; 2], surveys: &[Survey<'_>; 2]) -> [u8; 32] {
-    let mut hasher = Hasher(Sha256::new());
+    let mut hasher = Hasher::default();
     read_by(sides, &mut |bytes| hasher.add(bytes));
     // Without an add-on it is called by the Application's name.
     let own = sides.iter().flatten().find(|it| it.addon.is_none()).map(|it| it.application.as_str());
@@ -338,7 +343,7 @@ fn same(place: &Place, sides: [Option<&Deployed>; 2], surveys: &[Survey<'_>; 2])
 
 /// Returns what is the same for Applications that differ in nothing but what is their clusters' own.
 fn kind(place: &Place, sides: [Option<&Deployed>; 2], facts: &Facts) -> [u8; 32] {
-    let mut hasher = Hasher(Sha256::new());
+    let mut hasher = Hasher::default();
     let mut add =
         |bytes: &[u8]| hasher.add(facts.general(&place.0, &String::from_utf8_lossy(bytes)).as_bytes());
     for deployed in sides.into_iter().flatten() {
@@ -349,6 +354,7 @@ fn kind(place: &Place, sides: [Option<&Deployed>; 2], facts: &Facts) -> [u8; 32]
 }
 
 /// Reads texts one after the other, each with its length.
+#[derive(Default)]
 struct Hasher(Sha256);
 
 impl Hasher {
@@ -361,10 +367,10 @@ impl Hasher {
 /// Hands over all that the objects of an Application are made of, by side.
 fn read_by(sides: [Option<&Deployed>; 2], add: &mut dyn FnMut(&[u8])) {
     for side in sides {
-        let Some(deployed) = side else {
-            add(b"none");
-            continue;
-        };
+        // How many of each follow is told first: what is written cannot be read in two ways.
+        add(&[u8::from(side.is_some())]);
+        let Some(deployed) = side else { continue };
+        add(&deployed.sources.len().to_le_bytes());
         add(deployed.addon.as_ref().map_or("", |addon| addon.as_str()).as_bytes());
         add(deployed.namespace.as_bytes());
         for source in &deployed.sources {
@@ -373,7 +379,7 @@ fn read_by(sides: [Option<&Deployed>; 2], add: &mut dyn FnMut(&[u8])) {
                     let Call { values, parameters, .. } = &**call;
                     // Their texts are added by themselves, since a text in a text is written with escapes.
                     let rest = Call { values: Vec::new(), parameters: Vec::new(), ..(**call).clone() };
-                    add(format!("{rest:?}").as_bytes());
+                    add(format!("{rest:?} {} {}", values.len(), parameters.len()).as_bytes());
                     for values in values {
                         add(values);
                     }
@@ -382,8 +388,16 @@ fn read_by(sides: [Option<&Deployed>; 2], add: &mut dyn FnMut(&[u8])) {
                     }
                 }
                 // Their paths have the cluster in them, and say nothing of what they become.
-                Source::Documents(files) => files.iter().for_each(|(_, bytes)| add(bytes)),
-                Source::Unread(reason) => add(reason.as_bytes()),
+                Source::Documents(files) => {
+                    add(&files.len().to_le_bytes());
+                    for (_, bytes) in files {
+                        add(bytes);
+                    }
+                }
+                Source::Unread(reason) => {
+                    add(b"unread");
+                    add(reason.as_bytes());
+                }
             }
         }
     }
