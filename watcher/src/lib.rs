@@ -7,6 +7,7 @@
 pub mod backoff;
 mod cache;
 mod hex;
+mod parted;
 pub mod percent;
 mod program;
 pub mod repository_name;

@@ -321,8 +321,8 @@ impl Reading<'_> {
     fn files_below(&self, path: &str) -> impl Iterator<Item = &RenderedFile> + use<'_> {
         let name = Root::of(path).and_then(|(_, rest)| rest.split('/').next());
         let own = name.and_then(|name| self.rendered.clusters.get(name));
-        let all = self.rendered.clusters.values().filter(move |_| own.is_none());
-        own.into_iter().chain(all).flat_map(|cluster| cluster.iter_files())
+        let all = own.is_none().then(|| self.rendered.clusters.values());
+        own.into_iter().chain(all.into_iter().flatten()).flat_map(|cluster| cluster.iter_files())
     }
 
     fn is_own(&self, repository: &str) -> bool {

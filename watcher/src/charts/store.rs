@@ -10,7 +10,6 @@ use std::time::Duration;
 use renderer::charts::{ChartId, Metadata};
 use renderer::deployed::ChartText;
 use renderer::inventory::ChartSources;
-use sha2::{Digest as _, Sha256};
 
 use super::archive::{self, read_file};
 use super::client::Client;
@@ -19,6 +18,7 @@ use super::origin::Origin;
 use super::verify::{digest, is_same_version};
 use crate::cache::write_whole;
 use crate::hex::hex;
+use crate::parted::Parted;
 
 /// A chart on disk.
 #[derive(Clone, Debug)]
@@ -124,15 +124,13 @@ impl Store {
             let text = stored.map_or_else(|| text_of(path.display(), &bytes), Ok)?;
             return Ok(Stored { path: path.to_owned(), identity, text });
         }
-        let (mut hasher, mut text) = (Sha256::new(), ChartText::default());
+        let (mut hasher, mut text) = (Parted::default(), ChartText::default());
         for (name, bytes) in archive::files_in(path)? {
-            for part in [name.as_bytes(), &bytes] {
-                hasher.update((part.len() as u64).to_le_bytes());
-                hasher.update(part);
-            }
+            hasher.add(name.as_bytes());
+            hasher.add(&bytes);
             text.read(&name, &String::from_utf8_lossy(&bytes));
         }
-        let identity = format!("sha256:{}", hex(&hasher.finalize()));
+        let identity = format!("sha256:{}", hex(&hasher.digest()));
         Ok(Stored { path: path.to_owned(), identity, text })
     }
 

@@ -11,10 +11,10 @@ use renderer::path::{AddonName, ClusterName};
 use renderer::plan::Facts;
 use renderer::problem::Problem;
 use renderer::render::{Progress, Rendered};
-use sha2::{Digest as _, Sha256};
 
 use super::bound::Bound;
 use super::fleet::{Absent, Job, Making, Missing, Parts, Survey, Texts, all};
+use crate::parted::Parted;
 
 /// How many Applications are looked at together for each core: between them it is seen whether there is time left, and
 /// their texts are in memory.
@@ -107,8 +107,8 @@ impl Making {
             _ => true,
         };
         let places: BTreeSet<&Place> = old.keys().chain(new.keys()).collect();
-        let clusters: BTreeSet<ClusterName> =
-            places.iter().filter(|place| differs(place)).map(|(cluster, _)| cluster.clone()).collect();
+        let differing: BTreeSet<&Place> = places.iter().copied().filter(|place| differs(place)).collect();
+        let clusters: BTreeSet<ClusterName> = differing.iter().map(|(cluster, _)| cluster.clone()).collect();
         let mut texts = Texts::new();
         let mut survey = |side: usize, rendered| {
             self.survey(rendered, &deployed[side], &clusters, &mut texts, bound, progress)
@@ -120,16 +120,16 @@ impl Making {
         };
         let changed: BTreeSet<&ClusterName> =
             clusters.iter().filter(|cluster| has_other_kinds(cluster)).collect();
-        let is_wanted = |place: &Place, sides: [Option<&Deployed>; 2]| {
-            let is_given_others = || match sides {
-                [Some(old), Some(new)] => surveys[0].api_versions(old) != surveys[1].api_versions(new),
-                _ => true,
-            };
-            clusters.contains(&place.0)
-                && (differs(place) || (changed.contains(&place.0) && is_given_others()))
-        };
         let sides = |place: &Place| [old.get(place).copied(), new.get(place).copied()];
-        let wanted: Vec<&Place> = places.into_iter().filter(|place| is_wanted(place, sides(place))).collect();
+        let is_given_others = |place: &Place| {
+            let [old, new] = sides(place);
+            old.zip(new)
+                .is_some_and(|(old, new)| surveys[0].api_versions(old) != surveys[1].api_versions(new))
+        };
+        let is_wanted = |place: &&Place| {
+            differing.contains(place) || (changed.contains(&place.0) && is_given_others(place))
+        };
+        let wanted: Vec<&Place> = places.into_iter().filter(is_wanted).collect();
         let same: Vec<[u8; 32]> =
             wanted.par_iter().map(|place| same(place, sides(place), &surveys)).collect();
         let mut first = HashMap::new();
@@ -257,16 +257,19 @@ impl Pair<'_> {
         let [Some(old), Some(new)] = sides else { return Ok(None) };
         let whole = [old.clone(), new.clone()];
         let definitions = [old.take_definitions(), new.take_definitions()];
-        let texts = definitions.each_ref().map(|side| side.texts().concat());
+        let texts = definitions.each_ref().map(Parts::texts);
         if texts[0] == texts[1] {
             return Ok(None);
         }
-        let mut hasher = Hasher::default();
+        let mut hasher = Parted::default();
         hasher.add(format!("{:?}", new.addon).as_bytes());
-        for text in &texts {
-            hasher.add(text.as_bytes());
+        for side in &texts {
+            hasher.count(side.len());
+            for text in side {
+                hasher.add(text.as_bytes());
+            }
         }
-        let key = hasher.0.finalize().into();
+        let key = hasher.digest();
         if let Some(unit) = known.lock().get(&key) {
             return Ok(unit.clone());
         }
@@ -328,7 +331,7 @@ fn nodes((cluster, _): &Place, [base, head]: [&Rendered; 2]) -> Option<usize> {
 
 /// Returns what is the same for Applications whose objects are made of the same, and compared alike.
 fn same(place: &Place, sides: [Option<&Deployed>; 2], surveys: &[Survey<'_>; 2]) -> [u8; 32] {
-    let mut hasher = Hasher::default();
+    let mut hasher = Parted::default();
     read_by(sides, &mut |bytes| hasher.add(bytes));
     // Without an add-on it is called by the Application's name.
     let own = sides.iter().flatten().find(|it| it.addon.is_none()).map(|it| it.application.as_str());
@@ -338,30 +341,19 @@ fn same(place: &Place, sides: [Option<&Deployed>; 2], surveys: &[Survey<'_>; 2])
         // Clusters of a survey that have the same share them.
         hasher.add(&Arc::as_ptr(&survey.definitions[&place.0]).addr().to_le_bytes());
     }
-    hasher.0.finalize().into()
+    hasher.digest()
 }
 
 /// Returns what is the same for Applications that differ in nothing but what is their clusters' own.
 fn kind(place: &Place, sides: [Option<&Deployed>; 2], facts: &Facts) -> [u8; 32] {
-    let mut hasher = Hasher::default();
+    let mut hasher = Parted::default();
     let mut add =
         |bytes: &[u8]| hasher.add(facts.general(&place.0, &String::from_utf8_lossy(bytes)).as_bytes());
     for deployed in sides.into_iter().flatten() {
         add(deployed.application.as_bytes());
     }
     read_by(sides, &mut add);
-    hasher.0.finalize().into()
-}
-
-/// Reads texts one after the other, each with its length.
-#[derive(Default)]
-struct Hasher(Sha256);
-
-impl Hasher {
-    fn add(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
+    hasher.digest()
 }
 
 /// Hands over all that the objects of an Application are made of, by side.

@@ -18,7 +18,6 @@ use renderer::problem::{Fault, Problem};
 use renderer::render::{Progress, Rendered};
 
 use super::bound::Bound;
-use super::documents::Documents;
 use super::error::{HelmError, Refusal};
 use super::kept::{Kept, Key, Text};
 use super::program::Helm;
@@ -38,7 +37,6 @@ pub struct Making {
     helm: Helm,
     store: Store,
     kept: Kept,
-    read: Arc<Documents>,
     /// The repositories of charts that may be asked, and where they are; none for all of them.
     asks_only: Option<(BTreeSet<String>, ChartSources)>,
     /// How many renderings were begun with, for the progress.
@@ -59,7 +57,6 @@ pub struct Parts {
     /// What is not read, and why.
     pub unread: Vec<String>,
     definitions: Arc<Definitions>,
-    read: Arc<Documents>,
 }
 
 /// One text of objects.
@@ -115,7 +112,6 @@ impl Making {
             helm: Helm::find(helm, folder)?,
             store: Store::open(folder.join("charts"), charts)?,
             kept: Kept::in_folder(folder.join("manifests")),
-            read: Arc::default(),
             asks_only: None,
             begun: AtomicUsize::new(0),
         })
@@ -183,15 +179,8 @@ impl Making {
     ) -> Survey<'r> {
         let (charts, absent) =
             self.charts(rendered, all.iter().filter(|it| clusters.contains(&it.cluster)), bound);
-        let mut survey = Survey {
-            rendered,
-            all,
-            charts,
-            absent,
-            definitions: BTreeMap::new(),
-            problems: Vec::new(),
-            read: Arc::clone(&self.read),
-        };
+        let mut survey =
+            Survey { rendered, all, charts, absent, definitions: BTreeMap::new(), problems: Vec::new() };
         self.define(&mut survey, clusters, texts, bound, progress);
         survey
     }
@@ -372,8 +361,6 @@ pub(super) struct Survey<'r> {
     pub definitions: BTreeMap<ClusterName, Arc<Definitions>>,
     /// What Helm refuses that may define kinds.
     problems: Vec<Problem>,
-    /// The documents that were read before.
-    read: Arc<Documents>,
 }
 
 impl Survey<'_> {
@@ -420,7 +407,6 @@ impl Survey<'_> {
             texts,
             unread,
             definitions: Arc::clone(&self.definitions[&deployed.cluster]),
-            read: Arc::clone(&self.read),
         })
     }
 }
@@ -517,7 +503,7 @@ impl Parts {
     #[must_use]
     pub fn made<'p>(&'p self, objects: &'p [Object]) -> deployed::Made<'p> {
         let own = self.texts.iter().filter(|part| part.file.is_some());
-        let own = own.flat_map(|part| self.read.read(&part.text.first).unwrap_or_default()).collect();
+        let own = own.flat_map(|part| manifests::read(&part.text.first).unwrap_or_default()).collect();
         let own = placed(own, &self.namespace, &self.definitions);
         let own = own.into_iter().map(|object| object.name).collect();
         deployed::Made { cluster: &self.cluster, addon: self.addon.as_ref(), objects, own }
@@ -525,7 +511,7 @@ impl Parts {
 
     fn read(&self, rendered: &Rendered, part: &Part) -> Result<Vec<Object>, Vec<Problem>> {
         let read =
-            |text: &str| self.read.read(text).map_err(|fault| vec![self.unreadable(rendered, part, fault)]);
+            |text: &str| manifests::read(text).map_err(|fault| vec![self.unreadable(rendered, part, fault)]);
         let mut objects = read(&part.text.first)?;
         let Some(second) = &part.text.second else { return Ok(objects) };
         let differences = deployed::differences(&objects, &read(second)?);
@@ -575,7 +561,7 @@ impl Parts {
 
 /// Returns whether a document is the definition of a kind. What stands in another object's text is further in.
 fn is_definition(document: &str) -> bool {
-    document.lines().any(|line| line == "kind: CustomResourceDefinition")
+    document.lines().any(|line| line.strip_prefix("kind: ") == Some(DEFINITION))
 }
 
 fn parts_of(text: &str) -> impl Iterator<Item = &str> {

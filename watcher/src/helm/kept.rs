@@ -11,10 +11,10 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use renderer::deployed::Call;
 use renderer::manifests::MAX_TEXT_BYTES;
-use sha2::{Digest as _, Sha256};
 
 use crate::cache::write_whole;
 use crate::hex::hex;
+use crate::parted::Parted;
 
 /// How many bytes all renderings may have together; the ones that were not used for longest go first.
 const MAX_BYTES: u64 = 2 << 30;
@@ -45,30 +45,26 @@ pub struct Key(String);
 impl Key {
     /// Returns the key of a call. Its chart is identified by its content, and not by its name.
     pub fn of(call: &Call, chart: &str, helm: &str, api_versions: &[String]) -> Self {
-        let mut hasher = Sha256::new();
-        let mut add = |bytes: &[u8]| {
-            hasher.update((bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
+        let mut hasher = Parted::default();
         for text in [FORM, chart, helm, &call.release, &call.namespace] {
-            add(text.as_bytes());
+            hasher.add(text.as_bytes());
         }
-        add(call.kube_version.as_deref().unwrap_or("-").as_bytes());
-        add(&[u8::from(call.skips_crds), u8::from(call.skips_schema), u8::from(call.skips_tests)]);
-        add(&(api_versions.len() as u64).to_le_bytes());
+        hasher.add(call.kube_version.as_deref().unwrap_or("-").as_bytes());
+        hasher.add(&[u8::from(call.skips_crds), u8::from(call.skips_schema), u8::from(call.skips_tests)]);
+        hasher.count(api_versions.len());
         for version in api_versions {
-            add(version.as_bytes());
+            hasher.add(version.as_bytes());
         }
-        add(&(call.parameters.len() as u64).to_le_bytes());
+        hasher.count(call.parameters.len());
         for parameter in &call.parameters {
-            add(parameter.name.as_bytes());
-            add(parameter.value.as_bytes());
-            add(&[u8::from(parameter.is_text)]);
+            hasher.add(parameter.name.as_bytes());
+            hasher.add(parameter.value.as_bytes());
+            hasher.add(&[u8::from(parameter.is_text)]);
         }
         for values in &call.values {
-            add(values);
+            hasher.add(values);
         }
-        Self(hex(&hasher.finalize()))
+        Self(hex(&hasher.digest()))
     }
 }
 

@@ -4,7 +4,6 @@
 //! What is rendered, and how, stands in the rendered Applications (`renderer::deployed`).
 
 mod bound;
-mod documents;
 mod effects;
 mod error;
 mod fleet;
