@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::ACT;
 use super::process::Folder;
 use crate::github::{self, GitHub};
-use crate::program::command;
+use crate::program::{command, write_script};
 use crate::slack::{self, Slack};
 
 /// What builds and caches the program where no runner has it.
@@ -157,8 +156,6 @@ fn provide(programs: &Path, program: &Path, summary: &Path) -> Result<()> {
     let script = format!(
         "#!/bin/sh\n'{program}' \"$@\"\nstatus=$?\ncat \"$GITHUB_STEP_SUMMARY\" >>'{summary}'\nexit $status\n"
     );
-    fs::create_dir(programs)?;
-    let own = programs.join("fleetwright");
-    fs::write(&own, script)?;
-    Ok(fs::set_permissions(own, fs::Permissions::from_mode(0o755))?)
+    write_script(programs.join("fleetwright"), &script);
+    Ok(())
 }

@@ -1,13 +1,13 @@
 //! Everything from nothing, by `provision-all`. What comes after the machines is a stand-in here: programs that are called.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
+use testkit::program::write_script;
 
 use crate::databases;
 use crate::world::{Counts, PASSWORD, World, has_terraform};
@@ -39,9 +39,7 @@ fn world() -> World {
     world.write("infra/clusters/app/cni/chart.json", &serde_json::to_string_pretty(&chart).unwrap());
     world.write("infra/clusters/app/cni/values.yaml", "{}\n");
     for program in ["kubectl", "helm", "fleetwright"] {
-        let path = format!("bin/{program}");
-        world.write(&path, STAND_IN);
-        fs::set_permissions(world.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(world.path(&format!("bin/{program}")), STAND_IN);
     }
     world.variables = vec![("MYSQL_PASSWORD", PASSWORD), ("REDIS_PASSWORD", PASSWORD)];
     world

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use renderer::path::RepoPath;
+use testkit::program::write_script;
 
 use super::{Repository, Revision, Signature};
 
@@ -184,11 +185,7 @@ impl Scene {
 
     /// Installs a hook that runs `script`.
     pub(crate) fn hook(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.path.join("hooks").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(self.path.join("hooks").join(name), &format!("#!/bin/sh\n{script}\n"));
     }
 
     /// Lists every object, to show that nothing was written.

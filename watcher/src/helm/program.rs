@@ -291,15 +291,14 @@ fn escaped(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use testkit::program::write_script;
 
     use super::*;
 
     /// A program that does what a script says.
     fn program(folder: &Path, script: &str) -> PathBuf {
         let path = folder.join("helm");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        write_script(&path, &format!("#!/bin/sh\n{script}\n"));
         path
     }
 

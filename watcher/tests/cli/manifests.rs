@@ -1,10 +1,10 @@
 //! `manifests` and `diff --manifests`: final objects by Helm, a stand-in of it or the real one.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use testkit::program::write_script;
 
 use crate::repo::{Repo, Told};
 
@@ -103,8 +103,7 @@ impl Scene {
 
     fn helm(&self, script: &str) {
         let script = script.replace("COUNT", self.outside("count").to_str().unwrap());
-        self.repo.write("outside/helm", script);
-        fs::set_permissions(self.outside("helm"), fs::Permissions::from_mode(0o700)).unwrap();
+        write_script(self.outside("helm"), &script);
     }
 
     fn run(&self, arguments: &[&str]) -> Told {

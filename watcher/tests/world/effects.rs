@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use fleetwright::run::{Objects, Settings, Tools};
 use testkit::github::MergeMethod;
+use testkit::program::write_script;
 
 use crate::office::{APP_TOKEN, Office, PROMETHEUS};
 use crate::platform::{APP_HEAD, BASE, World, settings};
@@ -73,11 +73,7 @@ impl Scene {
     fn helm(&self, before: &str) {
         let count = self.count();
         let script = HELM.replace("COUNT", count.to_str().unwrap()).replace("BEFORE", before);
-        let program = self.office.world.beside("helm");
-        let new = self.office.world.beside("helm.new");
-        fs::write(&new, script).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o700)).unwrap();
-        fs::rename(new, program).unwrap();
+        write_script(self.office.world.beside("helm"), &script);
     }
 
     fn count(&self) -> PathBuf {

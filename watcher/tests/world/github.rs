@@ -17,6 +17,7 @@ use fleetwright::identity::Identity;
 use fleetwright::run::Pipeline;
 use insta::assert_snapshot;
 use testkit::github::{self, FaultKind, GitHub, MergeMethod};
+use testkit::program::write_script;
 
 use crate::platform::{APP, APP_HEAD, BASE, CONTROL, World, is_stopped_at, run_beside, settings, told};
 
@@ -507,7 +508,6 @@ fn a_storm_or_a_cut_network_ends_the_run_and_the_next_one_finishes_the_work() {
 
 #[test]
 fn a_push_that_a_rule_refuses_stalls_the_run_in_the_rules_own_words_until_it_is_lifted() {
-    use std::os::unix::fs::PermissionsExt as _;
     let on = OnGitHub::new(World::new());
     let clone = on.world.beside("clone");
     on.world.git(&["clone", "-q", "--bare", ".", clone.to_str().unwrap()]);
@@ -516,10 +516,7 @@ fn a_push_that_a_rule_refuses_stalls_the_run_in_the_rules_own_words_until_it_is_
     on.pipeline.replace(Pipeline::new(upstream, Home::GitHub(client(&on.github).into()), settings()));
     on.world.edit(MOVED[0], MOVED[1], MOVED[2]);
     let hook = on.world.path().join("hooks/pre-receive");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(&hook, "#!/bin/sh\necho 'GH013: Commits must have verified signatures.'\nexit 1\n")
-        .unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&hook, "#!/bin/sh\necho 'GH013: Commits must have verified signatures.'\nexit 1\n");
     let errors = [on.try_run().unwrap_err(), on.try_run().unwrap_err()];
     assert!(!errors[0].is_transient());
     assert!(

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use testkit::program::write_script;
 use testkit::smart_http::{Reply, Server, Trouble};
 
 use crate::github_service::{exchange, metrics};
@@ -271,14 +272,11 @@ fn pull_requests_live_in_the_upstream_and_the_clone_keeps_no_branches_of_theirs(
 
 #[test]
 fn an_upstream_that_refuses_is_an_error_with_the_words_of_its_hook_and_stays_as_it_was() {
-    use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     let clone = clone(&world);
     world.edit(CONTROL, "prometheus: 192.168.64.102", "prometheus: 192.168.64.109");
     let hook = world.path().join("hooks/pre-receive");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(&hook, "#!/bin/sh\necho 'the fleet is frozen until Monday'\nexit 1\n").unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(hook, "#!/bin/sh\necho 'the fleet is frozen until Monday'\nexit 1\n");
     let before = (world.refs(), world.objects());
     let output = run_once(&clone, &["--upstream", world.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));

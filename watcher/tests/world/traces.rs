@@ -1,12 +1,12 @@
 //! What the program sends by OTLP to a collector that takes everything.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use testkit::github;
+use testkit::program::write_script;
 use testkit::web::server::{Outcome, Server};
 use testkit::web::wire::{Reply, Request};
 
@@ -105,10 +105,8 @@ fn a_trace_of_a_run_that_fails_has_the_error_and_no_secret() {
     let (hosted, collector) = (Hosted::new(), Collector::start());
     hosted.edit();
     let hook = hosted.world.path().join("hooks/pre-receive");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     let text = format!("#!/bin/sh\necho 'frozen: {} {CREDENTIAL}'\nexit 1\n", github::TOKEN);
-    std::fs::write(&hook, text).unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(hook, &text);
     let (code, log) = collector.run(&hosted);
     assert_eq!(code, Some(5), "{log}");
     let run = collector.spans().into_iter().find(|span| span["name"] == "run").unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fleetwright::error::CommandError;
 use fleetwright::events::Cancel;
 use fleetwright::run::{WorkerDeath, WorkerSettings};
+use testkit::program::write_script;
 
 use crate::office::{APP_TOKEN, Office, POOL};
 use crate::platform::{APP, BASE, World, settings};
@@ -143,7 +144,6 @@ fn a_pull_request_that_makes_a_base_renderable_again_is_reported_as_rendering() 
 
 #[test]
 fn a_stop_ends_a_rendering_at_once() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let (program, begun) = (folder.path().join("program"), folder.path().join("begun"));
     let office = office(|worker| {
@@ -152,8 +152,7 @@ fn a_stop_ends_a_rendering_at_once() {
         let script = format!(
             "#!/bin/sh\n[ -e '{begun}' ] && exec '{worker_program}' \"$@\"\ntouch '{begun}'\nexec sleep 1000\n"
         );
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+        write_script(&program, &script);
         worker.program.clone_from(&program);
     });
     let cancel = Cancel::default();

@@ -251,9 +251,9 @@ fn signalled(status: ExitStatus, limits: &Limits) -> Option<WorkerDeath> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
 
     use tempfile::TempDir;
+    use testkit::program::write_script;
 
     use super::super::message::Task;
     use super::*;
@@ -268,8 +268,7 @@ mod tests {
         fn new(script: &str) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let program = Self(folder);
-            std::fs::write(program.path(), format!("#!/bin/sh\nhead -c 8 >/dev/null\n{script}\n")).unwrap();
-            std::fs::set_permissions(program.path(), PermissionsExt::from_mode(0o700)).unwrap();
+            write_script(program.path(), &format!("#!/bin/sh\nhead -c 8 >/dev/null\n{script}\n"));
             program
         }
 
@@ -278,13 +277,7 @@ mod tests {
         }
 
         fn ask(&self, limits: Limits, cancel: &Cancel) -> Ended {
-            let mut process = loop {
-                match Process::start(&self.path(), limits) {
-                    // Another test's child has the file open that was only just written.
-                    Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {}
-                    process => break process.unwrap(),
-                }
-            };
+            let mut process = Process::start(&self.path(), limits).unwrap();
             let request = Request { git_dir: "/fleet.git".into(), task: Task::Members(revision()) };
             process.ask(&request, cancel, &()).unwrap_err()
         }

@@ -1,8 +1,9 @@
 //! Addresses, and conversations through an `ssh` that runs git on this machine.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use testkit::program::write_script;
 
 use super::*;
 use crate::git::remote::address::Remote;
@@ -44,8 +45,7 @@ impl World {
     }
 
     fn upstream_at(&self, address: &str, script: &str) -> Upstream {
-        std::fs::write(self.program(), script).unwrap();
-        std::fs::set_permissions(self.program(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(self.program(), script);
         let remote = SshRemote { program: self.program().into(), ..parse(address) };
         Upstream::over(self.here.repository(), Remote::Ssh(remote))
     }
