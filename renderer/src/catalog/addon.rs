@@ -131,12 +131,13 @@ pub struct Outside {
 
 /// The checks that guess, from the names of keys, from what a chart's defaults look like or from what an add-on says of its chart, and
 /// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
-pub const ACCEPTABLE: [&str; 20] = [
+pub const ACCEPTABLE: [&str; 21] = [
     "cluster-labels",
     "deployed",
     "exposure",
     "final-addresses",
     "final-images",
+    "final-interfaces",
     "final-objects",
     "final-secrets",
     "final-services",
@@ -155,9 +156,10 @@ pub const ACCEPTABLE: [&str; 20] = [
 ];
 
 /// The checks of final objects. They judge where those are made, which is after rendering.
-pub const FINAL_CHECKS: [&str; 8] = [
+pub const FINAL_CHECKS: [&str; 9] = [
     "final-addresses",
     "final-images",
+    "final-interfaces",
     "final-objects",
     "final-secrets",
     "final-services",
@@ -174,7 +176,8 @@ pub struct Accept {
     #[schemars(extend("examples" = ACCEPTABLE))]
     pub check: String,
     /// The place: `resources.limits` in the values, or `manifests/<file>.yaml spec.replicas` in an object; what stands below it, too.
-    /// `.` is the whole file. For `repeatable` and the checks whose names begin with `final`, which judge final objects: `Secret/<name> data.password`.
+    /// `.` is the whole file. For `repeatable` and the checks whose names begin with `final`, which judge final objects: `Secret/<name> data.password`,
+    /// and `.` for all objects.
     #[schemars(length(min = 1))]
     pub path: String,
     /// Why it is meant.
@@ -364,7 +367,7 @@ impl Addon {
         self.facts.accept.iter().filter(|accept| accept.check == check).any(|accept| {
             let (of, place) = accept.path.split_once(' ').unwrap_or((&accept.path, "."));
             let place = place.trim_start();
-            of == object && is_at_or_below(path, if place == "." { "" } else { place })
+            accept.path == "." || of == object && is_at_or_below(path, if place == "." { "" } else { place })
         })
     }
 

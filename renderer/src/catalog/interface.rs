@@ -2,7 +2,7 @@
 //!
 //! Knows neither charts nor signals: a signal is a name that senders and receivers share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use derive_more::Display;
 use schemars::JsonSchema;
@@ -22,8 +22,8 @@ pub struct Provides {
     pub services: Option<Vec<Service>>,
     /// The Services that ask a load balancer for an address, with the pods behind each.
     pub exposed: Vec<ExposedService>,
-    /// Secrets that the chart, or what it installs, makes by itself. `<release>` stands for the release.
-    pub secrets: BTreeSet<String>,
+    /// Secrets that the chart, or a program of it, makes by itself. `<release>` stands for the release.
+    pub secrets: Vec<MadeSecret>,
     /// Storage classes.
     pub storage_classes: Vec<StorageClasses>,
 }
@@ -50,6 +50,32 @@ pub struct Service {
     /// Its ports; any port counts if there is none.
     #[serde(default)]
     pub ports: Vec<Setting<u16>>,
+    /// When it is made; always if left out.
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    /// Whether a program of the chart makes it once it runs, and not the chart itself.
+    #[serde(default)]
+    pub at_runtime: bool,
+}
+
+/// A Secret that a chart makes by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, untagged)]
+pub enum MadeSecret {
+    /// One that the chart always makes, by its name.
+    Named(String),
+    /// Another one.
+    #[serde(rename_all = "camelCase")]
+    Described {
+        /// Its name.
+        name: String,
+        /// When it is made; always if left out.
+        #[serde(default)]
+        when: Vec<Condition>,
+        /// Whether a program of the chart makes it once it runs, and not the chart itself.
+        #[serde(default)]
+        at_runtime: bool,
+    },
 }
 
 /// A Service of a chart that asks a load balancer for an address.
@@ -291,6 +317,27 @@ impl ValuePath {
     pub(crate) fn holding(&self, value: Value) -> Value {
         let names = self.0.iter().rev().map(ToString::to_string);
         names.fold(value, |value, name| Value::Map(Map::from_iter([(name, value)])))
+    }
+}
+
+impl MadeSecret {
+    /// Returns its name, in which `<release>` stands for the release.
+    pub(crate) fn name(&self) -> &str {
+        let (Self::Named(name) | Self::Described { name, .. }) = self;
+        name
+    }
+
+    /// Returns whether it is made for the values of a chart.
+    pub(crate) fn is_expected(&self, values: &Value) -> bool {
+        match self {
+            Self::Named(_) => true,
+            Self::Described { when, .. } => when.iter().all(|condition| condition.holds(values)),
+        }
+    }
+
+    /// Returns whether a program of the chart makes it, and not the chart itself.
+    pub(crate) fn is_at_runtime(&self) -> bool {
+        matches!(self, Self::Described { at_runtime: true, .. })
     }
 }
 

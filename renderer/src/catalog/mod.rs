@@ -24,7 +24,7 @@ pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, FINAL_CHECKS
 pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
 pub use facts::LiveFacts;
 pub use interface::{
-    BySignal, Condition, Exposed, ExposedService, FullName, LoginValue, Provides, Receives,
+    BySignal, Condition, Exposed, ExposedService, FullName, LoginValue, MadeSecret, Provides, Receives,
     ReceivingEndpoint, Sends, Service, Setting, StorageClasses, Target, ValuePath,
 };
 pub use live::{

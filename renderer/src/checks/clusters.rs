@@ -79,6 +79,8 @@ pub struct ClusterContent<'a> {
     pub all: &'a Flows<'a>,
     /// The add-ons that run on the cluster.
     pub addons: Vec<&'a Addon>,
+    /// Whether these are all final objects of the cluster: then it is not guessed what charts bring.
+    pub is_final: bool,
 }
 
 /// A finding in a rendered file of some cluster.

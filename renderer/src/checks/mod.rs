@@ -1,8 +1,8 @@
-//! Everything that is judged before anything is committed. A check is one function in one of seven tables.
+//! Everything that is judged before anything is committed. A check is one function in one of eight tables.
 //!
 //! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one
 //! rendered document, cluster checks what the documents of one cluster do outside themselves, flow checks
-//! what those of all clusters do. Two more tables are for final objects, which charts make. All but the first two
+//! what those of all clusters do. Three more tables are for final objects, which charts make. All but the first two
 //! do not know where a value was written: the caller turns the path of a finding into a place.
 
 mod clusters;
@@ -21,6 +21,7 @@ mod names;
 mod placement;
 mod policies;
 mod readers;
+mod statements;
 
 use crate::catalog::Catalog;
 use crate::inventory::Inventory;
@@ -40,12 +41,13 @@ pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender};
 pub use footprint::Footprint;
 pub(crate) use footprint::footprint;
 pub(crate) use names::backends::final_names;
-pub(crate) use names::filled;
 pub use names::{NameUse, Named, Names, Provided, ProvidedService, ServiceName};
+pub(crate) use names::{filled, services_said};
 pub use placement::{Unread, unread_facts};
 pub use policies::Policy;
 pub use readers::istio::MeshPart;
 pub use readers::names::ADDRESS_ANNOTATIONS;
+pub use statements::{AddonObjects, UntrueStatement};
 
 /// A named check.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ pub type PlacementCheck = fn(&Inventory, &Catalog) -> Vec<Problem>;
 pub type DocumentCheck = fn(&Document<'_>) -> Vec<Finding>;
 /// Judges what one cluster's documents do outside themselves.
 pub type ClusterCheck = fn(&ClusterContent<'_>) -> Vec<FlowFinding>;
+/// Judges what an add-on says of its objects on one cluster.
+pub type StatementCheck = fn(&AddonObjects<'_>) -> Vec<UntrueStatement>;
 /// Judges what all documents do outside themselves.
 pub type FlowCheck = fn(&Flows<'_>) -> Vec<FlowFinding>;
 
@@ -119,6 +123,10 @@ pub const OBJECT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "final-images", run: documents::images::images_are_pinned },
     Check { name: "final-addresses", run: documents::pool::addresses_are_in_the_pool },
 ];
+
+/// Checks of what `addon.yaml` says of the final objects of one add-on on a cluster.
+pub const STATEMENT_CHECKS: &[Check<StatementCheck>] =
+    &[Check { name: "final-interfaces", run: statements::statements_are_true }];
 
 /// Checks of what the final objects of one cluster name of each other.
 pub const OBJECT_NAME_CHECKS: &[Check<ClusterCheck>] = &[

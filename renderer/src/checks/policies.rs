@@ -38,7 +38,14 @@ pub(super) fn exposed_with_pods(document: &Document<'_>) -> Vec<ExposedAddress> 
 
 /// Reads a policy of what reaches pods. One that chooses its pods by anything else than labels is none: it may leave some out.
 pub(super) fn policy(document: &Document<'_>) -> Option<Policy> {
-    let object = document.object().filter(|object| object.text_at(&["kind"]) == Some("NetworkPolicy"))?;
+    policy_of(document.object()?, namespace_of(document))
+}
+
+/// Reads an object of a namespace as such a policy, if it is one.
+pub(super) fn policy_of(object: &Value, namespace: &str) -> Option<Policy> {
+    if object.text_at(&["kind"]) != Some("NetworkPolicy") {
+        return None;
+    }
     let list = |path: &[&str]| object.at(path).and_then(Value::as_list).unwrap_or_default();
     let types = list(&["spec", "policyTypes"]);
     let is_of_ingress = types.is_empty() || types.iter().any(|it| it.as_str() == Some("Ingress"));
@@ -48,7 +55,7 @@ pub(super) fn policy(document: &Document<'_>) -> Option<Policy> {
     let labels = object.at(&["spec", "podSelector", "matchLabels"]).map(labels_of).unwrap_or_default();
     let open = list(&["spec", "ingress"]).iter().position(is_open);
     let at = |rule| [keys(&["spec", "ingress"]), vec![Step::Index(rule)]].concat();
-    Some(Policy { pods: Pods { namespace: namespace_of(document).to_owned(), labels }, open: open.map(at) })
+    Some(Policy { pods: Pods { namespace: namespace.to_owned(), labels }, open: open.map(at) })
 }
 
 /// Returns whether a rule lets in whatever asks: one without peers, or with a network of all addresses.

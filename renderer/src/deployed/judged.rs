@@ -1,4 +1,5 @@
-//! What is wrong with final objects: each object of a chart by itself, and what those of one cluster name of each other.
+//! What is wrong with final objects: each object of a chart by itself, what `addon.yaml` says of them, and what those of
+//! one cluster name of each other.
 //!
 //! Objects that stand in the repository are judged where they are rendered. Here they count as what is there.
 
@@ -7,8 +8,9 @@ use std::sync::Arc;
 
 use crate::catalog::Addon;
 use crate::checks::{
-    ClusterContent, ClusterFlows, Document, DocumentKind, DocumentNames, Finding, Flows, OBJECT_CHECKS,
-    OBJECT_NAME_CHECKS, Spot, exposed_by, final_names,
+    AddonObjects, ClusterContent, ClusterFlows, Document, DocumentKind, DocumentNames, Finding, Flows, Names,
+    OBJECT_CHECKS, OBJECT_NAME_CHECKS, Part, STATEMENT_CHECKS, Spot, UntrueStatement, exposed_by,
+    final_names, services_said,
 };
 use crate::inventory::Cluster;
 use crate::key_path::text_of;
@@ -16,6 +18,7 @@ use crate::manifests::{Object, ObjectName};
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::problem::Problem;
 use crate::render::Rendered;
+use crate::yaml::Value;
 
 use super::repeated::{chart_place, merged};
 
@@ -30,6 +33,9 @@ pub struct Made<'a> {
     pub objects: &'a [Object],
     /// Those of them that stand in files of the repository.
     pub own: BTreeSet<ObjectName>,
+    /// The values that its chart is rendered with, null if it has none; nothing if not all of it is what `addon.yaml`
+    /// describes.
+    pub values: Option<Value>,
 }
 
 /// An object, with what it belongs to.
@@ -41,10 +47,10 @@ struct Judged<'a> {
     is_own: bool,
 }
 
-/// Returns what is wrong with objects by themselves.
+/// Returns what is wrong with objects by themselves, and with what `addon.yaml` says of them.
 #[must_use]
 pub fn judged(rendered: &Rendered, made: &[Made<'_>]) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<Problem> = made.iter().flat_map(|made| untrue(rendered, made)).collect();
     for it in made.iter().flat_map(|made| each(rendered, made)) {
         // What a definition says of its kind is the chart's own business.
         if it.is_own || it.object.name.is_definition() {
@@ -71,6 +77,12 @@ pub fn judged_together(
     for made in made {
         of_clusters.entry(made.cluster).or_default().extend(each(rendered, made));
     }
+    let mut said: BTreeMap<&ClusterName, Names> = BTreeMap::new();
+    for made in made {
+        let addon = made.addon.and_then(|name| rendered.catalog.addons.get(name));
+        let services = addon.zip(made.values.as_ref()).map(|(addon, values)| services_said(addon, values));
+        said.entry(made.cluster).or_default().provided.extend(services.unwrap_or_default());
+    }
     let file = RepoPath::parse("objects").expect("a constant path");
     let names: BTreeMap<&ClusterName, Vec<DocumentNames>> = of_clusters
         .iter()
@@ -80,7 +92,11 @@ pub fn judged_together(
                 let document = Spot { document: at, item: None };
                 DocumentNames { file: file.clone(), document, names: Arc::new(names) }
             });
-            (*name, names.collect())
+            // What is said and not made is reported once, at the statement.
+            let document = Spot { document: objects.len(), item: None };
+            let said = said.remove(name).map(Arc::new).map(|names| (document, names));
+            let said = said.map(|(document, names)| DocumentNames { file: file.clone(), document, names });
+            (*name, names.chain(said).collect())
         })
         .collect();
     let clusters = names.iter().filter_map(|(name, names)| {
@@ -99,7 +115,7 @@ pub fn judged_together(
         let Some(of_cluster) = flows.clusters.get(*name) else { continue };
         let addons = rendered.clusters.get(*name).into_iter().flat_map(|it| it.addons());
         let addons = addons.filter_map(|name| rendered.catalog.addons.get(name)).map(Arc::as_ref).collect();
-        let content = ClusterContent { flows: of_cluster, all: &flows, addons };
+        let content = ClusterContent { flows: of_cluster, all: &flows, addons, is_final: true };
         for check in OBJECT_NAME_CHECKS {
             for found in (check.run)(&content) {
                 let it = objects[found.document.document];
@@ -108,6 +124,44 @@ pub fn judged_together(
         }
     }
     merged(problems)
+}
+
+/// Returns the statements of an add-on that are not true of its objects.
+fn untrue(rendered: &Rendered, made: &Made<'_>) -> Vec<Problem> {
+    let addon = made.addon.and_then(|name| rendered.catalog.addons.get(name));
+    let cluster = rendered.inventory.clusters.get(made.cluster);
+    let (Some(addon), Some(cluster), Some(values)) = (addon, cluster, &made.values) else {
+        return Vec::new();
+    };
+    let is_of_chart = |object: &&Object| addon.facts.chart.is_none() || !made.own.contains(&object.name);
+    let objects = AddonObjects {
+        cluster,
+        addon,
+        values,
+        made: made.objects.iter().filter(is_of_chart).collect(),
+        all: made.objects,
+        names_operators: !rendered.inventory.fleet.facts.operator_networks.is_empty(),
+    };
+    let found = STATEMENT_CHECKS.iter().flat_map(|check| {
+        let found = (check.run)(&objects).into_iter();
+        found.map(|it| UntrueStatement { finding: it.finding.of(check.name), ..it })
+    });
+    let problem = |UntrueStatement { object, finding }: UntrueStatement| {
+        if addon.answers_object(finding.check, object.as_deref().unwrap_or_default(), &[]) {
+            return None;
+        }
+        let place = match finding.part {
+            Part::Key => addon.origin.key_place(&finding.path),
+            _ => addon.origin.place(&finding.path),
+        };
+        Some(Problem {
+            hint: finding.hint,
+            accept: object.map(|object| format!("{object} .")),
+            clusters: vec![cluster.name.clone()],
+            ..Problem::at(place, finding.message).found_by(finding.check)
+        })
+    };
+    found.filter_map(problem).collect()
 }
 
 fn each<'a>(rendered: &'a Rendered, made: &'a Made<'_>) -> impl Iterator<Item = Judged<'a>> {

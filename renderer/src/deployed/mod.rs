@@ -20,7 +20,7 @@ use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::render::{Rendered, RenderedCluster, RenderedFile};
 use crate::root::Root;
 use crate::secrets::Mask;
-use crate::yaml::{self, Value};
+use crate::yaml::{self, Map, Value};
 
 pub use functions::{AskedVersions, ChartText, Unsteady};
 pub use judged::{Made, judged, judged_together};
@@ -92,12 +92,44 @@ pub struct Parameter {
 }
 
 impl Deployed {
+    /// Returns the values that its chart is rendered with, null if its add-on has no chart; nothing if it deploys something
+    /// else than what `addon.yaml` describes, another version of the chart for one, or if not all of it is read.
+    #[must_use]
+    pub fn described_values(&self, rendered: &Rendered) -> Option<Value> {
+        let addon = rendered.catalog.addons.get(self.addon.as_ref()?)?;
+        let mut calls = self.calls();
+        let (call, chart) = (calls.next(), addon.facts.chart.as_ref());
+        if calls.next().is_some() || self.sources.iter().any(|it| matches!(it, Source::Unread(_))) {
+            return None;
+        }
+        match (call, chart) {
+            (None, None) => Some(Value::Null),
+            (Some(call), Some(chart)) => {
+                let is_it = call.chart == *chart && call.release == addon.release();
+                (is_it && call.parameters.is_empty()).then(|| call.merged_values())?
+            }
+            _ => None,
+        }
+    }
+
     /// Returns how Helm is called for its charts.
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
         self.sources.iter().filter_map(|source| match source {
             Source::Chart(call) => Some(call.as_ref()),
             Source::Documents(_) | Source::Unread(_) => None,
         })
+    }
+}
+
+impl Call {
+    /// Returns all values, the later over the earlier ones; nothing if one can't be read.
+    fn merged_values(&self) -> Option<Value> {
+        let mut merged = Value::Map(Map::default());
+        for values in &self.values {
+            let (nodes, _) = yaml::parse_foreign(std::str::from_utf8(values).ok()?).ok()?;
+            merged = nodes.iter().map(yaml::interpret_foreign).fold(merged, Value::merged);
+        }
+        Some(merged)
     }
 }
 

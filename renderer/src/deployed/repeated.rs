@@ -165,13 +165,15 @@ fn from(object: &ObjectName, unsteady: &[Unsteady]) -> String {
     }
 }
 
-/// Merges the problems of several clusters that are the same.
+/// Merges the problems of several clusters that are the same up to the clusters' names: the first stands for the others.
 #[must_use]
 pub fn merged(problems: Vec<Problem>) -> Vec<Problem> {
     let mut merged: BTreeMap<(Place, String), Problem> = BTreeMap::new();
     for problem in problems {
         let clusters: Vec<ClusterName> = problem.clusters.clone();
-        let same = merged.entry((problem.place.clone(), problem.message.clone())).or_insert(problem);
+        let general = |message: String, cluster| message.replace(&format!("`{cluster}`"), "`…`");
+        let message = clusters.iter().fold(problem.message.clone(), general);
+        let same = merged.entry((problem.place.clone(), message)).or_insert(problem);
         same.clusters.extend(clusters);
         same.clusters.sort();
         same.clusters.dedup();

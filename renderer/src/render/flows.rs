@@ -88,8 +88,12 @@ fn not_rendered(
 /// Judges the files of one cluster together. Of a cluster that nothing has changed for, the result is known.
 fn conflicts(sources: &Sources<'_>, cluster: &RenderedCluster, flows: &Flows<'_>) -> Vec<FlowFinding> {
     let addons = cluster.addons().filter_map(|name| sources.catalog.addons.get(name)).map(Arc::as_ref);
-    let content =
-        ClusterContent { flows: &flows.clusters[&cluster.name], all: flows, addons: addons.collect() };
+    let content = ClusterContent {
+        flows: &flows.clusters[&cluster.name],
+        all: flows,
+        addons: addons.collect(),
+        is_final: false,
+    };
     CLUSTER_CHECKS.iter().flat_map(|check| found_by(check.name, (check.run)(&content))).collect()
 }
 

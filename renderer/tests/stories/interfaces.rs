@@ -88,6 +88,16 @@ fn a_signal_of_ones_own_that_is_sent_elsewhere_is_told() {
 }
 
 #[test]
+fn a_service_is_there_where_its_conditions_hold() {
+    let said = "    - name: <fullName>-cache\n      when: [{value: caching}]\n";
+    let off =
+        platform().and(STORE, said).and(STORE_VALUES, "cache: http://pyroscope-cache.pyroscope.svc:80\n");
+    let problems = off.clone().problems();
+    assert!(problems.contains("nothing of `control` is called `pyroscope-cache`"), "{problems}");
+    assert_eq!(off.and(STORE_VALUES, "caching: true\n").problems(), "no problems");
+}
+
+#[test]
 fn a_receiver_that_spokes_cannot_reach_is_told_where_it_is_described() {
     assert_snapshot!(platform().edit(STORE_VALUES, "LoadBalancer", "ClusterIP").problems(), @"
     templates/addons/pyroscope/values.yaml.hbs:3:9: spokes cannot reach the endpoint for profiles here

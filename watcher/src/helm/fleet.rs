@@ -16,6 +16,7 @@ use renderer::manifests::{self, Object};
 use renderer::path::{AddonName, ClusterName, RepoPath};
 use renderer::problem::{Fault, Problem};
 use renderer::render::{Progress, Rendered};
+use renderer::yaml;
 
 use super::bound::Bound;
 use super::error::{HelmError, Refusal};
@@ -54,6 +55,8 @@ pub struct Parts {
     pub application: String,
     namespace: String,
     texts: Vec<Part>,
+    /// The values that `addon.yaml` describes its objects for.
+    values: Option<yaml::Value>,
     /// What is not read, and why.
     pub unread: Vec<String>,
     definitions: Arc<Definitions>,
@@ -405,6 +408,7 @@ impl Survey<'_> {
             application: deployed.application.clone(),
             namespace: deployed.namespace.clone(),
             texts,
+            values: deployed.described_values(self.rendered),
             unread,
             definitions: Arc::clone(&self.definitions[&deployed.cluster]),
         })
@@ -506,7 +510,8 @@ impl Parts {
         let own = own.flat_map(|part| manifests::read(&part.text.first).unwrap_or_default()).collect();
         let own = placed(own, &self.namespace, &self.definitions);
         let own = own.into_iter().map(|object| object.name).collect();
-        deployed::Made { cluster: &self.cluster, addon: self.addon.as_ref(), objects, own }
+        let (cluster, addon) = (&self.cluster, self.addon.as_ref());
+        deployed::Made { cluster, addon, objects, own, values: self.values.clone() }
     }
 
     fn read(&self, rendered: &Rendered, part: &Part) -> Result<Vec<Object>, Vec<Problem>> {

@@ -516,6 +516,8 @@ fn final_objects_are_judged_and_what_is_found_can_be_accepted() {
         assert!(all.iter().any(|line| line.starts_with(expected)), "{expected}: {told}");
     }
     assert!(!told.err.contains("`here`") && !told.err.contains("example.com/side"), "{told}");
+    let missing = all.iter().filter(|line| line.contains("the Secret `away`")).collect::<Vec<_>>();
+    assert!(missing.len() == 1 && missing[0].ends_with("(on `hub` and `spoke`)"), "{missing:?}");
     // Of one add-on it is not known what others bring.
     let told = scene.run(&["manifests", "--addon", "web"]);
     assert!(told.err.contains("`replica`") && !told.err.contains("`away`"), "{told}");
@@ -585,4 +587,123 @@ fn the_real_helm_renders_a_real_chart() {
     let object = &json["applications"][0]["objects"][0];
     let spec = json!({"replicas": 2, "kube": "v1.36.3", "has": true, "own": true});
     assert_eq!((&object["metadata"]["name"], &object["spec"]), (&json!("front"), &spec), "{told}");
+}
+
+/// A program that makes what an add-on can say of a chart: two Services, one of them at an address, with the pods behind it
+/// and a policy of them, a Secret and a class.
+const SAID: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+cat <<'END'
+{apiVersion: v1, kind: Service, metadata: {name: front-web}, spec: {selector: {app: web}, ports: [{port: 80}, {port: 8080}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front-web-edge}
+spec: {type: LoadBalancer, loadBalancerIP: 10.9.9.9, selector: {app: web}, ports: [{port: 443}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: front-web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web, tier: front}}, spec: {containers: [{name: main, image: "example.com/web:1.0"}]}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: all}, spec: {podSelector: {matchLabels: {app: web}}, ingress: [{}]}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: front-key}}
+---
+{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: fast}, provisioner: example.com/disks}
+END
+"#;
+
+#[test]
+fn what_an_addon_says_of_its_chart_is_held_against_what_the_chart_makes() {
+    let scene = Scene::new();
+    scene.helm(SAID);
+    scene.repo.write(
+        "templates/addons/web/values.yaml.hbs",
+        "edge: {loadBalancerIP: 10.9.9.9}\ncache: {enabled: false}\n",
+    );
+    scene.repo.edit("environments/hub.yaml", "networks:", "loadBalancer: {pool: 10.9.9.0/24}\nnetworks:");
+    let said = "provides:\n  services:\n    - {name: <fullName>, ports: [80, 8080]}\n    \
+        - {name: <fullName>-edge, ports: [443]}\n    - {name: <fullName>-cache, when: [{value: cache.enabled, default: true}]}\n    \
+        - {name: operated, atRuntime: true}\n  \
+        exposed: [{service: edge, pods: {tier: front}, opened: {value: open, default: true}}]\n  \
+        secrets: [<release>-key, {name: made-later, atRuntime: true}]\n  storageClasses: [{name: fast}]\n\
+        receives: {hits: {exposed: {service: edge}, endpoints: [{scheme: https, port: 443}]}}\n\
+        answers: {hits: {language: promql, service: <fullName>, port: 80}}\nclusters: {roles: [control]}\n";
+    let addon =
+        |said: &str| scene.repo.write("templates/addons/web/addon.yaml", format!("{}{said}", FLEET[4].1));
+    let found = || {
+        let told = scene.run(&["manifests", "--addon", "web", "--cluster", "hub"]);
+        let lines = told.err.lines().filter(|line| line.starts_with("templates/")).map(str::to_owned);
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    addon(said);
+    let told = scene.run(&["manifests", "--addon", "web", "--cluster", "hub"]);
+    assert_eq!((told.code, &*told.err), (0, ""), "{told}");
+    // One wrong statement at a time, and what is found of it.
+    for (right, wrong, message) in [
+        (
+            "<fullName>-cache, when: [{value: cache.enabled, default: true}]",
+            "<fullName>-cache",
+            "9:14: the chart makes no Service `front-web-cache`",
+        ),
+        (
+            "[{value: cache.enabled, default: true}]",
+            "[{value: cache.enabled, is: false}]",
+            "9:14: the chart makes no Service `front-web-cache`",
+        ),
+        ("operated, atRuntime: true", "operated", "10:14: the chart makes no Service `operated`"),
+        (
+            "{name: <fullName>-edge, ports: [443]}",
+            "{name: <fullName>-edge, ports: [443], atRuntime: true}",
+            "8:56: the chart itself makes Service `front-web-edge`",
+        ),
+        (
+            "{name: <fullName>-edge, ports: [443]}",
+            "{name: <fullName>-edge, when: [{value: edge, is: other}]}",
+            "8:37: the chart makes Service `front-web-edge`, although its conditions do not hold",
+        ),
+        (
+            "    - {name: <fullName>-edge, ports: [443]}\n",
+            "",
+            "6:3: the chart also makes Service `front-web-edge`, which is not said",
+        ),
+        (
+            "ports: [443]}\n",
+            "ports: [444]}\n",
+            "8:39: the chart makes Service `front-web-edge` without the port `444`",
+        ),
+        (
+            "[80, 8080]",
+            "[80]",
+            "7:26: the chart gives Service `front-web` the port `8080`, too, which is not said",
+        ),
+        (
+            "tier: front",
+            "tier: back",
+            "11:29: Service `front-web-edge` leads to the pods of Deployment `front-web`, which have no label `tier: back`",
+        ),
+        (
+            ", opened: {value: open, default: true}",
+            "",
+            "11:13: NetworkPolicy `all` of the chart lets whatever asks reach these pods, which is not said",
+        ),
+        ("<release>-key", "<release>-kex", "12:13: the chart makes no Secret `front-kex`"),
+        (
+            "made-later, atRuntime: true",
+            "<release>-key, atRuntime: true",
+            "12:61: the chart itself makes Secret `front-key`",
+        ),
+        ("{name: fast}", "{name: slow}", "13:20: the chart makes no StorageClass `slow`"),
+        ("{name: fast}", "{name: slow}", "13:3: the chart also makes StorageClass `fast`, which is not said"),
+        ("port: 443}", "port: 8443}", "14:79: Service `front-web-edge` has no port `8443`"),
+        ("port: 80}", "port: 81}", "15:63: Service `front-web` has no port `81`"),
+    ] {
+        assert!(said.contains(right), "{right}");
+        addon(&said.replacen(right, wrong, 1));
+        let lines = found();
+        assert!(lines.contains(&format!("templates/addons/web/addon.yaml:{message}")), "{wrong}: {lines}");
+    }
 }

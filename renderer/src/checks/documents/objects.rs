@@ -146,7 +146,7 @@ pub(in super::super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec
 pub(in super::super) fn final_objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
     let Some(object) = document.object() else { return Vec::new() };
     let of_schema = schema_violations(object.to_json(), document.schemas);
-    of_schema.into_iter().map(finding).collect()
+    in_order(of_schema).into_iter().map(finding).collect()
 }
 
 fn finding(violation: Violation) -> Finding {
@@ -192,7 +192,12 @@ fn violations(object: Value, own: &ObjectSchemas) -> Vec<Violation> {
     let secret: Vec<_> = secret_content(&id_of(&object), &object).collect();
     let mut violations = schema_violations(object, own);
     violations.extend(secret);
+    in_order(violations)
+}
+
+fn in_order(mut violations: Vec<Violation>) -> Vec<Violation> {
     violations.sort();
+    violations.dedup();
     violations
 }
 
@@ -208,11 +213,7 @@ fn schema_violations(mut object: Value, own: &ObjectSchemas) -> Vec<Violation> {
     // The schema that people keep of a kind goes before one that is built in.
     let own = own.kinds.get(&id).or_else(|| known.map(EmbeddedSchema::compiled));
     let schemas = [Some(OBJECT.compiled()), own];
-    let found = schemas.into_iter().flatten().flat_map(|schema| schema.violations(&object));
-    let mut violations: Vec<_> = found.collect();
-    violations.sort();
-    violations.dedup();
-    violations
+    schemas.into_iter().flatten().flat_map(|schema| schema.violations(&object)).collect()
 }
 
 /// Leaves out what says nothing to the API server and is written by tools all the same: `creationTimestamp:

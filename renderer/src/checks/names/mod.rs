@@ -15,6 +15,9 @@ use crate::catalog::{Addon, ValuePath};
 use crate::key_path::Step;
 use crate::yaml::Value;
 
+pub(crate) use provided::services_said;
+pub(super) use provided::{classes_of, of_object, ports_of};
+
 /// The names that a document uses, and those that it provides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
@@ -112,7 +115,7 @@ pub(crate) fn filled(name: &str, addon: &Addon, subchart: Option<&ValuePath>, va
 }
 
 /// What stands for the full name of a release.
-const FULL_NAME: &str = "<fullName>";
+pub(super) const FULL_NAME: &str = "<fullName>";
 
 /// Makes a release's full name as its chart does.
 fn full_name(addon: &Addon, values: &Value) -> String {

@@ -28,7 +28,7 @@ pub(super) fn provided_by(document: &Document<'_>) -> Vec<Provided> {
 }
 
 /// Returns what an object provides.
-pub(super) fn of_object(object: &Value, own_namespace: &str) -> Vec<Provided> {
+pub(in super::super) fn of_object(object: &Value, own_namespace: &str) -> Vec<Provided> {
     let text = |path: &[&str]| object.text_at(path).map(str::to_owned);
     let Some(name) = text(&["metadata", "name"]) else { return Vec::new() };
     let namespace = || text(&["metadata", "namespace"]).unwrap_or_else(|| own_namespace.to_owned());
@@ -59,7 +59,8 @@ fn pushed(object: &Value) -> Vec<Provided> {
     list_at(object, &["spec", "data"]).iter().filter_map(key).map(Provided::Pushed).collect()
 }
 
-fn ports_of(service: &Value) -> Vec<u16> {
+/// Returns the ports of a Service.
+pub(in super::super) fn ports_of(service: &Value) -> Vec<u16> {
     let port = |entry: &Value| match entry.get("port")? {
         Value::Number(port) => port.as_str().parse().ok(),
         _ => None,
@@ -76,40 +77,55 @@ fn list_at<'v>(object: &'v Value, path: &[&str]) -> &'v [Value] {
 /// Nothing if that follows from the add-on alone and its Services are not described: then it is worked out
 /// where it is needed.
 fn services_of(addon: &Addon, values: &Value) -> Vec<Provided> {
-    let provided = |name, ports, is_beginning| {
-        let namespace = addon.facts.namespace.clone();
-        Provided::Service(ProvidedService { namespace, name, is_beginning, ports })
-    };
-    let Some(services) = &addon.facts.provides.services else {
-        let is_renamed = ["fullnameOverride", "nameOverride"]
-            .iter()
-            .any(|key| values.text_at(&[*key]).is_some_and(|text| !text.is_empty()));
-        let renamed = is_renamed.then(|| provided(full_name(addon, values), Vec::new(), true));
-        return renamed.into_iter().collect();
-    };
+    if addon.facts.provides.services.is_some() {
+        return services_said(addon, values);
+    }
+    let is_renamed = ["fullnameOverride", "nameOverride"]
+        .iter()
+        .any(|key| values.text_at(&[*key]).is_some_and(|text| !text.is_empty()));
+    let renamed = is_renamed.then(|| {
+        Provided::Service(ProvidedService {
+            namespace: addon.facts.namespace.clone(),
+            name: full_name(addon, values),
+            is_beginning: true,
+            ports: Vec::new(),
+        })
+    });
+    renamed.into_iter().collect()
+}
+
+/// Returns the Services that an add-on says to bring with these values.
+pub(crate) fn services_said(addon: &Addon, values: &Value) -> Vec<Provided> {
     let service = |service: &Service| {
-        let name = filled(&service.name, addon, service.subchart.as_ref(), values);
-        provided(name, service.ports.iter().map(|port| port.of(values)).collect(), false)
+        Provided::Service(ProvidedService {
+            namespace: addon.facts.namespace.clone(),
+            name: filled(&service.name, addon, service.subchart.as_ref(), values),
+            is_beginning: false,
+            ports: service.ports.iter().map(|port| port.of(values)).collect(),
+        })
     };
-    services.iter().map(service).collect()
+    let is_made = |service: &&Service| service.when.iter().all(|condition| condition.holds(values));
+    addon.facts.provides.services.iter().flatten().filter(is_made).map(service).collect()
 }
 
 /// Returns the classes that a chart makes.
 fn storage_classes_of(addon: &Addon, values: &Value) -> Vec<Provided> {
-    let names = |classes: &StorageClasses| -> Vec<String> {
-        match classes {
-            StorageClasses::One { name, when } => {
-                let is_made = when.iter().all(|condition| condition.holds(values));
-                is_made.then(|| name.of(values).to_owned()).into_iter().collect()
-            }
-            StorageClasses::Each { keys_of } => {
-                let map = keys_of.of(values).and_then(Value::as_map);
-                map.into_iter().flat_map(Map::iter).map(|(name, _)| name.to_owned()).collect()
-            }
-        }
-    };
-    let classes = addon.facts.provides.storage_classes.iter().flat_map(names);
+    let classes = addon.facts.provides.storage_classes.iter().flat_map(|classes| classes_of(classes, values));
     classes.map(Provided::StorageClass).collect()
+}
+
+/// Returns the names of the classes that a statement is about.
+pub(in super::super) fn classes_of(classes: &StorageClasses, values: &Value) -> Vec<String> {
+    match classes {
+        StorageClasses::One { name, when } => {
+            let is_made = when.iter().all(|condition| condition.holds(values));
+            is_made.then(|| name.of(values).to_owned()).into_iter().collect()
+        }
+        StorageClasses::Each { keys_of } => {
+            let map = keys_of.of(values).and_then(Value::as_map);
+            map.into_iter().flat_map(Map::iter).map(|(name, _)| name.to_owned()).collect()
+        }
+    }
 }
 
 /// Returns what an object of Argo CD's deploys.

@@ -67,7 +67,7 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
         let is_unknown = |port: &u16| !it.ports.is_empty() && !it.ports.contains(port);
         return port.filter(is_unknown).map(|port| wrong_port(service, port, &it.ports));
     }
-    if cluster.addons.iter().any(|addon| may_bring(addon, service)) {
+    if !cluster.is_final && cluster.addons.iter().any(|addon| may_bring(addon, service)) {
         return None;
     }
     if service.is_of_mesh && is_elsewhere_in_mesh(cluster, service) {
