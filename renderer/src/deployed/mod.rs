@@ -20,7 +20,7 @@ use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::render::{Rendered, RenderedCluster, RenderedFile};
 use crate::root::Root;
 use crate::secrets::Mask;
-use crate::yaml::{self, Map, Value};
+use crate::yaml::{self, Value};
 
 pub use functions::{AskedVersions, ChartText, Unsteady};
 pub use judged::{Made, judged, judged_together};
@@ -92,10 +92,10 @@ pub struct Parameter {
 }
 
 impl Deployed {
-    /// Returns the values that its chart is rendered with, null if its add-on has no chart; nothing if it deploys something
-    /// else than what `addon.yaml` describes, another version of the chart for one, or if not all of it is read.
+    /// Returns the values of the chart that `addon.yaml` describes, none without a chart; nothing if something else is
+    /// deployed than what it describes, another version of the chart for one, or if not all of it is read.
     #[must_use]
-    pub fn described_values(&self, rendered: &Rendered) -> Option<Value> {
+    pub fn described_values(&self, rendered: &Rendered) -> Option<&[Arc<[u8]>]> {
         let addon = rendered.catalog.addons.get(self.addon.as_ref()?)?;
         let mut calls = self.calls();
         let (call, chart) = (calls.next(), addon.facts.chart.as_ref());
@@ -103,10 +103,10 @@ impl Deployed {
             return None;
         }
         match (call, chart) {
-            (None, None) => Some(Value::Null),
+            (None, None) => Some(&[]),
             (Some(call), Some(chart)) => {
                 let is_it = call.chart == *chart && call.release == addon.release();
-                (is_it && call.parameters.is_empty()).then(|| call.merged_values())?
+                (is_it && call.parameters.is_empty()).then_some(&*call.values)
             }
             _ => None,
         }
@@ -121,16 +121,15 @@ impl Deployed {
     }
 }
 
-impl Call {
-    /// Returns all values, the later over the earlier ones; nothing if one can't be read.
-    fn merged_values(&self) -> Option<Value> {
-        let mut merged = Value::Map(Map::default());
-        for values in &self.values {
-            let (nodes, _) = yaml::parse_foreign(std::str::from_utf8(values).ok()?).ok()?;
-            merged = nodes.iter().map(yaml::interpret_foreign).fold(merged, Value::merged);
-        }
-        Some(merged)
+/// Returns what the values of a call come to, the later over the earlier ones: null without any, nothing if one can't be read.
+#[must_use]
+pub fn merged_values(texts: &[Arc<[u8]>]) -> Option<Value> {
+    let mut merged = Value::Null;
+    for text in texts {
+        let (nodes, _) = yaml::parse_foreign(std::str::from_utf8(text).ok()?).ok()?;
+        merged = nodes.iter().map(yaml::interpret_foreign).fold(merged, Value::merged);
     }
+    Some(merged)
 }
 
 /// Returns the Applications that the files of a cluster ask for, in the order of their files.

@@ -16,7 +16,6 @@ use renderer::manifests::{self, Object};
 use renderer::path::{AddonName, ClusterName, RepoPath};
 use renderer::problem::{Fault, Problem};
 use renderer::render::{Progress, Rendered};
-use renderer::yaml;
 
 use super::bound::Bound;
 use super::error::{HelmError, Refusal};
@@ -55,8 +54,8 @@ pub struct Parts {
     pub application: String,
     namespace: String,
     texts: Vec<Part>,
-    /// The values that `addon.yaml` describes its objects for.
-    values: Option<yaml::Value>,
+    /// The values of the chart that `addon.yaml` describes; nothing if it is not what that describes.
+    values: Option<Vec<Arc<[u8]>>>,
     /// What is not read, and why.
     pub unread: Vec<String>,
     definitions: Arc<Definitions>,
@@ -408,7 +407,7 @@ impl Survey<'_> {
             application: deployed.application.clone(),
             namespace: deployed.namespace.clone(),
             texts,
-            values: deployed.described_values(self.rendered),
+            values: deployed.described_values(self.rendered).map(<[_]>::to_vec),
             unread,
             definitions: Arc::clone(&self.definitions[&deployed.cluster]),
         })
@@ -510,8 +509,8 @@ impl Parts {
         let own = own.flat_map(|part| manifests::read(&part.text.first).unwrap_or_default()).collect();
         let own = placed(own, &self.namespace, &self.definitions);
         let own = own.into_iter().map(|object| object.name).collect();
-        let (cluster, addon) = (&self.cluster, self.addon.as_ref());
-        deployed::Made { cluster, addon, objects, own, values: self.values.clone() }
+        let values = self.values.as_deref().and_then(deployed::merged_values);
+        deployed::Made { cluster: &self.cluster, addon: self.addon.as_ref(), objects, own, values }
     }
 
     fn read(&self, rendered: &Rendered, part: &Part) -> Result<Vec<Object>, Vec<Problem>> {
@@ -546,7 +545,7 @@ impl Parts {
     /// Takes the definitions of kinds out of it, which are large and the same on most clusters. Those of a rendering that
     /// gives something else each time stay.
     pub(super) fn take_definitions(&mut self) -> Self {
-        let mut taken = Self { texts: Vec::new(), ..self.clone() };
+        let mut taken = Self { texts: Vec::new(), values: None, ..self.clone() };
         for part in &mut self.texts {
             if part.text.second.is_none() && part.text.first.contains(DEFINITION) {
                 let (definitions, rest) = parts_of(&part.text.first).partition(|it| is_definition(it));
