@@ -133,7 +133,9 @@ fn untrue(rendered: &Rendered, made: &Made<'_>) -> Vec<Problem> {
     let (Some(addon), Some(cluster), Some(values)) = (addon, cluster, &made.values) else {
         return Vec::new();
     };
-    let is_of_chart = |object: &&Object| addon.facts.chart.is_none() || !made.own.contains(&object.name);
+    let is_of_chart = |object: &&Object| {
+        object.is_applied() && (addon.facts.chart.is_none() || !made.own.contains(&object.name))
+    };
     let objects = AddonObjects {
         cluster,
         addon,
@@ -169,7 +171,7 @@ fn each<'a>(rendered: &'a Rendered, made: &'a Made<'_>) -> impl Iterator<Item = 
     let addon = made.addon.and_then(|name| rendered.catalog.addons.get(name)).map(Arc::as_ref);
     cluster.into_iter().flat_map(move |cluster| {
         let judged = move |object| Judged { cluster, addon, object, is_own: made.own.contains(&object.name) };
-        made.objects.iter().map(judged)
+        made.objects.iter().filter(|object| object.is_applied()).map(judged)
     })
 }
 

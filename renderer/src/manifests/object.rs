@@ -130,6 +130,31 @@ pub(crate) fn items(document: &Value) -> Option<&[Value]> {
     document.get("items").and_then(Value::as_list).filter(|_| is_list)
 }
 
+impl Object {
+    /// Returns whether Argo CD makes it at some time: it leaves out what is for `helm test` or `helm rollback`, and what says
+    /// `Skip` (its user guide, "Helm"; package `hook` of its `gitops-engine`).
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        const OF_HELM: [&str; 7] = [
+            "crd-install",
+            "pre-install",
+            "post-install",
+            "pre-upgrade",
+            "post-upgrade",
+            "pre-delete",
+            "post-delete",
+        ];
+        let hook = |name| {
+            let text = self.value.text_at(&["metadata", "annotations", name])?;
+            Some(text.split(',').map(str::trim))
+        };
+        match hook("argocd.argoproj.io/hook") {
+            Some(mut own) => own.any(|it| it != "Skip"),
+            None => hook("helm.sh/hook").is_none_or(|mut own| own.any(|it| OF_HELM.contains(&it))),
+        }
+    }
+}
+
 impl ObjectName {
     /// Returns whether it is the definition of a kind, by its own kind.
     #[must_use]
@@ -203,6 +228,24 @@ mod tests {
     fn a_stream_of_nothing_has_no_objects() {
         for text in ["", "---\n", "\n---\n# Source: a/templates/b.yaml\n---\n~\n---\nnull\n...\n", "# a\n"] {
             assert_eq!(names(text), [""; 0], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_for_helm_alone_is_not_applied() {
+        for (annotations, is_applied) in [
+            ("{}", true),
+            ("{helm.sh/hook: test}", false),
+            ("{helm.sh/hook: test-success}", false),
+            ("{helm.sh/hook: 'pre-rollback, post-rollback'}", false),
+            ("{helm.sh/hook: 'pre-rollback, pre-upgrade'}", true),
+            ("{helm.sh/hook: crd-install}", true),
+            ("{helm.sh/hook: test, argocd.argoproj.io/hook: Sync}", true),
+            ("{argocd.argoproj.io/hook: Skip}", false),
+        ] {
+            let text =
+                format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a, annotations: {annotations}}}\n");
+            assert_eq!(read(&text).unwrap()[0].is_applied(), is_applied, "{annotations}");
         }
     }
 

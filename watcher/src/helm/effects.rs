@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rayon::prelude::*;
 use renderer::deployed::{self, Call, Deployed, Source};
 use renderer::effects::{self, Effects, Unit, compare};
+use renderer::manifests::Object;
 use renderer::path::{AddonName, ClusterName};
 use renderer::plan::Facts;
 use renderer::problem::Problem;
@@ -290,8 +291,13 @@ impl Pair<'_> {
         [old, new]: [Option<&Parts>; 2],
     ) -> Result<(Option<Unit>, Vec<Problem>), Vec<Problem>> {
         let [base, head] = surveys.each_ref().map(|survey| survey.rendered);
-        let before = old.map(|old| old.objects(head).or_else(|_| old.objects(base))).transpose()?;
-        let after = new.map(|new| new.objects(head)).transpose()?;
+        let applied = |mut objects: Vec<Object>| {
+            objects.retain(Object::is_applied);
+            objects
+        };
+        let before = old.map(|old| old.objects(head).or_else(|_| old.objects(base)));
+        let before = before.transpose()?.map(applied);
+        let after = new.map(|new| new.objects(head)).transpose()?.map(applied);
         let judged = new.zip(after.as_ref()).map(|(new, after)| {
             let made = new.made(after);
             let clusters = self.places.iter().map(|(cluster, _)| cluster);

@@ -73,8 +73,8 @@ fn fault(cluster: &ClusterContent<'_>, service: &ServiceName) -> Option<(String,
     if service.is_of_mesh && is_elsewhere_in_mesh(cluster, service) {
         return None;
     }
-    let beside: Vec<_> = beside.iter().map(|it| it.name.as_str()).collect();
-    Some(unknown(cluster, service, &beside))
+    let beside: BTreeSet<_> = beside.iter().map(|it| it.name.as_str()).collect();
+    Some(unknown(cluster, service, &beside.into_iter().collect::<Vec<_>>()))
 }
 
 /// Returns whether another cluster of the same hub has the Service, or may have it: what it does is not known.

@@ -46,7 +46,8 @@ pub(super) fn exposed(it: &AddonObjects<'_>) -> Vec<UntrueStatement> {
 /// Where exposures are described, or the fleet says where its people come from, each one is to be described.
 pub(super) fn unsaid(it: &AddonObjects<'_>) -> Vec<UntrueStatement> {
     let said = &it.addon.facts.provides.exposed;
-    if said.is_empty() && !it.names_operators {
+    // An exposure is described by the values of a chart; what stands in the repository is judged there.
+    if it.addon.facts.chart.is_none() || said.is_empty() && !it.names_operators {
         return Vec::new();
     }
     let asked = exposed_by(it.values);
@@ -60,7 +61,9 @@ pub(super) fn unsaid(it: &AddonObjects<'_>) -> Vec<UntrueStatement> {
         })
     };
     let services = it.made_services();
-    let unsaid = services.iter().filter(|service| service.is_load_balancer && !is_said(service));
+    let unsaid = services.iter().filter(|service| {
+        service.is_load_balancer && !is_said(service) && !it.is_given("Service", service.name)
+    });
     let fault = |service: &MadeService<'_>| {
         let message = format!(
             "the chart makes Service `{}` of type `LoadBalancer`, whose exposure is not said",
