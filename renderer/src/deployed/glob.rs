@@ -1,27 +1,46 @@
 //! Patterns of file names as Argo CD's directories have them: `*`, `?` and `{a,b}`, and no difference between a slash and
 //! any other character.
 
-/// How many alternatives a pattern may come to.
-const MAX_ALTERNATIVES: usize = 10_000;
+use std::collections::HashSet;
 
-/// Returns whether a pattern is of all of a name.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
-    let mut waiting = vec![pattern.to_owned()];
-    let mut looked_at = 0;
-    while let Some(pattern) = waiting.pop() {
-        looked_at += 1;
-        if looked_at > MAX_ALTERNATIVES {
-            return false;
-        }
-        match first_braces(&pattern) {
-            Some((before, inside, after)) => {
-                waiting.extend(alternatives(inside).map(|one| format!("{before}{one}{after}")));
+/// How many bytes the alternatives of a pattern may come to.
+const MAX_BYTES: usize = 16 << 20;
+
+/// A pattern, by its alternatives.
+pub(super) struct Pattern {
+    names: HashSet<String>,
+    others: Vec<String>,
+}
+
+impl Pattern {
+    /// Reads a pattern; nothing if its alternatives come to more than [`MAX_BYTES`].
+    pub(super) fn parse(pattern: &str) -> Option<Self> {
+        let (mut names, mut others) = (HashSet::new(), Vec::new());
+        let mut waiting = vec![pattern.to_owned()];
+        let mut bytes = 0;
+        while let Some(pattern) = waiting.pop() {
+            bytes += pattern.len() + size_of::<String>();
+            if bytes > MAX_BYTES {
+                return None;
             }
-            None if is_like(pattern.as_bytes(), name.as_bytes()) => return true,
-            None => {}
+            match first_braces(&pattern) {
+                Some((before, inside, after)) => {
+                    for one in alternatives(inside) {
+                        waiting.push(format!("{before}{one}{after}"));
+                    }
+                }
+                None if pattern.contains(['*', '?']) => others.push(pattern),
+                None => drop(names.insert(pattern)),
+            }
         }
+        Some(Self { names, others })
     }
-    false
+
+    /// Returns whether it is of all of a name.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        let is_like = |pattern: &String| is_like(pattern.as_bytes(), name.as_bytes());
+        self.names.contains(name) || self.others.iter().any(is_like)
+    }
 }
 
 /// Splits a pattern around its first pair of braces.
@@ -97,13 +116,15 @@ mod tests {
             ("", "", true),
             ("", "a", false),
         ] {
-            assert_eq!(matches(pattern, name), is_match, "{pattern} {name}");
+            assert_eq!(Pattern::parse(pattern).unwrap().matches(name), is_match, "{pattern} {name}");
         }
     }
 
     #[test]
-    fn a_pattern_that_grows_without_end_matches_nothing() {
-        assert!(!matches(&"{a,b}".repeat(40), "x"));
-        assert!(!matches(&"*a".repeat(2_000), &"a".repeat(1_999)));
+    fn a_pattern_that_grows_without_end_is_not_read() {
+        assert!(Pattern::parse(&"{a,b}".repeat(40)).is_none());
+        let long = format!("{{{}}}{}", "a,".repeat(10_000), "b".repeat(100_000));
+        assert!(Pattern::parse(&long).is_none());
+        assert!(!Pattern::parse(&"*a".repeat(2_000)).unwrap().matches(&"a".repeat(1_999)));
     }
 }

@@ -263,8 +263,17 @@ impl Reading<'_> {
     fn folder(&self, source: &Written<'_>, path: &str) -> (Option<Source>, Option<AddonName>) {
         let path = path.trim_matches('/');
         let is_deep = source.is_set(&["directory", "recurse"]);
-        let pattern = |key| source.text(&["directory", key]);
-        let (include, exclude) = (pattern("include"), pattern("exclude"));
+        let pattern = |key| {
+            let text = source.text(&["directory", key]);
+            text.map(|text| glob::Pattern::parse(&text).ok_or(key)).transpose()
+        };
+        let (include, exclude) = match (pattern("include"), pattern("exclude")) {
+            (Ok(include), Ok(exclude)) => (include, exclude),
+            (Err(key), _) | (_, Err(key)) => {
+                let reason = format!("it reads `{path}` by a `directory.{key}` of too many alternatives");
+                return (Some(Source::Unread(reason)), None);
+            }
+        };
         let (mut addon, mut found) = (None, BTreeMap::new());
         for file in self.files_below(path) {
             let Some(inner) = file.path.below(path) else { continue };
@@ -273,8 +282,8 @@ impl Reading<'_> {
             }
             let is_wanted = (is_deep || !inner.contains('/'))
                 && inner.rsplit_once('.').is_some_and(|(_, end)| ["yaml", "yml", "json"].contains(&end))
-                && include.as_ref().is_none_or(|pattern| glob::matches(pattern, inner))
-                && !exclude.as_ref().is_some_and(|pattern| glob::matches(pattern, inner));
+                && include.as_ref().is_none_or(|pattern| pattern.matches(inner))
+                && !exclude.as_ref().is_some_and(|pattern| pattern.matches(inner));
             if is_wanted {
                 addon = addon.or_else(|| file.addon.clone());
                 found.insert(file.path.clone(), Arc::clone(&file.bytes));
