@@ -1,9 +1,13 @@
 //! `fleetwright diff`: what an edit of templates or facts changes in the rendered files.
 
+use std::io::{self, IsTerminal as _};
+use std::iter;
+
 use renderer::effects::{self, Effects};
 use renderer::plan::html::{self, About, Sources};
 use renderer::plan::text::{Line, LineKind};
 use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
+use renderer::plural::counted;
 use renderer::render::{Rendered, Renderer};
 use serde::Serialize;
 
@@ -12,7 +16,7 @@ use super::{Global, print_json, print_lines, print_page, print_report, print_tex
 use crate::charts::ChartError;
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
-use crate::helm::Bound;
+use crate::helm::{Bound, Extent, Found};
 use crate::output::Exit;
 use crate::run::changes;
 use crate::working_tree::read_working_tree;
@@ -176,6 +180,22 @@ fn body(plan: &Plan, effects: Option<&Effects>) -> String {
     format!("{effects}\n{}", markdown::body_within(plan, room - 1, Some(markdown::RISKS)))
 }
 
+/// Shows on a terminal what is known after one of each kind of change, since the others of a large fleet take minutes.
+fn show_first(found: &Found) {
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    let lines = effects::summary(&found.effects);
+    let problems = [&*found.problems, &*found.judged].concat();
+    let problems = problems.iter().map(|problem| format!("error: {problem}"));
+    let lines = lines.into_iter().map(|line| line.text).chain(problems);
+    let Extent { applications, late, .. } = found.extent;
+    let done = applications - late;
+    let so_far =
+        format!("So far, one of each kind of change, {done} of {}:", counted(applications, "Application"));
+    print_report(&iter::once(so_far).chain(lines).collect::<Vec<_>>().join("\n"));
+}
+
 impl Args {
     fn lines(&self, effects: &Effects) -> Vec<Line> {
         if self.full { effects::full(effects) } else { effects::summary(effects) }
@@ -195,7 +215,9 @@ impl ObjectArgs {
         }
         let making = self.helm.making()?;
         let progress = global.progress("charts");
-        let found = making.effects([base, head], facts, Bound::NONE, &progress);
+        let found = making.effects([base, head], facts, Bound::NONE, &progress, &|first| {
+            progress.beside(|| show_first(&first));
+        });
         drop(progress);
         if !found.absent.is_empty() {
             return Err(ChartError::absent(found.absent.into_values().collect()).into());

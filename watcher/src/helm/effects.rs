@@ -2,6 +2,7 @@
 //! as there is time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -76,6 +77,7 @@ struct Known(Mutex<Units>);
 type Units = HashMap<[u8; 32], Option<Arc<Unit>>>;
 
 /// What became of a pair.
+#[derive(Clone)]
 enum Looked {
     /// With what is not read, and what is wrong with the objects of the new side in each place.
     Compared(Vec<Arc<Unit>>, Vec<String>, Vec<Problem>),
@@ -88,13 +90,14 @@ impl Making {
     ///
     /// An Application is made if what it reads differs, or if the kinds that its cluster has do and its chart asks for them.
     /// What `head` accepts about an add-on is accepted before the change, too: otherwise nobody could see the change that
-    /// accepts it.
+    /// accepts it. `first` is shown what was found once one of each kind was looked at, if others follow.
     pub fn effects(
         &self,
         [base, head]: [&Rendered; 2],
         facts: &Facts,
         bound: Bound,
         progress: &(dyn Progress + Sync),
+        first: &dyn Fn(Found),
     ) -> Found {
         let deployed = [all(base), all(head)];
         let by_place = deployed.each_ref().map(|all| {
@@ -133,33 +136,48 @@ impl Making {
         let wanted: Vec<&Place> = places.into_iter().filter(is_wanted).collect();
         let same: Vec<[u8; 32]> =
             wanted.par_iter().map(|place| same(place, sides(place), &surveys)).collect();
-        let mut first = HashMap::new();
+        let mut known = HashMap::new();
         let mut pairs: Vec<Pair<'_>> = Vec::new();
         for (place, same) in wanted.into_iter().zip(same) {
-            let at = *first.entry(same).or_insert(pairs.len());
+            let at = *known.entry(same).or_insert(pairs.len());
             if at == pairs.len() {
                 let sides = sides(place);
                 pairs.push(Pair { places: Vec::new(), sides, kind: kind(place, sides, facts) });
             }
             pairs[at].places.push(place);
         }
-        let pairs = one_of_each_kind_first(pairs);
-        let looked = self.look(&surveys, &pairs, (texts, bound), progress);
+        let (pairs, kinds) = one_of_each_kind_first(pairs);
+        let of_each_kind = |looked: &[Looked]| first(gathered(&pairs, looked.to_vec(), facts));
+        let looked = self.look(&surveys, pairs.split_at(kinds), (texts, bound), progress, &of_each_kind);
         self.tidy();
-        gathered(&pairs, looked, surveys, facts)
+        let mut absent = Absent::new();
+        for survey in surveys {
+            absent.extend(survey.absent);
+        }
+        // Those of charts that nothing of the change is made of are none of its business.
+        absent.retain(|id, _| {
+            let deployed = pairs.iter().flat_map(|pair| pair.sides).flatten();
+            deployed.flat_map(Deployed::calls).any(|call| call.chart == *id)
+        });
+        Found { absent, ..gathered(&pairs, looked, facts) }
     }
 
-    /// Looks at pairs in their order, as far as there is time.
+    /// Looks at pairs in their order, one of each kind and the others, as far as there is time.
     fn look(
         &self,
         surveys: &[Survey<'_>; 2],
-        pairs: &[Pair<'_>],
+        (of_each_kind, others): (&[Pair<'_>], &[Pair<'_>]),
         (mut texts, bound): (Texts, Bound),
         progress: &(dyn Progress + Sync),
+        first: &dyn Fn(&[Looked]),
     ) -> Vec<Looked> {
         let (mut failed, known) = (BTreeSet::new(), Known::default());
         let mut looked = Vec::new();
-        for pairs in pairs.chunks(AT_ONCE * rayon::current_num_threads()) {
+        let at_once = AT_ONCE * rayon::current_num_threads();
+        for pairs in of_each_kind.chunks(at_once).chain(others.chunks(at_once)) {
+            if looked.len() == of_each_kind.len() {
+                first(&looked);
+            }
             let held: usize = texts.values().flatten().map(|text| text.first.len()).sum();
             if held > MAX_HELD_BYTES {
                 texts.retain(|_, text| text.is_err());
@@ -322,11 +340,11 @@ impl Pair<'_> {
     }
 }
 
-/// Puts one of each kind before the others.
-fn one_of_each_kind_first(mut pairs: Vec<Pair<'_>>) -> Vec<Pair<'_>> {
+/// Puts one of each kind before the others, and returns how many kinds there are.
+fn one_of_each_kind_first(mut pairs: Vec<Pair<'_>>) -> (Vec<Pair<'_>>, usize) {
     let mut seen = BTreeSet::new();
     pairs.sort_by_cached_key(|pair| !seen.insert(pair.kind));
-    pairs
+    (pairs, seen.len())
 }
 
 /// Returns how many nodes the cluster of an Application has, if that is known.
@@ -401,15 +419,16 @@ fn read_by(sides: [Option<&Deployed>; 2], add: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Puts together what was found, cluster by cluster.
-fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, surveys: [Survey<'_>; 2], facts: &Facts) -> Found {
+/// Puts together what was found, cluster by cluster; for pairs after the last one that was looked at, there was no time.
+fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, facts: &Facts) -> Found {
     let (mut clusters, mut problems, mut unread) =
         (BTreeMap::<ClusterName, Vec<(&String, Arc<Unit>)>>::new(), Vec::new(), BTreeSet::new());
     let mut judged = Vec::new();
     let applications = pairs.iter().map(|pair| pair.places.len()).sum();
     let mut extent = Extent { applications, ..Extent::default() };
     let (mut left, mut done_kinds) = (BTreeMap::<&ClusterName, usize>::new(), BTreeSet::new());
-    for (pair, looked) in pairs.iter().zip(looked) {
+    let late = iter::repeat(Looked::Late);
+    for (pair, looked) in pairs.iter().zip(looked.into_iter().chain(late)) {
         let count = pair.places.len();
         let mut is_left = true;
         match looked {
@@ -438,15 +457,6 @@ fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, surveys: [Survey<'_>; 2], f
     extent.has_each_kind = pairs.iter().all(|pair| done_kinds.contains(&pair.kind));
     extent.clusters = left.len();
     extent.done_clusters = left.values().filter(|left| **left == 0).count();
-    let mut absent = Absent::new();
-    for survey in surveys {
-        absent.extend(survey.absent);
-    }
-    // Those of charts that nothing of the change is made of are none of its business.
-    absent.retain(|id, _| {
-        let deployed = pairs.iter().flat_map(|pair| pair.sides).flatten();
-        deployed.flat_map(Deployed::calls).any(|call| call.chart == *id)
-    });
     let units = clusters.into_iter().map(|(cluster, mut of_cluster)| {
         of_cluster.sort_by_key(|(application, _)| *application);
         (cluster, of_cluster.into_iter().map(|(_, unit)| Arc::unwrap_or_clone(unit)).collect())
@@ -456,7 +466,7 @@ fn gathered(pairs: &[Pair<'_>], looked: Vec<Looked>, surveys: [Survey<'_>; 2], f
         effects,
         extent,
         unread: unread.into_iter().collect(),
-        absent,
+        absent: Absent::new(),
         problems: deployed::merged(problems),
         judged: deployed::merged(judged),
     }

@@ -171,7 +171,7 @@ pub(super) fn find(
     };
     let facts = Facts::between(&base.inventory, &head.inventory);
     let bound = Bound::of(question.time);
-    Ok(shown(making.effects([&base, &head], &facts, bound, &()), question.page.as_deref()))
+    Ok(shown(making.effects([&base, &head], &facts, bound, &(), &|_| {}), question.page.as_deref()))
 }
 
 /// Returns what is published at a revision, and what is once some of it is what it renders to.

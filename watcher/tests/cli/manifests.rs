@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use testkit::program::write_script;
+use testkit::program::{command as command_of, write_script};
 
 use crate::repo::{Repo, Told};
 
@@ -378,6 +378,38 @@ fn a_diff_shows_what_becomes_of_objects_and_what_that_does() {
     scene.repo.git(&["rm", "-rq", "--force", "templates/addons/web"]);
     let told = scene.run(&["diff", "--manifests"]);
     assert!(told.code == 0 && told.out.contains("Deployment web/front"), "{told}");
+}
+
+#[test]
+fn a_terminal_shows_one_of_each_kind_of_change_before_the_others_are_made() {
+    let scene = Scene::new();
+    scene.helm(WORKLOAD);
+    let values = |tag: &str| {
+        let text = format!("tag: {tag}\nof: {{{{cluster.name}}}}\n");
+        scene.repo.write("templates/addons/web/values.yaml.hbs", text);
+    };
+    values("v1.9.0");
+    // It has the role of each cluster in it, which makes each of a kind of its own.
+    scene.repo.git(&["rm", "-q", "templates/addons/web/manifests/settings.yaml.hbs"]);
+    assert_eq!(scene.repo.run(&["render"]).code, 0);
+    scene.repo.commit("Name the tag");
+    values("v2.0.0");
+    let arguments = ["diff", "--manifests", "--helm", "outside/helm", "--charts", "outside/charts"];
+    let command = scene.repo.command(&arguments);
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut terminal = command_of("script");
+    terminal.args(["-qec", &words.join(" "), "/dev/null"]).current_dir(command.get_current_dir().unwrap());
+    terminal.env("XDG_CACHE_HOME", scene.outside("cache"));
+    let output = terminal.output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let first = shown.find("So far, one of each kind of change, 1 of 2 Applications:").unwrap_or_else(|| {
+        panic!("{shown}");
+    });
+    let [one, both] = ["2 pods restart on hub", "4 pods restart on hub, spoke"].map(|line| shown.find(line));
+    assert!(one.is_some_and(|one| first < one) && one < both, "{shown}");
+    let told = scene.run(&arguments[..2]);
+    assert!(told.code == 0 && told.err.is_empty() && !told.out.contains("So far"), "{told}");
 }
 
 #[test]

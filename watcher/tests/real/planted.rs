@@ -106,7 +106,7 @@ impl Platform {
 
     fn effects(&self, making: &Making, head: &Rendered) -> Effects {
         let facts = Facts::between(&self.base.inventory, &head.inventory);
-        let found = making.effects([&self.base, head], &facts, Bound::NONE, &());
+        let found = making.effects([&self.base, head], &facts, Bound::NONE, &(), &|_| {});
         assert!(found.absent.is_empty(), "{:?}", found.absent);
         assert_eq!([found.problems, found.judged].concat(), []);
         found.effects
