@@ -4,10 +4,11 @@
 //! is known to be the cluster's own.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
-use memchr::memmem;
+use aho_corasick::AhoCorasick;
 use serde::{Deserialize, Serialize};
 
 use super::model::Cluster;
@@ -33,8 +34,14 @@ const MOST: usize = 1_000;
 const LONGEST: usize = 256;
 
 /// What one cluster has of its own: texts with what they stand for, the longest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnFacts(Vec<(String, String)>);
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OwnFacts {
+    facts: Vec<(String, String)>,
+    /// Finds all texts at once; it is made when it is first needed.
+    #[serde(skip)]
+    finder: OnceLock<Option<AhoCorasick>>,
+}
 
 impl OwnFacts {
     /// Returns what may stand in the rendered files of a cluster; `hub` is the one that serves it.
@@ -73,7 +80,7 @@ impl OwnFacts {
         let mut seen = HashSet::new();
         facts.retain(|(text, _)| !text.is_empty() && seen.insert(text.clone()));
         facts.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        Self(facts)
+        Self { facts, finder: OnceLock::new() }
     }
 
     /// Returns a text with what is the cluster's own in it replaced by what that stands for: `<cluster>-prometheus`.
@@ -97,24 +104,31 @@ impl OwnFacts {
         is_meant: impl Fn(&str) -> bool,
         write: impl Fn(&str, &mut String),
     ) -> Cow<'t, str> {
-        let mut found: Vec<(usize, usize, &str)> = Vec::new();
-        for (own, label) in self.0.iter().filter(|(own, _)| own.len() <= text.len() && is_meant(own)) {
-            for at in memmem::find_iter(text.as_bytes(), own) {
-                let end = at + own.len();
-                let is_free = found.iter().all(|(start, stop, _)| end <= *start || *stop <= at);
-                if is_free && is_whole(text, at, end) {
-                    found.push((at, end, label));
-                }
+        let texts = || self.facts.iter().map(|(own, _)| own);
+        // No cluster has as many texts as there would have to be for this to fail.
+        let finder = self.finder.get_or_init(|| AhoCorasick::new(texts()).ok());
+        let Some(finder) = finder else { return Cow::Borrowed(text) };
+        let matches = finder.find_overlapping_iter(text);
+        let mut matches: Vec<_> = matches
+            .map(|it| (it.pattern().as_usize(), it.start(), it.end()))
+            .filter(|(fact, at, end)| is_meant(&self.facts[*fact].0) && is_whole(text, *at, *end))
+            .collect();
+        // The longest are the first of the facts.
+        matches.sort_unstable();
+        let mut found: BTreeMap<usize, (usize, &str)> = BTreeMap::new();
+        for (fact, at, end) in matches {
+            let before = found.range(..end).next_back();
+            if before.is_none_or(|(_, (stop, _))| *stop <= at) {
+                found.insert(at, (end, &self.facts[fact].1));
             }
         }
-        found.sort_unstable();
-        let parts = found.into_iter().map(|(at, end, label)| (at..end, label));
+        let parts = found.into_iter().map(|(at, (end, label))| (at..end, label));
         rewritten(text, parts, |general, label, _| write(label, general))
     }
 
     /// Returns whether an address is one of the cluster's own: named, out of its pool, or in one of its networks.
     pub(crate) fn has_address(&self, address: IpAddr) -> bool {
-        let own = self.0.iter().filter(|(_, label)| {
+        let own = self.facts.iter().filter(|(_, label)| {
             let parts = ["addresses.", "networks.", "loadBalancer.", "apiServer.", "nodes["];
             parts.iter().any(|part| label.starts_with(part))
         });
@@ -125,6 +139,14 @@ impl OwnFacts {
         })
     }
 }
+
+impl PartialEq for OwnFacts {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts == other.facts
+    }
+}
+
+impl Eq for OwnFacts {}
 
 /// Returns whether a part of a text is a word of its own: `eu-1` in `eu-1-web`, and not in `eu-12`.
 fn is_whole(text: &str, at: usize, end: usize) -> bool {
