@@ -178,7 +178,7 @@ impl Making {
             if looked.len() == of_each_kind.len() {
                 first(&looked);
             }
-            let held: usize = texts.values().flatten().map(|text| text.first.len()).sum();
+            let held: usize = texts.values().flatten().map(|text| text.rest.len()).sum();
             if held > MAX_HELD_BYTES {
                 texts.retain(|_, text| text.is_err());
             }
@@ -276,17 +276,14 @@ impl Pair<'_> {
         let [Some(old), Some(new)] = sides else { return Ok(None) };
         let whole = [old.clone(), new.clone()];
         let definitions = [old.take_definitions(), new.take_definitions()];
-        let texts = definitions.each_ref().map(Parts::texts);
-        if texts[0] == texts[1] {
+        let [before, after] = definitions.each_ref().map(Parts::definitions);
+        if before == after {
             return Ok(None);
         }
         let mut hasher = Parted::default();
         hasher.add(format!("{:?}", new.addon).as_bytes());
-        for side in &texts {
-            hasher.count(side.len());
-            for text in side {
-                hasher.add(text.as_bytes());
-            }
+        for side in [before, after] {
+            hasher.add(&side.concat());
         }
         let key = hasher.digest();
         if let Some(unit) = known.lock().get(&key) {

@@ -19,17 +19,15 @@ use renderer::render::{Progress, Rendered};
 
 use super::bound::Bound;
 use super::error::{HelmError, Refusal};
-use super::kept::{Kept, Key, Text};
+use super::kept::{Kept, Key};
 use super::program::Helm;
+use super::text::Text;
 use crate::cache;
 use crate::charts::{ChartError, Store, Stored};
 use crate::error::CommandError;
 
 /// How many bytes of renderings are held at once.
 const MAX_HELD_BYTES: usize = 1 << 30;
-
-/// The kind of what defines kinds.
-const DEFINITION: &str = "CustomResourceDefinition";
 
 /// Makes final objects.
 #[derive(Debug)]
@@ -157,7 +155,7 @@ impl Making {
         if !problems.is_empty() {
             return Err(CommandError::Problems { problems: deployed::merged(problems) });
         }
-        let held: usize = texts.values().flatten().map(|text| text.first.len()).sum();
+        let held: usize = texts.values().flatten().map(|text| text.rest.len()).sum();
         if held > MAX_HELD_BYTES {
             return Err(CommandError::usage(
                 format!("the final objects have more than {} MiB", MAX_HELD_BYTES >> 20),
@@ -247,7 +245,7 @@ impl Making {
         let jobs: Vec<&Job<'_>> = first.values().collect();
         self.make(&jobs, texts, bound, progress);
         let problems = jobs.iter().filter_map(|job| job.problem(survey.rendered, texts)).collect();
-        let defined = |job: &Job<'_>| Some(definitions_in(&texts[&job.key].as_ref().ok()?.first));
+        let defined = |job: &Job<'_>| Some(texts[&job.key].as_ref().ok()?.defined());
         let of_charts: BTreeMap<&ChartId, Definitions> =
             first.iter().filter_map(|(id, job)| Some((*id, defined(job)?))).collect();
         let mut found: BTreeMap<&ClusterName, Definitions> =
@@ -263,7 +261,7 @@ impl Making {
                     }
                     Source::Documents(files) => {
                         for (_, bytes) in files {
-                            definitions.extend(&definitions_in(&String::from_utf8_lossy(bytes)));
+                            definitions.extend(&text_of(bytes).defined());
                         }
                     }
                     Source::Unread(_) => {}
@@ -337,7 +335,7 @@ impl Making {
         };
         let first = template()?;
         let second = (!job.unsteady.is_empty()).then(template).transpose()?.filter(|second| *second != first);
-        let text = Text { first, second };
+        let text = Text::new(first, second);
         self.kept.put(&job.key, &text);
         Ok(text)
     }
@@ -395,7 +393,7 @@ impl Survey<'_> {
                 }
                 Source::Documents(files) => texts.extend(files.iter().map(|(path, bytes)| Part {
                     file: Some(path.clone()),
-                    text: Arc::new(Text { first: String::from_utf8_lossy(bytes).into_owned(), second: None }),
+                    text: Arc::new(text_of(bytes)),
                     unsteady: Arc::default(),
                 })),
                 Source::Unread(reason) => unread.push(reason.clone()),
@@ -477,13 +475,8 @@ fn texts_of(call: &Call) -> impl Iterator<Item = &str> {
     values.chain(call.parameters.iter().map(|parameter| parameter.value.as_str()))
 }
 
-/// Reads what a text defines; one that can't be read defines nothing, and is reported where its objects are wanted.
-fn definitions_in(text: &str) -> Definitions {
-    if !text.contains(DEFINITION) {
-        return Definitions::default();
-    }
-    let wanted: Vec<&str> = parts_of(text).filter(|document| document.contains(DEFINITION)).collect();
-    Definitions::of(&manifests::read(&wanted.concat()).unwrap_or_default())
+fn text_of(bytes: &[u8]) -> Text {
+    Text::new(String::from_utf8_lossy(bytes).into_owned(), None)
 }
 
 impl Parts {
@@ -506,7 +499,7 @@ impl Parts {
     #[must_use]
     pub fn made<'p>(&'p self, objects: &'p [Object]) -> deployed::Made<'p> {
         let own = self.texts.iter().filter(|part| part.file.is_some());
-        let own = own.flat_map(|part| manifests::read(&part.text.first).unwrap_or_default()).collect();
+        let own = own.flat_map(|part| part.text.read().unwrap_or_default()).collect();
         let own = placed(own, &self.namespace, &self.definitions);
         let own = own.into_iter().map(|object| object.name).collect();
         let values = self.values.as_deref().and_then(deployed::merged_values);
@@ -514,11 +507,10 @@ impl Parts {
     }
 
     fn read(&self, rendered: &Rendered, part: &Part) -> Result<Vec<Object>, Vec<Problem>> {
-        let read =
-            |text: &str| manifests::read(text).map_err(|fault| vec![self.unreadable(rendered, part, fault)]);
-        let mut objects = read(&part.text.first)?;
+        let unreadable = |fault| vec![self.unreadable(rendered, part, fault)];
+        let mut objects = part.text.read().map_err(unreadable)?;
         let Some(second) = &part.text.second else { return Ok(objects) };
-        let differences = deployed::differences(&objects, &read(second)?);
+        let differences = deployed::differences(&objects, &manifests::read(second).map_err(unreadable)?);
         let described = described(rendered, &self.cluster, self.addon.as_ref());
         let left = steadied(&mut objects, differences, described.map(|(addon, _)| addon));
         match described {
@@ -542,34 +534,21 @@ impl Parts {
         problem_of(rendered, &self.cluster, self.addon.as_ref(), message)
     }
 
-    /// Takes the definitions of kinds out of it, which are large and the same on most clusters. Those of a rendering that
-    /// gives something else each time stay.
+    /// Takes the definitions of kinds out of it that are apart.
     pub(super) fn take_definitions(&mut self) -> Self {
         let mut taken = Self { texts: Vec::new(), values: None, ..self.clone() };
-        for part in &mut self.texts {
-            if part.text.second.is_none() && part.text.first.contains(DEFINITION) {
-                let (definitions, rest) = parts_of(&part.text.first).partition(|it| is_definition(it));
-                let with = |first| Part { text: Arc::new(Text { first, second: None }), ..part.clone() };
-                taken.texts.push(with(definitions));
-                *part = with(rest);
-            }
+        for part in self.texts.iter_mut().filter(|part| !part.text.defining.is_empty()) {
+            let with = |text| Part { text: Arc::new(text), ..part.clone() };
+            taken.texts.push(with(part.text.definitions()));
+            *part = with(part.text.without_definitions());
         }
         taken
     }
 
-    /// Returns the texts of its objects.
-    pub(super) fn texts(&self) -> Vec<&str> {
-        self.texts.iter().map(|part| part.text.first.as_str()).collect()
+    /// Returns the digests of the definitions that are apart.
+    pub(super) fn definitions(&self) -> Vec<[u8; 32]> {
+        self.texts.iter().map(|part| part.text.defining.digest).collect()
     }
-}
-
-/// Returns whether a document is the definition of a kind. What stands in another object's text is further in.
-fn is_definition(document: &str) -> bool {
-    document.lines().any(|line| line.strip_prefix("kind: ") == Some(DEFINITION))
-}
-
-fn parts_of(text: &str) -> impl Iterator<Item = &str> {
-    manifests::documents(text).into_iter().map(|(_, document)| document)
 }
 
 impl From<HelmError> for CommandError {

@@ -1,9 +1,11 @@
 //! Renderings on disk: what was rendered once of the same chart, by the same Helm, with the same values, for the same
 //! cluster, is not rendered again.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use flate2::Compression;
@@ -12,6 +14,7 @@ use flate2::write::GzEncoder;
 use renderer::deployed::Call;
 use renderer::manifests::MAX_TEXT_BYTES;
 
+use super::text::{Defining, Text};
 use crate::cache::write_whole;
 use crate::hex::hex;
 use crate::parted::Parted;
@@ -21,21 +24,14 @@ const MAX_BYTES: u64 = 2 << 30;
 /// What is left when some have to go, so that it happens seldom.
 const LEFT_BYTES: u64 = MAX_BYTES / 4 * 3;
 /// The form of what is kept; another form is another key.
-const FORM: &str = "1";
-
-/// What a call renders to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// What it renders to.
-    pub first: String,
-    /// What it renders to the second time, if that is something else.
-    pub second: Option<String>,
-}
+const FORM: &str = "2";
 
 /// The renderings that are kept.
 #[derive(Debug)]
 pub struct Kept {
     folder: PathBuf,
+    /// The definitions that are in use, by the digest of their text.
+    defining: Mutex<HashMap<String, Weak<Defining>>>,
 }
 
 /// What identifies a rendering.
@@ -70,29 +66,61 @@ impl Key {
 
 impl Kept {
     /// Keeps renderings in a folder, which is made when the first one is.
-    pub const fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self { folder, defining: Mutex::default() }
     }
 
     /// Returns a rendering, if it is kept and whole.
     pub fn get(&self, key: &Key) -> Option<Text> {
-        let path = self.path(key);
-        let bytes = unpacked(&path)?;
-        // Which ones are still used is known by this.
-        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-        let (length, texts) = bytes.split_once('\n')?;
-        let (first, second) = texts.split_at_checked(length.parse().ok()?)?;
+        let text = self.unpacked(&key.0)?;
+        let (head, texts) = text.split_once('\n')?;
+        let (length, digest) = head.split_once(' ')?;
+        let (rest, second) = texts.split_at_checked(length.parse().ok()?)?;
         let second = Some(second).filter(|second| !second.is_empty()).map(str::to_owned);
-        Some(Text { first: first.to_owned(), second })
+        Some(Text { defining: self.defining(digest)?, rest: rest.into(), second })
     }
 
     /// Keeps a rendering. It is rendered again where it cannot be kept.
     pub fn put(&self, key: &Key, text: &Text) {
-        let _ = packed(text).and_then(|bytes| write_whole(&self.path(key), &bytes));
+        let Text { defining, rest, second } = text;
+        let digest = hex(&defining.digest);
+        if !self.path(&digest).exists() && self.pack(&digest, &[&defining.text]).is_err() {
+            return;
+        }
+        let head = format!("{} {digest}\n", rest.len());
+        let _ = self.pack(&key.0, &[&head, rest, second.as_deref().unwrap_or_default()]);
     }
 
-    fn path(&self, key: &Key) -> PathBuf {
-        self.folder.join(format!("{}.gz", key.0))
+    /// Returns the definitions whose text has a digest; those that others use are read once.
+    fn defining(&self, digest: &str) -> Option<Arc<Defining>> {
+        let lock = || self.defining.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(digest).and_then(Weak::upgrade) {
+            return Some(known);
+        }
+        let read = Defining::new(self.unpacked(digest)?);
+        let read = Arc::new(Some(read).filter(|read| hex(&read.digest) == digest)?);
+        lock().insert(digest.to_owned(), Arc::downgrade(&read));
+        Some(read)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.gz"))
+    }
+
+    fn pack(&self, name: &str, texts: &[&str]) -> io::Result<()> {
+        let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+        texts.iter().try_for_each(|text| out.write_all(text.as_bytes()))?;
+        write_whole(&self.path(name), &out.finish()?)
+    }
+
+    fn unpacked(&self, name: &str) -> Option<String> {
+        let path = self.path(name);
+        let mut text = String::new();
+        let most = 2 * MAX_TEXT_BYTES as u64 + 128;
+        GzDecoder::new(File::open(&path).ok()?).take(most).read_to_string(&mut text).ok()?;
+        // Which ones are still used is known by this.
+        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(text)
     }
 
     /// Removes what was not used for longest, if there is too much.
@@ -121,22 +149,6 @@ impl Kept {
             total -= size;
         }
     }
-}
-
-/// The length of the first text, a line break, and both texts.
-fn packed(text: &Text) -> io::Result<Vec<u8>> {
-    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
-    writeln!(out, "{}", text.first.len())?;
-    out.write_all(text.first.as_bytes())?;
-    out.write_all(text.second.as_deref().unwrap_or_default().as_bytes())?;
-    out.finish()
-}
-
-fn unpacked(path: &Path) -> Option<String> {
-    let mut text = String::new();
-    let most = 2 * MAX_TEXT_BYTES as u64 + 32;
-    GzDecoder::new(File::open(path).ok()?).take(most).read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 #[cfg(test)]
@@ -205,14 +217,22 @@ mod tests {
         let kept = Kept::in_folder(folder.path().join("x"));
         let key = Key::of(&call(), "sha256:0", "v4.1.4", &[]);
         assert_eq!(kept.get(&key), None);
-        for second in [None, Some("a: 3\n".to_owned())] {
-            let text = Text { first: "a: 1\n---\nb: 2\n".to_owned(), second };
+        let kind = "---\napiVersion: a/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\n";
+        for second in [Some("a: 3\n".to_owned()), None] {
+            let text = Text::new(format!("{kind}---\nb: 2\n"), second);
             kept.put(&key, &text);
             assert_eq!(kept.get(&key), Some(text));
         }
-        let bytes = fs::read(kept.path(&key)).unwrap();
-        fs::write(kept.path(&key), &bytes[..bytes.len() - 9]).unwrap();
-        assert_eq!(kept.get(&key), None, "half a file is none");
+        let digest = hex(&Text::new(kind.to_owned(), None).defining.digest);
+        for name in [&digest, &key.0] {
+            let bytes = fs::read(kept.path(name)).unwrap();
+            fs::write(kept.path(name), &bytes[..bytes.len() - 9]).unwrap();
+            assert_eq!(kept.get(&key), None, "half a file is none");
+            fs::write(kept.path(name), &bytes).unwrap();
+            assert!(kept.get(&key).is_some());
+        }
+        fs::remove_file(kept.path(&digest)).unwrap();
+        assert_eq!(kept.get(&key), None, "definitions that went are missed");
     }
 
     #[test]

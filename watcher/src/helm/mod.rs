@@ -9,6 +9,7 @@ mod error;
 mod fleet;
 mod kept;
 mod program;
+mod text;
 
 pub use bound::Bound;
 pub use effects::{Extent, Found};
