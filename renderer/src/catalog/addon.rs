@@ -155,6 +155,10 @@ pub const ACCEPTABLE: [&str; 21] = [
     "traces",
 ];
 
+/// The checks that guess from the values of a chart what final objects tell, where these are judged: `final-images` for `images`.
+pub(crate) const GUESSES_ON_VALUES: [&str; 4] =
+    ["images", "secret-names", "service-names", "storage-classes"];
+
 /// The checks of final objects. They judge where those are made, which is after rendering.
 pub const FINAL_CHECKS: [&str; 9] = [
     "final-addresses",

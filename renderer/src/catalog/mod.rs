@@ -21,7 +21,7 @@ use crate::templates::{TEXTS, TemplateSource, Templates, Texts};
 use crate::yaml;
 
 pub use addon::{ACCEPTABLE, Accept, Addon, AddonFile, ChartVersion, FINAL_CHECKS, Outside, addon_schema};
-pub(crate) use addon::{MAX_RELEASE, VALUES_FILE};
+pub(crate) use addon::{GUESSES_ON_VALUES, MAX_RELEASE, VALUES_FILE};
 pub use facts::LiveFacts;
 pub use interface::{
     BySignal, Condition, Exposed, ExposedService, FullName, LoginValue, MadeSecret, Provides, Receives,

@@ -101,7 +101,7 @@ fn render<'a>(
         known.into_iter().flat_map(|known| &known.units).map(|unit| (unit.key, unit)).collect();
     let scope = sources.scope(cluster)?;
     let budget = RenderBudget::new(MAX_CLUSTER_STEPS, may_go_on);
-    let renderer = UnitRenderer::new(&scope, sources.catalog, &budget);
+    let renderer = UnitRenderer::new(&scope, sources, &budget);
     let mut problems = Vec::new();
     let mut made = Vec::with_capacity(units.len());
     for (unit, key) in units.iter().zip(&keys) {

@@ -119,6 +119,9 @@ fn sorted_out(
             answers.entry(name).or_default().insert((addon.name.clone(), answer));
             continue;
         }
+        if sources.is_for_objects(finding.check, template.kind) {
+            continue;
+        }
         let documents = ClusterDocuments::new(&scope, sources.catalog, budget);
         problems.push((name, problem(documents.of(template), document, finding)));
     }

@@ -48,6 +48,7 @@ pub struct Renderer {
     inventory: InventoryCache,
     catalog: Option<(BTreeMap<RepoPath, SourceId>, Arc<Catalog>)>,
     clusters: HashMap<ClusterName, Known>,
+    has_objects: bool,
 }
 
 impl Renderer {
@@ -55,6 +56,13 @@ impl Renderer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates a renderer for what judges the final objects of all add-ons, too: what checks guess of them from the values of
+    /// charts is left out.
+    #[must_use]
+    pub fn with_objects() -> Self {
+        Self { has_objects: true, ..Self::default() }
     }
 
     /// Renders a snapshot, or returns every problem in it, sorted by place.
@@ -78,7 +86,8 @@ impl Renderer {
         if !inventory.fleet.is_valid {
             return Err(once(problems, Vec::new(), &inventory, snapshot));
         }
-        let sources = Sources::new(&inventory, &catalog);
+        let mut sources = Sources::new(&inventory, &catalog);
+        sources.has_objects = self.has_objects;
         let attempts = self.attempts(&sources, progress);
         let rendered =
             |attempt: &Attempt<'_>| Some((attempt.name.clone(), Arc::clone(attempt.result.as_ref().ok()?)));

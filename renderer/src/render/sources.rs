@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, GUESSES_ON_VALUES};
+use crate::checks::DocumentKind;
 use crate::inventory::{Cluster, Inventory};
 use crate::path::ClusterName;
 use crate::problem::Problem;
@@ -19,6 +20,8 @@ pub(super) struct Sources<'a> {
     spokes: HashMap<&'a ClusterName, Vec<&'a Cluster>>,
     shared: Digest,
     templates: Digest,
+    /// Whether the final objects are judged, too.
+    pub has_objects: bool,
 }
 
 impl<'a> Sources<'a> {
@@ -28,7 +31,13 @@ impl<'a> Sources<'a> {
             spokes.entry(&cluster.hub).or_default().push(Arc::as_ref(cluster));
         }
         let shared = digest::of_shared(&inventory.fleet, catalog);
-        Self { inventory, catalog, spokes, shared, templates: digest::of_templates(catalog) }
+        let templates = digest::of_templates(catalog);
+        Self { inventory, catalog, spokes, shared, templates, has_objects: false }
+    }
+
+    /// Returns whether what a check finds in a document of a kind is told better by final objects.
+    pub(super) fn is_for_objects(&self, check: &str, kind: DocumentKind) -> bool {
+        self.has_objects && kind == DocumentKind::Values && GUESSES_ON_VALUES.contains(&check)
     }
 
     /// Returns all clusters, for the one that the files of the whole fleet are rendered with, if there are any.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
-use crate::catalog::Catalog;
 use crate::checks::{
     Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, Spot, exposed_by,
     footprint, judged_parts, known_hosts,
@@ -18,22 +17,24 @@ use crate::yaml::Value;
 use super::digest::Digest;
 use super::forms::misfits;
 use super::rendered::{RenderedFile, Unit};
+use super::sources::Sources;
 
 /// Renders the units of one cluster, with its facts worked out once.
 pub(super) struct UnitRenderer<'a> {
     documents: ClusterDocuments<'a>,
     known_hosts: BTreeSet<Ipv6Addr>,
+    sources: &'a Sources<'a>,
 }
 
 impl<'a> UnitRenderer<'a> {
     pub(super) fn new(
         scope: &'a ClusterScope<'a>,
-        catalog: &'a Catalog,
+        sources: &'a Sources<'a>,
         budget: &'a RenderBudget<'a>,
     ) -> Self {
         let clusters = [scope.cluster, scope.hub].into_iter().chain(scope.spokes.iter().copied());
         let known_hosts = known_hosts(clusters, scope.fleet);
-        Self { documents: ClusterDocuments::new(scope, catalog, budget), known_hosts }
+        Self { documents: ClusterDocuments::new(scope, sources.catalog, budget), known_hosts, sources }
     }
 
     pub(super) fn render(&self, unit: &UnitTemplates<'_>, key: Digest) -> Result<Unit, Vec<Problem>> {
@@ -83,6 +84,7 @@ impl<'a> UnitRenderer<'a> {
                     Some(answer) => {
                         answers.insert(answer);
                     }
+                    None if self.sources.is_for_objects(finding.check, template.kind) => {}
                     None => problems.push(problem(file, spot, finding)),
                 }
             }

@@ -6,7 +6,7 @@ use renderer::manifests::Object;
 use renderer::path::{AddonName, ClusterName};
 use renderer::plural::quoted_up_to;
 use renderer::problem::hint_at_near;
-use renderer::render::Rendered;
+use renderer::render::{Rendered, Renderer};
 use renderer::yaml;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::{Global, print_json, print_report, print_text};
 use crate::error::CommandError;
 use crate::helm::Parts;
 use crate::output::Exit;
+use crate::working_tree::read_working_tree;
 
 /// How many names a hint has.
 const MAX_NAMED: usize = 10;
@@ -36,7 +37,11 @@ pub(super) struct Args {
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let making = args.helm.making()?;
     let top = global.working_tree()?;
-    let rendered = global.render_working_tree(&top, &args.profile)?;
+    let (snapshot, problems) = read_working_tree(&top)?;
+    // What an add-on names may come from any other one: this is judged where all objects are made.
+    let is_whole = args.addon.is_none();
+    let mut renderer = if is_whole { Renderer::with_objects() } else { Renderer::new() };
+    let rendered = global.render(&mut renderer, &args.profile.chosen(snapshot)?, problems)?;
     args.check(&rendered)?;
     let wanted = |cluster: &ClusterName, addon: Option<&AddonName>| {
         args.cluster.as_deref().is_none_or(|name| name == cluster.as_str())
@@ -56,8 +61,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     if problems.is_empty() {
         let made: Vec<_> = found.iter().map(|(parts, objects)| parts.made(objects)).collect();
         problems = deployed::judged(&rendered, &made);
-        // What an add-on names may come from any other one.
-        if args.addon.is_none() && parts.iter().all(|parts| parts.unread.is_empty()) {
+        if is_whole && parts.iter().all(|parts| parts.unread.is_empty()) {
             problems.extend(deployed::judged_together(&rendered, &made, &|| true));
         }
     }

@@ -573,6 +573,40 @@ fn final_objects_are_judged_and_what_is_found_can_be_accepted() {
 }
 
 #[test]
+fn what_is_guessed_of_values_gives_way_to_what_is_known_of_objects() {
+    let scene = Scene::new();
+    scene.helm(WORKLOAD);
+    // Secrets are judged where some document provides one.
+    scene.repo.write(
+        "templates/addons/web/manifests/made.yaml.hbs",
+        "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: made}\nspec: {target: {name: made}}\n",
+    );
+    for (value, guess) in [
+        ("sidecar: {image: \"example.com/web:latest\"}", "has the tag `latest`"),
+        ("auth: {existingSecret: nowhere}", "the Secret `nowhere`"),
+        ("url: http://nowhere.web.svc:80", "is called `nowhere`"),
+    ] {
+        scene.repo.write("templates/addons/web/values.yaml.hbs", format!("tag: v1.9.0\n{value}\n"));
+        let told = scene.repo.run(&["check"]);
+        assert!(told.code == 4 && told.err.contains(guess), "{told}");
+        let told = scene.run(&["manifests"]);
+        assert_eq!((told.code, &*told.err), (0, ""), "{told}");
+        // Of one add-on it is not known what others bring.
+        let told = scene.run(&["manifests", "--addon", "web"]);
+        assert!(told.code == 4 && told.err.contains(guess), "{told}");
+    }
+    // What stands in the repository is no guess.
+    scene.repo.edit(
+        "templates/addons/web/manifests/settings.yaml.hbs",
+        "data: {role",
+        "data: {url: 'http://away.web.svc:80', role",
+    );
+    let told = scene.run(&["manifests"]);
+    assert!(told.code == 4 && told.err.contains("is called `away`"), "{told}");
+    assert!(!told.err.contains("nowhere"), "{told}");
+}
+
+#[test]
 fn a_chart_that_does_not_come_is_named() {
     let scene = Scene::new();
     scene.chart("9.9.9", "templates/web.yaml", "");
