@@ -40,8 +40,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let (snapshot, problems) = read_working_tree(&top)?;
     // What an add-on names may come from any other one: this is judged where all objects are made.
     let is_whole = args.addon.is_none();
-    let mut renderer = if is_whole { Renderer::with_objects() } else { Renderer::new() };
-    let rendered = global.render(&mut renderer, &args.profile.chosen(snapshot)?, problems)?;
+    let mut by = if is_whole { Renderer::with_objects() } else { Renderer::new() };
+    let rendered = global.render(&mut by, &args.profile.chosen(snapshot)?, problems)?;
     args.check(&rendered)?;
     let wanted = |cluster: &ClusterName, addon: Option<&AddonName>| {
         args.cluster.as_deref().is_none_or(|name| name == cluster.as_str())
