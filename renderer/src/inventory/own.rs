@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use super::model::Cluster;
@@ -38,9 +38,9 @@ const LONGEST: usize = 256;
 #[serde(transparent)]
 pub struct OwnFacts {
     facts: Vec<(String, String)>,
-    /// Finds all texts at once; it is made when it is first needed.
+    /// Finds each of the texts; made when they are first looked for.
     #[serde(skip)]
-    finder: OnceLock<Option<AhoCorasick>>,
+    finders: OnceLock<Vec<Finder<'static>>>,
 }
 
 impl OwnFacts {
@@ -80,7 +80,7 @@ impl OwnFacts {
         let mut seen = HashSet::new();
         facts.retain(|(text, _)| !text.is_empty() && seen.insert(text.clone()));
         facts.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        Self { facts, finder: OnceLock::new() }
+        Self { facts, finders: OnceLock::new() }
     }
 
     /// Returns a text with what is the cluster's own in it replaced by what that stands for: `<cluster>-prometheus`.
@@ -105,21 +105,18 @@ impl OwnFacts {
         write: impl Fn(&str, &mut String),
     ) -> Cow<'t, str> {
         let texts = || self.facts.iter().map(|(own, _)| own);
-        // No cluster has as many texts as there would have to be for this to fail.
-        let finder = self.finder.get_or_init(|| AhoCorasick::new(texts()).ok());
-        let Some(finder) = finder else { return Cow::Borrowed(text) };
-        let matches = finder.find_overlapping_iter(text);
-        let mut matches: Vec<_> = matches
-            .map(|it| (it.pattern().as_usize(), it.start(), it.end()))
-            .filter(|(fact, at, end)| is_meant(&self.facts[*fact].0) && is_whole(text, *at, *end))
-            .collect();
-        // The longest are the first of the facts.
-        matches.sort_unstable();
+        let finders = self.finders.get_or_init(|| texts().map(|own| Finder::new(own).into_owned()).collect());
         let mut found: BTreeMap<usize, (usize, &str)> = BTreeMap::new();
-        for (fact, at, end) in matches {
-            let before = found.range(..end).next_back();
-            if before.is_none_or(|(_, (stop, _))| *stop <= at) {
-                found.insert(at, (end, &self.facts[fact].1));
+        for ((own, label), finder) in self.facts.iter().zip(finders) {
+            if own.len() > text.len() || !is_meant(own) {
+                continue;
+            }
+            for at in finder.find_iter(text.as_bytes()) {
+                let end = at + own.len();
+                let before = found.range(..end).next_back();
+                if before.is_none_or(|(_, (stop, _))| *stop <= at) && is_whole(text, at, end) {
+                    found.insert(at, (end, label));
+                }
             }
         }
         let parts = found.into_iter().map(|(at, (end, label))| (at..end, label));
