@@ -178,7 +178,7 @@ impl Making {
             if looked.len() == of_each_kind.len() {
                 first(&looked);
             }
-            let held: usize = texts.values().flatten().map(|text| text.rest.len()).sum();
+            let held: usize = texts.values().flatten().map(|text| text.size_bytes()).sum();
             if held > MAX_HELD_BYTES {
                 texts.retain(|_, text| text.is_err());
             }

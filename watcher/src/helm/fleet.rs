@@ -21,7 +21,7 @@ use super::bound::Bound;
 use super::error::{HelmError, Refusal};
 use super::kept::{Kept, Key};
 use super::program::Helm;
-use super::text::Text;
+use super::text::{Text, defined_in};
 use crate::cache;
 use crate::charts::{ChartError, Store, Stored};
 use crate::error::CommandError;
@@ -155,7 +155,7 @@ impl Making {
         if !problems.is_empty() {
             return Err(CommandError::Problems { problems: deployed::merged(problems) });
         }
-        let held: usize = texts.values().flatten().map(|text| text.rest.len()).sum();
+        let held: usize = texts.values().flatten().map(|text| text.size_bytes()).sum();
         if held > MAX_HELD_BYTES {
             return Err(CommandError::usage(
                 format!("the final objects have more than {} MiB", MAX_HELD_BYTES >> 20),
@@ -261,7 +261,7 @@ impl Making {
                     }
                     Source::Documents(files) => {
                         for (_, bytes) in files {
-                            definitions.extend(&text_of(bytes).defined());
+                            definitions.extend(&defined_in(&String::from_utf8_lossy(bytes)));
                         }
                     }
                     Source::Unread(_) => {}
@@ -335,9 +335,7 @@ impl Making {
         };
         let first = template()?;
         let second = (!job.unsteady.is_empty()).then(template).transpose()?.filter(|second| *second != first);
-        let text = Text::new(first, second);
-        self.kept.put(&job.key, &text);
-        Ok(text)
+        Ok(self.kept.put(&job.key, Text::new(first, second)))
     }
 
     /// Removes what is kept and was not used for longest, if there is too much.
@@ -393,7 +391,7 @@ impl Survey<'_> {
                 }
                 Source::Documents(files) => texts.extend(files.iter().map(|(path, bytes)| Part {
                     file: Some(path.clone()),
-                    text: Arc::new(text_of(bytes)),
+                    text: Arc::new(Text::new(String::from_utf8_lossy(bytes).into_owned(), None)),
                     unsteady: Arc::default(),
                 })),
                 Source::Unread(reason) => unread.push(reason.clone()),
@@ -473,10 +471,6 @@ fn described<'r>(
 fn texts_of(call: &Call) -> impl Iterator<Item = &str> {
     let values = call.values.iter().filter_map(|values| std::str::from_utf8(values).ok());
     values.chain(call.parameters.iter().map(|parameter| parameter.value.as_str()))
-}
-
-fn text_of(bytes: &[u8]) -> Text {
-    Text::new(String::from_utf8_lossy(bytes).into_owned(), None)
 }
 
 impl Parts {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use flate2::Compression;
@@ -80,27 +80,36 @@ impl Kept {
         Some(Text { defining: self.defining(digest)?, rest: rest.into(), second })
     }
 
-    /// Keeps a rendering. It is rendered again where it cannot be kept.
-    pub fn put(&self, key: &Key, text: &Text) {
-        let Text { defining, rest, second } = text;
-        let digest = hex(&defining.digest);
-        if !self.path(&digest).exists() && self.pack(&digest, &[&defining.text]).is_err() {
-            return;
-        }
-        let head = format!("{} {digest}\n", rest.len());
-        let _ = self.pack(&key.0, &[&head, rest, second.as_deref().unwrap_or_default()]);
+    /// Keeps a rendering, and returns it with the definitions that others use already. It is rendered again where it cannot be
+    /// kept.
+    pub fn put(&self, key: &Key, text: Text) -> Text {
+        let digest = hex(&text.defining.digest);
+        let defining = self.defining(&digest).unwrap_or_else(|| {
+            let _ = self.pack(&digest, &[&text.defining.text]);
+            self.share(digest.clone(), Arc::clone(&text.defining))
+        });
+        let text = Text { defining, ..text };
+        let head = format!("{} {digest}\n", text.rest.len());
+        let _ = self.pack(&key.0, &[&head, &text.rest, text.second.as_deref().unwrap_or_default()]);
+        text
     }
 
     /// Returns the definitions whose text has a digest; those that others use are read once.
     fn defining(&self, digest: &str) -> Option<Arc<Defining>> {
-        let lock = || self.defining.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(digest).and_then(Weak::upgrade) {
+        if let Some(known) = self.in_use().get(digest).and_then(Weak::upgrade) {
             return Some(known);
         }
-        let read = Defining::new(self.unpacked(digest)?);
-        let read = Arc::new(Some(read).filter(|read| hex(&read.digest) == digest)?);
-        lock().insert(digest.to_owned(), Arc::downgrade(&read));
-        Some(read)
+        let read = Some(Defining::new(self.unpacked(digest)?)).filter(|read| hex(&read.digest) == digest)?;
+        Some(self.share(digest.to_owned(), Arc::new(read)))
+    }
+
+    fn share(&self, digest: String, defining: Arc<Defining>) -> Arc<Defining> {
+        self.in_use().insert(digest, Arc::downgrade(&defining));
+        defining
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, HashMap<String, Weak<Defining>>> {
+        self.defining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -220,9 +229,14 @@ mod tests {
         let kind = "---\napiVersion: a/v1\nkind: CustomResourceDefinition\nmetadata: {name: a}\n";
         for second in [Some("a: 3\n".to_owned()), None] {
             let text = Text::new(format!("{kind}---\nb: 2\n"), second);
-            kept.put(&key, &text);
+            assert_eq!(kept.put(&key, text.clone()), text);
             assert_eq!(kept.get(&key), Some(text));
         }
+        let text = Text::new(format!("{kind}---\nb: 2\n"), None);
+        let shared =
+            [&key, &Key::of(&call(), "sha256:1", "v4.1.4", &[])].map(|key| kept.put(key, text.clone()));
+        assert!(Arc::ptr_eq(&shared[0].defining, &shared[1].defining), "equal definitions are held once");
+        drop(shared);
         let digest = hex(&Text::new(kind.to_owned(), None).defining.digest);
         for name in [&digest, &key.0] {
             let bytes = fs::read(kept.path(name)).unwrap();
@@ -233,6 +247,10 @@ mod tests {
         }
         fs::remove_file(kept.path(&digest)).unwrap();
         assert_eq!(kept.get(&key), None, "definitions that went are missed");
+        fs::write(kept.path(&digest), "broken").unwrap();
+        kept.put(&key, text.clone());
+        let other = Kept::in_folder(folder.path().join("x"));
+        assert_eq!(other.get(&key), Some(text), "broken ones are written anew");
     }
 
     #[test]

@@ -183,12 +183,13 @@ fn run(mut command: Command, time: Duration) -> Result<Ended, Refusal> {
         unreachable!("both are piped");
     };
     let (sender, outputs) = sync_channel(1);
-    let report = thread::spawn(move || {
+    let (reporter, reports) = sync_channel(1);
+    thread::spawn(move || {
         let mut text = Vec::new();
         let _ = stderr.by_ref().take(MAX_REPORT_BYTES).read_to_end(&mut text);
+        let _ = reporter.send(String::from_utf8_lossy(&text).into_owned());
         // The rest is read, too: a program whose report nobody takes is ended by the system.
         let _ = io::copy(&mut stderr, &mut io::sink());
-        String::from_utf8_lossy(&text).into_owned()
     });
     thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -220,7 +221,7 @@ fn run(mut command: Command, time: Duration) -> Result<Ended, Refusal> {
             None => thread::sleep(Duration::from_millis(1)),
         }
     };
-    let report = report.join().unwrap_or_default();
+    let report = reports.recv().unwrap_or_default();
     if report.contains("out of memory") || report.contains("cannot allocate memory") {
         return Err(Refusal::new(format!("it needs more than {} MiB of memory", MAX_MEMORY_BYTES >> 20)));
     }

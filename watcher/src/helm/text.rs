@@ -76,15 +76,27 @@ impl Text {
         Ok(objects)
     }
 
-    /// Reads what it defines; what can't be read defines nothing, and is reported where its objects are wanted.
+    /// Reads what it defines.
     pub fn defined(&self) -> Definitions {
-        let rest = manifests::documents(&self.rest).into_iter().map(|(_, document)| document);
-        let wanted: String = rest.filter(|document| document.contains(DEFINITION)).collect();
-        let read = |text: &str| Definitions::of(&manifests::read(text).unwrap_or_default());
-        let mut defined = read(&self.defining.text);
-        defined.extend(&read(&wanted));
+        let mut defined = defined_in(&self.defining.text);
+        defined.extend(&defined_in(&self.rest));
         defined
     }
+
+    /// Returns how long it is the first time.
+    pub fn size_bytes(&self) -> usize {
+        self.defining.text.len() + self.rest.len()
+    }
+}
+
+/// Reads what a text defines; what can't be read defines nothing, and is reported where its objects are wanted.
+pub(super) fn defined_in(text: &str) -> Definitions {
+    if !text.contains(DEFINITION) {
+        return Definitions::default();
+    }
+    let documents = manifests::documents(text).into_iter().map(|(_, document)| document);
+    let wanted: String = documents.filter(|document| document.contains(DEFINITION)).collect();
+    Definitions::of(&manifests::read(&wanted).unwrap_or_default())
 }
 
 impl Defining {
