@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::catalog::{
-    Addon, Answers, Ask, Asked, Language, Limit, LiveCheck, LiveFacts, Objects, Span, VALUES_FILE,
+    Addon, Answers, Ask, Asked, Condition, Language, Limit, LiveCheck, LiveFacts, Objects, Span, VALUES_FILE,
 };
 pub use crate::checks::ADDRESS_ANNOTATIONS;
 use crate::checks::filled;
@@ -157,7 +157,7 @@ fn of_addons(endpoints: &mut Endpoints<'_>, cluster: &Cluster) -> Result<Vec<Che
         let asked = addon.live_checks(&facts)?.into_iter().filter(|check| {
             check.when.is_empty() || {
                 let values = values_of(rendered, cluster, addon);
-                check.when.iter().all(|condition| condition.holds(&values))
+                Condition::all_hold(&check.when, &values)
             }
         });
         checks.extend(asked.map(|LiveCheck { name, about, ask, .. }| Check {

@@ -321,17 +321,17 @@ impl ValuePath {
 }
 
 impl MadeSecret {
-    /// Returns its name, in which `<release>` stands for the release.
-    pub(crate) fn name(&self) -> &str {
+    /// Returns its name in a release.
+    pub(crate) fn name_in(&self, release: &str) -> String {
         let (Self::Named(name) | Self::Described { name, .. }) = self;
-        name
+        name.replace("<release>", release)
     }
 
     /// Returns whether it is made for the values of a chart.
     pub(crate) fn is_expected(&self, values: &Value) -> bool {
         match self {
             Self::Named(_) => true,
-            Self::Described { when, .. } => when.iter().all(|condition| condition.holds(values)),
+            Self::Described { when, .. } => Condition::all_hold(when, values),
         }
     }
 
@@ -342,6 +342,11 @@ impl MadeSecret {
 }
 
 impl Condition {
+    /// Returns whether all of some conditions hold for the values of a chart.
+    pub(crate) fn all_hold(conditions: &[Self], values: &Value) -> bool {
+        conditions.iter().all(|condition| condition.holds(values))
+    }
+
     /// Returns whether it holds for the values of a chart.
     pub(crate) fn holds(&self, values: &Value) -> bool {
         let written = self.value.of(values).filter(|value| **value != Value::Null).map(Value::to_json);

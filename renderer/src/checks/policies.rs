@@ -83,7 +83,7 @@ fn namespace_of<'a>(document: &Document<'a>) -> &'a str {
 }
 
 /// Returns the labels of a map.
-fn labels_of(map: &Value) -> BTreeMap<String, String> {
+pub(super) fn labels_of(map: &Value) -> BTreeMap<String, String> {
     let entries = map.as_map().into_iter().flat_map(Map::iter);
     entries.filter_map(|(name, value)| Some((name.to_owned(), value.as_str()?.to_owned()))).collect()
 }

@@ -23,12 +23,13 @@ pub(in super::super) fn ends(document: &Document<'_>) -> Vec<Ends> {
         return of_object(document);
     };
     let mut ends: BTreeMap<&str, Ends> = BTreeMap::new();
-    let holds = |when: &[Condition]| when.iter().all(|condition| condition.holds(values));
-    for (signal, receives) in addon.facts.receives.iter().filter(|(_, it)| holds(&it.when)) {
+    for (signal, receives) in
+        addon.facts.receives.iter().filter(|(_, it)| Condition::all_hold(&it.when, values))
+    {
         let end = ends.entry(signal).or_insert_with(|| Ends::of(signal));
         receive(document, receives, values, end);
     }
-    for (signal, sends) in addon.facts.sends.iter().filter(|(_, it)| holds(&it.when)) {
+    for (signal, sends) in addon.facts.sends.iter().filter(|(_, it)| Condition::all_hold(&it.when, values)) {
         let end = ends.entry(signal).or_insert_with(|| Ends::of(signal));
         send(sends, values, end);
     }

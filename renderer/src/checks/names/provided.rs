@@ -2,7 +2,7 @@
 //! CD makes of it.
 
 use crate::argo::{self, applications};
-use crate::catalog::{Addon, Service, StorageClasses};
+use crate::catalog::{Addon, Condition, Service, StorageClasses};
 use crate::checks::{Document, Provided, ProvidedService};
 use crate::root::APPLICATIONS;
 use crate::tree::{Below, walk};
@@ -104,7 +104,7 @@ pub(crate) fn services_said(addon: &Addon, values: &Value) -> Vec<Provided> {
             ports: service.ports.iter().map(|port| port.of(values)).collect(),
         })
     };
-    let is_made = |service: &&Service| service.when.iter().all(|condition| condition.holds(values));
+    let is_made = |service: &&Service| Condition::all_hold(&service.when, values);
     addon.facts.provides.services.iter().flatten().filter(is_made).map(service).collect()
 }
 
@@ -118,7 +118,7 @@ fn storage_classes_of(addon: &Addon, values: &Value) -> Vec<Provided> {
 pub(in super::super) fn classes_of(classes: &StorageClasses, values: &Value) -> Vec<String> {
     match classes {
         StorageClasses::One { name, when } => {
-            let is_made = when.iter().all(|condition| condition.holds(values));
+            let is_made = Condition::all_hold(when, values);
             is_made.then(|| name.of(values).to_owned()).into_iter().collect()
         }
         StorageClasses::Each { keys_of } => {

@@ -49,10 +49,5 @@ fn is_from_outside(addon: &Addon, name: &str) -> bool {
 
 fn is_made_by(addon: &Addon, namespace: Option<&str>, name: &str) -> bool {
     namespace.is_none_or(|namespace| namespace == addon.facts.namespace)
-        && addon
-            .facts
-            .provides
-            .secrets
-            .iter()
-            .any(|made| made.name().replace("<release>", addon.release()) == name)
+        && addon.facts.provides.secrets.iter().any(|made| made.name_in(addon.release()) == name)
 }

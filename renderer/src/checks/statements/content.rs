@@ -7,10 +7,11 @@ use crate::catalog::Addon;
 use crate::checks::exposed::{ExposedAddress, exposed_by};
 use crate::checks::finding::Finding;
 use crate::checks::names::ports_of;
+use crate::checks::policies::labels_of;
 use crate::inventory::Cluster;
 use crate::manifests::{Object, ObjectName};
 use crate::tree::{Below, walk};
-use crate::yaml::{Map, Value};
+use crate::yaml::Value;
 
 /// An add-on on a cluster with the objects that it came to.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub(super) struct MadeService<'a> {
     pub(super) is_load_balancer: bool,
     /// The addresses that it asks for.
     pub(super) addresses: BTreeSet<IpAddr>,
-    pub(super) selector: BTreeMap<&'a str, &'a str>,
+    pub(super) selector: BTreeMap<String, String>,
 }
 
 impl<'a> AddonObjects<'a> {
@@ -95,12 +96,6 @@ fn services<'a>(objects: impl Iterator<Item = &'a Object>) -> impl Iterator<Item
         ports: ports_of(&object.value),
         is_load_balancer: object.value.text_at(&["spec", "type"]) == Some("LoadBalancer"),
         addresses: exposed_by(&object.value).iter().filter_map(ExposedAddress::address).collect(),
-        selector: labels(object.value.at(&["spec", "selector"])),
+        selector: object.value.at(&["spec", "selector"]).map(labels_of).unwrap_or_default(),
     })
-}
-
-/// Returns the labels in a map.
-pub(super) fn labels(map: Option<&Value>) -> BTreeMap<&str, &str> {
-    let entries = map.and_then(Value::as_map).into_iter().flat_map(Map::iter);
-    entries.filter_map(|(name, value)| Some((name, value.as_str()?))).collect()
 }

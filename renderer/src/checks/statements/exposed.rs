@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use crate::catalog::ExposedService;
 use crate::checks::exposed::{Pods, addresses_of, exposed_by};
 use crate::checks::finding::{Finding, Part};
-use crate::checks::policies::policy_of;
+use crate::checks::policies::{labels_of, policy_of};
 use crate::key_path::{Step, key, keys};
 use crate::plural::quoted;
 
-use super::content::{AddonObjects, MadeService, UntrueStatement, labels};
+use super::content::{AddonObjects, MadeService, UntrueStatement};
 
 /// The kinds whose pods a Service leads to.
 const WORKLOADS: [&str; 4] = ["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"];
@@ -105,9 +105,8 @@ fn wrong_pods(
     said: &ExposedService,
     service: &MadeService<'_>,
 ) -> Option<(String, String)> {
-    let lacks = |labels: &BTreeMap<&str, &str>| {
-        let lacking =
-            said.pods.iter().find(|(name, value)| labels.get(name.as_str()) != Some(&value.as_str()));
+    let lacks = |labels: &BTreeMap<String, String>| {
+        let lacking = said.pods.iter().find(|(name, value)| labels.get(*name) != Some(*value));
         lacking.map(|(name, value)| format!("{name}: {value}"))
     };
     let behind = pods_behind(it, service);
@@ -121,28 +120,22 @@ fn wrong_pods(
     let selector = &service.selector;
     let mut others = said.pods.iter();
     let (name, value) = others
-        .find(|(name, value)| selector.get(name.as_str()).is_some_and(|chosen| chosen != value))
+        .find(|(name, value)| selector.get(*name).is_some_and(|chosen| chosen != *value))
         .filter(|_| behind.is_empty())?;
     let message = format!("Service `{}` leads to no pods with the label `{name}: {value}`", service.name);
     Some((message, format!("it chooses them by {}", written(selector))))
 }
 
 /// Returns the labels of the pods that a Service leads to, each with what makes them.
-fn pods_behind<'a>(
-    it: &AddonObjects<'a>,
-    service: &MadeService<'_>,
-) -> Vec<(String, BTreeMap<&'a str, &'a str>)> {
+fn pods_behind(it: &AddonObjects<'_>, service: &MadeService<'_>) -> Vec<(String, BTreeMap<String, String>)> {
     let workloads = it.all.iter().filter(|object| WORKLOADS.contains(&object.name.kind.as_str()));
     let near = workloads.filter(|object| object.name.namespace.as_deref() == Some(service.namespace));
     let pods = near.map(|object| {
-        let labels = labels(object.value.at(&["spec", "template", "metadata", "labels"]));
+        let labels = object.value.at(&["spec", "template", "metadata", "labels"]);
+        let labels = labels.map(labels_of).unwrap_or_default();
         (format!("{} `{}`", object.name.kind, object.name.name), labels)
     });
-    let is_chosen = |labels: &BTreeMap<&str, &str>| {
-        !service.selector.is_empty()
-            && service.selector.iter().all(|(name, value)| labels.get(name) == Some(value))
-    };
-    pods.filter(|(_, labels)| is_chosen(labels)).collect()
+    pods.filter(|(_, labels)| !service.selector.is_empty() && has_all(labels, &service.selector)).collect()
 }
 
 /// Returns what is wrong with what is said of the chart's policies about the pods behind a Service.
@@ -179,21 +172,18 @@ fn wrongly_opened(
 
 /// Returns the pods that a Service leads to, as policies choose them: by all that is known of their labels.
 fn reached_pods(it: &AddonObjects<'_>, said: &ExposedService, service: &MadeService<'_>) -> Vec<Pods> {
-    let owned = |labels: &BTreeMap<&str, &str>| -> BTreeMap<String, String> {
-        labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    };
-    let mut labels: Vec<_> = pods_behind(it, service).iter().map(|(_, labels)| owned(labels)).collect();
+    let mut labels: Vec<_> = pods_behind(it, service).into_iter().map(|(_, labels)| labels).collect();
     if labels.is_empty() {
-        labels.push(said.pods.clone().into_iter().chain(owned(&service.selector)).collect());
+        labels.push(said.pods.clone().into_iter().chain(service.selector.clone()).collect());
     }
     let pods = |labels| Pods { namespace: service.namespace.to_owned(), labels };
     labels.into_iter().map(pods).collect()
 }
 
-fn has_all(labels: &BTreeMap<&str, &str>, wanted: &BTreeMap<String, String>) -> bool {
-    wanted.iter().all(|(name, value)| labels.get(name.as_str()) == Some(&value.as_str()))
+fn has_all(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
-fn written(labels: &BTreeMap<&str, &str>) -> String {
+fn written(labels: &BTreeMap<String, String>) -> String {
     quoted(labels.iter().map(|(name, value)| format!("{name}: {value}")))
 }

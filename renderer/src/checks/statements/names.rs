@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{MadeSecret, Service};
+use crate::catalog::{Condition, MadeSecret, Service};
 use crate::checks::finding::{Finding, Part};
 use crate::checks::names::{FULL_NAME, Provided, classes_of, filled, of_object};
 use crate::key_path::{Step, key, keys};
@@ -22,7 +22,7 @@ pub(super) fn services(it: &AddonObjects<'_>) -> Vec<UntrueStatement> {
         .iter()
         .map(|service| {
             let name = filled(&service.name, it.addon, service.subchart.as_ref(), it.values);
-            (name, service.when.iter().all(|condition| condition.holds(it.values)))
+            (name, Condition::all_hold(&service.when, it.values))
         })
         .collect();
     let expected: BTreeSet<&str> =
@@ -87,7 +87,7 @@ pub(super) fn secrets(it: &AddonObjects<'_>) -> Vec<UntrueStatement> {
         .collect();
     let mut found = Vec::new();
     for (at, secret) in it.addon.facts.provides.secrets.iter().enumerate() {
-        let name = secret.name().replace("<release>", it.addon.release());
+        let name = secret.name_in(it.addon.release());
         let (is_made, is_expected) = (made.contains(&name), secret.is_expected(it.values));
         let part = |key: &'static str| if matches!(secret, MadeSecret::Named(_)) { "" } else { key };
         let fault = match (is_made, is_expected, secret.is_at_runtime()) {

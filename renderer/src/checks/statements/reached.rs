@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::catalog::{Answers, Exposed, Receives};
+use crate::catalog::{Answers, Condition, Exposed, Receives};
 use crate::checks::exposed::{addresses_of, exposed_by};
 use crate::checks::finding::Finding;
 use crate::checks::names::filled;
@@ -22,7 +22,7 @@ pub(super) fn reached(it: &AddonObjects<'_>) -> Vec<UntrueStatement> {
 }
 
 fn received(it: &AddonObjects<'_>, signal: &str, said: &Receives) -> Vec<UntrueStatement> {
-    if !said.when.iter().all(|condition| condition.holds(it.values)) {
+    if !Condition::all_hold(&said.when, it.values) {
         return Vec::new();
     }
     let at = |rest: &[Step]| [&keys(&["receives", signal]), rest].concat();
