@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use crate::catalog::{Addon, ObjectSchemas};
-use crate::checks::ExposedAddress;
+use crate::checks::{DefinedKind, ExposedAddress};
 use crate::inventory::Cluster;
 use crate::key_path::{Step, key};
 use crate::yaml::Value;
@@ -82,6 +82,8 @@ pub struct Document<'a> {
     pub exposed: &'a [ExposedAddress],
     /// Schemas of objects beside those that are built in.
     pub schemas: &'a ObjectSchemas,
+    /// How a definition that is applied beside it describes its kind, where that is known.
+    pub defined: Option<&'a DefinedKind<'a>>,
     /// The IPv6 addresses that the facts around the document give.
     pub known_hosts: &'a BTreeSet<Ipv6Addr>,
 }

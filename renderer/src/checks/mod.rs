@@ -1,11 +1,12 @@
-//! Everything that is judged before anything is committed. A check is one function in one of eight tables.
+//! Everything that is judged before anything is committed. A check is one function in one of nine tables.
 //!
 //! Fact checks see the inventory, placement checks the inventory beside the catalog, document checks one
 //! rendered document, cluster checks what the documents of one cluster do outside themselves, flow checks
-//! what those of all clusters do. Three more tables are for final objects, which charts make. All but the first two
+//! what those of all clusters do. Four more tables are for final objects, which charts make. All but the first two
 //! do not know where a value was written: the caller turns the path of a finding into a place.
 
 mod clusters;
+mod defined;
 mod document;
 mod documents;
 mod exposed;
@@ -29,6 +30,7 @@ use crate::problem::Problem;
 
 pub(crate) use clusters::lands_on;
 pub use clusters::{ClusterContent, ClusterFlows, DocumentNames, FlowFinding, Flows};
+pub use defined::DefinedKind;
 pub use document::{Document, DocumentKind, Spot, judged_parts};
 pub use documents::hosts::known_hosts;
 pub use documents::keys::{charts_named, not_locked};
@@ -123,6 +125,11 @@ pub const OBJECT_CHECKS: &[Check<DocumentCheck>] = &[
     Check { name: "final-images", run: documents::images::images_are_pinned },
     Check { name: "final-addresses", run: documents::pool::addresses_are_in_the_pool },
 ];
+
+/// Checks of one final object by the definition of its kind, of a chart or of the repository's own: where the latter is
+/// rendered, it is not known what charts define.
+pub const DEFINED_CHECKS: &[Check<DocumentCheck>] =
+    &[Check { name: "final-objects", run: documents::objects::objects_fit_their_definition }];
 
 /// Checks of what `addon.yaml` says of the final objects of one add-on on a cluster.
 pub const STATEMENT_CHECKS: &[Check<StatementCheck>] =

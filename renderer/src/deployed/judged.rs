@@ -1,16 +1,17 @@
 //! What is wrong with final objects: each object of a chart by itself, what `addon.yaml` says of them, and what those of
 //! one cluster name of each other.
 //!
-//! Objects that stand in the repository are judged where they are rendered. Here they count as what is there.
+//! Objects that stand in the repository are judged where they are rendered. Here they count as what is there, and are
+//! judged by what charts define.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::catalog::Addon;
+use crate::catalog::{Addon, ObjectSchemas};
 use crate::checks::{
-    AddonObjects, ClusterContent, ClusterFlows, Document, DocumentKind, DocumentNames, Finding, Flows, Names,
-    OBJECT_CHECKS, OBJECT_NAME_CHECKS, Part, STATEMENT_CHECKS, Spot, UntrueStatement, exposed_by,
-    final_names, services_said,
+    AddonObjects, ClusterContent, ClusterFlows, DEFINED_CHECKS, DefinedKind, Document, DocumentKind,
+    DocumentNames, Finding, Flows, Names, OBJECT_CHECKS, OBJECT_NAME_CHECKS, Part, STATEMENT_CHECKS, Spot,
+    UntrueStatement, exposed_by, final_names, services_said,
 };
 use crate::inventory::Cluster;
 use crate::key_path::text_of;
@@ -20,6 +21,7 @@ use crate::problem::Problem;
 use crate::render::Rendered;
 use crate::yaml::Value;
 
+use super::defined::DefinedKinds;
 use super::repeated::{chart_place, merged};
 
 /// The final objects of an Application.
@@ -31,8 +33,8 @@ pub struct Made<'a> {
     pub addon: Option<&'a AddonName>,
     /// All of its objects.
     pub objects: &'a [Object],
-    /// Those of them that stand in files of the repository.
-    pub own: BTreeSet<ObjectName>,
+    /// Those of them that stand in files of the repository, with the rendered file.
+    pub own: BTreeMap<ObjectName, RepoPath>,
     /// The values that its chart is rendered with, null if it has none; nothing if not all of it is what `addon.yaml`
     /// describes.
     pub values: Option<Value>,
@@ -44,22 +46,25 @@ struct Judged<'a> {
     cluster: &'a Cluster,
     addon: Option<&'a Addon>,
     object: &'a Object,
-    is_own: bool,
+    /// The rendered file, if it is one of the repository's own.
+    file: Option<&'a RepoPath>,
 }
 
 /// Returns what is wrong with objects by themselves, and with what `addon.yaml` says of them.
 #[must_use]
 pub fn judged(rendered: &Rendered, made: &[Made<'_>]) -> Vec<Problem> {
     let mut problems: Vec<Problem> = made.iter().flat_map(|made| untrue(rendered, made)).collect();
+    let objects = made.iter().flat_map(|made| made.objects.iter().map(|object| (made.cluster, object)));
+    let kinds = DefinedKinds::of(objects);
     for it in made.iter().flat_map(|made| each(rendered, made)) {
+        let defined = kinds.of_object(&it.cluster.name, &it.object.name);
         // What a definition says of its kind is the chart's own business.
-        if it.is_own || it.object.name.is_definition() {
-            continue;
-        }
-        with_document(rendered, it, |document| {
-            for check in OBJECT_CHECKS {
-                let findings = (check.run)(document);
-                problems.extend(findings.into_iter().filter_map(|found| it.problem(&found.of(check.name))));
+        let is_judged = it.file.is_none() && !it.object.name.is_definition();
+        let own_checks = if is_judged { OBJECT_CHECKS } else { &[] };
+        with_document(it, &rendered.catalog.schemas, defined, |document| {
+            for check in own_checks.iter().chain(DEFINED_CHECKS) {
+                let found = (check.run)(document).into_iter().map(|found| found.of(check.name));
+                problems.extend(found.filter_map(|found| it.problem(rendered, &found)));
             }
         });
     }
@@ -88,7 +93,7 @@ pub fn judged_together(
         .iter()
         .map(|(name, objects)| {
             let names = objects.iter().enumerate().map(|(at, it)| {
-                let names = with_document(rendered, *it, final_names);
+                let names = with_document(*it, &rendered.catalog.schemas, None, final_names);
                 let document = Spot { document: at, item: None };
                 DocumentNames { file: file.clone(), document, names: Arc::new(names) }
             });
@@ -118,8 +123,8 @@ pub fn judged_together(
         let content = ClusterContent { flows: of_cluster, all: &flows, addons, is_final: true };
         for check in OBJECT_NAME_CHECKS {
             for found in (check.run)(&content) {
-                let it = objects[found.document.document];
-                problems.extend(it.problem(&found.finding.of(check.name)).filter(|_| !it.is_own));
+                let it = Some(objects[found.document.document]).filter(|it| it.file.is_none());
+                problems.extend(it.and_then(|it| it.problem(rendered, &found.finding.of(check.name))));
             }
         }
     }
@@ -134,7 +139,7 @@ fn untrue(rendered: &Rendered, made: &Made<'_>) -> Vec<Problem> {
         return Vec::new();
     };
     let is_of_chart = |object: &&Object| {
-        object.is_applied() && (addon.facts.chart.is_none() || !made.own.contains(&object.name))
+        object.is_applied() && (addon.facts.chart.is_none() || !made.own.contains_key(&object.name))
     };
     let objects = AddonObjects {
         cluster,
@@ -170,12 +175,17 @@ fn each<'a>(rendered: &'a Rendered, made: &'a Made<'_>) -> impl Iterator<Item = 
     let cluster = rendered.inventory.clusters.get(made.cluster).map(Arc::as_ref);
     let addon = made.addon.and_then(|name| rendered.catalog.addons.get(name)).map(Arc::as_ref);
     cluster.into_iter().flat_map(move |cluster| {
-        let judged = move |object| Judged { cluster, addon, object, is_own: made.own.contains(&object.name) };
+        let judged = move |object| Judged { cluster, addon, object, file: made.own.get(&object.name) };
         made.objects.iter().filter(|object| object.is_applied()).map(judged)
     })
 }
 
-fn with_document<T>(rendered: &Rendered, it: Judged<'_>, judge: impl FnOnce(&Document<'_>) -> T) -> T {
+fn with_document<T>(
+    it: Judged<'_>,
+    schemas: &ObjectSchemas,
+    defined: Option<&DefinedKind<'_>>,
+    judge: impl FnOnce(&Document<'_>) -> T,
+) -> T {
     let value = &it.object.value;
     judge(&Document {
         cluster: it.cluster,
@@ -184,27 +194,44 @@ fn with_document<T>(rendered: &Rendered, it: Judged<'_>, judge: impl FnOnce(&Doc
         value,
         neutral: None,
         exposed: &exposed_by(value),
-        schemas: &rendered.catalog.schemas,
+        schemas,
+        defined,
         known_hosts: &BTreeSet::new(),
     })
 }
 
 impl Judged<'_> {
-    /// Returns the problem of a finding, at the version of the add-on's chart; nothing if the add-on accepts it.
-    fn problem(&self, finding: &Finding) -> Option<Problem> {
-        let (addon, name) = (self.addon?, &self.object.name);
+    /// Returns the problem of a finding: at its line in a template if the object is the repository's own, and at the version
+    /// of the add-on's chart otherwise. Nothing if the add-on accepts it.
+    fn problem(&self, rendered: &Rendered, finding: &Finding) -> Option<Problem> {
+        let name = &self.object.name;
         let object = format!("{}/{}", name.kind, name.name);
-        if addon.answers_object(finding.check, &object, &finding.path) {
+        let path = text_of(&finding.path);
+        if self.addon.is_some_and(|addon| addon.answers_object(finding.check, &object, &finding.path)) {
             return None;
         }
-        let path = Some(text_of(&finding.path)).filter(|path| !path.is_empty());
-        let at = path.as_ref().map(|path| format!(" `{path}`")).unwrap_or_default();
-        let message = format!("{name} of `{}`{at}: {}", addon.name, finding.message);
+        let is_it = |document: &Value| {
+            ObjectName::named(document).is_some_and(|it| {
+                let is_in_namespace = it.namespace.is_none() || it.namespace == name.namespace;
+                is_in_namespace && ObjectName { namespace: name.namespace.clone(), ..it } == *name
+            })
+        };
+        let line = self.file.and_then(|file| rendered.line_of(file, is_it, finding));
+        let (place, message) = match line {
+            Some(line) => (line, finding.message.clone()),
+            None => {
+                let addon = self.addon?;
+                let at = if path.is_empty() { String::new() } else { format!(" `{path}`") };
+                let message = format!("{name} of `{}`{at}: {}", addon.name, finding.message);
+                (chart_place(addon, self.cluster), message)
+            }
+        };
+        let part = if path.is_empty() { "." } else { &path };
         Some(Problem {
             hint: finding.hint.clone(),
-            accept: Some(format!("{object} {}", path.as_deref().unwrap_or("."))),
+            accept: self.addon.map(|_| format!("{object} {part}")),
             clusters: vec![self.cluster.name.clone()],
-            ..Problem::at(chart_place(addon, self.cluster), message).found_by(finding.check)
+            ..Problem::at(place, message).found_by(finding.check)
         })
     }
 }

@@ -3,6 +3,7 @@
 //! All of it stands in the Applications themselves, as their controller and its repository server read them. What they
 //! take from elsewhere than a chart repository and this repository is not read, and says so.
 
+mod defined;
 mod functions;
 mod glob;
 mod judged;

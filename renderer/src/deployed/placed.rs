@@ -61,21 +61,13 @@ impl Definitions {
     }
 
     fn add(&mut self, object: &Object) {
-        let text = |path: &[&str]| object.value.text_at(path).map(str::to_owned);
-        if !object.name.is_definition() || object.name.group() != "apiextensions.k8s.io" {
-            return;
-        }
-        let (Some(group), Some(kind)) = (text(&["spec", "group"]), text(&["spec", "names", "kind"])) else {
-            return;
-        };
-        let versions = object.value.at(&["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
-        let served = versions.iter().filter(|version| version.get("served") != Some(&Value::Bool(false)));
-        for version in served.filter_map(|version| version.text_at(&["name"])) {
+        let Some((group, kind)) = defined(object) else { return };
+        for version in served(object).filter_map(|version| version.text_at(&["name"])) {
             self.versions.insert(format!("{group}/{version}"));
             self.versions.insert(format!("{group}/{version}/{kind}"));
         }
-        let is_namespaced = text(&["spec", "scope"]).is_none_or(|scope| scope != "Cluster");
-        self.scopes.insert((group, kind), is_namespaced);
+        let is_namespaced = object.value.text_at(&["spec", "scope"]).is_none_or(|scope| scope != "Cluster");
+        self.scopes.insert((group.to_owned(), kind.to_owned()), is_namespaced);
     }
 
     /// Returns the API versions that Helm is given for a chart, in order: of these, those of every cluster, and those that are
@@ -107,6 +99,19 @@ impl Definitions {
         let key = (name.group().to_owned(), name.kind.clone());
         self.scopes.get(&key).copied().unwrap_or(true)
     }
+}
+
+/// Returns the group and the kind that an object defines, if it is a definition.
+pub(super) fn defined(object: &Object) -> Option<(&str, &str)> {
+    let is_definition = object.name.is_definition() && object.name.group() == "apiextensions.k8s.io";
+    let text = |path: &[&str]| object.value.text_at(path).filter(|_| is_definition);
+    Some((text(&["spec", "group"])?, text(&["spec", "names", "kind"])?))
+}
+
+/// Returns the versions of a definition that are served.
+pub(super) fn served(definition: &Object) -> impl Iterator<Item = &Value> {
+    let versions = definition.value.at(&["spec", "versions"]).and_then(Value::as_list).unwrap_or_default();
+    versions.iter().filter(|version| version.get("served") != Some(&Value::Bool(false)))
 }
 
 /// Puts objects where Argo CD's controller does: into the Application's namespace if they name none and their kind has

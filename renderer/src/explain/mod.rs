@@ -8,10 +8,9 @@ mod source;
 use serde_json::Value as Json;
 
 use crate::key_path::{Step, is_at_or_below, owned};
-use crate::path::{ClusterName, RepoPath};
+use crate::path::RepoPath;
 use crate::provenance::{ClusterDocuments, add_facts, masked, templates, written_at};
 use crate::render::Rendered;
-use crate::root::Root;
 use crate::templates::{MAX_SEARCH_STEPS, RenderBudget};
 use crate::tree::leaves;
 
@@ -28,8 +27,7 @@ pub use source::{Usage, usage};
 /// chooses one.
 #[must_use]
 pub fn explain(rendered: &Rendered, file: &RepoPath, path: Option<&str>) -> Option<Vec<Provenance>> {
-    let cluster = cluster_of(rendered, file)?;
-    let scope = rendered.scope(&cluster);
+    let scope = rendered.scope(rendered.cluster_of(file)?);
     let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
     let cluster = ClusterDocuments::new(&scope, &rendered.catalog, &budget);
     let units = templates(&rendered.catalog, &rendered.inventory, scope.cluster);
@@ -54,11 +52,4 @@ fn is_wanted(steps: &[Step], document: usize, path: &str) -> bool {
     let in_document = path.strip_prefix(&format!("[{document}]"));
     let rest = in_document.map(|rest| rest.strip_prefix('.').unwrap_or(rest));
     is_at_or_below(steps, path) || rest.is_some_and(|path| is_at_or_below(steps, path))
-}
-
-fn cluster_of(rendered: &Rendered, file: &RepoPath) -> Option<ClusterName> {
-    match Root::of(file.as_str())? {
-        (Root::Fleet, _) => Some(rendered.inventory.first()?.name.clone()),
-        (_, rest) => rendered.clusters.get(rest.split('/').next()?).map(|cluster| cluster.name.clone()),
-    }
 }

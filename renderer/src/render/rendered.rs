@@ -187,6 +187,14 @@ impl Rendered {
         Self { clusters, ..self.clone() }
     }
 
+    /// Returns the cluster that a file is rendered for.
+    pub(crate) fn cluster_of(&self, file: &RepoPath) -> Option<&ClusterName> {
+        match Root::of(file.as_str())? {
+            (Root::Fleet, _) => Some(&self.inventory.first()?.name),
+            (_, rest) => self.clusters.get(rest.split('/').next()?).map(|cluster| &cluster.name),
+        }
+    }
+
     /// Returns what the templates of a cluster see.
     ///
     /// # Panics

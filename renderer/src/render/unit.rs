@@ -7,16 +7,17 @@ use crate::checks::{
     Check, DOCUMENT_CHECKS, Document, DocumentCheck, DocumentKind, Finding, Footprint, Spot, exposed_by,
     footprint, judged_parts, known_hosts,
 };
-use crate::problem::Problem;
+use crate::path::RepoPath;
+use crate::problem::{Place, Problem};
 use crate::provenance::{
-    ClusterDocuments, ClusterScope, FileDocuments, UnitTemplate, UnitTemplates, place_to_edit,
+    ClusterDocuments, ClusterScope, FileDocuments, UnitTemplate, UnitTemplates, place_to_edit, templates,
 };
-use crate::templates::{Form, RenderBudget, Watched, write_file};
+use crate::templates::{Form, MAX_SEARCH_STEPS, RenderBudget, Watched, write_file};
 use crate::yaml::Value;
 
 use super::digest::Digest;
 use super::forms::misfits;
-use super::rendered::{RenderedFile, Unit};
+use super::rendered::{Rendered, RenderedFile, Unit};
 use super::sources::Sources;
 
 /// Renders the units of one cluster, with its facts worked out once.
@@ -128,6 +129,7 @@ impl<'a> UnitRenderer<'a> {
             neutral,
             exposed: &exposed,
             schemas: &self.documents.catalog.schemas,
+            defined: None,
             known_hosts: &self.known_hosts,
         };
         let found = |check: &'static Check<DocumentCheck>| {
@@ -144,4 +146,28 @@ pub(super) fn problem(file: FileDocuments<'_>, spot: Spot, finding: Finding) -> 
     let finding = Finding { path: spot.path(&finding.path), ..finding };
     let place = place_to_edit(file, spot.document, &finding);
     Problem { hint: finding.hint, accept, ..Problem::at(place, finding.message) }.found_by(finding.check)
+}
+
+impl Rendered {
+    /// Returns the line to edit for a finding in what `is_it` finds in a rendered file; nothing if it is not there.
+    pub(crate) fn line_of(
+        &self,
+        file: &RepoPath,
+        is_it: impl Fn(&Value) -> bool,
+        finding: &Finding,
+    ) -> Option<Place> {
+        let scope = self.scope(self.cluster_of(file)?);
+        let units = templates(&self.catalog, &self.inventory, scope.cluster);
+        let template = units.iter().flat_map(|unit| &unit.templates).find(|it| it.writes == *file)?;
+        let budget = RenderBudget::new(MAX_SEARCH_STEPS, &|_| true);
+        let documents = ClusterDocuments::new(&scope, &self.catalog, &budget);
+        let file = documents.of(template);
+        let rendered = file.render().ok()?;
+        let mut spots = rendered.iter().enumerate().flat_map(|(document, value)| {
+            judged_parts(template.kind, value).map(move |(item, value)| (Spot { document, item }, value))
+        });
+        let (spot, _) = spots.find(|(_, value)| is_it(value))?;
+        let finding = Finding { path: spot.path(&finding.path), ..finding.clone() };
+        Some(place_to_edit(file, spot.document, &finding))
+    }
 }

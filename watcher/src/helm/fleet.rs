@@ -492,10 +492,12 @@ impl Parts {
     /// Returns its objects as checks judge them: `objects` is what [`Self::objects`] returned.
     #[must_use]
     pub fn made<'p>(&'p self, objects: &'p [Object]) -> deployed::Made<'p> {
-        let own = self.texts.iter().filter(|part| part.file.is_some());
-        let own = own.flat_map(|part| part.text.read().unwrap_or_default()).collect();
-        let own = placed(own, &self.namespace, &self.definitions);
-        let own = own.into_iter().map(|object| object.name).collect();
+        let files = self.texts.iter().filter_map(|part| Some((part.file.as_ref()?, &part.text)));
+        let own = files.flat_map(|(file, text)| {
+            let own = placed(text.read().unwrap_or_default(), &self.namespace, &self.definitions);
+            own.into_iter().map(move |object| (object.name, file.clone()))
+        });
+        let own = own.collect();
         let values = self.values.as_deref().and_then(deployed::merged_values);
         deployed::Made { cluster: &self.cluster, addon: self.addon.as_ref(), objects, own, values }
     }

@@ -572,6 +572,70 @@ fn final_objects_are_judged_and_what_is_found_can_be_accepted() {
     assert_eq!((told.code, &*told.err), (0, ""), "{told}");
 }
 
+/// A program that defines a kind and makes an object of it.
+const OF_ITS_KIND: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+cat <<'END'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: parts.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Part, plural: parts}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties: {spec: {type: object, required: [size], properties: {size: {type: integer}, color: {enum: [red, blue], type: string}}}}
+    - {name: v2, served: true, storage: false, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+---
+{apiVersion: example.com/v1, kind: Part, metadata: {name: front}, spec: {size: 1, colour: red}}
+---
+{apiVersion: example.com/v2, kind: Part, metadata: {name: next}, spec: {colour: red}}
+END
+"#;
+
+#[test]
+fn final_objects_are_judged_by_the_definition_of_their_kind_wherever_it_is_made() {
+    let scene = Scene::new();
+    scene.helm(OF_ITS_KIND);
+    let own = "templates/addons/notes/manifests/part.yaml.hbs";
+    scene.repo.write(
+        own,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: example.com/v1\nkind: Part\n\
+         metadata: {name: own}\nspec:\n  size: small\n  color: green\n  shape: {{cluster.role}}\n",
+    );
+    let found = |told: &Told| -> Vec<String> {
+        let lines = told.err.lines().filter(|line| line.starts_with("templates/"));
+        lines.map(str::to_owned).collect()
+    };
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+    assert_eq!(
+        found(&told),
+        [
+            format!("{own}:9:9: `size` must be an integer, not a string (on `hub` and `spoke`)"),
+            format!("{own}:10:10: `color` must be one of `red`, `blue` (on `hub` and `spoke`)"),
+            format!("{own}:11:3: unknown key `shape` (on `hub` and `spoke`)"),
+            "templates/addons/web/addon.yaml:1:71: Part web/front of `web` `spec.colour`: unknown key `colour` (on `hub` and `spoke`)".to_owned(),
+        ],
+        "{told}"
+    );
+    // A kind whose definition is not made is not judged by it.
+    let told = scene.run(&["manifests", "--addon", "notes"]);
+    assert_eq!((told.code, &*told.err), (0, ""), "{told}");
+
+    scene.repo.edit(own, "small\n  color: green\n  shape: {{cluster.role}}", "3");
+    let accepts = "accept: [{check: final-objects, path: Part/front spec.colour, reason: x}]\n";
+    scene.repo.write("templates/addons/web/addon.yaml", format!("{}{accepts}", FLEET[4].1));
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.err), (0, ""), "{told}");
+}
+
 #[test]
 fn what_is_guessed_of_values_gives_way_to_what_is_known_of_objects() {
     let scene = Scene::new();

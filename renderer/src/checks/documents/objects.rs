@@ -10,7 +10,7 @@ use std::sync::{LazyLock, OnceLock};
 use serde_json::{Map, Value};
 
 use crate::catalog::ObjectSchemas;
-use crate::checks::{Document, Finding, Part};
+use crate::checks::{DefinedKind, Document, Finding, Part};
 use crate::key_path::{key, keys};
 use crate::schema::{Schema, Violation};
 
@@ -145,8 +145,17 @@ pub(in super::super) fn objects_fit_their_schema(document: &Document<'_>) -> Vec
 /// The same of an object that a chart makes: its Secrets are not in the repository, and its definitions say what they may.
 pub(in super::super) fn final_objects_fit_their_schema(document: &Document<'_>) -> Vec<Finding> {
     let Some(object) = document.object() else { return Vec::new() };
-    let of_schema = schema_violations(object.to_json(), document.schemas);
-    in_order(of_schema).into_iter().map(finding).collect()
+    let is_defined = document.defined.is_some_and(DefinedKind::is_usable);
+    in_order(schema_violations(object.to_json(), document.schemas, is_defined))
+        .into_iter()
+        .map(finding)
+        .collect()
+}
+
+/// A field that the definition of its kind does not name is dropped, too.
+pub(in super::super) fn objects_fit_their_definition(document: &Document<'_>) -> Vec<Finding> {
+    let (Some(object), Some(defined)) = (document.object(), document.defined) else { return Vec::new() };
+    defined.violations(object.to_json()).into_iter().map(finding).collect()
 }
 
 fn finding(violation: Violation) -> Finding {
@@ -190,7 +199,7 @@ pub(in super::super) fn names_are_not_reserved(document: &Document<'_>) -> Vec<F
 /// Returns everything that is wrong with one object, in the order of the paths.
 fn violations(object: Value, own: &ObjectSchemas) -> Vec<Violation> {
     let secret: Vec<_> = secret_content(&id_of(&object), &object).collect();
-    let mut violations = schema_violations(object, own);
+    let mut violations = schema_violations(object, own, false);
     violations.extend(secret);
     in_order(violations)
 }
@@ -206,12 +215,13 @@ fn id_of(object: &Value) -> (String, String) {
     (text("apiVersion"), text("kind"))
 }
 
-fn schema_violations(mut object: Value, own: &ObjectSchemas) -> Vec<Violation> {
+/// A kind that is defined beside the object is judged by that definition, and not by what is built in of some version of it.
+fn schema_violations(mut object: Value, own: &ObjectSchemas, is_defined: bool) -> Vec<Violation> {
     let id = id_of(&object);
     let known = KINDS.get(&(id.0.as_str(), id.1.as_str()));
     remove_nothing(&mut object, known.is_some_and(|kind| kind.is_core));
     // The schema that people keep of a kind goes before one that is built in.
-    let own = own.kinds.get(&id).or_else(|| known.map(EmbeddedSchema::compiled));
+    let own = own.kinds.get(&id).or_else(|| known.filter(|_| !is_defined).map(EmbeddedSchema::compiled));
     let schemas = [Some(OBJECT.compiled()), own];
     schemas.into_iter().flatten().flat_map(|schema| schema.violations(&object)).collect()
 }
