@@ -131,11 +131,12 @@ pub struct Outside {
 
 /// The checks that guess, from the names of keys, from what a chart's defaults look like or from what an add-on says of its chart, and
 /// whose findings may be meant. The others know: what they find is refused by the cluster, or can't be taken back once it is in git.
-pub const ACCEPTABLE: [&str; 21] = [
+pub const ACCEPTABLE: [&str; 22] = [
     "cluster-labels",
     "deployed",
     "exposure",
     "final-addresses",
+    "final-config-maps",
     "final-images",
     "final-interfaces",
     "final-objects",
@@ -160,8 +161,9 @@ pub(crate) const GUESSES_ON_VALUES: [&str; 4] =
     ["images", "secret-names", "service-names", "storage-classes"];
 
 /// The checks of final objects. They judge where those are made, which is after rendering.
-pub const FINAL_CHECKS: [&str; 9] = [
+pub const FINAL_CHECKS: [&str; 10] = [
     "final-addresses",
+    "final-config-maps",
     "final-images",
     "final-interfaces",
     "final-objects",

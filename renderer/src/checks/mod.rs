@@ -43,7 +43,7 @@ pub use flows::ends::{ClusterLabel, Ends, Login, Receiver, Sender};
 pub use footprint::Footprint;
 pub(crate) use footprint::footprint;
 pub(crate) use names::backends::final_names;
-pub use names::{NameUse, Named, Names, Provided, ProvidedService, ServiceName};
+pub use names::{Content, NameUse, Named, Names, Provided, ProvidedService, ServiceName, Taken};
 pub(crate) use names::{filled, services_said};
 pub use placement::{Unread, unread_facts};
 pub use policies::Policy;
@@ -138,8 +138,10 @@ pub const STATEMENT_CHECKS: &[Check<StatementCheck>] =
 /// Checks of what the final objects of one cluster name of each other.
 pub const OBJECT_NAME_CHECKS: &[Check<ClusterCheck>] = &[
     Check { name: "final-services", run: names::services::services_exist },
+    Check { name: "final-config-maps", run: names::contents::config_maps_are_there },
     Check { name: "final-storage-classes", run: names::storage::storage_classes_are_provided },
     Check { name: "final-secrets", run: names::secrets::secrets_are_provided },
+    Check { name: "final-secrets", run: names::contents::keys_of_secrets_are_there },
 ];
 
 /// Checks of what the documents of all clusters do outside themselves.

@@ -7,20 +7,10 @@ use super::image::Image;
 use super::kind::EffectKind;
 use super::model::Effect;
 use super::objects::{Objects, Pair};
+use crate::manifests::pod_template;
 use crate::tree::{Below, walk};
 use crate::yaml::Value;
 
-/// Where a kind of object holds its pod template.
-const TEMPLATES: [(&str, &str, &[&str]); 8] = [
-    ("", "Pod", &[]),
-    ("", "ReplicationController", &["spec", "template"]),
-    ("apps", "DaemonSet", &["spec", "template"]),
-    ("apps", "Deployment", &["spec", "template"]),
-    ("apps", "ReplicaSet", &["spec", "template"]),
-    ("apps", "StatefulSet", &["spec", "template"]),
-    ("batch", "Job", &["spec", "template"]),
-    ("batch", "CronJob", &["spec", "jobTemplate", "spec", "template"]),
-];
 /// The lists of containers of a pod.
 const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 /// Kinds whose `image` is the name of no image.
@@ -28,8 +18,7 @@ const WITHOUT_IMAGES: [&str; 3] = ["ConfigMap", "Secret", "CustomResourceDefinit
 
 /// Returns the pod template of an object.
 pub(super) fn template<'v>(pair: &Pair<'_>, value: &'v Value) -> Option<&'v Value> {
-    let (.., path) = TEMPLATES.iter().find(|(group, kind, _)| (*group, *kind) == pair.kind())?;
-    value.at(path)
+    pod_template(pair.kind(), value).map(|(_, template)| template)
 }
 
 /// Pods of which the template changes are replaced by new ones.

@@ -110,7 +110,7 @@ fn only_a_check_that_guesses_can_be_answered_and_only_with_a_reason() {
     let answer = "  - {check: secrets, path: adminPassword, reason: x}\n";
     assert_snapshot!(answered(secret.clone(), answer).problems(), @"
     templates/addons/metallb/addon.yaml:10:13: what `secrets` finds cannot be accepted
-      hint: these checks guess and can be answered: `cluster-labels`, `deployed`, `exposure`, `final-addresses`, `final-images`, `final-interfaces`, `final-objects`, `final-secrets`, `final-services`, `final-storage-classes`, `flows`, `images`, `keys`, `logs`, `mesh`, `metrics`, `repeatable`, `secret-names`, `service-names`, `storage-classes`, `traces`; what others find is changed
+      hint: these checks guess and can be answered: `cluster-labels`, `deployed`, `exposure`, `final-addresses`, `final-config-maps`, `final-images`, `final-interfaces`, `final-objects`, `final-secrets`, `final-services`, `final-storage-classes`, `flows`, `images`, `keys`, `logs`, `mesh`, `metrics`, `repeatable`, `secret-names`, `service-names`, `storage-classes`, `traces`; what others find is changed
     ");
     let answers = "  - {check: images, path: a, reason: ' '}\n  - {check: images, path: a}\n";
     assert_snapshot!(answered(secret, answers).problems(), @"

@@ -636,6 +636,85 @@ fn final_objects_are_judged_by_the_definition_of_their_kind_wherever_it_is_made(
     assert_eq!((told.code, &*told.err), (0, ""), "{told}");
 }
 
+/// A program that makes a pod which takes much, and some of what it takes.
+const TAKES: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+cat <<'END'
+{apiVersion: v1, kind: ConfigMap, metadata: {name: there}, data: {a: b}, binaryData: {bin: eA==}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: empty}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: away, namespace: other}, data: {a: b}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: key}, data: {a: eA==}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: shared}, data: {a: eA==}}
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: shared}
+spec: {target: {creationPolicy: Merge}, dataFrom: [{extract: {key: shared}}]}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: front}
+spec:
+  schedule: "0 * * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          volumes:
+            - {name: a, configMap: {name: there, items: [{key: a, path: a}, {key: bin, path: b}, {key: c, path: c}]}}
+            - {name: b, configMap: {name: away}}
+            - {name: c, configMap: {name: maybe, optional: true}}
+            - {name: d, projected: {sources: [{configMap: {name: kube-root-ca.crt}}, {secret: {name: key, items: [{key: c, path: c}]}}]}}
+            - {name: e, configMap: {name: empty, items: [{key: x, path: x}]}}
+            - {name: f, configMap: {name: settings, items: [{key: role, path: x}]}}
+            - {name: g, secret: {secretName: shared, items: [{key: b, path: x}]}}
+          containers:
+            - name: main
+              image: example.com/web:1.0
+              envFrom: [{configMapRef: {name: gone}}, {configMapRef: {name: gone-too, optional: true}}]
+              env:
+                - {name: A, valueFrom: {configMapKeyRef: {name: there, key: d}}}
+                - {name: B, valueFrom: {secretKeyRef: {name: key, key: b}}}
+                - {name: C, valueFrom: {secretKeyRef: {name: front, key: b}}}
+                - {name: D, valueFrom: {secretKeyRef: {name: key, key: b, optional: true}}}
+END
+"#;
+
+#[test]
+fn what_pods_take_of_config_maps_and_secrets_is_there() {
+    let scene = Scene::new();
+    scene.helm(TAKES);
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+    let lines =
+        told.err.lines().filter_map(|line| line.split_once("of `web` `spec.jobTemplate.spec.template.spec."));
+    assert_eq!(
+        lines.map(|(_, found)| found.trim_end_matches(" (on `hub` and `spoke`)")).collect::<Vec<_>>(),
+        [
+            "containers[0].envFrom[0].configMapRef.name`: no ConfigMap `gone` is made in the namespace `web`",
+            "containers[0].env[0].valueFrom.configMapKeyRef.key`: ConfigMap `there` has no key `d`",
+            "containers[0].env[1].valueFrom.secretKeyRef.key`: Secret `key` has no key `b`",
+            "volumes[0].configMap.items[2].key`: ConfigMap `there` has no key `c`",
+            "volumes[1].configMap.name`: no ConfigMap `away` is made in the namespace `web`",
+            "volumes[3].projected.sources[1].secret.items[0].key`: Secret `key` has no key `c`",
+        ],
+        "{told}"
+    );
+    // Of one add-on it is not known what others bring.
+    let told = scene.run(&["manifests", "--addon", "web"]);
+    assert_eq!((told.code, &*told.err), (0, ""), "{told}");
+    let accepts = "accept:\n  - {check: final-config-maps, path: CronJob/front spec, reason: x}\n  \
+         - {check: final-secrets, path: CronJob/front ., reason: x}\n";
+    scene.repo.write("templates/addons/web/addon.yaml", format!("{}{accepts}", FLEET[4].1));
+    let told = scene.run(&["manifests"]);
+    assert_eq!((told.code, &*told.err), (0, ""), "{told}");
+}
+
 #[test]
 fn what_is_guessed_of_values_gives_way_to_what_is_known_of_objects() {
     let scene = Scene::new();

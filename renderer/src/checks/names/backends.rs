@@ -1,10 +1,12 @@
-//! The names in a final object: those that any document may have, and the Services that it leads requests to.
+//! The names in a final object: those that any document may have, the Services that it leads requests
+//! to, and what its pods take of ConfigMaps and Secrets.
 
 use crate::checks::{Document, NameUse, Named, Names, ServiceName};
 use crate::key_path::{Step, key, owned};
 use crate::tree::{Below, walk};
 use crate::yaml::Value;
 
+use super::contents::{contents_of, taken_by};
 use super::gather::names;
 
 /// The kinds that name Services under `service`, with the port that counts where none is written.
@@ -43,6 +45,9 @@ pub(crate) fn final_names(document: &Document<'_>) -> Names {
         }
         Below::Enter
     });
+    found.used.extend(taken_by(document.value));
+    let contents = contents_of(document.value, &found.provided);
+    found.provided.extend(contents);
     found
 }
 

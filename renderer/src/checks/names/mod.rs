@@ -3,6 +3,7 @@
 //! Kubernetes waits for a name that nothing provides, and says so only at the one object that waits.
 
 pub(super) mod backends;
+pub(super) mod contents;
 pub(super) mod deployed;
 mod find;
 pub(super) mod gather;
@@ -45,6 +46,8 @@ pub enum Named {
     Secret(Option<String>, String),
     /// A Service, by its name inside the cluster.
     Service(ServiceName),
+    /// A ConfigMap that a pod takes something of, or a key of one or of a Secret.
+    Content(Taken),
 }
 
 /// The name of a Service inside its cluster, as in `loki.logging.svc:3100`.
@@ -55,6 +58,29 @@ pub struct ServiceName {
     port: Option<u16>,
     /// Whether it may be in any cluster of the mesh: all of them share what the control plane says.
     is_of_mesh: bool,
+}
+
+/// What a pod takes of a ConfigMap or a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// `ConfigMap` or `Secret`.
+    kind: &'static str,
+    namespace: String,
+    name: String,
+    /// The key, if it is one that is named.
+    key: Option<String>,
+}
+
+/// A ConfigMap or a Secret that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// `ConfigMap` or `Secret`.
+    kind: &'static str,
+    /// None if it is in several namespaces.
+    namespace: Option<String>,
+    name: String,
+    /// None if not all of them are known.
+    keys: Option<Vec<String>>,
 }
 
 /// What a document provides to others of its cluster.
@@ -79,6 +105,8 @@ pub enum Provided {
     Pushed(String),
     /// A Service, or all of a release.
     Service(ProvidedService),
+    /// What a pod can take of a ConfigMap or a Secret.
+    Content(Content),
 }
 
 /// A Service that is there, or all whose names begin alike.
