@@ -18,6 +18,7 @@ pub mod yaml;
 
 pub mod secrets;
 
+pub mod beside;
 pub mod snapshot;
 
 pub mod manifests;

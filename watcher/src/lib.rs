@@ -5,6 +5,7 @@
 //! rendered.
 
 pub mod backoff;
+mod beside;
 mod cache;
 mod hex;
 mod parted;

@@ -1,7 +1,8 @@
 //! What Argo CD reads for each Application that is rendered: calls of Helm, and documents of this repository.
 //!
 //! All of it stands in the Applications themselves, as their controller and its repository server read them. What they
-//! take from elsewhere than a chart repository and this repository is not read, and says so.
+//! take from elsewhere than a chart repository and this repository is not read, and says so. Of folders that are not rendered it
+//! knows what `Rendered::beside` has, and names what that lacks.
 
 mod defined;
 mod functions;
@@ -10,10 +11,12 @@ mod judged;
 mod placed;
 mod repeated;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::argo::{self, Application, IN_CLUSTER};
+use crate::beside::Standing;
 use crate::charts::{ChartId, ChartLock};
 use crate::inventory::{ChartSources, is_same_repository};
 use crate::manifests::Object;
@@ -52,13 +55,60 @@ pub enum Source {
     Documents(Vec<(RepoPath, Arc<[u8]>)>),
     /// Something that is not read, and why.
     Unread(String),
+    /// Something that Argo CD fails at, and why.
+    Faulty(String),
+    /// Something that depends on what stands at paths of this repository, which is not known yet.
+    Lacking(BTreeSet<RepoPath>),
+}
+
+/// Which chart Helm renders.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Chart {
+    /// One of a repository of charts: that which its add-on names.
+    Packed(ChartId),
+    /// A folder of this repository.
+    Folder {
+        /// The folder.
+        path: RepoPath,
+        /// What identifies its content.
+        digest: String,
+    },
+}
+
+impl Chart {
+    /// Returns what it is known by in a repository of charts.
+    #[must_use]
+    pub const fn id(&self) -> Option<&ChartId> {
+        match self {
+            Self::Packed(id) => Some(id),
+            Self::Folder { .. } => None,
+        }
+    }
+
+    /// Returns the folder of this repository that it is.
+    #[must_use]
+    pub const fn folder(&self) -> Option<&RepoPath> {
+        match self {
+            Self::Packed(_) => None,
+            Self::Folder { path, .. } => Some(path),
+        }
+    }
+}
+
+impl fmt::Display for Chart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Packed(ChartId { name, version, .. }) => write!(f, "{name} {version}"),
+            Self::Folder { path, .. } => path.fmt(f),
+        }
+    }
 }
 
 /// How Helm is called for a chart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
-    /// The chart, with the repository that its add-on names.
-    pub chart: ChartId,
+    /// The chart.
+    pub chart: Chart,
     /// The digest that the lock has of it, `sha256:…`.
     pub digest: Option<String>,
     /// The name of the release.
@@ -100,13 +150,14 @@ impl Deployed {
         let addon = rendered.catalog.addons.get(self.addon.as_ref()?)?;
         let mut calls = self.calls();
         let (call, chart) = (calls.next(), addon.facts.chart.as_ref());
-        if calls.next().is_some() || self.sources.iter().any(|it| matches!(it, Source::Unread(_))) {
+        let is_read = |it: &Source| matches!(it, Source::Chart(_) | Source::Documents(_));
+        if calls.next().is_some() || !self.sources.iter().all(is_read) {
             return None;
         }
         match (call, chart) {
             (None, None) => Some(&[]),
             (Some(call), Some(chart)) => {
-                let is_it = call.chart == *chart && call.release == addon.release();
+                let is_it = call.chart.id() == Some(chart) && call.release == addon.release();
                 (is_it && call.parameters.is_empty()).then_some(&*call.values)
             }
             _ => None,
@@ -117,8 +168,27 @@ impl Deployed {
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
         self.sources.iter().filter_map(|source| match source {
             Source::Chart(call) => Some(call.as_ref()),
-            Source::Documents(_) | Source::Unread(_) => None,
+            Source::Documents(_) | Source::Unread(_) | Source::Faulty(_) | Source::Lacking(_) => None,
         })
+    }
+
+    /// Returns what Argo CD fails at.
+    pub fn faults(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Faulty(reason) => Some(reason.as_str()),
+            Source::Chart(_) | Source::Documents(_) | Source::Unread(_) | Source::Lacking(_) => None,
+        })
+    }
+
+    /// Returns the paths of this repository at which it is not known what stands there.
+    pub fn lacks(&self) -> impl Iterator<Item = &RepoPath> {
+        self.sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Lacking(paths) => Some(paths),
+                Source::Chart(_) | Source::Documents(_) | Source::Unread(_) | Source::Faulty(_) => None,
+            })
+            .flatten()
     }
 }
 
@@ -236,90 +306,141 @@ impl Reading<'_> {
         all: &[Written<'_>],
         target: &Target<'_>,
     ) -> (Option<Source>, Option<AddonName>) {
-        let unread = |reason: &str| (Some(Source::Unread(reason.to_owned())), None);
         let repository = source.text(&["repoURL"]).unwrap_or_default();
-        let path = source.text(&["path"]);
-        if let Some(chart) = source.text(&["chart"]) {
+        let read = if let Some(chart) = source.text(&["chart"]) {
             let version = source.text(&["targetRevision"]).unwrap_or_default();
-            return match self.call(self.locked(chart, version, repository), source, all, target) {
-                Ok((call, addon)) => (Some(Source::Chart(Box::new(call))), addon),
-                Err(reason) => unread(&reason),
-            };
-        }
-        let Some(path) = path else { return (None, None) };
-        if !self.is_own(&repository) {
-            return unread(&format!("it reads `{path}` of another repository, `{repository}`"));
-        }
-        for (key, what) in
-            [("helm", "a chart in a folder"), ("kustomize", "Kustomize"), ("plugin", "a plugin")]
-        {
-            if source.source.get(key).is_some_and(|value| *value != Value::Null) {
-                return unread(&format!("it reads `{path}` by {what}"));
+            let (chart, digest) = self.locked(chart, version, repository);
+            self.call(Chart::Packed(chart), source, all, target)
+                .map(|(call, addon)| (Source::Chart(Box::new(Call { digest, ..call })), addon))
+        } else if let Some(path) = source.text(&["path"]) {
+            if self.is_own(&repository) {
+                self.path(path.trim_matches('/'), source, all, target)
+            } else {
+                Err(unread(format_args!("it reads `{path}` of another repository, `{repository}`")))
             }
+        } else {
+            return (None, None);
+        };
+        match read {
+            Ok((source, addon)) => (Some(source), addon),
+            Err(source) => (Some(source), None),
         }
-        self.folder(source, &path)
     }
 
-    /// Reads the files of a folder as Argo CD does: those of YAML and JSON, in deeper folders only if it is told so.
-    fn folder(&self, source: &Written<'_>, path: &str) -> (Option<Source>, Option<AddonName>) {
-        let path = path.trim_matches('/');
-        let is_deep = source.is_set(&["directory", "recurse"]);
-        let pattern = |key| {
-            let text = source.text(&["directory", key]);
-            text.map(|text| glob::Pattern::parse(&text).ok_or(key)).transpose()
-        };
-        let (include, exclude) = match (pattern("include"), pattern("exclude")) {
-            (Ok(include), Ok(exclude)) => (include, exclude),
-            (Err(key), _) | (_, Err(key)) => {
-                let reason = format!("it reads `{path}` by a `directory.{key}` of too many alternatives");
-                return (Some(Source::Unread(reason)), None);
-            }
-        };
-        let (mut addon, mut found) = (None, BTreeMap::new());
-        for file in self.files_below(path) {
-            let Some(inner) = file.path.below(path) else { continue };
-            if let Some(reason) = tool(file.path.file_name()).filter(|_| !inner.contains('/')) {
-                return (Some(Source::Unread(format!("it reads `{path}` by {reason}"))), addon);
-            }
-            let is_wanted = (is_deep || !inner.contains('/'))
-                && inner.rsplit_once('.').is_some_and(|(_, end)| ["yaml", "yml", "json"].contains(&end))
-                && include.as_ref().is_none_or(|pattern| pattern.matches(inner))
-                && !exclude.as_ref().is_some_and(|pattern| pattern.matches(inner));
-            if is_wanted {
-                addon = addon.or_else(|| file.addon.clone());
-                found.insert(file.path.clone(), Arc::clone(&file.bytes));
+    /// Reads a path of this repository by what Argo CD reads it by: what the source says, or else what stands in the folder.
+    fn path(
+        &self,
+        path: &str,
+        source: &Written<'_>,
+        all: &[Written<'_>],
+        target: &Target<'_>,
+    ) -> Result<(Source, Option<AddonName>), Source> {
+        let says = |key| source.source.get(key).is_some_and(|value| *value != Value::Null);
+        let by = |what: &str| unread(format_args!("it reads `{path}` by {what}"));
+        for (key, what) in [("kustomize", KUSTOMIZE), ("plugin", "a plugin")] {
+            if says(key) {
+                return Err(by(what));
             }
         }
-        (Some(Source::Documents(found.into_iter().collect())), addon)
+        if Root::of(path).is_some() {
+            return if says("helm") { Err(by(CHART)) } else { self.rendered_folder(source, path) };
+        }
+        let place = normalized("", path).ok_or_else(|| {
+            unread(format_args!("it reads `{path}`, which is no folder below the repository's top"))
+        })?;
+        self.check_revision(source, &place)?;
+        let folder = match self.rendered.beside.get(&place) {
+            None => return Err(Source::Lacking(BTreeSet::from([place]))),
+            Some(Standing::Folder(folder)) => folder,
+            Some(Standing::Refused(reason)) => {
+                return Err(unread(format_args!("it reads `{place}`, where {reason}")));
+            }
+            Some(Standing::Nothing | Standing::File(_)) => {
+                return Err(faulty(format_args!(
+                    "it reads the folder `{place}`, which the repository does not have"
+                )));
+            }
+        };
+        let overrides =
+            [".argocd-source.yaml".to_owned(), format!(".argocd-source-{}.yaml", target.application)];
+        if let Some(file) = overrides.iter().find(|file| folder.files.contains_key(*file)) {
+            return Err(by(&format!("what its `{file}` says")));
+        }
+        let tools: BTreeSet<_> =
+            folder.files.keys().filter(|file| !file.contains('/')).filter_map(|file| tool(file)).collect();
+        // Kustomize comes before Helm where a folder has the files of both.
+        let is_helm = says("helm") || (tools.contains(CHART) && !tools.contains(KUSTOMIZE));
+        if is_helm && !says("directory") {
+            let chart = Chart::Folder { path: place, digest: folder.digest.clone() };
+            let (call, addon) = self.call(chart, source, all, target)?;
+            return Ok((Source::Chart(Box::new(call)), addon));
+        }
+        if let Some(tool) = tools.iter().find(|tool| **tool == JSONNET || !says("directory")) {
+            return Err(by(tool));
+        }
+        let wanted = documents_of(source, path, folder.files.keys().map(String::as_str))?;
+        let found =
+            wanted.into_iter().filter_map(|it| Some((place.join(it).ok()?, Arc::clone(&folder.files[it]))));
+        Ok((Source::Documents(found.collect()), None))
+    }
+
+    /// Reads the files of a folder that is rendered.
+    fn rendered_folder(
+        &self,
+        source: &Written<'_>,
+        path: &str,
+    ) -> Result<(Source, Option<AddonName>), Source> {
+        let (mut addon, mut found) = (None, BTreeMap::new());
+        let files: BTreeMap<_, _> =
+            self.files_below(path).filter_map(|file| Some((file.path.below(path)?, file))).collect();
+        if let Some(tool) = files.keys().filter(|file| !file.contains('/')).find_map(|file| tool(file)) {
+            return Err(unread(format_args!("it reads `{path}` by {tool}")));
+        }
+        for inner in documents_of(source, path, files.keys().copied())? {
+            let file = files[inner];
+            addon = addon.or_else(|| file.addon.clone());
+            found.insert(file.path.clone(), Arc::clone(&file.bytes));
+        }
+        Ok((Source::Documents(found.into_iter().collect()), addon))
     }
 
     /// Returns how Helm is called for a chart, and whose values it is called with.
     fn call(
         &self,
-        (chart, digest): (ChartId, Option<String>),
+        chart: Chart,
         source: &Written<'_>,
         all: &[Written<'_>],
         target: &Target<'_>,
-    ) -> Result<(Call, Option<AddonName>), String> {
+    ) -> Result<(Call, Option<AddonName>), Source> {
         let helm = |key| source.text(&["helm", key]);
-        let (mut values, mut addon) = (Vec::new(), None);
+        let (mut values, mut addon, mut lacks) = (Vec::new(), None, BTreeSet::new());
         for file in source.texts(&["helm", "valueFiles"]) {
-            let file = file.ok_or("the name of a file of values is not known")?;
-            match self.values_file(&file, all)? {
-                Some(found) => {
-                    addon = addon.or_else(|| found.addon.clone());
-                    values.push(Arc::clone(&found.bytes));
+            let file = file.ok_or_else(|| unread("the name of a file of values is not known"))?;
+            let place = self.values_place(&file, chart.folder(), source, all)?;
+            match self.values_file(&place) {
+                None => drop(lacks.insert(place)),
+                Some((Standing::File(bytes), of)) => {
+                    addon = addon.or(of);
+                    values.push(bytes);
                 }
-                None if source.is_set(&["helm", "ignoreMissingValueFiles"]) => {}
-                None => return Err(format!("there is no file of values `{file}`")),
+                Some((Standing::Refused(reason), _)) => {
+                    return Err(unread(format_args!("its file of values is `{place}`, where {reason}")));
+                }
+                Some((Standing::Nothing, _)) if source.is_set(&["helm", "ignoreMissingValueFiles"]) => {}
+                Some((Standing::Nothing | Standing::Folder(_), _)) => {
+                    return Err(faulty(format_args!("there is no file of values `{place}`")));
+                }
             }
+        }
+        if !lacks.is_empty() {
+            return Err(Source::Lacking(lacks));
         }
         // Values in the Application itself win; those that are written as a map win over those that are written as a text.
         let own = source.source.at(&["helm", "valuesObject"]).filter(|value| value.as_map().is_some());
         let own = own.map(yaml::write).or_else(|| helm("values"));
         values.extend(own.map(|text| text.into_bytes().into()));
         if source.source.at(&["helm", "fileParameters"]).is_some_and(|list| *list != Value::Null) {
-            return Err("it sets values from files (`fileParameters`)".to_owned());
+            return Err(unread("it sets values from files (`fileParameters`)"));
         }
         let described = self.rendered.inventory.clusters.get(target.cluster);
         let kubernetes = described.and_then(|cluster| cluster.facts.kubernetes.as_ref());
@@ -330,7 +451,7 @@ impl Reading<'_> {
         Ok((
             Call {
                 chart,
-                digest,
+                digest: None,
                 release: helm("releaseName").unwrap_or_else(|| target.application.to_owned()),
                 namespace: helm("namespace").unwrap_or_else(|| target.namespace.to_owned()),
                 values,
@@ -345,17 +466,59 @@ impl Reading<'_> {
         ))
     }
 
-    /// Finds a file of values: `$name/path` is one of the repository that another source refers to by this name.
-    fn values_file(&self, file: &str, all: &[Written<'_>]) -> Result<Option<&RenderedFile>, String> {
-        let Some((name, path)) = file.strip_prefix('$').and_then(|rest| rest.split_once('/')) else {
-            return Err(format!("its file of values `{file}` is not one of this repository"));
+    /// Returns where a file of values is: `$name/path` is one of the repository that another source refers to by this name,
+    /// all others are paths from the chart's folder, or from the top of the repository if they begin with a slash.
+    fn values_place(
+        &self,
+        file: &str,
+        folder: Option<&RepoPath>,
+        source: &Written<'_>,
+        all: &[Written<'_>],
+    ) -> Result<RepoPath, Source> {
+        let refers = file.strip_prefix('$').and_then(|rest| rest.split_once('/'));
+        let (from, path, of) = if let Some((name, path)) = refers {
+            let referred = all.iter().find(|source| source.text(&["ref"]).as_deref() == Some(name));
+            let repository = referred.and_then(|source| source.text(&["repoURL"])).unwrap_or_default();
+            let own = referred.filter(|_| self.is_own(&repository));
+            let elsewhere = || unread(format_args!("its file of values `{file}` is in another repository"));
+            ("", path, own.ok_or_else(elsewhere)?)
+        } else if let Some(folder) = folder.filter(|_| !file.contains("://")) {
+            (if file.starts_with('/') { "" } else { folder.as_str() }, file, source)
+        } else {
+            return Err(unread(format_args!("its file of values `{file}` is not one of this repository")));
         };
-        let referred = all.iter().find(|source| source.text(&["ref"]).as_deref() == Some(name));
-        let repository = referred.and_then(|source| source.text(&["repoURL"])).unwrap_or_default();
-        if !self.is_own(&repository) {
-            return Err(format!("its file of values `{file}` is in another repository"));
+        if path.contains(['*', '?', '[', '$']) {
+            return Err(unread(format_args!("its file of values `{file}` is a pattern")));
         }
-        Ok(self.files_below(path).find(|found| found.path.as_str() == path))
+        let place = normalized(from, path);
+        let place = place.ok_or_else(|| {
+            faulty(format_args!("its file of values `{file}` is outside of the repository"))
+        })?;
+        self.check_revision(of, &place)?;
+        Ok(place)
+    }
+
+    /// Returns what stands at the place of a file of values, and whose it is; nothing if it is not known.
+    fn values_file(&self, place: &RepoPath) -> Option<(Standing, Option<AddonName>)> {
+        if Root::of(place.as_str()).is_none() {
+            return Some((self.rendered.beside.get(place)?.clone(), None));
+        }
+        let found = self.files_below(place.as_str()).find(|found| found.path == *place);
+        Some(found.map_or((Standing::Nothing, None), |found| {
+            (Standing::File(Arc::clone(&found.bytes)), found.addon.clone())
+        }))
+    }
+
+    /// Refuses what a source reads at another revision than the one that is looked at; what is rendered is published at each.
+    fn check_revision(&self, source: &Written<'_>, place: &RepoPath) -> Result<(), Source> {
+        let revision = source.text(&["targetRevision"]).unwrap_or_default();
+        let branch = &self.rendered.inventory.fleet.facts.repository.branch;
+        let is_own = matches!(&*revision, "" | "HEAD")
+            || revision.strip_prefix("refs/heads/").unwrap_or(&revision) == branch;
+        if is_own || Root::of(place.as_str()).is_some() {
+            return Ok(());
+        }
+        Err(unread(format_args!("it reads `{place}` at `{revision}`, and not at `{branch}`")))
     }
 
     /// Returns the files that may stand at a path or below it.
@@ -402,17 +565,66 @@ fn named_as(
     Some((id.clone(), chart.digest.clone()))
 }
 
+/// Returns the files of a folder that Argo CD takes for documents: those of YAML and JSON, in deeper folders only if the
+/// source says so.
+fn documents_of<'f>(
+    source: &Written<'_>,
+    path: &str,
+    files: impl Iterator<Item = &'f str>,
+) -> Result<Vec<&'f str>, Source> {
+    let is_deep = source.is_set(&["directory", "recurse"]);
+    let pattern = |key| match source.text(&["directory", key]) {
+        Some(text) => glob::Pattern::parse(&text).map(Some).ok_or_else(|| {
+            unread(format_args!("it reads `{path}` by a `directory.{key}` of too many alternatives"))
+        }),
+        None => Ok(None),
+    };
+    let (include, exclude) = (pattern("include")?, pattern("exclude")?);
+    let is_wanted = |inner: &str| {
+        (is_deep || !inner.contains('/'))
+            && inner.rsplit_once('.').is_some_and(|(_, end)| ["yaml", "yml", "json"].contains(&end))
+            && include.as_ref().is_none_or(|pattern| pattern.matches(inner))
+            && !exclude.as_ref().is_some_and(|pattern| pattern.matches(inner))
+    };
+    Ok(files.filter(|inner| is_wanted(inner)).collect())
+}
+
+fn unread(reason: impl fmt::Display) -> Source {
+    Source::Unread(reason.to_string())
+}
+
+fn faulty(reason: impl fmt::Display) -> Source {
+    Source::Faulty(reason.to_string())
+}
+
+/// Returns a path from a folder, or from the top without one; nothing if it is no path below the top.
+fn normalized(folder: &str, path: &str) -> Option<RepoPath> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            _ => parts.push(part),
+        }
+    }
+    RepoPath::parse(&parts.join("/")).ok()
+}
+
+const CHART: &str = "Helm, as a chart that is rendered";
+const KUSTOMIZE: &str = "Kustomize";
+const JSONNET: &str = "Jsonnet";
+
 /// Returns what Argo CD reads a folder by, if one of its files makes it something else than plain documents.
 fn tool(file: &str) -> Option<&'static str> {
     match file {
-        "Chart.yaml" => Some("Helm, as a chart in a folder"),
-        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => Some("Kustomize"),
-        _ if file.ends_with(".jsonnet") => Some("Jsonnet"),
+        "Chart.yaml" => Some(CHART),
+        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => Some(KUSTOMIZE),
+        _ if file.ends_with(".jsonnet") => Some(JSONNET),
         _ => None,
     }
 }
 
-fn parameters(source: &Written<'_>) -> Result<Vec<Parameter>, String> {
+fn parameters(source: &Written<'_>) -> Result<Vec<Parameter>, Source> {
     let items = source.source.at(&["helm", "parameters"]).and_then(Value::as_list).unwrap_or_default();
     let parameter = |item: &Value| {
         let text = |key| Some(source.application.filled(item.text_at(&[key])?)?.into_owned());
@@ -420,5 +632,5 @@ fn parameters(source: &Written<'_>) -> Result<Vec<Parameter>, String> {
         Some(Parameter { name: text("name")?, value: text("value").unwrap_or_default(), is_text })
     };
     let found: Option<Vec<_>> = items.iter().map(parameter).collect();
-    found.ok_or_else(|| "one of its parameters is not known".to_owned())
+    found.ok_or_else(|| unread("one of its parameters is not known"))
 }

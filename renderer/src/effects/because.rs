@@ -4,10 +4,10 @@
 //! becomes may follow from each value that changes, from the version, and from whatever else Helm is called with: all of
 //! these are named, since only Helm knows which one it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Effect, Effects};
-use crate::deployed::{Call, Deployed, Source, deployed};
+use crate::deployed::{Call, Chart, Deployed, Source, deployed};
 use crate::explain::{Causes, SourceLine};
 use crate::key_path::Step;
 use crate::manifests::{self, ObjectName};
@@ -15,6 +15,7 @@ use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::plan::explained::Explained;
 use crate::plan::group::general_name;
 use crate::plan::{Action, Change, FilePlan, Plan};
+use crate::problem::Place;
 use crate::render::Rendered;
 
 /// How many lines are named of one effect.
@@ -157,8 +158,10 @@ impl Search<'_> {
     /// Returns the lines of what is not the same about how Helm is called for an add-on.
     fn of_chart(&mut self, folder: &ClusterName, [old, new]: [&Deployed; 2]) -> Vec<SourceLine> {
         let (cluster, plan) = (&new.cluster, self.plan);
+        let mut lines = self.of_folders([old, new]);
         let Some(addon) = new.addon.as_ref().or(old.addon.as_ref()) else {
-            return self.of_application(folder, new);
+            add(&mut lines, self.of_application(folder, new));
+            return lines;
         };
         let sides = [old, new].map(|side| side.calls().collect::<Vec<_>>());
         let [before, after] = &sides;
@@ -167,11 +170,12 @@ impl Search<'_> {
             let (before, after): (Vec<Call>, Vec<Call>) = (before, after);
             before != after
         };
-        let mut lines = Vec::new();
-        let versions =
-            |calls: &[&Call]| calls.iter().map(|call| call.chart.version.clone()).collect::<Vec<_>>();
+        let versions = |calls: &[&Call]| {
+            calls.iter().map(|call| call.chart.id().map(|id| id.version.clone())).collect::<Vec<_>>()
+        };
         let mut is_open = differs(rest);
-        for version in versions(after).iter().filter(|version| !versions(before).contains(version)) {
+        for version in versions(after).iter().filter(|version| !versions(before).contains(version)).flatten()
+        {
             let found = self.causes.of_version(cluster, addon, version);
             is_open |= found.is_none();
             lines.extend(found);
@@ -195,6 +199,34 @@ impl Search<'_> {
         lines.extend(kubernetes.into_iter().flatten());
         if is_open {
             add(&mut lines, self.of_application(folder, new));
+        }
+        lines
+    }
+
+    /// Returns the files that are not the same in charts in folders of this repository.
+    fn of_folders(&self, deployed: [&Deployed; 2]) -> Vec<SourceLine> {
+        let paths: BTreeSet<&RepoPath> =
+            deployed.iter().flat_map(|it| it.calls()).filter_map(|call| call.chart.folder()).collect();
+        let mut lines = Vec::new();
+        for path in paths {
+            let [Some(before), Some(after)] = self.sides.map(|side| side.beside.folder(path)) else {
+                continue;
+            };
+            let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
+            for name in names.into_iter().filter(|name| before.files.get(*name) != after.files.get(*name)) {
+                let is_former = !after.files.contains_key(name);
+                let file = path.join(name).ok();
+                add(
+                    &mut lines,
+                    file.map(|file| SourceLine {
+                        place: Place::start_of(&file),
+                        what: String::new(),
+                        is_former,
+                    })
+                    .into_iter()
+                    .collect(),
+                );
+            }
         }
         lines
     }
@@ -244,7 +276,10 @@ impl Search<'_> {
 fn rest(call: &Call) -> Call {
     let mut call = call.clone();
     (call.digest, call.kube_version) = (None, None);
-    call.chart.version.clear();
+    match &mut call.chart {
+        Chart::Packed(id) => id.version.clear(),
+        Chart::Folder { digest, .. } => digest.clear(),
+    }
     call.values.clear();
     call.api_versions.clear();
     call
@@ -256,7 +291,7 @@ fn documents(deployed: &Deployed) -> impl Iterator<Item = (&RepoPath, &[u8])> {
         .iter()
         .flat_map(|source| match source {
             Source::Documents(files) => files.as_slice(),
-            Source::Chart(_) | Source::Unread(_) => &[],
+            Source::Chart(_) | Source::Unread(_) | Source::Faulty(_) | Source::Lacking(_) => &[],
         })
         .map(|(path, bytes)| (path, bytes.as_ref()))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::beside::Beside;
 use crate::catalog::Catalog;
 use crate::charts::LOCK;
 use crate::checks::{DocumentNames, Footprint, Spot};
@@ -32,6 +33,8 @@ pub struct Rendered {
     pub catalog: Arc<Catalog>,
     /// What checks that guess find, and an add-on accepts.
     pub accepted: Vec<Accepted>,
+    /// What Applications read of the repository beside the files; the shell adds it where their objects are wanted.
+    pub beside: Beside,
 }
 
 /// The rendered files of one cluster.

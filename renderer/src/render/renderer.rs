@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use tracing::{Span, info_span};
 
+use crate::beside::Beside;
 use crate::catalog::{self, Catalog};
 use crate::checks::{
     CLUSTER_CHECKS, DOCUMENT_CHECKS, FACT_CHECKS, FLOW_CHECKS, PLACEMENT_CHECKS, unread_facts,
@@ -121,7 +122,7 @@ impl Renderer {
         let accepted = accepted(&catalog, answering)
             .map_err(|problems| once(problems, Vec::new(), &inventory, snapshot))?;
         self.clusters = known;
-        Ok(Rendered { clusters, inventory, catalog, accepted })
+        Ok(Rendered { clusters, inventory, catalog, accepted, beside: Beside::default() })
     }
 
     /// Renders every cluster whose hub is known: what is wrong with a hub would repeat itself in each spoke.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use flate2::read::GzDecoder;
 use renderer::charts::Package;
+use renderer::deployed::ChartText;
 use tar::{Archive, Entry, EntryType};
 
 use super::error::ChartError;
@@ -109,6 +110,19 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, ChartErr
 pub(super) fn read_texts(bytes: &[u8], each: &mut dyn FnMut(&str, &[u8])) -> Result<(), String> {
     let mut reading = Reading { each: Some(each), ..Reading::default() };
     reading.archive(bytes, "", 0)
+}
+
+/// Reads what the text of a chart says whose files these are, its subcharts included, or returns why it can't be read.
+pub(super) fn text_of_files<'f>(
+    files: impl Iterator<Item = (&'f str, &'f [u8])>,
+) -> Result<ChartText, String> {
+    let mut text = ChartText::default();
+    let mut each = |path: &str, bytes: &[u8]| text.read(path, &String::from_utf8_lossy(bytes));
+    let mut reading = Reading { each: Some(&mut each), ..Reading::default() };
+    for (path, mut bytes) in files {
+        reading.file(path, &mut bytes, 0)?;
+    }
+    Ok(text)
 }
 
 /// Reads the bytes of a package on disk.

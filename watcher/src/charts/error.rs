@@ -79,6 +79,11 @@ impl ChartError {
         Self::without_hint(format!("the package of `{name}` {reason}"))
     }
 
+    /// A folder of the repository that is no chart.
+    pub(super) fn of_folder(path: impl Display, reason: impl Display) -> Self {
+        Self::without_hint(format!("the chart in `{path}` {reason}"))
+    }
+
     /// A folder or package on disk that could not be read.
     pub(super) fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> Self {
         move |error| Self::without_hint(format!("failed to read `{}`: {error}", path.display()))

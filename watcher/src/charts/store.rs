@@ -3,13 +3,19 @@
 //! Several processes may use it at once. A chart that the lock has no digest of is remembered with the one that it
 //! came with.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use renderer::beside::Folder;
 use renderer::charts::{ChartId, Metadata};
 use renderer::deployed::ChartText;
 use renderer::inventory::ChartSources;
+use renderer::path::RepoPath;
+use tempfile::TempDir;
 
 use super::archive::{self, read_file};
 use super::client::Client;
@@ -38,6 +44,8 @@ pub struct Store {
     client: Client,
     /// Charts of one's own, which stand in the place of those of their name and version.
     given: Vec<(Metadata, PathBuf)>,
+    /// Charts in folders of the repository, by their digest, for as long as this is open.
+    folders: Mutex<BTreeMap<String, TempDir>>,
 }
 
 impl Store {
@@ -51,7 +59,7 @@ impl Store {
             })?;
             given.push((metadata, place));
         }
-        Ok(Self { folder, client: Client::new(), given })
+        Ok(Self { folder, client: Client::new(), given, folders: Mutex::default() })
     }
 
     /// Spends at most this time on fetching a chart.
@@ -92,6 +100,25 @@ impl Store {
         Ok(self.with_text(path, found, text))
     }
 
+    /// Puts a chart that is a folder of the repository where Helm can read it.
+    pub fn folder(&self, path: &RepoPath, folder: &Folder) -> Result<Stored, ChartError> {
+        let files = folder.files.iter().map(|(path, bytes)| (path.as_str(), &**bytes));
+        let text = self.known_text(&folder.digest).map_or_else(
+            || archive::text_of_files(files.clone()).map_err(|reason| ChartError::of_folder(path, reason)),
+            Ok,
+        )?;
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if !folders.contains_key(&folder.digest) {
+            let written = write_out(files).map_err(|error| {
+                ChartError::of_folder(path, format_args!("cannot be put before Helm: {error}"))
+            })?;
+            folders.insert(folder.digest.clone(), written);
+        }
+        let place = folders[&folder.digest].path().to_owned();
+        drop(folders);
+        Ok(self.with_text(place, folder.digest.clone(), text))
+    }
+
     /// Returns the package with a digest, if it is there and still has it.
     fn stored(&self, expected: &str) -> Option<Stored> {
         let path = self.package(expected);
@@ -99,12 +126,14 @@ impl Store {
         if digest(&bytes) != expected {
             return None;
         }
-        let known = fs::read(self.text_file(expected)).ok();
-        let known = known.and_then(|known| serde_json::from_slice(&known).ok());
-        match known {
+        match self.known_text(expected) {
             Some(text) => Some(Stored { path, identity: expected.to_owned(), text }),
             None => Some(self.with_text(path, expected.to_owned(), text_of(expected, &bytes).ok()?)),
         }
+    }
+
+    fn known_text(&self, identity: &str) -> Option<ChartText> {
+        serde_json::from_slice(&fs::read(self.text_file(identity)).ok()?).ok()
     }
 
     /// Remembers what the text of a chart says, since reading it takes longer than most renderings that are known already.
@@ -124,12 +153,14 @@ impl Store {
             let text = stored.map_or_else(|| text_of(path.display(), &bytes), Ok)?;
             return Ok(Stored { path: path.to_owned(), identity, text });
         }
-        let (mut hasher, mut text) = (Parted::default(), ChartText::default());
-        for (name, bytes) in archive::files_in(path)? {
+        let (mut hasher, files) = (Parted::default(), archive::files_in(path)?);
+        for (name, bytes) in &files {
             hasher.add(name.as_bytes());
-            hasher.add(&bytes);
-            text.read(&name, &String::from_utf8_lossy(&bytes));
+            hasher.add(bytes);
         }
+        let texts = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        let text =
+            archive::text_of_files(texts).map_err(|reason| ChartError::of_package(path.display(), reason))?;
         let identity = format!("sha256:{}", hex(&hasher.digest()));
         Ok(Stored { path: path.to_owned(), identity, text })
     }
@@ -142,6 +173,17 @@ impl Store {
     fn text_file(&self, digest: &str) -> PathBuf {
         self.folder.join("texts-2").join(format!("{}.json", digest.replace(':', "-")))
     }
+}
+
+/// Writes files into a folder of their own. Their paths were checked where they were read.
+fn write_out<'f>(files: impl Iterator<Item = (&'f str, &'f [u8])>) -> io::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("fleetwright-chart-").tempdir()?;
+    for (path, bytes) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap_or(folder.path()))?;
+        fs::write(path, bytes)?;
+    }
+    Ok(folder)
 }
 
 /// Reads what the text of a package says, its subcharts included.
@@ -170,7 +212,7 @@ mod tests {
     use super::*;
 
     /// A repository with one package, and a store that fetches from it.
-    fn scene() -> (Server, tempfile::TempDir, ChartId) {
+    fn scene() -> (Server, TempDir, ChartId) {
         let index = "apiVersion: v1\nentries:\n  demo: [{version: 1.2.3, urls: [demo-1.2.3.tgz]}]\n";
         let server = Server::of(vec![
             ("/index.yaml", Reply::ok(index)),
@@ -180,11 +222,12 @@ mod tests {
         (server, tempfile::tempdir().unwrap(), chart)
     }
 
-    fn store(folder: &tempfile::TempDir) -> Store {
+    fn store(folder: &TempDir) -> Store {
         Store {
             folder: folder.path().join("charts"),
             client: super::super::scene::client(),
             given: Vec::new(),
+            folders: Mutex::default(),
         }
     }
 

@@ -16,10 +16,10 @@ use super::{Global, print_json, print_lines, print_page, print_report, print_tex
 use crate::charts::ChartError;
 use crate::error::CommandError;
 use crate::git::{BlobCache, Repository};
-use crate::helm::{Bound, Extent, Found};
+use crate::helm::{Bound, Extent, Found, Side};
 use crate::output::Exit;
 use crate::run::changes;
-use crate::working_tree::read_working_tree;
+use crate::working_tree::{read_working_tree, standing};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -74,8 +74,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         global.render(&mut renderer, &snapshot, problems).map_err(|error| in_revision(error, name))
     };
     let (base_name, head_name) = ends(&repository, args)?;
-    let base = at(&base_name)?;
-    let head = if let Some(head) = &head_name {
+    let mut base = at(&base_name)?;
+    let mut head = if let Some(head) = &head_name {
         at(head)?
     } else {
         let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
@@ -83,7 +83,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         global.render(&mut renderer, &args.profile.chosen(snapshot)?, problems)?
     };
     let facts = Facts::between(&base.inventory, &head.inventory);
-    let mut effects = args.objects.effects(global, [&base, &head], &facts)?;
+    let names = [Some(&*base_name), head_name.as_deref()];
+    let mut effects = args.objects.effects(global, &repository, names, [&mut base, &mut head], &facts)?;
     let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
     if let Some(effects) = &mut effects {
         effects::name_lines(effects, &plan, &base, &head);
@@ -98,7 +99,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     } else {
         show(global, args, &plan, effects.as_ref());
     }
-    Ok(if args.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
+    let has_changes = !plan.is_empty() || effects.is_some_and(|effects| !effects.is_empty());
+    Ok(if args.exit_code && has_changes { Exit::Changes } else { Exit::Done })
 }
 
 /// Returns what to compare, as `git diff` takes it: two revisions, a range, or one revision and the working tree.
@@ -167,7 +169,14 @@ fn show(global: &Global, args: &Args, plan: &Plan, effects: Option<&Effects>) {
     } else {
         let mut lines = effects.map(|effects| args.lines(effects)).unwrap_or_default();
         lines.extend(effects.map(|_| Line { kind: LineKind::Plain, text: String::new() }));
-        lines.extend(if args.full { text::full(plan) } else { text::summary(plan) });
+        // A chart in a folder of the repository changes objects without any of them.
+        lines.extend(match effects {
+            Some(effects) if plan.is_empty() && !effects.is_empty() => {
+                vec![Line { kind: LineKind::Plain, text: "No rendered file changes.".to_owned() }]
+            }
+            _ if args.full => text::full(plan),
+            _ => text::summary(plan),
+        });
         print_lines(&lines);
     }
 }
@@ -178,6 +187,20 @@ fn body(plan: &Plan, effects: Option<&Effects>) -> String {
     let room = (markdown::BODY_LIMIT - markdown::BODY_MARGIN) / 2;
     let effects = effects::markdown(effects, room, Some(effects::EFFECTS));
     format!("{effects}\n{}", markdown::body_within(plan, room - 1, Some(markdown::RISKS)))
+}
+
+/// Reads the Applications of a revision, or of the working tree without a name, and what they name of the repository.
+fn side<'r>(
+    repository: &Repository,
+    name: Option<&str>,
+    rendered: &'r mut Rendered,
+) -> Result<Side<'r>, CommandError> {
+    if let Some(name) = name {
+        let revision = repository.resolve(name)?;
+        return Ok(Side::read(rendered, |path, room| repository.standing(revision, path, room))?);
+    }
+    let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
+    Ok(Side::read(rendered, |path, room| standing(top, path, room))?)
 }
 
 /// Shows on a terminal what is known after one of each kind of change, since the others of a large fleet take minutes.
@@ -207,15 +230,18 @@ impl ObjectArgs {
     fn effects(
         &self,
         global: &Global,
-        [base, head]: [&Rendered; 2],
+        repository: &Repository,
+        names: [Option<&str>; 2],
+        [base, head]: [&mut Rendered; 2],
         facts: &Facts,
     ) -> Result<Option<Effects>, CommandError> {
         if !self.manifests {
             return Ok(None);
         }
         let making = self.helm.making()?;
+        let sides = [side(repository, names[0], base)?, side(repository, names[1], head)?];
         let progress = global.progress("charts");
-        let found = making.effects([base, head], facts, Bound::NONE, &progress, &|first| {
+        let found = making.effects(sides.each_ref(), facts, Bound::NONE, &progress, &|first| {
             progress.beside(|| show_first(&first));
         });
         drop(progress);

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::options::{HelmArgs, ProfileArgs, check_cluster};
 use super::{Global, print_json, print_report, print_text};
 use crate::error::CommandError;
-use crate::helm::Parts;
+use crate::helm::{Parts, Side};
 use crate::output::Exit;
-use crate::working_tree::read_working_tree;
+use crate::working_tree::{read_working_tree, standing};
 
 /// How many names a hint has.
 const MAX_NAMED: usize = 10;
@@ -41,14 +41,15 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     // What an add-on names may come from any other one: this is judged where all objects are made.
     let is_whole = args.addon.is_none();
     let mut by = if is_whole { Renderer::with_objects() } else { Renderer::new() };
-    let rendered = global.render(&mut by, &args.profile.chosen(snapshot)?, problems)?;
+    let mut rendered = global.render(&mut by, &args.profile.chosen(snapshot)?, problems)?;
     args.check(&rendered)?;
     let wanted = |cluster: &ClusterName, addon: Option<&AddonName>| {
         args.cluster.as_deref().is_none_or(|name| name == cluster.as_str())
             && args.addon.as_deref().is_none_or(|name| addon.is_some_and(|addon| addon.as_str() == name))
     };
     let progress = global.progress("charts");
-    let parts = making.parts(&rendered, &|it| wanted(&it.cluster, it.addon.as_ref()), &progress)?;
+    let side = Side::read(&mut rendered, |path, room| standing(&top, path, room))?;
+    let parts = making.parts(&side, &|it| wanted(&it.cluster, it.addon.as_ref()), &progress)?;
     drop(progress);
     let read: Vec<_> = parts.par_iter().map(|parts| parts.objects(&rendered)).collect();
     let (mut found, mut problems) = (Vec::new(), Vec::new());

@@ -15,7 +15,8 @@ use renderer::problem::Problem;
 use renderer::render::{Progress, Rendered};
 
 use super::bound::Bound;
-use super::fleet::{Absent, Job, Making, Missing, Parts, Survey, Texts, all};
+use super::fleet::{Absent, Job, Making, Missing, Parts, Survey, Texts, faults};
+use super::side::Side;
 use crate::parted::Parted;
 
 /// How many Applications are looked at together for each core: between them it is seen whether there is time left, and
@@ -93,15 +94,15 @@ impl Making {
     /// accepts it. `first` is shown what was found once one of each kind was looked at, if others follow.
     pub fn effects(
         &self,
-        [base, head]: [&Rendered; 2],
+        sides: [&Side<'_>; 2],
         facts: &Facts,
         bound: Bound,
         progress: &(dyn Progress + Sync),
         first: &dyn Fn(Found),
     ) -> Found {
-        let deployed = [all(base), all(head)];
-        let by_place = deployed.each_ref().map(|all| {
-            all.iter()
+        let by_place = sides.map(|side| {
+            side.deployed
+                .iter()
                 .map(|it| ((it.cluster.clone(), it.application.clone()), it))
                 .collect::<BTreeMap<_, _>>()
         });
@@ -114,10 +115,7 @@ impl Making {
         let differing: BTreeSet<&Place> = places.iter().copied().filter(|place| differs(place)).collect();
         let clusters: BTreeSet<ClusterName> = differing.iter().map(|(cluster, _)| cluster.clone()).collect();
         let mut texts = Texts::new();
-        let mut survey = |side: usize, rendered| {
-            self.survey(rendered, &deployed[side], &clusters, &mut texts, bound, progress)
-        };
-        let surveys = [survey(0, base), survey(1, head)];
+        let surveys = sides.map(|side| self.survey(side, &clusters, &mut texts, bound, progress));
         let has_other_kinds = |cluster: &ClusterName| {
             let [old, new] = surveys.each_ref().map(|survey| survey.definitions.get(cluster));
             old != new
@@ -243,7 +241,9 @@ impl Pair<'_> {
         let refused: Vec<Problem> = [0, 1]
             .into_iter()
             .flat_map(|side| {
-                jobs[side].iter().filter_map(move |job| job.problem(surveys[side].rendered, texts))
+                let rendered = surveys[side].rendered;
+                let refused = jobs[side].iter().filter_map(move |job| job.problem(rendered, texts));
+                refused.chain(self.sides[side].into_iter().flat_map(move |it| faults(rendered, it)))
             })
             .collect();
         if !refused.is_empty() {
@@ -407,10 +407,11 @@ fn read_by(sides: [Option<&Deployed>; 2], add: &mut dyn FnMut(&[u8])) {
                         add(bytes);
                     }
                 }
-                Source::Unread(reason) => {
-                    add(b"unread");
+                Source::Unread(reason) | Source::Faulty(reason) => {
+                    add(b"not read");
                     add(reason.as_bytes());
                 }
+                Source::Lacking(_) => add(b"not known"),
             }
         }
     }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 use renderer::catalog::Addon;
-use renderer::charts::ChartId;
-use renderer::deployed::{self, Call, Definitions, Deployed, Source, Unsteady, placed, steadied};
+use renderer::deployed::{self, Call, Chart, Definitions, Deployed, Source, Unsteady, placed, steadied};
 use renderer::inventory::{ChartSources, Cluster};
 use renderer::manifests::{self, Object};
 use renderer::path::{AddonName, ClusterName, RepoPath};
@@ -21,6 +20,7 @@ use super::bound::Bound;
 use super::error::{HelmError, Refusal};
 use super::kept::{Kept, Key};
 use super::program::Helm;
+use super::side::Side;
 use super::text::{Text, defined_in};
 use crate::cache;
 use crate::charts::{ChartError, Store, Stored};
@@ -126,24 +126,24 @@ impl Making {
     /// Asks no other repositories than those that a rendering names, at the addresses that it has for them: what is proposed
     /// leads nowhere else before it is merged.
     #[must_use]
-    pub fn asking_only_those_of(self, merged: &Rendered) -> Self {
-        let repositories =
-            all(merged).iter().flat_map(Deployed::calls).map(|call| call.chart.repository.clone()).collect();
-        Self { asks_only: Some((repositories, merged.inventory.fleet.facts.charts.clone())), ..self }
+    pub fn asking_only_those_of(self, merged: &Side<'_>) -> Self {
+        let calls = merged.deployed.iter().flat_map(Deployed::calls);
+        let repositories = calls.filter_map(|call| Some(call.chart.id()?.repository.clone())).collect();
+        Self { asks_only: Some((repositories, merged.rendered.inventory.fleet.facts.charts.clone())), ..self }
     }
 
     /// Makes what the objects of the wanted Applications are made of, each rendering once, as many at a time as there are
     /// cores.
     pub fn parts(
         &self,
-        rendered: &Rendered,
+        side: &Side<'_>,
         wanted: &Wanted<'_>,
         progress: &(dyn Progress + Sync),
     ) -> Result<Vec<Parts>, CommandError> {
-        let (all, mut texts) = (all(rendered), Texts::new());
-        let chosen: Vec<&Deployed> = all.iter().filter(|it| wanted(it)).collect();
+        let (rendered, mut texts) = (side.rendered, Texts::new());
+        let chosen: Vec<&Deployed> = side.deployed.iter().filter(|it| wanted(it)).collect();
         let clusters = chosen.iter().map(|it| it.cluster.clone()).collect();
-        let survey = self.survey(rendered, &all, &clusters, &mut texts, Bound::NONE, progress);
+        let survey = self.survey(side, &clusters, &mut texts, Bound::NONE, progress);
         let jobs: Vec<_> =
             chosen.iter().filter_map(|deployed| self.jobs(&survey, deployed)).flatten().collect();
         if !survey.absent.is_empty() {
@@ -152,6 +152,7 @@ impl Making {
         self.make(&jobs, &mut texts, Bound::NONE, progress);
         let mut problems = survey.problems.clone();
         problems.extend(jobs.iter().filter_map(|job| job.problem(rendered, &texts)));
+        problems.extend(chosen.iter().flat_map(|deployed| faults(rendered, deployed)));
         if !problems.is_empty() {
             return Err(CommandError::Problems { problems: deployed::merged(problems) });
         }
@@ -170,13 +171,13 @@ impl Making {
     /// Looks at what a fleet asks for, and at what the kinds are that some clusters have.
     pub(super) fn survey<'r>(
         &self,
-        rendered: &'r Rendered,
-        all: &'r [Deployed],
+        side: &'r Side<'_>,
         clusters: &BTreeSet<ClusterName>,
         texts: &mut Texts,
         bound: Bound,
         progress: &(dyn Progress + Sync),
     ) -> Survey<'r> {
+        let (rendered, all) = (side.rendered, &side.deployed);
         let (charts, absent) =
             self.charts(rendered, all.iter().filter(|it| clusters.contains(&it.cluster)), bound);
         let mut survey =
@@ -192,28 +193,30 @@ impl Making {
         rendered: &Rendered,
         deployed: impl Iterator<Item = &'d Deployed>,
         bound: Bound,
-    ) -> (BTreeMap<ChartId, Stored>, Absent) {
-        let named: BTreeMap<&ChartId, Option<&str>> =
+    ) -> (BTreeMap<Chart, Stored>, Absent) {
+        let named: BTreeMap<&Chart, Option<&str>> =
             deployed.flat_map(Deployed::calls).map(|call| (&call.chart, call.digest.as_deref())).collect();
         let own = &rendered.inventory.fleet.facts.charts;
         let sources = self.asks_only.as_ref().map_or(own, |(_, sources)| sources);
         let is_asked =
             |repository: &str| self.asks_only.as_ref().is_none_or(|(known, _)| known.contains(repository));
         let named: Vec<_> = named.into_iter().collect();
-        let bring = |(id, digest): &(&ChartId, Option<&str>)| {
-            if !is_asked(&id.repository) {
-                return Some(Err(ChartError::of_new_repository(&id.repository)));
+        let bring = |(chart, digest): &(&Chart, Option<&str>)| match chart {
+            Chart::Packed(id) if !is_asked(&id.repository) => {
+                Some(Err(ChartError::of_new_repository(&id.repository)))
             }
-            (!bound.has_spent_a_third()).then(|| self.store.chart(id, *digest, sources))
+            Chart::Packed(id) => (!bound.has_spent_a_third()).then(|| self.store.chart(id, *digest, sources)),
+            Chart::Folder { path, .. } => {
+                let folder = rendered.beside.folder(path).expect("its digest is that of its files");
+                Some(self.store.folder(path, folder))
+            }
         };
         let brought: Vec<_> = named.par_iter().map(bring).collect();
         let (mut charts, mut absent) = (BTreeMap::new(), Absent::new());
-        for ((id, _), stored) in named.into_iter().zip(brought) {
+        for ((chart, _), stored) in named.into_iter().zip(brought) {
             match stored {
-                Some(Ok(stored)) => drop(charts.insert(id.clone(), stored)),
-                Some(Err(error)) => {
-                    drop(absent.insert(id.clone(), (format!("{} {}", id.name, id.version), error)));
-                }
+                Some(Ok(stored)) => drop(charts.insert(chart.clone(), stored)),
+                Some(Err(error)) => drop(absent.insert(chart.clone(), (chart.to_string(), error))),
                 None => {}
             }
         }
@@ -233,7 +236,7 @@ impl Making {
         progress: &(dyn Progress + Sync),
     ) {
         let (all, charts) = (survey.all, &survey.charts);
-        let mut first: BTreeMap<&ChartId, Job<'_>> = BTreeMap::new();
+        let mut first: BTreeMap<&Chart, Job<'_>> = BTreeMap::new();
         for (deployed, call) in all.iter().flat_map(|it| it.calls().map(move |call| (it, call))) {
             let Some(chart) = charts.get(&call.chart).filter(|chart| chart.text.defines_kinds) else {
                 continue;
@@ -246,8 +249,8 @@ impl Making {
         self.make(&jobs, texts, bound, progress);
         let problems = jobs.iter().filter_map(|job| job.problem(survey.rendered, texts)).collect();
         let defined = |job: &Job<'_>| Some(texts[&job.key].as_ref().ok()?.defined());
-        let of_charts: BTreeMap<&ChartId, Definitions> =
-            first.iter().filter_map(|(id, job)| Some((*id, defined(job)?))).collect();
+        let of_charts: BTreeMap<&Chart, Definitions> =
+            first.iter().filter_map(|(chart, job)| Some((*chart, defined(job)?))).collect();
         let mut found: BTreeMap<&ClusterName, Definitions> =
             clusters.iter().map(|cluster| (cluster, Definitions::default())).collect();
         for deployed in all {
@@ -264,7 +267,7 @@ impl Making {
                             definitions.extend(&defined_in(&String::from_utf8_lossy(bytes)));
                         }
                     }
-                    Source::Unread(_) => {}
+                    Source::Unread(_) | Source::Faulty(_) | Source::Lacking(_) => {}
                 }
             }
         }
@@ -345,7 +348,7 @@ impl Making {
 }
 
 /// The charts that did not come, by name and version, and why.
-pub(super) type Absent = BTreeMap<ChartId, (String, ChartError)>;
+pub(super) type Absent = BTreeMap<Chart, (String, ChartError)>;
 
 /// What a fleet asks for.
 pub(super) struct Survey<'r> {
@@ -353,7 +356,7 @@ pub(super) struct Survey<'r> {
     /// All Applications.
     all: &'r [Deployed],
     /// The charts of the clusters that are looked at.
-    charts: BTreeMap<ChartId, Stored>,
+    charts: BTreeMap<Chart, Stored>,
     pub absent: Absent,
     /// The kinds that each of these clusters has beside those that are built in.
     pub definitions: BTreeMap<ClusterName, Arc<Definitions>>,
@@ -394,7 +397,8 @@ impl Survey<'_> {
                     text: Arc::new(Text::new(String::from_utf8_lossy(bytes).into_owned(), None)),
                     unsteady: Arc::default(),
                 })),
-                Source::Unread(reason) => unread.push(reason.clone()),
+                Source::Unread(reason) | Source::Faulty(reason) => unread.push(reason.clone()),
+                Source::Lacking(_) => {}
             }
         }
         Some(Parts {
@@ -410,10 +414,13 @@ impl Survey<'_> {
     }
 }
 
-/// Returns the Applications of a fleet.
-pub(super) fn all(rendered: &Rendered) -> Vec<Deployed> {
-    let clusters: Vec<_> = rendered.clusters.values().collect();
-    clusters.into_par_iter().flat_map_iter(|cluster| deployed::deployed(rendered, cluster)).collect()
+/// Returns the problems of what Argo CD fails at.
+pub(super) fn faults(rendered: &Rendered, deployed: &Deployed) -> Vec<Problem> {
+    let problem = |reason| {
+        let message = format!("Argo CD makes no objects of `{}`: {reason}", deployed.application);
+        problem_of(rendered, &deployed.cluster, deployed.addon.as_ref(), message)
+    };
+    deployed.faults().map(problem).collect()
 }
 
 /// A call of Helm for a cluster.
@@ -431,14 +438,18 @@ impl Job<'_> {
     /// Reports what Helm refuses at the version of the add-on's chart.
     pub(super) fn problem(&self, rendered: &Rendered, texts: &Texts) -> Option<Problem> {
         let Some(Err(Missing::Refused(refusal))) = texts.get(&self.key) else { return None };
-        let chart = &self.call.chart;
         let of = self.deployed.addon.as_ref().map_or(&*self.deployed.application, |addon| addon.as_str());
-        let about = format_args!("`{of}` ({} {})", chart.name, chart.version);
+        let about = format_args!("`{of}` ({})", self.call.chart);
         let problem =
             problem_of(rendered, &self.deployed.cluster, self.deployed.addon.as_ref(), refusal.about(about));
-        Some(
-            problem.hint("correct the values that are rendered for it, or take another version of the chart"),
-        )
+        let lacks_charts = refusal.message.contains("missing in charts/ directory");
+        Some(problem.hint(match &self.call.chart {
+            Chart::Folder { .. } if lacks_charts => {
+                "no dependencies are fetched here: commit them in the chart's `charts/`, where `helm dependency build` puts them"
+            }
+            Chart::Folder { .. } => "correct the values that it is given, or the chart",
+            Chart::Packed(_) => "correct the values that are rendered for it, or take another version of the chart",
+        }))
     }
 }
 

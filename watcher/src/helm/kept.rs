@@ -165,18 +165,18 @@ mod tests {
     use std::time::Duration;
 
     use renderer::charts::ChartId;
-    use renderer::deployed::Parameter;
+    use renderer::deployed::{Chart, Parameter};
 
     use super::*;
 
     fn call() -> Call {
         let text = str::to_owned;
         Call {
-            chart: ChartId {
+            chart: Chart::Packed(ChartId {
                 name: text("a"),
                 version: text("1.0.0"),
                 repository: text("https://c.example.com"),
-            },
+            }),
             digest: None,
             release: text("a"),
             namespace: text("a"),

@@ -9,6 +9,7 @@ mod error;
 mod fleet;
 mod kept;
 mod program;
+mod side;
 mod text;
 
 pub use bound::Bound;
@@ -16,3 +17,4 @@ pub use effects::{Extent, Found};
 pub use error::HelmError;
 pub use fleet::{Making, Parts};
 pub use program::Helm;
+pub use side::Side;

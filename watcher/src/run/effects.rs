@@ -19,7 +19,7 @@ use super::changes::Fleet;
 use super::describe::text::code;
 use crate::charts::ChartError;
 use crate::git::{FolderMemo, GitError, Repository, Revision};
-use crate::helm::{Bound, Extent, Found, Making};
+use crate::helm::{Bound, Extent, Found, Making, Side};
 
 /// How long a run looks at final objects.
 pub const TIME: Duration = Duration::from_mins(1);
@@ -146,7 +146,7 @@ pub(super) fn find(
     question: &Question,
     mut render: impl FnMut(Revision) -> Result<Result<Rendered, Vec<Problem>>, GitError>,
 ) -> Result<Shown, GitError> {
-    let [base, head] = match &question.between {
+    let [mut base, mut head] = match &question.between {
         Between::Revisions { base, head } => {
             let has_no_changes = repository.rendered_differences(*base, *head)?.is_empty();
             if has_no_changes && repository.has_same_inputs(*base, *head)? {
@@ -161,6 +161,13 @@ pub(super) fn find(
         }
     };
     let Tools { helm, charts, folder, .. } = &question.tools;
+    let revisions = match &question.between {
+        Between::Revisions { base, head } => [*base, *head],
+        Between::Published(revision, _) => [*revision; 2],
+    };
+    let side =
+        |rendered, revision| Side::read(rendered, |path, room| repository.standing(revision, path, room));
+    let [base, head] = [side(&mut base, revisions[0])?, side(&mut head, revisions[1])?];
     let making = match Making::below(folder, Some(helm), charts.as_deref()) {
         Ok(making) => making.fetching_within(question.time / 3),
         Err(error) => return Ok(Shown::without(&error.message())),
@@ -169,7 +176,7 @@ pub(super) fn find(
         Between::Revisions { .. } => making.asking_only_those_of(&base),
         Between::Published(..) => making,
     };
-    let facts = Facts::between(&base.inventory, &head.inventory);
+    let facts = Facts::between(&base.rendered.inventory, &head.rendered.inventory);
     let bound = Bound::of(question.time);
     Ok(shown(making.effects([&base, &head], &facts, bound, &(), &|_| {}), question.page.as_deref()))
 }

@@ -4,6 +4,7 @@
 //! leaves out of the working tree, as in a sparse checkout, is read from git.
 
 mod find;
+mod named;
 mod output;
 
 use std::ffi::OsStr;
@@ -18,6 +19,7 @@ use renderer::snapshot::{ENVIRONMENTS, Snapshot, Source, TEMPLATES};
 use thiserror::Error;
 
 pub use find::find_working_tree;
+pub use named::standing;
 pub use output::{Kept, KeptReason, Output, OutputChange, OutputChanges, Written};
 
 use crate::git::{GitError, IndexEntry, MAX_SOURCE_BYTES, Tracked, Unreadable, blob_id, path_in, problem};

@@ -912,3 +912,337 @@ fn what_an_addon_says_of_its_chart_is_held_against_what_the_chart_makes() {
         assert!(lines.contains(&format!("templates/addons/web/addon.yaml:{message}")), "{wrong}: {lines}");
     }
 }
+
+/// A program that renders a chart in a folder: a Deployment with the image that its template names, and its values.
+const OF_FOLDER: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+echo x >>COUNT
+chart=$2
+[ -e "$chart/Chart.yaml" ] || { echo "Error: Chart.yaml file is missing" >&2; exit 1; }
+while [ $# -gt 0 ]; do
+    if [ "$1" = --values ]; then values="$values $(cat "$2")"; fi
+    shift
+done
+cat <<END
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: site, annotations: {values: "$values"}}
+spec:
+  selector: {matchLabels: {app: site}}
+  template: {metadata: {labels: {app: site}}, spec: {containers: [{name: main, image: "$(cat "$chart/templates/image")"}]}}
+END
+"#;
+
+/// An Application whose source is below, at one place for each edit.
+const SITE: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Application\n\
+    metadata: {name: \"{{cluster.name}}-site\", namespace: argocd}\nspec:\n  project: default\n  \
+    destination: {name: {{#if (eq cluster.name hub.name)}}in-cluster{{else}}{{cluster.name}}{{/if}}, namespace: site}\n  ";
+
+impl Scene {
+    /// A scene with a chart in a folder of the repository, and an Application of it with this source.
+    fn with_folder(source: &str) -> Self {
+        let scene = Self::new();
+        scene.helm(OF_FOLDER);
+        scene.chart("1.2.3", "templates/web.yaml", "");
+        scene.chart("1.2.3", "templates/image", "example.com/web:1.0.0\n");
+        for (path, text) in [
+            ("charts/site/Chart.yaml", "apiVersion: v2\nname: site\nversion: 0.1.0\n"),
+            ("charts/site/templates/image", "example.com/site:1.0.0\n"),
+            ("charts/site/values-prod.yaml", "of: chart\n"),
+            ("charts/shared.yaml", "of: shared\n"),
+        ] {
+            scene.repo.write(path, text);
+        }
+        scene.site(source);
+        scene.repo.commit("Have a site");
+        scene
+    }
+
+    fn site(&self, source: &str) {
+        let url = "repoURL: 'https://git.example.com/fleet.git', targetRevision: main";
+        self.repo
+            .write("templates/cluster/site.yaml.hbs", format!("{SITE}{}\n", source.replace("REPO", url)));
+        let told = self.repo.run(&["render"]);
+        assert_eq!(told.code, 0, "{told}");
+    }
+
+    /// Returns the objects of the Application on the hub.
+    fn of_site(&self) -> Vec<Value> {
+        let told = self.run(&["manifests", "--cluster", "hub", "--format", "json"]);
+        assert_eq!(told.code, 0, "{told}");
+        let json = told.json();
+        let all = json["applications"].as_array().unwrap();
+        let found =
+            all.iter().find(|one| one["application"] == "hub-site").unwrap_or_else(|| panic!("{told}"));
+        found["objects"].as_array().unwrap().clone()
+    }
+}
+
+const IN_FOLDER: &str = "source: {REPO, path: charts/site, helm: {valueFiles: [values-prod.yaml]}}";
+
+#[test]
+fn a_chart_in_a_folder_of_the_repository_is_rendered_with_the_values_that_its_application_names() {
+    let scene = Scene::with_folder(IN_FOLDER);
+    let values =
+        || scene.of_site()[0].pointer("/metadata/annotations/values").unwrap().as_str().unwrap().to_owned();
+    let object = &scene.of_site()[0];
+    let image = object.pointer("/spec/template/spec/containers/0/image").unwrap();
+    assert_eq!(
+        (image.as_str().unwrap(), object["metadata"]["namespace"].as_str().unwrap()),
+        ("example.com/site:1.0.0", "site")
+    );
+    let calls = scene.calls();
+    assert_eq!(values().trim(), "of: chart");
+    assert_eq!(scene.calls(), calls, "what was rendered is kept");
+    for (source, expected) in [
+        // Without a word of Helm, the folder's own file decides.
+        ("source: {REPO, path: charts/site}", ""),
+        ("source: {REPO, path: ./charts//site/, helm: {releaseName: x}}", ""),
+        (
+            "source: {REPO, path: charts/site, helm: {valueFiles: [../shared.yaml, /charts/site/values-prod.yaml]}}",
+            "of: shared of: chart",
+        ),
+        (
+            "source: {REPO, path: charts/site, helm: {valueFiles: [none.yaml], ignoreMissingValueFiles: true, valuesObject: {a: b}}}",
+            "a: b",
+        ),
+        (
+            "sources:\n    - {REPO, path: charts/site, helm: {valueFiles: [$all/charts/shared.yaml]}}\n    - {REPO, ref: all}",
+            "of: shared",
+        ),
+        // Another chart takes values of the repository, too.
+        (
+            "sources:\n    - {repoURL: 'https://charts.example.com', chart: web, targetRevision: 1.2.3, helm: {valueFiles: [$all/charts/shared.yaml]}}\n    \
+          - {REPO, ref: all}",
+            "of: shared",
+        ),
+    ] {
+        scene.site(source);
+        assert_eq!(values().trim(), expected, "{source}");
+    }
+    // A folder without a chart has documents.
+    scene.repo.write("plain/a.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: plain}}\n");
+    scene.repo.write("plain/deep/b.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: deep}}\n");
+    for (source, expected) in [
+        ("source: {REPO, path: plain}", vec!["plain"]),
+        ("source: {REPO, path: plain, directory: {recurse: true, exclude: a.yaml}}", vec!["deep"]),
+    ] {
+        scene.site(source);
+        let names: Vec<_> =
+            scene.of_site().iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(names, expected, "{source}");
+    }
+}
+
+#[test]
+fn an_edit_of_a_chart_in_a_folder_alone_shows_its_effects() {
+    let scene = Scene::with_folder(IN_FOLDER);
+    let diff = |arguments: &[&str]| {
+        let told = scene.run(&[&["diff", "--manifests", "--exit-code"], arguments].concat());
+        assert!(matches!(told.code, 0 | 3), "{told}");
+        told
+    };
+    let told = diff(&[]);
+    assert!(told.code == 0 && !told.out.contains("site"), "{told}");
+    let shown = |told: &Told, because: &str| {
+        assert_eq!(told.code, 3, "{told}");
+        for text in [
+            "example.com/site:1.0.0",
+            "example.com/site:2.0.0",
+            "Deployment site/site",
+            because,
+            "No rendered file changes.",
+        ] {
+            assert!(told.out.contains(text), "{text}: {told}");
+        }
+    };
+    scene.repo.write("charts/site/templates/image", "example.com/site:2.0.0\n");
+    let changed = diff(&[]);
+    shown(&changed, "because charts/site/templates/image:1:1");
+    scene.repo.commit("Take the next image");
+    assert_eq!(diff(&[]).code, 0);
+    assert_eq!(diff(&["HEAD~1..HEAD"]).out, changed.out);
+    // The other way around the same is read of each revision.
+    shown(&diff(&["HEAD", "HEAD~1"]), "because charts/site/templates/image:1:1");
+    scene.repo.write("charts/site/values-prod.yaml", "of: other\n");
+    let told = diff(&[]);
+    assert!(told.code == 3 && told.out.contains("of: other") && !told.out.contains("site:1.0.0"), "{told}");
+    // Nothing of a folder that no Application names is read.
+    scene.repo.commit("Have other values");
+    scene.repo.write("charts/other/Chart.yaml", "x");
+    assert_eq!(diff(&[]).code, 0);
+}
+
+#[test]
+fn what_argo_cd_fails_at_in_a_folder_is_a_problem_and_what_is_not_read_is_told() {
+    let scene = Scene::with_folder(IN_FOLDER);
+    let fails = |message: &str| {
+        let told = scene.run(&["manifests", "--cluster", "hub"]);
+        assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+        assert!(
+            told.err.contains("environments/hub.yaml:1:1: ") && told.err.contains(message),
+            "{message}: {told}"
+        );
+    };
+    let told = |reason: &str| {
+        let told = scene.run(&["manifests", "--cluster", "hub"]);
+        let note = format!("note: not all objects of `hub-site` are shown: {reason}\n");
+        assert!(
+            told.code == 0 && told.err.contains(&note) && !told.out.contains("namespace: site"),
+            "{reason}: {told}"
+        );
+    };
+    for (source, message) in [
+        (
+            "source: {REPO, path: charts/none}",
+            "Argo CD makes no objects of `hub-site`: it reads the folder `charts/none`, which the repository does not have",
+        ),
+        (
+            "source: {REPO, path: charts/shared.yaml}",
+            "it reads the folder `charts/shared.yaml`, which the repository does not have",
+        ),
+        (
+            "source: {REPO, path: charts/site, helm: {valueFiles: [none.yaml]}}",
+            "there is no file of values `charts/site/none.yaml`",
+        ),
+        (
+            "source: {REPO, path: charts/site, helm: {valueFiles: [templates]}}",
+            "there is no file of values `charts/site/templates`",
+        ),
+        (
+            "source: {REPO, path: charts/site, helm: {valueFiles: [../../../etc/passwd]}}",
+            "its file of values `../../../etc/passwd` is outside of the repository",
+        ),
+        (
+            "source: {REPO, path: charts/site/templates, helm: {releaseName: site}}",
+            "Helm renders no objects of `hub-site` (charts/site/templates): Chart.yaml file is missing",
+        ),
+    ] {
+        scene.site(source);
+        fails(message);
+        let diff = scene.run(&["diff", "--manifests"]);
+        assert!(diff.code == 4 && diff.err.contains(message), "{diff}");
+    }
+    for (source, reason) in [
+        (
+            "source: {REPO, path: charts/site, helm: {valueFiles: ['values-*.yaml']}}",
+            "its file of values `values-*.yaml` is a pattern",
+        ),
+        (
+            "source: {REPO, path: charts/site, helm: {valueFiles: ['https://example.com/a.yaml']}}",
+            "its file of values `https://example.com/a.yaml` is not one of this repository",
+        ),
+        (
+            "source: {REPO, path: charts/site, helm: {fileParameters: [{name: a, path: b}]}}",
+            "it sets values from files (`fileParameters`)",
+        ),
+        (
+            "source: {repoURL: 'https://git.example.com/fleet.git', targetRevision: v1, path: charts/site}",
+            "it reads `charts/site` at `v1`, and not at `main`",
+        ),
+        ("source: {REPO, path: .}", "it reads ``.``, which is no folder below the repository's top"),
+        (
+            "source: {REPO, path: charts/site, kustomize: {namePrefix: a}}",
+            "it reads `charts/site` by Kustomize",
+        ),
+    ] {
+        scene.site(source);
+        told(&reason.replace("``.``", "`.`"));
+    }
+    scene.site(IN_FOLDER);
+    scene.repo.write("charts/site/.argocd-source-hub-site.yaml", "helm: {releaseName: other}\n");
+    told("it reads `charts/site` by what its `.argocd-source-hub-site.yaml` says");
+    fs::remove_file(scene.repo.path("charts/site/.argocd-source-hub-site.yaml")).unwrap();
+    // A link may lead to a file of the folder, and nowhere else; on the disk as in a commit.
+    let link = |target: &str| {
+        let _ = fs::remove_file(scene.repo.path("charts/site/templates/image"));
+        std::os::unix::fs::symlink(target, scene.repo.path("charts/site/templates/image")).unwrap();
+    };
+    scene.repo.write("charts/site/image", "example.com/site:3.0.0\n");
+    link("../image");
+    let image = scene.of_site()[0].pointer("/spec/template/spec/containers/0/image").cloned();
+    assert_eq!(image, Some(json!("example.com/site:3.0.0")));
+    scene.repo.commit("Have a link");
+    let diff = scene.run(&["diff", "--manifests", "HEAD~1", "HEAD"]);
+    assert!(diff.code == 0 && diff.out.contains("example.com/site:3.0.0"), "{diff}");
+    let reason = "it reads `charts/site`, where `charts/site/templates/image` is a symbolic link that leads out of the folder";
+    for target in ["../../shared.yaml", "/etc/passwd"] {
+        link(target);
+        told(reason);
+    }
+    scene.repo.commit("Lead out");
+    let diff = scene.run(&["diff", "--manifests", "HEAD~1", "HEAD"]);
+    assert!(diff.code == 0 && diff.err.contains(reason) && !diff.out.contains("root:"), "{diff}");
+}
+
+#[test]
+fn the_real_helm_renders_a_chart_in_a_folder_with_its_subcharts() {
+    let Ok(helm) = testkit::real::Helm::find() else {
+        println!("left out: there is no Helm here: `testkit/real/fetch helm`");
+        return;
+    };
+    let scene = Scene::with_folder(IN_FOLDER);
+    scene.chart("1.2.3", "templates/image", "");
+    let program = helm.folder().join("helm");
+    let run = |arguments: &[&str]| {
+        scene.run_with(program.to_str().unwrap(), scene.outside("charts").to_str().unwrap(), arguments)
+    };
+    let note = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-{{ .Chart.Name }}}\n\
+        data: {of: {{ .Values.of | quote }}, file: {{ .Files.Get \"motd\" | quote }}}\n";
+    fs::remove_file(scene.repo.path("charts/site/templates/image")).unwrap();
+    scene.repo.write("charts/site/templates/note.yaml", note);
+    scene.repo.write("charts/site/motd", "hello");
+    scene.repo.write(
+        "charts/site/Chart.yaml",
+        "apiVersion: v2\nname: site\nversion: 0.1.0\ndependencies: [{name: part, version: 1.0.0, repository: 'https://charts.example.com'}]\n",
+    );
+    let told = run(&["manifests", "--cluster", "hub"]);
+    assert_eq!((told.code, &*told.out), (4, ""), "{told}");
+    for text in [
+        "missing in charts/ directory: part",
+        "  hint: no dependencies are fetched here: commit them in the chart's `charts/`",
+    ] {
+        assert!(told.err.contains(text), "{text}: {told}");
+    }
+    scene.repo.write("charts/site/charts/part/Chart.yaml", "apiVersion: v2\nname: part\nversion: 1.0.0\n");
+    scene.repo.write("charts/site/charts/part/templates/note.yaml", note);
+    scene.repo.write("charts/site/charts/part/values.yaml", "of: part\n");
+    let told = run(&["manifests", "--cluster", "hub", "--format", "json"]);
+    assert_eq!(told.code, 0, "{told}");
+    let json = told.json();
+    let all = json["applications"].as_array().unwrap();
+    let objects =
+        all.iter().find(|one| one["application"] == "hub-site").unwrap()["objects"].as_array().unwrap();
+    let shown: Vec<_> =
+        objects.iter().map(|it| format!("{} {}", it["metadata"]["name"], it["data"])).collect();
+    assert_eq!(
+        shown,
+        [r#""hub-site-part" {"file":"","of":"part"}"#, r#""hub-site-site" {"file":"hello","of":"chart"}"#]
+    );
+    // A package is the same as a folder.
+    let packed = command_of("tar")
+        .args(["-czf", "part-1.0.0.tgz", "part"])
+        .current_dir(scene.repo.path("charts/site/charts"))
+        .output()
+        .unwrap();
+    assert!(packed.status.success());
+    fs::remove_dir_all(scene.repo.path("charts/site/charts/part")).unwrap();
+    assert_eq!(
+        run(&["manifests", "--cluster", "hub", "--format", "json"]).json()["applications"],
+        json["applications"]
+    );
+    scene.repo.commit("Have a part");
+    scene.repo.edit("charts/site/templates/note.yaml", "data: {of", "data: {new: added, of");
+    let told = run(&["diff", "--manifests"]);
+    assert!(told.code == 0 && told.out.contains("ConfigMap site/hub-site-site"), "{told}");
+    scene.repo.write("charts/site/templates/bad.yaml", "{{ .Values.of.x.y }}\n");
+    let told = run(&["manifests", "--cluster", "hub"]);
+    assert!(
+        told.code == 4 && told.err.contains("Helm renders no objects of `hub-site` (charts/site): "),
+        "{told}"
+    );
+    assert!(
+        told.err.contains("site/templates/bad.yaml") && !told.err.contains("fleetwright-chart-"),
+        "{told}"
+    );
+}

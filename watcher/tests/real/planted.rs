@@ -1,11 +1,13 @@
 //! What is planted into a chart is shown: values that it uses, and lines of its templates, one after the other.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fleetwright::helm::{Bound, Making};
+use fleetwright::helm::{Bound, Making, Side};
+use renderer::beside::Standing;
 use renderer::charts::ChartId;
 use renderer::deployed::{judged, judged_together};
 use renderer::effects::Effects;
@@ -106,7 +108,9 @@ impl Platform {
 
     fn effects(&self, making: &Making, head: &Rendered) -> Effects {
         let facts = Facts::between(&self.base.inventory, &head.inventory);
-        let found = making.effects([&self.base, head], &facts, Bound::NONE, &(), &|_| {});
+        let (mut base, mut head) = (self.base.clone(), head.clone());
+        let sides = [&side(&mut base), &side(&mut head)];
+        let found = making.effects(sides, &facts, Bound::NONE, &(), &|_| {});
         assert!(found.absent.is_empty(), "{:?}", found.absent);
         assert_eq!([found.problems, found.judged].concat(), []);
         found.effects
@@ -114,7 +118,7 @@ impl Platform {
 
     /// Returns what the checks of final objects find.
     fn problems(&self) -> Vec<String> {
-        let parts = self.making.parts(&self.base, &|_| true, &()).unwrap();
+        let parts = self.making.parts(&side(&mut self.base.clone()), &|_| true, &()).unwrap();
         let objects: Vec<_> = parts.iter().map(|parts| parts.objects(&self.base)).collect();
         let (mut made, mut problems) = (Vec::new(), Vec::new());
         for (parts, objects) in parts.iter().zip(&objects) {
@@ -201,6 +205,11 @@ impl Platform {
         }
         planted
     }
+}
+
+/// Returns a side that reads nothing beside what is rendered.
+fn side(rendered: &mut Rendered) -> Side<'_> {
+    Side::read(rendered, |_, _| Ok::<_, Infallible>(Standing::Nothing)).unwrap()
 }
 
 fn opened(charts: &Path, cache: &Path) -> (Helm, Making) {

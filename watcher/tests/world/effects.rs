@@ -191,6 +191,53 @@ fn what_is_proposed_leads_to_no_new_repository_and_costs_no_verdict() {
     assert!(office.verdicts(number).contains("fleetwright/review success"), "{}", office.verdicts(number));
 }
 
+/// A program that makes a Deployment with the image that a file of the chart names.
+const OF_FOLDER: &str = r#"#!/bin/sh
+if [ "$1" = version ]; then printf v4.0.0; exit; fi
+cat <<END
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: site}
+spec:
+  selector: {matchLabels: {app: site}}
+  template: {metadata: {labels: {app: site}}, spec: {containers: [{name: main, image: "$(cat "$2/image")"}]}}
+END
+"#;
+
+#[test]
+fn a_chart_in_a_folder_is_read_at_both_revisions() {
+    let scene = Scene::new(World::new(), "", ENOUGH);
+    let office = &scene.office;
+    write_script(office.world.beside("helm"), OF_FOLDER);
+    let application = "apiVersion: argoproj.io/v1alpha1\nkind: Application\n\
+        metadata: {name: \"{{cluster.name}}-site\", namespace: argocd}\nspec:\n  project: default\n  \
+        destination: {name: in-cluster, namespace: site}\n  \
+        source: {repoURL: 'https://git.example.com/platform/fleet.git', targetRevision: main, path: charts/site}\n";
+    let site = |branch: &str, image: &str, application: &str| {
+        let chart = "apiVersion: v2\nname: site\nversion: 0.1.0\n";
+        let files = [
+            ("charts/site/Chart.yaml", Some(chart)),
+            ("charts/site/image", Some(image)),
+            ("templates/cluster/site.yaml.hbs", Some(application)),
+        ];
+        office.world.commit(branch, "Have a site", &files);
+    };
+    site(BASE, "example.com/site:1.0.0", application);
+    office.world.git(&["branch", "next", BASE]);
+    site(
+        "next",
+        "example.com/site:2.0.0",
+        &application.replace("spec:\n", "spec:\n  revisionHistoryLimit: 3\n"),
+    );
+    let number = office.github.open("next").unwrap();
+    office.run();
+    let comment = scene.comment(number);
+    assert_order(
+        &comment,
+        &["### What runs", "example.com/site:1.0.0", "example.com/site:2.0.0", "### What is rendered"],
+    );
+}
+
 #[test]
 fn without_helm_one_line_says_why_nothing_is_shown() {
     let world = World::new();

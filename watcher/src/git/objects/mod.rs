@@ -12,4 +12,5 @@ pub(in crate::git) mod repository;
 pub(in crate::git) mod revision;
 pub(in crate::git) mod signature;
 pub(in crate::git) mod snapshot;
+mod standing;
 mod tree;
