@@ -102,7 +102,9 @@ fn complete(value: &mut Value, written: &Value) {
         }
         Value::Array(items) => {
             let part = written.get("items").unwrap_or(&Value::Null);
-            items.iter_mut().for_each(|item| complete(item, part));
+            for item in items {
+                complete(item, part);
+            }
         }
         _ => {}
     }

@@ -217,14 +217,13 @@ impl Judged<'_> {
             })
         };
         let line = self.file.and_then(|file| rendered.line_of(file, is_it, finding));
-        let (place, message) = match line {
-            Some(line) => (line, finding.message.clone()),
-            None => {
-                let addon = self.addon?;
-                let at = if path.is_empty() { String::new() } else { format!(" `{path}`") };
-                let message = format!("{name} of `{}`{at}: {}", addon.name, finding.message);
-                (chart_place(addon, self.cluster), message)
-            }
+        let (place, message) = if let Some(line) = line {
+            (line, finding.message.clone())
+        } else {
+            let addon = self.addon?;
+            let at = if path.is_empty() { String::new() } else { format!(" `{path}`") };
+            let message = format!("{name} of `{}`{at}: {}", addon.name, finding.message);
+            (chart_place(addon, self.cluster), message)
         };
         let part = if path.is_empty() { "." } else { &path };
         Some(Problem {

@@ -1,5 +1,5 @@
 //! The names in a final object: those that any document may have, the Services that it leads requests
-//! to, and what its pods take of ConfigMaps and Secrets.
+//! to, and what its pods take of `ConfigMaps` and Secrets.
 
 use crate::checks::{Document, NameUse, Named, Names, ServiceName};
 use crate::key_path::{Step, key, owned};

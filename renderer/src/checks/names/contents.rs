@@ -1,4 +1,4 @@
-//! ConfigMaps, and keys of them and of Secrets: a pod that names one which is not there does not start.
+//! `ConfigMaps`, and keys of them and of Secrets: a pod that names one which is not there does not start.
 //!
 //! Judged of final objects, which say what a pod takes. What stands in one that is empty is written at runtime.
 

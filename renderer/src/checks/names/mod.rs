@@ -46,7 +46,7 @@ pub enum Named {
     Secret(Option<String>, String),
     /// A Service, by its name inside the cluster.
     Service(ServiceName),
-    /// A ConfigMap that a pod takes something of, or a key of one or of a Secret.
+    /// A `ConfigMap` that a pod takes something of, or a key of one or of a Secret.
     Content(Taken),
 }
 
@@ -60,7 +60,7 @@ pub struct ServiceName {
     is_of_mesh: bool,
 }
 
-/// What a pod takes of a ConfigMap or a Secret.
+/// What a pod takes of a `ConfigMap` or a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// `ConfigMap` or `Secret`.
@@ -71,7 +71,7 @@ pub struct Taken {
     key: Option<String>,
 }
 
-/// A ConfigMap or a Secret that is there.
+/// A `ConfigMap` or a Secret that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// `ConfigMap` or `Secret`.
@@ -105,7 +105,7 @@ pub enum Provided {
     Pushed(String),
     /// A Service, or all of a release.
     Service(ProvidedService),
-    /// What a pod can take of a ConfigMap or a Secret.
+    /// What a pod can take of a `ConfigMap` or a Secret.
     Content(Content),
 }
 
