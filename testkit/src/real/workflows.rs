@@ -1,7 +1,7 @@
 //! Workflows of GitHub Actions, run by `act` on this machine: with GitHub and Slack of the test kit, and without any action
 //! from elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,27 @@ use crate::github::{self, GitHub};
 use crate::program::{command, write_script};
 use crate::slack::{self, Slack};
 
+/// The folder of what is kept with runs.
+const ARTIFACTS: &str = "artifacts";
 /// What builds and caches the program where no runner has it.
 const CACHE: &str = "Swatinem/rust-cache@6323deb102c322ba6fcbdcafc7e3dddab59af2b6";
 /// An action that does nothing, in place of one that is of no use here.
 const STAND_IN: &str =
     "name: Stand-in\ndescription: Nothing\nruns: {using: composite, steps: [{run: 'true', shell: bash}]}\n";
+
+/// What keeps a file with a run.
+const UPLOAD: &str = "actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a";
+/// An action that keeps one file as it is, as that does.
+const UPLOAD_STAND_IN: &str = "name: Stand-in
+description: Keeps a file
+inputs: {path: {required: true}, archive: {required: true}}
+runs:
+  using: composite
+  steps:
+    - run: test \"$ARCHIVE\" = false && cp \"$FILE\" \"$ARTIFACTS\"
+      shell: bash
+      env: {FILE: '${{ inputs.path }}', ARCHIVE: '${{ inputs.archive }}'}
+";
 
 /// A repository on GitHub with workflows, and where they run.
 pub struct Actions<'a> {
@@ -59,6 +75,8 @@ pub struct Ended {
     pub log: String,
     /// What is on its page.
     pub summary: String,
+    /// The files that are kept with it, by name.
+    pub artifacts: BTreeMap<String, String>,
 }
 
 impl Actions<'_> {
@@ -75,7 +93,12 @@ impl Actions<'_> {
         let secrets = [slack::TOKEN, github::ACTIONS_TOKEN, &self.kubeconfig];
         ensure!(!secrets.iter().any(|secret| log.contains(secret)), "a secret is in {log}");
         let summary = fs::read_to_string(summary).unwrap_or_default();
-        Ok(Ended { is_success: output.status.success(), log, summary })
+        let kept = fs::read_dir(folder.path().join(ARTIFACTS))?.map(|entry| {
+            let entry = entry?;
+            Ok((entry.file_name().to_string_lossy().into_owned(), fs::read_to_string(entry.path())?))
+        });
+        let artifacts = kept.collect::<Result<_>>()?;
+        Ok(Ended { is_success: output.status.success(), log, summary, artifacts })
     }
 
     /// Makes the working tree that `actions/checkout` would make.
@@ -116,9 +139,15 @@ impl Actions<'_> {
     }
 
     fn act(&self, folder: &Path, checkout: &Path, programs: &Path, event: &Event<'_>) -> Result<Output> {
-        let action = folder.join("action");
-        fs::create_dir(&action)?;
-        fs::write(action.join("action.yml"), STAND_IN)?;
+        let artifacts = folder.join(ARTIFACTS);
+        fs::create_dir(&artifacts)?;
+        let mut actions = Vec::new();
+        for (action, stand_in) in [(CACHE, STAND_IN), (UPLOAD, UPLOAD_STAND_IN)] {
+            let place = folder.join(format!("action-{}", actions.len()));
+            fs::create_dir(&place)?;
+            fs::write(place.join("action.yml"), stand_in)?;
+            actions.push(format!("--local-repository={action}={}", place.display()));
+        }
         let payload = folder.join("event.json");
         fs::write(&payload, event.payload.to_string())?;
         let mut command = command(ACT.binary("act")?);
@@ -131,7 +160,8 @@ impl Actions<'_> {
             .args(["--workflows", &file(event.workflow)])
             .arg("--eventpath")
             .arg(payload)
-            .args(["--local-repository", &format!("{CACHE}={}", action.display())])
+            .args(actions)
+            .args(["--env", &format!("ARTIFACTS={}", artifacts.display())])
             .args(["--secret", &format!("HUB_KUBECONFIG={}", self.kubeconfig)])
             .args(["--secret", &format!("SLACK_TOKEN={}", slack::TOKEN)])
             .args(["--secret", &format!("GITHUB_TOKEN={}", github::ACTIONS_TOKEN)])

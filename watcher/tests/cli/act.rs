@@ -109,6 +109,9 @@ fn a_pull_request_shows_what_it_changes_in_the_rendered_files() {
     + env[name=HUB].value: http://10.9.0.11:8080
     ```
     ");
+    // Where there is no Helm or no chart, the page shows what is rendered.
+    let page = &ended.artifacts["review.html"];
+    assert!(page.starts_with("<!doctype html>") && page.contains("http://10.9.0.11:8080"), "{page}");
 }
 
 #[test]
@@ -118,6 +121,7 @@ fn a_pull_request_with_a_problem_fails_on_its_line() {
     assert!(!ended.is_success, "{ended:?}");
     let problem = "::error file=environments/hub.yaml,line=5,col=3,title=fleetwright unread::";
     assert!(ended.log.contains(problem), "{}", ended.log);
+    assert_eq!(ended.artifacts.len(), 0);
 }
 
 #[test]
