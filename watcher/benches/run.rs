@@ -97,6 +97,7 @@ fn pipeline(path: &Path) -> Pipeline {
         allow_deletions: None,
         merge_reviewed: false,
         makes_pages: false,
+        pages_url: None,
         objects: Objects::Unwanted,
         worker: WorkerSettings::new(env!("CARGO_BIN_EXE_fleetwright").into()),
     };

@@ -72,6 +72,7 @@ impl Demo {
             allow_deletions: None,
             merge_reviewed: false,
             makes_pages: false,
+            pages_url: None,
             objects: Objects::Unwanted,
             worker: worker_settings()?,
         };

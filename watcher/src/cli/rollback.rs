@@ -39,6 +39,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         allow_deletions: None,
         merge_reviewed: false,
         makes_pages: false,
+        pages_url: None,
         objects: Objects::Unwanted,
         worker: worker_settings()?,
     };

@@ -90,6 +90,7 @@ fn pipeline(global: &Global, args: &Args) -> Result<Pipeline, CommandError> {
         allow_deletions: args.allow_deletions.clone(),
         merge_reviewed: args.merge_reviewed,
         makes_pages: args.pages.is_wanted(),
+        pages_url: args.pages.url(),
         objects: args.helm.objects()?,
         worker: worker_settings()?,
     };

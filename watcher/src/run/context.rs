@@ -9,6 +9,7 @@ use crate::error::CommandError;
 use crate::events::Cancel;
 use crate::forge::Forge;
 use crate::git::{Repository, Revision, Upstream};
+use crate::http::Url;
 use crate::live::FollowedHubs;
 
 /// How the names of all head branches begin. Only those of the groups are ours; the rest below it is reserved.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub merge_reviewed: bool,
     /// Whether pages for browsers are made of reviews and of the fleet.
     pub makes_pages: bool,
+    /// Where browsers find them, if pull requests are to lead there.
+    pub pages_url: Option<Url>,
     /// Whether it is shown what changes do to what runs.
     pub objects: Objects,
     /// What renders, and within which limits.

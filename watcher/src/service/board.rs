@@ -63,6 +63,7 @@ impl Board {
             let pull = ProposedPage {
                 number,
                 branch: format!("{BRANCH_PREFIX}{}", group.group),
+                is_of_group: true,
                 title: text::headline(&group.plan),
                 page: Some(page.into()),
             };
@@ -80,8 +81,7 @@ impl Board {
         // A run that failed knows nothing new of the plans of groups.
         if report.is_none() {
             for (number, known) in &state.pulls {
-                let is_ours = known.branch.starts_with(BRANCH_PREFIX);
-                if is_ours {
+                if known.is_of_group {
                     pulls.insert(*number, known.clone());
                 }
             }
@@ -94,9 +94,14 @@ impl Board {
         }
     }
 
-    /// Returns the page of a pull request.
-    pub(super) fn review(&self, number: u64) -> Option<Arc<str>> {
-        self.state().pulls.get(&number)?.page.clone()
+    /// Returns the page of an open pull request, by its number or, of one of ours, by its group.
+    pub(super) fn review(&self, of: &str) -> Option<Arc<str>> {
+        let branch = format!("{BRANCH_PREFIX}{of}");
+        let state = self.state();
+        let numbered = of.parse().ok().and_then(|number: u64| state.pulls.get(&number));
+        let is_of_group = |pull: &&ProposedPage| pull.is_of_group && pull.branch == branch;
+        let found = numbered.or_else(|| state.pulls.values().find(is_of_group));
+        found?.page.clone()
     }
 
     /// Writes the page of the fleet.

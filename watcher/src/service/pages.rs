@@ -101,7 +101,7 @@ struct Pages {
 pub(super) fn router(board: Board, monitor: Monitor, budget: Budget, guard: Guard) -> Router {
     Router::new()
         .route("/", get(fleet))
-        .route("/reviews/{number}", get(review))
+        .route("/reviews/{of}", get(review))
         .with_state(Arc::new(Pages { board, monitor, budget }))
         .layer(middleware::from_fn_with_state(Arc::new(guard), admit))
 }
@@ -123,10 +123,11 @@ async fn fleet(State(pages): State<Arc<Pages>>) -> Response {
     answer(&pages.board.fleet(&pages.monitor, &(pages.budget)()))
 }
 
-async fn review(State(pages): State<Arc<Pages>>, Path(number): Path<u64>) -> Response {
-    match pages.board.review(number) {
+async fn review(State(pages): State<Arc<Pages>>, Path(of): Path<String>) -> Response {
+    match pages.board.review(&of) {
         Some(page) => answer(&page),
-        None => (StatusCode::NOT_FOUND, "there is no page of this number\n").into_response(),
+        None => (StatusCode::NOT_FOUND, "no open pull request of this number or group has a page\n")
+            .into_response(),
     }
 }
 

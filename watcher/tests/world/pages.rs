@@ -38,7 +38,7 @@ fn the_fleet_and_each_open_pull_request_have_a_page() {
     let of_a_person = hosted.github.open("pool").unwrap();
     // As GitHub does: the mirror has no branches of people.
     hosted.world.git(&["update-ref", &format!("refs/pull/{of_a_person}/head"), "pool"]);
-    let (service, address) = start(&hosted, &[]);
+    let (service, address) = start(&hosted, &["--ui-url", "https://fleet.example.com/pages/"]);
     let fleet = || get(address, "/", LOCAL).1;
     let has_all = || fleet().matches("href=\"/reviews/").count() == 3;
     hosted.wait_until("a page for each pull request", |_| has_all());
@@ -75,6 +75,14 @@ fn the_fleet_and_each_open_pull_request_have_a_page() {
         let (_, review) = get(address, &format!("/reviews/{number}"), LOCAL);
         assert!(review.contains("192.168.64.109") && review.contains("class=\"item"), "{number}: {review}");
     }
+    // Pull requests lead there: a person's by its number, those of Fleetwright by their group.
+    let link = |of: &str| format!("[On a page](https://fleet.example.com/pages/reviews/{of})");
+    let comments: Vec<_> = hosted.github.state().comments.iter().map(|it| it.body.clone()).collect();
+    assert!(comments.concat().contains(&link(&of_a_person.to_string())), "{comments:?}");
+    let bodies: Vec<_> = hosted.github.pulls().unwrap().into_iter().filter_map(|pull| pull.body).collect();
+    assert!(["app", "control"].iter().all(|group| bodies.concat().contains(&link(group))), "{bodies:?}");
+    assert!(get(address, "/reviews/app", LOCAL).1.contains("192.168.64.109"));
+    assert!(get(address, "/reviews/pool", LOCAL).0.starts_with("HTTP/1.1 404"), "a branch is no group");
     assert!(get(address, "/reviews/99", LOCAL).0.starts_with("HTTP/1.1 404"));
     assert!(get(address, "/reviews/../x", LOCAL).0.starts_with("HTTP/1.1 40"));
     let posted = exchange(address, b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n");

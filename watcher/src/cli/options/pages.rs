@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::error::CommandError;
 use crate::events::Cancel;
+use crate::http::Url;
 use crate::secrets;
 use crate::server::{Limits, Server};
 use crate::service::{Guard, SHORTEST_TOKEN, Service, TokenDigest};
@@ -31,12 +32,20 @@ pub(in crate::cli) struct PagesArgs {
     /// `Authorization: Bearer` that a proxy adds. The default is the environment variable `FLEETWRIGHT_UI_TOKEN`.
     #[arg(long, value_name = "FILE", requires = "ui_address")]
     ui_token_file: Option<PathBuf>,
+    /// Let pull requests lead to their pages, which browsers find below this address, such as `https://fleet.example.com`.
+    #[arg(long, value_name = "URL", requires = "ui_address")]
+    ui_url: Option<Url>,
 }
 
 impl PagesArgs {
     /// Returns whether there are pages.
     pub(in crate::cli) const fn is_wanted(&self) -> bool {
         self.ui_address.is_some()
+    }
+
+    /// Returns where browsers find the pages, if that was given.
+    pub(in crate::cli) fn url(&self) -> Option<Url> {
+        self.ui_url.clone()
     }
 
     /// Starts the server of the pages if an address was given. It ends by itself after a stop was requested.
@@ -95,7 +104,7 @@ mod tests {
             path.clone()
         });
         let address: SocketAddr = address.parse().unwrap();
-        let args = PagesArgs { ui_address: Some(address), ui_token_file: token_file };
+        let args = PagesArgs { ui_address: Some(address), ui_token_file: token_file, ui_url: None };
         args.guard(address).map_err(|error| error.to_string())
     }
 

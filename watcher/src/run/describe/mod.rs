@@ -10,7 +10,7 @@ mod foreign;
 pub(super) mod text;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use renderer::path::GroupName;
 use renderer::plan::{ApplicationSetting, Plan, markdown};
@@ -21,6 +21,7 @@ use super::changes::GroupPlan;
 use super::context::{Context, head_of};
 use super::effects::{self, Shown};
 use crate::git::{CommitSummary, FilesChanged, GitError, Repository, Revision};
+use crate::http::Url;
 use crate::percent::encoded_path;
 
 use text::code;
@@ -39,6 +40,8 @@ pub(in crate::run) struct Links {
     pub web: Option<String>,
     /// The base branch.
     pub branch: String,
+    /// Where the service shows pages, if browsers are led there.
+    pub pages: Option<String>,
 }
 
 /// All that a pull request of ours is described by.
@@ -122,7 +125,8 @@ impl<'a> Turn<'a> {
 
 impl Links {
     pub(in crate::run) fn of(run: &Context<'_>) -> Self {
-        Self { web: run.forge.web(), branch: run.settings.base.clone() }
+        let pages = run.settings.pages_url.as_ref().map(Url::to_string);
+        Self { web: run.forge.web(), branch: run.settings.base.clone(), pages }
     }
 
     /// Returns where the risks are explained, if the repository has the page.
@@ -142,6 +146,11 @@ impl Links {
             Some(web) => format!("{web}/blob/{}/{page}", encoded_path(&self.branch)),
             None => page.to_owned(),
         }))
+    }
+
+    /// Returns a link to the service's page of a pull request, by its number or, of one of ours, by its group.
+    pub fn review(&self, of: impl Display) -> Option<String> {
+        self.pages.as_ref().map(|pages| format!("[On a page]({pages}/reviews/{of})"))
     }
 
     pub fn commit(&self, revision: Revision) -> String {
@@ -190,6 +199,9 @@ fn ways(links: &Links, turn: &Turn<'_>, plan: &Plan, source: Revision, parents: 
             let list = "`fleetwright pulls list`";
             let _ = write!(text, " Pull request of {group}, if there is one: {list}; {order}.");
         }
+    }
+    if let Some(page) = links.review(turn.group) {
+        let _ = write!(text, " · {page}.");
     }
     text.push('\n');
     text.push_str(&charts(plan));
@@ -242,7 +254,7 @@ mod tests {
     }
 
     fn links(web: Option<&str>, branch: &str) -> Links {
-        Links { web: web.map(str::to_owned), branch: branch.to_owned() }
+        Links { web: web.map(str::to_owned), branch: branch.to_owned(), pages: None }
     }
 
     fn groups() -> [GroupName; 3] {
@@ -301,6 +313,10 @@ mod tests {
         let first = "Pull request of control, if there is one: `fleetwright pulls list`; it goes first.";
         let last = "Pull request of rest, if there is one: `fleetwright pulls list`; it waits for this one.";
         assert!(middle.contains(&format!("{first} {last}")), "{middle}");
+        let shown = Links { pages: Some("https://fleet.example.com".to_owned()), ..links(None, "main") };
+        let shown = ways(&shown, &Turn::of(&groups[0], &groups[..1]), &plan, source.revision, 1);
+        let line = "All files: `git diff main...fleetwright/control`. · [On a page](https://fleet.example.com/reviews/control).\n";
+        assert!(shown.contains(line), "{shown}");
         let only = ways(&github, &Turn::of(&groups[0], &groups[..1]), &plan, source.revision, 1);
         assert!(!only.contains("Pull request of"), "{only}");
     }

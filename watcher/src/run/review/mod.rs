@@ -67,8 +67,10 @@ struct Reported {
 pub struct ProposedPage {
     /// Its number.
     pub number: u64,
-    /// Its branch.
+    /// Its branch, which a fork may call anything.
     pub branch: String,
+    /// Whether it is the one that the run has opened for a group.
+    pub is_of_group: bool,
     /// What its review says, in one line.
     pub title: String,
     /// The page of its review, if there is one.
@@ -258,7 +260,8 @@ impl Reviewer<'_> {
         let (html, title) = (page.take_html().map(Arc::from), page.title.clone());
         let wanted = proposed.number.filter(|_| self.run.settings.makes_pages);
         let branch = proposed.branch.clone();
-        reported.page = wanted.map(|number| ProposedPage { number, branch, title, page: html });
+        reported.page =
+            wanted.map(|number| ProposedPage { number, branch, is_of_group: false, title, page: html });
         let Context { forge, cancel, .. } = self.run;
         cancel.check()?;
         let is_commented = reported.basis.maker.is_none() && reported.basis.standing != Standing::Unread;
@@ -293,7 +296,7 @@ impl Reviewer<'_> {
                     let last = reported.effects.take();
                     reported.effects = self.looks.find(&self.run, self.workers, between, last.as_ref())?;
                 }
-                self.examine(subject, reported.effects.clone())?
+                self.examine(subject, proposed.number, reported.effects.clone())?
             }
         };
         if let Some(maker) = maker {
@@ -318,7 +321,12 @@ impl Reviewer<'_> {
     }
 
     /// Finds out what a head changes. What cannot be rendered within its limits is something to report of it, too.
-    fn examine(&mut self, subject: Subject, effects: Option<Shown>) -> Result<Page, CommandError> {
+    fn examine(
+        &mut self,
+        subject: Subject,
+        number: Option<u64>,
+        effects: Option<Shown>,
+    ) -> Result<Page, CommandError> {
         let Settings { budget, allow_deletions, .. } = self.run.settings;
         let (links, allow_deletions) = (Links::of(&self.run), allow_deletions.clone());
         let question = Question {
@@ -328,6 +336,7 @@ impl Reviewer<'_> {
             allow_deletions,
             effects,
             makes_page: self.run.settings.makes_pages,
+            number,
             is_base_unrenderable: false,
         };
         let examined = self.workers.examine(&self.run, question)?;

@@ -147,9 +147,11 @@ impl Page {
         let limit = markdown::BODY_LIMIT - markdown::BODY_MARGIN - room(edits) - effects.chars().count();
         let (notes, body) = (refusals(groups, question), markdown::body_within(plan, limit, risks));
         let Subject { base, head } = question.subject;
+        let page = question.number.and_then(|number| question.links.review(number));
+        let page = page.map(|page| format!(" {page}.")).unwrap_or_default();
         let comment = format!(
             "### What this pull request changes\n\n{notes}{effects}{body}\n---\n{tree} All of it: `fleetwright diff --full {} {}`, \
-             or as far as it fits in the check `{REVIEW}`.\n",
+             or as far as it fits in the check `{REVIEW}`.{page}\n",
             base.short(),
             head.short()
         );

@@ -29,6 +29,8 @@ pub(in crate::run) struct Question {
     pub effects: Option<Shown>,
     /// Whether a page for browsers is made, too.
     pub makes_page: bool,
+    /// The pull request, if it has a number.
+    pub number: Option<u64>,
     /// Whether what the head started from is known not to render, so that it is not tried.
     pub is_base_unrenderable: bool,
 }
