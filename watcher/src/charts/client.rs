@@ -66,6 +66,12 @@ impl Client {
         Self { max_time, credentials: Credentials::default(), clients: Arc::default() }
     }
 
+    /// Shows private repositories what this file of Helm's has for them.
+    #[cfg(test)]
+    pub(super) fn with_repositories(self, file: std::path::PathBuf) -> Self {
+        Self { credentials: Credentials::of_helm(file), ..self }
+    }
+
     /// Returns what fetches from the repository at `home`. Its time begins now.
     pub(super) fn at(&self, home: &Url) -> Connection {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);

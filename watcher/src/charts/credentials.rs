@@ -88,6 +88,12 @@ impl Credentials {
         }
     }
 
+    /// Returns those in one file of Helm's repositories.
+    #[cfg(test)]
+    pub fn of_helm(file: PathBuf) -> Self {
+        Self { registries: Vec::new(), repositories: Some(file) }
+    }
+
     /// Returns the credential of the registry at an address.
     pub fn of_registry(&self, url: &Url) -> Option<Authorization> {
         let host = url.origin().split_once("://")?.1;
@@ -218,7 +224,7 @@ mod tests {
     fn a_repository_has_its_own_credential_and_no_other() {
         let text = "repositories:\n- {name: a, url: 'https://c.example.com/private/', username: me, password: pass}\n- {name: b, url: 'https://d.example.com'}\n";
         let (_folder, path) = written("repositories.yaml", text);
-        let credentials = Credentials { registries: Vec::new(), repositories: Some(path) };
+        let credentials = Credentials::of_helm(path);
         let of = |url: &str| shown(credentials.of_repository(&Url::parse_file(url).unwrap()));
         assert_eq!(of("https://c.example.com/private").as_deref(), Some("me:pass"));
         assert_eq!(of("https://c.example.com/private/deep").as_deref(), Some("me:pass"));

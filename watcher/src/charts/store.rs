@@ -248,6 +248,56 @@ mod tests {
     }
 
     #[test]
+    fn stores_of_one_folder_that_are_used_at_once_all_have_the_whole_chart() {
+        let (server, folder, chart) = scene();
+        let fetched = || {
+            let stored = store(&folder).chart(&chart, None, &ChartSources::default()).unwrap();
+            (stored.identity, stored.text.unsteady.len(), fs::read(stored.path).unwrap())
+        };
+        let expected = (digest(&demo("1.2.3")), 0, demo("1.2.3"));
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| [(); 8].map(|()| fetched()))).collect();
+            for one in all.into_iter().flat_map(|all| all.join().unwrap()) {
+                assert!(one == expected);
+            }
+        });
+        assert!(server.asked().len() <= 16, "each one fetches once at most");
+    }
+
+    #[test]
+    fn a_private_repository_is_shown_what_helm_keeps_for_it_and_then_not_asked_again() {
+        let (open, folder, _) = scene();
+        let (files, basic) = (open.url(""), "Basic bWlhOmh1bnRlcjI=");
+        let private = Server::start(move |path, shown| match (path, shown) {
+            (_, None) => Reply { status: 401, headers: Vec::new(), body: Vec::new() },
+            ("/private/index.yaml", Some(shown)) if shown == basic => Reply::ok(format!(
+                "entries: {{demo: [{{version: 1.2.3, urls: ['{files}/demo-1.2.3.tgz']}}]}}"
+            )),
+            _ => Reply { status: 403, headers: Vec::new(), body: Vec::new() },
+        });
+        let chart = id(&private.url("/private"), "1.2.3");
+        let brought = |password: &str| {
+            let path = folder.path().join("repositories.yaml");
+            let known = format!(
+                "repositories: [{{name: own, url: '{}', username: mia, password: {password}}}]",
+                chart.repository
+            );
+            fs::write(&path, known).unwrap();
+            let client = super::super::scene::client().with_repositories(path);
+            Store { client, ..store(&folder) }.chart(&chart, None, &ChartSources::default())
+        };
+        let refused = brought("wrong").unwrap_err();
+        assert!(refused.to_string().contains("/private/index.yaml`") && open.asked().is_empty(), "{refused}");
+        assert!(!format!("{refused:?}").contains("wrong"), "{refused:?}");
+        assert_eq!(brought("hunter2").unwrap().identity, digest(&demo("1.2.3")));
+        // Where the index leads to another server, that one is not shown the password.
+        assert_eq!(open.asked(), [("/demo-1.2.3.tgz".to_owned(), None)]);
+        let asked = private.asked().len();
+        brought("wrong").unwrap();
+        assert_eq!(private.asked().len(), asked, "what is kept needs no repository");
+    }
+
+    #[test]
     fn another_package_than_the_locked_one_is_refused() {
         let (_server, folder, chart) = scene();
         let locked = format!("sha256:{}", "0".repeat(64));
