@@ -26,21 +26,21 @@ const CONNECTION_TIME: Duration = Duration::from_mins(1);
 pub(in crate::cli) struct PagesArgs {
     /// Show the fleet and the reviews of open pull requests to browsers on this address, such as `127.0.0.1:8081`. One that
     /// other machines reach needs a token.
-    #[arg(long = "listen-ui", value_name = "ADDRESS", conflicts_with = "once")]
-    ui_address: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    listen_ui: Option<SocketAddr>,
     /// Show the pages only to who has the token in this file: as the password that a browser asks for, or in the header
     /// `Authorization: Bearer` that a proxy adds. The default is the environment variable `FLEETWRIGHT_UI_TOKEN`.
-    #[arg(long, value_name = "FILE", requires = "ui_address")]
+    #[arg(long, value_name = "FILE", requires = "listen_ui")]
     ui_token_file: Option<PathBuf>,
     /// Let pull requests lead to their pages, which browsers find below this address, such as `https://fleet.example.com`.
-    #[arg(long, value_name = "URL", requires = "ui_address")]
+    #[arg(long, value_name = "URL", requires = "listen_ui")]
     ui_url: Option<Url>,
 }
 
 impl PagesArgs {
     /// Returns whether there are pages.
     pub(in crate::cli) const fn is_wanted(&self) -> bool {
-        self.ui_address.is_some()
+        self.listen_ui.is_some()
     }
 
     /// Returns where browsers find the pages, if that was given.
@@ -54,7 +54,7 @@ impl PagesArgs {
         service: &Service,
         cancel: &Cancel,
     ) -> Result<Option<JoinHandle<()>>, CommandError> {
-        let Some(address) = self.ui_address else { return Ok(None) };
+        let Some(address) = self.listen_ui else { return Ok(None) };
         let router = service.pages(self.guard(address)?);
         let limits = Limits { connection_time: CONNECTION_TIME, ..Limits::default() };
         let server = Server::bind(address, limits).await?;
@@ -104,7 +104,7 @@ mod tests {
             path.clone()
         });
         let address: SocketAddr = address.parse().unwrap();
-        let args = PagesArgs { ui_address: Some(address), ui_token_file: token_file, ui_url: None };
+        let args = PagesArgs { listen_ui: Some(address), ui_token_file: token_file, ui_url: None };
         args.guard(address).map_err(|error| error.to_string())
     }
 
