@@ -8,5 +8,5 @@ mod pods;
 
 pub(crate) use immutable::is_immutable;
 pub(crate) use object::items;
-pub use object::{MAX_OBJECTS, MAX_TEXT_BYTES, Object, ObjectName, documents, read};
+pub use object::{Documents, MAX_OBJECTS, MAX_TEXT_BYTES, Object, ObjectName, documents, read};
 pub(crate) use pods::pod_template;

@@ -2,7 +2,9 @@
 //!
 //! Documents are read one by one, since reading one takes many times its size.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -41,27 +43,82 @@ pub struct ObjectName {
     pub name: String,
 }
 
-/// Reads the objects of a stream, in its order: what stands in a `List` is unpacked, and documents of nothing are left
-/// out. Of a key that is there twice the last one counts, and a scalar is what it is to Go's readers, since Argo CD is
-/// one of them.
+/// How many bytes of documents are known at most, as text.
+const MAX_KNOWN_BYTES: usize = 32 << 20;
+
+/// Reads objects, and remembers documents: on many clusters most are the same, and reading one takes ten times as long as copying
+/// what was read.
+#[derive(Debug, Default)]
+pub struct Documents(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    objects: HashMap<[u8; 32], Arc<[Object]>>,
+    bytes: usize,
+}
+
+/// As [`Documents::read`], of which nothing is remembered.
 pub fn read(text: &str) -> Result<Vec<Object>, Fault> {
+    read_by(text, read_document)
+}
+
+impl Documents {
+    /// Reads the objects of a stream, in its order: what stands in a `List` is unpacked, and documents of nothing are left
+    /// out. Of a key that is there twice the last one counts, and a scalar is what it is to Go's readers, since Argo CD is
+    /// one of them.
+    pub fn read(&self, text: &str) -> Result<Vec<Object>, Fault> {
+        read_by(text, |document| {
+            let digest = *blake3::hash(document.as_bytes()).as_bytes();
+            if let Some(known) = self.known().objects.get(&digest).map(Arc::clone) {
+                return Ok(known.to_vec());
+            }
+            let objects = read_document(document)?;
+            let mut known = self.known();
+            if known.bytes + document.len() > MAX_KNOWN_BYTES {
+                *known = Known::default();
+            }
+            known.bytes += document.len();
+            known.objects.insert(digest, objects.clone().into());
+            Ok(objects)
+        })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read_by(
+    text: &str,
+    read_document: impl Fn(&str) -> Result<Vec<Object>, Fault>,
+) -> Result<Vec<Object>, Fault> {
     if text.len() > MAX_TEXT_BYTES {
         let most = MAX_TEXT_BYTES >> 20;
         return Err(Fault::new(Position::START, format!("the manifests are longer than {most} MiB")));
     }
     let mut objects = Vec::new();
     for (first_line, document) in documents(text) {
-        let in_stream = |fault: Fault| in_stream(fault, first_line);
-        if document.len() > MAX_DOCUMENT_BYTES {
-            let most = MAX_DOCUMENT_BYTES >> 20;
-            let message = format!("a document of the manifests is longer than {most} MiB");
-            return Err(in_stream(Fault::new(Position::START, message)));
+        let found = read_document(document).map_err(|fault| in_stream(fault, first_line))?;
+        if objects.len() + found.len() > MAX_OBJECTS {
+            let message = format!("there are more than {}", counted(MAX_OBJECTS, "object"));
+            return Err(in_stream(Fault::new(Position::START, message), first_line));
         }
-        let (nodes, _) = yaml::parse_foreign(document).map_err(|faults| in_stream(first(faults)))?;
-        for node in nodes {
-            add(&mut objects, yaml::interpret_foreign(&node))
-                .map_err(|message| in_stream(Fault::new(node.position, message)))?;
-        }
+        objects.extend(found);
+    }
+    Ok(objects)
+}
+
+fn read_document(document: &str) -> Result<Vec<Object>, Fault> {
+    if document.len() > MAX_DOCUMENT_BYTES {
+        let most = MAX_DOCUMENT_BYTES >> 20;
+        let message = format!("a document of the manifests is longer than {most} MiB");
+        return Err(Fault::new(Position::START, message));
+    }
+    let (nodes, _) = yaml::parse_foreign(document).map_err(first)?;
+    let mut objects = Vec::new();
+    for node in nodes {
+        add(&mut objects, yaml::interpret_foreign(&node))
+            .map_err(|message| Fault::new(node.position, message))?;
     }
     Ok(objects)
 }
@@ -76,9 +133,6 @@ fn add(objects: &mut Vec<Object>, document: Value) -> Result<(), String> {
     for value in found {
         let name = ObjectName::named(&value);
         let name = name.ok_or("this is no object: it lacks `apiVersion`, `kind` or `metadata.name`")?;
-        if objects.len() == MAX_OBJECTS {
-            return Err(format!("there are more than {}", counted(MAX_OBJECTS, "object")));
-        }
         objects.push(Object { name, value });
     }
     Ok(())
@@ -247,6 +301,34 @@ mod tests {
                 format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a, annotations: {annotations}}}\n");
             assert_eq!(read(&text).unwrap()[0].is_applied(), is_applied, "{annotations}");
         }
+    }
+
+    #[test]
+    fn documents_that_are_known_read_as_they_did() {
+        let known = Documents::default();
+        let object = |name: &str| format!("---\n{{apiVersion: v1, kind: A, metadata: {{name: {name}}}}}\n");
+        let list =
+            "---\n{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: A, metadata: {name: c}}]}\n";
+        let broken = "---\na: [\n";
+        for text in [
+            object("a") + list + &object("b"),
+            object("b") + &object("a") + &object("a"),
+            object("a") + "# nothing\n" + broken,
+            broken.to_owned() + &object("b"),
+            String::new(),
+        ] {
+            for _ in 0..2 {
+                assert_eq!(known.read(&text), read(&text), "{text}");
+            }
+        }
+        assert_eq!(known.known().objects.len(), 6);
+        let long =
+            |name: usize| format!("# {}\n{}", "x".repeat(MAX_DOCUMENT_BYTES / 2), object(&name.to_string()));
+        let most = MAX_KNOWN_BYTES / (MAX_DOCUMENT_BYTES / 2);
+        for name in 0..=most {
+            known.read(&long(name)).unwrap();
+        }
+        assert!(known.known().bytes <= MAX_KNOWN_BYTES && known.known().objects.len() < 2 * most);
     }
 
     #[test]

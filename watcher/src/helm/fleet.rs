@@ -1,6 +1,6 @@
 //! The final objects of a fleet: which renderings they take, each made once, and what becomes of them.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use renderer::catalog::Addon;
 use renderer::deployed::{self, Call, Chart, Definitions, Deployed, Source, Unsteady, placed, steadied};
 use renderer::inventory::{ChartSources, Cluster};
-use renderer::manifests::{self, Object};
+use renderer::manifests::{self, Documents, Object};
 use renderer::path::{AddonName, ClusterName, RepoPath};
 use renderer::problem::{Fault, Problem};
 use renderer::render::{Progress, Rendered};
@@ -21,7 +21,7 @@ use super::error::{HelmError, Refusal};
 use super::kept::{Kept, Key};
 use super::program::Helm;
 use super::side::Side;
-use super::text::{Text, defined_in};
+use super::text::{Text, defined_in, may_define};
 use crate::cache;
 use crate::charts::{ChartError, Store, Stored};
 use crate::error::CommandError;
@@ -39,6 +39,7 @@ pub struct Making {
     asks_only: Option<(BTreeSet<String>, ChartSources)>,
     /// How many renderings were begun with, for the progress.
     begun: AtomicUsize,
+    documents: Arc<Documents>,
 }
 
 /// What an Application's objects are made of, before they are read.
@@ -57,6 +58,8 @@ pub struct Parts {
     /// What is not read, and why.
     pub unread: Vec<String>,
     definitions: Arc<Definitions>,
+    /// What was read for others.
+    documents: Arc<Documents>,
 }
 
 /// One text of objects.
@@ -114,6 +117,7 @@ impl Making {
             kept: Kept::in_folder(folder.join("manifests")),
             asks_only: None,
             begun: AtomicUsize::new(0),
+            documents: Arc::default(),
         })
     }
 
@@ -180,8 +184,15 @@ impl Making {
         let (rendered, all) = (side.rendered, &side.deployed);
         let (charts, absent) =
             self.charts(rendered, all.iter().filter(|it| clusters.contains(&it.cluster)), bound);
-        let mut survey =
-            Survey { rendered, all, charts, absent, definitions: BTreeMap::new(), problems: Vec::new() };
+        let mut survey = Survey {
+            rendered,
+            all,
+            charts,
+            absent,
+            definitions: BTreeMap::new(),
+            problems: Vec::new(),
+            documents: Arc::clone(&self.documents),
+        };
         self.define(&mut survey, clusters, texts, bound, progress);
         survey
     }
@@ -251,33 +262,40 @@ impl Making {
         let defined = |job: &Job<'_>| Some(texts[&job.key].as_ref().ok()?.defined());
         let of_charts: BTreeMap<&Chart, Definitions> =
             first.iter().filter_map(|(chart, job)| Some((*chart, defined(job)?))).collect();
-        let mut found: BTreeMap<&ClusterName, Definitions> =
-            clusters.iter().map(|cluster| (cluster, Definitions::default())).collect();
+        let mut sources: BTreeMap<&ClusterName, Vec<Definer<'_>>> =
+            clusters.iter().map(|cluster| (cluster, Vec::new())).collect();
         for deployed in all {
-            let Some(definitions) = found.get_mut(&deployed.cluster) else { continue };
+            let Some(definers) = sources.get_mut(&deployed.cluster) else { continue };
             for source in &deployed.sources {
                 match source {
-                    Source::Chart(call) => {
-                        if let Some(others) = of_charts.get(&call.chart) {
-                            definitions.extend(others);
-                        }
+                    Source::Chart(call) if of_charts.contains_key(&call.chart) => {
+                        definers.push(Definer::Chart(&call.chart));
                     }
                     Source::Documents(files) => {
-                        for (_, bytes) in files {
-                            definitions.extend(&defined_in(&String::from_utf8_lossy(bytes)));
-                        }
+                        let texts = files.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes));
+                        definers.extend(texts.filter(|text| may_define(text)).map(Definer::Document));
                     }
-                    Source::Unread(_) | Source::Faulty(_) | Source::Lacking(_) => {}
+                    Source::Chart(_) | Source::Unread(_) | Source::Faulty(_) | Source::Lacking(_) => {}
                 }
             }
         }
         // Most clusters of a large fleet have the same.
-        let mut distinct: HashMap<Definitions, Arc<Definitions>> = HashMap::new();
-        let shared = |(cluster, definitions): (&ClusterName, Definitions)| {
-            let shared = distinct.entry(definitions).or_insert_with_key(|it| Arc::new(it.clone()));
-            (cluster.clone(), Arc::clone(shared))
-        };
-        (survey.definitions, survey.problems) = (found.into_iter().map(shared).collect(), problems);
+        let mut distinct: HashMap<Vec<Definer<'_>>, Arc<Definitions>> = HashMap::new();
+        let mut definitions = BTreeMap::new();
+        for (cluster, definers) in sources {
+            let shared = distinct.entry(definers).or_insert_with_key(|definers| {
+                let mut definitions = Definitions::default();
+                for definer in definers {
+                    match definer {
+                        Definer::Chart(chart) => definitions.extend(&of_charts[*chart]),
+                        Definer::Document(text) => definitions.extend(&defined_in(text)),
+                    }
+                }
+                Arc::new(definitions)
+            });
+            definitions.insert(cluster.clone(), Arc::clone(shared));
+        }
+        (survey.definitions, survey.problems) = (definitions, problems);
     }
 
     /// Returns the calls of an Application, in order; nothing if a chart of it is not there.
@@ -347,6 +365,13 @@ impl Making {
     }
 }
 
+/// What defines kinds on a cluster.
+#[derive(PartialEq, Eq, Hash)]
+enum Definer<'a> {
+    Chart(&'a Chart),
+    Document(Cow<'a, str>),
+}
+
 /// The charts that did not come, by name and version, and why.
 pub(super) type Absent = BTreeMap<Chart, (String, ChartError)>;
 
@@ -362,6 +387,8 @@ pub(super) struct Survey<'r> {
     pub definitions: BTreeMap<ClusterName, Arc<Definitions>>,
     /// What Helm refuses that may define kinds.
     problems: Vec<Problem>,
+    /// The documents that were read.
+    documents: Arc<Documents>,
 }
 
 impl Survey<'_> {
@@ -410,6 +437,7 @@ impl Survey<'_> {
             values: deployed.described_values(self.rendered).map(<[_]>::to_vec),
             unread,
             definitions: Arc::clone(&self.definitions[&deployed.cluster]),
+            documents: Arc::clone(&self.documents),
         })
     }
 }
@@ -505,7 +533,8 @@ impl Parts {
     pub fn made<'p>(&'p self, objects: &'p [Object]) -> deployed::Made<'p> {
         let files = self.texts.iter().filter_map(|part| Some((part.file.as_ref()?, &part.text)));
         let own = files.flat_map(|(file, text)| {
-            let own = placed(text.read().unwrap_or_default(), &self.namespace, &self.definitions);
+            let own =
+                placed(text.read(&self.documents).unwrap_or_default(), &self.namespace, &self.definitions);
             own.into_iter().map(move |object| (object.name, file.clone()))
         });
         let own = own.collect();
@@ -515,7 +544,7 @@ impl Parts {
 
     fn read(&self, rendered: &Rendered, part: &Part) -> Result<Vec<Object>, Vec<Problem>> {
         let unreadable = |fault| vec![self.unreadable(rendered, part, fault)];
-        let mut objects = part.text.read().map_err(unreadable)?;
+        let mut objects = part.text.read(&self.documents).map_err(unreadable)?;
         let Some(second) = &part.text.second else { return Ok(objects) };
         let differences = deployed::differences(&objects, &manifests::read(second).map_err(unreadable)?);
         let described = described(rendered, &self.cluster, self.addon.as_ref());

@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use renderer::deployed::Definitions;
-use renderer::manifests::{self, Object};
+use renderer::manifests::{self, Documents, Object};
 use renderer::problem::Fault;
 use sha2::{Digest as _, Sha256};
 
@@ -70,9 +70,9 @@ impl Text {
     }
 
     /// Reads the objects, those of the first time.
-    pub fn read(&self) -> Result<Vec<Object>, Fault> {
+    pub fn read(&self, documents: &Documents) -> Result<Vec<Object>, Fault> {
         let mut objects = manifests::read(&self.defining.text)?;
-        objects.extend(manifests::read(&self.rest)?);
+        objects.extend(documents.read(&self.rest)?);
         Ok(objects)
     }
 
@@ -89,9 +89,14 @@ impl Text {
     }
 }
 
+/// Returns whether a text may define kinds.
+pub(super) fn may_define(text: &str) -> bool {
+    text.contains(DEFINITION)
+}
+
 /// Reads what a text defines; what can't be read defines nothing, and is reported where its objects are wanted.
 pub(super) fn defined_in(text: &str) -> Definitions {
-    if !text.contains(DEFINITION) {
+    if !may_define(text) {
         return Definitions::default();
     }
     let documents = manifests::documents(text).into_iter().map(|(_, document)| document);
@@ -126,8 +131,8 @@ mod tests {
         let text = Text::new(format!("{KIND}---\nkind: A\n{KIND}---\nkind: B\n"), None);
         assert_eq!(text.defining.text, format!("{KIND}{KIND}"));
         assert_eq!(&*text.rest, "\n\n\n\n---\nkind: A\n\n\n\n\n---\nkind: B\n");
-        assert_eq!(text.read().unwrap_err().position.line, 6);
-        assert_eq!(text.definitions().read().unwrap().len(), 2);
+        assert_eq!(text.read(&Documents::default()).unwrap_err().position.line, 6);
+        assert_eq!(text.definitions().read(&Documents::default()).unwrap().len(), 2);
         assert_eq!(text.without_definitions(), Text::new(text.rest.to_string(), None));
     }
 
