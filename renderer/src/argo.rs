@@ -20,7 +20,7 @@ const SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
 pub(crate) const IN_CLUSTER: &str = "in-cluster";
 
 /// What one document means to Argo CD.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgoPart {
     /// Whether it lands on the cluster's hub and not on the cluster itself.
     pub is_on_hub: bool,
@@ -33,7 +33,7 @@ pub struct ArgoPart {
 }
 
 /// An Application that an `ApplicationSet` makes of an element of its list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// Its name.
     pub name: String,
@@ -44,7 +44,7 @@ pub struct Made {
 }
 
 /// A cluster that a Secret registers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {
     /// Its name.
     pub name: String,

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use derive_more::{Deref, Display, From, IntoIterator};
-use serde::{Serialize, Serializer};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One step from a tree into a part of it; `T` is the text of a key, owned or borrowed. It is shown without quotes.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +59,32 @@ impl<T: AsRef<str>> Step<T> {
     /// Returns the step with a text of its own.
     pub fn owned(&self) -> Step {
         self.borrowed().map(str::to_owned)
+    }
+}
+
+/// A key is written as a text, and an index as a number. An item that a field identifies is one of a comparison alone.
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Index(index) => index.serialize(serializer),
+            Self::Key(key) => key.serialize(serializer),
+            Self::Item { .. } => Err(S::Error::custom("a step of a comparison")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Step {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Index(usize),
+            Key(String),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Index(index) => Self::Index(index),
+            Written::Key(key) => Self::Key(key),
+        })
     }
 }
 

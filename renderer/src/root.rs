@@ -2,10 +2,12 @@
 //!
 //! Knows nothing of what is in the files.
 
+use serde::{Deserialize, Serialize};
+
 use crate::path::{ClusterName, RepoPath};
 
 /// A folder that only Fleetwright writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Root {
     /// What Argo CD applies, by cluster.
     Applications,

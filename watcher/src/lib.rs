@@ -11,6 +11,7 @@ mod hex;
 mod parted;
 pub mod percent;
 mod program;
+mod remembered;
 pub mod repository_name;
 pub mod secrets;
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::{Addon, ObjectSchemas};
 use crate::checks::{DefinedKind, ExposedAddress};
 use crate::inventory::Cluster;
@@ -21,7 +23,7 @@ pub enum DocumentKind {
 }
 
 /// Where in a rendered file something stands that is judged by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spot {
     /// The document, from 0.
     pub document: usize,

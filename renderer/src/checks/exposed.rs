@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::key_path::Step;
 use crate::network::Address;
 use crate::tree::{Below, walk};
@@ -11,7 +13,7 @@ use crate::yaml::Value;
 use super::readers::names::{ADDRESS_ANNOTATIONS, SHARING_ANNOTATIONS};
 
 /// An address that a load balancer is asked to expose.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExposedAddress {
     /// Where in the document it is written.
     pub path: Vec<Step>,
@@ -35,7 +37,7 @@ impl ExposedAddress {
 }
 
 /// Pods, as a policy chooses them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pods {
     /// Their namespace.
     pub(super) namespace: String,

@@ -1,9 +1,11 @@
 //! What a check finds: a fault at a path of a rendered document.
 
+use serde::{Deserialize, Serialize};
+
 use crate::key_path::Step;
 
 /// A fault at a path of a rendered document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The path of the value at fault.
     pub path: Vec<Step>,
@@ -13,12 +15,13 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The name of the check that found it.
+    /// The name of the check that found it; empty until it is known.
+    #[serde(skip)]
     pub check: &'static str,
 }
 
 /// What of a value at a path is at fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// The value: the fact that it is, or the line of the template that makes it.
     Value,

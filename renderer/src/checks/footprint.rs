@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::argo::{self, ArgoPart};
 use crate::checks::{Document, DocumentKind, Ends, ExposedAddress, MeshPart, Names, ObjectId, Policy};
 
@@ -11,7 +13,7 @@ use super::policies::{exposed_with_pods, policy};
 use super::readers::{istio, read_mesh};
 
 /// What one rendered document does outside itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footprint {
     /// The object that it writes.
     pub object: Option<ObjectId>,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::checks::{Document, ExposedAddress, Pods};
 use crate::key_path::{Step, keys};
 use crate::yaml::{Map, Value};
 
 /// A `NetworkPolicy` of what reaches pods.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// The pods that it is about.
     pods: Pods,

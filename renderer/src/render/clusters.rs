@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tracing::debug;
 
-use crate::checks::DocumentNames;
 use crate::inventory::Cluster;
 use crate::path::ClusterName;
 use crate::problem::Problem;
@@ -14,7 +13,8 @@ use crate::templates::{MAX_CLUSTER_STEPS, RenderBudget};
 
 use super::digest::{self, Digest};
 use super::once::ClusterProblem;
-use super::rendered::{Answers, RenderedCluster, RenderedFile, Unit};
+use super::record::remembered;
+use super::rendered::{Answers, RenderedCluster};
 use super::sources::Sources;
 use super::unit::UnitRenderer;
 
@@ -38,6 +38,8 @@ pub(super) struct Attempt<'a> {
     pub result: Result<Arc<RenderedCluster>, Vec<Problem>>,
     /// What is known of it, if nothing has changed that it could depend on.
     pub unchanged: Option<&'a Known>,
+    /// Whether an earlier process has rendered it.
+    pub is_remembered: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -51,11 +53,16 @@ impl<'a> Attempt<'a> {
         let facts = sources.facts_digest(cluster);
         let inputs = sources.inputs(&facts);
         let unchanged = known.filter(|known| known.inputs == inputs);
-        let result = match unchanged {
-            Some(known) => Ok(Arc::clone(&known.cluster)),
-            None => render(sources, cluster, &facts, known.map(|known| &known.cluster), may_go_on),
+        let known = known.map(|known| &known.cluster);
+        let remembered =
+            if unchanged.is_none() { remembered(sources, &inputs, &cluster.name, known) } else { None };
+        let is_remembered = remembered.is_some();
+        let result = match (unchanged, remembered) {
+            (Some(known), _) => Ok(Arc::clone(&known.cluster)),
+            (None, Some(remembered)) => Ok(Arc::new(remembered)),
+            (None, None) => render(sources, cluster, &facts, known, may_go_on),
         };
-        Self { name: &cluster.name, inputs, result, unchanged }
+        Self { name: &cluster.name, inputs, result, unchanged, is_remembered }
     }
 
     /// The attempt on a cluster that may not be rendered any more.
@@ -66,7 +73,7 @@ impl<'a> Attempt<'a> {
             .found_by("limits")
             .hint("loop over shorter lists, or describe fewer clusters at once");
         let (name, inputs) = (&cluster.name, Digest::default());
-        Self { name, inputs, result: Err(vec![problem]), unchanged: None }
+        Self { name, inputs, result: Err(vec![problem]), unchanged: None, is_remembered: false }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -120,31 +127,5 @@ fn render<'a>(
         return Err(problems);
     }
     debug!(units = made.len(), "rendered `{}`", cluster.name);
-    Ok(Arc::new(RenderedCluster {
-        name: cluster.name.clone(),
-        digest,
-        outward: outward(&made),
-        names: names(&made),
-        units: made,
-    }))
-}
-
-fn outward(units: &[Arc<Unit>]) -> Vec<(usize, usize)> {
-    let files = units.iter().enumerate().flat_map(|(unit, it)| {
-        it.files.iter().enumerate().map(move |(file, rendered)| ((unit, file), rendered))
-    });
-    let is_outward =
-        |file: &RenderedFile| file.footprints.iter().any(|(_, footprint)| footprint.is_outward());
-    files.filter(|(_, file)| is_outward(file)).map(|(at, _)| at).collect()
-}
-
-fn names(units: &[Arc<Unit>]) -> Vec<DocumentNames> {
-    let files = units.iter().flat_map(|unit| &unit.files);
-    let names = files.flat_map(|file| {
-        file.footprints.iter().filter_map(|(document, footprint)| {
-            let names = Arc::clone(footprint.names.as_ref()?);
-            Some(DocumentNames { file: file.path.clone(), document: *document, names })
-        })
-    });
-    names.collect()
+    Ok(Arc::new(RenderedCluster::of(&cluster.name, made)))
 }

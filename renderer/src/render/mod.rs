@@ -1,8 +1,8 @@
 //! Rendering: a snapshot in, the files of every cluster out, or every problem in the source files.
 //!
 //! A [`Renderer`] remembers between runs what has not changed, so that the cost of a run follows the size of
-//! the change. What it remembers never changes a result: equal snapshots give equal bytes with and without
-//! it.
+//! the change, and a [`Memory`] between processes. What they remember never changes a result: equal snapshots give
+//! equal bytes with and without it.
 
 mod accepted;
 mod clusters;
@@ -11,7 +11,9 @@ mod digest;
 mod excerpts;
 mod flows;
 mod forms;
+mod memory;
 mod once;
+mod record;
 mod rendered;
 mod renderer;
 mod sources;
@@ -20,5 +22,6 @@ mod unit;
 pub use crate::provenance::{ClusterScope, PlacedAddon};
 pub use digest::Digest;
 pub use excerpts::with_lines;
+pub use memory::Memory;
 pub use rendered::{Accepted, Rendered, RenderedCluster, RenderedFile, Unit};
 pub use renderer::{Progress, Renderer, check_names};

@@ -52,6 +52,13 @@ pub struct RenderedCluster {
 }
 
 impl RenderedCluster {
+    /// Puts the units of a cluster together.
+    pub(super) fn of(name: &ClusterName, units: Vec<Arc<Unit>>) -> Self {
+        let digest = digest::of(units.iter().map(|unit| unit.key.as_slice()));
+        let (outward, names) = (outward(&units), names(&units));
+        Self { name: name.clone(), digest, units, outward, names }
+    }
+
     /// Returns the files in the order of their paths.
     #[must_use]
     pub fn files(&self) -> Vec<&RenderedFile> {
@@ -120,6 +127,26 @@ impl RenderedCluster {
     pub fn addons(&self) -> impl Iterator<Item = &AddonName> {
         self.units.iter().filter_map(|unit| unit.addon.as_ref())
     }
+}
+
+fn outward(units: &[Arc<Unit>]) -> Vec<(usize, usize)> {
+    let files = units.iter().enumerate().flat_map(|(unit, it)| {
+        it.files.iter().enumerate().map(move |(file, rendered)| ((unit, file), rendered))
+    });
+    let is_outward =
+        |file: &RenderedFile| file.footprints.iter().any(|(_, footprint)| footprint.is_outward());
+    files.filter(|(_, file)| is_outward(file)).map(|(at, _)| at).collect()
+}
+
+fn names(units: &[Arc<Unit>]) -> Vec<DocumentNames> {
+    let files = units.iter().flat_map(|unit| &unit.files);
+    let names = files.flat_map(|file| {
+        file.footprints.iter().filter_map(|(document, footprint)| {
+            let names = Arc::clone(footprint.names.as_ref()?);
+            Some(DocumentNames { file: file.path.clone(), document: *document, names })
+        })
+    });
+    names.collect()
 }
 
 impl Rendered {

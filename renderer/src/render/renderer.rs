@@ -22,7 +22,9 @@ use super::clusters::{Attempt, Known};
 use super::consequences::{missed_once, one_end_of_each_slip, pool_is_missed_once, unasked_by_itself};
 use super::excerpts::with_lines;
 use super::flows::{self, Flowed};
+use super::memory::Memory;
 use super::once::once;
+use super::record;
 use super::rendered::Rendered;
 use super::sources::Sources;
 
@@ -50,6 +52,7 @@ pub struct Renderer {
     catalog: Option<(BTreeMap<RepoPath, SourceId>, Arc<Catalog>)>,
     clusters: HashMap<ClusterName, Known>,
     has_objects: bool,
+    memory: Option<Arc<dyn Memory>>,
 }
 
 impl Renderer {
@@ -59,11 +62,16 @@ impl Renderer {
         Self::default()
     }
 
-    /// Creates a renderer for what judges the final objects of all add-ons, too: what checks guess of them from the values of
-    /// charts is left out.
+    /// Leaves out what checks guess of final objects from the values of charts: for what judges all of these themselves.
     #[must_use]
-    pub fn with_objects() -> Self {
-        Self { has_objects: true, ..Self::default() }
+    pub fn for_objects(self) -> Self {
+        Self { has_objects: true, ..self }
+    }
+
+    /// Takes over what earlier processes have rendered of a large fleet, and leaves to others what this one does.
+    #[must_use]
+    pub fn remembering(self, memory: Arc<dyn Memory>) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// Renders a snapshot, or returns every problem in it, sorted by place.
@@ -89,6 +97,7 @@ impl Renderer {
         }
         let mut sources = Sources::new(&inventory, &catalog);
         sources.has_objects = self.has_objects;
+        sources.memory = self.memory.as_deref().filter(|memory| memory.is_for(inventory.clusters.len()));
         let attempts = self.attempts(&sources, progress);
         let rendered =
             |attempt: &Attempt<'_>| Some((attempt.name.clone(), Arc::clone(attempt.result.as_ref().ok()?)));
@@ -108,7 +117,8 @@ impl Renderer {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let known = |Attempt { name, inputs, result, unchanged }: Attempt<'_>| {
+        remember(&sources, &attempts);
+        let known = |Attempt { name, inputs, result, unchanged, .. }: Attempt<'_>| {
             let answers = unchanged.map(|known| known.answers.clone());
             let answers = answers.or_else(|| inside.remove(name)).unwrap_or_default();
             Some((name.clone(), Known { inputs, cluster: result.ok()?, answers }))
@@ -159,6 +169,20 @@ impl Renderer {
         let catalog = Arc::new(catalog::read(snapshot)?);
         self.catalog = Some((ids, Arc::clone(&catalog)));
         Ok(catalog)
+    }
+}
+
+/// Leaves what was rendered to the processes that follow.
+fn remember(sources: &Sources<'_>, attempts: &[Attempt<'_>]) {
+    let Some(memory) = sources.memory else { return };
+    let new: Vec<_> = attempts
+        .iter()
+        .filter(|attempt| attempt.unchanged.is_none() && !attempt.is_remembered)
+        .filter_map(|attempt| Some((&attempt.inputs, attempt.result.as_ref().ok()?)))
+        .collect();
+    new.par_iter().for_each(|(inputs, cluster)| record::remember(sources, inputs, cluster));
+    if !new.is_empty() {
+        memory.tidy();
     }
 }
 

@@ -12,6 +12,7 @@ use crate::provenance::{ClusterScope, PlacedAddon};
 use crate::root::Root;
 
 use super::digest::{self, Digest};
+use super::memory::Memory;
 
 /// What clusters are rendered from.
 pub(super) struct Sources<'a> {
@@ -22,6 +23,8 @@ pub(super) struct Sources<'a> {
     templates: Digest,
     /// Whether the final objects are judged, too.
     pub has_objects: bool,
+    /// What earlier processes have rendered.
+    pub memory: Option<&'a dyn Memory>,
 }
 
 impl<'a> Sources<'a> {
@@ -32,7 +35,7 @@ impl<'a> Sources<'a> {
         }
         let shared = digest::of_shared(&inventory.fleet, catalog);
         let templates = digest::of_templates(catalog);
-        Self { inventory, catalog, spokes, shared, templates, has_objects: false }
+        Self { inventory, catalog, spokes, shared, templates, has_objects: false, memory: None }
     }
 
     /// Returns whether what a check finds in a document of a kind is told better by final objects.
@@ -83,6 +86,11 @@ impl<'a> Sources<'a> {
         let hub = self.inventory.clusters[&cluster.hub].as_ref();
         let served = self.spokes(cluster).iter().copied().chain(self.fleet(cluster));
         digest::of_facts(&self.shared, [cluster, hub].into_iter().chain(served))
+    }
+
+    /// Returns what a cluster is remembered by: what passes where the final objects are judged may not pass elsewhere.
+    pub(super) fn key(&self, inputs: &Digest) -> Digest {
+        digest::of([inputs.as_slice(), &[u8::from(self.has_objects)]].into_iter())
     }
 
     /// Returns the identity of all facts and templates that a cluster's files could depend on.

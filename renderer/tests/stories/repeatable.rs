@@ -1,6 +1,10 @@
 //! Equal files give equal bytes, whatever was rendered before and on however many threads.
 
-use fleetwright_renderer::render::{Rendered, Renderer};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fleetwright_renderer::render::{Digest, Memory, Rendered, Renderer};
 use insta::assert_snapshot;
 
 use crate::world::{World, files};
@@ -173,9 +177,80 @@ fn random_edit(world: World, dice: &mut Dice) -> World {
     }
 }
 
+/// What processes that follow each other know of rendered clusters.
+#[derive(Debug, Default)]
+struct Shelf {
+    records: Mutex<BTreeMap<Digest, Vec<u8>>>,
+    found: AtomicUsize,
+}
+
+impl Memory for Shelf {
+    fn is_for(&self, _: usize) -> bool {
+        true
+    }
+
+    fn get(&self, key: &Digest) -> Option<Vec<u8>> {
+        let found = self.records.lock().unwrap().get(key).cloned();
+        self.found.fetch_add(usize::from(found.is_some()), Ordering::Relaxed);
+        found
+    }
+
+    fn put(&self, key: &Digest, record: &[u8]) {
+        let before = self.records.lock().unwrap().insert(*key, record.to_vec());
+        assert_eq!(before, None, "what is known is not rendered again");
+    }
+
+    fn tidy(&self) {}
+}
+
+/// All that is known of rendered clusters.
+fn known(rendered: &Rendered) -> String {
+    format!("{:?} {:?}", rendered.clusters, rendered.accepted)
+}
+
+#[test]
+fn a_process_takes_over_what_another_one_has_rendered() {
+    for world in [World::platform(), World::shipped()] {
+        let shelf = Arc::new(Shelf::default());
+        let render = || {
+            let mut next = Renderer::new().remembering(Arc::<Shelf>::clone(&shelf));
+            let rendered = next.render(&world.snapshot(), &()).unwrap();
+            (known(&rendered), shelf.found.load(Ordering::Relaxed))
+        };
+        let cold = known(&world.render());
+        assert_eq!(render(), (cold.clone(), 0));
+        assert_eq!(render(), (cold, 2));
+    }
+}
+
+#[test]
+fn what_clusters_do_to_each_other_is_judged_however_well_each_is_known() {
+    let shelf = Arc::new(Shelf::default());
+    let render = |world: &World| {
+        let mut next = Renderer::new().remembering(Arc::<Shelf>::clone(&shelf));
+        next.render(&world.snapshot(), &()).map(|_| ())
+    };
+    // Each of both spokes is known from a fleet in which it is right.
+    let moved = |world: World, spoke: &str| {
+        let text = world.text(spoke);
+        let pool = text.lines().find(|line| line.contains("192.168.7")).unwrap().to_owned();
+        let range = pool.split_once("192.168.7").unwrap().1;
+        world.with(spoke, text.replace(&format!("192.168.7{}", &range[..1]), "192.168.79"))
+    };
+    let first = moved(fleet(), "environments/eu/eu-1.yaml");
+    let second = moved(fleet(), "environments/eu/eu-2.yaml");
+    for world in [&first, &second] {
+        render(world).unwrap();
+    }
+    let both = moved(first, "environments/eu/eu-2.yaml");
+    let problems = render(&both).unwrap_err();
+    assert_eq!(Err(problems), both.try_render().map(|_| ()));
+}
+
 #[test]
 fn a_warm_renderer_gives_what_a_cold_one_gives_after_any_series_of_edits() {
     let (mut good, mut bad) = (0, 0);
+    let shelf = Arc::new(Shelf::default());
     for seed in 1..=4_u64 {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut world = fleet();
@@ -183,7 +258,12 @@ fn a_warm_renderer_gives_what_a_cold_one_gives_after_any_series_of_edits() {
         for step in 0..25 {
             world = random_edit(world, &mut dice);
             let warm = renderer.render(&world.snapshot(), &());
-            match (warm, world.try_render()) {
+            let mut next = Renderer::new().remembering(Arc::<Shelf>::clone(&shelf));
+            let remembered = next.render(&world.snapshot(), &());
+            let cold = world.try_render();
+            let all = |rendered: &Result<Rendered, _>| rendered.as_ref().map(known).map_err(Clone::clone);
+            assert_eq!(all(&remembered), all(&cold), "seed {seed}, step {step}");
+            match (warm, cold) {
                 (Ok(warm), Ok(cold)) => {
                     good += 1;
                     assert_eq!(files(&warm), files(&cold), "seed {seed}, step {step}");
@@ -197,4 +277,5 @@ fn a_warm_renderer_gives_what_a_cold_one_gives_after_any_series_of_edits() {
         }
     }
     assert!(good >= 20 && bad >= 20, "{good} good and {bad} bad states");
+    assert!(shelf.found.load(Ordering::Relaxed) >= 50);
 }

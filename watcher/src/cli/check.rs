@@ -3,11 +3,10 @@
 use renderer::inventory::profile_names;
 use renderer::plural::counted;
 use renderer::problem::Problem;
-use renderer::render::Renderer;
 use renderer::snapshot::Snapshot;
 use serde_json::json;
 
-use super::options::ProfileArgs;
+use super::options::{ProfileArgs, renderer};
 use super::{Format, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
@@ -23,7 +22,7 @@ pub(super) struct Args {
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let (snapshot, problems) = read_working_tree(&global.working_tree()?)?;
     let snapshot = args.profile.chosen(snapshot)?;
-    let rendered = global.render(&mut Renderer::new(), &snapshot, problems)?;
+    let rendered = global.render(&mut renderer(), &snapshot, problems)?;
     if !args.profile.is_given() {
         check_profiles(global, &snapshot)?;
     }
@@ -59,7 +58,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 
 /// Renders in each profile, since nothing else does until one is asked for.
 fn check_profiles(global: &Global, snapshot: &Snapshot) -> Result<(), CommandError> {
-    let (mut renderer, mut found) = (Renderer::new(), Vec::new());
+    let (mut renderer, mut found) = (renderer(), Vec::new());
     for profile in profile_names(snapshot) {
         match global.render(&mut renderer, &snapshot.clone().in_profile(profile.clone()), Vec::new()) {
             Err(CommandError::Problems { problems }) => found.extend(problems.into_iter().map(|problem| {

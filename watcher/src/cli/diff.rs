@@ -8,10 +8,10 @@ use renderer::plan::html::{self, About, Sources};
 use renderer::plan::text::{Line, LineKind};
 use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
 use renderer::plural::counted;
-use renderer::render::{Rendered, Renderer};
+use renderer::render::Rendered;
 use serde::Serialize;
 
-use super::options::{Format, HelmArgs, ProfileArgs};
+use super::options::{Format, HelmArgs, ProfileArgs, renderer};
 use super::{Global, print_json, print_lines, print_page, print_report, print_text};
 use crate::charts::ChartError;
 use crate::error::CommandError;
@@ -66,7 +66,7 @@ struct Document<'a> {
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let repository = Repository::open(&global.repo)?;
-    let mut renderer = Renderer::new();
+    let mut renderer = renderer();
     let mut cache = BlobCache::default();
     let mut at = |name: &str| -> Result<Rendered, CommandError> {
         let (snapshot, problems) = repository.snapshot(repository.resolve(name)?, &mut cache)?;

@@ -6,11 +6,11 @@ use renderer::manifests::Object;
 use renderer::path::{AddonName, ClusterName};
 use renderer::plural::quoted_up_to;
 use renderer::problem::hint_at_near;
-use renderer::render::{Rendered, Renderer};
+use renderer::render::Rendered;
 use renderer::yaml;
 use serde_json::{Value, json};
 
-use super::options::{HelmArgs, ProfileArgs, check_cluster};
+use super::options::{HelmArgs, ProfileArgs, check_cluster, renderer};
 use super::{Global, print_json, print_report, print_text};
 use crate::error::CommandError;
 use crate::helm::{Parts, Side};
@@ -40,7 +40,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let (snapshot, problems) = read_working_tree(&top)?;
     // What an add-on names may come from any other one: this is judged where all objects are made.
     let is_whole = args.addon.is_none();
-    let mut by = if is_whole { Renderer::with_objects() } else { Renderer::new() };
+    let mut by = if is_whole { renderer().for_objects() } else { renderer() };
     let mut rendered = global.render(&mut by, &args.profile.chosen(snapshot)?, problems)?;
     args.check(&rendered)?;
     let wanted = |cluster: &ClusterName, addon: Option<&AddonName>| {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use renderer::path::ClusterName;
 use renderer::plural::{agrees, counted};
-use renderer::render::{Rendered, Renderer};
+use renderer::render::Rendered;
 use renderer::verify::{Check, checks};
 use tokio::time::Instant;
 
-use super::options::{HubArgs, ProfileArgs, Target, check_cluster, time};
+use super::options::{HubArgs, ProfileArgs, Target, check_cluster, renderer, time};
 use super::runtime::until_stopped;
 use super::wait::check_group;
 use super::{Exit, Global, print_report, print_text};
@@ -86,7 +86,7 @@ pub(super) fn rendered(
     profile: &ProfileArgs,
 ) -> Result<Rendered, CommandError> {
     let (snapshot, problems) = repository.snapshot(revision, &mut BlobCache::default())?;
-    global.render(&mut Renderer::new(), &profile.chosen(snapshot)?, problems)
+    global.render(&mut renderer(), &profile.chosen(snapshot)?, problems)
 }
 
 /// Reports what does not hold, and returns the code for it.

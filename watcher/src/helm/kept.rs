@@ -2,11 +2,10 @@
 //! cluster, is not rendered again.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::SystemTime;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -15,14 +14,12 @@ use renderer::deployed::Call;
 use renderer::manifests::MAX_TEXT_BYTES;
 
 use super::text::{Defining, Text};
-use crate::cache::write_whole;
+use crate::cache::{note_use, tidy, write_whole};
 use crate::hex::hex;
 use crate::parted::Parted;
 
 /// How many bytes all renderings may have together; the ones that were not used for longest go first.
 const MAX_BYTES: u64 = 2 << 30;
-/// What is left when some have to go, so that it happens seldom.
-const LEFT_BYTES: u64 = MAX_BYTES / 4 * 3;
 /// The form of what is kept; another form is another key.
 const FORM: &str = "2";
 
@@ -127,42 +124,19 @@ impl Kept {
         let mut text = String::new();
         let most = 2 * MAX_TEXT_BYTES as u64 + 128;
         GzDecoder::new(File::open(&path).ok()?).take(most).read_to_string(&mut text).ok()?;
-        // Which ones are still used is known by this.
-        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        note_use(&path);
         Some(text)
     }
 
     /// Removes what was not used for longest, if there is too much.
     pub fn tidy(&self) {
-        self.tidy_to(MAX_BYTES, LEFT_BYTES);
-    }
-
-    fn tidy_to(&self, most: u64, left: u64) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
-        let of = |entry: fs::DirEntry| {
-            let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-            Some((metadata.modified().ok()?, metadata.len(), entry.path()))
-        };
-        let mut files: Vec<_> = entries.flatten().filter_map(of).collect();
-        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
-        if total <= most {
-            return;
-        }
-        files.sort();
-        for (_, size, path) in files {
-            if total <= left {
-                return;
-            }
-            // Another process may have removed it.
-            let _ = fs::remove_file(path);
-            total -= size;
-        }
+        tidy(&self.folder, MAX_BYTES);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::fs;
 
     use renderer::charts::ChartId;
     use renderer::deployed::{Chart, Parameter};
@@ -251,28 +225,5 @@ mod tests {
         kept.put(&key, text.clone());
         let other = Kept::in_folder(folder.path().join("x"));
         assert_eq!(other.get(&key), Some(text), "broken ones are written anew");
-    }
-
-    #[test]
-    fn what_was_not_used_for_longest_goes_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::in_folder(folder.path().to_owned());
-        for (name, age) in [("old", 3), ("new", 1), ("older", 5)] {
-            let file = File::create(folder.path().join(name)).unwrap();
-            file.set_len(10).unwrap();
-            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 - age)).unwrap();
-        }
-        let left = || {
-            let mut names: Vec<_> = fs::read_dir(folder.path())
-                .unwrap()
-                .map(|it| it.unwrap().file_name().into_string().unwrap())
-                .collect();
-            names.sort();
-            names
-        };
-        kept.tidy_to(30, 15);
-        assert_eq!(left(), ["new", "old", "older"]);
-        kept.tidy_to(29, 15);
-        assert_eq!(left(), ["new"]);
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::catalog::ObjectSchemas;
@@ -37,7 +38,7 @@ const WITHOUT_NAMESPACE: [&str; 10] = [
 ];
 
 /// What makes an object the same object, in whatever version it is written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ObjectId {
     /// The kind.
     pub kind: String,

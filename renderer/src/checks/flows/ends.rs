@@ -5,12 +5,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::checks::{Finding, Part};
 use crate::key_path::Step;
 use crate::network::host_and_port;
 
 /// What one document receives and sends of one signal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
     /// The signal.
     pub signal: String,
@@ -29,7 +31,7 @@ pub struct Ends {
 }
 
 /// A place that receives something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receiver {
     pub(in super::super) endpoint: Endpoint,
     /// The namespace that it runs in.
@@ -41,7 +43,7 @@ pub struct Receiver {
 }
 
 /// A place that something is sent to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sender {
     /// Where in the document it is written.
     pub path: Vec<Step>,
@@ -56,7 +58,7 @@ pub struct Sender {
 }
 
 /// A label with the name of the cluster that something comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterLabel {
     /// Where in the document it is or should be written.
     pub path: Vec<Step>,
@@ -69,7 +71,7 @@ pub struct ClusterLabel {
 }
 
 /// By what a cluster logs in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
     /// Where in the document it is written.
     pub path: Vec<Step>,
@@ -85,7 +87,7 @@ impl Ends {
 }
 
 /// An address on the network with what is spoken there; equal ones are the same place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct Endpoint {
     pub scheme: String,
     pub host: IpAddr,

@@ -2,6 +2,8 @@
 //!
 //! Kubernetes waits for a name that nothing provides, and says so only at the one object that waits.
 
+use serde::{Deserialize, Serialize};
+
 pub(super) mod backends;
 pub(super) mod contents;
 pub(super) mod deployed;
@@ -20,7 +22,7 @@ pub(crate) use provided::services_said;
 pub(super) use provided::{classes_of, of_object, ports_of};
 
 /// The names that a document uses, and those that it provides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     /// What must be there.
     pub used: Vec<NameUse>,
@@ -29,7 +31,7 @@ pub struct Names {
 }
 
 /// A name of something that must be there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameUse {
     /// Where in the document it is written.
     pub path: Vec<Step>,
@@ -38,7 +40,7 @@ pub struct NameUse {
 }
 
 /// What a name stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Named {
     /// A class of volumes.
     StorageClass(String),
@@ -46,12 +48,13 @@ pub enum Named {
     Secret(Option<String>, String),
     /// A Service, by its name inside the cluster.
     Service(ServiceName),
-    /// A `ConfigMap` that a pod takes something of, or a key of one or of a Secret.
+    /// A `ConfigMap` that a pod takes something of, or a key of one or of a Secret: of final objects alone.
+    #[serde(skip)]
     Content(Taken),
 }
 
 /// The name of a Service inside its cluster, as in `loki.logging.svc:3100`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceName {
     name: String,
     namespace: String,
@@ -84,7 +87,7 @@ pub struct Content {
 }
 
 /// What a document provides to others of its cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Provided {
     /// A class of volumes.
     StorageClass(String),
@@ -105,12 +108,13 @@ pub enum Provided {
     Pushed(String),
     /// A Service, or all of a release.
     Service(ProvidedService),
-    /// What a pod can take of a `ConfigMap` or a Secret.
+    /// What a pod can take of a `ConfigMap` or a Secret: of final objects alone.
+    #[serde(skip)]
     Content(Content),
 }
 
 /// A Service that is there, or all whose names begin alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvidedService {
     namespace: String,
     name: String,

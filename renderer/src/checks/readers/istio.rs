@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::checks::ExposedAddress;
 use crate::key_path::{Step, key, keys};
 use crate::yaml::Value;
@@ -25,7 +27,7 @@ const MADE_METADATA: [&str; 4] = ["spec", "target", "template", "metadata"];
 pub(super) const REMOTE_PREFIX: &str = "istio-remote-secret-";
 
 /// What one document says of the mesh.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MeshPart {
     /// A control plane, or the part of it that a remote cluster runs.
     ControlPlane(Box<ControlPlane>),
@@ -50,14 +52,14 @@ pub enum MeshPart {
 }
 
 /// A name and where it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Name {
     pub(super) path: Vec<Step>,
     pub(super) text: String,
 }
 
 /// What a control plane says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlPlane {
     pub(super) mesh_id: Option<String>,
     pub(super) trust_domain: Option<String>,

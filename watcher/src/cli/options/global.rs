@@ -17,6 +17,7 @@ use crate::output::Progress;
 use crate::output::findings::{sarif, workflow_commands};
 use crate::output::logging::LogFormat;
 use crate::output::problems::Show;
+use crate::remembered::Remembered;
 use crate::working_tree::{find_working_tree, read_working_tree};
 
 /// The arguments that every command takes.
@@ -126,7 +127,7 @@ impl Global {
         profile: &ProfileArgs,
     ) -> Result<Rendered, CommandError> {
         let (snapshot, problems) = read_working_tree(top)?;
-        self.render(&mut Renderer::new(), &profile.chosen(snapshot)?, problems)
+        self.render(&mut renderer(), &profile.chosen(snapshot)?, problems)
     }
 
     /// Renders a snapshot; `problems` are those that reading it has found already.
@@ -146,6 +147,15 @@ impl Global {
             }
         }
         Err(CommandError::Problems { problems })
+    }
+}
+
+/// Returns a renderer that knows what this user's processes have rendered before.
+pub(in crate::cli) fn renderer() -> Renderer {
+    let renderer = Renderer::new();
+    match Remembered::of_this_user() {
+        Some(memory) => renderer.remembering(memory),
+        None => renderer,
     }
 }
 

@@ -10,6 +10,7 @@ mod profile;
 mod remote;
 
 pub(super) use cluster::{check_cluster, check_hub, client_of, known_cluster, vault_token};
+pub(super) use global::renderer;
 pub use global::{Format, Global};
 pub(super) use helm::HelmArgs;
 pub(super) use hub::{HubArgs, LONGEST_SILENCE, Target, time};
