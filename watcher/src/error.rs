@@ -63,6 +63,14 @@ pub enum CommandError {
     /// A chart could not be fetched or read.
     #[error(transparent)]
     Chart(#[from] ChartError),
+    /// There was no time for all final objects. Those that were made are kept.
+    #[error("the final objects of {made} of {} are made, and the time for it is over", counted(*all, "Application"))]
+    Late {
+        /// Of how many Applications they are made.
+        made: usize,
+        /// Of how many they are wanted.
+        all: usize,
+    },
     /// A cluster was not reached, or refused.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -128,6 +136,7 @@ impl CommandError {
             Self::Usage { .. } => Exit::Usage,
             Self::Stopped(_)
             | Self::Chart(_)
+            | Self::Late { .. }
             | Self::WorkingTree(_)
             | Self::Write { .. }
             | Self::Unexpected { .. } => Exit::Unexpected,
@@ -148,6 +157,7 @@ impl CommandError {
             Self::Write { source, .. } => write_hint(source),
             Self::WorkingTree(error) => error.hint(),
             Self::Stopped(_) => Some("start it again: it continues from what it finds".to_owned()),
+            Self::Late { .. } => Some("try again: it goes on from what is made".to_owned()),
             Self::ProblemsIn { .. } => {
                 Some("name a revision without problems, or fix them there first".to_owned())
             }
@@ -180,7 +190,7 @@ impl CommandError {
             Self::Cluster(error) => error.is_transient(),
             Self::WorkingTree(error) => error.is_transient(),
             Self::Worker { death, .. } => death.is_transient(),
-            Self::Stopped(_) | Self::Write { .. } => true,
+            Self::Stopped(_) | Self::Late { .. } | Self::Write { .. } => true,
             _ => false,
         }
     }

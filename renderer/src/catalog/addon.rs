@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::charts::{ChartId, LockedChart, VERSION, VERSION_HINT};
-use crate::inventory::{self, Cluster, Fact, key};
+use crate::inventory::{self, Cluster, Fact, Publish, key};
 use crate::key_path::{Step, is_at_or_below};
 use crate::path::{AddonName, NameError, RepoPath};
 use crate::plural::quoted;
@@ -65,6 +65,8 @@ pub struct AddonFile {
     /// Whether Argo CD applies it on the server: needed for definitions over 262,144 bytes.
     #[serde(default)]
     pub server_side_apply: bool,
+    /// What is published of its chart, whatever a cluster says of all its charts.
+    pub publish: Option<Publish>,
     /// Places of the values that the chart hands on as they are, though it names some of their keys: any key may stand there.
     #[serde(default)]
     pub free_form: BTreeSet<String>,
@@ -99,7 +101,7 @@ pub struct AddonFile {
 
 /// The keys that describe a chart, each with what it needs.
 fn need_a_chart() -> BTreeMap<&'static str, [&'static str; 1]> {
-    ["release", "versions", "freeForm", "sends", "mesh"].map(|name| (name, ["chart"])).into()
+    ["release", "versions", "publish", "freeForm", "sends", "mesh"].map(|name| (name, ["chart"])).into()
 }
 
 const fn enabled() -> bool {
@@ -161,7 +163,7 @@ pub(crate) const GUESSES_ON_VALUES: [&str; 4] =
     ["images", "secret-names", "service-names", "storage-classes"];
 
 /// The checks of final objects. They judge where those are made, which is after rendering.
-pub const FINAL_CHECKS: [&str; 10] = [
+pub const FINAL_CHECKS: [&str; 11] = [
     "final-addresses",
     "final-config-maps",
     "final-images",
@@ -171,6 +173,7 @@ pub const FINAL_CHECKS: [&str; 10] = [
     "final-services",
     "final-storage-classes",
     "manifests",
+    "publish",
     "repeatable",
 ];
 
@@ -336,6 +339,25 @@ impl Addon {
         let other = |index| self.origin.place(&[key("versions"), Step::Index(index), key("version")]);
         let own = || self.origin.place(&[key("chart"), key("version")]);
         self.version_for(cluster).map_or_else(own, other)
+    }
+
+    /// Returns what is published of its chart on a cluster: what the cluster says of this add-on, else what the add-on says,
+    /// else what the cluster says of all its charts.
+    #[must_use]
+    pub fn publish_on(&self, cluster: &Cluster) -> Publish {
+        let chosen = cluster.facts.addons.get(self.name.as_str()).and_then(|choice| choice.publish);
+        let said = chosen.or(self.facts.publish).or(cluster.facts.publish);
+        said.filter(|_| self.facts.chart.is_some()).unwrap_or_default()
+    }
+
+    /// Returns where it is written what is published of its chart on a cluster.
+    #[must_use]
+    pub fn publish_place(&self, cluster: &Cluster) -> Place {
+        let publish = || key("publish");
+        let chosen = cluster.origin.at(&[key("addons"), key(self.name.as_str()), publish()]);
+        let said =
+            chosen.or_else(|| self.origin.at(&[publish()])).or_else(|| cluster.origin.at(&[publish()]));
+        said.map_or_else(|| self.version_place(cluster), Fact::own_place)
     }
 
     fn version_for(&self, cluster: &Cluster) -> Option<usize> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::notation;
 use super::shape::Shape;
@@ -27,7 +27,7 @@ pub(crate) const VERSION_HINT: &str =
     "pin one version, such as `88.5.3`: a range renders differently from day to day";
 
 /// A Helm chart at a pinned version.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChartId {
     /// The chart's name in the repository.

@@ -35,6 +35,7 @@ pub(super) fn chosen_addons_run(inventory: &Inventory, catalog: &Catalog) -> Vec
         let of_charts = [
             ("values", "values", !choice.values.is_empty()),
             ("version", "a version", choice.version.is_some()),
+            ("publish", "`publish`", choice.publish.is_some()),
         ];
         let given = of_charts.into_iter().find(|(.., is_given)| *is_given);
         if let Some((idle, words, _)) = given.filter(|_| addon.facts.chart.is_none()) {

@@ -9,6 +9,7 @@ mod functions;
 mod glob;
 mod judged;
 mod placed;
+mod published;
 mod repeated;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +18,9 @@ use std::sync::Arc;
 
 use crate::argo::{self, Application, IN_CLUSTER};
 use crate::beside::Standing;
+use crate::catalog::{Addon, VALUES_FILE};
 use crate::charts::{ChartId, ChartLock};
-use crate::inventory::{ChartSources, is_same_repository};
+use crate::inventory::{ChartSources, Publish, is_same_repository};
 use crate::manifests::Object;
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::render::{Rendered, RenderedCluster, RenderedFile};
@@ -29,6 +31,9 @@ use crate::yaml::{self, Value};
 pub use functions::{AskedVersions, ChartText, Unsteady};
 pub use judged::{Made, judged, judged_together};
 pub use placed::{Definitions, placed};
+pub use published::{
+    KEEP_CHART, ObjectFile, is_of_chart, not_published, not_read, publishing, with_charts, written,
+};
 pub use repeated::{Difference, chart_place, differences, merged, problems, steadied};
 
 /// An Application, and what it takes its objects from.
@@ -146,7 +151,7 @@ impl Deployed {
     /// Returns the values of the chart that `addon.yaml` describes, none without a chart; nothing if something else is
     /// deployed than what it describes, another version of the chart for one, or if not all of it is read.
     #[must_use]
-    pub fn described_values(&self, rendered: &Rendered) -> Option<&[Arc<[u8]>]> {
+    pub fn described_values<'a>(&'a self, rendered: &'a Rendered) -> Option<&'a [Arc<[u8]>]> {
         let addon = rendered.catalog.addons.get(self.addon.as_ref()?)?;
         let mut calls = self.calls();
         let (call, chart) = (calls.next(), addon.facts.chart.as_ref());
@@ -160,6 +165,8 @@ impl Deployed {
                 let is_it = call.chart.id() == Some(chart) && call.release == addon.release();
                 (is_it && call.parameters.is_empty()).then_some(&*call.values)
             }
+            // Its objects stand in its place, made with the same values.
+            (None, Some(_)) => published_values(rendered, &self.cluster, addon),
             _ => None,
         }
     }
@@ -190,6 +197,20 @@ impl Deployed {
             })
             .flatten()
     }
+}
+
+/// Returns the values of a chart whose objects are published.
+fn published_values<'r>(
+    rendered: &'r Rendered,
+    cluster: &ClusterName,
+    addon: &Addon,
+) -> Option<&'r [Arc<[u8]>]> {
+    let described = rendered.inventory.clusters.get(cluster)?;
+    let folder = Root::Applications.folder(cluster).join(addon.name.as_str()).ok()?;
+    let place =
+        folder.join(VALUES_FILE).ok().filter(|_| addon.publish_on(described) == Publish::Manifests)?;
+    let mut files = rendered.clusters.get(cluster)?.iter_files();
+    Some(std::slice::from_ref(&files.find(|file| file.path == place)?.bytes))
 }
 
 /// Returns what the values of a call come to, the later over the earlier ones: null without any, nothing if one can't be read.
@@ -274,14 +295,14 @@ impl Reading<'_> {
         let text = |path: &[&str]| application.text(path).map(std::borrow::Cow::into_owned);
         let name = text(&["metadata", "name"])?;
         let namespace = text(&["spec", "destination", "namespace"]).unwrap_or_default();
-        let written: Vec<_> =
+        let filled: Vec<_> =
             application.sources().map(|(_, source)| Written { application, source }).collect();
         let cluster = self.destination(&text(&["spec", "destination", "name"]).unwrap_or_default());
         let target = Target { application: &name, namespace: &namespace, cluster };
         let mut sources = Vec::new();
         let mut addon = None;
-        for source in &written {
-            let (read, of) = self.source(source, &written, &target);
+        for source in &filled {
+            let (read, of) = self.source(source, &filled, &target);
             addon = addon.or(of);
             sources.extend(read);
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Effect, Effects};
-use crate::deployed::{Call, Chart, Deployed, Source, deployed};
+use crate::deployed::{Call, Chart, Deployed, Source, deployed, is_of_chart, with_charts};
 use crate::explain::{Causes, SourceLine};
 use crate::key_path::Step;
 use crate::manifests::{self, ObjectName};
@@ -29,9 +29,12 @@ const PERMISSIONS: &str = "rbac.authorization.k8s.io";
 
 /// Names the lines to edit behind each effect of a change from `base` to `head`, as far as they are known.
 pub fn name_lines(effects: &mut Effects, plan: &Plan, base: &Rendered, head: &Rendered) {
+    // Where the objects of charts are published, lines are behind what their charts are called with.
+    let charted = [base, head].map(|side| with_charts(side).unwrap_or_else(|_| side.clone()));
     let mut search = Search {
         plan,
         sides: [base, head],
+        charted: charted.each_ref(),
         explained: Explained::new(base, head),
         causes: Causes::new(base, head),
         deployed: BTreeMap::new(),
@@ -58,6 +61,8 @@ fn add(lines: &mut Vec<SourceLine>, more: Vec<SourceLine>) {
 struct Search<'a> {
     plan: &'a Plan,
     sides: [&'a Rendered; 2],
+    /// The same as if Argo CD rendered all charts.
+    charted: [&'a Rendered; 2],
     explained: Explained<'a>,
     causes: Causes<'a>,
     /// The Applications in the folder of a cluster, by side.
@@ -99,7 +104,7 @@ impl Search<'_> {
             .cloned()
             .collect();
         for folder in folders {
-            let rendered = self.sides[usize::from(is_new)];
+            let rendered = self.charted[usize::from(is_new)];
             let found = self.deployed.entry((is_new, folder.clone())).or_insert_with(|| {
                 rendered.clusters.get(&folder).map(|it| deployed(rendered, it)).unwrap_or_default()
             });
@@ -184,7 +189,11 @@ impl Search<'_> {
             let documents: Vec<&RepoPath> =
                 documents(old).chain(documents(new)).map(|(path, _)| path).collect();
             let files = plan.clusters.get(cluster).and_then(|it| it.addons.get(addon)).map(|it| &it.files);
-            for file in files.into_iter().flatten().filter(|file| !documents.contains(&&file.path)) {
+            let sides = self.sides;
+            let is_made =
+                |path: &RepoPath| sides.into_iter().all(|side| is_of_chart(side, Some(addon), path));
+            let files = files.into_iter().flatten().filter(|file| !is_made(&file.path));
+            for file in files.filter(|file| !documents.contains(&&file.path)) {
                 if file.action != Action::Update {
                     let is_new = file.action == Action::Create;
                     add(&mut lines, self.causes.of_file(cluster, is_new, &file.path));

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::ChartSources;
 use super::groups::Groups;
 use super::machines::{ClusterMachines, Kubernetes, Machine};
+use super::publish::Publish;
 use super::role::Role;
 use crate::charts::{VERSION, VERSION_HINT};
 use crate::network::{Address, AddressRange, Network, OneOrMore};
@@ -49,6 +50,9 @@ pub struct ClusterFile {
     /// Named addresses, each out of the cluster's own pool.
     #[serde(default)]
     pub addresses: BTreeMap<String, Address>,
+    /// What is published of the charts that run here: `chart` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Publish>,
     /// What to change about the add-ons that run here.
     #[serde(default)]
     pub addons: BTreeMap<String, AddonChoice>,
@@ -101,6 +105,8 @@ pub struct AddonChoice {
     /// The version of its chart here, if not the one that its `addon.yaml` names.
     #[schemars(regex(pattern = VERSION), extend("x-hint" = VERSION_HINT))]
     pub version: Option<String>,
+    /// What is published of its chart here, if not what the add-on or the cluster says.
+    pub publish: Option<Publish>,
     /// Settings that the add-on declares in its `addon.yaml`.
     pub settings: BTreeMap<String, Json>,
     /// Chart values, merged last into the add-on's rendered values.

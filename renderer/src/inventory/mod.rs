@@ -12,6 +12,7 @@ mod machines;
 mod model;
 mod own;
 mod profiles;
+mod publish;
 mod role;
 mod schemas;
 mod typed;
@@ -42,6 +43,7 @@ pub use machines::{
 pub use model::{Cluster, Fleet, Inventory};
 pub use own::OwnFacts;
 pub use profiles::profile_names;
+pub use publish::Publish;
 pub use role::Role;
 pub(crate) use schemas::schema_of;
 pub use schemas::{cluster_schema, defaults_schema, fleet_schema, profile_schema};

@@ -97,7 +97,9 @@ fn view(name: &ClusterName, hub: &ClusterName, facts: &ClusterFile, nodes: &[Nod
     view["name"] = name.as_str().into();
     view["hub"] = hub.as_str().into();
     // What it changes about add-ons is seen in these.
-    view.as_object_mut().and_then(|view| view.remove("addons"));
+    if let Some(view) = view.as_object_mut() {
+        view.retain(|fact, _| !["addons", "publish"].contains(&fact.as_str()));
+    }
     view
 }
 
@@ -119,8 +121,8 @@ mod tests {
             "networks": {"pods": ["10.0.0.0/16", "fd00:1::/56"], "services": "10.1.0.0/16"},
             "loadBalancer": {"pool": ["10.2.0.1-10.2.0.9", "fd00:2::/64"]},
             "apiServer": {"address": "10.3.0.1", "port": 6443},
-            "addresses": {"ingress": "10.2.0.1"},
-            "addons": {"x": {"enabled": true, "version": "1.2.3", "settings": {"a": 1}, "values": {"b": [1]}}},
+            "addresses": {"ingress": "10.2.0.1"}, "publish": "chart",
+            "addons": {"x": {"enabled": true, "version": "1.2.3", "publish": "manifests", "settings": {"a": 1}, "values": {"b": [1]}}},
         })
     }
 
@@ -147,6 +149,7 @@ mod tests {
             "chart": {"repository": "https://a.example.com", "name": "x", "version": "1.2.3"},
             "versions": [{"version": "1.3.0", "clusters": {"labels": {"wave": "canary"}}}],
             "release": "x", "namespace": "x", "wave": 3, "enabledByDefault": true, "serverSideApply": false,
+            "publish": "manifests",
             "clusters": {"roles": ["app"], "labels": {"region": "eu"}}, "freeForm": ["a.b"],
             "outside": {"secrets": ["a"], "services": ["b/c"], "storageClasses": ["d"]},
             "settings": {"a": {"type": "string", "default": "b"}},

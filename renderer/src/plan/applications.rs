@@ -150,9 +150,15 @@ fn risk_of(what: ApplicationSetting, old: Option<&str>, new: Option<&str>) -> Op
             RiskKind::NamespaceMove,
             "everything is created in the new namespace; what is in the old one is deleted or left behind",
         ),
+        // That the chart is gone says it all.
+        ApplicationSetting::Repository if new.is_none() => return None,
         ApplicationSetting::Repository => {
             (RiskKind::OtherRepository, "Argo CD reads what it applies from another repository")
         }
+        ApplicationSetting::Chart if new.is_none() => (
+            RiskKind::Deletion,
+            "without a chart, what it made and no file of the Application has is deleted, with its data, if Argo CD prunes",
+        ),
         ApplicationSetting::Chart => (
             RiskKind::Deletion,
             "another chart makes other objects: those of the old one are deleted, with their data, if Argo CD prunes",

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::catalog::{Addon, Catalog};
 use crate::charts::ChartId;
-use crate::inventory::{Cluster, Fact, Fleet, key};
+use crate::inventory::{Cluster, Fact, Fleet, Publish, key};
 use crate::key_path::Step;
 use crate::path::AddonName;
 use crate::problem::Place;
@@ -38,6 +38,8 @@ pub struct PlacedAddon<'a> {
     pub addon: &'a Addon,
     /// Its chart at the version there.
     pub chart: Option<ChartId>,
+    /// What is published of the chart there.
+    pub publish: Publish,
     /// The settings, defaults included.
     pub settings: Json,
 }
@@ -150,21 +152,24 @@ fn override_path(addon: &Addon, path: &[Step]) -> Vec<Step> {
 }
 
 impl PlacedAddon<'_> {
+    /// Of a chart whose objects are published, templates see what they see of an add-on of manifests alone: Argo CD has no
+    /// chart to render.
     fn view(&self, fleet: &Fleet) -> Json {
         let facts = &self.addon.facts;
+        let is_chart = self.publish == Publish::Chart;
         json!({
             "name": self.addon.name.as_str(),
             "namespace": facts.namespace,
             "release": self.addon.release(),
             "wave": facts.wave,
             "serverSideApply": facts.server_side_apply,
-            "chart": self.chart.as_ref().map(|chart| json!({
+            "chart": self.chart.as_ref().filter(|_| is_chart).map(|chart| json!({
                 "name": chart.name,
                 "version": chart.version,
                 "repository": source(fleet, &chart.repository),
             })),
             "settings": self.settings,
-            "manifests": !self.addon.manifests.is_empty(),
+            "manifests": !is_chart || !self.addon.manifests.is_empty(),
         })
     }
 
@@ -179,6 +184,12 @@ impl PlacedAddon<'_> {
         match path {
             [Step::Key(section), rest @ ..] if section == "settings" => {
                 self.addon.setting_place(cluster, rest)
+            }
+            [Step::Key(section), ..]
+                if self.publish == Publish::Manifests
+                    && ["chart", "manifests"].contains(&section.as_str()) =>
+            {
+                self.addon.publish_place(cluster)
             }
             path if path == [key("chart"), key("version")] => self.addon.version_place(cluster),
             path => self.addon.origin.place(path),

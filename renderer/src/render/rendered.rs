@@ -225,6 +225,52 @@ impl Rendered {
         }
     }
 
+    /// Returns it with further files of add-ons: the objects of their charts.
+    #[must_use]
+    pub fn with_objects(
+        &self,
+        files: impl IntoIterator<Item = ((ClusterName, AddonName), Vec<(RepoPath, Arc<[u8]>)>)>,
+    ) -> Self {
+        let mut of_clusters: BTreeMap<ClusterName, BTreeMap<AddonName, Vec<_>>> = BTreeMap::new();
+        for ((cluster, addon), files) in files {
+            of_clusters.entry(cluster).or_default().insert(addon, files);
+        }
+        let mut clusters = self.clusters.clone();
+        for (name, mut of_addons) in of_clusters {
+            let Some(known) = clusters.get(&name) else { continue };
+            let content = of_addons.values().flatten().flat_map(|(path, bytes)| {
+                [path.as_str().as_bytes(), b"\0".as_slice(), bytes.as_ref(), b"\0".as_slice()]
+            });
+            let digest = digest::of([known.digest.as_slice()].into_iter().chain(content));
+            let with_files =
+                |unit: &Arc<Unit>| match unit.addon.as_ref().and_then(|it| of_addons.remove_entry(it)) {
+                    Some((addon, files)) => {
+                        let file = |(path, bytes)| RenderedFile {
+                            path,
+                            addon: Some(addon.clone()),
+                            bytes,
+                            footprints: Vec::new(),
+                        };
+                        let files = unit.files.iter().cloned().chain(files.into_iter().map(file)).collect();
+                        let key = digest::of([unit.key.as_slice(), digest.as_slice()].into_iter());
+                        Arc::new(Unit {
+                            files,
+                            key,
+                            addon: unit.addon.clone(),
+                            answers: unit.answers.clone(),
+                            root: unit.root,
+                        })
+                    }
+                    None => Arc::clone(unit),
+                };
+            let units = known.units.iter().map(with_files).collect();
+            let (outward, names) = (known.outward.clone(), known.names.clone());
+            let cluster = RenderedCluster { name: name.clone(), digest, units, outward, names };
+            clusters.insert(name, Arc::new(cluster));
+        }
+        Self { clusters, ..self.clone() }
+    }
+
     /// Returns what the templates of a cluster see.
     ///
     /// # Panics
@@ -276,7 +322,7 @@ pub struct Unit {
 }
 
 /// A rendered file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RenderedFile {
     /// Where it is written.
     pub path: RepoPath,

@@ -61,7 +61,8 @@ impl<'a> Sources<'a> {
         for addon in self.catalog.addons.values().filter(|addon| addon.is_on(cluster)) {
             match addon.settings(cluster) {
                 Ok(settings) => {
-                    addons.push(PlacedAddon { addon, chart: addon.chart_on(cluster), settings });
+                    let (chart, publish) = (addon.chart_on(cluster), addon.publish_on(cluster));
+                    addons.push(PlacedAddon { addon, chart, publish, settings });
                 }
                 Err(found) => problems.extend(found),
             }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use renderer::charts::ChartId;
 use renderer::plural::quoted;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::http::{HttpError, HttpErrorKind, Url};
@@ -12,7 +13,7 @@ use crate::http::{HttpError, HttpErrorKind, Url};
 const OWN_TOOLS: &str = "fetch the package with your own tools, and give it by `--from FILE.tgz`";
 
 /// A chart that could not be fetched or read.
-#[derive(Debug, Error)]
+#[derive(Debug, Serialize, Deserialize, Error)]
 #[error("{message}")]
 pub struct ChartError {
     message: String,
@@ -116,6 +117,12 @@ impl ChartError {
             hint: Some(hint.to_owned()),
             ..reason
         }
+    }
+
+    /// Names what is not done without the chart, and another way out.
+    pub(crate) fn keeping(self, what: &str, way_out: &str) -> Self {
+        let hint = self.hint.map_or_else(|| way_out.to_owned(), |hint| format!("{hint}; or {way_out}"));
+        Self { message: format!("{what}: {}", self.message), hint: Some(hint), ..self }
     }
 
     /// Returns what to do about it, if something is known.

@@ -68,12 +68,13 @@ impl Store {
         Self { client: self.client.with_time(time), ..self }
     }
 
-    /// Returns a chart, by the digest that the lock has of it if it has one.
+    /// Returns a chart, by the digest that the lock has of it if it has one. It is fetched from where the sources have its
+    /// repository; without any only what is there is returned.
     pub fn chart(
         &self,
         id: &ChartId,
         locked: Option<&str>,
-        sources: &ChartSources,
+        sources: Option<&ChartSources>,
     ) -> Result<Stored, ChartError> {
         let is_it =
             |metadata: &Metadata| metadata.name == id.name && is_same_version(&metadata.version, &id.version);
@@ -86,6 +87,7 @@ impl Store {
         if let Some(stored) = expected.as_ref().and_then(|expected| self.stored(expected)) {
             return Ok(stored);
         }
+        let sources = sources.ok_or_else(|| ChartError::of_new_repository(&id.repository))?;
         let bytes = super::package_of(&self.client, id, &Origin::of(sources, &id.repository)?)?;
         let found = digest(&bytes);
         if let Some(expected) = expected.filter(|expected| *expected != found) {
@@ -236,14 +238,14 @@ mod tests {
         let (server, folder, chart) = scene();
         let (sources, expected) = (ChartSources::default(), digest(&demo("1.2.3")));
         for locked in [None, None, Some(expected.as_str())] {
-            let stored = store(&folder).chart(&chart, locked, &sources).unwrap();
+            let stored = store(&folder).chart(&chart, locked, Some(&sources)).unwrap();
             assert_eq!((&stored.identity, server.asked().len()), (&expected, 2));
             assert_eq!(fs::read(&stored.path).unwrap(), demo("1.2.3"));
         }
         // What was changed on disk is fetched again.
-        let stored = store(&folder).chart(&chart, None, &sources).unwrap();
+        let stored = store(&folder).chart(&chart, None, Some(&sources)).unwrap();
         fs::write(&stored.path, "other").unwrap();
-        let stored = store(&folder).chart(&chart, None, &sources).unwrap();
+        let stored = store(&folder).chart(&chart, None, Some(&sources)).unwrap();
         assert_eq!((fs::read(&stored.path).unwrap(), server.asked().len()), (demo("1.2.3"), 4));
     }
 
@@ -251,7 +253,7 @@ mod tests {
     fn stores_of_one_folder_that_are_used_at_once_all_have_the_whole_chart() {
         let (server, folder, chart) = scene();
         let fetched = || {
-            let stored = store(&folder).chart(&chart, None, &ChartSources::default()).unwrap();
+            let stored = store(&folder).chart(&chart, None, Some(&ChartSources::default())).unwrap();
             (stored.identity, stored.text.unsteady.len(), fs::read(stored.path).unwrap())
         };
         let expected = (digest(&demo("1.2.3")), 0, demo("1.2.3"));
@@ -284,7 +286,7 @@ mod tests {
             );
             fs::write(&path, known).unwrap();
             let client = super::super::scene::client().with_repositories(path);
-            Store { client, ..store(&folder) }.chart(&chart, None, &ChartSources::default())
+            Store { client, ..store(&folder) }.chart(&chart, None, Some(&ChartSources::default()))
         };
         let refused = brought("wrong").unwrap_err();
         assert!(refused.to_string().contains("/private/index.yaml`") && open.asked().is_empty(), "{refused}");
@@ -301,13 +303,13 @@ mod tests {
     fn another_package_than_the_locked_one_is_refused() {
         let (_server, folder, chart) = scene();
         let locked = format!("sha256:{}", "0".repeat(64));
-        let error = store(&folder).chart(&chart, Some(&locked), &ChartSources::default()).unwrap_err();
+        let error = store(&folder).chart(&chart, Some(&locked), Some(&ChartSources::default())).unwrap_err();
         assert!(error.to_string().starts_with("`demo 1.2.3` has the digest `sha256:"), "{error}");
         // Nor is another one than the first, which no lock names.
-        store(&folder).chart(&chart, None, &ChartSources::default()).unwrap();
+        store(&folder).chart(&chart, None, Some(&ChartSources::default())).unwrap();
         let note = folder.path().join("charts/versions").join(file_name(&chart));
         fs::write(note, &locked).unwrap();
-        let error = store(&folder).chart(&chart, None, &ChartSources::default()).unwrap_err();
+        let error = store(&folder).chart(&chart, None, Some(&ChartSources::default())).unwrap_err();
         assert!(error.to_string().contains("has the digest"), "{error}");
     }
 
@@ -319,10 +321,10 @@ mod tests {
         fs::write(own.join("demo/Chart.yaml"), "apiVersion: v2\nname: demo\nversion: 1.2.3\n").unwrap();
         fs::write(own.join("demo/templates/a.yaml"), "{{ randAlpha 5 }}").unwrap();
         let open = || Store::open(folder.path().join("charts"), Some(&own)).unwrap();
-        let first = open().chart(&chart, None, &ChartSources::default()).unwrap();
+        let first = open().chart(&chart, None, Some(&ChartSources::default())).unwrap();
         assert_eq!((&first.path, first.text.unsteady.len()), (&own.join("demo"), 1));
         fs::write(own.join("demo/templates/b.yaml"), "a: 1").unwrap();
-        let second = open().chart(&chart, None, &ChartSources::default()).unwrap();
+        let second = open().chart(&chart, None, Some(&ChartSources::default())).unwrap();
         assert_ne!(first.identity, second.identity);
         assert_eq!(server.asked().len(), 0);
         let empty = Store::open(folder.path().join("charts"), Some(folder.path())).unwrap_err();

@@ -6,7 +6,7 @@ use renderer::problem::Problem;
 use renderer::snapshot::Snapshot;
 use serde_json::json;
 
-use super::options::{ProfileArgs, renderer};
+use super::options::{HelmArgs, ProfileArgs, renderer};
 use super::{Format, Global, print_json, print_text};
 use crate::error::CommandError;
 use crate::output::Exit;
@@ -16,15 +16,17 @@ use crate::working_tree::read_working_tree;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
+    helm: HelmArgs,
+    #[command(flatten)]
     profile: ProfileArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let (snapshot, problems) = read_working_tree(&global.working_tree()?)?;
     let snapshot = args.profile.chosen(snapshot)?;
-    let rendered = global.render(&mut renderer(), &snapshot, problems)?;
+    let rendered = global.render_whole(&mut renderer(), &snapshot, problems, &args.helm)?;
     if !args.profile.is_given() {
-        check_profiles(global, &snapshot)?;
+        check_profiles(global, &snapshot, &args.helm)?;
     }
     let (clusters, files) = (rendered.clusters.len(), rendered.file_count());
     let notes = rendered.notes();
@@ -57,10 +59,11 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
 }
 
 /// Renders in each profile, since nothing else does until one is asked for.
-fn check_profiles(global: &Global, snapshot: &Snapshot) -> Result<(), CommandError> {
+fn check_profiles(global: &Global, snapshot: &Snapshot, helm: &HelmArgs) -> Result<(), CommandError> {
     let (mut renderer, mut found) = (renderer(), Vec::new());
     for profile in profile_names(snapshot) {
-        match global.render(&mut renderer, &snapshot.clone().in_profile(profile.clone()), Vec::new()) {
+        let chosen = snapshot.clone().in_profile(profile.clone());
+        match global.render_whole(&mut renderer, &chosen, Vec::new(), helm) {
             Err(CommandError::Problems { problems }) => found.extend(problems.into_iter().map(|problem| {
                 let message = format!("in profile `{profile}`: {}", problem.message);
                 Problem { message, ..problem }

@@ -71,7 +71,9 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let mut at = |name: &str| -> Result<Rendered, CommandError> {
         let (snapshot, problems) = repository.snapshot(repository.resolve(name)?, &mut cache)?;
         let snapshot = args.profile.chosen(snapshot)?;
-        global.render(&mut renderer, &snapshot, problems).map_err(|error| in_revision(error, name))
+        global
+            .render_whole(&mut renderer, &snapshot, problems, &args.objects.helm)
+            .map_err(|error| in_revision(error, name))
     };
     let (base_name, head_name) = ends(&repository, args)?;
     let mut base = at(&base_name)?;
@@ -80,7 +82,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     } else {
         let top = repository.working_tree().ok_or_else(|| repository.without_working_tree())?;
         let (snapshot, problems) = read_working_tree(top)?;
-        global.render(&mut renderer, &args.profile.chosen(snapshot)?, problems)?
+        global.render_whole(&mut renderer, &args.profile.chosen(snapshot)?, problems, &args.objects.helm)?
     };
     let facts = Facts::between(&base.inventory, &head.inventory);
     let names = [Some(&*base_name), head_name.as_deref()];

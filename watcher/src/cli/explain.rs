@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
+use renderer::deployed;
 use renderer::explain::{self, Group, Influence, Provenance, Reach, Usage};
 use renderer::key_path::text_of;
 use renderer::path::RepoPath;
@@ -14,7 +15,7 @@ use renderer::render::{Rendered, RenderedFile};
 use serde_json::json;
 
 use super::Global;
-use super::options::ProfileArgs;
+use super::options::{HelmArgs, ProfileArgs};
 use crate::error::CommandError;
 use crate::output::Exit;
 
@@ -34,15 +35,20 @@ pub(super) struct Args {
     /// `environments/` needs one.
     key: Option<String>,
     #[command(flatten)]
+    helm: HelmArgs,
+    #[command(flatten)]
     profile: ProfileArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
-    let rendered = global.render_working_tree(&top, &args.profile)?;
+    let rendered = global.render_whole_working_tree(&top, &args.profile, &args.helm)?;
     let path = find(&names(&rendered), &global.repo, &top, &args.file)?;
     let mut files = rendered.clusters.values().flat_map(|cluster| cluster.files());
     match files.find(|file| file.path == path) {
+        Some(file) if deployed::is_of_chart(&rendered, file.addon.as_ref(), &file.path) => {
+            show_chart(global, &rendered, file);
+        }
         Some(file) => show_values(global, &explain_value(&rendered, file, args)?),
         None => match explain::usage(&rendered, &path) {
             Some(usage) if args.key.is_none() => show_usage(global, &usage),
@@ -179,6 +185,27 @@ fn show_values(global: &Global, values: &[Provenance]) {
     let documents: BTreeSet<_> = values.iter().map(|value| value.document).collect();
     let text = || values.iter().map(|value| value_text(value, documents.len() > 1)).collect();
     global.show(|| json!({ "values": values }), text);
+}
+
+/// Shows what Helm makes the objects of a chart's file of.
+fn show_chart(global: &Global, rendered: &Rendered, file: &RenderedFile) {
+    let cluster = file.path.components().nth(1).and_then(|name| rendered.inventory.clusters.get(name));
+    let addon = file.addon.as_ref().and_then(|name| rendered.catalog.addons.get(name));
+    let (Some(cluster), Some(addon)) = (cluster, addon) else { return };
+    let Some(chart) = addon.chart_on(cluster) else { return };
+    let (place, publish) = (deployed::chart_place(addon, cluster), addon.publish_place(cluster));
+    let values = format!("argocd-apps/{}/{}/values.yaml", cluster.name, addon.name);
+    let publish = publish.to_string();
+    global.show(
+        || json!({ "file": file.path, "chart": chart, "version": place, "publish": publish, "valuesFile": values }),
+        || {
+            let (name, version) = (&chart.name, &chart.version);
+            format!(
+                "{}\n  chart     {place}  {name} {version}\n  values    {values}\n  decides   {publish}  publish: manifests\n",
+                file.path
+            )
+        },
+    );
 }
 
 fn show_reach(global: &Global, key: &str, reach: &Reach) {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::options::{HelmArgs, ProfileArgs, check_cluster, renderer};
 use super::{Global, print_json, print_report, print_text};
 use crate::error::CommandError;
-use crate::helm::{Parts, Side};
+use crate::helm::{Bound, Parts, Side};
 use crate::output::Exit;
 use crate::working_tree::{read_working_tree, standing};
 
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     // What an add-on names may come from any other one: this is judged where all objects are made.
     let is_whole = args.addon.is_none();
     let mut by = if is_whole { renderer().for_objects() } else { renderer() };
-    let mut rendered = global.render(&mut by, &args.profile.chosen(snapshot)?, problems)?;
+    let mut rendered = global.render_whole(&mut by, &args.profile.chosen(snapshot)?, problems, &args.helm)?;
     args.check(&rendered)?;
     let wanted = |cluster: &ClusterName, addon: Option<&AddonName>| {
         args.cluster.as_deref().is_none_or(|name| name == cluster.as_str())
@@ -49,7 +49,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     };
     let progress = global.progress("charts");
     let side = Side::read(&mut rendered, |path, room| standing(&top, path, room))?;
-    let parts = making.parts(&side, &|it| wanted(&it.cluster, it.addon.as_ref()), &progress)?;
+    let parts = making.parts(&side, &|it| wanted(&it.cluster, it.addon.as_ref()), Bound::NONE, &progress)?;
     drop(progress);
     let read: Vec<_> = parts.par_iter().map(|parts| parts.objects(&rendered)).collect();
     let (mut found, mut problems) = (Vec::new(), Vec::new());

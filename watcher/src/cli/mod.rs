@@ -75,7 +75,7 @@ enum Command {
     /// Show where a rendered value comes from, or what a fact or a template reaches.
     Explain(explain::Args),
     /// Render into `argocd-apps/` whenever a source file changes.
-    Watch,
+    Watch(watch::Args),
     /// Render the base branch and open one pull request per group; repeat whenever the branch moves.
     Run(Box<run::Args>),
     /// List, show, merge and close the pull requests of the local forge.
@@ -190,7 +190,7 @@ impl Cli {
             Command::Diff(args) => diff::run(global, args),
             Command::Manifests(args) => manifests::run(global, args),
             Command::Explain(args) => explain::run(global, args),
-            Command::Watch => watch::run(global),
+            Command::Watch(args) => watch::run(global, args),
             Command::Run(args) => run::run(global, args),
             Command::Pulls(args) => pulls::run(global, args),
             Command::Rollback(args) => rollback::run(global, args),

@@ -9,7 +9,7 @@ use renderer::render::Rendered;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::options::ProfileArgs;
+use super::options::{HelmArgs, ProfileArgs};
 use crate::error::CommandError;
 use crate::output::Exit;
 use crate::working_tree::{Kept, KeptReason, Output, OutputChange, OutputChanges, Written};
@@ -30,13 +30,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    helm: HelmArgs,
+    #[command(flatten)]
     profile: ProfileArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
     let folder = args.folder(&top)?;
-    let rendered = global.render_working_tree(&top, &args.profile)?;
+    let rendered = global.render_whole_working_tree(&top, &args.profile, &args.helm)?;
     let output = Output::read(folder, &Written::default())?;
     let found = output.changes(&rendered, args.prune)?;
     if !args.check {

@@ -2,12 +2,12 @@
 
 use renderer::plan::{Budget, text};
 
-use super::options::{ForgeName, RemoteArgs};
+use super::options::{ForgeName, HelmArgs, RemoteArgs};
 use super::runtime::{until_stopped, worker_settings};
 use super::{Exit, Global, print_json, print_lines, print_text};
 use crate::error::CommandError;
 use crate::events::Cancel;
-use crate::run::{Objects, RollbackReport, RolledBack, Settings, Target, rollback};
+use crate::run::{RollbackReport, RolledBack, Settings, Target, rollback};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,6 +24,8 @@ pub(super) struct Args {
     /// else the refs of the repository.
     #[arg(long, value_enum, value_name = "FORGE")]
     forge: Option<ForgeName>,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
@@ -40,7 +42,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         merge_reviewed: false,
         makes_pages: false,
         pages_url: None,
-        objects: Objects::Unwanted,
+        objects: args.helm.objects()?,
         worker: worker_settings()?,
     };
     let (global, target) = (global.clone(), args.target.clone().unwrap_or(Target::Newest));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use renderer::render::Renderer;
 use tokio::sync::mpsc;
 
+use super::options::HelmArgs;
 use super::runtime::until_stopped;
 use super::{Exit, Global, print_report, print_text, render};
 use crate::backoff::Backoff;
@@ -23,16 +24,22 @@ const SETTINGS: Settings = Settings {
     retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(10) },
 };
 
-pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    helm: HelmArgs,
+}
+
+pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let top = global.working_tree()?;
     print_report(&format!("watching `{}`; Ctrl-C ends", top.display()));
     until_stopped(async |cancel: &Cancel| {
         let (events, receiver) = mpsc::channel(1);
         tokio::spawn(files::watch(Places::inputs(&top), Event::Moved, events));
         let state = Mutex::new((Renderer::new(), Written::default()));
-        let watched = global.clone();
+        let (watched, helm) = (global.clone(), args.helm.clone());
         let render = move |_, _: &Cancel| match state.lock() {
-            Ok(mut state) => outcome(&watched, render(&watched, &top, &mut state)),
+            Ok(mut state) => outcome(&watched, render(&watched, &top, &helm, &mut state)),
             Err(_) => Outcome::Abandoned,
         };
         dispatch::serve(Queue::new(SETTINGS, 0), receiver, render, cancel, |_| {}).await;
@@ -43,10 +50,11 @@ pub(super) fn run(global: &Global) -> Result<Exit, CommandError> {
 fn render(
     global: &Global,
     top: &Path,
+    helm: &HelmArgs,
     (renderer, written): &mut (Renderer, Written),
 ) -> Result<String, CommandError> {
     let (snapshot, problems) = read_working_tree(top)?;
-    render::write(top, &global.render(renderer, &snapshot, problems)?, written)
+    render::write(top, &global.render_whole(renderer, &snapshot, problems, helm)?, written)
 }
 
 fn outcome(global: &Global, result: Result<String, CommandError>) -> Outcome {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 use renderer::catalog::Addon;
-use renderer::deployed::{self, Call, Chart, Definitions, Deployed, Source, Unsteady, placed, steadied};
+use renderer::deployed::{
+    self, Call, Chart, Definitions, Deployed, KEEP_CHART, Source, Unsteady, placed, steadied,
+};
 use renderer::inventory::{ChartSources, Cluster};
 use renderer::manifests::{self, Documents, Object};
 use renderer::path::{AddonName, ClusterName, RepoPath};
@@ -35,11 +37,21 @@ pub struct Making {
     helm: Helm,
     store: Store,
     kept: Kept,
-    /// The repositories of charts that may be asked, and where they are; none for all of them.
-    asks_only: Option<(BTreeSet<String>, ChartSources)>,
+    asks: Asks,
     /// How many renderings were begun with, for the progress.
     begun: AtomicUsize,
     documents: Arc<Documents>,
+}
+
+/// Which repositories of charts may be asked.
+#[derive(Debug)]
+enum Asks {
+    /// All that a rendering names.
+    All,
+    /// These, and where they are.
+    Only(BTreeSet<String>, ChartSources),
+    /// None.
+    None,
 }
 
 /// What an Application's objects are made of, before they are read.
@@ -67,6 +79,8 @@ pub struct Parts {
 struct Part {
     /// The file of the repository; none for a chart.
     file: Option<RepoPath>,
+    /// Whether the repository has a template of the file: what it holds is no object of a chart.
+    is_own: bool,
     text: Arc<Text>,
     unsteady: Arc<Vec<Unsteady>>,
 }
@@ -115,7 +129,7 @@ impl Making {
             helm: Helm::find(helm, folder)?,
             store: Store::open(folder.join("charts"), charts)?,
             kept: Kept::in_folder(folder.join("manifests")),
-            asks_only: None,
+            asks: Asks::All,
             begun: AtomicUsize::new(0),
             documents: Arc::default(),
         })
@@ -131,9 +145,17 @@ impl Making {
     /// leads nowhere else before it is merged.
     #[must_use]
     pub fn asking_only_those_of(self, merged: &Side<'_>) -> Self {
-        let calls = merged.deployed.iter().flat_map(Deployed::calls);
+        let called = called_where_published(merged.rendered);
+        let calls = merged.deployed.iter().chain(&called).flat_map(Deployed::calls);
         let repositories = calls.filter_map(|call| Some(call.chart.id()?.repository.clone())).collect();
-        Self { asks_only: Some((repositories, merged.rendered.inventory.fleet.facts.charts.clone())), ..self }
+        let sources = merged.rendered.inventory.fleet.facts.charts.clone();
+        Self { asks: Asks::Only(repositories, sources), ..self }
+    }
+
+    /// Asks no repository at all: charts that did not come before do not come.
+    #[must_use]
+    pub fn asking_none(self) -> Self {
+        Self { asks: Asks::None, ..self }
     }
 
     /// Makes what the objects of the wanted Applications are made of, each rendering once, as many at a time as there are
@@ -142,18 +164,30 @@ impl Making {
         &self,
         side: &Side<'_>,
         wanted: &Wanted<'_>,
+        bound: Bound,
         progress: &(dyn Progress + Sync),
     ) -> Result<Vec<Parts>, CommandError> {
         let (rendered, mut texts) = (side.rendered, Texts::new());
         let chosen: Vec<&Deployed> = side.deployed.iter().filter(|it| wanted(it)).collect();
         let clusters = chosen.iter().map(|it| it.cluster.clone()).collect();
-        let survey = self.survey(side, &clusters, &mut texts, Bound::NONE, progress);
-        let jobs: Vec<_> =
-            chosen.iter().filter_map(|deployed| self.jobs(&survey, deployed)).flatten().collect();
-        if !survey.absent.is_empty() {
-            return Err(ChartError::absent(survey.absent.into_values().collect()).into());
+        let mut survey = self.survey(side, &clusters, &mut texts, bound, progress);
+        let calls =
+            side.deployed.iter().filter(|it| clusters.contains(&it.cluster)).flat_map(Deployed::calls);
+        let is_looked_for = |it: &Chart| survey.charts.contains_key(it) || survey.absent.contains_key(it);
+        let has_looked_for_all = calls.map(|call| &call.chart).all(is_looked_for);
+        let mut absent = std::mem::take(&mut survey.absent);
+        if !matches!(self.asks, Asks::All) {
+            // Another chart can't be asked what it defines, and is fetched once this is merged.
+            absent
+                .retain(|chart, _| chosen.iter().flat_map(|it| it.calls()).any(|call| call.chart == *chart));
         }
-        self.make(&jobs, &mut texts, Bound::NONE, progress);
+        if !absent.is_empty() {
+            return Err(ChartError::absent(absent.into_values().collect()).into());
+        }
+        let called = chosen.iter().filter_map(|deployed| Some((*deployed, self.jobs(&survey, deployed)?)));
+        let called: Vec<_> = called.collect();
+        let jobs: Vec<_> = called.iter().flat_map(|(_, jobs)| jobs).collect();
+        self.make(&jobs, &mut texts, bound, progress);
         let mut problems = survey.problems.clone();
         problems.extend(jobs.iter().filter_map(|job| job.problem(rendered, &texts)));
         problems.extend(chosen.iter().flat_map(|deployed| faults(rendered, deployed)));
@@ -168,8 +202,14 @@ impl Making {
             ));
         }
         self.kept.tidy();
-        let mut jobs = jobs.iter();
-        Ok(chosen.into_iter().filter_map(|deployed| survey.parts(deployed, &mut jobs, &texts)).collect())
+        let parts = called.iter().filter_map(|(it, jobs)| survey.parts(it, &mut jobs.iter(), &texts));
+        let (parts, all): (Vec<_>, _) = (parts.collect(), chosen.len());
+        // What defines kinds may be late, too, and the others depend on it.
+        let is_late = texts.values().any(|text| matches!(text, Err(Missing::Late)));
+        if is_late || !has_looked_for_all || parts.len() < all {
+            return Err(CommandError::Late { made: parts.len(), all });
+        }
+        Ok(parts)
     }
 
     /// Looks at what a fleet asks for, and at what the kinds are that some clusters have.
@@ -207,10 +247,15 @@ impl Making {
     ) -> (BTreeMap<Chart, Stored>, Absent) {
         let named: BTreeMap<&Chart, Option<&str>> =
             deployed.flat_map(Deployed::calls).map(|call| (&call.chart, call.digest.as_deref())).collect();
-        let own = &rendered.inventory.fleet.facts.charts;
-        let sources = self.asks_only.as_ref().map_or(own, |(_, sources)| sources);
-        let is_asked =
-            |repository: &str| self.asks_only.as_ref().is_none_or(|(known, _)| known.contains(repository));
+        let sources = match &self.asks {
+            Asks::All => Some(&rendered.inventory.fleet.facts.charts),
+            Asks::Only(_, sources) => Some(sources),
+            Asks::None => None,
+        };
+        let is_asked = |repository: &str| match &self.asks {
+            Asks::Only(known, _) => known.contains(repository),
+            Asks::All | Asks::None => true,
+        };
         let named: Vec<_> = named.into_iter().collect();
         let bring = |(chart, digest): &(&Chart, Option<&str>)| match chart {
             Chart::Packed(id) if !is_asked(&id.repository) => {
@@ -417,10 +462,11 @@ impl Survey<'_> {
                 Source::Chart(_) => {
                     let job = jobs.next()?;
                     let text = Arc::clone(made.get(&job.key)?.as_ref().ok()?);
-                    texts.push(Part { file: None, text, unsteady: Arc::clone(&job.unsteady) });
+                    texts.push(Part { file: None, is_own: false, text, unsteady: Arc::clone(&job.unsteady) });
                 }
                 Source::Documents(files) => texts.extend(files.iter().map(|(path, bytes)| Part {
                     file: Some(path.clone()),
+                    is_own: !deployed::is_of_chart(self.rendered, deployed.addon.as_ref(), path),
                     text: Arc::new(Text::new(String::from_utf8_lossy(bytes).into_owned(), None)),
                     unsteady: Arc::default(),
                 })),
@@ -440,6 +486,18 @@ impl Survey<'_> {
             documents: Arc::clone(&self.documents),
         })
     }
+}
+
+/// Returns the Applications as they would call the charts whose objects are published.
+fn called_where_published(rendered: &Rendered) -> Vec<Deployed> {
+    let published = deployed::publishing(rendered);
+    let clusters: BTreeSet<&ClusterName> = published.iter().map(|(cluster, _)| cluster).collect();
+    let charted = (!clusters.is_empty()).then(|| deployed::with_charts(rendered).ok()).flatten();
+    let called = |charted: &Rendered| {
+        let clusters = clusters.iter().filter_map(|name| charted.clusters.get(*name));
+        clusters.flat_map(|cluster| deployed::deployed(charted, cluster)).collect()
+    };
+    charted.as_ref().map(called).unwrap_or_default()
 }
 
 /// Returns the problems of what Argo CD fails at.
@@ -531,7 +589,8 @@ impl Parts {
     /// Returns its objects as checks judge them: `objects` is what [`Self::objects`] returned.
     #[must_use]
     pub fn made<'p>(&'p self, objects: &'p [Object]) -> deployed::Made<'p> {
-        let files = self.texts.iter().filter_map(|part| Some((part.file.as_ref()?, &part.text)));
+        let own = self.texts.iter().filter(|part| part.is_own);
+        let files = own.filter_map(|part| Some((part.file.as_ref()?, &part.text)));
         let own = files.flat_map(|(file, text)| {
             let own =
                 placed(text.read(&self.documents).unwrap_or_default(), &self.namespace, &self.definitions);
@@ -540,6 +599,54 @@ impl Parts {
         let own = own.collect();
         let values = self.values.as_deref().and_then(deployed::merged_values);
         deployed::Made { cluster: &self.cluster, addon: self.addon.as_ref(), objects, own, values }
+    }
+
+    /// Returns whether a chart is among them.
+    pub(super) fn has_charts(&self) -> bool {
+        self.texts.iter().any(|part| part.file.is_none())
+    }
+
+    /// Reads the objects of its charts as Argo CD applies them, without those that its documents write in their place; or
+    /// returns what keeps them from being published. What differs at each rendering does, even where it is accepted.
+    pub(super) fn of_charts(&self, rendered: &Rendered) -> Result<Vec<Object>, Vec<Problem>> {
+        let described = described(rendered, &self.cluster, self.addon.as_ref());
+        let (charts, own): (Vec<_>, Vec<_>) = self.texts.iter().partition(|part| part.file.is_none());
+        let mut problems = Vec::new();
+        if let Some((addon, cluster)) = described {
+            let unread = |reason: &String| {
+                let message = format!("not all of them are read: {reason}");
+                deployed::not_published(rendered, (&cluster.name, &addon.name), &message)
+            };
+            problems.extend(self.unread.iter().filter_map(unread));
+            for part in &charts {
+                let Some(second) = &part.text.second else { continue };
+                let second = manifests::read(second).unwrap_or_default();
+                let differences =
+                    deployed::differences(&part.text.read(&self.documents).unwrap_or_default(), &second);
+                let found = deployed::problems(&differences, addon, cluster, &part.unsteady);
+                let hint = format!("give the chart a fixed value for it, or {KEEP_CHART}");
+                problems.extend(found.into_iter().map(|problem| problem.hint(&hint)));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let read = |parts: &[&Part]| -> Result<Vec<Object>, Vec<Problem>> {
+            let mut objects = Vec::new();
+            for part in parts {
+                objects.extend(self.read(rendered, part)?);
+            }
+            Ok(placed(objects, &self.namespace, &self.definitions))
+        };
+        let identity = |object: &Object| {
+            let name = &object.name;
+            (name.group().to_owned(), name.kind.clone(), name.namespace.clone(), name.name.clone())
+        };
+        let own: BTreeSet<_> = read(&own)?.iter().map(identity).collect();
+        let mut objects = read(&charts)?;
+        // What the API server names is another object each time.
+        objects.retain(|object| object.name.name.ends_with('*') || !own.contains(&identity(object)));
+        Ok(objects)
     }
 
     fn read(&self, rendered: &Rendered, part: &Part) -> Result<Vec<Object>, Vec<Problem>> {

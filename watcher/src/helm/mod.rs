@@ -9,6 +9,7 @@ mod error;
 mod fleet;
 mod kept;
 mod program;
+mod published;
 mod side;
 mod text;
 
@@ -17,4 +18,5 @@ pub use effects::{Extent, Found};
 pub use error::HelmError;
 pub use fleet::{Making, Parts};
 pub use program::Helm;
+pub use published::unpublished;
 pub use side::Side;

@@ -1,6 +1,7 @@
 //! One side of a change: what is rendered, and the Applications in it with what they read of the repository.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use rayon::prelude::*;
 use renderer::beside::Standing;
@@ -19,6 +20,15 @@ pub struct Side<'r> {
 }
 
 impl<'r> Side<'r> {
+    /// Reads the Applications of a rendering alone: what they name of the repository beside it is not read.
+    pub fn of_rendered(rendered: &'r mut Rendered) -> Self {
+        let refused = |_: &RepoPath, _: &mut Room| {
+            Ok::<_, Infallible>(Standing::Refused("no objects are published from".to_owned()))
+        };
+        let Ok(side) = Self::read(rendered, refused);
+        side
+    }
+
     /// Reads the Applications of a rendering, and by `look` what they name of the repository beside what is rendered.
     pub fn read<E>(
         rendered: &'r mut Rendered,

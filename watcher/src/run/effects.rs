@@ -35,8 +35,8 @@ const MAX_REASONS: usize = 3;
 /// What stands where it follows.
 const PENDING: &str = "What this does to what runs is not worked out yet.\n";
 
-/// Whether it is shown what changes do to what runs.
-#[derive(Clone, Debug)]
+/// Whether it is shown what changes do to what runs, and what makes the objects of charts that are published.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Objects {
     /// Nothing is said of it.
     Unwanted,
@@ -118,6 +118,16 @@ impl Shown {
             goes_on: true,
             ..Self::default()
         }
+    }
+
+    /// Nothing could be compared yet: of so many Applications whose objects are published they are made.
+    pub(super) fn late(made: usize, all: usize) -> Self {
+        let of = counted(all, "Application");
+        let text = format!(
+            "The objects of {made} of {of} that are published are made; the next runs go on with it."
+        );
+        let (markdown, lines) = (format!("{text}\n"), vec![text]);
+        Self { markdown, lines, late: all.saturating_sub(made), goes_on: true, ..Self::default() }
     }
 
     /// Returns whether it was not looked at yet.

@@ -22,6 +22,7 @@ mod manifests;
 mod output;
 mod problems;
 mod profiles;
+mod published;
 mod pulls;
 mod register;
 mod repositories;

@@ -9,7 +9,7 @@ use testkit::program::{command as command_of, write_script};
 use crate::repo::{Repo, Told};
 
 /// A hub and a spoke, each with a chart, documents beside it, and an add-on of documents alone.
-const FLEET: &[(&str, &str)] = &[
+pub const FLEET: &[(&str, &str)] = &[
     ("environments/_fleet.yaml", "repository: {url: 'https://git.example.com/fleet.git', branch: main}\n"),
     ("environments/_defaults.yaml", "kubernetes: {version: 1.36.3, apiVersions: [cilium.io/v2]}\n"),
     ("environments/hub.yaml", "role: control\nnetworks: {pods: 10.1.0.0/16, services: 10.2.0.0/16}\n"),
@@ -70,12 +70,12 @@ printf '%s\n' '---' 'apiVersion: v1' 'kind: ConfigMap' 'metadata: {name: called}
 "#;
 
 /// A repository with the fleet, a chart in a folder, and a program in the place of Helm.
-struct Scene {
-    repo: Repo,
+pub struct Scene {
+    pub repo: Repo,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let scene = Self { repo: Repo::empty() };
         for (path, text) in FLEET {
             scene.repo.write(path, text);
@@ -89,11 +89,11 @@ impl Scene {
         scene
     }
 
-    fn outside(&self, path: &str) -> PathBuf {
+    pub fn outside(&self, path: &str) -> PathBuf {
         self.repo.path("outside").join(path)
     }
 
-    fn chart(&self, version: &str, path: &str, text: &str) {
+    pub fn chart(&self, version: &str, path: &str, text: &str) {
         self.repo.write(
             "outside/charts/web/Chart.yaml",
             format!("apiVersion: v2\nname: web\nversion: {version}\n"),
@@ -101,23 +101,23 @@ impl Scene {
         self.repo.write(&format!("outside/charts/web/{path}"), text);
     }
 
-    fn helm(&self, script: &str) {
+    pub fn helm(&self, script: &str) {
         let script = script.replace("COUNT", self.outside("count").to_str().unwrap());
         write_script(self.outside("helm"), &script);
     }
 
-    fn run(&self, arguments: &[&str]) -> Told {
+    pub fn run(&self, arguments: &[&str]) -> Told {
         self.run_with("outside/helm", "outside/charts", arguments)
     }
 
-    fn run_with(&self, helm: &str, charts: &str, arguments: &[&str]) -> Told {
+    pub fn run_with(&self, helm: &str, charts: &str, arguments: &[&str]) -> Told {
         let own = ["--helm", helm, "--charts", charts];
         let mut command = self.repo.command(&[arguments, &own].concat());
         command.env("XDG_CACHE_HOME", self.outside("cache"));
         self.repo.told(command.output().unwrap())
     }
 
-    fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         fs::read_to_string(self.outside("count")).map_or(0, |text| text.lines().count())
     }
 }

@@ -27,6 +27,7 @@ mod operators;
 mod planted;
 mod platform;
 mod provision;
+mod published;
 #[expect(dead_code, reason = "the suite of commands asks more of a repository")]
 #[path = "../cli/repo.rs"]
 mod repo;

@@ -118,7 +118,7 @@ impl Platform {
 
     /// Returns what the checks of final objects find.
     fn problems(&self) -> Vec<String> {
-        let parts = self.making.parts(&side(&mut self.base.clone()), &|_| true, &()).unwrap();
+        let parts = self.making.parts(&side(&mut self.base.clone()), &|_| true, Bound::NONE, &()).unwrap();
         let objects: Vec<_> = parts.iter().map(|parts| parts.objects(&self.base)).collect();
         let (mut made, mut problems) = (Vec::new(), Vec::new());
         for (parts, objects) in parts.iter().zip(&objects) {

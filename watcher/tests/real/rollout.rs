@@ -1,5 +1,6 @@
 //! `status`, `wait` and `prune` by the program itself, on a real Argo CD that nothing else asks for anything.
 
+use crate::published;
 use crate::world::{World, text};
 
 /// A fact that makes a chart's Deployment one that the API server refuses.
@@ -51,6 +52,7 @@ fn wait_follows_a_change_to_its_end_and_names_what_does_not_get_there() {
 #[ignore = "needs real components: `testkit/real/fetch` brings them in"]
 fn prune_removes_an_add_on_that_git_no_longer_wants_with_what_it_deployed() {
     let world = World::small();
+    published::switch(&world);
     let deployments = || {
         let all = world.rig.app.client().list("apps/v1", "Deployment").unwrap();
         all.iter().map(|one| text(one, "/metadata/name").to_owned()).collect::<Vec<_>>()

@@ -22,6 +22,7 @@ mod kills;
 mod office;
 mod pages;
 mod platform;
+mod published;
 mod repeated_tokens;
 mod review;
 mod rollback;

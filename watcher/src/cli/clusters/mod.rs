@@ -2,7 +2,11 @@
 
 mod mermaid;
 
+use std::collections::BTreeSet;
+
+use renderer::deployed;
 use renderer::inventory::{Cluster, Machine, Node, Resources};
+use renderer::path::{AddonName, ClusterName};
 use renderer::plural::counted;
 use renderer::render::{Rendered, RenderedCluster};
 use serde_json::{Value, json};
@@ -37,7 +41,8 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
         }
         Format::Mermaid => print_text(&diagram(&rendered)),
         Format::Text | Format::Sarif | Format::Github | Format::Html => {
-            let rows = rendered.clusters.values().map(|cluster| row(&rendered, cluster)).collect();
+            let published = deployed::publishing(&rendered);
+            let rows = rendered.clusters.values().map(|it| row(&rendered, it, &published)).collect();
             print_text(&Table { headings: HEADINGS, rows }.text());
             print_text(&in_sum(&rendered));
         }
@@ -50,6 +55,8 @@ fn as_json(rendered: &Rendered, cluster: &RenderedCluster) -> Value {
     let mut document = rendered.scope(&cluster.name).facts()["cluster"].clone();
     document["group"] = json!(rendered.inventory.group_of(&cluster.name));
     document["addons"] = json!(cluster.addons().collect::<Vec<_>>());
+    let published = deployed::publishing(rendered).into_iter().filter(|(of, _)| *of == cluster.name);
+    document["manifests"] = published.map(|(_, addon)| json!(addon)).collect();
     document["files"] = json!(cluster.files().len());
     document["resources"] = json!(resources(&rendered.inventory.clusters[&cluster.name]));
     document
@@ -94,7 +101,11 @@ fn amount(mebibytes: u64) -> String {
     }
 }
 
-fn row(rendered: &Rendered, cluster: &RenderedCluster) -> Row {
+fn row(
+    rendered: &Rendered,
+    cluster: &RenderedCluster,
+    published: &BTreeSet<(ClusterName, AddonName)>,
+) -> Row {
     let described = &rendered.inventory.clusters[&cluster.name];
     let (facts, taken) = (&described.facts, resources(described));
     let pool = facts.load_balancer.as_ref().map(|load_balancer| load_balancer.pool.to_string());
@@ -111,5 +122,9 @@ fn row(rendered: &Rendered, cluster: &RenderedCluster) -> Row {
         facts.networks.services.to_string(),
         pool.unwrap_or_else(|| "-".to_owned()),
     ];
-    Row { cells, items: cluster.addons().map(ToString::to_string).collect() }
+    let shown = |addon: &AddonName| {
+        let is_published = published.contains(&(cluster.name.clone(), addon.clone()));
+        if is_published { format!("{addon} (manifests)") } else { addon.to_string() }
+    };
+    Row { cells, items: cluster.addons().map(shown).collect() }
 }

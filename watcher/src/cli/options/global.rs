@@ -4,14 +4,17 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{ColorChoice, ValueEnum};
+use renderer::deployed;
 use renderer::problem::Problem;
-use renderer::render::{Rendered, Renderer};
+use renderer::render::{Rendered, Renderer, with_lines};
 use renderer::snapshot::Snapshot;
 use serde::Serialize;
 
+use super::helm::HelmArgs;
 use super::profile::ProfileArgs;
 use crate::cli::print::{print_json, print_report, print_text};
 use crate::error::CommandError;
+use crate::helm::{Bound, unpublished};
 use crate::live::Step;
 use crate::output::Progress;
 use crate::output::findings::{sarif, workflow_commands};
@@ -130,7 +133,39 @@ impl Global {
         self.render(&mut renderer(), &profile.chosen(snapshot)?, problems)
     }
 
-    /// Renders a snapshot; `problems` are those that reading it has found already.
+    /// As [`Self::render_working_tree`], with the objects of the charts whose objects are published.
+    pub(in crate::cli) fn render_whole_working_tree(
+        &self,
+        top: &Path,
+        profile: &ProfileArgs,
+        helm: &HelmArgs,
+    ) -> Result<Rendered, CommandError> {
+        let (snapshot, problems) = read_working_tree(top)?;
+        self.render_whole(&mut renderer(), &profile.chosen(snapshot)?, problems, helm)
+    }
+
+    /// As [`Self::render`], with the objects of the charts whose objects are published: all that is committed.
+    pub(in crate::cli) fn render_whole(
+        &self,
+        renderer: &mut Renderer,
+        snapshot: &Snapshot,
+        problems: Vec<Problem>,
+        helm: &HelmArgs,
+    ) -> Result<Rendered, CommandError> {
+        let files = self.render(renderer, snapshot, problems)?;
+        if deployed::publishing(&files).is_empty() {
+            return Ok(files);
+        }
+        helm.making()?.published(&files, Bound::NONE, &self.progress("charts")).map_err(|error| match error {
+            CommandError::Problems { problems } => {
+                CommandError::Problems { problems: with_lines(problems, snapshot) }
+            }
+            CommandError::Chart(error) => unpublished(&files, error).into(),
+            error => error,
+        })
+    }
+
+    /// Renders a snapshot, without the objects of charts; `problems` are those that reading it has found already.
     pub(in crate::cli) fn render(
         &self,
         renderer: &mut Renderer,

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::Change;
 use crate::argocd::DesiredFleet;
+use crate::charts::ChartError;
 use crate::git::{Entry, GitError, Revision};
 use crate::run::changes::{Fleet, Members};
-use crate::run::effects;
+use crate::run::effects::{self, Objects};
 use crate::run::review::{Page, Question};
 
 /// What is asked about a repository.
@@ -20,6 +21,8 @@ use crate::run::review::{Page, Question};
 pub(super) struct Request {
     /// The repository, which is only read.
     pub git_dir: OsString,
+    /// What the objects of charts that are published are made with; nothing where that is known to be another worker's.
+    pub objects: Option<Objects>,
     pub task: Task,
 }
 
@@ -65,9 +68,13 @@ pub(super) enum Answer {
         fleet: Fleet,
         /// What could not be judged.
         notes: Vec<String>,
+        /// Whether it has objects of charts.
+        publishes: bool,
         /// How much memory the worker took so far, if that is known.
         memory_bytes: Option<u64>,
     },
+    /// The objects of charts are a part of what is asked for, and are not made.
+    Unmade(Unmade),
     /// What is rendered at the paths.
     Entries(BTreeMap<RepoPath, Entry>),
     /// There are faults in the input.
@@ -86,4 +93,15 @@ pub(super) enum Answer {
     Effects(effects::Shown),
     /// The repository could not be read.
     Unreadable(GitError),
+}
+
+/// Why the objects of charts are not made, where trying again may help.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Unmade {
+    /// The worker has nothing to make them with.
+    Confined,
+    /// There was no time for more: they are made of so many Applications, of so many.
+    Late { made: usize, all: usize },
+    /// A chart did not come.
+    Absent(ChartError),
 }

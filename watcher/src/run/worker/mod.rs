@@ -11,6 +11,7 @@ mod death;
 mod frame;
 mod limits;
 mod message;
+mod objects;
 mod process;
 mod serve;
 mod workers;

@@ -107,6 +107,11 @@ impl Process {
         Ok(Self { child, requests, replies, last_lines: Some(last_lines), limits, is_used: false })
     }
 
+    /// Returns whether it can make objects of charts: it may write files.
+    pub(super) const fn makes_objects(&self) -> bool {
+        self.limits.file_bytes > 0
+    }
+
     /// Asks for something and waits for the end of the answer, for as long as each rendering may take.
     pub(super) fn ask(
         &mut self,
@@ -278,7 +283,8 @@ mod tests {
 
         fn ask(&self, limits: Limits, cancel: &Cancel) -> Ended {
             let mut process = Process::start(&self.path(), limits).unwrap();
-            let request = Request { git_dir: "/fleet.git".into(), task: Task::Members(revision()) };
+            let request =
+                Request { git_dir: "/fleet.git".into(), objects: None, task: Task::Members(revision()) };
             process.ask(&request, cancel, &()).unwrap_err()
         }
 

@@ -1,20 +1,23 @@
 //! The worker itself: it answers one request after the other, and remembers between them what has not changed.
 //!
-//! It reads a repository and writes nothing but its answers. It knows no forge, no token and no network.
+//! It reads a repository and writes nothing but its answers, unless it makes objects of charts. It knows no forge and no token.
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use renderer::deployed;
 use renderer::inventory::{self, InventoryCache};
 use renderer::plan::FileChange;
-use renderer::render::{Progress, Renderer};
+use renderer::render::{Progress, Rendered, Renderer, with_lines};
+use renderer::snapshot::Snapshot;
 
 use super::changes::Change;
 use super::frame;
 use super::limits;
-use super::message::{Answer, Reply, Request, Task};
+use super::message::{Answer, Reply, Request, Task, Unmade};
+use super::objects::Publisher;
 use crate::git::{BlobCache, Entry, FolderMemo, GitError, Repository, Revision};
 use crate::live;
 use crate::run::changes::{self, Fleet, Members};
@@ -25,12 +28,17 @@ use crate::run::review::{self, Side};
 /// How often it is shown how far a rendering has come.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How many revisions with objects of charts are remembered: both sides of a change.
+const MAX_PUBLISHED: usize = 2;
+
 /// What a worker remembers between two requests.
 #[derive(Debug, Default)]
 struct Memory {
     renderer: Renderer,
     blobs: BlobCache,
     folders: FolderMemo,
+    /// What revisions render to with the objects of charts, the newest first.
+    published: Vec<(Revision, Rendered)>,
 }
 
 /// The way back.
@@ -64,10 +72,12 @@ impl Memory {
         time: Duration,
     ) -> Result<Answer, GitError> {
         let repository = Repository::open(Path::new(&request.git_dir))?;
-        let mut render = |revision| self.side(&repository, revision, out, time);
-        Ok(match &request.task {
+        let mut publisher = Publisher::of(request);
+        let mut render = |revision| self.whole(&repository, revision, &mut publisher, out, time);
+        let answer = match &request.task {
             Task::Compare(revision) => match render(*revision)? {
                 Ok(rendered) => Answer::Compared {
+                    publishes: !deployed::publishing(&rendered).is_empty(),
                     fleet: Fleet::compare(&repository, *revision, &rendered, &mut self.folders)?,
                     notes: rendered.notes(),
                     memory_bytes: limits::memory_bytes(),
@@ -83,7 +93,7 @@ impl Memory {
                 }
                 Err(problems) => Answer::Problems(problems),
             },
-            Task::Shapes(revision) => match render(*revision)? {
+            Task::Shapes(revision) => match self.side(&repository, *revision, out, time)?.1 {
                 Ok(rendered) => Answer::Shapes(rendered.shapes()),
                 Err(problems) => Answer::Problems(problems),
             },
@@ -92,8 +102,12 @@ impl Memory {
                 Answer::Examined { page, memory_bytes: limits::memory_bytes() }
             }
             Task::Effects(question) => {
-                let render = |revision| self.side(&repository, revision, out, time);
-                Answer::Effects(effects::find(&repository, question, render)?)
+                let shown = effects::find(&repository, question, render)?;
+                Answer::Effects(match publisher.unmade.take() {
+                    Some(Unmade::Late { made, all }) => effects::Shown::late(made, all),
+                    Some(Unmade::Absent(error)) => effects::Shown::without(&error.to_string()),
+                    Some(Unmade::Confined) | None => shown,
+                })
             }
             Task::Order(revision) => Answer::Order(gate::order_at(&repository, *revision)?),
             Task::Members(revision) => Answer::Members(members(&repository, *revision)?),
@@ -101,7 +115,45 @@ impl Memory {
                 Ok(fleet) => Answer::Desired(fleet),
                 Err(problems) => Answer::Problems(problems),
             },
+        };
+        Ok(match publisher.unmade {
+            // A review reports it as a problem.
+            Some(Unmade::Late { .. } | Unmade::Absent(_)) if matches!(answer, Answer::Examined { .. }) => {
+                answer
+            }
+            Some(unmade) => Answer::Unmade(unmade),
+            None => answer,
         })
+    }
+
+    /// Renders a revision with the objects of charts that are published: all that is committed. Those of the same inputs are
+    /// made once.
+    fn whole(
+        &mut self,
+        repository: &Repository,
+        revision: Revision,
+        publisher: &mut Publisher<'_>,
+        out: &Out<impl Write + Send>,
+        time: Duration,
+    ) -> Result<Side, GitError> {
+        let (snapshot, side) = self.side(repository, revision, out, time)?;
+        let Ok(rendered) = side else { return Ok(side) };
+        if !publisher.has_any(revision, &rendered) {
+            return Ok(Ok(rendered));
+        }
+        for (known, whole) in &self.published {
+            if repository.has_same_inputs(*known, revision)? {
+                return Ok(Ok(whole.clone()));
+            }
+        }
+        let shown = Shown { out, since: Mutex::new((0, Instant::now())) };
+        let side = publisher.complete(revision, &rendered, &shown);
+        let side = side.map_err(|problems| with_lines(problems, &snapshot));
+        if let Ok(whole) = &side {
+            self.published.truncate(MAX_PUBLISHED - 1);
+            self.published.insert(0, (revision, whole.clone()));
+        }
+        Ok(side)
     }
 
     fn side(
@@ -110,13 +162,13 @@ impl Memory {
         revision: Revision,
         out: &Out<impl Write + Send>,
         time: Duration,
-    ) -> Result<Side, GitError> {
+    ) -> Result<(Snapshot, Side), GitError> {
         limits::allow_rendering(time);
         // A pipe that is broken shows in the answer.
         let _ = out.send(&Reply::Begin(revision)).and_then(|()| out.lock().flush());
         let (snapshot, mut problems) = repository.snapshot(revision, &mut self.blobs)?;
         let shown = Shown { out, since: Mutex::new((0, Instant::now())) };
-        Ok(match self.renderer.render(&snapshot, &shown) {
+        let side = match self.renderer.render(&snapshot, &shown) {
             Ok(rendered) if problems.is_empty() => Ok(rendered),
             Ok(_) => Err(problems),
             Err(found) => {
@@ -125,7 +177,8 @@ impl Memory {
                 problems.dedup();
                 Err(problems)
             }
-        })
+        };
+        Ok((snapshot, side))
     }
 }
 
@@ -193,7 +246,8 @@ mod tests {
 
     fn replies(scene: &Scene, revisions: &[Revision]) -> Vec<(Reply, Vec<u8>)> {
         let git_dir = scene.repository().git_dir().as_os_str().to_owned();
-        let request = |revision| Request { git_dir: git_dir.clone(), task: Task::Compare(revision) };
+        let request =
+            |revision| Request { git_dir: git_dir.clone(), objects: None, task: Task::Compare(revision) };
         let mut out = Vec::new();
         serve(revisions.iter().copied().map(request), &mut out, Duration::from_mins(1)).unwrap();
         let mut out = out.as_slice();

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::death::WorkerDeath;
 use super::limits::{Limits, WorkerSettings};
-use super::message::{Answer, Request, Task};
+use super::message::{Answer, Request, Task, Unmade};
 use super::process::{Ended, Process};
 use crate::argocd::DesiredFleet;
 use crate::error::CommandError;
@@ -18,7 +18,7 @@ use crate::events::Stopped;
 use crate::git::{Entry, Revision};
 use crate::run::changes::{Fleet, Members};
 use crate::run::context::Context;
-use crate::run::effects;
+use crate::run::effects::{self, Objects, Tools};
 use crate::run::review::{Page, Question};
 
 /// How often what the base branch took has room in a review: for both sides, and as much as that for what is added.
@@ -27,6 +27,8 @@ const REVIEW_GROWTH: u64 = 3;
 /// The memory of the worker that makes final objects, unless the base branch takes a good part of it: besides both sides of
 /// a fleet it holds texts of charts, and each Helm that it runs has as much for itself.
 const EFFECTS_MEMORY_BYTES: u64 = 1 << 30;
+/// How much longer than a review the base branch may take for objects of charts: nothing is published without them.
+const BASE_SHARE: u32 = 5;
 /// The largest file that it may write: charts and renderings are bounded below that.
 const EFFECTS_FILE_BYTES: u64 = 1 << 30;
 
@@ -61,6 +63,8 @@ impl Purpose {
 pub(in crate::run) struct Workers {
     settings: WorkerSettings,
     processes: BTreeMap<Purpose, Process>,
+    /// Whether the base branch has objects of charts.
+    publishes: bool,
     /// How much memory the base branch took at most.
     base_memory_bytes: u64,
     /// The revisions of the base branch that each worker ends over.
@@ -78,7 +82,7 @@ enum Asked {
 impl Workers {
     pub(in crate::run) fn new(settings: WorkerSettings) -> Self {
         let (processes, fatal, deaths) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { settings, processes, base_memory_bytes: 0, fatal, deaths }
+        Self { settings, processes, publishes: false, base_memory_bytes: 0, fatal, deaths }
     }
 
     /// Returns which workers ended before they had answered since the last call, and why.
@@ -94,7 +98,8 @@ impl Workers {
         progress: &dyn Progress,
     ) -> Result<Fleet, CommandError> {
         match self.ask_of_base(run, revision, Task::Compare(revision), progress)? {
-            Answer::Compared { fleet, notes, memory_bytes } => {
+            Answer::Compared { fleet, notes, publishes, memory_bytes } => {
+                self.publishes = publishes;
                 for note in notes {
                     info!(%revision, "{note}");
                 }
@@ -157,7 +162,8 @@ impl Workers {
         loop {
             match self.ask(run, Purpose::Review, revision, Task::Examine(question.clone()), &())? {
                 Asked::Answered(Answer::Examined { page, memory_bytes }) => {
-                    if memory_bytes.is_some_and(|bytes| bytes > self.limits(Purpose::Review).memory_bytes / 2)
+                    if memory_bytes
+                        .is_some_and(|bytes| bytes > self.limits(Purpose::Review, None).memory_bytes / 2)
                     {
                         // What is left over from one pull request must not be in the way of the next.
                         self.processes.remove(&Purpose::Review);
@@ -250,6 +256,9 @@ impl Workers {
     }
 
     /// Asks a worker. If it ends over something after it had done something else, another one is asked.
+    ///
+    /// One that makes objects of charts may write files, start Helm and use the network. It is asked if one that may not has
+    /// found that there are any to make, or if the base branch has some.
     fn ask(
         &mut self,
         run: &Context<'_>,
@@ -258,18 +267,28 @@ impl Workers {
         task: Task,
         progress: &dyn Progress,
     ) -> Result<Asked, CommandError> {
-        let request = Request { git_dir: run.repository().git_dir().into(), task };
+        let mut request = Request { git_dir: run.repository().git_dir().into(), objects: None, task };
+        let mut makes_objects = purpose == Purpose::Effects || self.publishes;
         loop {
-            let limits = self.limits(purpose);
-            let mut worker = match self.processes.remove(&purpose) {
+            request.objects = objects(run, purpose, makes_objects);
+            let limits = self.limits(purpose, request.objects.as_ref().filter(|_| makes_objects));
+            let kept = self.processes.remove(&purpose);
+            let mut worker = match kept.filter(|worker| worker.makes_objects() == (limits.file_bytes > 0)) {
                 Some(worker) => worker,
                 None => start(&self.settings.program, limits, revision)?,
             };
             let is_new = !worker.is_used;
             worker.is_used |= !matches!(request.task, Task::Order(_));
             match worker.ask(&request, run.cancel, progress) {
+                Ok(Answer::Unmade(Unmade::Confined)) if !makes_objects => {
+                    makes_objects = true;
+                    self.publishes |= purpose == Purpose::Base;
+                }
                 Ok(answer) => {
-                    self.processes.insert(purpose, worker);
+                    // One that was asked for what is proposed alone leaves nothing to do for the next.
+                    if purpose != Purpose::Review || self.publishes || !makes_objects {
+                        self.processes.insert(purpose, worker);
+                    }
                     return Ok(Asked::Answered(answer));
                 }
                 Err(Ended::Stopped) => return Err(Stopped.into()),
@@ -286,19 +305,37 @@ impl Workers {
     }
 
     /// Returns the limits of a worker. A review has room for both sides of a fleet of the size that there is.
-    fn limits(&self, purpose: Purpose) -> Limits {
+    fn limits(&self, purpose: Purpose, objects: Option<&Objects>) -> Limits {
         let WorkerSettings { base, review, .. } = self.settings;
         let grown = self.base_memory_bytes.saturating_mul(REVIEW_GROWTH).min(base.memory_bytes);
-        match purpose {
-            Purpose::Base => base,
-            Purpose::Review => Limits { memory_bytes: review.memory_bytes.max(grown), ..review },
-            Purpose::Effects => Limits {
-                memory_bytes: EFFECTS_MEMORY_BYTES.max(grown).min(base.memory_bytes),
-                time: review.time + effects::TIME,
-                file_bytes: EFFECTS_FILE_BYTES,
-                ..review
-            },
+        let making = Limits {
+            memory_bytes: EFFECTS_MEMORY_BYTES.max(grown).min(base.memory_bytes),
+            time: review.time + effects::TIME,
+            file_bytes: EFFECTS_FILE_BYTES,
+            ..review
+        };
+        match (purpose, objects) {
+            (Purpose::Base, Some(Objects::MadeBy(tools))) => {
+                Limits { time: base.time + tools.time, file_bytes: EFFECTS_FILE_BYTES, ..base }
+            }
+            (Purpose::Base, _) => base,
+            // What is published is made first.
+            (Purpose::Effects, _) => Limits { time: making.time + effects::TIME, ..making },
+            (Purpose::Review, Some(Objects::MadeBy(_))) => making,
+            (Purpose::Review, _) => Limits { memory_bytes: review.memory_bytes.max(grown), ..review },
         }
+    }
+}
+
+/// Returns what the objects of charts are made with; nothing for a worker that makes none.
+fn objects(run: &Context<'_>, purpose: Purpose, makes_objects: bool) -> Option<Objects> {
+    match &run.settings.objects {
+        Objects::MadeBy(_) if !makes_objects => None,
+        Objects::MadeBy(tools) => {
+            let share = if purpose == Purpose::Base { BASE_SHARE } else { 1 };
+            Some(Objects::MadeBy(Tools { time: tools.time * share, ..tools.clone() }))
+        }
+        objects => Some(objects.clone()),
     }
 }
 
@@ -322,6 +359,8 @@ fn failed(answer: Answer) -> CommandError {
     match answer {
         Answer::Problems(problems) => CommandError::Problems { problems },
         Answer::Unreadable(failure) => CommandError::Git(failure),
+        Answer::Unmade(Unmade::Late { made, all }) => CommandError::Late { made, all },
+        Answer::Unmade(Unmade::Absent(error)) => error.into(),
         _ => CommandError::unexpected("render", std::io::Error::other("a worker answered something else")),
     }
 }
