@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use renderer::effects;
 use renderer::path::RepoPath;
-use renderer::plan::Facts;
 use renderer::plan::text::{Line, LineKind};
+use renderer::plan::{self, Facts, FileChange};
 use renderer::plural::counted;
 use renderer::problem::Problem;
 use renderer::render::Rendered;
 use renderer::secrets::masked_words;
 use serde::{Deserialize, Serialize};
 
-use super::changes::Fleet;
+use super::changes::{self, Fleet};
 use super::describe::text::code;
 use crate::charts::ChartError;
 use crate::git::{FolderMemo, GitError, Repository, Revision};
@@ -188,7 +188,14 @@ pub(super) fn find(
     };
     let facts = Facts::between(&base.rendered.inventory, &head.rendered.inventory);
     let bound = Bound::of(question.time);
-    Ok(shown(making.effects([&base, &head], &facts, bound, &(), &|_| {}), question.page.as_deref()))
+    let mut found = making.effects([&base, &head], &facts, bound, &(), &|_| {});
+    // What is published and what will be are rendered from the same inputs.
+    if let Between::Revisions { .. } = &question.between {
+        let (base, head) = (base.rendered, head.rendered);
+        let plan = plan::plan(&changes::between(base, head), &changes::published(base), facts);
+        effects::name_lines(&mut found.effects, &plan, base, head);
+    }
+    Ok(shown(found, question.page.as_deref()))
 }
 
 /// Returns what is published at a revision, and what is once some of it is what it renders to.
@@ -199,7 +206,7 @@ fn published(
     paths: &BTreeSet<RepoPath>,
 ) -> Result<[Rendered; 2], GitError> {
     let changes = Fleet::compare(repository, revision, rendered, &mut FolderMemo::default())?.changes;
-    let file = |change: &renderer::plan::FileChange, is_new: bool| {
+    let file = |change: &FileChange, is_new: bool| {
         let bytes = if is_new { &change.new } else { &change.old };
         (change.cluster.clone(), change.path.clone(), change.addon.clone(), bytes.clone())
     };

@@ -132,6 +132,7 @@ fn what_a_change_does_to_what_runs_stands_above_it_in_reviews_and_in_our_own_pul
             "### What this pull request changes",
             "### What runs",
             "4 pods restart",
+            "because `environments/control.yaml:",
             "### What is rendered",
             "fact addresses.prometheus",
             "### Risks",
