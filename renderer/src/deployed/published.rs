@@ -179,7 +179,7 @@ fn refused(addon: &Addon, cluster: &Cluster, message: &str) -> Problem {
     Problem { clusters: vec![cluster.name.clone()], ..problem }
 }
 
-/// As [`refused`], of names; nothing if they are not known.
+/// Returns a problem of an add-on whose chart's objects can't be published on a cluster; nothing if the names are not known.
 #[must_use]
 pub fn not_published(rendered: &Rendered, of: (&ClusterName, &AddonName), message: &str) -> Option<Problem> {
     let cluster = rendered.inventory.clusters.get(of.0)?;

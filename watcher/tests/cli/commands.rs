@@ -98,7 +98,7 @@ fn problems_are_shown_all_at_once_and_nothing_is_written() {
     }
     assert_snapshot!(repo.refused(&["check"]), @"
     ! environments/prod/eu-1.yaml:3:1: unknown key `machnies`
-    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `publish`, `role`
     ! templates/cluster/namespace.yaml.hbs:4:9: unknown value `cluster.nmae`: `cluster` has no `nmae`
     !   hint: did you mean `cluster.name`?
     ! error: 2 problems
@@ -106,7 +106,7 @@ fn problems_are_shown_all_at_once_and_nothing_is_written() {
     ");
     assert_snapshot!(repo.refused(&["render", "--check"]), @"
     ! environments/prod/eu-1.yaml:3:1: unknown key `machnies`
-    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+    !   hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `publish`, `role`
     ! templates/cluster/namespace.yaml.hbs:4:9: unknown value `cluster.nmae`: `cluster` has no `nmae`
     !   hint: did you mean `cluster.name`?
     ! error: 2 problems
@@ -190,6 +190,7 @@ fn clusters_are_a_document() {
               "workloads": true
             }
           },
+          "manifests": [],
           "name": "eu-1",
           "networks": {
             "pods": "10.3.0.0/16",
@@ -228,6 +229,7 @@ fn clusters_are_a_document() {
               "workloads": true
             }
           },
+          "manifests": [],
           "name": "hub",
           "networks": {
             "pods": "10.1.0.0/16",

@@ -96,7 +96,7 @@ fn every_problem_is_said_and_stands_on_its_line() {
 
     ```text
     environments/control.yaml:4:1: unknown key `label`
-      hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+      hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `publish`, `role`
     ```
 
     `fleetwright check` prints them all.
@@ -229,7 +229,7 @@ fn a_base_that_does_not_render_keeps_nobody_from_seeing_that_a_pull_request_mend
     environments/app.yaml:3:7: `role` must be one of `control`, `app`
       hint: did you mean `app`?
     environments/control.yaml:4:1: unknown key `label`
-      hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `role`
+      hint: known keys: `addons`, `addresses`, `apiServer`, `hub`, `kubernetes`, `labels`, `loadBalancer`, `machines`, `networks`, `publish`, `role`
     ```
 
     1 of them already stood where it left `main`.
