@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::catalog::Addon;
 use crate::inventory::{Cluster, Publish};
-use crate::key_path::{Step, owned, text_of};
+use crate::key_path::{Step, text_of};
 use crate::manifests::{self, Object};
 use crate::path::{AddonName, ClusterName, RepoPath};
 use crate::plural::counted;
@@ -189,18 +189,15 @@ pub fn not_published(rendered: &Rendered, of: (&ClusterName, &AddonName), messag
 /// Returns what keeps an object from being published: a secret in it, or a text by which Argo CD would leave it out.
 fn fault(object: &Object) -> Option<String> {
     let shown = masked(object);
-    let all = |value| -> Vec<(Vec<Step>, Value)> {
-        leaves(value).into_iter().map(|(path, leaf): (Vec<_>, &Value)| (owned(&path), leaf.clone())).collect()
-    };
-    let (whole, shown) = (all(&object.value), all(&shown));
+    let (whole, shown) = (leaves(&object.value), leaves(&shown).into_iter().collect::<BTreeMap<_, _>>());
     // What a Secret holds is one, however it is called.
-    let is_content = |(path, leaf): &(Vec<Step>, Value)| {
+    let is_content = |path: &[Step<&str>], leaf: &Value| {
         object.name.kind == "Secret"
             && object.name.group().is_empty()
-            && matches!(path.first(), Some(Step::Key(part)) if ["data", "stringData"].contains(&part.as_str()))
+            && matches!(path.first(), Some(Step::Key("data" | "stringData")))
             && leaf.as_str().is_some_and(|text| !text.is_empty())
     };
-    let secrets = whole.iter().filter(|leaf| is_content(leaf) || !shown.contains(leaf));
+    let secrets = whole.iter().filter(|(path, leaf)| is_content(path, leaf) || shown.get(path) != Some(leaf));
     let mut differs = secrets.map(|(path, _)| text_of(path)).collect::<Vec<_>>().into_iter();
     if let Some(first) = differs.next() {
         let more = match differs.len() {
@@ -209,8 +206,7 @@ fn fault(object: &Object) -> Option<String> {
         };
         return Some(format!("{} holds a secret at `{first}`{more}", object.name));
     }
-    let is_skipped =
-        leaves(&object.value).iter().any(|(_, leaf)| leaf.as_str().is_some_and(|it| it.contains(SKIPPED)));
+    let is_skipped = whole.iter().any(|(_, leaf)| leaf.as_str().is_some_and(|it| it.contains(SKIPPED)));
     is_skipped
         .then(|| format!("{} has the text `{SKIPPED}`, by which Argo CD leaves a file out", object.name))
 }
