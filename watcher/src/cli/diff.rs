@@ -6,7 +6,7 @@ use std::iter;
 use renderer::effects::{self, Effects};
 use renderer::plan::html::{self, About, Sources};
 use renderer::plan::text::{Line, LineKind};
-use renderer::plan::{self, Digest, Facts, Overview, Plan, markdown, text};
+use renderer::plan::{Digest, Facts, Overview, Plan, markdown, text};
 use renderer::plural::counted;
 use renderer::render::Rendered;
 use serde::Serialize;
@@ -87,7 +87,7 @@ pub(super) fn run(global: &Global, args: &Args) -> Result<Exit, CommandError> {
     let facts = Facts::between(&base.inventory, &head.inventory);
     let names = [Some(&*base_name), head_name.as_deref()];
     let mut effects = args.objects.effects(global, &repository, names, [&mut base, &mut head], &facts)?;
-    let plan = plan::plan(&changes::between(&base, &head), &changes::published(&base), facts);
+    let plan = changes::plan_between(&base, &head, facts);
     if let Some(effects) = &mut effects {
         effects::name_lines(effects, &plan, &base, &head);
     }

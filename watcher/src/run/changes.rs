@@ -234,6 +234,11 @@ pub(crate) fn between(base: &Rendered, head: &Rendered) -> Vec<FileChange> {
     changes.into_values().filter(|change| change.old != change.new).collect()
 }
 
+/// Plans what changes from one rendering to another.
+pub(crate) fn plan_between(base: &Rendered, head: &Rendered, facts: Facts) -> Plan {
+    plan::plan(&between(base, head), &published(base), facts)
+}
+
 /// Returns what a rendering publishes.
 pub(crate) fn published(rendered: &Rendered) -> Published {
     let clusters = rendered.clusters.values();

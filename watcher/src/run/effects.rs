@@ -8,7 +8,7 @@ use std::time::Duration;
 use renderer::effects;
 use renderer::path::RepoPath;
 use renderer::plan::text::{Line, LineKind};
-use renderer::plan::{self, Facts, FileChange};
+use renderer::plan::{Facts, FileChange};
 use renderer::plural::counted;
 use renderer::problem::Problem;
 use renderer::render::Rendered;
@@ -190,9 +190,9 @@ pub(super) fn find(
     let bound = Bound::of(question.time);
     let mut found = making.effects([&base, &head], &facts, bound, &(), &|_| {});
     // What is published and what will be are rendered from the same inputs.
-    if let Between::Revisions { .. } = &question.between {
+    if matches!(question.between, Between::Revisions { .. }) && !found.effects.is_empty() {
         let (base, head) = (base.rendered, head.rendered);
-        let plan = plan::plan(&changes::between(base, head), &changes::published(base), facts);
+        let plan = changes::plan_between(base, head, facts);
         effects::name_lines(&mut found.effects, &plan, base, head);
     }
     Ok(shown(found, question.page.as_deref()))
